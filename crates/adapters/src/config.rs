@@ -1,0 +1,1 @@
+//! `[adapters.*]`: a table per kind, and in it one per name.

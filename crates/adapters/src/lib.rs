@@ -1,0 +1,4 @@
+//! Links to devices: a folder per protocol.
+
+pub mod config;
+pub mod mqtt;

@@ -1,0 +1,3 @@
+//! Devices behind an MQTT broker.
+
+pub mod config;

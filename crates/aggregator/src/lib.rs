@@ -1,0 +1,1 @@
+//! Windows over readings, sans-IO.

@@ -1,0 +1,1 @@
+//! A light streaming anomaly model for one series.

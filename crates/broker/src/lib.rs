@@ -1,0 +1,3 @@
+//! The embedded MQTT broker for the building's own devices.
+
+pub mod config;

@@ -1,0 +1,1 @@
+//! Bytes to measurements, a file per format.

@@ -1,0 +1,110 @@
+//! Something that somebody should know at once.
+
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{DeviceId, MetricId, Timestamp};
+
+/// How bad it is.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Worth knowing.
+    Info,
+    /// Worth a look.
+    #[default]
+    Warning,
+    /// Act now.
+    Critical,
+}
+
+impl Severity {
+    /// As it stands in the payload.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+/// What sort of condition made it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AlertKind {
+    /// `above` or `below`.
+    Threshold,
+    /// `rises_by` or `falls_by`.
+    Rate,
+    /// The anomaly model's score.
+    Anomaly,
+    /// `silent_for`.
+    Silent,
+}
+
+impl AlertKind {
+    /// As it stands in the payload.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Threshold => "threshold",
+            Self::Rate => "rate",
+            Self::Anomaly => "anomaly",
+            Self::Silent => "silent",
+        }
+    }
+}
+
+/// Begun or over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AlertState {
+    /// The condition holds.
+    Raised,
+    /// It held, and no longer does.
+    Cleared,
+}
+
+impl AlertState {
+    /// As it stands in the payload.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Raised => "raised",
+            Self::Cleared => "cleared",
+        }
+    }
+}
+
+/// An alert raised or cleared.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Alert {
+    /// Which rule: the name of its `[alerts.*]` table, or `anomaly` for the model's own.
+    pub rule: Arc<str>,
+    /// Which device.
+    pub device: DeviceId,
+    /// Which metric; none where a device as a whole is silent.
+    pub metric: Option<MetricId>,
+    /// What sort.
+    pub kind: AlertKind,
+    /// Begun or over.
+    pub state: AlertState,
+    /// How bad.
+    pub severity: Severity,
+    /// The value that did it; none for silence.
+    pub value: Option<f64>,
+    /// The anomaly score in 0..1 where the kind is anomaly.
+    pub score: Option<f64>,
+    /// When it was raised, in event time; the same in `raised` and `cleared`, so that both share an identity.
+    pub since: Timestamp,
+    /// When this happened, in event time.
+    pub at: Timestamp,
+    /// One line for people.
+    pub message: String,
+}

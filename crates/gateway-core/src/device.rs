@@ -1,0 +1,48 @@
+//! Who sent something: the address a device gives itself, and the small numbers the registry hands out for names.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A device as it names itself on its link: a topic's name, a MAC, a DevEUI, a CoAP path.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct DeviceAddress(Box<str>);
+
+impl DeviceAddress {
+    /// Longest address in bytes that is taken; topics and DevEUIs are far shorter, hostile names are not.
+    pub const MAX_BYTES: usize = 256;
+
+    /// `None` where the text is empty or longer than [`Self::MAX_BYTES`].
+    #[must_use]
+    pub fn new(text: &str) -> Option<Self> {
+        (!text.is_empty() && text.len() <= Self::MAX_BYTES).then(|| Self(text.into()))
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for DeviceAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A device in the registry: an index counted from 0, valid as long as the store it was made in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct DeviceId(pub u32);
+
+/// A metric's name in the registry: an index counted from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct MetricId(pub u32);
+
+/// A zone's name in the registry: an index counted from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ZoneId(pub u32);

@@ -1,0 +1,77 @@
+//! Why a reading did not make it into an aggregate: the rows of the loss ledger.
+
+use serde::{Deserialize, Serialize};
+
+/// The reasons under which readings are counted as dropped. A message that cannot be decoded counts as one reading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum DropReason {
+    /// The payload does not fit its format.
+    BadPayload,
+    /// The payload is larger than is taken.
+    TooLarge,
+    /// NaN or infinite.
+    NotFinite,
+    /// The device's name is empty, too long, or not text.
+    BadDevice,
+    /// `unknown_devices = "ignore"` and no `[devices.*]` names it.
+    UnknownDevice,
+    /// The registry holds as many devices as it may.
+    TooManyDevices,
+    /// The device, or the gateway, has as many metrics as it may.
+    TooManyMetrics,
+    /// The payload holds more readings than one message may.
+    TooManyReadings,
+    /// For a window that ended longer ago than `correct_for`.
+    Late,
+    /// Further ahead of the clock than `max_future`.
+    Future,
+    /// The device has as many windows open as it may.
+    TooManyWindows,
+    /// The broker sent again what had been taken already.
+    Duplicate,
+    /// There is no `[upstream]` to send aggregates to.
+    NoUpstream,
+    /// The outbox was full.
+    OutboxFull,
+}
+
+impl DropReason {
+    /// All of them, in the order of the ledger.
+    pub const ALL: [Self; 14] = [
+        Self::BadPayload,
+        Self::TooLarge,
+        Self::NotFinite,
+        Self::BadDevice,
+        Self::UnknownDevice,
+        Self::TooManyDevices,
+        Self::TooManyMetrics,
+        Self::TooManyReadings,
+        Self::Late,
+        Self::Future,
+        Self::TooManyWindows,
+        Self::Duplicate,
+        Self::NoUpstream,
+        Self::OutboxFull,
+    ];
+
+    /// The name in `audit`, `health` and the logs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::BadPayload => "bad_payload",
+            Self::TooLarge => "too_large",
+            Self::NotFinite => "not_finite",
+            Self::BadDevice => "bad_device",
+            Self::UnknownDevice => "unknown_device",
+            Self::TooManyDevices => "too_many_devices",
+            Self::TooManyMetrics => "too_many_metrics",
+            Self::TooManyReadings => "too_many_readings",
+            Self::Late => "late",
+            Self::Future => "future",
+            Self::TooManyWindows => "too_many_windows",
+            Self::Duplicate => "duplicate",
+            Self::NoUpstream => "no_upstream",
+            Self::OutboxFull => "outbox_full",
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! The words of the domain, and the seams between the rooms. No IO, no clock, no protocol.
+//!
+//! An adapter hands over [`Uplink`]s; decoding makes [`Reading`]s of them; windows make [`Aggregate`]s, rules and
+//! detectors make [`Alert`]s. Every reading that goes in comes out in one of these or is counted under a [`DropReason`].
+
+mod aggregate;
+mod alert;
+mod backoff;
+mod device;
+mod drop_reason;
+pub mod ports;
+mod reading;
+pub mod settings;
+mod time;
+pub mod topic;
+mod uplink;
+mod window;
+
+pub use aggregate::{Aggregate, Detail, Subject, Summary};
+pub use alert::{Alert, AlertKind, AlertState, Severity};
+pub use backoff::Backoff;
+pub use device::{DeviceAddress, DeviceId, MetricId, ZoneId};
+pub use drop_reason::DropReason;
+pub use reading::{MetricKind, Reading};
+pub use time::{Now, ParseTimestampError, TimeQuality, Timestamp};
+pub use uplink::{Ack, AdapterId, CodecId, Delivery, LinkQuality, Outcome, Uplink};
+pub use window::Window;

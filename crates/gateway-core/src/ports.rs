@@ -1,0 +1,124 @@
+//! The seams: what an adapter, a detector and a clock are to the gateway.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::{AdapterId, Timestamp, Uplink};
+
+/// Tells the time. Only the gateway's pipeline and its adapters hold one; everything else is given `now`.
+pub trait Clock: Send + Sync {
+    /// The wall clock.
+    fn now(&self) -> Timestamp;
+}
+
+/// How an adapter is doing, for `health` and for the status's `online`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum AdapterState {
+    /// Not there yet.
+    #[default]
+    Starting,
+    /// Its listener is bound, or its first subscriptions are acknowledged.
+    Up,
+    /// Not working; it tries again by itself.
+    Down {
+        /// Why, for people.
+        reason: String,
+    },
+}
+
+/// A command for a device behind an adapter: an action of an alert, or one from upstream.
+#[derive(Debug)]
+pub struct Command {
+    /// MQTT: the topic to publish to.
+    pub topic: String,
+    /// The bytes to send.
+    pub payload: Bytes,
+    /// Told when the link has taken it (MQTT: PUBACK), or why it did not.
+    pub done: oneshot::Sender<Result<(), CommandError>>,
+}
+
+/// Why a command did not reach its link.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CommandError {
+    /// No connection, or it was lost before the other side took the command.
+    #[error("{adapter} is not connected; the command was not sent")]
+    NotConnected {
+        /// Which adapter.
+        adapter: AdapterId,
+    },
+    /// As many commands as may wait are waiting.
+    #[error("{adapter} has too many commands waiting; the command was not sent")]
+    Busy {
+        /// Which adapter.
+        adapter: AdapterId,
+    },
+    /// The link cannot carry this command.
+    #[error("{adapter} cannot send this command: {reason}")]
+    Refused {
+        /// Which adapter.
+        adapter: AdapterId,
+        /// Why, and what would be allowed.
+        reason: String,
+    },
+}
+
+/// What an adapter is given to live on.
+pub struct AdapterContext {
+    /// Where uplinks go, in batches; bounded: a slow pipeline holds the adapter back, and the adapter its link.
+    pub uplinks: mpsc::Sender<Vec<Uplink>>,
+    /// Commands for its devices.
+    pub commands: mpsc::Receiver<Command>,
+    /// How it is doing.
+    pub state: watch::Sender<AdapterState>,
+    /// The time of arrival.
+    pub clock: Arc<dyn Clock>,
+    /// Cancelled when the gateway stops: stop taking, hand over what was taken, return.
+    pub stop: CancellationToken,
+}
+
+/// An adapter that gave up; its supervisor starts it again after a pause.
+#[derive(Debug, thiserror::Error)]
+#[error("{adapter}: {reason}")]
+pub struct AdapterError {
+    /// Which.
+    pub adapter: AdapterId,
+    /// What went wrong, and what to do.
+    pub reason: String,
+}
+
+/// A link to devices. Runs until stopped; lost connections are its own business, an error means that it cannot go on
+/// by itself. It may be run again after an error.
+#[async_trait]
+pub trait Adapter: Send {
+    /// `mqtt.floor`.
+    fn id(&self) -> &AdapterId;
+
+    /// Runs until `context.stop`.
+    async fn run(&mut self, context: &mut AdapterContext) -> Result<(), AdapterError>;
+}
+
+/// How odd a value is, and what would not have been.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Score {
+    /// 0 ordinary, 1 as odd as can be; calibrated so that one threshold means the same for every series.
+    pub value: f64,
+    /// The range in which a value would not have been odd, where the detector can tell.
+    pub expected: Option<(f64, f64)>,
+    /// Which detector says so: `level`, `stuck`.
+    pub detector: &'static str,
+}
+
+impl Score {
+    /// Nothing odd, or too early to tell.
+    pub const NONE: Self = Self { value: 0.0, expected: None, detector: "none" };
+}
+
+/// Judges one series, reading by reading, in order, without looking ahead.
+pub trait Detector: Send {
+    /// Scores `value` against what was seen before, then learns from it.
+    fn observe(&mut self, at: Timestamp, value: f64) -> Score;
+}

@@ -1,0 +1,138 @@
+//! What an adapter hands over: bytes from a device, with whom to thank for them.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::{DeviceAddress, DropReason, Timestamp};
+
+/// An adapter's name: its kind and its table's name, `mqtt.floor`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct AdapterId(Arc<str>);
+
+impl AdapterId {
+    /// `kind.name`.
+    #[must_use]
+    pub fn new(kind: &str, name: &str) -> Self {
+        Self(format!("{kind}.{name}").into())
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The kind: `mqtt`.
+    #[must_use]
+    pub fn kind(&self) -> &str {
+        self.0.split_once('.').map_or(&*self.0, |(kind, _)| kind)
+    }
+}
+
+impl fmt::Display for AdapterId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Which of the gateway's codecs reads a payload: an index into a table that only grows, so that an uplink under way
+/// during a reload keeps its meaning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CodecId(pub u16);
+
+/// What the radio said of the last hop, where there is one.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct LinkQuality {
+    /// dBm.
+    pub rssi: Option<f64>,
+    /// dB.
+    pub snr: Option<f64>,
+    /// LoRa spreading factor.
+    pub spreading_factor: Option<u8>,
+}
+
+/// Whether the sender may hand the same message over twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Delivery {
+    /// Never again: MQTT QoS 0, a CoAP NON.
+    #[default]
+    AtMostOnce,
+    /// Until it sees the acknowledgement: MQTT QoS 1.
+    AtLeastOnce {
+        /// The same for the same message of the same session: its packet id, topic and payload, hashed.
+        key: u64,
+        /// The sender says that it sent this before (MQTT's DUP): a known `key` is then a duplicate.
+        again: bool,
+    },
+}
+
+/// What became of an uplink, told to whoever sent it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Its readings are in the journal, or counted: the sender need not keep it.
+    Taken,
+    /// It was refused for good, and counted; sending it again would not help.
+    Refused(DropReason),
+}
+
+/// How to tell the sender. Dropped without a word, the sender keeps its message and sends it again.
+#[derive(Default)]
+pub struct Ack(Option<Box<dyn FnOnce(Outcome) + Send>>);
+
+impl Ack {
+    /// For senders that expect no answer.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self(None)
+    }
+
+    /// Calls `tell` with the outcome, once. `tell` must not block.
+    #[must_use]
+    pub fn new(tell: impl FnOnce(Outcome) + Send + 'static) -> Self {
+        Self(Some(Box::new(tell)))
+    }
+
+    /// Tells the sender.
+    pub fn tell(self, outcome: Outcome) {
+        if let Some(tell) = self.0 {
+            tell(outcome);
+        }
+    }
+}
+
+impl fmt::Debug for Ack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Ack(expected)" } else { "Ack(none)" })
+    }
+}
+
+/// One message from one device, not yet understood.
+#[derive(Debug)]
+pub struct Uplink {
+    /// Which adapter heard it.
+    pub adapter: AdapterId,
+    /// Which device sent it, where the link or the topic tells; else the codec finds it in the payload.
+    pub device: Option<DeviceAddress>,
+    /// The metric, where the topic names it (`{metric}`).
+    pub metric: Option<Box<str>>,
+    /// Which codec reads it, unless the device's own table says otherwise.
+    pub codec: CodecId,
+    /// The MQTT topic, for codecs that need it and for the log; empty on links without topics.
+    pub topic: Arc<str>,
+    /// When it arrived.
+    pub received_at: Timestamp,
+    /// LoRaWAN FPort.
+    pub port: Option<u8>,
+    /// The radio's word on it.
+    pub link: LinkQuality,
+    /// The bytes.
+    pub payload: Bytes,
+    /// Whether it may come again.
+    pub delivery: Delivery,
+    /// Whom to tell.
+    pub ack: Ack,
+}

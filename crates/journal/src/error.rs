@@ -1,0 +1,87 @@
+//! What can go wrong with a journal, and what to do about it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::Position;
+
+/// Why the journal could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum JournalError {
+    /// The operating system refused.
+    #[error("cannot {action} {}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On which file or directory.
+        path: PathBuf,
+        /// Why it failed.
+        #[source]
+        source: io::Error,
+    },
+    /// The record was not kept; the journal is as it was before and stays usable.
+    #[error("cannot append to {}: the record was not kept; free space on the disk", path.display())]
+    Append {
+        /// The segment.
+        path: PathBuf,
+        /// Why it failed.
+        #[source]
+        source: io::Error,
+    },
+    /// Somebody else writes in this directory.
+    #[error("the journal {} is in use by another process; stop that one first", dir.display())]
+    InUse {
+        /// The journal's directory.
+        dir: PathBuf,
+    },
+    /// Written by a later version of this program.
+    #[error(
+        "{} has format version {found}, this program reads up to {supported}; \
+         run the newer program, or move the directory away to begin anew", path.display()
+    )]
+    NewerFormat {
+        /// The segment.
+        path: PathBuf,
+        /// The file's version.
+        found: u32,
+        /// The newest version this program knows.
+        supported: u32,
+    },
+    /// A segment's name and its intact header do not agree.
+    #[error("{} begins at position {header}; give the file back its name", path.display())]
+    Renamed {
+        /// The segment.
+        path: PathBuf,
+        /// The first position that its header tells.
+        header: Position,
+    },
+    /// No segment of ours is that large.
+    #[error("{} has {bytes} bytes, more than a segment can have; it is not ours, move it away", path.display())]
+    NotASegment {
+        /// The file.
+        path: PathBuf,
+        /// Its length.
+        bytes: u64,
+    },
+    /// The payload of an append is too large.
+    #[error("a record of {bytes} bytes is larger than the limit of {limit}")]
+    TooLarge {
+        /// The payload's length.
+        bytes: usize,
+        /// The largest payload that is taken.
+        limit: usize,
+    },
+    /// The largest position is taken.
+    #[error("the journal {} has no positions left; move the directory away to begin anew", dir.display())]
+    Exhausted {
+        /// The journal's directory.
+        dir: PathBuf,
+    },
+}
+
+/// Says what was tried, where: `.map_err(during("open", &path))`.
+pub(crate) fn during(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> JournalError + use<> {
+    let path = path.to_path_buf();
+    move |source| JournalError::Io { action, path, source }
+}

@@ -1,0 +1,1 @@
+//! A durable, bounded queue of what is to be sent.

@@ -1,0 +1,1 @@
+//! A building that does not exist, sending real traffic.

@@ -1,0 +1,3 @@
+//! The cloud broker.
+
+pub mod config;
