@@ -31,8 +31,6 @@
 //!   damaged, by looking for the next valid frame that could stand there. Positions tell how many were lost.
 //! - A damaged segment header costs nothing: the file's name says the same. `open` writes it anew.
 
-#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
-
 mod error;
 mod frame;
 mod reader;

@@ -4,9 +4,9 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use crate::Position;
 use crate::error::{JournalError, during};
 use crate::frame::{FRAME_HEADER, MAX_PAYLOAD_BYTES};
-use crate::{Position, frame};
 
 /// Length of a segment's header.
 pub(crate) const HEADER: usize = 24;
@@ -133,12 +133,9 @@ fn first_of_name(path: &Path) -> Option<Position> {
     (first > 0).then_some(Position(first))
 }
 
-fn header_bytes(first: Position) -> [u8; HEADER] {
-    let mut bytes = [0; HEADER];
-    let (checked, crc) = bytes.split_at_mut(HEADER - size_of::<u32>());
-    let fields = MAGIC.iter().chain(&VERSION.to_le_bytes()).copied().chain(first.0.to_le_bytes());
-    checked.iter_mut().zip(fields).for_each(|(to, from)| *to = from);
-    crc.copy_from_slice(&crc32fast::hash(checked).to_le_bytes());
+fn header_bytes(first: Position) -> Vec<u8> {
+    let mut bytes = [MAGIC.as_slice(), &VERSION.to_le_bytes(), &first.0.to_le_bytes()].concat();
+    bytes.extend(crc32fast::hash(&bytes).to_le_bytes());
     bytes
 }
 
@@ -155,5 +152,5 @@ fn parse_header(bytes: &[u8]) -> Option<(u32, Position)> {
 
 /// Bytes that a record of this payload takes in a segment.
 pub(crate) fn frame_bytes(payload: usize) -> u64 {
-    (frame::FRAME_HEADER + payload) as u64
+    (FRAME_HEADER + payload) as u64
 }
