@@ -1,0 +1,48 @@
+//! Waiting on a condition instead of sleeping for luck.
+
+use std::panic::Location;
+use std::time::Duration;
+
+/// Waits until `condition` holds; asks every 10 ms.
+///
+/// # Panics
+/// Where it does not hold `within` that time, naming the caller's line.
+#[track_caller]
+pub fn eventually<F: Future<Output = bool>>(
+    within: Duration,
+    mut condition: impl FnMut() -> F,
+) -> impl Future<Output = ()> {
+    let caller = Location::caller();
+    async move {
+        let holds = async {
+            while !condition().await {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        if tokio::time::timeout(within, holds).await.is_err() {
+            panic!("the condition at {caller} did not come true within {within:?}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn returns_when_the_condition_comes_true() {
+        let mut asked = 0;
+        eventually(Duration::from_secs(5), || {
+            asked += 1;
+            std::future::ready(asked == 3)
+        })
+        .await;
+        assert_eq!(asked, 3);
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "did not come true")]
+    async fn panics_when_it_does_not() {
+        eventually(Duration::from_millis(30), || std::future::ready(false)).await;
+    }
+}
