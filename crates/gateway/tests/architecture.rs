@@ -1,0 +1,115 @@
+//! Holds the direction of the arrows between our rooms (docs/ARCHITECTURE.md) against what cargo would build.
+//!
+//! A room that may see everything ends as one big room. Whoever needs a new arrow changes the table here, in the same
+//! commit as a page in `docs/decisions/` that says why.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cargo_metadata::{CargoOpt, DependencyKind, Metadata, MetadataCommand, Package};
+
+/// Room -> the rooms it may depend on. The binary's crate is called `riser` and lies in `crates/gateway`.
+const ALLOWED: &[(&str, &[&str])] = &[
+    ("gateway-core", &[]),
+    ("journal", &[]),
+    ("outbox", &[]),
+    ("codecs", &["gateway-core"]),
+    ("aggregator", &["gateway-core"]),
+    ("anomaly", &["gateway-core"]),
+    ("alerts", &["gateway-core"]),
+    ("broker", &["gateway-core"]),
+    ("mqtt-link", &["gateway-core"]),
+    ("adapters", &["gateway-core", "mqtt-link"]),
+    ("simulator", &["gateway-core", "mqtt-link"]),
+    ("sinks", &["gateway-core", "mqtt-link", "outbox"]),
+    ("testkit", &["gateway-core"]),
+    (
+        "riser",
+        &[
+            "gateway-core",
+            "journal",
+            "outbox",
+            "codecs",
+            "aggregator",
+            "anomaly",
+            "alerts",
+            "broker",
+            "mqtt-link",
+            "adapters",
+            "simulator",
+            "sinks",
+        ],
+    ),
+];
+
+/// Helps tests everywhere and is part of nothing that ships.
+const TESTKIT: &str = "testkit";
+
+fn workspace() -> Metadata {
+    MetadataCommand::new()
+        .features(CargoOpt::AllFeatures)
+        .no_deps()
+        .exec()
+        .expect("cargo metadata reads this workspace")
+}
+
+fn rooms(workspace: &Metadata) -> BTreeMap<&str, &Package> {
+    workspace.workspace_packages().into_iter().map(|package| (package.name.as_str(), package)).collect()
+}
+
+fn may_see(from: &str, to: &str, kind: DependencyKind) -> bool {
+    if to == TESTKIT {
+        return kind == DependencyKind::Development;
+    }
+    ALLOWED.iter().any(|(room, allowed)| *room == from && allowed.contains(&to))
+}
+
+#[test]
+fn arrows_between_rooms_point_only_where_the_table_allows() {
+    let workspace = workspace();
+    let rooms = rooms(&workspace);
+    let mut wrong = Vec::new();
+    for (from, package) in &rooms {
+        for dependency in package.dependencies.iter().filter(|d| rooms.contains_key(d.name.as_str())) {
+            if !may_see(from, &dependency.name, dependency.kind) {
+                wrong.push(format!(
+                    "  {from} -> {} ({}), in {}",
+                    dependency.name, dependency.kind, package.manifest_path
+                ));
+            }
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "arrows that the house does not have:\n{}\n\
+         Move what is shared into gateway-core, or hand it over through the gateway; siblings never see each other, \
+         and testkit is a dev-dependency only. If the arrow is right after all, add it to ALLOWED in {} together with \
+         a page in docs/decisions/.",
+        wrong.join("\n"),
+        file!()
+    );
+}
+
+#[test]
+fn every_room_has_a_row_in_the_table_and_every_row_a_room() {
+    let workspace = workspace();
+    let members: BTreeSet<&str> = rooms(&workspace).into_keys().collect();
+    let rows: BTreeSet<&str> = ALLOWED.iter().map(|(room, _)| *room).collect();
+    assert_eq!(rows.len(), ALLOWED.len(), "a room has two rows in ALLOWED of {}", file!());
+    assert_eq!(
+        members,
+        rows,
+        "left: the workspace's crates; right: the rows of ALLOWED in {}. Give a new crate its row: which rooms it may see.",
+        file!()
+    );
+}
+
+#[test]
+fn nothing_depends_on_the_binary() {
+    let workspace = workspace();
+    let above: Vec<_> = rooms(&workspace)
+        .into_iter()
+        .filter(|(_, package)| package.dependencies.iter().any(|d| d.name == "riser"))
+        .map(|(name, _)| name)
+        .collect();
+    assert!(above.is_empty(), "{above:?} depend on riser: the gateway is on top, nothing stands on it");
+}
