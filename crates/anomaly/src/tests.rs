@@ -1,0 +1,290 @@
+//! The model on series whose truth is known.
+
+use std::f64::consts::TAU;
+
+use proptest::prelude::*;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+use super::*;
+
+const MINUTE: i64 = 60_000;
+const WEEK: usize = 7 * 1440;
+
+struct Series {
+    model: SeriesModel,
+    at: i64,
+}
+
+impl Series {
+    fn new() -> Self {
+        Self { model: SeriesModel::new(MetricKind::Gauge), at: 0 }
+    }
+
+    /// The next reading, a minute later.
+    fn next(&mut self, value: f64) -> Score {
+        self.at += MINUTE;
+        self.model.observe(Timestamp::from_millis(self.at), value)
+    }
+
+    /// As [`Self::next`] for many; the number of scores of at least 0.5.
+    fn alarms(&mut self, values: impl Iterator<Item = f64>) -> usize {
+        values.filter(|value| self.next(*value).value >= 0.5).count()
+    }
+}
+
+fn gaussian(rng: &mut StdRng) -> f64 {
+    let radius = (-2.0 * rng.random_range(f64::MIN_POSITIVE..1.0).ln()).sqrt();
+    radius * (TAU * rng.random::<f64>()).cos()
+}
+
+/// 21 degrees with a standard deviation of 0.3, for a week.
+fn learnt(rng: &mut StdRng) -> Series {
+    let mut series = Series::new();
+    assert_eq!(series.alarms((0..WEEK).map(|_| 21.0 + 0.3 * gaussian(rng))), 0);
+    series
+}
+
+#[test]
+fn is_quiet_on_a_million_readings_of_gaussian_noise() {
+    let mut rng = StdRng::seed_from_u64(1);
+    assert_eq!(Series::new().alarms((0..1_000_000).map(|_| 20.0 + gaussian(&mut rng))), 0);
+}
+
+#[test]
+fn is_quiet_on_a_million_readings_of_uniform_noise() {
+    let mut rng = StdRng::seed_from_u64(2);
+    assert_eq!(Series::new().alarms((0..1_000_000).map(|_| rng.random_range(-1.0..1.0))), 0);
+}
+
+#[test]
+fn is_quiet_on_a_million_random_integers() {
+    let mut rng = StdRng::seed_from_u64(3);
+    assert_eq!(Series::new().alarms((0..1_000_000).map(|_| f64::from(rng.random_range(400..1400)))), 0);
+}
+
+#[test]
+fn is_quiet_when_it_has_just_learnt_whatever_the_noise_was() {
+    for seed in 0..300 {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let mut series = Series::new();
+        assert_eq!(series.alarms((0..2_000).map(|_| 20.0 + gaussian(&mut rng))), 0, "seed {seed}");
+    }
+}
+
+#[test]
+fn is_quiet_on_slow_sines_wherever_they_start_and_however_coarse() {
+    let mut rng = StdRng::seed_from_u64(4);
+    for phase in 0..12 {
+        for (noise, quantum) in [(0.0, 1e-9), (0.0, 0.1), (0.05, 1e-9), (0.05, 0.1), (0.02, 0.5)] {
+            let day = (0..20_000).map(|minute| {
+                let angle = TAU * (f64::from(minute) / 1440.0 + f64::from(phase) / 12.0);
+                let value = 21.0 + 3.0 * angle.sin() + noise * gaussian(&mut rng);
+                (value / quantum).round() * quantum
+            });
+            assert_eq!(Series::new().alarms(day), 0, "phase {phase} noise {noise} quantum {quantum}");
+        }
+    }
+}
+
+#[test]
+fn says_nothing_of_a_series_that_hardly_ever_changes() {
+    let mut series = Series::new();
+    assert_eq!(series.alarms((0..WEEK).map(|_| 18.0)), 0);
+    assert_eq!(series.alarms((0..WEEK).map(|_| 21.0)), 0);
+    assert_eq!(series.alarms((0..WEEK).map(|_| 0.0)), 0);
+}
+
+#[test]
+fn learns_before_it_speaks() {
+    let mut rng = StdRng::seed_from_u64(5);
+    let mut series = Series::new();
+    assert_eq!(series.alarms((0..58).map(|_| gaussian(&mut rng))), 0);
+    assert_eq!(series.next(1e6), Score::NONE);
+
+    let mut hasty = SeriesModel::new(MetricKind::Gauge);
+    for second in 0..599 {
+        let score = hasty.observe(Timestamp::from_millis(second * 1000), gaussian(&mut rng));
+        assert_eq!(score, Score::NONE, "10 minutes are not over");
+    }
+}
+
+#[test]
+fn sees_a_spike_of_ten_standard_deviations_and_forgets_it() {
+    let mut rng = StdRng::seed_from_u64(6);
+    for _ in 0..20 {
+        let mut series = learnt(&mut rng);
+        let score = series.next(21.0 + 3.3);
+        assert!(score.value >= 0.5, "{score:?}");
+        assert_eq!(score.detector, "level");
+        let (low, high) = score.expected.unwrap();
+        assert!(18.0 < low && low < 20.7 && 21.3 < high && high < 24.0, "{low} {high}");
+        assert_eq!(series.alarms((0..1000).map(|_| 21.0 + 0.3 * gaussian(&mut rng))), 0);
+    }
+}
+
+#[test]
+fn alarms_once_for_what_happens_every_day() {
+    let mut rng = StdRng::seed_from_u64(7);
+    let mut series = learnt(&mut rng);
+    let days = 10;
+    let alarms = series.alarms((0..days * 1440).map(|minute| {
+        let daily = if minute % 1440 == 700 { 5.0 } else { 0.0 };
+        21.0 + daily + 0.3 * gaussian(&mut rng)
+    }));
+    assert_eq!(alarms, 1);
+}
+
+#[test]
+fn sees_a_shift_at_once_and_learns_it() {
+    let mut rng = StdRng::seed_from_u64(8);
+    for shift in [4.5, -12.0, 1e3, 1e12] {
+        let mut series = learnt(&mut rng);
+        assert!(series.next(21.0 + shift).value >= 0.5, "shift {shift}");
+        let mut shifted = |n: usize| series.alarms((0..n).map(|_| 21.0 + shift + 0.3 * gaussian(&mut rng)));
+        assert!(shifted(100) <= 60, "shift {shift}");
+        assert_eq!(shifted(2000), 0, "shift {shift}");
+    }
+}
+
+#[test]
+fn sees_a_sensor_that_is_stuck_in_mid_range_within_the_hour() {
+    let mut rng = StdRng::seed_from_u64(9);
+    let mut series = learnt(&mut rng);
+    let first = (1..=60).find(|_| {
+        let score = series.next(21.1);
+        score.value >= 0.5 && score.detector == "stuck"
+    });
+    assert_eq!(first, Some(30));
+    assert_eq!(series.alarms((0..1000).map(|_| 21.0 + 0.3 * gaussian(&mut rng))), 0);
+}
+
+#[test]
+fn a_sensor_may_rest_at_its_lowest_value_all_night() {
+    let mut rng = StdRng::seed_from_u64(10);
+    let mut series = Series::new();
+    let light = (0..WEEK).map(|minute| {
+        let hour = (minute / 60) % 24;
+        if (7..19).contains(&hour) { 300.0 + 5.0 * gaussian(&mut rng) } else { 0.0 }
+    });
+    let mut dark_alarms = 0;
+    for value in light {
+        let score = series.next(value);
+        dark_alarms += usize::from(score.detector == "stuck" && score.value >= 0.5);
+    }
+    assert_eq!(dark_alarms, 0);
+}
+
+#[test]
+fn a_message_that_comes_twice_is_not_a_stuck_sensor() {
+    let mut rng = StdRng::seed_from_u64(11);
+    let mut series = learnt(&mut rng);
+    let at = Timestamp::from_millis(series.at);
+    for _ in 0..10_000 {
+        assert!(series.model.observe(at, 21.1).value < 0.5);
+    }
+}
+
+#[test]
+fn silence_is_not_a_value() {
+    let mut rng = StdRng::seed_from_u64(12);
+    let mut series = learnt(&mut rng);
+    for _ in 0..100 {
+        series.at += 90 * 24 * 60 * MINUTE;
+        assert!(series.next(21.0 + 0.3 * gaussian(&mut rng)).value < 0.5);
+    }
+}
+
+#[test]
+fn stragglers_are_not_judged_but_a_clock_set_back_is_followed() {
+    let mut rng = StdRng::seed_from_u64(13);
+    let mut series = learnt(&mut rng);
+    let before = series.model.clone();
+    assert_eq!(series.model.observe(Timestamp::from_millis(series.at - 1), 99.0), Score::NONE);
+    assert_eq!(SeriesModel { behind: 0, ..series.model.clone() }, before);
+
+    series.at -= 365 * 1440 * MINUTE;
+    for _ in 0..60 {
+        series.next(21.0);
+    }
+    assert!(series.next(99.0).value >= 0.5);
+}
+
+#[test]
+fn counters_and_states_are_not_scored() {
+    for kind in [MetricKind::Counter, MetricKind::State] {
+        let mut model = SeriesModel::new(kind);
+        for minute in 0..2000 {
+            let value = if minute == 1500 { 1e9 } else { f64::from(i32::try_from(minute % 2).unwrap()) };
+            assert_eq!(model.observe(Timestamp::from_millis(minute * MINUTE), value), Score::NONE);
+        }
+    }
+}
+
+#[test]
+fn a_series_is_small() {
+    assert!(size_of::<SeriesModel>() < 512, "{}", size_of::<SeriesModel>());
+}
+
+/// A value anywhere, near a level, exactly repeated, or absurd.
+fn any_value() -> impl Strategy<Value = f64> {
+    prop_oneof![
+        5 => -10.0..10.0_f64,
+        2 => Just(1.25),
+        1 => proptest::num::f64::NORMAL | proptest::num::f64::SUBNORMAL | proptest::num::f64::ZERO,
+        1 => prop_oneof![Just(1e308), Just(-1e308), Just(f64::MAX), Just(f64::MIN), Just(0.0), Just(-0.0)],
+    ]
+}
+
+fn any_series() -> impl Strategy<Value = Vec<(i64, f64)>> {
+    prop::collection::vec((prop_oneof![8 => 0..120_000_i64, 1 => any::<i64>()], any_value()), 1..400)
+}
+
+fn scores(model: &mut SeriesModel, series: &[(i64, f64)]) -> Vec<Score> {
+    let mut at = 0_i64;
+    let mut observe = |step: i64, value| {
+        at = at.saturating_add(step);
+        model.observe(Timestamp::from_millis(at), value)
+    };
+    series.iter().map(|(step, value)| observe(*step, *value)).collect()
+}
+
+proptest! {
+    #[test]
+    fn scores_are_finite_and_in_range_for_any_finite_input(series in any_series()) {
+        for score in scores(&mut SeriesModel::new(MetricKind::Gauge), &series) {
+            prop_assert!((0.0..=1.0).contains(&score.value), "{score:?}");
+            if let Some((low, high)) = score.expected {
+                prop_assert!(low.is_finite() && high.is_finite() && low <= high, "{score:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn scores_of_a_prefix_are_the_prefix_of_the_scores(series in any_series(), cut in 0.0..1.0_f64) {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "small")]
+        let cut = (series.len() as f64 * cut) as usize;
+        let whole = scores(&mut SeriesModel::new(MetricKind::Gauge), &series);
+        let prefix = scores(&mut SeriesModel::new(MetricKind::Gauge), &series[..cut]);
+        prop_assert_eq!(&whole[..cut], &prefix[..]);
+    }
+
+    #[test]
+    fn a_restart_in_mid_stream_changes_nothing(series in any_series(), rest in any_series()) {
+        let mut model = SeriesModel::new(MetricKind::Gauge);
+        scores(&mut model, &series);
+        let mut restored: SeriesModel = postcard::from_bytes(&postcard::to_stdvec(&model).unwrap()).unwrap();
+        prop_assert_eq!(scores(&mut model, &rest), scores(&mut restored, &rest));
+    }
+
+    #[test]
+    fn what_is_not_finite_is_not_learnt(series in any_series()) {
+        let mut model = SeriesModel::new(MetricKind::Gauge);
+        scores(&mut model, &series);
+        let before = model.clone();
+        for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            prop_assert_eq!(model.observe(Timestamp::MAX, value), Score::NONE);
+        }
+        prop_assert_eq!(model, before);
+    }
+}
