@@ -1,1 +1,19 @@
 //! `[adapters.*]`: a table per kind, and in it one per name.
+//!
+//! A new kind of adapter is one folder and one field here.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::mqtt::config::MqttConfig;
+
+/// Where readings come from: one table per kind of link, and in it one per name.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(rename = "Adapters")]
+pub struct Config {
+    /// Devices behind an MQTT broker, Riser's own or another. The name is yours: `[adapters.mqtt.floor]`.
+    pub mqtt: BTreeMap<String, MqttConfig>,
+}
