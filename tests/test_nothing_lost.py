@@ -1,0 +1,168 @@
+"""Brokers that are away, stall or die, a gateway that is killed, a full outbox: nothing lost that is not counted."""
+
+import random
+import threading
+
+import pytest
+
+from gateway import config
+from peers import wait_until
+from readings import assert_gap_free, now_millis, rfc3339
+
+DEVICES = [f"dev{i}" for i in range(10)]
+
+
+def seconds_of_readings(begin, seconds, devices=DEVICES):
+    """One reading per device and second, from the past: each second is a window of its own."""
+    return [
+        (f"sensors/{d}/telemetry", {"temperature": 20.0 + s % 7, "ts": begin + s * 1000 + 500}) for s in range(seconds) for d in devices
+    ]
+
+
+@pytest.fixture
+def batch_start():
+    return now_millis() // 1000 * 1000 - 600_000
+
+
+def total(heard):
+    return sum(heard.count(device, "temperature") for device in {a["device"] for a in heard.aggregates()})
+
+
+def test_a_cloud_that_is_down_at_boot_gets_everything_in_order(cloud, floor, sensor, riser, collector, batch_start):
+    cloud.stop()
+    gateway = riser(config(cloud=cloud.port, floor=floor.port)).start()
+    floor.wait_log("Received SUBSCRIBE", timeout=20)
+    floor.wait_log("Sending SUBACK")
+    sensor.send_all(seconds_of_readings(batch_start, 60))
+    wait_until(lambda: gateway.audit()["queued"] >= 580, what="the windows in the outbox")
+    assert gateway.audit()["in"] == 600 and gateway.audit()["published"] == 0
+    cloud.start()
+    heard = collector(cloud)
+    heard.wait_for(lambda: total(heard) == 600, 40, "all readings")
+    seqs = [b["seq"] for b in heard.numbered()]
+    assert_gap_free(heard.numbered())
+    # What came before the collector listened is sent again only if unacknowledged: in order, at most once more each.
+    assert seqs == sorted(seqs)
+    wait_until(lambda: gateway.audit()["published"] == 600, what="the ledger to close")
+
+
+def test_a_cloud_that_stalls_and_dies_midway_loses_nothing(mosquitto, floor, sensor, riser, collector, batch_start):
+    cloud = mosquitto(persistent=True)
+    heard = collector(cloud, session="cloud-application")
+    gateway = riser(config(cloud=cloud.port, floor=floor.port)).start()
+    heard.wait_online()
+    messages = seconds_of_readings(batch_start, 120)
+    for part in range(4):
+        chunk = messages[part * 300 : (part + 1) * 300]
+        sensor.send_all(chunk[:150])
+        cloud.freeze()
+        sensor.send_all(chunk[150:])
+        # It is stalled with messages on their way once some are queued that it does not acknowledge.
+        wait_until(lambda: gateway.audit()["queued"] > 50, what="unacknowledged messages")
+        cloud.kill()
+        cloud.start()
+    heard.wait_for(lambda: total(heard) == 1200, 40, "all readings")
+    assert_gap_free(heard.numbered())
+    wait_until(lambda: gateway.audit()["published"] == 1200, what="the ledger to close")
+
+
+def test_every_seq_arrives_when_the_cloud_only_stalls(cloud, floor, sensor, riser, heard, batch_start):
+    gateway = riser(config(cloud=cloud.port, floor=floor.port, upstream='keep_alive = "5s"')).start()
+    heard.wait_online()
+    sensor.send_all(seconds_of_readings(batch_start, 30))
+    cloud.freeze()
+    sensor.send_all(seconds_of_readings(batch_start + 30_000, 30))
+    wait_until(lambda: gateway.audit()["queued"] > 100, what="unacknowledged messages")
+    cloud.thaw()
+    heard.wait_for(lambda: total(heard) == 600, 40, "all readings")
+    assert_gap_free(heard.numbered())
+
+
+def test_a_killed_gateway_counts_every_acknowledged_reading_once(cloud, floor, sensor, riser, heard):
+    gateway = riser(config(cloud=cloud.port, floor=floor.port, journal='sync_every = "0s"')).start()
+    heard.wait_online()
+    sent, stop = [], threading.Event()
+
+    def send():
+        chance = random.Random(7)
+        while not stop.is_set():
+            sensor.send(f"sensors/{chance.choice(DEVICES)}/telemetry", {"temperature": 21.0, "ts": now_millis(), "n": len(sent)})
+            sent.append(1)
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    try:
+        for target in (300, 900, 1500):
+            wait_until(lambda target=target: len(sent) > target, 40, "messages under way")
+            gateway.kill()
+            gateway.start()
+            boots = target // 600 + 2
+            heard.wait_for(lambda boots=boots: heard.statuses().count("online") >= boots, 20, "online again")
+    finally:
+        stop.set()
+        thread.join(20)
+    heard.wait_for(lambda: total(heard) >= len(sent), 20, f"{len(sent)} readings")
+    # Past the last window's end nothing may be added: exactly once, not at least once.
+    wait_until(lambda: gateway.audit()["open"] == 0 and gateway.audit()["queued"] == 0, what="nothing left under way")
+    assert total(heard) == len(sent)
+    assert_gap_free(heard.numbered())
+
+
+def test_a_full_outbox_drops_the_oldest_and_counts_it(cloud, floor, sensor, riser, heard, batch_start):
+    cloud_config = config(
+        cloud=cloud.port, floor=floor.port, outbox='max_size = "256KiB"\nwhen_full = "drop_oldest"', more='[alerts.hot]\nmetric = "temperature"\nabove = 40.0'
+    )
+    gateway = riser(cloud_config).start()
+    heard.wait_online()
+    cloud.stop()
+    sensor.send("sensors/alarm/telemetry", {"temperature": 50.0, "ts": batch_start - 1000})
+    sensor.send_all(seconds_of_readings(batch_start, 400))
+    wait_until(lambda: gateway.audit()["in"] == 4001, what="all readings taken")
+    wait_until(lambda: gateway.audit()["dropped"].get("outbox_full", 0) > 0, what="drops")
+    cloud.start()
+    wait_until(lambda: gateway.audit()["queued"] == 0, 30, "an empty outbox")
+    ledger = gateway.audit()
+    lost = ledger["dropped"]["outbox_full"]
+    assert 0 < lost < 4000
+    heard.wait_for(lambda: total(heard) >= ledger["published"], 20, "what was not dropped")
+    assert total(heard) == ledger["published"]
+    assert ledger["in"] == 4001
+    # Alerts go last, and what is left is the newest.
+    assert [a["device"] for a in heard.alerts()] == ["alarm"]
+    assert heard.latest("dev0")[-1]["window"]["start"] >= rfc3339(batch_start + 395_000)
+
+
+def test_the_audit_balances_on_a_running_a_stopped_and_a_killed_gateway(main_job, sensor, heard, batch_start):
+    gateway = main_job()
+    sensor.send_all(seconds_of_readings(batch_start, 20))
+    sensor.send("sensors/dev0/telemetry", b"\xff\xfe not json")
+    heard.wait_for(lambda: total(heard) == 200, what="all readings")
+    wait_until(lambda: gateway.audit()["published"] == 200, what="the ledger to close")
+    running = gateway.audit()
+    assert running["in"] == 201 and running["dropped"]["bad_payload"] == 1
+    assert gateway.stop() == 0
+    assert gateway.audit() == running
+    text = gateway.cli("audit", "--config", gateway.config, check=0).stdout
+    assert "201" in text and "200" in text
+    gateway.start()
+    heard.wait_for(lambda: heard.statuses()[-2:] == ["offline", "online"], what="online again")
+    sensor.send_all(seconds_of_readings(batch_start + 100_000, 20))
+    wait_until(lambda: gateway.audit()["in"] == 401, what="the second batch")
+    gateway.kill()
+    gateway.audit()
+
+
+def test_a_floor_broker_that_restarts_is_subscribed_again(main_job, floor, publisher, heard):
+    main_job()
+    floor.kill()
+    floor.start()
+    floor.wait_log("Sending SUBACK to riser", times=2, timeout=30)
+    publisher(floor.port).send("sensors/lounge/telemetry", {"temperature": 21.0})
+    heard.wait_count("lounge", "temperature", 1)
+
+
+def test_without_an_upstream_readings_are_counted_as_having_nowhere_to_go(floor, sensor, riser):
+    gateway = riser(config(floor=floor.port)).start()
+    floor.wait_log("Sending SUBACK", timeout=20)
+    sensor.send("sensors/lounge/telemetry", {"temperature": 21.0})
+    wait_until(lambda: gateway.audit()["dropped"].get("no_upstream") == 1, what="the window's end")
