@@ -1,0 +1,131 @@
+//! What is queued, and what cannot be.
+
+use std::fmt;
+
+/// The largest body, in bytes.
+pub const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
+/// The longest topic, in bytes (as long as a string in MQTT can be).
+pub const MAX_TOPIC_BYTES: usize = 65_535;
+/// What an entry counts for beside its topic and body, in bytes: row, index and what a page leaves unused.
+pub const ENTRY_OVERHEAD: u64 = 64;
+
+/// What goes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Priority {
+    /// Before every normal entry, and dropped after all of them.
+    Urgent,
+    /// In its turn.
+    Normal,
+}
+
+impl Priority {
+    /// As it stands in the file.
+    pub(crate) fn code(self) -> i64 {
+        match self {
+            Priority::Urgent => 0,
+            Priority::Normal => 1,
+        }
+    }
+}
+
+/// Bytes, and the place in them where the outbox writes the entry's `seq`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Body {
+    bytes: Vec<u8>,
+    seq_at: usize,
+}
+
+impl Body {
+    /// `seq` is inserted, in decimal, before the byte at `seq_at`.
+    ///
+    /// # Errors
+    /// Where there are too many bytes or `seq_at` lies behind them.
+    pub fn new(bytes: Vec<u8>, seq_at: usize) -> Result<Body, EntryError> {
+        if bytes.len() > MAX_BODY_BYTES {
+            return Err(EntryError::BodyTooLarge { bytes: bytes.len() });
+        }
+        if seq_at > bytes.len() {
+            return Err(EntryError::SeqOutside { seq_at, bytes: bytes.len() });
+        }
+        Ok(Body { bytes, seq_at })
+    }
+
+    /// The body with `seq` in it.
+    pub(crate) fn with_seq(&self, seq: u64) -> Vec<u8> {
+        let (before, after) = self.bytes.split_at_checked(self.seq_at).unwrap_or((&self.bytes, &[]));
+        [before, seq.to_string().as_bytes(), after].concat()
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Body({} bytes, seq at {})", self.bytes.len(), self.seq_at)
+    }
+}
+
+/// Something to be sent. Whatever is an `Entry` can be stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    pub(crate) priority: Priority,
+    pub(crate) topic: String,
+    pub(crate) body: Body,
+    pub(crate) weight: u32,
+}
+
+impl Entry {
+    /// `weight`: how much of what the producer counts (readings, say) is in it.
+    ///
+    /// # Errors
+    /// Where the topic is too long.
+    pub fn new(priority: Priority, topic: String, body: Body, weight: u32) -> Result<Entry, EntryError> {
+        if topic.len() > MAX_TOPIC_BYTES {
+            return Err(EntryError::TopicTooLong { bytes: topic.len() });
+        }
+        Ok(Entry { priority, topic, body, weight })
+    }
+
+    /// What it is accounted for while it waits in memory, in bytes.
+    pub(crate) fn memory(&self) -> usize {
+        size_of::<Entry>() + self.topic.len() + self.body.bytes.len()
+    }
+}
+
+/// An entry as the consumer gets it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// Its sequence number.
+    pub seq: u64,
+    /// As it was appended.
+    pub priority: Priority,
+    /// As it was appended.
+    pub topic: String,
+    /// The body, with `seq` in it.
+    pub bytes: Vec<u8>,
+    /// As it was appended.
+    pub weight: u32,
+}
+
+/// Why something cannot be an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum EntryError {
+    /// See [`MAX_BODY_BYTES`].
+    #[error("a body of {bytes} bytes is larger than the limit of {MAX_BODY_BYTES}")]
+    BodyTooLarge {
+        /// The body's length.
+        bytes: usize,
+    },
+    /// See [`MAX_TOPIC_BYTES`].
+    #[error("a topic of {bytes} bytes is longer than the limit of {MAX_TOPIC_BYTES}")]
+    TopicTooLong {
+        /// The topic's length.
+        bytes: usize,
+    },
+    /// `seq` has to stand within the body or at its end.
+    #[error("the sequence number's place {seq_at} lies outside a body of {bytes} bytes")]
+    SeqOutside {
+        /// The place asked for.
+        seq_at: usize,
+        /// The body's length.
+        bytes: usize,
+    },
+}

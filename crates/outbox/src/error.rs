@@ -1,0 +1,106 @@
+//! What can go wrong with an outbox, and what to do about it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rusqlite::ErrorCode;
+
+/// Why the outbox could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OutboxError {
+    /// SQLite or the operating system refused.
+    #[error("cannot {action} the outbox {}", path.display())]
+    Sqlite {
+        /// What was tried.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why it failed.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// There is no space left; nothing was changed.
+    #[error("cannot {action} the outbox {}: the disk is full; free space on it", path.display())]
+    DiskFull {
+        /// What was tried.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What SQLite says.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// The file is damaged.
+    #[error(
+        "the outbox {} is damaged; stop the program and move the file away with its -wal, \
+         a new one is made at the next start; \
+         `sqlite3 FILE .recover` shows what can be saved of the old one", path.display()
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite says.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// The file is damaged, says SQLite's own check.
+    #[error("the outbox {} is damaged: {finding}; move the file away with its -wal and start anew", path.display())]
+    Inconsistent {
+        /// The file.
+        path: PathBuf,
+        /// The first thing found.
+        finding: String,
+    },
+    /// Another process has it open.
+    #[error("the outbox {} is in use by another process; stop that one first", path.display())]
+    InUse {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Written by a later version of this program.
+    #[error(
+        "the outbox {} has schema version {found}, this program reads up to {supported}; \
+         run the newer program, or move the file away to begin anew", path.display()
+    )]
+    NewerSchema {
+        /// The file.
+        path: PathBuf,
+        /// The file's version.
+        found: i64,
+        /// The newest version this program knows.
+        supported: i64,
+    },
+    /// An SQLite file of somebody else.
+    #[error("{} is a database, but no outbox; move it away or name another file", path.display())]
+    NotAnOutbox {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The thread could not be started.
+    #[error("cannot start the outbox's thread")]
+    Thread {
+        /// Why it failed.
+        #[source]
+        source: io::Error,
+    },
+    /// The outbox was closed, or its thread is gone.
+    #[error("the outbox is closed")]
+    Closed,
+}
+
+/// Says what was tried, where: `.map_err(during("read", &path))`.
+pub(crate) fn during(action: &'static str, path: &Path) -> impl Fn(rusqlite::Error) -> OutboxError + use<> {
+    let path = path.to_path_buf();
+    move |source| {
+        let path = path.clone();
+        match source.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => OutboxError::InUse { path },
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                OutboxError::Damaged { path, source }
+            }
+            Some(ErrorCode::DiskFull) => OutboxError::DiskFull { action, path, source },
+            _ => OutboxError::Sqlite { action, path, source },
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! How other tasks talk to an outbox that runs on its own thread.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+
+use crate::entry::{Entry, Priority, Stored};
+use crate::error::OutboxError;
+use crate::store::Change;
+use crate::totals::{DroppedRange, Totals};
+
+/// What may wait for a commit, in bytes of memory; who wants to add more waits.
+pub(crate) const PENDING_BYTES: usize = 8 * 1024 * 1024;
+/// What a change takes beside its contents.
+const CHANGE_BYTES: usize = 128;
+
+/// What is asked of the outbox's thread.
+pub(crate) enum Command {
+    /// The permit is the room it takes until it is committed.
+    Write(Change, OwnedSemaphorePermit),
+    Fetch {
+        priority: Priority,
+        after: u64,
+        max: usize,
+        reply: Reply<Vec<Stored>>,
+    },
+    Totals(oneshot::Sender<Totals>),
+    Dropped(Reply<Vec<DroppedRange>>),
+    Close(Reply<()>),
+}
+
+pub(crate) type Reply<T> = oneshot::Sender<Result<T, OutboxError>>;
+
+/// How the outbox is doing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Status {
+    /// The newest entry that is durable; it may have been dropped.
+    pub newest_seq: u64,
+    /// The newest mark that is durable.
+    pub mark: u64,
+    /// Why the last commit failed, causes included, while commits fail. They are tried again; nothing is lost meanwhile,
+    /// but once 8 MiB wait, whoever appends or acknowledges waits too.
+    pub last_error: Option<Arc<str>>,
+}
+
+/// A way to an outbox on its thread. Clones are cheap. When the last one is dropped the outbox closes by itself.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    pub(crate) commands: mpsc::Sender<Command>,
+    pub(crate) room: Arc<Semaphore>,
+    pub(crate) status: watch::Receiver<Status>,
+}
+
+impl Handle {
+    /// Queues entries together with the mark; see [`Change::Append`]. Waits only for room in memory, not for the disk:
+    /// [`Status::mark`] tells when it is durable.
+    ///
+    /// # Errors
+    /// [`OutboxError::Closed`].
+    pub async fn append(&self, mark: u64, entries: Vec<Entry>, now_ms: i64) -> Result<(), OutboxError> {
+        self.write(Change::Append { mark, entries, now_ms }).await
+    }
+
+    /// The other side has these. They are gathered for up to 200 ms before they are committed; what was not committed
+    /// before a crash is sent again.
+    ///
+    /// # Errors
+    /// [`OutboxError::Closed`].
+    pub async fn acknowledge(&self, seqs: Vec<u64>) -> Result<(), OutboxError> {
+        self.write(Change::Acknowledge(seqs)).await
+    }
+
+    /// These can never be sent; gathered as acknowledgements are.
+    ///
+    /// # Errors
+    /// [`OutboxError::Closed`].
+    pub async fn discard(&self, seqs: Vec<u64>, now_ms: i64) -> Result<(), OutboxError> {
+        self.write(Change::Discard { seqs, now_ms }).await
+    }
+
+    /// As [`Outbox::fetch`](crate::Outbox::fetch): only what is durable, and nothing that was acknowledged or discarded
+    /// before this call.
+    ///
+    /// # Errors
+    /// Where the file cannot be read, or [`OutboxError::Closed`].
+    pub async fn fetch(
+        &self,
+        priority: Priority,
+        after: u64,
+        max: usize,
+    ) -> Result<Vec<Stored>, OutboxError> {
+        self.ask(|reply| Command::Fetch { priority, after, max, reply }).await?
+    }
+
+    /// The books as of the last commit.
+    ///
+    /// # Errors
+    /// [`OutboxError::Closed`].
+    pub async fn totals(&self) -> Result<Totals, OutboxError> {
+        self.ask(Command::Totals).await
+    }
+
+    /// As [`Outbox::dropped`](crate::Outbox::dropped).
+    ///
+    /// # Errors
+    /// Where the file cannot be read, or [`OutboxError::Closed`].
+    pub async fn dropped(&self) -> Result<Vec<DroppedRange>, OutboxError> {
+        self.ask(Command::Dropped).await?
+    }
+
+    /// Changes whenever something new can be fetched, or commits begin or cease to fail.
+    pub fn status(&self) -> watch::Receiver<Status> {
+        self.status.clone()
+    }
+
+    /// Commits what waits and closes the file; everybody else gets [`OutboxError::Closed`] from now on.
+    ///
+    /// # Errors
+    /// Where the last commit failed three times: what it held is not stored, and its mark neither.
+    pub async fn close(&self) -> Result<(), OutboxError> {
+        self.ask(Command::Close).await?
+    }
+
+    async fn write(&self, change: Change) -> Result<(), OutboxError> {
+        let bytes = u32::try_from(memory(&change).min(PENDING_BYTES)).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.room);
+        let permit = room.acquire_many_owned(bytes).await.map_err(|_| OutboxError::Closed)?;
+        self.commands.send(Command::Write(change, permit)).await.map_err(|_| OutboxError::Closed)
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, OutboxError> {
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(command(reply)).await.map_err(|_| OutboxError::Closed)?;
+        answer.await.map_err(|_| OutboxError::Closed)
+    }
+}
+
+fn memory(change: &Change) -> usize {
+    let contents = match change {
+        Change::Append { entries, .. } => entries.iter().map(Entry::memory).sum(),
+        Change::Acknowledge(seqs) | Change::Discard { seqs, .. } => size_of_val(seqs.as_slice()),
+    };
+    contents + CHANGE_BYTES
+}

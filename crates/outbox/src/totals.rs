@@ -1,0 +1,120 @@
+//! The books: what was accepted and what became of it.
+
+/// A number of entries and their weight.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Count {
+    /// How many.
+    pub entries: u64,
+    /// The sum of their weights.
+    pub weight: u64,
+}
+
+impl Count {
+    pub(crate) fn add(&mut self, weight: u32) {
+        self.entries = self.entries.saturating_add(1);
+        self.weight = self.weight.saturating_add(u64::from(weight));
+    }
+
+    pub(crate) fn subtract(&mut self, weight: u32) {
+        self.entries = self.entries.saturating_sub(1);
+        self.weight = self.weight.saturating_sub(u64::from(weight));
+    }
+
+    fn plus(self, other: Count) -> Count {
+        Count {
+            entries: self.entries.saturating_add(other.entries),
+            weight: self.weight.saturating_add(other.weight),
+        }
+    }
+}
+
+/// What was ever accepted, and where it is now.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Every entry that was ever appended.
+    pub accepted: Count,
+    /// Acknowledged by the consumer.
+    pub published: Count,
+    /// Waiting or in flight.
+    pub queued: Count,
+    /// Dropped for want of room.
+    pub dropped_full: Count,
+    /// Dropped because the consumer refused it for good.
+    pub dropped_refused: Count,
+    /// What the queued entries count for against the limit, in bytes.
+    pub queued_bytes: u64,
+}
+
+impl Totals {
+    /// Everything that was dropped.
+    pub fn dropped(&self) -> Count {
+        self.dropped_full.plus(self.dropped_refused)
+    }
+
+    /// Whether accepted = published + queued + dropped. Where not, the file was changed by somebody else.
+    pub fn balanced(&self) -> bool {
+        self.accepted == self.published.plus(self.queued).plus(self.dropped())
+    }
+
+    pub(crate) fn of_reason(&mut self, reason: DropReason) -> &mut Count {
+        match reason {
+            DropReason::Full => &mut self.dropped_full,
+            DropReason::Refused => &mut self.dropped_refused,
+        }
+    }
+}
+
+/// Why an entry was dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DropReason {
+    /// There was no room.
+    Full,
+    /// The consumer said that it never can be sent.
+    Refused,
+}
+
+impl DropReason {
+    /// As it stands in the file.
+    pub(crate) fn code(self) -> i64 {
+        match self {
+            DropReason::Full => 0,
+            DropReason::Refused => 1,
+        }
+    }
+
+    pub(crate) fn from_code(code: i64) -> DropReason {
+        if code == DropReason::Refused.code() { DropReason::Refused } else { DropReason::Full }
+    }
+}
+
+/// Neighbouring entries that were dropped for the same reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DroppedRange {
+    /// The first one's number.
+    pub seq_from: u64,
+    /// The last one's number.
+    pub seq_to: u64,
+    /// The sum of their weights.
+    pub weight: u64,
+    /// Why.
+    pub reason: DropReason,
+    /// When the last of them was dropped, in Unix milliseconds of the caller's clock.
+    pub at_ms: i64,
+}
+
+impl DroppedRange {
+    /// Whether `later` follows without a gap, for the same reason.
+    pub(crate) fn meets(&self, later: &DroppedRange) -> bool {
+        self.reason == later.reason && self.seq_to.checked_add(1) == Some(later.seq_from)
+    }
+
+    /// This range and the one that follows it, as one.
+    pub(crate) fn join(self, later: DroppedRange) -> DroppedRange {
+        DroppedRange {
+            seq_to: later.seq_to,
+            weight: self.weight.saturating_add(later.weight),
+            at_ms: self.at_ms.max(later.at_ms),
+            ..self
+        }
+    }
+}
