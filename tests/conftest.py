@@ -5,8 +5,8 @@ RISER_BIN names the binary; without it, target/debug/riser. A skipped test fails
 
 import pytest
 
+from gateway import Riser, config
 from peers import Certificates, Collector, Mosquitto, Publisher
-from gateway import Riser
 
 
 @pytest.hookimpl(trylast=True)
@@ -111,7 +111,6 @@ def riser(started, tmp_path):
 @pytest.fixture
 def main_job(cloud, floor, heard, riser):
     """A factory: a running gateway between the floor's broker and the cloud, once it said online."""
-    from gateway import config
 
     def run(**parts):
         gateway = riser(config(cloud=cloud.port, floor=floor.port, **parts))

@@ -8,7 +8,9 @@ import subprocess
 
 from peers import wait_until
 
-BINARY = pathlib.Path(os.environ.get("RISER_BIN", pathlib.Path(__file__).parent.parent / "target/debug/riser")).resolve()
+BINARY = pathlib.Path(
+    os.environ.get("RISER_BIN", pathlib.Path(__file__).parent.parent / "target/debug/riser")
+).resolve()
 
 ID = "hq-north"
 
@@ -37,7 +39,9 @@ def config(
     more="",
 ):
     """gateway.toml between the brokers on these ports; each part is further lines of its table, `more` further tables."""
-    rows = ",\n".join(row if isinstance(row, str) else f'  {{ filter = "{row[0]}", format = "{row[1]}" }}' for row in topics)
+    rows = ",\n".join(
+        row if isinstance(row, str) else f'  {{ filter = "{row[0]}", format = "{row[1]}" }}' for row in topics
+    )
     parts = [f'[gateway]\nid = "{ID}"\nprefix = "building"\ndata_dir = "data"\ntimezone = "UTC"\n{gateway}']
     if cloud is not None:
         url = "" if "url =" in upstream else f'url = "mqtt://127.0.0.1:{cloud}"\n'
@@ -77,7 +81,12 @@ class Riser:
         assert BINARY.exists(), f"no binary at {BINARY}; build it or set RISER_BIN"
         with open(self.folder / "stderr", "ab") as err, open(self.folder / "stdout", "ab") as out:
             self.process = subprocess.Popen(
-                [BINARY, "run", "--config", self.config], stdout=out, stderr=err, stdin=subprocess.DEVNULL, cwd=self.folder, env=self.env
+                [BINARY, "run", "--config", self.config],
+                stdout=out,
+                stderr=err,
+                stdin=subprocess.DEVNULL,
+                cwd=self.folder,
+                env=self.env,
             )
         return self
 
@@ -108,7 +117,13 @@ class Riser:
     def cli(self, *arguments, input=None, timeout=60.0, check=None):
         """Runs another command of the binary in the same folder; `check` is the exit code it must have."""
         done = subprocess.run(
-            [BINARY, *map(str, arguments)], input=input, capture_output=True, text=True, timeout=timeout, cwd=self.folder, env=self.env
+            [BINARY, *map(str, arguments)],
+            input=input,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            cwd=self.folder,
+            env=self.env,
         )
         if check is not None:
             assert done.returncode == check, f"exit {done.returncode}, not {check}\n{done.stdout}\n{done.stderr}"

@@ -58,7 +58,12 @@ class Mosquitto:
             text += [f"cafile {tls.ca}", f"certfile {tls.server_cert}", f"keyfile {tls.server_key}"]
             text += [f"require_certificate {str(client_certificates).lower()}"]
         if persistent:
-            text += ["persistence true", f"persistence_location {folder}/", "autosave_interval 1", "autosave_on_changes true"]
+            text += [
+                "persistence true",
+                f"persistence_location {folder}/",
+                "autosave_interval 1",
+                "autosave_on_changes true",
+            ]
         # Started by root, mosquitto changes to a user that cannot read the test's folders.
         text += ["user root", *lines]
         (folder / "mosquitto.conf").write_text("\n".join(text) + "\n")
@@ -76,7 +81,11 @@ class Mosquitto:
         return (self.folder / "log").read_text(errors="replace")
 
     def wait_log(self, text, times=1, timeout=15.0):
-        wait_until(lambda: self.log().count(text) >= times, timeout, lambda: f"{text!r} in mosquitto's log:\n{self.log()[-2000:]}")
+        wait_until(
+            lambda: self.log().count(text) >= times,
+            timeout,
+            lambda: f"{text!r} in mosquitto's log:\n{self.log()[-2000:]}",
+        )
 
     def freeze(self):
         """Takes connections and bytes, answers nothing."""
@@ -105,13 +114,16 @@ def _client(client_id, version, transport, username, password, tls):
     if tls:
         client.tls_set(ca_certs=str(tls.ca))
     client.max_inflight_messages_set(200)
+    client.reconnect_delay_set(0.1, 0.5)
     return client
 
 
 class Publisher:
     """A sensor: publishes and waits until the broker has acknowledged."""
 
-    def __init__(self, port, *, version=mqtt.MQTTv5, transport="tcp", username=None, password=None, tls=None, client_id=""):
+    def __init__(
+        self, port, *, version=mqtt.MQTTv5, transport="tcp", username=None, password=None, tls=None, client_id=""
+    ):
         self.connack = None
         self._connected = threading.Event()
         self.client = _client(client_id, version, transport, username, password, tls)
@@ -130,6 +142,7 @@ class Publisher:
 
     def send_all(self, messages, qos=1, retain=False, timeout=60.0):
         """Publishes (topic, payload) in order; at QoS 1 returns after the last PUBACK."""
+        wait_until(self.client.is_connected, what="the sensor's connection")
         infos = [self.client.publish(topic, _bytes(payload), qos=qos, retain=retain) for topic, payload in messages]
         deadline = time.monotonic() + timeout
         for info in infos:
@@ -157,7 +170,20 @@ class Message:
 class Collector:
     """Gathers messages with the moment they came, and waits for what a test expects among them."""
 
-    def __init__(self, port, topic="#", *, decode=json.loads, qos=1, version=mqtt.MQTTv5, transport="tcp", username=None, password=None, tls=None, session=None):
+    def __init__(
+        self,
+        port,
+        topic="#",
+        *,
+        decode=json.loads,
+        qos=1,
+        version=mqtt.MQTTv5,
+        transport="tcp",
+        username=None,
+        password=None,
+        tls=None,
+        session=None,
+    ):
         """`session`: a client id whose session the broker keeps while the collector is away."""
         self.messages = []
         self.refused = []
@@ -169,7 +195,6 @@ class Collector:
         self.client.on_connect = lambda client, *_: client.subscribe(*self._topic)
         self.client.on_subscribe = self._on_subscribe
         self.client.on_message = self._on_message
-        self.client.reconnect_delay_set(0.1, 0.5)
         if session:
             properties = mqtt.Properties(mqtt.PacketTypes.CONNECT)
             properties.SessionExpiryInterval = 3600
@@ -236,7 +261,11 @@ class Collector:
         return sum(b["metrics"][metric]["count"] for b in self.latest(device) if metric in b["metrics"])
 
     def wait_count(self, device, metric, count, timeout=15.0):
-        self.wait_for(lambda: self.count(device, metric) >= count, timeout, f"{count} readings of {device} {metric}, not {self.count(device, metric)}")
+        self.wait_for(
+            lambda: self.count(device, metric) >= count,
+            timeout,
+            f"{count} readings of {device} {metric}, not {self.count(device, metric)}",
+        )
         assert self.count(device, metric) == count
 
     def alerts(self, device=None):
@@ -267,15 +296,59 @@ class Certificates:
 
     def _authority(self, name):
         cert, key = self.folder / f"{name}.pem", self.folder / f"{name}.key"
-        self._openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
-                      "-subj", f"/CN=test {name}", "-addext", "keyUsage=critical,keyCertSign", "-keyout", key, "-out", cert)
+        self._openssl(
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-days",
+            "30",
+            "-subj",
+            f"/CN=test {name}",
+            "-addext",
+            "keyUsage=critical,keyCertSign",
+            "-keyout",
+            key,
+            "-out",
+            cert,
+        )
         return cert, key
 
     def _issue(self, name, extension, ca_key):
         cert, key, request = (self.folder / f"{name}.{end}" for end in ("pem", "key", "csr"))
-        self._openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                      "-subj", f"/CN={name}", "-keyout", key, "-out", request)
+        self._openssl(
+            "req",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-subj",
+            f"/CN={name}",
+            "-keyout",
+            key,
+            "-out",
+            request,
+        )
         (self.folder / f"{name}.ext").write_text(extension + "\n")
-        self._openssl("x509", "-req", "-in", request, "-CA", self.ca, "-CAkey", ca_key, "-CAcreateserial",
-                      "-days", "30", "-extfile", f"{name}.ext", "-out", cert)
+        self._openssl(
+            "x509",
+            "-req",
+            "-in",
+            request,
+            "-CA",
+            self.ca,
+            "-CAkey",
+            ca_key,
+            "-CAcreateserial",
+            "-days",
+            "30",
+            "-extfile",
+            f"{name}.ext",
+            "-out",
+            cert,
+        )
         return cert, key

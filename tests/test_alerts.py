@@ -23,7 +23,7 @@ def test_an_alert_leaves_at_once_and_clears_with_hysteresis(main_job, floor, sen
         aggregate=SLOW_WINDOWS,
         more='[devices.lounge]\nzone = "floor-1/lounge"\n'
         '[alerts.too-hot]\nmetric = "temperature"\nabove = 40.0\nclear_by = 0.5\nseverity = "critical"\nzones = ["floor-1/*"]\n'
-        f"actions = [ {{ adapter = \"mqtt.floor\", topic = \"{topic}\", payload = '{payload}' }} ]",
+        f'actions = [ {{ adapter = "mqtt.floor", topic = "{topic}", payload = \'{payload}\' }} ]',
     )
     actions = collector(floor, topic)
     tell(sensor, "lounge", temperature=39.9)
@@ -35,8 +35,17 @@ def test_an_alert_leaves_at_once_and_clears_with_hysteresis(main_job, floor, sen
     raised = message.body
     assert heard.aggregates() == []
     expected = {
-        "gateway": ID, "device": "lounge", "zone": "floor-1/lounge", "metric": "temperature", "alert": "too-hot", "kind": "threshold",
-        "state": "raised", "severity": "critical", "value": 41.2, "time": rfc3339(at), "message": "temperature 41.2 is above 40",
+        "gateway": ID,
+        "device": "lounge",
+        "zone": "floor-1/lounge",
+        "metric": "temperature",
+        "alert": "too-hot",
+        "kind": "threshold",
+        "state": "raised",
+        "severity": "critical",
+        "value": 41.2,
+        "time": rfc3339(at),
+        "message": "temperature 41.2 is above 40",
     }
     assert {k: raised.get(k) for k in expected} == expected
     assert raised["id"] and isinstance(raised["seq"], int)
@@ -65,7 +74,12 @@ def test_below_holds_for_and_rises_by_are_conditions_of_their_own(main_job, sens
     )
     now = now_millis()
     for device, second, value in (
-        ("freezer-1", -90, 4.0), ("freezer-1", -80, 6.0), ("freezer-1", -79, 4.0), ("freezer-1", -55, 4.0), ("freezer-1", -48, 3.5), ("room", -48, 1.0),
+        ("freezer-1", -90, 4.0),
+        ("freezer-1", -80, 6.0),
+        ("freezer-1", -79, 4.0),
+        ("freezer-1", -55, 4.0),
+        ("freezer-1", -48, 3.5),
+        ("room", -48, 1.0),
     ):
         tell(sensor, device, now + second * 1000, temperature=value)
     heard.wait_for(lambda: heard.alerts("freezer-1"), 5, "the alert after 30 s below")
@@ -77,7 +91,12 @@ def test_below_holds_for_and_rises_by_are_conditions_of_their_own(main_job, sens
         tell(sensor, "roof", now + second * 1000, pressure=value)
     heard.wait_for(lambda: heard.alerts("roof"), 5, "the alert of the rise")
     (alert,) = heard.alerts("roof")
-    assert alert["kind"] == "rate" and alert["alert"] == "jump" and alert["value"] == 1011.5 and alert["severity"] == "info"
+    assert (
+        alert["kind"] == "rate"
+        and alert["alert"] == "jump"
+        and alert["value"] == 1011.5
+        and alert["severity"] == "info"
+    )
 
 
 def test_a_silent_device_is_told_and_its_return_too(main_job, sensor, heard):
@@ -112,7 +131,9 @@ def test_alerts_overtake_a_backlog_of_aggregates(main_job, cloud, sensor, heard)
     cloud.freeze()
     batch = now_millis() // 1000 * 1000 - 600_000
     sensor.send_all(
-        (f"sensors/dev{d}/telemetry", {"temperature": 21.0, "ts": batch + s * 1000}) for s in range(60) for d in range(10)
+        (f"sensors/dev{d}/telemetry", {"temperature": 21.0, "ts": batch + s * 1000})
+        for s in range(60)
+        for d in range(10)
     )
     wait_until(lambda: gateway.audit()["queued"] > 500, what="a backlog")
     tell(sensor, "lounge", temperature=41.0)

@@ -13,7 +13,10 @@ GOOD = [float(v) for v in np.random.default_rng(8).normal(21, 1, 40)]
 
 
 def good(device, start, values=GOOD):
-    return [(f"sensors/{device}/telemetry", {"temperature": v, "ts": t}) for v, t in zip(values, spread(start, len(values)), strict=True)]
+    return [
+        (f"sensors/{device}/telemetry", {"temperature": v, "ts": t})
+        for v, t in zip(values, spread(start, len(values)), strict=True)
+    ]
 
 
 def assert_good(heard, device):
@@ -24,8 +27,19 @@ def assert_good(heard, device):
 def test_broken_payloads_are_counted_and_harm_nobody(main_job, sensor, heard):
     gateway = main_job()
     broken = [
-        b"\xff\xfe\xfd", b"", b"{", b"[1,2", b'{"temperature":}', b"null", b'"text"', b"\x00" * 100, b"[" * 100_000,
-        b'{"a":' * 50_000 + b"1" + b"}" * 50_000, b'{"temperature": 1e999}', b'{"temperature": NaN}', b'{"temperature":"' + b"x" * 1_000_000 + b'"}',
+        b"\xff\xfe\xfd",
+        b"",
+        b"{",
+        b"[1,2",
+        b'{"temperature":}',
+        b"null",
+        b'"text"',
+        b"\x00" * 100,
+        b"[" * 100_000,
+        b'{"a":' * 50_000 + b"1" + b"}" * 50_000,
+        b'{"temperature": 1e999}',
+        b'{"temperature": NaN}',
+        b'{"temperature":"' + b"x" * 1_000_000 + b'"}',
     ]
     start = window_ahead(2)
     mixed = good("lounge", start)
@@ -89,7 +103,12 @@ def test_a_flood_of_metric_names_is_bounded_and_counted(main_job, sensor, heard)
 
 
 def test_names_that_no_topic_can_hold_do_no_harm(main_job, sensor, heard):
-    main_job(topics=['{ filter = "csv", format = "csv", columns = ["device", "temperature"] }', ("sensors/{device}/telemetry", "json")])
+    main_job(
+        topics=[
+            '{ filter = "csv", format = "csv", columns = ["device", "temperature"] }',
+            ("sensors/{device}/telemetry", "json"),
+        ]
+    )
     names = ["../../etc/passwd", "$SYS", "a b", "zones/floor-1", "\u202eevil", "x" * 250, "+", "#", "%2F", "\u00e4"]
     for name in names:
         sensor.send("csv", f"{name},21.5".encode())

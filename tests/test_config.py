@@ -12,7 +12,9 @@ from peers import HOST, free_port, wait_until
 from readings import assert_summary, now_millis, window_ahead
 
 ROOT = pathlib.Path(__file__).parent.parent
-FINDING = re.compile(r"^(?P<file>[^:]+):(?P<line>\d+):(?P<column>\d+): (?P<level>error|warning): (?P<key>[^ ]+): (?P<text>.+)$")
+FINDING = re.compile(
+    r"^(?P<file>[^:]+):(?P<line>\d+):(?P<column>\d+): (?P<level>error|warning): (?P<key>[^ ]+): (?P<text>.+)$"
+)
 
 
 def check(riser, text, *arguments, env=None):
@@ -36,7 +38,10 @@ topics = [ { filter = "sensors/{device}/telemetry", format = "json" } ]
 def test_a_misspelt_key_is_told_to_the_letter(riser):
     code, findings, output = check(riser, GOOD.replace("topics", "  topcs", 1))
     assert code == 78
-    assert output.splitlines()[0] == 'gateway.toml:7:3: error: adapters.mqtt.floor.topcs: unknown key; did you mean "topics"?'
+    assert (
+        output.splitlines()[0]
+        == 'gateway.toml:7:3: error: adapters.mqtt.floor.topcs: unknown key; did you mean "topics"?'
+    )
     assert len([f for f in findings if f["level"] == "error"]) <= 2  # the topics are missing as well
 
 
@@ -91,7 +96,9 @@ def test_every_problem_is_told_at_once_with_its_line(riser):
     assert 'did you mean "json"?' in output
 
 
-@pytest.mark.parametrize("text", ["[gateway\n", "[gateway]\nid = \n", '[gateway]\nid = "a"\nid = "b"\n', "[gateway]\nid = 'a'\n[gateway]\n"])
+@pytest.mark.parametrize(
+    "text", ["[gateway\n", "[gateway]\nid = \n", '[gateway]\nid = "a"\nid = "b"\n', "[gateway]\nid = 'a'\n[gateway]\n"]
+)
 def test_what_is_no_toml_is_told_with_its_line(riser, text):
     code, _, output = check(riser, text)
     assert code == 78
@@ -138,7 +145,14 @@ def test_the_environment_overrides_one_key(riser, floor):
 
 def test_an_override_reaches_the_running_gateway(cloud, floor, sensor, heard, riser):
     text = config(cloud=cloud.port, floor=floor.port, aggregate='window = "5m"')
-    riser(text, env={"RISER__AGGREGATE__WINDOW": "1s", "RISER__AGGREGATE__LATENESS": "300ms", "RISER__GATEWAY__PREFIX": "tower"}).start()
+    riser(
+        text,
+        env={
+            "RISER__AGGREGATE__WINDOW": "1s",
+            "RISER__AGGREGATE__LATENESS": "300ms",
+            "RISER__GATEWAY__PREFIX": "tower",
+        },
+    ).start()
     heard.wait_online()
     sensor.send("sensors/lounge/telemetry", {"temperature": 21.0})
     heard.wait_for(lambda: heard.on("tower/sensors/lounge/aggregated"), what="an aggregate under the other prefix")
@@ -161,7 +175,10 @@ def test_run_refuses_a_bad_file_before_anything_starts(riser):
     port = free_port()
     gateway = riser(GOOD.replace("topics", "topcs") + f'[broker]\nlisten = "{HOST}:{port}"\nanonymous = true\n')
     done = gateway.cli("run", "--config", "gateway.toml", check=78)
-    assert 'gateway.toml:7:1: error: adapters.mqtt.floor.topcs: unknown key; did you mean "topics"?' in done.stdout + done.stderr
+    assert (
+        'gateway.toml:7:1: error: adapters.mqtt.floor.topcs: unknown key; did you mean "topics"?'
+        in done.stdout + done.stderr
+    )
     assert not gateway.data_dir.exists()
 
 
@@ -170,8 +187,10 @@ def test_reload_takes_a_new_filter_and_leaves_open_windows_alone(main_job, floor
     start = window_ahead(4)
     sensor.send("sensors/lounge/telemetry", {"temperature": 20.0, "ts": start})
     wait_until(lambda: gateway.audit()["open"] == 1, what="an open window")
-    gateway.rewrite('{ filter = "sensors/{device}/telemetry", format = "json" }',
-                    '{ filter = "sensors/{device}/telemetry", format = "json" },\n  { filter = "new/{device}", format = "json" }')
+    gateway.rewrite(
+        '{ filter = "sensors/{device}/telemetry", format = "json" }',
+        '{ filter = "sensors/{device}/telemetry", format = "json" },\n  { filter = "new/{device}", format = "json" }',
+    )
     gateway.config.write_text(gateway.config.read_text() + '\n[alerts.hot]\nmetric = "temperature"\nabove = 40.0\n')
     gateway.reload()
     floor.wait_log("new/+")

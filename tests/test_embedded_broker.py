@@ -70,8 +70,23 @@ def test_qos_0_and_2_and_the_command_line_client_are_heard(building, publisher):
         sensor.send(f"sensors/qos{qos}/telemetry", {"temperature": 21.0, "ts": start}, qos=qos)
     for version in ("mqttv311", "mqttv5"):
         subprocess.run(
-            ["mosquitto_pub", "-h", HOST, "-p", str(house.port), "-V", version, "-q", "1", "-t", "values/shell/temperature", "-m", "21.5"],
-            check=True, timeout=10,
+            [
+                "mosquitto_pub",
+                "-h",
+                HOST,
+                "-p",
+                str(house.port),
+                "-V",
+                version,
+                "-q",
+                "1",
+                "-t",
+                "values/shell/temperature",
+                "-m",
+                "21.5",
+            ],
+            check=True,
+            timeout=10,
         )
     for device in ("qos0", "qos1", "qos2"):
         house.heard.wait_count(device, "temperature", 1)
@@ -127,7 +142,20 @@ def test_retained_messages_work_between_the_buildings_clients(building, publishe
 
 def test_a_tls_client_trusts_only_the_right_authority(building, certificates):
     house = building()
-    command = ["mosquitto_pub", "-h", HOST, "-p", str(house.tls_port), "-t", "values/x/temperature", "-m", "1", "-q", "1", "--cafile"]
+    command = [
+        "mosquitto_pub",
+        "-h",
+        HOST,
+        "-p",
+        str(house.tls_port),
+        "-t",
+        "values/x/temperature",
+        "-m",
+        "1",
+        "-q",
+        "1",
+        "--cafile",
+    ]
     assert subprocess.run([*command, certificates.strange_ca], capture_output=True, timeout=10).returncode != 0
     assert subprocess.run([*command, certificates.ca], capture_output=True, timeout=10).returncode == 0
 

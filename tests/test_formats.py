@@ -27,7 +27,9 @@ class Building:
         self.cloud.start()
         self.heard = Collector(self.cloud.port)
         self.sensor = Publisher(self.floor.port)
-        self.gateway = Riser(folder / "riser", config(cloud=self.cloud.port, floor=self.floor.port, topics=TOPICS)).start()
+        self.gateway = Riser(
+            folder / "riser", config(cloud=self.cloud.port, floor=self.floor.port, topics=TOPICS)
+        ).start()
         self.heard.wait_online()
 
     def send(self, topic, payload):
@@ -57,7 +59,9 @@ def building(tmp_path_factory):
     house.close()
 
 
-@pytest.mark.parametrize("text, number", [("21.5", 21.5), (" -3\n", -3.0), ("1e3", 1000.0), ("true", 1.0), ("false", 0.0)])
+@pytest.mark.parametrize(
+    "text, number", [("21.5", 21.5), (" -3\n", -3.0), ("1e3", 1000.0), ("true", 1.0), ("false", 0.0)]
+)
 def test_value_is_a_number_as_text(building, text, number):
     device = f"value-{number}"
     building.send(f"values/{device}/reading", text)
@@ -69,13 +73,19 @@ def test_value_is_a_number_as_text(building, text, number):
 def test_json_tells_the_event_time_in_three_keys_and_three_forms(building, key, form):
     at = window_ahead() - 20_000 + 250
     device = f"json-{key}-{form}"
-    building.send(f"sensors/{device}/telemetry", {"temperature": 21.5, key: {"rfc3339": rfc3339(at), "seconds": at / 1000, "milliseconds": at}[form]})
+    building.send(
+        f"sensors/{device}/telemetry",
+        {"temperature": 21.5, key: {"rfc3339": rfc3339(at), "seconds": at / 1000, "milliseconds": at}[form]},
+    )
     assert set(building.metrics(device, temperature=1)) == {"temperature"}
     assert building.heard.latest(device)[0]["window"]["start"] == rfc3339(at - 250)
 
 
 def test_json_nests_with_dots_and_counts_booleans(building):
-    building.send("sensors/nested/telemetry", {"a": {"b": {"c": 1}, "on": True}, "x": None, "s": "text", "l": [1], "big": 12345678901})
+    building.send(
+        "sensors/nested/telemetry",
+        {"a": {"b": {"c": 1}, "on": True}, "x": None, "s": "text", "l": [1], "big": 12345678901},
+    )
     metrics = building.metrics("nested", **{"a.b.c": 1, "a.on": 1, "big": 1})
     assert set(metrics) == {"a.b.c", "a.on", "big"}
     assert metrics["a.on"]["last"] == 1 and "duration" in metrics["a.on"], "a boolean is a state"
@@ -85,8 +95,13 @@ def test_senml_resolves_bases_units_and_times(building):
     at = (window_ahead() - 20_000) / 1000
     building.send(
         "senml/pack",
-        [{"bn": "urn:dev:ow:10e2073a01080063:", "bt": at, "bu": "Cel", "n": "temperature", "v": 20.0}, {"n": "temperature", "t": 0.5, "v": 22.0},
-         {"n": "humidity", "u": "%RH", "v": 45.5}, {"n": "open", "vb": True}, {"n": "label", "vs": "text"}],
+        [
+            {"bn": "urn:dev:ow:10e2073a01080063:", "bt": at, "bu": "Cel", "n": "temperature", "v": 20.0},
+            {"n": "temperature", "t": 0.5, "v": 22.0},
+            {"n": "humidity", "u": "%RH", "v": 45.5},
+            {"n": "open", "vb": True},
+            {"n": "label", "vs": "text"},
+        ],
     )
     metrics = building.metrics("pack", temperature=2, humidity=1, open=1)
     assert_summary(metrics["temperature"], [20.0, 22.0])
@@ -97,11 +112,17 @@ def test_senml_resolves_bases_units_and_times(building):
 def test_zigbee2mqtt_names_may_have_slashes_and_its_own_topics_are_no_devices(building):
     before = building.dropped()
     topic = "zigbee2mqtt/floor 1/kitchen/lamp"
-    building.send(topic, {"temperature": 21.5, "occupancy": True, "battery": 97, "linkquality": 120, "update": {"state": "idle"}})
+    building.send(
+        topic, {"temperature": 21.5, "occupancy": True, "battery": 97, "linkquality": 120, "update": {"state": "idle"}}
+    )
     for other, payload in (
-        ("zigbee2mqtt/bridge/state", {"state": "online"}), ("zigbee2mqtt/bridge/logging", {"level": "info", "x": 1}),
-        (f"{topic}/set", {"state": "ON", "brightness": 3}), (f"{topic}/get", {"state": ""}),
-        (f"{topic}/availability", "online"), (f"{topic}/availability", {"state": "offline"}), ("zigbee2mqtt/plug/availability", {"state": "online"}),
+        ("zigbee2mqtt/bridge/state", {"state": "online"}),
+        ("zigbee2mqtt/bridge/logging", {"level": "info", "x": 1}),
+        (f"{topic}/set", {"state": "ON", "brightness": 3}),
+        (f"{topic}/get", {"state": ""}),
+        (f"{topic}/availability", "online"),
+        (f"{topic}/availability", {"state": "offline"}),
+        ("zigbee2mqtt/plug/availability", {"state": "online"}),
     ):
         building.send(other, payload)
     metrics = building.metrics("floor 1/kitchen/lamp", temperature=1, occupancy=1, battery=1)
@@ -118,12 +139,20 @@ def test_tasmota_sensors_give_their_quantities(building):
     at = window_ahead() - 20_000
     building.send(
         "tele/tasmota_1A2B/SENSOR",
-        {"Time": rfc3339(at)[:19], "BME280": {"Temperature": 21.5, "Humidity": 40.5, "Pressure": 1013.2}, "PressureUnit": "hPa", "TempUnit": "C"},
+        {
+            "Time": rfc3339(at)[:19],
+            "BME280": {"Temperature": 21.5, "Humidity": 40.5, "Pressure": 1013.2},
+            "PressureUnit": "hPa",
+            "TempUnit": "C",
+        },
     )
     metrics = building.metrics("tasmota_1A2B", temperature=1, humidity=1, pressure=1)
     assert_summary(metrics["pressure"], [1013.2])
     assert building.heard.latest("tasmota_1A2B")[0]["window"]["start"] == rfc3339(at)
-    building.send("tele/sonoff/SENSOR", {"Time": rfc3339(at)[:19], "ENERGY": {"Total": 3.185, "Power": 12, "Voltage": 230, "Current": 0.05}})
+    building.send(
+        "tele/sonoff/SENSOR",
+        {"Time": rfc3339(at)[:19], "ENERGY": {"Total": 3.185, "Power": 12, "Voltage": 230, "Current": 0.05}},
+    )
     metrics = building.metrics("sonoff", power=1, energy=1, voltage=1, current=1)
     assert_summary(metrics["energy"], [3.185])
 
@@ -136,8 +165,15 @@ def test_shelly_statuses_and_notifications_give_their_quantities(building):
     at = window_ahead() - 20_000
     building.send(
         "shelly/pm/events/rpc",
-        {"src": "shellyplus1pm-a8032abe54dc", "dst": "shelly/pm/events", "method": "NotifyStatus",
-         "params": {"ts": at / 1000, "switch:0": {"id": 0, "output": True, "apower": 60.5, "voltage": 230.1, "current": 0.26}}},
+        {
+            "src": "shellyplus1pm-a8032abe54dc",
+            "dst": "shelly/pm/events",
+            "method": "NotifyStatus",
+            "params": {
+                "ts": at / 1000,
+                "switch:0": {"id": 0, "output": True, "apower": 60.5, "voltage": 230.1, "current": 0.26},
+            },
+        },
     )
     metrics = building.metrics("pm", power=1, voltage=1, current=1)
     assert_summary(metrics["power"], [60.5])

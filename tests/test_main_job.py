@@ -17,11 +17,23 @@ def send_window(sensor, device, start, values, metric="temperature", length=1000
 def test_aggregates_of_many_devices_equal_numpy(main_job, sensor, heard):
     main_job()
     random, start = np.random.default_rng(1), window_ahead()
-    sent = {f"dev{i}": {"temperature": random.normal(21, 2, 50), "air.co2": random.integers(400, 1400, 50)} for i in range(8)}
+    sent = {
+        f"dev{i}": {"temperature": random.normal(21, 2, 50), "air.co2": random.integers(400, 1400, 50)}
+        for i in range(8)
+    }
     for i, at in enumerate(spread(start, 50)):
         sensor.send_all(
-            (f"sensors/{device}/telemetry",
-             {"temperature": float(m["temperature"][i]), "air": {"co2": int(m["air.co2"][i])}, "ts": at, "name": "x", "note": None, "raw": [1, 2]})
+            (
+                f"sensors/{device}/telemetry",
+                {
+                    "temperature": float(m["temperature"][i]),
+                    "air": {"co2": int(m["air.co2"][i])},
+                    "ts": at,
+                    "name": "x",
+                    "note": None,
+                    "raw": [1, 2],
+                },
+            )
             for device, m in sent.items()
         )
     for device, metrics in sent.items():
@@ -84,7 +96,12 @@ def test_seq_has_no_gaps_over_devices_alerts_and_restarts(main_job, sensor, hear
 
 
 def test_names_are_percent_encoded_in_topics(main_job, sensor, heard):
-    main_job(topics=['{ filter = "csv", format = "csv", columns = ["device", "temperature"] }', ("zigbee2mqtt/{device}", "zigbee2mqtt")])
+    main_job(
+        topics=[
+            '{ filter = "csv", format = "csv", columns = ["device", "temperature"] }',
+            ("zigbee2mqtt/{device}", "zigbee2mqtt"),
+        ]
+    )
     sensor.send("csv", "a+b#c,21.5")
     sensor.send("zigbee2mqtt/kitchen/lamp", {"temperature": 20.5})
     heard.wait_count("a+b#c", "temperature", 1)
@@ -138,7 +155,8 @@ def test_a_zone_gets_its_own_aggregate_over_all_its_devices(main_job, sensor, he
     send_window(sensor, "elsewhere", start, [99.0])
     zone = "floor-1/lounge"
     heard.wait_for(
-        lambda: sum(a["metrics"]["temperature"]["count"] for a in heard.latest(zone=zone)) >= 5, what="the zone's aggregate"
+        lambda: sum(a["metrics"]["temperature"]["count"] for a in heard.latest(zone=zone)) >= 5,
+        what="the zone's aggregate",
     )
     (body,) = heard.latest(zone=zone)
     assert_summary(body["metrics"]["temperature"], east + west)
@@ -175,7 +193,9 @@ def test_what_is_too_late_or_from_too_far_ahead_is_counted(main_job, sensor, hea
     sensor.send("sensors/lounge/telemetry", {"temperature": 22.0, "ts": now + 1})
     heard.wait_count("lounge", "temperature", 2)
     ledger = gateway.audit()
-    assert ledger["dropped"] == {"late": 1, "future": 2} | {k: 0 for k in ledger["dropped"] if k not in ("late", "future")}
+    assert ledger["dropped"] == {"late": 1, "future": 2} | {
+        k: 0 for k in ledger["dropped"] if k not in ("late", "future")
+    }
     assert ledger["in"] == 5 and ledger["published"] == 2
 
 
@@ -185,7 +205,8 @@ def test_an_hour_of_old_readings_falls_into_its_right_windows(main_job, sensor, 
     values = np.random.default_rng(4).normal(21, 2, 360)
     times = [last - 3_600_000 + i * 10_000 for i in range(360)] + [last]
     sensor.send_all(
-        ("sensors/logger/telemetry", {"temperature": float(v), "ts": t}) for v, t in zip([*values, 21.0], times, strict=True)
+        ("sensors/logger/telemetry", {"temperature": float(v), "ts": t})
+        for v, t in zip([*values, 21.0], times, strict=True)
     )
     heard.wait_for(lambda: len(heard.latest("logger")) >= 60, what="60 windows, one a minute")
     for i, body in enumerate(heard.latest("logger")[:60]):
@@ -211,7 +232,9 @@ def test_hopping_windows_overlap(main_job, sensor, heard):
     values = [float(v) for v in np.random.default_rng(5).normal(21, 2, 40)]
     send_window(sensor, "lounge", start, values, length=2000)
     heard.wait_for(lambda: len(heard.latest("lounge")) == 3, what="three windows that share the readings")
-    for body, part, begin in zip(heard.latest("lounge"), (values[:20], values, values[20:]), (-1000, 0, 1000), strict=True):
+    for body, part, begin in zip(
+        heard.latest("lounge"), (values[:20], values, values[20:]), (-1000, 0, 1000), strict=True
+    ):
         assert body["id"] == f"{ID}/lounge/{start + begin}/2000"
         assert_summary(body["metrics"]["temperature"], part)
     assert gateway.audit()["published"] == 40, "a reading in two windows is one reading"
@@ -236,7 +259,9 @@ def test_unknown_devices_can_be_left_out(main_job, sensor, heard):
 
 
 def test_a_device_table_renames_and_calibrates(main_job, sensor, heard):
-    main_job(more='[devices.lounge]\naddress = "n-17"\nrename = { tempc = "temperature" }\ncalibrate = { temperature = { scale = 2.0, offset = -0.5 } }')
+    main_job(
+        more='[devices.lounge]\naddress = "n-17"\nrename = { tempc = "temperature" }\ncalibrate = { temperature = { scale = 2.0, offset = -0.5 } }'
+    )
     send_window(sensor, "n-17", window_ahead(), [20.0, 21.0], "tempc")
     heard.wait_count("lounge", "temperature", 2)
     assert_summary(heard.latest("lounge")[0]["metrics"]["temperature"], [39.5, 41.5])
@@ -262,7 +287,9 @@ def test_health_comes_every_minute(main_job, sensor, heard):
     main_job()
     sensor.send("sensors/lounge/telemetry", {"temperature": 21.0})
     topic = f"building/gateways/{ID}/health"
-    heard.wait_for(lambda: any(h["ledger"]["in"] == 1 for h in heard.on(topic)), 75, "a health message after the reading")
+    heard.wait_for(
+        lambda: any(h["ledger"]["in"] == 1 for h in heard.on(topic)), 75, "a health message after the reading"
+    )
     health = heard.on(topic)[-1]
     assert {"adapters", "ledger"} <= set(health)
     assert "mqtt.floor" in str(health["adapters"])

@@ -15,7 +15,9 @@ DEVICES = [f"dev{i}" for i in range(10)]
 def seconds_of_readings(begin, seconds, devices=DEVICES):
     """One reading per device and second, from the past: each second is a window of its own."""
     return [
-        (f"sensors/{d}/telemetry", {"temperature": 20.0 + s % 7, "ts": begin + s * 1000 + 500}) for s in range(seconds) for d in devices
+        (f"sensors/{d}/telemetry", {"temperature": 20.0 + s % 7, "ts": begin + s * 1000 + 500})
+        for s in range(seconds)
+        for d in devices
     ]
 
 
@@ -86,7 +88,9 @@ def test_a_killed_gateway_counts_every_acknowledged_reading_once(cloud, floor, s
     def send():
         chance = random.Random(7)
         while not stop.is_set():
-            sensor.send(f"sensors/{chance.choice(DEVICES)}/telemetry", {"temperature": 21.0, "ts": now_millis(), "n": len(sent)})
+            sensor.send(
+                f"sensors/{chance.choice(DEVICES)}/telemetry", {"temperature": 21.0, "ts": now_millis(), "n": len(sent)}
+            )
             sent.append(1)
 
     thread = threading.Thread(target=send)
@@ -110,7 +114,10 @@ def test_a_killed_gateway_counts_every_acknowledged_reading_once(cloud, floor, s
 
 def test_a_full_outbox_drops_the_oldest_and_counts_it(cloud, floor, sensor, riser, heard, batch_start):
     cloud_config = config(
-        cloud=cloud.port, floor=floor.port, outbox='max_size = "256KiB"\nwhen_full = "drop_oldest"', more='[alerts.hot]\nmetric = "temperature"\nabove = 40.0'
+        cloud=cloud.port,
+        floor=floor.port,
+        outbox='max_size = "256KiB"\nwhen_full = "drop_oldest"',
+        more='[alerts.hot]\nmetric = "temperature"\nabove = 40.0',
     )
     gateway = riser(cloud_config).start()
     heard.wait_online()

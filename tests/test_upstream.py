@@ -78,7 +78,9 @@ def test_a_cloud_of_an_unknown_authority_is_not_believed(mosquitto, floor, senso
 def test_a_password_file_and_a_relative_path(mosquitto, floor, sensor, riser, collector):
     cloud = mosquitto(users={ID: "hush-hush", "application": "pw"})
     heard = collector(cloud, username="application", password="pw")
-    gateway = riser(config(cloud=cloud.port, floor=floor.port, upstream=f'username = "{ID}"\npassword_file = "upstream.password"'))
+    gateway = riser(
+        config(cloud=cloud.port, floor=floor.port, upstream=f'username = "{ID}"\npassword_file = "upstream.password"')
+    )
     (gateway.folder / "upstream.password").write_text("hush-hush\n")
     gateway.start()
     heard.wait_online()
@@ -98,16 +100,19 @@ def test_both_versions_of_mqtt_on_both_sides(cloud, floor, sensor, heard, riser,
 
 
 def test_a_websocket_to_the_cloud(mosquitto, floor, sensor, riser, collector):
-    cloud = mosquitto(lines=["protocol websockets"])
-    heard = collector(cloud, transport="websockets")
-    riser(config(cloud=cloud.port, floor=floor.port, upstream=f'url = "ws://{HOST}:{cloud.port}"')).start()
+    websocket = free_port()
+    cloud = mosquitto(lines=[f"listener {websocket} {HOST}", "protocol websockets"])
+    heard = collector(cloud)
+    upstream = f'url = "ws://{HOST}:{websocket}"'
+    riser(config(cloud=cloud.port, floor=floor.port, upstream=upstream)).start()
     heard.wait_online()
     send(sensor)
     assert_arrives(heard)
 
 
 @pytest.mark.parametrize(
-    ("compression", "unpack"), [("zlib", zlib.decompress), ("zstd", lambda raw: zstandard.ZstdDecompressor().decompressobj().decompress(raw))]
+    ("compression", "unpack"),
+    [("zlib", zlib.decompress), ("zstd", lambda raw: zstandard.ZstdDecompressor().decompressobj().decompress(raw))],
 )
 def test_compressed_payloads_unpack_to_the_same_json(cloud, floor, sensor, riser, collector, compression, unpack):
     def decode(raw):
@@ -117,7 +122,12 @@ def test_compressed_payloads_unpack_to_the_same_json(cloud, floor, sensor, riser
     alerts = collector(cloud, "building/alerts/#", decode=decode)
     status = collector(cloud, "building/gateways/+/status")
     riser(
-        config(cloud=cloud.port, floor=floor.port, upstream=f'compression = "{compression}"', more='[alerts.hot]\nmetric = "temperature"\nabove = 22.0')
+        config(
+            cloud=cloud.port,
+            floor=floor.port,
+            upstream=f'compression = "{compression}"',
+            more='[alerts.hot]\nmetric = "temperature"\nabove = 22.0',
+        )
     ).start()
     # The status is read by people and by brokers' last wills: as it stands.
     status.wait_online()
