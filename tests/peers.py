@@ -29,12 +29,6 @@ def wait_until(predicate, timeout=15.0, what="a condition"):
         time.sleep(0.02)
 
 
-def accepts_connections(port):
-    with socket.socket() as s:
-        s.settimeout(1)
-        return s.connect_ex((HOST, port)) == 0
-
-
 class Mosquitto:
     """A broker in a folder of its own. The same port and folder after a restart; persistence only where asked for."""
 
@@ -69,16 +63,17 @@ class Mosquitto:
         (folder / "mosquitto.conf").write_text("\n".join(text) + "\n")
 
     def start(self):
-        log = open(self.folder / "log", "ab")
-        self.process = subprocess.Popen(
-            ["stdbuf", "-oL", "-eL", "mosquitto", "-c", self.folder / "mosquitto.conf"], stdout=log, stderr=log
-        )
-        log.close()
-        wait_until(lambda: self.process.poll() is not None or accepts_connections(self.port), what="mosquitto")
+        starts = self.log().count(" running\n")
+        with open(self.folder / "log", "ab") as log:
+            self.process = subprocess.Popen(
+                ["stdbuf", "-oL", "-eL", "mosquitto", "-c", self.folder / "mosquitto.conf"], stdout=log, stderr=log
+            )
+        wait_until(lambda: self.process.poll() is not None or self.log().count(" running\n") > starts, what="mosquitto")
         assert self.process.poll() is None, f"mosquitto ended:\n{self.log()}"
 
     def log(self):
-        return (self.folder / "log").read_text(errors="replace")
+        path = self.folder / "log"
+        return path.read_text(errors="replace") if path.exists() else ""
 
     def wait_log(self, text, times=1, timeout=15.0):
         wait_until(
