@@ -1,0 +1,44 @@
+//! Who has not been heard for how long, by the gateway's clock.
+//!
+//! Time in which the gateway itself did not run, or by which its clock was set, is nobody's silence. It shows as a gap
+//! between two looks at the clock, so [`Watch`] asks to be called at least every [`HEARTBEAT`].
+
+use std::time::Duration;
+
+use gateway_core::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// How often the clock must be looked at while anybody is watched.
+pub(crate) const HEARTBEAT: Duration = Duration::from_secs(30);
+/// A gap longer than this means that the gateway was stopped or suspended, or the clock was set forward.
+const LONGEST_GAP: Duration = Duration::from_secs(90);
+
+/// One rule's `silent_for` on one device or series.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Silence {
+    /// Index of the rule.
+    pub(crate) rule: u32,
+    /// When it was raised.
+    pub(crate) since: Option<Timestamp>,
+}
+
+/// Notices jumps of the clock.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub(crate) struct Watch {
+    last_look: Option<Timestamp>,
+}
+
+impl Watch {
+    /// By how many milliseconds, of either sign, the clock jumped since the last look; 0 for time that simply passed.
+    pub(crate) fn look(&mut self, now: Timestamp) -> i64 {
+        let passed = self.last_look.map_or(0, |last| now.millis_after(last));
+        self.last_look = Some(now);
+        let ordinary = 0..=i64::try_from(LONGEST_GAP.as_millis()).unwrap_or(i64::MAX);
+        if ordinary.contains(&passed) { 0 } else { passed }
+    }
+
+    /// When to look again at the latest.
+    pub(crate) fn next_look(&self) -> Option<Timestamp> {
+        self.last_look.map(|last| last + HEARTBEAT)
+    }
+}

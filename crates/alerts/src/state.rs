@@ -1,0 +1,193 @@
+//! One rule on one series: calm, pending, raised, and what moves it.
+
+use std::time::Duration;
+
+use gateway_core::ports::Score;
+use gateway_core::{AlertKind, AlertState, Reading, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::lowest::Lowest;
+use crate::rule::{Conditions, RuleSpec};
+
+/// An anomaly is over when so many readings in a row were ordinary.
+const CALM_READINGS: u8 = 3;
+/// A series raises no second anomaly within this much event time.
+const ANOMALY_REST: Duration = Duration::from_secs(300);
+
+/// Which condition holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Cause {
+    Above,
+    Below,
+    Rises,
+    Falls,
+    Anomaly,
+}
+
+impl Cause {
+    pub(crate) const fn kind(self) -> AlertKind {
+        match self {
+            Self::Above | Self::Below => AlertKind::Threshold,
+            Self::Rises | Self::Falls => AlertKind::Rate,
+            Self::Anomaly => AlertKind::Anomaly,
+        }
+    }
+}
+
+/// A condition that holds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Held {
+    pub(crate) cause: Cause,
+    /// How far the value rose or fell; the value, or the score, for other causes.
+    pub(crate) amount: f64,
+}
+
+/// A rule raised or cleared by a reading.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Change {
+    pub(crate) state: AlertState,
+    pub(crate) held: Held,
+    pub(crate) since: Timestamp,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub(crate) enum Phase {
+    #[default]
+    Calm,
+    /// A condition holds, but not yet for long enough.
+    Pending { since: Timestamp },
+    /// The alert is out, for the condition that first held; it stays while any holds.
+    Raised { since: Timestamp, cause: Cause },
+}
+
+/// Where a rule stands on one series.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Standing {
+    /// Index of the rule.
+    pub(crate) rule: u32,
+    pub(crate) phase: Phase,
+    /// Readings in a row that would clear it.
+    calm: u8,
+    last_anomaly: Option<Timestamp>,
+    /// Only where the rule has `rises_by` or `falls_by`.
+    lows: Option<Box<Lowest>>,
+    /// Of negated values.
+    highs: Option<Box<Lowest>>,
+}
+
+impl Standing {
+    pub(crate) const fn new(rule: u32) -> Self {
+        Self { rule, phase: Phase::Calm, calm: 0, last_anomaly: None, lows: None, highs: None }
+    }
+
+    /// Readings come in order of `at`.
+    pub(crate) fn observe(&mut self, rule: &RuleSpec, reading: &Reading, score: &Score) -> Option<Change> {
+        let held = self.held(&rule.when, rule.clear_by, reading, score);
+        match (self.phase, held) {
+            (Phase::Calm, None) => None,
+            (Phase::Pending { .. }, None) => {
+                self.phase = Phase::Calm;
+                None
+            }
+            (Phase::Calm, Some(held)) if rule.hold_for.is_zero() => self.raise(held, reading.at),
+            (Phase::Calm, Some(_)) => {
+                self.phase = Phase::Pending { since: reading.at };
+                None
+            }
+            (Phase::Pending { since }, Some(held)) => {
+                if reading.at.since(since) >= rule.hold_for {
+                    self.raise(held, reading.at)
+                } else {
+                    None
+                }
+            }
+            (Phase::Raised { .. }, Some(_)) => {
+                self.calm = 0;
+                None
+            }
+            (Phase::Raised { since, cause }, None) => self.clear(since, cause, reading.value),
+        }
+    }
+
+    /// The clock was set back: what was measured against the old time begins again; what is raised stays.
+    pub(crate) fn restart_time(&mut self) {
+        if matches!(self.phase, Phase::Pending { .. }) {
+            self.phase = Phase::Calm;
+        }
+        self.last_anomaly = None;
+        for window in [&mut self.lows, &mut self.highs].into_iter().flatten() {
+            window.clear();
+        }
+    }
+
+    fn raise(&mut self, held: Held, at: Timestamp) -> Option<Change> {
+        if held.cause == Cause::Anomaly {
+            if self.last_anomaly.is_some_and(|last| at.since(last) < ANOMALY_REST) {
+                return None;
+            }
+            self.last_anomaly = Some(at);
+        }
+        self.calm = 0;
+        self.phase = Phase::Raised { since: at, cause: held.cause };
+        Some(Change { state: AlertState::Raised, held, since: at })
+    }
+
+    fn clear(&mut self, since: Timestamp, cause: Cause, value: f64) -> Option<Change> {
+        self.calm = self.calm.saturating_add(1);
+        if cause == Cause::Anomaly && self.calm < CALM_READINGS {
+            return None;
+        }
+        self.phase = Phase::Calm;
+        Some(Change { state: AlertState::Cleared, held: Held { cause, amount: value }, since })
+    }
+
+    /// The first condition that holds. The one that raised the alert holds until the value is `clear_by` back.
+    fn held(&mut self, when: &Conditions, clear_by: f64, reading: &Reading, score: &Score) -> Option<Held> {
+        let value = reading.value;
+        let raised = match self.phase {
+            Phase::Raised { cause, .. } => Some(cause),
+            Phase::Calm | Phase::Pending { .. } => None,
+        };
+        let margin = |cause| if raised == Some(cause) { clear_by } else { 0.0 };
+        let rise = rise(&mut self.lows, when.rises_by, when.within, reading.at, value);
+        let fall = rise_of_negated(&mut self.highs, when, reading.at, value);
+
+        let holds = |cause, amount: f64, limit: Option<f64>, beyond: fn(f64, f64, f64) -> bool| {
+            limit.is_some_and(|limit| beyond(amount, limit, margin(cause))).then_some(Held { cause, amount })
+        };
+        holds(Cause::Above, value, when.above, above)
+            .or_else(|| holds(Cause::Below, -value, when.below.map(|limit| -limit), above))
+            .or_else(|| holds(Cause::Rises, rise, when.rises_by, reaches))
+            .or_else(|| holds(Cause::Falls, fall, when.falls_by, reaches))
+            .or_else(|| holds(Cause::Anomaly, score.value, when.anomaly, |score, limit, _| score >= limit))
+    }
+}
+
+/// Beyond the limit; once raised with a margin, until it is behind limit minus margin.
+fn above(value: f64, limit: f64, margin: f64) -> bool {
+    value > limit || (margin > 0.0 && value >= limit - margin)
+}
+
+fn reaches(amount: f64, limit: f64, margin: f64) -> bool {
+    amount >= limit || (margin > 0.0 && amount > limit - margin)
+}
+
+/// How far `value` lies above the lowest of the last `within`; 0 where no rule asks.
+fn rise(
+    lows: &mut Option<Box<Lowest>>,
+    asked: Option<f64>,
+    within: Duration,
+    at: Timestamp,
+    value: f64,
+) -> f64 {
+    if asked.is_none() {
+        *lows = None;
+        return 0.0;
+    }
+    value - lows.get_or_insert_default().push(at, value, within)
+}
+
+/// How far `value` lies below the highest of the last `within`.
+fn rise_of_negated(highs: &mut Option<Box<Lowest>>, when: &Conditions, at: Timestamp, value: f64) -> f64 {
+    rise(highs, when.falls_by, when.within, at, -value)
+}
