@@ -52,12 +52,7 @@ class Mosquitto:
             text += [f"cafile {tls.ca}", f"certfile {tls.server_cert}", f"keyfile {tls.server_key}"]
             text += [f"require_certificate {str(client_certificates).lower()}"]
         if persistent:
-            text += [
-                "persistence true",
-                f"persistence_location {folder}/",
-                "autosave_interval 1",
-                "autosave_on_changes true",
-            ]
+            text += ["persistence true", f"persistence_location {folder}/", "autosave_interval 3600"]
         # Started by root, mosquitto changes to a user that cannot read the test's folders.
         text += ["user root", *lines]
         (folder / "mosquitto.conf").write_text("\n".join(text) + "\n")
@@ -81,6 +76,11 @@ class Mosquitto:
             timeout,
             lambda: f"{text!r} in mosquitto's log:\n{self.log()[-2000:]}",
         )
+
+    def save(self):
+        """Writes the sessions that there are to disk, so that they outlive a kill."""
+        self.process.send_signal(signal.SIGUSR1)
+        self.wait_log("Saving in-memory database")
 
     def freeze(self):
         """Takes connections and bytes, answers nothing."""

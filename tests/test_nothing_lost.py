@@ -53,6 +53,7 @@ def test_a_cloud_that_stalls_and_dies_midway_loses_nothing(mosquitto, floor, sen
     heard = collector(cloud, session="cloud-application")
     gateway = riser(config(cloud=cloud.port, floor=floor.port)).start()
     heard.wait_online()
+    cloud.save()
     messages = seconds_of_readings(batch_start, 120)
     for part in range(4):
         chunk = messages[part * 300 : (part + 1) * 300]
@@ -63,6 +64,7 @@ def test_a_cloud_that_stalls_and_dies_midway_loses_nothing(mosquitto, floor, sen
         wait_until(lambda: gateway.audit()["queued"] > 50, what="unacknowledged messages")
         cloud.kill()
         cloud.start()
+        wait_until(heard.client.is_connected, what="the cloud's application")
     heard.wait_for(lambda: total(heard) == 1200, 40, "all readings")
     assert_gap_free(heard.numbered())
     wait_until(lambda: gateway.audit()["published"] == 1200, what="the ledger to close")
