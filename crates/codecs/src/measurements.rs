@@ -1,0 +1,194 @@
+//! Where codecs put what they find: a list that is filled, read and cleared again without giving its memory back, so
+//! that decoding a message allocates nothing once the list has grown to its use.
+//!
+//! Promises: every value is finite; names are 1 to [`MAX_NAME_BYTES`] bytes; there are at most [`MAX_READINGS`]; within
+//! one record (one JSON object, one line) a metric stands once, and the last of two wins.
+
+use gateway_core::{DeviceAddress, Timestamp};
+
+use crate::DecodeError;
+
+/// Most readings that one payload may hold.
+pub const MAX_READINGS: usize = 1_000;
+/// Longest name of a metric in bytes.
+pub const MAX_NAME_BYTES: usize = 128;
+
+/// One measurement, borrowed from [`Measurements`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Measurement<'a> {
+    /// Who measured, where the payload names it; else whoever sent the payload.
+    pub device: Option<&'a str>,
+    /// What was measured.
+    pub metric: &'a str,
+    /// A finite number.
+    pub value: f64,
+    /// When, where the payload says so; else when it arrived.
+    pub at: Option<Timestamp>,
+    /// The SenML unit, where the payload says or implies one; else [`crate::unit_of`] the metric.
+    pub unit: Option<&'a str>,
+}
+
+/// The measurements of one payload.
+#[derive(Debug, Default)]
+pub struct Measurements {
+    text: String,
+    entries: Vec<Entry>,
+    /// The first entry of the record that is being read.
+    record_start: usize,
+    /// How many records were begun.
+    records: usize,
+    not_finite: usize,
+    /// Lent to codecs to build names in.
+    scratch: String,
+}
+
+#[derive(Debug)]
+struct Entry {
+    metric: Span,
+    value: f64,
+    at: Option<Timestamp>,
+    device: Option<Span>,
+    unit: Option<Span>,
+}
+
+/// A stretch of `Measurements::text`.
+#[derive(Debug, Clone, Copy)]
+struct Span {
+    start: usize,
+    end: usize,
+}
+
+impl Measurements {
+    /// An empty list.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Forgets what it holds and keeps the memory.
+    pub fn clear(&mut self) {
+        self.text.clear();
+        self.entries.clear();
+        self.record_start = 0;
+        self.records = 0;
+        self.not_finite = 0;
+    }
+
+    /// How many measurements.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there are none; a payload may be fine and say nothing that can be measured.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// How many NaN and infinite values were left out of an otherwise good payload: the caller counts them as dropped.
+    #[must_use]
+    pub fn not_finite(&self) -> usize {
+        self.not_finite
+    }
+
+    /// In the order of the payload.
+    pub fn iter(&self) -> impl Iterator<Item = Measurement<'_>> {
+        self.entries.iter().map(|entry| Measurement {
+            device: entry.device.map(|span| self.read(span)),
+            metric: self.read(entry.metric),
+            value: entry.value,
+            at: entry.at,
+            unit: entry.unit.map(|span| self.read(span)),
+        })
+    }
+
+    /// Begins the next record: what is set from now on says nothing of the measurements before.
+    pub(crate) fn begin_record(&mut self) {
+        self.record_start = self.entries.len();
+        self.records += 1;
+    }
+
+    /// The number of the record that is being read, counted from 1.
+    pub(crate) fn record(&self) -> usize {
+        self.records.max(1)
+    }
+
+    /// Adds a measurement to the record; NaN and infinities are counted instead.
+    pub(crate) fn push(&mut self, metric: &str, value: f64) -> Result<(), DecodeError> {
+        if !value.is_finite() {
+            self.not_finite += 1;
+            return Ok(());
+        }
+        if metric.is_empty() {
+            return Err(DecodeError::NoName { record: self.record() });
+        }
+        if metric.len() > MAX_NAME_BYTES {
+            return Err(DecodeError::NameTooLong { record: self.record(), most: MAX_NAME_BYTES });
+        }
+        if let Some(known) = self.find(metric) {
+            known.value = value;
+            return Ok(());
+        }
+        if self.entries.len() >= MAX_READINGS {
+            return Err(DecodeError::TooManyReadings { most: MAX_READINGS });
+        }
+        let metric = self.write(metric);
+        self.entries.push(Entry { metric, value, at: None, device: None, unit: None });
+        Ok(())
+    }
+
+    /// Gives the record's measurements their time.
+    pub(crate) fn set_time(&mut self, at: Timestamp) {
+        for entry in self.entries.iter_mut().skip(self.record_start) {
+            entry.at = Some(at);
+        }
+    }
+
+    /// Gives the record's measurements their device.
+    pub(crate) fn set_device(&mut self, device: &str) -> Result<(), DecodeError> {
+        if device.len() > DeviceAddress::MAX_BYTES {
+            return Err(DecodeError::NameTooLong { record: self.record(), most: DeviceAddress::MAX_BYTES });
+        }
+        let device = self.write(device);
+        for entry in self.entries.iter_mut().skip(self.record_start) {
+            entry.device = Some(device);
+        }
+        Ok(())
+    }
+
+    /// Gives the measurement `metric` of the record its unit.
+    pub(crate) fn set_unit(&mut self, metric: &str, unit: &str) {
+        let unit = self.write(unit);
+        if let Some(entry) = self.find(metric) {
+            entry.unit = Some(unit);
+        }
+    }
+
+    /// A string to build names in, empty; handed back with [`Self::return_scratch`].
+    pub(crate) fn take_scratch(&mut self) -> String {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        scratch.clear();
+        scratch
+    }
+
+    pub(crate) fn return_scratch(&mut self, scratch: String) {
+        self.scratch = scratch;
+    }
+
+    fn find(&mut self, metric: &str) -> Option<&mut Entry> {
+        let text = &self.text;
+        let is_same = |entry: &&mut Entry| text.get(entry.metric.start..entry.metric.end) == Some(metric);
+        self.entries.iter_mut().skip(self.record_start).find(is_same)
+    }
+
+    fn write(&mut self, text: &str) -> Span {
+        let start = self.text.len();
+        self.text.push_str(text);
+        Span { start, end: self.text.len() }
+    }
+
+    fn read(&self, span: Span) -> &str {
+        self.text.get(span.start..span.end).unwrap_or_default()
+    }
+}
