@@ -83,6 +83,7 @@ async fn commits_and_ends_when_the_last_handle_is_dropped() {
     let (_dir, path) = place();
     let (handle, thread) = spawn(open(&path)).unwrap();
     handle.append(1, vec![normal(1)], 0).await.unwrap();
+    until_durable(&handle, 1).await;
     handle.acknowledge(vec![1]).await.unwrap();
     drop(handle);
     thread.join().unwrap();

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{self, Command, Stdio};
 
 use common::{body, entry, large, open, place, seqs};
-use outbox::{Outbox, Priority, spawn};
+use outbox::{Entry, Handle, Outbox, Priority, spawn};
 
 const FILE: &str = "OUTBOX_TEST_FILE";
 
@@ -93,14 +93,7 @@ async fn child_meets_a_full_disk() {
     let Ok(file) = env::var(FILE) else { return };
     let (handle, thread) = spawn(open(&PathBuf::from(file))).unwrap();
     let mut status = handle.status();
-    let large_entry = || vec![entry(Priority::Normal, 20_000, 1)];
-    let mut mark = 0;
-    while status.borrow().last_error.is_none() {
-        mark += 1;
-        handle.append(mark, large_entry(), 0).await.unwrap();
-        let settled = status.wait_for(|status| status.mark == mark || status.last_error.is_some());
-        settled.await.unwrap();
-    }
+    let mark = append_until_refused(&handle).await;
     assert!(mark > 1, "the first ones fit");
     assert_eq!(handle.fetch(Priority::Normal, 0, 1).await.unwrap()[0].seq, 1, "what is there can be read");
     handle.acknowledge(vec![1]).await.unwrap();
@@ -110,7 +103,7 @@ async fn child_meets_a_full_disk() {
         let handle = handle.clone();
         async move {
             for further in mark + 1..=mark + 600 {
-                handle.append(further, large_entry(), 0).await.unwrap();
+                handle.append(further, vec![large_entry()], 0).await.unwrap();
             }
             mark + 600
         }
@@ -128,4 +121,45 @@ async fn child_meets_a_full_disk() {
     status.wait_for(|status| status.mark == last && status.last_error.is_none()).await.unwrap();
     handle.close().await.unwrap();
     thread.join().unwrap();
+}
+
+#[test]
+fn closing_on_a_full_disk_says_so_and_leaves_the_mark_before_what_is_lost() {
+    let (_dir, path) = place();
+    let output =
+        child("child_closes_on_a_full_disk", "trap '' XFSZ; ulimit -S -f 600;", &path).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    let refused: u64 =
+        stdout.lines().find_map(|line| line.strip_prefix("refused ")).unwrap().parse().unwrap();
+    let outbox = open(&path);
+    assert_eq!((outbox.mark(), outbox.totals().queued.entries), (refused - 1, refused - 1));
+}
+
+#[tokio::test]
+#[ignore = "run by closing_on_a_full_disk_says_so_and_leaves_the_mark_before_what_is_lost"]
+async fn child_closes_on_a_full_disk() {
+    let Ok(file) = env::var(FILE) else { return };
+    let (handle, thread) = spawn(open(&PathBuf::from(file))).unwrap();
+    let refused = append_until_refused(&handle).await;
+    assert!(handle.close().await.is_err());
+    thread.join().unwrap();
+    writeln!(io::stdout(), "\nrefused {refused}").unwrap();
+}
+
+fn large_entry() -> Entry {
+    entry(Priority::Normal, 20_000, 1)
+}
+
+/// Appends one entry a mark, each once the one before is durable; the mark that the disk did not take.
+async fn append_until_refused(handle: &Handle) -> u64 {
+    let mut status = handle.status();
+    for mark in 1.. {
+        handle.append(mark, vec![large_entry()], 0).await.unwrap();
+        let settled = status.wait_for(|status| status.mark == mark || status.last_error.is_some());
+        if settled.await.unwrap().last_error.is_some() {
+            return mark;
+        }
+    }
+    unreachable!("the limit is far below what fits into the marks")
 }
