@@ -1,2 +1,16 @@
-//! Riser.
-fn main() {}
+//! `riser`, the gateway. This file only starts it: words are in `cli`, the work in `gateway` and `pipeline`.
+
+mod build;
+mod cli;
+mod clock;
+mod config;
+mod gateway;
+mod health;
+mod live_socket;
+mod pipeline;
+mod supervisor;
+mod telemetry;
+
+fn main() -> std::process::ExitCode {
+    cli::main().into()
+}

@@ -1,0 +1,210 @@
+//! The command line: what can be asked of `riser`, and with which exit code it answers.
+
+mod audit;
+mod check;
+mod config;
+mod decode;
+mod demo;
+mod exit;
+mod replay;
+mod run;
+mod simulate;
+mod tail;
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+use gateway_core::settings::HumanDuration;
+
+pub(crate) use exit::{Exit, Failure};
+
+/// Riser, an edge gateway for smart buildings: sensors in, aggregates and alerts out, nothing lost on the way.
+#[derive(Debug, Parser)]
+#[command(name = "riser", version, about, max_term_width = 100, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  riser demo                                   a whole simulated building, no configuration needed
+  riser config example > gateway.toml          a commented configuration to start from
+  riser check --config gateway.toml            every problem in it at once
+  riser run --config gateway.toml              the gateway, until Ctrl-C
+  riser tail alerts                            watch a running gateway
+  riser audit                                  where every reading went
+
+Logs go to stderr; RISER_LOG=debug says more. RISER_CONFIG names the configuration where --config does not;
+RISER__UPSTREAM__URL=… overrides one key of it.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the gateway until SIGTERM or SIGINT
+    #[command(after_help = "Examples:\n  riser run\n  riser run --config /etc/riser/gateway.toml\n\nSIGHUP reads the configuration again.")]
+    Run {
+        #[command(flatten)]
+        config: ConfigArg,
+    },
+    /// Read the configuration and print every problem at once
+    #[command(after_help = "Examples:\n  riser check\n  riser check --config gateway.toml --deny-warnings\n\nExit code 78 where anything is wrong, 0 where not.")]
+    Check {
+        #[command(flatten)]
+        config: ConfigArg,
+        /// Leave the environment (RISER__…) out
+        #[arg(long)]
+        no_environment: bool,
+        /// Exit 78 for warnings too
+        #[arg(long)]
+        deny_warnings: bool,
+    },
+    /// Show a whole simulated building in one process
+    #[command(after_help = "Examples:\n  riser demo\n  riser demo --for 1m\n  riser demo --speed 5")]
+    Demo {
+        /// How many times faster the sensors send
+        #[arg(long, default_value_t = 1.0)]
+        speed: f64,
+        /// Stop after this long
+        #[arg(long = "for", value_name = "DURATION")]
+        duration: Option<HumanDuration>,
+    },
+    /// Follow a running gateway
+    #[command(after_help = "Examples:\n  riser tail\n  riser tail alerts\n  riser tail readings --device 'meter-*' --json")]
+    Tail {
+        /// What to follow; everything but readings where left out
+        #[arg(value_enum)]
+        what: Option<tail::What>,
+        #[command(flatten)]
+        config: ConfigArg,
+        /// Only devices whose name matches
+        #[arg(long, value_name = "GLOB")]
+        device: Option<String>,
+        /// One JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Put payloads through a codec
+    #[command(after_help = "Examples:\n  riser decode --codec json 7b2274223a32317d\n  riser decode --batch < payloads.jsonl\n\nA line of --batch: {\"codec\":\"json\",\"topic\":\"sensors/a/telemetry\",\"payload\":\"{\\\"t\\\":21}\"}")]
+    Decode {
+        /// The codec's name
+        #[arg(long, required_unless_present = "batch")]
+        codec: Option<String>,
+        /// LoRaWAN FPort
+        #[arg(long)]
+        port: Option<u8>,
+        /// The MQTT topic it came on
+        #[arg(long, default_value = "")]
+        topic: String,
+        /// JSON lines from stdin to stdout
+        #[arg(long, conflicts_with_all = ["codec", "hex"])]
+        batch: bool,
+        /// The payload in hexadecimal
+        #[arg(required_unless_present = "batch")]
+        hex: Option<String>,
+    },
+    /// Put recorded readings through windows, detectors and alerts
+    #[command(after_help = "Examples:\n  riser replay last-week.csv\n  riser tail readings --json > day.jsonl; riser replay day.jsonl --json\n\nCSV: a head line; `time`, `device`, and either `metric` and `value` or a column per metric.\nJSON lines: {\"time\":…,\"device\":…,\"metric\":…,\"value\":…} or {\"time\":…,\"device\":…,\"metrics\":{…}}.")]
+    Replay {
+        /// JSON lines (.jsonl, .json, .ndjson) or CSV
+        file: PathBuf,
+        #[command(flatten)]
+        config: ConfigArg,
+        /// One JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show where every reading went; exit 1 where one is missing
+    #[command(after_help = "Examples:\n  riser audit\n  riser audit --config gateway.toml --json")]
+    Audit {
+        #[command(flatten)]
+        config: ConfigArg,
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Send real protocol traffic at a gateway
+    #[command(after_help = "Examples:\n  riser simulate --target 127.0.0.1:1883 --protocol mqtt --devices 100 --rate 50\n  riser simulate --target mqtt://user:password@gateway:1883 --protocol mqtt --devices 1000 --rate 5000 --for 20s --qos 0")]
+    Simulate(simulate::Args),
+    /// Print the commented example, the reference or the JSON Schema of the configuration
+    #[command(after_help = "Examples:\n  riser config example > gateway.toml\n  riser config schema > gateway.schema.json")]
+    Config {
+        /// Which
+        #[arg(value_enum)]
+        what: config::What,
+    },
+}
+
+/// Which configuration.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(crate) struct ConfigArg {
+    /// The configuration; else RISER_CONFIG, ./gateway.toml, /etc/riser/gateway.toml
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+/// Reads the command line, does what it says, prints what went wrong.
+pub(crate) fn main() -> Exit {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are errors to clap, not to users.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage } else { Exit::Fine };
+        }
+    };
+    match dispatch(cli.command) {
+        Ok(exit) => exit,
+        Err(Failure { exit, message }) => {
+            if !message.is_empty() {
+                let _ = writeln!(std::io::stderr(), "riser: {message}");
+            }
+            exit
+        }
+    }
+}
+
+fn dispatch(command: Command) -> Result<Exit, Failure> {
+    match command {
+        Command::Run { config } => run::run(&config),
+        Command::Check { config, no_environment, deny_warnings } => {
+            check::check(&config, !no_environment, deny_warnings)
+        }
+        Command::Demo { speed, duration } => demo::demo(speed, duration.map(|d| d.0)),
+        Command::Tail { what, config, device, json } => tail::tail(what, &config, device, json),
+        Command::Decode { batch: true, .. } => decode::batch(),
+        Command::Decode { codec, port, topic, hex, .. } => {
+            decode::single(&codec.unwrap_or_default(), port, &topic, &hex.unwrap_or_default())
+        }
+        Command::Replay { file, config, json } => replay::replay(&file, &config, json),
+        Command::Audit { config, json } => audit::audit(&config, json),
+        Command::Simulate(args) => simulate::simulate(args),
+        Command::Config { what } => config::print(what),
+    }
+}
+
+/// The runtime of every command that does IO at the same time as something else.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Software, format!("cannot start threads: {error}")))
+}
+
+/// Writes a line to stdout; a reader that went away ends the command quietly.
+pub(crate) fn print_line(line: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(line.as_bytes()).and_then(|()| out.write_all(b"\n")).map_err(|error| Failure::stdout(&error))
+}
+
+/// How long the demo and the simulator run; for ever where nothing is said.
+pub(crate) fn bounded(duration: Option<Duration>) -> impl Future<Output = ()> {
+    async move {
+        match duration {
+            Some(duration) => tokio::time::sleep(duration).await,
+            None => std::future::pending().await,
+        }
+    }
+}

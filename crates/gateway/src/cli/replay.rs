@@ -1,0 +1,135 @@
+//! `riser replay`: recorded readings through the same engine as a running gateway's, as fast as they go. The
+//! recording's time is the clock.
+
+use std::path::Path;
+use std::time::Duration;
+
+use gateway_core::{AdapterId, Now, Reading, Timestamp};
+
+use super::{ConfigArg, Exit, Failure, audit, print_line, tail};
+use crate::build;
+use crate::live_socket::Line;
+use crate::pipeline::engine::{Engine, Outputs};
+use crate::pipeline::ledger::Beyond;
+use crate::pipeline::live::unnumbered;
+use crate::pipeline::payload::{self, Identity};
+use crate::pipeline::step::{Batch, NewMetric, Step, StepReading};
+use crate::pipeline::{self, step::AdapterIndex};
+
+mod recording;
+
+use recording::Row;
+
+pub(crate) fn replay(file: &Path, config: &ConfigArg, json: bool) -> Result<Exit, Failure> {
+    let config = super::run::load_or_default(config)?.config;
+    let rows = recording::open(file)?;
+    let mut replay = Replay::new(&config, json);
+    let mut last_line = 0;
+    for row in rows {
+        match row {
+            Ok(row) => replay.take(&row)?,
+            Err(problem) => {
+                last_line = problem.line;
+                replay.bad_rows += 1;
+                if replay.bad_rows <= 10 {
+                    tracing::warn!("{}:{}: {}; this row is left out", file.display(), problem.line, problem.reason);
+                }
+            }
+        }
+    }
+    if replay.taken == 0 && replay.bad_rows > 0 {
+        let message = format!("{}: no row could be read, up to line {last_line}", file.display());
+        return Err(Failure::new(Exit::NoInput, message));
+    }
+    replay.finish()
+}
+
+struct Replay {
+    engine: Engine,
+    identity: Identity,
+    json: bool,
+    now: Now,
+    published: u64,
+    taken: u64,
+    bad_rows: u64,
+}
+
+impl Replay {
+    fn new(config: &crate::config::model::Config, json: bool) -> Self {
+        let mut settings = build::settings(config);
+        // What is printed counts as published.
+        settings.upstream = true;
+        Self {
+            engine: Engine::new(settings),
+            identity: Identity { id: config.gateway.id(), prefix: config.gateway.prefix.clone() },
+            json,
+            now: Now::at(Timestamp::from_millis(i64::MIN)),
+            published: 0,
+            taken: 0,
+            bad_rows: 0,
+        }
+    }
+
+    /// One row is one step: its time is the present, unless an earlier row was later.
+    fn take(&mut self, row: &Row) -> Result<(), Failure> {
+        self.now = Now::at(self.now.at.max(row.at));
+        let mut step = Step::tick(self.now, None, self.engine.registry().next_numbers());
+        let registry = self.engine.registry();
+        if registry.adapter_count() == 0 {
+            step.names.adapters.push(AdapterId::new("replay", "file"));
+        }
+        let device = step.names.device(registry, &row.device);
+        let mut batch = Batch::new(AdapterIndex(0));
+        for (name, value) in &row.metrics {
+            let metric = step.names.metric(registry, name, || NewMetric {
+                name: name.as_str().into(),
+                unit: codecs::unit_of(name).map(Into::into),
+                boolean: false,
+            });
+            let reading = Reading { device, metric, value: *value, at: row.at };
+            batch.readings.push(StepReading::new(reading, self.now));
+        }
+        self.taken += batch.readings.len() as u64;
+        step.batches.push(batch);
+        self.apply(&step)
+    }
+
+    fn apply(&mut self, step: &Step) -> Result<(), Failure> {
+        let mut outputs = Outputs::default();
+        self.engine.apply(step, &mut outputs);
+        let registry = self.engine.registry();
+        for alert in &outputs.alerts {
+            self.print("alert", unnumbered(payload::alert(alert, registry, &self.identity)))?;
+        }
+        for aggregate in &outputs.aggregates {
+            self.published += u64::from(aggregate.readings);
+            self.print("aggregate", unnumbered(payload::aggregate(aggregate, registry, &self.identity)))?;
+        }
+        Ok(())
+    }
+
+    fn print(&self, kind: &str, json: String) -> Result<(), Failure> {
+        if self.json {
+            return print_line(&json);
+        }
+        let item = serde_json::from_str(&json).unwrap_or_default();
+        print_line(&tail::for_people(&Line { kind: kind.to_owned(), item }))
+    }
+
+    /// Lets time go by until every window is closed, then prints the ledger.
+    fn finish(mut self) -> Result<Exit, Failure> {
+        while let Some(due) = self.engine.next_deadline().filter(|_| self.engine.open_readings() > 0) {
+            self.now = Now::at(due.max(self.now.at + Duration::from_millis(1)));
+            let step = Step::tick(self.now, None, self.engine.registry().next_numbers());
+            self.apply(&step)?;
+        }
+        let beyond = Beyond { published: self.published, ..Beyond::default() };
+        let balance = pipeline::balance(&self.engine, beyond);
+        print_line(&if self.json {
+            serde_json::json!({ "ledger": balance }).to_string()
+        } else {
+            audit::for_people(&balance)
+        })?;
+        Ok(if balance.balanced { Exit::Fine } else { Exit::Unbalanced })
+    }
+}

@@ -1,0 +1,150 @@
+//! Recordings: JSON lines or CSV, read row by row; a bad row is told with its line, the rest goes on.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+
+use gateway_core::Timestamp;
+use serde_json::Value;
+
+use crate::cli::{Exit, Failure};
+
+/// What one device measured at one time.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Row {
+    pub(super) at: Timestamp,
+    pub(super) device: String,
+    pub(super) metrics: Vec<(String, f64)>,
+}
+
+/// A row that cannot be read.
+#[derive(Debug)]
+pub(super) struct BadRow {
+    pub(super) line: u64,
+    pub(super) reason: String,
+}
+
+type Rows = Box<dyn Iterator<Item = Result<Row, BadRow>>>;
+
+/// CSV where the name ends in `.csv`, else JSON lines.
+pub(super) fn open(path: &Path) -> Result<Rows, Failure> {
+    let file = File::open(path)
+        .map_err(|error| Failure::new(Exit::NoInput, format!("cannot read {}: {error}", path.display())))?;
+    if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv")) {
+        return csv_rows(file, path);
+    }
+    let lines = BufReader::new(file).split(b'\n').zip(1..);
+    Ok(Box::new(lines.filter_map(|(line, number)| {
+        let row = match line {
+            Ok(line) if line.trim_ascii().is_empty() => return None,
+            Ok(line) => json_row(&line),
+            Err(error) => Err(error.to_string()),
+        };
+        Some(row.map_err(|reason| BadRow { line: number, reason }))
+    })))
+}
+
+fn json_row(line: &[u8]) -> Result<Row, String> {
+    let row: Value = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+    let at = time(["time", "timestamp", "ts"].iter().find_map(|key| row.get(key)))?;
+    let device = row.get("device").and_then(Value::as_str).ok_or("no `device`")?.to_owned();
+    let metrics = match (row.get("metrics"), row.get("metric"), row.get("value")) {
+        (Some(Value::Object(metrics)), _, _) => {
+            metrics.iter().filter_map(|(name, value)| Some((name.clone(), value.as_f64()?))).collect()
+        }
+        (None, Some(Value::String(name)), Some(value)) => {
+            vec![(name.clone(), value.as_f64().ok_or("`value` is no number")?)]
+        }
+        _ => return Err("neither `metric` and `value` nor `metrics`".to_owned()),
+    };
+    Ok(Row { at, device, metrics })
+}
+
+fn time(value: Option<&Value>) -> Result<Timestamp, String> {
+    match value {
+        Some(Value::String(text)) => time_text(text),
+        Some(Value::Number(number)) => number
+            .as_f64()
+            .and_then(Timestamp::from_epoch_number)
+            .ok_or_else(|| format!("`{number}` is no time since 1970")),
+        _ => Err("no `time`".to_owned()),
+    }
+}
+
+fn time_text(text: &str) -> Result<Timestamp, String> {
+    if let Some(at) = text.parse().ok().and_then(Timestamp::from_epoch_number) {
+        return Ok(at);
+    }
+    if let Ok(at) = text.parse() {
+        return Ok(at);
+    }
+    // `2026-11-20 10:00:00`, as spreadsheets write it: UTC.
+    let civil: jiff::civil::DateTime =
+        text.trim().parse().map_err(|_| format!("`{text}` is not a time like 2026-11-20T10:00:00Z"))?;
+    let zoned = civil.to_zoned(jiff::tz::TimeZone::UTC).map_err(|error| error.to_string())?;
+    Ok(Timestamp::from_millis(zoned.timestamp().as_millisecond()))
+}
+
+/// What the columns of a CSV file mean.
+struct Columns {
+    time: usize,
+    device: Option<usize>,
+    /// `metric` and `value`, or else every other column is a metric.
+    long: Option<(usize, usize)>,
+    names: Vec<String>,
+}
+
+fn csv_rows(file: File, path: &Path) -> Result<Rows, Failure> {
+    let mut reader = csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(file);
+    let columns = reader
+        .headers()
+        .map_err(|error| error.to_string())
+        .and_then(Columns::of)
+        .map_err(|reason| Failure::new(Exit::NoInput, format!("{}:1: {reason}", path.display())))?;
+    let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    Ok(Box::new(reader.into_records().map(move |record| {
+        let record = record.map_err(|error| BadRow {
+            line: error.position().map_or(0, csv::Position::line),
+            reason: error.to_string(),
+        })?;
+        let line = record.position().map_or(0, csv::Position::line);
+        columns.row(&record, &stem).map_err(|reason| BadRow { line, reason })
+    })))
+}
+
+impl Columns {
+    fn of(head: &csv::StringRecord) -> Result<Self, String> {
+        let names: Vec<String> = head.iter().map(str::to_owned).collect();
+        let find = |wanted: &[&str]| names.iter().position(|name| wanted.contains(&name.to_lowercase().as_str()));
+        let time = find(&["time", "timestamp", "ts"]).ok_or("no column `time`; the first line names the columns")?;
+        let long = find(&["metric"]).zip(find(&["value"]));
+        let device = find(&["device"]);
+        Ok(Self { time, device, long, names })
+    }
+
+    /// A file without a `device` column is one device, called like the file.
+    fn row(&self, record: &csv::StringRecord, stem: &str) -> Result<Row, String> {
+        let at = time_text(record.get(self.time).unwrap_or_default())?;
+        let device = self.device.and_then(|index| record.get(index)).unwrap_or(stem).to_owned();
+        if device.is_empty() {
+            return Err("no device".to_owned());
+        }
+        let number = |text: &str| text.parse::<f64>().map_err(|_| format!("`{text}` is no number"));
+        let metrics = match self.long {
+            Some((metric, value)) => {
+                let name = record.get(metric).filter(|name| !name.is_empty()).ok_or("no metric")?;
+                vec![(name.to_owned(), number(record.get(value).unwrap_or_default())?)]
+            }
+            None => {
+                let mut metrics = Vec::new();
+                for (index, (name, cell)) in self.names.iter().zip(record).enumerate() {
+                    if index != self.time && Some(index) != self.device && !cell.is_empty() {
+                        metrics.push((name.clone(), number(cell)?));
+                    }
+                }
+                metrics
+            }
+        };
+        Ok(Row { at, device, metrics })
+    }
+}

@@ -1,0 +1,122 @@
+//! `riser run`.
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::{ConfigArg, Exit, Failure, print_line};
+use crate::config::{self, LoadOptions, Loaded};
+use crate::gateway::{Gateway, StartError};
+
+/// Reads and checks the configuration; what is wrong goes to stdout, as with `riser check`.
+pub(crate) fn load(config: &ConfigArg, environment: bool) -> Result<Loaded, Failure> {
+    let options = LoadOptions { path: config.config.clone(), environment };
+    match config::load(&options) {
+        Ok(loaded) => Ok(loaded),
+        Err(error) => {
+            print_line(&error.to_string())?;
+            Err(Failure::silent(error.exit()))
+        }
+    }
+}
+
+/// As [`load`], but no configuration at all means the defaults: for commands that need no gateway.
+pub(crate) fn load_or_default(config: &ConfigArg) -> Result<Loaded, Failure> {
+    if config.config.is_none() && config::find().is_none() {
+        return Ok(Loaded::default());
+    }
+    load(config, true)
+}
+
+pub(crate) fn run(config: &ConfigArg) -> Result<Exit, Failure> {
+    crate::telemetry::start("info");
+    let loaded = load(config, true)?;
+    let findings = config::check(&loaded);
+    if findings.has_errors() {
+        print_line(findings.to_string().trim_end())?;
+        return Err(Failure::silent(Exit::Config));
+    }
+    for warning in findings.warnings() {
+        tracing::warn!("{warning}");
+    }
+    super::runtime()?.block_on(until_stopped(config, &loaded))
+}
+
+async fn until_stopped(config: &ConfigArg, loaded: &Loaded) -> Result<Exit, Failure> {
+    let listen = |kind| signal(kind).map_err(|e| Failure::new(Exit::Software, format!("cannot listen for signals: {e}")));
+    let (mut term, mut int, mut hup) =
+        (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?, listen(SignalKind::hangup())?);
+    let mut gateway = Gateway::start(&loaded.config).await.map_err(failure)?;
+    notify(&[sd_notify::NotifyState::Ready]);
+    let watchdog = CancellationToken::new();
+    tokio::spawn(pat_watchdog(watchdog.clone()));
+    loop {
+        tokio::select! {
+            _ = term.recv() => break,
+            _ = int.recv() => break,
+            _ = hup.recv() => {
+                notify(&[sd_notify::NotifyState::Reloading]);
+                reload(&mut gateway, config).await;
+                notify(&[sd_notify::NotifyState::Ready]);
+            }
+        }
+    }
+    notify(&[sd_notify::NotifyState::Stopping]);
+    tracing::info!("stopping");
+    gateway.stop().await;
+    watchdog.cancel();
+    Ok(Exit::Fine)
+}
+
+/// A new file takes effect as a whole or not at all.
+async fn reload(gateway: &mut Gateway, config: &ConfigArg) {
+    let options = LoadOptions { path: config.config.clone(), environment: true };
+    let loaded = match config::load(&options) {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            tracing::error!("the new configuration is wrong, the old one stays in force:\n{error}");
+            return;
+        }
+    };
+    let findings = config::check(&loaded);
+    if findings.has_errors() {
+        tracing::error!("the new configuration is wrong, the old one stays in force:\n{findings}");
+        return;
+    }
+    match gateway.reload(&loaded.config).await {
+        Ok(restart) if restart.is_empty() => tracing::info!("the new configuration is in force"),
+        Ok(restart) => tracing::warn!(
+            "the new configuration is in force, except for what needs a restart: {}",
+            restart.join(", ")
+        ),
+        Err(error) => tracing::error!("the new configuration cannot be used, the old one stays in force: {error}"),
+    }
+}
+
+fn failure(error: StartError) -> Failure {
+    let exit = match &error {
+        StartError::DataDir { .. } => Exit::CannotCreate,
+        StartError::Build(_) => Exit::Config,
+        StartError::Broker(_) => Exit::Unavailable,
+        StartError::Outbox(_) | StartError::Store(_) => Exit::CannotCreate,
+    };
+    Failure::new(exit, crate::telemetry::chain(&error))
+}
+
+/// Tells systemd, where it started us.
+fn notify(states: &[sd_notify::NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::debug!("systemd was not told: {error}");
+    }
+}
+
+/// Shows systemd's watchdog that the runtime still turns.
+async fn pat_watchdog(stop: CancellationToken) {
+    let Some(limit) = sd_notify::watchdog_enabled() else { return };
+    let mut beat = tokio::time::interval(limit / 2);
+    loop {
+        tokio::select! {
+            _ = beat.tick() => notify(&[sd_notify::NotifyState::Watchdog]),
+            () = stop.cancelled() => return,
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! `riser tail`: what goes by in a running gateway.
+
+use clap::ValueEnum;
+use serde_json::Value;
+use tokio::io::AsyncBufReadExt as _;
+
+use super::{ConfigArg, Exit, Failure, print_line};
+use crate::live_socket::{self, Line, Question};
+
+/// What to follow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum What {
+    /// Every reading
+    Readings,
+    /// Windows as they close
+    Aggregates,
+    /// Alerts raised and cleared
+    Alerts,
+}
+
+pub(crate) fn tail(
+    what: Option<What>,
+    config: &ConfigArg,
+    device: Option<String>,
+    json: bool,
+) -> Result<Exit, Failure> {
+    if let Some(glob) = &device {
+        globset::Glob::new(glob)
+            .map_err(|error| Failure::new(Exit::Usage, format!("--device `{glob}`: {error}")))?;
+    }
+    let data_dir = super::run::load(config, true)?.config.gateway.data_dir;
+    let question = Question::Follow {
+        readings: what == Some(What::Readings),
+        aggregates: what.is_none_or(|what| what == What::Aggregates),
+        alerts: what.is_none_or(|what| what == What::Alerts),
+        device,
+    };
+    super::runtime()?.block_on(async {
+        let path = live_socket::path(&data_dir);
+        let answer = live_socket::ask(&data_dir, &question).await.map_err(|error| {
+            Failure::new(Exit::Unavailable, format!("cannot reach {}: {error}", path.display()))
+        })?;
+        let Some(answer) = answer else {
+            let message = format!("no gateway runs with {}; start one with `riser run`", data_dir.display());
+            return Err(Failure::new(Exit::Unavailable, message));
+        };
+        let mut lines = answer.lines();
+        while let Ok(Some(line)) = lines.next_line().await {
+            let Ok(line) = serde_json::from_str::<Line>(&line) else { continue };
+            print_line(&if json { line.item.to_string() } else { for_people(&line) })?;
+        }
+        Err(Failure::new(Exit::Unavailable, "the gateway stopped"))
+    })
+}
+
+/// One line a person can read.
+pub(crate) fn for_people(Line { kind, item }: &Line) -> String {
+    let text = |key: &str| item.get(key).and_then(Value::as_str).unwrap_or_default();
+    match kind.as_str() {
+        "reading" => {
+            let value = item.get("value").and_then(Value::as_f64).unwrap_or(f64::NAN);
+            format!("{}  {:<24} {} = {value}", text("time"), text("device"), text("metric"))
+        }
+        "alert" => format!(
+            "{}  {:<24} {} {} {}: {}",
+            text("time"),
+            text("device"),
+            text("severity").to_uppercase(),
+            text("alert"),
+            text("state"),
+            text("message")
+        ),
+        "aggregate" => {
+            let end = item.pointer("/window/end").and_then(Value::as_str).unwrap_or_default();
+            let subject = if text("device").is_empty() { text("zone") } else { text("device") };
+            format!("{end}  {subject:<24} {}", metrics(item))
+        }
+        _ => format!("({kind}: {item})"),
+    }
+}
+
+fn metrics(aggregate: &Value) -> String {
+    let Some(metrics) = aggregate.get("metrics").and_then(Value::as_object) else { return String::new() };
+    let one = |(name, summary): (&String, &Value)| {
+        let field = |key: &str| summary.get(key).and_then(Value::as_f64).unwrap_or(f64::NAN);
+        format!("{name} {:.2} ({:.2}..{:.2}, n={})", field("avg"), field("min"), field("max"), field("count"))
+    };
+    metrics.iter().map(one).collect::<Vec<_>>().join("  ")
+}

@@ -1,0 +1,371 @@
+//! The whole gateway: what is started in which order, what a reload changes, and how it ends with nothing lost.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use broker::Broker;
+use gateway_core::ports::{AdapterState, Clock};
+use gateway_core::{Now, Timestamp};
+use outbox::Outbox;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use crate::build::{self, BuildError, CodecTable, Embedded};
+use crate::clock::{SystemClock, monotonic};
+use crate::config::model::Config;
+use crate::health::{self, DroppedRange, Health, Memory, Queue};
+use crate::live_socket;
+use crate::pipeline::actions::{Actions, Commanders};
+use crate::pipeline::decode::Decoder;
+use crate::pipeline::ledger::Balance;
+use crate::pipeline::live::LiveFeed;
+use crate::pipeline::payload::Identity;
+use crate::pipeline::{Control, Durable, JournalMode, Pipeline, Undelivered, store};
+use crate::supervisor::Supervisor;
+use crate::upstream::Upstream;
+
+/// Batches of uplinks that may wait for the pipeline; beyond, adapters hold back their links.
+const WAITING_BATCHES: usize = 64;
+
+/// How long `online` waits for adapters that are not there yet.
+const ONLINE_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Why the gateway cannot start.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    /// No place for its files.
+    #[error("cannot create {}; set gateway.data_dir to a folder that this user may write", path.display())]
+    DataDir {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    #[error(transparent)]
+    Broker(#[from] broker::BrokerError),
+    #[error(transparent)]
+    Outbox(#[from] outbox::OutboxError),
+    #[error(transparent)]
+    Store(#[from] store::StoreError),
+}
+
+/// A running gateway.
+pub(crate) struct Gateway {
+    config: Config,
+    codecs: CodecTable,
+    supervisor: Arc<tokio::sync::Mutex<Supervisor>>,
+    control: mpsc::Sender<Control>,
+    pipeline: tokio::task::JoinHandle<()>,
+    upstream: Option<Upstream>,
+    outbox: Option<(outbox::Handle, JoinHandle<()>)>,
+    broker: Option<Broker>,
+    embedded: Option<Embedded>,
+    feed: LiveFeed,
+    /// Ends what only watches: health, the socket.
+    watchers: CancellationToken,
+    stop: CancellationToken,
+}
+
+impl Gateway {
+    /// Starts everything a checked configuration names. Links that are down are no error: they are tried again.
+    pub(crate) async fn start(config: &Config) -> Result<Self, StartError> {
+        let data_dir = &config.gateway.data_dir;
+        create_data_dir(data_dir)?;
+        let stop = CancellationToken::new();
+        let mut codecs = CodecTable::default();
+        let new = build::reconfiguration(config, &mut codecs)?;
+
+        let outbox = open_outbox(config)?;
+        let mark = outbox.as_ref().map_or(0, Outbox::mark);
+        let (mode, recovered) = open_store(config, new.settings.clone(), mark)?;
+        let (broker, embedded) = start_broker(config).await?;
+        let outbox = outbox.map(outbox::spawn).transpose()?;
+
+        let identity = Identity { id: config.gateway.id(), prefix: config.gateway.prefix.clone() };
+        let commanders = Commanders::default();
+        let feed = LiveFeed::default();
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let handle = outbox.as_ref().map(|(handle, _)| (handle.clone(), mark));
+        let durable = Durable::new(mode, data_dir, recovered.position, handle, stop.clone());
+        let pipeline = Pipeline {
+            engine: recovered.engine,
+            decoder: Decoder::new(new.codecs, new.directory),
+            actions: Actions::new(new.actions, Arc::clone(&commanders)),
+            durable,
+            live: feed.clone(),
+            identity: identity.clone(),
+            clock: Arc::clone(&clock),
+        };
+        let (uplinks, uplink_receiver) = mpsc::channel(WAITING_BATCHES);
+        let (control, control_receiver) = mpsc::channel(8);
+        let mut supervisor = Supervisor::new(uplinks, commanders, Arc::clone(&clock));
+        supervisor.become_like(build::adapters(config, &mut codecs, embedded.as_ref())?).await;
+        let undelivered = Undelivered { outputs: recovered.outputs, settings: new.settings };
+        let pipeline = tokio::spawn(pipeline.run(undelivered, uplink_receiver, control_receiver));
+
+        let upstream = match (&config.upstream, &outbox) {
+            (Some(upstream), Some((handle, _))) => {
+                Some(Upstream::start(config, upstream, &identity, handle.clone())?)
+            }
+            _ => None,
+        };
+        let gateway = Self {
+            config: config.clone(),
+            codecs,
+            supervisor: Arc::new(tokio::sync::Mutex::new(supervisor)),
+            control,
+            pipeline,
+            upstream,
+            outbox,
+            broker,
+            embedded,
+            feed,
+            watchers: CancellationToken::new(),
+            stop,
+        };
+        gateway.watch(&identity);
+        Ok(gateway)
+    }
+
+    /// Starts what only looks on: the socket, the status, the health messages.
+    fn watch(&self, identity: &Identity) {
+        match live_socket::bind(&self.config.gateway.data_dir) {
+            Ok(listener) => {
+                let stop = self.watchers.clone();
+                tokio::spawn(live_socket::serve(listener, self.feed.clone(), self.control.clone(), stop));
+            }
+            Err(error) => tracing::warn!(
+                "riser tail will not work: cannot make {}: {error}",
+                live_socket::path(&self.config.gateway.data_dir).display()
+            ),
+        }
+        if let Some(upstream) = &self.upstream {
+            let reporter = Reporter {
+                identity: identity.clone(),
+                supervisor: Arc::clone(&self.supervisor),
+                control: self.control.clone(),
+                outbox: self.outbox.as_ref().map(|(handle, _)| handle.clone()),
+                upstream: upstream.speaker(),
+                started: monotonic(),
+            };
+            let stop = self.watchers.clone();
+            tokio::spawn(async move {
+                tokio::select! {
+                    () = reporter.run() => {}
+                    () = stop.cancelled() => {}
+                }
+            });
+        }
+    }
+
+    /// Puts a new, checked configuration in force; returns the keys that need a restart to change.
+    pub(crate) async fn reload(&mut self, new: &Config) -> Result<Vec<String>, BuildError> {
+        let restart = crate::config::restart_needed(&self.config, new);
+        let mut effective = new.clone();
+        // What needs a restart stays as it is, so that it cannot be half changed.
+        effective.gateway.id = Some(self.config.gateway.id());
+        effective.gateway.prefix.clone_from(&self.config.gateway.prefix);
+        effective.gateway.data_dir.clone_from(&self.config.gateway.data_dir);
+        effective.upstream.clone_from(&self.config.upstream);
+        effective.broker.clone_from(&self.config.broker);
+        effective.journal = self.config.journal.clone();
+
+        let blueprints = build::adapters(&effective, &mut self.codecs, self.embedded.as_ref())?;
+        let reconfiguration = build::reconfiguration(&effective, &mut self.codecs)?;
+        // The pipeline learns of new codecs before an adapter names one.
+        if self.control.send(Control::Reconfigure(Box::new(reconfiguration))).await.is_err() {
+            tracing::error!("the pipeline is gone");
+        }
+        self.supervisor.lock().await.become_like(blueprints).await;
+        self.config = effective;
+        Ok(restart)
+    }
+
+    /// The live feed.
+    pub(crate) fn feed(&self) -> &LiveFeed {
+        &self.feed
+    }
+
+    /// The embedded broker's plain listener, if there is one.
+    pub(crate) fn broker(&self) -> Option<&Broker> {
+        self.broker.as_ref()
+    }
+
+    /// The ledger as of now; none where the pipeline is gone.
+    pub(crate) async fn balance(&self) -> Option<Balance> {
+        balance(&self.control).await
+    }
+
+    /// Ends in order: adapters stop, what is in flight is stored, `offline` is published.
+    pub(crate) async fn stop(self) {
+        self.watchers.cancel();
+        self.stop.cancel();
+        {
+            let mut supervisor = self.supervisor.lock().await;
+            supervisor.stop().await;
+        }
+        drop(self.supervisor);
+        drop(self.control);
+        if let Err(error) = self.pipeline.await {
+            tracing::error!("the pipeline ended oddly: {error}");
+        }
+        if let Some(upstream) = self.upstream {
+            upstream.stop().await;
+        }
+        if let Some((handle, thread)) = self.outbox {
+            if let Err(error) = handle.close().await {
+                tracing::error!("{}", crate::telemetry::chain(&error));
+            }
+            drop(handle);
+            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+        }
+        if let Some(broker) = self.broker {
+            broker.stop().await;
+        }
+        let _ = std::fs::remove_file(live_socket::path(&self.config.gateway.data_dir));
+        tracing::info!("stopped");
+    }
+}
+
+fn create_data_dir(path: &Path) -> Result<(), StartError> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o750)
+        .create(path)
+        .map_err(|source| StartError::DataDir { path: path.to_owned(), source })
+}
+
+fn open_outbox(config: &Config) -> Result<Option<Outbox>, StartError> {
+    let path = build::outbox_path(&config.gateway.data_dir);
+    let options = match &config.upstream {
+        Some(upstream) => build::outbox_options(&upstream.outbox),
+        // What was queued before `[upstream]` was taken out waits for its return.
+        None if path.exists() => build::outbox_options(&Default::default()),
+        None => return Ok(None),
+    };
+    Ok(Some(Outbox::open(&path, options)?))
+}
+
+fn open_store(
+    config: &Config,
+    settings: crate::pipeline::engine::Settings,
+    mark: u64,
+) -> Result<(JournalMode, store::Recovered), StartError> {
+    let data_dir = &config.gateway.data_dir;
+    // Opened even where the journal is off: its lock keeps two gateways apart, and it may hold steps from before.
+    let (journal, recovered) = store::open(data_dir, settings, mark)?;
+    if recovered.replayed > 0 {
+        tracing::info!(steps = recovered.replayed, open = recovered.engine.open_readings(), "state brought back");
+    }
+    let mode = if config.journal.enabled {
+        JournalMode::On { journal: Box::new(journal), sync_every: config.journal.sync_every.0 }
+    } else {
+        JournalMode::Off { _lock: Box::new(journal) }
+    };
+    Ok((mode, recovered))
+}
+
+async fn start_broker(config: &Config) -> Result<(Option<Broker>, Option<Embedded>), StartError> {
+    let Some(settings) = &config.broker else { return Ok((None, None)) };
+    let broker = Broker::start(build::broker(settings, &config.gateway.data_dir)?).await?;
+    let embedded =
+        Embedded { address: broker.internal_address(), credentials: broker.internal_credentials() };
+    Ok((Some(broker), Some(embedded)))
+}
+
+async fn balance(control: &mpsc::Sender<Control>) -> Option<Balance> {
+    let (reply, answer) = oneshot::channel();
+    control.send(Control::Balance(reply)).await.ok()?;
+    answer.await.ok()
+}
+
+/// Says `online` when it is time, then `health` every minute.
+struct Reporter {
+    identity: Identity,
+    supervisor: Arc<tokio::sync::Mutex<Supervisor>>,
+    control: mpsc::Sender<Control>,
+    outbox: Option<outbox::Handle>,
+    upstream: crate::upstream::Speaker,
+    started: Instant,
+}
+
+impl Reporter {
+    async fn run(self) {
+        let missing = self.wait_for_adapters().await;
+        self.upstream.say_online(&missing);
+        let mut minute = tokio::time::interval(health::EVERY);
+        loop {
+            minute.tick().await;
+            if let Some(health) = self.health().await {
+                self.upstream.say_health(&health);
+            }
+        }
+    }
+
+    /// Returns the adapters that are not up after a bounded wait.
+    async fn wait_for_adapters(&self) -> Vec<String> {
+        let watched = self.supervisor.lock().await.watch();
+        let all_up = async {
+            for (_, mut state) in watched.clone() {
+                // An adapter that is gone will not come up.
+                let _ = state.wait_for(|state| *state == AdapterState::Up).await;
+            }
+        };
+        let _ = tokio::time::timeout(ONLINE_PATIENCE, all_up).await;
+        let is_up = |state: &tokio::sync::watch::Receiver<AdapterState>| *state.borrow() == AdapterState::Up;
+        watched.iter().filter(|(_, state)| !is_up(state)).map(|(id, _)| id.to_string()).collect()
+    }
+
+    async fn health(&self) -> Option<Health> {
+        let ledger = balance(&self.control).await?;
+        let now = Now::at(SystemClock.now());
+        let states: BTreeMap<_, _> = self.supervisor.lock().await.states();
+        Some(Health {
+            gateway: self.identity.id.clone(),
+            time: now.at.to_string(),
+            version: env!("CARGO_PKG_VERSION"),
+            uptime: monotonic().duration_since(self.started).as_secs(),
+            time_quality: now.quality.as_str(),
+            adapters: states.into_iter().map(|(name, state)| (name, state.into())).collect(),
+            queue: self.queue().await,
+            ledger,
+            memory: Memory::now(),
+        })
+    }
+
+    async fn queue(&self) -> Queue {
+        let Some(outbox) = &self.outbox else { return Queue::default() };
+        let error = outbox.status().borrow().last_error.as_ref().map(ToString::to_string);
+        let (totals, ranges) = tokio::join!(outbox.totals(), outbox.dropped());
+        let totals = totals.unwrap_or_default();
+        let dropped_ranges = ranges.unwrap_or_default().iter().rev().take(10).map(DroppedRange::from).collect();
+        Queue {
+            messages: totals.queued.entries,
+            bytes: totals.queued_bytes,
+            dropped: totals.dropped().entries,
+            dropped_ranges,
+            error,
+        }
+    }
+}
+
+impl From<&outbox::DroppedRange> for DroppedRange {
+    fn from(range: &outbox::DroppedRange) -> Self {
+        Self {
+            from: range.seq_from,
+            to: range.seq_to,
+            readings: range.weight,
+            reason: match range.reason {
+                outbox::DropReason::Full => "outbox_full",
+                outbox::DropReason::Refused => "upstream_refused",
+            },
+            time: Timestamp::from_millis(range.at_ms).to_string(),
+        }
+    }
+}

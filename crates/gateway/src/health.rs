@@ -1,0 +1,86 @@
+//! `health`: once a minute, how the gateway is doing.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use gateway_core::ports::AdapterState;
+use serde::Serialize;
+
+use crate::pipeline::ledger::Balance;
+
+/// How often.
+pub(crate) const EVERY: Duration = Duration::from_secs(60);
+
+/// The payload of `{prefix}/gateways/{id}/health`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Health {
+    pub(crate) gateway: String,
+    pub(crate) time: String,
+    pub(crate) version: &'static str,
+    /// Since the process started, in seconds.
+    pub(crate) uptime: u64,
+    pub(crate) time_quality: &'static str,
+    pub(crate) adapters: BTreeMap<String, Adapter>,
+    pub(crate) queue: Queue,
+    pub(crate) ledger: Balance,
+    pub(crate) memory: Memory,
+}
+
+/// One adapter.
+#[derive(Debug, Serialize)]
+pub(crate) struct Adapter {
+    /// `starting`, `up` or `down`.
+    pub(crate) state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) reason: Option<String>,
+}
+
+impl From<AdapterState> for Adapter {
+    fn from(state: AdapterState) -> Self {
+        match state {
+            AdapterState::Starting => Self { state: "starting", reason: None },
+            AdapterState::Up => Self { state: "up", reason: None },
+            AdapterState::Down { reason } => Self { state: "down", reason: Some(reason) },
+        }
+    }
+}
+
+/// What waits for the cloud.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Queue {
+    pub(crate) messages: u64,
+    pub(crate) bytes: u64,
+    /// Messages dropped because the queue was full.
+    pub(crate) dropped: u64,
+    /// The newest ranges of `seq` that were dropped.
+    pub(crate) dropped_ranges: Vec<DroppedRange>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) error: Option<String>,
+}
+
+/// `seq` numbers that will never arrive.
+#[derive(Debug, Serialize)]
+pub(crate) struct DroppedRange {
+    pub(crate) from: u64,
+    pub(crate) to: u64,
+    pub(crate) readings: u64,
+    pub(crate) reason: &'static str,
+    pub(crate) time: String,
+}
+
+/// What the process takes, in bytes.
+#[derive(Debug, Serialize)]
+pub(crate) struct Memory {
+    pub(crate) resident: u64,
+}
+
+impl Memory {
+    /// As the kernel tells it (`/proc/self/statm`); 0 where it does not.
+    pub(crate) fn now() -> Self {
+        const PAGE: u64 = 4096;
+        let pages = std::fs::read_to_string("/proc/self/statm")
+            .ok()
+            .and_then(|statm| statm.split_whitespace().nth(1)?.parse::<u64>().ok());
+        Self { resident: pages.unwrap_or(0) * PAGE }
+    }
+}

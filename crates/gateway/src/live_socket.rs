@@ -1,0 +1,160 @@
+//! `riser.sock` in the data directory: how `riser tail` and `riser audit` talk to a running gateway.
+//!
+//! One JSON line asks, JSON lines answer. Only who may enter the data directory can reach it; the socket itself is
+//! made for its owner and group.
+
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use globset::GlobMatcher;
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use crate::pipeline::Control;
+use crate::pipeline::live::{Item, Kind, LiveFeed};
+
+/// Watchers at one time.
+const MAX_CLIENTS: usize = 16;
+
+/// Longest question in bytes.
+const MAX_QUESTION: u64 = 4096;
+
+/// What may be asked.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Question {
+    /// Everything of these kinds that goes by, for devices that match the glob.
+    Follow { readings: bool, aggregates: bool, alerts: bool, device: Option<String> },
+    /// The ledger, once.
+    Audit,
+}
+
+/// One line of the answer to `Follow`.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Line {
+    pub(crate) kind: String,
+    pub(crate) item: serde_json::Value,
+}
+
+/// Where the socket is.
+pub(crate) fn path(data_dir: &Path) -> PathBuf {
+    data_dir.join("riser.sock")
+}
+
+/// Binds the socket. One that a crashed gateway left behind is replaced: the journal's lock keeps two gateways apart.
+pub(crate) fn bind(data_dir: &Path) -> io::Result<UnixListener> {
+    let path = path(data_dir);
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(&path)?;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o660))?;
+    Ok(listener)
+}
+
+/// Answers until stopped.
+pub(crate) async fn serve(listener: UnixListener, feed: LiveFeed, control: mpsc::Sender<Control>, stop: CancellationToken) {
+    let places = std::sync::Arc::new(tokio::sync::Semaphore::new(MAX_CLIENTS));
+    loop {
+        let stream = tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    tracing::warn!("a watcher could not be let in: {error}");
+                    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+                    continue;
+                }
+            },
+            () = stop.cancelled() => return,
+        };
+        // A watcher too many is closed at once.
+        let Ok(place) = std::sync::Arc::clone(&places).try_acquire_owned() else { continue };
+        let (feed, control, stop) = (feed.clone(), control.clone(), stop.clone());
+        tokio::spawn(async move {
+            let _place = place;
+            tokio::select! {
+                // A watcher that goes away is no error.
+                _ = answer(stream, &feed, &control) => {}
+                () = stop.cancelled() => {}
+            }
+        });
+    }
+}
+
+async fn answer(stream: UnixStream, feed: &LiveFeed, control: &mpsc::Sender<Control>) -> io::Result<()> {
+    let (read, mut write) = stream.into_split();
+    let mut line = String::new();
+    BufReader::new(read.take(MAX_QUESTION)).read_line(&mut line).await?;
+    match serde_json::from_str(&line) {
+        Ok(Question::Audit) => {
+            let (reply, balance) = oneshot::channel();
+            control.send(Control::Balance(reply)).await.map_err(io::Error::other)?;
+            let balance = balance.await.map_err(io::Error::other)?;
+            write.write_all(to_line(&balance).as_bytes()).await
+        }
+        Ok(Question::Follow { readings, aggregates, alerts, device }) => {
+            let glob = device.and_then(|glob| globset::Glob::new(&glob).ok()).map(|glob| glob.compile_matcher());
+            let wanted = Wanted { readings, aggregates, alerts, device: glob };
+            follow(feed.subscribe(), &wanted, &mut write).await
+        }
+        Err(error) => write.write_all(format!("{{\"error\":{:?}}}\n", error.to_string()).as_bytes()).await,
+    }
+}
+
+struct Wanted {
+    readings: bool,
+    aggregates: bool,
+    alerts: bool,
+    device: Option<GlobMatcher>,
+}
+
+impl Wanted {
+    fn has(&self, item: &Item) -> bool {
+        let kind = match item.kind {
+            Kind::Reading => self.readings,
+            Kind::Aggregate => self.aggregates,
+            Kind::Alert => self.alerts,
+        };
+        kind && self.device.as_ref().is_none_or(|glob| glob.is_match(&*item.device))
+    }
+}
+
+async fn follow(
+    mut items: broadcast::Receiver<Item>,
+    wanted: &Wanted,
+    write: &mut (impl tokio::io::AsyncWrite + Unpin),
+) -> io::Result<()> {
+    loop {
+        let line = match items.recv().await {
+            Ok(item) if wanted.has(&item) => format!("{{\"kind\":\"{}\",\"item\":{}}}\n", item.kind.as_str(), item.json),
+            Ok(_) => continue,
+            Err(broadcast::error::RecvError::Lagged(missed)) => {
+                format!("{{\"kind\":\"missed\",\"item\":{missed}}}\n")
+            }
+            Err(broadcast::error::RecvError::Closed) => return Ok(()),
+        };
+        write.write_all(line.as_bytes()).await?;
+    }
+}
+
+fn to_line(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default() + "\n"
+}
+
+/// Asks a running gateway; none where none runs.
+pub(crate) async fn ask(data_dir: &Path, question: &Question) -> io::Result<Option<BufReader<UnixStream>>> {
+    let mut stream = match UnixStream::connect(path(data_dir)).await {
+        Ok(stream) => stream,
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
+            return Ok(None);
+        }
+        Err(error) => return Err(error),
+    };
+    stream.write_all(to_line(question).as_bytes()).await?;
+    Ok(Some(BufReader::new(stream)))
+}

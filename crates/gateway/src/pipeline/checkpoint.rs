@@ -1,0 +1,140 @@
+//! The engine's state in a file, so that the journal before it can go.
+//!
+//! Layout, little-endian: magic, format version u32, journal position u64, crc32 u32 of what follows, the engine in
+//! postcard. Written beside, synced, then renamed: at every instant there is one whole checkpoint or none.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use journal::Position;
+
+use super::engine::Engine;
+
+const MAGIC: &[u8; 8] = b"RISERST\n";
+const HEADER: usize = 24;
+
+/// Raised whenever the serialised form of [`Engine`] changes.
+const VERSION: u32 = 1;
+
+/// Why a checkpoint could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CheckpointError {
+    /// The operating system refused.
+    #[error("cannot {doing} {}; look at the disk and at the owner of the folder", path.display())]
+    Io {
+        doing: &'static str,
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    /// Written by a later version.
+    #[error("{} has format {found}, this version of riser knows up to {VERSION}; install the version that wrote it", path.display())]
+    Newer { path: PathBuf, found: u32 },
+    /// Not what was written.
+    #[error("{} is damaged: {reason}", path.display())]
+    Damaged { path: PathBuf, reason: String },
+}
+
+/// Where the state lies.
+#[derive(Debug, Clone)]
+pub(crate) struct CheckpointFile {
+    path: PathBuf,
+}
+
+impl CheckpointFile {
+    pub(crate) fn in_dir(data_dir: &Path) -> Self {
+        Self { path: data_dir.join("state.checkpoint") }
+    }
+
+    /// The state and the last step in it; none where there is no checkpoint yet.
+    pub(crate) fn load(&self) -> Result<Option<(Position, Engine)>, CheckpointError> {
+        let bytes = match fs::read(&self.path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(self.io("read", source)),
+        };
+        self.parse(&bytes).map(Some)
+    }
+
+    fn parse(&self, bytes: &[u8]) -> Result<(Position, Engine), CheckpointError> {
+        let (header, body) =
+            bytes.split_at_checked(HEADER).ok_or_else(|| self.damaged("it is shorter than its header"))?;
+        let mut fields = Fields(header);
+        if fields.take::<8>() != *MAGIC {
+            return Err(self.damaged("it does not begin like one"));
+        }
+        let found = u32::from_le_bytes(fields.take());
+        if found > VERSION {
+            return Err(CheckpointError::Newer { path: self.path.clone(), found });
+        }
+        let position = Position(u64::from_le_bytes(fields.take()));
+        if u32::from_le_bytes(fields.take()) != crc32fast::hash(body) {
+            return Err(self.damaged("its checksum is wrong"));
+        }
+        let engine = postcard::from_bytes(body).map_err(|error| self.damaged(&error.to_string()))?;
+        Ok((position, engine))
+    }
+
+    /// The bytes of a checkpoint; apart from writing them, so that the disk is waited for elsewhere.
+    pub(crate) fn encode(position: Position, engine: &Engine) -> Result<Vec<u8>, postcard::Error> {
+        let mut bytes = Vec::with_capacity(64 * 1024);
+        bytes.extend_from_slice(MAGIC);
+        bytes.extend_from_slice(&VERSION.to_le_bytes());
+        bytes.extend_from_slice(&position.0.to_le_bytes());
+        bytes.extend_from_slice(&[0; 4]);
+        let mut bytes = postcard::to_extend(engine, bytes)?;
+        let sum = crc32fast::hash(bytes.get(HEADER..).unwrap_or_default());
+        if let Some(slot) = bytes.get_mut(HEADER - 4..HEADER) {
+            slot.copy_from_slice(&sum.to_le_bytes());
+        }
+        Ok(bytes)
+    }
+
+    /// Puts `bytes` in the place of the checkpoint before, durably.
+    pub(crate) fn replace(&self, bytes: &[u8]) -> Result<(), CheckpointError> {
+        let new = self.path.with_extension("checkpoint.new");
+        let write = || -> io::Result<()> {
+            let mut file = File::create(&new)?;
+            file.write_all(bytes)?;
+            file.sync_all()?;
+            fs::rename(&new, &self.path)?;
+            match self.path.parent() {
+                Some(dir) => File::open(dir)?.sync_all(),
+                None => Ok(()),
+            }
+        };
+        write().map_err(|source| self.io("write", source))
+    }
+
+    /// Puts a damaged checkpoint aside for people to look at, and returns where.
+    pub(crate) fn set_aside(&self) -> Result<PathBuf, CheckpointError> {
+        let aside = self.path.with_extension("checkpoint.damaged");
+        fs::rename(&self.path, &aside).map_err(|source| self.io("put aside", source))?;
+        Ok(aside)
+    }
+
+    fn io(&self, doing: &'static str, source: io::Error) -> CheckpointError {
+        CheckpointError::Io { doing, path: self.path.clone(), source }
+    }
+
+    fn damaged(&self, reason: &str) -> CheckpointError {
+        CheckpointError::Damaged { path: self.path.clone(), reason: reason.to_owned() }
+    }
+}
+
+/// The header, field by field.
+struct Fields<'a>(&'a [u8]);
+
+impl Fields<'_> {
+    /// The next `N` bytes; zeros past the end, which the header's length rules out.
+    fn take<const N: usize>(&mut self) -> [u8; N] {
+        match self.0.split_first_chunk::<N>() {
+            Some((field, rest)) => {
+                self.0 = rest;
+                *field
+            }
+            None => [0; N],
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! Uplinks to readings: which codec, which device, which corrections; and the bounds on what may get a number.
+//!
+//! Promise: every uplink ends as readings in the step, or as a counted drop with its reason and, now and then, a line
+//! in the log. Nothing that a device sends stops anything.
+
+use std::sync::Arc;
+
+use codecs::{Codec, DecodeError, Input, Measurement, Measurements};
+use gateway_core::{Ack, DeviceId, Delivery, DropReason, MetricId, Outcome, Reading, Uplink};
+
+use super::directory::{DeviceRules, Directory, canonical};
+use super::engine::Engine;
+use super::registry::Registry;
+use super::sampled_log::SampledLog;
+use super::step::{AdapterIndex, Batch, NewMetric, NewNames, Step, StepReading};
+
+/// Largest payload that is decoded, in bytes.
+pub(crate) const MAX_PAYLOAD: usize = 256 * 1024;
+
+/// Most metric names in the whole gateway.
+const MAX_METRICS: u32 = 10_000;
+
+/// Longest device name in bytes.
+const MAX_DEVICE_NAME: usize = gateway_core::DeviceAddress::MAX_BYTES;
+
+/// Decodes with the codecs and devices of the present configuration.
+pub(crate) struct Decoder {
+    codecs: Vec<Arc<Codec>>,
+    directory: Directory,
+    measurements: Measurements,
+    log: SampledLog,
+}
+
+/// Someone to tell once the step is stored.
+pub(crate) type PendingAck = (Ack, Outcome);
+
+impl Decoder {
+    pub(crate) fn new(codecs: Vec<Arc<Codec>>, directory: Directory) -> Self {
+        Self { codecs, directory, measurements: Measurements::default(), log: SampledLog::default() }
+    }
+
+    /// New devices and codecs; the table of codecs only grows, so that uplinks under way keep their meaning.
+    pub(crate) fn reconfigure(&mut self, codecs: Vec<Arc<Codec>>, directory: Directory) {
+        self.codecs = codecs;
+        self.directory = directory;
+    }
+
+    /// Decodes `uplinks` into `step`; who waits for an answer is put into `acks`.
+    pub(crate) fn decode(
+        &mut self,
+        uplinks: impl IntoIterator<Item = Uplink>,
+        engine: &Engine,
+        step: &mut Step,
+        acks: &mut Vec<PendingAck>,
+    ) {
+        for uplink in uplinks {
+            let outcome = self.decode_one(&uplink, engine, step);
+            acks.push((uplink.ack, outcome));
+        }
+    }
+
+    fn decode_one(&mut self, uplink: &Uplink, engine: &Engine, step: &mut Step) -> Outcome {
+        let Step { now, names, batches, .. } = step;
+        let registry = engine.registry();
+        let adapter = names.adapter(registry, &uplink.adapter);
+        let batch = batch_of(adapter, batches);
+        if let Delivery::AtLeastOnce { key, again } = uplink.delivery {
+            if again && (batch.deliveries.contains(&key) || engine.was_delivered(adapter, key)) {
+                batch.drop(DropReason::Duplicate, 1);
+                return Outcome::Taken;
+            }
+            batch.deliveries.push(key);
+        }
+        let rules = uplink.device.as_ref().and_then(|d| self.directory.find(&canonical(d.as_str())));
+        if let Err(error) = self.read_payload(uplink, rules.and_then(|rules| rules.codec)) {
+            let reason = error.as_ref().map_or(DropReason::TooLarge, DecodeError::reason);
+            batch.drop(reason, 1);
+            match error {
+                Some(error) => self.log.undecodable(uplink, &error, *now),
+                None => self.log.refused(uplink, reason, *now),
+            }
+            return Outcome::Refused(reason);
+        }
+        let refused = u32::try_from(self.measurements.not_finite()).unwrap_or(u32::MAX);
+        if refused > 0 {
+            batch.drop(DropReason::NotFinite, refused);
+        }
+        let mut names = Naming { registry, names, directory: &self.directory };
+        let mut worst = Outcome::Taken;
+        for measurement in self.measurements.iter() {
+            match names.reading(&measurement, uplink) {
+                Ok(reading) => batch.readings.push(StepReading::new(reading, *now)),
+                Err(reason) => {
+                    batch.drop(reason, 1);
+                    worst = Outcome::Refused(reason);
+                }
+            }
+        }
+        if let Outcome::Refused(reason) = worst {
+            self.log.refused(uplink, reason, *now);
+        }
+        worst
+    }
+
+    /// Fills `self.measurements`. An error of `None` means that the payload is too large to look at.
+    fn read_payload(&mut self, uplink: &Uplink, codec: Option<gateway_core::CodecId>) -> Result<(), Option<DecodeError>> {
+        self.measurements.clear();
+        if uplink.payload.len() > MAX_PAYLOAD {
+            return Err(None);
+        }
+        let id = codec.unwrap_or(uplink.codec);
+        let Some(codec) = self.codecs.get(usize::from(id.0)) else {
+            return Err(None);
+        };
+        let input = Input {
+            payload: &uplink.payload,
+            topic: &uplink.topic,
+            device: uplink.device.as_ref().map(gateway_core::DeviceAddress::as_str),
+            metric: uplink.metric.as_deref(),
+            port: uplink.port,
+            received_at: uplink.received_at,
+        };
+        codec.decode(&input, &mut self.measurements).map_err(Some)
+    }
+}
+
+fn batch_of(adapter: AdapterIndex, batches: &mut Vec<Batch>) -> &mut Batch {
+    let index = batches.iter().position(|batch| batch.adapter == adapter).unwrap_or_else(|| {
+        batches.push(Batch::new(adapter));
+        batches.len() - 1
+    });
+    #[expect(clippy::indexing_slicing, reason = "the index was found or made just above")]
+    &mut batches[index]
+}
+
+/// Gives numbers to names, the step's new ones included.
+struct Naming<'a> {
+    registry: &'a Registry,
+    names: &'a mut NewNames,
+    directory: &'a Directory,
+}
+
+impl Naming<'_> {
+    fn reading(&mut self, measurement: &Measurement<'_>, uplink: &Uplink) -> Result<Reading, DropReason> {
+        let said = measurement.device.or(uplink.device.as_ref().map(gateway_core::DeviceAddress::as_str));
+        let said = said.filter(|name| !name.is_empty() && name.len() <= MAX_DEVICE_NAME);
+        let address = canonical(said.ok_or(DropReason::BadDevice)?);
+        let rules = self.directory.find(&address);
+        let device = self.device(rules.map_or(&*address, |rules| &rules.name), rules.is_some())?;
+        let name = renamed(measurement.metric, rules);
+        let value = calibrated(measurement.value, name, rules);
+        if !value.is_finite() {
+            return Err(DropReason::NotFinite);
+        }
+        let metric = self.metric(name, measurement)?;
+        Ok(Reading { device, metric, value, at: measurement.at.unwrap_or(uplink.received_at) })
+    }
+
+    fn device(&mut self, name: &str, configured: bool) -> Result<DeviceId, DropReason> {
+        if !configured && !self.directory.accept_unknown {
+            return Err(DropReason::UnknownDevice);
+        }
+        if let Some(id) = self.names.known_device(self.registry, name) {
+            return Ok(id);
+        }
+        // Devices that the configuration names always find room.
+        let reserved = if configured { u32::try_from(self.directory.len()).unwrap_or(0) } else { 0 };
+        let room = self.directory.max_devices.saturating_add(reserved);
+        if self.names.device_total(self.registry) >= room {
+            return Err(DropReason::TooManyDevices);
+        }
+        Ok(self.names.device(self.registry, name))
+    }
+
+    fn metric(&mut self, name: &str, measurement: &Measurement<'_>) -> Result<MetricId, DropReason> {
+        if let Some(id) = self.names.known_metric(self.registry, name) {
+            return Ok(id);
+        }
+        if self.names.metric_total(self.registry) >= MAX_METRICS {
+            return Err(DropReason::TooManyMetrics);
+        }
+        Ok(self.names.metric(self.registry, name, || NewMetric {
+            name: name.into(),
+            unit: measurement.unit.or_else(|| codecs::unit_of(name)).map(Into::into),
+            boolean: false,
+        }))
+    }
+}
+
+fn renamed<'a>(metric: &'a str, rules: Option<&'a DeviceRules>) -> &'a str {
+    rules.and_then(|rules| rules.rename.get(metric)).map_or(metric, String::as_str)
+}
+
+fn calibrated(value: f64, metric: &str, rules: Option<&DeviceRules>) -> f64 {
+    match rules.and_then(|rules| rules.calibrate.get(metric)) {
+        Some((scale, offset)) => value * scale + offset,
+        None => value,
+    }
+}

@@ -1,0 +1,109 @@
+//! What goes by, for whoever watches (`riser tail`, the demo): nothing is made where nobody does, and who is too slow
+//! misses some, never holds the pipeline up.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use tokio::sync::broadcast;
+
+use super::engine::Outputs;
+use super::payload::{self, Identity, Payload};
+use super::registry::Registry;
+use super::step::Step;
+
+/// How many items a slow watcher may lag behind before it misses some.
+const LAG: usize = 4096;
+
+/// What sort of thing goes by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Reading,
+    Aggregate,
+    Alert,
+}
+
+impl Kind {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Reading => "reading",
+            Self::Aggregate => "aggregate",
+            Self::Alert => "alert",
+        }
+    }
+}
+
+/// One thing that goes by.
+#[derive(Debug, Clone)]
+pub(crate) struct Item {
+    pub(crate) kind: Kind,
+    pub(crate) device: Arc<str>,
+    /// One JSON object.
+    pub(crate) json: Arc<str>,
+}
+
+/// The stream of items.
+#[derive(Debug, Clone)]
+pub(crate) struct LiveFeed(broadcast::Sender<Item>);
+
+impl Default for LiveFeed {
+    fn default() -> Self {
+        Self(broadcast::channel(LAG).0)
+    }
+}
+
+/// A reading as `tail readings` prints it and `replay` reads it.
+#[derive(Debug, Serialize)]
+pub(crate) struct ReadingLine<'a> {
+    pub(crate) time: String,
+    pub(crate) device: &'a str,
+    pub(crate) metric: &'a str,
+    pub(crate) value: f64,
+}
+
+impl LiveFeed {
+    pub(crate) fn subscribe(&self) -> broadcast::Receiver<Item> {
+        self.0.subscribe()
+    }
+
+    /// Shows a step and what came of it.
+    pub(crate) fn show(&self, step: &Step, outputs: &Outputs, registry: &Registry, identity: &Identity) {
+        if self.0.receiver_count() == 0 {
+            return;
+        }
+        for reading in step.batches.iter().flat_map(|batch| &batch.readings) {
+            let device = registry.device_name(reading.device);
+            let line = ReadingLine {
+                time: reading.reading(step.now).at.to_string(),
+                device,
+                metric: registry.metric_name(reading.metric),
+                value: reading.value,
+            };
+            self.send(Kind::Reading, device, serde_json::to_string(&line).unwrap_or_default());
+        }
+        for alert in &outputs.alerts {
+            let name = registry.device_name(alert.device);
+            self.send(Kind::Alert, name, unnumbered(payload::alert(alert, registry, identity)));
+        }
+        for aggregate in &outputs.aggregates {
+            let name = match aggregate.subject {
+                gateway_core::Subject::Device(id) => registry.device_name(id),
+                gateway_core::Subject::Zone(id) => registry.zone_name(id).unwrap_or("?"),
+            };
+            self.send(Kind::Aggregate, name, unnumbered(payload::aggregate(aggregate, registry, identity)));
+        }
+    }
+
+    fn send(&self, kind: Kind, device: &str, json: String) {
+        // Nobody left to see it is no error.
+        let _ = self.0.send(Item { kind, device: device.into(), json: json.into() });
+    }
+}
+
+/// Without the member that only the outbox can fill in.
+pub(crate) fn unnumbered(payload: Payload) -> String {
+    let Payload { mut json, seq_at, .. } = payload;
+    const MEMBER: usize = b"\"seq\":".len();
+    // `…,"seq":,"device":…` -> `…,"device":…`
+    json.drain(seq_at.saturating_sub(MEMBER)..(seq_at + 1).min(json.len()));
+    String::from_utf8(json).unwrap_or_default()
+}

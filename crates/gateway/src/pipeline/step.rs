@@ -1,0 +1,180 @@
+//! A step: everything that one turn of the pipeline takes in, as it stands in the journal.
+//!
+//! The state of the gateway is the sum of its steps: applying the same steps to the same state gives the same state
+//! and the same aggregates and alerts. So a step carries all that decides the outcome, the time included.
+
+use gateway_core::{AdapterId, DeviceId, DropReason, MetricId, Now, Reading, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::registry::Registry;
+
+/// Which adapter, as an index into the registry's adapters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct AdapterIndex(pub(crate) u16);
+
+/// One turn of the pipeline.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Step {
+    /// The time at which it was taken.
+    pub(crate) now: Now,
+    /// What the clock would have shown, had it not been set since the step before.
+    pub(crate) stepped_from: Option<Timestamp>,
+    /// Names heard for the first time; their numbers follow on from those before.
+    pub(crate) names: NewNames,
+    /// What came in, by adapter.
+    pub(crate) batches: Vec<Batch>,
+}
+
+impl Step {
+    /// A step in which nothing but time has gone by.
+    pub(crate) fn tick(now: Now, stepped_from: Option<Timestamp>, first: FirstNumbers) -> Self {
+        Self { now, stepped_from, names: NewNames { first, ..NewNames::default() }, batches: Vec::new() }
+    }
+}
+
+/// Names that the registry numbers in this order, from the given numbers on.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub(crate) struct NewNames {
+    /// Told so that a step lost to a damaged disk shifts no number of the steps after it.
+    pub(crate) first: FirstNumbers,
+    pub(crate) adapters: Vec<AdapterId>,
+    pub(crate) devices: Vec<Box<str>>,
+    pub(crate) metrics: Vec<NewMetric>,
+}
+
+impl NewNames {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.adapters.is_empty() && self.devices.is_empty() && self.metrics.is_empty()
+    }
+
+    /// The number of an adapter, which gets one where it has none.
+    pub(crate) fn adapter(&mut self, registry: &Registry, id: &AdapterId) -> AdapterIndex {
+        registry.adapter_index(id).unwrap_or_else(|| {
+            let new = self.adapters.iter().position(|known| known == id).unwrap_or_else(|| {
+                self.adapters.push(id.clone());
+                self.adapters.len() - 1
+            });
+            AdapterIndex(registry.adapter_count().saturating_add(u16::try_from(new).unwrap_or(u16::MAX)))
+        })
+    }
+
+    /// The number of a device that has one, be it since this step.
+    pub(crate) fn known_device(&self, registry: &Registry, name: &str) -> Option<DeviceId> {
+        registry.device_id(name).or_else(|| {
+            let new = self.devices.iter().position(|known| &**known == name)?;
+            Some(DeviceId(following(registry.device_count(), new)))
+        })
+    }
+
+    /// The number of a device, which gets one where it has none.
+    pub(crate) fn device(&mut self, registry: &Registry, name: &str) -> DeviceId {
+        self.known_device(registry, name).unwrap_or_else(|| {
+            self.devices.push(name.into());
+            DeviceId(following(registry.device_count(), self.devices.len() - 1))
+        })
+    }
+
+    /// The number of a metric that has one, be it since this step.
+    pub(crate) fn known_metric(&self, registry: &Registry, name: &str) -> Option<MetricId> {
+        registry.metric_id(name).or_else(|| {
+            let new = self.metrics.iter().position(|known| &*known.name == name)?;
+            Some(MetricId(following(registry.metric_count(), new)))
+        })
+    }
+
+    /// The number of a metric, which gets one where it has none.
+    pub(crate) fn metric(&mut self, registry: &Registry, name: &str, new: impl FnOnce() -> NewMetric) -> MetricId {
+        self.known_metric(registry, name).unwrap_or_else(|| {
+            self.metrics.push(new());
+            MetricId(following(registry.metric_count(), self.metrics.len() - 1))
+        })
+    }
+
+    /// Devices there are with the new ones.
+    pub(crate) fn device_total(&self, registry: &Registry) -> u32 {
+        following(registry.device_count(), self.devices.len())
+    }
+
+    /// Metrics there are with the new ones.
+    pub(crate) fn metric_total(&self, registry: &Registry) -> u32 {
+        following(registry.metric_count(), self.metrics.len())
+    }
+}
+
+/// How many names of each sort there were before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) struct FirstNumbers {
+    pub(crate) adapter: u16,
+    pub(crate) device: u32,
+    pub(crate) metric: u32,
+}
+
+fn following(count: u32, index: usize) -> u32 {
+    count.saturating_add(u32::try_from(index).unwrap_or(u32::MAX))
+}
+
+/// A metric's name with what its first reading told of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct NewMetric {
+    pub(crate) name: Box<str>,
+    /// SenML unit (RFC 8428 section 12.1, RFC 8798), where known.
+    pub(crate) unit: Option<Box<str>>,
+    /// Its first value was a boolean: a state, unless configured otherwise.
+    pub(crate) boolean: bool,
+}
+
+/// What one adapter handed over in one turn.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Batch {
+    pub(crate) adapter: AdapterIndex,
+    pub(crate) readings: Vec<StepReading>,
+    /// Refused before the windows saw it.
+    pub(crate) dropped: Vec<(DropReason, u32)>,
+    /// Keys of messages that their sender may send again.
+    pub(crate) deliveries: Vec<u64>,
+}
+
+impl Batch {
+    pub(crate) fn new(adapter: AdapterIndex) -> Self {
+        Self { adapter, readings: Vec::new(), dropped: Vec::new(), deliveries: Vec::new() }
+    }
+
+    /// Counts `count` readings that were refused.
+    pub(crate) fn drop(&mut self, reason: DropReason, count: u32) {
+        match self.dropped.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, total)) => *total = total.saturating_add(count),
+            None => self.dropped.push((reason, count)),
+        }
+    }
+}
+
+/// A reading, with its time as the distance from the step's: most are a few milliseconds old, one byte in the journal.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) struct StepReading {
+    pub(crate) device: DeviceId,
+    pub(crate) metric: MetricId,
+    pub(crate) value: f64,
+    /// Milliseconds before the step's `now`; negative where the device is ahead.
+    pub(crate) age_millis: i64,
+}
+
+impl StepReading {
+    pub(crate) fn new(reading: Reading, now: Now) -> Self {
+        Self {
+            device: reading.device,
+            metric: reading.metric,
+            value: reading.value,
+            age_millis: now.at.millis_after(reading.at),
+        }
+    }
+
+    pub(crate) fn reading(&self, now: Now) -> Reading {
+        Reading {
+            device: self.device,
+            metric: self.metric,
+            value: self.value,
+            at: Timestamp::from_millis(now.at.as_millis().saturating_sub(self.age_millis)),
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! Logs to stderr, and errors with their causes, printed once.
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::io::IsTerminal as _;
+
+use tracing_subscriber::EnvFilter;
+
+/// Starts logging to stderr; `RISER_LOG` (as `RUST_LOG`: `debug`, `riser=debug,mqtt_link=trace`) says how much.
+pub(crate) fn start(default: &str) {
+    let filter = EnvFilter::try_from_env("RISER_LOG").unwrap_or_else(|_| EnvFilter::new(default));
+    // Under systemd the journal knows the time already.
+    let journald = std::env::var_os("JOURNAL_STREAM").is_some();
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_target(false)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
+    // A second start (tests, demo) keeps the first.
+    let _ = if journald { builder.without_time().try_init() } else { builder.try_init() };
+}
+
+/// An error and all its causes on one line.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let _ = write!(text, ": {error}");
+        cause = error.source();
+    }
+    text
+}
