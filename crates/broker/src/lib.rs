@@ -1,3 +1,32 @@
-//! The embedded MQTT broker for the building's own devices.
+//! The embedded MQTT broker for the building's own devices, so that sensors need nothing but the gateway.
+//!
+//! The protocol, the routing and the sessions on disk are the `mqtt5` crate's. What stands here is the house around
+//! them: who may come in (`auth`), by which doors and how many at once (`door`), what each may publish and read
+//! (`acl`), and an `engine` that wires mqtt5's parts together.
+//!
+//! Promises:
+//! - MQTT 3.1.1 and 5 over TCP, TLS, WebSocket (path `/mqtt`) and WebSocket over TLS; QoS 0 to 2, retained messages,
+//!   wills, persistent sessions, `$share`.
+//! - [`Broker::start`] returns with every listener bound, or with an error that names the address and the remedy.
+//! - Bounded: clients, packet size, queues, subscriptions, retained messages ([`Limits`]). A handshake that stalls
+//!   holds up nobody else, and a flood of connections from outside never keeps the gateway's own adapter out: that
+//!   one has a loopback door of its own ([`Broker::internal_address`]).
+//! - A persistent session's QoS 1 messages survive `kill -9`, except those of the last quarter of a second: that long
+//!   mqtt5 keeps them in memory, so that a subscriber who acknowledges at once costs no disk write.
 
+mod acl;
+mod auth;
+mod broker;
 pub mod config;
+mod door;
+mod engine;
+mod error;
+mod log_limit;
+mod password;
+mod settings;
+
+pub use acl::{InvalidFilter, covers, validate_filter};
+pub use broker::{Broker, INTERNAL_CLIENT_PREFIX};
+pub use error::BrokerError;
+pub use password::{InvalidPassword, PasswordSource};
+pub use settings::{Limits, Settings, Tls, User};

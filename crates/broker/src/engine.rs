@@ -1,0 +1,136 @@
+//! mqtt5's parts, wired as its own `MqttBroker` wires them, minus the listeners: those are [`crate::door`]'s, because
+//! mqtt5 does its TLS and WebSocket handshakes one after the other without a time limit, spins when file descriptors
+//! run out, and goes on without a listener that it could not bind.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mqtt5::MqttError;
+use mqtt5::broker::auth::AuthProvider;
+use mqtt5::broker::client_handler::ClientHandler;
+use mqtt5::broker::config::BrokerConfig;
+use mqtt5::broker::router::MessageRouter;
+use mqtt5::broker::storage::QueueLimits;
+use mqtt5::broker::sys_topics::BrokerStats;
+use mqtt5::broker::transport::BrokerTransport;
+use mqtt5::broker::{DynamicStorage, FileBackend, ResourceLimits, ResourceMonitor, StorageBackend};
+use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+use crate::{BrokerError, Limits};
+
+/// How often expired sessions and messages are thrown away.
+const SWEEP_EVERY: Duration = Duration::from_mins(10);
+
+/// Routes, sessions, retained messages: all that outlives a connection.
+pub(crate) struct Engine {
+    router: Arc<MessageRouter>,
+    storage: Arc<DynamicStorage>,
+    stats: Arc<BrokerStats>,
+    resources: Arc<ResourceMonitor>,
+    /// Tells every connection to say goodbye.
+    goodbye: broadcast::Sender<()>,
+}
+
+impl Engine {
+    /// Opens the folder, creating it where missing, and takes up the sessions in it.
+    pub(crate) async fn open(folder: &Path, limits: &Limits) -> Result<Self, BrokerError> {
+        let storage_error = |source| BrokerError::Storage { path: folder.to_owned(), source };
+        let queue =
+            QueueLimits { max_messages: limits.max_queued_messages, max_bytes: limits.max_queued_bytes };
+        let backend = FileBackend::with_queue_limits(folder, queue).await.map_err(storage_error)?;
+        let storage = Arc::new(DynamicStorage::File(backend));
+        let router = MessageRouter::with_storage(Arc::clone(&storage))
+            .with_fallback_queue_limits(queue)
+            .with_retained_limits(limits.max_retained, 0);
+        let engine = Self {
+            router: Arc::new(router),
+            storage,
+            stats: Arc::new(BrokerStats::new()),
+            resources: Arc::new(ResourceMonitor::new(ResourceLimits::default())),
+            goodbye: broadcast::channel(1).0,
+        };
+        engine.recover().await.map_err(storage_error)?;
+        Ok(engine)
+    }
+
+    async fn recover(&self) -> Result<(), MqttError> {
+        self.router.recover_sessions(u32::MAX).await?;
+        self.storage.cleanup_expired().await?;
+        self.router.initialize().await
+    }
+
+    /// Throws away what has expired, every now and then, until stopped.
+    pub(crate) async fn sweep(&self, stop: CancellationToken) {
+        let mut every = tokio::time::interval(SWEEP_EVERY);
+        while stop.run_until_cancelled(every.tick()).await.is_some() {
+            if let Err(error) = self.storage.cleanup_expired().await {
+                warn!(%error, "broker: cannot clean up its folder");
+            }
+            self.router.sweep_sessions().await;
+        }
+    }
+
+    /// Speaks MQTT with one client until either side ends it.
+    pub(crate) async fn serve(
+        &self,
+        transport: BrokerTransport,
+        peer: SocketAddr,
+        config: Arc<BrokerConfig>,
+        auth: Arc<dyn AuthProvider>,
+        goodbye: broadcast::Receiver<()>,
+    ) {
+        let handler = ClientHandler::new(
+            transport,
+            peer,
+            config,
+            Arc::clone(&self.router),
+            auth,
+            Some(Arc::clone(&self.storage)),
+            Arc::clone(&self.stats),
+            Arc::clone(&self.resources),
+            goodbye,
+        );
+        // Boxed: the handler's state is large, and most of it is only needed while it runs.
+        if let Err(error) = Box::pin(handler.run()).await {
+            debug!(%peer, %error, "broker: a client's connection ended");
+        }
+    }
+
+    /// Told when connections are to end.
+    pub(crate) fn goodbye(&self) -> broadcast::Receiver<()> {
+        self.goodbye.subscribe()
+    }
+
+    /// Asks all connections to end.
+    pub(crate) fn say_goodbye(&self) {
+        // Nobody connected is fine.
+        let _ = self.goodbye.send(());
+    }
+
+    /// Writes out what is not on disk yet; after the last connection has ended.
+    pub(crate) async fn close(&self) {
+        if let Err(error) = self.storage.shutdown().await {
+            warn!(%error, "broker: cannot write its sessions to disk");
+        }
+    }
+}
+
+/// What mqtt5's connection handler is to know of the limits.
+pub(crate) fn handler_config(limits: &Limits, session_expiry: Duration) -> BrokerConfig {
+    BrokerConfig {
+        max_packet_size: usize::try_from(limits.max_packet_size).unwrap_or(usize::MAX),
+        max_clients: limits.max_clients,
+        max_subscriptions_per_client: limits.max_subscriptions,
+        client_channel_capacity: limits.max_queued_messages,
+        session_expiry_interval: session_expiry,
+        // mosquitto's default; mqtt5's 65,535 would let one client store gigabytes of topics.
+        topic_alias_maximum: 10,
+        // QoS 2 messages between PUBLISH and PUBREL; the same.
+        server_receive_maximum: Some(64),
+        ..BrokerConfig::default()
+    }
+}

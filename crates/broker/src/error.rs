@@ -1,0 +1,100 @@
+//! Why the broker cannot start, and what to do about it.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use mqtt5::MqttError;
+
+use crate::{InvalidFilter, InvalidPassword};
+
+/// The broker did not start; nothing of it is left running.
+#[derive(Debug, thiserror::Error)]
+pub enum BrokerError {
+    /// No `listen`, `websocket` or `tls` address.
+    #[error("the broker has no listener; set `listen`, `websocket` or a TLS address in [broker]")]
+    NoListener,
+    /// An address cannot be listened on.
+    #[error("the broker cannot listen on {address} for {protocol}; {}", bind_remedy(source))]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// What it was for.
+        protocol: &'static str,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The folder of sessions and queues cannot be used.
+    #[error(
+        "the broker cannot keep its sessions in {}; it must be a writable folder that no other riser uses", path.display()
+    )]
+    Storage {
+        /// Which folder.
+        path: PathBuf,
+        /// What mqtt5 said.
+        #[source]
+        source: MqttError,
+    },
+    /// A certificate or key file cannot be used.
+    #[error("the broker cannot use {} as its {what}; it must be a readable PEM file", path.display())]
+    Certificate {
+        /// Which file.
+        path: PathBuf,
+        /// What it was to be.
+        what: &'static str,
+        /// What mqtt5 said.
+        #[source]
+        source: MqttError,
+    },
+    /// Certificate and key do not go together, or are of a kind that rustls does not take.
+    #[error("the broker cannot use the certificate {} with the key {}; they must belong together", cert_file.display(), key_file.display())]
+    Tls {
+        /// The certificate.
+        cert_file: PathBuf,
+        /// The key.
+        key_file: PathBuf,
+        /// What rustls said.
+        #[source]
+        source: MqttError,
+    },
+    /// Two users with one name, or none.
+    #[error("the broker's user name `{name}` is {problem}; each user needs a name of its own")]
+    UserName {
+        /// The name.
+        name: String,
+        /// `empty`, `given twice` or `reserved`.
+        problem: &'static str,
+    },
+    /// A user's password or hash cannot be used.
+    #[error("the broker's user `{user}` has no usable password")]
+    Password {
+        /// Whose.
+        user: String,
+        /// Why.
+        #[source]
+        source: InvalidPassword,
+    },
+    /// A permission is no topic filter.
+    #[error("the broker's user `{user}` has a permission that is no topic filter")]
+    Filter {
+        /// Whose.
+        user: String,
+        /// Which, and why.
+        #[source]
+        source: InvalidFilter,
+    },
+}
+
+fn bind_remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "another program (perhaps mosquitto) listens there: stop it, or choose another port in [broker]"
+        }
+        io::ErrorKind::PermissionDenied => "ports below 1024 need CAP_NET_BIND_SERVICE: choose a higher one",
+        io::ErrorKind::AddrNotAvailable => {
+            "this machine does not have that address: use one of its own, or 0.0.0.0"
+        }
+        _ => "choose another address in [broker]",
+    }
+}

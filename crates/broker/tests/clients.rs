@@ -1,0 +1,273 @@
+//! mosquitto's own clients against the embedded broker: both versions, users, permissions, sessions.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use std::time::Duration;
+
+use broker::{Broker, BrokerError};
+use common::{eventually, free, port, publish, said, settings, stdout, subscribe, subscriber, user, works};
+use tempfile::TempDir;
+
+const FLOOR1: &[&str] = &["-u", "floor1", "-P", "geheim"];
+
+async fn broker_with_users(folder: &TempDir) -> Broker {
+    let mut settings = settings(folder.path());
+    settings.anonymous = false;
+    settings.users = vec![
+        user("floor1", "geheim\n", &["sensors/#"], &["actuators/floor1/#"]),
+        user("reader", "lesen", &[], &["#"]),
+    ];
+    Broker::start(settings).await.unwrap()
+}
+
+fn with<'a>(login: &[&'a str], arguments: &[&'a str]) -> Vec<&'a str> {
+    [login, arguments].concat()
+}
+
+#[tokio::test]
+async fn delivers_between_clients_of_both_versions() {
+    let folder = TempDir::new().unwrap();
+    let broker = Broker::start(settings(folder.path())).await.unwrap();
+    let port = port(&broker, "mqtt");
+    for (from, to) in [("mqttv5", "mqttv311"), ("mqttv311", "mqttv5")] {
+        for qos in ["0", "1", "2"] {
+            let mut listening =
+                subscriber(port, &["-V", to, "-q", qos, "-t", "a/+/c", "-C", "1", "-W", "20"]);
+            // QoS 0 to nobody is lost, so it is sent until the subscriber has one and leaves.
+            eventually(async || {
+                assert!(
+                    publish(port, &["-V", from, "-q", qos, "-t", "a/b/c", "-m", "hello"])
+                        .await
+                        .status
+                        .success()
+                );
+                listening.try_wait().unwrap().is_some()
+            })
+            .await;
+            let output = listening.wait_with_output().await.unwrap();
+            assert_eq!(stdout(&output), "hello\n", "{from} to {to} at QoS {qos}");
+        }
+    }
+    broker.stop().await;
+}
+
+#[tokio::test]
+async fn lets_users_in_by_password_and_nobody_else() {
+    let folder = TempDir::new().unwrap();
+    let broker = broker_with_users(&folder).await;
+    let port = port(&broker, "mqtt");
+    let message = ["-t", "sensors/a", "-m", "1", "-q", "1"];
+    for version in ["mqttv5", "mqttv311"] {
+        let version = ["-V", version];
+        let attempt = async |login: &[&str]| publish(port, &[login, &version, &message].concat()).await;
+        assert!(attempt(FLOOR1).await.status.success());
+        for login in
+            [&["-u", "floor1", "-P", "falsch"][..], &["-u", "floor1"], &["-u", "nobody", "-P", "x"], &[]]
+        {
+            let output = attempt(login).await;
+            assert!(!output.status.success(), "{login:?}: {}", said(&output));
+        }
+    }
+    broker.stop().await;
+}
+
+#[tokio::test]
+async fn knows_a_user_by_an_argon2_hash() {
+    use argon2::password_hash::{PasswordHasher, SaltString};
+    let salt = SaltString::encode_b64(b"sixteen bytes of").unwrap();
+    let parameters = argon2::Params::new(64, 1, 1, None).unwrap();
+    let hasher = argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, parameters);
+    let hash = hasher.hash_password(b"geheim", &salt).unwrap().to_string();
+
+    let folder = TempDir::new().unwrap();
+    let mut settings = settings(folder.path());
+    settings.anonymous = false;
+    settings.users = vec![user("floor1", &hash, &["#"], &["#"])];
+    let broker = Broker::start(settings).await.unwrap();
+    let port = port(&broker, "mqtt");
+    let message = ["-t", "a", "-m", "1", "-q", "1"];
+    assert!(publish(port, &with(FLOOR1, &message)).await.status.success());
+    assert!(!publish(port, &with(&["-u", "floor1", "-P", "falsch"], &message)).await.status.success());
+    broker.stop().await;
+}
+
+#[tokio::test]
+async fn keeps_each_user_to_its_topics() {
+    let folder = TempDir::new().unwrap();
+    let broker = broker_with_users(&folder).await;
+    let port = port(&broker, "mqtt");
+    let reader = ["-u", "reader", "-P", "lesen"];
+
+    let send = async |version, topic| {
+        publish(port, &with(FLOOR1, &["-V", version, "-q", "1", "-r", "-t", topic, "-m", "1"])).await
+    };
+    send("mqttv5", "sensors/a").await;
+    let refused = send("mqttv5", "actuators/floor1/valve").await;
+    assert!(said(&refused).contains("Not authorized"), "{}", said(&refused));
+    send("mqttv311", "alarms/fire").await;
+    send("mqttv5", "$SYS/broker/version").await;
+
+    let mine = subscribe(port, &with(&reader, &["-t", "sensors/#", "-C", "1", "-W", "5"])).await;
+    assert_eq!(stdout(&mine), "1\n");
+    let others =
+        subscribe(port, &with(&reader, &["-t", "actuators/#", "-t", "alarms/#", "-C", "1", "-W", "1"])).await;
+    assert_eq!(stdout(&others), "", "nothing was published where it may not");
+
+    for (filter, allowed) in [
+        ("actuators/floor1/#", true),
+        ("actuators/floor1/valve", true),
+        ("$share/pool/actuators/floor1/+", true),
+        ("actuators/#", false),
+        ("actuators/+/valve", false),
+        ("sensors/a", false),
+        ("#", false),
+        ("$share/pool/#", false),
+    ] {
+        let output = subscribe(port, &with(FLOOR1, &["-V", "mqttv5", "-t", filter, "-E", "-W", "5"])).await;
+        let denied = said(&output).contains("denied");
+        assert_eq!(denied, !allowed, "{filter}: {}", said(&output));
+    }
+    broker.stop().await;
+}
+
+#[tokio::test]
+async fn a_last_will_needs_permission_too() {
+    let folder = TempDir::new().unwrap();
+    let broker = broker_with_users(&folder).await;
+    let port = port(&broker, "mqtt");
+    for topic in ["alarms/fire", "sensors/gone"] {
+        let will =
+            ["-t", "actuators/floor1/x", "--will-topic", topic, "--will-payload", "1", "--will-retain"];
+        let mut dying = subscriber(port, &with(FLOOR1, &[&will[..], &["-W", "20"]].concat()));
+        eventually(async || {
+            // It has subscribed once a message reaches it.
+            let (name, password) = broker.internal_credentials();
+            let internal = broker.internal_address().port();
+            let login = ["-u", &name, "-P", password.expose(), "-t", "actuators/floor1/x", "-m", "1"];
+            publish(internal, &login).await;
+            let mut first = [0];
+            let out = dying.stdout.as_mut().unwrap();
+            let read = tokio::io::AsyncReadExt::read(out, &mut first);
+            tokio::time::timeout(Duration::from_millis(200), read).await.is_ok_and(|read| read.unwrap() == 1)
+        })
+        .await;
+        dying.start_kill().unwrap();
+        dying.wait().await.unwrap();
+    }
+    // Wills are published in the order of the deaths: where the second has arrived, the first would have.
+    let reader = ["-u", "reader", "-P", "lesen"];
+    eventually(async || {
+        let allowed = subscribe(port, &with(&reader, &["-t", "sensors/gone", "-C", "1", "-W", "1"])).await;
+        stdout(&allowed) == "1\n"
+    })
+    .await;
+    let refused = subscribe(port, &with(&reader, &["-t", "alarms/fire", "-C", "1", "-W", "1"])).await;
+    assert_eq!(stdout(&refused), "");
+    broker.stop().await;
+}
+
+#[tokio::test]
+async fn new_users_count_at_once() {
+    let folder = TempDir::new().unwrap();
+    let broker = broker_with_users(&folder).await;
+    let port = port(&broker, "mqtt");
+    let message = ["-t", "sensors/a", "-m", "1", "-q", "1"];
+    broker.set_users(false, vec![user("floor2", "neu", &["sensors/#"], &[])]).unwrap();
+    assert!(publish(port, &with(&["-u", "floor2", "-P", "neu"], &message)).await.status.success());
+    assert!(!publish(port, &with(FLOOR1, &message)).await.status.success());
+    let error = broker.set_users(false, vec![user("$riser", "x", &[], &[])]).unwrap_err();
+    assert!(matches!(error, BrokerError::UserName { problem: "reserved", .. }));
+    assert!(publish(port, &with(&["-u", "floor2", "-P", "neu"], &message)).await.status.success());
+    broker.stop().await;
+}
+
+#[tokio::test]
+async fn the_internal_user_comes_in_by_its_own_door_only() {
+    let folder = TempDir::new().unwrap();
+    let broker = broker_with_users(&folder).await;
+    let (name, password) = broker.internal_credentials();
+    let internal = broker.internal_address();
+    assert!(internal.ip().is_loopback());
+    let message = ["-t", "anything/at/all", "-m", "1", "-q", "1"];
+    let login = ["-u", &name, "-P", password.expose()];
+    let attempt = async |port, login: &[&str]| publish(port, &with(login, &message)).await.status.success();
+    assert!(attempt(internal.port(), &login).await);
+    assert!(!attempt(port(&broker, "mqtt"), &login).await, "not from outside");
+    assert!(!attempt(internal.port(), FLOOR1).await, "nobody else inside");
+    assert!(!attempt(internal.port(), &["-u", &name, "-P", "guess"]).await);
+    let impostor = with(FLOOR1, &["-i", "riser-internal-floor"]);
+    assert!(!attempt(port(&broker, "mqtt"), &impostor).await, "its client ids are reserved");
+    broker.stop().await;
+}
+
+#[tokio::test]
+async fn sessions_and_retained_messages_outlive_a_restart() {
+    let folder = TempDir::new().unwrap();
+    let keeper = ["-c", "-i", "keeper", "-q", "1", "-t", "kept"];
+    let broker = Broker::start(settings(folder.path())).await.unwrap();
+    let before = port(&broker, "mqtt");
+    subscribe(before, &[&keeper[..], &["-E"]].concat()).await;
+    for message in ["1", "2", "3"] {
+        publish(before, &["-q", "1", "-t", "kept", "-m", message]).await;
+    }
+    publish(before, &["-q", "1", "-r", "-t", "last", "-m", "value"]).await;
+    broker.stop().await;
+
+    let broker = Broker::start(settings(folder.path())).await.unwrap();
+    let after = port(&broker, "mqtt");
+    let queued = subscribe(after, &[&keeper[..], &["-C", "3", "-W", "5"]].concat()).await;
+    assert_eq!(stdout(&queued), "1\n2\n3\n");
+    let retained = subscribe(after, &["-t", "last", "-C", "1", "-W", "5"]).await;
+    assert_eq!(stdout(&retained), "value\n");
+    broker.stop().await;
+}
+
+#[tokio::test]
+async fn an_address_that_is_taken_is_an_error_that_says_so() {
+    let (first, second) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let broker = Broker::start(settings(first.path())).await.unwrap();
+    let taken = broker.addresses()[0].1;
+    for change in [0, 1] {
+        let mut settings = settings(second.path());
+        if change == 0 {
+            settings.listen = Some(taken);
+        } else {
+            settings.websocket = Some(taken);
+        }
+        let error = Broker::start(settings).await.err().unwrap().to_string();
+        assert!(error.contains(&taken.to_string()) && error.contains("another program"), "{error}");
+    }
+    let mut none = settings(second.path());
+    none.listen = None;
+    assert!(matches!(Broker::start(none).await, Err(BrokerError::NoListener)));
+    let error = Broker::start(settings(first.path())).await.err().unwrap();
+    assert!(matches!(error, BrokerError::Storage { .. }), "one folder, one broker: {error}");
+    assert!(works(taken.port()).await);
+    broker.stop().await;
+}
+
+#[tokio::test]
+async fn carries_mqtt_over_websocket() {
+    use rumqttc::v5::{AsyncClient, Event, Incoming, MqttOptions, mqttbytes::QoS};
+    let folder = TempDir::new().unwrap();
+    let mut settings = settings(folder.path());
+    settings.websocket = free();
+    let broker = Broker::start(settings).await.unwrap();
+    let url = format!("ws://127.0.0.1:{}/mqtt", port(&broker, "websocket"));
+    let mut options = MqttOptions::new("browser", url, 0);
+    options.set_transport(rumqttc::Transport::Ws);
+    let (client, mut events) = AsyncClient::new(options, 10);
+    client.subscribe("greeting", QoS::AtLeastOnce).await.unwrap();
+    client.publish("greeting", QoS::AtLeastOnce, false, "hello").await.unwrap();
+    let received = async {
+        loop {
+            if let Event::Incoming(Incoming::Publish(publish)) = events.poll().await.unwrap() {
+                return publish.payload;
+            }
+        }
+    };
+    let payload = tokio::time::timeout(Duration::from_secs(10), received).await.unwrap();
+    assert_eq!(&payload[..], b"hello");
+    broker.stop().await;
+}
