@@ -47,6 +47,15 @@ pub struct Input<'a> {
     pub received_at: Timestamp,
 }
 
+impl Input<'_> {
+    /// An empty name tells no more than none.
+    fn without_empty_names(mut self) -> Self {
+        self.device = self.device.filter(|device| !device.is_empty());
+        self.metric = self.metric.filter(|metric| !metric.is_empty());
+        self
+    }
+}
+
 /// What a codec needs to know besides its name.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -124,6 +133,7 @@ impl Codec {
     /// Where the payload does not fit the format or a bound; `out` is then empty.
     pub fn decode(&self, input: &Input<'_>, out: &mut Measurements) -> Result<(), DecodeError> {
         out.clear();
+        let input = &input.without_empty_names();
         let decoded = check_size(input.payload).and_then(|()| match &self.0 {
             Format::Value => value::decode(input, out),
             Format::Json(zone) => json::decode(input, zone, out),
@@ -147,6 +157,7 @@ impl Codec {
     /// As [`Self::decode`] where the payload cannot be parsed.
     pub fn data(&self, input: &Input<'_>) -> Result<serde_json::Value, DecodeError> {
         check_size(input.payload)?;
+        let input = &input.without_empty_names();
         match &self.0 {
             Format::Value => value::data(input),
             Format::Json(_) => parse_json(input.payload),
