@@ -1,1 +1,15 @@
-//! A building that does not exist, sending real traffic.
+//! A building that does not exist, and senders that make real traffic of it.
+//!
+//! [`Building`] is sans-IO: it says what a device would send at a given time, and is the same for the same seed.
+//! A module per protocol ([`mqtt`]) puts that on real sockets.
+
+mod building;
+mod chance;
+mod device;
+mod fault;
+pub mod mqtt;
+mod profile;
+
+pub use building::Building;
+pub use device::Message;
+pub use fault::Fault;

@@ -1,0 +1,210 @@
+//! One device: what it measures, and how it says so.
+
+use std::fmt::Write;
+
+use bytes::Bytes;
+use gateway_core::Timestamp;
+
+use crate::chance::Chance;
+use crate::fault::{self, Fault};
+use crate::profile;
+
+/// What a device sends at one time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// The MQTT topic.
+    pub topic: String,
+    /// The bytes.
+    pub payload: Bytes,
+    /// As how many readings it counts in the gateway's ledger; one that cannot be decoded counts as one.
+    pub readings: u32,
+}
+
+/// What a device is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Temperature, humidity and CO2 in one JSON object.
+    Climate,
+    /// The same, each as a bare number under a topic of its own, in turn.
+    ClimateValues,
+    /// Power and energy, in JSON.
+    Meter,
+    /// A door, through zigbee2mqtt.
+    Contact,
+    /// People and light, through zigbee2mqtt.
+    Occupancy,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Device {
+    pub(crate) name: String,
+    pub(crate) zone: String,
+    kind: Kind,
+    seed: u64,
+    messages: u64,
+    fault: Option<(Fault, Timestamp)>,
+    /// Values of the last message; what a stuck device repeats.
+    last: Option<Values>,
+    /// When it was last asked, and its meter's reading then in kWh.
+    metered: Option<Timestamp>,
+    energy: f64,
+}
+
+/// Metrics in the order in which they are sent; booleans are sent as such.
+type Values = Vec<(&'static str, Value)>;
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Value {
+    /// With so many digits behind the point.
+    Number(f64, usize),
+    Boolean(bool),
+}
+
+impl Device {
+    pub(crate) fn new(name: String, zone: String, kind: Kind, seed: u64) -> Self {
+        Self { name, zone, kind, seed, messages: 0, fault: None, last: None, metered: None, energy: 0.0 }
+    }
+
+    pub(crate) fn fail(&mut self, fault: Fault, from: Timestamp) {
+        self.fault = Some((fault, from));
+    }
+
+    /// `None` where it is silent.
+    pub(crate) fn message(&mut self, at: Timestamp) -> Option<Message> {
+        let fault = self.fault.filter(|(_, from)| at >= *from);
+        let chance = Chance { seed: self.seed, message: self.messages };
+        self.messages += 1;
+        let mut values = self.measure(at, chance);
+        let mut clock = None;
+        match fault {
+            Some((Fault::Silent, _)) => return None,
+            Some((Fault::Stuck, _)) => values = self.last.take().unwrap_or(values),
+            Some((Fault::Spike, _)) if self.messages.is_multiple_of(fault::SPIKE_EVERY) => spike(&mut values),
+            Some((Fault::TooHot, from)) => heat(&mut values, |normal| fault::hot(normal, at.since(from))),
+            Some((Fault::WrongClock, from)) => clock = Some(fault::wrong_time(at.since(from))),
+            Some((Fault::Spike | Fault::BadPayload, _)) | None => {}
+        }
+        let mut message = self.write(&values, clock);
+        self.last = Some(values);
+        if matches!(fault, Some((Fault::BadPayload, _))) {
+            cut(&mut message);
+        }
+        Some(message)
+    }
+
+    fn measure(&mut self, at: Timestamp, chance: Chance) -> Values {
+        match self.kind {
+            Kind::Climate | Kind::ClimateValues => climate(at, chance),
+            Kind::Meter => self.meter(at, chance),
+            Kind::Contact => contact(at, chance),
+            Kind::Occupancy => occupancy(at, chance),
+        }
+    }
+
+    fn meter(&mut self, at: Timestamp, chance: Chance) -> Values {
+        let power = (80.0 + 900.0 * profile::activity(at) + 15.0 * chance.gaussian(0)).max(0.0);
+        let hours = self.metered.map_or(0.0, |last| at.since(last).as_secs_f64() / 3600.0);
+        self.metered = Some(at);
+        self.energy += power * hours / 1000.0;
+        vec![("power", Value::Number(power, 1)), ("energy", Value::Number(1000.0 + self.energy, 4))]
+    }
+
+    fn write(&self, values: &[(&str, Value)], clock: Option<Timestamp>) -> Message {
+        let name = &self.name;
+        let topic = match self.kind {
+            Kind::ClimateValues => return self.write_value(values),
+            Kind::Climate | Kind::Meter => format!("sensors/{name}/telemetry"),
+            Kind::Contact | Kind::Occupancy => format!("zigbee2mqtt/{name}"),
+        };
+        let mut json = String::with_capacity(96);
+        let mut separator = '{';
+        if let Some(clock) = clock {
+            let _ = write!(json, "{{\"time\":\"{clock}\"");
+            separator = ',';
+        }
+        for (metric, value) in values {
+            let _ = write!(json, "{separator}\"{metric}\":");
+            write_value(&mut json, *value);
+            separator = ',';
+        }
+        json.push('}');
+        Message { topic, payload: json.into(), readings: u32::try_from(values.len()).unwrap_or(u32::MAX) }
+    }
+
+    /// One metric a message, in turn. A bare number has no room for a time.
+    fn write_value(&self, values: &[(&str, Value)]) -> Message {
+        let turn = self.messages % (values.len().max(1) as u64);
+        let (metric, value) = usize::try_from(turn)
+            .ok()
+            .and_then(|turn| values.get(turn).copied())
+            .unwrap_or(("temperature", Value::Number(20.0, 2)));
+        let mut text = String::new();
+        write_value(&mut text, value);
+        Message { topic: format!("sensors/data/{}/{metric}", self.name), payload: text.into(), readings: 1 }
+    }
+}
+
+fn climate(at: Timestamp, chance: Chance) -> Values {
+    let own = Chance::of_device(chance.seed);
+    let busy = profile::activity(at);
+    let temperature =
+        20.5 + own.gaussian(0) + 0.8 * profile::warmth(at) + 0.9 * busy + 0.08 * chance.gaussian(0);
+    let humidity =
+        42.0 + 4.0 * own.gaussian(1) - 2.0 * profile::warmth(at) + 3.0 * busy + 0.3 * chance.gaussian(1);
+    let co2 = 425.0 + (300.0 + 150.0 * own.even(2)) * busy + 6.0 * chance.gaussian(2);
+    vec![
+        ("temperature", Value::Number(temperature, 2)),
+        ("humidity", Value::Number(humidity.clamp(0.0, 100.0), 1)),
+        ("co2", Value::Number(co2, 0)),
+    ]
+}
+
+fn contact(at: Timestamp, chance: Chance) -> Values {
+    let open = chance.even(0) < 0.02 + 0.2 * profile::activity(at);
+    vec![
+        ("contact", Value::Boolean(!open)),
+        ("battery", Value::Number(60.0 + (40.0 * Chance::of_device(chance.seed).even(0)).floor(), 0)),
+        ("linkquality", Value::Number(100.0 + (60.0 * chance.even(1)).floor(), 0)),
+    ]
+}
+
+fn occupancy(at: Timestamp, chance: Chance) -> Values {
+    let busy = profile::activity(at);
+    let light = 400.0 * profile::daylight(at) + 300.0 * busy;
+    vec![
+        ("occupancy", Value::Boolean(chance.even(0) < 0.8 * busy)),
+        ("illuminance", Value::Number((light * (1.0 + 0.03 * chance.gaussian(1))).max(0.0), 0)),
+        ("battery", Value::Number(60.0 + (40.0 * Chance::of_device(chance.seed).even(0)).floor(), 0)),
+        ("linkquality", Value::Number(100.0 + (60.0 * chance.even(2)).floor(), 0)),
+    ]
+}
+
+fn write_value(out: &mut String, value: Value) {
+    let _ = match value {
+        Value::Number(number, digits) => write!(out, "{number:.digits$}"),
+        Value::Boolean(boolean) => write!(out, "{boolean}"),
+    };
+}
+
+/// The first number goes far out.
+fn spike(values: &mut Values) {
+    if let Some((metric, Value::Number(number, _))) = values.first_mut() {
+        *number = if *metric == "temperature" { fault::SPIKE_TEMPERATURE } else { *number * 100.0 };
+    }
+}
+
+fn heat(values: &mut Values, hot: impl Fn(f64) -> f64) {
+    for (metric, value) in values {
+        if let Value::Number(number, _) = value
+            && *metric == "temperature"
+        {
+            *number = hot(*number);
+        }
+    }
+}
+
+fn cut(message: &mut Message) {
+    let half = message.payload.len() / 2;
+    message.payload.truncate(half.max(1));
+    message.readings = 1;
+}

@@ -1,0 +1,253 @@
+//! The building's devices on one real MQTT connection, at QoS 1.
+//!
+//! Every message is kept until the broker has acknowledged it, and sent again when the connection was lost: what
+//! [`Sent`] reports as sent has arrived, at least once. A broker (or a gateway behind it) that is too slow holds the
+//! sender back; what was missed is not caught up with for longer than a second.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gateway_core::ports::Clock;
+use mqtt_link::{Options, Publisher, PublisherEvent, SubmitError};
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+
+use crate::{Building, Message};
+
+/// How often messages are released, in batches of what is due.
+const TICK: Duration = Duration::from_millis(5);
+/// How many messages wait for the broker at most.
+const MAX_UNACKNOWLEDGED: usize = 1024;
+/// How long to wait for the last acknowledgements.
+const LAST_WORDS: Duration = Duration::from_secs(10);
+
+/// How much to send.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Load {
+    /// Messages a second, of all devices together; they take turns.
+    pub rate: f64,
+    /// For how long, counted from the connection; `None`: until stopped.
+    pub duration: Option<Duration>,
+}
+
+/// What was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Sent {
+    /// Messages that the broker acknowledged.
+    pub messages: u64,
+    /// The readings in them, as the gateway's ledger counts.
+    pub readings: u64,
+    /// Messages that were sent a second time because the connection was lost; the gateway may have had them before.
+    pub repeated: u64,
+    /// Messages that the broker refused.
+    pub refused: u64,
+    /// Messages without an answer when the time was up.
+    pub unacknowledged: u64,
+}
+
+/// Why nothing could be sent.
+#[derive(Debug, thiserror::Error)]
+pub enum SimulateError {
+    /// A rate that is no rate.
+    #[error("cannot send {rate} messages a second; give a number above 0")]
+    BadRate {
+        /// What was asked.
+        rate: f64,
+    },
+    /// The first connection failed; later ones are tried again.
+    #[error("cannot reach the target: {reason}")]
+    Unreachable {
+        /// Why and what to do.
+        reason: String,
+    },
+}
+
+/// Sends until the time is up or `stop` is cancelled, then waits for the last acknowledgements. `clock` tells the
+/// devices' time of day.
+///
+/// # Errors
+/// Where `load.rate` is not a number above 0, or the first connection fails.
+pub async fn send(
+    options: Options,
+    building: Building,
+    load: Load,
+    clock: Arc<dyn Clock>,
+    stop: CancellationToken,
+) -> Result<Sent, SimulateError> {
+    if !(load.rate.is_finite() && load.rate > 0.0) {
+        return Err(SimulateError::BadRate { rate: load.rate });
+    }
+    let mut publisher = Publisher::start(options);
+    tokio::select! {
+        connected = first_connection(&mut publisher) => connected?,
+        () = stop.cancelled() => return Ok(Sent::default()),
+    }
+    let mut sender = Sender { publisher, store: Store::default(), building, clock, next_device: 0 };
+    sender.run(load, &stop).await;
+    sender.finish().await;
+    let Sender { publisher, store, .. } = sender;
+    publisher.disconnect().await;
+    Ok(store.report())
+}
+
+async fn first_connection(publisher: &mut Publisher) -> Result<(), SimulateError> {
+    match publisher.next().await {
+        Some(PublisherEvent::Lost { reason }) => Err(SimulateError::Unreachable { reason }),
+        Some(_) => Ok(()),
+        None => Err(SimulateError::Unreachable { reason: "the connection was closed".to_owned() }),
+    }
+}
+
+struct Sender {
+    publisher: Publisher,
+    store: Store,
+    building: Building,
+    clock: Arc<dyn Clock>,
+    next_device: usize,
+}
+
+impl Sender {
+    async fn run(&mut self, load: Load, stop: &CancellationToken) {
+        let mut pace = Pace::new(load);
+        let started = Instant::now();
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while !pace.over {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                event = self.publisher.next() => self.store.take(event.as_ref()),
+                _ = ticks.tick() => self.release(pace.due(started.elapsed(), self.store.room())),
+            }
+            self.store.submit(&mut self.publisher);
+        }
+    }
+
+    /// The next `turns` devices have their turn; a silent one lets it pass.
+    fn release(&mut self, turns: usize) {
+        let now = self.clock.now();
+        for _ in 0..turns {
+            if let Some(message) = self.building.message(self.next_device, now) {
+                self.store.push(message);
+            }
+            self.next_device = (self.next_device + 1) % self.building.len().max(1);
+        }
+    }
+
+    async fn finish(&mut self) {
+        let deadline = Instant::now() + LAST_WORDS;
+        while !self.store.unacknowledged.is_empty() {
+            match tokio::time::timeout_at(deadline, self.publisher.next()).await {
+                Ok(event) => self.store.take(event.as_ref()),
+                Err(_) => return,
+            }
+            self.store.submit(&mut self.publisher);
+        }
+    }
+}
+
+/// Messages on their way, and what became of those that arrived.
+#[derive(Default)]
+struct Store {
+    /// By token, which counts up.
+    unacknowledged: BTreeMap<u64, Message>,
+    next_token: u64,
+    /// First token that the present connection has not been given.
+    next_submitted: u64,
+    /// First token that no connection was ever given.
+    first_fresh: u64,
+    sent: Sent,
+}
+
+impl Store {
+    fn room(&self) -> usize {
+        MAX_UNACKNOWLEDGED.saturating_sub(self.unacknowledged.len())
+    }
+
+    fn push(&mut self, message: Message) {
+        self.unacknowledged.insert(self.next_token, message);
+        self.next_token += 1;
+    }
+
+    fn take(&mut self, event: Option<&PublisherEvent>) {
+        match event {
+            Some(PublisherEvent::Acked(token)) => {
+                if let Some(message) = self.unacknowledged.remove(token) {
+                    self.sent.messages += 1;
+                    self.sent.readings += u64::from(message.readings);
+                }
+            }
+            Some(PublisherEvent::Refused { token, .. }) => self.refuse(*token),
+            Some(PublisherEvent::Lost { .. }) => {
+                self.next_submitted = self.unacknowledged.keys().next().copied().unwrap_or(self.next_token);
+            }
+            Some(PublisherEvent::Connected) | None => {}
+        }
+    }
+
+    /// Hands the publisher as many as it takes.
+    fn submit(&mut self, publisher: &mut Publisher) {
+        let mut refused = Vec::new();
+        for (&token, message) in self.unacknowledged.range(self.next_submitted..) {
+            match publisher.try_publish(token, &message.topic, message.payload.clone(), false) {
+                Ok(()) if token < self.first_fresh => self.sent.repeated += 1,
+                Ok(()) => self.first_fresh = token + 1,
+                Err(SubmitError::NotConnected | SubmitError::WindowFull) => break,
+                Err(SubmitError::TooLarge { .. } | SubmitError::BadTopic { .. }) => refused.push(token),
+            }
+            self.next_submitted = token + 1;
+        }
+        refused.into_iter().for_each(|token| self.refuse(token));
+    }
+
+    fn refuse(&mut self, token: u64) {
+        if self.unacknowledged.remove(&token).is_some() {
+            self.sent.refused += 1;
+        }
+    }
+
+    fn report(&self) -> Sent {
+        Sent { unacknowledged: self.unacknowledged.len() as u64, ..self.sent }
+    }
+}
+
+/// How many turns are due by now.
+struct Pace {
+    load: Load,
+    /// Turns that were released or given up.
+    passed: f64,
+    /// The time is up.
+    over: bool,
+}
+
+impl Pace {
+    const fn new(load: Load) -> Self {
+        Self { load, passed: 0.0, over: false }
+    }
+
+    /// Turns due by `elapsed`, of which `room` can be had; more than a second's worth is given up.
+    fn due(&mut self, elapsed: Duration, room: usize) -> usize {
+        let elapsed = self.load.duration.map_or(elapsed, |duration| elapsed.min(duration));
+        let scheduled = self.whole(elapsed);
+        self.passed = self.passed.max(scheduled - self.load.rate.ceil());
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "not negative; saturates"
+        )]
+        let due = ((scheduled - self.passed) as usize).min(room);
+        #[expect(clippy::cast_precision_loss, reason = "at most MAX_UNACKNOWLEDGED")]
+        let released = due as f64;
+        self.passed += released;
+        self.over = self.load.duration == Some(elapsed);
+        due
+    }
+
+    fn whole(&self, elapsed: Duration) -> f64 {
+        (self.load.rate * elapsed.as_secs_f64() + 1e-6).floor()
+    }
+}
+
+#[cfg(test)]
+#[path = "pace_tests.rs"]
+mod tests;
