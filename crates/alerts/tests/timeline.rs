@@ -1,6 +1,6 @@
 //! Rules over time: what is said when, on one building with a few devices.
-
 #![allow(clippy::unwrap_used, reason = "what is not there fails the test")]
+
 use std::time::Duration;
 
 use alerts::{Alerts, Conditions, Rule, RuleSpec, Subject};
