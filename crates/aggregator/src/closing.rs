@@ -83,7 +83,6 @@ impl Device {
         open.unanswered = 0;
         open.revision = open.revision.saturating_add(1);
         open.due = Due::Nothing;
-        open.slots.iter_mut().filter_map(|slot| slot.trail.as_mut()).for_each(|trail| trail.compact());
         self.open -= 1;
         closing.totals.open -= 1;
         closing.totals.idle += 1;
@@ -97,15 +96,18 @@ impl Device {
             let slot = self.windows.get(place).and_then(|window| window.slots.get(number));
             let last = slot.and_then(|slot| Some((slot.metric, slot.trail.as_ref()?.last()?)));
             let sealed = last.and_then(|(metric, last)| self.hand_over(place, window, metric, last));
-            if let Some(slot) = self.windows.get(place).and_then(|window| window.slots.get(number)) {
+            if let Some(slot) = self.windows.get_mut(place).and_then(|window| window.slots.get_mut(number)) {
                 details.push(slot.detail(window, sealed));
+                if let Some(trail) = &mut slot.trail {
+                    trail.compact(sealed);
+                }
             }
         }
         details
     }
 
-    /// Agrees with the following window on who tells the step between the two: as long as that one is unpublished, it goes
-    /// on from our latest reading; else what it has told stands, and what we have after that is not told again.
+    /// Agrees with the later windows on who tells the step from one window to the next. Those that are unpublished go on
+    /// from our latest reading. What a published one has told stands: says from when on we must not tell it again.
     fn hand_over(
         &mut self,
         place: usize,
@@ -113,20 +115,20 @@ impl Device {
         metric: MetricId,
         last: Point,
     ) -> Option<Timestamp> {
+        let mut sealed: Option<Timestamp> = None;
         let later = self.windows.iter_mut().skip(place + 1).filter(|later| later.window.start >= window.end);
         for follower in later {
             let published = follower.is_published();
             let slot = follower.slots.iter_mut().find(|slot| slot.metric == metric);
             let Some(trail) = slot.and_then(|slot| slot.trail.as_mut()) else { continue };
             if published {
-                return trail.before.map(|before| before.at);
-            }
-            if trail.before.is_none_or(|before| before.at <= last.at) {
+                let told_from = trail.before.map(|before| before.at);
+                sealed = [sealed, told_from].into_iter().flatten().min();
+            } else if trail.before.is_none_or(|before| before.at <= last.at) {
                 trail.before = Some(last);
             }
-            return None;
         }
-        None
+        sealed
     }
 
     fn forget_old(&mut self, closing: &mut Closing<'_>) {

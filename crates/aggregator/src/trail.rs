@@ -124,8 +124,8 @@ impl Trail {
         }
     }
 
-    /// Lets go of the readings that the result does not need.
-    pub(crate) fn compact(&mut self) {
+    /// Lets go of the readings that the result does not need, as [`Self::detail`] gives it for `sealed`.
+    pub(crate) fn compact(&mut self, sealed: Option<Timestamp>) {
         let mut kept: Vec<Point> = Vec::with_capacity(2);
         let mut points = self.points.iter().peekable();
         while let Some(point) = points.next() {
@@ -136,7 +136,7 @@ impl Trail {
                 },
                 _ => true,
             };
-            if needed {
+            if needed || sealed == Some(point.at) {
                 kept.push(*point);
             }
         }

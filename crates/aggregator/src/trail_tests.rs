@@ -90,7 +90,7 @@ fn once_compact_a_steady_rise_is_two_points_and_says_the_same() {
     let points: Vec<(i64, f64)> = (0..60).map(|n| (n * 1000, n as f64)).collect();
     let mut rise = trail(MetricKind::Counter, None, &points);
     let said = rise.detail(window(0, 100_000), None);
-    rise.compact();
+    rise.compact(None);
     assert_eq!(rise.points.len(), 2);
     assert_eq!(rise.detail(window(0, 100_000), None), said);
     rise.push(point(30_500, 30.5));
@@ -118,7 +118,7 @@ proptest! {
             let mixed = trail(kind, before, &shuffled);
             prop_assert_eq!(ordered.detail(window(0, 100_000), None), mixed.detail(window(0, 100_000), None));
             let mut compact = mixed.clone();
-            compact.compact();
+            compact.compact(None);
             prop_assert_eq!(compact.detail(window(0, 100_000), None), mixed.detail(window(0, 100_000), None));
         }
     }

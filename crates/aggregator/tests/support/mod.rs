@@ -8,52 +8,52 @@ use gateway_core::{
     Aggregate, DeviceId, MetricId, Now, Reading, Subject, Summary, TimeQuality, Timestamp, Window, ZoneId,
 };
 
-pub const TEN: i64 = 1_795_168_800_000;
+pub(crate) const TEN: i64 = 1_795_168_800_000;
 
-pub fn at(seconds: i64) -> Timestamp {
+pub(crate) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_millis(TEN + seconds * 1000)
 }
 
-pub fn seconds(at: Timestamp) -> i64 {
+pub(crate) fn seconds(at: Timestamp) -> i64 {
     at.millis_after(Timestamp::from_millis(TEN)) / 1000
 }
 
-pub fn secs(seconds: u64) -> Duration {
+pub(crate) fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
 /// Windows of 5 minutes, lateness 10 s, corrections for an hour.
-pub fn settings() -> Settings {
+pub(crate) fn settings() -> Settings {
     Settings::default()
 }
 
 /// What a test looks at: when it was published, whose, window start, revision, readings of metric 0, late.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Brief {
-    pub published: i64,
-    pub device: u32,
-    pub start: i64,
-    pub revision: u32,
-    pub count: u64,
-    pub late: u32,
+pub(crate) struct Brief {
+    pub(crate) published: i64,
+    pub(crate) device: u32,
+    pub(crate) start: i64,
+    pub(crate) revision: u32,
+    pub(crate) count: u64,
+    pub(crate) late: u32,
 }
 
-pub struct Timeline {
-    pub aggregator: Aggregator,
-    pub now: i64,
-    pub quality: Option<TimeQuality>,
+pub(crate) struct Timeline {
+    pub(crate) aggregator: Aggregator,
+    pub(crate) now: i64,
+    pub(crate) quality: Option<TimeQuality>,
     /// When (in seconds) and what.
-    pub published: Vec<(i64, Aggregate)>,
-    pub admitted: u64,
+    pub(crate) published: Vec<(i64, Aggregate)>,
+    pub(crate) admitted: u64,
 }
 
 impl Timeline {
-    pub fn new(settings: Settings) -> Self {
+    pub(crate) fn new(settings: Settings) -> Self {
         Self { aggregator: Aggregator::new(settings), now: 0, quality: None, published: vec![], admitted: 0 }
     }
 
     /// Lets the clock run to `now`, looking after the aggregator whenever it wants.
-    pub fn until(&mut self, now: i64) -> &mut Self {
+    pub(crate) fn until(&mut self, now: i64) -> &mut Self {
         while let Some(due) = self.aggregator.next_deadline().filter(|due| *due <= at(now)) {
             self.now = self.now.max(seconds(due));
             self.advance(due.max(at(self.now)));
@@ -71,19 +71,19 @@ impl Timeline {
     }
 
     /// Closes everything.
-    pub fn end(&mut self) -> &mut Self {
+    pub(crate) fn end(&mut self) -> &mut Self {
         self.advance(Timestamp::MAX);
         assert_eq!(self.aggregator.open_readings(), 0);
         self
     }
 
     /// A reading of metric 0 of device 0 that arrives when it is measured.
-    pub fn live(&mut self, now: i64, value: f64) -> Admission {
+    pub(crate) fn live(&mut self, now: i64, value: f64) -> Admission {
         self.until(now).push(0, 0, now, value)
     }
 
     /// A reading, now.
-    pub fn push(&mut self, device: u32, metric: u32, measured: i64, value: f64) -> Admission {
+    pub(crate) fn push(&mut self, device: u32, metric: u32, measured: i64, value: f64) -> Admission {
         let reading = Reading { device: DeviceId(device), metric: MetricId(metric), value, at: at(measured) };
         let now = at(self.now);
         let now = Now { at: now, quality: self.quality.unwrap_or(Now::at(now).quality) };
@@ -93,7 +93,7 @@ impl Timeline {
         admission
     }
 
-    pub fn step_clock(&mut self, to: i64) {
+    pub(crate) fn step_clock(&mut self, to: i64) {
         self.aggregator.clock_stepped(at(self.now), at(to));
         self.now = to;
     }
@@ -103,7 +103,7 @@ impl Timeline {
         assert_eq!(self.admitted, answered + self.aggregator.open_readings(), "the ledger does not balance");
     }
 
-    pub fn briefs(&self) -> Vec<Brief> {
+    pub(crate) fn briefs(&self) -> Vec<Brief> {
         let devices = self.published.iter().filter_map(|(published, aggregate)| match aggregate.subject {
             Subject::Device(device) => Some((*published, device.0, aggregate)),
             Subject::Zone(_) => None,
@@ -120,22 +120,22 @@ impl Timeline {
             .collect()
     }
 
-    pub fn zones(&self) -> Vec<&(i64, Aggregate)> {
+    pub(crate) fn zones(&self) -> Vec<&(i64, Aggregate)> {
         self.published
             .iter()
             .filter(|(_, aggregate)| matches!(aggregate.subject, Subject::Zone(ZoneId(_))))
             .collect()
     }
 
-    pub fn last(&self) -> &Aggregate {
+    pub(crate) fn last(&self) -> &Aggregate {
         &self.published.last().expect("something was published").1
     }
 }
 
-pub fn summary(aggregate: &Aggregate, metric: u32) -> Option<&Summary> {
+pub(crate) fn summary(aggregate: &Aggregate, metric: u32) -> Option<&Summary> {
     aggregate.metrics.iter().find(|(known, _)| known.0 == metric).map(|(_, summary)| summary)
 }
 
-pub fn window(start: i64, end: i64) -> Window {
+pub(crate) fn window(start: i64, end: i64) -> Window {
     Window { start: at(start), end: at(end) }
 }
