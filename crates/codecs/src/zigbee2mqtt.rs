@@ -118,7 +118,7 @@ impl Leaves for State<'_> {
 }
 
 /// Parts of the names of properties whose `on` and `off` stand among other values, so that the two alone would lie.
-const MANY_VALUED: [&str; 13] = [
+const MANY_VALUED: [&str; 15] = [
     "action",
     "auto_o",
     "behavior",
@@ -128,9 +128,11 @@ const MANY_VALUED: [&str; 13] = [
     "_led",
     "memory",
     "mode",
+    "Mode",
     "preset",
     "sampling",
     "sensitivity",
+    "setting",
     "status",
 ];
 

@@ -1,6 +1,8 @@
 //! Bytes that no honest device sends: every codec must come back with measurements that keep the promises, or an error,
 //! and never panic. The fuzz targets say the same with more patience.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
+
 use codecs::{Codec, Input, MAX_NAME_BYTES, MAX_READINGS, Measurements, Options};
 use gateway_core::Timestamp;
 use proptest::prelude::*;
@@ -164,10 +166,15 @@ proptest! {
         check(&payload, &topic, None, None);
     }
 
+    /// As far as sensors count: serde_json reads 15 digits exactly, and the 17th perhaps not.
     #[test]
-    fn a_number_comes_out_as_it_went_in_but_for_its_last_bit(value in prop::num::f64::NORMAL | prop::num::f64::ZERO) {
+    fn a_number_of_fifteen_digits_comes_out_as_it_went_in(
+        digits in -999_999_999_999_999..=999_999_999_999_999_i64,
+        decimals in 0..=15,
+    ) {
+        let payload = format!(r#"{{"a":{{"b":{digits}e-{decimals}}}}}"#);
+        let expected: f64 = format!("{digits}e-{decimals}").parse().unwrap();
         let mut out = Measurements::new();
-        let payload = format!(r#"{{"a":{{"b":{value:?}}}}}"#);
         let codec = Codec::by_name("json", &Options::default()).unwrap();
         let input = Input {
             payload: payload.as_bytes(),
@@ -178,9 +185,7 @@ proptest! {
             received_at: Timestamp::EPOCH,
         };
         codec.decode(&input, &mut out).unwrap();
-        let found = out.iter().next().unwrap();
-        prop_assert_eq!((out.len(), found.metric), (1, "a.b"));
-        // serde_json's fast reading of numbers may be off by the last bit.
-        prop_assert!((found.value - value).abs() <= value.abs() * f64::EPSILON, "{} for {}", found.value, value);
+        let found: Vec<_> = out.iter().map(|it| (it.metric, it.value)).collect();
+        prop_assert_eq!(found, vec![("a.b", expected)]);
     }
 }

@@ -1,0 +1,41 @@
+//! What must hold for a codec, whatever the bytes: no panic, no endless work, and measurements within their bounds.
+
+use codecs::{Codec, Input, MAX_NAME_BYTES, MAX_READINGS, Measurements, Options};
+use gateway_core::Timestamp;
+
+/// Runs one codec on `data`: its first line is the topic, the rest the payload.
+///
+/// # Panics
+/// Where a promise is broken: that is what the fuzzer looks for.
+pub fn decode(name: &str, data: &[u8]) {
+    let columns = ["device", "time", "temperature", "_", "humidity"].map(String::from).to_vec();
+    let codec =
+        Codec::by_name(name, &Options { columns, ..Options::default() }).expect("a codec of this crate");
+    let (topic, payload) = split_topic(data);
+    let mut out = Measurements::new();
+    for (device, metric) in [(None, None), (Some("device"), None), (None, Some("metric"))] {
+        let received_at = Timestamp::from_millis(1_795_168_800_000);
+        let input = Input { payload, topic, device, metric, port: None, received_at };
+        let decoded = codec.decode(&input, &mut out);
+        check(&out, decoded.is_ok());
+        let _ = codec.data(&input);
+    }
+}
+
+fn split_topic(data: &[u8]) -> (&str, &[u8]) {
+    let Some(end) = data.iter().position(|byte| *byte == b'\n') else { return ("", data) };
+    let (topic, payload) = data.split_at(end);
+    match std::str::from_utf8(topic) {
+        Ok(topic) => (topic, &payload[1..]),
+        Err(_) => ("", data),
+    }
+}
+
+fn check(out: &Measurements, decoded: bool) {
+    assert!(decoded || out.is_empty(), "a refused payload leaves nothing");
+    assert!(out.len() <= MAX_READINGS);
+    for measurement in out.iter() {
+        assert!(measurement.value.is_finite(), "{measurement:?}");
+        assert!((1..=MAX_NAME_BYTES).contains(&measurement.metric.len()), "{measurement:?}");
+    }
+}
