@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use gateway_core::settings::Secret;
 use mqtt5::broker::auth::AuthProvider;
+use mqtt5::broker::config::BrokerConfig;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -14,7 +15,7 @@ use tracing::{info, warn};
 
 use crate::auth::{Access, INTERNAL_USER, InternalAuth, PublicAuth};
 use crate::door::{self, Door, Handshake};
-use crate::engine::{Engine, handler_config};
+use crate::engine::{Engine, internal_config, public_config};
 use crate::log_limit::LogLimit;
 use crate::{BrokerError, Settings, User};
 
@@ -22,13 +23,10 @@ use crate::{BrokerError, Settings, User};
 /// its session. The gateway's own clients should therefore use it.
 pub const INTERNAL_CLIENT_PREFIX: &str = "riser-internal";
 
-/// Connections to the internal listener at once; the gateway needs a handful.
-const INTERNAL_ROOM: usize = 16;
+/// Connections to the internal listener at once; the gateway needs two for each adapter.
+const INTERNAL_ROOM: usize = 64;
 /// How long connections have for their goodbyes at the stop.
 const GOODBYE_TIME: Duration = Duration::from_secs(3);
-/// As long as MQTT can say: the gateway's own sessions do not expire.
-const NEVER: Duration = Duration::from_secs(u32::MAX as u64);
-
 /// A running broker. Dropped without [`Broker::stop`], it stops listening and cuts its connections off; what was on
 /// its way to disk may then be lost.
 pub struct Broker {
@@ -83,28 +81,22 @@ impl Broker {
     fn open_doors(&self, settings: &Settings, public: Vec<Listening>, internal: TcpListener) {
         let limits = &settings.limits;
         let public_auth: Arc<dyn AuthProvider> = self.auth.clone();
-        let door = self.door(public_auth, settings, limits.session_expiry, limits.max_clients);
+        let door = self.door(public_auth, public_config(limits), limits.max_clients);
         for (_, listener, handshake) in public {
             self.connections.spawn(Arc::clone(&door).keep(listener, handshake));
         }
         let internal_auth = Arc::new(InternalAuth::new(self.internal_password.clone()));
-        let door = self.door(internal_auth, settings, NEVER, INTERNAL_ROOM);
+        let door = self.door(internal_auth, internal_config(limits), INTERNAL_ROOM);
         self.connections.spawn(door.keep(internal, door::plain()));
         let (engine, stop) = (Arc::clone(&self.engine), self.stop.clone());
         self.connections.spawn(async move { engine.sweep(stop).await });
     }
 
-    fn door(
-        &self,
-        auth: Arc<dyn AuthProvider>,
-        settings: &Settings,
-        session_expiry: Duration,
-        room: usize,
-    ) -> Arc<Door> {
+    fn door(&self, auth: Arc<dyn AuthProvider>, config: BrokerConfig, room: usize) -> Arc<Door> {
         Arc::new(Door {
             engine: Arc::clone(&self.engine),
             auth,
-            config: Arc::new(handler_config(&settings.limits, session_expiry)),
+            config: Arc::new(config),
             room: Arc::new(Semaphore::new(room.min(Semaphore::MAX_PERMITS))),
             connections: self.connections.clone(),
             stop: self.stop.clone(),

@@ -119,18 +119,28 @@ impl Engine {
     }
 }
 
-/// What mqtt5's connection handler is to know of the limits.
-pub(crate) fn handler_config(limits: &Limits, session_expiry: Duration) -> BrokerConfig {
+/// How mqtt5 is to treat devices.
+pub(crate) fn public_config(limits: &Limits) -> BrokerConfig {
     BrokerConfig {
         max_packet_size: usize::try_from(limits.max_packet_size).unwrap_or(usize::MAX),
         max_clients: limits.max_clients,
         max_subscriptions_per_client: limits.max_subscriptions,
         client_channel_capacity: limits.max_queued_messages,
-        session_expiry_interval: session_expiry,
+        session_expiry_interval: limits.session_expiry,
         // mosquitto's default; mqtt5's 65,535 would let one client store gigabytes of topics.
         topic_alias_maximum: 10,
         // QoS 2 messages between PUBLISH and PUBREL; the same.
         server_receive_maximum: Some(64),
         ..BrokerConfig::default()
+    }
+}
+
+/// How mqtt5 is to treat the gateway: its sessions do not expire, and many messages may be on their way to it before
+/// it acknowledges the first, because it does so when they are in its journal.
+pub(crate) fn internal_config(limits: &Limits) -> BrokerConfig {
+    BrokerConfig {
+        session_expiry_interval: Duration::from_secs(u64::from(u32::MAX)),
+        max_outbound_inflight: 1024,
+        ..public_config(limits)
     }
 }

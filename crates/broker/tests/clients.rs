@@ -247,6 +247,40 @@ async fn an_address_that_is_taken_is_an_error_that_says_so() {
     broker.stop().await;
 }
 
+/// What the gateway's own subscriber relies on, to know a message again.
+#[tokio::test]
+async fn an_unacknowledged_message_comes_again_after_a_restart_with_its_packet_id() {
+    use rumqttc::v5::mqttbytes::QoS;
+    use rumqttc::v5::{AsyncClient, Event, Incoming, MqttOptions};
+    let folder = TempDir::new().unwrap();
+    let mut seen = Vec::new();
+    for start in 0..2 {
+        let broker = Broker::start(settings(folder.path())).await.unwrap();
+        let (name, password) = broker.internal_credentials();
+        let mut options =
+            MqttOptions::new("riser-internal-floor", "127.0.0.1", broker.internal_address().port());
+        options.set_credentials(name, password.expose()).set_manual_acks(true);
+        options.set_clean_start(false).set_session_expiry_interval(Some(3600));
+        let (client, mut events) = AsyncClient::new(options, 10);
+        client.subscribe("s/+", QoS::AtLeastOnce).await.unwrap();
+        let mut next = async || loop {
+            match events.poll().await.unwrap() {
+                Event::Incoming(Incoming::SubAck(_)) if start == 0 => {
+                    let sent = publish(port(&broker, "mqtt"), &["-q", "1", "-t", "s/a", "-m", "1"]).await;
+                    assert!(sent.status.success());
+                }
+                Event::Incoming(Incoming::Publish(publish)) => return publish,
+                _ => {}
+            }
+        };
+        let publish = tokio::time::timeout(Duration::from_secs(10), next()).await.unwrap();
+        seen.push((publish.pkid, publish.dup, publish.payload));
+        broker.stop().await;
+    }
+    let (pkid, _, payload) = seen[0].clone();
+    assert_eq!(seen, [(pkid, false, payload.clone()), (pkid, true, payload)]);
+}
+
 #[tokio::test]
 async fn carries_mqtt_over_websocket() {
     use rumqttc::v5::{AsyncClient, Event, Incoming, MqttOptions, mqttbytes::QoS};

@@ -82,6 +82,33 @@ async fn takes_clients_over_tls_and_needs_no_plain_listener() {
 }
 
 #[tokio::test]
+async fn carries_mqtt_over_websocket_over_tls() {
+    use rumqttc::v5::mqttbytes::QoS;
+    use rumqttc::v5::{AsyncClient, Event, Incoming, MqttOptions};
+    use rustls::pki_types::{CertificateDer, pem::PemObject};
+    let (folder, authority) = (TempDir::new().unwrap(), Authority::new());
+    let mut settings = settings(folder.path());
+    settings.tls = Some(Tls { listen: None, websocket: free(), ..authority.tls() });
+    let broker = Broker::start(settings).await.unwrap();
+
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(authority.path("ca.pem")).unwrap()).unwrap();
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let config = config.unwrap().with_root_certificates(roots).with_no_client_auth();
+    let url = format!("wss://127.0.0.1:{}/mqtt", port(&broker, "websocket over TLS"));
+    let mut options = MqttOptions::new("browser", url, 0);
+    options
+        .set_transport(rumqttc::Transport::wss_with_config(rumqttc::TlsConfiguration::Rustls(config.into())));
+    let (client, mut events) = AsyncClient::new(options, 10);
+    client.publish("greeting", QoS::AtLeastOnce, false, "hello").await.unwrap();
+    let acknowledged =
+        async { while !matches!(events.poll().await.unwrap(), Event::Incoming(Incoming::PubAck(_))) {} };
+    tokio::time::timeout(Duration::from_secs(10), acknowledged).await.unwrap();
+    broker.stop().await;
+}
+
+#[tokio::test]
 async fn asks_for_a_client_certificate_where_told_to() {
     let (folder, authority) = (TempDir::new().unwrap(), Authority::new());
     let mut settings = settings(folder.path());
