@@ -57,6 +57,9 @@ use zone::Zones;
 /// Devices are numbered from 0; a reading of a device beyond this number is refused with [`Admission::TooManyWindows`].
 pub const MAX_DEVICES: usize = 1 << 17;
 
+/// With more windows open than this a device may lack room for all the windows of its next reading.
+const ROOMY: usize = MAX_OPEN_PER_DEVICE - MAX_OVERLAP as usize;
+
 /// All windows of all devices and zones.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Aggregator {
@@ -129,7 +132,8 @@ impl Aggregator {
     ///
     /// With hopping windows it goes into all those that still take it, and is refused if none does. A reading may make
     /// windows due by its device's own time: call [`Self::advance`] when [`Self::next_deadline`] says so, also between the readings of a
-    /// batch. (If that is not done and the device runs out of windows, those due are closed here and wait for the next `advance`.)
+    /// batch. (If that is not done and the device's windows become many, those due are closed here and wait for the next
+    /// `advance`.) Where a device has no room for all of its hopping windows, the reading goes into those it has.
     pub fn push(&mut self, reading: &Reading, now: Now) -> Admission {
         if !reading.value.is_finite() {
             return Admission::NotFinite;
@@ -141,14 +145,17 @@ impl Aggregator {
         let Some(device) = device_mut(&mut self.devices, reading.device) else {
             return Admission::TooManyWindows;
         };
+        if device.open > ROOMY && device.wake.is_some_and(|wake| wake <= now.at) {
+            self.make_room(reading.device, now);
+        }
+        let Some(device) = device_mut(&mut self.devices, reading.device) else {
+            return Admission::TooManyWindows;
+        };
         let wake = device.wake;
         let rules = Rules { settings: &self.settings, spans: &self.spans, kinds: &self.kinds };
         let admission = device.push(reading, now, &rules, &mut self.totals);
         if device.wake != wake {
             self.deadlines.change(reading.device, wake, device.wake);
-        }
-        if admission == Admission::TooManyWindows && device.wake.is_some_and(|wake| wake <= now.at) {
-            return self.push_with_room(reading, now);
         }
         admission
     }
@@ -178,8 +185,7 @@ impl Aggregator {
         deadlines.into_iter().flatten().min()
     }
 
-    /// The wall clock was set from `old` to `new`, or had run on while nobody looked. Readings stay where they are; what
-    /// that does to open windows is told by their `time_quality`.
+    /// The wall clock was set from `old` to `new`. Readings stay in their windows; the `time_quality` of those tells it.
     ///
     /// Set back: windows that wait for the clock keep the time they had still to wait. Set forward: they are due when the
     /// new time has passed their end.
@@ -201,19 +207,12 @@ impl Aggregator {
         self.totals.unanswered + ready
     }
 
-    fn push_with_room(&mut self, reading: &Reading, now: Now) -> Admission {
+    /// Closes what is due of one device ahead of the next `advance`.
+    fn make_room(&mut self, id: DeviceId, now: Now) {
         let mut ready = std::mem::take(&mut self.ready);
-        self.close_due(reading.device, now, &mut ready);
+        self.close_due(id, now, &mut ready);
         self.ready = ready;
         self.ready_since = Some(self.ready_since.map_or(now.at, |since| since.min(now.at)));
-        let Some(device) = device_mut(&mut self.devices, reading.device) else {
-            return Admission::TooManyWindows;
-        };
-        let wake = device.wake;
-        let rules = Rules { settings: &self.settings, spans: &self.spans, kinds: &self.kinds };
-        let admission = device.push(reading, now, &rules, &mut self.totals);
-        self.deadlines.change(reading.device, wake, device.wake);
-        admission
     }
 
     fn close_due(&mut self, id: DeviceId, now: Now, out: &mut Vec<Aggregate>) {

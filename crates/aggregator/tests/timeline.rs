@@ -228,6 +228,16 @@ fn a_batch_pushed_in_one_go_loses_nothing_for_lack_of_room() {
 }
 
 #[test]
+fn a_batch_pushed_in_one_go_fills_its_hopping_windows() {
+    let mut line = Timeline::new(Settings { length: secs(10), every: secs(1), ..settings() });
+    line.until(7200);
+    (0..2000).for_each(|number| assert_eq!(line.push(0, 0, number, 1.0), Admission::Admitted));
+    line.end();
+    let whole = line.briefs().into_iter().filter(|brief| (0..=1990).contains(&brief.start));
+    assert_eq!(whole.filter(|brief| brief.count == 10 && brief.revision == 0).count(), 1991);
+}
+
+#[test]
 fn a_device_that_jumps_about_in_time_runs_out_of_windows() {
     let mut line = Timeline::new(Settings { length: secs(1), every: secs(1), ..settings() });
     let open = (0..).take_while(|second| line.push(0, 0, *second, 1.0) == Admission::Admitted).count();
