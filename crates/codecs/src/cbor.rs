@@ -3,7 +3,7 @@
 use ciborium::Value;
 
 use crate::DecodeError;
-use crate::flatten::{Leaf, Leaves, MAX_DEPTH};
+use crate::flatten::{Leaf, Leaves, MAX_DEPTH, check_path};
 
 /// One item and nothing after it.
 pub(crate) fn parse(mut bytes: &[u8]) -> Result<Value, DecodeError> {
@@ -67,6 +67,7 @@ fn object(
             path.push('.');
         }
         push_key(key, path)?;
+        check_path(path)?;
         match value {
             Value::Map(members) => object(members, path, leaves, depth + 1)?,
             Value::Array(_) => {}

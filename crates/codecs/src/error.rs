@@ -72,7 +72,7 @@ pub enum DecodeError {
     NameTooLong {
         /// Counted from 1.
         record: usize,
-        /// [`crate::MAX_NAME_BYTES`] or `DeviceAddress::MAX_BYTES`.
+        /// [`crate::MAX_NAME_BYTES`], `DeviceAddress::MAX_BYTES`, or for nested names that make no metric 1,024.
         most: usize,
     },
     /// More readings than one payload may hold.

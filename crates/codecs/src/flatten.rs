@@ -14,6 +14,17 @@ use crate::DecodeError;
 /// How deep objects may nest.
 pub const MAX_DEPTH: u8 = 32;
 
+/// Longest joined name in bytes that is walked, whether or not it becomes a metric: it bounds the work per value.
+const MAX_PATH_BYTES: usize = 1024;
+
+/// Refuses names whose joining would cost more than they can be worth.
+pub(crate) fn check_path(path: &str) -> Result<(), DecodeError> {
+    if path.len() > MAX_PATH_BYTES {
+        return Err(DecodeError::NameTooLong { record: 1, most: MAX_PATH_BYTES });
+    }
+    Ok(())
+}
+
 /// A value that is neither object nor array.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Leaf<'a> {
@@ -113,6 +124,7 @@ impl<L: Leaves> Node<'_, '_, L> {
         }
         let start = self.walk.path.len();
         while map.next_key_seed(Key { path: self.walk.path })?.is_some() {
+            check_path(self.walk.path).map_err(|why| self.walk.stop(why))?;
             map.next_value_seed(Node { walk: self.walk, place: Place::Inside(depth) })?;
             self.walk.path.truncate(start);
         }

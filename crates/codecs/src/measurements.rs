@@ -37,6 +37,8 @@ pub struct Measurements {
     record_start: usize,
     /// How many records were begun.
     records: usize,
+    /// How many values came, those that were replaced or left out too: they cost work all the same.
+    pushed: usize,
     not_finite: usize,
     /// Lent to codecs to build names in.
     scratch: String,
@@ -71,6 +73,7 @@ impl Measurements {
         self.entries.clear();
         self.record_start = 0;
         self.records = 0;
+        self.pushed = 0;
         self.not_finite = 0;
     }
 
@@ -116,6 +119,10 @@ impl Measurements {
 
     /// Adds a measurement to the record; NaN and infinities are counted instead.
     pub(crate) fn push(&mut self, metric: &str, value: f64) -> Result<(), DecodeError> {
+        self.pushed += 1;
+        if self.pushed > MAX_READINGS {
+            return Err(DecodeError::TooManyReadings { most: MAX_READINGS });
+        }
         if !value.is_finite() {
             self.not_finite += 1;
             return Ok(());
@@ -129,9 +136,6 @@ impl Measurements {
         if let Some(known) = self.find(metric) {
             known.value = value;
             return Ok(());
-        }
-        if self.entries.len() >= MAX_READINGS {
-            return Err(DecodeError::TooManyReadings { most: MAX_READINGS });
         }
         let metric = self.write(metric);
         self.entries.push(Entry { metric, value, at: None, device: None, unit: None });

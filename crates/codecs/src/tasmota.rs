@@ -18,7 +18,7 @@ use gateway_core::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
 
-use crate::{DecodeError, Input, Measurements, time, words};
+use crate::{DecodeError, Input, MAX_NAME_BYTES, Measurements, time, words};
 
 /// Tasmota's words and ours.
 const WORDS: [(&str, &str); 29] = [
@@ -174,6 +174,9 @@ impl Payload<'_> {
         name: &mut String,
         out: &mut Measurements,
     ) -> Result<(), DecodeError> {
+        if sensor.len() > MAX_NAME_BYTES {
+            return Err(DecodeError::NameTooLong { record: 1, most: MAX_NAME_BYTES });
+        }
         for (field, value) in fields {
             name.clear();
             self.push_name(sensor, field, name);

@@ -13,7 +13,7 @@ use gateway_core::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::flatten::{self, Leaf, Leaves};
-use crate::{DecodeError, Input, Measurements, time, value, words};
+use crate::{DecodeError, Input, MAX_NAME_BYTES, Measurements, time, value, words};
 
 const AVAILABILITY: &str = "availability";
 /// Mains are below, batteries in mV above.
@@ -144,6 +144,7 @@ fn two_valued(name: &str, text: &str) -> Option<f64> {
         || text.eq_ignore_ascii_case("disable");
     // `normal` is one of many conditions, `Normal` the opposite of `Alarm Active`.
     let is_condition = text == "normal";
-    let may_have_more = MANY_VALUED.iter().any(|part| name.contains(part));
+    // A name that is refused anyway is not searched.
+    let may_have_more = name.len() <= MAX_NAME_BYTES && MANY_VALUED.iter().any(|part| name.contains(part));
     (is_sure || !(is_condition || may_have_more)).then_some(value)
 }

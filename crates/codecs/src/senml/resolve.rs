@@ -1,6 +1,6 @@
 //! RFC 8428 §4.6: base fields applied, times made absolute.
 
-use gateway_core::Timestamp;
+use gateway_core::{DeviceAddress, Timestamp};
 
 use super::Value;
 use super::pack::Record;
@@ -43,6 +43,14 @@ const FIRST_ABSOLUTE_TIME: f64 = 268_435_456.0; // 2^28
 /// Beyond the year 5000 lies only a mistake, such as milliseconds.
 const LAST_TIME: f64 = 1e11;
 
+/// In bytes. Base fields stand once in a pack and count in every record, so their length must have a bound.
+const MAX_NAME: usize = DeviceAddress::MAX_BYTES;
+const MAX_UNIT: usize = 32;
+
+fn check_length(text: &str, most: usize) -> Result<(), &'static str> {
+    if text.len() <= most { Ok(()) } else { Err("has a name above 256 bytes or a unit above 32") }
+}
+
 impl Resolver {
     #[expect(
         clippy::cast_precision_loss,
@@ -81,11 +89,12 @@ impl Resolver {
         }
         let own_name = name.unwrap_or_default();
         self.check_name(&own_name)?;
+        let unit = unit.or_else(|| self.unit.clone());
         let has_time = time.is_some() || self.time.is_some();
         Ok(Some(Resolved {
             base_name: self.name.clone(),
             own_name,
-            unit: unit.or_else(|| self.unit.clone()),
+            unit,
             value,
             sum,
             time: self.time_of(time)?,
@@ -97,7 +106,11 @@ impl Resolver {
 
     fn take_base(&mut self, mut record: Record) -> Result<Record, &'static str> {
         if let Some(name) = record.base_name.take() {
+            check_length(&name, MAX_NAME)?;
             self.name = name;
+        }
+        for unit in [&record.base_unit, &record.unit].into_iter().flatten() {
+            check_length(unit, MAX_UNIT)?;
         }
         if let Some(version) = record.base_version.take() {
             self.take_version(version)?;
@@ -131,6 +144,7 @@ impl Resolver {
 
     /// §4.5.1: letters, digits and `-:./_`, the first a letter or digit.
     fn check_name(&self, own: &str) -> Result<(), &'static str> {
+        check_length(own, MAX_NAME)?;
         let mut bytes = self.name.bytes().chain(own.bytes());
         let Some(first) = bytes.next() else {
             return if self.device_is_known { Ok(()) } else { Err("has no name") };

@@ -136,6 +136,8 @@ fn a_payload_beyond_the_bounds_is_refused_under_its_reason() {
     assert_eq!(json(&format!("{{{}}}", members(MAX_READINGS))).found().len(), MAX_READINGS);
     let error = json(&format!("{{{}}}", members(MAX_READINGS + 1))).error();
     assert_eq!(error.reason(), DropReason::TooManyReadings);
+    let again = r#""a":1,"#.repeat(MAX_READINGS);
+    assert_eq!(json(&format!("{{{again}\"a\":1}}")).error().reason(), DropReason::TooManyReadings);
     let name = |bytes| format!(r#"{{"{}":1}}"#, "n".repeat(bytes));
     assert_eq!(json(&name(128)).found().len(), 1);
     assert!(matches!(json(&name(129)).error(), DecodeError::NameTooLong { .. }));

@@ -129,3 +129,12 @@ fn cbor_values_that_are_not_finite_are_counted() {
     result.unwrap();
     assert_eq!((out.len(), out.not_finite()), (1, 1));
 }
+
+#[test]
+fn a_long_base_field_cannot_be_multiplied_by_many_records() {
+    let long = "a".repeat(300);
+    for field in ["bn", "bu", "n", "u"] {
+        let pack = format!(r#"[{{"n":"a","{field}":"{long}","v":1}}]"#);
+        assert_eq!(senml(&pack).error().reason(), DropReason::BadPayload, "{field}");
+    }
+}
