@@ -25,6 +25,17 @@ use crate::{BrokerError, Limits};
 /// How often expired sessions and messages are thrown away.
 const SWEEP_EVERY: Duration = Duration::from_mins(10);
 
+/// Connections are counted at the doors, and a device may send as fast as it can: mqtt5's own defaults would refuse
+/// whatever goes beyond 1,000 messages a minute.
+const NO_RATE_LIMITS: ResourceLimits = ResourceLimits {
+    max_connections: usize::MAX,
+    max_connections_per_ip: usize::MAX,
+    max_message_rate_per_client: 0,
+    max_bandwidth_per_client: 0,
+    max_connection_rate: u32::MAX,
+    rate_limit_window: Duration::from_secs(60),
+};
+
 /// Routes, sessions, retained messages: all that outlives a connection.
 pub(crate) struct Engine {
     router: Arc<MessageRouter>,
@@ -50,7 +61,7 @@ impl Engine {
             router: Arc::new(router),
             storage,
             stats: Arc::new(BrokerStats::new()),
-            resources: Arc::new(ResourceMonitor::new(ResourceLimits::default())),
+            resources: Arc::new(ResourceMonitor::new(NO_RATE_LIMITS)),
             goodbye: broadcast::channel(1).0,
         };
         engine.recover().await.map_err(storage_error)?;

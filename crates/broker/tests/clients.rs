@@ -6,7 +6,10 @@ mod common;
 use std::time::Duration;
 
 use broker::{Broker, BrokerError};
-use common::{eventually, free, port, publish, said, settings, stdout, subscribe, subscriber, user, works};
+use common::{
+    eventually, free, port, publish, publish_lines, said, settings, stdout, subscribe, subscriber, user,
+    works,
+};
 use tempfile::TempDir;
 
 const FLOOR1: &[&str] = &["-u", "floor1", "-P", "geheim"];
@@ -49,6 +52,22 @@ async fn delivers_between_clients_of_both_versions() {
             assert_eq!(stdout(&output), "hello\n", "{from} to {to} at QoS {qos}");
         }
     }
+    broker.stop().await;
+}
+
+#[tokio::test]
+async fn a_burst_of_one_device_arrives_whole_and_in_order() {
+    let folder = TempDir::new().unwrap();
+    let broker = Broker::start(settings(folder.path())).await.unwrap();
+    let port = port(&broker, "mqtt");
+    let lines: String = (0..10_000).map(|number| format!("{number}\n")).collect();
+    let keeper = ["-c", "-i", "keeper", "-q", "1", "-t", "burst"];
+    subscribe(port, &[&keeper[..], &["-E"]].concat()).await;
+    let listening = subscriber(port, &[&keeper[..], &["-C", "10000", "-W", "30"]].concat());
+    let sent = publish_lines(port, &["-q", "1", "-t", "burst"], &lines).await;
+    assert!(sent.status.success(), "{}", said(&sent));
+    let output = listening.wait_with_output().await.unwrap();
+    assert!(stdout(&output) == lines, "{} of 10,000 arrived", stdout(&output).lines().count());
     broker.stop().await;
 }
 

@@ -12,6 +12,7 @@ use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use broker::{Broker, Limits, PasswordSource, Settings, User};
+use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
 
 pub(crate) fn free() -> Option<SocketAddr> {
@@ -59,6 +60,18 @@ fn missing(program: &str) -> ! {
 /// Runs `mosquitto_pub` to its end.
 pub(crate) async fn publish(port: u16, arguments: &[&str]) -> Output {
     client("mosquitto_pub", port, arguments).output().await.unwrap_or_else(|_| missing("mosquitto_pub"))
+}
+
+/// Runs `mosquitto_pub` with one message for each line.
+pub(crate) async fn publish_lines(port: u16, arguments: &[&str], lines: &str) -> Output {
+    let mut child = client("mosquitto_pub", port, &[arguments, &["-l"]].concat())
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|_| missing("mosquitto_pub"));
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(lines.as_bytes()).await.unwrap();
+    drop(input);
+    child.wait_with_output().await.unwrap()
 }
 
 /// Runs `mosquitto_sub` to its end; give it `-C` or `-W`.
