@@ -342,11 +342,9 @@ pub(crate) fn broker(config: &broker::config::Config, data_dir: &Path) -> Result
 
 fn broker_password(name: &str, user: &broker::config::User) -> Result<broker::PasswordSource, BuildError> {
     let key = format!("broker.users.{name}");
-    if let Some(hash) = &user.password_hash {
-        return broker::PasswordSource::hashed(hash.expose()).map_err(|error| failed(key, &error));
-    }
-    match &user.password {
-        Some(password) => Ok(broker::PasswordSource::plain(password.clone())),
+    // A text that looks like a hash is one, wherever it stands.
+    match user.password_hash.as_ref().or(user.password.as_ref()) {
+        Some(text) => broker::PasswordSource::from_text(text.expose()).map_err(|error| failed(key, &error)),
         None => Err(BuildError {
             key,
             reason: "has no password; set `password_file` or `password_hash`".to_owned(),

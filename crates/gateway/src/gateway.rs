@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::build::{self, BuildError, CodecTable, Embedded};
 use crate::clock::{SystemClock, monotonic};
 use crate::config::model::Config;
-use crate::health::{self, DroppedRange, Health, Memory, Queue};
+use crate::health::{self, DroppedRange, Health, Memory, Queue, UpstreamHealth};
 use crate::live_socket;
 use crate::pipeline::actions::{Actions, Commanders};
 use crate::pipeline::decode::Decoder;
@@ -78,12 +78,12 @@ impl Gateway {
         create_data_dir(data_dir)?;
         let stop = CancellationToken::new();
         let mut codecs = CodecTable::default();
-        let new = build::reconfiguration(config, &mut codecs)?;
-
         let outbox = open_outbox(config)?;
         let mark = outbox.as_ref().map_or(0, Outbox::mark);
-        let (mode, recovered) = open_store(config, new.settings.clone(), mark)?;
+        let (mode, recovered) = open_store(config, build::settings(config), mark)?;
         let (broker, embedded) = start_broker(config).await?;
+        let adapters = build::adapters(config, &mut codecs, embedded.as_ref())?;
+        let new = build::reconfiguration(config, &mut codecs)?;
         let outbox = outbox.map(outbox::spawn).transpose()?;
 
         let identity = Identity { id: config.gateway.id(), prefix: config.gateway.prefix.clone() };
@@ -104,7 +104,7 @@ impl Gateway {
         let (uplinks, uplink_receiver) = mpsc::channel(WAITING_BATCHES);
         let (control, control_receiver) = mpsc::channel(8);
         let mut supervisor = Supervisor::new(uplinks, commanders, Arc::clone(&clock));
-        supervisor.become_like(build::adapters(config, &mut codecs, embedded.as_ref())?).await;
+        supervisor.become_like(adapters).await;
         let undelivered = Undelivered { outputs: recovered.outputs, settings: new.settings };
         let pipeline = tokio::spawn(pipeline.run(undelivered, uplink_receiver, control_receiver));
 
@@ -325,6 +325,7 @@ impl Reporter {
     async fn health(&self) -> Option<Health> {
         let ledger = balance(&self.control).await?;
         let now = Now::at(SystemClock.now());
+        let sink = self.upstream.state();
         let states: BTreeMap<_, _> = self.supervisor.lock().await.states();
         Some(Health {
             gateway: self.identity.id.clone(),
@@ -333,6 +334,7 @@ impl Reporter {
             uptime: monotonic().duration_since(self.started).as_secs(),
             time_quality: now.quality.as_str(),
             adapters: states.into_iter().map(|(name, state)| (name, state.into())).collect(),
+            upstream: UpstreamHealth { published: sink.published, last_error: sink.last_error },
             queue: self.queue().await,
             ledger,
             memory: Memory::now(),

@@ -21,6 +21,7 @@ pub(crate) struct Health {
     pub(crate) uptime: u64,
     pub(crate) time_quality: &'static str,
     pub(crate) adapters: BTreeMap<String, Adapter>,
+    pub(crate) upstream: UpstreamHealth,
     pub(crate) queue: Queue,
     pub(crate) ledger: Balance,
     pub(crate) memory: Memory,
@@ -43,6 +44,16 @@ impl From<AdapterState> for Adapter {
             AdapterState::Down { reason } => Self { state: "down", reason: Some(reason) },
         }
     }
+}
+
+/// The connection that this message came over.
+#[derive(Debug, Serialize)]
+pub(crate) struct UpstreamHealth {
+    /// Messages that the cloud has acknowledged since the start.
+    pub(crate) published: u64,
+    /// Why the connection was lost, the last time it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) last_error: Option<String>,
 }
 
 /// What waits for the cloud.

@@ -3,13 +3,14 @@
 mod build;
 mod cli;
 mod clock;
-mod config;
+#[path = "config_tmp.rs"] mod config;
 mod gateway;
 mod health;
 mod live_socket;
 mod pipeline;
 mod supervisor;
 mod telemetry;
+mod upstream;
 
 fn main() -> std::process::ExitCode {
     cli::main().into()

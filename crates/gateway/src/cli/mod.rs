@@ -125,7 +125,7 @@ enum Command {
         json: bool,
     },
     /// Send real protocol traffic at a gateway
-    #[command(after_help = "Examples:\n  riser simulate --target 127.0.0.1:1883 --protocol mqtt --devices 100 --rate 50\n  riser simulate --target mqtt://user:password@gateway:1883 --protocol mqtt --devices 1000 --rate 5000 --for 20s --qos 0")]
+    #[command(after_help = "Examples:\n  riser simulate --target 127.0.0.1:1883 --protocol mqtt --devices 100 --rate 50\n  riser simulate --target mqtts://gateway:8883 --username floor1 --password-file floor1.password --devices 1000 --rate 500 --for 20s")]
     Simulate(simulate::Args),
     /// Print the commented example, the reference or the JSON Schema of the configuration
     #[command(after_help = "Examples:\n  riser config example > gateway.toml\n  riser config schema > gateway.schema.json")]

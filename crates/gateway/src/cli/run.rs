@@ -28,7 +28,7 @@ pub(crate) fn load_or_default(config: &ConfigArg) -> Result<Loaded, Failure> {
 }
 
 pub(crate) fn run(config: &ConfigArg) -> Result<Exit, Failure> {
-    crate::telemetry::start("info");
+    crate::telemetry::start("info,mqtt5=warn,mqtt5_protocol=warn");
     let loaded = load(config, true)?;
     let findings = config::check(&loaded);
     if findings.has_errors() {

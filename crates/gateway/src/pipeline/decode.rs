@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
-use codecs::{Codec, DecodeError, Input, Measurement, Measurements};
-use gateway_core::{Ack, DeviceId, Delivery, DropReason, MetricId, Outcome, Reading, Uplink};
+use codecs::{Codec, Input, Measurement, Measurements};
+use gateway_core::{Ack, CodecId, DeviceId, Delivery, DropReason, MetricId, Outcome, Reading, Uplink};
 
 use super::directory::{DeviceRules, Directory, canonical};
 use super::engine::Engine;
@@ -72,14 +72,10 @@ impl Decoder {
             batch.deliveries.push(key);
         }
         let rules = uplink.device.as_ref().and_then(|d| self.directory.find(&canonical(d.as_str())));
-        if let Err(error) = self.read_payload(uplink, rules.and_then(|rules| rules.codec)) {
-            let reason = error.as_ref().map_or(DropReason::TooLarge, DecodeError::reason);
-            batch.drop(reason, 1);
-            match error {
-                Some(error) => self.log.undecodable(uplink, &error, *now),
-                None => self.log.refused(uplink, reason, *now),
-            }
-            return Outcome::Refused(reason);
+        if let Err(refusal) = self.read_payload(uplink, rules.and_then(|rules| rules.codec)) {
+            batch.drop(refusal.reason, 1);
+            self.log.refused(uplink, refusal.reason, &refusal.why, *now);
+            return Outcome::Refused(refusal.reason);
         }
         let refused = u32::try_from(self.measurements.not_finite()).unwrap_or(u32::MAX);
         if refused > 0 {
@@ -97,20 +93,21 @@ impl Decoder {
             }
         }
         if let Outcome::Refused(reason) = worst {
-            self.log.refused(uplink, reason, *now);
+            self.log.refused(uplink, reason, remedy(reason), *now);
         }
         worst
     }
 
-    /// Fills `self.measurements`. An error of `None` means that the payload is too large to look at.
-    fn read_payload(&mut self, uplink: &Uplink, codec: Option<gateway_core::CodecId>) -> Result<(), Option<DecodeError>> {
+    /// Fills `self.measurements`.
+    fn read_payload(&mut self, uplink: &Uplink, codec: Option<CodecId>) -> Result<(), Refusal> {
+        let refuse = |reason, why: &str| Err(Refusal { reason, why: why.to_owned() });
         self.measurements.clear();
         if uplink.payload.len() > MAX_PAYLOAD {
-            return Err(None);
+            return refuse(DropReason::TooLarge, "the payload is larger than 256 KiB");
         }
         let id = codec.unwrap_or(uplink.codec);
         let Some(codec) = self.codecs.get(usize::from(id.0)) else {
-            return Err(None);
+            return refuse(DropReason::BadPayload, "its codec is not in the table, which is a bug: please report it");
         };
         let input = Input {
             payload: &uplink.payload,
@@ -120,7 +117,27 @@ impl Decoder {
             port: uplink.port,
             received_at: uplink.received_at,
         };
-        codec.decode(&input, &mut self.measurements).map_err(Some)
+        codec
+            .decode(&input, &mut self.measurements)
+            .map_err(|error| Refusal { reason: error.reason(), why: crate::telemetry::chain(&error) })
+    }
+}
+
+/// Why a payload gave nothing.
+struct Refusal {
+    reason: DropReason,
+    why: String,
+}
+
+/// What to do about a message that was refused for what it is, not for how it is written.
+fn remedy(reason: DropReason) -> &'static str {
+    match reason {
+        DropReason::BadDevice => "neither topic nor payload names a device; use {device} in the filter",
+        DropReason::UnknownDevice => "no [devices.*] names it and unknown_devices is \"ignore\"",
+        DropReason::TooManyDevices => "gateway.max_devices is reached; raise it if these devices are real",
+        DropReason::TooManyMetrics => "too many metric names; is a changing value used as a key?",
+        DropReason::NotFinite => "NaN and infinities are no measurements",
+        _ => "see the reason",
     }
 }
 

@@ -40,7 +40,7 @@ use actions::{Action, Actions};
 use decode::{Decoder, PendingAck};
 use deliver::Waiting;
 use directory::Directory;
-pub(crate) use durable::{Durable, JournalMode};
+pub(crate) use durable::{Durable, JournalMode, from_totals};
 use engine::{Engine, Outputs, Settings};
 use ledger::{Balance, Beyond};
 use live::LiveFeed;

@@ -2,7 +2,6 @@
 //! number of those passed over, so that a broken sensor cannot fill a disk.
 
 use std::collections::HashMap;
-use std::fmt::Display;
 use std::time::Duration;
 
 use gateway_core::{AdapterId, DropReason, Now, Timestamp, Uplink};
@@ -16,18 +15,17 @@ pub(crate) struct SampledLog {
 }
 
 impl SampledLog {
-    /// A payload that its codec refused.
-    pub(crate) fn undecodable(&mut self, uplink: &Uplink, error: &codecs::DecodeError, now: Now) {
-        if let Some(passed_over) = self.due(&uplink.adapter, error.reason(), now.at) {
-            write(uplink, error.reason(), error, passed_over);
-        }
-    }
-
-    /// A message refused for what it is, not for how it is written.
-    pub(crate) fn refused(&mut self, uplink: &Uplink, reason: DropReason, now: Now) {
-        if let Some(passed_over) = self.due(&uplink.adapter, reason, now.at) {
-            write(uplink, reason, &remedy(reason), passed_over);
-        }
+    /// Tells of a refused message, if it is time.
+    pub(crate) fn refused(&mut self, uplink: &Uplink, reason: DropReason, why: &str, now: Now) {
+        let Some(passed_over) = self.due(&uplink.adapter, reason, now.at) else { return };
+        tracing::warn!(
+            adapter = %uplink.adapter,
+            topic = %uplink.topic.escape_debug(),
+            reason = reason.as_str(),
+            passed_over,
+            payload = %excerpt(&uplink.payload),
+            "message refused: {why}"
+        );
     }
 
     /// How many were passed over since the last line, where it is time for one.
@@ -51,32 +49,9 @@ impl SampledLog {
     }
 }
 
-fn write(uplink: &Uplink, reason: DropReason, why: &dyn Display, passed_over: u64) {
-    tracing::warn!(
-        adapter = %uplink.adapter,
-        topic = %uplink.topic.escape_debug(),
-        reason = reason.as_str(),
-        passed_over,
-        payload = %excerpt(&uplink.payload),
-        "message refused: {why}"
-    );
-}
-
 /// The payload's beginning, printable on one line.
 fn excerpt(payload: &[u8]) -> String {
     let head = payload.get(..payload.len().min(80)).unwrap_or_default();
     let more = if payload.len() > head.len() { "…" } else { "" };
     format!("{}{more}", head.escape_ascii())
-}
-
-fn remedy(reason: DropReason) -> &'static str {
-    match reason {
-        DropReason::TooLarge => "the payload is larger than 256 KiB",
-        DropReason::BadDevice => "neither topic nor payload names a device; use {device} in the filter",
-        DropReason::UnknownDevice => "no [devices.*] names it and unknown_devices is \"ignore\"",
-        DropReason::TooManyDevices => "gateway.max_devices is reached; raise it if these devices are real",
-        DropReason::TooManyMetrics => "too many metric names; is a changing value used as a key?",
-        DropReason::NotFinite => "NaN and infinities are no measurements",
-        _ => "see the reason",
-    }
 }

@@ -1,0 +1,94 @@
+//! The cloud's side of the gateway: the sink, the status it shows and the health it tells.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use gateway_core::ports::Clock as _;
+use serde::Serialize;
+use sinks::upstream_mqtt::{self, Direct, Settings, State};
+
+use crate::build::{self, BuildError};
+use crate::clock::SystemClock;
+use crate::config::model::Config;
+use crate::health::Health;
+use crate::pipeline::payload::Identity;
+
+/// The connection to the cloud.
+pub(crate) struct Upstream {
+    sink: upstream_mqtt::Upstream,
+    speaker: Speaker,
+}
+
+/// Says what is not queued: the status, and health.
+#[derive(Clone)]
+pub(crate) struct Speaker {
+    sink: upstream_mqtt::Speaker,
+    health_topic: String,
+}
+
+/// The retained status.
+#[derive(Serialize)]
+struct Status<'a> {
+    state: &'a str,
+    time: String,
+    version: &'a str,
+    /// Adapters that are not up.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    missing: &'a [String],
+}
+
+impl Status<'_> {
+    fn bytes(state: &str, missing: &[String]) -> Bytes {
+        let status =
+            Status { state, time: SystemClock.now().to_string(), version: env!("CARGO_PKG_VERSION"), missing };
+        serde_json::to_vec(&status).unwrap_or_default().into()
+    }
+}
+
+impl Upstream {
+    /// Starts to connect and to empty the outbox.
+    pub(crate) fn start(
+        config: &Config,
+        upstream: &upstream_mqtt::config::Config,
+        identity: &Identity,
+        outbox: outbox::Handle,
+    ) -> Result<Self, BuildError> {
+        let base = format!("{}/gateways/{}", identity.prefix, identity.id);
+        let settings = Settings {
+            link: build::upstream_link(config, upstream)?,
+            max_in_flight: upstream.outbox.max_in_flight,
+            compression: upstream.compression,
+            status_topic: format!("{base}/status"),
+            offline: Status::bytes("offline", &[]),
+        };
+        let sink = upstream_mqtt::Upstream::start(settings, outbox, Arc::new(SystemClock));
+        let speaker = Speaker { sink: sink.speaker(), health_topic: format!("{base}/health") };
+        Ok(Self { sink, speaker })
+    }
+
+    pub(crate) fn speaker(&self) -> Speaker {
+        self.speaker.clone()
+    }
+
+    pub(crate) async fn stop(self) {
+        self.sink.stop().await;
+    }
+}
+
+impl Speaker {
+    /// `missing`: adapters that are not up.
+    pub(crate) fn say_online(&self, missing: &[String]) {
+        self.sink.set_status(Status::bytes("online", missing));
+    }
+
+    pub(crate) fn say_health(&self, health: &Health) {
+        let payload = serde_json::to_vec(health).unwrap_or_default().into();
+        if !self.sink.say(Direct { topic: self.health_topic.clone(), payload, retain: false }) {
+            tracing::warn!("the health message was not sent: the connection to the cloud is stuck");
+        }
+    }
+
+    pub(crate) fn state(&self) -> State {
+        self.sink.state()
+    }
+}

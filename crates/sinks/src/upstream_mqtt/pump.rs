@@ -1,0 +1,278 @@
+//! Outbox to broker: keeps as many messages under way as may be, and nothing else in memory.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use gateway_core::ports::Clock;
+use mqtt_link::{Publisher, PublisherEvent, SubmitError};
+use outbox::{Handle, OutboxError, Priority, Stored};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::compress::compress;
+use super::direct::{Direct, Tokens, is_direct};
+use super::{Settings, State};
+
+/// How long a broker that refuses for now is left alone.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// How long a stop waits for what is under way.
+const LAST_WORDS: Duration = Duration::from_secs(3);
+
+/// How far one priority of the outbox has been sent.
+#[derive(Debug)]
+struct Line {
+    priority: Priority,
+    /// Everything up to here has been submitted since the connection began.
+    cursor: u64,
+    /// Fetched and not yet submitted.
+    fetched: VecDeque<Stored>,
+    /// Whether the outbox may hold more behind the cursor.
+    more: bool,
+}
+
+impl Line {
+    fn new(priority: Priority) -> Self {
+        Self { priority, cursor: 0, fetched: VecDeque::new(), more: true }
+    }
+
+    /// From the oldest again.
+    fn rewind(&mut self) {
+        *self = Self::new(self.priority);
+    }
+}
+
+/// The task's state.
+pub(super) struct Pump {
+    publisher: Publisher,
+    settings: Settings,
+    outbox: Handle,
+    clock: Arc<dyn Clock>,
+    directs: mpsc::Receiver<Direct>,
+    status: watch::Receiver<Option<Bytes>>,
+    state: watch::Sender<State>,
+    tokens: Tokens,
+    connected: bool,
+    urgent: Line,
+    normal: Line,
+    under_way: BTreeSet<u64>,
+    /// Something was refused for now: then everything not yet acknowledged is tried again.
+    resume: Option<Instant>,
+}
+
+impl Pump {
+    pub(super) fn new(
+        settings: Settings,
+        outbox: Handle,
+        clock: Arc<dyn Clock>,
+        directs: mpsc::Receiver<Direct>,
+        status: watch::Receiver<Option<Bytes>>,
+        state: watch::Sender<State>,
+    ) -> Self {
+        Self {
+            publisher: Publisher::start(settings.link.clone()),
+            settings,
+            outbox,
+            clock,
+            directs,
+            status,
+            state,
+            tokens: Tokens::default(),
+            connected: false,
+            urgent: Line::new(Priority::Urgent),
+            normal: Line::new(Priority::Normal),
+            under_way: BTreeSet::new(),
+            resume: None,
+        }
+    }
+
+    pub(super) async fn run(mut self, stop: CancellationToken) {
+        let mut stored = self.outbox.status();
+        loop {
+            let resume = self.resume;
+            tokio::select! {
+                () = stop.cancelled() => break,
+                event = self.publisher.next() => match event {
+                    Some(event) => self.take(event).await,
+                    None => break,
+                },
+                Ok(()) = stored.changed() => {
+                    self.urgent.more = true;
+                    self.normal.more = true;
+                }
+                Some(direct) = self.directs.recv() => self.send_direct(&direct),
+                Ok(()) = self.status.changed() => self.send_status(),
+                () = at(resume), if resume.is_some() => self.rewind(),
+            }
+            if let Err(error) = self.fill().await {
+                tracing::error!("the outbox cannot be read: {error}; trying again in {PAUSE:?}");
+                self.urgent.more = false;
+                self.normal.more = false;
+                self.resume.get_or_insert(Instant::now() + PAUSE);
+            }
+        }
+        self.say_goodbye().await;
+    }
+
+    async fn take(&mut self, event: PublisherEvent) {
+        match event {
+            PublisherEvent::Connected => {
+                tracing::info!(broker = %self.settings.link.url, "upstream: connected");
+                self.connected = true;
+                self.state.send_modify(|state| state.connected = true);
+                self.rewind();
+                self.send_status();
+            }
+            PublisherEvent::Acked(token) => {
+                if self.under_way.remove(&token) {
+                    self.state.send_modify(|state| state.published += 1);
+                    self.settle(self.outbox.acknowledge(vec![token]).await);
+                }
+            }
+            PublisherEvent::Refused { token, refusal } if is_direct(token) => {
+                tracing::warn!("the cloud broker refuses the status or health message: {}", refusal.reason);
+            }
+            PublisherEvent::Refused { token, refusal } if refusal.permanent => {
+                self.under_way.remove(&token);
+                self.discard(token, refusal.reason).await;
+            }
+            PublisherEvent::Refused { token, refusal } => {
+                self.under_way.remove(&token);
+                tracing::warn!(seq = token, "the cloud broker refuses for now: {}; trying again in {PAUSE:?}", refusal.reason);
+                self.resume.get_or_insert(Instant::now() + PAUSE);
+            }
+            PublisherEvent::Lost { reason } => {
+                tracing::warn!(broker = %self.settings.link.url, "upstream: {reason}");
+                self.connected = false;
+                self.state.send_modify(|state| {
+                    state.connected = false;
+                    state.last_error = Some(reason);
+                });
+                self.under_way.clear();
+            }
+        }
+    }
+
+    /// Begins again at the oldest entry; what is under way is left out.
+    fn rewind(&mut self) {
+        self.resume = None;
+        self.urgent.rewind();
+        self.normal.rewind();
+    }
+
+    /// Submits entries, urgent ones first, until as many as may be are under way.
+    async fn fill(&mut self) -> Result<(), OutboxError> {
+        let limit = usize::from(self.settings.max_in_flight.clamp(1, Publisher::WINDOW));
+        while self.connected && self.under_way.len() < limit {
+            let room = limit - self.under_way.len();
+            let Some(entry) = self.next_entry(room).await? else { return Ok(()) };
+            if self.under_way.contains(&entry.seq) {
+                continue;
+            }
+            let payload = match compress(self.settings.compression, entry.bytes.clone()) {
+                Ok(payload) => payload,
+                Err(error) => {
+                    self.discard(entry.seq, &error.to_string()).await;
+                    continue;
+                }
+            };
+            match self.publisher.try_publish(entry.seq, &entry.topic, payload, false) {
+                Ok(()) => {
+                    self.under_way.insert(entry.seq);
+                }
+                Err(error) if error.is_permanent() => self.discard(entry.seq, &error.to_string()).await,
+                Err(SubmitError::NotConnected) => self.connected = false,
+                Err(_) => {
+                    self.put_back(entry);
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn next_entry(&mut self, room: usize) -> Result<Option<Stored>, OutboxError> {
+        for line in [&mut self.urgent, &mut self.normal] {
+            if line.fetched.is_empty() && line.more {
+                let fetched = self.outbox.fetch(line.priority, line.cursor, room).await?;
+                line.more = fetched.len() == room;
+                line.fetched = fetched.into();
+            }
+            if let Some(entry) = line.fetched.pop_front() {
+                line.cursor = entry.seq;
+                return Ok(Some(entry));
+            }
+        }
+        Ok(None)
+    }
+
+    fn put_back(&mut self, entry: Stored) {
+        let line = match entry.priority {
+            Priority::Urgent => &mut self.urgent,
+            Priority::Normal => &mut self.normal,
+        };
+        line.fetched.push_front(entry);
+    }
+
+    async fn discard(&mut self, seq: u64, reason: &str) {
+        tracing::error!(seq, "the cloud broker will never take this message; it is dropped and counted: {reason}");
+        self.settle(self.outbox.discard(vec![seq], self.clock.now().as_millis()).await);
+    }
+
+    /// The outbox closes only after us; if it is gone all the same, what was not deleted is sent again next time.
+    fn settle(&self, result: Result<(), OutboxError>) {
+        if let Err(error) = result {
+            tracing::error!("{error}");
+        }
+    }
+
+    fn send_status(&mut self) {
+        let payload = self.status.borrow_and_update().clone();
+        if let Some(payload) = payload {
+            let topic = self.settings.status_topic.clone();
+            self.send_direct(&Direct { topic, payload, retain: true });
+        }
+    }
+
+    fn send_direct(&mut self, direct: &Direct) {
+        if !self.connected {
+            return;
+        }
+        let token = self.tokens.next();
+        let sent = self.publisher.try_publish(token, &direct.topic, direct.payload.clone(), direct.retain);
+        if let Err(error) = sent {
+            tracing::warn!(topic = direct.topic, "not sent: {error}");
+        }
+    }
+
+    /// Waits for what is under way, says `offline`, disconnects.
+    async fn say_goodbye(mut self) {
+        if self.connected {
+            let deadline = Instant::now() + LAST_WORDS;
+            self.drain(deadline).await;
+            let offline =
+                Direct { topic: self.settings.status_topic.clone(), payload: self.settings.offline.clone(), retain: true };
+            self.send_direct(&offline);
+            self.drain(deadline + Duration::from_secs(1)).await;
+        }
+        self.publisher.disconnect().await;
+    }
+
+    async fn drain(&mut self, deadline: Instant) {
+        while self.connected && self.publisher.in_flight() > 0 {
+            match timeout(deadline.saturating_duration_since(Instant::now()), self.publisher.next()).await {
+                Ok(Some(event)) => self.take(event).await,
+                Ok(None) | Err(_) => return,
+            }
+        }
+    }
+}
+
+async fn at(instant: Option<Instant>) {
+    if let Some(instant) = instant {
+        tokio::time::sleep_until(instant).await;
+    }
+}
