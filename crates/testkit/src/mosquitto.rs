@@ -164,7 +164,13 @@ fn program(name: &str) -> PathBuf {
     if sbin.exists() { sbin } else { name.into() }
 }
 
-fn free_port() -> u16 {
+/// A port of 127.0.0.1 that nobody listens on at the moment: for a second listener among the lines. mosquitto 2.0.11
+/// cannot have a WebSocket listener alone.
+///
+/// # Panics
+/// Where there is none.
+#[must_use]
+pub fn free_port() -> u16 {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
         .and_then(|listener| listener.local_addr())
         .expect("127.0.0.1 has a free port")

@@ -1,0 +1,135 @@
+//! TLS with an authority of the test's own, and a client certificate.
+
+use std::fs;
+use std::path::PathBuf;
+
+use mqtt_link::tls::{TlsError, load};
+use mqtt_link::{Options, Protocol, Subscriber, Tls};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use tempfile::TempDir;
+use testkit::mosquitto::{Mosquitto, free_port};
+
+use super::{BOTH, down, everything, options, up};
+
+/// An authority, and one certificate from it for 127.0.0.1 and for clients.
+struct Papers {
+    folder: TempDir,
+}
+
+impl Papers {
+    fn new() -> Self {
+        let mut authority = CertificateParams::new(Vec::new()).unwrap();
+        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        authority.distinguished_name.push(DnType::CommonName, "the test's authority");
+        let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
+        let key = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::new(vec!["127.0.0.1".to_owned(), "localhost".to_owned()])
+            .unwrap()
+            .signed_by(&key, &authority)
+            .unwrap();
+        let folder = TempDir::new().unwrap();
+        fs::write(folder.path().join("ca.pem"), authority.pem()).unwrap();
+        fs::write(folder.path().join("cert.pem"), certificate.pem()).unwrap();
+        fs::write(folder.path().join("key.pem"), key.serialize_pem()).unwrap();
+        Self { folder }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Two listeners, with TLS both; `more` belongs to both.
+    async fn broker(&self, more: &[&str]) -> (Mosquitto, [String; 2]) {
+        let line = |word: &str, file: &str| format!("{word} {}", self.path(file).display());
+        let papers = [line("cafile", "ca.pem"), line("certfile", "cert.pem"), line("keyfile", "key.pem")];
+        let secure: Vec<&str> = papers.iter().map(String::as_str).chain(more.iter().copied()).collect();
+        let ws_port = free_port();
+        let second = format!("listener {ws_port} 127.0.0.1");
+        let broker =
+            Mosquitto::start(&[&secure[..], &[&second, "protocol websockets"], &secure].concat()).await;
+        let urls = [format!("mqtts://127.0.0.1:{}", broker.port()), format!("wss://127.0.0.1:{ws_port}")];
+        (broker, urls)
+    }
+
+    fn trusting(&self) -> Tls {
+        Tls { ca_file: Some(self.path("ca.pem")), ..Tls::default() }
+    }
+
+    fn with_client_certificate(&self) -> Tls {
+        Tls {
+            cert_file: Some(self.path("cert.pem")),
+            key_file: Some(self.path("key.pem")),
+            ..self.trusting()
+        }
+    }
+}
+
+fn secure(url: &str, protocol: Protocol, tls: Tls) -> Options {
+    let mut options = options(url, protocol, "ears");
+    options.tls = tls;
+    options
+}
+
+#[tokio::test]
+async fn connects_with_a_client_certificate_over_tls_and_secure_websockets() {
+    let papers = Papers::new();
+    let (_broker, urls) = papers.broker(&["require_certificate true"]).await;
+    for url in urls {
+        for protocol in BOTH {
+            let with = secure(&url, protocol, papers.with_client_certificate());
+            up(&mut Subscriber::start(with, everything())).await;
+            let without = secure(&url, protocol, papers.trusting());
+            down(&mut Subscriber::start(without, everything())).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_authority_is_named_as_such() {
+    let papers = Papers::new();
+    let (_broker, urls) = papers.broker(&[]).await;
+    let strangers = Papers::new();
+    for url in urls {
+        for protocol in BOTH {
+            let with = secure(&url, protocol, strangers.trusting());
+            let reason = down(&mut Subscriber::start(with, everything())).await;
+            assert!(reason.contains("check ca_file"), "{reason}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_missing_file_is_reported_and_tried_again() {
+    let papers = Papers::new();
+    let (_broker, [url, _]) = papers.broker(&[]).await;
+    let late = papers.path("late.pem");
+    let tls = Tls { ca_file: Some(late.clone()), ..Tls::default() };
+    let with = secure(&url, Protocol::V5, tls);
+    let mut subscriber = Subscriber::start(with, everything());
+    let reason = down(&mut subscriber).await;
+    assert!(reason.contains("late.pem") && reason.contains("PEM"), "{reason}");
+    fs::copy(papers.path("ca.pem"), late).unwrap();
+    up(&mut subscriber).await;
+}
+
+#[test]
+fn files_that_do_not_do_are_named() {
+    let papers = Papers::new();
+    let strangers = Papers::new();
+    load(&papers.with_client_certificate()).unwrap();
+
+    let half = Tls { cert_file: Some(papers.path("cert.pem")), ..Tls::default() };
+    assert!(matches!(load(&Tls { ca_file: papers.trusting().ca_file, ..half }), Err(TlsError::HalfAPair)));
+
+    let no_key = Tls { key_file: Some(papers.path("cert.pem")), ..papers.with_client_certificate() };
+    assert!(matches!(load(&no_key), Err(TlsError::Nothing { what: "private key", .. })));
+
+    let no_certificate = Tls { ca_file: Some(papers.path("key.pem")), ..Tls::default() };
+    assert!(matches!(load(&no_certificate), Err(TlsError::Nothing { what: "certificate", .. })));
+
+    let strange_key = Tls { key_file: Some(strangers.path("key.pem")), ..papers.with_client_certificate() };
+    assert!(matches!(load(&strange_key), Err(TlsError::Pair { .. })));
+
+    let missing = Tls { ca_file: Some(papers.path("nowhere.pem")), ..Tls::default() };
+    assert!(load(&missing).unwrap_err().to_string().contains("nowhere.pem"));
+}
