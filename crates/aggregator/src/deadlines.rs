@@ -7,11 +7,15 @@ use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(bound(deserialize = "K: Ord + Deserialize<'de>"))]
-pub(crate) struct Deadlines<K>(BTreeSet<(Timestamp, K)>);
+pub(crate) struct Deadlines<K> {
+    all: BTreeSet<(Timestamp, K)>,
+    /// The first of them, at hand because it is asked for with every reading.
+    earliest: Option<Timestamp>,
+}
 
 impl<K: Ord + Copy> Deadlines<K> {
     pub(crate) const fn new() -> Self {
-        Self(BTreeSet::new())
+        Self { all: BTreeSet::new(), earliest: None }
     }
 
     /// `key` was to be looked at at `old`, now at `new`.
@@ -20,19 +24,20 @@ impl<K: Ord + Copy> Deadlines<K> {
             return;
         }
         if let Some(old) = old {
-            self.0.remove(&(old, key));
+            self.all.remove(&(old, key));
         }
         if let Some(new) = new {
-            self.0.insert((new, key));
+            self.all.insert((new, key));
         }
+        self.earliest = self.all.first().map(|(at, _)| *at);
     }
 
-    pub(crate) fn earliest(&self) -> Option<Timestamp> {
-        self.0.first().map(|(at, _)| *at)
+    pub(crate) const fn earliest(&self) -> Option<Timestamp> {
+        self.earliest
     }
 
     /// Who is due at `now`, if anyone; stays in the list.
     pub(crate) fn due(&self, now: Timestamp) -> Option<K> {
-        self.0.first().filter(|(at, _)| *at <= now).map(|(_, key)| *key)
+        self.all.first().filter(|(at, _)| *at <= now).map(|(_, key)| *key)
     }
 }

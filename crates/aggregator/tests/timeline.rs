@@ -9,7 +9,7 @@
 
 mod support;
 
-use aggregator::{Admission, MAX_OPEN_PER_DEVICE, Settings};
+use aggregator::{Admission, MAX_KEPT_PER_DEVICE, MAX_OPEN_PER_DEVICE, Settings};
 use gateway_core::{Detail, MetricId, MetricKind, TimeQuality};
 use support::*;
 
@@ -306,4 +306,38 @@ fn a_state_holds_over_the_start_of_a_window() {
         details[1],
         Detail::State { last: 0.0, changes: 1, duration: vec![(0.0, 200.0), (1.0, 100.0)] }
     );
+}
+
+#[test]
+fn one_reading_ahead_does_not_spoil_the_time_of_a_device_that_is_behind() {
+    let mut line = Timeline::new(settings());
+    for now in (1800..9000).step_by(60) {
+        line.until(now).push(0, 0, now - 1800, 1.0);
+        if now == 2400 {
+            line.push(0, 0, now + 3000, 1.0);
+        }
+    }
+    line.end();
+    // For half an hour the device's own time stands where the clock was at the odd reading; then all is as it was.
+    let after: Vec<Brief> = line.briefs().into_iter().filter(|b| (2700..5400).contains(&b.start)).collect();
+    assert_eq!(after.len(), 9);
+    assert!(
+        after.iter().all(|brief| brief.revision == 0 && brief.late == 0 && brief.count >= 5),
+        "{after:?}"
+    );
+}
+
+#[test]
+fn no_more_windows_are_kept_than_allowed_and_those_let_go_stay_closed() {
+    let second = Settings { length: secs(1), every: secs(1), correct_for: secs(36_000), ..settings() };
+    let mut line = Timeline::new(second);
+    let count = i64::try_from(MAX_KEPT_PER_DEVICE).unwrap() + 100;
+    for now in 0..count {
+        line.live(now, 1.0);
+    }
+    line.until(count + 20);
+    assert_eq!(line.push(0, 0, 99, 1.0), Admission::Late);
+    assert_eq!(line.push(0, 0, 100, 1.0), Admission::Admitted);
+    line.end();
+    assert_eq!((line.last().window, line.last().revision), (window(100, 101), 1));
 }
