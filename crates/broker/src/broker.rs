@@ -93,6 +93,7 @@ impl Broker {
     }
 
     fn door(&self, auth: Arc<dyn AuthProvider>, config: BrokerConfig, room: usize) -> Arc<Door> {
+        let config = BrokerConfig { event_handler: Some(self.engine.backpressure()), ..config };
         Arc::new(Door {
             engine: Arc::clone(&self.engine),
             auth,

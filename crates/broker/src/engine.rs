@@ -20,6 +20,7 @@ use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+use crate::backpressure::Backpressure;
 use crate::{BrokerError, Limits};
 
 /// How often expired sessions and messages are thrown away.
@@ -42,6 +43,7 @@ pub(crate) struct Engine {
     storage: Arc<DynamicStorage>,
     stats: Arc<BrokerStats>,
     resources: Arc<ResourceMonitor>,
+    backpressure: Arc<Backpressure>,
     /// Tells every connection to say goodbye.
     goodbye: broadcast::Sender<()>,
 }
@@ -57,8 +59,13 @@ impl Engine {
         let router = MessageRouter::with_storage(Arc::clone(&storage))
             .with_fallback_queue_limits(queue)
             .with_retained_limits(limits.max_retained, 0);
+        let router = Arc::new(router);
         let engine = Self {
-            router: Arc::new(router),
+            backpressure: Arc::new(Backpressure::new(
+                Arc::clone(&router),
+                (limits.max_queued_messages / 4).max(1),
+            )),
+            router,
             storage,
             stats: Arc::new(BrokerStats::new()),
             resources: Arc::new(ResourceMonitor::new(NO_RATE_LIMITS)),
@@ -109,6 +116,11 @@ impl Engine {
         if let Err(error) = Box::pin(handler.run()).await {
             debug!(%peer, %error, "broker: a client's connection ended");
         }
+    }
+
+    /// To be told of every connection and message.
+    pub(crate) fn backpressure(&self) -> Arc<Backpressure> {
+        Arc::clone(&self.backpressure)
     }
 
     /// Told when connections are to end.

@@ -11,11 +11,13 @@
 //! - Bounded: clients, packet size, queues, subscriptions, retained messages ([`Limits`]). A handshake that stalls
 //!   holds up nobody else, and a flood of connections from outside never keeps the gateway's own adapter out: that
 //!   one has a loopback door of its own ([`Broker::internal_address`]).
+//! - A burst of QoS 1 messages that outruns the gateway is held back at its sender, not dropped.
 //! - A persistent session's QoS 1 messages survive `kill -9`, except those of the last quarter of a second: that long
 //!   mqtt5 keeps them in memory, so that a subscriber who acknowledges at once costs no disk write.
 
 mod acl;
 mod auth;
+mod backpressure;
 mod broker;
 pub mod config;
 mod door;

@@ -301,6 +301,44 @@ async fn an_unacknowledged_message_comes_again_after_a_restart_with_its_packet_i
 }
 
 #[tokio::test]
+async fn a_burst_that_outruns_the_gateway_is_held_back_and_not_dropped() {
+    use rumqttc::v5::mqttbytes::QoS;
+    use rumqttc::v5::{AsyncClient, Event, Incoming, MqttOptions};
+    const MESSAGES: usize = 8_000;
+    let folder = TempDir::new().unwrap();
+    let mut settings = settings(folder.path());
+    settings.limits.max_queued_messages = 256;
+    let broker = Broker::start(settings).await.unwrap();
+    let (name, password) = broker.internal_credentials();
+    let mut options = MqttOptions::new("riser-internal-floor", "127.0.0.1", broker.internal_address().port());
+    options.set_credentials(name, password.expose());
+    let (client, mut events) = AsyncClient::new(options, 10);
+    client.subscribe("s/+", QoS::AtLeastOnce).await.unwrap();
+    while !matches!(events.poll().await.unwrap(), Event::Incoming(Incoming::SubAck(_))) {}
+
+    let device = port(&broker, "mqtt");
+    let lines: String = (0..MESSAGES).map(|number| format!("{number}\n")).collect();
+    let sending = tokio::spawn(async move { publish_lines(device, &["-q", "1", "-t", "s/a"], &lines).await });
+    let mut arrived = Vec::new();
+    let receiving = async {
+        while arrived.len() < MESSAGES {
+            if let Event::Incoming(Incoming::Publish(publish)) = events.poll().await.unwrap() {
+                arrived.push(String::from_utf8(publish.payload.to_vec()).unwrap().parse::<usize>().unwrap());
+                if arrived.len() == 1 {
+                    // The gateway stands still for longer than mqtt5 by itself holds a sender back (2 s).
+                    tokio::time::sleep(Duration::from_secs(4)).await;
+                }
+            }
+        }
+    };
+    let all = tokio::time::timeout(Duration::from_secs(60), receiving).await.is_ok();
+    assert!(all, "{} of {MESSAGES} arrived", arrived.len());
+    assert!(arrived.into_iter().eq(0..MESSAGES), "each once and in order");
+    assert!(sending.await.unwrap().status.success());
+    broker.stop().await;
+}
+
+#[tokio::test]
 async fn carries_mqtt_over_websocket() {
     use rumqttc::v5::{AsyncClient, Event, Incoming, MqttOptions, mqttbytes::QoS};
     let folder = TempDir::new().unwrap();
