@@ -11,7 +11,7 @@ mod support;
 
 use std::collections::BTreeMap;
 
-use aggregator::{Admission, Settings};
+use aggregator::{Admission, MAX_KEPT_PER_DEVICE, Settings};
 use gateway_core::TimeQuality;
 use support::*;
 
@@ -146,5 +146,26 @@ fn a_forgotten_window_is_never_opened_again() {
     line.aggregator.reconfigure(Settings { correct_for: secs(36_000), ..short });
     line.step_clock(200);
     assert_eq!(line.push(0, 0, 100, 1.0), Admission::Late);
+    assert_each_reading_came_out_once(&mut line);
+}
+
+#[test]
+fn windows_kept_from_a_clock_years_ahead_make_room_for_those_of_today() {
+    let second = Settings { length: secs(1), every: secs(1), correct_for: secs(36_000), ..settings() };
+    let mut line = Timeline::new(second);
+    let ten_years = 10 * 365 * 86_400;
+    line.now = ten_years;
+    for now in ten_years..ten_years + i64::try_from(MAX_KEPT_PER_DEVICE).unwrap() {
+        line.live(now, 1.0);
+    }
+    line.until(line.now + 20);
+    line.step_clock(0);
+    for now in 0..60 {
+        line.live(now, 1.0);
+    }
+    assert_eq!(line.push(0, 0, 10, 1.0), Admission::Admitted);
+    line.until(80);
+    let corrected = line.published.iter().any(|(_, a)| a.window == window(10, 11) && a.revision == 1);
+    assert!(corrected, "today's windows were kept for corrections");
     assert_each_reading_came_out_once(&mut line);
 }
