@@ -144,50 +144,44 @@ impl Standing {
     /// The first condition that holds. The one that raised the alert holds until the value is `clear_by` back.
     fn held(&mut self, when: &Conditions, clear_by: f64, reading: &Reading, score: &Score) -> Option<Held> {
         let value = reading.value;
+        // Looked at in any case: they must see every value.
+        let rise = when.rises_by.map(|_| value - lowest(&mut self.lows, when.within, reading.at, value));
+        let fall = when.falls_by.map(|_| -lowest(&mut self.highs, when.within, reading.at, -value) - value);
+
         let raised = match self.phase {
             Phase::Raised { cause, .. } => Some(cause),
             Phase::Calm | Phase::Pending { .. } => None,
         };
         let margin = |cause| if raised == Some(cause) { clear_by } else { 0.0 };
-        let rise = rise(&mut self.lows, when.rises_by, when.within, reading.at, value);
-        let fall = rise_of_negated(&mut self.highs, when, reading.at, value);
-
-        let holds = |cause, amount: f64, limit: Option<f64>, beyond: fn(f64, f64, f64) -> bool| {
-            limit.is_some_and(|limit| beyond(amount, limit, margin(cause))).then_some(Held { cause, amount })
+        let reached = |amount: Option<f64>, limit: Option<f64>, cause| match (amount, limit) {
+            (Some(amount), Some(limit)) => amount >= limit || is_within(amount, limit, margin(cause)),
+            _ => false,
         };
-        holds(Cause::Above, value, when.above, above)
-            .or_else(|| holds(Cause::Below, -value, when.below.map(|limit| -limit), above))
-            .or_else(|| holds(Cause::Rises, rise, when.rises_by, reaches))
-            .or_else(|| holds(Cause::Falls, fall, when.falls_by, reaches))
-            .or_else(|| holds(Cause::Anomaly, score.value, when.anomaly, |score, limit, _| score >= limit))
+        let above = |limit: f64| value > limit || is_within(value, limit, margin(Cause::Above));
+        let below = |limit: f64| value < limit || is_within(-value, -limit, margin(Cause::Below));
+
+        if when.above.is_some_and(above) {
+            Some(Held { cause: Cause::Above, amount: value })
+        } else if when.below.is_some_and(below) {
+            Some(Held { cause: Cause::Below, amount: value })
+        } else if reached(rise, when.rises_by, Cause::Rises) {
+            Some(Held { cause: Cause::Rises, amount: rise.unwrap_or_default() })
+        } else if reached(fall, when.falls_by, Cause::Falls) {
+            Some(Held { cause: Cause::Falls, amount: fall.unwrap_or_default() })
+        } else if when.anomaly.is_some_and(|threshold| score.value >= threshold) {
+            Some(Held { cause: Cause::Anomaly, amount: score.value })
+        } else {
+            None
+        }
     }
 }
 
-/// Beyond the limit; once raised with a margin, until it is behind limit minus margin.
-fn above(value: f64, limit: f64, margin: f64) -> bool {
-    value > limit || (margin > 0.0 && value >= limit - margin)
+/// Behind its limit, but by no more than the margin.
+fn is_within(amount: f64, limit: f64, margin: f64) -> bool {
+    margin > 0.0 && amount >= limit - margin
 }
 
-fn reaches(amount: f64, limit: f64, margin: f64) -> bool {
-    amount >= limit || (margin > 0.0 && amount > limit - margin)
-}
-
-/// How far `value` lies above the lowest of the last `within`; 0 where no rule asks.
-fn rise(
-    lows: &mut Option<Box<Lowest>>,
-    asked: Option<f64>,
-    within: Duration,
-    at: Timestamp,
-    value: f64,
-) -> f64 {
-    if asked.is_none() {
-        *lows = None;
-        return 0.0;
-    }
-    value - lows.get_or_insert_default().push(at, value, within)
-}
-
-/// How far `value` lies below the highest of the last `within`.
-fn rise_of_negated(highs: &mut Option<Box<Lowest>>, when: &Conditions, at: Timestamp, value: f64) -> f64 {
-    rise(highs, when.falls_by, when.within, at, -value)
+/// The lowest value of the last `within`, `value` included.
+fn lowest(lows: &mut Option<Box<Lowest>>, within: Duration, at: Timestamp, value: f64) -> f64 {
+    lows.get_or_insert_default().push(at, value, within)
 }

@@ -191,8 +191,8 @@ fn a_rise_is_measured_from_the_lowest_of_the_stretch() {
     let raised = time.then(120, 26.1);
     assert_eq!(messages(&raised), ["temperature rose by 6.1 within 10m"]);
     assert_eq!(raised[0].kind, AlertKind::Rate);
-    assert!(time.then(30, 25.5).is_empty(), "5.5 is still within the hysteresis");
-    assert_eq!(messages(&time.then(30, 25.0)), ["temperature 25 no longer rises by 6 within 10m"]);
+    assert!(time.then(30, 25.0).is_empty(), "5 is still within the hysteresis");
+    assert_eq!(messages(&time.then(30, 24.9)), ["temperature 24.9 no longer rises by 6 within 10m"]);
 
     let mut slow = Timeline::new([rule("fire", when)]);
     for minute in 0..600 {
