@@ -83,7 +83,9 @@ impl Trail {
         self.points.last().copied()
     }
 
-    /// What to say of it. What a counter rose after `sealed` is left out: a later window has already told it.
+    /// What to say of it. A counter's rate is its delta over the time that it was measured across: from the reading before
+    /// the window, or the first one, to the last. A state's changes include the one from before the window to its first
+    /// reading. What a counter rose after `sealed` is left out: a later window has already told it.
     pub(crate) fn detail(&self, window: Window, sealed: Option<Timestamp>) -> Detail {
         let mut total = self.folded.clone();
         let before = self.before.map(|point| match total {
