@@ -18,7 +18,8 @@ pub(super) fn compress(compression: Compression, payload: Vec<u8>) -> io::Result
     Ok(Bytes::from(match compression {
         Compression::None => payload,
         Compression::Zlib => {
-            let mut encoder = ZlibEncoder::new(Vec::with_capacity(payload.len() / 2), flate2::Compression::default());
+            let mut encoder =
+                ZlibEncoder::new(Vec::with_capacity(payload.len() / 2), flate2::Compression::default());
             encoder.write_all(&payload)?;
             encoder.finish()?
         }

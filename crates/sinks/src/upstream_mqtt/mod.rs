@@ -7,8 +7,8 @@
 //! - The retained status says `online` while we are connected and the gateway has said so, else `offline` (last will).
 //! - Messages that are worth nothing later (health) are sent while connected and dropped otherwise.
 
-pub mod config;
 mod compress;
+pub mod config;
 mod direct;
 mod pump;
 
@@ -79,8 +79,11 @@ impl Upstream {
     /// Starts to connect and to send. A broker that is away is no error: the outbox fills meanwhile.
     #[must_use]
     pub fn start(mut settings: Settings, outbox: outbox::Handle, clock: Arc<dyn Clock>) -> Self {
-        settings.link.last_will =
-            Some(Will { topic: settings.status_topic.clone(), payload: settings.offline.clone(), retain: true });
+        settings.link.last_will = Some(Will {
+            topic: settings.status_topic.clone(),
+            payload: settings.offline.clone(),
+            retain: true,
+        });
         let (directs, direct_receiver) = mpsc::channel(WAITING_DIRECTS);
         let (status, status_receiver) = watch::channel(None);
         let (state_sender, state) = watch::channel(State::default());

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::compress::compress;
 use super::direct::{Direct, Tokens, is_direct};
-use super::{Settings, State};
+use super::{Settings, State, WAITING_DIRECTS};
 
 /// How long a broker that refuses for now is left alone.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -55,6 +55,8 @@ pub(super) struct Pump {
     status: watch::Receiver<Option<Bytes>>,
     state: watch::Sender<State>,
     tokens: Tokens,
+    /// Messages beside the outbox that go before it, as soon as there is room.
+    waiting: VecDeque<Direct>,
     connected: bool,
     urgent: Line,
     normal: Line,
@@ -81,6 +83,7 @@ impl Pump {
             status,
             state,
             tokens: Tokens::default(),
+            waiting: VecDeque::new(),
             connected: false,
             urgent: Line::new(Priority::Urgent),
             normal: Line::new(Priority::Normal),
@@ -103,8 +106,8 @@ impl Pump {
                     self.urgent.more = true;
                     self.normal.more = true;
                 }
-                Some(direct) = self.directs.recv() => self.send_direct(&direct),
-                Ok(()) = self.status.changed() => self.send_status(),
+                Some(direct) = self.directs.recv() => self.add_direct(direct),
+                Ok(()) = self.status.changed() => self.add_status(),
                 () = at(resume), if resume.is_some() => self.rewind(),
             }
             if let Err(error) = self.fill().await {
@@ -124,7 +127,7 @@ impl Pump {
                 self.connected = true;
                 self.state.send_modify(|state| state.connected = true);
                 self.rewind();
-                self.send_status();
+                self.add_status();
             }
             PublisherEvent::Acked(token) => {
                 if self.under_way.remove(&token) {
@@ -141,7 +144,11 @@ impl Pump {
             }
             PublisherEvent::Refused { token, refusal } => {
                 self.under_way.remove(&token);
-                tracing::warn!(seq = token, "the cloud broker refuses for now: {}; trying again in {PAUSE:?}", refusal.reason);
+                tracing::warn!(
+                    seq = token,
+                    "the cloud broker refuses for now: {}; trying again in {PAUSE:?}",
+                    refusal.reason
+                );
                 self.resume.get_or_insert(Instant::now() + PAUSE);
             }
             PublisherEvent::Lost { reason } => {
@@ -152,6 +159,7 @@ impl Pump {
                     state.last_error = Some(reason);
                 });
                 self.under_way.clear();
+                self.waiting.clear();
             }
         }
     }
@@ -163,8 +171,11 @@ impl Pump {
         self.normal.rewind();
     }
 
-    /// Submits entries, urgent ones first, until as many as may be are under way.
+    /// Submits what stands beside the outbox, then entries, urgent ones first, until as many as may be are under way.
     async fn fill(&mut self) -> Result<(), OutboxError> {
+        if !self.send_directs() {
+            return Ok(());
+        }
         let limit = usize::from(self.settings.max_in_flight.clamp(1, Publisher::WINDOW));
         while self.connected && self.under_way.len() < limit {
             let room = limit - self.under_way.len();
@@ -198,7 +209,8 @@ impl Pump {
         for line in [&mut self.urgent, &mut self.normal] {
             if line.fetched.is_empty() && line.more {
                 let fetched = self.outbox.fetch(line.priority, line.cursor, room).await?;
-                line.more = fetched.len() == room;
+                // Fewer than asked for may be all that fits into one answer.
+                line.more = !fetched.is_empty();
                 line.fetched = fetched.into();
             }
             if let Some(entry) = line.fetched.pop_front() {
@@ -218,7 +230,10 @@ impl Pump {
     }
 
     async fn discard(&mut self, seq: u64, reason: &str) {
-        tracing::error!(seq, "the cloud broker will never take this message; it is dropped and counted: {reason}");
+        tracing::error!(
+            seq,
+            "the cloud broker will never take this message; it is dropped and counted: {reason}"
+        );
         self.settle(self.outbox.discard(vec![seq], self.clock.now().as_millis()).await);
     }
 
@@ -229,36 +244,55 @@ impl Pump {
         }
     }
 
-    fn send_status(&mut self) {
+    fn add_status(&mut self) {
         let payload = self.status.borrow_and_update().clone();
         if let Some(payload) = payload {
             let topic = self.settings.status_topic.clone();
-            self.send_direct(&Direct { topic, payload, retain: true });
+            self.add_direct(Direct { topic, payload, retain: true });
         }
     }
 
-    fn send_direct(&mut self, direct: &Direct) {
+    /// Worth nothing later: dropped while there is no connection, and the oldest where the broker is too slow.
+    fn add_direct(&mut self, direct: Direct) {
         if !self.connected {
             return;
         }
-        let token = self.tokens.next();
-        let sent = self.publisher.try_publish(token, &direct.topic, direct.payload.clone(), direct.retain);
-        if let Err(error) = sent {
-            tracing::warn!(topic = direct.topic, "not sent: {error}");
+        if self.waiting.len() >= WAITING_DIRECTS {
+            self.waiting.pop_front();
         }
+        self.waiting.push_back(direct);
     }
 
-    /// Waits for what is under way, says `offline`, disconnects.
-    async fn say_goodbye(mut self) {
-        if self.connected {
-            let deadline = Instant::now() + LAST_WORDS;
-            self.drain(deadline).await;
-            let offline =
-                Direct { topic: self.settings.status_topic.clone(), payload: self.settings.offline.clone(), retain: true };
-            self.send_direct(&offline);
-            self.drain(deadline + Duration::from_secs(1)).await;
+    /// Whether all of them are on their way.
+    fn send_directs(&mut self) -> bool {
+        while let Some(direct) = self.waiting.front() {
+            let token = self.tokens.next();
+            let payload = direct.payload.clone();
+            match self.publisher.try_publish(token, &direct.topic, payload, direct.retain) {
+                Ok(()) => {}
+                Err(SubmitError::WindowFull | SubmitError::NotConnected) => return false,
+                Err(error) => tracing::warn!(topic = direct.topic, "not sent: {error}"),
+            }
+            self.waiting.pop_front();
         }
-        self.publisher.disconnect().await;
+        true
+    }
+
+    /// Waits for what is under way, says `offline`, disconnects. Where `offline` cannot be said, the connection is cut
+    /// instead, and the broker says it.
+    async fn say_goodbye(mut self) {
+        let deadline = Instant::now() + LAST_WORDS;
+        self.drain(deadline).await;
+        self.add_direct(Direct {
+            topic: self.settings.status_topic.clone(),
+            payload: self.settings.offline.clone(),
+            retain: true,
+        });
+        let sent = self.send_directs();
+        self.drain(deadline + Duration::from_secs(1)).await;
+        if sent && self.connected && self.publisher.in_flight() == 0 {
+            self.publisher.disconnect().await;
+        }
     }
 
     async fn drain(&mut self, deadline: Instant) {
