@@ -138,6 +138,18 @@ class Riser:
         assert ledger["in"] == whole, ledger
         return ledger
 
+    def wait_ledger(self, timeout=15.0, **numbers):
+        """Waits until the ledger says these numbers (`published=5`, `late=1` of the dropped, `taken` for its `in`)."""
+        ledger = {}
+
+        def says():
+            ledger.update(self.audit())
+            told = ledger | ledger["dropped"] | {"taken": ledger["in"]}
+            return all(told.get(name, 0) == number for name, number in numbers.items())
+
+        wait_until(says, timeout, lambda: f"{numbers} in {ledger}")
+        return ledger
+
     def memory_mib(self):
         """Resident memory now."""
         lines = pathlib.Path(f"/proc/{self.process.pid}/status").read_text().splitlines()

@@ -9,7 +9,7 @@ import numpy as np
 
 def window_ahead(seconds=1):
     """The start, in epoch milliseconds, of a window that has not begun: all its readings can be sent before it closes."""
-    return (math.floor(time.time() / seconds) + 2) * seconds * 1000
+    return (math.floor((time.time() + 0.5) / seconds) + 1) * seconds * 1000
 
 
 def now_millis():

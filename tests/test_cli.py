@@ -114,7 +114,7 @@ def test_replay_counts_what_it_cannot_read_and_goes_on(riser):
     (gateway.folder / "rec.jsonl").write_text("{broken\n" + as_json_lines() + '{"device":"a"}\n')
     rows = [json.loads(line) for line in gateway.cli("replay", "rec.jsonl", "--json", check=0).stdout.splitlines()]
     ledger = rows[-1].get("ledger", rows[-1])
-    assert ledger["in"] == 123 and ledger["dropped"]["bad_payload"] == 2 and ledger["balanced"]
+    assert ledger["in"] == 123 and ledger["dropped"].get("bad_payload", 0) == 2 and ledger["balanced"]
 
 
 def test_decode_shows_one_payload_as_json(riser):
@@ -264,7 +264,7 @@ def test_the_demo_shows_aggregates_and_an_alert_without_anything_else(tmp_path, 
     finally:
         process.kill()
     assert "\x1b[" not in text(), "plain lines where there is no terminal"
-    assert len(text().splitlines()) > 10 and "alert" in text().lower()
+    assert len(text().splitlines()) > 10 and heard.alerts()[0]["message"] in text()
     assert list(home.iterdir()) == [], "the demo leaves nothing behind"
     assert "panicked" not in (tmp_path / "err").read_text()
 

@@ -186,7 +186,7 @@ def test_reload_takes_a_new_filter_and_leaves_open_windows_alone(main_job, floor
     gateway = main_job(topics=[("sensors/{device}/telemetry", "json")], aggregate='window = "4s"\nlateness = "300ms"')
     start = window_ahead(4)
     sensor.send("sensors/lounge/telemetry", {"temperature": 20.0, "ts": start})
-    wait_until(lambda: gateway.audit()["open"] == 1, what="an open window")
+    gateway.wait_ledger(open=1)
     gateway.rewrite(
         '{ filter = "sensors/{device}/telemetry", format = "json" }',
         '{ filter = "sensors/{device}/telemetry", format = "json" },\n  { filter = "new/{device}", format = "json" }',
@@ -201,7 +201,7 @@ def test_reload_takes_a_new_filter_and_leaves_open_windows_alone(main_job, floor
     (aggregate,) = heard.aggregates("lounge")
     assert_summary(aggregate["metrics"]["temperature"], [20.0, 41.0, 22.0])
     assert heard.statuses() == ["online"], "a reload is no restart"
-    assert gateway.audit()["published"] == 3
+    gateway.wait_ledger(published=3)
 
 
 def test_reload_keeps_the_queue(main_job, cloud, sensor, heard):

@@ -186,6 +186,9 @@ def test_sessions_of_the_embedded_broker_survive_a_kill(building, publisher, col
     display.disconnect()
     display.loop(0.1)
     publisher(house.port).send("actuators/lamp", "while away")
+    # The broker writes a quarter of a second behind; what it has written survives.
+    queues = house.gateway.data_dir / "broker/queues"
+    wait_until(lambda: any(path.is_file() for path in queues.rglob("*")), what="the queue on disk")
     house.gateway.kill()
     house.gateway.start()
     house.heard.wait_for(lambda: house.heard.statuses()[-2:] == ["offline", "online"], what="offline, then online")
