@@ -223,14 +223,17 @@ async fn a_full_window_does_not_swallow_the_status() {
 }
 
 #[tokio::test]
-async fn a_stop_without_an_answer_leaves_the_word_to_the_will() {
+async fn a_stop_while_the_broker_stalls_ends_in_offline_all_the_same() {
     let broker = Mosquitto::start(&[]).await;
-    let cloud = cloud(link(&broker, Protocol::V5, "cloud")).await;
-    let store = Store::new();
-    let upstream = start(settings(&broker, Protocol::V5), &store);
+    let cloud = cloud(link(&broker, Protocol::V311, "cloud")).await;
+    let mut store = Store::new();
+    let upstream = start(settings(&broker, Protocol::V311), &store);
     upstream.speaker().set_status("online".into());
     arrives(&cloud, STATUS, "online").await;
     broker.pause();
+    store.append(Priority::Normal, 200, 50).await;
+    // How long it stalls: the window fills, and has no room for `offline`.
+    tokio::time::sleep(Duration::from_millis(300)).await;
     upstream.stop().await;
     broker.resume();
     arrives(&cloud, STATUS, "offline").await;
