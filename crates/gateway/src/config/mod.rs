@@ -1,3 +1,38 @@
 //! `gateway.toml`: what may stand in it, how it is read, checked and described.
+//!
+//! ```text
+//! file, environment --document, overrides--> trees with places
+//!      --validate (against shape)--> trees that fit --layers--> model::Config --secrets, check--> Loaded
+//! ```
+//! Every error is told at once and with its place; a [`Loaded`] has none. The example, the reference and the JSON Schema
+//! are made of the same types (`reference`).
 
+mod check;
+mod diff;
+mod document;
+mod field_order;
+mod finding;
+mod key_path;
+mod layers;
+mod load;
+pub(crate) mod machine;
 pub(crate) mod model;
+mod not_yet;
+mod overrides;
+pub(crate) mod reference;
+mod report;
+mod secrets;
+mod shape;
+mod suggest;
+#[cfg(test)]
+mod tests;
+mod validate;
+
+pub(crate) use diff::restart_needed;
+pub(crate) use finding::Findings;
+pub(crate) use load::{LoadOptions, Loaded, find, load};
+
+/// What may not be as meant in a configuration that has no errors.
+pub(crate) fn check(loaded: &Loaded) -> Findings {
+    loaded.warnings.clone()
+}

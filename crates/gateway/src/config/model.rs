@@ -13,46 +13,46 @@ use serde::{Deserialize, Serialize};
 /// Riser's whole configuration.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Config {
+pub(crate) struct Config {
     /// This gateway.
-    pub gateway: Gateway,
+    pub(crate) gateway: Gateway,
     /// The cloud broker that aggregates and alerts go to. Without this table nothing is sent.
-    pub upstream: Option<sinks::upstream_mqtt::config::Config>,
+    pub(crate) upstream: Option<sinks::upstream_mqtt::config::Config>,
     /// The embedded MQTT broker for the building's own devices (v5 and v3.1.1). Without this table there is none.
-    pub broker: Option<broker::config::Config>,
+    pub(crate) broker: Option<broker::config::Config>,
     /// Where readings come from: one table per kind of link, and in it one per name.
-    pub adapters: adapters::config::Config,
+    pub(crate) adapters: adapters::config::Config,
     /// What is known about devices beyond what they say themselves. The name is how the device is called upstream.
-    pub devices: BTreeMap<String, Device>,
+    pub(crate) devices: BTreeMap<String, Device>,
     /// Windows over event time, aligned to the Unix epoch.
-    pub aggregate: Aggregate,
+    pub(crate) aggregate: Aggregate,
     /// The model that notices what is unlike a device's past.
-    pub anomaly: Anomaly,
+    pub(crate) anomaly: Anomaly,
     /// Rules for what somebody should know at once. The name is the rule's: `[alerts.too-hot]`.
-    pub alerts: BTreeMap<String, Alert>,
+    pub(crate) alerts: BTreeMap<String, Alert>,
     /// Readings of open windows on disk, so that they survive a crash.
-    pub journal: Journal,
+    pub(crate) journal: Journal,
 }
 
 /// This gateway.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Gateway {
+pub(crate) struct Gateway {
     /// Its name upstream: letters, digits, `-` and `_`. Default: the host's name.
     #[schemars(example = "hq-north")]
-    pub id: Option<String>,
+    pub(crate) id: Option<String>,
     /// First topic level upstream.
-    pub prefix: String,
+    pub(crate) prefix: String,
     /// Where Riser keeps its outbox, journal and broker sessions.
-    pub data_dir: PathBuf,
+    pub(crate) data_dir: PathBuf,
     /// Time zone of days and weeks in the anomaly model. Default: the machine's.
     #[schemars(example = "Europe/Paris")]
-    pub timezone: Option<String>,
+    pub(crate) timezone: Option<String>,
     /// What becomes of devices that no `[devices.*]` names.
-    pub unknown_devices: UnknownDevices,
+    pub(crate) unknown_devices: UnknownDevices,
     /// How many devices may be known at once; readings of any beyond are refused and counted.
     #[schemars(range(min = 1, max = 1_000_000))]
-    pub max_devices: u32,
+    pub(crate) max_devices: u32,
 }
 
 impl Default for Gateway {
@@ -72,7 +72,7 @@ impl Gateway {
     /// `id`, or the host's name with every other character than letters, digits, `-` and `_` turned to `-`;
     /// `riser` where the host has none.
     #[must_use]
-    pub fn id(&self) -> String {
+    pub(crate) fn id(&self) -> String {
         self.id.clone().unwrap_or_else(|| {
             let host = hostname::get().unwrap_or_default().to_string_lossy().into_owned();
             let host = if host.is_empty() { "riser".to_owned() } else { host };
@@ -82,14 +82,14 @@ impl Gateway {
 }
 
 /// Whether `c` may stand in a gateway's id.
-pub(super) const fn is_id_char(c: char) -> bool {
+pub(crate) const fn is_id_char(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '-' | '_')
 }
 
 /// What becomes of devices that no `[devices.*]` names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum UnknownDevices {
+pub(crate) enum UnknownDevices {
     /// They are taken under the name they give themselves.
     #[default]
     Accept,
@@ -100,21 +100,21 @@ pub enum UnknownDevices {
 /// One device.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Device {
+pub(crate) struct Device {
     /// As the device names itself: a topic's name, a MAC, a DevEUI. Default: the name of this table.
     #[schemars(example = "A4:C1:38:8D:18:B2")]
-    pub address: Option<String>,
+    pub(crate) address: Option<String>,
     /// Where it is; levels are separated by `/`.
     #[schemars(example = "floor-1/lounge")]
-    pub zone: Option<String>,
+    pub(crate) zone: Option<String>,
     /// What its payloads are, where the adapter's `format` does not say it right: a built-in codec.
     #[schemars(example = &"senml")]
-    pub codec: Option<String>,
+    pub(crate) codec: Option<String>,
     /// New names for its metrics: `rename = { tempc = "temperature" }`.
     #[schemars(example = example_rename())]
-    pub rename: BTreeMap<String, String>,
+    pub(crate) rename: BTreeMap<String, String>,
     /// Corrections by metric (after `rename`): value × scale + offset.
-    pub calibrate: BTreeMap<String, Calibration>,
+    pub(crate) calibrate: BTreeMap<String, Calibration>,
 }
 
 fn example_rename() -> BTreeMap<String, String> {
@@ -124,11 +124,11 @@ fn example_rename() -> BTreeMap<String, String> {
 /// A linear correction: value × scale + offset.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Calibration {
+pub(crate) struct Calibration {
     /// Multiplies the value.
-    pub scale: f64,
+    pub(crate) scale: f64,
     /// Is added after that.
-    pub offset: f64,
+    pub(crate) offset: f64,
 }
 
 impl Default for Calibration {
@@ -140,25 +140,25 @@ impl Default for Calibration {
 /// Windows over event time, aligned to the Unix epoch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Aggregate {
+pub(crate) struct Aggregate {
     /// Length of a window.
-    pub window: HumanDuration,
+    pub(crate) window: HumanDuration,
     /// A window starts this often. Default: `window`; smaller: windows overlap.
     #[schemars(example = &"5m")]
-    pub every: Option<HumanDuration>,
+    pub(crate) every: Option<HumanDuration>,
     /// A window is published when its end is this far past: by the clock, or by the device's own later readings.
-    pub lateness: HumanDuration,
+    pub(crate) lateness: HumanDuration,
     /// A straggler for a window that ended within this time makes a corrected aggregate; an older one is dropped and counted.
-    pub correct_for: HumanDuration,
+    pub(crate) correct_for: HumanDuration,
     /// A reading further ahead of the clock is refused and counted.
-    pub max_future: HumanDuration,
+    pub(crate) max_future: HumanDuration,
     /// Which percentiles to add, from 0 to 100: `[50, 95]` adds `p50` and `p95`.
     #[schemars(inner(range(min = 0, max = 100)))]
-    pub percentiles: Vec<f64>,
+    pub(crate) percentiles: Vec<f64>,
     /// Whether there is also one aggregate per zone.
-    pub by_zone: bool,
+    pub(crate) by_zone: bool,
     /// What Riser should know about a metric. The name is the metric's: `[aggregate.metrics.energy]`.
-    pub metrics: BTreeMap<String, Metric>,
+    pub(crate) metrics: BTreeMap<String, Metric>,
 }
 
 impl Default for Aggregate {
@@ -179,7 +179,7 @@ impl Default for Aggregate {
 impl Aggregate {
     /// How often a window starts: `every`, or `window` where that is not set.
     #[must_use]
-    pub fn every(&self) -> HumanDuration {
+    pub(crate) fn every(&self) -> HumanDuration {
         self.every.unwrap_or(self.window)
     }
 }
@@ -187,21 +187,21 @@ impl Aggregate {
 /// One metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Metric {
+pub(crate) struct Metric {
     /// How its values are to be understood. Default: `state` for booleans, `gauge` for numbers.
     #[schemars(example = &"counter")]
-    pub kind: MetricKind,
+    pub(crate) kind: MetricKind,
 }
 
 /// The model that notices what is unlike a device's past.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Anomaly {
+pub(crate) struct Anomaly {
     /// Whether it runs.
-    pub enabled: bool,
+    pub(crate) enabled: bool,
     /// An alert is raised at this score or above; scores lie in 0..1.
     #[schemars(range(min = 0, max = 1))]
-    pub threshold: f64,
+    pub(crate) threshold: f64,
 }
 
 impl Default for Anomaly {
@@ -213,44 +213,44 @@ impl Default for Anomaly {
 /// One rule: one or more of `above`, `below`, `rises_by`, `falls_by`, `silent_for`, `anomaly`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Alert {
+pub(crate) struct Alert {
     /// Which metric; only `silent_for` can do without: then the device as a whole is silent.
-    #[schemars(example = "temperature")]
-    pub metric: Option<String>,
+    #[schemars(example = &"temperature")]
+    pub(crate) metric: Option<String>,
     /// Raise where a value is above this.
     #[schemars(example = 40.0)]
-    pub above: Option<f64>,
+    pub(crate) above: Option<f64>,
     /// Raise where a value is below this.
     #[schemars(example = 5.0)]
-    pub below: Option<f64>,
+    pub(crate) below: Option<f64>,
     /// Raise where the value rises by this much within `within`.
     #[schemars(example = 3.0)]
-    pub rises_by: Option<f64>,
+    pub(crate) rises_by: Option<f64>,
     /// Raise where the value falls by this much within `within`.
     #[schemars(example = 3.0)]
-    pub falls_by: Option<f64>,
+    pub(crate) falls_by: Option<f64>,
     /// The time over which `rises_by` and `falls_by` look back.
     #[schemars(example = &"10m")]
-    pub within: Option<HumanDuration>,
+    pub(crate) within: Option<HumanDuration>,
     /// Raise where nothing is heard for this long.
     #[schemars(example = &"15m")]
-    pub silent_for: Option<HumanDuration>,
+    pub(crate) silent_for: Option<HumanDuration>,
     /// Raise where the anomaly model's score is at or above this; scores lie in 0..1.
     #[schemars(range(min = 0, max = 1), example = 0.8)]
-    pub anomaly: Option<f64>,
+    pub(crate) anomaly: Option<f64>,
     /// How long the condition must hold before the alert is raised.
-    pub r#for: HumanDuration,
+    pub(crate) r#for: HumanDuration,
     /// Hysteresis: how far the value must come back from the limit before the alert is cleared.
-    pub clear_by: f64,
+    pub(crate) clear_by: f64,
     /// How bad it is.
-    pub severity: Severity,
+    pub(crate) severity: Severity,
     /// For which devices: names with `*` and `?`.
-    pub devices: Vec<String>,
+    pub(crate) devices: Vec<String>,
     /// For which zones: names with `*` and `?`. None given: also devices without a zone.
     #[schemars(example = ["floor-1/*"])]
-    pub zones: Vec<String>,
+    pub(crate) zones: Vec<String>,
     /// What to send when the alert is raised.
-    pub actions: Vec<Action>,
+    pub(crate) actions: Vec<Action>,
 }
 
 impl Default for Alert {
@@ -277,26 +277,26 @@ impl Default for Alert {
 /// One message that an alert sends into the building when it is raised.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Action {
+pub(crate) struct Action {
     /// Through which adapter: `mqtt.floor` is `[adapters.mqtt.floor]`.
     #[schemars(example = "mqtt.floor")]
-    pub adapter: String,
+    pub(crate) adapter: String,
     /// To which topic.
     #[schemars(example = "zigbee2mqtt/hvac_zone_1/set")]
-    pub topic: String,
+    pub(crate) topic: String,
     /// What, as text.
     #[schemars(example = r#"{"fan_mode":"high"}"#)]
-    pub payload: String,
+    pub(crate) payload: String,
 }
 
 /// Readings of open windows on disk, so that they survive a crash.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Journal {
+pub(crate) struct Journal {
     /// Whether there is one.
-    pub enabled: bool,
+    pub(crate) enabled: bool,
     /// What a power cut can take; `"0s"`: readings are on disk before they are acknowledged.
-    pub sync_every: HumanDuration,
+    pub(crate) sync_every: HumanDuration,
 }
 
 impl Default for Journal {

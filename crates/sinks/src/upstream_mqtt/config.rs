@@ -80,27 +80,6 @@ impl Default for Config {
     }
 }
 
-/// All defaults; `url` is empty and has to be set.
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            url: String::new(),
-            protocol: Protocol::default(),
-            client_id: None,
-            username: None,
-            password: None,
-            password_file: None,
-            ca_file: None,
-            cert_file: None,
-            key_file: None,
-            keep_alive: default_keep_alive(),
-            format: Format::default(),
-            compression: Compression::default(),
-            outbox: Outbox::default(),
-        }
-    }
-}
-
 const fn default_keep_alive() -> HumanDuration {
     HumanDuration::from_secs(30)
 }

@@ -1,0 +1,48 @@
+//! Certificates and keys that the configuration names, and the configuration file itself.
+
+use std::path::Path;
+
+use crate::config::key_path::KeyPath;
+use crate::config::model::Config;
+use crate::config::report::Report;
+use crate::config::secrets::{check_pem, warn_if_public};
+
+/// A certificate and its key: both or none, readable, PEM.
+pub(super) fn check_pair(report: &mut Report, table: &KeyPath, cert: Option<&Path>, key: Option<&Path>) {
+    match (cert, key) {
+        (Some(_), None) => report.error(&table.key("cert_file"), "has no `key_file` beside it"),
+        (None, Some(_)) => report.error(&table.key("key_file"), "has no `cert_file` beside it"),
+        _ => {}
+    }
+    if let Some(file) = cert
+        && let Err(why) = check_pem(file, "CERTIFICATE")
+    {
+        report.error(&table.key("cert_file"), why);
+    }
+    if let Some(file) = key {
+        match check_pem(file, "PRIVATE KEY") {
+            Err(why) => report.error(&table.key("key_file"), why),
+            Ok(()) => warn_if_public(report, &table.key("key_file"), file),
+        }
+    }
+}
+
+/// A configuration file with a password in it should not be everybody's to read.
+pub(crate) fn check_own_file(report: &mut Report, config: &Config, file: &Path) {
+    let inline = |password: bool, password_file: bool| password && !password_file;
+    let upstream = config.upstream.iter().filter(|up| inline(up.password.is_some(), up.password_file.is_some()));
+    let upstream = upstream.map(|_| KeyPath::of("upstream"));
+    let adapters = config.adapters.mqtt.iter();
+    let adapters = adapters.filter(|(_, one)| inline(one.password.is_some(), one.password_file.is_some()));
+    let adapters = adapters.map(|(name, _)| KeyPath::of("adapters.mqtt").key(name));
+    let users = config.broker.iter().flat_map(|broker| &broker.users);
+    let users = users.filter(|(_, user)| inline(user.password.is_some(), user.password_file.is_some()));
+    let users = users.map(|(name, _)| KeyPath::of("broker.users").key(name));
+    for table in upstream.chain(adapters).chain(users).collect::<Vec<_>>() {
+        let key = table.key("password");
+        // A password from the environment is not in the file.
+        if report.is_in_file(&key) {
+            warn_if_public(report, &key, file);
+        }
+    }
+}

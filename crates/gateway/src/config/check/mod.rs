@@ -1,0 +1,27 @@
+//! What a configuration means, beyond what types can say: names, clashes, references, files. Many small checks, all of
+//! which run, so that everything is told at once. Nothing here opens a socket: see `machine`.
+
+mod adapters;
+mod aggregate;
+mod broker;
+mod devices;
+pub(crate) mod files;
+mod gateway;
+mod link;
+mod rules;
+
+pub(crate) use broker::listeners;
+
+use super::model::Config;
+use super::report::Report;
+
+/// Tells everything that is wrong with `config`.
+pub(crate) fn check(report: &mut Report, config: &Config) {
+    gateway::check(report, &config.gateway);
+    link::check_upstream(report, config.upstream.as_ref());
+    broker::check(report, config.broker.as_ref());
+    adapters::check(report, config);
+    devices::check(report, config);
+    aggregate::check(report, &config.aggregate);
+    rules::check(report, config);
+}

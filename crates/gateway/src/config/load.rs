@@ -1,0 +1,144 @@
+//! From files, environment and command line to a checked configuration, or to everything that is wrong with it.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::{env, fs, io};
+
+use super::check;
+use super::document::{self, Node};
+use super::finding::{Finding, Findings, Level, Place};
+use super::key_path::KeyPath;
+use super::model::Config;
+use super::report::Report;
+use super::shape::Shape;
+use super::validate::validate;
+use crate::cli::Exit;
+use super::{layers, overrides, secrets};
+
+/// Where to look when nobody says where the file is.
+const USUAL_PLACES: [&str; 2] = ["gateway.toml", "/etc/riser/gateway.toml"];
+
+/// Names the file, where `--config` does not.
+const PATH_VARIABLE: &str = "RISER_CONFIG";
+
+/// What to load.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct LoadOptions {
+    /// `--config`; else `RISER_CONFIG`, `./gateway.toml`, `/etc/riser/gateway.toml`.
+    pub(crate) path: Option<PathBuf>,
+    /// Whether `RISER__…` variables override keys.
+    pub(crate) environment: bool,
+}
+
+/// A configuration without an error in it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Loaded {
+    /// All of it; paths are absolute or from the working directory, password files are read.
+    pub(crate) config: Config,
+    /// The file as the user named it.
+    pub(crate) path: PathBuf,
+    /// What may not be as meant.
+    pub(crate) warnings: Findings,
+    /// Where each key stands, for what is found out later.
+    pub(super) report: Report,
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigError {
+    /// No file anywhere.
+    #[error(
+        "no configuration: looked for {looked}; name one with --config, or make one: riser config example > gateway.toml"
+    )]
+    NoneFound {
+        /// All places.
+        looked: String,
+    },
+    /// The file that was named cannot be read.
+    #[error("cannot read the configuration {}: {source}", path.display())]
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The file has errors; the findings hold them and the warnings too.
+    #[error("{findings}")]
+    Invalid {
+        /// All of them.
+        findings: Findings,
+    },
+}
+
+impl ConfigError {
+    /// What `riser` exits with.
+    pub(crate) const fn exit(&self) -> Exit {
+        match self {
+            Self::NoneFound { .. } | Self::Unreadable { .. } => Exit::NoInput,
+            Self::Invalid { .. } => Exit::Config,
+        }
+    }
+}
+
+/// Loads and checks everything that can be checked without touching the network.
+///
+/// # Errors
+/// Where there is no file, or any error in it: all of them at once.
+pub(crate) fn load(options: &LoadOptions) -> Result<Loaded, ConfigError> {
+    let path = options.path.clone().or_else(find).ok_or_else(|| ConfigError::NoneFound {
+        looked: format!("{PATH_VARIABLE}, ./{}", USUAL_PLACES.join(", ")),
+    })?;
+    let bytes = fs::read(&path).map_err(|source| ConfigError::Unreadable { path: path.clone(), source })?;
+    let variables = if options.environment { env::vars_os().collect() } else { Vec::new() };
+    from_bytes(&path, &bytes, variables)
+}
+
+/// The file that is loaded where `--config` does not name one: `RISER_CONFIG`, or the first of the usual places that
+/// is there.
+pub(crate) fn find() -> Option<PathBuf> {
+    let named = env::var_os(PATH_VARIABLE).filter(|value| !value.is_empty());
+    named.map(PathBuf::from).or_else(|| USUAL_PLACES.map(PathBuf::from).into_iter().find(|path| path.exists()))
+}
+
+/// As [`load`], of a file's content.
+pub(super) fn from_bytes(
+    path: &Path,
+    bytes: &[u8],
+    variables: Vec<(OsString, OsString)>,
+) -> Result<Loaded, ConfigError> {
+    let name = path.display().to_string();
+    let invalid = |list| ConfigError::Invalid { findings: Findings::new(&name, list) };
+    let mut file = read(bytes).map_err(invalid)?;
+
+    let mut report = Report::default();
+    let shape = Shape::of_config();
+    validate(&mut report, &shape, &mut file, &KeyPath::root());
+    let from_environment = overrides::from_environment(variables, &mut report);
+    let environment = overrides::tree(from_environment, &shape, &file, &mut report);
+
+    let config = layers::merge(vec![file, environment], &shape, &mut report);
+    let config = config.map(|mut config| {
+        secrets::resolve(&mut report, &mut config, path.parent().unwrap_or(Path::new("")));
+        check::check(&mut report, &config);
+        check::files::check_own_file(&mut report, &config, path);
+        config
+    });
+    let findings = Findings::new(&name, report.findings.clone());
+    match config {
+        Some(config) if !findings.has_errors() => {
+            Ok(Loaded { config, path: path.to_owned(), warnings: findings, report })
+        }
+        _ => Err(ConfigError::Invalid { findings }),
+    }
+}
+
+fn read(bytes: &[u8]) -> Result<Node, Vec<Finding>> {
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        let good = bytes.get(..error.valid_up_to()).unwrap_or_default();
+        let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let text = "not UTF-8: save the file as UTF-8 text".to_owned();
+        vec![Finding { place: Place::File { line, column: 1 }, level: Level::Error, key: KeyPath::root(), text }]
+    })?;
+    document::parse(text.strip_prefix('\u{feff}').unwrap_or(text))
+}

@@ -1,0 +1,85 @@
+//! What the machine lacks for a configuration that is right: a free port, a broker in reach, a clock that is set.
+//! All of it may be there later, so all of it is a warning. Only `riser check` asks.
+
+use std::io;
+use std::net::{TcpListener, TcpStream, ToSocketAddrs as _};
+use std::thread;
+use std::time::Duration;
+
+use gateway_core::Timestamp;
+use gateway_core::ports::Clock as _;
+use mqtt_link::BrokerUrl;
+
+use super::check::listeners;
+use super::finding::Findings;
+use super::key_path::KeyPath;
+use super::load::Loaded;
+use super::report::Report;
+
+/// How long a broker may take to answer.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Tries what `loaded` will need. Takes as long as the slowest broker, [`PATIENCE`] for each of its addresses.
+pub(crate) fn probe(loaded: &Loaded) -> Findings {
+    let mut report = loaded.report.clone();
+    report.findings.clear();
+    probe_clock(&mut report, crate::clock::SystemClock.now());
+    probe_listeners(&mut report, loaded);
+    probe_brokers(&mut report, loaded);
+    Findings::new(&loaded.path.display().to_string(), report.findings)
+}
+
+fn probe_clock(report: &mut Report, now: Timestamp) {
+    if now < Timestamp::PLAUSIBLE {
+        report.warning(
+            &KeyPath::root(),
+            format!("the clock shows {now} and has not been set; start a time service such as systemd-timesyncd"),
+        );
+    }
+}
+
+fn probe_listeners(report: &mut Report, loaded: &Loaded) {
+    let Some(broker) = &loaded.config.broker else { return };
+    for (key, address) in listeners(broker) {
+        let Err(error) = TcpListener::bind(address) else { continue };
+        let why = match error.kind() {
+            io::ErrorKind::AddrInUse => "is taken by another program (a running riser?)".to_owned(),
+            io::ErrorKind::AddrNotAvailable => "is not an address of this machine now".to_owned(),
+            io::ErrorKind::PermissionDenied => "is not allowed to this user; take a port from 1024 on".to_owned(),
+            _ => format!("cannot be listened on: {error}"),
+        };
+        report.warning(&KeyPath::of("broker").key(key), format!("{address} {why}"));
+    }
+}
+
+fn probe_brokers(report: &mut Report, loaded: &Loaded) {
+    let upstream = loaded.config.upstream.iter().map(|upstream| (KeyPath::of("upstream.url"), upstream.url.clone()));
+    let adapters = loaded.config.adapters.mqtt.iter().filter_map(|(name, adapter)| {
+        Some((KeyPath::of("adapters.mqtt").key(name).key("url"), adapter.url.clone()?))
+    });
+    // All at once: brokers that are out of reach take their time.
+    let probes: Vec<_> = upstream
+        .chain(adapters)
+        .filter_map(|(key, url)| Some((key, url.parse::<BrokerUrl>().ok()?)))
+        .map(|(key, url)| (key, thread::spawn(move || reach(&url))))
+        .collect();
+    for (key, probe) in probes {
+        if let Ok(Err(why)) = probe.join() {
+            report.warning(&key, why);
+        }
+    }
+}
+
+/// Whether something takes a connection there.
+fn reach(url: &BrokerUrl) -> Result<(), String> {
+    let place = format!("{}:{}", url.host(), url.port());
+    let unreachable = |error: io::Error| format!("{place} is out of reach now: {error}");
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for address in (url.host(), url.port()).to_socket_addrs().map_err(unreachable)? {
+        match TcpStream::connect_timeout(&address, PATIENCE) {
+            Ok(_) => return Ok(()),
+            Err(error) => last = error,
+        }
+    }
+    Err(unreachable(last))
+}

@@ -1,0 +1,104 @@
+//! Files that the configuration names: paths are taken from its own directory, passwords are read into [`Secret`]s.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use gateway_core::settings::Secret;
+
+use super::key_path::KeyPath;
+use super::model::Config;
+use super::report::Report;
+
+/// No password is longer; a larger file is something else.
+const MAX_PASSWORD_BYTES: u64 = 4096;
+/// No certificate chain is longer.
+const MAX_PEM_BYTES: u64 = 4 << 20;
+
+/// Makes every path in `config` one from `directory`, and every `password_file` a `password`.
+pub(crate) fn resolve(report: &mut Report, config: &mut Config, directory: &Path) {
+    config.gateway.data_dir = directory.join(&config.gateway.data_dir);
+    if let Some(upstream) = &mut config.upstream {
+        let table = KeyPath::of("upstream");
+        place(directory, [&mut upstream.ca_file, &mut upstream.cert_file, &mut upstream.key_file]);
+        place(directory, [&mut upstream.password_file]);
+        password(report, &table, &mut upstream.password, upstream.password_file.as_deref());
+    }
+    for (name, adapter) in &mut config.adapters.mqtt {
+        let table = KeyPath::of("adapters.mqtt").key(name);
+        place(directory, [&mut adapter.ca_file, &mut adapter.cert_file, &mut adapter.key_file]);
+        place(directory, [&mut adapter.password_file]);
+        password(report, &table, &mut adapter.password, adapter.password_file.as_deref());
+    }
+    if let Some(broker) = &mut config.broker {
+        place(directory, [&mut broker.ca_file, &mut broker.cert_file, &mut broker.key_file]);
+        for (name, user) in &mut broker.users {
+            let table = KeyPath::of("broker.users").key(name);
+            place(directory, [&mut user.password_file]);
+            password(report, &table, &mut user.password, user.password_file.as_deref());
+        }
+    }
+}
+
+fn place<const N: usize>(directory: &Path, paths: [&mut Option<PathBuf>; N]) {
+    for path in paths.into_iter().flatten() {
+        // An absolute path stays as it is.
+        *path = directory.join(&path);
+    }
+}
+
+fn password(report: &mut Report, table: &KeyPath, password: &mut Option<Secret>, file: Option<&Path>) {
+    let Some(file) = file else { return };
+    let key = table.key("password_file");
+    if password.is_some() {
+        report.error(&key, "there is `password` too; keep one of them");
+        return;
+    }
+    match read_text(file, MAX_PASSWORD_BYTES) {
+        Ok(text) if without_newline(&text).is_empty() => {
+            report.error(&key, format!("{} is empty; write the password into it", file.display()));
+        }
+        Ok(text) => *password = Some(Secret::new(without_newline(&text).to_owned())),
+        Err(why) => report.error(&key, why),
+    }
+    warn_if_public(report, &key, file);
+}
+
+fn without_newline(text: &str) -> &str {
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    text.strip_suffix('\r').unwrap_or(text)
+}
+
+/// Whether `file` is PEM with a `what` (`CERTIFICATE`, `PRIVATE KEY`) in it.
+pub(crate) fn check_pem(file: &Path, what: &str) -> Result<(), String> {
+    let text = read_text(file, MAX_PEM_BYTES)?;
+    let found = text.lines().any(|line| line.starts_with("-----BEGIN ") && line.contains(what));
+    if found { Ok(()) } else { Err(format!("{} holds no PEM {}", file.display(), what.to_lowercase())) }
+}
+
+/// A warning where everybody on the machine can read a secret.
+pub(crate) fn warn_if_public(report: &mut Report, key: &KeyPath, file: &Path) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = file.metadata().map_or(0, |metadata| metadata.permissions().mode());
+    if mode & 0o004 != 0 {
+        let path = file.display();
+        report.warning(key, format!("everyone on this machine can read {path}; run: chmod o-rwx {path}"));
+    }
+}
+
+fn read_text(file: &Path, limit: u64) -> Result<String, String> {
+    let path = file.display();
+    let mut text = String::new();
+    // A directory or a pipe would fail late or wait for ever.
+    let metadata = file.metadata().map_err(|error| format!("cannot read {path}: {error}"))?;
+    if !metadata.is_file() {
+        return Err(format!("cannot read {path}: not a file"));
+    }
+    let opened = File::open(file).map_err(|error| format!("cannot read {path}: {error}"))?;
+    let mut limited = opened.take(limit.saturating_add(1));
+    limited.read_to_string(&mut text).map_err(|error| format!("cannot read {path}: {error}"))?;
+    if text.len() as u64 > limit {
+        return Err(format!("{path} is larger than {limit} bytes"));
+    }
+    Ok(text)
+}

@@ -1,0 +1,37 @@
+//! "Did you mean": the allowed name that a misspelt one is nearest to.
+
+/// The one of `allowed` that `name` most probably stands for; `None` where nothing is near.
+pub(crate) fn nearest<'a>(name: &str, allowed: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let name = name.to_lowercase();
+    allowed
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(&name, &candidate.to_lowercase()), candidate))
+        .filter(|(distance, candidate)| *distance <= tolerance(&name, candidate))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// A third of the longer name may differ, and at least one letter.
+fn tolerance(name: &str, candidate: &str) -> usize {
+    (name.chars().count().max(candidate.chars().count()) / 3).max(1)
+}
+
+/// `; did you mean "x"?`, or nothing.
+pub(crate) fn did_you_mean<'a>(name: &str, allowed: impl IntoIterator<Item = &'a str>) -> String {
+    nearest(name, allowed).map(|found| format!("; did you mean \"{found}\"?")).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_what_was_meant_and_only_that() {
+        let keys = ["url", "topics", "username", "password_file"];
+        assert_eq!(nearest("topcs", keys), Some("topics"));
+        assert_eq!(nearest("Topics", keys), Some("topics"));
+        assert_eq!(nearest("pasword-file", keys), Some("password_file"));
+        assert_eq!(nearest("banana", keys), None);
+        assert_eq!(nearest("", keys), None);
+    }
+}

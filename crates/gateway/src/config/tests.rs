@@ -1,0 +1,382 @@
+//! Whole files in, findings out.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use proptest::prelude::*;
+
+use super::load::{ConfigError, Loaded, from_bytes};
+use super::reference;
+
+/// A right adapter, for files that are about something else.
+const ADAPTER: &str =
+    "[adapters.mqtt.floor]\nurl = \"mqtt://localhost\"\ntopics = [{ filter = \"a/{device}\", format = \"json\" }]\n";
+
+fn load(text: &str, environment: &[(&str, &str)]) -> Result<Loaded, ConfigError> {
+    load_at(Path::new("gateway.toml"), text, environment)
+}
+
+fn load_at(path: &Path, text: &str, environment: &[(&str, &str)]) -> Result<Loaded, ConfigError> {
+    let variables = environment.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
+    from_bytes(path, text.as_bytes(), variables.collect())
+}
+
+/// All findings, warnings too, a line each.
+fn findings(text: &str, environment: &[(&str, &str)]) -> Vec<String> {
+    let findings = match load(text, environment) {
+        Ok(loaded) => loaded.warnings,
+        Err(ConfigError::Invalid { findings }) => findings,
+        Err(other) => panic!("{other}"),
+    };
+    findings.to_string().lines().map(str::to_owned).collect()
+}
+
+#[track_caller]
+fn finds(text: &str, expected: &[&str]) {
+    assert_eq!(findings(text, &[]), expected, "in\n{text}");
+}
+
+#[test]
+fn an_empty_file_is_right() {
+    finds("", &[]);
+}
+
+#[test]
+fn tells_a_misspelt_key_to_the_letter() {
+    finds(
+        "[adapters.mqtt.floor]\nurl = \"mqtt://localhost\"\n  topcs = []\n",
+        &["gateway.toml:3:3: error: adapters.mqtt.floor.topcs: unknown key; did you mean \"topics\"?"],
+    );
+    finds(
+        "[aggregat]\n",
+        &["gateway.toml:1:2: error: aggregat: unknown key; did you mean \"aggregate\"?"],
+    );
+    finds(
+        "[journal]\nbanana = 1\n",
+        &["gateway.toml:2:1: error: journal.banana: unknown key; allowed here: enabled, sync_every"],
+    );
+}
+
+#[test]
+fn tells_wrong_types_words_and_units() {
+    finds(
+        "[gateway]\nmax_devices = \"many\"\nunknown_devices = \"acept\"\n[aggregate]\nwindow = 300\nlateness = \"5 minutes\"\n\
+         percentiles = [50, 101]\n[anomaly]\nenabled = \"yes\"\nthreshold = 1.5\n[journal]\nsync_every = []\n",
+        &[
+            "gateway.toml:2:15: error: gateway.max_devices: expected a whole number, found text; leave the quotes out",
+            "gateway.toml:3:19: error: gateway.unknown_devices: \"acept\" is not allowed; allowed: \"accept\", \"ignore\"; did you mean \"accept\"?",
+            "gateway.toml:5:10: error: aggregate.window: expected a duration such as \"30s\", found a whole number; write a unit and quotes",
+            "gateway.toml:6:12: error: aggregate.lateness: `5 minutes` is not a duration; write a whole number and a unit: \"250ms\", \"30s\", \"5m\", \"1h\" or \"30d\"",
+            "gateway.toml:7:20: error: aggregate.percentiles[1]: 101 is out of range; allowed: from 0 to 100",
+            "gateway.toml:9:11: error: anomaly.enabled: expected true or false, found text; leave the quotes out",
+            "gateway.toml:10:13: error: anomaly.threshold: 1.5 is out of range; allowed: from 0 to 1",
+            "gateway.toml:12:14: error: journal.sync_every: expected a duration such as \"30s\", found a list",
+        ],
+    );
+}
+
+#[test]
+fn tells_syntax_errors_with_line_and_column() {
+    let found = findings("[gateway]\nid = \n", &[]);
+    assert!(found[0].starts_with("gateway.toml:2:"), "{found:?}");
+    assert!(found[0].contains(": error: not TOML: "), "{found:?}");
+    assert_eq!(
+        from_bytes(Path::new("x.toml"), b"a = 1\nb = \"\xff\"\n", Vec::new()).unwrap_err().to_string().trim_end(),
+        "x.toml:2:1: error: not UTF-8: save the file as UTF-8 text"
+    );
+}
+
+#[test]
+fn is_honest_about_what_this_version_does_not_have() {
+    finds(
+        "[adapters.coap.lan]\nlisten = \"0.0.0.0:5683\"\n[http]\nlisten = \"127.0.0.1:8090\"\n\
+         [upstream]\nurl = \"mqtt://localhost\"\nformat = \"sparkplug\"\n[devices.lounge]\ncodec = \"codecs/am307.js\"\n",
+        &[
+            "gateway.toml:1:11: error: adapters.coap: this version of riser has no `coap` adapter yet; it has: mqtt",
+            "gateway.toml:3:2: error: http: this version of riser has no dashboard or API (`http`) yet; `riser tail` follows a running gateway",
+            "gateway.toml:7:10: error: upstream.format: this version of riser has no `sparkplug` yet; it has: json",
+            &format!(
+                "gateway.toml:9:1: error: devices.lounge.codec: this version of riser has no JavaScript codecs yet; it has: {}",
+                codecs::Codec::NAMES.join(", ")
+            ),
+        ],
+    );
+}
+
+#[test]
+fn tells_mistakes_of_all_kinds_at_once() {
+    let found = findings(
+        "[gateway]\nid = \"hq north\"\n[broker]\nlisten = \"0.0.0.0:1883\"\nwebsocket = \"127.0.0.1:1883\"\nanonymus = true\n\
+         [broker.users.floor1]\npassword_file = \"no-such.password\"\n\
+         [devices.a]\naddress = \"A4:C1:38:8D:18:B2\"\n[devices.b]\naddress = \"a4:c1:38:8d:18:b2\"\n\
+         [upstream]\ncompression = \"zip\"\n",
+        &[],
+    );
+    let errors: Vec<_> = found.iter().filter(|line| line.contains(": error: ")).collect();
+    let expected = [
+        "gateway.toml:2:1: error: gateway.id: \"hq north\" is not an id; write letters, digits, - and _",
+        "gateway.toml:5:1: error: broker.websocket: 127.0.0.1:1883 clashes with broker.listen, 0.0.0.0:1883; give each its own port",
+        "gateway.toml:6:1: error: broker.anonymus: unknown key; did you mean \"anonymous\"?",
+        "gateway.toml:8:1: error: broker.users.floor1.password_file: cannot read no-such.password: No such file or directory (os error 2)",
+        "gateway.toml:12:1: error: devices.b.address: \"a4:c1:38:8d:18:b2\" is the address of devices.a too; each device needs its own",
+        "gateway.toml:14:15: error: upstream.compression: \"zip\" is not allowed; allowed: \"none\", \"zlib\", \"zstd\"; did you mean \"zlib\"?",
+    ];
+    assert_eq!(errors, expected);
+}
+
+#[test]
+fn tells_a_missing_key_where_its_table_stands() {
+    finds(
+        "\n[upstream]\nkeep_alive = \"30s\"\n",
+        &["gateway.toml:2:2: error: upstream.url: missing; write it, such as url = \"mqtts://broker.example.com:8883\""],
+    );
+    finds(
+        "[adapters.mqtt.floor]\nurl = \"mqtt://localhost\"\ntopics = [{ filter = \"a/{device}\" }]\n",
+        &["gateway.toml:3:11: error: adapters.mqtt.floor.topics[0].format: missing; write it, such as format = \"json\""],
+    );
+}
+
+#[test]
+fn tells_topics_that_name_no_device_and_unknown_formats() {
+    finds(
+        "[adapters.mqtt.floor]\nurl = \"mqtt://localhost\"\ntopics = [\n  { filter = \"a/+\", format = \"json\" },\n  \
+         { filter = \"a/{device}\", format = \"jsn\" },\n  { filter = \"a/#/b\", format = \"value\" },\n  \
+         { filter = \"a/{device}\", format = \"csv\" },\n]\n",
+        &[
+            "gateway.toml:4:5: error: adapters.mqtt.floor.topics[0].filter: nothing says which device sent a message: put {device} in place of a level of \"a/+\"",
+            &format!(
+                "gateway.toml:5:29: error: adapters.mqtt.floor.topics[1].format: \"jsn\" is no format; allowed: {}; did you mean \"json\"?",
+                codecs::Codec::NAMES.join(", ")
+            ),
+            "gateway.toml:6:5: error: adapters.mqtt.floor.topics[2].filter: `a/#/b` is no topic filter: # must be a whole level, and the last one",
+            &findings_about(
+                "[adapters.mqtt.floor]\nurl = \"mqtt://localhost\"\ntopics = [{ filter = \"a/{device}\", format = \"csv\" }]\n",
+            )
+            .replace("topics[0]", "topics[3]")
+            .replace("gateway.toml:3:11", "gateway.toml:7:3"),
+        ],
+    );
+}
+
+fn findings_about(text: &str) -> String {
+    let found = findings(text, &[]);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].contains("topics[0].columns: "), "{found:?}");
+    found[0].clone()
+}
+
+#[test]
+fn an_adapter_needs_a_url_or_the_broker() {
+    let text = "[adapters.mqtt.floor]\ntopics = [{ filter = \"a/{device}\", format = \"json\" }]\n";
+    finds(
+        text,
+        &["gateway.toml:1:16: error: adapters.mqtt.floor.url: missing, and there is no [broker] to use instead; write one of them"],
+    );
+    finds(&format!("{text}[broker]\nlisten = \"127.0.0.1:1883\"\nanonymous = true\n"), &[]);
+}
+
+#[test]
+fn warns_of_open_and_of_closed_doors() {
+    finds(
+        "[broker]\nlisten = \"0.0.0.0:1883\"\nanonymous = true\n",
+        &["gateway.toml:2:1: warning: broker.listen: whoever reaches 0.0.0.0:1883 may publish and subscribe to everything; set anonymous = false"],
+    );
+    finds(
+        "[broker]\nlisten = \"127.0.0.1:1883\"\n",
+        &["gateway.toml:1:2: warning: broker: there are no users and anonymous = false: nobody can connect"],
+    );
+}
+
+#[test]
+fn rules_need_a_condition_and_actions_an_adapter() {
+    let found = findings(
+        &format!(
+            "{ADAPTER}[alerts.empty]\nmetric = \"temperature\"\n[alerts.fast]\nmetric = \"temperature\"\nrises_by = 3.0\n\
+             [alerts.hot]\nmetric = \"temperature\"\nabove = 40.0\n\
+             actions = [{{ adapter = \"mqtt.flor\", topic = \"a/+\", payload = \"\" }}]\n"
+        ),
+        &[],
+    );
+    assert_eq!(found.len(), 4, "{found:#?}");
+    assert!(found[0].starts_with("gateway.toml:4:9: error: alerts.empty."), "{found:#?}");
+    assert!(found[1].starts_with("gateway.toml:6:9: error: alerts.fast.within: "), "{found:#?}");
+    assert_eq!(
+        found[2],
+        "gateway.toml:12:13: error: alerts.hot.actions[0].adapter: there is no adapter \"mqtt.flor\"; there are: mqtt.floor; did you mean \"mqtt.floor\"?"
+    );
+    assert!(found[3].starts_with("gateway.toml:12:36: error: alerts.hot.actions[0].topic: "), "{found:#?}");
+}
+
+#[test]
+fn windows_have_limits() {
+    finds(
+        "[aggregate]\nwindow = \"1h\"\nevery = \"1s\"\n",
+        &["gateway.toml:3:1: error: aggregate.every: makes 3600 windows overlap; at most 60: write a longer one"],
+    );
+    finds(
+        "[aggregate]\nwindow = \"1m\"\nevery = \"5m\"\n",
+        &["gateway.toml:3:1: error: aggregate.every: is longer than window = \"1m\": readings between windows would be lost"],
+    );
+}
+
+#[test]
+fn a_url_with_a_password_in_it_is_refused_unseen() {
+    let found = findings("[upstream]\nurl = \"mqtt://user:hunter2@:x\"\n", &[]);
+    assert_eq!(
+        found,
+        ["gateway.toml:2:1: error: upstream.url: credentials do not belong in the address; write username and password_file beside it"]
+    );
+}
+
+#[test]
+fn no_finding_shows_a_secret() {
+    let text = "[upstream]\nurl = \"mqtt://localhost\"\nusername = \"u\"\npassword = [\"hunter2\"]\n\
+                [broker.users.a]\npassword_hash = \"$argon2id$hunter2\"\n[broker.users.b]\npassword_hash = \"hunter2\"\n";
+    let found = findings(text, &[("RISER__BROKER__USERS__A__PASSWORD", "hunter2")]);
+    assert!(found.len() >= 3, "{found:?}");
+    assert!(!found.join("\n").contains("hunter2"), "{found:#?}");
+    let loaded = load("[upstream]\nurl = \"mqtt://h\"\nusername = \"u\"\npassword = \"hunter2\"\n", &[]).unwrap();
+    assert!(!format!("{loaded:?}").contains("hunter2"));
+    assert_eq!(loaded.config.upstream.unwrap().password.unwrap().expose(), "hunter2");
+}
+
+#[test]
+fn reads_password_files_beside_the_file_and_warns_where_all_can() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let directory = tempfile::tempdir().unwrap();
+    let password = directory.path().join("up.password");
+    std::fs::write(&password, "s3cret\n").unwrap();
+    std::fs::set_permissions(&password, std::fs::Permissions::from_mode(0o640)).unwrap();
+    let text = "[upstream]\nurl = \"mqtt://h\"\nusername = \"u\"\npassword_file = \"up.password\"\n";
+    let file = directory.path().join("gateway.toml");
+    let loaded = load_at(&file, text, &[]).unwrap();
+    assert_eq!(loaded.config.upstream.unwrap().password.unwrap().expose(), "s3cret");
+    assert_eq!(loaded.warnings.to_string(), "");
+    std::fs::set_permissions(&password, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let warnings: Vec<_> = load_at(&file, text, &[]).unwrap().warnings.warnings().collect();
+    assert!(warnings[0].contains("upstream.password_file: everyone on this machine can read"), "{warnings:?}");
+}
+
+#[test]
+fn the_environment_overrides_keys_with_their_types() {
+    let environment = [
+        ("RISER__AGGREGATE__BY_ZONE", "true"),
+        ("RISER__AGGREGATE__PERCENTILES", "[50, 95.5]"),
+        ("RISER__AGGREGATE__WINDOW", "1m"),
+        ("RISER__GATEWAY__MAX_DEVICES", "12"),
+        ("RISER__ANOMALY__THRESHOLD", "1"),
+        ("RISER__UPSTREAM__URL", "mqtt://cloud:1883"),
+        ("RISER__UPSTREAM__PROTOCOL", "3.1.1"),
+        ("RISER__ADAPTERS__MQTT__ROOF_2__URL", "mqtt://roof"),
+        ("RISER_CONFIG", "elsewhere"),
+    ];
+    let text = "[gateway]\nmax_devices = 5\n[adapters.mqtt.Roof-2]\nurl = \"mqtt://old\"\n\
+                topics = [{ filter = \"a/{device}\", format = \"json\" }]\n";
+    let config = load(text, &environment).unwrap().config;
+    assert!(config.aggregate.by_zone);
+    assert_eq!(config.aggregate.percentiles, [50.0, 95.5]);
+    assert_eq!(config.aggregate.window.to_string(), "1m");
+    assert_eq!(config.gateway.max_devices, 12);
+    assert_eq!(config.anomaly.threshold, 1.0);
+    let upstream = config.upstream.unwrap();
+    assert_eq!(upstream.url, "mqtt://cloud:1883");
+    assert_eq!(upstream.protocol, sinks::upstream_mqtt::config::Protocol::V311);
+    assert_eq!(config.adapters.mqtt["Roof-2"].url.as_deref(), Some("mqtt://roof"));
+    assert_eq!(config.adapters.mqtt["Roof-2"].topics.len(), 1);
+    assert_eq!(config.adapters.mqtt.len(), 1);
+}
+
+#[test]
+fn mistakes_in_the_environment_name_the_variable() {
+    let found = findings(
+        "[devices.a-b]\n[devices.a_b]\n",
+        &[
+            ("RISER__AGGREGATE__WINDOW", "5"),
+            ("RISER__AGGREGATE__PERCENTILES", "50, 95"),
+            ("RISER__DEVICES__A_B__ZONE", "hall"),
+            ("RISER__UPSTREAM__URLL", "x"),
+        ],
+    );
+    assert_eq!(found.len(), 4, "{found:#?}");
+    assert!(found[0].starts_with("environment RISER__AGGREGATE__PERCENTILES: error: aggregate.percentiles: "), "{found:#?}");
+    assert!(found[1].starts_with("environment RISER__AGGREGATE__WINDOW: error: aggregate.window: `5` is not a duration"), "{found:#?}");
+    assert!(found[2].contains("can stand for `a-b` and for `a_b`"), "{found:#?}");
+    assert_eq!(
+        found[3],
+        "environment RISER__UPSTREAM__URLL: error: upstream.urll: unknown key; did you mean \"url\"?"
+    );
+}
+
+#[test]
+fn names_may_hold_anything() {
+    let loaded = load("[devices.\"a.b/c [0]\"]\nzone = \"x\"\n", &[]).unwrap();
+    assert_eq!(loaded.config.devices["a.b/c [0]"].zone.as_deref(), Some("x"));
+    finds(
+        "[devices.\"a.b\\n\"]\nzon = \"x\"\n",
+        &["gateway.toml:2:1: error: devices.\"a.b\\u000A\".zon: unknown key; did you mean \"zone\"?"],
+    );
+}
+
+#[test]
+fn the_example_is_right_as_it_is() {
+    finds(&reference::example(), &[]);
+}
+
+#[test]
+fn every_switched_off_line_of_the_example_fits() {
+    let off = |line: &str| {
+        let rest = line.strip_prefix('#').filter(|rest| rest.starts_with(|c: char| c.is_alphabetic() || c == '['));
+        rest.map_or_else(|| line.to_owned(), str::to_owned)
+    };
+    let text = reference::example().lines().map(off).collect::<Vec<_>>().join("\n");
+    // Files that are not there, passwords given twice and the like are told; keys, types and words are all right.
+    for line in findings(&text, &[]) {
+        assert!(!line.contains("unknown key") && !line.contains("expected") && !line.contains("not TOML"), "{line}");
+        assert!(!line.contains("is not allowed") && !line.contains("no format"), "{line}");
+    }
+}
+
+#[track_caller]
+fn is_committed(file: &str, generated: &str, what: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(file);
+    let committed = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(committed == generated, "{file} is not what the code says; run: cargo run -- config {what} > {file}");
+}
+
+#[test]
+fn what_is_committed_is_what_the_code_says() {
+    is_committed("gateway.toml", &reference::example(), "example");
+    is_committed("docs/config.md", &reference::reference(), "reference");
+    is_committed("docs/gateway.schema.json", &reference::schema(), "schema");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let _ = from_bytes(Path::new("gateway.toml"), &bytes, Vec::new());
+    }
+
+    /// Pieces of real files in any order reach further than bytes.
+    #[test]
+    fn no_pieces_make_it_panic(
+        pieces in proptest::collection::vec(proptest::sample::select(PIECES.to_vec()), 0..30),
+        value in "\\PC{0,12}",
+    ) {
+        let text = pieces.concat();
+        let variables = vec![("RISER__ADAPTERS__MQTT".into(), value.clone().into()),
+                             (format!("RISER__{value}").into(), value.into())];
+        if let Err(error) = from_bytes(Path::new("gateway.toml"), text.as_bytes(), variables) {
+            for line in error.to_string().lines() {
+                prop_assert!(line.contains(": error: ") || line.contains(": warning: "), "{line}");
+            }
+        }
+    }
+}
+
+const PIECES: &[&str] = &[
+    "[gateway]\n", "[upstream]\n", "[upstream.outbox]\n", "[broker]\n", "[broker.users.a]\n", "[adapters.mqtt.x]\n",
+    "[devices.d]\n", "[aggregate]\n", "[alerts.r]\n", "[[alerts]]\n", "id", "url", "listen", "topics", "window", "above",
+    " = ", "1", "-1e308", "\"5m\"", "\"mqtt://h\"", "\"é\u{2028}\"", "true", "[", "]", "{ ", " }", ", ", "\n", "'''", "#",
+];
