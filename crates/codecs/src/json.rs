@@ -93,7 +93,7 @@ impl Leaves for Object<'_> {
             return self.take_time(rank, leaf);
         }
         let value = match leaf {
-            Leaf::Number(number) => number,
+            Leaf::Number(number) => number.into(),
             Leaf::Boolean(boolean) => words::from_bool(boolean),
             Leaf::Null | Leaf::Text(_) => return Ok(()),
         };
@@ -111,14 +111,12 @@ impl Leaves for Object<'_> {
 
     fn bare(&mut self, leaf: Leaf<'_>) -> Result<(), DecodeError> {
         let value = match leaf {
-            Leaf::Number(number) => number,
+            Leaf::Number(number) => number.into(),
             Leaf::Boolean(boolean) => words::from_bool(boolean),
             Leaf::Null | Leaf::Text(_) => return Err(DecodeError::Shape { expected: EXPECTED }),
         };
         let metric = self.metric.ok_or(DecodeError::Shape { expected: EXPECTED })?;
-        if !value.is_finite() {
-            return Err(DecodeError::NotFinite);
-        }
+        let value = value.finite()?;
         self.out.begin_record();
         self.out.push(metric, value)
     }

@@ -7,6 +7,7 @@
 use gateway_core::{DeviceAddress, Timestamp};
 
 use crate::DecodeError;
+use crate::words::Quantity;
 
 /// Most readings that one payload may hold.
 pub const MAX_READINGS: usize = 1_000;
@@ -26,6 +27,8 @@ pub struct Measurement<'a> {
     pub at: Option<Timestamp>,
     /// The SenML unit, where the payload says or implies one; else [`crate::unit_of`] the metric.
     pub unit: Option<&'a str>,
+    /// Whether the payload said one of two states (`true`, `ON`) rather than a number.
+    pub boolean: bool,
 }
 
 /// The measurements of one payload.
@@ -51,6 +54,7 @@ struct Entry {
     at: Option<Timestamp>,
     device: Option<Span>,
     unit: Option<Span>,
+    boolean: bool,
 }
 
 /// A stretch of `Measurements::text`.
@@ -103,6 +107,7 @@ impl Measurements {
             value: entry.value,
             at: entry.at,
             unit: entry.unit.map(|span| self.read(span)),
+            boolean: entry.boolean,
         })
     }
 
@@ -118,7 +123,8 @@ impl Measurements {
     }
 
     /// Adds a measurement to the record; NaN and infinities are counted instead.
-    pub(crate) fn push(&mut self, metric: &str, value: f64) -> Result<(), DecodeError> {
+    pub(crate) fn push(&mut self, metric: &str, quantity: impl Into<Quantity>) -> Result<(), DecodeError> {
+        let Quantity { value, boolean } = quantity.into();
         self.pushed += 1;
         if self.pushed > MAX_READINGS {
             return Err(DecodeError::TooManyReadings { most: MAX_READINGS });
@@ -135,10 +141,11 @@ impl Measurements {
         }
         if let Some(known) = self.find(metric) {
             known.value = value;
+            known.boolean = boolean;
             return Ok(());
         }
         let metric = self.write(metric);
-        self.entries.push(Entry { metric, value, at: None, device: None, unit: None });
+        self.entries.push(Entry { metric, value, at: None, device: None, unit: None, boolean });
         Ok(())
     }
 

@@ -18,6 +18,7 @@ use gateway_core::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
 
+use crate::words::Quantity;
 use crate::{DecodeError, Input, MAX_NAME_BYTES, Measurements, time, words};
 
 /// Tasmota's words and ours.
@@ -80,10 +81,7 @@ pub(crate) fn decode(input: &Input<'_>, zone: &TimeZone, out: &mut Measurements)
 fn bare(input: &Input<'_>, out: &mut Measurements) -> Result<(), DecodeError> {
     let text = crate::text(input.payload)?.trim();
     let expected = "an object, a number, or a word such as ON";
-    let value = words::number_or_word(text).ok_or(DecodeError::Shape { expected })?;
-    if !value.is_finite() {
-        return Err(DecodeError::NotFinite);
-    }
+    let value = words::number_or_word(text).ok_or(DecodeError::Shape { expected })?.finite()?;
     let mut name = String::new();
     match input.metric.or_else(|| input.topic.rsplit('/').next()).unwrap_or_default() {
         "LWT" => name.push_str("availability"),
@@ -238,13 +236,15 @@ impl Payload<'_> {
 
     fn push(&self, metric: &str, value: &Value, out: &mut Measurements) -> Result<(), DecodeError> {
         let value = match value {
-            Value::Number(number) => number.as_f64(),
+            Value::Number(number) => number.as_f64().map(Into::into),
             Value::Bool(boolean) => Some(words::from_bool(*boolean)),
             Value::String(text) => words::two_valued(text),
             _ => None,
         };
         match value {
-            Some(value) => out.push(metric, self.units.apply(metric, value)),
+            Some(value) => {
+                out.push(metric, Quantity { value: self.units.apply(metric, value.value), ..value })
+            }
             None => Ok(()),
         }
     }

@@ -9,6 +9,7 @@
 
 use serde_json::Value;
 
+use crate::words::Quantity;
 use crate::{DecodeError, Input, Measurements, words};
 
 const EXPECTED: &str = "a number as text, or a word such as ON and OFF; for an object use the format `json`";
@@ -20,14 +21,13 @@ pub(crate) fn decode(input: &Input<'_>, out: &mut Measurements) -> Result<(), De
 }
 
 pub(crate) fn data(input: &Input<'_>) -> Result<Value, DecodeError> {
-    parse(input.payload).map(Value::from)
+    parse(input.payload).map(|quantity| Value::from(quantity.value))
 }
 
 /// The number that a payload is, finite.
-pub(crate) fn parse(payload: &[u8]) -> Result<f64, DecodeError> {
+pub(crate) fn parse(payload: &[u8]) -> Result<Quantity, DecodeError> {
     let text = crate::text(payload)?.trim_matches(|c: char| c.is_whitespace() || c == '\0' || c == '"');
-    let value = words::number_or_word(text).ok_or(DecodeError::Shape { expected: EXPECTED })?;
-    if value.is_finite() { Ok(value) } else { Err(DecodeError::NotFinite) }
+    words::number_or_word(text).ok_or(DecodeError::Shape { expected: EXPECTED })?.finite()
 }
 
 /// What a payload without names measures.

@@ -137,7 +137,7 @@ const MANY_VALUED: [&str; 15] = [
 ];
 
 /// zigbee2mqtt writes two-valued properties in capitals, with few exceptions; lists of modes are in small letters.
-fn two_valued(name: &str, text: &str) -> Option<f64> {
+fn two_valued(name: &str, text: &str) -> Option<words::Quantity> {
     let value = words::two_valued(text)?;
     let is_sure = !text.bytes().any(|byte| byte.is_ascii_lowercase())
         || text.eq_ignore_ascii_case("enable")

@@ -33,11 +33,13 @@ pub enum DropReason {
     NoUpstream,
     /// The outbox was full.
     OutboxFull,
+    /// The cloud broker refused the aggregate for good.
+    UpstreamRefused,
 }
 
 impl DropReason {
     /// All of them, in the order of the ledger.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::BadPayload,
         Self::TooLarge,
         Self::NotFinite,
@@ -52,6 +54,7 @@ impl DropReason {
         Self::Duplicate,
         Self::NoUpstream,
         Self::OutboxFull,
+        Self::UpstreamRefused,
     ];
 
     /// The name in `audit`, `health` and the logs.
@@ -72,6 +75,7 @@ impl DropReason {
             Self::Duplicate => "duplicate",
             Self::NoUpstream => "no_upstream",
             Self::OutboxFull => "outbox_full",
+            Self::UpstreamRefused => "upstream_refused",
         }
     }
 }

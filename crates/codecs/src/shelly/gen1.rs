@@ -70,17 +70,14 @@ pub(super) fn decode(topic: &str, input: &Input<'_>, out: &mut Measurements) -> 
     let Some((metric, factor, channel)) = find(topic) else { return Ok(()) };
     let value = match (metric, text) {
         // zigbee2mqtt's `contact` is 1 when closed.
-        ("contact", "open") => Some(0.0),
-        ("contact", "close") => Some(1.0),
+        ("contact", "open") => Some(words::from_bool(false)),
+        ("contact", "close") => Some(words::from_bool(true)),
         // A rejected or missing sensor; a relay switched off by too much power.
-        (_, "overpower") => Some(0.0),
+        (_, "overpower") => Some(words::from_bool(false)),
         _ => words::number_or_word(text),
     };
     let expected = "a number, or a word such as `on`";
-    let value = value.ok_or(DecodeError::Shape { expected })? * factor;
-    if !value.is_finite() {
-        return Err(DecodeError::NotFinite);
-    }
+    let value = value.ok_or(DecodeError::Shape { expected })?.scaled(factor).finite()?;
     let mut name = out.take_scratch();
     push_channel(&mut name, metric, channel);
     let pushed = out.push(&name, value);

@@ -183,7 +183,7 @@ fn fields(
     for (path, metric, factor) in FIELDS {
         if let Some(value) = find(status, path).and_then(number) {
             push_channel(name, metric, channel);
-            out.push(name, value * factor)?;
+            out.push(name, value.scaled(factor))?;
         }
     }
     for (field, metric) in by_kind(kind) {
@@ -222,9 +222,9 @@ fn find<'v>(status: &'v Object, path: &str) -> Option<&'v Value> {
     }
 }
 
-fn number(value: &Value) -> Option<f64> {
+fn number(value: &Value) -> Option<words::Quantity> {
     match value {
-        Value::Number(number) => number.as_f64(),
+        Value::Number(number) => number.as_f64().map(Into::into),
         Value::Bool(boolean) => Some(words::from_bool(*boolean)),
         _ => None,
     }

@@ -31,7 +31,10 @@ pub(crate) fn audit(config: &ConfigArg, json: bool) -> Result<Exit, Failure> {
 async fn ask(data_dir: &Path) -> Result<Option<Balance>, Failure> {
     let failed = |error: &dyn std::fmt::Display| {
         let path = live_socket::path(data_dir);
-        Failure::new(Exit::Unavailable, format!("cannot ask the running gateway at {}: {error}", path.display()))
+        Failure::new(
+            Exit::Unavailable,
+            format!("cannot ask the running gateway at {}: {error}", path.display()),
+        )
     };
     let Some(mut answer) = live_socket::ask(data_dir, &Question::Audit).await.map_err(|e| failed(&e))? else {
         return Ok(None);
@@ -45,7 +48,8 @@ async fn ask(data_dir: &Path) -> Result<Option<Balance>, Failure> {
 fn of_files(config: &Config) -> Result<Balance, Failure> {
     let data_dir = &config.gateway.data_dir;
     if !data_dir.is_dir() {
-        let message = format!("{} is not there: no gateway has run with this configuration", data_dir.display());
+        let message =
+            format!("{} is not there: no gateway has run with this configuration", data_dir.display());
         return Err(Failure::new(Exit::NoInput, message));
     }
     let failed = |error: &dyn std::error::Error| Failure::new(Exit::NoInput, crate::telemetry::chain(error));
@@ -86,7 +90,8 @@ pub(crate) fn for_people(balance: &Balance) -> String {
     lines.push(if balance.balanced {
         "balanced: in = published + queued + open + dropped".to_owned()
     } else {
-        "NOT BALANCED: readings are missing or counted twice; please report this with the files in data_dir".to_owned()
+        "NOT BALANCED: readings are missing or counted twice; please report this with the files in data_dir"
+            .to_owned()
     });
     lines.join("\n")
 }

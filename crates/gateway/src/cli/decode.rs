@@ -55,7 +55,10 @@ pub(crate) fn single(codec: &str, port: Option<u8>, topic: &str, hex: &str) -> R
         return Err(Failure::new(Exit::Usage, format!("there is no codec `{codec}`; there are: {known}")));
     }
     let Some(payload) = from_hex(hex) else {
-        return Err(Failure::new(Exit::Usage, "the payload is not hexadecimal: two digits a byte, no separators"));
+        return Err(Failure::new(
+            Exit::Usage,
+            "the payload is not hexadecimal: two digits a byte, no separators",
+        ));
     };
     let row = Row {
         codec: codec.to_owned(),
@@ -75,7 +78,8 @@ pub(crate) fn single(codec: &str, port: Option<u8>, topic: &str, hex: &str) -> R
 
 pub(crate) fn batch() -> Result<Exit, Failure> {
     for line in std::io::stdin().lock().lines() {
-        let line = line.map_err(|error| Failure::new(Exit::NoInput, format!("cannot read stdin: {error}")))?;
+        let line =
+            line.map_err(|error| Failure::new(Exit::NoInput, format!("cannot read stdin: {error}")))?;
         if line.trim().is_empty() {
             continue;
         }
@@ -97,7 +101,9 @@ fn bytes_of(row: &Row) -> Result<Vec<u8>, String> {
         // A payload that was not put into quotes is meant as the JSON that it is.
         (Some(json), _) => Ok(json.to_string().into_bytes()),
         (None, Some(hex)) => from_hex(hex).ok_or_else(|| "`bytes` is not hexadecimal".to_owned()),
-        (None, None) => Err("a row needs `payload` (text or hexadecimal) or `bytes` (hexadecimal)".to_owned()),
+        (None, None) => {
+            Err("a row needs `payload` (text or hexadecimal) or `bytes` (hexadecimal)".to_owned())
+        }
     }
 }
 
@@ -126,7 +132,8 @@ fn decode(row: &Row, payload: &[u8]) -> Decoded {
         Ok(codec) => codec,
         Err(error) => return Decoded::error(crate::telemetry::chain(&error)),
     };
-    let received_at = row.received.as_deref().and_then(|text| text.parse().ok()).unwrap_or_else(|| SystemClock.now());
+    let received_at =
+        row.received.as_deref().and_then(|text| text.parse().ok()).unwrap_or_else(|| SystemClock.now());
     let input = Input {
         payload,
         topic: &row.topic,

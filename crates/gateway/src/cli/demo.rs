@@ -12,9 +12,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use adapters::mqtt::config::{MqttConfig, Topic};
+use gateway_core::Severity;
 use gateway_core::ports::Clock as _;
 use gateway_core::settings::HumanDuration;
-use gateway_core::Severity;
 use mqtt_link::{BrokerUrl, Event, Options, Qos, Subscriber};
 use simulator::mqtt::Load;
 use simulator::{Building, Fault};
@@ -39,10 +39,9 @@ pub(crate) fn demo(speed: f64, duration: Option<Duration>) -> Result<Exit, Failu
         return Err(Failure::new(Exit::Usage, "--speed takes a number above 0 and up to 1000"));
     }
     crate::telemetry::start("error");
-    let dir = tempfile::Builder::new()
-        .prefix("riser-demo-")
-        .tempdir()
-        .map_err(|error| Failure::new(Exit::CannotCreate, format!("cannot create a temporary folder: {error}")))?;
+    let dir = tempfile::Builder::new().prefix("riser-demo-").tempdir().map_err(|error| {
+        Failure::new(Exit::CannotCreate, format!("cannot create a temporary folder: {error}"))
+    })?;
     super::runtime()?.block_on(show(speed, duration, dir.path()))
 }
 
@@ -57,8 +56,10 @@ async fn show(speed: f64, duration: Option<Duration>, data_dir: &Path) -> Result
     introduce(port)?;
     let stop = CancellationToken::new();
     let senders = tokio::spawn(send(port, building, RATE * speed, stop.clone()));
-    let url: BrokerUrl = url(port).parse().map_err(|_| Failure::new(Exit::Software, "our own address is wrong"))?;
-    let cloud = Subscriber::start(Options::new(url, "demo-cloud"), vec![("building/#".to_owned(), Qos::AtLeastOnce)]);
+    let url: BrokerUrl =
+        url(port).parse().map_err(|_| Failure::new(Exit::Software, "our own address is wrong"))?;
+    let cloud =
+        Subscriber::start(Options::new(url, "demo-cloud"), vec![("building/#".to_owned(), Qos::AtLeastOnce)]);
     let watched = watch(&gateway, cloud, duration).await;
     stop.cancel();
     if let Err(error) = senders.await {
@@ -119,7 +120,9 @@ fn config(port: u16, data_dir: &Path, building: &Building) -> Config {
     config.adapters.mqtt = BTreeMap::from([("floor".to_owned(), floor)]);
     config.devices = building
         .places()
-        .map(|(device, zone)| (device.to_owned(), Device { zone: Some(zone.to_owned()), ..Device::default() }))
+        .map(|(device, zone)| {
+            (device.to_owned(), Device { zone: Some(zone.to_owned()), ..Device::default() })
+        })
         .collect();
     let hot = Alert {
         metric: Some("temperature".to_owned()),
@@ -144,22 +147,40 @@ fn upstream(port: u16) -> sinks::upstream_mqtt::config::Config {
 /// Sends the building's traffic; from 8 s on, one device after the other goes wrong.
 async fn send(port: u16, mut building: Building, rate: f64, stop: CancellationToken) {
     let start = SystemClock.now();
-    let faults = [Fault::TooHot, Fault::BadPayload, Fault::Spike, Fault::Silent, Fault::Stuck, Fault::WrongClock];
-    for (device, fault) in faults.into_iter().enumerate() {
-        let after = Duration::from_secs(8 + 2 * device as u64);
+    // Devices whose kind shows the fault well: the first climate sensors, a meter, a contact.
+    let faults = [
+        (0, Fault::TooHot),
+        (7, Fault::BadPayload),
+        (2, Fault::Spike),
+        (3, Fault::Silent),
+        (12, Fault::Stuck),
+        (15, Fault::WrongClock),
+    ];
+    for (turn, (device, fault)) in faults.into_iter().enumerate() {
+        let after = Duration::from_secs(8 + 2 * turn as u64);
         building.fail(device, fault, start + after);
     }
     let Ok(url) = url(port).parse() else { return };
     let load = Load { rate, duration: None };
-    let sent =
-        simulator::mqtt::send(Options::new(url, "demo-building"), building, load, Arc::new(SystemClock), stop).await;
+    let sent = simulator::mqtt::send(
+        Options::new(url, "demo-building"),
+        building,
+        load,
+        Arc::new(SystemClock),
+        stop,
+    )
+    .await;
     if let Err(error) = sent {
         tracing::error!("the simulated building cannot send: {error}");
     }
 }
 
 /// Draws what the cloud gets until the time is up or Ctrl-C.
-async fn watch(gateway: &Gateway, mut cloud: Subscriber, duration: Option<Duration>) -> Result<Exit, Failure> {
+async fn watch(
+    gateway: &Gateway,
+    mut cloud: Subscriber,
+    duration: Option<Duration>,
+) -> Result<Exit, Failure> {
     let mut screen = Screen::new(std::io::stdout().is_terminal());
     let mut frame = tokio::time::interval(FRAME);
     let end = super::bounded(duration);

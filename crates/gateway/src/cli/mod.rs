@@ -43,13 +43,17 @@ RISER__UPSTREAM__URL=… overrides one key of it.";
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the gateway until SIGTERM or SIGINT
-    #[command(after_help = "Examples:\n  riser run\n  riser run --config /etc/riser/gateway.toml\n\nSIGHUP reads the configuration again.")]
+    #[command(
+        after_help = "Examples:\n  riser run\n  riser run --config /etc/riser/gateway.toml\n\nSIGHUP reads the configuration again."
+    )]
     Run {
         #[command(flatten)]
         config: ConfigArg,
     },
     /// Read the configuration and print every problem at once
-    #[command(after_help = "Examples:\n  riser check\n  riser check --config gateway.toml --deny-warnings\n\nExit code 78 where anything is wrong, 0 where not.")]
+    #[command(
+        after_help = "Examples:\n  riser check\n  riser check --config gateway.toml --deny-warnings\n\nExit code 78 where anything is wrong, 0 where not."
+    )]
     Check {
         #[command(flatten)]
         config: ConfigArg,
@@ -71,7 +75,9 @@ enum Command {
         duration: Option<HumanDuration>,
     },
     /// Follow a running gateway
-    #[command(after_help = "Examples:\n  riser tail\n  riser tail alerts\n  riser tail readings --device 'meter-*' --json")]
+    #[command(
+        after_help = "Examples:\n  riser tail\n  riser tail alerts\n  riser tail readings --device 'meter-*' --json"
+    )]
     Tail {
         /// What to follow; everything but readings where left out
         #[arg(value_enum)]
@@ -86,7 +92,9 @@ enum Command {
         json: bool,
     },
     /// Put payloads through a codec
-    #[command(after_help = "Examples:\n  riser decode --codec json 7b2274223a32317d\n  riser decode --batch < payloads.jsonl\n\nA line of --batch: {\"codec\":\"json\",\"topic\":\"sensors/a/telemetry\",\"payload\":\"{\\\"t\\\":21}\"}")]
+    #[command(
+        after_help = "Examples:\n  riser decode --codec json 7b2274223a32317d\n  riser decode --batch < payloads.jsonl\n\nA line of --batch: {\"codec\":\"json\",\"topic\":\"sensors/a/telemetry\",\"payload\":\"{\\\"t\\\":21}\"}"
+    )]
     Decode {
         /// The codec's name
         #[arg(long, required_unless_present = "batch")]
@@ -105,7 +113,9 @@ enum Command {
         hex: Option<String>,
     },
     /// Put recorded readings through windows, detectors and alerts
-    #[command(after_help = "Examples:\n  riser replay last-week.csv\n  riser tail readings --json > day.jsonl; riser replay day.jsonl --json\n\nCSV: a head line; `time`, `device`, and either `metric` and `value` or a column per metric.\nJSON lines: {\"time\":…,\"device\":…,\"metric\":…,\"value\":…} or {\"time\":…,\"device\":…,\"metrics\":{…}}.")]
+    #[command(
+        after_help = "Examples:\n  riser replay last-week.csv\n  riser tail readings --json > day.jsonl; riser replay day.jsonl --json\n\nCSV: a head line; `time`, `device`, and either `metric` and `value` or a column per metric.\nJSON lines: {\"time\":…,\"device\":…,\"metric\":…,\"value\":…} or {\"time\":…,\"device\":…,\"metrics\":{…}}."
+    )]
     Replay {
         /// JSON lines (.jsonl, .json, .ndjson) or CSV
         file: PathBuf,
@@ -125,10 +135,14 @@ enum Command {
         json: bool,
     },
     /// Send real protocol traffic at a gateway
-    #[command(after_help = "Examples:\n  riser simulate --target 127.0.0.1:1883 --protocol mqtt --devices 100 --rate 50\n  riser simulate --target mqtts://gateway:8883 --username floor1 --password-file floor1.password --devices 1000 --rate 500 --for 20s")]
+    #[command(
+        after_help = "Examples:\n  riser simulate --target 127.0.0.1:1883 --protocol mqtt --devices 100 --rate 50\n  riser simulate --target mqtts://gateway:8883 --username floor1 --password-file floor1.password --devices 1000 --rate 500 --for 20s"
+    )]
     Simulate(simulate::Args),
     /// Print the commented example, the reference or the JSON Schema of the configuration
-    #[command(after_help = "Examples:\n  riser config example > gateway.toml\n  riser config schema > gateway.schema.json")]
+    #[command(
+        after_help = "Examples:\n  riser config example > gateway.toml\n  riser config schema > gateway.schema.json"
+    )]
     Config {
         /// Which
         #[arg(value_enum)]
@@ -196,7 +210,9 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 /// Writes a line to stdout; a reader that went away ends the command quietly.
 pub(crate) fn print_line(line: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
-    out.write_all(line.as_bytes()).and_then(|()| out.write_all(b"\n")).map_err(|error| Failure::stdout(&error))
+    out.write_all(line.as_bytes())
+        .and_then(|()| out.write_all(b"\n"))
+        .map_err(|error| Failure::stdout(&error))
 }
 
 /// How long the demo and the simulator run; for ever where nothing is said.

@@ -32,7 +32,12 @@ pub(crate) fn replay(file: &Path, config: &ConfigArg, json: bool) -> Result<Exit
                 last_line = problem.line;
                 replay.bad_rows += 1;
                 if replay.bad_rows <= 10 {
-                    tracing::warn!("{}:{}: {}; this row is left out", file.display(), problem.line, problem.reason);
+                    tracing::warn!(
+                        "{}:{}: {}; this row is left out",
+                        file.display(),
+                        problem.line,
+                        problem.reason
+                    );
                 }
             }
         }

@@ -42,7 +42,9 @@ pub(crate) fn run(config: &ConfigArg) -> Result<Exit, Failure> {
 }
 
 async fn until_stopped(config: &ConfigArg, loaded: &Loaded) -> Result<Exit, Failure> {
-    let listen = |kind| signal(kind).map_err(|e| Failure::new(Exit::Software, format!("cannot listen for signals: {e}")));
+    let listen = |kind| {
+        signal(kind).map_err(|e| Failure::new(Exit::Software, format!("cannot listen for signals: {e}")))
+    };
     let (mut term, mut int, mut hup) =
         (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?, listen(SignalKind::hangup())?);
     let mut gateway = Gateway::start(&loaded.config).await.map_err(failure)?;
@@ -88,7 +90,9 @@ async fn reload(gateway: &mut Gateway, config: &ConfigArg) {
             "the new configuration is in force, except for what needs a restart: {}",
             restart.join(", ")
         ),
-        Err(error) => tracing::error!("the new configuration cannot be used, the old one stays in force: {error}"),
+        Err(error) => {
+            tracing::error!("the new configuration cannot be used, the old one stays in force: {error}")
+        }
     }
 }
 

@@ -90,16 +90,19 @@ pub(crate) fn simulate(args: Args) -> Result<Exit, Failure> {
 }
 
 fn options(args: &Args) -> Result<Options, Failure> {
-    let url = if args.target.contains("://") { args.target.clone() } else { format!("mqtt://{}", args.target) };
-    let url: BrokerUrl = url
-        .parse()
-        .map_err(|error| Failure::new(Exit::Usage, format!("--target: {}", crate::telemetry::chain(&error))))?;
+    let url =
+        if args.target.contains("://") { args.target.clone() } else { format!("mqtt://{}", args.target) };
+    let url: BrokerUrl = url.parse().map_err(|error| {
+        Failure::new(Exit::Usage, format!("--target: {}", crate::telemetry::chain(&error)))
+    })?;
     let mut options = Options::new(url, format!("riser-simulate-{}", std::process::id()));
     options.tls = Tls { ca_file: args.ca_file.clone(), ..Tls::default() };
     if let (Some(user), Some(file)) = (&args.username, &args.password_file) {
-        let text = std::fs::read_to_string(file)
-            .map_err(|error| Failure::new(Exit::NoInput, format!("cannot read {}: {error}", file.display())))?;
-        options.credentials = Some((user.clone(), Secret::new(text.trim_end_matches(['\r', '\n']).to_owned())));
+        let text = std::fs::read_to_string(file).map_err(|error| {
+            Failure::new(Exit::NoInput, format!("cannot read {}: {error}", file.display()))
+        })?;
+        options.credentials =
+            Some((user.clone(), Secret::new(text.trim_end_matches(['\r', '\n']).to_owned())));
     }
     Ok(options)
 }

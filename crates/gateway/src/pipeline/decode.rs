@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use codecs::{Codec, Input, Measurement, Measurements};
-use gateway_core::{Ack, CodecId, DeviceId, Delivery, DropReason, MetricId, Outcome, Reading, Uplink};
+use gateway_core::{Ack, CodecId, Delivery, DeviceId, DropReason, MetricId, Outcome, Reading, Uplink};
 
 use super::directory::{DeviceRules, Directory, canonical};
 use super::engine::Engine;
@@ -107,7 +107,10 @@ impl Decoder {
         }
         let id = codec.unwrap_or(uplink.codec);
         let Some(codec) = self.codecs.get(usize::from(id.0)) else {
-            return refuse(DropReason::BadPayload, "its codec is not in the table, which is a bug: please report it");
+            return refuse(
+                DropReason::BadPayload,
+                "its codec is not in the table, which is a bug: please report it",
+            );
         };
         let input = Input {
             payload: &uplink.payload,
@@ -199,7 +202,7 @@ impl Naming<'_> {
         Ok(self.names.metric(self.registry, name, || NewMetric {
             name: name.into(),
             unit: measurement.unit.or_else(|| codecs::unit_of(name)).map(Into::into),
-            boolean: false,
+            boolean: measurement.boolean,
         }))
     }
 }

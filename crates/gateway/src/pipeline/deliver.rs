@@ -45,7 +45,8 @@ impl WaitingRoom {
 
 /// Entries for the outbox: alerts first and urgent, then aggregates.
 pub(crate) fn entries(outputs: &Outputs, registry: &Registry, identity: &Identity) -> Vec<Entry> {
-    let alerts = outputs.alerts.iter().map(|alert| (Priority::Urgent, payload::alert(alert, registry, identity), 0));
+    let alerts =
+        outputs.alerts.iter().map(|alert| (Priority::Urgent, payload::alert(alert, registry, identity), 0));
     let aggregates = outputs.aggregates.iter().map(|aggregate| {
         (Priority::Normal, payload::aggregate(aggregate, registry, identity), aggregate.readings)
     });

@@ -111,7 +111,9 @@ impl Durable {
                 Err(error) => {
                     let wait = backoff.next_wait(0.0);
                     let why = crate::telemetry::chain(&error);
-                    tracing::error!("{why}; nothing more is taken until it can be written; next try in {wait:?}");
+                    tracing::error!(
+                        "{why}; nothing more is taken until it can be written; next try in {wait:?}"
+                    );
                     tokio::select! {
                         () = tokio::time::sleep(wait) => {}
                         () = self.stop.cancelled() => return None,
@@ -152,7 +154,10 @@ impl Durable {
         match result {
             Ok(Ok(_)) => {}
             Ok(Err(error)) => {
-                tracing::error!("{}; alerts and aggregates wait for the disk", crate::telemetry::chain(&error));
+                tracing::error!(
+                    "{}; alerts and aggregates wait for the disk",
+                    crate::telemetry::chain(&error)
+                );
             }
             Err(error) => tracing::error!("the journal's sync ended oddly: {error}"),
         }
@@ -219,7 +224,8 @@ impl Durable {
         let Some(outbox) = &self.outbox else { return self.waiting.is_empty() };
         let mark = self.mark;
         let mut status = outbox.status();
-        let stored = tokio::time::timeout(OUTBOX_PATIENCE, status.wait_for(|status| status.mark >= mark)).await;
+        let stored =
+            tokio::time::timeout(OUTBOX_PATIENCE, status.wait_for(|status| status.mark >= mark)).await;
         self.waiting.is_empty() && matches!(stored, Ok(Ok(_)))
     }
 
@@ -241,7 +247,9 @@ impl Durable {
         if self.drain(now).await {
             self.write_checkpoint(engine).await;
         } else {
-            tracing::warn!("no checkpoint was written: the outbox has not stored everything yet; the journal keeps it");
+            tracing::warn!(
+                "no checkpoint was written: the outbox has not stored everything yet; the journal keeps it"
+            );
         }
     }
 

@@ -70,8 +70,6 @@ struct DeviceSeries(Vec<Series>);
 #[derive(Serialize, Deserialize)]
 struct Series {
     metric: MetricId,
-    /// Newest reading: detectors learn in order of time and never twice.
-    newest: Timestamp,
     model: Option<SeriesModel>,
 }
 
@@ -235,7 +233,7 @@ impl DeviceSeries {
         let index = match self.0.iter().position(|series| series.metric == metric) {
             Some(index) => index,
             None if self.0.len() < MAX_METRICS_PER_DEVICE => {
-                self.0.push(Series { metric, newest: Timestamp::from_millis(i64::MIN), model: None });
+                self.0.push(Series { metric, model: None });
                 self.0.len() - 1
             }
             None => return None,
@@ -245,12 +243,8 @@ impl DeviceSeries {
 }
 
 impl Series {
-    /// Scores a reading that is newer than all before; `judged` is the metric's kind where the model is on.
+    /// Scores a reading; `judged` is the metric's kind where the model is on.
     fn judge(&mut self, reading: &Reading, judged: Option<MetricKind>) -> Score {
-        if reading.at < self.newest {
-            return Score::NONE;
-        }
-        self.newest = reading.at;
         match judged {
             Some(kind) => {
                 self.model.get_or_insert_with(|| SeriesModel::new(kind)).observe(reading.at, reading.value)

@@ -85,7 +85,12 @@ pub(crate) struct Beyond {
 
 impl Balance {
     /// Draws the balance of `ledger`, `open` readings and what lies beyond the windows.
-    pub(crate) fn draw(ledger: &Ledger, adapter_name: impl Fn(AdapterIndex) -> String, open: u64, beyond: Beyond) -> Self {
+    pub(crate) fn draw(
+        ledger: &Ledger,
+        adapter_name: impl Fn(AdapterIndex) -> String,
+        open: u64,
+        beyond: Beyond,
+    ) -> Self {
         let mut dropped = BTreeMap::new();
         let mut adapters: BTreeMap<String, AdapterBalance> = BTreeMap::new();
         for (adapter, count) in ledger.taken() {

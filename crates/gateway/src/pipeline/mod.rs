@@ -29,8 +29,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use codecs::Codec;
-use gateway_core::ports::Clock;
 use gateway_core::Uplink;
+use gateway_core::ports::Clock;
 use journal::Position;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -127,7 +127,9 @@ impl Pipeline {
                 () = tokio::time::sleep_until(wake) => {}
             }
             let reading = watch.read(self.clock.now(), monotonic());
-            if reading.stepped_from.is_some() || self.engine.next_deadline().is_some_and(|due| due <= reading.now.at) {
+            if reading.stepped_from.is_some()
+                || self.engine.next_deadline().is_some_and(|due| due <= reading.now.at)
+            {
                 self.turn(Vec::new(), reading).await;
             }
             self.durable.settle(reading.now.at).await;

@@ -127,7 +127,9 @@ impl<'a> Named<'a> {
                 Self {
                     device: Some(registry.device_name(id)),
                     zone: device.and_then(|device| device.zone).and_then(|zone| registry.zone_name(zone)),
-                    protocol: device.and_then(|d| registry.adapter(d.adapter)).map(gateway_core::AdapterId::kind),
+                    protocol: device
+                        .and_then(|d| registry.adapter(d.adapter))
+                        .map(gateway_core::AdapterId::kind),
                 }
             }
             Subject::Zone(id) => Self { device: None, zone: registry.zone_name(id), protocol: None },

@@ -55,10 +55,18 @@ struct Stored {
 impl From<Stored> for Registry {
     fn from(stored: Stored) -> Self {
         let number = |index: usize| u32::try_from(index).unwrap_or(u32::MAX);
-        let device_ids =
-            stored.devices.iter().enumerate().map(|(i, d)| (Arc::clone(&d.name), DeviceId(number(i)))).collect();
-        let metric_ids =
-            stored.metrics.iter().enumerate().map(|(i, m)| (Arc::clone(&m.name), MetricId(number(i)))).collect();
+        let device_ids = stored
+            .devices
+            .iter()
+            .enumerate()
+            .map(|(i, d)| (Arc::clone(&d.name), DeviceId(number(i))))
+            .collect();
+        let metric_ids = stored
+            .metrics
+            .iter()
+            .enumerate()
+            .map(|(i, m)| (Arc::clone(&m.name), MetricId(number(i))))
+            .collect();
         let Stored { adapters, devices, metrics, zones } = stored;
         Self { adapters, devices, metrics, zones, device_ids, metric_ids }
     }
@@ -103,7 +111,11 @@ impl Registry {
 
     /// The numbers that the next new names get.
     pub(crate) fn next_numbers(&self) -> FirstNumbers {
-        FirstNumbers { adapter: self.adapter_count(), device: self.device_count(), metric: self.metric_count() }
+        FirstNumbers {
+            adapter: self.adapter_count(),
+            device: self.device_count(),
+            metric: self.metric_count(),
+        }
     }
 
     pub(crate) fn device_count(&self) -> u32 {
@@ -179,7 +191,11 @@ impl Registry {
     }
 
     /// Decides a metric's kind: as configured, else a state where its values are booleans, else a gauge.
-    pub(crate) fn decide_kind(&mut self, id: MetricId, configured: &BTreeMap<String, MetricKind>) -> MetricKind {
+    pub(crate) fn decide_kind(
+        &mut self,
+        id: MetricId,
+        configured: &BTreeMap<String, MetricKind>,
+    ) -> MetricKind {
         let Some(metric) = self.metrics.get_mut(id.0 as usize) else { return MetricKind::Gauge };
         let by_values = if metric.boolean { MetricKind::State } else { MetricKind::Gauge };
         metric.kind = configured.get(&*metric.name).copied().unwrap_or(by_values);

@@ -84,7 +84,12 @@ impl NewNames {
     }
 
     /// The number of a metric, which gets one where it has none.
-    pub(crate) fn metric(&mut self, registry: &Registry, name: &str, new: impl FnOnce() -> NewMetric) -> MetricId {
+    pub(crate) fn metric(
+        &mut self,
+        registry: &Registry,
+        name: &str,
+        new: impl FnOnce() -> NewMetric,
+    ) -> MetricId {
         self.known_metric(registry, name).unwrap_or_else(|| {
             self.metrics.push(new());
             MetricId(following(registry.metric_count(), self.metrics.len() - 1))

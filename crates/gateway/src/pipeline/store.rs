@@ -32,7 +32,11 @@ pub(crate) struct Recovered {
 }
 
 /// Opens the journal for writing and brings the state back. `mark` is the last step whose outputs the outbox holds.
-pub(crate) fn open(data_dir: &Path, settings: Settings, mark: u64) -> Result<(Journal, Recovered), StoreError> {
+pub(crate) fn open(
+    data_dir: &Path,
+    settings: Settings,
+    mark: u64,
+) -> Result<(Journal, Recovered), StoreError> {
     let (position, engine) = load_checkpoint(data_dir, settings)?;
     let dir = journal_dir(data_dir);
     let floor = Position(position.0.max(mark)).next();

@@ -10,9 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use codecs::{Codec, Options};
-use gateway_core::{
-    Ack, AdapterId, CodecId, Delivery, DeviceAddress, LinkQuality, Now, Timestamp, Uplink,
-};
+use gateway_core::{Ack, AdapterId, CodecId, Delivery, DeviceAddress, LinkQuality, Now, Timestamp, Uplink};
 
 use super::decode::Decoder;
 use super::directory::Directory;

@@ -115,8 +115,10 @@ fn csv_rows(file: File, path: &Path) -> Result<Rows, Failure> {
 impl Columns {
     fn of(head: &csv::StringRecord) -> Result<Self, String> {
         let names: Vec<String> = head.iter().map(str::to_owned).collect();
-        let find = |wanted: &[&str]| names.iter().position(|name| wanted.contains(&name.to_lowercase().as_str()));
-        let time = find(&["time", "timestamp", "ts"]).ok_or("no column `time`; the first line names the columns")?;
+        let find =
+            |wanted: &[&str]| names.iter().position(|name| wanted.contains(&name.to_lowercase().as_str()));
+        let time =
+            find(&["time", "timestamp", "ts"]).ok_or("no column `time`; the first line names the columns")?;
         let long = find(&["metric"]).zip(find(&["value"]));
         let device = find(&["device"]);
         Ok(Self { time, device, long, names })

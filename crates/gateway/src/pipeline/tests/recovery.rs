@@ -41,8 +41,7 @@ fn apply(engine: &mut Engine, steps: &[Step]) -> Vec<Outputs> {
 }
 
 fn same(a: &[Outputs], b: &[Outputs]) -> bool {
-    a.len() == b.len()
-        && a.iter().zip(b).all(|(a, b)| a.aggregates == b.aggregates && a.alerts == b.alerts)
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.aggregates == b.aggregates && a.alerts == b.alerts)
 }
 
 proptest! {
