@@ -49,6 +49,7 @@ PROBLEMS = """[gateway]
 id = "hq north!"                        #! gateway.id
 [upstream]
 url = "mqtt://127.0.0.1:1"
+username = "hq-north"
 password_file = "not-there"             #! upstream.password_file
 compresion = "zlib"                     #! upstream.compresion
 [upstream.outbox]
@@ -212,7 +213,7 @@ def test_reload_keeps_the_queue(main_job, cloud, sensor, heard):
     wait_until(lambda: gateway.audit()["queued"] >= 90, what="a queue")
     gateway.rewrite('lateness = "300ms"', 'lateness = "200ms"')
     gateway.reload()
-    gateway.wait_log("reload")
+    gateway.wait_log("the new configuration is in force")
     cloud.start()
     heard.wait_count("lounge", "temperature", 100, timeout=30)
 

@@ -20,24 +20,24 @@ def test_aggregates_of_many_devices_equal_numpy(main_job, sensor, heard):
         f"dev{i}": {"temperature": random.normal(21, 2, 50), "air.co2": random.integers(400, 1400, 50)}
         for i in range(8)
     }
-    for i, at in enumerate(spread(start, 50)):
-        sensor.send_all(
-            (
-                f"sensors/{device}/telemetry",
-                {
-                    "temperature": float(m["temperature"][i]),
-                    "air": {"co2": int(m["air.co2"][i])},
-                    "ts": at,
-                    "name": "x",
-                    "note": None,
-                    "raw": [1, 2],
-                },
-            )
-            for device, m in sent.items()
+    sensor.send_all(
+        (
+            f"sensors/{device}/telemetry",
+            {
+                "temperature": float(m["temperature"][i]),
+                "air": {"co2": int(m["air.co2"][i])},
+                "ts": at,
+                "name": "x",
+                "note": None,
+                "raw": [1, 2],
+            },
         )
+        for i, at in enumerate(spread(start, 50))
+        for device, m in sent.items()
+    )
     for device, metrics in sent.items():
         heard.wait_count(device, "temperature", 50)
-        (aggregate,) = heard.aggregates(device)
+        (aggregate,) = heard.latest(device)
         assert set(aggregate["metrics"]) == {"temperature", "air.co2"}
         for metric, values in metrics.items():
             assert_summary(aggregate["metrics"][metric], values)
