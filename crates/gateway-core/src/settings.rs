@@ -68,7 +68,7 @@ impl fmt::Display for HumanDuration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let millis = self.0.as_millis();
         for (unit, factor) in [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)] {
-            if millis % factor == 0 && (millis > 0 || unit == "s") {
+            if millis.is_multiple_of(factor) && (millis > 0 || unit == "s") {
                 return write!(f, "{}{unit}", millis / factor);
             }
         }

@@ -116,7 +116,12 @@ struct CodecKey {
 }
 
 impl CodecTable {
-    fn id(&mut self, format: &str, columns: &[String], timezone: Option<&str>) -> Result<CodecId, BuildError> {
+    fn id(
+        &mut self,
+        format: &str,
+        columns: &[String],
+        timezone: Option<&str>,
+    ) -> Result<CodecId, BuildError> {
         let key = CodecKey {
             format: format.to_owned(),
             columns: columns.to_vec(),
@@ -125,7 +130,8 @@ impl CodecTable {
         let index = match self.known.iter().position(|(known, _)| *known == key) {
             Some(index) => index,
             None => {
-                let options = codecs::Options { columns: key.columns.clone(), timezone: time_zone(timezone)? };
+                let options =
+                    codecs::Options { columns: key.columns.clone(), timezone: time_zone(timezone)? };
                 let codec = Codec::by_name(format, &options).map_err(|error| failed(format, &error))?;
                 self.known.push((key, Arc::new(codec)));
                 self.known.len() - 1
@@ -149,7 +155,10 @@ fn time_zone(name: Option<&str>) -> Result<jiff::tz::TimeZone, BuildError> {
 }
 
 /// What a reload hands to the pipeline.
-pub(crate) fn reconfiguration(config: &Config, codecs: &mut CodecTable) -> Result<Reconfiguration, BuildError> {
+pub(crate) fn reconfiguration(
+    config: &Config,
+    codecs: &mut CodecTable,
+) -> Result<Reconfiguration, BuildError> {
     Ok(Reconfiguration {
         settings: settings(config),
         directory: directory(config, codecs)?,
@@ -169,7 +178,10 @@ fn directory(config: &Config, codecs: &mut CodecTable) -> Result<Directory, Buil
         let calibrate =
             device.calibrate.iter().map(|(metric, by)| (metric.clone(), (by.scale, by.offset))).collect();
         let address = device.address.clone().unwrap_or_else(|| name.clone());
-        devices.push((address, DeviceRules { name: name.clone(), codec, rename: device.rename.clone(), calibrate }));
+        devices.push((
+            address,
+            DeviceRules { name: name.clone(), codec, rename: device.rename.clone(), calibrate },
+        ));
     }
     let accept = config.gateway.unknown_devices == UnknownDevices::Accept;
     Ok(Directory::new(devices, accept, config.gateway.max_devices))
@@ -240,14 +252,16 @@ fn adapter_link(
         (Some(url), _) => {
             let url = url.parse().map_err(|error| crate::telemetry::chain(&error))?;
             let mut options = Options::new(url, mqtt.client_id.clone().unwrap_or_else(default_id));
-            options.credentials =
-                mqtt.username.clone().map(|user| (user, mqtt.password.clone().unwrap_or(Secret::new(String::new()))));
+            options.credentials = mqtt
+                .username
+                .clone()
+                .map(|user| (user, mqtt.password.clone().unwrap_or(Secret::new(String::new()))));
             options
         }
         (None, Some(embedded)) => {
-            let url = format!("mqtt://{}", embedded.address).parse().map_err(|e| crate::telemetry::chain(&e))?;
-            let mut options =
-                Options::new(url, format!("{}{name}", broker::INTERNAL_CLIENT_PREFIX));
+            let url =
+                format!("mqtt://{}", embedded.address).parse().map_err(|e| crate::telemetry::chain(&e))?;
+            let mut options = Options::new(url, format!("{}{name}", broker::INTERNAL_CLIENT_PREFIX));
             options.credentials = Some(embedded.credentials.clone());
             options
         }
@@ -305,7 +319,10 @@ pub(crate) fn outbox_options(config: &sinks::upstream_mqtt::config::Outbox) -> o
 }
 
 /// The embedded broker.
-pub(crate) fn broker(config: &broker::config::Config, data_dir: &Path) -> Result<broker::Settings, BuildError> {
+pub(crate) fn broker(
+    config: &broker::config::Config,
+    data_dir: &Path,
+) -> Result<broker::Settings, BuildError> {
     let tls = match (&config.cert_file, &config.key_file) {
         (Some(cert_file), Some(key_file)) => Some(broker::Tls {
             listen: config.listen_tls,

@@ -172,7 +172,7 @@ impl Gateway {
         effective.gateway.prefix.clone_from(&self.config.gateway.prefix);
         effective.gateway.data_dir.clone_from(&self.config.gateway.data_dir);
         effective.upstream.clone_from(&self.config.upstream);
-        effective.broker.clone_from(&self.config.broker);
+        effective.broker = self.reload_users(new)?;
         effective.journal = self.config.journal.clone();
 
         let blueprints = build::adapters(&effective, &mut self.codecs, self.embedded.as_ref())?;
@@ -186,14 +186,18 @@ impl Gateway {
         Ok(restart)
     }
 
-    /// The live feed.
-    pub(crate) fn feed(&self) -> &LiveFeed {
-        &self.feed
-    }
-
-    /// The embedded broker's plain listener, if there is one.
-    pub(crate) fn broker(&self) -> Option<&Broker> {
-        self.broker.as_ref()
+    /// The broker's users change at once, its listeners do not.
+    fn reload_users(&self, new: &Config) -> Result<Option<broker::config::Config>, BuildError> {
+        let (Some(running), Some(old), Some(new)) = (&self.broker, &self.config.broker, &new.broker) else {
+            return Ok(self.config.broker.clone());
+        };
+        let effective =
+            broker::config::Config { anonymous: new.anonymous, users: new.users.clone(), ..old.clone() };
+        let settings = build::broker(&effective, &self.config.gateway.data_dir)?;
+        running
+            .set_users(settings.anonymous, settings.users)
+            .map_err(|error| BuildError { key: "broker.users".to_owned(), reason: error.to_string() })?;
+        Ok(Some(effective))
     }
 
     /// The ledger as of now; none where the pipeline is gone.
@@ -261,7 +265,11 @@ fn open_store(
     // Opened even where the journal is off: its lock keeps two gateways apart, and it may hold steps from before.
     let (journal, recovered) = store::open(data_dir, settings, mark)?;
     if recovered.replayed > 0 {
-        tracing::info!(steps = recovered.replayed, open = recovered.engine.open_readings(), "state brought back");
+        tracing::info!(
+            steps = recovered.replayed,
+            open = recovered.engine.open_readings(),
+            "state brought back"
+        );
     }
     let mode = if config.journal.enabled {
         JournalMode::On { journal: Box::new(journal), sync_every: config.journal.sync_every.0 }
@@ -346,7 +354,8 @@ impl Reporter {
         let error = outbox.status().borrow().last_error.as_ref().map(ToString::to_string);
         let (totals, ranges) = tokio::join!(outbox.totals(), outbox.dropped());
         let totals = totals.unwrap_or_default();
-        let dropped_ranges = ranges.unwrap_or_default().iter().rev().take(10).map(DroppedRange::from).collect();
+        let dropped_ranges =
+            ranges.unwrap_or_default().iter().rev().take(10).map(DroppedRange::from).collect();
         Queue {
             messages: totals.queued.entries,
             bytes: totals.queued_bytes,

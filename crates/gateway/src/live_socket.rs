@@ -58,7 +58,12 @@ pub(crate) fn bind(data_dir: &Path) -> io::Result<UnixListener> {
 }
 
 /// Answers until stopped.
-pub(crate) async fn serve(listener: UnixListener, feed: LiveFeed, control: mpsc::Sender<Control>, stop: CancellationToken) {
+pub(crate) async fn serve(
+    listener: UnixListener,
+    feed: LiveFeed,
+    control: mpsc::Sender<Control>,
+    stop: CancellationToken,
+) {
     let places = std::sync::Arc::new(tokio::sync::Semaphore::new(MAX_CLIENTS));
     loop {
         let stream = tokio::select! {
@@ -98,7 +103,8 @@ async fn answer(stream: UnixStream, feed: &LiveFeed, control: &mpsc::Sender<Cont
             write.write_all(to_line(&balance).as_bytes()).await
         }
         Ok(Question::Follow { readings, aggregates, alerts, device }) => {
-            let glob = device.and_then(|glob| globset::Glob::new(&glob).ok()).map(|glob| glob.compile_matcher());
+            let glob =
+                device.and_then(|glob| globset::Glob::new(&glob).ok()).map(|glob| glob.compile_matcher());
             let wanted = Wanted { readings, aggregates, alerts, device: glob };
             follow(feed.subscribe(), &wanted, &mut write).await
         }
@@ -131,7 +137,9 @@ async fn follow(
 ) -> io::Result<()> {
     loop {
         let line = match items.recv().await {
-            Ok(item) if wanted.has(&item) => format!("{{\"kind\":\"{}\",\"item\":{}}}\n", item.kind.as_str(), item.json),
+            Ok(item) if wanted.has(&item) => {
+                format!("{{\"kind\":\"{}\",\"item\":{}}}\n", item.kind.as_str(), item.json)
+            }
             Ok(_) => continue,
             Err(broadcast::error::RecvError::Lagged(missed)) => {
                 format!("{{\"kind\":\"missed\",\"item\":{missed}}}\n")

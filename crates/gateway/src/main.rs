@@ -3,7 +3,7 @@
 mod build;
 mod cli;
 mod clock;
-#[path = "config_tmp.rs"] mod config;
+mod config;
 mod gateway;
 mod health;
 mod live_socket;

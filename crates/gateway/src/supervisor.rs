@@ -40,7 +40,11 @@ pub(crate) struct Supervisor {
 }
 
 impl Supervisor {
-    pub(crate) fn new(uplinks: mpsc::Sender<Vec<Uplink>>, commanders: Commanders, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(
+        uplinks: mpsc::Sender<Vec<Uplink>>,
+        commanders: Commanders,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         Self { running: BTreeMap::new(), uplinks, commanders, clock }
     }
 

@@ -39,8 +39,12 @@ struct Status<'a> {
 
 impl Status<'_> {
     fn bytes(state: &str, missing: &[String]) -> Bytes {
-        let status =
-            Status { state, time: SystemClock.now().to_string(), version: env!("CARGO_PKG_VERSION"), missing };
+        let status = Status {
+            state,
+            time: SystemClock.now().to_string(),
+            version: env!("CARGO_PKG_VERSION"),
+            missing,
+        };
         serde_json::to_vec(&status).unwrap_or_default().into()
     }
 }

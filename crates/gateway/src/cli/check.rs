@@ -5,14 +5,12 @@ use crate::config;
 
 pub(crate) fn check(config: &ConfigArg, environment: bool, deny_warnings: bool) -> Result<Exit, Failure> {
     let loaded = super::run::load(config, environment)?;
-    let mut findings = config::check(&loaded);
-    if !findings.has_errors() {
-        findings.extend(config::machine::probe(&loaded));
-    }
+    let mut findings = loaded.warnings.clone();
+    findings.extend(config::machine::probe(&loaded));
     let text = findings.to_string();
     if !text.trim().is_empty() {
         print_line(text.trim_end())?;
     }
-    let wrong = findings.has_errors() || (deny_warnings && findings.warnings().next().is_some());
+    let wrong = deny_warnings && findings.warnings().next().is_some();
     Ok(if wrong { Exit::Config } else { Exit::Fine })
 }

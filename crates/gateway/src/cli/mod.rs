@@ -193,7 +193,7 @@ fn dispatch(command: Command) -> Result<Exit, Failure> {
         }
         Command::Replay { file, config, json } => replay::replay(&file, &config, json),
         Command::Audit { config, json } => audit::audit(&config, json),
-        Command::Simulate(args) => simulate::simulate(args),
+        Command::Simulate(args) => simulate::simulate(&args),
         Command::Config { what } => config::print(what),
     }
 }
@@ -216,11 +216,9 @@ pub(crate) fn print_line(line: &str) -> Result<(), Failure> {
 }
 
 /// How long the demo and the simulator run; for ever where nothing is said.
-pub(crate) fn bounded(duration: Option<Duration>) -> impl Future<Output = ()> {
-    async move {
-        match duration {
-            Some(duration) => tokio::time::sleep(duration).await,
-            None => std::future::pending().await,
-        }
+pub(crate) async fn bounded(duration: Option<Duration>) {
+    match duration {
+        Some(duration) => tokio::time::sleep(duration).await,
+        None => std::future::pending().await,
     }
 }

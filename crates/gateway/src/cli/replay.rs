@@ -104,20 +104,20 @@ impl Replay {
         self.engine.apply(step, &mut outputs);
         let registry = self.engine.registry();
         for alert in &outputs.alerts {
-            self.print("alert", unnumbered(payload::alert(alert, registry, &self.identity)))?;
+            self.print("alert", &unnumbered(payload::alert(alert, registry, &self.identity)))?;
         }
         for aggregate in &outputs.aggregates {
             self.published += u64::from(aggregate.readings);
-            self.print("aggregate", unnumbered(payload::aggregate(aggregate, registry, &self.identity)))?;
+            self.print("aggregate", &unnumbered(payload::aggregate(aggregate, registry, &self.identity)))?;
         }
         Ok(())
     }
 
-    fn print(&self, kind: &str, json: String) -> Result<(), Failure> {
+    fn print(&self, kind: &str, json: &str) -> Result<(), Failure> {
         if self.json {
-            return print_line(&json);
+            return print_line(json);
         }
-        let item = serde_json::from_str(&json).unwrap_or_default();
+        let item = serde_json::from_str(json).unwrap_or_default();
         print_line(&tail::for_people(&Line { kind: kind.to_owned(), item }))
     }
 

@@ -4,19 +4,19 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::{ConfigArg, Exit, Failure, print_line};
-use crate::config::{self, LoadOptions, Loaded};
+use crate::config::{self, ConfigError, LoadOptions, Loaded};
 use crate::gateway::{Gateway, StartError};
 
-/// Reads and checks the configuration; what is wrong goes to stdout, as with `riser check`.
+/// Reads and checks the configuration; what is wrong in it goes to stdout, as with `riser check`.
 pub(crate) fn load(config: &ConfigArg, environment: bool) -> Result<Loaded, Failure> {
     let options = LoadOptions { path: config.config.clone(), environment };
-    match config::load(&options) {
-        Ok(loaded) => Ok(loaded),
-        Err(error) => {
-            print_line(&error.to_string())?;
-            Err(Failure::silent(error.exit()))
-        }
-    }
+    config::load(&options).map_err(|error| match &error {
+        ConfigError::Invalid { findings } => match print_line(findings.to_string().trim_end()) {
+            Ok(()) => Failure::silent(error.exit()),
+            Err(failure) => failure,
+        },
+        _ => Failure::new(error.exit(), error.to_string()),
+    })
 }
 
 /// As [`load`], but no configuration at all means the defaults: for commands that need no gateway.
@@ -30,12 +30,7 @@ pub(crate) fn load_or_default(config: &ConfigArg) -> Result<Loaded, Failure> {
 pub(crate) fn run(config: &ConfigArg) -> Result<Exit, Failure> {
     crate::telemetry::start("info,mqtt5=warn,mqtt5_protocol=warn");
     let loaded = load(config, true)?;
-    let findings = config::check(&loaded);
-    if findings.has_errors() {
-        print_line(findings.to_string().trim_end())?;
-        return Err(Failure::silent(Exit::Config));
-    }
-    for warning in findings.warnings() {
+    for warning in loaded.warnings.warnings() {
         tracing::warn!("{warning}");
     }
     super::runtime()?.block_on(until_stopped(config, &loaded))
@@ -47,7 +42,7 @@ async fn until_stopped(config: &ConfigArg, loaded: &Loaded) -> Result<Exit, Fail
     };
     let (mut term, mut int, mut hup) =
         (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?, listen(SignalKind::hangup())?);
-    let mut gateway = Gateway::start(&loaded.config).await.map_err(failure)?;
+    let mut gateway = Gateway::start(&loaded.config).await.map_err(|error| failure(&error))?;
     notify(&[sd_notify::NotifyState::Ready]);
     let watchdog = CancellationToken::new();
     tokio::spawn(pat_watchdog(watchdog.clone()));
@@ -79,11 +74,6 @@ async fn reload(gateway: &mut Gateway, config: &ConfigArg) {
             return;
         }
     };
-    let findings = config::check(&loaded);
-    if findings.has_errors() {
-        tracing::error!("the new configuration is wrong, the old one stays in force:\n{findings}");
-        return;
-    }
     match gateway.reload(&loaded.config).await {
         Ok(restart) if restart.is_empty() => tracing::info!("the new configuration is in force"),
         Ok(restart) => tracing::warn!(
@@ -91,19 +81,19 @@ async fn reload(gateway: &mut Gateway, config: &ConfigArg) {
             restart.join(", ")
         ),
         Err(error) => {
-            tracing::error!("the new configuration cannot be used, the old one stays in force: {error}")
+            tracing::error!("the new configuration cannot be used, the old one stays in force: {error}");
         }
     }
 }
 
-fn failure(error: StartError) -> Failure {
-    let exit = match &error {
+fn failure(error: &StartError) -> Failure {
+    let exit = match error {
         StartError::DataDir { .. } => Exit::CannotCreate,
         StartError::Build(_) => Exit::Config,
         StartError::Broker(_) => Exit::Unavailable,
         StartError::Outbox(_) | StartError::Store(_) => Exit::CannotCreate,
     };
-    Failure::new(exit, crate::telemetry::chain(&error))
+    Failure::new(exit, crate::telemetry::chain(error))
 }
 
 /// Tells systemd, where it started us.

@@ -55,9 +55,9 @@ enum Protocol {
     Mqtt,
 }
 
-pub(crate) fn simulate(args: Args) -> Result<Exit, Failure> {
+pub(crate) fn simulate(args: &Args) -> Result<Exit, Failure> {
     crate::telemetry::start("warn");
-    let options = options(&args)?;
+    let options = options(args)?;
     let Protocol::Mqtt = args.protocol;
     let building = if args.mixed {
         Building::mixed(args.devices, args.seed)

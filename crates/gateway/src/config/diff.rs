@@ -1,7 +1,9 @@
 //! What a reload can change while Riser runs, and what it cannot.
 //!
-//! Adapters, devices, windows, the anomaly model and alerts change at once. What the broker, the cloud link and the
-//! store on disk were opened with stays until the next start.
+//! Adapters, devices, windows, the anomaly model, alerts and the broker's users change at once. What the broker's
+//! listeners, the cloud link and the store on disk were opened with stays until the next start.
+
+use std::collections::BTreeMap;
 
 use super::model::Config;
 
@@ -13,10 +15,16 @@ pub(crate) fn restart_needed(old: &Config, new: &Config) -> Vec<String> {
         ("gateway.prefix", old.gateway.prefix != new.gateway.prefix),
         ("gateway.data_dir", old.gateway.data_dir != new.gateway.data_dir),
         ("upstream", old.upstream != new.upstream),
-        ("broker", old.broker != new.broker),
+        ("broker", listeners(old) != listeners(new)),
         ("journal", old.journal != new.journal),
     ];
     differs.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key.to_owned()).collect()
+}
+
+/// The broker without what can change while it runs.
+fn listeners(config: &Config) -> Option<broker::config::Config> {
+    let broker = config.broker.clone()?;
+    Some(broker::config::Config { anonymous: false, users: BTreeMap::new(), ..broker })
 }
 
 #[cfg(test)]

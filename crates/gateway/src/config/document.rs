@@ -72,9 +72,8 @@ pub(crate) fn parse(text: &str) -> Result<Node, Vec<Finding>> {
 
 /// Reads one value, as it stands behind a `=`; all of it is at `place`.
 pub(crate) fn parse_value(text: &str, place: &Place, path: &KeyPath) -> Result<Node, Vec<Finding>> {
-    let value = DeValue::parse(text).map_err(|error| {
-        vec![Finding { key: path.clone(), ..syntax_error(place.clone(), &error) }]
-    })?;
+    let value = DeValue::parse(text)
+        .map_err(|error| vec![Finding { key: path.clone(), ..syntax_error(place.clone(), &error) }])?;
     let mut reader = Reader { places: &|_| place.clone(), problems: Vec::new() };
     let node = reader.node(value, path);
     if reader.problems.is_empty() { Ok(node) } else { Err(reader.problems) }

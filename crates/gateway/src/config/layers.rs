@@ -9,7 +9,7 @@ use super::document::{Node, Value};
 use super::key_path::KeyPath;
 use super::model::Config;
 use super::report::Report;
-use super::shape::Shape;
+use super::shape::{Field, Shape};
 
 /// Puts `layers` over each other, the last on top, and reads the result. Keys that must be there and are not are told,
 /// and their tables left out. `None` where it cannot be read at all: then the report has an error.
@@ -83,22 +83,17 @@ fn require(report: &mut Report, shape: &Shape, value: &mut Merged, path: &KeyPat
             let mut complete = true;
             for field in fields {
                 let key = path.key(&field.name);
-                match map.get_mut(&field.name) {
-                    Some(value) => {
-                        if !require(report, &field.shape, value, &key) {
-                            map.remove(&field.name);
-                            report.damage(Some(key));
-                            complete &= !field.required;
-                        }
-                    }
-                    None if field.required => {
-                        let example = field.example.as_ref().map_or(String::new(), |example| {
-                            format!(", such as {} = {example}", field.name)
-                        });
-                        report.missing(path, &field.name, format!("missing; write it{example}"));
+                let Some(value) = map.get_mut(&field.name) else {
+                    if field.required {
+                        report.missing(path, &field.name, format!("missing; write it{}", such_as(field)));
                         complete = false;
                     }
-                    None => {}
+                    continue;
+                };
+                if !require(report, &field.shape, value, &key) {
+                    map.remove(&field.name);
+                    report.damage(Some(key));
+                    complete &= !field.required;
                 }
             }
             complete
@@ -123,4 +118,9 @@ fn require(report: &mut Report, shape: &Shape, value: &mut Merged, path: &KeyPat
         }
         _ => true,
     }
+}
+
+fn such_as(field: &Field) -> String {
+    let example = field.example.as_ref();
+    example.map_or_else(String::new, |example| format!(", such as {} = {example}", field.name))
 }

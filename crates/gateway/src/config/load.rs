@@ -12,8 +12,8 @@ use super::model::Config;
 use super::report::Report;
 use super::shape::Shape;
 use super::validate::validate;
-use crate::cli::Exit;
 use super::{layers, overrides, secrets};
+use crate::cli::Exit;
 
 /// Where to look when nobody says where the file is.
 const USUAL_PLACES: [&str; 2] = ["gateway.toml", "/etc/riser/gateway.toml"];
@@ -98,7 +98,9 @@ pub(crate) fn load(options: &LoadOptions) -> Result<Loaded, ConfigError> {
 /// is there.
 pub(crate) fn find() -> Option<PathBuf> {
     let named = env::var_os(PATH_VARIABLE).filter(|value| !value.is_empty());
-    named.map(PathBuf::from).or_else(|| USUAL_PLACES.map(PathBuf::from).into_iter().find(|path| path.exists()))
+    named
+        .map(PathBuf::from)
+        .or_else(|| USUAL_PLACES.map(PathBuf::from).into_iter().find(|path| path.exists()))
 }
 
 /// As [`load`], of a file's content.
@@ -138,7 +140,12 @@ fn read(bytes: &[u8]) -> Result<Node, Vec<Finding>> {
         let good = bytes.get(..error.valid_up_to()).unwrap_or_default();
         let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
         let text = "not UTF-8: save the file as UTF-8 text".to_owned();
-        vec![Finding { place: Place::File { line, column: 1 }, level: Level::Error, key: KeyPath::root(), text }]
+        vec![Finding {
+            place: Place::File { line, column: 1 },
+            level: Level::Error,
+            key: KeyPath::root(),
+            text,
+        }]
     })?;
     document::parse(text.strip_prefix('\u{feff}').unwrap_or(text))
 }

@@ -33,7 +33,9 @@ fn probe_clock(report: &mut Report, now: Timestamp) {
     if now < Timestamp::PLAUSIBLE {
         report.warning(
             &KeyPath::root(),
-            format!("the clock shows {now} and has not been set; start a time service such as systemd-timesyncd"),
+            format!(
+                "the clock shows {now} and has not been set; start a time service such as systemd-timesyncd"
+            ),
         );
     }
 }
@@ -45,7 +47,9 @@ fn probe_listeners(report: &mut Report, loaded: &Loaded) {
         let why = match error.kind() {
             io::ErrorKind::AddrInUse => "is taken by another program (a running riser?)".to_owned(),
             io::ErrorKind::AddrNotAvailable => "is not an address of this machine now".to_owned(),
-            io::ErrorKind::PermissionDenied => "is not allowed to this user; take a port from 1024 on".to_owned(),
+            io::ErrorKind::PermissionDenied => {
+                "is not allowed to this user; take a port from 1024 on".to_owned()
+            }
             _ => format!("cannot be listened on: {error}"),
         };
         report.warning(&KeyPath::of("broker").key(key), format!("{address} {why}"));
@@ -53,7 +57,8 @@ fn probe_listeners(report: &mut Report, loaded: &Loaded) {
 }
 
 fn probe_brokers(report: &mut Report, loaded: &Loaded) {
-    let upstream = loaded.config.upstream.iter().map(|upstream| (KeyPath::of("upstream.url"), upstream.url.clone()));
+    let upstream =
+        loaded.config.upstream.iter().map(|upstream| (KeyPath::of("upstream.url"), upstream.url.clone()));
     let adapters = loaded.config.adapters.mqtt.iter().filter_map(|(name, adapter)| {
         Some((KeyPath::of("adapters.mqtt").key(name).key("url"), adapter.url.clone()?))
     });

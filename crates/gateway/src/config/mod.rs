@@ -29,10 +29,4 @@ mod tests;
 mod validate;
 
 pub(crate) use diff::restart_needed;
-pub(crate) use finding::Findings;
-pub(crate) use load::{LoadOptions, Loaded, find, load};
-
-/// What may not be as meant in a configuration that has no errors.
-pub(crate) fn check(loaded: &Loaded) -> Findings {
-    loaded.warnings.clone()
-}
+pub(crate) use load::{ConfigError, LoadOptions, Loaded, find, load};

@@ -23,10 +23,8 @@ const KEYS: &[(&str, &str, &str)] = &[
 ];
 
 /// Values of keys; `*` is any name.
-const VALUES: &[(&str, &str, &str)] = &[
-    ("upstream.format", "senml", "it has: json"),
-    ("upstream.format", "sparkplug", "it has: json"),
-];
+const VALUES: &[(&str, &str, &str)] =
+    &[("upstream.format", "senml", "it has: json"), ("upstream.format", "sparkplug", "it has: json")];
 
 /// Formats and codecs of other versions.
 const CODECS: &[&str] = &["ttn", "chirpstack", "cayenne-lpp", "node", "bthome"];
@@ -50,9 +48,7 @@ pub(crate) fn codec(name: &str) -> Option<String> {
     if name.ends_with(".js") {
         return Some(format!("this version of riser has no JavaScript codecs yet; it has: {has}"));
     }
-    CODECS
-        .contains(&name)
-        .then(|| format!("this version of riser has no codec `{name}` yet; it has: {has}"))
+    CODECS.contains(&name).then(|| format!("this version of riser has no codec `{name}` yet; it has: {has}"))
 }
 
 #[cfg(test)]

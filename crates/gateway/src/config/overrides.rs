@@ -103,7 +103,8 @@ fn find<'a>(
 
 /// The name in the tables that `name` stands for; itself where there is none.
 fn existing(known: &[&Node], name: &str) -> Result<String, String> {
-    let mut found: Vec<&String> = known.iter().flat_map(|node| keys(node)).filter(|key| alike(key, name)).collect();
+    let mut found: Vec<&String> =
+        known.iter().flat_map(|node| keys(node)).filter(|key| alike(key, name)).collect();
     found.sort();
     found.dedup();
     match found.as_slice() {

@@ -57,7 +57,9 @@ fn section(out: &mut String, shape: &Shape, path: &KeyPath, heading: &str) {
         let path = path.key(&field.name);
         match &field.shape {
             shape @ Shape::Table { .. } => section(out, shape, &path, &format!("[{path}]")),
-            Shape::Names(item) => section(out, item, &path.key("*"), &format!("[{path}.*]").replace("\"*\"", "*")),
+            Shape::Names(item) => {
+                section(out, item, &path.key("*"), &format!("[{path}.*]").replace("\"*\"", "*"))
+            }
             Shape::List(item) => {
                 section(out, item, &path.index(0), &format!("{path}: items").replace("\"*\"", "*"));
             }
@@ -90,7 +92,8 @@ fn row(out: &mut String, field: &Field) {
         doc = format!("{doc} Example: `{}`", toml_value(example));
     }
     let cell = |text: &str| text.replace('|', "\\|");
-    let _ = writeln!(out, "| `{}` | {} | {} | {} |", field.name, kind(&field.shape), cell(&default), cell(&doc));
+    let _ =
+        writeln!(out, "| `{}` | {} | {} | {} |", field.name, kind(&field.shape), cell(&default), cell(&doc));
 }
 
 fn kind(shape: &Shape) -> String {

@@ -134,7 +134,9 @@ impl Builder<'_> {
             Some("array") => {
                 Shape::List(Box::new(self.shape("", schema.get("items").unwrap_or(&Json::Null))))
             }
-            Some("integer") => Shape::Integer { min: limit(schema, "minimum"), max: limit(schema, "maximum") },
+            Some("integer") => {
+                Shape::Integer { min: limit(schema, "minimum"), max: limit(schema, "maximum") }
+            }
             Some("number") => Shape::Number { min: limit(schema, "minimum"), max: limit(schema, "maximum") },
             Some("boolean") => Shape::Boolean,
             _ => Shape::Text(match name {
@@ -221,8 +223,17 @@ mod tests {
     fn keys_stand_in_the_order_of_their_struct() {
         let Shape::Table { fields, .. } = Shape::of_config() else { panic!() };
         let names: Vec<_> = fields.iter().map(|field| field.name.as_str()).collect();
-        let expected =
-            ["gateway", "upstream", "broker", "adapters", "devices", "aggregate", "anomaly", "alerts", "journal"];
+        let expected = [
+            "gateway",
+            "upstream",
+            "broker",
+            "adapters",
+            "devices",
+            "aggregate",
+            "anomaly",
+            "alerts",
+            "journal",
+        ];
         assert_eq!(names, expected);
     }
 

@@ -9,8 +9,7 @@ use super::load::{ConfigError, Loaded, from_bytes};
 use super::reference;
 
 /// A right adapter, for files that are about something else.
-const ADAPTER: &str =
-    "[adapters.mqtt.floor]\nurl = \"mqtt://localhost\"\ntopics = [{ filter = \"a/{device}\", format = \"json\" }]\n";
+const ADAPTER: &str = "[adapters.mqtt.floor]\nurl = \"mqtt://localhost\"\ntopics = [{ filter = \"a/{device}\", format = \"json\" }]\n";
 
 fn load(text: &str, environment: &[(&str, &str)]) -> Result<Loaded, ConfigError> {
     load_at(Path::new("gateway.toml"), text, environment)
@@ -47,10 +46,7 @@ fn tells_a_misspelt_key_to_the_letter() {
         "[adapters.mqtt.floor]\nurl = \"mqtt://localhost\"\n  topcs = []\n",
         &["gateway.toml:3:3: error: adapters.mqtt.floor.topcs: unknown key; did you mean \"topics\"?"],
     );
-    finds(
-        "[aggregat]\n",
-        &["gateway.toml:1:2: error: aggregat: unknown key; did you mean \"aggregate\"?"],
-    );
+    finds("[aggregat]\n", &["gateway.toml:1:2: error: aggregat: unknown key; did you mean \"aggregate\"?"]);
     finds(
         "[journal]\nbanana = 1\n",
         &["gateway.toml:2:1: error: journal.banana: unknown key; allowed here: enabled, sync_every"],
@@ -81,7 +77,10 @@ fn tells_syntax_errors_with_line_and_column() {
     assert!(found[0].starts_with("gateway.toml:2:"), "{found:?}");
     assert!(found[0].contains(": error: not TOML: "), "{found:?}");
     assert_eq!(
-        from_bytes(Path::new("x.toml"), b"a = 1\nb = \"\xff\"\n", Vec::new()).unwrap_err().to_string().trim_end(),
+        from_bytes(Path::new("x.toml"), b"a = 1\nb = \"\xff\"\n", Vec::new())
+            .unwrap_err()
+            .to_string()
+            .trim_end(),
         "x.toml:2:1: error: not UTF-8: save the file as UTF-8 text"
     );
 }
@@ -119,7 +118,7 @@ fn tells_mistakes_of_all_kinds_at_once() {
         "gateway.toml:6:1: error: broker.anonymus: unknown key; did you mean \"anonymous\"?",
         "gateway.toml:8:1: error: broker.users.floor1.password_file: cannot read no-such.password: No such file or directory (os error 2)",
         "gateway.toml:12:1: error: devices.b.address: \"a4:c1:38:8d:18:b2\" is the address of devices.a too; each device needs its own",
-        "gateway.toml:14:15: error: upstream.compression: \"zip\" is not allowed; allowed: \"none\", \"zlib\", \"zstd\"; did you mean \"zlib\"?",
+        "gateway.toml:14:15: error: upstream.compression: \"zip\" is not allowed; allowed: \"none\", \"zlib\", \"zstd\"",
     ];
     assert_eq!(errors, expected);
 }
@@ -128,11 +127,15 @@ fn tells_mistakes_of_all_kinds_at_once() {
 fn tells_a_missing_key_where_its_table_stands() {
     finds(
         "\n[upstream]\nkeep_alive = \"30s\"\n",
-        &["gateway.toml:2:2: error: upstream.url: missing; write it, such as url = \"mqtts://broker.example.com:8883\""],
+        &[
+            "gateway.toml:2:2: error: upstream.url: missing; write it, such as url = \"mqtts://broker.example.com:8883\"",
+        ],
     );
     finds(
         "[adapters.mqtt.floor]\nurl = \"mqtt://localhost\"\ntopics = [{ filter = \"a/{device}\" }]\n",
-        &["gateway.toml:3:11: error: adapters.mqtt.floor.topics[0].format: missing; write it, such as format = \"json\""],
+        &[
+            "gateway.toml:3:11: error: adapters.mqtt.floor.topics[0].format: missing; write it, such as format = \"json\"",
+        ],
     );
 }
 
@@ -145,7 +148,7 @@ fn tells_topics_that_name_no_device_and_unknown_formats() {
         &[
             "gateway.toml:4:5: error: adapters.mqtt.floor.topics[0].filter: nothing says which device sent a message: put {device} in place of a level of \"a/+\"",
             &format!(
-                "gateway.toml:5:29: error: adapters.mqtt.floor.topics[1].format: \"jsn\" is no format; allowed: {}; did you mean \"json\"?",
+                "gateway.toml:5:28: error: adapters.mqtt.floor.topics[1].format: \"jsn\" is no format; allowed: {}; did you mean \"json\"?",
                 codecs::Codec::NAMES.join(", ")
             ),
             "gateway.toml:6:5: error: adapters.mqtt.floor.topics[2].filter: `a/#/b` is no topic filter: # must be a whole level, and the last one",
@@ -170,7 +173,9 @@ fn an_adapter_needs_a_url_or_the_broker() {
     let text = "[adapters.mqtt.floor]\ntopics = [{ filter = \"a/{device}\", format = \"json\" }]\n";
     finds(
         text,
-        &["gateway.toml:1:16: error: adapters.mqtt.floor.url: missing, and there is no [broker] to use instead; write one of them"],
+        &[
+            "gateway.toml:1:16: error: adapters.mqtt.floor.url: missing, and there is no [broker] to use instead; write one of them",
+        ],
     );
     finds(&format!("{text}[broker]\nlisten = \"127.0.0.1:1883\"\nanonymous = true\n"), &[]);
 }
@@ -179,7 +184,9 @@ fn an_adapter_needs_a_url_or_the_broker() {
 fn warns_of_open_and_of_closed_doors() {
     finds(
         "[broker]\nlisten = \"0.0.0.0:1883\"\nanonymous = true\n",
-        &["gateway.toml:2:1: warning: broker.listen: whoever reaches 0.0.0.0:1883 may publish and subscribe to everything; set anonymous = false"],
+        &[
+            "gateway.toml:2:1: warning: broker.listen: whoever reaches 0.0.0.0:1883 may publish and subscribe to everything; set anonymous = false",
+        ],
     );
     finds(
         "[broker]\nlisten = \"127.0.0.1:1883\"\n",
@@ -202,20 +209,24 @@ fn rules_need_a_condition_and_actions_an_adapter() {
     assert!(found[1].starts_with("gateway.toml:6:9: error: alerts.fast.within: "), "{found:#?}");
     assert_eq!(
         found[2],
-        "gateway.toml:12:13: error: alerts.hot.actions[0].adapter: there is no adapter \"mqtt.flor\"; there are: mqtt.floor; did you mean \"mqtt.floor\"?"
+        "gateway.toml:12:14: error: alerts.hot.actions[0].adapter: there is no adapter \"mqtt.flor\"; there are: mqtt.floor; did you mean \"mqtt.floor\"?"
     );
-    assert!(found[3].starts_with("gateway.toml:12:36: error: alerts.hot.actions[0].topic: "), "{found:#?}");
+    assert!(found[3].starts_with("gateway.toml:12:37: error: alerts.hot.actions[0].topic: "), "{found:#?}");
 }
 
 #[test]
 fn windows_have_limits() {
     finds(
         "[aggregate]\nwindow = \"1h\"\nevery = \"1s\"\n",
-        &["gateway.toml:3:1: error: aggregate.every: makes 3600 windows overlap; at most 60: write a longer one"],
+        &[
+            "gateway.toml:3:1: error: aggregate.every: makes 3600 windows overlap; at most 60: write a longer one",
+        ],
     );
     finds(
         "[aggregate]\nwindow = \"1m\"\nevery = \"5m\"\n",
-        &["gateway.toml:3:1: error: aggregate.every: is longer than window = \"1m\": readings between windows would be lost"],
+        &[
+            "gateway.toml:3:1: error: aggregate.every: is longer than window = \"1m\": readings between windows would be lost",
+        ],
     );
 }
 
@@ -224,7 +235,9 @@ fn a_url_with_a_password_in_it_is_refused_unseen() {
     let found = findings("[upstream]\nurl = \"mqtt://user:hunter2@:x\"\n", &[]);
     assert_eq!(
         found,
-        ["gateway.toml:2:1: error: upstream.url: credentials do not belong in the address; write username and password_file beside it"]
+        [
+            "gateway.toml:2:1: error: upstream.url: credentials do not belong in the address; write username and password_file beside it"
+        ]
     );
 }
 
@@ -235,7 +248,8 @@ fn no_finding_shows_a_secret() {
     let found = findings(text, &[("RISER__BROKER__USERS__A__PASSWORD", "hunter2")]);
     assert!(found.len() >= 3, "{found:?}");
     assert!(!found.join("\n").contains("hunter2"), "{found:#?}");
-    let loaded = load("[upstream]\nurl = \"mqtt://h\"\nusername = \"u\"\npassword = \"hunter2\"\n", &[]).unwrap();
+    let loaded =
+        load("[upstream]\nurl = \"mqtt://h\"\nusername = \"u\"\npassword = \"hunter2\"\n", &[]).unwrap();
     assert!(!format!("{loaded:?}").contains("hunter2"));
     assert_eq!(loaded.config.upstream.unwrap().password.unwrap().expose(), "hunter2");
 }
@@ -254,7 +268,10 @@ fn reads_password_files_beside_the_file_and_warns_where_all_can() {
     assert_eq!(loaded.warnings.to_string(), "");
     std::fs::set_permissions(&password, std::fs::Permissions::from_mode(0o644)).unwrap();
     let warnings: Vec<_> = load_at(&file, text, &[]).unwrap().warnings.warnings().collect();
-    assert!(warnings[0].contains("upstream.password_file: everyone on this machine can read"), "{warnings:?}");
+    assert!(
+        warnings[0].contains("upstream.password_file: everyone on this machine can read"),
+        "{warnings:?}"
+    );
 }
 
 #[test]
@@ -298,8 +315,16 @@ fn mistakes_in_the_environment_name_the_variable() {
         ],
     );
     assert_eq!(found.len(), 4, "{found:#?}");
-    assert!(found[0].starts_with("environment RISER__AGGREGATE__PERCENTILES: error: aggregate.percentiles: "), "{found:#?}");
-    assert!(found[1].starts_with("environment RISER__AGGREGATE__WINDOW: error: aggregate.window: `5` is not a duration"), "{found:#?}");
+    assert!(
+        found[0].starts_with("environment RISER__AGGREGATE__PERCENTILES: error: aggregate.percentiles: "),
+        "{found:#?}"
+    );
+    assert!(
+        found[1].starts_with(
+            "environment RISER__AGGREGATE__WINDOW: error: aggregate.window: `5` is not a duration"
+        ),
+        "{found:#?}"
+    );
     assert!(found[2].contains("can stand for `a-b` and for `a_b`"), "{found:#?}");
     assert_eq!(
         found[3],
@@ -325,13 +350,17 @@ fn the_example_is_right_as_it_is() {
 #[test]
 fn every_switched_off_line_of_the_example_fits() {
     let off = |line: &str| {
-        let rest = line.strip_prefix('#').filter(|rest| rest.starts_with(|c: char| c.is_alphabetic() || c == '['));
+        let rest =
+            line.strip_prefix('#').filter(|rest| rest.starts_with(|c: char| c.is_alphabetic() || c == '['));
         rest.map_or_else(|| line.to_owned(), str::to_owned)
     };
     let text = reference::example().lines().map(off).collect::<Vec<_>>().join("\n");
     // Files that are not there, passwords given twice and the like are told; keys, types and words are all right.
     for line in findings(&text, &[]) {
-        assert!(!line.contains("unknown key") && !line.contains("expected") && !line.contains("not TOML"), "{line}");
+        assert!(
+            !line.contains("unknown key") && !line.contains("expected") && !line.contains("not TOML"),
+            "{line}"
+        );
         assert!(!line.contains("is not allowed") && !line.contains("no format"), "{line}");
     }
 }
@@ -340,7 +369,10 @@ fn every_switched_off_line_of_the_example_fits() {
 fn is_committed(file: &str, generated: &str, what: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(file);
     let committed = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(committed == generated, "{file} is not what the code says; run: cargo run -- config {what} > {file}");
+    assert!(
+        committed == generated,
+        "{file} is not what the code says; run: cargo run -- config {what} > {file}"
+    );
 }
 
 #[test]
@@ -376,7 +408,35 @@ proptest! {
 }
 
 const PIECES: &[&str] = &[
-    "[gateway]\n", "[upstream]\n", "[upstream.outbox]\n", "[broker]\n", "[broker.users.a]\n", "[adapters.mqtt.x]\n",
-    "[devices.d]\n", "[aggregate]\n", "[alerts.r]\n", "[[alerts]]\n", "id", "url", "listen", "topics", "window", "above",
-    " = ", "1", "-1e308", "\"5m\"", "\"mqtt://h\"", "\"é\u{2028}\"", "true", "[", "]", "{ ", " }", ", ", "\n", "'''", "#",
+    "[gateway]\n",
+    "[upstream]\n",
+    "[upstream.outbox]\n",
+    "[broker]\n",
+    "[broker.users.a]\n",
+    "[adapters.mqtt.x]\n",
+    "[devices.d]\n",
+    "[aggregate]\n",
+    "[alerts.r]\n",
+    "[[alerts]]\n",
+    "id",
+    "url",
+    "listen",
+    "topics",
+    "window",
+    "above",
+    " = ",
+    "1",
+    "-1e308",
+    "\"5m\"",
+    "\"mqtt://h\"",
+    "\"é\u{2028}\"",
+    "true",
+    "[",
+    "]",
+    "{ ",
+    " }",
+    ", ",
+    "\n",
+    "'''",
+    "#",
 ];

@@ -102,20 +102,24 @@ impl Validator<'_> {
         validate(self.report, shape, &mut entry.node, path)
     }
 
-    fn list(&mut self, item: &Shape, nodes: &mut Vec<Node>, path: &KeyPath) -> bool {
-        let mut index = 0;
+    fn list(&mut self, item: &Shape, nodes: &mut [Node], path: &KeyPath) -> bool {
         // An item with a mistake in it stays, so that the others keep their numbers; a wrong one takes the list along.
         let mut whole = true;
-        for node in nodes {
+        for (index, node) in nodes.iter_mut().enumerate() {
             let path = path.index(index);
             self.report.stands_at(path.clone(), node.place.clone());
             whole &= validate(self.report, item, node, &path);
-            index += 1;
         }
         whole
     }
 
-    fn limits(&mut self, place: &Place, path: &KeyPath, value: f64, limits: (Option<f64>, Option<f64>)) -> bool {
+    fn limits(
+        &mut self,
+        place: &Place,
+        path: &KeyPath,
+        value: f64,
+        limits: (Option<f64>, Option<f64>),
+    ) -> bool {
         let (min, max) = limits;
         if min.is_none_or(|min| value >= min) && max.is_none_or(|max| value <= max) {
             return true;
@@ -138,7 +142,9 @@ impl Validator<'_> {
 fn check_text(text: Text, value: &str) -> Result<(), String> {
     match text {
         Text::Plain | Text::Secret => Ok(()),
-        Text::Duration => value.parse::<HumanDuration>().map(drop).map_err(|error| one_line(&error.to_string())),
+        Text::Duration => {
+            value.parse::<HumanDuration>().map(drop).map_err(|error| one_line(&error.to_string()))
+        }
         Text::Size => value.parse::<ByteSize>().map(drop).map_err(|error| one_line(&error.to_string())),
         Text::ListenAddress => match value.parse::<SocketAddr>() {
             Ok(_) => Ok(()),

@@ -25,7 +25,8 @@ pub(crate) struct Payload {
 }
 
 impl Payload {
-    /// The whole, with its number.
+    /// The whole, with its number: what the outbox makes of it.
+    #[cfg(test)]
     pub(crate) fn numbered(mut self, seq: u64) -> Vec<u8> {
         self.json.splice(self.seq_at..self.seq_at, seq.to_string().into_bytes());
         self.json

@@ -44,12 +44,19 @@ fn check_connection(report: &mut Report, table: &KeyPath, adapter: &MqttConfig, 
             link::check(report, table, &link);
         }
         None if !embedded && report.is_whole(&KeyPath::of("broker")) => {
-            report.missing(table, "url", "missing, and there is no [broker] to use instead; write one of them");
+            report.missing(
+                table,
+                "url",
+                "missing, and there is no [broker] to use instead; write one of them",
+            );
         }
         None => {
             if adapter.username.is_some() || adapter.password.is_some() {
                 let key = if adapter.username.is_some() { "username" } else { "password" };
-                report.warning(&table.key(key), "is not used: without `url` the adapter uses the embedded broker");
+                report.warning(
+                    &table.key(key),
+                    "is not used: without `url` the adapter uses the embedded broker",
+                );
             }
         }
     }
@@ -74,10 +81,10 @@ fn check_topic(report: &mut Report, table: &KeyPath, topic: &Topic) {
     }
 }
 
-/// Formats whose payload, or own topics, say which device it is.
+/// Formats whose payload says which device it is.
 fn names_device_itself(topic: &Topic) -> bool {
     match topic.format.as_str() {
-        "senml" | "shelly" | "tasmota" => true,
+        "senml" => true,
         "csv" => topic.columns.iter().any(|column| column == "device"),
         _ => false,
     }

@@ -39,7 +39,10 @@ fn check_every(report: &mut Report, key: &KeyPath, every: HumanDuration, window:
     if every.0 < SHORTEST {
         report.error(key, "is too short; write at least \"100ms\"");
     } else if every > window {
-        report.error(key, format!("is longer than window = \"{window}\": readings between windows would be lost"));
+        report.error(
+            key,
+            format!("is longer than window = \"{window}\": readings between windows would be lost"),
+        );
     } else if overlap > MOST_OVERLAPPING {
         report.error(
             key,

@@ -15,7 +15,11 @@ pub(super) fn check(report: &mut Report, broker: Option<&Config>) {
     let table = KeyPath::of("broker");
     let listeners = listeners(broker);
     if listeners.is_empty() {
-        report.missing(&table, "listen", "missing: nobody can connect; write it, such as listen = \"0.0.0.0:1883\"");
+        report.missing(
+            &table,
+            "listen",
+            "missing: nobody can connect; write it, such as listen = \"0.0.0.0:1883\"",
+        );
     }
     check_clashes(report, &table, &listeners);
     check_tls(report, &table, broker);
@@ -77,16 +81,26 @@ fn check_tls(report: &mut Report, table: &KeyPath, broker: &Config) {
     }
     let encrypted = broker.listen_tls.is_some() || broker.websocket_tls.is_some();
     if !encrypted && broker.cert_file.is_some() {
-        report.warning(&table.key("cert_file"), "is not used: there is neither `listen_tls` nor `websocket_tls`");
+        report.warning(
+            &table.key("cert_file"),
+            "is not used: there is neither `listen_tls` nor `websocket_tls`",
+        );
     }
 }
 
-fn check_entrance(report: &mut Report, table: &KeyPath, broker: &Config, listeners: &[(&'static str, SocketAddr)]) {
+fn check_entrance(
+    report: &mut Report,
+    table: &KeyPath,
+    broker: &Config,
+    listeners: &[(&'static str, SocketAddr)],
+) {
     if broker.anonymous {
         for (key, address) in listeners.iter().filter(|(_, address)| !address.ip().is_loopback()) {
             report.warning(
                 &table.key(key),
-                format!("whoever reaches {address} may publish and subscribe to everything; set anonymous = false"),
+                format!(
+                    "whoever reaches {address} may publish and subscribe to everything; set anonymous = false"
+                ),
             );
         }
     } else if broker.users.is_empty() && report.is_whole(&table.key("users")) {
@@ -122,7 +136,8 @@ fn check_user(report: &mut Report, table: &KeyPath, user: &User) {
     for (key, filters) in [("publish", &user.publish), ("subscribe", &user.subscribe)] {
         for (i, filter) in filters.iter().enumerate() {
             if let Err(error) = validate_filter(filter) {
-                report.error(&table.key(key).index(i), error.to_string().replace(char::is_control, "\u{fffd}"));
+                report
+                    .error(&table.key(key).index(i), error.to_string().replace(char::is_control, "\u{fffd}"));
             }
         }
     }

@@ -30,7 +30,10 @@ fn check_addresses(report: &mut Report, devices: &BTreeMap<String, Device>) {
             let table = KeyPath::of("devices").key(name);
             let key = if device.address.is_some() { table.key("address") } else { table };
             let first = KeyPath::of("devices").key(first);
-            report.error(&key, format!("{} is the address of {first} too; each device needs its own", quoted(address)));
+            report.error(
+                &key,
+                format!("{} is the address of {first} too; each device needs its own", quoted(address)),
+            );
         }
     }
 }
@@ -52,7 +55,10 @@ fn check_device(report: &mut Report, table: &KeyPath, name: &str, device: &Devic
     if let Some(zone) = &device.zone
         && (zone.is_empty() || zone.split('/').any(str::is_empty))
     {
-        report.error(&table.key("zone"), "has an empty level; write levels with / between, such as \"floor-1/lounge\"");
+        report.error(
+            &table.key("zone"),
+            "has an empty level; write levels with / between, such as \"floor-1/lounge\"",
+        );
     }
     if let Some(codec) = &device.codec
         && check_codec(report, &table.key("codec"), codec)

@@ -30,7 +30,8 @@ pub(super) fn check_pair(report: &mut Report, table: &KeyPath, cert: Option<&Pat
 /// A configuration file with a password in it should not be everybody's to read.
 pub(crate) fn check_own_file(report: &mut Report, config: &Config, file: &Path) {
     let inline = |password: bool, password_file: bool| password && !password_file;
-    let upstream = config.upstream.iter().filter(|up| inline(up.password.is_some(), up.password_file.is_some()));
+    let upstream =
+        config.upstream.iter().filter(|up| inline(up.password.is_some(), up.password_file.is_some()));
     let upstream = upstream.map(|_| KeyPath::of("upstream"));
     let adapters = config.adapters.mqtt.iter();
     let adapters = adapters.filter(|(_, one)| inline(one.password.is_some(), one.password_file.is_some()));

@@ -9,10 +9,8 @@ pub(super) fn check(report: &mut Report, gateway: &Gateway) {
     if let Some(id) = &gateway.id
         && (id.is_empty() || !id.chars().all(is_id_char))
     {
-        report.error(
-            &table.key("id"),
-            format!("{} is not an id; write letters, digits, - and _", quoted(id)),
-        );
+        report
+            .error(&table.key("id"), format!("{} is not an id; write letters, digits, - and _", quoted(id)));
     }
     check_prefix(report, &table.key("prefix"), &gateway.prefix);
     if let Some(zone) = &gateway.timezone

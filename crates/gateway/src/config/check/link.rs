@@ -60,7 +60,10 @@ fn check_url(report: &mut Report, table: &KeyPath, link: &Link<'_>) {
     let key = table.key("url");
     // What stands before an @ is a secret: the text is not shown then.
     if link.url.contains('@') {
-        report.error(&key, "credentials do not belong in the address; write username and password_file beside it");
+        report.error(
+            &key,
+            "credentials do not belong in the address; write username and password_file beside it",
+        );
         return;
     }
     match link.url.parse::<BrokerUrl>() {
@@ -70,7 +73,10 @@ fn check_url(report: &mut Report, table: &KeyPath, link: &Link<'_>) {
             let plain = matches!(url.scheme(), Scheme::Mqtt | Scheme::Ws);
             let tls = link.ca_file.is_some() || link.cert_file.is_some();
             if plain && tls {
-                report.warning(&key, "is not encrypted, so certificates are not used; write mqtts:// or wss://");
+                report.warning(
+                    &key,
+                    "is not encrypted, so certificates are not used; write mqtts:// or wss://",
+                );
             }
         }
     }

@@ -35,7 +35,8 @@ fn check_rule(report: &mut Report, table: &KeyPath, name: &str, alert: &Alert) {
     for (key, globs) in [("devices", &alert.devices), ("zones", &alert.zones)] {
         for (i, glob) in globs.iter().enumerate() {
             if Glob::new(glob).is_err() {
-                report.error(&table.key(key).index(i), format!("{} is no pattern; use * and ?", quoted(glob)));
+                report
+                    .error(&table.key(key).index(i), format!("{} is no pattern; use * and ?", quoted(glob)));
             }
         }
     }
@@ -53,6 +54,9 @@ fn check_action(report: &mut Report, table: &KeyPath, action: &Action, config: &
     }
     let topic = &action.topic;
     if topic.is_empty() || topic.contains(['+', '#']) || topic.contains(char::is_control) {
-        report.error(&table.key("topic"), "is no topic to publish to; write one without +, # and control characters");
+        report.error(
+            &table.key("topic"),
+            "is no topic to publish to; write one without +, # and control characters",
+        );
     }
 }

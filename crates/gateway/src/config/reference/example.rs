@@ -113,7 +113,9 @@ fn worth_showing(field: &Field) -> Option<Json> {
     let Shape::List(item) = &field.shape else { return None };
     let Shape::Table { fields, .. } = &**item else { return None };
     let required = fields.iter().filter(|field| field.required);
-    Some(Json::Array(vec![required.filter_map(|field| Some((field.name.clone(), field.example.clone()?))).collect()]))
+    Some(Json::Array(vec![
+        required.filter_map(|field| Some((field.name.clone(), field.example.clone()?))).collect(),
+    ]))
 }
 
 /// `text` in comment lines of at most 110 columns.

@@ -7,7 +7,9 @@ use crate::config::key_path::{quoted, written};
 /// `value` on one line.
 pub(crate) fn toml_value(value: &Json) -> String {
     match value {
-        Json::String(text) if text.contains('"') && !text.contains('\'') && !text.contains(char::is_control) => {
+        Json::String(text)
+            if text.contains('"') && !text.contains('\'') && !text.contains(char::is_control) =>
+        {
             format!("'{text}'")
         }
         Json::String(text) => quoted(text),
