@@ -88,3 +88,6 @@ fn reach(url: &BrokerUrl) -> Result<(), String> {
     }
     Err(unreachable(last))
 }
+
+#[cfg(test)]
+mod tests;

@@ -58,7 +58,7 @@ fn section(out: &mut String, shape: &Shape, path: &KeyPath, heading: &str) {
         match &field.shape {
             shape @ Shape::Table { .. } => section(out, shape, &path, &format!("[{path}]")),
             Shape::Names(item) => {
-                section(out, item, &path.key("*"), &format!("[{path}.*]").replace("\"*\"", "*"))
+                section(out, item, &path.key("*"), &format!("[{path}.*]").replace("\"*\"", "*"));
             }
             Shape::List(item) => {
                 section(out, item, &path.index(0), &format!("{path}: items").replace("\"*\"", "*"));

@@ -342,6 +342,80 @@ fn names_may_hold_anything() {
     );
 }
 
+/// What INTERFACE promises to users, as far as this version has it.
+#[test]
+fn a_file_that_uses_everything_loads() {
+    let text = r##"
+[gateway]
+id = "hq-north"
+prefix = "building"
+data_dir = "/var/lib/riser"
+timezone = "Europe/Paris"
+unknown_devices = "accept"
+[upstream]
+url = "mqtts://broker.example.com:8883"
+protocol = "5"
+client_id = "riser-hq-north"
+username = "hq-north"
+password = "x"
+keep_alive = "30s"
+format = "json"
+compression = "zstd"
+[upstream.outbox]
+max_size = "256MiB"
+when_full = "drop_oldest"
+max_in_flight = 64
+[broker]
+listen = "0.0.0.0:1883"
+websocket = "0.0.0.0:9001"
+anonymous = false
+[broker.users]
+floor1 = { password = "x", publish = ["sensors/#"], subscribe = ["actuators/floor1/#"] }
+[adapters.mqtt.floor]
+topics = [
+  { filter = "sensors/data/{device}/{metric}", format = "value" },
+  { filter = "sensors/{device}/telemetry",     format = "json" },
+  { filter = "zigbee2mqtt/{device}",           format = "zigbee2mqtt" },
+]
+[devices.lounge]
+address = "A4:C1:38:8D:18:B2"
+zone = "floor-1/lounge"
+rename = { tempc = "temperature" }
+calibrate = { temperature = { scale = 1.0, offset = -0.3 } }
+[aggregate]
+window = "5m"
+every = "5m"
+lateness = "10s"
+correct_for = "1h"
+max_future = "1h"
+percentiles = []
+by_zone = false
+[aggregate.metrics.energy]
+kind = "counter"
+[anomaly]
+enabled = true
+threshold = 0.5
+[alerts.too-hot]
+metric = "temperature"
+above = 40.0
+below = 5.0
+for = "0s"
+clear_by = 0.5
+severity = "critical"
+devices = ["*"]
+zones = ["floor-1/*"]
+actions = [ { adapter = "mqtt.floor", topic = "zigbee2mqtt/hvac_zone_1/set", payload = '{"fan_mode":"high"}' } ]
+[journal]
+enabled = true
+sync_every = "1s"
+"##;
+    finds(text, &[]);
+    let config = load(text, &[]).unwrap().config;
+    assert_eq!(config.devices["lounge"].calibrate["temperature"].offset, -0.3);
+    assert_eq!(config.alerts["too-hot"].actions[0].adapter, "mqtt.floor");
+    assert_eq!(config.broker.unwrap().users["floor1"].publish, ["sensors/#"]);
+}
+
 #[test]
 fn the_example_is_right_as_it_is() {
     finds(&reference::example(), &[]);

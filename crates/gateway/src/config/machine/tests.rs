@@ -1,0 +1,47 @@
+use std::net::TcpListener;
+use std::path::Path;
+
+use super::*;
+use crate::config::load::from_bytes;
+
+fn probed(text: &str) -> Vec<String> {
+    let loaded = from_bytes(Path::new("gateway.toml"), text.as_bytes(), Vec::new()).unwrap();
+    probe(&loaded).warnings().collect()
+}
+
+#[test]
+fn a_taken_port_and_a_silent_broker_are_warnings() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let address = taken.local_addr().unwrap();
+    let found = probed(&format!(
+        "[broker]\nlisten = \"{address}\"\nanonymous = true\n[upstream]\nurl = \"mqtt://{closed}\"\n"
+    ));
+    assert_eq!(found.len(), 2, "{found:?}");
+    let taken_line = format!(
+        "gateway.toml:2:1: warning: broker.listen: {address} is taken by another program (a running riser?)"
+    );
+    assert_eq!(found[0], taken_line);
+    assert!(
+        found[1]
+            .starts_with(&format!("gateway.toml:5:1: warning: upstream.url: {closed} is out of reach now: ")),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn what_is_there_is_not_told() {
+    let broker = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("mqtt://{}", broker.local_addr().unwrap());
+    assert!(probed(&format!("[upstream]\nurl = \"{url}\"\n")).is_empty());
+}
+
+#[test]
+fn an_unset_clock_is_a_warning() {
+    let mut report = Report::default();
+    probe_clock(&mut report, Timestamp::EPOCH);
+    assert_eq!(report.findings.len(), 1);
+    let mut report = Report::default();
+    probe_clock(&mut report, Timestamp::PLAUSIBLE);
+    assert!(report.findings.is_empty());
+}
