@@ -11,7 +11,7 @@ use adapters::mqtt::{MqttAdapter, Route, TopicFilter};
 use codecs::Codec;
 use gateway_core::settings::Secret;
 use gateway_core::{AdapterId, CodecId};
-use mqtt_link::{Options, Protocol, Session, Tls};
+use mqtt_link::{Options, Session, Tls};
 
 use crate::config::model::{Alert, Config, UnknownDevices};
 use crate::pipeline::Reconfiguration;
@@ -267,10 +267,7 @@ fn adapter_link(
         }
         (None, None) => return Err("there is neither a `url` nor a [broker] to connect to".to_owned()),
     };
-    options.protocol = match mqtt.protocol {
-        adapters::mqtt::config::Protocol::V5 => Protocol::V5,
-        adapters::mqtt::config::Protocol::V311 => Protocol::V311,
-    };
+    options.protocol = mqtt.protocol;
     options.tls = Tls {
         ca_file: mqtt.ca_file.clone(),
         cert_file: mqtt.cert_file.clone(),
@@ -289,10 +286,7 @@ pub(crate) fn upstream_link(
     let url = upstream.url.parse().map_err(|error| failed("upstream.url", &error))?;
     let default_id = || format!("riser-{}", config.gateway.id());
     let mut options = Options::new(url, upstream.client_id.clone().unwrap_or_else(default_id));
-    options.protocol = match upstream.protocol {
-        sinks::upstream_mqtt::config::Protocol::V5 => Protocol::V5,
-        sinks::upstream_mqtt::config::Protocol::V311 => Protocol::V311,
-    };
+    options.protocol = upstream.protocol;
     options.credentials = upstream
         .username
         .clone()

@@ -6,16 +6,20 @@ use std::time::Duration;
 use bytes::Bytes;
 use gateway_core::Backoff;
 use gateway_core::settings::Secret;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::BrokerUrl;
 
-/// Which MQTT is spoken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// A version of MQTT.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub enum Protocol {
-    /// MQTT 5.0.
+    /// MQTT 5.
     #[default]
+    #[serde(rename = "5")]
     V5,
     /// MQTT 3.1.1.
+    #[serde(rename = "3.1.1")]
     V311,
 }
 

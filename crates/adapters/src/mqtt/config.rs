@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use gateway_core::settings::{HumanDuration, Secret};
+use mqtt_link::Protocol;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -59,19 +60,6 @@ impl Default for MqttConfig {
             topics: Vec::new(),
         }
     }
-}
-
-/// A version of MQTT.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[schemars(rename = "Protocol")]
-pub enum Protocol {
-    /// MQTT 5.
-    #[default]
-    #[serde(rename = "5")]
-    V5,
-    /// MQTT 3.1.1.
-    #[serde(rename = "3.1.1")]
-    V311,
 }
 
 /// One subscription.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use gateway_core::settings::{ByteSize, HumanDuration, Secret};
+use mqtt_link::Protocol;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -82,19 +83,6 @@ impl Default for Config {
 
 const fn default_keep_alive() -> HumanDuration {
     HumanDuration::from_secs(30)
-}
-
-/// A version of MQTT.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[schemars(rename = "UpstreamProtocol")]
-pub enum Protocol {
-    /// MQTT 5.
-    #[default]
-    #[serde(rename = "5")]
-    V5,
-    /// MQTT 3.1.1.
-    #[serde(rename = "3.1.1")]
-    V311,
 }
 
 /// What upstream payloads are written as.

@@ -72,7 +72,7 @@ impl Screen {
         }
         let width = usize::from(terminal::size().map_or(100, |(columns, _)| columns)).max(40);
         let mut lines = vec![format!(
-            "{:<22} {:<18} {:<14} {:>9} {:>9} {:>9} {:>5}",
+            "{:<18} {:<21} {:<12} {:>9} {:>9} {:>9} {:>4}",
             "DEVICE", "ZONE", "METRIC", "AVG", "MIN", "MAX", "N"
         )];
         lines.extend(self.devices.values().take(ROWS).map(row));
@@ -125,7 +125,7 @@ fn row(aggregate: &Value) -> String {
     let Some((metric, summary)) = preferred else { return text("device").to_owned() };
     let field = |key: &str| summary.get(key).and_then(Value::as_f64).unwrap_or(f64::NAN);
     format!(
-        "{:<22} {:<18} {metric:<14} {:>9.2} {:>9.2} {:>9.2} {:>5}",
+        "{:<18} {:<21} {metric:<12} {:>9.2} {:>9.2} {:>9.2} {:>4}",
         text("device"),
         text("zone"),
         field("avg"),
@@ -136,13 +136,15 @@ fn row(aggregate: &Value) -> String {
 }
 
 fn ledger(balance: &Balance) -> String {
-    let dropped: u64 = balance.dropped.values().sum();
+    let reasons: Vec<_> = balance.dropped.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
     format!(
-        "readings: {} in = {} published + {} queued + {} open + {dropped} dropped{}",
+        "readings: {} in = {} published + {} queued + {} open + {} dropped ({}){}",
         balance.taken,
         balance.published,
         balance.queued,
         balance.open,
+        balance.dropped.values().sum::<u64>(),
+        if reasons.is_empty() { "none".to_owned() } else { reasons.join(", ") },
         if balance.balanced { "" } else { "  NOT BALANCED" }
     )
 }
