@@ -20,6 +20,8 @@ use gateway_core::settings::HumanDuration;
 
 pub(crate) use exit::{Exit, Failure};
 
+use crate::config::LoadOptions;
+
 /// Riser, an edge gateway for smart buildings: sensors in, aggregates and alerts out, nothing lost on the way.
 #[derive(Debug, Parser)]
 #[command(name = "riser", version, about, max_term_width = 100, after_help = EXAMPLES)]
@@ -38,13 +40,13 @@ Examples:
   riser audit                                  where every reading went
 
 Logs go to stderr; RISER_LOG=debug says more. RISER_CONFIG names the configuration where --config does not;
-RISER__UPSTREAM__URL=… overrides one key of it.";
+RISER__UPSTREAM__URL=… overrides one key of it, --set upstream.url=… does too and wins.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the gateway until SIGTERM or SIGINT
     #[command(
-        after_help = "Examples:\n  riser run\n  riser run --config /etc/riser/gateway.toml\n\nSIGHUP reads the configuration again."
+        after_help = "Examples:\n  riser run\n  riser run --config /etc/riser/gateway.toml\n  riser run --set gateway.data_dir=/tmp/riser\n\nSIGHUP reads the configuration again."
     )]
     Run {
         #[command(flatten)]
@@ -156,6 +158,15 @@ pub(crate) struct ConfigArg {
     /// The configuration; else RISER_CONFIG, ./gateway.toml, /etc/riser/gateway.toml
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+    /// One key of it, over file and environment; may be given again
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+}
+
+impl ConfigArg {
+    fn options(&self, environment: bool) -> LoadOptions {
+        LoadOptions { path: self.config.clone(), environment, set: self.set.clone() }
+    }
 }
 
 /// Reads the command line, does what it says, prints what went wrong.

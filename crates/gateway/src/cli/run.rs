@@ -4,13 +4,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::{ConfigArg, Exit, Failure, print_line};
-use crate::config::{self, ConfigError, LoadOptions, Loaded};
+use crate::config::{self, ConfigError, Loaded};
 use crate::gateway::{Gateway, StartError};
 
 /// Reads and checks the configuration; what is wrong in it goes to stdout, as with `riser check`.
 pub(crate) fn load(config: &ConfigArg, environment: bool) -> Result<Loaded, Failure> {
-    let options = LoadOptions { path: config.config.clone(), environment };
-    config::load(&options).map_err(|error| match &error {
+    config::load(&config.options(environment)).map_err(|error| match &error {
         ConfigError::Invalid { findings } => match print_line(findings.to_string().trim_end()) {
             Ok(()) => Failure::silent(error.exit()),
             Err(failure) => failure,
@@ -66,8 +65,7 @@ async fn until_stopped(config: &ConfigArg, loaded: &Loaded) -> Result<Exit, Fail
 
 /// A new file takes effect as a whole or not at all.
 async fn reload(gateway: &mut Gateway, config: &ConfigArg) {
-    let options = LoadOptions { path: config.config.clone(), environment: true };
-    let loaded = match config::load(&options) {
+    let loaded = match config::load(&config.options(true)) {
         Ok(loaded) => loaded,
         Err(error) => {
             tracing::error!("the new configuration is wrong, the old one stays in force:\n{error}");

@@ -16,6 +16,8 @@ pub(crate) enum Place {
     },
     /// An environment variable.
     Environment(String),
+    /// A `--set` on the command line.
+    Flag(String),
 }
 
 /// How bad a finding is.
@@ -78,6 +80,7 @@ impl Findings {
         let place = match &finding.place {
             Place::File { line, column } => format!("{}:{line}:{column}", self.file),
             Place::Environment(name) => format!("environment {name}"),
+            Place::Flag(key) => format!("--set {key}"),
         };
         let level = match finding.level {
             Level::Error => "error",

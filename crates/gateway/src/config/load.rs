@@ -28,6 +28,15 @@ pub(crate) struct LoadOptions {
     pub(crate) path: Option<PathBuf>,
     /// Whether `RISER__…` variables override keys.
     pub(crate) environment: bool,
+    /// `--set KEY=VALUE`: wins over file and environment.
+    pub(crate) set: Vec<String>,
+}
+
+/// What overrides the file, the weaker layer first.
+#[derive(Debug, Default)]
+pub(super) struct Layers {
+    pub(super) variables: Vec<(OsString, OsString)>,
+    pub(super) flags: Vec<String>,
 }
 
 /// A configuration without an error in it.
@@ -91,7 +100,7 @@ pub(crate) fn load(options: &LoadOptions) -> Result<Loaded, ConfigError> {
     })?;
     let bytes = fs::read(&path).map_err(|source| ConfigError::Unreadable { path: path.clone(), source })?;
     let variables = if options.environment { env::vars_os().collect() } else { Vec::new() };
-    from_bytes(&path, &bytes, variables)
+    from_bytes(&path, &bytes, Layers { variables, flags: options.set.clone() })
 }
 
 /// The file that is loaded where `--config` does not name one: `RISER_CONFIG`, or the first of the usual places that
@@ -107,7 +116,7 @@ pub(crate) fn find() -> Option<PathBuf> {
 pub(super) fn from_bytes(
     path: &Path,
     bytes: &[u8],
-    variables: Vec<(OsString, OsString)>,
+    Layers { variables, flags }: Layers,
 ) -> Result<Loaded, ConfigError> {
     let name = path.display().to_string();
     let invalid = |list| ConfigError::Invalid { findings: Findings::new(&name, list) };
@@ -118,8 +127,10 @@ pub(super) fn from_bytes(
     validate(&mut report, &shape, &mut file, &KeyPath::root());
     let from_environment = overrides::from_environment(variables, &mut report);
     let environment = overrides::tree(from_environment, &shape, &file, &mut report);
+    let from_flags = overrides::from_flags(&flags, &mut report);
+    let flags = overrides::tree(from_flags, &shape, &file, &mut report);
 
-    let config = layers::merge(vec![file, environment], &shape, &mut report);
+    let config = layers::merge(vec![file, environment, flags], &shape, &mut report);
     let config = config.map(|mut config| {
         secrets::resolve(&mut report, &mut config, path.parent().unwrap_or(Path::new("")));
         check::check(&mut report, &config);

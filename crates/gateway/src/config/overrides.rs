@@ -1,4 +1,5 @@
-//! Single keys set from outside the file: `RISER__UPSTREAM__URL=…` in the environment.
+//! Single keys set from outside the file: `RISER__UPSTREAM__URL=…` in the environment, `--set upstream.url=…` on the
+//! command line.
 //!
 //! The shape says what a value's text is turned into; lists and tables are written as in TOML. Names are compared
 //! without case and with `-` and `_` alike, first with those in the file: `RISER__ADAPTERS__MQTT__ROOF_2__URL` is
@@ -22,6 +23,29 @@ pub(crate) struct Override {
     place: Place,
     names: Vec<String>,
     text: String,
+}
+
+/// The overrides of `--set KEY=VALUE`, as they were given; one without a `=` is told.
+pub(crate) fn from_flags(flags: &[String], report: &mut Report) -> Vec<Override> {
+    let mut found = Vec::new();
+    for flag in flags {
+        match flag.split_once('=') {
+            Some((key, text)) => found.push(Override {
+                place: Place::Flag(key.to_owned()),
+                names: key.split('.').map(str::to_owned).collect(),
+                text: text.to_owned(),
+            }),
+            None => {
+                let place = Place::Flag(flag.clone());
+                report.error_at(
+                    &place,
+                    &KeyPath::root(),
+                    "write KEY=VALUE: --set upstream.url=mqtt://localhost",
+                );
+            }
+        }
+    }
+    found
 }
 
 /// The overrides in these environment variables, in the order of their names; what is no text is told.

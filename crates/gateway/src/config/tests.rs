@@ -1,11 +1,14 @@
 //! Whole files in, findings out.
 
+mod generated;
+mod outside;
+
 use std::ffi::OsString;
 use std::path::Path;
 
 use proptest::prelude::*;
 
-use super::load::{ConfigError, Loaded, from_bytes};
+use super::load::{ConfigError, Layers, Loaded, from_bytes};
 use super::reference;
 
 /// A right adapter, for files that are about something else.
@@ -17,7 +20,7 @@ fn load(text: &str, environment: &[(&str, &str)]) -> Result<Loaded, ConfigError>
 
 fn load_at(path: &Path, text: &str, environment: &[(&str, &str)]) -> Result<Loaded, ConfigError> {
     let variables = environment.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
-    from_bytes(path, text.as_bytes(), variables.collect())
+    from_bytes(path, text.as_bytes(), Layers { variables: variables.collect(), ..Layers::default() })
 }
 
 /// All findings, warnings too, a line each.
@@ -77,7 +80,7 @@ fn tells_syntax_errors_with_line_and_column() {
     assert!(found[0].starts_with("gateway.toml:2:"), "{found:?}");
     assert!(found[0].contains(": error: not TOML: "), "{found:?}");
     assert_eq!(
-        from_bytes(Path::new("x.toml"), b"a = 1\nb = \"\xff\"\n", Vec::new())
+        from_bytes(Path::new("x.toml"), b"a = 1\nb = \"\xff\"\n", Layers::default())
             .unwrap_err()
             .to_string()
             .trim_end(),
@@ -242,97 +245,6 @@ fn a_url_with_a_password_in_it_is_refused_unseen() {
 }
 
 #[test]
-fn no_finding_shows_a_secret() {
-    let text = "[upstream]\nurl = \"mqtt://localhost\"\nusername = \"u\"\npassword = [\"hunter2\"]\n\
-                [broker.users.a]\npassword_hash = \"$argon2id$hunter2\"\n[broker.users.b]\npassword_hash = \"hunter2\"\n";
-    let found = findings(text, &[("RISER__BROKER__USERS__A__PASSWORD", "hunter2")]);
-    assert!(found.len() >= 3, "{found:?}");
-    assert!(!found.join("\n").contains("hunter2"), "{found:#?}");
-    let loaded =
-        load("[upstream]\nurl = \"mqtt://h\"\nusername = \"u\"\npassword = \"hunter2\"\n", &[]).unwrap();
-    assert!(!format!("{loaded:?}").contains("hunter2"));
-    assert_eq!(loaded.config.upstream.unwrap().password.unwrap().expose(), "hunter2");
-}
-
-#[test]
-fn reads_password_files_beside_the_file_and_warns_where_all_can() {
-    use std::os::unix::fs::PermissionsExt as _;
-    let directory = tempfile::tempdir().unwrap();
-    let password = directory.path().join("up.password");
-    std::fs::write(&password, "s3cret\n").unwrap();
-    std::fs::set_permissions(&password, std::fs::Permissions::from_mode(0o640)).unwrap();
-    let text = "[upstream]\nurl = \"mqtt://h\"\nusername = \"u\"\npassword_file = \"up.password\"\n";
-    let file = directory.path().join("gateway.toml");
-    let loaded = load_at(&file, text, &[]).unwrap();
-    assert_eq!(loaded.config.upstream.unwrap().password.unwrap().expose(), "s3cret");
-    assert_eq!(loaded.warnings.to_string(), "");
-    std::fs::set_permissions(&password, std::fs::Permissions::from_mode(0o644)).unwrap();
-    let warnings: Vec<_> = load_at(&file, text, &[]).unwrap().warnings.warnings().collect();
-    assert!(
-        warnings[0].contains("upstream.password_file: everyone on this machine can read"),
-        "{warnings:?}"
-    );
-}
-
-#[test]
-fn the_environment_overrides_keys_with_their_types() {
-    let environment = [
-        ("RISER__AGGREGATE__BY_ZONE", "true"),
-        ("RISER__AGGREGATE__PERCENTILES", "[50, 95.5]"),
-        ("RISER__AGGREGATE__WINDOW", "1m"),
-        ("RISER__GATEWAY__MAX_DEVICES", "12"),
-        ("RISER__ANOMALY__THRESHOLD", "1"),
-        ("RISER__UPSTREAM__URL", "mqtt://cloud:1883"),
-        ("RISER__UPSTREAM__PROTOCOL", "3.1.1"),
-        ("RISER__ADAPTERS__MQTT__ROOF_2__URL", "mqtt://roof"),
-        ("RISER_CONFIG", "elsewhere"),
-    ];
-    let text = "[gateway]\nmax_devices = 5\n[adapters.mqtt.Roof-2]\nurl = \"mqtt://old\"\n\
-                topics = [{ filter = \"a/{device}\", format = \"json\" }]\n";
-    let config = load(text, &environment).unwrap().config;
-    assert!(config.aggregate.by_zone);
-    assert_eq!(config.aggregate.percentiles, [50.0, 95.5]);
-    assert_eq!(config.aggregate.window.to_string(), "1m");
-    assert_eq!(config.gateway.max_devices, 12);
-    assert_eq!(config.anomaly.threshold, 1.0);
-    let upstream = config.upstream.unwrap();
-    assert_eq!(upstream.url, "mqtt://cloud:1883");
-    assert_eq!(upstream.protocol, sinks::upstream_mqtt::config::Protocol::V311);
-    assert_eq!(config.adapters.mqtt["Roof-2"].url.as_deref(), Some("mqtt://roof"));
-    assert_eq!(config.adapters.mqtt["Roof-2"].topics.len(), 1);
-    assert_eq!(config.adapters.mqtt.len(), 1);
-}
-
-#[test]
-fn mistakes_in_the_environment_name_the_variable() {
-    let found = findings(
-        "[devices.a-b]\n[devices.a_b]\n",
-        &[
-            ("RISER__AGGREGATE__WINDOW", "5"),
-            ("RISER__AGGREGATE__PERCENTILES", "50, 95"),
-            ("RISER__DEVICES__A_B__ZONE", "hall"),
-            ("RISER__UPSTREAM__URLL", "x"),
-        ],
-    );
-    assert_eq!(found.len(), 4, "{found:#?}");
-    assert!(
-        found[0].starts_with("environment RISER__AGGREGATE__PERCENTILES: error: aggregate.percentiles: "),
-        "{found:#?}"
-    );
-    assert!(
-        found[1].starts_with(
-            "environment RISER__AGGREGATE__WINDOW: error: aggregate.window: `5` is not a duration"
-        ),
-        "{found:#?}"
-    );
-    assert!(found[2].contains("can stand for `a-b` and for `a_b`"), "{found:#?}");
-    assert_eq!(
-        found[3],
-        "environment RISER__UPSTREAM__URLL: error: upstream.urll: unknown key; did you mean \"url\"?"
-    );
-}
-
-#[test]
 fn names_may_hold_anything() {
     let loaded = load("[devices.\"a.b/c [0]\"]\nzone = \"x\"\n", &[]).unwrap();
     assert_eq!(loaded.config.devices["a.b/c [0]"].zone.as_deref(), Some("x"));
@@ -415,102 +327,3 @@ sync_every = "1s"
     assert_eq!(config.alerts["too-hot"].actions[0].adapter, "mqtt.floor");
     assert_eq!(config.broker.unwrap().users["floor1"].publish, ["sensors/#"]);
 }
-
-#[test]
-fn the_example_is_right_as_it_is() {
-    finds(&reference::example(), &[]);
-}
-
-#[test]
-fn every_switched_off_line_of_the_example_fits() {
-    let off = |line: &str| {
-        let rest =
-            line.strip_prefix('#').filter(|rest| rest.starts_with(|c: char| c.is_alphabetic() || c == '['));
-        rest.map_or_else(|| line.to_owned(), str::to_owned)
-    };
-    let text = reference::example().lines().map(off).collect::<Vec<_>>().join("\n");
-    // Files that are not there, passwords given twice and the like are told; keys, types and words are all right.
-    for line in findings(&text, &[]) {
-        assert!(
-            !line.contains("unknown key") && !line.contains("expected") && !line.contains("not TOML"),
-            "{line}"
-        );
-        assert!(!line.contains("is not allowed") && !line.contains("no format"), "{line}");
-    }
-}
-
-#[track_caller]
-fn is_committed(file: &str, generated: &str, what: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(file);
-    let committed = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        committed == generated,
-        "{file} is not what the code says; run: cargo run -- config {what} > {file}"
-    );
-}
-
-#[test]
-fn what_is_committed_is_what_the_code_says() {
-    is_committed("gateway.toml", &reference::example(), "example");
-    is_committed("docs/config.md", &reference::reference(), "reference");
-    is_committed("docs/gateway.schema.json", &reference::schema(), "schema");
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-        let _ = from_bytes(Path::new("gateway.toml"), &bytes, Vec::new());
-    }
-
-    /// Pieces of real files in any order reach further than bytes.
-    #[test]
-    fn no_pieces_make_it_panic(
-        pieces in proptest::collection::vec(proptest::sample::select(PIECES.to_vec()), 0..30),
-        value in "\\PC{0,12}",
-    ) {
-        let text = pieces.concat();
-        let variables = vec![("RISER__ADAPTERS__MQTT".into(), value.clone().into()),
-                             (format!("RISER__{value}").into(), value.into())];
-        if let Err(error) = from_bytes(Path::new("gateway.toml"), text.as_bytes(), variables) {
-            for line in error.to_string().lines() {
-                prop_assert!(line.contains(": error: ") || line.contains(": warning: "), "{line}");
-            }
-        }
-    }
-}
-
-const PIECES: &[&str] = &[
-    "[gateway]\n",
-    "[upstream]\n",
-    "[upstream.outbox]\n",
-    "[broker]\n",
-    "[broker.users.a]\n",
-    "[adapters.mqtt.x]\n",
-    "[devices.d]\n",
-    "[aggregate]\n",
-    "[alerts.r]\n",
-    "[[alerts]]\n",
-    "id",
-    "url",
-    "listen",
-    "topics",
-    "window",
-    "above",
-    " = ",
-    "1",
-    "-1e308",
-    "\"5m\"",
-    "\"mqtt://h\"",
-    "\"é\u{2028}\"",
-    "true",
-    "[",
-    "]",
-    "{ ",
-    " }",
-    ", ",
-    "\n",
-    "'''",
-    "#",
-];

@@ -2,10 +2,10 @@ use std::net::TcpListener;
 use std::path::Path;
 
 use super::*;
-use crate::config::load::from_bytes;
+use crate::config::load::{Layers, from_bytes};
 
 fn probed(text: &str) -> Vec<String> {
-    let loaded = from_bytes(Path::new("gateway.toml"), text.as_bytes(), Vec::new()).unwrap();
+    let loaded = from_bytes(Path::new("gateway.toml"), text.as_bytes(), Layers::default()).unwrap();
     probe(&loaded).warnings().collect()
 }
 
