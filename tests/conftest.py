@@ -63,7 +63,8 @@ def mosquitto(started, tmp_path):
 
 @pytest.fixture
 def cloud(mosquitto):
-    return mosquitto()
+    """The cloud's broker; over a stop it keeps what its applications have not read."""
+    return mosquitto(persistent=True)
 
 
 @pytest.fixture
@@ -80,7 +81,7 @@ def collector(started):
 @pytest.fixture
 def heard(cloud, collector):
     """Everything that arrives in the cloud."""
-    return collector(cloud)
+    return collector(cloud, session="cloud-application")
 
 
 @pytest.fixture

@@ -109,7 +109,7 @@ def test_a_silent_device_is_told_and_its_return_too(main_job, sensor, heard):
 
 
 def test_the_model_learns_a_series_and_tells_what_is_unlike_it(main_job, sensor, heard):
-    main_job(aggregate='window = "1h"\nlateness = "10s"\ncorrect_for = "30d"', anomaly="enabled = true")
+    main_job(aggregate='window = "1h"\nlateness = "10s"\ncorrect_for = "7d"', anomaly="enabled = true")
     # Two days of one reading a minute: a day's rise and fall with noise.
     minutes = np.arange(2 * 1440)
     values = 21 + 2 * np.sin(2 * np.pi * minutes / 1440) + np.random.default_rng(6).normal(0, 0.1, len(minutes))
