@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use gateway_core::{AdapterId, Now, Reading, Timestamp};
+use gateway_core::{AdapterId, DropReason, Now, Reading, Timestamp};
 
 use super::{ConfigArg, Exit, Failure, audit, print_line, tail};
 use crate::build;
@@ -30,7 +30,7 @@ pub(crate) fn replay(file: &Path, config: &ConfigArg, json: bool) -> Result<Exit
             Ok(row) => replay.take(&row)?,
             Err(problem) => {
                 last_line = problem.line;
-                replay.bad_rows += 1;
+                replay.refuse()?;
                 if replay.bad_rows <= 10 {
                     tracing::warn!(
                         "{}:{}: {}; this row is left out",
@@ -78,11 +78,8 @@ impl Replay {
     /// One row is one step: its time is the present, unless an earlier row was later.
     fn take(&mut self, row: &Row) -> Result<(), Failure> {
         self.now = Now::at(self.now.at.max(row.at));
-        let mut step = Step::tick(self.now, None, self.engine.registry().next_numbers());
+        let mut step = self.step();
         let registry = self.engine.registry();
-        if registry.adapter_count() == 0 {
-            step.names.adapters.push(AdapterId::new("replay", "file"));
-        }
         let device = step.names.device(registry, &row.device);
         let mut batch = Batch::new(AdapterIndex(0));
         for (name, value) in &row.metrics {
@@ -97,6 +94,22 @@ impl Replay {
         self.taken += batch.readings.len() as u64;
         step.batches.push(batch);
         self.apply(&step)
+    }
+
+    /// A row that cannot be read counts as one reading.
+    fn refuse(&mut self) -> Result<(), Failure> {
+        self.bad_rows += 1;
+        let mut step = self.step();
+        let mut batch = Batch::new(AdapterIndex(0));
+        batch.drop(DropReason::BadPayload, 1);
+        step.batches.push(batch);
+        self.apply(&step)
+    }
+
+    fn step(&self) -> Step {
+        let mut step = Step::tick(self.now, None, self.engine.registry().next_numbers());
+        step.names.adapter(self.engine.registry(), &AdapterId::new("replay", "file"));
+        step
     }
 
     fn apply(&mut self, step: &Step) -> Result<(), Failure> {

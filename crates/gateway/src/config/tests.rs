@@ -327,3 +327,15 @@ sync_every = "1s"
     assert_eq!(config.alerts["too-hot"].actions[0].adapter, "mqtt.floor");
     assert_eq!(config.broker.unwrap().users["floor1"].publish, ["sensors/#"]);
 }
+
+#[test]
+fn numbers_that_are_none_are_told_with_everything_else() {
+    finds(
+        "[alerts.a]\nmetric = \"t\"\nabove = nan\nbelow = 5\nclear_by = 1e999\n[aggregate]\nwindow = \"0s\"\n",
+        &[
+            "gateway.toml:3:9: error: alerts.a.above: the number is not finite",
+            "gateway.toml:5:12: error: alerts.a.clear_by: the number is not finite",
+            "gateway.toml:7:1: error: aggregate.window: is out of range; allowed: from \"100ms\" to \"7d\"",
+        ],
+    );
+}

@@ -66,6 +66,9 @@ impl Validator<'_> {
                 let value = *number as f64;
                 self.limits(&place, path, value, (*min, *max))
             }
+            (Shape::Number { .. }, Value::Float(number)) if !number.is_finite() => {
+                self.refuse(&place, path, "the number is not finite".to_owned())
+            }
             (Shape::Number { min, max }, Value::Float(number)) => {
                 self.limits(&place, path, *number, (*min, *max))
             }

@@ -3,14 +3,14 @@
 //! Promise: every uplink ends as readings in the step, or as a counted drop with its reason and, now and then, a line
 //! in the log. Nothing that a device sends stops anything.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use codecs::{Codec, Input, Measurement, Measurements};
 use gateway_core::{Ack, CodecId, Delivery, DeviceId, DropReason, MetricId, Outcome, Reading, Uplink};
 
 use super::directory::{DeviceRules, Directory, canonical};
-use super::engine::Engine;
-use super::registry::Registry;
+use super::engine::{Engine, MAX_METRICS_PER_DEVICE};
 use super::sampled_log::SampledLog;
 use super::step::{AdapterIndex, Batch, NewMetric, NewNames, Step, StepReading};
 
@@ -28,6 +28,8 @@ pub(crate) struct Decoder {
     codecs: Vec<Arc<Codec>>,
     directory: Directory,
     measurements: Measurements,
+    /// Names that devices have brought in this step.
+    brought: HashMap<DeviceId, usize>,
     log: SampledLog,
 }
 
@@ -36,7 +38,13 @@ pub(crate) type PendingAck = (Ack, Outcome);
 
 impl Decoder {
     pub(crate) fn new(codecs: Vec<Arc<Codec>>, directory: Directory) -> Self {
-        Self { codecs, directory, measurements: Measurements::default(), log: SampledLog::default() }
+        Self {
+            codecs,
+            directory,
+            measurements: Measurements::default(),
+            brought: HashMap::new(),
+            log: SampledLog::default(),
+        }
     }
 
     /// New devices and codecs; the table of codecs only grows, so that uplinks under way keep their meaning.
@@ -53,6 +61,7 @@ impl Decoder {
         step: &mut Step,
         acks: &mut Vec<PendingAck>,
     ) {
+        self.brought.clear();
         for uplink in uplinks {
             let outcome = self.decode_one(&uplink, engine, step);
             acks.push((uplink.ack, outcome));
@@ -81,7 +90,7 @@ impl Decoder {
         if refused > 0 {
             batch.drop(DropReason::NotFinite, refused);
         }
-        let mut names = Naming { registry, names, directory: &self.directory };
+        let mut names = Naming { engine, names, directory: &self.directory, brought: &mut self.brought };
         let mut worst = Outcome::Taken;
         for measurement in self.measurements.iter() {
             match names.reading(&measurement, uplink) {
@@ -155,9 +164,10 @@ fn batch_of(adapter: AdapterIndex, batches: &mut Vec<Batch>) -> &mut Batch {
 
 /// Gives numbers to names, the step's new ones included.
 struct Naming<'a> {
-    registry: &'a Registry,
+    engine: &'a Engine,
     names: &'a mut NewNames,
     directory: &'a Directory,
+    brought: &'a mut HashMap<DeviceId, usize>,
 }
 
 impl Naming<'_> {
@@ -172,7 +182,7 @@ impl Naming<'_> {
         if !value.is_finite() {
             return Err(DropReason::NotFinite);
         }
-        let metric = self.metric(name, measurement)?;
+        let metric = self.metric(device, name, measurement)?;
         Ok(Reading { device, metric, value, at: measurement.at.unwrap_or(uplink.received_at) })
     }
 
@@ -180,26 +190,35 @@ impl Naming<'_> {
         if !configured && !self.directory.accept_unknown {
             return Err(DropReason::UnknownDevice);
         }
-        if let Some(id) = self.names.known_device(self.registry, name) {
+        if let Some(id) = self.names.known_device(self.engine.registry(), name) {
             return Ok(id);
         }
         // Devices that the configuration names always find room.
         let reserved = if configured { u32::try_from(self.directory.len()).unwrap_or(0) } else { 0 };
         let room = self.directory.max_devices.saturating_add(reserved);
-        if self.names.device_total(self.registry) >= room {
+        if self.names.device_total(self.engine.registry()) >= room {
             return Err(DropReason::TooManyDevices);
         }
-        Ok(self.names.device(self.registry, name))
+        Ok(self.names.device(self.engine.registry(), name))
     }
 
-    fn metric(&mut self, name: &str, measurement: &Measurement<'_>) -> Result<MetricId, DropReason> {
-        if let Some(id) = self.names.known_metric(self.registry, name) {
+    fn metric(
+        &mut self,
+        device: DeviceId,
+        name: &str,
+        measurement: &Measurement<'_>,
+    ) -> Result<MetricId, DropReason> {
+        if let Some(id) = self.names.known_metric(self.engine.registry(), name) {
             return Ok(id);
         }
-        if self.names.metric_total(self.registry) >= MAX_METRICS {
+        // One device that makes up names must not use up everybody's.
+        let brought = self.brought.entry(device).or_default();
+        let full = self.engine.metrics_of(device) + *brought >= MAX_METRICS_PER_DEVICE;
+        if full || self.names.metric_total(self.engine.registry()) >= MAX_METRICS {
             return Err(DropReason::TooManyMetrics);
         }
-        Ok(self.names.metric(self.registry, name, || NewMetric {
+        *brought += 1;
+        Ok(self.names.metric(self.engine.registry(), name, || NewMetric {
             name: name.into(),
             unit: measurement.unit.or_else(|| codecs::unit_of(name)).map(Into::into),
             boolean: measurement.boolean,

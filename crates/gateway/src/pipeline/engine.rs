@@ -108,6 +108,11 @@ impl Engine {
         [self.windows.next_deadline(), self.alerts.next_deadline()].into_iter().flatten().min()
     }
 
+    /// How many metrics a device has.
+    pub(crate) fn metrics_of(&self, device: gateway_core::DeviceId) -> usize {
+        self.series.get(device.0 as usize).map_or(0, |series| series.0.len())
+    }
+
     /// Whether the message with this key was taken before.
     pub(crate) fn was_delivered(&self, adapter: AdapterIndex, key: u64) -> bool {
         self.deliveries.get(&adapter).is_some_and(|keys| keys.contains(&key))
