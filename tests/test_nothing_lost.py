@@ -176,3 +176,21 @@ def test_without_an_upstream_readings_are_counted_as_having_nowhere_to_go(floor,
     floor.wait_log("Sending SUBACK", timeout=20)
     sensor.send("sensors/lounge/telemetry", {"temperature": 21.0})
     wait_until(lambda: gateway.audit()["dropped"].get("no_upstream") == 1, what="the window's end")
+
+
+def test_with_the_journal_off_a_kill_sends_no_window_twice(cloud, floor, sensor, heard, riser, batch_start):
+    text = config(cloud=cloud.port, floor=floor.port, journal="enabled = false", aggregate='window = "2s"')
+    gateway = riser(text).start()
+    heard.wait_online()
+    sensor.send("sensors/open/telemetry", {"temperature": 20.0})
+    gateway.wait_ledger(open=1)
+    assert gateway.stop() == 0
+    gateway.start()
+    heard.wait_count("open", "temperature", 1, timeout=30)
+    gateway.wait_ledger(published=1)
+    gateway.kill()
+    gateway.start()
+    sensor.send("sensors/after/telemetry", {"temperature": 21.0})
+    heard.wait_count("after", "temperature", 1, timeout=30)
+    assert len({(a["id"], a["seq"]) for a in heard.aggregates("open")}) == 1
+    gateway.wait_ledger(published=2)

@@ -29,7 +29,7 @@ use crate::supervisor::Supervisor;
 use crate::upstream::Upstream;
 
 /// Batches of uplinks that may wait for the pipeline; beyond, adapters hold back their links.
-const WAITING_BATCHES: usize = 64;
+const WAITING_BATCHES: usize = 8;
 
 /// How long `online` waits for adapters that are not there yet.
 const ONLINE_PATIENCE: Duration = Duration::from_secs(10);
@@ -80,7 +80,9 @@ impl Gateway {
         let mut codecs = CodecTable::default();
         let outbox = open_outbox(config)?;
         let mark = outbox.as_ref().map_or(0, Outbox::mark);
+        let queued_before = outbox.as_ref().map_or(0, |outbox| outbox.totals().accepted.weight);
         let (mode, recovered) = open_store(config, build::settings(config), mark)?;
+        let new_store_after = recovered.is_new.then_some(queued_before);
         let (broker, embedded) = start_broker(config).await?;
         let adapters = build::adapters(config, &mut codecs, embedded.as_ref())?;
         let new = build::reconfiguration(config, &mut codecs)?;
@@ -105,7 +107,7 @@ impl Gateway {
         let (control, control_receiver) = mpsc::channel(8);
         let mut supervisor = Supervisor::new(uplinks, commanders, Arc::clone(&clock));
         supervisor.become_like(adapters).await;
-        let undelivered = Undelivered { outputs: recovered.outputs, settings: new.settings };
+        let undelivered = Undelivered { outputs: recovered.outputs, settings: new.settings, new_store_after };
         let pipeline = tokio::spawn(pipeline.run(undelivered, uplink_receiver, control_receiver));
 
         let upstream = match (&config.upstream, &outbox) {
@@ -163,6 +165,14 @@ impl Gateway {
         }
     }
 
+    /// Waits for the pipeline to end by itself, which only a bug can make it do: the process must not live on without.
+    pub(crate) async fn died(&mut self) -> String {
+        match (&mut self.pipeline).await {
+            Ok(()) => "the pipeline ended".to_owned(),
+            Err(error) => format!("the pipeline ended: {error}"),
+        }
+    }
+
     /// Puts a new, checked configuration in force; returns the keys that need a restart to change.
     pub(crate) async fn reload(&mut self, new: &Config) -> Result<Vec<String>, BuildError> {
         let restart = crate::config::restart_needed(&self.config, new);
@@ -172,13 +182,16 @@ impl Gateway {
         effective.gateway.prefix.clone_from(&self.config.gateway.prefix);
         effective.gateway.data_dir.clone_from(&self.config.gateway.data_dir);
         effective.upstream.clone_from(&self.config.upstream);
-        effective.broker = self.reload_users(new)?;
+        effective.broker.clone_from(&self.config.broker);
         effective.journal = self.config.journal.clone();
 
         let blueprints = build::adapters(&effective, &mut self.codecs, self.embedded.as_ref())?;
         let reconfiguration = build::reconfiguration(&effective, &mut self.codecs)?;
-        // The pipeline learns of new codecs before an adapter names one.
-        if self.control.send(Control::Reconfigure(Box::new(reconfiguration))).await.is_err() {
+        effective.broker = self.reload_users(new)?;
+        // The pipeline knows new codecs before an adapter names one.
+        let (done, in_force) = oneshot::channel();
+        let sent = self.control.send(Control::Reconfigure(Box::new(reconfiguration), done)).await;
+        if sent.is_err() || in_force.await.is_err() {
             tracing::error!("the pipeline is gone");
         }
         self.supervisor.lock().await.become_like(blueprints).await;
@@ -274,6 +287,9 @@ fn open_store(
     let mode = if config.journal.enabled {
         JournalMode::On { journal: Box::new(journal), sync_every: config.journal.sync_every.0 }
     } else {
+        let mut journal = journal;
+        journal.truncate_before(journal.next()).map_err(store::StoreError::from)?;
+        store::forget(data_dir)?;
         JournalMode::Off { _lock: Box::new(journal) }
     };
     Ok((mode, recovered))
@@ -308,6 +324,7 @@ impl Reporter {
         let missing = self.wait_for_adapters().await;
         self.upstream.say_online(&missing);
         let mut minute = tokio::time::interval(health::EVERY);
+        minute.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             minute.tick().await;
             if let Some(health) = self.health().await {

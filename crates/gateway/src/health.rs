@@ -86,12 +86,12 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
-    /// As the kernel tells it (`/proc/self/statm`); 0 where it does not.
+    /// As the kernel tells it (`/proc/self/status`); 0 where it does not.
     pub(crate) fn now() -> Self {
-        const PAGE: u64 = 4096;
-        let pages = std::fs::read_to_string("/proc/self/statm")
-            .ok()
-            .and_then(|statm| statm.split_whitespace().nth(1)?.parse::<u64>().ok());
-        Self { resident: pages.unwrap_or(0) * PAGE }
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let kib = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse().ok());
+        Self { resident: kib.unwrap_or(0_u64) * 1024 }
     }
 }

@@ -6,6 +6,7 @@
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use globset::GlobMatcher;
 use serde::{Deserialize, Serialize};
@@ -23,11 +24,14 @@ const MAX_CLIENTS: usize = 16;
 /// Longest question in bytes.
 const MAX_QUESTION: u64 = 4096;
 
+/// How long a watcher may take to ask.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// What may be asked.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Question {
-    /// Everything of these kinds that goes by, for devices that match the glob.
+    /// What goes by, for devices that match the glob: readings, or else aggregates and alerts as asked.
     Follow { readings: bool, aggregates: bool, alerts: bool, device: Option<String> },
     /// The ledger, once.
     Audit,
@@ -94,7 +98,8 @@ pub(crate) async fn serve(
 async fn answer(stream: UnixStream, feed: &LiveFeed, control: &mpsc::Sender<Control>) -> io::Result<()> {
     let (read, mut write) = stream.into_split();
     let mut line = String::new();
-    BufReader::new(read.take(MAX_QUESTION)).read_line(&mut line).await?;
+    let mut reader = BufReader::new(read.take(MAX_QUESTION));
+    tokio::time::timeout(PATIENCE, reader.read_line(&mut line)).await??;
     match serde_json::from_str(&line) {
         Ok(Question::Audit) => {
             let (reply, balance) = oneshot::channel();
@@ -103,13 +108,19 @@ async fn answer(stream: UnixStream, feed: &LiveFeed, control: &mpsc::Sender<Cont
             write.write_all(to_line(&balance).as_bytes()).await
         }
         Ok(Question::Follow { readings, aggregates, alerts, device }) => {
-            let glob =
-                device.and_then(|glob| globset::Glob::new(&glob).ok()).map(|glob| glob.compile_matcher());
-            let wanted = Wanted { readings, aggregates, alerts, device: glob };
-            follow(feed.subscribe(), &wanted, &mut write).await
+            let device = match device.map(|glob| globset::Glob::new(&glob)).transpose() {
+                Ok(glob) => glob.map(|glob| glob.compile_matcher()),
+                Err(error) => return write.write_all(refusal(&error).as_bytes()).await,
+            };
+            let items = if readings { feed.readings() } else { feed.results() };
+            follow(items, &Wanted { readings, aggregates, alerts, device }, &mut write).await
         }
-        Err(error) => write.write_all(format!("{{\"error\":{:?}}}\n", error.to_string()).as_bytes()).await,
+        Err(error) => write.write_all(refusal(&error).as_bytes()).await,
     }
+}
+
+fn refusal(error: &dyn std::fmt::Display) -> String {
+    to_line(&serde_json::json!({ "error": error.to_string() }))
 }
 
 struct Wanted {

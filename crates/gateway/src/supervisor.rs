@@ -13,6 +13,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::pipeline::actions::Commanders;
 
+/// An adapter that ran this long begins again with short pauses.
+const GOOD_RUN: Duration = Duration::from_secs(300);
+
 /// Commands that may wait for one adapter.
 const WAITING_COMMANDS: usize = 64;
 
@@ -107,7 +110,13 @@ impl Supervisor {
 
     /// How each is doing.
     pub(crate) fn states(&self) -> BTreeMap<String, AdapterState> {
-        self.running.iter().map(|(id, running)| (id.to_string(), running.state.borrow().clone())).collect()
+        let state = |running: &Running| {
+            if running.task.is_finished() {
+                return AdapterState::Down { reason: "stopped by a bug; please report it".to_owned() };
+            }
+            running.state.borrow().clone()
+        };
+        self.running.iter().map(|(id, running)| (id.to_string(), state(running))).collect()
     }
 
     /// Receivers of all states, to wait on.
@@ -119,7 +128,11 @@ impl Supervisor {
 async fn keep_running(mut adapter: Box<dyn Adapter>, mut context: AdapterContext) {
     let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
     while !context.stop.is_cancelled() {
+        let begun = tokio::time::Instant::now();
         let Err(error) = adapter.run(&mut context).await else { return };
+        if begun.elapsed() > GOOD_RUN {
+            backoff.reset();
+        }
         let reason = crate::telemetry::chain(&error);
         let wait = backoff.next_wait(rand::random());
         tracing::error!("{reason}; starting it again in {wait:.1?}");

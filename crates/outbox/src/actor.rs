@@ -181,7 +181,7 @@ impl Actor {
                 }
             }
             Command::Totals(reply) => {
-                let _nobody_waits = reply.send(self.outbox.totals().clone());
+                let _nobody_waits = reply.send((self.outbox.mark(), self.outbox.totals().clone()));
             }
             Command::Dropped(reply) => {
                 let _nobody_waits = reply.send(self.outbox.dropped());

@@ -24,7 +24,7 @@ pub(crate) enum Command {
         max: usize,
         reply: Reply<Vec<Stored>>,
     },
-    Totals(oneshot::Sender<Totals>),
+    Totals(oneshot::Sender<(u64, Totals)>),
     Dropped(Reply<Vec<DroppedRange>>),
     Close(Reply<()>),
 }
@@ -97,6 +97,14 @@ impl Handle {
     /// # Errors
     /// [`OutboxError::Closed`].
     pub async fn totals(&self) -> Result<Totals, OutboxError> {
+        self.books().await.map(|(_, totals)| totals)
+    }
+
+    /// The mark as of the last commit, and the books with everything up to it.
+    ///
+    /// # Errors
+    /// [`OutboxError::Closed`].
+    pub async fn books(&self) -> Result<(u64, Totals), OutboxError> {
         self.ask(Command::Totals).await
     }
 

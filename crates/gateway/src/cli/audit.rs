@@ -1,6 +1,7 @@
 //! `riser audit`: the loss ledger, of a running gateway from itself, of a stopped one from its files.
 
 use std::path::Path;
+use std::time::Duration;
 
 use outbox::Outbox;
 use tokio::io::AsyncBufReadExt as _;
@@ -12,10 +13,21 @@ use crate::live_socket::{self, Question};
 use crate::pipeline::ledger::{Balance, Beyond};
 use crate::pipeline::{self, from_totals, store};
 
+/// How long a running gateway may take to answer.
+const PATIENCE: Duration = Duration::from_secs(15);
+
 pub(crate) fn audit(config: &ConfigArg, json: bool) -> Result<Exit, Failure> {
     let config = super::run::load(config, true)?.config;
     let data_dir = &config.gateway.data_dir;
-    let running = super::runtime()?.block_on(ask(data_dir))?;
+    let running = super::runtime()?.block_on(async {
+        tokio::time::timeout(PATIENCE, ask(data_dir)).await.map_err(|_| {
+            let path = live_socket::path(data_dir);
+            Failure::new(
+                Exit::Unavailable,
+                format!("the gateway at {} does not answer; is its disk full?", path.display()),
+            )
+        })
+    })??;
     let balance = match running {
         Some(balance) => balance,
         None => of_files(&config)?,
@@ -54,13 +66,16 @@ fn of_files(config: &Config) -> Result<Balance, Failure> {
     }
     let failed = |error: &dyn std::error::Error| Failure::new(Exit::NoInput, crate::telemetry::chain(error));
     let outbox = build::outbox_path(data_dir);
-    let (mut beyond, mark) = if outbox.is_file() {
+    let (mut beyond, mark, before) = if outbox.is_file() {
         let found = Outbox::inspect(&outbox).map_err(|e| failed(&e))?;
-        (from_totals(&found.totals), found.mark)
+        (from_totals(&found.totals), found.mark, found.totals.accepted.weight)
     } else {
-        (Beyond::default(), 0)
+        (Beyond::default(), 0, 0)
     };
-    let recovered = store::inspect(data_dir, build::settings(config), mark).map_err(|e| failed(&e))?;
+    let mut recovered = store::inspect(data_dir, build::settings(config), mark).map_err(|e| failed(&e))?;
+    if recovered.is_new {
+        recovered.engine.begin_after(before);
+    }
     if recovered.engine.settings().upstream {
         beyond.queued += recovered
             .outputs

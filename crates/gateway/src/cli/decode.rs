@@ -77,13 +77,13 @@ pub(crate) fn single(codec: &str, port: Option<u8>, topic: &str, hex: &str) -> R
 }
 
 pub(crate) fn batch() -> Result<Exit, Failure> {
-    for line in std::io::stdin().lock().lines() {
+    for line in std::io::stdin().lock().split(b'\n') {
         let line =
             line.map_err(|error| Failure::new(Exit::NoInput, format!("cannot read stdin: {error}")))?;
-        if line.trim().is_empty() {
+        if line.trim_ascii().is_empty() {
             continue;
         }
-        let decoded = match serde_json::from_str::<Row>(&line) {
+        let decoded = match serde_json::from_slice::<Row>(&line) {
             Ok(row) => match bytes_of(&row) {
                 Ok(payload) => decode(&row, &payload),
                 Err(message) => Decoded::error(message),

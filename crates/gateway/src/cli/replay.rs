@@ -77,6 +77,9 @@ impl Replay {
 
     /// One row is one step: its time is the present, unless an earlier row was later.
     fn take(&mut self, row: &Row) -> Result<(), Failure> {
+        while let Some(due) = self.engine.next_deadline().filter(|due| *due <= row.at) {
+            self.tick(due)?;
+        }
         self.now = Now::at(self.now.at.max(row.at));
         let mut step = self.step();
         let registry = self.engine.registry();
@@ -134,12 +137,17 @@ impl Replay {
         print_line(&tail::for_people(&Line { kind: kind.to_owned(), item }))
     }
 
+    /// Lets time go by until something is due.
+    fn tick(&mut self, due: Timestamp) -> Result<(), Failure> {
+        self.now = Now::at(due.max(self.now.at + Duration::from_millis(1)));
+        let step = self.step();
+        self.apply(&step)
+    }
+
     /// Lets time go by until every window is closed, then prints the ledger.
     fn finish(mut self) -> Result<Exit, Failure> {
         while let Some(due) = self.engine.next_deadline().filter(|_| self.engine.open_readings() > 0) {
-            self.now = Now::at(due.max(self.now.at + Duration::from_millis(1)));
-            let step = Step::tick(self.now, None, self.engine.registry().next_numbers());
-            self.apply(&step)?;
+            self.tick(due)?;
         }
         let beyond = Beyond { published: self.published, ..Beyond::default() };
         let balance = pipeline::balance(&self.engine, beyond);

@@ -49,9 +49,15 @@ async fn until_stopped(config: &ConfigArg, loaded: &Loaded) -> Result<Exit, Fail
         tokio::select! {
             _ = term.recv() => break,
             _ = int.recv() => break,
+            bug = gateway.died() => return Err(Failure::new(Exit::Software, bug)),
             _ = hup.recv() => {
                 notify(&[sd_notify::NotifyState::Reloading]);
-                reload(&mut gateway, config).await;
+                // A reload may have to wait for a disk; a stop must not.
+                tokio::select! {
+                    () = reload(&mut gateway, config) => {}
+                    _ = term.recv() => break,
+                    _ = int.recv() => break,
+                }
                 notify(&[sd_notify::NotifyState::Ready]);
             }
         }

@@ -53,8 +53,19 @@ pub(crate) fn tail(
     })
 }
 
-/// One line a person can read.
-pub(crate) fn for_people(Line { kind, item }: &Line) -> String {
+/// One line a person can read. Names come from outside: what a terminal would obey is written out.
+pub(crate) fn for_people(line: &Line) -> String {
+    let text = describe(line);
+    if text.contains(char::is_control) {
+        return text
+            .chars()
+            .map(|c| if c.is_control() { c.escape_default().to_string() } else { c.into() })
+            .collect();
+    }
+    text
+}
+
+fn describe(Line { kind, item }: &Line) -> String {
     let text = |key: &str| item.get(key).and_then(Value::as_str).unwrap_or_default();
     match kind.as_str() {
         "reading" => {

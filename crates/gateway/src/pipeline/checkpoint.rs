@@ -107,6 +107,14 @@ impl CheckpointFile {
         write().map_err(|source| self.io("write", source))
     }
 
+    /// Takes the checkpoint away, where there is one.
+    pub(crate) fn remove(&self) -> Result<(), CheckpointError> {
+        match fs::remove_file(&self.path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(self.io("remove", source)),
+            _ => Ok(()),
+        }
+    }
+
     /// Puts a damaged checkpoint aside for people to look at, and returns where.
     pub(crate) fn set_aside(&self) -> Result<PathBuf, CheckpointError> {
         let aside = self.path.with_extension("checkpoint.damaged");

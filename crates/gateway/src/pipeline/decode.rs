@@ -6,8 +6,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use codecs::{Codec, Input, Measurement, Measurements};
-use gateway_core::{Ack, CodecId, Delivery, DeviceId, DropReason, MetricId, Outcome, Reading, Uplink};
+use codecs::{Codec, DecodeError, Input, Measurement, Measurements};
+use gateway_core::{
+    Ack, CodecId, Delivery, DeviceId, DropReason, MetricId, Outcome, Reading, Timestamp, Uplink,
+};
 
 use super::directory::{DeviceRules, Directory, canonical};
 use super::engine::{Engine, MAX_METRICS_PER_DEVICE};
@@ -82,9 +84,9 @@ impl Decoder {
         }
         let rules = uplink.device.as_ref().and_then(|d| self.directory.find(&canonical(d.as_str())));
         if let Err(refusal) = self.read_payload(uplink, rules.and_then(|rules| rules.codec)) {
-            batch.drop(refusal.reason, 1);
-            self.log.refused(uplink, refusal.reason, &refusal.why, *now);
-            return Outcome::Refused(refusal.reason);
+            batch.drop(refusal.reason(), 1);
+            self.log.refused(uplink, refusal.reason(), &refusal, *now);
+            return Outcome::Refused(refusal.reason());
         }
         let refused = u32::try_from(self.measurements.not_finite()).unwrap_or(u32::MAX);
         if refused > 0 {
@@ -92,8 +94,15 @@ impl Decoder {
         }
         let mut names = Naming { engine, names, directory: &self.directory, brought: &mut self.brought };
         let mut worst = Outcome::Taken;
+        let sender = uplink.device.as_ref().map(gateway_core::DeviceAddress::as_str);
+        // Most payloads are about their sender alone, who is looked up once.
+        let mut known_sender = None;
         for measurement in self.measurements.iter() {
-            match names.reading(&measurement, uplink) {
+            let speaker = match measurement.device {
+                Some(named) => names.speaker(Some(named)),
+                None => *known_sender.get_or_insert_with(|| names.speaker(sender)),
+            };
+            match speaker.and_then(|speaker| names.reading(&measurement, speaker, uplink.received_at)) {
                 Ok(reading) => batch.readings.push(StepReading::new(reading, *now)),
                 Err(reason) => {
                     batch.drop(reason, 1);
@@ -102,24 +111,20 @@ impl Decoder {
             }
         }
         if let Outcome::Refused(reason) = worst {
-            self.log.refused(uplink, reason, remedy(reason), *now);
+            self.log.refused(uplink, reason, &Remedy(remedy(reason)), *now);
         }
         worst
     }
 
     /// Fills `self.measurements`.
     fn read_payload(&mut self, uplink: &Uplink, codec: Option<CodecId>) -> Result<(), Refusal> {
-        let refuse = |reason, why: &str| Err(Refusal { reason, why: why.to_owned() });
         self.measurements.clear();
         if uplink.payload.len() > MAX_PAYLOAD {
-            return refuse(DropReason::TooLarge, "the payload is larger than 256 KiB");
+            return Err(Refusal::TooLarge);
         }
         let id = codec.unwrap_or(uplink.codec);
         let Some(codec) = self.codecs.get(usize::from(id.0)) else {
-            return refuse(
-                DropReason::BadPayload,
-                "its codec is not in the table, which is a bug: please report it",
-            );
+            return Err(Refusal::NoCodec);
         };
         let input = Input {
             payload: &uplink.payload,
@@ -129,17 +134,35 @@ impl Decoder {
             port: uplink.port,
             received_at: uplink.received_at,
         };
-        codec
-            .decode(&input, &mut self.measurements)
-            .map_err(|error| Refusal { reason: error.reason(), why: crate::telemetry::chain(&error) })
+        codec.decode(&input, &mut self.measurements).map_err(Refusal::Undecodable)
     }
 }
 
 /// Why a payload gave nothing.
-struct Refusal {
-    reason: DropReason,
-    why: String,
+#[derive(Debug, thiserror::Error)]
+enum Refusal {
+    #[error("the payload is larger than 256 KiB")]
+    TooLarge,
+    #[error("its codec is not in the table, which is a bug: please report it")]
+    NoCodec,
+    #[error(transparent)]
+    Undecodable(DecodeError),
 }
+
+impl Refusal {
+    fn reason(&self) -> DropReason {
+        match self {
+            Self::TooLarge => DropReason::TooLarge,
+            Self::NoCodec => DropReason::BadPayload,
+            Self::Undecodable(error) => error.reason(),
+        }
+    }
+}
+
+/// [`remedy`] as an error, for the log.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Remedy(&'static str);
 
 /// What to do about a message that was refused for what it is, not for how it is written.
 fn remedy(reason: DropReason) -> &'static str {
@@ -170,20 +193,36 @@ struct Naming<'a> {
     brought: &'a mut HashMap<DeviceId, usize>,
 }
 
-impl Naming<'_> {
-    fn reading(&mut self, measurement: &Measurement<'_>, uplink: &Uplink) -> Result<Reading, DropReason> {
-        let said = measurement.device.or(uplink.device.as_ref().map(gateway_core::DeviceAddress::as_str));
+/// A device that has its number, and what is configured for it.
+#[derive(Clone, Copy)]
+struct Speaker<'a> {
+    device: DeviceId,
+    rules: Option<&'a DeviceRules>,
+}
+
+impl<'a> Naming<'a> {
+    /// Who it is that calls itself `said`.
+    fn speaker(&mut self, said: Option<&str>) -> Result<Speaker<'a>, DropReason> {
         let said = said.filter(|name| !name.is_empty() && name.len() <= MAX_DEVICE_NAME);
         let address = canonical(said.ok_or(DropReason::BadDevice)?);
         let rules = self.directory.find(&address);
         let device = self.device(rules.map_or(&*address, |rules| &rules.name), rules.is_some())?;
+        Ok(Speaker { device, rules })
+    }
+
+    fn reading(
+        &mut self,
+        measurement: &Measurement<'_>,
+        Speaker { device, rules }: Speaker<'_>,
+        received_at: Timestamp,
+    ) -> Result<Reading, DropReason> {
         let name = renamed(measurement.metric, rules);
         let value = calibrated(measurement.value, name, rules);
         if !value.is_finite() {
             return Err(DropReason::NotFinite);
         }
         let metric = self.metric(device, name, measurement)?;
-        Ok(Reading { device, metric, value, at: measurement.at.unwrap_or(uplink.received_at) })
+        Ok(Reading { device, metric, value, at: measurement.at.unwrap_or(received_at) })
     }
 
     fn device(&mut self, name: &str, configured: bool) -> Result<DeviceId, DropReason> {

@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 
-use gateway_core::Timestamp;
 use journal::Position;
 use outbox::{Body, Entry, EntryError, Priority};
 
@@ -16,6 +15,8 @@ pub(crate) struct Waiting {
     pub(crate) position: Position,
     pub(crate) entries: Vec<Entry>,
     pub(crate) acks: Vec<PendingAck>,
+    /// Readings that the entries answer for.
+    pub(crate) readings: u64,
     /// Whether there is an alert among the entries.
     pub(crate) urgent: bool,
 }
@@ -30,6 +31,11 @@ pub(crate) struct WaitingRoom {
 impl WaitingRoom {
     pub(crate) fn push(&mut self, step: Waiting) {
         self.steps.push_back(step);
+    }
+
+    /// Readings that wait.
+    pub(crate) fn readings(&self) -> u64 {
+        self.steps.iter().map(|step| step.readings).sum()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -63,9 +69,4 @@ pub(crate) fn entries(outputs: &Outputs, registry: &Registry, identity: &Identit
 
 fn entry(priority: Priority, payload: Payload, weight: u32) -> Result<Entry, EntryError> {
     Entry::new(priority, payload.topic, Body::new(payload.json, payload.seq_at)?, weight)
-}
-
-/// Milliseconds since the epoch as the outbox wants them.
-pub(crate) fn millis(now: Timestamp) -> i64 {
-    now.as_millis()
 }

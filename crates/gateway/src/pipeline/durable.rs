@@ -5,6 +5,7 @@
 //! cut never leaves an outbox that knows more than the journal; a checkpoint is written only when the outbox holds
 //! everything that came of the steps in it.
 
+use std::collections::VecDeque;
 use std::path::Path;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::checkpoint::CheckpointFile;
-use super::deliver::{self, Waiting, WaitingRoom};
+use super::deliver::{Waiting, WaitingRoom};
 use super::engine::Engine;
 use super::ledger::Beyond;
 use super::step::Step;
@@ -25,6 +26,9 @@ const GATHER: Duration = Duration::from_millis(100);
 
 /// Journal bytes after which a checkpoint is worth its own, at least.
 const CHECKPOINT_AFTER: u64 = 8 << 20;
+
+/// How long a disk that refused a sync is left alone.
+const SYNC_RETRY: Duration = Duration::from_secs(1);
 
 /// How long to wait for the outbox before going on without its word.
 const OUTBOX_PATIENCE: Duration = Duration::from_secs(5);
@@ -49,9 +53,15 @@ pub(crate) struct Durable {
     urgent: bool,
     running: Option<JoinHandle<Result<Position, JournalError>>>,
     last_sync: Instant,
+    /// After a sync that failed: not before then again.
+    retry_at: Option<Instant>,
+    /// (mark, readings) of what the outbox was given and may not have committed yet.
+    handed: VecDeque<(u64, u64)>,
+    /// The outbox is gone: what was meant for it lives in the journal alone, which must stay as it is.
+    broken: bool,
+    gave_up: bool,
     file: CheckpointFile,
     checkpoint_size: u64,
-    checkpoint_at: u64,
     buffer: Vec<u8>,
     stop: CancellationToken,
 }
@@ -75,9 +85,12 @@ impl Durable {
             urgent: false,
             running: None,
             last_sync: Instant::now(),
+            retry_at: None,
+            handed: VecDeque::new(),
+            broken: false,
+            gave_up: false,
             file: CheckpointFile::in_dir(data_dir),
             checkpoint_size: 0,
-            checkpoint_at: 0,
             buffer: Vec::new(),
             stop,
         }
@@ -86,6 +99,11 @@ impl Durable {
     /// Whether senders are told only when the disk has their messages.
     pub(crate) fn acknowledges_after_sync(&self) -> bool {
         matches!(self.mode, JournalMode::On { sync_every: Duration::ZERO, .. })
+    }
+
+    /// Whether the disk refused until the gateway had to stop: nothing more can be taken.
+    pub(crate) fn gave_up(&self) -> bool {
+        self.gave_up
     }
 
     /// Writes a step into the journal. Where the disk refuses it tries again until it does not: meanwhile nothing more
@@ -97,7 +115,13 @@ impl Durable {
         };
         self.buffer.clear();
         let buffer = std::mem::take(&mut self.buffer);
-        self.buffer = postcard::to_extend(step, buffer).unwrap_or_default();
+        self.buffer = match postcard::to_extend(step, buffer) {
+            Ok(buffer) => buffer,
+            Err(error) => {
+                tracing::error!("a step cannot be written down and is not taken: {error}");
+                return None;
+            }
+        };
         let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
         loop {
             match journal.append(&self.buffer) {
@@ -116,7 +140,10 @@ impl Durable {
                     );
                     tokio::select! {
                         () = tokio::time::sleep(wait) => {}
-                        () = self.stop.cancelled() => return None,
+                        () = self.stop.cancelled() => {
+                            self.gave_up = true;
+                            return None;
+                        }
                     }
                 }
             }
@@ -134,6 +161,9 @@ impl Durable {
     pub(crate) fn due(&self) -> Option<Instant> {
         if self.running.is_some() {
             return None;
+        }
+        if self.retry_at.is_some() {
+            return self.retry_at;
         }
         match &self.mode {
             JournalMode::Off { .. } => (!self.waiting.is_empty()).then(Instant::now),
@@ -158,6 +188,7 @@ impl Durable {
                     "{}; alerts and aggregates wait for the disk",
                     crate::telemetry::chain(&error)
                 );
+                self.retry_at = Some(Instant::now() + SYNC_RETRY);
             }
             Err(error) => tracing::error!("the journal's sync ended oddly: {error}"),
         }
@@ -177,6 +208,7 @@ impl Durable {
             self.running = Some(tokio::task::spawn_blocking(move || handle.sync()));
             self.last_sync = Instant::now();
             self.urgent = false;
+            self.retry_at = None;
         }
     }
 
@@ -186,29 +218,51 @@ impl Durable {
             JournalMode::On { journal, .. } => journal.durable(),
             JournalMode::Off { .. } => self.position,
         };
-        for Waiting { position, entries, acks, .. } in self.waiting.release(durable) {
+        for Waiting { position, entries, acks, readings, .. } in self.waiting.release(durable) {
             for (ack, outcome) in acks {
                 ack.tell(outcome);
             }
             let Some(outbox) = self.outbox.as_ref().filter(|_| !entries.is_empty()) else { continue };
-            match outbox.append(position.0, entries, deliver::millis(now)).await {
-                Ok(()) => self.mark = position.0,
-                Err(error) => tracing::error!("{}", crate::telemetry::chain(&error)),
+            match outbox.append(position.0, entries, now.as_millis()).await {
+                Ok(()) => {
+                    self.mark = position.0;
+                    self.handed.push_back((position.0, readings));
+                }
+                Err(error) => {
+                    self.broken = true;
+                    tracing::error!(
+                        "{}; a restart will send what is kept back now",
+                        crate::telemetry::chain(&error)
+                    );
+                }
             }
+        }
+        self.forget_committed();
+    }
+
+    fn forget_committed(&mut self) {
+        let Some(outbox) = &self.outbox else { return };
+        let mark = outbox.status().borrow().mark;
+        while self.handed.front().is_some_and(|(handed, _)| *handed <= mark) {
+            self.handed.pop_front();
         }
     }
 
-    /// What lies beyond the windows; waits for the outbox to commit what it was given.
-    pub(crate) async fn beyond(&mut self, now: Timestamp) -> Beyond {
-        self.drain(now).await;
+    /// What lies beyond the windows: the outbox's books, and what is on its way there.
+    pub(crate) async fn beyond(&mut self) -> Beyond {
         let Some(outbox) = &self.outbox else { return Beyond::default() };
-        match outbox.totals().await {
-            Ok(totals) => from_totals(&totals),
+        let (mark, totals) = match outbox.books().await {
+            Ok(books) => books,
             Err(error) => {
                 tracing::error!("{}", crate::telemetry::chain(&error));
-                Beyond::default()
+                return Beyond::default();
             }
-        }
+        };
+        let on_the_way: u64 =
+            self.handed.iter().filter(|(handed, _)| *handed > mark).map(|(_, readings)| readings).sum();
+        let mut beyond = from_totals(&totals);
+        beyond.queued += on_the_way + self.waiting.readings();
+        beyond
     }
 
     /// Syncs and hands over everything, and waits a bounded time for the outbox to store it. Whether it did.
@@ -230,21 +284,28 @@ impl Durable {
     }
 
     /// Writes a checkpoint where the journal has grown enough to be worth it.
-    pub(crate) async fn checkpoint_when_due(&mut self, engine: &Engine) {
+    pub(crate) async fn checkpoint_when_due(&mut self, engine: &Engine, now: Timestamp) {
         let JournalMode::On { journal, .. } = &self.mode else { return };
-        let grown = journal.appended_bytes().saturating_sub(self.checkpoint_at);
-        if grown < CHECKPOINT_AFTER.max(4 * self.checkpoint_size) || !self.waiting.is_empty() {
+        let worth = CHECKPOINT_AFTER.max(4 * self.checkpoint_size);
+        if journal.len_bytes() < worth || self.retry_at.is_some() {
             return;
         }
         let stored = self.outbox.as_ref().is_none_or(|outbox| outbox.status().borrow().mark >= self.mark);
-        if stored {
+        if self.waiting.is_empty() && stored && !self.broken {
             self.write_checkpoint(engine).await;
+        } else if journal.len_bytes() > 2 * worth {
+            // Under steady load there is always something on its way: then it is waited for.
+            self.checkpoint(engine, now).await;
+            if let JournalMode::On { journal, .. } = &self.mode {
+                // A checkpoint that could not be written is not tried again at every turn.
+                self.checkpoint_size = self.checkpoint_size.max(journal.len_bytes() / 4);
+            }
         }
     }
 
     /// Writes a checkpoint now, if everything that came of the steps before it can be stored first.
     pub(crate) async fn checkpoint(&mut self, engine: &Engine, now: Timestamp) {
-        if self.drain(now).await {
+        if self.drain(now).await && !self.broken {
             self.write_checkpoint(engine).await;
         } else {
             tracing::warn!(
@@ -261,24 +322,18 @@ impl Durable {
         self.checkpoint_size = bytes.len() as u64;
         let file = self.file.clone();
         let written = tokio::task::spawn_blocking(move || file.replace(&bytes)).await;
-        if let JournalMode::On { journal, .. } = &mut self.mode {
-            // Even after a failure: the next try comes when the journal has grown as much again.
-            self.checkpoint_at = journal.appended_bytes();
-            match written {
-                Ok(Ok(())) => {
-                    if let Err(error) = journal.truncate_before(self.position.next()) {
-                        tracing::warn!("{}", crate::telemetry::chain(&error));
-                    }
-                }
-                Ok(Err(error)) => tracing::error!("{}", crate::telemetry::chain(&error)),
-                Err(error) => tracing::error!("writing the checkpoint ended oddly: {error}"),
-            }
+        match written {
+            Ok(Ok(())) => self.truncate(),
+            Ok(Err(error)) => tracing::error!("{}", crate::telemetry::chain(&error)),
+            Err(error) => tracing::error!("writing the checkpoint ended oddly: {error}"),
         }
     }
 
-    /// Stores everything, at the end.
-    pub(crate) async fn close(&mut self, engine: &Engine, now: Timestamp) {
-        self.checkpoint(engine, now).await;
+    fn truncate(&mut self) {
+        let JournalMode::On { journal, .. } = &mut self.mode else { return };
+        if let Err(error) = journal.truncate_before(self.position.next()) {
+            tracing::warn!("{}", crate::telemetry::chain(&error));
+        }
     }
 }
 

@@ -98,6 +98,12 @@ impl Engine {
         &self.ledger
     }
 
+    /// The outbox holds, or held, this many readings from before this state began (its files were lost, or the journal
+    /// was off): they count as taken, so that the ledger speaks of the same time on both sides.
+    pub(crate) fn begin_after(&mut self, readings: u64) {
+        self.ledger.begin_after(readings);
+    }
+
     /// Readings in windows that are not yet closed.
     pub(crate) fn open_readings(&self) -> u64 {
         self.windows.open_readings()
@@ -119,7 +125,7 @@ impl Engine {
     }
 
     /// New settings; open windows, queue and what was learnt stay.
-    pub(crate) fn reconfigure(&mut self, settings: Settings) {
+    fn reconfigure(&mut self, settings: Settings) {
         self.windows.reconfigure(settings.windows.clone());
         self.alerts.reconfigure(settings.rules.clone());
         self.settings = settings;
@@ -135,6 +141,12 @@ impl Engine {
     pub(crate) fn apply(&mut self, step: &Step, out: &mut Outputs) {
         if let Some(from) = step.stepped_from {
             self.windows.clock_stepped(from, step.now.at);
+        }
+        if let Some(settings) = &step.settings {
+            self.reconfigure((**settings).clone());
+        }
+        if let Some(readings) = step.begins_after {
+            self.begin_after(readings);
         }
         self.learn_names(step);
         for batch in &step.batches {

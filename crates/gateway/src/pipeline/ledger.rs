@@ -12,6 +12,8 @@ use super::step::AdapterIndex;
 pub(crate) struct Ledger {
     taken: BTreeMap<AdapterIndex, u64>,
     dropped: BTreeMap<(AdapterIndex, DropReason), u64>,
+    /// In the outbox from before this state began.
+    before: u64,
     /// Closed with nobody to send them to.
     without_upstream: u64,
 }
@@ -23,6 +25,10 @@ impl Ledger {
 
     pub(crate) fn drop(&mut self, adapter: AdapterIndex, reason: DropReason, readings: u64) {
         *self.dropped.entry((adapter, reason)).or_default() += readings;
+    }
+
+    pub(crate) fn begin_after(&mut self, readings: u64) {
+        self.before = readings;
     }
 
     pub(crate) fn publish_to_nobody(&mut self, readings: u64) {
@@ -110,7 +116,7 @@ impl Balance {
                 *dropped.entry(reason.as_str().to_owned()).or_default() += count;
             }
         }
-        let taken = ledger.taken().map(|(_, count)| count).sum();
+        let taken = ledger.before + ledger.taken().map(|(_, count)| count).sum::<u64>();
         let accounted = beyond.published + beyond.queued + open + dropped.values().sum::<u64>();
         Self {
             taken,

@@ -41,13 +41,17 @@ pub(crate) struct Item {
     pub(crate) json: Arc<str>,
 }
 
-/// The stream of items.
+/// Two streams: readings are many, so that who watches only what comes of them neither pays for them nor lags behind
+/// them.
 #[derive(Debug, Clone)]
-pub(crate) struct LiveFeed(broadcast::Sender<Item>);
+pub(crate) struct LiveFeed {
+    readings: broadcast::Sender<Item>,
+    results: broadcast::Sender<Item>,
+}
 
 impl Default for LiveFeed {
     fn default() -> Self {
-        Self(broadcast::channel(LAG).0)
+        Self { readings: broadcast::channel(LAG).0, results: broadcast::channel(LAG).0 }
     }
 }
 
@@ -61,15 +65,27 @@ pub(crate) struct ReadingLine<'a> {
 }
 
 impl LiveFeed {
-    pub(crate) fn subscribe(&self) -> broadcast::Receiver<Item> {
-        self.0.subscribe()
+    /// Every reading.
+    pub(crate) fn readings(&self) -> broadcast::Receiver<Item> {
+        self.readings.subscribe()
+    }
+
+    /// Aggregates and alerts.
+    pub(crate) fn results(&self) -> broadcast::Receiver<Item> {
+        self.results.subscribe()
     }
 
     /// Shows a step and what came of it.
     pub(crate) fn show(&self, step: &Step, outputs: &Outputs, registry: &Registry, identity: &Identity) {
-        if self.0.receiver_count() == 0 {
-            return;
+        if self.readings.receiver_count() > 0 {
+            self.show_readings(step, registry);
         }
+        if self.results.receiver_count() > 0 {
+            self.show_results(outputs, registry, identity);
+        }
+    }
+
+    fn show_readings(&self, step: &Step, registry: &Registry) {
         for reading in step.batches.iter().flat_map(|batch| &batch.readings) {
             let device = registry.device_name(reading.device);
             let line = ReadingLine {
@@ -78,25 +94,29 @@ impl LiveFeed {
                 metric: registry.metric_name(reading.metric),
                 value: reading.value,
             };
-            self.send(Kind::Reading, device, serde_json::to_string(&line).unwrap_or_default());
+            send(&self.readings, Kind::Reading, device, serde_json::to_string(&line).unwrap_or_default());
         }
+    }
+
+    fn show_results(&self, outputs: &Outputs, registry: &Registry, identity: &Identity) {
         for alert in &outputs.alerts {
             let name = registry.device_name(alert.device);
-            self.send(Kind::Alert, name, unnumbered(payload::alert(alert, registry, identity)));
+            send(&self.results, Kind::Alert, name, unnumbered(payload::alert(alert, registry, identity)));
         }
         for aggregate in &outputs.aggregates {
             let name = match aggregate.subject {
                 gateway_core::Subject::Device(id) => registry.device_name(id),
                 gateway_core::Subject::Zone(id) => registry.zone_name(id).unwrap_or("?"),
             };
-            self.send(Kind::Aggregate, name, unnumbered(payload::aggregate(aggregate, registry, identity)));
+            let json = unnumbered(payload::aggregate(aggregate, registry, identity));
+            send(&self.results, Kind::Aggregate, name, json);
         }
     }
+}
 
-    fn send(&self, kind: Kind, device: &str, json: String) {
-        // Nobody left to see it is no error.
-        let _ = self.0.send(Item { kind, device: device.into(), json: json.into() });
-    }
+fn send(stream: &broadcast::Sender<Item>, kind: Kind, device: &str, json: String) {
+    // Nobody left to see it is no error.
+    let _ = stream.send(Item { kind, device: device.into(), json: json.into() });
 }
 
 /// Without the member that only the outbox can fill in.

@@ -55,8 +55,8 @@ const MAX_SLEEP: Duration = Duration::from_secs(5);
 
 /// What the rest of the gateway asks of the pipeline.
 pub(crate) enum Control {
-    /// New configuration; windows and queue stay.
-    Reconfigure(Box<Reconfiguration>),
+    /// New configuration; windows and queue stay. Answered when it is in force.
+    Reconfigure(Box<Reconfiguration>, oneshot::Sender<()>),
     /// The ledger, as of now.
     Balance(oneshot::Sender<Balance>),
 }
@@ -67,6 +67,8 @@ pub(crate) struct Undelivered {
     pub(crate) outputs: Vec<(Position, Outputs)>,
     /// The present configuration: in force from the first new step on.
     pub(crate) settings: Settings,
+    /// Where nothing has been written down yet: how many readings the outbox has had all the same.
+    pub(crate) new_store_after: Option<u64>,
 }
 
 /// What a reload changes.
@@ -89,13 +91,11 @@ pub(crate) struct Pipeline {
 }
 
 impl Pipeline {
-    /// Hands over what a crash left undelivered: actions and outbox entries of steps after the outbox's mark.
+    /// Hands over what a crash left undelivered: outbox entries of steps after the outbox's mark. Actions are not run
+    /// again: they ran in the turn that took the step, and may be hours old.
     async fn deliver_recovered(&mut self, outputs: Vec<(Position, Outputs)>) {
         for (position, outputs) in outputs {
-            outputs.alerts.iter().for_each(|alert| self.actions.run(alert));
-            let entries = self.entries(&outputs);
-            let urgent = !outputs.alerts.is_empty();
-            self.durable.push(Waiting { position, entries, acks: Vec::new(), urgent });
+            self.hand_over(position, &outputs, Vec::new());
         }
         self.durable.settle(self.clock.now()).await;
     }
@@ -109,8 +109,9 @@ impl Pipeline {
         mut control: mpsc::Receiver<Control>,
     ) {
         self.deliver_recovered(undelivered.outputs).await;
-        if *self.engine.settings() != undelivered.settings {
-            self.reconfigure(undelivered.settings).await;
+        let after = undelivered.new_store_after;
+        if after.is_some() || *self.engine.settings() != undelivered.settings {
+            self.reconfigure(undelivered.settings, after).await;
         }
         let mut watch = StepWatch::new(self.clock.now(), monotonic());
         loop {
@@ -127,15 +128,14 @@ impl Pipeline {
                 () = tokio::time::sleep_until(wake) => {}
             }
             let reading = watch.read(self.clock.now(), monotonic());
-            if reading.stepped_from.is_some()
-                || self.engine.next_deadline().is_some_and(|due| due <= reading.now.at)
-            {
+            let due = self.engine.next_deadline().is_some_and(|due| due <= reading.now.at);
+            if (due || reading.stepped_from.is_some()) && !self.durable.gave_up() {
                 self.turn(Vec::new(), reading).await;
             }
             self.durable.settle(reading.now.at).await;
-            self.durable.checkpoint_when_due(&self.engine).await;
+            self.durable.checkpoint_when_due(&self.engine, reading.now.at).await;
         }
-        self.durable.close(&self.engine, self.clock.now()).await;
+        self.durable.checkpoint(&self.engine, self.clock.now()).await;
     }
 
     fn wake_at(&self) -> Instant {
@@ -152,7 +152,12 @@ impl Pipeline {
         let mut step = Step::tick(now, stepped_from, self.engine.registry().next_numbers());
         let mut acks: Vec<PendingAck> = Vec::new();
         self.decoder.decode(uplinks, &self.engine, &mut step, &mut acks);
-        let Some(position) = self.durable.record(&step).await else {
+        self.take(&step, acks).await;
+    }
+
+    /// Writes a step down, tells the senders, applies it and hands over what came of it.
+    async fn take(&mut self, step: &Step, mut acks: Vec<PendingAck>) {
+        let Some(position) = self.durable.record(step).await else {
             // The gateway is stopping and the disk refuses: unacknowledged, the senders keep their messages.
             return;
         };
@@ -160,13 +165,19 @@ impl Pipeline {
             acks.drain(..).for_each(|(ack, outcome)| ack.tell(outcome));
         }
         let mut outputs = Outputs::default();
-        self.engine.apply(&step, &mut outputs);
+        self.engine.apply(step, &mut outputs);
         outputs.alerts.iter().for_each(|alert| self.actions.run(alert));
-        self.live.show(&step, &outputs, self.engine.registry(), &self.identity);
-        let entries = self.entries(&outputs);
-        if !entries.is_empty() || !acks.is_empty() {
-            self.durable.push(Waiting { position, entries, acks, urgent: !outputs.alerts.is_empty() });
+        self.live.show(step, &outputs, self.engine.registry(), &self.identity);
+        self.hand_over(position, &outputs, acks);
+    }
+
+    fn hand_over(&mut self, position: Position, outputs: &Outputs, acks: Vec<PendingAck>) {
+        let entries = self.entries(outputs);
+        if entries.is_empty() && acks.is_empty() {
+            return;
         }
+        let readings = outputs.aggregates.iter().map(|aggregate| u64::from(aggregate.readings)).sum();
+        self.durable.push(Waiting { position, entries, acks, readings, urgent: !outputs.alerts.is_empty() });
     }
 
     fn entries(&self, outputs: &Outputs) -> Vec<outbox::Entry> {
@@ -176,22 +187,26 @@ impl Pipeline {
         deliver::entries(outputs, self.engine.registry(), &self.identity)
     }
 
-    /// Steps from here on are judged by the new settings: those before must not be applied again.
-    async fn reconfigure(&mut self, settings: Settings) {
-        self.engine.reconfigure(settings);
-        self.durable.checkpoint(&self.engine, self.clock.now()).await;
+    /// A step of its own: steps from here on are judged by the new settings, those before by the old.
+    async fn reconfigure(&mut self, settings: Settings, begins_after: Option<u64>) {
+        let now = gateway_core::Now::at(self.clock.now());
+        let mut step = Step::tick(now, None, self.engine.registry().next_numbers());
+        step.settings = Some(Box::new(settings));
+        step.begins_after = begins_after;
+        self.take(&step, Vec::new()).await;
     }
 
     async fn answer(&mut self, request: Control) {
         match request {
-            Control::Reconfigure(new) => {
+            Control::Reconfigure(new, done) => {
                 let Reconfiguration { settings, codecs, directory, actions } = *new;
                 self.decoder.reconfigure(codecs, directory);
                 self.actions.reconfigure(actions);
-                self.reconfigure(settings).await;
+                self.reconfigure(settings, None).await;
+                let _ = done.send(());
             }
             Control::Balance(reply) => {
-                let beyond = self.durable.beyond(self.clock.now()).await;
+                let beyond = self.durable.beyond().await;
                 let _ = reply.send(balance(&self.engine, beyond));
             }
         }

@@ -2,6 +2,7 @@
 //! number of those passed over, so that a broken sensor cannot fill a disk.
 
 use std::collections::HashMap;
+use std::error::Error;
 use std::time::Duration;
 
 use gateway_core::{AdapterId, DropReason, Now, Timestamp, Uplink};
@@ -16,7 +17,7 @@ pub(crate) struct SampledLog {
 
 impl SampledLog {
     /// Tells of a refused message, if it is time.
-    pub(crate) fn refused(&mut self, uplink: &Uplink, reason: DropReason, why: &str, now: Now) {
+    pub(crate) fn refused(&mut self, uplink: &Uplink, reason: DropReason, why: &dyn Error, now: Now) {
         let Some(passed_over) = self.due(&uplink.adapter, reason, now.at) else { return };
         tracing::warn!(
             adapter = %uplink.adapter,
@@ -24,7 +25,8 @@ impl SampledLog {
             reason = reason.as_str(),
             passed_over,
             payload = %excerpt(&uplink.payload),
-            "message refused: {why}"
+            "message refused: {}",
+            crate::telemetry::chain(why)
         );
     }
 

@@ -6,6 +6,7 @@
 use gateway_core::{AdapterId, DeviceId, DropReason, MetricId, Now, Reading, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::engine::Settings;
 use super::registry::Registry;
 
 /// Which adapter, as an index into the registry's adapters.
@@ -20,6 +21,11 @@ pub(crate) struct Step {
     pub(crate) now: Now,
     /// What the clock would have shown, had it not been set since the step before.
     pub(crate) stepped_from: Option<Timestamp>,
+    /// New settings, in force from this step on. The first step of a store has them, so that no step is ever judged by
+    /// other settings than when it was taken.
+    pub(crate) settings: Option<Box<Settings>>,
+    /// In the first step of a store: how many readings the outbox has had from an earlier one.
+    pub(crate) begins_after: Option<u64>,
     /// Names heard for the first time; their numbers follow on from those before.
     pub(crate) names: NewNames,
     /// What came in, by adapter.
@@ -29,7 +35,8 @@ pub(crate) struct Step {
 impl Step {
     /// A step in which nothing but time has gone by.
     pub(crate) fn tick(now: Now, stepped_from: Option<Timestamp>, first: FirstNumbers) -> Self {
-        Self { now, stepped_from, names: NewNames { first, ..NewNames::default() }, batches: Vec::new() }
+        let names = NewNames { first, ..NewNames::default() };
+        Self { now, stepped_from, settings: None, begins_after: None, names, batches: Vec::new() }
     }
 }
 

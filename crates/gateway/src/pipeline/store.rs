@@ -29,6 +29,8 @@ pub(crate) struct Recovered {
     pub(crate) outputs: Vec<(Position, Outputs)>,
     /// Steps applied from the journal.
     pub(crate) replayed: u64,
+    /// There was neither checkpoint nor step.
+    pub(crate) is_new: bool,
 }
 
 /// Opens the journal for writing and brings the state back. `mark` is the last step whose outputs the outbox holds.
@@ -58,9 +60,16 @@ pub(crate) fn inspect(data_dir: &Path, settings: Settings, mark: u64) -> Result<
     let (position, engine) = file.load()?.unwrap_or_else(|| (Position(0), Engine::new(settings)));
     let dir = journal_dir(data_dir);
     if !dir.is_dir() {
-        return Ok(Recovered { engine, position, outputs: Vec::new(), replayed: 0 });
+        let is_new = position == Position(0);
+        return Ok(Recovered { engine, position, outputs: Vec::new(), replayed: 0, is_new });
     }
     Ok(replay(engine, position, Reader::open(&dir)?.read_from(position.next()), mark))
+}
+
+/// Takes away what a crash would bring back: with the journal off, windows that a checkpoint holds as open may long be
+/// published by then.
+pub(crate) fn forget(data_dir: &Path) -> Result<(), StoreError> {
+    Ok(CheckpointFile::in_dir(data_dir).remove()?)
 }
 
 fn journal_dir(data_dir: &Path) -> std::path::PathBuf {
@@ -91,6 +100,7 @@ fn replay(
 ) -> Recovered {
     let mut outputs = Vec::new();
     let mut replayed = 0;
+    let without_checkpoint = position == Position(0);
     for record in records {
         let step = record.map_err(|error| error.to_string()).and_then(|(at, bytes)| {
             postcard::from_bytes::<Step>(&bytes).map(|step| (at, step)).map_err(|error| error.to_string())
@@ -108,5 +118,5 @@ fn replay(
             Err(error) => tracing::error!("a step in the journal cannot be read and is lost: {error}"),
         }
     }
-    Recovered { engine, position, outputs, replayed }
+    Recovered { engine, position, outputs, replayed, is_new: without_checkpoint && replayed == 0 }
 }

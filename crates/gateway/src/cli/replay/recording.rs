@@ -50,14 +50,19 @@ fn json_row(line: &[u8]) -> Result<Row, String> {
     let device = row.get("device").and_then(Value::as_str).ok_or("no `device`")?.to_owned();
     let metrics = match (row.get("metrics"), row.get("metric"), row.get("value")) {
         (Some(Value::Object(metrics)), _, _) => {
-            metrics.iter().filter_map(|(name, value)| Some((name.clone(), value.as_f64()?))).collect()
+            metrics.iter().filter_map(|(name, value)| Some((name.clone(), number(value)?))).collect()
         }
         (None, Some(Value::String(name)), Some(value)) => {
-            vec![(name.clone(), value.as_f64().ok_or("`value` is no number")?)]
+            vec![(name.clone(), number(value).ok_or("`value` is no number")?)]
         }
         _ => return Err("neither `metric` and `value` nor `metrics`".to_owned()),
     };
     Ok(Row { at, device, metrics })
+}
+
+/// Numbers, and booleans as 1 and 0; texts, arrays and null make no metric.
+fn number(value: &Value) -> Option<f64> {
+    value.as_f64().or_else(|| value.as_bool().map(|on| f64::from(u8::from(on))))
 }
 
 fn time(value: Option<&Value>) -> Result<Timestamp, String> {

@@ -97,6 +97,32 @@ proptest! {
     }
 }
 
+/// A crash, and before the next start somebody edits gateway.toml.
+#[test]
+fn steps_taken_under_old_settings_are_applied_again_under_the_same() {
+    let turns: Vec<_> = (0..40_u8).map(|i| (i % 3, f64::from(i), 1_000, 0)).collect();
+    let mut steps = steps(&turns);
+    steps[0].settings = Some(Box::new(settings()));
+    let mut engine = Engine::new(settings());
+    let all = apply(&mut engine, &steps);
+
+    let dir = tempfile::tempdir().unwrap();
+    let (mut journal, _) =
+        Journal::open(&dir.path().join("journal"), Options::default(), Position::FIRST).unwrap();
+    for step in &steps {
+        journal.append(&postcard::to_stdvec(step).unwrap()).unwrap();
+    }
+    drop(journal);
+    let mut edited = settings();
+    edited.windows.length = Duration::from_secs(3600);
+    edited.windows.every = Duration::from_secs(3600);
+    let (_, recovered) = store::open(dir.path(), edited, 0).unwrap();
+    let published = all.iter().filter(|outputs| !outputs.is_empty()).count();
+    assert!(published > 0);
+    assert_eq!(recovered.outputs.len(), published);
+    assert_eq!(*recovered.engine.settings(), settings());
+}
+
 #[test]
 fn a_step_lost_to_a_damaged_disk_shifts_no_names() {
     let turns: Vec<_> = (0..4).map(|device| (device, 20.0, 100, 0)).collect();
