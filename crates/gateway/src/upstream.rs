@@ -75,7 +75,7 @@ impl Upstream {
     }
 
     pub(crate) async fn stop(self) {
-        self.sink.stop().await;
+        self.sink.stop(Status::bytes("offline", &[])).await;
     }
 }
 

@@ -33,7 +33,9 @@ pub(crate) fn audit(config: &ConfigArg, json: bool) -> Result<Exit, Failure> {
         None => of_files(&config)?,
     };
     print_line(&if json {
-        serde_json::to_string(&balance).unwrap_or_default()
+        // The interface names the keys; the adapters are for people and for `health`.
+        serde_json::to_string(&Balance { adapters: Default::default(), ..balance.clone() })
+            .unwrap_or_default()
     } else {
         for_people(&balance)
     })?;

@@ -80,9 +80,6 @@ pub(crate) fn batch() -> Result<Exit, Failure> {
     for line in std::io::stdin().lock().split(b'\n') {
         let line =
             line.map_err(|error| Failure::new(Exit::NoInput, format!("cannot read stdin: {error}")))?;
-        if line.trim_ascii().is_empty() {
-            continue;
-        }
         let decoded = match serde_json::from_slice::<Row>(&line) {
             Ok(row) => match bytes_of(&row) {
                 Ok(payload) => decode(&row, &payload),

@@ -21,6 +21,7 @@ mod recording;
 use recording::Row;
 
 pub(crate) fn replay(file: &Path, config: &ConfigArg, json: bool) -> Result<Exit, Failure> {
+    crate::telemetry::start("warn");
     let config = super::run::load_or_default(config)?.config;
     let rows = recording::open(file)?;
     let mut replay = Replay::new(&config, json);
@@ -85,11 +86,11 @@ impl Replay {
         let registry = self.engine.registry();
         let device = step.names.device(registry, &row.device);
         let mut batch = Batch::new(AdapterIndex(0));
-        for (name, value) in &row.metrics {
+        for recording::Value { metric: name, value, boolean } in &row.metrics {
             let metric = step.names.metric(registry, name, || NewMetric {
                 name: name.as_str().into(),
                 unit: codecs::unit_of(name).map(Into::into),
-                boolean: false,
+                boolean: *boolean,
             });
             let reading = Reading { device, metric, value: *value, at: row.at };
             batch.readings.push(StepReading::new(reading, self.now));

@@ -27,7 +27,7 @@ pub(crate) fn load_or_default(config: &ConfigArg) -> Result<Loaded, Failure> {
 }
 
 pub(crate) fn run(config: &ConfigArg) -> Result<Exit, Failure> {
-    crate::telemetry::start("info,mqtt5=warn,mqtt5_protocol=warn");
+    crate::telemetry::start("info,mqtt5=off,mqtt5_protocol=off");
     let loaded = load(config, true)?;
     for warning in loaded.warnings.warnings() {
         tracing::warn!("{warning}");

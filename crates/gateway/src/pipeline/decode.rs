@@ -247,9 +247,17 @@ impl<'a> Naming<'a> {
         name: &str,
         measurement: &Measurement<'_>,
     ) -> Result<MetricId, DropReason> {
-        if let Some(id) = self.names.known_metric(self.engine.registry(), name) {
-            return Ok(id);
+        let id = match self.names.known_metric(self.engine.registry(), name) {
+            Some(id) => id,
+            None => self.new_metric(device, name, measurement.boolean)?,
+        };
+        if let Some(unit) = measurement.unit {
+            self.names.told_unit(self.engine.registry(), device, id, unit);
         }
+        Ok(id)
+    }
+
+    fn new_metric(&mut self, device: DeviceId, name: &str, boolean: bool) -> Result<MetricId, DropReason> {
         // One device that makes up names must not use up everybody's.
         let brought = self.brought.entry(device).or_default();
         let full = self.engine.metrics_of(device) + *brought >= MAX_METRICS_PER_DEVICE;
@@ -259,8 +267,8 @@ impl<'a> Naming<'a> {
         *brought += 1;
         Ok(self.names.metric(self.engine.registry(), name, || NewMetric {
             name: name.into(),
-            unit: measurement.unit.or_else(|| codecs::unit_of(name)).map(Into::into),
-            boolean: measurement.boolean,
+            unit: codecs::unit_of(name).map(Into::into),
+            boolean,
         }))
     }
 }

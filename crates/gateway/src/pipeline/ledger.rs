@@ -67,6 +67,7 @@ pub(crate) struct Balance {
     /// Whether the sum is right.
     pub(crate) balanced: bool,
     /// The same by adapter, as far as adapters can be told apart: before windows merge them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) adapters: BTreeMap<String, AdapterBalance>,
 }
 

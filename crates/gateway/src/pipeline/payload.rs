@@ -200,8 +200,10 @@ impl Serialize for Metrics<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.metrics.metrics.len()))?;
         for (id, summary) in &self.metrics.metrics {
-            let metric = self.registry.metric(*id);
-            let unit = metric.and_then(|metric| metric.unit.as_deref());
+            let unit = match self.metrics.subject {
+                Subject::Device(device) => self.registry.unit(device, *id),
+                Subject::Zone(_) => self.registry.unit_of_name(*id),
+            };
             map.serialize_entry(self.registry.metric_name(*id), &SummaryBody { summary, unit })?;
         }
         map.end()

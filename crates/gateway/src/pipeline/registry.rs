@@ -10,7 +10,7 @@ use foldhash::fast::FixedState;
 use gateway_core::{AdapterId, DeviceId, MetricId, MetricKind, ZoneId};
 use serde::{Deserialize, Serialize};
 
-use super::step::{AdapterIndex, FirstNumbers, NewMetric, NewNames};
+use super::step::{AdapterIndex, FirstNumbers, NewMetric, NewNames, NewUnit};
 
 /// Names and their numbers.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -31,6 +31,8 @@ pub(crate) struct Device {
     pub(crate) zone: Option<ZoneId>,
     /// Whose adapter brought its newest reading; tells `protocol` in the payload.
     pub(crate) adapter: AdapterIndex,
+    /// Units that its payloads told, where they are not those of the metric's name.
+    pub(crate) units: Vec<(MetricId, Box<str>)>,
 }
 
 /// A metric that has been heard.
@@ -95,18 +97,38 @@ impl Registry {
         self.adapters.extend(names.adapters.iter().cloned());
         names.devices.iter().for_each(|name| self.learn_device(name));
         names.metrics.iter().for_each(|metric| self.learn_metric(metric));
+        names.units.iter().for_each(|unit| self.learn_unit(unit));
     }
 
     fn learn_device(&mut self, name: &str) {
         let name: Arc<str> = name.into();
         self.device_ids.insert(Arc::clone(&name), DeviceId(self.device_count()));
-        self.devices.push(Device { name, zone: None, adapter: AdapterIndex(0) });
+        self.devices.push(Device { name, zone: None, adapter: AdapterIndex(0), units: Vec::new() });
     }
 
     fn learn_metric(&mut self, NewMetric { name, unit, boolean }: &NewMetric) {
         let name: Arc<str> = (**name).into();
         self.metric_ids.insert(Arc::clone(&name), MetricId(self.metric_count()));
         self.metrics.push(Metric { name, unit: unit.clone(), boolean: *boolean, kind: MetricKind::Gauge });
+    }
+
+    fn learn_unit(&mut self, NewUnit { device, metric, unit }: &NewUnit) {
+        let Some(device) = self.devices.get_mut(device.0 as usize) else { return };
+        match device.units.iter_mut().find(|(known, _)| known == metric) {
+            Some((_, known)) => known.clone_from(unit),
+            None => device.units.push((*metric, unit.clone())),
+        }
+    }
+
+    /// The unit of a device's metric: as its payloads told, else that of the metric's name.
+    pub(crate) fn unit(&self, device: DeviceId, metric: MetricId) -> Option<&str> {
+        let told = self.device(device).and_then(|d| d.units.iter().find(|(known, _)| *known == metric));
+        told.map(|(_, unit)| &**unit).or_else(|| self.unit_of_name(metric))
+    }
+
+    /// The unit of a metric's name.
+    pub(crate) fn unit_of_name(&self, metric: MetricId) -> Option<&str> {
+        self.metric(metric).and_then(|metric| metric.unit.as_deref())
     }
 
     /// The numbers that the next new names get.

@@ -48,11 +48,16 @@ pub(crate) struct NewNames {
     pub(crate) adapters: Vec<AdapterId>,
     pub(crate) devices: Vec<Box<str>>,
     pub(crate) metrics: Vec<NewMetric>,
+    /// Units that payloads told, where they are not those of the metric's name.
+    pub(crate) units: Vec<NewUnit>,
 }
 
 impl NewNames {
     pub(crate) fn is_empty(&self) -> bool {
-        self.adapters.is_empty() && self.devices.is_empty() && self.metrics.is_empty()
+        self.adapters.is_empty()
+            && self.devices.is_empty()
+            && self.metrics.is_empty()
+            && self.units.is_empty()
     }
 
     /// The number of an adapter, which gets one where it has none.
@@ -103,6 +108,19 @@ impl NewNames {
         })
     }
 
+    /// Notes the unit that a payload told of a series.
+    pub(crate) fn told_unit(&mut self, registry: &Registry, device: DeviceId, metric: MetricId, unit: &str) {
+        let is_it = |new: &&NewUnit| new.device == device && new.metric == metric;
+        let known = self.units.iter().rev().find(is_it).map(|new| &*new.unit);
+        let known = known.or_else(|| registry.unit(device, metric)).or_else(|| {
+            let new = metric.0.checked_sub(registry.metric_count())?;
+            self.metrics.get(new as usize)?.unit.as_deref()
+        });
+        if known != Some(unit) {
+            self.units.push(NewUnit { device, metric, unit: unit.into() });
+        }
+    }
+
     /// Devices there are with the new ones.
     pub(crate) fn device_total(&self, registry: &Registry) -> u32 {
         following(registry.device_count(), self.devices.len())
@@ -130,10 +148,18 @@ fn following(count: u32, index: usize) -> u32 {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct NewMetric {
     pub(crate) name: Box<str>,
-    /// SenML unit (RFC 8428 section 12.1, RFC 8798), where known.
+    /// SenML unit (RFC 8428 section 12.1, RFC 8798) of this name, where there is one.
     pub(crate) unit: Option<Box<str>>,
     /// Its first value was a boolean: a state, unless configured otherwise.
     pub(crate) boolean: bool,
+}
+
+/// The unit of one device's metric.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct NewUnit {
+    pub(crate) device: DeviceId,
+    pub(crate) metric: MetricId,
+    pub(crate) unit: Box<str>,
 }
 
 /// What one adapter handed over in one turn.

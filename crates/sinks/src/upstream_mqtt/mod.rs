@@ -99,8 +99,9 @@ impl Upstream {
         Speaker { directs: self.directs.clone(), status: self.status.clone(), state: self.state.clone() }
     }
 
-    /// Waits a bounded time for what is under way, says `offline` and disconnects.
-    pub async fn stop(self) {
+    /// Waits a bounded time for what is under way, says `farewell` (`offline`, as of now) and disconnects.
+    pub async fn stop(self, farewell: Bytes) {
+        self.status.send_replace(Some(farewell));
         self.stop.cancel();
         if let Err(error) = self.task.await {
             tracing::error!("the connection to the cloud ended oddly: {error}");

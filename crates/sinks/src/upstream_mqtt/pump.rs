@@ -283,9 +283,10 @@ impl Pump {
     async fn say_goodbye(mut self) {
         let deadline = Instant::now() + LAST_WORDS;
         self.drain(deadline).await;
+        let farewell = self.status.borrow_and_update().clone();
         self.add_direct(Direct {
             topic: self.settings.status_topic.clone(),
-            payload: self.settings.offline.clone(),
+            payload: farewell.unwrap_or_else(|| self.settings.offline.clone()),
             retain: true,
         });
         let sent = self.send_directs();

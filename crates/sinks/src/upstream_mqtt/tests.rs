@@ -151,7 +151,7 @@ async fn no_seq_is_missing_when_a_stalled_broker_is_killed() {
         store.empty().await;
         eventually(PATIENCE, || ready(cloud.lock().unwrap().seqs() == (1..=600).collect())).await;
         assert_eq!(upstream.speaker().state().published, 600, "each counts once");
-        upstream.stop().await;
+        upstream.stop("offline".into()).await;
     }
 }
 
@@ -175,7 +175,7 @@ async fn alerts_overtake_a_backlog() {
     eventually(PATIENCE, || ready(cloud.lock().unwrap().seqs().len() == 1002)).await;
     let after = cloud.lock().unwrap().messages.iter().rev().position(|m| seq(&m.payload) == Some(1002));
     assert!(after.unwrap() > 50, "the alert came {after:?} before the end of the backlog");
-    upstream.stop().await;
+    upstream.stop("offline".into()).await;
 }
 
 #[tokio::test]
@@ -196,7 +196,7 @@ async fn the_status_is_retained_and_said_again_after_an_outage() {
             broker.restart().await;
         }
         eventually(PATIENCE, || ready(speaker.state().connected)).await;
-        upstream.stop().await;
+        upstream.stop("offline".into()).await;
         arrives(&cloud(link(&broker, protocol, "last")).await, STATUS, "offline").await;
     }
 }
@@ -219,7 +219,7 @@ async fn a_full_window_does_not_swallow_the_status() {
     broker.resume();
     arrives(&cloud, STATUS, "online").await;
     arrives(&cloud, "health", "fine").await;
-    upstream.stop().await;
+    upstream.stop("offline".into()).await;
 }
 
 #[tokio::test]
@@ -234,7 +234,7 @@ async fn a_stop_while_the_broker_stalls_ends_in_offline_all_the_same() {
     store.append(Priority::Normal, 200, 50).await;
     // How long it stalls: the window fills, and has no room for `offline`.
     tokio::time::sleep(Duration::from_millis(300)).await;
-    upstream.stop().await;
+    upstream.stop("offline".into()).await;
     broker.resume();
     arrives(&cloud, STATUS, "offline").await;
 }
@@ -260,7 +260,7 @@ async fn payloads_are_compressed_so_that_anybody_can_read_them() {
             _ => plain = zstd::decode_all(&payload[..]).unwrap(),
         }
         assert_eq!((plain.len(), seq(&plain)), (1001, Some(1)));
-        upstream.stop().await;
+        upstream.stop("offline".into()).await;
     }
 }
 
@@ -276,5 +276,5 @@ async fn what_the_broker_can_never_take_is_counted_and_stops_nothing() {
     eventually(PATIENCE, || ready(cloud.lock().unwrap().seqs() == BTreeSet::from([2]))).await;
     assert_eq!(store.handle.totals().await.unwrap().dropped().entries, 1);
     assert_eq!(upstream.speaker().state().published, 1);
-    upstream.stop().await;
+    upstream.stop("offline".into()).await;
 }

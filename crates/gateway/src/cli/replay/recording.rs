@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use gateway_core::Timestamp;
-use serde_json::Value;
+use serde_json::Value as Json;
 
 use crate::cli::{Exit, Failure};
 
@@ -14,7 +14,31 @@ use crate::cli::{Exit, Failure};
 pub(super) struct Row {
     pub(super) at: Timestamp,
     pub(super) device: String,
-    pub(super) metrics: Vec<(String, f64)>,
+    pub(super) metrics: Vec<Value>,
+}
+
+/// One value; `true` and `false` are states.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Value {
+    pub(super) metric: String,
+    pub(super) value: f64,
+    pub(super) boolean: bool,
+}
+
+impl Value {
+    fn number(metric: &str, value: f64) -> Self {
+        Self { metric: metric.to_owned(), value, boolean: false }
+    }
+
+    /// Texts, arrays and null make no metric.
+    fn of_json(metric: &str, json: &Json) -> Option<Self> {
+        match json {
+            Json::Bool(on) => {
+                Some(Self { metric: metric.to_owned(), value: f64::from(u8::from(*on)), boolean: true })
+            }
+            _ => json.as_f64().map(|value| Self::number(metric, value)),
+        }
+    }
 }
 
 /// A row that cannot be read.
@@ -45,30 +69,25 @@ pub(super) fn open(path: &Path) -> Result<Rows, Failure> {
 }
 
 fn json_row(line: &[u8]) -> Result<Row, String> {
-    let row: Value = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+    let row: Json = serde_json::from_slice(line).map_err(|error| error.to_string())?;
     let at = time(["time", "timestamp", "ts"].iter().find_map(|key| row.get(key)))?;
-    let device = row.get("device").and_then(Value::as_str).ok_or("no `device`")?.to_owned();
+    let device = row.get("device").and_then(Json::as_str).ok_or("no `device`")?.to_owned();
     let metrics = match (row.get("metrics"), row.get("metric"), row.get("value")) {
-        (Some(Value::Object(metrics)), _, _) => {
-            metrics.iter().filter_map(|(name, value)| Some((name.clone(), number(value)?))).collect()
+        (Some(Json::Object(metrics)), _, _) => {
+            metrics.iter().filter_map(|(name, value)| Value::of_json(name, value)).collect()
         }
-        (None, Some(Value::String(name)), Some(value)) => {
-            vec![(name.clone(), number(value).ok_or("`value` is no number")?)]
+        (None, Some(Json::String(name)), Some(value)) => {
+            vec![Value::of_json(name, value).ok_or("`value` is no number")?]
         }
         _ => return Err("neither `metric` and `value` nor `metrics`".to_owned()),
     };
     Ok(Row { at, device, metrics })
 }
 
-/// Numbers, and booleans as 1 and 0; texts, arrays and null make no metric.
-fn number(value: &Value) -> Option<f64> {
-    value.as_f64().or_else(|| value.as_bool().map(|on| f64::from(u8::from(on))))
-}
-
-fn time(value: Option<&Value>) -> Result<Timestamp, String> {
+fn time(value: Option<&Json>) -> Result<Timestamp, String> {
     match value {
-        Some(Value::String(text)) => time_text(text),
-        Some(Value::Number(number)) => number
+        Some(Json::String(text)) => time_text(text),
+        Some(Json::Number(number)) => number
             .as_f64()
             .and_then(Timestamp::from_epoch_number)
             .ok_or_else(|| format!("`{number}` is no time since 1970")),
@@ -140,13 +159,13 @@ impl Columns {
         let metrics = match self.long {
             Some((metric, value)) => {
                 let name = record.get(metric).filter(|name| !name.is_empty()).ok_or("no metric")?;
-                vec![(name.to_owned(), number(record.get(value).unwrap_or_default())?)]
+                vec![Value::number(name, number(record.get(value).unwrap_or_default())?)]
             }
             None => {
                 let mut metrics = Vec::new();
                 for (index, (name, cell)) in self.names.iter().zip(record).enumerate() {
                     if index != self.time && Some(index) != self.device && !cell.is_empty() {
-                        metrics.push((name.clone(), number(cell)?));
+                        metrics.push(Value::number(name, number(cell)?));
                     }
                 }
                 metrics

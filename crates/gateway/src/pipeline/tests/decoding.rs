@@ -105,3 +105,21 @@ fn everybody_who_waits_is_told_also_of_what_was_refused() {
     acks.into_iter().for_each(|(ack, outcome)| ack.tell(outcome));
     assert_eq!(told.load(Ordering::Relaxed), 2);
 }
+
+#[test]
+fn a_unit_belongs_to_the_device_that_told_it() {
+    let senml = codecs::Codec::by_name("senml", &codecs::Options::default()).unwrap();
+    let json = codecs::Codec::by_name("json", &codecs::Options::default()).unwrap();
+    let mut house = House::new();
+    house.decoder = super::super::decode::Decoder::new(vec![Arc::new(json), Arc::new(senml)], open_house());
+    let kelvin = Uplink {
+        codec: gateway_core::CodecId(1),
+        ..uplink("k", r#"[{"n":"temperature","u":"K","v":300}]"#, at(0))
+    };
+    house.turn(vec![kelvin, uplink("c", r#"{"temperature":20}"#, at(0))], at(0));
+    let registry = house.engine.registry();
+    let unit = |device: &str| {
+        registry.unit(registry.device_id(device).unwrap(), registry.metric_id("temperature").unwrap())
+    };
+    assert_eq!((unit("k"), unit("c")), (Some("K"), Some("Cel")));
+}
