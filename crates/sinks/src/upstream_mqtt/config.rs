@@ -117,7 +117,7 @@ pub struct Outbox {
     pub max_size: ByteSize,
     /// What goes when it is full; alerts go last, and what goes is counted.
     pub when_full: WhenFull,
-    /// How many messages may be on their way at once.
+    /// How many messages may be on their way at once; above 64 counts as 64, and a broker may allow fewer.
     #[schemars(range(min = 1, max = 1_000))]
     pub max_in_flight: u16,
 }
