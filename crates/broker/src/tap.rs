@@ -84,8 +84,9 @@ impl Tap {
             let (ack, told) = if qos == QoS::AtMostOnce { (Ack::none(), None) } else { expected() };
             let message = LocalMessage { topic: Arc::clone(&topic), payload: payload.clone(), ack };
             let handed = timeout(ROOM_PATIENCE, self.hand(&adapter, message)).await;
-            handed.map_err(|_| NotTaken::NoRoom { adapter })?;
-            outcomes.extend(told);
+            if handed.map_err(|_| NotTaken::NoRoom { adapter })? {
+                outcomes.extend(told);
+            }
         }
         let give_up = Instant::now() + OUTCOME_PATIENCE;
         for told in outcomes {
@@ -104,19 +105,19 @@ impl Tap {
         wanting.map(|interest| interest.adapter.clone()).collect()
     }
 
-    /// Returns when `adapter` has the message, or wants its topic no longer.
-    async fn hand(&self, adapter: &AdapterId, mut message: LocalMessage) {
+    /// True when `adapter` has the message, false when it wants its topic no longer.
+    async fn hand(&self, adapter: &AdapterId, mut message: LocalMessage) -> bool {
         let mut changes = self.0.subscribe();
         loop {
             let attached = {
                 let interests = changes.borrow_and_update();
                 let wanting = interests.iter().find(|one| one.adapter == *adapter);
-                let Some(wanting) = wanting.filter(|one| one.covers(&message.topic)) else { return };
+                let Some(wanting) = wanting.filter(|one| one.covers(&message.topic)) else { return false };
                 wanting.attached.clone()
             };
             if let Some(attached) = attached {
                 match attached.send(message).await {
-                    Ok(()) => return,
+                    Ok(()) => return true,
                     Err(mpsc::error::SendError(unsent)) => message = unsent,
                 }
             }
