@@ -1,6 +1,7 @@
 """The embedded broker: the building's own devices need no other program, and get no more than their rights."""
 
 import subprocess
+import threading
 
 import paho.mqtt.client as mqtt
 import pytest
@@ -196,3 +197,68 @@ def test_sessions_of_the_embedded_broker_survive_a_kill(building, publisher, col
     wait_until(lambda: (display.loop(0.1), heard)[1], what="the message kept for the display")
     assert heard == [b"while away"]
     display.disconnect()
+
+
+class Sender:
+    """A QoS 1 sensor with one message under way; knows which were acknowledged. It does not come back after a loss."""
+
+    def __init__(self, port, first):
+        self.next, self.acknowledged = first, []
+        self.client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
+        self.client.on_publish = lambda *_: self._acknowledged()
+        self.client.on_connect = lambda *_: self._send()
+        self.client.connect(HOST, port)
+        self.stop = threading.Event()
+        self.thread = threading.Thread(target=self._run)
+        self.thread.start()
+
+    def _run(self):
+        while not self.stop.is_set() and self.client.loop(0.05) == mqtt.MQTT_ERR_SUCCESS:
+            pass
+
+    def _send(self):
+        # A device of its own for each message, so that the cloud tells which one arrived.
+        self.client.publish(f"values/n{self.next}/temperature", str(self.next), qos=1)
+
+    def _acknowledged(self):
+        self.acknowledged.append(self.next)
+        self.next += 1
+        self._send()
+
+    def end(self):
+        self.stop.set()
+        self.thread.join(10)
+        return self.acknowledged
+
+
+@pytest.mark.parametrize("sync_every", ["0s", "1s"])
+def test_a_killed_gateway_counts_every_reading_that_it_acknowledged(cloud, heard, riser, sync_every):
+    port = free_port()
+    gateway = riser(
+        config(
+            cloud=cloud.port,
+            journal=f'sync_every = "{sync_every}"',
+            more=f'[broker]\nlisten = "{HOST}:{port}"\nanonymous = true',
+        )
+    ).start()
+    heard.wait_online()
+    acknowledged, number = [], 0
+    for boots in (2, 3, 4):
+        sender = Sender(port, number)
+        try:
+            wait_until(lambda s=sender: len(s.acknowledged) >= 150, 20, "acknowledged messages")
+            gateway.kill()
+        finally:
+            acknowledged += sender.end()
+        number = sender.next + 1  # The one under way may be there or not.
+        gateway.start()
+        heard.wait_for(lambda n=boots: heard.statuses().count("online") >= n, 20, "online again")
+
+    def counted():
+        return {body["device"] for body in heard.aggregates() if "temperature" in body["metrics"]}
+
+    wanted = {f"n{i}" for i in acknowledged}
+    heard.wait_for(lambda: wanted <= counted(), 20, "every acknowledged reading")
+    wait_until(lambda: gateway.audit()["open"] == 0 and gateway.audit()["queued"] == 0, what="nothing left under way")
+    assert len(counted() - wanted) <= 3, "at most the one under way at each kill"
+    assert sum(heard.count(device, "temperature") for device in wanted) == len(wanted)

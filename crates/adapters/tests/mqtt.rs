@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use adapters::mqtt::{MqttAdapter, Route, TopicFilter};
+use adapters::mqtt::{MqttAdapter, Route, Source, TopicFilter};
 use gateway_core::ports::{Adapter, AdapterContext, AdapterError, AdapterState, Command, CommandError};
 use gateway_core::{AdapterId, CodecId, Delivery, Outcome, Timestamp, Uplink};
 use mqtt_link::{Options, Protocol, Session};
@@ -61,7 +61,7 @@ impl Running {
             clock: Arc::new(ManualClock::new(NOW)),
             stop: stop.clone(),
         };
-        let mut adapter = MqttAdapter::new(AdapterId::new("mqtt", "floor"), options, routes);
+        let mut adapter = MqttAdapter::new(AdapterId::new("mqtt", "floor"), Source::Remote(options), routes);
         let task = tokio::spawn(async move { adapter.run(&mut context).await });
         Self { uplinks, arrived: VecDeque::new(), commands, state, stop, task }
     }

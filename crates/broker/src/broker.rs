@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use gateway_core::settings::Secret;
 use mqtt5::broker::auth::AuthProvider;
-use mqtt5::broker::config::BrokerConfig;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -14,16 +13,17 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use crate::auth::{Access, INTERNAL_USER, InternalAuth, PublicAuth};
+use crate::client::Shared;
 use crate::door::{self, Door, Handshake};
-use crate::engine::{Engine, internal_config, public_config};
+use crate::engine::{Engine, client_config};
 use crate::log_limit::LogLimit;
-use crate::{BrokerError, Settings, User};
+use crate::{BrokerError, Limits, Settings, Tap, User};
 
 /// Client ids that begin so are refused to everybody but the gateway: whoever connects with another's id takes over
 /// its session. The gateway's own clients should therefore use it.
 pub const INTERNAL_CLIENT_PREFIX: &str = "riser-internal";
 
-/// Connections to the internal listener at once; the gateway needs two for each adapter.
+/// Connections to the internal listener at once; the gateway needs one for each adapter that has sent a command.
 const INTERNAL_ROOM: usize = 64;
 /// How long connections have for their goodbyes at the stop.
 const GOODBYE_TIME: Duration = Duration::from_secs(3);
@@ -46,11 +46,12 @@ pub struct Broker {
 type Listening = (&'static str, TcpListener, Handshake);
 
 impl Broker {
-    /// Checks the settings, opens the folder, binds every listener, and starts.
+    /// Checks the settings, opens the folder, binds every listener, and starts. What clients publish goes through `tap`
+    /// first.
     ///
     /// # Errors
     /// See [`BrokerError`]. Nothing is left running.
-    pub async fn start(settings: Settings) -> Result<Self, BrokerError> {
+    pub async fn start(settings: Settings, tap: Tap) -> Result<Self, BrokerError> {
         let auth = Arc::new(PublicAuth::new(Access::new(settings.anonymous, settings.users.clone())?));
         let public = bind_public(&settings).await?;
         if public.is_empty() {
@@ -74,30 +75,37 @@ impl Broker {
             stop: CancellationToken::new(),
             cut: CancellationToken::new(),
         };
-        broker.open_doors(&settings, public, internal);
+        broker.open_doors(&settings, tap, public, internal);
         Ok(broker)
     }
 
-    fn open_doors(&self, settings: &Settings, public: Vec<Listening>, internal: TcpListener) {
+    fn open_doors(&self, settings: &Settings, tap: Tap, public: Vec<Listening>, internal: TcpListener) {
         let limits = &settings.limits;
         let public_auth: Arc<dyn AuthProvider> = self.auth.clone();
-        let door = self.door(public_auth, public_config(limits), limits.max_clients);
+        let shared = Arc::new(Shared::new(tap));
+        let door = self.door(public_auth, limits, Arc::clone(&shared), limits.max_clients);
         for (_, listener, handshake) in public {
             self.connections.spawn(Arc::clone(&door).keep(listener, handshake));
         }
         let internal_auth = Arc::new(InternalAuth::new(self.internal_password.clone()));
-        let door = self.door(internal_auth, internal_config(limits), INTERNAL_ROOM);
+        let door = self.door(internal_auth, limits, shared, INTERNAL_ROOM);
         self.connections.spawn(door.keep(internal, door::plain()));
         let (engine, stop) = (Arc::clone(&self.engine), self.stop.clone());
         self.connections.spawn(async move { engine.sweep(stop).await });
     }
 
-    fn door(&self, auth: Arc<dyn AuthProvider>, config: BrokerConfig, room: usize) -> Arc<Door> {
-        let config = BrokerConfig { event_handler: Some(self.engine.backpressure()), ..config };
+    fn door(
+        &self,
+        auth: Arc<dyn AuthProvider>,
+        limits: &Limits,
+        shared: Arc<Shared>,
+        room: usize,
+    ) -> Arc<Door> {
         Arc::new(Door {
             engine: Arc::clone(&self.engine),
             auth,
-            config: Arc::new(config),
+            config: client_config(limits),
+            shared,
             room: Arc::new(Semaphore::new(room.min(Semaphore::MAX_PERMITS))),
             connections: self.connections.clone(),
             stop: self.stop.clone(),
@@ -140,7 +148,6 @@ impl Broker {
     /// Stops listening, ends all connections (v5 clients are told), and writes sessions and queues to disk.
     pub async fn stop(self) {
         self.stop.cancel();
-        self.engine.say_goodbye();
         self.connections.close();
         if tokio::time::timeout(GOODBYE_TIME, self.connections.wait()).await.is_err() {
             warn!("broker: some connections did not end in time and were cut off");

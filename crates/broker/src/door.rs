@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,11 +13,12 @@ use mqtt5::broker::tls_acceptor::{TlsAcceptorConfig, accept_tls_connection};
 use mqtt5::broker::transport::BrokerTransport;
 use mqtt5::broker::websocket_server::{WebSocketServerConfig, accept_websocket_connection};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, broadcast};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
+use crate::client::{Client, Shared};
 use crate::engine::Engine;
 use crate::log_limit::LogLimit;
 use crate::{BrokerError, Tls};
@@ -109,7 +110,8 @@ pub(crate) async fn bind(address: SocketAddr, protocol: &'static str) -> Result<
 pub(crate) struct Door {
     pub(crate) engine: Arc<Engine>,
     pub(crate) auth: Arc<dyn AuthProvider>,
-    pub(crate) config: Arc<BrokerConfig>,
+    pub(crate) config: BrokerConfig,
+    pub(crate) shared: Arc<Shared>,
     /// How many more may be connected.
     pub(crate) room: Arc<Semaphore>,
     pub(crate) connections: TaskTracker,
@@ -157,11 +159,17 @@ impl Door {
             Ok(Err(error)) => return debug!(%peer, %error, "broker: a handshake failed"),
             Err(_) => return debug!(%peer, "broker: a handshake took too long"),
         };
-        let goodbye = self.engine.goodbye();
-        // Either the goodbye is still to come, or this is seen.
-        if !self.stop.is_cancelled() {
-            let (config, auth) = (Arc::clone(&self.config), Arc::clone(&self.auth));
-            self.engine.serve(transport, peer, config, auth, goodbye).await;
+        let (goodbye, told) = broadcast::channel(1);
+        let client = Client::new(Arc::clone(&self.shared), self.stop.clone(), goodbye.clone());
+        let config = BrokerConfig { event_handler: Some(Arc::new(client)), ..self.config.clone() };
+        let serving = self.engine.serve(transport, peer, Arc::new(config), Arc::clone(&self.auth), told);
+        let mut serving = pin!(serving);
+        tokio::select! {
+            () = &mut serving => return,
+            () = self.stop.cancelled() => {}
         }
+        // Where it has been told already, it is about to end.
+        let _ = goodbye.send(());
+        serving.await;
     }
 }

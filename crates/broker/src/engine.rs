@@ -20,7 +20,6 @@ use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use crate::backpressure::Backpressure;
 use crate::{BrokerError, Limits};
 
 /// How often expired sessions and messages are thrown away.
@@ -43,9 +42,6 @@ pub(crate) struct Engine {
     storage: Arc<DynamicStorage>,
     stats: Arc<BrokerStats>,
     resources: Arc<ResourceMonitor>,
-    backpressure: Arc<Backpressure>,
-    /// Tells every connection to say goodbye.
-    goodbye: broadcast::Sender<()>,
 }
 
 impl Engine {
@@ -61,15 +57,10 @@ impl Engine {
             .with_retained_limits(limits.max_retained, 0);
         let router = Arc::new(router);
         let engine = Self {
-            backpressure: Arc::new(Backpressure::new(
-                Arc::clone(&router),
-                (limits.max_queued_messages / 4).max(1),
-            )),
             router,
             storage,
             stats: Arc::new(BrokerStats::new()),
             resources: Arc::new(ResourceMonitor::new(NO_RATE_LIMITS)),
-            goodbye: broadcast::channel(1).0,
         };
         engine.recover().await.map_err(storage_error)?;
         Ok(engine)
@@ -92,7 +83,7 @@ impl Engine {
         }
     }
 
-    /// Speaks MQTT with one client until either side ends it.
+    /// Speaks MQTT with one client until either side ends it; on `goodbye` mqtt5 ends it in order.
     pub(crate) async fn serve(
         &self,
         transport: BrokerTransport,
@@ -118,22 +109,6 @@ impl Engine {
         }
     }
 
-    /// To be told of every connection and message.
-    pub(crate) fn backpressure(&self) -> Arc<Backpressure> {
-        Arc::clone(&self.backpressure)
-    }
-
-    /// Told when connections are to end.
-    pub(crate) fn goodbye(&self) -> broadcast::Receiver<()> {
-        self.goodbye.subscribe()
-    }
-
-    /// Asks all connections to end.
-    pub(crate) fn say_goodbye(&self) {
-        // Nobody connected is fine.
-        let _ = self.goodbye.send(());
-    }
-
     /// Writes out what is not on disk yet; after the last connection has ended.
     pub(crate) async fn close(&self) {
         if let Err(error) = self.storage.shutdown().await {
@@ -142,8 +117,8 @@ impl Engine {
     }
 }
 
-/// How mqtt5 is to treat devices.
-pub(crate) fn public_config(limits: &Limits) -> BrokerConfig {
+/// How mqtt5 is to treat clients.
+pub(crate) fn client_config(limits: &Limits) -> BrokerConfig {
     BrokerConfig {
         max_packet_size: usize::try_from(limits.max_packet_size).unwrap_or(usize::MAX),
         max_clients: limits.max_clients,
@@ -155,15 +130,5 @@ pub(crate) fn public_config(limits: &Limits) -> BrokerConfig {
         // QoS 2 messages between PUBLISH and PUBREL; the same.
         server_receive_maximum: Some(64),
         ..BrokerConfig::default()
-    }
-}
-
-/// How mqtt5 is to treat the gateway: its sessions do not expire, and many messages may be on their way to it before
-/// it acknowledges the first, because it does so when they are in its journal.
-pub(crate) fn internal_config(limits: &Limits) -> BrokerConfig {
-    BrokerConfig {
-        session_expiry_interval: Duration::from_secs(u64::from(u32::MAX)),
-        max_outbound_inflight: 1024,
-        ..public_config(limits)
     }
 }

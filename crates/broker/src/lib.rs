@@ -9,16 +9,19 @@
 //!   wills, persistent sessions, `$share`.
 //! - [`Broker::start`] returns with every listener bound, or with an error that names the address and the remedy.
 //! - Bounded: clients, packet size, queues, subscriptions, retained messages ([`Limits`]). A handshake that stalls
-//!   holds up nobody else, and a flood of connections from outside never keeps the gateway's own adapter out: that
-//!   one has a loopback door of its own ([`Broker::internal_address`]).
-//! - A burst of QoS 1 messages that outruns the gateway is held back at its sender, not dropped.
-//! - A persistent session's QoS 1 messages survive `kill -9`, except those of the last quarter of a second: that long
+//!   holds up nobody else, and a flood of connections from outside never keeps the gateway's own commands out: they
+//!   have a loopback door of their own ([`Broker::internal_address`]).
+//! - What the gateway's adapters want of a client's messages ([`Tap`]) is theirs before mqtt5 routes it; the client of a
+//!   QoS 1 or 2 message is acknowledged when the adapter has told its outcome, and waits alone. Where an adapter has no
+//!   room or no outcome for too long, the client's connection ends without an acknowledgement, so it sends again.
+//! - QoS 2 is acknowledged like QoS 1: at least once for the adapters, exactly once for subscribers.
+//! - A persistent session's QoS 1 messages, queued for a client that is away, survive `kill -9`, except those of the last quarter of a second: that long
 //!   mqtt5 keeps them in memory, so that a subscriber who acknowledges at once costs no disk write.
 
 mod acl;
 mod auth;
-mod backpressure;
 mod broker;
+mod client;
 pub mod config;
 mod door;
 mod engine;
@@ -26,9 +29,11 @@ mod error;
 mod log_limit;
 mod password;
 mod settings;
+mod tap;
 
 pub use acl::{InvalidFilter, covers, validate_filter};
 pub use broker::{Broker, INTERNAL_CLIENT_PREFIX};
 pub use error::BrokerError;
 pub use password::{InvalidPassword, PasswordSource};
 pub use settings::{Limits, Settings, Tls, User};
+pub use tap::Tap;

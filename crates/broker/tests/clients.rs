@@ -5,7 +5,7 @@ mod common;
 
 use std::time::Duration;
 
-use broker::{Broker, BrokerError};
+use broker::{Broker, BrokerError, Tap};
 use common::{
     eventually, free, port, publish, publish_lines, said, settings, stdout, subscribe, subscriber, user,
     works,
@@ -21,7 +21,7 @@ async fn broker_with_users(folder: &TempDir) -> Broker {
         user("floor1", "geheim\n", &["sensors/#"], &["actuators/floor1/#"]),
         user("reader", "lesen", &[], &["#"]),
     ];
-    Broker::start(settings).await.unwrap()
+    Broker::start(settings, Tap::default()).await.unwrap()
 }
 
 fn with<'a>(login: &[&'a str], arguments: &[&'a str]) -> Vec<&'a str> {
@@ -31,7 +31,7 @@ fn with<'a>(login: &[&'a str], arguments: &[&'a str]) -> Vec<&'a str> {
 #[tokio::test]
 async fn delivers_between_clients_of_both_versions() {
     let folder = TempDir::new().unwrap();
-    let broker = Broker::start(settings(folder.path())).await.unwrap();
+    let broker = Broker::start(settings(folder.path()), Tap::default()).await.unwrap();
     let port = port(&broker, "mqtt");
     for (from, to) in [("mqttv5", "mqttv311"), ("mqttv311", "mqttv5")] {
         for qos in ["0", "1", "2"] {
@@ -58,7 +58,7 @@ async fn delivers_between_clients_of_both_versions() {
 #[tokio::test]
 async fn a_burst_of_one_device_arrives_whole_and_in_order() {
     let folder = TempDir::new().unwrap();
-    let broker = Broker::start(settings(folder.path())).await.unwrap();
+    let broker = Broker::start(settings(folder.path()), Tap::default()).await.unwrap();
     let port = port(&broker, "mqtt");
     let lines: String = (0..10_000).map(|number| format!("{number}\n")).collect();
     let keeper = ["-c", "-i", "keeper", "-q", "1", "-t", "burst"];
@@ -103,7 +103,7 @@ async fn knows_a_user_by_an_argon2_hash() {
     let mut settings = settings(folder.path());
     settings.anonymous = false;
     settings.users = vec![user("floor1", &hash, &["#"], &["#"])];
-    let broker = Broker::start(settings).await.unwrap();
+    let broker = Broker::start(settings, Tap::default()).await.unwrap();
     let port = port(&broker, "mqtt");
     let message = ["-t", "a", "-m", "1", "-q", "1"];
     assert!(publish(port, &with(FLOOR1, &message)).await.status.success());
@@ -224,7 +224,7 @@ async fn the_internal_user_comes_in_by_its_own_door_only() {
 async fn sessions_and_retained_messages_outlive_a_restart() {
     let folder = TempDir::new().unwrap();
     let keeper = ["-c", "-i", "keeper", "-q", "1", "-t", "kept"];
-    let broker = Broker::start(settings(folder.path())).await.unwrap();
+    let broker = Broker::start(settings(folder.path()), Tap::default()).await.unwrap();
     let before = port(&broker, "mqtt");
     subscribe(before, &[&keeper[..], &["-E"]].concat()).await;
     for message in ["1", "2", "3"] {
@@ -233,7 +233,7 @@ async fn sessions_and_retained_messages_outlive_a_restart() {
     publish(before, &["-q", "1", "-r", "-t", "last", "-m", "value"]).await;
     broker.stop().await;
 
-    let broker = Broker::start(settings(folder.path())).await.unwrap();
+    let broker = Broker::start(settings(folder.path()), Tap::default()).await.unwrap();
     let after = port(&broker, "mqtt");
     let queued = subscribe(after, &[&keeper[..], &["-C", "3", "-W", "5"]].concat()).await;
     assert_eq!(stdout(&queued), "1\n2\n3\n");
@@ -245,7 +245,7 @@ async fn sessions_and_retained_messages_outlive_a_restart() {
 #[tokio::test]
 async fn an_address_that_is_taken_is_an_error_that_says_so() {
     let (first, second) = (TempDir::new().unwrap(), TempDir::new().unwrap());
-    let broker = Broker::start(settings(first.path())).await.unwrap();
+    let broker = Broker::start(settings(first.path()), Tap::default()).await.unwrap();
     let taken = broker.addresses()[0].1;
     for change in [0, 1] {
         let mut settings = settings(second.path());
@@ -254,19 +254,19 @@ async fn an_address_that_is_taken_is_an_error_that_says_so() {
         } else {
             settings.websocket = Some(taken);
         }
-        let error = Broker::start(settings).await.err().unwrap().to_string();
+        let error = Broker::start(settings, Tap::default()).await.err().unwrap().to_string();
         assert!(error.contains(&taken.to_string()) && error.contains("another program"), "{error}");
     }
     let mut none = settings(second.path());
     none.listen = None;
-    assert!(matches!(Broker::start(none).await, Err(BrokerError::NoListener)));
-    let error = Broker::start(settings(first.path())).await.err().unwrap();
+    assert!(matches!(Broker::start(none, Tap::default()).await, Err(BrokerError::NoListener)));
+    let error = Broker::start(settings(first.path()), Tap::default()).await.err().unwrap();
     assert!(matches!(error, BrokerError::Storage { .. }), "one folder, one broker: {error}");
     assert!(works(taken.port()).await);
     broker.stop().await;
 }
 
-/// What the gateway's own subscriber relies on, to know a message again.
+/// What a subscriber relies on to know a message again.
 #[tokio::test]
 async fn an_unacknowledged_message_comes_again_after_a_restart_with_its_packet_id() {
     use rumqttc::v5::mqttbytes::QoS;
@@ -274,7 +274,7 @@ async fn an_unacknowledged_message_comes_again_after_a_restart_with_its_packet_i
     let folder = TempDir::new().unwrap();
     let mut seen = Vec::new();
     for start in 0..2 {
-        let broker = Broker::start(settings(folder.path())).await.unwrap();
+        let broker = Broker::start(settings(folder.path()), Tap::default()).await.unwrap();
         let (name, password) = broker.internal_credentials();
         let mut options =
             MqttOptions::new("riser-internal-floor", "127.0.0.1", broker.internal_address().port());
@@ -301,50 +301,12 @@ async fn an_unacknowledged_message_comes_again_after_a_restart_with_its_packet_i
 }
 
 #[tokio::test]
-async fn a_burst_that_outruns_the_gateway_is_held_back_and_not_dropped() {
-    use rumqttc::v5::mqttbytes::QoS;
-    use rumqttc::v5::{AsyncClient, Event, Incoming, MqttOptions};
-    const MESSAGES: usize = 8_000;
-    let folder = TempDir::new().unwrap();
-    let mut settings = settings(folder.path());
-    settings.limits.max_queued_messages = 256;
-    let broker = Broker::start(settings).await.unwrap();
-    let (name, password) = broker.internal_credentials();
-    let mut options = MqttOptions::new("riser-internal-floor", "127.0.0.1", broker.internal_address().port());
-    options.set_credentials(name, password.expose());
-    let (client, mut events) = AsyncClient::new(options, 10);
-    client.subscribe("s/+", QoS::AtLeastOnce).await.unwrap();
-    while !matches!(events.poll().await.unwrap(), Event::Incoming(Incoming::SubAck(_))) {}
-
-    let device = port(&broker, "mqtt");
-    let lines: String = (0..MESSAGES).map(|number| format!("{number}\n")).collect();
-    let sending = tokio::spawn(async move { publish_lines(device, &["-q", "1", "-t", "s/a"], &lines).await });
-    let mut arrived = Vec::new();
-    let receiving = async {
-        while arrived.len() < MESSAGES {
-            if let Event::Incoming(Incoming::Publish(publish)) = events.poll().await.unwrap() {
-                arrived.push(String::from_utf8(publish.payload.to_vec()).unwrap().parse::<usize>().unwrap());
-                if arrived.len() == 1 {
-                    // The gateway stands still for longer than mqtt5 by itself holds a sender back (2 s).
-                    tokio::time::sleep(Duration::from_secs(4)).await;
-                }
-            }
-        }
-    };
-    let all = tokio::time::timeout(Duration::from_secs(60), receiving).await.is_ok();
-    assert!(all, "{} of {MESSAGES} arrived", arrived.len());
-    assert!(arrived.into_iter().eq(0..MESSAGES), "each once and in order");
-    assert!(sending.await.unwrap().status.success());
-    broker.stop().await;
-}
-
-#[tokio::test]
 async fn carries_mqtt_over_websocket() {
     use rumqttc::v5::{AsyncClient, Event, Incoming, MqttOptions, mqttbytes::QoS};
     let folder = TempDir::new().unwrap();
     let mut settings = settings(folder.path());
     settings.websocket = free();
-    let broker = Broker::start(settings).await.unwrap();
+    let broker = Broker::start(settings, Tap::default()).await.unwrap();
     let url = format!("ws://127.0.0.1:{}/mqtt", port(&broker, "websocket"));
     let mut options = MqttOptions::new("browser", url, 0);
     options.set_transport(rumqttc::Transport::Ws);

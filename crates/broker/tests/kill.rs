@@ -11,7 +11,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use broker::Broker;
+use broker::{Broker, Tap};
 use common::{eventually, port, publish, settings, stdout, subscribe};
 use tempfile::TempDir;
 
@@ -44,7 +44,7 @@ fn written(folder: &Path) -> usize {
 #[tokio::test]
 async fn queued_messages_survive_a_kill() {
     if let Some(folder) = std::env::var_os(CHILD) {
-        let broker = Broker::start(settings(Path::new(&folder))).await.unwrap();
+        let broker = Broker::start(settings(Path::new(&folder)), Tap::default()).await.unwrap();
         println!("port={}", port(&broker, "mqtt"));
         std::future::pending::<()>().await;
     }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::{AdapterId, Timestamp, Uplink};
+use crate::{Ack, AdapterId, Timestamp, Uplink};
 
 /// Tells the time. Only the gateway's pipeline and its adapters hold one; everything else is given `now`.
 pub trait Clock: Send + Sync {
@@ -99,6 +99,25 @@ pub trait Adapter: Send {
 
     /// Runs until `context.stop`.
     async fn run(&mut self, context: &mut AdapterContext) -> Result<(), AdapterError>;
+}
+
+/// A message that a client published to the embedded broker, handed over within the process.
+#[derive(Debug)]
+pub struct LocalMessage {
+    /// What it was published to.
+    pub topic: Arc<str>,
+    /// The bytes.
+    pub payload: Bytes,
+    /// The client of a QoS 1 or 2 message is acknowledged when this is told; dropped untold, its connection ends, and
+    /// it sends again.
+    pub ack: Ack,
+}
+
+/// The embedded broker, as an adapter sees it.
+pub trait LocalBroker: Send + Sync {
+    /// From now on the messages that `adapter` wants come here and nowhere else. Bounded: while it is full, and while
+    /// nobody reads in an adapter's name, the clients concerned wait.
+    fn attach(&self, adapter: &AdapterId) -> mpsc::Receiver<LocalMessage>;
 }
 
 /// How odd a value is, and what would not have been.

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use adapters::mqtt::{MqttAdapter, Route, TopicFilter};
+use adapters::mqtt::config::MqttConfig;
+use adapters::mqtt::{MqttAdapter, Route, Source, TopicFilter};
+use broker::Tap;
 use codecs::Codec;
 use gateway_core::settings::Secret;
 use gateway_core::{AdapterId, CodecId};
@@ -199,9 +201,10 @@ fn actions(config: &Config) -> BTreeMap<String, Vec<Action>> {
     config.alerts.iter().map(|(name, alert)| (name.clone(), of(alert))).collect()
 }
 
-/// Where the embedded broker lets the gateway's own adapters in.
+/// Where the embedded broker hands messages to the gateway's own adapters, and takes their commands.
 #[derive(Debug, Clone)]
 pub(crate) struct Embedded {
+    pub(crate) tap: Tap,
     pub(crate) address: std::net::SocketAddr,
     pub(crate) credentials: (String, Secret),
 }
@@ -216,24 +219,55 @@ pub(crate) fn adapters(
     for (name, mqtt) in &config.adapters.mqtt {
         let id = AdapterId::new("mqtt", name);
         let key = format!("adapters.{id}");
-        let mut routes = Vec::new();
-        for topic in &mqtt.topics {
-            let filter = TopicFilter::parse(&topic.filter).map_err(|error| failed(&key, &error))?;
-            let codec = codecs.id(&topic.format, &topic.columns, config.gateway.timezone.as_deref())?;
-            routes.push(Route { filter, codec, names_with_slashes: topic.format == "zigbee2mqtt" });
-        }
+        let routes = routes(config, &key, mqtt, codecs)?;
         let link = adapter_link(config, name, mqtt, embedded)
             .map_err(|reason| BuildError { key: key.clone(), reason })?;
         // The debug form has everything but the password.
         let password = mqtt.password.as_ref().map_or("", Secret::expose);
         let fingerprint = fingerprint(&format!("{mqtt:?} {link:?} {routes:?} {password}"));
         blueprints.push(Blueprint {
-            adapter: Box::new(MqttAdapter::new(id.clone(), link, routes)),
+            adapter: Box::new(MqttAdapter::new(id.clone(), source(mqtt, link, embedded), routes)),
             id,
             fingerprint,
         });
     }
     Ok(blueprints)
+}
+
+fn routes(
+    config: &Config,
+    key: &str,
+    mqtt: &MqttConfig,
+    codecs: &mut CodecTable,
+) -> Result<Vec<Route>, BuildError> {
+    let mut routes = Vec::new();
+    for topic in &mqtt.topics {
+        let filter = TopicFilter::parse(&topic.filter).map_err(|error| failed(key, &error))?;
+        let codec = codecs.id(&topic.format, &topic.columns, config.gateway.timezone.as_deref())?;
+        routes.push(Route { filter, codec, names_with_slashes: topic.format == "zigbee2mqtt" });
+    }
+    Ok(routes)
+}
+
+fn source(mqtt: &MqttConfig, link: Options, embedded: Option<&Embedded>) -> Source {
+    match embedded.filter(|_| mqtt.url.is_none()) {
+        Some(embedded) => Source::Local { broker: Arc::new(embedded.tap.clone()), commands: link },
+        None => Source::Remote(link),
+    }
+}
+
+/// What each adapter wants of the embedded broker's messages.
+pub(crate) fn wanted(
+    config: &Config,
+    codecs: &mut CodecTable,
+) -> Result<Vec<(AdapterId, Vec<String>)>, BuildError> {
+    let mut wanted = Vec::new();
+    for (name, mqtt) in config.adapters.mqtt.iter().filter(|(_, mqtt)| mqtt.url.is_none()) {
+        let id = AdapterId::new("mqtt", name);
+        let routes = routes(config, &format!("adapters.{id}"), mqtt, codecs)?;
+        wanted.push((id, adapters::mqtt::subscriptions(&routes)));
+    }
+    Ok(wanted)
 }
 
 fn fingerprint(text: &str) -> u64 {
@@ -244,7 +278,7 @@ fn fingerprint(text: &str) -> u64 {
 fn adapter_link(
     config: &Config,
     name: &str,
-    mqtt: &adapters::mqtt::config::MqttConfig,
+    mqtt: &MqttConfig,
     embedded: Option<&Embedded>,
 ) -> Result<Options, String> {
     let default_id = || format!("riser-{}-{name}", config.gateway.id());

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use broker::Broker;
+use broker::{Broker, Tap};
 use gateway_core::ports::{AdapterState, Clock};
 use gateway_core::{Now, Timestamp};
 use outbox::Outbox;
@@ -83,7 +83,7 @@ impl Gateway {
         let queued_before = outbox.as_ref().map_or(0, |outbox| outbox.totals().accepted.weight);
         let (mode, recovered) = open_store(config, build::settings(config), mark)?;
         let new_store_after = recovered.is_new.then_some(queued_before);
-        let (broker, embedded) = start_broker(config).await?;
+        let (broker, embedded) = start_broker(config, &mut codecs).await?;
         let adapters = build::adapters(config, &mut codecs, embedded.as_ref())?;
         let new = build::reconfiguration(config, &mut codecs)?;
         let outbox = outbox.map(outbox::spawn).transpose()?;
@@ -186,6 +186,7 @@ impl Gateway {
         effective.journal = self.config.journal.clone();
 
         let blueprints = build::adapters(&effective, &mut self.codecs, self.embedded.as_ref())?;
+        let wanted = build::wanted(&effective, &mut self.codecs)?;
         let reconfiguration = build::reconfiguration(&effective, &mut self.codecs)?;
         effective.broker = self.reload_users(new)?;
         // The pipeline knows new codecs before an adapter names one.
@@ -195,6 +196,9 @@ impl Gateway {
             tracing::error!("the pipeline is gone");
         }
         self.supervisor.lock().await.become_like(blueprints).await;
+        if let Some(embedded) = &self.embedded {
+            embedded.tap.set_wanted(wanted);
+        }
         self.config = effective;
         Ok(restart)
     }
@@ -218,7 +222,8 @@ impl Gateway {
         balance(&self.control).await
     }
 
-    /// Ends in order: adapters stop, what is in flight is stored, `offline` is published.
+    /// Ends in order: adapters stop, what is in flight is stored and acknowledged, `offline` is published. From the
+    /// first on the embedded broker acknowledges no reading that the adapters do not have: its senders keep them.
     pub(crate) async fn stop(self) {
         self.watchers.cancel();
         self.stop.cancel();
@@ -295,12 +300,17 @@ fn open_store(
     Ok((mode, recovered))
 }
 
-async fn start_broker(config: &Config) -> Result<(Option<Broker>, Option<Embedded>), StartError> {
+async fn start_broker(
+    config: &Config,
+    codecs: &mut CodecTable,
+) -> Result<(Option<Broker>, Option<Embedded>), StartError> {
     let Some(settings) = &config.broker else { return Ok((None, None)) };
-    let broker = Broker::start(build::broker(settings, &config.gateway.data_dir)?).await?;
-    let embedded =
-        Embedded { address: broker.internal_address(), credentials: broker.internal_credentials() };
-    Ok((Some(broker), Some(embedded)))
+    let tap = Tap::default();
+    // What comes before the adapters have started waits for them.
+    tap.set_wanted(build::wanted(config, codecs)?);
+    let broker = Broker::start(build::broker(settings, &config.gateway.data_dir)?, tap.clone()).await?;
+    let (address, credentials) = (broker.internal_address(), broker.internal_credentials());
+    Ok((Some(broker), Some(Embedded { tap, address, credentials })))
 }
 
 async fn balance(control: &mpsc::Sender<Control>) -> Option<Balance> {

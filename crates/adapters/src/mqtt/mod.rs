@@ -1,21 +1,26 @@
-//! Devices behind an MQTT broker: subscribes, tells from the topic whose message it is, and hands it over unread.
+//! Devices behind an MQTT broker, embedded or elsewhere: takes their messages, tells from the topic whose message it is, and hands it over
+//! unread.
 //!
 //! Promises:
 //! - QoS 1 messages are acknowledged once the pipeline has told their outcome, whatever it is: a bad payload would only
-//!   come again. What the broker sends again is marked as such. QoS 2 publishers are subscribed to at QoS 1.
+//!   come again. What a broker elsewhere sends again is marked as such. QoS 2 publishers are taken at QoS 1.
 //! - A message that several of the configured filters match is one uplink, by the first of them.
-//! - A retained message that the broker replays when we subscribe is taken, as Telegraf does, unless it is what that
+//! - A retained message that a broker elsewhere replays when we subscribe is taken, as Telegraf does, unless it is what that
 //!   topic brought last: a reconnection is no new reading. After a restart it counts once more.
+//!   The embedded broker replays none to us.
 //! - What no filter matches, and what zigbee2mqtt says besides readings, is left aside and not counted.
 //! - A slow pipeline slows the broker down; nothing piles up here.
 
 mod adapter;
 mod commands;
 pub mod config;
+mod intake;
+mod local;
+mod remote;
 mod routes;
 mod subscriptions;
 mod topic;
 
-pub use adapter::MqttAdapter;
+pub use adapter::{MqttAdapter, Source, subscriptions};
 pub use routes::Route;
 pub use topic::{Captures, InvalidTopicFilter, TopicFilter};

@@ -1,0 +1,159 @@
+//! Messages of a broker elsewhere: subscribed to, and acknowledged when their outcome is told.
+
+use std::convert::Infallible;
+use std::hash::{BuildHasher, Hasher};
+use std::time::Duration;
+
+use gateway_core::ports::{AdapterError, AdapterState};
+use gateway_core::{Ack, AdapterId, Delivery, Timestamp, Uplink};
+use mqtt_link::{Event, Message, MessageAck, Qos, RefusedFilter, Subscriber};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::intake::{BATCH, Intake, KEYS, payload_hash, uplink};
+
+/// How long the pipeline has at the stop to tell the outcome of what it was given.
+const LAST_OUTCOMES: Duration = Duration::from_secs(2);
+
+/// A subscriber's messages on their way.
+pub(super) struct Remote<'a> {
+    intake: Intake<'a>,
+    link: Link<'a>,
+}
+
+/// What is to be told to the broker, and to the gateway of the broker.
+struct Link<'a> {
+    id: &'a AdapterId,
+    state: &'a watch::Sender<AdapterState>,
+    /// Each acknowledgement under way holds one.
+    outstanding: mpsc::Sender<Infallible>,
+}
+
+impl<'a> Remote<'a> {
+    /// Each acknowledgement under way holds a clone of `outstanding`.
+    pub(super) fn new(
+        intake: Intake<'a>,
+        state: &'a watch::Sender<AdapterState>,
+        outstanding: mpsc::Sender<Infallible>,
+    ) -> Self {
+        let id = intake.id;
+        Self { intake, link: Link { id, state, outstanding } }
+    }
+
+    /// Until stopped.
+    pub(super) async fn run(
+        mut self,
+        mut subscriber: Subscriber,
+        mut all_told: mpsc::Receiver<Infallible>,
+        stop: &CancellationToken,
+    ) -> Result<(), AdapterError> {
+        let mut events = Vec::with_capacity(BATCH);
+        while stop.run_until_cancelled(subscriber.recv_many(&mut events, BATCH)).await.is_some() {
+            self.hand_over(&mut events).await?;
+        }
+        // What has come already is handed over; what comes from now on stays with the broker.
+        if tokio::time::timeout(Duration::ZERO, subscriber.recv_many(&mut events, BATCH)).await.is_ok() {
+            self.hand_over(&mut events).await?;
+        }
+        drop(self);
+        if tokio::time::timeout(LAST_OUTCOMES, all_told.recv()).await.is_err() {
+            info!(
+                "mqtt: some messages were not acknowledged before the stop; the broker will send them again"
+            );
+        }
+        subscriber.disconnect().await;
+        Ok(())
+    }
+
+    async fn hand_over(&mut self, events: &mut Vec<Event>) -> Result<(), AdapterError> {
+        let now = self.intake.clock.now();
+        let mut batch = Vec::with_capacity(events.len());
+        for event in events.drain(..) {
+            match event {
+                Event::Message(message) => batch.extend(self.uplink(message, now)),
+                Event::Up { refused, .. } => self.link.up(&refused),
+                Event::Down { reason } => self.link.down(reason),
+            }
+        }
+        self.intake.hand_over(batch).await
+    }
+
+    /// `None` where nobody wants the message; it is then acknowledged at once.
+    fn uplink(&mut self, message: Message, now: Timestamp) -> Option<Uplink> {
+        let Some(known) = self.intake.routes.find(&message.topic) else {
+            message.ack.send();
+            return None;
+        };
+        let payload_hash = payload_hash(&message.payload);
+        if message.retain && known.last_payload == Some(payload_hash) {
+            message.ack.send();
+            return None;
+        }
+        known.last_payload = Some(payload_hash);
+        let delivery = match message.qos {
+            Qos::AtMostOnce => Delivery::AtMostOnce,
+            Qos::AtLeastOnce | Qos::ExactlyOnce => {
+                Delivery::AtLeastOnce { key: key(&message, payload_hash), again: message.dup }
+            }
+        };
+        let ack = self.link.acknowledgement(message.ack);
+        Some(uplink(self.link.id, known, now, message.payload, delivery, ack))
+    }
+}
+
+impl Link<'_> {
+    fn acknowledgement(&self, ack: MessageAck) -> Ack {
+        if !ack.is_expected() {
+            return Ack::none();
+        }
+        let outstanding = self.outstanding.clone();
+        Ack::new(move |_outcome| {
+            ack.send();
+            drop(outstanding);
+        })
+    }
+
+    fn up(&self, refused: &[RefusedFilter]) {
+        if refused.is_empty() {
+            info!(adapter = %self.id, "mqtt: connected and subscribed");
+            self.state.send_replace(AdapterState::Up);
+            return;
+        }
+        let refused: Vec<_> =
+            refused.iter().map(|RefusedFilter { filter, reason }| format!("`{filter}`: {reason}")).collect();
+        self.down(format!("the broker refused a subscription: {}", refused.join("; ")));
+    }
+
+    fn down(&self, reason: String) {
+        warn!(adapter = %self.id, "mqtt: {reason}");
+        self.state.send_replace(AdapterState::Down { reason });
+    }
+}
+
+/// The same whenever the broker sends a message again on one session (MQTT 5, section 4.4: with its packet id).
+fn key(message: &Message, payload_hash: u64) -> u64 {
+    let mut hasher = KEYS.build_hasher();
+    hasher.write_u16(message.packet_id);
+    hasher.write(message.topic.as_bytes());
+    hasher.write_u64(payload_hash);
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_subscription_is_said_in_the_state() {
+        let (state, told) = watch::channel(AdapterState::Starting);
+        let id = AdapterId::new("mqtt", "floor");
+        let (outstanding, _) = mpsc::channel(1);
+        let link = Link { id: &id, state: &state, outstanding };
+        link.up(&[RefusedFilter { filter: "a/#".to_owned(), reason: "the broker does not allow it" }]);
+        let reason = "the broker refused a subscription: `a/#`: the broker does not allow it".to_owned();
+        assert_eq!(*told.borrow(), AdapterState::Down { reason });
+        link.up(&[]);
+        assert_eq!(*told.borrow(), AdapterState::Up);
+    }
+}
