@@ -1,0 +1,73 @@
+//! The MQTT adapter on the embedded broker's side of the seam; the broker's own side is tested in `crates/broker`.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+use std::sync::{Arc, Mutex};
+
+use adapters::mqtt::{MqttAdapter, Route, Source, TopicFilter};
+use gateway_core::ports::{Adapter, AdapterContext, AdapterState, LocalBroker, LocalMessage};
+use gateway_core::{Ack, AdapterId, CodecId, Delivery, Outcome, Timestamp};
+use mqtt_link::Options;
+use testkit::clock::ManualClock;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+/// Hands out the one receiver that the test holds the sender of.
+struct Seam(Mutex<Option<mpsc::Receiver<LocalMessage>>>);
+
+impl LocalBroker for Seam {
+    fn attach(&self, adapter: &AdapterId) -> mpsc::Receiver<LocalMessage> {
+        assert_eq!(adapter.as_str(), "mqtt.floor");
+        self.0.lock().unwrap().take().expect("attached once")
+    }
+}
+
+fn message(topic: &str) -> (LocalMessage, oneshot::Receiver<Outcome>) {
+    let (tell, told) = oneshot::channel();
+    let ack = Ack::new(move |outcome| tell.send(outcome).unwrap());
+    (LocalMessage { topic: topic.into(), payload: "21.5".into(), ack }, told)
+}
+
+#[tokio::test]
+async fn hands_over_what_it_is_given_and_at_the_stop_what_waits() {
+    let (sender, receiver) = mpsc::channel(8);
+    let seam = Arc::new(Seam(Mutex::new(Some(receiver))));
+    // Nobody listens there: it is for commands.
+    let commands = Options::new("mqtt://127.0.0.1:9".parse().unwrap(), "riser-internal-floor");
+    let filter = TopicFilter::parse("values/{device}/{metric}").unwrap();
+    let routes = vec![Route { filter, codec: CodecId(3), names_with_slashes: false }];
+    let source = Source::Local { broker: seam, commands };
+    let mut adapter = MqttAdapter::new(AdapterId::new("mqtt", "floor"), source, routes);
+    let (uplinks, mut taken) = mpsc::channel(1);
+    let (_commands, no_commands) = mpsc::channel(1);
+    let (state, mut is) = watch::channel(AdapterState::Starting);
+    let stop = CancellationToken::new();
+    let clock = Arc::new(ManualClock::new(Timestamp::EPOCH));
+    let mut context = AdapterContext { uplinks, commands: no_commands, state, clock, stop: stop.clone() };
+    let task = tokio::spawn(async move { adapter.run(&mut context).await });
+    is.wait_for(|state| *state == AdapterState::Up).await.unwrap();
+
+    let (unwanted, told) = message("other/a");
+    sender.send(unwanted).await.unwrap();
+    assert_eq!(told.await, Ok(Outcome::Taken), "nobody is to wait for it");
+    let (first, mut told) = message("values/lounge/temperature");
+    sender.send(first).await.unwrap();
+    let uplink = taken.recv().await.unwrap().pop().unwrap();
+    assert_eq!(uplink.device.as_ref().unwrap().as_str(), "lounge");
+    assert_eq!((uplink.metric.as_deref(), uplink.codec), (Some("temperature"), CodecId(3)));
+    assert_eq!((&uplink.payload[..], uplink.delivery), (&b"21.5"[..], Delivery::AtMostOnce));
+    assert!(told.try_recv().is_err(), "the outcome is the pipeline's to tell");
+    uplink.ack.tell(Outcome::Taken);
+    assert_eq!(told.await, Ok(Outcome::Taken));
+
+    // The same payload again, retained or not, is another reading; and it waits when the stop comes.
+    sender.send(message("values/lounge/temperature").0).await.unwrap();
+    sender.send(message("values/lounge/temperature").0).await.unwrap();
+    stop.cancel();
+    let mut late = 0;
+    while let Some(batch) = taken.recv().await {
+        late += batch.len();
+    }
+    assert_eq!(late, 2);
+    task.await.unwrap().unwrap();
+    assert!(sender.is_closed(), "what comes now stays with its sender");
+}
