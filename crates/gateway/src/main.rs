@@ -8,6 +8,7 @@ mod gateway;
 mod health;
 mod live_socket;
 mod pipeline;
+mod reporter;
 mod supervisor;
 mod telemetry;
 mod upstream;
