@@ -6,7 +6,9 @@
 //! - A reading older than the newest of its series neither raises nor clears; it does show that its device is alive.
 //! - Serialised and restored, or given new rules, it goes on where it stood: nothing is raised twice. An alert whose
 //!   rule is gone, or no longer speaks of the device, is cleared.
-//! - Silence is counted by the clock, but only while the gateway runs. A device is watched from its first reading on.
+//! - What holds for as long as `for` says is raised by the next reading or by the clock, whichever is first: a device
+//!   that speaks only of changes is believed until it says otherwise.
+//! - Silence, and a `for` without further readings, are counted by the clock, but only while the gateway runs. A device is watched from its first reading on.
 //! - Its size is bounded by the registry's devices and metrics; a rate keeps at most 130 points.
 
 mod lowest;
@@ -40,22 +42,36 @@ pub struct Alerts {
     watch: Watch,
     /// No silence is due before this.
     next_silence: Option<Timestamp>,
+    /// Nothing that is pending falls due before this.
+    next_due: Option<Timestamp>,
 }
 
 impl Alerts {
     /// Rules' names are unique; of two with one name, the first keeps the state at [`Self::reconfigure`].
     #[must_use]
     pub fn new(rules: Vec<Rule>) -> Self {
-        Self { rules, devices: Vec::new(), orphans: Vec::new(), watch: Watch::default(), next_silence: None }
+        Self {
+            rules,
+            devices: Vec::new(),
+            orphans: Vec::new(),
+            watch: Watch::default(),
+            next_silence: None,
+            next_due: None,
+        }
     }
 
-    /// New rules, and perhaps new names and zones of devices. Rules that still exist, by name, keep their state; alerts
-    /// of the others are cleared by the next [`Self::advance`].
+    /// New rules, and perhaps new names and zones of devices. Rules that still exist, by name, keep their state, but
+    /// what was pending under other conditions begins again; alerts of the others are cleared by the next
+    /// [`Self::advance`].
     pub fn reconfigure(&mut self, rules: Vec<Rule>) {
         let place = |old: u32| {
             let name = &self.rules.get(old as usize)?.spec().name;
             let index = rules.iter().position(|rule| rule.spec().name == *name)?;
             u32::try_from(index).ok()
+        };
+        let is_same = |old: u32, new: u32| {
+            let (old, new) = (self.rules.get(old as usize), rules.get(new as usize));
+            old.zip(new).is_some_and(|(old, new)| old.spec().asks_the_same(new.spec()))
         };
         for (id, device) in (0..).map(DeviceId).zip(&mut self.devices) {
             device.matched = false;
@@ -66,6 +82,9 @@ impl Alerts {
                 move_silences(&mut series.silences, place, &self.rules, of, &mut self.orphans);
                 series.standings.retain_mut(|standing| match place(standing.rule) {
                     Some(index) => {
+                        if !is_same(standing.rule, index) {
+                            standing.stop_waiting();
+                        }
                         standing.rule = index;
                         true
                     }
@@ -78,6 +97,7 @@ impl Alerts {
         }
         self.rules = rules;
         self.next_silence = Some(Timestamp::EPOCH);
+        self.next_due = self.next_due.map(|_| Timestamp::EPOCH);
     }
 
     /// Judges one reading. A subject's names and zone are those of its first reading, until [`Self::reconfigure`].
@@ -118,24 +138,50 @@ impl Alerts {
         }
         for standing in &mut series.standings {
             let Some(rule) = self.rules.get(standing.rule as usize) else { continue };
-            if let Some(change) = standing.observe(rule.spec(), reading, score) {
-                out.push(alert(rule.spec(), subject, reading, score, change));
+            if let Some(change) = standing.observe(rule.spec(), reading, score, now.at) {
+                let metric = (subject.metric, subject.metric_name);
+                out.push(alert(rule.spec(), subject.device, metric, change));
+            } else if let Some(due) = standing.due(rule.spec()) {
+                self.next_due = Some(earliest(self.next_due, due));
             }
         }
     }
 
-    /// What the passing of time raises: silence. Also clears what [`Self::reconfigure`] left behind. To be called when
+    /// What the passing of time raises: silence, and what has held for as long as `for` says. Also clears what [`Self::reconfigure`] left behind. To be called when
     /// [`Self::next_deadline`] is due, and at once when the clock was set back (time until then counts for nothing).
     pub fn advance(&mut self, now: Now, out: &mut Vec<Alert>) {
         self.look_at_clock(now.at);
         out.extend(self.orphans.drain(..).map(|orphan| farewell(orphan, now.at)));
-        if self.next_silence.is_none_or(|due| due > now.at) {
-            return;
+        if self.next_due.is_some_and(|due| due <= now.at) {
+            self.raise_due(now.at, out);
         }
+        if self.next_silence.is_some_and(|due| due <= now.at) {
+            self.raise_silent(now.at, out);
+        }
+    }
+
+    fn raise_due(&mut self, now: Timestamp, out: &mut Vec<Alert>) {
+        let mut next: Option<Timestamp> = None;
+        for (id, device) in (0..).map(DeviceId).zip(&mut self.devices) {
+            for series in &mut device.series {
+                for standing in &mut series.standings {
+                    let Some(rule) = self.rules.get(standing.rule as usize) else { continue };
+                    if let Some(change) = standing.fall_due(rule.spec(), now) {
+                        out.push(alert(rule.spec(), id, (series.metric, &series.name), change));
+                    } else if let Some(due) = standing.due(rule.spec()) {
+                        next = Some(earliest(next, due));
+                    }
+                }
+            }
+        }
+        self.next_due = next;
+    }
+
+    fn raise_silent(&mut self, now: Timestamp, out: &mut Vec<Alert>) {
         let mut next: Option<Timestamp> = None;
         for (id, device) in (0..).map(DeviceId).zip(&mut self.devices) {
             let mut watched =
-                Watched { rules: &self.rules, device: id, name: &device.name, now: now.at, next: &mut next };
+                Watched { rules: &self.rules, device: id, name: &device.name, now, next: &mut next };
             watched.judge(&mut device.silences, None, device.heard, out);
             for series in &mut device.series {
                 let metric = Some((series.metric, &*series.name));
@@ -151,8 +197,8 @@ impl Alerts {
         if !self.orphans.is_empty() {
             return Some(Timestamp::EPOCH);
         }
-        let silence = self.next_silence?;
-        Some(self.watch.next_look().map_or(silence, |look| look.min(silence)))
+        let due = [self.next_silence, self.next_due].into_iter().flatten().min()?;
+        Some(self.watch.next_look().map_or(due, |look| look.min(due)))
     }
 
     /// The alerts that are out, by device, then rule: rule's name, device, metric.
@@ -169,7 +215,7 @@ impl Alerts {
         })
     }
 
-    /// Time that the gateway was away, or that its clock was set by, was nobody's silence.
+    /// Time that the gateway was away, or that its clock was set by, was nobody's silence, and no part of a `for`.
     fn look_at_clock(&mut self, now: Timestamp) {
         let jump = self.watch.look(now);
         if jump == 0 {
@@ -180,10 +226,16 @@ impl Alerts {
             device.heard = device.heard.map(shifted);
             for series in &mut device.series {
                 series.heard = series.heard.map(shifted);
+                series.standings.iter_mut().for_each(|standing| standing.shift(shifted));
             }
         }
         self.next_silence = self.next_silence.map(|_| Timestamp::EPOCH);
+        self.next_due = self.next_due.map(|_| Timestamp::EPOCH);
     }
+}
+
+fn earliest(next: Option<Timestamp>, due: Timestamp) -> Timestamp {
+    next.map_or(due, |next| next.min(due))
 }
 
 /// Somebody new is watched: the next [`Alerts::advance`] looks at everybody.
@@ -215,7 +267,7 @@ impl Watched<'_> {
             let Some(after) = rule.silent_after() else { continue };
             let due = heard + after;
             if due > self.now {
-                *self.next = Some(self.next.map_or(due, |next| next.min(due)));
+                *self.next = Some(earliest(*self.next, due));
                 continue;
             }
             silence.since = Some(self.now);
@@ -289,24 +341,24 @@ fn move_silences(
     });
 }
 
-fn alert(spec: &RuleSpec, subject: &Subject<'_>, reading: &Reading, score: &Score, change: Change) -> Alert {
-    let Change { state, held, since } = change;
+fn alert(spec: &RuleSpec, device: DeviceId, (metric, name): (MetricId, &str), change: Change) -> Alert {
+    let Change { state, held, seen, since, at } = change;
     let message = match state {
-        AlertState::Raised => words::raised(subject.metric_name, reading.value, &held, &spec.when, score),
-        AlertState::Cleared => words::cleared(subject.metric_name, reading.value, held.cause, &spec.when),
+        AlertState::Raised => words::raised(name, &seen, &held, &spec.when),
+        AlertState::Cleared => words::cleared(name, seen.value, held.cause, &spec.when),
     };
     let kind = held.cause.kind();
     Alert {
         rule: Arc::clone(&spec.name),
-        device: subject.device,
-        metric: Some(subject.metric),
+        device,
+        metric: Some(metric),
         kind,
         state,
         severity: spec.severity,
-        value: Some(reading.value),
-        score: (kind == AlertKind::Anomaly).then_some(score.value),
+        value: Some(seen.value),
+        score: (kind == AlertKind::Anomaly).then_some(seen.score),
         since,
-        at: reading.at,
+        at,
         message,
     }
 }

@@ -15,12 +15,12 @@ pub const ANOMALY: &str = "anomaly";
 pub struct RuleSpec {
     /// The table's name; unique.
     pub name: Arc<str>,
-    /// The metric it speaks of; none for every metric, and for silence of a device as a whole.
+    /// The metric it speaks of; none for anomalies of every metric, and for silence of a device as a whole.
     pub metric: Option<String>,
     /// What makes it hold.
     pub when: Conditions,
-    /// How long a condition must hold before the alert is raised: `for`, in event time of the series; silence adds it
-    /// to `silent_for`, by the clock.
+    /// How long a condition must hold before the alert is raised: `for`, in event time of the series, or by the clock
+    /// since the condition's first reading came, whichever is first; silence adds it to `silent_for`, by the clock.
     pub hold_for: Duration,
     /// How far a value, or a rise or fall, must come back behind its limit to clear the alert; in the metric's unit.
     pub clear_by: f64,
@@ -78,6 +78,10 @@ impl RuleSpec {
                 "no condition; set one of above, below, rises_by, falls_by, silent_for, anomaly".into(),
             );
         }
+        let of_a_value = [when.above, when.below, when.rises_by, when.falls_by];
+        if self.metric.is_none() && of_a_value.iter().any(Option::is_some) {
+            problem("metric", "which metric is compared? only anomaly and silent_for can do without".into());
+        }
         for (key, number) in [("above", when.above), ("below", when.below)] {
             if number.is_some_and(|number| !number.is_finite()) {
                 problem(key, "not a finite number".into());
@@ -109,6 +113,14 @@ impl RuleSpec {
             }
         }
         found
+    }
+
+    /// Whether what holds under `other` holds under this too: the same conditions on the same series.
+    pub(crate) fn asks_the_same(&self, other: &Self) -> bool {
+        self.when == other.when
+            && self.metric == other.metric
+            && self.devices == other.devices
+            && self.zones == other.zones
     }
 }
 

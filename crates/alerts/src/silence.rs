@@ -1,14 +1,15 @@
 //! Who has not been heard for how long, by the gateway's clock.
 //!
-//! Time in which the gateway itself did not run, or by which its clock was set, is nobody's silence. It shows as a gap
-//! between two looks at the clock, so [`Watch`] asks to be called at least every [`HEARTBEAT`].
+//! Time in which the gateway itself did not run, or by which its clock was set, is nobody's silence, and no part of a
+//! `for`. It shows as a gap between two looks at the clock, so [`Watch`] asks to be called at least every
+//! [`HEARTBEAT`].
 
 use std::time::Duration;
 
 use gateway_core::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// How often the clock must be looked at while anybody is watched.
+/// How often the clock must be looked at while anybody is watched or anything is pending.
 pub(crate) const HEARTBEAT: Duration = Duration::from_secs(30);
 /// A gap longer than this means that the gateway was stopped or suspended, or the clock was set forward.
 const LONGEST_GAP: Duration = Duration::from_secs(90);

@@ -13,6 +13,8 @@ use crate::rule::{Conditions, RuleSpec};
 const CALM_READINGS: u8 = 3;
 /// A series raises no second anomaly within this much event time.
 const ANOMALY_REST: Duration = Duration::from_secs(300);
+/// Relative; far above what binary fractions leave behind, far below what a sensor tells apart.
+const ROUNDING: f64 = 1e-9;
 
 /// Which condition holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,29 +37,62 @@ impl Cause {
 }
 
 /// A condition that holds.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Held {
     pub(crate) cause: Cause,
     /// How far the value rose or fell; the value, or the score, for other causes.
     pub(crate) amount: f64,
 }
 
-/// A rule raised or cleared by a reading.
+/// What of a reading an alert tells.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Seen {
+    pub(crate) value: f64,
+    pub(crate) score: f64,
+    pub(crate) expected: Option<(f64, f64)>,
+    pub(crate) stuck: bool,
+}
+
+impl Seen {
+    fn of(reading: &Reading, score: &Score) -> Self {
+        let stuck = score.detector == "stuck";
+        Self { value: reading.value, score: score.value, expected: score.expected, stuck }
+    }
+}
+
+/// A rule raised or cleared by a reading, or raised by the clock.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Change {
     pub(crate) state: AlertState,
     pub(crate) held: Held,
+    /// The last reading.
+    pub(crate) seen: Seen,
     pub(crate) since: Timestamp,
+    pub(crate) at: Timestamp,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+/// A condition that holds, but not yet for long enough. Boxed: few rules have a `for`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Pending {
+    /// Event time of the first reading for which it held.
+    since: Timestamp,
+    /// When that reading came, by the gateway's clock.
+    arrived: Timestamp,
+    /// By the last reading, as `seen`.
+    held: Held,
+    seen: Seen,
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub(crate) enum Phase {
     #[default]
     Calm,
-    /// A condition holds, but not yet for long enough.
-    Pending { since: Timestamp },
+    Pending(Box<Pending>),
     /// The alert is out, for the condition that first held; it stays while any holds.
-    Raised { since: Timestamp, cause: Cause },
+    Raised {
+        since: Timestamp,
+        cause: Cause,
+    },
 }
 
 /// Where a rule stands on one series.
@@ -80,47 +115,91 @@ impl Standing {
         Self { rule, phase: Phase::Calm, calm: 0, last_anomaly: None, lows: None, highs: None }
     }
 
-    /// Readings come in order of `at`.
-    pub(crate) fn observe(&mut self, rule: &RuleSpec, reading: &Reading, score: &Score) -> Option<Change> {
+    /// Readings come in order of their `at`; this one came at `now`.
+    pub(crate) fn observe(
+        &mut self,
+        rule: &RuleSpec,
+        reading: &Reading,
+        score: &Score,
+        now: Timestamp,
+    ) -> Option<Change> {
         let held = self.held(&rule.when, rule.clear_by, reading, score);
-        match (self.phase, held) {
+        match (&mut self.phase, held) {
             (Phase::Calm, None) => None,
-            (Phase::Pending { .. }, None) => {
+            (Phase::Pending(_), None) => {
                 self.phase = Phase::Calm;
                 None
             }
-            (Phase::Calm, Some(held)) if rule.hold_for.is_zero() => self.raise(held, reading.at),
-            (Phase::Calm, Some(_)) => {
-                self.phase = Phase::Pending { since: reading.at };
+            (Phase::Calm, Some(held)) if rule.hold_for.is_zero() => {
+                self.raise(held, Seen::of(reading, score), reading.at)
+            }
+            (Phase::Calm, Some(held)) => {
+                let seen = Seen::of(reading, score);
+                let pending = Pending { since: reading.at, arrived: now, held, seen };
+                self.phase = Phase::Pending(Box::new(pending));
                 None
             }
-            (Phase::Pending { since }, Some(held)) => {
-                if reading.at.since(since) >= rule.hold_for {
-                    self.raise(held, reading.at)
-                } else {
-                    None
+            (Phase::Pending(pending), Some(held)) => {
+                pending.held = held;
+                pending.seen = Seen::of(reading, score);
+                let (since, seen) = (pending.since, pending.seen);
+                if reading.at.since(since) < rule.hold_for {
+                    return None;
                 }
+                self.raise(held, seen, reading.at)
             }
             (Phase::Raised { .. }, Some(_)) => {
                 self.calm = 0;
                 None
             }
-            (Phase::Raised { since, cause }, None) => self.clear(since, cause, reading.value),
+            (&mut Phase::Raised { since, cause }, None) => {
+                self.clear(since, cause, Seen::of(reading, score), reading.at)
+            }
         }
     }
 
-    /// The clock was set back: what was measured against the old time begins again; what is raised stays.
-    pub(crate) fn restart_time(&mut self) {
-        if matches!(self.phase, Phase::Pending { .. }) {
+    /// When what is pending is raised by the gateway's clock, if no reading says otherwise until then.
+    pub(crate) fn due(&self, rule: &RuleSpec) -> Option<Timestamp> {
+        let Phase::Pending(pending) = &self.phase else { return None };
+        let due = pending.arrived + rule.hold_for;
+        match self.last_anomaly {
+            Some(last) if pending.held.cause == Cause::Anomaly => Some(due.max(last + ANOMALY_REST)),
+            _ => Some(due),
+        }
+    }
+
+    /// Raises what is due by `now`.
+    pub(crate) fn fall_due(&mut self, rule: &RuleSpec, now: Timestamp) -> Option<Change> {
+        let due = self.due(rule).filter(|due| *due <= now)?;
+        let Phase::Pending(pending) = &self.phase else { return None };
+        let (held, seen) = (pending.held, pending.seen);
+        self.raise(held, seen, due)
+    }
+
+    /// The gateway's clock jumped, or stood still for everybody: see [`crate::silence`].
+    pub(crate) fn shift(&mut self, shifted: impl Fn(Timestamp) -> Timestamp) {
+        if let Phase::Pending(pending) = &mut self.phase {
+            pending.arrived = shifted(pending.arrived);
+        }
+    }
+
+    /// What was pending begins again with the next reading.
+    pub(crate) fn stop_waiting(&mut self) {
+        if matches!(self.phase, Phase::Pending(_)) {
             self.phase = Phase::Calm;
         }
+    }
+
+    /// The device's clock was set back: what was measured against the old time begins again; what is raised stays.
+    pub(crate) fn restart_time(&mut self) {
+        self.stop_waiting();
         self.last_anomaly = None;
         for window in [&mut self.lows, &mut self.highs].into_iter().flatten() {
             window.clear();
         }
     }
 
-    fn raise(&mut self, held: Held, at: Timestamp) -> Option<Change> {
+    fn raise(&mut self, held: Held, seen: Seen, at: Timestamp) -> Option<Change> {
         if held.cause == Cause::Anomaly {
             if self.last_anomaly.is_some_and(|last| at.since(last) < ANOMALY_REST) {
                 return None;
@@ -129,19 +208,20 @@ impl Standing {
         }
         self.calm = 0;
         self.phase = Phase::Raised { since: at, cause: held.cause };
-        Some(Change { state: AlertState::Raised, held, since: at })
+        Some(Change { state: AlertState::Raised, held, seen, since: at, at })
     }
 
-    fn clear(&mut self, since: Timestamp, cause: Cause, value: f64) -> Option<Change> {
+    fn clear(&mut self, since: Timestamp, cause: Cause, seen: Seen, at: Timestamp) -> Option<Change> {
         self.calm = self.calm.saturating_add(1);
         if cause == Cause::Anomaly && self.calm < CALM_READINGS {
             return None;
         }
         self.phase = Phase::Calm;
-        Some(Change { state: AlertState::Cleared, held: Held { cause, amount: value }, since })
+        let held = Held { cause, amount: seen.value };
+        Some(Change { state: AlertState::Cleared, held, seen, since, at })
     }
 
-    /// The first condition that holds. The one that raised the alert holds until the value is `clear_by` back.
+    /// The first condition that holds. The one that raised the alert holds until the value is back by `clear_by`.
     fn held(&mut self, when: &Conditions, clear_by: f64, reading: &Reading, score: &Score) -> Option<Held> {
         let value = reading.value;
         // Looked at in any case: they must see every value.
@@ -150,7 +230,7 @@ impl Standing {
 
         let raised = match self.phase {
             Phase::Raised { cause, .. } => Some(cause),
-            Phase::Calm | Phase::Pending { .. } => None,
+            Phase::Calm | Phase::Pending(_) => None,
         };
         let margin = |cause| if raised == Some(cause) { clear_by } else { 0.0 };
         let reached = |amount: Option<f64>, limit: Option<f64>, cause| match (amount, limit) {
@@ -176,9 +256,10 @@ impl Standing {
     }
 }
 
-/// Behind its limit, but by no more than the margin.
+/// Behind its limit, but by less than the margin; 21.3 and a margin of 0.1 end at 21.2, although binary fractions
+/// put their difference a hair below.
 fn is_within(amount: f64, limit: f64, margin: f64) -> bool {
-    margin > 0.0 && amount >= limit - margin
+    margin > 0.0 && amount - (limit - margin) > ROUNDING * (limit.abs() + margin)
 }
 
 /// The lowest value of the last `within`, `value` included.

@@ -45,7 +45,7 @@ pub(crate) struct Series {
     pub(crate) metric: MetricId,
     /// Whether `standings` and `silences` are those of the rules in force.
     pub(crate) matched: bool,
-    /// For messages about silence; empty where no rule asks.
+    /// For messages of what the clock raises; empty where no rule has `silent_for` or `for`.
     pub(crate) name: Box<str>,
     pub(crate) heard: Option<Timestamp>,
     /// Event time of the newest reading.
@@ -139,7 +139,11 @@ impl Series {
         let watches =
             |rule: &Rule| rule.spec().metric.is_some() && rule.silent_after().is_some() && speaks(rule);
         match_silences(&mut self.silences, rules, watches, (subject.device, Some(subject.metric)), orphans);
-        self.name = if self.silences.is_empty() { Box::default() } else { subject.metric_name.into() };
+        let waits = |standing: &Standing| {
+            rules.get(standing.rule as usize).is_some_and(|rule| !rule.spec().hold_for.is_zero())
+        };
+        let is_told = !self.silences.is_empty() || self.standings.iter().any(waits);
+        self.name = if is_told { subject.metric_name.into() } else { Box::default() };
         self.matched = true;
     }
 }

@@ -3,14 +3,13 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use gateway_core::ports::Score;
 use gateway_core::settings::HumanDuration;
 
 use crate::rule::Conditions;
-use crate::state::{Cause, Held};
+use crate::state::{Cause, Held, Seen};
 
-pub(crate) fn raised(metric: &str, value: f64, held: &Held, when: &Conditions, score: &Score) -> String {
-    let value = number(value, 6);
+pub(crate) fn raised(metric: &str, seen: &Seen, held: &Held, when: &Conditions) -> String {
+    let value = number(seen.value, 6);
     match held.cause {
         Cause::Above => format!("{metric} {value} is above {}", limit(when.above)),
         Cause::Below => format!("{metric} {value} is below {}", limit(when.below)),
@@ -20,11 +19,11 @@ pub(crate) fn raised(metric: &str, value: f64, held: &Held, when: &Conditions, s
         Cause::Falls => {
             format!("{metric} fell by {} within {}", number(held.amount, 6), duration(when.within))
         }
-        Cause::Anomaly => match score.expected {
+        Cause::Anomaly => match seen.expected {
             Some((low, high)) => {
                 format!("{metric} {value} is far from the usual {} to {}", number(low, 4), number(high, 4))
             }
-            None if score.detector == "stuck" => {
+            None if seen.stuck => {
                 format!("{metric} has been exactly {value} for unusually long")
             }
             None => format!("{metric} {value} is unusual"),

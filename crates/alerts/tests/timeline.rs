@@ -117,9 +117,9 @@ fn a_threshold_is_raised_once_and_cleared_behind_its_hysteresis() {
     let raised = time.then(60, 41.2);
     assert_eq!(messages(&raised), ["temperature 41.2 is above 40"]);
     assert!(time.then(60, 55.0).is_empty());
-    assert!(time.then(60, 39.5).is_empty());
-    let cleared = time.then(60, 39.2);
-    assert_eq!(messages(&cleared), ["temperature 39.2 is no longer above 40"]);
+    assert!(time.then(60, 39.6).is_empty());
+    let cleared = time.then(60, 39.5);
+    assert_eq!(messages(&cleared), ["temperature 39.5 is no longer above 40"]);
 
     let (raised, cleared) = (&raised[0], &cleared[0]);
     assert_eq!((raised.kind, raised.state), (AlertKind::Threshold, AlertState::Raised));
@@ -143,8 +143,22 @@ fn below_mirrors_above() {
     let mut time = Timeline::new([too_hot()]);
     assert!(time.is(5.0).is_empty());
     assert_eq!(messages(&time.then(60, 4.9)), ["temperature 4.9 is below 5"]);
-    assert!(time.then(60, 5.5).is_empty());
-    assert_eq!(messages(&time.then(60, 5.6)), ["temperature 5.6 is no longer below 5"]);
+    assert!(time.then(60, 5.4).is_empty());
+    assert_eq!(messages(&time.then(60, 5.5)), ["temperature 5.5 is no longer below 5"]);
+}
+
+#[test]
+fn clear_by_is_reached_in_decimals_too() {
+    let clears_at = |when, clear_by, values: [f64; 3]| {
+        let mut time = Timeline::new([RuleSpec { clear_by, ..rule("edge", when) }]);
+        values.map(|value| time.then(1, value).len())
+    };
+    let above = |limit| Conditions { above: Some(limit), ..Conditions::default() };
+    let below = |limit| Conditions { below: Some(limit), ..Conditions::default() };
+    assert_eq!(clears_at(below(5.0), 1.0, [4.0, 5.9, 6.0]), [1, 0, 1]);
+    // 21.3 - 0.1 is a little less than 21.2 in binary, 0.1 + 0.2 a little more than 0.3.
+    assert_eq!(clears_at(above(21.3), 0.1, [22.0, 21.201, 21.2]), [1, 0, 1]);
+    assert_eq!(clears_at(below(0.1), 0.2, [0.0, 0.299, 0.3]), [1, 0, 1]);
 }
 
 #[test]
@@ -155,9 +169,11 @@ fn for_waits_until_the_condition_has_held_without_a_break() {
     assert!(time.then(30, 39.8).is_empty(), "nothing was raised that could be cleared");
     assert!(time.then(30, 41.0).is_empty());
     assert!(time.then(299, 41.0).is_empty());
-    let raised = time.then(1, 42.0);
+    time.now += 1000;
+    let raised = time.is(42.0);
     assert_eq!(messages(&raised), ["temperature 42 is above 40"]);
     assert_eq!(raised[0].since, raised[0].at);
+    assert!(time.wait(600).is_empty(), "the clock does not raise it again");
 }
 
 #[test]
@@ -191,8 +207,8 @@ fn a_rise_is_measured_from_the_lowest_of_the_stretch() {
     let raised = time.then(120, 26.1);
     assert_eq!(messages(&raised), ["temperature rose by 6.1 within 10m"]);
     assert_eq!(raised[0].kind, AlertKind::Rate);
-    assert!(time.then(30, 25.0).is_empty(), "5 is still within the hysteresis");
-    assert_eq!(messages(&time.then(30, 24.9)), ["temperature 24.9 no longer rises by 6 within 10m"]);
+    assert!(time.then(30, 25.1).is_empty(), "5.1 is still within the hysteresis");
+    assert_eq!(messages(&time.then(30, 25.0)), ["temperature 25 no longer rises by 6 within 10m"]);
 
     let mut slow = Timeline::new([rule("fire", when)]);
     for minute in 0..600 {
@@ -207,6 +223,16 @@ fn a_fall_is_measured_from_the_highest() {
     assert!(time.is(21.0).is_empty());
     assert_eq!(messages(&time.then(300, 17.5)), ["temperature fell by 3.5 within 10m"]);
     assert_eq!(messages(&time.then(400, 17.0)).len(), 1, "the 21 is too long ago");
+}
+
+#[test]
+fn a_fall_clears_at_its_hysteresis() {
+    let when = Conditions { falls_by: Some(3.0), within: Duration::from_secs(600), ..Conditions::default() };
+    let mut time = Timeline::new([RuleSpec { clear_by: 1.0, ..rule("window-open", when) }]);
+    assert!(time.is(21.0).is_empty());
+    assert_eq!(time.then(10, 18.0).len(), 1);
+    assert!(time.then(10, 18.9).is_empty());
+    assert_eq!(messages(&time.then(10, 19.0)), ["temperature 19 no longer falls by 3 within 10m"]);
 }
 
 #[test]
@@ -382,7 +408,6 @@ fn devices_zones_and_metrics_choose_the_series() {
     };
     let globs = |text: &str| vec![text.to_owned()];
     assert_eq!(heard(too_hot()), [true, false, true]);
-    assert_eq!(heard(RuleSpec { metric: None, ..too_hot() }), [true, true, true]);
     assert_eq!(heard(RuleSpec { zones: globs("floor-1/*"), ..too_hot() }), [true, false, false]);
     assert_eq!(heard(RuleSpec { zones: globs("*"), ..too_hot() }), [true, false, true]);
     assert_eq!(heard(RuleSpec { devices: globs("cell*"), ..too_hot() }), [false, false, true]);
@@ -407,6 +432,19 @@ fn every_problem_of_a_rule_is_told_with_its_key() {
     };
     let bad = RuleSpec { clear_by: -1.0, devices: vec!["[".into()], ..rule("bad", when) };
     assert_eq!(keys(&bad), ["above", "rises_by", "within", "silent_for", "anomaly", "clear_by", "devices"]);
+    let everywhere = |when| keys(&RuleSpec { metric: None, ..rule("everywhere", when) });
+    let within = Duration::from_secs(60);
+    for when in [
+        Conditions { above: Some(1.0), anomaly: Some(0.5), ..Conditions::default() },
+        Conditions { below: Some(1.0), silent_for: Some(within), ..Conditions::default() },
+        Conditions { rises_by: Some(1.0), within, ..Conditions::default() },
+        Conditions { falls_by: Some(1.0), within, ..Conditions::default() },
+    ] {
+        assert_eq!(everywhere(when), ["metric"], "{when:?}");
+    }
+    let alone = Conditions { anomaly: Some(0.5), silent_for: Some(within), ..Conditions::default() };
+    assert!(everywhere(alone).is_empty());
+
     let problem = Rule::try_from(bad).unwrap_err();
     assert_eq!(problem.to_string(), "alerts.bad.above: not a finite number");
 }
