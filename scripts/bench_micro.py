@@ -24,7 +24,7 @@ COUNTED = (
 def run(target):
     packages = [argument for name in BENCHED for argument in ("-p", name)]
     began = time.time()
-    subprocess.run(["cargo", "bench", "--locked", *packages], cwd=ROOT, check=True)
+    subprocess.run(["cargo", "bench", "--locked", *packages, "--bench", "*"], cwd=ROOT, check=True)
     print("\nmedians, from target/criterion")
     for file in sorted((target / "criterion").rglob("new/benchmark.json")):
         if file.stat().st_mtime >= began:
@@ -38,7 +38,7 @@ def run(target):
 
 def print_median(benchmark, estimates):
     nanoseconds = estimates["median"]["point_estimate"]
-    elements = (benchmark["throughput"] or {}).get("Elements", 1)
+    elements = (benchmark["throughput"] or {}).get("Elements", 1)  # a round of so many readings or devices
     print(f"  {benchmark['full_id']:60} {nanoseconds / elements:10.1f} ns")
 
 
