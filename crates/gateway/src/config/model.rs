@@ -214,7 +214,7 @@ impl Default for Anomaly {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Alert {
-    /// Which metric; only `silent_for` can do without: then the device as a whole is silent.
+    /// Which metric; only `silent_for` (the device as a whole) and `anomaly` (any metric) can do without.
     #[schemars(example = &"temperature")]
     pub(crate) metric: Option<String>,
     /// Raise where a value is above this.

@@ -218,6 +218,19 @@ fn rules_need_a_condition_and_actions_an_adapter() {
 }
 
 #[test]
+fn rules_about_values_name_their_metric() {
+    let told = "which metric is compared? only anomaly and silent_for can do without";
+    finds(
+        "[alerts.hot]\nabove = 40.0\nsilent_for = \"1h\"\n[alerts.wild]\nanomaly = 0.9\nsilent_for = \"1h\"\n",
+        &[&format!("gateway.toml:1:9: error: alerts.hot.metric: {told}")],
+    );
+    finds(
+        "[alerts.hot]\nmetrik = \"t\"\nabove = 40.0\n",
+        &["gateway.toml:2:1: error: alerts.hot.metrik: unknown key; did you mean \"metric\"?"],
+    );
+}
+
+#[test]
 fn windows_have_limits() {
     finds(
         "[aggregate]\nwindow = \"1h\"\nevery = \"1s\"\n",
