@@ -15,7 +15,7 @@ mod pump;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use gateway_core::ports::Clock;
@@ -63,6 +63,8 @@ pub struct Upstream {
     directs: mpsc::Sender<Direct>,
     status: watch::Sender<Option<Bytes>>,
     state: watch::Receiver<State>,
+    /// What the status says at the end.
+    farewell: Arc<OnceLock<Bytes>>,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -88,9 +90,18 @@ impl Upstream {
         let (status, status_receiver) = watch::channel(None);
         let (state_sender, state) = watch::channel(State::default());
         let stop = CancellationToken::new();
-        let pump = Pump::new(settings, outbox, clock, direct_receiver, status_receiver, state_sender);
+        let farewell = Arc::new(OnceLock::new());
+        let pump = Pump::new(
+            settings,
+            outbox,
+            clock,
+            direct_receiver,
+            status_receiver,
+            Arc::clone(&farewell),
+            state_sender,
+        );
         let task = tokio::spawn(pump.run(stop.clone()));
-        Self { directs, status, state, stop, task }
+        Self { directs, status, state, farewell, stop, task }
     }
 
     /// A way to say something beside the outbox.
@@ -101,7 +112,8 @@ impl Upstream {
 
     /// Waits a bounded time for what is under way, says `farewell` (`offline`, as of now) and disconnects.
     pub async fn stop(self, farewell: Bytes) {
-        self.status.send_replace(Some(farewell));
+        // Set once, here: `stop` takes the whole.
+        let _ = self.farewell.set(farewell);
         self.stop.cancel();
         if let Err(error) = self.task.await {
             tracing::error!("the connection to the cloud ended oddly: {error}");

@@ -1,7 +1,7 @@
 //! Outbox to broker: keeps as many messages under way as may be, and nothing else in memory.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -53,6 +53,7 @@ pub(super) struct Pump {
     clock: Arc<dyn Clock>,
     directs: mpsc::Receiver<Direct>,
     status: watch::Receiver<Option<Bytes>>,
+    farewell: Arc<OnceLock<Bytes>>,
     state: watch::Sender<State>,
     tokens: Tokens,
     /// Messages beside the outbox that go before it, as soon as there is room.
@@ -72,6 +73,7 @@ impl Pump {
         clock: Arc<dyn Clock>,
         directs: mpsc::Receiver<Direct>,
         status: watch::Receiver<Option<Bytes>>,
+        farewell: Arc<OnceLock<Bytes>>,
         state: watch::Sender<State>,
     ) -> Self {
         Self {
@@ -81,6 +83,7 @@ impl Pump {
             clock,
             directs,
             status,
+            farewell,
             state,
             tokens: Tokens::default(),
             waiting: VecDeque::new(),
@@ -283,7 +286,7 @@ impl Pump {
     async fn say_goodbye(mut self) {
         let deadline = Instant::now() + LAST_WORDS;
         self.drain(deadline).await;
-        let farewell = self.status.borrow_and_update().clone();
+        let farewell = self.farewell.get().cloned();
         self.add_direct(Direct {
             topic: self.settings.status_topic.clone(),
             payload: farewell.unwrap_or_else(|| self.settings.offline.clone()),
