@@ -286,10 +286,7 @@ fn adapter_link(
         (Some(url), _) => {
             let url = url.parse().map_err(|error| crate::telemetry::chain(&error))?;
             let mut options = Options::new(url, mqtt.client_id.clone().unwrap_or_else(default_id));
-            options.credentials = mqtt
-                .username
-                .clone()
-                .map(|user| (user, mqtt.password.clone().unwrap_or(Secret::new(String::new()))));
+            options.credentials = credentials(mqtt.username.as_ref(), mqtt.password.as_ref());
             options
         }
         (None, Some(embedded)) => {
@@ -312,6 +309,12 @@ fn adapter_link(
     Ok(options)
 }
 
+/// A user without a password has an empty one.
+fn credentials(username: Option<&String>, password: Option<&Secret>) -> Option<(String, Secret)> {
+    let password = password.cloned().unwrap_or_else(|| Secret::new(String::new()));
+    username.map(|user| (user.clone(), password))
+}
+
 /// The connection to the cloud.
 pub(crate) fn upstream_link(
     config: &Config,
@@ -321,10 +324,7 @@ pub(crate) fn upstream_link(
     let default_id = || format!("riser-{}", config.gateway.id());
     let mut options = Options::new(url, upstream.client_id.clone().unwrap_or_else(default_id));
     options.protocol = upstream.protocol;
-    options.credentials = upstream
-        .username
-        .clone()
-        .map(|user| (user, upstream.password.clone().unwrap_or(Secret::new(String::new()))));
+    options.credentials = credentials(upstream.username.as_ref(), upstream.password.as_ref());
     options.tls = Tls {
         ca_file: upstream.ca_file.clone(),
         cert_file: upstream.cert_file.clone(),
