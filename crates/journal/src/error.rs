@@ -1,7 +1,9 @@
 //! What can go wrong with a journal, and what to do about it.
 
+use std::error::Error;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::Position;
 
@@ -20,14 +22,26 @@ pub enum JournalError {
         #[source]
         source: io::Error,
     },
-    /// The record was not kept; the journal is as it was before and stays usable.
-    #[error("cannot append to {}: the record was not kept; free space on the disk", path.display())]
-    Append {
+    /// Too much is held that is not durable; the record was not taken.
+    #[error(
+        "{held} bytes wait in memory until {} can be written and synced, {limit} is the limit; \
+         the record was not taken; see that the disk works and has free space", dir.display()
+    )]
+    NoRoom {
+        /// The journal's directory.
+        dir: PathBuf,
+        /// Memory that the records take which are not durable, in bytes.
+        held: u64,
+        /// The most they may take.
+        limit: u64,
+    },
+    /// An earlier write or sync of this segment failed; its records are written to another file by `retry`.
+    #[error("{} is not used any more since: {why}", path.display())]
+    GivenUp {
         /// The segment.
         path: PathBuf,
-        /// Why it failed.
-        #[source]
-        source: io::Error,
+        /// What failed, with its causes.
+        why: Arc<str>,
     },
     /// Somebody else writes in this directory.
     #[error("the journal {} is in use by another process; stop that one first", dir.display())]
@@ -44,9 +58,22 @@ pub enum JournalError {
         /// The segment.
         path: PathBuf,
         /// The file's version.
-        found: u32,
+        found: u16,
         /// The newest version this program knows.
-        supported: u32,
+        supported: u16,
+    },
+    /// The records hold what a later version of the caller wrote.
+    #[error(
+        "the records in {} are of version {found}, this program reads up to {supported}; \
+         run the newer program, or move the directory away to begin anew", path.display()
+    )]
+    NewerContent {
+        /// The segment.
+        path: PathBuf,
+        /// The version of its records.
+        found: u16,
+        /// The newest version the caller knows.
+        supported: u16,
     },
     /// A segment's name and its intact header do not agree.
     #[error("{} begins at position {header}; give the file back its name", path.display())]
@@ -84,4 +111,16 @@ pub enum JournalError {
 pub(crate) fn during(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> JournalError + use<> {
     let path = path.to_path_buf();
     move |source| JournalError::Io { action, path, source }
+}
+
+/// The error with its causes, in one line.
+pub(crate) fn chain(error: &JournalError) -> Arc<str> {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text.into()
 }

@@ -31,19 +31,24 @@ pub(crate) struct Claim {
     pub(crate) size: usize,
 }
 
-/// Writes the frame into `buffer`, which holds nothing else afterwards. The payload must not be longer than
-/// [`MAX_PAYLOAD_BYTES`].
-pub(crate) fn encode(buffer: &mut Vec<u8>, position: Position, payload: &[u8]) {
+/// The frame of a record. The payload must not be longer than [`MAX_PAYLOAD_BYTES`].
+pub(crate) fn encode(position: Position, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
     let mut crc = crc32fast::Hasher::new();
     crc.update(&length.to_le_bytes());
     crc.update(&position.0.to_le_bytes());
     crc.update(payload);
-    buffer.clear();
-    buffer.extend_from_slice(&crc.finalize().to_le_bytes());
-    buffer.extend_from_slice(&length.to_le_bytes());
-    buffer.extend_from_slice(&position.0.to_le_bytes());
-    buffer.extend_from_slice(payload);
+    let mut frame = Vec::with_capacity(FRAME_HEADER + payload.len());
+    frame.extend_from_slice(&crc.finalize().to_le_bytes());
+    frame.extend_from_slice(&length.to_le_bytes());
+    frame.extend_from_slice(&position.0.to_le_bytes());
+    frame.extend_from_slice(payload);
+    frame
+}
+
+/// Bytes that a record of this many payload bytes takes in a segment.
+pub(crate) fn size(payload: usize) -> u64 {
+    (FRAME_HEADER + payload) as u64
 }
 
 /// What the bytes say of themselves; `None` where they are no header or name a length that no frame has.

@@ -9,16 +9,33 @@
 //!   synced is gone *with its position*: open with the position after the newest one that any other durable store
 //!   has seen (`at_least`), and no position ever means two things.
 //! - An append is one `write(2)`: it survives the death of the process at once, a power cut after the next sync.
+//! - A record that is not durable is kept in memory too, [`MAX_HELD_BYTES`] of them at most, so that it can be written
+//!   again. Only the newest segment has such records: a segment is synced before the next one begins.
 //! - Reading holds one segment in memory.
+//!
+//! # Trouble
+//! A disk that refuses does not stop the journal: an append takes the record and [`Journal::trouble`] tells why it is
+//! not written. The disk is asked again by [`Journal::retry`] and [`Journal::sync`] only, when the caller thinks best.
+//! - A write that fails is cut away, and made again in the same place.
+//! - A sync that fails is never made again: the system may have dropped what it could not write, and say of the next
+//!   sync that all is well. The file is given up, and all that is not durable is written to a new segment.
+//! - The empty file `segment.tmp` tells the next process of a failed sync. Until the power is cut, the newest segment
+//!   may read well though the disk does not hold it; `open` writes it anew then. Not covered: a process that dies
+//!   between the failed sync and that note, or that cannot write the note either.
+//! - Where a sync at `open` fails, what the process before had written and not synced may be lost.
 //!
 //! # Layout
 //! A segment is a file named after its first position, `00000000000000000001.journal`. Integers are little-endian.
 //! ```text
-//! segment: magic "SEGMENT\n" | version u32 | first position u64 | crc32 u32 of what stands before | frame | frame …
+//! segment: magic "SEGMENT\n" | format u16 | content u16 | first position u64 | crc32 u32 of this | frame | frame …
 //! frame:   crc32 u32 of what follows | payload length u32 | position u64 | payload
 //! ```
-//! Within a segment positions have no gaps. Later versions keep the segment's 24 header bytes as they are here, so that
-//! every version can refuse what is newer than itself.
+//! Within a segment positions have no gaps. Records at or beyond the first position of the next segment are not read:
+//! they were written anew there. `content` is [`Options::content`]; format and content were one number, 1, once.
+//! Later versions keep the segment's 24 header bytes as they are here, so that every version can refuse what is newer
+//! than itself.
+//!
+//! A segment comes to its name by a rename, when it is whole and synced: `segment.tmp` is one on its way.
 //!
 //! # Deletion
 //! [`Journal::truncate_before`] deletes whole segments, oldest first. The newest segment always stays, even when it is
@@ -29,19 +46,28 @@
 //! - A tail that is not a whole frame (a torn write, zeros after a power cut) is cut at `open` and counted in bytes.
 //! - A damaged frame costs that one record. The next is found by the frame's length or, where the length is what was
 //!   damaged, by looking for the next valid frame that could stand there. Positions tell how many were lost.
-//! - A damaged segment header costs nothing: the file's name says the same. `open` writes it anew.
+//! - Nothing is appended behind a damaged last frame, so that it stays counted: a new segment begins.
+//! - A damaged segment header costs nothing: the file's name and the rest of the header say the same. `open` writes it
+//!   anew. Where nothing of the header is left, the records are taken for the caller's own content.
 
+mod current;
+mod disk;
 mod error;
 mod frame;
+mod header;
+mod held;
 mod reader;
+mod recover;
 mod scan;
 mod segment;
 mod sync;
 mod writer;
 
+pub use disk::{DirLock, Disk, DiskFile, RealDisk};
 pub use error::JournalError;
 pub use frame::MAX_PAYLOAD_BYTES;
-pub use reader::{Reader, Records};
+pub use held::MAX_HELD_BYTES;
+pub use reader::{Reader, Record, Records};
 pub use sync::SyncHandle;
 pub use writer::Journal;
 
@@ -80,11 +106,14 @@ pub struct Options {
     /// A segment that an append would make longer than this, in bytes, is closed and the next one begun; a segment
     /// holds one record at least. Taken as 64 MiB where it is more.
     pub segment_bytes: u64,
+    /// The version of what the records hold: the caller's business. Every segment tells it, every [`Record`] comes
+    /// back with it, and a segment of a newer one is refused.
+    pub content: u16,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { segment_bytes: 16 * 1024 * 1024 }
+        Options { segment_bytes: 16 * 1024 * 1024, content: 0 }
     }
 }
 

@@ -14,24 +14,35 @@ pub(crate) struct Scan {
     pub(crate) corrupt_records: u64,
     /// Bytes at the end that are no frame.
     pub(crate) torn_bytes: usize,
+    /// The last frame is damaged. Only because nothing follows is it known to be one frame.
+    pub(crate) damaged_end: bool,
+    /// The first position that is the next segment's.
+    limit: Position,
 }
 
 impl Scan {
-    /// `offset`: where the segment's header ends; `first`: the position of its first record.
-    pub(crate) fn new(offset: usize, first: Position) -> Scan {
-        Scan { offset, expected: first, corrupt_records: 0, torn_bytes: 0 }
+    /// `offset`: where the segment's header ends; `first`: the position of its first record; `limit`: the first
+    /// position that is the next segment's.
+    pub(crate) fn new(offset: usize, first: Position, limit: Position) -> Scan {
+        Scan { offset, expected: first, corrupt_records: 0, torn_bytes: 0, damaged_end: false, limit }
     }
 
     /// The next record. `bytes` must be the same segment every time.
     pub(crate) fn next<'a>(&mut self, bytes: &'a [u8]) -> Option<Frame<'a>> {
-        if self.torn_bytes > 0 || self.offset >= bytes.len() {
+        if self.torn_bytes > 0 || self.offset >= bytes.len() || self.expected >= self.limit {
             return None;
         }
         let (offset, frame) = self.in_place(bytes).or_else(|| self.after_damage(bytes)).or_else(|| {
             self.end(bytes);
             None
         })?;
-        self.corrupt_records += frame.position.0.saturating_sub(self.expected.0);
+        let reached = frame.position.min(self.limit);
+        self.corrupt_records += reached.0.saturating_sub(self.expected.0);
+        if frame.position >= self.limit {
+            // The next segment's, but kept: only by it is the damage before known to be records.
+            (self.expected, self.offset) = (self.limit, bytes.len());
+            return None;
+        }
         self.expected = frame.position.next();
         self.offset = offset + frame.size();
         Some(frame)
@@ -67,6 +78,7 @@ impl Scan {
         let whole = frame::claim(rest)
             .is_some_and(|claim| claim.size == rest.len() && claim.position == self.expected);
         if whole {
+            self.damaged_end = true;
             self.corrupt_records += 1;
             self.expected = self.expected.next();
             self.offset = bytes.len();

@@ -1,21 +1,20 @@
-//! Segment files: their names, their header, how one is created, read and listed.
+//! Segment files: their names, their header, how one is written, read and listed.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::Position;
+use crate::disk::{self, Disk, DiskFile};
 use crate::error::{JournalError, during};
 use crate::frame::{FRAME_HEADER, MAX_PAYLOAD_BYTES};
+use crate::header::{self, HEADER};
 
-/// Length of a segment's header.
-pub(crate) const HEADER: usize = 24;
 /// No segment is made longer than this by more than one frame.
 pub(crate) const MAX_SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
 
-const MAGIC: &[u8; 8] = b"SEGMENT\n";
-const VERSION: u32 = 1;
 const EXTENSION: &str = "journal";
+/// A segment on its way to its name. Found at `open`, it says that the last process had trouble with its disk.
+const UNFINISHED: &str = "segment.tmp";
 const LARGEST_FILE: u64 = MAX_SEGMENT_BYTES + (HEADER + FRAME_HEADER + MAX_PAYLOAD_BYTES) as u64;
 
 /// A segment in its directory, by its name.
@@ -23,104 +22,107 @@ const LARGEST_FILE: u64 = MAX_SEGMENT_BYTES + (HEADER + FRAME_HEADER + MAX_PAYLO
 pub(crate) struct Segment {
     pub(crate) path: PathBuf,
     pub(crate) first: Position,
+    /// The first position of the next segment: records at or beyond it are that one's, whatever stands in this one.
+    pub(crate) limit: Position,
 }
 
-/// Whether a segment's header is as it was written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Header {
-    Intact,
-    /// Cut short or with a wrong checksum; the name still tells the first position.
-    Damaged,
+/// A segment's bytes, and what its header says.
+pub(crate) struct Contents {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) content: u16,
+    /// The header was cut short or has a wrong checksum.
+    pub(crate) header_damaged: bool,
 }
 
 impl Segment {
     pub(crate) fn named(dir: &Path, first: Position) -> Segment {
-        Segment { path: dir.join(format!("{:020}.{EXTENSION}", first.0)), first }
+        let path = dir.join(format!("{:020}.{EXTENSION}", first.0));
+        Segment { path, first, limit: Position(u64::MAX) }
     }
 
-    /// All its bytes and the state of its header.
+    /// Reads the file. `newest` is the newest content that the caller knows.
     ///
     /// # Errors
-    /// Where the file cannot be read, is of a newer format or cannot be this segment.
-    pub(crate) fn read(&self) -> Result<(Vec<u8>, Header), JournalError> {
-        let length = fs::metadata(&self.path).map_err(during("read", &self.path))?.len();
+    /// Where the file cannot be read, is of a newer format or content, or cannot be this segment.
+    pub(crate) fn read(&self, disk: &dyn Disk, newest: u16) -> Result<Contents, JournalError> {
+        let length = disk.length(&self.path).map_err(during("read", &self.path))?;
         if length > LARGEST_FILE {
             return Err(JournalError::NotASegment { path: self.path.clone(), bytes: length });
         }
-        let bytes = fs::read(&self.path).map_err(during("read", &self.path))?;
-        let header = self.check_header(&bytes)?;
-        Ok((bytes, header))
-    }
-
-    fn check_header(&self, bytes: &[u8]) -> Result<Header, JournalError> {
-        let Some((version, first)) = parse_header(bytes) else {
-            return Ok(Header::Damaged);
+        let bytes = disk.read(&self.path).map_err(during("read", &self.path))?;
+        let (content, header_damaged) = match header::parse(&bytes) {
+            Some(header) => (header.checked(self, newest)?, false),
+            None => (header::nearest_content(&bytes, self.first, newest), true),
         };
-        if version > VERSION {
-            let path = self.path.clone();
-            return Err(JournalError::NewerFormat { path, found: version, supported: VERSION });
-        }
-        if first != self.first {
-            return Err(JournalError::Renamed { path: self.path.clone(), header: first });
-        }
-        Ok(Header::Intact)
+        Ok(Contents { bytes, content, header_damaged })
     }
 
-    /// Makes the file: a header, synced, and the directory with it.
+    /// Writes the segment anew, with these frames: beside, synced, then renamed into place and the directory synced.
+    /// What it had is replaced. The file is returned open for more.
     ///
     /// # Errors
-    /// Where that fails; nothing is left behind then, as far as the system lets us.
-    pub(crate) fn create(&self, dir: &File) -> Result<File, JournalError> {
-        // `truncate`: at a position that is still to come there is at most the rest of a failed attempt.
-        let made = OpenOptions::new().create(true).write(true).truncate(true).open(&self.path).and_then(
-            |mut file| {
-                file.write_all(&header_bytes(self.first))?;
-                file.sync_all()
-            },
-        );
-        let opened = made.and_then(|()| self.open_append());
-        if opened.is_err() {
-            let _the_first_error_says_more = fs::remove_file(&self.path);
+    /// Where the disk refuses. The segment is then as it was, or as it should be but not durably.
+    pub(crate) fn write(
+        &self,
+        disk: &dyn Disk,
+        content: u16,
+        frames: &[u8],
+    ) -> Result<Box<dyn DiskFile>, JournalError> {
+        let unfinished = self.dir().join(UNFINISHED);
+        let written = disk.create(&unfinished).and_then(|file| {
+            disk::write_all(&*file, &header::bytes(self.first, content))?;
+            disk::write_all(&*file, frames)?;
+            file.sync()?;
+            disk.rename(&unfinished, &self.path)?;
+            Ok(file)
+        });
+        if written.is_err() {
+            // The space goes back, the file stays: it says that there was trouble.
+            note_trouble(disk, self.dir());
         }
-        let file = opened.map_err(during("create", &self.path))?;
-        sync_directory(dir);
+        let file = written.map_err(during("write", &self.path))?;
+        disk.sync_dir(self.dir()).map_err(during("sync", self.dir()))?;
         Ok(file)
     }
 
-    /// Opens the file such that every write goes to its end.
-    pub(crate) fn open_append(&self) -> io::Result<File> {
-        OpenOptions::new().append(true).open(&self.path)
-    }
-
-    /// Writes the header anew, cuts the file to `length` and syncs what is there.
-    pub(crate) fn repair(&self, header: Header, length: u64) -> Result<(), JournalError> {
-        let repaired = OpenOptions::new().write(true).open(&self.path).and_then(|mut file| {
-            file.set_len(length)?;
-            if header == Header::Damaged {
-                file.write_all(&header_bytes(self.first))?;
-            }
-            file.sync_all()
-        });
-        repaired.map_err(during("repair", &self.path))
+    pub(crate) fn dir(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new(""))
     }
 }
 
-/// The segments of a directory, oldest first; files with other names are not ours and left alone.
-pub(crate) fn list(dir: &Path) -> Result<Vec<Segment>, JournalError> {
-    let mut segments = Vec::new();
-    for entry in fs::read_dir(dir).map_err(during("read", dir))? {
-        let path = entry.map_err(during("read", dir))?.path();
-        if let Some(first) = first_of_name(&path) {
-            segments.push(Segment { path, first });
-        }
-    }
-    segments.sort_by_key(|segment| segment.first);
-    Ok(segments)
+/// What a directory holds.
+pub(crate) struct Listing {
+    /// Oldest first.
+    pub(crate) segments: Vec<Segment>,
+    /// The last process had trouble with its disk.
+    pub(crate) troubled: bool,
 }
 
-/// Best effort: not every file system can, and the file itself is synced.
-pub(crate) fn sync_directory(dir: &File) {
-    let _not_every_file_system_can = dir.sync_all();
+/// Lists a directory; files with other names are not ours and left alone.
+pub(crate) fn list(disk: &dyn Disk, dir: &Path) -> Result<Listing, JournalError> {
+    let paths = disk.list(dir).map_err(during("read", dir))?;
+    let mut firsts: Vec<Position> = paths.iter().filter_map(|path| first_of_name(path)).collect();
+    firsts.sort_unstable();
+    let mut segments: Vec<Segment> = firsts.iter().map(|first| Segment::named(dir, *first)).collect();
+    for (segment, following) in segments.iter_mut().zip(firsts.iter().skip(1)) {
+        segment.limit = *following;
+    }
+    Ok(Listing { segments, troubled: paths.contains(&dir.join(UNFINISHED)) })
+}
+
+/// Leaves a note for the next process that a sync failed: what the newest segment shows may not be on the disk, though
+/// a sync says so. Best effort; the note itself is of no use after a power cut, when the segment shows the truth.
+pub(crate) fn note_trouble(disk: &dyn Disk, dir: &Path) {
+    let _best_effort = disk.create(&dir.join(UNFINISHED));
+}
+
+/// Takes the note away.
+pub(crate) fn forget_trouble(disk: &dyn Disk, dir: &Path) -> Result<(), JournalError> {
+    let path = dir.join(UNFINISHED);
+    match disk.remove(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(during("delete", &path)(error)),
+        _ => Ok(()),
+    }
 }
 
 fn first_of_name(path: &Path) -> Option<Position> {
@@ -131,26 +133,4 @@ fn first_of_name(path: &Path) -> Option<Position> {
     let plain = digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit());
     let first = digits.parse().ok().filter(|_| plain)?;
     (first > 0).then_some(Position(first))
-}
-
-fn header_bytes(first: Position) -> Vec<u8> {
-    let mut bytes = [MAGIC.as_slice(), &VERSION.to_le_bytes(), &first.0.to_le_bytes()].concat();
-    bytes.extend(crc32fast::hash(&bytes).to_le_bytes());
-    bytes
-}
-
-/// Version and first position; `None` where the header is not whole.
-fn parse_header(bytes: &[u8]) -> Option<(u32, Position)> {
-    let (checked, rest) = bytes.split_at_checked(HEADER - size_of::<u32>())?;
-    let (crc, _) = rest.split_first_chunk()?;
-    let (magic, rest) = checked.split_first_chunk()?;
-    let (version, rest) = rest.split_first_chunk()?;
-    let (first, _) = rest.split_first_chunk()?;
-    let intact = magic == MAGIC && crc32fast::hash(checked) == u32::from_le_bytes(*crc);
-    intact.then(|| (u32::from_le_bytes(*version), Position(u64::from_le_bytes(*first))))
-}
-
-/// Bytes that a record of this payload takes in a segment.
-pub(crate) fn frame_bytes(payload: usize) -> u64 {
-    (FRAME_HEADER + payload) as u64
 }

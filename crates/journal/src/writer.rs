@@ -1,38 +1,42 @@
-//! The one who writes: opens and repairs a directory, appends, begins new segments, deletes old ones.
+//! The one who writes: appends, writes again what the disk refused or lost, begins new segments, deletes old ones.
 
 use std::collections::VecDeque;
-use std::fs::{self, File, TryLockError};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::error::{JournalError, during};
+use crate::current::Current;
+use crate::disk::{DirLock, Disk, RealDisk};
+use crate::error::{JournalError, chain, during};
 use crate::frame::{self, MAX_PAYLOAD_BYTES};
-use crate::reader::{self, Examined, Reader, Records};
-use crate::segment::{self, HEADER, MAX_SEGMENT_BYTES, Segment, frame_bytes};
-use crate::sync::{SyncHandle, Unsynced};
+use crate::header::HEADER;
+use crate::held::{self, Held, MAX_HELD_BYTES};
+use crate::reader::{Reader, Records};
+use crate::recover::recover;
+use crate::segment::{MAX_SEGMENT_BYTES, Segment};
+use crate::sync::{Durable, SyncHandle};
 use crate::{Options, Position, Recovery};
 
-/// Memory that is kept for the next append.
-const BUFFER_BYTES: usize = 256 * 1024;
-/// Closed segments that may wait for a sync; with more, closing one syncs it.
-const MAX_UNSYNCED: usize = 8;
+/// A payload of ordinary size, in bytes: what [`Journal::room`] asks for.
+const ORDINARY_PAYLOAD: usize = 64 * 1024;
 
 /// A journal open for writing. See the crate's documentation for what it promises.
 #[derive(Debug)]
 pub struct Journal {
+    disk: Arc<dyn Disk>,
     dir: PathBuf,
-    /// Holds the lock, and syncs the directory.
-    dir_file: File,
+    _lock: DirLock,
     options: Options,
-    /// Segments that are written no more, oldest first.
+    /// Segments that are written no more, oldest first. All in them is durable.
     closed: VecDeque<Closed>,
     current: Current,
-    next: Position,
-    buffer: Vec<u8>,
-    unsynced: Vec<Unsynced>,
-    durable: Arc<AtomicU64>,
+    /// Every record that is not durable; some of them are written to `current`, the rest is not written yet.
+    held: Held,
+    /// The newest record that was written to `current` or before.
+    written: Position,
+    durable: Durable,
+    /// Why the last write failed, until one succeeds.
+    refused: Option<Arc<str>>,
     appended_bytes: u64,
 }
 
@@ -42,104 +46,145 @@ struct Closed {
     bytes: u64,
 }
 
-/// The segment that is written.
-#[derive(Debug)]
-struct Current {
-    segment: Segment,
-    file: Arc<File>,
-    /// Where the last whole frame ends.
-    end: u64,
-    /// A failed append may have left bytes behind `end`.
-    torn: bool,
-}
-
 impl Journal {
     /// Opens the journal in `dir`, creates it where there is none, repairs what a crash left and syncs what it keeps.
     /// No record will get a position below `at_least`: pass the position after the newest one that any other durable
     /// store has seen ([`Position::FIRST`] where there is none).
     ///
     /// # Errors
-    /// Where the directory is in use, holds a newer format, or cannot be read or written.
+    /// Where the directory is in use, holds a newer format or content, or cannot be read or written.
     pub fn open(
         dir: &Path,
         options: Options,
         at_least: Position,
     ) -> Result<(Journal, Recovery), JournalError> {
-        fs::create_dir_all(dir).map_err(during("create", dir))?;
-        let dir_file = lock(dir)?;
-        let (mut recovered, mut recovery) = recover(dir)?;
+        Journal::open_on(Arc::new(RealDisk), dir, options, at_least)
+    }
+
+    /// [`Journal::open`] on a disk of the caller's choice.
+    ///
+    /// # Errors
+    /// See [`Journal::open`].
+    pub fn open_on(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        options: Options,
+        at_least: Position,
+    ) -> Result<(Journal, Recovery), JournalError> {
+        disk.create_dir(dir).map_err(during("create", dir))?;
+        let lock = lock(&*disk, dir)?;
+        let (mut recovered, mut recovery) = recover(&*disk, dir, options.content)?;
         recovery.next = recovery.next.max(at_least);
         let current = match recovered.pop() {
-            // Within a segment positions have no gaps: a floor further ahead begins a new one.
-            Some(last) if last.next == recovery.next => Current::reopen(last.closed)?,
+            Some(last) if last.takes(recovery.next, options.content) => {
+                Current::reopen(&*disk, last.segment, last.bytes)?
+            }
             last => {
-                recovered.extend(last);
-                Current::create(dir, &dir_file, recovery.next)?
+                // One without records gives its name to the new one.
+                recovered.extend(last.filter(|last| last.segment.first != recovery.next));
+                Current::begin(&*disk, dir, recovery.next, options.content, &[])?
             }
         };
+        let closed = recovered.into_iter().map(|old| Closed { segment: old.segment, bytes: old.bytes });
         let journal = Journal {
+            disk,
             dir: dir.to_path_buf(),
-            dir_file,
+            _lock: lock,
             options,
-            closed: recovered.into_iter().map(|segment| segment.closed).collect(),
+            closed: closed.collect(),
             current,
-            next: recovery.next,
-            buffer: Vec::new(),
-            unsynced: Vec::new(),
-            durable: Arc::new(AtomicU64::new(recovery.next.previous().0)),
+            held: Held::new(recovery.next),
+            written: recovery.next.previous(),
+            durable: Durable::new(recovery.next.previous()),
+            refused: None,
             appended_bytes: 0,
         };
         Ok((journal, recovery))
     }
 
-    /// Appends one record with one write to the operating system; it is durable after the next sync.
+    /// Takes one record and gives it its position. It is written to the operating system at once, unless there is
+    /// [`trouble`](Journal::trouble): then it is kept in memory and [`retry`](Journal::retry) writes it, in order.
     ///
     /// # Errors
-    /// Where the payload is larger than [`MAX_PAYLOAD_BYTES`] or the disk refuses. The record was not kept then, its
-    /// position goes to the next one, and the journal stays usable.
+    /// Where the payload is larger than [`MAX_PAYLOAD_BYTES`], no position is left, or more than [`MAX_HELD_BYTES`]
+    /// would be held that is not durable. The record was not taken then, and the journal is as it was.
     pub fn append(&mut self, payload: &[u8]) -> Result<Position, JournalError> {
         if payload.len() > MAX_PAYLOAD_BYTES {
             return Err(JournalError::TooLarge { bytes: payload.len(), limit: MAX_PAYLOAD_BYTES });
         }
-        if self.next.0 == u64::MAX {
+        let position = self.next();
+        if position.0 == u64::MAX {
             return Err(JournalError::Exhausted { dir: self.dir.clone() });
         }
-        let position = self.next;
-        let bytes = frame_bytes(payload.len());
-        let limit = self.options.segment_bytes.min(MAX_SEGMENT_BYTES);
-        if self.current.has_records() && self.current.end + bytes > limit {
-            self.rotate()?;
+        if !self.fits(payload.len()) {
+            let (dir, held) = (self.dir.clone(), self.held_bytes());
+            return Err(JournalError::NoRoom { dir, held, limit: MAX_HELD_BYTES });
         }
-        frame::encode(&mut self.buffer, position, payload);
-        let written = self.current.write(&self.buffer);
-        self.buffer.clear();
-        self.buffer.shrink_to(BUFFER_BYTES);
-        written.map_err(|source| JournalError::Append { path: self.current.segment.path.clone(), source })?;
-        self.next = position.next();
-        self.appended_bytes += bytes;
+        self.held.push(payload);
+        self.appended_bytes += frame::size(payload.len());
+        if self.trouble().is_none() {
+            let _told_by_trouble = self.retry();
+        }
         Ok(position)
     }
 
-    /// What is needed to make every record so far durable, for another thread.
+    /// Writes what could not be written, and writes anew what a failed sync may have lost. May be called at any time
+    /// and as often as one likes; without trouble it does nothing.
+    ///
+    /// # Errors
+    /// Where the disk refuses; the records are still held then.
+    pub fn retry(&mut self) -> Result<(), JournalError> {
+        self.held.release(self.durable());
+        let result = self.write_held();
+        self.refused = result.as_ref().err().map(chain);
+        result
+    }
+
+    /// What is needed to make durable what is written so far, for another thread.
     pub fn sync_handle(&mut self) -> SyncHandle {
-        let durable = self.durable();
-        self.unsynced.retain(|segment| segment.last > durable);
-        let upto = self.next.previous();
-        let mut segments = self.unsynced.clone();
-        if upto > durable && self.current.has_records() {
-            segments.push(self.current.unsynced(upto));
+        self.held.release(self.durable());
+        SyncHandle {
+            disk: Arc::clone(&self.disk),
+            file: Arc::clone(&self.current.file),
+            upto: self.written,
+            durable: self.durable.clone(),
         }
-        SyncHandle { segments, upto, durable: Arc::clone(&self.durable) }
+    }
+
+    /// The newest record that the operating system has: it survives the death of this process. Falls back to
+    /// [`durable`](Journal::durable) when a sync fails, until [`retry`](Journal::retry) succeeds.
+    pub fn written(&self) -> Position {
+        if self.current.file.given_up().is_some() { self.durable() } else { self.written }
     }
 
     /// The newest record that a power cut cannot take.
     pub fn durable(&self) -> Position {
-        Position(self.durable.load(Ordering::Acquire))
+        self.durable.get()
     }
 
     /// The position that the next record gets.
     pub fn next(&self) -> Position {
-        self.next
+        self.held.next()
+    }
+
+    /// Why the disk refuses, with the causes; `None` while it does not, or once all is written again.
+    pub fn trouble(&self) -> Option<Arc<str>> {
+        self.refused.as_ref().or_else(|| self.current.file.given_up()).cloned()
+    }
+
+    /// Memory that the records take which are not durable.
+    pub fn held_bytes(&self) -> u64 {
+        self.held.bytes_after(self.durable())
+    }
+
+    /// Whether a record of up to 64 KiB would be taken.
+    pub fn room(&self) -> bool {
+        self.fits(ORDINARY_PAYLOAD)
+    }
+
+    /// Whether more than half of [`MAX_HELD_BYTES`] is held only because nobody synced.
+    pub fn wants_sync(&self) -> bool {
+        self.held.bytes_between(self.durable(), self.written()) > MAX_HELD_BYTES / 2
     }
 
     /// Bytes appended since `open`, frames included; it only grows.
@@ -152,147 +197,116 @@ impl Journal {
         self.closed.iter().map(|closed| closed.bytes).sum::<u64>() + self.current.end
     }
 
-    /// The records at `from` and after it, as they stand now.
+    /// The records at `from` and after it, as they stand on the disk now.
     ///
     /// # Errors
     /// Where the directory cannot be read.
     pub fn read_from(&self, from: Position) -> Result<Records, JournalError> {
-        Ok(Reader::open(&self.dir)?.read_from(from))
+        let disk = Arc::clone(&self.disk);
+        Ok(Reader::open_on(disk, &self.dir, self.options.content)?.read_from(from))
     }
 
     /// Deletes the segments that hold only records before `position`. Records before it that share a segment with
-    /// later ones stay.
+    /// later ones stay; so do, while there is trouble, those that are not durable, and the segment they are in.
     ///
     /// # Errors
     /// Where the disk refuses; some of the segments may be gone then.
     pub fn truncate_before(&mut self, position: Position) -> Result<(), JournalError> {
-        if position >= self.next && self.current.has_records() {
-            self.rotate()?;
+        // First of all: on a full disk this makes room for a new segment.
+        self.delete_closed_before(position)?;
+        if position >= self.next() && self.current.has_records() && self.trouble().is_none() {
+            self.sync_handle().sync()?;
+            self.begin_segment()?;
+            self.delete_closed_before(position)?;
         }
+        Ok(())
+    }
+
+    fn delete_closed_before(&mut self, position: Position) -> Result<(), JournalError> {
         while let Some(oldest) = self.closed.front() {
             let following = self.closed.get(1).map_or(self.current.segment.first, |next| next.segment.first);
             if following > position {
                 break;
             }
             let path = &oldest.segment.path;
-            match fs::remove_file(path) {
+            match self.disk.remove(path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     return Err(during("delete", path)(error));
                 }
-                _ => self.unsynced.retain(|segment| segment.path != *path),
-            }
-            self.closed.pop_front();
+                _ => self.closed.pop_front(),
+            };
         }
         Ok(())
     }
 
-    /// Closes the current segment and begins one at `next`.
-    fn rotate(&mut self) -> Result<(), JournalError> {
-        self.current.cut().map_err(during("cut", &self.current.segment.path))?;
+    fn fits(&self, payload: usize) -> bool {
+        let held = self.held_bytes();
+        held == 0 || held + held::cost(payload) <= MAX_HELD_BYTES
+    }
+
+    fn write_held(&mut self) -> Result<(), JournalError> {
+        if self.current.file.given_up().is_some() {
+            self.begin_segment()?;
+        }
+        while let Some(frame) = self.held.get(self.written.next()) {
+            if self.current.is_full(frame.len(), self.segment_limit()) {
+                self.sync_handle().sync()?;
+                self.begin_segment()?;
+            } else {
+                self.current.write(frame)?;
+                self.written = self.written.next();
+            }
+        }
+        Ok(())
+    }
+
+    /// Closes the current segment and begins one after the newest durable record. It gets the records that are held,
+    /// as many as fit, and they are durable then. Where that fails the current segment is given up, so that the next
+    /// attempt begins at the same position: what this one left under that name is replaced and never read.
+    fn begin_segment(&mut self) -> Result<(), JournalError> {
         let durable = self.durable();
-        self.unsynced.retain(|segment| segment.last > durable);
-        if self.unsynced.len() >= MAX_UNSYNCED {
-            self.sync()?;
-            self.unsynced.clear();
+        let (last, frames) = self.frames_after(durable);
+        let begun = Current::begin(&*self.disk, &self.dir, durable.next(), self.options.content, &frames);
+        let begun = begun.inspect_err(|error| self.current.file.give_up(error))?;
+        let mut old = std::mem::replace(&mut self.current, begun);
+        if old.segment.first != self.current.segment.first {
+            old.cut_back(old.end.saturating_sub(self.written_bytes_after(durable)));
+            self.closed.push_back(Closed { segment: old.segment, bytes: old.end });
         }
-        let new = Current::create(&self.dir, &self.dir_file, self.next)?;
-        let old = std::mem::replace(&mut self.current, new);
-        let last = self.next.previous();
-        if last > self.durable() {
-            self.unsynced.push(old.unsynced(last));
-        }
-        self.closed.push_back(Closed { segment: old.segment, bytes: old.end });
+        self.written = last;
+        self.durable.raise(last);
         Ok(())
     }
-}
 
-impl Current {
-    fn create(dir: &Path, dir_file: &File, first: Position) -> Result<Current, JournalError> {
-        let segment = Segment::named(dir, first);
-        let file = Arc::new(segment.create(dir_file)?);
-        Ok(Current { segment, file, end: HEADER as u64, torn: false })
-    }
-
-    fn reopen(closed: Closed) -> Result<Current, JournalError> {
-        let Closed { segment, bytes: end } = closed;
-        let file = segment.open_append().map_err(during("open", &segment.path))?;
-        Ok(Current { segment, file: Arc::new(file), end, torn: false })
-    }
-
-    fn has_records(&self) -> bool {
-        self.end > HEADER as u64
-    }
-
-    fn unsynced(&self, last: Position) -> Unsynced {
-        Unsynced { path: self.segment.path.clone(), file: Arc::clone(&self.file), last }
-    }
-
-    /// Writes one frame, whole or not at all.
-    fn write(&mut self, frame: &[u8]) -> io::Result<()> {
-        self.cut()?;
-        let result = write_once(&self.file, frame);
-        match &result {
-            Ok(()) => self.end += frame.len() as u64,
-            Err(_) => {
-                self.torn = true;
-                // Where this fails too, the next append tries again before it writes.
-                let _the_first_error_says_more = self.cut();
+    /// Frames after `position` for a new segment, and the position of the last one.
+    fn frames_after(&self, position: Position) -> (Position, Vec<u8>) {
+        let (mut last, mut frames) = (position, Vec::new());
+        for frame in self.held.after(position) {
+            let length = HEADER + frames.len() + frame.len();
+            if !frames.is_empty() && length as u64 > self.segment_limit() {
+                break;
             }
+            frames.extend_from_slice(frame);
+            last = last.next();
         }
-        result
+        (last, frames)
     }
 
-    /// Takes away what a failed append left.
-    fn cut(&mut self) -> io::Result<()> {
-        if self.torn {
-            self.file.set_len(self.end)?;
-            self.torn = false;
-        }
-        Ok(())
+    /// Bytes in the current segment of the records after `position`.
+    fn written_bytes_after(&self, position: Position) -> u64 {
+        let count = self.written.0.saturating_sub(position.0);
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        self.held.after(position).take(count).map(|frame| frame.len() as u64).sum()
     }
-}
 
-fn write_once(mut file: &File, frame: &[u8]) -> io::Result<()> {
-    let written = loop {
-        match file.write(frame) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            result => break result?,
-        }
-    };
-    if written == frame.len() {
-        return Ok(());
-    }
-    let text = format!("only {written} of {} bytes were written; the disk is full", frame.len());
-    Err(io::Error::new(io::ErrorKind::WriteZero, text))
-}
-
-fn lock(dir: &Path) -> Result<File, JournalError> {
-    let file = File::open(dir).map_err(during("open", dir))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(JournalError::InUse { dir: dir.to_path_buf() }),
-        Err(TryLockError::Error(source)) => Err(during("lock", dir)(source)),
+    fn segment_limit(&self) -> u64 {
+        self.options.segment_bytes.min(MAX_SEGMENT_BYTES)
     }
 }
 
-/// A segment after repair, and the position that would follow in it.
-struct Recovered {
-    closed: Closed,
-    next: Position,
-}
-
-/// Looks through all segments, cuts torn tails, writes damaged headers anew and syncs everything: what a caller
-/// builds on at start must not be taken by a later power cut.
-fn recover(dir: &Path) -> Result<(Vec<Recovered>, Recovery), JournalError> {
-    let segments = segment::list(dir)?;
-    // Nothing is changed before all is understood: a newer format is refused with every file as it was.
-    let examined = segments.iter().map(reader::examine).collect::<Result<Vec<_>, _>>()?;
-    let mut total = Recovery { next: Position::FIRST, ..Recovery::default() };
-    let mut recovered = Vec::with_capacity(segments.len());
-    for (segment, Examined { header, end, found }) in segments.into_iter().zip(examined) {
-        segment.repair(header, end)?;
-        total.add(&found);
-        recovered.push(Recovered { closed: Closed { segment, bytes: end }, next: found.next });
-    }
-    Ok((recovered, total))
+fn lock(disk: &dyn Disk, dir: &Path) -> Result<DirLock, JournalError> {
+    disk.lock_dir(dir).map_err(|source| match source.kind() {
+        io::ErrorKind::WouldBlock => JournalError::InUse { dir: dir.to_path_buf() },
+        _ => during("lock", dir)(source),
+    })
 }

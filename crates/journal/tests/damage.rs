@@ -36,10 +36,22 @@ fn write(dir: &Path) -> (PathBuf, Vec<u8>) {
     (path, bytes)
 }
 
+/// Makes these bytes the only segment.
+fn damage(path: &Path, bytes: &[u8]) {
+    for entry in fs::read_dir(path.parent().unwrap()).unwrap() {
+        fs::remove_file(entry.unwrap().path()).unwrap();
+    }
+    fs::write(path, bytes).unwrap();
+}
+
 /// Opens the journal, appends to it, and checks that what it then holds is still there after another open.
 fn open_and_use(dir: &Path) -> (Recovery, Vec<(u64, Vec<u8>)>) {
     let read = |journal: &Journal| -> Vec<_> {
-        journal.read_from(Position(0)).unwrap().map(|r| r.map(|(p, bytes)| (p.0, bytes)).unwrap()).collect()
+        journal
+            .read_from(Position(0))
+            .unwrap()
+            .map(|r| r.map(|r| (r.position.0, r.payload)).unwrap())
+            .collect()
     };
     let (mut journal, recovery) = Journal::open(dir, Options::default(), Position::FIRST).unwrap();
     let found = read(&journal);
@@ -67,7 +79,7 @@ fn a_journal_cut_at_any_byte_opens_with_every_whole_record() {
     let dir = TempDir::new().unwrap();
     let (path, bytes) = write(dir.path());
     for cut in 0..bytes.len() {
-        fs::write(&path, &bytes[..cut]).unwrap();
+        damage(&path, &bytes[..cut]);
         let (recovery, found) = open_and_use(dir.path());
         let whole = edges()[1..].iter().filter(|end| **end <= cut).count();
         assert_eq!(found, numbered()[..whole], "cut at {cut}");
@@ -86,7 +98,7 @@ fn a_tail_of_zeros_is_cut() {
         let mut damaged = bytes.clone();
         damaged[cut..].fill(0);
         damaged.resize(bytes.len() + 500, 0);
-        fs::write(&path, &damaged).unwrap();
+        damage(&path, &damaged);
         let (recovery, found) = open_and_use(dir.path());
         assert!(recovery.torn_bytes >= 500, "zeros from {cut}");
         assert_eq!(recovery.corrupt_records, 0, "zeros from {cut}");
@@ -104,7 +116,7 @@ fn a_damaged_byte_anywhere_costs_one_record_at_most() {
         for flip in [0x01, 0x10, 0x80, 0xff] {
             let mut damaged = bytes.clone();
             damaged[at] ^= flip;
-            fs::write(&path, damaged).unwrap();
+            damage(&path, &damaged);
             let (recovery, found) = open_and_use(dir.path());
             let hit = edges().iter().rposition(|begin| *begin <= at);
             let expected: Vec<_> =

@@ -14,11 +14,15 @@ fn open(dir: &Path) -> (Journal, Recovery) {
 }
 
 fn open_small(dir: &Path) -> (Journal, Recovery) {
-    Journal::open(dir, Options { segment_bytes: 100 }, Position::FIRST).unwrap()
+    Journal::open(dir, Options { segment_bytes: 100, content: 0 }, Position::FIRST).unwrap()
 }
 
 fn records(journal: &Journal, from: u64) -> Vec<(u64, Vec<u8>)> {
-    journal.read_from(Position(from)).unwrap().map(|record| record.map(|(p, b)| (p.0, b)).unwrap()).collect()
+    journal
+        .read_from(Position(from))
+        .unwrap()
+        .map(|record| record.map(|r| (r.position.0, r.payload)).unwrap())
+        .collect()
 }
 
 fn positions(journal: &Journal) -> Vec<u64> {
@@ -156,7 +160,7 @@ fn a_second_writer_is_refused_and_a_reader_is_not() {
     journal.append(b"x").unwrap();
     let second = Journal::open(dir.path(), Options::default(), Position::FIRST);
     assert!(matches!(second, Err(JournalError::InUse { .. })));
-    assert_eq!(Reader::open(dir.path()).unwrap().read_from(Position(0)).count(), 1);
+    assert_eq!(Reader::open(dir.path(), 0).unwrap().read_from(Position(0)).count(), 1);
     drop(journal);
     open(dir.path());
 }
@@ -216,7 +220,7 @@ fn a_reader_reports_damage_without_repairing_it() {
     OpenOptions::new().append(true).open(path).unwrap().write_all(&[0; 100]).unwrap();
     let before = fs::read(path).unwrap();
 
-    let reader = Reader::open(dir.path()).unwrap();
+    let reader = Reader::open(dir.path(), 0).unwrap();
     let found = reader.check().unwrap();
     assert_eq!((found.records, found.torn_bytes, found.next), (1, 100, Position(2)));
     assert_eq!(reader.read_from(Position(0)).count(), 1);
@@ -230,27 +234,40 @@ fn a_reader_reports_damage_without_repairing_it() {
 #[test]
 fn a_missing_directory_is_an_error_for_a_reader() {
     let dir = TempDir::new().unwrap();
-    assert!(Reader::open(&dir.path().join("none")).is_err());
+    assert!(Reader::open(&dir.path().join("none"), 0).is_err());
     assert!(!dir.path().join("none").exists());
 }
 
 #[test]
 fn sync_tells_what_is_durable() {
     let dir = TempDir::new().unwrap();
-    let (mut journal, _) = open_small(dir.path());
+    let (mut journal, _) = open(dir.path());
     assert_eq!(journal.sync().unwrap(), Position(0));
     for _ in 0..30 {
         journal.append(&[7; 20]).unwrap();
     }
     let handle = journal.sync_handle();
     journal.append(b"after").unwrap();
-    assert!(journal.durable() < Position(30));
+    assert_eq!((journal.durable(), journal.written()), (Position(0), Position(31)));
     let synced = std::thread::spawn(move || handle.sync()).join().unwrap().unwrap();
     assert_eq!((synced, journal.durable()), (Position(30), Position(30)));
     assert_eq!(journal.sync().unwrap(), Position(31));
     drop(journal);
-    let (journal, _) = open_small(dir.path());
+    let (journal, _) = open(dir.path());
     assert_eq!(journal.durable(), Position(31), "open syncs what it found");
+}
+
+#[test]
+fn a_new_segment_makes_durable_what_is_before_it() {
+    let dir = TempDir::new().unwrap();
+    let (mut journal, _) = open_small(dir.path());
+    let mut durable = Vec::new();
+    for _ in 0..5 {
+        journal.append(&[7; 20]).unwrap();
+        durable.push(journal.durable().0);
+    }
+    // The record that begins a segment is synced with it.
+    assert_eq!(durable, [0, 0, 3, 3, 5]);
 }
 
 #[test]

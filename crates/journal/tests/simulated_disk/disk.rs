@@ -1,0 +1,134 @@
+//! The simulated disk behind the journal's own interface.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use journal::{DirLock, Disk, DiskFile};
+
+use super::{FileState, SimulatedDisk};
+
+#[derive(Debug)]
+struct OpenFile {
+    disk: SimulatedDisk,
+    file: usize,
+}
+
+struct Unlock(SimulatedDisk);
+
+impl Drop for Unlock {
+    fn drop(&mut self) {
+        self.0.state().locked = false;
+    }
+}
+
+impl SimulatedDisk {
+    /// The file that has this name, where the call is let through.
+    fn find(&self, path: &Path) -> io::Result<usize> {
+        let mut state = self.state();
+        state.call()?;
+        state.names.get(path).copied().ok_or(io::ErrorKind::NotFound.into())
+    }
+
+    fn opened(&self, file: usize) -> Box<dyn DiskFile> {
+        Box::new(OpenFile { disk: self.clone(), file })
+    }
+}
+
+impl Disk for SimulatedDisk {
+    fn create_dir(&self, _dir: &Path) -> io::Result<()> {
+        self.state().call()
+    }
+
+    fn lock_dir(&self, _dir: &Path) -> io::Result<DirLock> {
+        let mut state = self.state();
+        state.call()?;
+        if state.locked {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        state.locked = true;
+        Ok(Box::new(Unlock(self.clone())))
+    }
+
+    fn list(&self, _dir: &Path) -> io::Result<Vec<PathBuf>> {
+        let mut state = self.state();
+        state.call()?;
+        Ok(state.names.keys().cloned().collect())
+    }
+
+    fn length(&self, path: &Path) -> io::Result<u64> {
+        let file = self.find(path)?;
+        Ok(self.state().files[file].shown.len() as u64)
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        let file = self.find(path)?;
+        Ok(self.state().files[file].shown.clone())
+    }
+
+    fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        let mut state = self.state();
+        state.call()?;
+        let file = match state.names.get(path).copied() {
+            Some(file) => {
+                state.set_len(file, 0);
+                file
+            }
+            None => {
+                let file = state.files.len();
+                state.files.push(FileState::default());
+                state.change_names(|names| {
+                    names.insert(path.to_path_buf(), file);
+                });
+                file
+            }
+        };
+        drop(state);
+        Ok(self.opened(file))
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        self.find(path).map(|file| self.opened(file))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let file = self.find(from)?;
+        self.state().change_names(|names| {
+            names.remove(from);
+            names.insert(to.to_path_buf(), file);
+        });
+        Ok(())
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.find(path)?;
+        self.state().change_names(|names| {
+            names.remove(path);
+        });
+        Ok(())
+    }
+
+    fn sync_dir(&self, _dir: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        state.call()?;
+        state.durable_names = state.names.clone();
+        state.unsynced_names.clear();
+        Ok(())
+    }
+}
+
+impl DiskFile for OpenFile {
+    fn append(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.disk.state().append(self.file, bytes)
+    }
+
+    fn set_len(&self, length: u64) -> io::Result<()> {
+        let mut state = self.disk.state();
+        state.call()?;
+        state.set_len(self.file, length as usize);
+        Ok(())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.disk.state().sync(self.file)
+    }
+}
