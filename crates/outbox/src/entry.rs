@@ -1,12 +1,15 @@
 //! What is queued, and what cannot be.
 
 use std::fmt;
+use std::sync::Arc;
+
+use crate::accounts::{MAX_ACCOUNT_BYTES, MAX_ACCOUNTS, shares_bytes};
 
 /// The largest body, in bytes.
 pub const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
 /// The longest topic, in bytes (as long as a string in MQTT can be).
 pub const MAX_TOPIC_BYTES: usize = 65_535;
-/// What an entry counts for beside its topic and body, in bytes: row, index and what a page leaves unused.
+/// What an entry counts for beside its topic, body and shares, in bytes: row and what a page leaves unused.
 pub const ENTRY_OVERHEAD: u64 = 64;
 
 /// What goes first.
@@ -19,13 +22,7 @@ pub enum Priority {
 }
 
 impl Priority {
-    /// As it stands in the file.
-    pub(crate) fn code(self) -> i64 {
-        match self {
-            Priority::Urgent => 0,
-            Priority::Normal => 1,
-        }
-    }
+    pub(crate) const ALL: [Priority; 2] = [Priority::Urgent, Priority::Normal];
 }
 
 /// Bytes, and the place in them where the outbox writes the entry's `seq`.
@@ -63,30 +60,50 @@ impl fmt::Debug for Body {
     }
 }
 
+/// How much of an entry is owed to one account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Share {
+    /// Whose it is, in at most [`MAX_ACCOUNT_BYTES`](crate::MAX_ACCOUNT_BYTES) bytes.
+    pub account: Arc<str>,
+    /// How much of what the producer counts (readings, say).
+    pub weight: u32,
+}
+
 /// Something to be sent. Whatever is an `Entry` can be stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     pub(crate) priority: Priority,
     pub(crate) topic: String,
     pub(crate) body: Body,
-    pub(crate) weight: u32,
+    pub(crate) shares: Vec<Share>,
 }
 
 impl Entry {
-    /// `weight`: how much of what the producer counts (readings, say) is in it.
+    /// `shares`: whose it is; the entry's weight is their sum, 0 where there is none.
     ///
     /// # Errors
-    /// Where the topic is too long.
-    pub fn new(priority: Priority, topic: String, body: Body, weight: u32) -> Result<Entry, EntryError> {
+    /// Where the topic or an account's name is too long, or there are too many shares.
+    pub fn new(
+        priority: Priority,
+        topic: String,
+        body: Body,
+        shares: Vec<Share>,
+    ) -> Result<Entry, EntryError> {
         if topic.len() > MAX_TOPIC_BYTES {
             return Err(EntryError::TopicTooLong { bytes: topic.len() });
         }
-        Ok(Entry { priority, topic, body, weight })
+        if shares.len() > MAX_ACCOUNTS {
+            return Err(EntryError::TooManyShares { shares: shares.len() });
+        }
+        if let Some(long) = shares.iter().find(|share| share.account.len() > MAX_ACCOUNT_BYTES) {
+            return Err(EntryError::AccountTooLong { bytes: long.account.len() });
+        }
+        Ok(Entry { priority, topic, body, shares })
     }
 
     /// What it is accounted for while it waits in memory, in bytes.
-    pub(crate) fn memory(&self) -> usize {
-        size_of::<Entry>() + self.topic.len() + self.body.bytes.len()
+    pub fn memory(&self) -> usize {
+        size_of::<Entry>() + self.topic.len() + self.body.bytes.len() + shares_bytes(&self.shares)
     }
 }
 
@@ -102,7 +119,7 @@ pub struct Stored {
     /// The body, with `seq` in it.
     pub bytes: Vec<u8>,
     /// As it was appended.
-    pub weight: u32,
+    pub weight: u64,
 }
 
 /// Why something cannot be an entry.
@@ -118,6 +135,18 @@ pub enum EntryError {
     #[error("a topic of {bytes} bytes is longer than the limit of {MAX_TOPIC_BYTES}")]
     TopicTooLong {
         /// The topic's length.
+        bytes: usize,
+    },
+    /// See [`MAX_ACCOUNTS`].
+    #[error("{shares} shares are more than the limit of {MAX_ACCOUNTS}")]
+    TooManyShares {
+        /// How many there are.
+        shares: usize,
+    },
+    /// See [`MAX_ACCOUNT_BYTES`].
+    #[error("an account's name of {bytes} bytes is longer than the limit of {MAX_ACCOUNT_BYTES}")]
+    AccountTooLong {
+        /// The name's length.
         bytes: usize,
     },
     /// `seq` has to stand within the body or at its end.

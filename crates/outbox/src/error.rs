@@ -32,11 +32,7 @@ pub enum OutboxError {
         source: rusqlite::Error,
     },
     /// The file is damaged.
-    #[error(
-        "the outbox {} is damaged; stop the program and move the file away with its -wal, \
-         a new one is made at the next start; \
-         `sqlite3 FILE .recover` shows what can be saved of the old one", path.display()
-    )]
+    #[error("the outbox {} is damaged; the next start repairs it and tells what was lost", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -44,13 +40,26 @@ pub enum OutboxError {
         #[source]
         source: rusqlite::Error,
     },
-    /// The file is damaged, says SQLite's own check.
-    #[error("the outbox {} is damaged: {finding}; move the file away with its -wal and start anew", path.display())]
+    /// The file is damaged, says a check of all of it.
+    #[error(
+        "the outbox {} is damaged: {finding}; the next start repairs it and tells what was lost", path.display()
+    )]
     Inconsistent {
         /// The file.
         path: PathBuf,
         /// The first thing found.
         finding: String,
+    },
+    /// It could not be repaired or migrated; it is as it was.
+    #[error(
+        "cannot write a new file for the outbox {}; make room or give the right to write beside it", path.display()
+    )]
+    Repair {
+        /// The file.
+        path: PathBuf,
+        /// Why it failed.
+        #[source]
+        source: io::Error,
     },
     /// Another process has it open.
     #[error("the outbox {} is in use by another process; stop that one first", path.display())]
@@ -87,6 +96,34 @@ pub enum OutboxError {
     /// The outbox was closed, or its thread is gone.
     #[error("the outbox is closed")]
     Closed,
+}
+
+impl OutboxError {
+    /// Whether the file itself says that it is damaged.
+    pub(crate) fn is_damage(&self) -> bool {
+        matches!(self, OutboxError::Damaged { .. } | OutboxError::Inconsistent { .. })
+    }
+
+    /// Whether damage may be the cause, at a start: everything but what the machine refuses.
+    pub(crate) fn may_be_damage(&self) -> bool {
+        let OutboxError::Sqlite { source, .. } = self else { return self.is_damage() };
+        !matches!(
+            source.sqlite_error_code(),
+            Some(
+                ErrorCode::SystemIoFailure
+                    | ErrorCode::CannotOpen
+                    | ErrorCode::PermissionDenied
+                    | ErrorCode::OutOfMemory
+                    | ErrorCode::FileLockingProtocolFailed
+            )
+        )
+    }
+}
+
+/// As SQLite would say it: what was read is not what was written.
+pub(crate) fn corrupt() -> rusqlite::Error {
+    let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+    rusqlite::Error::SqliteFailure(code, Some("a checksum is wrong".to_owned()))
 }
 
 /// Says what was tried, where: `.map_err(during("read", &path))`.

@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, mpsc, oneshot, watch};
 
+use crate::accounts::Accounts;
 use crate::entry::{Entry, Priority, Stored};
 use crate::error::OutboxError;
+use crate::recovery::Damage;
 use crate::store::Change;
 use crate::totals::{DroppedRange, Totals};
 
@@ -26,21 +29,37 @@ pub(crate) enum Command {
     },
     Totals(oneshot::Sender<(u64, Totals)>),
     Dropped(Reply<Vec<DroppedRange>>),
+    Flush(Reply<()>),
     Close(Reply<()>),
 }
 
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, OutboxError>>;
 
-/// How the outbox is doing.
+/// How the outbox is doing. Mark, totals and accounts are of one and the same committed state.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Status {
-    /// The newest entry that is durable; it may have been dropped.
+    /// The newest entry that can be fetched; it may have been dropped.
     pub newest_seq: u64,
     /// The newest mark that is durable.
     pub mark: u64,
+    /// The books.
+    pub totals: Totals,
+    /// The books of each account.
+    pub accounts: Arc<Accounts>,
+    /// The newest damage that was found and repaired since the outbox was opened.
+    pub damage: Option<Arc<Damage>>,
     /// Why the last commit failed, causes included, while commits fail. They are tried again; nothing is lost meanwhile,
     /// but once 8 MiB wait, whoever appends or acknowledges waits too.
     pub last_error: Option<Arc<str>>,
+}
+
+/// Why entries were not queued at once.
+#[derive(Debug)]
+pub enum TryAppend {
+    /// There is no room in memory for now; here they are again.
+    NoRoom(Vec<Entry>),
+    /// The outbox was closed, or its thread is gone.
+    Closed,
 }
 
 /// A way to an outbox on its thread. Clones are cheap. When the last one is dropped the outbox closes by itself.
@@ -59,6 +78,24 @@ impl Handle {
     /// [`OutboxError::Closed`].
     pub async fn append(&self, mark: u64, entries: Vec<Entry>, now_ms: i64) -> Result<(), OutboxError> {
         self.write(Change::Append { mark, entries, now_ms }).await
+    }
+
+    /// As `append`, but without waiting for room in memory.
+    ///
+    /// # Errors
+    /// See [`TryAppend`].
+    pub fn try_append(&self, mark: u64, entries: Vec<Entry>, now_ms: i64) -> Result<(), TryAppend> {
+        let change = Change::Append { mark, entries, now_ms };
+        let permit = match Arc::clone(&self.room).try_acquire_many_owned(memory(&change)) {
+            Ok(permit) => permit,
+            Err(TryAcquireError::NoPermits) => return Err(refused(change)),
+            Err(TryAcquireError::Closed) => return Err(TryAppend::Closed),
+        };
+        match self.commands.try_send(Command::Write(change, permit)) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Full(Command::Write(change, _))) => Err(refused(change)),
+            Err(_) => Err(TryAppend::Closed),
+        }
     }
 
     /// The other side has these. They are gathered for up to 200 ms before they are committed; what was not committed
@@ -116,6 +153,14 @@ impl Handle {
         self.ask(Command::Dropped).await?
     }
 
+    /// Commits what waits now, whatever [`Options::spill_after`](crate::Options::spill_after) says.
+    ///
+    /// # Errors
+    /// Where the disk refuses (what waits is kept and tried again), or [`OutboxError::Closed`].
+    pub async fn flush(&self) -> Result<(), OutboxError> {
+        self.ask(Command::Flush).await?
+    }
+
     /// Changes whenever something new can be fetched, or commits begin or cease to fail.
     pub fn status(&self) -> watch::Receiver<Status> {
         self.status.clone()
@@ -130,9 +175,8 @@ impl Handle {
     }
 
     async fn write(&self, change: Change) -> Result<(), OutboxError> {
-        let bytes = u32::try_from(memory(&change).min(PENDING_BYTES)).unwrap_or(u32::MAX);
         let room = Arc::clone(&self.room);
-        let permit = room.acquire_many_owned(bytes).await.map_err(|_| OutboxError::Closed)?;
+        let permit = room.acquire_many_owned(memory(&change)).await.map_err(|_| OutboxError::Closed)?;
         self.commands.send(Command::Write(change, permit)).await.map_err(|_| OutboxError::Closed)
     }
 
@@ -143,10 +187,18 @@ impl Handle {
     }
 }
 
-fn memory(change: &Change) -> usize {
+fn refused(change: Change) -> TryAppend {
+    match change {
+        Change::Append { entries, .. } => TryAppend::NoRoom(entries),
+        Change::Acknowledge(_) | Change::Discard { .. } => TryAppend::NoRoom(Vec::new()),
+    }
+}
+
+/// The room that a change takes, in bytes; what could never have enough gets all there is.
+fn memory(change: &Change) -> u32 {
     let contents = match change {
         Change::Append { entries, .. } => entries.iter().map(Entry::memory).sum(),
         Change::Acknowledge(seqs) | Change::Discard { seqs, .. } => size_of_val(seqs.as_slice()),
     };
-    contents + CHANGE_BYTES
+    u32::try_from((contents + CHANGE_BYTES).min(PENDING_BYTES)).unwrap_or(u32::MAX)
 }

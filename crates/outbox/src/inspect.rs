@@ -1,11 +1,17 @@
 //! Looks into an outbox that nobody has open, without changing it.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use rusqlite::{Connection, OpenFlags};
 
-use crate::error::{OutboxError, during};
-use crate::schema::{self, State};
+use crate::accounts::Accounts;
+use crate::books::Books;
+use crate::error::{OutboxError, corrupt, during};
+use crate::migrate;
+use crate::ranges;
+use crate::schema::{self, Contents};
+use crate::state::State;
 use crate::store::Outbox;
 use crate::totals::{DroppedRange, Totals};
 
@@ -14,6 +20,8 @@ use crate::totals::{DroppedRange, Totals};
 pub struct Inspection {
     /// The books.
     pub totals: Totals,
+    /// The books of each account.
+    pub accounts: Accounts,
     /// The mark of the last append.
     pub mark: u64,
     /// The number that the next entry gets.
@@ -33,17 +41,28 @@ impl Outbox {
         let read = during("read", path);
         let connection = open_read_only(path).map_err(during("open", path))?;
         connection.busy_timeout(schema::BUSY).map_err(&read)?;
-        if schema::check(&connection, path)? {
-            return Err(OutboxError::NotAnOutbox { path: path.to_path_buf() });
+        let version_1 = match schema::check(&connection, path)? {
+            Contents::Nothing => return Err(OutboxError::NotAnOutbox { path: path.to_path_buf() }),
+            Contents::Version1 => true,
+            Contents::Present => false,
+        };
+        schema::quick_check(&connection, path)?;
+        if version_1 {
+            let State { next_seq, mark, books: Books { totals, accounts }, .. } =
+                migrate::state(&connection).map_err(&read)?;
+            let dropped = migrate::ranges(&connection).map_err(&read)?;
+            return Ok(Inspection {
+                totals,
+                accounts: Arc::unwrap_or_clone(accounts),
+                mark,
+                next_seq,
+                dropped,
+            });
         }
-        let finding: String =
-            connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(&read)?;
-        if finding != "ok" {
-            return Err(OutboxError::Inconsistent { path: path.to_path_buf(), finding });
-        }
-        let State { next_seq, mark, totals } = State::load(&connection).map_err(&read)?;
-        let dropped = schema::dropped_ranges(&connection).map_err(&read)?;
-        Ok(Inspection { totals, mark, next_seq, dropped })
+        let state = State::load(&connection).and_then(|state| state.ok_or_else(corrupt)).map_err(&read)?;
+        let dropped = ranges::all(&connection).map_err(&read)?;
+        let State { next_seq, mark, books: Books { totals, accounts }, .. } = state;
+        Ok(Inspection { totals, accounts: Arc::unwrap_or_clone(accounts), mark, next_seq, dropped })
     }
 }
 
@@ -56,7 +75,7 @@ fn open_read_only(path: &Path) -> rusqlite::Result<Connection> {
 }
 
 /// For a file without a write-ahead log, which nobody has open then: read like this, SQLite makes no files beside it.
-fn immutable_uri(path: &Path) -> Option<String> {
+pub(crate) fn immutable_uri(path: &Path) -> Option<String> {
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");
     if Path::new(&log).exists() {

@@ -1,175 +1,167 @@
-//! The file: how a connection is set up, the tables, their version, the one row that holds the counters.
+//! The file: how a connection is set up, the tables, their version.
 
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::Connection;
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, Row, params};
 
 use crate::error::{OutboxError, during};
-use crate::totals::{Count, DropReason, DroppedRange, Totals};
+use crate::state::State;
 
 /// The newest `user_version` this program knows.
-pub(crate) const VERSION: i64 = 1;
+pub(crate) const VERSION: i64 = 2;
+/// The size of a page, in bytes.
+pub(crate) const PAGE: usize = 4096;
+/// The page that holds the state, see `TABLES`.
+pub(crate) const STATE_PAGE: u32 = 4;
 /// How long to wait for another process that has the file open.
 pub(crate) const BUSY: Duration = Duration::from_millis(200);
 /// `application_id` of an outbox: "OBOX".
 const APPLICATION: i64 = 0x4f42_4f58;
 
-// `body` comes last: SQLite reads the columns before it without touching its pages.
+// The order is the order of their pages, see `salvage.rs`. `body` comes last: SQLite reads the columns before it without
+// touching its pages.
 const TABLES: &str = "
     CREATE TABLE queue (
-        seq INTEGER PRIMARY KEY, priority INTEGER NOT NULL, weight INTEGER NOT NULL, size INTEGER NOT NULL,
-        topic TEXT NOT NULL, body BLOB NOT NULL
+        key INTEGER PRIMARY KEY, crc INTEGER NOT NULL, shares BLOB NOT NULL, topic TEXT NOT NULL, body BLOB NOT NULL
     ) STRICT;
-    CREATE INDEX queue_by_priority ON queue (priority, seq);
     CREATE TABLE dropped (
         seq_from INTEGER PRIMARY KEY, seq_to INTEGER NOT NULL, weight INTEGER NOT NULL, reason INTEGER NOT NULL,
-        at_ms INTEGER NOT NULL
+        at_ms INTEGER NOT NULL, crc INTEGER NOT NULL
     ) STRICT;
     CREATE TABLE state (
-        id INTEGER PRIMARY KEY CHECK (id = 1), next_seq INTEGER NOT NULL, mark INTEGER NOT NULL,
+        id INTEGER PRIMARY KEY, crc INTEGER NOT NULL, next_seq INTEGER NOT NULL, mark INTEGER NOT NULL,
+        now_ms INTEGER NOT NULL,
         accepted_entries INTEGER NOT NULL, accepted_weight INTEGER NOT NULL,
         published_entries INTEGER NOT NULL, published_weight INTEGER NOT NULL,
         queued_entries INTEGER NOT NULL, queued_weight INTEGER NOT NULL,
         full_entries INTEGER NOT NULL, full_weight INTEGER NOT NULL,
         refused_entries INTEGER NOT NULL, refused_weight INTEGER NOT NULL,
-        queued_bytes INTEGER NOT NULL
+        damaged_entries INTEGER NOT NULL, damaged_weight INTEGER NOT NULL,
+        queued_bytes INTEGER NOT NULL, accounts BLOB NOT NULL
     ) STRICT;
-    INSERT INTO state VALUES (1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+    CREATE TABLE ahead (id INTEGER PRIMARY KEY, upto INTEGER NOT NULL, crc INTEGER NOT NULL) STRICT;
 ";
 
-/// What the file knows beside the entries.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct State {
-    pub(crate) next_seq: u64,
-    pub(crate) mark: u64,
-    pub(crate) totals: Totals,
-}
-
-/// Opens the file for this process alone, and makes the tables where there is nothing yet.
-pub(crate) fn open(path: &Path) -> Result<Connection, OutboxError> {
-    let mut connection = Connection::open(path).map_err(during("open", path))?;
-    connection.busy_timeout(BUSY).map_err(during("open", path))?;
+/// A connection for this process alone. What it finds stays as it is: it takes over no log when it is closed.
+pub(crate) fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(BUSY)?;
     // Before the first access: with it, the write-ahead log needs no shared memory file.
-    connection.pragma_update(None, "locking_mode", "EXCLUSIVE").map_err(during("lock", path))?;
-    let is_new = check(&connection, path)?;
-    set_up(&connection).map_err(during("set up", path))?;
-    if is_new {
-        create(&mut connection).map_err(during("create", path))?;
-    }
+    connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     Ok(connection)
 }
 
-/// Whether the file is empty; an error where it is not ours or too new. Changes nothing.
-pub(crate) fn check(connection: &Connection, path: &Path) -> Result<bool, OutboxError> {
+/// What a file holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Contents {
+    Nothing,
+    Version1,
+    Present,
+}
+
+/// What is in the file; an error where it is not ours or too new. Changes nothing.
+pub(crate) fn check(connection: &Connection, path: &Path) -> Result<Contents, OutboxError> {
     let read = during("read", path);
     let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(&read);
     let (application, version) = (pragma("application_id")?, pragma("user_version")?);
     let tables: i64 =
         connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(&read)?;
-    if (application, version, tables) == (0, 0, 0) {
-        return Ok(true);
+    match (application, version, tables) {
+        (0, 0, 0) => return Ok(Contents::Nothing),
+        (APPLICATION, VERSION, _) => return Ok(Contents::Present),
+        (APPLICATION, 1, _) if !is_ours(connection) => return Ok(Contents::Version1),
+        _ => {}
     }
     let path = path.to_path_buf();
+    // A wrong bit in the header does not make it somebody else's; a later version changes more than a bit.
+    if is_ours(connection) && (application != APPLICATION || (version ^ VERSION).count_ones() == 1) {
+        return Err(OutboxError::Inconsistent { path, finding: "its header is wrong".to_owned() });
+    }
     if application != APPLICATION {
         return Err(OutboxError::NotAnOutbox { path });
     }
-    match version {
-        VERSION => Ok(false),
-        found => Err(OutboxError::NewerSchema { path, found, supported: VERSION }),
+    Err(OutboxError::NewerSchema { path, found: version, supported: VERSION })
+}
+
+/// Whether there are counters of this version, with the right checksum.
+fn is_ours(connection: &Connection) -> bool {
+    matches!(State::load(connection), Ok(Some(_)))
+}
+
+/// Whether a file that begins with this page is one of schema version 1.
+pub(crate) fn is_version_1(page: &[u8; PAGE]) -> bool {
+    let number =
+        |at: usize| page.get(at..).and_then(|rest| rest.first_chunk()).copied().map(i32::from_be_bytes);
+    page.starts_with(b"SQLite format 3\0")
+        && number(60) == Some(1)
+        && number(68).map(i64::from) == Some(APPLICATION)
+}
+
+/// Whether SQLite finds the file sound; reads all of it.
+pub(crate) fn quick_check(connection: &Connection, path: &Path) -> Result<(), OutboxError> {
+    let finding: String =
+        connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(during("read", path))?;
+    if finding == "ok" {
+        Ok(())
+    } else {
+        Err(OutboxError::Inconsistent { path: path.to_path_buf(), finding })
     }
 }
 
-fn set_up(connection: &Connection) -> rusqlite::Result<()> {
-    // The answer is the mode that is now in use; where WAL is impossible, the rollback journal is as durable.
-    let _mode: String = connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+/// A new file that nobody else knows of yet, with tables and nothing in them; it stays one file until it is closed.
+pub(crate) fn create_new(path: &Path) -> rusqlite::Result<Connection> {
+    let mut connection = Connection::open(path)?;
+    let _mode: String =
+        connection.pragma_update_and_check(None, "journal_mode", "MEMORY", |row| row.get(0))?;
     connection.pragma_update(None, "synchronous", "FULL")?;
+    create(&mut connection)?;
+    Ok(connection)
+}
+
+/// Takes over the log and closes a file that is whole.
+pub(crate) fn close_whole(connection: Connection) -> rusqlite::Result<()> {
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
+    connection.close().map_err(|(_, error)| error)
+}
+
+/// How a file that is whole is kept.
+pub(crate) fn set_up(connection: &Connection) -> rusqlite::Result<()> {
+    use_log(connection)?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    // A transaction may stay open for a while, see `transaction.rs`: nothing of it shall touch the disk before.
+    connection.pragma_update(None, "cache_spill", false)?;
     connection.pragma_update(None, "wal_autocheckpoint", 1000)?;
     connection.pragma_update(None, "journal_size_limit", 4 * 1024 * 1024)?;
     connection.set_prepared_statement_cache_capacity(32);
     // Without it SQLite plans `fetch` anew for every bound `seq`: 3 % of the whole gateway's CPU, for the same plan.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     Ok(())
 }
 
-fn create(connection: &mut Connection) -> rusqlite::Result<()> {
+/// Turns the write-ahead log on. An error of that comes after the statement's only row, so it is read to its end: on
+/// the rollback journal that would be left, a commit is not on the disk when it returns.
+pub(crate) fn use_log(connection: &Connection) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare("PRAGMA journal_mode = WAL")?;
+    let modes: Vec<String> = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    if modes == ["wal"] {
+        return Ok(());
+    }
+    let text = format!("this file system cannot have a write-ahead log (journal_mode is {modes:?})");
+    Err(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CANTOPEN), Some(text)))
+}
+
+/// Makes the tables where there is nothing.
+pub(crate) fn create(connection: &mut Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "page_size", PAGE as i64)?;
     let transaction = connection.transaction()?;
     transaction.execute_batch(TABLES)?;
+    State::new().store(&transaction)?;
     transaction.pragma_update(None, "application_id", APPLICATION)?;
     transaction.pragma_update(None, "user_version", VERSION)?;
     transaction.commit()
-}
-
-impl State {
-    pub(crate) fn load(connection: &Connection) -> rusqlite::Result<State> {
-        connection.query_row("SELECT * FROM state WHERE id = 1", [], |row| {
-            let number = |column: &str| row.get::<_, i64>(column).map(i64::cast_unsigned);
-            let count = |entries: &str, weight: &str| {
-                Ok::<_, rusqlite::Error>(Count { entries: number(entries)?, weight: number(weight)? })
-            };
-            Ok(State {
-                next_seq: number("next_seq")?,
-                mark: number("mark")?,
-                totals: Totals {
-                    accepted: count("accepted_entries", "accepted_weight")?,
-                    published: count("published_entries", "published_weight")?,
-                    queued: count("queued_entries", "queued_weight")?,
-                    dropped_full: count("full_entries", "full_weight")?,
-                    dropped_refused: count("refused_entries", "refused_weight")?,
-                    queued_bytes: number("queued_bytes")?,
-                },
-            })
-        })
-    }
-
-    pub(crate) fn store(&self, connection: &Connection) -> rusqlite::Result<()> {
-        let totals = &self.totals;
-        let mut statement = connection.prepare_cached(
-            "UPDATE state SET next_seq = ?1, mark = ?2, accepted_entries = ?3, accepted_weight = ?4,
-             published_entries = ?5, published_weight = ?6, queued_entries = ?7, queued_weight = ?8,
-             full_entries = ?9, full_weight = ?10, refused_entries = ?11, refused_weight = ?12,
-             queued_bytes = ?13 WHERE id = 1",
-        )?;
-        statement.execute(params![
-            self.next_seq.cast_signed(),
-            self.mark.cast_signed(),
-            totals.accepted.entries.cast_signed(),
-            totals.accepted.weight.cast_signed(),
-            totals.published.entries.cast_signed(),
-            totals.published.weight.cast_signed(),
-            totals.queued.entries.cast_signed(),
-            totals.queued.weight.cast_signed(),
-            totals.dropped_full.entries.cast_signed(),
-            totals.dropped_full.weight.cast_signed(),
-            totals.dropped_refused.entries.cast_signed(),
-            totals.dropped_refused.weight.cast_signed(),
-            totals.queued_bytes.cast_signed(),
-        ])?;
-        Ok(())
-    }
-}
-
-/// A row of `dropped`.
-pub(crate) fn dropped_range(row: &Row<'_>) -> rusqlite::Result<DroppedRange> {
-    Ok(DroppedRange {
-        seq_from: row.get::<_, i64>("seq_from")?.cast_unsigned(),
-        seq_to: row.get::<_, i64>("seq_to")?.cast_unsigned(),
-        weight: row.get::<_, i64>("weight")?.cast_unsigned(),
-        reason: DropReason::from_code(row.get("reason")?),
-        at_ms: row.get("at_ms")?,
-    })
-}
-
-/// All rows of `dropped`, oldest numbers first.
-pub(crate) fn dropped_ranges(connection: &Connection) -> rusqlite::Result<Vec<DroppedRange>> {
-    connection
-        .prepare_cached("SELECT * FROM dropped ORDER BY seq_from")?
-        .query_map([], dropped_range)?
-        .collect()
-}
-
-/// A sequence number as SQLite keeps it; one that cannot exist becomes the largest that could.
-pub(crate) fn key(seq: u64) -> i64 {
-    i64::try_from(seq).unwrap_or(i64::MAX)
 }

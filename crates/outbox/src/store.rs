@@ -1,15 +1,22 @@
 //! The queue itself, for one caller that may wait for the disk.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
-use rusqlite::{Connection, TransactionBehavior, params};
+use rusqlite::{Connection, params};
 
-use crate::commit::Commit;
+use crate::accounts::Accounts;
+use crate::commit::Queued;
 use crate::entry::{Entry, Priority, Stored};
-use crate::error::{OutboxError, during};
-use crate::schema::{self, State, key};
+use crate::error::{OutboxError, corrupt, during};
+use crate::ranges;
+use crate::recovery::{Damage, Recovery};
+use crate::row::{COLUMNS, QueueRow, keys, parts};
+use crate::state::State;
 use crate::totals::{DroppedRange, Totals};
+use crate::unsaved::Unsaved;
 
 /// Entries that may be in flight (fetched and not acknowledged) at once; `fetch` gives no more of them.
 pub const MAX_IN_FLIGHT: usize = 1024;
@@ -23,6 +30,9 @@ pub struct Options {
     pub max_bytes: u64,
     /// What goes when the limit is reached.
     pub when_full: WhenFull,
+    /// For an outbox on its own thread: how long an entry may wait for its acknowledgement before it is written to the
+    /// disk; zero: every entry is written at once. See the crate's documentation.
+    pub spill_after: Duration,
 }
 
 /// What is dropped when there is no room; see the crate's documentation.
@@ -60,27 +70,49 @@ pub enum Change {
 /// An open outbox. See the crate's documentation for what it promises.
 #[derive(Debug)]
 pub struct Outbox {
-    path: PathBuf,
-    connection: Connection,
-    options: Options,
-    state: State,
-    in_flight: BTreeSet<u64>,
+    pub(crate) path: PathBuf,
+    pub(crate) connection: Connection,
+    pub(crate) options: Options,
+    /// As the disk has it.
+    pub(crate) committed: State,
+    /// With what was staged since.
+    pub(crate) state: State,
+    pub(crate) unsaved: Unsaved,
+    /// Whether a transaction is open that holds what is unsaved.
+    pub(crate) is_open: bool,
+    pub(crate) in_flight: BTreeMap<u64, Queued>,
+    /// Whether the file was found damaged and could not be repaired yet; the connection leads nowhere then.
+    pub(crate) is_broken: bool,
+    /// The damage that was found and repaired since the outbox was opened, newest.
+    pub(crate) damage: Option<Arc<Damage>>,
 }
 
 impl Outbox {
-    /// Opens the file at `path`, or makes a new one.
+    /// Opens the file at `path`, or makes a new one. An older schema is migrated; damage is repaired as far as it can be,
+    /// and told of.
     ///
     /// # Errors
-    /// Where the file cannot be opened, is damaged, in use, of a newer schema or no outbox. It is left as it was then.
-    pub fn open(path: &Path, options: Options) -> Result<Outbox, OutboxError> {
-        let connection = schema::open(path)?;
-        let state = State::load(&connection).map_err(during("read", path))?;
-        Ok(Outbox { path: path.to_path_buf(), connection, options, state, in_flight: BTreeSet::new() })
+    /// Where the file cannot be opened or written, is in use, of a newer schema or no outbox.
+    pub fn open(path: &Path, options: Options) -> Result<(Outbox, Recovery), OutboxError> {
+        let (connection, state, recovery) = crate::recovery::open(path)?;
+        let outbox = Outbox {
+            path: path.to_path_buf(),
+            connection,
+            options,
+            committed: state.clone(),
+            state,
+            unsaved: Unsaved::default(),
+            is_open: false,
+            in_flight: BTreeMap::new(),
+            is_broken: false,
+            damage: None,
+        };
+        Ok((outbox, recovery))
     }
 
-    /// The mark of the last append; 0 where there was none.
+    /// The mark of the last append that is on the disk; 0 where there was none.
     pub fn mark(&self) -> u64 {
-        self.state.mark
+        self.committed.mark
     }
 
     /// The number that the next entry gets.
@@ -90,7 +122,16 @@ impl Outbox {
 
     /// The books as of the last commit.
     pub fn totals(&self) -> &Totals {
-        &self.state.totals
+        &self.committed.books.totals
+    }
+
+    /// The books of each account, as of the last commit.
+    pub fn accounts(&self) -> &Accounts {
+        &self.committed.books.accounts
+    }
+
+    pub(crate) fn shared_accounts(&self) -> Arc<Accounts> {
+        Arc::clone(&self.committed.books.accounts)
     }
 
     /// Stores the entries and the mark, both or neither; durable when it returns. See [`Change::Append`].
@@ -117,25 +158,6 @@ impl Outbox {
         self.apply(&[Change::Discard { seqs: seqs.to_vec(), now_ms }])
     }
 
-    /// Does all of it in one transaction, in order; durable when it returns.
-    ///
-    /// # Errors
-    /// Where the disk refuses; nothing has changed then.
-    pub fn apply(&mut self, changes: &[Change]) -> Result<(), OutboxError> {
-        let write = during("write to", &self.path);
-        let transaction =
-            self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&write)?;
-        let mut commit = Commit::new(&transaction, self.options, &self.in_flight, self.state.clone());
-        changes.iter().try_for_each(|change| commit.apply(change)).map_err(&write)?;
-        let (state, gone) = commit.finish().map_err(&write)?;
-        transaction.commit().map_err(&write)?;
-        self.state = state;
-        for seq in gone {
-            self.in_flight.remove(&seq);
-        }
-        Ok(())
-    }
-
     /// The oldest entries of a priority after `after`, `max` at most; they are in flight from now on and stay so until
     /// they are acknowledged or discarded, or the process ends. The caller keeps its place: 0 to begin (again), then the
     /// last `seq` it got. Fewer than `max` does not mean that there are no more: one answer holds about 4 MiB, and no
@@ -155,9 +177,12 @@ impl Outbox {
         max: usize,
         gone: &BTreeSet<u64>,
     ) -> Result<Vec<Stored>, OutboxError> {
-        let found = self.read(priority, after, max, gone).map_err(during("read", &self.path))?;
-        self.in_flight.extend(found.iter().map(|stored| stored.seq));
-        Ok(found)
+        let found = self.repairing(|outbox| {
+            outbox.begin_where_unsaved()?;
+            outbox.read(priority, after, max, gone).map_err(during("read", &outbox.path))
+        })?;
+        self.in_flight.extend(found.iter().map(|row| (row.seq, Queued::of(row))));
+        Ok(found.into_iter().map(QueueRow::into_stored).collect())
     }
 
     fn read(
@@ -166,28 +191,27 @@ impl Outbox {
         after: u64,
         max: usize,
         gone: &BTreeSet<u64>,
-    ) -> rusqlite::Result<Vec<Stored>> {
+    ) -> rusqlite::Result<Vec<QueueRow>> {
         let mut room = MAX_IN_FLIGHT.saturating_sub(self.in_flight.len());
         let mut bytes: usize = 0;
         let mut found = Vec::new();
-        let mut statement = self.connection.prepare_cached(
-            "SELECT seq, weight, topic, body FROM queue WHERE priority = ?1 AND seq > ?2 ORDER BY seq",
-        )?;
-        let mut rows = statement.query(params![priority.code(), key(after)])?;
+        let query = format!("SELECT {COLUMNS} FROM queue WHERE key BETWEEN ?1 AND ?2 ORDER BY key");
+        let mut statement = self.connection.prepare_cached(&query)?;
+        let [first, last] = keys(priority, after);
+        let mut rows = statement.query(params![first, last])?;
         while found.len() < max && bytes < FETCH_BYTES {
             let Some(row) = rows.next()? else { break };
-            let seq = row.get::<_, i64>(0)?.cast_unsigned();
+            let (_, seq) = parts(row.get(0)?);
             if gone.contains(&seq) {
                 continue;
             }
-            if !self.in_flight.contains(&seq) {
+            if !self.in_flight.contains_key(&seq) {
                 let Some(less) = room.checked_sub(1) else { break };
                 room = less;
             }
-            let stored =
-                Stored { seq, priority, weight: row.get(1)?, topic: row.get(2)?, bytes: row.get(3)? };
-            bytes = bytes.saturating_add(stored.bytes.len());
-            found.push(stored);
+            let row = QueueRow::read(row)?.ok_or_else(corrupt)?;
+            bytes = bytes.saturating_add(row.body.len());
+            found.push(row);
         }
         Ok(found)
     }
@@ -197,6 +221,6 @@ impl Outbox {
     /// # Errors
     /// Where the file cannot be read.
     pub fn dropped(&self) -> Result<Vec<DroppedRange>, OutboxError> {
-        schema::dropped_ranges(&self.connection).map_err(during("read", &self.path))
+        ranges::all(&self.connection).map_err(during("read", &self.path))
     }
 }

@@ -10,17 +10,17 @@ pub struct Count {
 }
 
 impl Count {
-    pub(crate) fn add(&mut self, weight: u32) {
+    pub(crate) fn add(&mut self, weight: u64) {
         self.entries = self.entries.saturating_add(1);
-        self.weight = self.weight.saturating_add(u64::from(weight));
+        self.weight = self.weight.saturating_add(weight);
     }
 
-    pub(crate) fn subtract(&mut self, weight: u32) {
+    pub(crate) fn subtract(&mut self, weight: u64) {
         self.entries = self.entries.saturating_sub(1);
-        self.weight = self.weight.saturating_sub(u64::from(weight));
+        self.weight = self.weight.saturating_sub(weight);
     }
 
-    fn plus(self, other: Count) -> Count {
+    pub(crate) fn plus(self, other: Count) -> Count {
         Count {
             entries: self.entries.saturating_add(other.entries),
             weight: self.weight.saturating_add(other.weight),
@@ -41,6 +41,8 @@ pub struct Totals {
     pub dropped_full: Count,
     /// Dropped because the consumer refused it for good.
     pub dropped_refused: Count,
+    /// Lost because the file was damaged.
+    pub dropped_damaged: Count,
     /// What the queued entries count for against the limit, in bytes.
     pub queued_bytes: u64,
 }
@@ -48,7 +50,7 @@ pub struct Totals {
 impl Totals {
     /// Everything that was dropped.
     pub fn dropped(&self) -> Count {
-        self.dropped_full.plus(self.dropped_refused)
+        self.dropped_full.plus(self.dropped_refused).plus(self.dropped_damaged)
     }
 
     /// Whether accepted = published + queued + dropped. Where not, the file was changed by somebody else.
@@ -60,6 +62,7 @@ impl Totals {
         match reason {
             DropReason::Full => &mut self.dropped_full,
             DropReason::Refused => &mut self.dropped_refused,
+            DropReason::Damaged => &mut self.dropped_damaged,
         }
     }
 }
@@ -71,6 +74,8 @@ pub enum DropReason {
     Full,
     /// The consumer said that it never can be sent.
     Refused,
+    /// The file was damaged.
+    Damaged,
 }
 
 impl DropReason {
@@ -79,15 +84,18 @@ impl DropReason {
         match self {
             DropReason::Full => 0,
             DropReason::Refused => 1,
+            DropReason::Damaged => 2,
         }
     }
 
     pub(crate) fn from_code(code: i64) -> DropReason {
-        if code == DropReason::Refused.code() { DropReason::Refused } else { DropReason::Full }
+        let all = [DropReason::Full, DropReason::Refused];
+        all.into_iter().find(|reason| reason.code() == code).unwrap_or(DropReason::Damaged)
     }
 }
 
-/// Neighbouring entries that were dropped for the same reason.
+/// Neighbouring entries that were dropped for the same reason. What was lost to damage cannot always be told exactly:
+/// such a range holds the numbers that are missing, and its weight is an even part of what was lost at the time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DroppedRange {
     /// The first one's number.

@@ -6,7 +6,7 @@ mod common;
 
 use std::collections::BTreeSet;
 
-use common::{entry, normal, open, place, urgent};
+use common::{entry, large, normal, open, open_with, place, urgent};
 use outbox::{Count, Handle, Options, Outbox, OutboxError, Priority, Stored, WhenFull, spawn};
 
 async fn until_durable(handle: &Handle, mark: u64) {
@@ -144,8 +144,8 @@ async fn many_producers_and_a_consumer_see_every_entry_exactly_once() {
 #[tokio::test]
 async fn a_full_outbox_drops_and_never_blocks_the_producer() {
     let (_dir, path) = place();
-    let options = Options { max_bytes: 2000, when_full: WhenFull::DropNewest };
-    let (handle, _thread) = spawn(Outbox::open(&path, options).unwrap()).unwrap();
+    let options = Options { max_bytes: 2000, when_full: WhenFull::DropNewest, ..large() };
+    let (handle, _thread) = spawn(open_with(&path, options)).unwrap();
     for mark in 1..=100 {
         handle.append(mark, vec![normal(1)], mark.cast_signed()).await.unwrap();
     }

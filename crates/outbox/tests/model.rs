@@ -6,15 +6,36 @@ mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use common::{body, entry, place};
-use outbox::{Count, ENTRY_OVERHEAD, Options, Outbox, Priority, Totals, WhenFull};
+use common::{body, large, open_with, place};
+use outbox::{
+    Account, Accounts, Body, Count, ENTRY_OVERHEAD, Entry, Options, Priority, Share, Totals, WhenFull,
+};
 use proptest::prelude::*;
 
 const MAX_BYTES: u64 = 1500;
 
+/// Accounts by number.
+type Shares = Vec<(usize, u32)>;
+
+const ACCOUNTS: [&str; 3] = ["mqtt.floor", "lorawan.roof", "ü"];
+
+fn shares_of(shares: &Shares) -> impl Iterator<Item = Share> {
+    shares.iter().map(|(account, weight)| Share { account: ACCOUNTS[*account].into(), weight: *weight })
+}
+
+fn weight(shares: &Shares) -> u64 {
+    shares.iter().map(|(_, weight)| u64::from(*weight)).sum()
+}
+
+fn entry(priority: Priority, length: usize, shares: &Shares) -> Entry {
+    let bytes = [b"{\"seq\":".as_slice(), b"}", &vec![b' '; length]].concat();
+    let body = Body::new(bytes, 7).unwrap();
+    Entry::new(priority, "topic".to_owned(), body, shares_of(shares).collect()).unwrap()
+}
+
 #[derive(Debug, Clone)]
 enum Step {
-    Append(Vec<(Priority, usize, u32)>),
+    Append(Vec<(Priority, usize, Shares)>),
     Fetch { priority: Priority, max: usize },
     Acknowledge { first: usize, count: usize },
     Discard { first: usize },
@@ -26,7 +47,8 @@ fn priority() -> impl Strategy<Value = Priority> {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let entries = prop::collection::vec((priority(), 0..300usize, any::<u32>()), 0..6);
+    let shares = prop::collection::vec((0..ACCOUNTS.len(), any::<u32>()), 0..4);
+    let entries = prop::collection::vec((priority(), 0..300usize, shares), 0..6);
     prop_oneof![
         6 => entries.prop_map(Step::Append),
         2 => (priority(), 0..8usize).prop_map(|(priority, max)| Step::Fetch { priority, max }),
@@ -36,11 +58,11 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Queued {
     priority: Priority,
     length: usize,
-    weight: u32,
+    shares: Shares,
     size: u64,
 }
 
@@ -50,9 +72,9 @@ struct Model {
     next_seq: u64,
     queue: BTreeMap<u64, Queued>,
     in_flight: BTreeSet<u64>,
-    full: BTreeMap<u64, u32>,
-    refused: BTreeMap<u64, u32>,
-    published: BTreeMap<u64, u32>,
+    full: BTreeMap<u64, Shares>,
+    refused: BTreeMap<u64, Shares>,
+    published: BTreeMap<u64, Shares>,
 }
 
 impl Model {
@@ -60,10 +82,11 @@ impl Model {
         self.queue.values().map(|queued| queued.size).sum()
     }
 
-    fn append(&mut self, priority: Priority, length: usize, weight: u32) {
+    fn append(&mut self, priority: Priority, length: usize, shares: Shares) {
         let seq = self.next_seq;
         self.next_seq += 1;
-        let size = ENTRY_OVERHEAD + ("topic".len() + body(seq, length).len()) as u64;
+        let share_bytes: usize = shares_of(&shares).map(|share| share.account.len() + 5).sum();
+        let size = ENTRY_OVERHEAD + (share_bytes + "topic".len() + body(seq, length).len()) as u64;
         let mut left = self.queue.clone();
         for victim in self.victims(priority) {
             if left.values().map(|queued| queued.size).sum::<u64>() + size > MAX_BYTES {
@@ -71,15 +94,15 @@ impl Model {
             }
         }
         if left.values().map(|queued| queued.size).sum::<u64>() + size > MAX_BYTES {
-            self.full.insert(seq, weight);
+            self.full.insert(seq, shares);
             return;
         }
         for (seq, queued) in std::mem::replace(&mut self.queue, left) {
             if !self.queue.contains_key(&seq) {
-                self.full.insert(seq, queued.weight);
+                self.full.insert(seq, queued.shares);
             }
         }
-        self.queue.insert(seq, Queued { priority, length, weight, size });
+        self.queue.insert(seq, Queued { priority, length, shares, size });
     }
 
     /// Who may go for an entry of this priority, first to last.
@@ -98,20 +121,41 @@ impl Model {
         }
     }
 
-    fn totals(&self) -> Totals {
-        let count = |gone: &BTreeMap<u64, u32>| Count {
-            entries: gone.len() as u64,
-            weight: gone.values().map(|weight| u64::from(*weight)).sum(),
+    fn queued(&self) -> BTreeMap<u64, Shares> {
+        self.queue.iter().map(|(seq, queued)| (*seq, queued.shares.clone())).collect()
+    }
+
+    fn accounts(&self) -> Accounts {
+        let mut accounts = Accounts::new();
+        let mut put_down = |gone: &BTreeMap<u64, Shares>, part: fn(&mut Account) -> &mut u64| {
+            for share in gone.values().flat_map(shares_of) {
+                let account = accounts.entry(share.account).or_default();
+                account.accepted += u64::from(share.weight);
+                *part(account) += u64::from(share.weight);
+            }
         };
-        let queued = self.queue.iter().map(|(seq, queued)| (*seq, queued.weight)).collect();
+        put_down(&self.published, |account| &mut account.published);
+        put_down(&self.queued(), |account| &mut account.queued);
+        put_down(&self.full, |account| &mut account.dropped_full);
+        put_down(&self.refused, |account| &mut account.dropped_refused);
+        accounts
+    }
+
+    fn totals(&self) -> Totals {
+        let count = |gone: &BTreeMap<u64, Shares>| Count {
+            entries: gone.len() as u64,
+            weight: gone.values().map(weight).sum(),
+        };
+        let queued = self.queued();
         let parts = [&self.published, &queued, &self.full, &self.refused];
-        let everything = parts.into_iter().flatten().map(|(seq, weight)| (*seq, *weight)).collect();
+        let everything = parts.into_iter().flatten().map(|(seq, shares)| (*seq, shares.clone())).collect();
         Totals {
             accepted: count(&everything),
             published: count(&self.published),
             queued: count(&queued),
             dropped_full: count(&self.full),
             dropped_refused: count(&self.refused),
+            dropped_damaged: Count::default(),
             queued_bytes: self.bytes(),
         }
     }
@@ -131,8 +175,8 @@ proptest! {
         steps in prop::collection::vec(step(), 1..40),
     ) {
         let (_dir, path) = place();
-        let options = Options { max_bytes: MAX_BYTES, when_full };
-        let mut outbox = Outbox::open(&path, options).unwrap();
+        let options = Options { max_bytes: MAX_BYTES, when_full, ..large() };
+        let mut outbox = open_with(&path, options);
         let mut model = Model {
             when_full, next_seq: 1, queue: BTreeMap::new(), in_flight: BTreeSet::new(), full: BTreeMap::new(),
             refused: BTreeMap::new(), published: BTreeMap::new(),
@@ -140,15 +184,15 @@ proptest! {
         for (mark, step) in (1..).zip(steps) {
             match step {
                 Step::Append(entries) => {
-                    let made = entries.iter().map(|(p, length, weight)| entry(*p, *length, *weight)).collect();
+                    let made = entries.iter().map(|(p, length, shares)| entry(*p, *length, shares)).collect();
                     outbox.append(mark, made, 0).unwrap();
-                    entries.into_iter().for_each(|(p, length, weight)| model.append(p, length, weight));
+                    entries.into_iter().for_each(|(p, length, shares)| model.append(p, length, shares));
                     prop_assert_eq!(outbox.mark(), mark);
                 }
                 Step::Fetch { priority, max } => {
                     let found = outbox.fetch(priority, 0, max).unwrap();
                     let expected: Vec<_> = model.queue.iter().filter(|(_, q)| q.priority == priority).take(max)
-                        .map(|(seq, q)| (*seq, body(*seq, q.length), q.weight)).collect();
+                        .map(|(seq, q)| (*seq, body(*seq, q.length), weight(&q.shares))).collect();
                     model.in_flight.extend(expected.iter().map(|(seq, ..)| *seq));
                     let found: Vec<_> = found.into_iter().map(|s| (s.seq, s.bytes, s.weight)).collect();
                     prop_assert_eq!(found, expected);
@@ -158,7 +202,7 @@ proptest! {
                     outbox.acknowledge(&seqs).unwrap();
                     for seq in seqs {
                         model.in_flight.remove(&seq);
-                        model.published.extend(model.queue.remove(&seq).map(|queued| (seq, queued.weight)));
+                        model.published.extend(model.queue.remove(&seq).map(|queued| (seq, queued.shares)));
                     }
                 }
                 Step::Discard { first } => {
@@ -166,17 +210,18 @@ proptest! {
                     outbox.discard(&seqs, 0).unwrap();
                     for seq in seqs {
                         model.in_flight.remove(&seq);
-                        model.refused.extend(model.queue.remove(&seq).map(|queued| (seq, queued.weight)));
+                        model.refused.extend(model.queue.remove(&seq).map(|queued| (seq, queued.shares)));
                     }
                 }
                 Step::Reopen => {
                     drop(outbox);
-                    outbox = Outbox::open(&path, options).unwrap();
+                    outbox = open_with(&path, options);
                     model.in_flight.clear();
                 }
             }
             prop_assert_eq!(outbox.totals(), &model.totals());
             prop_assert!(outbox.totals().balanced());
+            prop_assert_eq!(outbox.accounts(), &model.accounts());
             prop_assert!(outbox.totals().queued_bytes <= MAX_BYTES);
             prop_assert_eq!(outbox.next_seq(), model.next_seq);
             let ranges = outbox.dropped().unwrap();

@@ -5,18 +5,20 @@
 mod common;
 
 use std::fs;
+use std::time::Duration;
 
-use common::{body, entry, large, normal, open, place, seqs, urgent};
+use common::{SHARE_BYTES, body, entry, large, normal, open, open_with, place, seqs, urgent};
 use outbox::{
-    Body, Count, DropReason, DroppedRange, ENTRY_OVERHEAD, Entry, EntryError, MAX_BODY_BYTES, MAX_IN_FLIGHT,
-    MAX_TOPIC_BYTES, Options, Outbox, OutboxError, Priority, Totals, WhenFull,
+    Account, Accounts, Body, Count, DropReason, DroppedRange, ENTRY_OVERHEAD, Entry, EntryError,
+    MAX_ACCOUNTS, MAX_BODY_BYTES, MAX_IN_FLIGHT, MAX_TOPIC_BYTES, Options, Outbox, OutboxError, Priority,
+    Share, Totals, WhenFull,
 };
 use rusqlite::Connection;
 
 /// Room for `entries` of the smallest kind that `common::entry` makes, with a seq of one digit.
 fn room_for(entries: u64, when_full: WhenFull) -> Options {
-    let size = ENTRY_OVERHEAD + 5 + body(1, 0).len() as u64;
-    Options { max_bytes: entries * size, when_full }
+    let size = ENTRY_OVERHEAD + SHARE_BYTES + 5 + body(1, 0).len() as u64;
+    Options { max_bytes: entries * size, when_full, spill_after: Duration::ZERO }
 }
 
 fn ranges(outbox: &Outbox) -> Vec<(u64, u64, u64, DropReason)> {
@@ -93,7 +95,7 @@ fn what_the_consumer_refuses_is_dropped_and_recorded() {
 #[test]
 fn drop_oldest_takes_the_oldest_normal_entries_first() {
     let (_dir, path) = place();
-    let mut outbox = Outbox::open(&path, room_for(3, WhenFull::DropOldest)).unwrap();
+    let mut outbox = open_with(&path, room_for(3, WhenFull::DropOldest));
     outbox.append(1, vec![urgent(1), normal(2), normal(4)], 0).unwrap();
     outbox.append(2, vec![normal(8)], 50).unwrap();
     assert_eq!(seqs(&mut outbox, Priority::Urgent), [1]);
@@ -105,7 +107,7 @@ fn drop_oldest_takes_the_oldest_normal_entries_first() {
 #[test]
 fn drop_oldest_takes_urgent_entries_only_when_no_normal_one_is_left() {
     let (_dir, path) = place();
-    let mut outbox = Outbox::open(&path, room_for(3, WhenFull::DropOldest)).unwrap();
+    let mut outbox = open_with(&path, room_for(3, WhenFull::DropOldest));
     outbox.append(1, vec![urgent(1), normal(1), urgent(1)], 0).unwrap();
     outbox.append(2, vec![urgent(1)], 0).unwrap();
     assert_eq!(ranges(&outbox), [(2, 2, 1, DropReason::Full)]);
@@ -119,7 +121,7 @@ fn drop_oldest_takes_urgent_entries_only_when_no_normal_one_is_left() {
 #[test]
 fn drop_newest_refuses_new_normal_entries_which_leave_a_hole() {
     let (_dir, path) = place();
-    let mut outbox = Outbox::open(&path, room_for(2, WhenFull::DropNewest)).unwrap();
+    let mut outbox = open_with(&path, room_for(2, WhenFull::DropNewest));
     outbox.append(1, vec![normal(1), normal(2), normal(4)], 0).unwrap();
     assert_eq!(ranges(&outbox), [(3, 3, 4, DropReason::Full)]);
     outbox.append(2, vec![urgent(8)], 0).unwrap();
@@ -137,7 +139,7 @@ fn drop_newest_refuses_new_normal_entries_which_leave_a_hole() {
 #[test]
 fn what_is_in_flight_is_not_dropped() {
     let (_dir, path) = place();
-    let mut outbox = Outbox::open(&path, room_for(3, WhenFull::DropOldest)).unwrap();
+    let mut outbox = open_with(&path, room_for(3, WhenFull::DropOldest));
     outbox.append(1, vec![normal(1), normal(1), normal(1)], 0).unwrap();
     assert_eq!(outbox.fetch(Priority::Normal, 0, 2).unwrap().len(), 2);
     outbox.append(2, vec![normal(1), normal(1)], 0).unwrap();
@@ -150,7 +152,7 @@ fn what_is_in_flight_is_not_dropped() {
 #[test]
 fn an_entry_that_could_never_fit_is_dropped_and_takes_nothing_with_it() {
     let (_dir, path) = place();
-    let mut outbox = Outbox::open(&path, room_for(2, WhenFull::DropOldest)).unwrap();
+    let mut outbox = open_with(&path, room_for(2, WhenFull::DropOldest));
     outbox.append(1, vec![normal(1), normal(1)], 0).unwrap();
     outbox.append(2, vec![entry(Priority::Urgent, 10_000, 9)], 0).unwrap();
     assert_eq!(seqs(&mut outbox, Priority::Normal), [1, 2]);
@@ -164,7 +166,7 @@ fn a_smaller_limit_after_a_restart_is_kept_at_the_next_append() {
     outbox.append(1, (0..9).map(|_| normal(1)).collect(), 0).unwrap();
     drop(outbox);
     let options = room_for(3, WhenFull::DropOldest);
-    let mut outbox = Outbox::open(&path, options).unwrap();
+    let mut outbox = open_with(&path, options);
     outbox.append(2, vec![urgent(1)], 0).unwrap();
     assert!(outbox.totals().queued_bytes <= options.max_bytes);
     assert_eq!(ranges(&outbox), [(1, 8, 8, DropReason::Full)]);
@@ -220,15 +222,20 @@ fn what_cannot_be_stored_cannot_be_made() {
     assert_eq!(Body::new(vec![0; bytes], 0), Err(EntryError::BodyTooLarge { bytes }));
     let bytes = MAX_TOPIC_BYTES + 1;
     let body = Body::new(vec![], 0).unwrap();
-    let entry = Entry::new(Priority::Normal, "t".repeat(bytes), body, 1);
+    let entry = Entry::new(Priority::Normal, "t".repeat(bytes), body.clone(), vec![]);
     assert_eq!(entry, Err(EntryError::TopicTooLong { bytes }));
+    let made_with = |shares| Entry::new(Priority::Normal, String::new(), body.clone(), shares);
+    let share = |length| Share { account: "a".repeat(length).into(), weight: 1 };
+    assert_eq!(made_with(vec![share(129)]), Err(EntryError::AccountTooLong { bytes: 129 }));
+    assert_eq!(made_with(vec![share(1); 257]), Err(EntryError::TooManyShares { shares: 257 }));
+    assert!(made_with(vec![share(128); 256]).is_ok());
 }
 
 #[test]
 fn the_file_stays_about_as_large_as_the_queue_may_be() {
     let (_dir, path) = place();
     let max_bytes = 1024 * 1024;
-    let mut outbox = Outbox::open(&path, Options { max_bytes, when_full: WhenFull::DropOldest }).unwrap();
+    let mut outbox = open_with(&path, Options { max_bytes, ..large() });
     for round in 0..60 {
         let entries = (0..100).map(|i| entry(Priority::Normal, 300 + 7 * i, 1)).collect();
         outbox.append(round, entries, 0).unwrap();
@@ -254,10 +261,10 @@ fn a_second_process_is_refused() {
 fn a_newer_schema_is_refused_and_the_file_left_as_it_is() {
     let (_dir, path) = place();
     drop(open(&path));
-    Connection::open(&path).unwrap().pragma_update(None, "user_version", 2).unwrap();
+    Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
     let before = fs::read(&path).unwrap();
     let error = Outbox::open(&path, large()).unwrap_err();
-    assert!(matches!(error, OutboxError::NewerSchema { found: 2, supported: 1, .. }), "{error}");
+    assert!(matches!(error, OutboxError::NewerSchema { found: 99, supported: 2, .. }), "{error}");
     assert!(matches!(Outbox::inspect(&path), Err(OutboxError::NewerSchema { .. })));
     assert_eq!(fs::read(&path).unwrap(), before);
 }
@@ -273,7 +280,7 @@ fn a_database_of_somebody_else_is_refused_and_left_as_it_is() {
 }
 
 #[test]
-fn a_damaged_file_is_refused_with_advice_and_not_deleted() {
+fn inspection_refuses_a_damaged_file_and_leaves_it_as_it_is() {
     let (_dir, path) = place();
     let mut outbox = open(&path);
     outbox.append(1, vec![normal(1)], 0).unwrap();
@@ -284,14 +291,9 @@ fn a_damaged_file_is_refused_with_advice_and_not_deleted() {
         damaged[damaged_at..damaged_at + 200].fill(0xa5);
         fs::write(&path, &damaged).unwrap();
         let error = Outbox::inspect(&path).unwrap_err();
-        assert!(error.to_string().contains("move the file away"), "{damaged_at}: {error}");
+        assert!(error.to_string().contains("the next start repairs it"), "{damaged_at}: {error}");
         assert_eq!(fs::read(&path).unwrap(), damaged);
     }
-    fs::write(&path, [0xa5; 10_000]).unwrap();
-    let error = Outbox::open(&path, large()).unwrap_err();
-    assert!(matches!(error, OutboxError::Damaged { .. }), "{error}");
-    assert!(error.to_string().contains("move the file away"), "{error}");
-    assert_eq!(fs::read(&path).unwrap(), [0xa5; 10_000]);
 }
 
 #[test]
@@ -314,9 +316,12 @@ fn inspection_tells_what_the_outbox_holds_and_leaves_nothing_behind() {
 
 #[test]
 fn opens_a_file_of_schema_version_1() {
-    let (_dir, path) = place();
+    let (dir, path) = place();
     Connection::open(&path).unwrap().execute_batch(include_str!("schema_v1.sql")).unwrap();
-    let mut outbox = open(&path);
+    fs::write(path.with_file_name("outbox.sqlite.new"), "what a crash left of an earlier attempt").unwrap();
+    let before = Outbox::inspect(&path).unwrap();
+    let (mut outbox, recovery) = Outbox::open(&path, large()).unwrap();
+    assert_eq!((recovery.migrated_from, recovery.damage), (Some(1), None));
     let count = |entries, weight| Count { entries, weight };
     let expected = Totals {
         accepted: count(6, 45),
@@ -324,14 +329,71 @@ fn opens_a_file_of_schema_version_1() {
         queued: count(2, 31),
         dropped_full: count(2, 7),
         dropped_refused: count(1, 2),
-        queued_bytes: 138,
+        dropped_damaged: Count::default(),
+        queued_bytes: 160,
     };
     assert_eq!((outbox.mark(), outbox.next_seq(), outbox.totals()), (900, 7, &expected));
     assert!(expected.balanced());
+    assert_eq!((before.mark, before.next_seq, before.totals.queued), (900, 7, expected.queued));
+    let earlier = Account {
+        accepted: 45,
+        published: 5,
+        queued: 31,
+        dropped_full: 7,
+        dropped_refused: 2,
+        dropped_damaged: 0,
+    };
+    assert_eq!(*outbox.accounts(), Accounts::from([("earlier".into(), earlier)]));
+    assert_eq!(before.accounts, *outbox.accounts());
     assert_eq!(ranges(&outbox), [(1, 2, 7, DropReason::Full), (4, 4, 2, DropReason::Refused)]);
     assert_eq!(outbox.fetch(Priority::Normal, 0, 9).unwrap()[0].bytes, b"{5}");
     outbox.acknowledge(&[5, 6]).unwrap();
     assert_eq!(outbox.totals().queued_bytes, 0);
     outbox.append(901, vec![normal(1)], 0).unwrap();
-    assert_eq!(seqs(&mut outbox, Priority::Normal), [7]);
+    drop(outbox);
+    assert_eq!(seqs(&mut open(&path), Priority::Normal), [7]);
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing is left behind");
+}
+
+#[test]
+fn each_account_has_books_of_its_own() {
+    let (_dir, path) = place();
+    let mut outbox = open(&path);
+    let of = |shares: &[(&str, u32)]| {
+        let shares =
+            shares.iter().map(|(account, weight)| Share { account: (*account).into(), weight: *weight });
+        let body = Body::new(vec![], 0).unwrap();
+        Entry::new(Priority::Normal, "t".to_owned(), body, shares.collect()).unwrap()
+    };
+    let entries =
+        vec![of(&[("a", 3), ("b", 4)]), of(&[("b", 5)]), of(&[]), of(&[("a", u32::MAX), ("a", u32::MAX)])];
+    outbox.append(1, entries, 0).unwrap();
+    outbox.acknowledge(&[1]).unwrap();
+    outbox.discard(&[2], 0).unwrap();
+    drop(outbox);
+    let outbox = open(&path);
+    let most = 2 * u64::from(u32::MAX);
+    let a = Account { accepted: 3 + most, published: 3, queued: most, ..Account::default() };
+    let b = Account { accepted: 9, published: 4, dropped_refused: 5, ..Account::default() };
+    assert_eq!(*outbox.accounts(), Accounts::from([("a".into(), a), ("b".into(), b)]));
+    assert_eq!(outbox.totals().accepted, Count { entries: 4, weight: 12 + most });
+    assert_eq!(Outbox::inspect(&path).map_err(|error| matches!(error, OutboxError::InUse { .. })), Err(true));
+}
+
+#[test]
+fn accounts_beyond_the_limit_are_one() {
+    let (_dir, path) = place();
+    let mut outbox = open(&path);
+    let named = |at: u32| {
+        let shares = vec![Share { account: format!("adapter-{at}").into(), weight: 1 }];
+        Entry::new(Priority::Normal, "t".to_owned(), Body::new(vec![], 0).unwrap(), shares).unwrap()
+    };
+    outbox.append(1, (0..300).map(named).collect(), 0).unwrap();
+    drop(outbox);
+    let mut outbox = open(&path);
+    assert_eq!(outbox.accounts().len(), MAX_ACCOUNTS);
+    assert_eq!(outbox.accounts()["other"].queued, 45);
+    outbox.acknowledge(&(1..=300).collect::<Vec<_>>()).unwrap();
+    assert!(outbox.accounts().values().all(|account| account.queued == 0 && account.balanced()));
+    assert_eq!(outbox.accounts()["other"].published, 45);
 }

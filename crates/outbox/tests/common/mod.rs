@@ -3,13 +3,20 @@
 #![allow(dead_code, clippy::unwrap_used, reason = "no file uses all of it; a test may panic")]
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use outbox::{Body, Entry, Options, Outbox, Priority, WhenFull};
+use outbox::{Body, Entry, Options, Outbox, Priority, Recovery, Share, WhenFull};
 use tempfile::TempDir;
+
+/// Whose the entries are.
+pub(crate) const ACCOUNT: &str = "mqtt.floor";
+/// What the account of an entry takes in it, in bytes.
+pub(crate) const SHARE_BYTES: u64 = ACCOUNT.len() as u64 + 5;
 
 pub(crate) fn entry(priority: Priority, length: usize, weight: u32) -> Entry {
     let bytes = [b"{\"seq\":".as_slice(), b"}", &vec![b' '; length]].concat();
-    Entry::new(priority, "topic".to_owned(), Body::new(bytes, 7).unwrap(), weight).unwrap()
+    let shares = vec![Share { account: ACCOUNT.into(), weight }];
+    Entry::new(priority, "topic".to_owned(), Body::new(bytes, 7).unwrap(), shares).unwrap()
 }
 
 /// What `entry` is stored as.
@@ -31,12 +38,26 @@ pub(crate) fn place() -> (TempDir, PathBuf) {
     (dir, path)
 }
 
+/// In memory where the machine has a folder for that: for tests that open thousands of files.
+pub(crate) fn fast_place() -> (TempDir, PathBuf) {
+    let dir = TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).unwrap();
+    let path = dir.path().join("outbox.sqlite");
+    (dir, path)
+}
+
 pub(crate) fn large() -> Options {
-    Options { max_bytes: 1 << 30, when_full: WhenFull::DropOldest }
+    Options { max_bytes: 1 << 30, when_full: WhenFull::DropOldest, spill_after: Duration::ZERO }
 }
 
 pub(crate) fn open(path: &Path) -> Outbox {
-    Outbox::open(path, large()).unwrap()
+    open_with(path, large())
+}
+
+/// Opens what must be whole.
+pub(crate) fn open_with(path: &Path, options: Options) -> Outbox {
+    let (outbox, recovery) = Outbox::open(path, options).unwrap();
+    assert_eq!(recovery, Recovery::default());
+    outbox
 }
 
 /// Everything of a priority, by number.

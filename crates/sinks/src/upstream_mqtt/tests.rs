@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use gateway_core::{Backoff, Timestamp};
 use mqtt_link::{Event, Message, Protocol, Qos, Session, Subscriber};
-use outbox::{Body, Entry, Outbox, Priority, WhenFull};
+use outbox::{Body, Entry, Outbox, Priority, Share, WhenFull};
 use tempfile::TempDir;
 use testkit::clock::ManualClock;
 use testkit::{eventually, mosquitto::Mosquitto};
@@ -28,8 +28,12 @@ struct Store {
 impl Store {
     fn new() -> Self {
         let folder = TempDir::new().unwrap();
-        let options = outbox::Options { max_bytes: 1 << 30, when_full: WhenFull::DropOldest };
-        let outbox = Outbox::open(&folder.path().join("outbox.db"), options).unwrap();
+        let options = outbox::Options {
+            max_bytes: 1 << 30,
+            when_full: WhenFull::DropOldest,
+            spill_after: Duration::ZERO,
+        };
+        let (outbox, _) = Outbox::open(&folder.path().join("outbox.db"), options).unwrap();
         let (handle, _thread) = outbox::spawn(outbox).unwrap();
         Self { handle, mark: 0, _folder: folder }
     }
@@ -39,7 +43,8 @@ impl Store {
         let entry = || {
             let body = Body::new(vec![b' '; padding], 0).unwrap();
             let topic = if priority == Priority::Urgent { "alerts" } else { "data" };
-            Entry::new(priority, topic.to_owned(), body, 1).unwrap()
+            let shares = vec![Share { account: "mqtt.floor".into(), weight: 1 }];
+            Entry::new(priority, topic.to_owned(), body, shares).unwrap()
         };
         self.mark += 1;
         self.handle.append(self.mark, std::iter::repeat_with(entry).take(count).collect(), 0).await.unwrap();

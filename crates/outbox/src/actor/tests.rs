@@ -1,0 +1,189 @@
+//! Staging instead of writing at once, on a clock that the test owns.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::time::{Instant, advance};
+
+use super::Actor;
+use crate::{Body, Entry, Handle, Options, Outbox, Priority, Recovery, Share, Stored, WhenFull};
+
+const SPILL_AFTER: Duration = Duration::from_secs(10);
+/// How exactly timers fire.
+const TICK: Duration = Duration::from_millis(2);
+
+fn place() -> (TempDir, PathBuf) {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("outbox.sqlite");
+    (dir, path)
+}
+
+fn open(path: &Path, spill_after: Duration) -> Outbox {
+    let options = Options { max_bytes: 1 << 30, when_full: WhenFull::DropOldest, spill_after };
+    let (outbox, recovery) = Outbox::open(path, options).unwrap();
+    assert_eq!(recovery, Recovery::default());
+    outbox
+}
+
+fn entry(length: usize, weight: u32) -> Entry {
+    let shares = vec![Share { account: "mqtt.floor".into(), weight }];
+    Entry::new(Priority::Normal, "t".to_owned(), Body::new(vec![b'x'; length], 0).unwrap(), shares).unwrap()
+}
+
+/// Runs the actor beside `test` on one thread, until `test` is through; then it is dropped, as in a crash.
+async fn beside<T>(outbox: Outbox, test: impl AsyncFnOnce(Handle) -> T) -> T {
+    let (handle, actor, commands) = Actor::new(outbox);
+    tokio::select! {
+        done = test(handle.clone()) => done,
+        () = actor.run(commands) => unreachable!("a handle is left"),
+    }
+}
+
+async fn fetch(handle: &Handle) -> Vec<Stored> {
+    handle.fetch(Priority::Normal, 0, 2000).await.unwrap()
+}
+
+/// All bytes on the disk, read from beside SQLite.
+fn on_disk(path: &Path) -> (Vec<u8>, Vec<u8>) {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    (fs::read(path).unwrap(), fs::read(log).unwrap_or_default())
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_touches_the_disk_while_acknowledgements_flow() {
+    let (_dir, path) = place();
+    let before_it = open(&path, SPILL_AFTER);
+    let before = on_disk(&path);
+    beside(before_it, async |handle| {
+        for mark in 1..=300 {
+            handle.append(mark, vec![entry(400, 2)], 0).await.unwrap();
+            let found = fetch(&handle).await;
+            assert_eq!(found.iter().map(|stored| stored.seq).collect::<Vec<_>>(), [mark]);
+            assert_eq!(handle.status().borrow().newest_seq, mark);
+            advance(SPILL_AFTER / 2).await;
+            handle.acknowledge(vec![mark]).await.unwrap();
+        }
+        assert_eq!(fetch(&handle).await, []);
+        assert!(on_disk(&path) == before, "25 minutes and 300 entries later");
+        assert_eq!(handle.status().borrow().mark, 0);
+
+        // Nobody acknowledges any more.
+        let since = Instant::now();
+        handle.append(301, vec![entry(400, 2)], 0).await.unwrap();
+        handle.append(302, vec![entry(400, 2)], 0).await.unwrap();
+        let mut status = handle.status();
+        let status = status.wait_for(|status| status.mark > 0).await.unwrap().clone();
+        assert!((SPILL_AFTER..SPILL_AFTER + TICK).contains(&since.elapsed()), "{:?}", since.elapsed());
+        assert_eq!(status.mark, 302);
+        assert_eq!((status.totals.published.entries, status.totals.queued.weight), (300, 4));
+        assert_eq!(status.accounts["mqtt.floor"].published, 600);
+        assert!(on_disk(&path) != before);
+    })
+    .await;
+    let found = Outbox::inspect(&path).unwrap();
+    assert_eq!((found.mark, found.totals.queued.entries), (302, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crash_loses_nothing_that_the_mark_claims_and_gives_the_same_numbers_again() {
+    let (_dir, path) = place();
+    let sent = beside(open(&path, SPILL_AFTER), async |handle| {
+        handle.append(1, vec![entry(10, 1)], 0).await.unwrap();
+        handle.flush().await.unwrap();
+        assert_eq!(handle.status().borrow().mark, 1);
+        handle.append(2, vec![entry(20, 1), entry(30, 1)], 0).await.unwrap();
+        let sent = fetch(&handle).await;
+        handle.acknowledge(vec![1, 2]).await.unwrap();
+        assert_eq!(fetch(&handle).await.len(), 1);
+        sent
+    })
+    .await;
+    let mut outbox = open(&path, SPILL_AFTER);
+    assert_eq!((outbox.mark(), outbox.next_seq()), (1, 2));
+    assert_eq!(outbox.fetch(Priority::Normal, 0, 9).unwrap(), sent[..1]);
+    outbox.append(2, vec![entry(20, 1), entry(30, 1)], 0).unwrap();
+    assert_eq!(outbox.fetch(Priority::Normal, 0, 9).unwrap(), sent);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_acknowledgement_of_what_is_on_the_disk_gets_there_in_time_too() {
+    let (_dir, path) = place();
+    beside(open(&path, SPILL_AFTER), async |handle| {
+        handle.append(1, vec![entry(10, 1), entry(10, 1)], 0).await.unwrap();
+        handle.flush().await.unwrap();
+        fetch(&handle).await;
+        let since = Instant::now();
+        handle.acknowledge(vec![1]).await.unwrap();
+        handle.discard(vec![2], 0).await.unwrap();
+        let mut status = handle.status();
+        let status = status.wait_for(|status| status.totals.queued.entries == 0).await.unwrap().clone();
+        assert!((SPILL_AFTER..SPILL_AFTER + TICK).contains(&since.elapsed()), "{:?}", since.elapsed());
+        assert_eq!((status.totals.published.entries, status.totals.dropped_refused.entries), (1, 1));
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_than_a_mebibyte_waits_for_its_acknowledgement() {
+    let (_dir, path) = place();
+    beside(open(&path, Duration::from_secs(3600)), async |handle| {
+        for mark in 1..=100 {
+            handle.append(mark, vec![entry(20_000, 1)], 0).await.unwrap();
+        }
+        assert_eq!(fetch(&handle).await.len(), 100);
+        let committed = handle.status().borrow().mark;
+        assert!((100 - 53..=100).contains(&committed), "20 kB times {} wait", 100 - committed);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn closing_commits_what_was_staged() {
+    let (_dir, path) = place();
+    let (handle, actor, commands) = Actor::new(open(&path, SPILL_AFTER));
+    let ((), closed) = tokio::join!(actor.run(commands), async {
+        handle.append(7, vec![entry(10, 1)], 0).await.unwrap();
+        handle.close().await
+    });
+    closed.unwrap();
+    assert_eq!(Outbox::inspect(&path).unwrap().mark, 7);
+}
+
+#[test]
+fn what_was_staged_is_there_again_after_a_rollback() {
+    let (_dir, path) = place();
+    let mut outbox = open(&path, SPILL_AFTER);
+    outbox.append(1, vec![entry(10, 1), entry(20, 2), entry(30, 4)], 0).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let _guard = runtime.enter();
+    let now = Instant::now();
+    let stage = |outbox: &mut Outbox, change| outbox.stage(&change, now).unwrap();
+    stage(
+        &mut outbox,
+        crate::Change::Append { mark: 2, entries: vec![entry(40, 8), entry(50, 16)], now_ms: 5 },
+    );
+    stage(&mut outbox, crate::Change::Acknowledge(vec![1, 4]));
+    stage(&mut outbox, crate::Change::Discard { seqs: vec![2], now_ms: 6 });
+    let before = outbox.fetch(Priority::Normal, 0, 9).unwrap();
+    assert_eq!(before.iter().map(|stored| stored.seq).collect::<Vec<_>>(), [3, 5]);
+
+    // As SQLite does by itself where the disk refuses.
+    outbox.connection.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(outbox.fetch(Priority::Normal, 0, 9).unwrap(), before);
+    assert_eq!(outbox.dropped().unwrap().len(), 1);
+    outbox.connection.execute_batch("ROLLBACK").unwrap();
+    assert_eq!((outbox.mark(), outbox.totals().accepted.entries), (1, 3), "nothing is committed yet");
+    outbox.commit().unwrap();
+    drop(outbox);
+
+    let mut outbox = open(&path, SPILL_AFTER);
+    assert_eq!((outbox.mark(), outbox.next_seq()), (2, 6));
+    assert_eq!(outbox.fetch(Priority::Normal, 0, 9).unwrap(), before);
+    let totals = outbox.totals();
+    assert!(totals.balanced());
+    assert_eq!((totals.published.weight, totals.queued.weight, totals.dropped_refused.weight), (9, 20, 2));
+    assert_eq!(outbox.dropped().unwrap()[0].seq_from, 2);
+}

@@ -1,0 +1,124 @@
+//! The books, moved together: the totals, and each account's part of them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::accounts::{Account, Accounts, admitted, weight};
+use crate::entry::Share;
+use crate::totals::{Count, DropReason, Totals};
+
+/// Totals and accounts of one and the same moment. Clones are cheap.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Books {
+    pub(crate) totals: Totals,
+    pub(crate) accounts: Arc<Accounts>,
+}
+
+/// What is queued, counted anew.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Counted {
+    pub(crate) entries: u64,
+    pub(crate) bytes: u64,
+    pub(crate) weights: BTreeMap<Arc<str>, u64>,
+}
+
+impl Counted {
+    pub(crate) fn add(&mut self, shares: &[Share], size: u64) {
+        self.entries += 1;
+        self.bytes = self.bytes.saturating_add(size);
+        for share in shares {
+            let sum = self.weights.entry(Arc::clone(&share.account)).or_default();
+            *sum = sum.saturating_add(u64::from(share.weight));
+        }
+    }
+}
+
+impl Books {
+    /// The shares under the names they are accounted for.
+    pub(crate) fn admit(&mut self, shares: &[Share]) -> Vec<Share> {
+        let admit = |share: &Share| {
+            let account = admitted(&share.account, &self.accounts);
+            if !self.accounts.contains_key(&account) {
+                Arc::make_mut(&mut self.accounts).insert(Arc::clone(&account), Account::default());
+            }
+            Share { account, weight: share.weight }
+        };
+        shares.iter().map(admit).collect()
+    }
+
+    pub(crate) fn accept(&mut self, shares: &[Share]) {
+        self.totals.accepted.add(weight(shares));
+        self.each(shares, |account, weight| add(&mut account.accepted, weight));
+    }
+
+    pub(crate) fn enqueue(&mut self, shares: &[Share], size: u64) {
+        self.totals.queued.add(weight(shares));
+        add(&mut self.totals.queued_bytes, size);
+        self.each(shares, |account, weight| add(&mut account.queued, weight));
+    }
+
+    pub(crate) fn dequeue(&mut self, shares: &[Share], size: u64) {
+        self.totals.queued.subtract(weight(shares));
+        self.totals.queued_bytes = self.totals.queued_bytes.saturating_sub(size);
+        self.each(shares, |account, weight| account.queued = account.queued.saturating_sub(weight));
+    }
+
+    pub(crate) fn publish(&mut self, shares: &[Share]) {
+        self.totals.published.add(weight(shares));
+        self.each(shares, |account, weight| add(&mut account.published, weight));
+    }
+
+    pub(crate) fn drop(&mut self, shares: &[Share], reason: DropReason) {
+        self.totals.of_reason(reason).add(weight(shares));
+        self.each(shares, |account, weight| add(account.of_reason(reason), weight));
+    }
+
+    /// Makes the books say what is really queued. What is missing was lost to damage; what is too much came back through
+    /// damage, will be sent once more, and is accepted once more. Returns what was lost.
+    pub(crate) fn reconcile(&mut self, found: &Counted) -> Count {
+        let mut lost = Count::default();
+        let totals = &mut self.totals;
+        settle(
+            (&mut totals.accepted.entries, &mut totals.queued.entries, &mut totals.dropped_damaged.entries),
+            found.entries,
+            &mut lost.entries,
+        );
+        totals.queued_bytes = found.bytes;
+        let accounts = Arc::make_mut(&mut self.accounts);
+        for name in found.weights.keys() {
+            accounts.entry(Arc::clone(name)).or_default();
+        }
+        for (name, account) in accounts.iter_mut() {
+            let found = found.weights.get(name).copied().unwrap_or_default();
+            let Account { accepted, queued, dropped_damaged, .. } = account;
+            settle((accepted, queued, dropped_damaged), found, &mut lost.weight);
+        }
+        let sum = |part: fn(&Account) -> u64| accounts.values().map(part).fold(0, u64::saturating_add);
+        totals.accepted.weight = sum(|account| account.accepted);
+        totals.queued.weight = sum(|account| account.queued);
+        totals.dropped_damaged.weight = sum(|account| account.dropped_damaged);
+        lost
+    }
+
+    fn each(&mut self, shares: &[Share], change: impl Fn(&mut Account, u64)) {
+        if shares.is_empty() {
+            return;
+        }
+        let accounts = Arc::make_mut(&mut self.accounts);
+        for share in shares {
+            change(accounts.entry(Arc::clone(&share.account)).or_default(), u64::from(share.weight));
+        }
+    }
+}
+
+fn settle((accepted, queued, damaged): (&mut u64, &mut u64, &mut u64), found: u64, lost: &mut u64) {
+    add(accepted, found.saturating_sub(*queued));
+    let missing = queued.saturating_sub(found);
+    add(damaged, missing);
+    add(lost, missing);
+    *queued = found;
+}
+
+fn add(sum: &mut u64, more: u64) {
+    *sum = sum.saturating_add(more);
+}
