@@ -8,7 +8,8 @@
 //!   rule is gone, or no longer speaks of the device, is cleared.
 //! - What holds for as long as `for` says is raised by the next reading or by the clock, whichever is first: a device
 //!   that speaks only of changes is believed until it says otherwise.
-//! - Silence, and a `for` without further readings, are counted by the clock, but only while the gateway runs. A device is watched from its first reading on.
+//! - Silence and `for` are counted by the clock, but only while the gateway listens. A device is watched from its first
+//!   reading on. After a long absence of ours ([`Alerts::was_away`]) it has its whole `silent_for` again.
 //! - Its size is bounded by the registry's devices and metrics; a rate keeps at most 130 points.
 
 mod lowest;
@@ -75,11 +76,11 @@ impl Alerts {
         };
         for (id, device) in (0..).map(DeviceId).zip(&mut self.devices) {
             device.matched = false;
-            move_silences(&mut device.silences, place, &self.rules, (id, None), &mut self.orphans);
+            subject::move_silences(&mut device.silences, place, &self.rules, (id, None), &mut self.orphans);
             for series in &mut device.series {
                 series.matched = false;
                 let of = (id, Some(series.metric));
-                move_silences(&mut series.silences, place, &self.rules, of, &mut self.orphans);
+                subject::move_silences(&mut series.silences, place, &self.rules, of, &mut self.orphans);
                 series.standings.retain_mut(|standing| match place(standing.rule) {
                     Some(index) => {
                         if !is_same(standing.rule, index) {
@@ -201,6 +202,29 @@ impl Alerts {
         Some(self.watch.next_look().map_or(due, |look| look.min(due)))
     }
 
+    /// Between `since` and `now`, both by the present clock, nobody listened: the machine slept, or the gateway was
+    /// stopped. To be called before anything else is told of that time. Where the clock now stands before `since`, it
+    /// was set back meanwhile, and how long nobody listened is not known.
+    ///
+    /// What is raised stays raised. That time is no part of a `for`. A device may have spoken meanwhile in vain: after
+    /// more than 90 s, or an unknown time, it has its whole `silent_for` from now on; less is only not counted, so
+    /// that a gateway that restarts again and again still notices who is silent.
+    pub fn was_away(&mut self, since: Timestamp, now: Now) {
+        let away = now.at.millis_after(since);
+        self.watch.was_away(away);
+        self.shift(away);
+        // The clock may have been set besides.
+        self.look_at_clock(now.at);
+        if !silence::is_short(away) {
+            for device in &mut self.devices {
+                device.heard = device.heard.map(|_| now.at);
+                for series in &mut device.series {
+                    series.heard = series.heard.map(|_| now.at);
+                }
+            }
+        }
+    }
+
     /// The alerts that are out, by device, then rule: rule's name, device, metric.
     pub fn raised(&self) -> impl Iterator<Item = (&Arc<str>, DeviceId, Option<MetricId>)> {
         let name = |rule: u32| self.rules.get(rule as usize).map(|rule| &rule.spec().name);
@@ -218,9 +242,13 @@ impl Alerts {
     /// Time that the gateway was away, or that its clock was set by, was nobody's silence, and no part of a `for`.
     fn look_at_clock(&mut self, now: Timestamp) {
         let jump = self.watch.look(now);
-        if jump == 0 {
-            return;
+        if jump != 0 {
+            self.shift(jump);
         }
+    }
+
+    /// Moves what is counted by the clock on by `jump` milliseconds, of either sign.
+    fn shift(&mut self, jump: i64) {
         let shifted = |at: Timestamp| Timestamp::from_millis(at.as_millis().saturating_add(jump));
         for device in &mut self.devices {
             device.heard = device.heard.map(shifted);
@@ -320,25 +348,6 @@ fn end_silences(
         });
     }
     ended
-}
-
-fn move_silences(
-    silences: &mut Vec<Silence>,
-    place: impl Fn(u32) -> Option<u32>,
-    rules: &[Rule],
-    of: (DeviceId, Option<MetricId>),
-    orphans: &mut Vec<Orphan>,
-) {
-    silences.retain_mut(|silence| match place(silence.rule) {
-        Some(index) => {
-            silence.rule = index;
-            true
-        }
-        None => {
-            orphans.extend(subject::orphan_silence(silence, rules, of));
-            false
-        }
-    });
 }
 
 fn alert(spec: &RuleSpec, device: DeviceId, (metric, name): (MetricId, &str), change: Change) -> Alert {

@@ -1,8 +1,8 @@
 //! Who has not been heard for how long, by the gateway's clock.
 //!
-//! Time in which the gateway itself did not run, or by which its clock was set, is nobody's silence, and no part of a
-//! `for`. It shows as a gap between two looks at the clock, so [`Watch`] asks to be called at least every
-//! [`HEARTBEAT`].
+//! Time in which the gateway itself did not listen, or by which its clock was set, is nobody's silence, and no part of
+//! a `for`. The former is told; the latter, and an absence that nobody noticed, show as a gap between two looks at the
+//! clock, so [`Watch`] asks to be called at least every [`HEARTBEAT`].
 
 use std::time::Duration;
 
@@ -13,6 +13,11 @@ use serde::{Deserialize, Serialize};
 pub(crate) const HEARTBEAT: Duration = Duration::from_secs(30);
 /// A gap longer than this means that the gateway was stopped or suspended, or the clock was set forward.
 const LONGEST_GAP: Duration = Duration::from_secs(90);
+
+/// Whether `millis` are no more than may lie between two looks. Time that runs backwards is not short.
+pub(crate) fn is_short(millis: i64) -> bool {
+    (0..=i64::try_from(LONGEST_GAP.as_millis()).unwrap_or(i64::MAX)).contains(&millis)
+}
 
 /// One rule's `silent_for` on one device or series.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -34,8 +39,13 @@ impl Watch {
     pub(crate) fn look(&mut self, now: Timestamp) -> i64 {
         let passed = self.last_look.map_or(0, |last| now.millis_after(last));
         self.last_look = Some(now);
-        let ordinary = 0..=i64::try_from(LONGEST_GAP.as_millis()).unwrap_or(i64::MAX);
-        if ordinary.contains(&passed) { 0 } else { passed }
+        if is_short(passed) { 0 } else { passed }
+    }
+
+    /// So much of what passes until the next look is known not to count; what is left of it may still be a jump.
+    pub(crate) fn was_away(&mut self, millis: i64) {
+        self.last_look =
+            self.last_look.map(|last| Timestamp::from_millis(last.as_millis().saturating_add(millis)));
     }
 
     /// When to look again at the latest.

@@ -74,7 +74,7 @@ pub(crate) struct Change {
 /// A condition that holds, but not yet for long enough. Boxed: few rules have a `for`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Pending {
-    /// Event time of the first reading for which it held.
+    /// Event time of the first reading for which it held, later by the time that does not count.
     since: Timestamp,
     /// When that reading came, by the gateway's clock.
     arrived: Timestamp,
@@ -176,9 +176,11 @@ impl Standing {
         self.raise(held, seen, due)
     }
 
-    /// The gateway's clock jumped, or stood still for everybody: see [`crate::silence`].
+    /// The gateway's clock jumped, or nobody listened: see [`crate::silence`]. Event times are moved too: most are times
+    /// of arrival. Where they are the device's own, `arrived` alone decides.
     pub(crate) fn shift(&mut self, shifted: impl Fn(Timestamp) -> Timestamp) {
         if let Phase::Pending(pending) = &mut self.phase {
+            pending.since = shifted(pending.since);
             pending.arrived = shifted(pending.arrived);
         }
     }

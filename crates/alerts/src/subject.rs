@@ -185,6 +185,26 @@ pub(crate) fn orphan_silence(
     })
 }
 
+/// Silences under new rules; alerts of those that are gone are left behind.
+pub(crate) fn move_silences(
+    silences: &mut Vec<Silence>,
+    place: impl Fn(u32) -> Option<u32>,
+    rules: &[Rule],
+    of: (DeviceId, Option<MetricId>),
+    orphans: &mut Vec<Orphan>,
+) {
+    silences.retain_mut(|silence| match place(silence.rule) {
+        Some(index) => {
+            silence.rule = index;
+            true
+        }
+        None => {
+            orphans.extend(orphan_silence(silence, rules, of));
+            false
+        }
+    });
+}
+
 fn match_silences(
     silences: &mut Vec<Silence>,
     rules: &[Rule],
