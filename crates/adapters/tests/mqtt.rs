@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use adapters::mqtt::{MqttAdapter, Route, Source, TopicFilter};
 use gateway_core::ports::{Adapter, AdapterContext, AdapterError, AdapterState, Command, CommandError};
-use gateway_core::{AdapterId, CodecId, Delivery, Outcome, Timestamp, Uplink};
+use gateway_core::{AdapterHealth, AdapterId, CodecId, Condition, Delivery, Outcome, Timestamp, Uplink};
 use mqtt_link::{Options, Protocol, Session};
 use testkit::clock::ManualClock;
 use testkit::mosquitto::Mosquitto;
@@ -35,7 +35,7 @@ struct Running {
     uplinks: mpsc::Receiver<Vec<Uplink>>,
     arrived: VecDeque<Uplink>,
     commands: mpsc::Sender<Command>,
-    state: watch::Receiver<AdapterState>,
+    health: watch::Receiver<AdapterHealth>,
     stop: CancellationToken,
     task: JoinHandle<Result<(), AdapterError>>,
 }
@@ -52,18 +52,19 @@ impl Running {
         options.backoff = gateway_core::Backoff::new(Duration::from_millis(20), Duration::from_millis(200));
         let (uplinks_in, uplinks) = mpsc::channel(2);
         let (commands, commands_out) = mpsc::channel(16);
-        let (state_in, state) = watch::channel(AdapterState::Starting);
+        let condition = Condition::new(Arc::new(ManualClock::new(NOW)));
+        let health = condition.watch();
         let stop = CancellationToken::new();
         let mut context = AdapterContext {
             uplinks: uplinks_in,
             commands: commands_out,
-            state: state_in,
+            condition,
             clock: Arc::new(ManualClock::new(NOW)),
             stop: stop.clone(),
         };
         let mut adapter = MqttAdapter::new(AdapterId::new("mqtt", "floor"), Source::Remote(options), routes);
         let task = tokio::spawn(async move { adapter.run(&mut context).await });
-        Self { uplinks, arrived: VecDeque::new(), commands, state, stop, task }
+        Self { uplinks, arrived: VecDeque::new(), commands, health, stop, task }
     }
 
     async fn up(broker: &Mosquitto, routes: Vec<Route>) -> Self {
@@ -72,9 +73,10 @@ impl Running {
         running
     }
 
-    async fn is(&mut self, wanted: impl FnMut(&AdapterState) -> bool) {
-        let became = tokio::time::timeout(SOON, self.state.wait_for(wanted)).await.is_ok();
-        assert!(became, "the state stays {:?}", *self.state.borrow());
+    async fn is(&mut self, mut wanted: impl FnMut(&AdapterState) -> bool) {
+        let wanted = self.health.wait_for(|health| wanted(&health.state));
+        let became = tokio::time::timeout(SOON, wanted).await.is_ok();
+        assert!(became, "the state stays {:?}", *self.health.borrow());
     }
 
     /// The next uplink.
@@ -329,4 +331,32 @@ async fn ends_with_an_error_where_the_pipeline_is_gone() {
     publish(&broker, &["-t", "s/a", "-m", "1"]).await;
     let error = tokio::time::timeout(SOON, adapter.task).await.unwrap().unwrap().unwrap_err();
     assert!(error.to_string().contains("pipeline"), "{error}");
+}
+
+#[tokio::test]
+async fn a_stop_does_not_wait_for_a_pipeline_that_takes_nothing_and_the_broker_keeps_the_messages() {
+    let broker = Mosquitto::start(PERSISTENT).await;
+    let routes = vec![route("s/{device}", 0)];
+    let adapter = Running::up(&broker, routes.clone()).await;
+    // Room for two batches; the third waits.
+    for payload in ["1", "2", "3", "4"] {
+        publish(&broker, &["-t", "s/a", "-m", payload]).await;
+        tokio::time::timeout(SOON, async {
+            while adapter.uplinks.capacity() > 0 && adapter.uplinks.is_empty() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await
+        .expect("it is handed over");
+    }
+    let Running { uplinks, stop, task, .. } = adapter;
+    stop.cancel();
+    tokio::time::timeout(SOON, task).await.expect("it stops").unwrap().unwrap();
+    drop(uplinks);
+
+    let mut adapter = Running::up(&broker, routes).await;
+    for payload in ["1", "2", "3", "4"] {
+        assert_eq!(&adapter.taken().await.payload[..], payload.as_bytes());
+    }
+    adapter.stop().await;
 }

@@ -1,14 +1,14 @@
 //! The MQTT adapter on the embedded broker's side of the seam; the broker's own side is tested in `crates/broker`.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::sync::{Arc, Mutex};
 
 use adapters::mqtt::{MqttAdapter, Route, Source, TopicFilter};
-use gateway_core::ports::{Adapter, AdapterContext, AdapterState, LocalBroker, LocalMessage};
-use gateway_core::{Ack, AdapterId, CodecId, Delivery, Outcome, Timestamp};
+use gateway_core::ports::{Adapter, AdapterContext, AdapterState, LocalBroker, LocalMessage, Origin};
+use gateway_core::{Ack, AdapterId, CodecId, Condition, Delivery, Outcome, Room, Timestamp, Uplink};
 use mqtt_link::Options;
 use testkit::clock::ManualClock;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 /// Hands out the one receiver that the test holds the sender of.
@@ -24,7 +24,18 @@ impl LocalBroker for Seam {
 fn message(topic: &str) -> (LocalMessage, oneshot::Receiver<Outcome>) {
     let (tell, told) = oneshot::channel();
     let ack = Ack::new(move |outcome| tell.send(outcome).unwrap());
-    (LocalMessage { topic: topic.into(), payload: "21.5".into(), ack }, told)
+    let (payload, room) = ("21.5".into(), Room::unbounded());
+    (LocalMessage { topic: topic.into(), payload, origin: None, lost_before: 0, room, ack }, told)
+}
+
+fn sent(client: &str, packet_id: u16, again: bool) -> LocalMessage {
+    let origin = Some(Origin { client: client.into(), packet_id, again });
+    LocalMessage { origin, ..message("values/lounge/temperature").0 }
+}
+
+fn key(uplink: &Uplink) -> (u64, bool) {
+    let Delivery::AtLeastOnce { key, again } = uplink.delivery else { panic!("{uplink:?}") };
+    (key, again)
 }
 
 #[tokio::test]
@@ -39,12 +50,13 @@ async fn hands_over_what_it_is_given_and_at_the_stop_what_waits() {
     let mut adapter = MqttAdapter::new(AdapterId::new("mqtt", "floor"), source, routes);
     let (uplinks, mut taken) = mpsc::channel(1);
     let (_commands, no_commands) = mpsc::channel(1);
-    let (state, mut is) = watch::channel(AdapterState::Starting);
     let stop = CancellationToken::new();
     let clock = Arc::new(ManualClock::new(Timestamp::EPOCH));
-    let mut context = AdapterContext { uplinks, commands: no_commands, state, clock, stop: stop.clone() };
+    let condition = Condition::new(clock.clone());
+    let mut is = condition.watch();
+    let mut context = AdapterContext { uplinks, commands: no_commands, condition, clock, stop: stop.clone() };
     let task = tokio::spawn(async move { adapter.run(&mut context).await });
-    is.wait_for(|state| *state == AdapterState::Up).await.unwrap();
+    is.wait_for(|health| health.state == AdapterState::Up).await.unwrap();
 
     let (unwanted, told) = message("other/a");
     sender.send(unwanted).await.unwrap();
@@ -58,6 +70,17 @@ async fn hands_over_what_it_is_given_and_at_the_stop_what_waits() {
     assert!(told.try_recv().is_err(), "the outcome is the pipeline's to tell");
     uplink.ack.tell(Outcome::Taken);
     assert_eq!(told.await, Ok(Outcome::Taken));
+
+    // Known again by client, packet id, topic and payload.
+    for message in [sent("a", 1, false), sent("a", 1, true), sent("b", 1, false), sent("a", 2, false)] {
+        sender.send(message).await.unwrap();
+    }
+    let mut four = Vec::new();
+    while four.len() < 4 {
+        four.extend(taken.recv().await.unwrap().iter().map(key));
+    }
+    assert_eq!((four[0].0, four[0].1, four[1].1), (four[1].0, false, true));
+    assert!(four[2].0 != four[0].0 && four[3].0 != four[0].0, "{four:?}");
 
     // The same payload again, retained or not, is another reading; and it waits when the stop comes.
     sender.send(message("values/lounge/temperature").0).await.unwrap();

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use gateway_core::ports::Origin;
 use mqtt5::QoS;
 use mqtt5::broker::{
     BrokerEventHandler, ClientConnectEvent, ClientDisconnectEvent, ClientPublishEvent, PublishAction,
@@ -16,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use crate::log_limit::LogLimit;
+use crate::resent::Resent;
 use crate::tap::Tap;
 
 type Hook<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -41,6 +43,8 @@ pub(crate) struct Client {
     stop: CancellationToken,
     /// Asks mqtt5 to end this connection.
     goodbye: broadcast::Sender<()>,
+    /// What it says it sent before.
+    resent: Resent,
     /// A message was not acknowledged: those behind it must not overtake it.
     refused: AtomicBool,
     /// mqtt5 publishes the last will past [`BrokerEventHandler::on_client_publish`].
@@ -48,19 +52,29 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    pub(crate) fn new(shared: Arc<Shared>, stop: CancellationToken, goodbye: broadcast::Sender<()>) -> Self {
-        Self { shared, stop, goodbye, refused: AtomicBool::new(false), will: Mutex::new(None) }
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        stop: CancellationToken,
+        goodbye: broadcast::Sender<()>,
+        resent: Resent,
+    ) -> Self {
+        Self { shared, stop, goodbye, resent, refused: AtomicBool::new(false), will: Mutex::new(None) }
     }
 
     async fn take(
         &self,
-        ClientPublishEvent { client_id, topic, payload, qos, .. }: ClientPublishEvent,
+        ClientPublishEvent { client_id, topic, payload, qos, packet_id, .. }: ClientPublishEvent,
     ) -> PublishAction {
         if self.refused.load(Ordering::Relaxed) {
             return self.refuse(qos);
         }
         let tap = &self.shared.tap;
-        match self.stop.run_until_cancelled(tap.take(Arc::clone(&topic), payload, qos)).await {
+        let origin = packet_id.filter(|_| qos != QoS::AtMostOnce).map(|packet_id| Origin {
+            client: Arc::clone(&client_id),
+            packet_id,
+            again: self.resent.says(packet_id),
+        });
+        match self.stop.run_until_cancelled(tap.take(Arc::clone(&topic), payload, origin)).await {
             Some(Ok(())) => return PublishAction::Continue,
             Some(Err(why)) => {
                 if let Some(left_out) = self.shared.refusals.allow() {
@@ -104,7 +118,7 @@ impl BrokerEventHandler for Client {
         let will = self.will.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some((topic, payload)) = will.filter(|_| event.unexpected) else { return Box::pin(ready(())) };
         Box::pin(async move {
-            let taking = self.shared.tap.take(topic, payload, QoS::AtMostOnce);
+            let taking = self.shared.tap.take(topic, payload, None);
             if let Some(Err(why)) = self.stop.run_until_cancelled(taking).await {
                 warn!(client = %event.client_id, "broker: a last will was not taken: {why}");
             }

@@ -1,6 +1,6 @@
 //! The listeners: bound at once, each new connection's handshake in a task of its own and under a time limit.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -21,6 +21,7 @@ use tracing::{debug, warn};
 use crate::client::{Client, Shared};
 use crate::engine::Engine;
 use crate::log_limit::LogLimit;
+use crate::resent::listened_in;
 use crate::{BrokerError, Tls};
 
 /// TLS and WebSocket handshakes that take longer are given up; for the CONNECT after them, mqtt5 waits as long again.
@@ -72,6 +73,11 @@ pub(crate) async fn websocket_tls(settings: &Tls) -> Result<Handshake, BrokerErr
             Ok(BrokerTransport::websocket(accept_websocket_connection(stream, &config, peer).await?))
         })
     }))
+}
+
+pub(crate) fn address_of(listener: &TcpListener, protocol: &'static str) -> Result<SocketAddr, BrokerError> {
+    let unknown = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+    listener.local_addr().map_err(|source| BrokerError::Bind { address: unknown, protocol, source })
 }
 
 async fn tls_config(settings: &Tls) -> Result<TlsAcceptorConfig, BrokerError> {
@@ -160,7 +166,8 @@ impl Door {
             Err(_) => return debug!(%peer, "broker: a handshake took too long"),
         };
         let (goodbye, told) = broadcast::channel(1);
-        let client = Client::new(Arc::clone(&self.shared), self.stop.clone(), goodbye.clone());
+        let (transport, resent) = listened_in(transport);
+        let client = Client::new(Arc::clone(&self.shared), self.stop.clone(), goodbye.clone(), resent);
         let config = BrokerConfig { event_handler: Some(Arc::new(client)), ..self.config.clone() };
         let serving = self.engine.serve(transport, peer, Arc::new(config), Arc::clone(&self.auth), told);
         let mut serving = pin!(serving);

@@ -20,6 +20,7 @@ use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+use crate::broker::INTERNAL_CLIENT_PREFIX;
 use crate::{BrokerError, Limits};
 
 /// How often expired sessions and messages are thrown away.
@@ -67,9 +68,23 @@ impl Engine {
     }
 
     async fn recover(&self) -> Result<(), MqttError> {
+        self.forget_our_own().await?;
         self.router.recover_sessions(u32::MAX).await?;
         self.storage.cleanup_expired().await?;
         self.router.initialize().await
+    }
+
+    /// Sessions of the gateway's own clients: from before adapters were handed messages within the process. Nobody will
+    /// come for what is queued there.
+    async fn forget_our_own(&self) -> Result<(), MqttError> {
+        let mut clients = self.storage.session_client_ids().await?;
+        clients.retain(|client| client.starts_with(INTERNAL_CLIENT_PREFIX));
+        for client in clients {
+            self.storage.remove_session(&client).await?;
+            self.storage.remove_queued_messages(&client).await?;
+            self.storage.remove_all_inflight_messages(&client).await?;
+        }
+        Ok(())
     }
 
     /// Throws away what has expired, every now and then, until stopped.

@@ -7,7 +7,8 @@
 //! Promises:
 //! - MQTT 3.1.1 and 5 over TCP, TLS, WebSocket (path `/mqtt`) and WebSocket over TLS; QoS 0 to 2, retained messages,
 //!   wills, persistent sessions, `$share`.
-//! - [`Broker::start`] returns with every listener bound, or with an error that names the address and the remedy.
+//! - [`Broker::start`] returns with every address open that can be. One that is taken is no reason not to start: it is
+//!   tried again until it is free, and the [`Condition`](gateway_core::Condition) says so, with the remedy.
 //! - Bounded: clients, packet size, queues, subscriptions, retained messages ([`Limits`]). A handshake that stalls
 //!   holds up nobody else, and a flood of connections from outside never keeps the gateway's own commands out: they
 //!   have a loopback door of their own ([`Broker::internal_address`]).
@@ -26,8 +27,10 @@ pub mod config;
 mod door;
 mod engine;
 mod error;
+mod listeners;
 mod log_limit;
 mod password;
+mod resent;
 mod settings;
 mod tap;
 

@@ -5,12 +5,12 @@
 //! client is acknowledged, and its next message read, only when the adapter has told the outcome.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use gateway_core::ports::{LocalBroker, LocalMessage};
-use gateway_core::{Ack, AdapterId};
-use mqtt5::QoS;
+use gateway_core::ports::{LocalBroker, LocalMessage, Origin};
+use gateway_core::{Ack, AdapterId, Space};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -18,6 +18,8 @@ use crate::acl::covers;
 
 /// Messages that may wait for an adapter, over all clients.
 const WAITING: usize = 1024;
+/// Bytes of messages that wait for an adapter, or after it for the pipeline, over all clients.
+const WAITING_BYTES: u32 = 8 << 20;
 /// How long a message waits for room, or for an adapter that is being started again.
 const ROOM_PATIENCE: Duration = Duration::from_secs(5);
 /// How long a message waits for its outcome: while it does, its sender gets no answer to its pings.
@@ -25,7 +27,10 @@ const OUTCOME_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Which adapters want which topics, and their receivers. Clones are the same tap.
 #[derive(Debug, Clone)]
-pub struct Tap(watch::Sender<Vec<Interest>>);
+pub struct Tap {
+    interests: watch::Sender<Vec<Interest>>,
+    space: Space,
+}
 
 #[derive(Debug, Clone)]
 struct Interest {
@@ -33,6 +38,8 @@ struct Interest {
     filters: Vec<String>,
     /// None until the adapter has started.
     attached: Option<mpsc::Sender<LocalMessage>>,
+    /// Messages that nobody sends again, lost and not yet told.
+    lost: Arc<AtomicU32>,
 }
 
 impl Interest {
@@ -54,7 +61,7 @@ pub(crate) enum NotTaken {
 
 impl Default for Tap {
     fn default() -> Self {
-        Self(watch::Sender::new(Vec::new()))
+        Self { interests: watch::Sender::new(Vec::new()), space: Space::new(WAITING_BYTES) }
     }
 }
 
@@ -63,28 +70,45 @@ impl Tap {
     /// waits for it from here on, so this comes before the broker's start, and at a reload after the adapters are what
     /// they are to be.
     pub fn set_wanted(&self, wanted: impl IntoIterator<Item = (AdapterId, Vec<String>)>) {
-        self.0.send_modify(|interests| {
+        self.interests.send_modify(|interests| {
             let mut old = std::mem::take(interests);
             interests.extend(wanted.into_iter().map(|(adapter, filters)| {
                 let known = old.iter_mut().find(|old| old.adapter == adapter);
-                Interest { attached: known.and_then(|old| old.attached.take()), adapter, filters }
+                let (attached, lost) =
+                    known.map(|old| (old.attached.take(), Arc::clone(&old.lost))).unwrap_or_default();
+                Interest { adapter, filters, attached, lost }
             }));
         });
     }
 
     /// Whether any adapter wants the topic.
     pub(crate) fn wants(&self, topic: &str) -> bool {
-        self.0.borrow().iter().any(|interest| interest.covers(topic))
+        self.interests.borrow().iter().any(|interest| interest.covers(topic))
     }
 
-    /// Hands a message to each adapter that wants it, and waits for their outcomes; at QoS 0 for room only.
-    pub(crate) async fn take(&self, topic: Arc<str>, payload: Bytes, qos: QoS) -> Result<(), NotTaken> {
+    /// Hands a message to each adapter that wants it, and waits for their outcomes; without an origin (QoS 0) for room
+    /// only.
+    pub(crate) async fn take(
+        &self,
+        topic: Arc<str>,
+        payload: Bytes,
+        origin: Option<Origin>,
+    ) -> Result<(), NotTaken> {
         let mut outcomes = Vec::new();
         for adapter in self.wanting(&topic) {
-            let (ack, told) = if qos == QoS::AtMostOnce { (Ack::none(), None) } else { expected() };
-            let message = LocalMessage { topic: Arc::clone(&topic), payload: payload.clone(), ack };
-            let handed = timeout(ROOM_PATIENCE, self.hand(&adapter, message)).await;
-            if handed.map_err(|_| NotTaken::NoRoom { adapter })? {
+            let (ack, told) = if origin.is_none() { (Ack::none(), None) } else { expected() };
+            let (topic, payload, origin) = (Arc::clone(&topic), payload.clone(), origin.clone());
+            let hand = async {
+                let room = self.space.take(payload.len()).await;
+                self.hand(&adapter, LocalMessage { topic, payload, origin, lost_before: 0, room, ack }).await
+            };
+            let Ok(handed) = timeout(ROOM_PATIENCE, hand).await else {
+                if told.is_none() {
+                    self.lost(&adapter);
+                }
+                return Err(NotTaken::NoRoom { adapter });
+            };
+            if handed {
                 outcomes.extend(told);
             }
         }
@@ -100,26 +124,35 @@ impl Tap {
     }
 
     fn wanting(&self, topic: &str) -> Vec<AdapterId> {
-        let interests = self.0.borrow();
+        let interests = self.interests.borrow();
         let wanting = interests.iter().filter(|interest| interest.covers(topic));
         wanting.map(|interest| interest.adapter.clone()).collect()
     }
 
+    /// Told with the next message that this adapter gets.
+    fn lost(&self, adapter: &AdapterId) {
+        let interests = self.interests.borrow();
+        if let Some(interest) = interests.iter().find(|one| one.adapter == *adapter) {
+            interest.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
     /// True when `adapter` has the message, false when it wants its topic no longer.
     async fn hand(&self, adapter: &AdapterId, mut message: LocalMessage) -> bool {
-        let mut changes = self.0.subscribe();
+        let mut changes = self.interests.subscribe();
         loop {
-            let attached = {
+            let (attached, lost) = {
                 let interests = changes.borrow_and_update();
                 let wanting = interests.iter().find(|one| one.adapter == *adapter);
                 let Some(wanting) = wanting.filter(|one| one.covers(&message.topic)) else { return false };
-                wanting.attached.clone()
+                (wanting.attached.clone(), Arc::clone(&wanting.lost))
             };
-            if let Some(attached) = attached {
-                match attached.send(message).await {
-                    Ok(()) => return true,
-                    Err(mpsc::error::SendError(unsent)) => message = unsent,
-                }
+            if let Some(attached) = attached
+                && let Ok(place) = attached.reserve().await
+            {
+                message.lost_before = lost.swap(0, Ordering::Relaxed);
+                place.send(message);
+                return true;
             }
             // Cannot fail: `self` holds the sender.
             let _ = changes.changed().await;
@@ -130,7 +163,7 @@ impl Tap {
 impl LocalBroker for Tap {
     fn attach(&self, adapter: &AdapterId) -> mpsc::Receiver<LocalMessage> {
         let (sender, receiver) = mpsc::channel(WAITING);
-        self.0.send_modify(|interests| {
+        self.interests.send_modify(|interests| {
             if let Some(known) = interests.iter_mut().find(|one| one.adapter == *adapter) {
                 known.attached = Some(sender);
             } else {
@@ -139,6 +172,7 @@ impl LocalBroker for Tap {
                     adapter: adapter.clone(),
                     filters: Vec::new(),
                     attached: Some(sender),
+                    lost: Arc::default(),
                 });
             }
         });

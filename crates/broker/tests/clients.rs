@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use broker::{Broker, BrokerError, Tap};
 use common::{
-    eventually, free, port, publish, publish_lines, said, settings, stdout, subscribe, subscriber, user,
-    works,
+    condition, eventually, free, port, publish, publish_lines, said, settings, start, stdout, subscribe,
+    subscriber, user, works,
 };
+use gateway_core::ports::AdapterState;
 use tempfile::TempDir;
 
 const FLOOR1: &[&str] = &["-u", "floor1", "-P", "geheim"];
@@ -21,7 +22,7 @@ async fn broker_with_users(folder: &TempDir) -> Broker {
         user("floor1", "geheim\n", &["sensors/#"], &["actuators/floor1/#"]),
         user("reader", "lesen", &[], &["#"]),
     ];
-    Broker::start(settings, Tap::default()).await.unwrap()
+    start(settings, Tap::default()).await.unwrap()
 }
 
 fn with<'a>(login: &[&'a str], arguments: &[&'a str]) -> Vec<&'a str> {
@@ -31,7 +32,7 @@ fn with<'a>(login: &[&'a str], arguments: &[&'a str]) -> Vec<&'a str> {
 #[tokio::test]
 async fn delivers_between_clients_of_both_versions() {
     let folder = TempDir::new().unwrap();
-    let broker = Broker::start(settings(folder.path()), Tap::default()).await.unwrap();
+    let broker = start(settings(folder.path()), Tap::default()).await.unwrap();
     let port = port(&broker, "mqtt");
     for (from, to) in [("mqttv5", "mqttv311"), ("mqttv311", "mqttv5")] {
         for qos in ["0", "1", "2"] {
@@ -58,7 +59,7 @@ async fn delivers_between_clients_of_both_versions() {
 #[tokio::test]
 async fn a_burst_of_one_device_arrives_whole_and_in_order() {
     let folder = TempDir::new().unwrap();
-    let broker = Broker::start(settings(folder.path()), Tap::default()).await.unwrap();
+    let broker = start(settings(folder.path()), Tap::default()).await.unwrap();
     let port = port(&broker, "mqtt");
     let lines: String = (0..10_000).map(|number| format!("{number}\n")).collect();
     let keeper = ["-c", "-i", "keeper", "-q", "1", "-t", "burst"];
@@ -103,7 +104,7 @@ async fn knows_a_user_by_an_argon2_hash() {
     let mut settings = settings(folder.path());
     settings.anonymous = false;
     settings.users = vec![user("floor1", &hash, &["#"], &["#"])];
-    let broker = Broker::start(settings, Tap::default()).await.unwrap();
+    let broker = start(settings, Tap::default()).await.unwrap();
     let port = port(&broker, "mqtt");
     let message = ["-t", "a", "-m", "1", "-q", "1"];
     assert!(publish(port, &with(FLOOR1, &message)).await.status.success());
@@ -224,7 +225,7 @@ async fn the_internal_user_comes_in_by_its_own_door_only() {
 async fn sessions_and_retained_messages_outlive_a_restart() {
     let folder = TempDir::new().unwrap();
     let keeper = ["-c", "-i", "keeper", "-q", "1", "-t", "kept"];
-    let broker = Broker::start(settings(folder.path()), Tap::default()).await.unwrap();
+    let broker = start(settings(folder.path()), Tap::default()).await.unwrap();
     let before = port(&broker, "mqtt");
     subscribe(before, &[&keeper[..], &["-E"]].concat()).await;
     for message in ["1", "2", "3"] {
@@ -233,7 +234,7 @@ async fn sessions_and_retained_messages_outlive_a_restart() {
     publish(before, &["-q", "1", "-r", "-t", "last", "-m", "value"]).await;
     broker.stop().await;
 
-    let broker = Broker::start(settings(folder.path()), Tap::default()).await.unwrap();
+    let broker = start(settings(folder.path()), Tap::default()).await.unwrap();
     let after = port(&broker, "mqtt");
     let queued = subscribe(after, &[&keeper[..], &["-C", "3", "-W", "5"]].concat()).await;
     assert_eq!(stdout(&queued), "1\n2\n3\n");
@@ -243,26 +244,48 @@ async fn sessions_and_retained_messages_outlive_a_restart() {
 }
 
 #[tokio::test]
-async fn an_address_that_is_taken_is_an_error_that_says_so() {
+async fn an_address_that_is_taken_is_tried_again_until_it_is_free_and_the_others_work_meanwhile() {
+    let folder = TempDir::new().unwrap();
+    let other_program = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let taken = other_program.local_addr().unwrap();
+    let mut settings = settings(folder.path());
+    settings.websocket = Some(taken);
+    let condition = condition();
+    let mut told = condition.watch();
+    let broker = Broker::start(settings, Tap::default(), condition).await.unwrap();
+    assert!(works(port(&broker, "mqtt")).await);
+    let AdapterState::Down { reason } = told.borrow().state.clone() else { panic!("{told:?}") };
+    assert!(reason.contains(&taken.to_string()) && reason.contains("another program"), "{reason}");
+
+    drop(other_program);
+    let up = told.wait_for(|health| health.state == AdapterState::Up);
+    tokio::time::timeout(Duration::from_secs(20), up).await.expect("it is tried again").unwrap();
+    assert_eq!(port(&broker, "websocket"), taken.port());
+    assert!(tokio::net::TcpStream::connect(taken).await.is_ok());
+    broker.stop().await;
+}
+
+#[tokio::test]
+async fn a_stop_does_not_wait_for_an_address_that_stays_taken() {
+    let folder = TempDir::new().unwrap();
+    let other_program = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut settings = settings(folder.path());
+    settings.listen = other_program.local_addr().ok();
+    let broker = start(settings, Tap::default()).await.unwrap();
+    assert!(broker.addresses().is_empty());
+    tokio::time::timeout(Duration::from_secs(2), broker.stop()).await.expect("a quick stop");
+}
+
+#[tokio::test]
+async fn no_address_and_a_folder_in_use_are_errors() {
     let (first, second) = (TempDir::new().unwrap(), TempDir::new().unwrap());
-    let broker = Broker::start(settings(first.path()), Tap::default()).await.unwrap();
-    let taken = broker.addresses()[0].1;
-    for change in [0, 1] {
-        let mut settings = settings(second.path());
-        if change == 0 {
-            settings.listen = Some(taken);
-        } else {
-            settings.websocket = Some(taken);
-        }
-        let error = Broker::start(settings, Tap::default()).await.err().unwrap().to_string();
-        assert!(error.contains(&taken.to_string()) && error.contains("another program"), "{error}");
-    }
+    let broker = start(settings(first.path()), Tap::default()).await.unwrap();
     let mut none = settings(second.path());
     none.listen = None;
-    assert!(matches!(Broker::start(none, Tap::default()).await, Err(BrokerError::NoListener)));
-    let error = Broker::start(settings(first.path()), Tap::default()).await.err().unwrap();
+    assert!(matches!(start(none, Tap::default()).await, Err(BrokerError::NoListener)));
+    let error = start(settings(first.path()), Tap::default()).await.err().unwrap();
     assert!(matches!(error, BrokerError::Storage { .. }), "one folder, one broker: {error}");
-    assert!(works(taken.port()).await);
+    assert!(works(port(&broker, "mqtt")).await);
     broker.stop().await;
 }
 
@@ -273,18 +296,15 @@ async fn an_unacknowledged_message_comes_again_after_a_restart_with_its_packet_i
     use rumqttc::v5::{AsyncClient, Event, Incoming, MqttOptions};
     let folder = TempDir::new().unwrap();
     let mut seen = Vec::new();
-    for start in 0..2 {
-        let broker = Broker::start(settings(folder.path()), Tap::default()).await.unwrap();
-        let (name, password) = broker.internal_credentials();
-        let mut options =
-            MqttOptions::new("riser-internal-floor", "127.0.0.1", broker.internal_address().port());
-        options.set_credentials(name, password.expose()).set_manual_acks(true);
-        options.set_clean_start(false).set_session_expiry_interval(Some(3600));
+    for round in 0..2 {
+        let broker = start(settings(folder.path()), Tap::default()).await.unwrap();
+        let mut options = MqttOptions::new("display", "127.0.0.1", port(&broker, "mqtt"));
+        options.set_manual_acks(true).set_clean_start(false).set_session_expiry_interval(Some(3600));
         let (client, mut events) = AsyncClient::new(options, 10);
         client.subscribe("s/+", QoS::AtLeastOnce).await.unwrap();
         let mut next = async || loop {
             match events.poll().await.unwrap() {
-                Event::Incoming(Incoming::SubAck(_)) if start == 0 => {
+                Event::Incoming(Incoming::SubAck(_)) if round == 0 => {
                     let sent = publish(port(&broker, "mqtt"), &["-q", "1", "-t", "s/a", "-m", "1"]).await;
                     assert!(sent.status.success());
                 }
@@ -300,13 +320,45 @@ async fn an_unacknowledged_message_comes_again_after_a_restart_with_its_packet_i
     assert_eq!(seen, [(pkid, false, payload.clone()), (pkid, true, payload)]);
 }
 
+/// Riser's own adapters had sessions before messages were handed to them within the process; nobody comes for those.
+#[tokio::test]
+async fn sessions_of_the_gateway_s_own_clients_are_forgotten_at_the_next_start() {
+    use rumqttc::v5::mqttbytes::QoS;
+    use rumqttc::v5::{AsyncClient, Event, Incoming, MqttOptions};
+    let folder = TempDir::new().unwrap();
+    for _ in 0..2 {
+        let broker = start(settings(folder.path()), Tap::default()).await.unwrap();
+        let (name, password) = broker.internal_credentials();
+        let mut options =
+            MqttOptions::new("riser-internal-floor", "127.0.0.1", broker.internal_address().port());
+        options.set_credentials(name, password.expose());
+        options.set_clean_start(false).set_session_expiry_interval(Some(3600));
+        let (client, mut events) = AsyncClient::new(options, 10);
+        client.subscribe("s/+", QoS::AtLeastOnce).await.unwrap();
+        let subscribed = async {
+            loop {
+                match events.poll().await.unwrap() {
+                    Event::Incoming(Incoming::ConnAck(connack)) => assert!(!connack.session_present),
+                    Event::Incoming(Incoming::SubAck(_)) => return,
+                    _ => {}
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), subscribed).await.unwrap();
+        drop(events);
+        // Something waits for it when the broker goes.
+        assert!(publish(port(&broker, "mqtt"), &["-q", "1", "-t", "s/a", "-m", "1"]).await.status.success());
+        broker.stop().await;
+    }
+}
+
 #[tokio::test]
 async fn carries_mqtt_over_websocket() {
     use rumqttc::v5::{AsyncClient, Event, Incoming, MqttOptions, mqttbytes::QoS};
     let folder = TempDir::new().unwrap();
     let mut settings = settings(folder.path());
     settings.websocket = free();
-    let broker = Broker::start(settings, Tap::default()).await.unwrap();
+    let broker = start(settings, Tap::default()).await.unwrap();
     let url = format!("ws://127.0.0.1:{}/mqtt", port(&broker, "websocket"));
     let mut options = MqttOptions::new("browser", url, 0);
     options.set_transport(rumqttc::Transport::Ws);

@@ -5,9 +5,9 @@ mod common;
 
 use std::time::Duration;
 
-use broker::{Broker, Tap};
+use broker::Tap;
 use bytes::{BufMut, BytesMut};
-use common::{eventually, free, port, publish, settings, works};
+use common::{eventually, free, port, publish, settings, start, works};
 use proptest::prelude::*;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -30,7 +30,7 @@ async fn is_closed(stream: &mut TcpStream) -> bool {
 #[tokio::test]
 async fn garbage_ends_the_connection_that_it_came_on() {
     let folder = TempDir::new().unwrap();
-    let broker = Broker::start(settings(folder.path()), Tap::default()).await.unwrap();
+    let broker = start(settings(folder.path()), Tap::default()).await.unwrap();
     let port = port(&broker, "mqtt");
     for garbage in [&b"GET / HTTP/1.1\r\n\r\n"[..], &[0xff; 64], &[0x10, 0xff, 0xff, 0xff, 0xff, 0x7f]] {
         let mut stream = connect(port).await;
@@ -44,7 +44,7 @@ async fn garbage_ends_the_connection_that_it_came_on() {
 #[tokio::test]
 async fn a_packet_of_a_megabyte_is_not_taken() {
     let folder = TempDir::new().unwrap();
-    let broker = Broker::start(settings(folder.path()), Tap::default()).await.unwrap();
+    let broker = start(settings(folder.path()), Tap::default()).await.unwrap();
     let port = port(&broker, "mqtt");
     let file = folder.path().join("payload");
     let send = async |bytes: usize| {
@@ -70,7 +70,7 @@ async fn a_crowd_that_says_nothing_keeps_the_gateway_not_out_and_is_shown_the_do
     let folder = TempDir::new().unwrap();
     let mut settings = settings(folder.path());
     settings.limits.max_clients = 300;
-    let broker = Broker::start(settings, Tap::default()).await.unwrap();
+    let broker = start(settings, Tap::default()).await.unwrap();
     let port = port(&broker, "mqtt");
     let mut crowd = Vec::new();
     for _ in 0..1_000 {
@@ -92,7 +92,7 @@ async fn a_stalled_websocket_handshake_holds_up_nobody() {
     let folder = TempDir::new().unwrap();
     let mut settings = settings(folder.path());
     settings.websocket = free();
-    let broker = Broker::start(settings, Tap::default()).await.unwrap();
+    let broker = start(settings, Tap::default()).await.unwrap();
     let port = port(&broker, "websocket");
     let mut stalled = connect(port).await;
     stalled.write_all(b"GET /mqtt HTTP/1.1\r\n").await.unwrap();
@@ -128,7 +128,7 @@ fn packet(first: u8, body: &[u8]) -> BytesMut {
 fn no_packet_of_random_bytes_panics_in_the_broker() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let folder = TempDir::new().unwrap();
-    let broker = runtime.block_on(Broker::start(settings(folder.path()), Tap::default())).unwrap();
+    let broker = runtime.block_on(start(settings(folder.path()), Tap::default())).unwrap();
     let port = port(&broker, "mqtt");
     // A panic in a connection's task would go unnoticed: count them.
     static PANICS: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);

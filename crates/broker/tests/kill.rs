@@ -11,8 +11,8 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use broker::{Broker, Tap};
-use common::{eventually, port, publish, settings, stdout, subscribe};
+use broker::Tap;
+use common::{eventually, port, publish, settings, start, stdout, subscribe};
 use tempfile::TempDir;
 
 const CHILD: &str = "BROKER_KILL_TEST_FOLDER";
@@ -44,7 +44,7 @@ fn written(folder: &Path) -> usize {
 #[tokio::test]
 async fn queued_messages_survive_a_kill() {
     if let Some(folder) = std::env::var_os(CHILD) {
-        let broker = Broker::start(settings(Path::new(&folder)), Tap::default()).await.unwrap();
+        let broker = start(settings(Path::new(&folder)), Tap::default()).await.unwrap();
         println!("port={}", port(&broker, "mqtt"));
         std::future::pending::<()>().await;
     }

@@ -6,12 +6,13 @@ mod common;
 use std::time::Duration;
 
 use broker::{Broker, Tap};
-use common::{eventually, port, publish, publish_lines, said, settings, subscriber, works};
+use common::{eventually, port, publish, publish_lines, said, settings, start, subscriber, works};
 use gateway_core::ports::{LocalBroker, LocalMessage};
 use gateway_core::{AdapterId, Outcome};
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::{AsyncClient, Event, EventLoop, Incoming, MqttOptions};
 use tempfile::TempDir;
+use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
 
 struct House {
@@ -31,7 +32,7 @@ async fn house() -> House {
     let folder = TempDir::new().unwrap();
     let tap = Tap::default();
     tap.set_wanted([(floor(), vec!["s/#".to_owned()])]);
-    let broker = Broker::start(settings(folder.path()), tap.clone()).await.unwrap();
+    let broker = start(settings(folder.path()), tap.clone()).await.unwrap();
     let (messages, port) = (tap.attach(&floor()), port(&broker, "mqtt"));
     House { broker, tap, messages, port, _folder: folder }
 }
@@ -47,7 +48,7 @@ async fn a_client_is_acknowledged_when_the_outcome_is_told_and_nobody_else_waits
         let held = tokio::spawn(async move {
             publish(port, &["-V", version, "-q", qos, "-t", "s/held", "-m", "1"]).await.status.success()
         });
-        let LocalMessage { topic, payload, ack } = next(&mut messages).await;
+        let LocalMessage { topic, payload, ack, .. } = next(&mut messages).await;
         assert_eq!((&*topic, &payload[..]), ("s/held", &b"1"[..]));
 
         // Another client's messages go their way meanwhile, wanted or not.
@@ -120,6 +121,28 @@ async fn what_is_given_up_is_not_acknowledged_and_comes_again_in_order() {
         message.ack.tell(Outcome::Taken);
     }
     assert_eq!(sending.await.unwrap(), 2, "connections");
+    broker.stop().await;
+}
+
+/// A client that is cut off before it sees the PUBACK, in either version, and sends again what it sent.
+#[tokio::test]
+async fn what_a_client_sends_again_says_so_under_the_same_packet_id() {
+    let House { broker, mut messages, port, .. } = house().await;
+    for (version, properties) in [(5_u8, &[0_u8][..]), (4, &[])] {
+        let connect = [&[0, 4][..], b"MQTT", &[version, 0, 0, 60], properties, &[0, 3], b"cut"].concat();
+        let publish = [&[0, 3][..], b"s/a", &[0x12, 0x34], properties, b"21"].concat();
+        for dup in [false, true] {
+            let mut client = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+            for (first, body) in [(0x10, &connect), (0x32 | (u8::from(dup) << 3), &publish)] {
+                let length = u8::try_from(body.len()).unwrap();
+                client.write_all(&[&[first, length][..], body].concat()).await.unwrap();
+            }
+            let message = next(&mut messages).await;
+            let origin = message.origin.expect("it is QoS 1");
+            assert_eq!((&*origin.client, origin.packet_id, origin.again), ("cut", 0x1234, dup));
+            drop(client);
+        }
+    }
     broker.stop().await;
 }
 

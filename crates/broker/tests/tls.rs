@@ -6,8 +6,8 @@ mod common;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use broker::{Broker, BrokerError, Tap, Tls};
-use common::{free, port, publish, said, settings};
+use broker::{BrokerError, Tap, Tls};
+use common::{free, port, publish, said, settings, start};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
@@ -63,7 +63,7 @@ async fn takes_clients_over_tls_and_needs_no_plain_listener() {
     let mut settings = settings(folder.path());
     settings.listen = None;
     settings.tls = Some(authority.tls());
-    let broker = Broker::start(settings, Tap::default()).await.unwrap();
+    let broker = start(settings, Tap::default()).await.unwrap();
     let port = port(&broker, "mqtt over TLS");
     let ca = authority.path("ca.pem");
     // One that connects and then says nothing must not hold up the next.
@@ -89,7 +89,7 @@ async fn carries_mqtt_over_websocket_over_tls() {
     let (folder, authority) = (TempDir::new().unwrap(), Authority::new());
     let mut settings = settings(folder.path());
     settings.tls = Some(Tls { listen: None, websocket: free(), ..authority.tls() });
-    let broker = Broker::start(settings, Tap::default()).await.unwrap();
+    let broker = start(settings, Tap::default()).await.unwrap();
 
     let mut roots = rustls::RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(authority.path("ca.pem")).unwrap()).unwrap();
@@ -114,7 +114,7 @@ async fn asks_for_a_client_certificate_where_told_to() {
     let mut settings = settings(folder.path());
     let ca = authority.path("ca.pem");
     settings.tls = Some(Tls { client_ca_file: Some(ca.clone()), ..authority.tls() });
-    let broker = Broker::start(settings, Tap::default()).await.unwrap();
+    let broker = start(settings, Tap::default()).await.unwrap();
     let port = port(&broker, "mqtt over TLS");
     let send = async |extra: &[&str]| {
         let arguments = ["--cafile", text(&ca), "-t", "a", "-m", "1", "-q", "1"];
@@ -136,7 +136,7 @@ async fn says_which_certificate_file_is_wrong() {
         change(&mut tls);
         let mut settings = settings(folder.path());
         settings.tls = Some(tls);
-        Broker::start(settings, Tap::default()).await.err().unwrap()
+        start(settings, Tap::default()).await.err().unwrap()
     };
     let missing = attempt(&|tls| tls.cert_file = "/nonexistent.pem".into()).await;
     assert!(matches!(&missing, BrokerError::Certificate { what: "certificate", .. }));

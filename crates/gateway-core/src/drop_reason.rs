@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// The reasons under which readings are counted as dropped. A message that cannot be decoded counts as one reading.
+/// Stored by their order: new ones come last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum DropReason {
     /// The payload does not fit its format.
@@ -35,11 +36,15 @@ pub enum DropReason {
     OutboxFull,
     /// The cloud broker refused the aggregate for good.
     UpstreamRefused,
+    /// Damage to the disk took it.
+    Damaged,
+    /// A sender that expects no answer (MQTT QoS 0) was faster than the gateway for longer than a message may wait.
+    NoRoom,
 }
 
 impl DropReason {
     /// All of them, in the order of the ledger.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::BadPayload,
         Self::TooLarge,
         Self::NotFinite,
@@ -55,6 +60,8 @@ impl DropReason {
         Self::NoUpstream,
         Self::OutboxFull,
         Self::UpstreamRefused,
+        Self::Damaged,
+        Self::NoRoom,
     ];
 
     /// The name in `audit`, `health` and the logs.
@@ -76,6 +83,8 @@ impl DropReason {
             Self::NoUpstream => "no_upstream",
             Self::OutboxFull => "outbox_full",
             Self::UpstreamRefused => "upstream_refused",
+            Self::Damaged => "damaged",
+            Self::NoRoom => "no_room",
         }
     }
 }

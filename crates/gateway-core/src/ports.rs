@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Ack, AdapterId, Timestamp, Uplink};
+use crate::{Ack, AdapterId, Condition, Room, Timestamp, Uplink};
 
 /// Tells the time. Only the gateway's pipeline and its adapters hold one; everything else is given `now`.
 pub trait Clock: Send + Sync {
@@ -72,8 +72,8 @@ pub struct AdapterContext {
     pub uplinks: mpsc::Sender<Vec<Uplink>>,
     /// Commands for its devices.
     pub commands: mpsc::Receiver<Command>,
-    /// How it is doing.
-    pub state: watch::Sender<AdapterState>,
+    /// Where it tells how it is doing.
+    pub condition: Condition,
     /// The time of arrival.
     pub clock: Arc<dyn Clock>,
     /// Cancelled when the gateway stops: stop taking, hand over what was taken, return.
@@ -91,7 +91,7 @@ pub struct AdapterError {
 }
 
 /// A link to devices. Runs until stopped; lost connections are its own business, an error means that it cannot go on
-/// by itself. It may be run again after an error.
+/// by itself: then, and after a panic, it is thrown away and another is made.
 #[async_trait]
 pub trait Adapter: Send {
     /// `mqtt.floor`.
@@ -101,6 +101,17 @@ pub trait Adapter: Send {
     async fn run(&mut self, context: &mut AdapterContext) -> Result<(), AdapterError>;
 }
 
+/// Who sent a QoS 1 or 2 message to the embedded broker, and whether for the first time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// Its client id.
+    pub client: Arc<str>,
+    /// The same when the message is sent again.
+    pub packet_id: u16,
+    /// The client says that it sent this before (DUP): its acknowledgement was lost.
+    pub again: bool,
+}
+
 /// A message that a client published to the embedded broker, handed over within the process.
 #[derive(Debug)]
 pub struct LocalMessage {
@@ -108,6 +119,12 @@ pub struct LocalMessage {
     pub topic: Arc<str>,
     /// The bytes.
     pub payload: Bytes,
+    /// None at QoS 0, which is never sent again.
+    pub origin: Option<Origin>,
+    /// How many QoS 0 messages before it were lost for want of room.
+    pub lost_before: u32,
+    /// Its part of the memory for what is under way.
+    pub room: Room,
     /// The client of a QoS 1 or 2 message is acknowledged when this is told; dropped untold, its connection ends, and
     /// it sends again.
     pub ack: Ack,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::{DeviceAddress, DropReason, Timestamp};
+use crate::{DeviceAddress, DropReason, Room, Timestamp};
 
 /// An adapter's name: its kind and its table's name, `mqtt.floor`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -24,6 +24,12 @@ impl AdapterId {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The text, to keep.
+    #[must_use]
+    pub fn name(&self) -> Arc<str> {
+        Arc::clone(&self.0)
     }
 
     /// The kind: `mqtt`.
@@ -133,6 +139,10 @@ pub struct Uplink {
     pub payload: Bytes,
     /// Whether it may come again.
     pub delivery: Delivery,
+    /// How many messages before it the adapter lost for want of room: to be counted as dropped.
+    pub lost_before: u32,
+    /// Its part of the memory for what is under way; free again when it is decoded.
+    pub room: Room,
     /// Whom to tell.
     pub ack: Ack,
 }

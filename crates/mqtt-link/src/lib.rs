@@ -5,14 +5,17 @@
 //!
 //! Both reconnect by themselves, with growing pauses, for as long as they live. Neither keeps messages over a lost
 //! connection: the broker does for a persistent subscriber, the caller's own store does for a publisher.
+//! Attempts that fail again for the same reason are told every few minutes only.
 
 mod broker_url;
 mod explain;
 mod link;
 mod message;
 mod options;
+mod patience;
 mod publisher;
 mod session;
+mod sleep;
 mod subscriber;
 pub mod tls;
 mod v4;

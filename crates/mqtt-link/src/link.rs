@@ -9,7 +9,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use rustls::ClientConfig;
 
-use crate::{Options, Protocol, Qos, v4, v5};
+use crate::explain::NotYetValid;
+use crate::{Options, Protocol, Qos, Session, v4, v5};
 
 /// rumqttc reads up to this many packets in one go; fewer mean that the socket had no more.
 pub(crate) const READ_AT_ONCE: usize = 9;
@@ -27,8 +28,19 @@ pub(crate) enum Packet {
     Sent(u16),
     /// PUBACK for ours.
     Acked { pkid: u16, refusal: Option<Refusal> },
+    /// Something that says no more than that the broker is there.
+    Other,
+    /// What no broker may send to a client that publishes at QoS 1 only.
+    Nonsense,
     /// Our DISCONNECT is out.
     Disconnected,
+}
+
+impl Packet {
+    /// Whether it came from the broker.
+    pub(crate) const fn is_heard(&self) -> bool {
+        !matches!(self, Self::Sent(_) | Self::Disconnected)
+    }
 }
 
 /// What the broker said when it let us in.
@@ -52,6 +64,17 @@ pub(crate) struct RawMessage {
     pub(crate) pkid: u16,
 }
 
+impl RawMessage {
+    /// With so much of the payload at most, in a buffer of its own: a giant is to be counted, not kept.
+    pub(crate) fn cut_to(mut self, limit: u32) -> Self {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        if let Some(beginning) = self.payload.get(..limit).filter(|_| self.payload.len() > limit) {
+            self.payload = Bytes::copy_from_slice(beginning);
+        }
+        self
+    }
+}
+
 /// A PUBACK that says no (MQTT 5 only; a 3.1.1 broker has no words for it).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Refusal {
@@ -69,11 +92,15 @@ pub(crate) struct LinkError {
     pub(crate) reason: String,
     /// The broker sent a packet larger than we take. It would send it again at every connection.
     pub(crate) oversized: bool,
+    /// The broker's certificate, not the broker, is why.
+    pub(crate) not_yet_valid: Option<NotYetValid>,
+    /// The broker had let us in before.
+    pub(crate) was_connected: bool,
 }
 
 impl LinkError {
     pub(crate) fn new(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into(), oversized: false }
+        Self { reason: reason.into(), oversized: false, not_yet_valid: None, was_connected: false }
     }
 }
 
@@ -156,6 +183,18 @@ pub(crate) fn open(options: &Options, tls: Option<Arc<ClientConfig>>, clean: boo
 
 /// Requests that may wait in a client: as many as there are packet ids, so that no acknowledgement finds it full.
 pub(crate) const REQUESTS: usize = 65_536;
+/// Largest packet that a subscriber lets rumqttc read. One that is larger than the options allow is cut and handed over
+/// all the same: the broker would drop it unseen (MQTT 5), or send it again and again (3.1.1).
+const GIANT: u32 = 16 << 20;
+
+/// Largest packet that may come.
+pub(crate) const fn incoming_limit(options: &Options) -> u32 {
+    match options.session {
+        Session::Persistent { .. } if options.max_packet_size < GIANT => GIANT,
+        _ => options.max_packet_size,
+    }
+}
+
 /// Publishes that rumqttc numbers before it starts again at 1; twice [`crate::Publisher::WINDOW`].
 pub(crate) const PACKET_IDS: u16 = 128;
 

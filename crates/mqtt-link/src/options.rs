@@ -81,16 +81,20 @@ pub struct Options {
     pub credentials: Option<(String, Secret)>,
     /// Certificates.
     pub tls: Tls,
-    /// How often to make sure that the broker still answers; taken as 5 s at least. A stalled broker is given up after
-    /// two of these.
+    /// How often to make sure that the broker still answers; taken as 5 s at least. A stalled broker, and a connection
+    /// that is dead in either direction, is given up after one and a half of these.
     pub keep_alive: Duration,
     /// How long a connection may take to come up, DNS to CONNACK.
     pub connect_timeout: Duration,
+    /// How long a broker that answers otherwise may acknowledge nothing of what it was sent, before the connection is
+    /// made anew and everything sent again.
+    pub ack_timeout: Duration,
     /// Said by the broker when we vanish.
     pub last_will: Option<Will>,
     /// What the broker remembers.
     pub session: Session,
-    /// Largest packet taken from the broker, in bytes.
+    /// Largest payload taken from the broker, in bytes. With a persistent session a larger one, up to 16 MiB, is cut to
+    /// this size and handed over, so that it can be counted; else it costs the connection.
     pub max_packet_size: u32,
     /// How long to wait between attempts.
     pub backoff: Backoff,
@@ -111,6 +115,7 @@ impl Options {
             tls: Tls::default(),
             keep_alive: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(10),
+            ack_timeout: Duration::from_secs(300),
             last_will: None,
             session: Session::Clean,
             max_packet_size: 1 << 20,

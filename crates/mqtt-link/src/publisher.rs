@@ -176,7 +176,8 @@ impl Publisher {
 
 impl Live {
     fn acked(&mut self, pkid: u16) -> Option<u64> {
-        let slot = self.window.iter_mut().find(|slot| slot.pkid == pkid && !slot.done)?;
+        // 0 is no packet id, and marks what is not sent yet.
+        let slot = self.window.iter_mut().find(|slot| pkid != 0 && slot.pkid == pkid && !slot.done)?;
         slot.done = true;
         let token = slot.token;
         while self.window.front().is_some_and(|slot| slot.done) {

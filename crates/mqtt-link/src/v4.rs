@@ -22,7 +22,7 @@ pub(crate) fn open(
     let mut mqtt = MqttOptions::new(&options.client_id, link::address(options), options.url.port());
     // rumqttc panics on a persistent session without a name; the broker would refuse it.
     let clean = clean || options.session == Session::Clean || options.client_id.is_empty();
-    let incoming = usize::try_from(options.max_packet_size).unwrap_or(usize::MAX);
+    let incoming = usize::try_from(link::incoming_limit(options)).unwrap_or(usize::MAX);
     mqtt.set_transport(link::transport(options, tls))
         .set_keep_alive(options.keep_alive())
         .set_clean_session(clean)
@@ -92,8 +92,10 @@ fn translate(event: Event) -> Option<Packet> {
             };
             Packet::Subscribed(suback.return_codes.iter().map(refusal).collect())
         }
+        Event::Incoming(Wire::PubRec(_) | Wire::PubComp(_)) => Packet::Nonsense,
+        Event::Incoming(_) => Packet::Other,
         Event::Outgoing(Outgoing::Disconnect) => Packet::Disconnected,
-        _ => return None,
+        Event::Outgoing(_) => return None,
     })
 }
 
@@ -128,7 +130,7 @@ fn explain_end(error: &ConnectionError) -> LinkError {
         _ if oversized => explain::OVERSIZED.to_owned(),
         other => explain::chain(other),
     };
-    LinkError { reason, oversized }
+    LinkError { oversized, not_yet_valid: explain::NotYetValid::find(error), ..LinkError::new(reason) }
 }
 
 fn refusal(code: ConnectReturnCode) -> &'static str {

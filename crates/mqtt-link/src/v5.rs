@@ -37,7 +37,7 @@ pub(crate) fn open(
         .set_clean_start(expiry == 0)
         .set_session_expiry_interval(Some(expiry))
         .set_receive_maximum(Some(RECEIVE_MAXIMUM))
-        .set_max_packet_size(Some(options.max_packet_size))
+        .set_max_packet_size(Some(link::incoming_limit(options)))
         .set_outgoing_inflight_upper_limit(link::PACKET_IDS)
         .set_manual_acks(true);
     if let Some((user, password)) = &options.credentials {
@@ -93,8 +93,10 @@ fn translate(event: Event) -> Option<Packet> {
         Event::Incoming(Wire::SubAck(suback)) => {
             Packet::Subscribed(suback.return_codes.iter().map(|code| subscribe_refusal(*code)).collect())
         }
+        Event::Incoming(Wire::PubRec(_) | Wire::PubComp(_)) => Packet::Nonsense,
+        Event::Incoming(_) => Packet::Other,
         Event::Outgoing(Outgoing::Disconnect) => Packet::Disconnected,
-        _ => return None,
+        Event::Outgoing(_) => return None,
     })
 }
 
@@ -179,9 +181,11 @@ fn explain_end(error: &ConnectionError) -> LinkError {
             format!("the broker ended the connection: {reason_code:?} ({said})")
         }
         _ if oversized => explain::OVERSIZED.to_owned(),
+        // It does not name this as its source.
+        ConnectionError::MqttState(StateError::Deserialization(cause)) => explain::chain(cause),
         other => explain::chain(other),
     };
-    LinkError { reason, oversized }
+    LinkError { oversized, not_yet_valid: explain::NotYetValid::find(error), ..LinkError::new(reason) }
 }
 
 /// Section 3.2.2.2.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use gateway_core::AdapterId;
-use gateway_core::ports::{Adapter, AdapterContext, AdapterError, AdapterState, LocalBroker};
+use gateway_core::ports::{Adapter, AdapterContext, AdapterError, LocalBroker};
 use mqtt_link::{Options, Qos, Subscriber};
 use tokio::sync::mpsc;
 use tracing::info;
@@ -15,10 +15,11 @@ use super::routes::{Route, Routes};
 use super::{commands, local};
 
 /// Where an adapter's messages come from, and its commands go.
+#[derive(Clone)]
 pub enum Source {
     /// A broker elsewhere. Give it a persistent session, so that QoS 1 messages survive a pause, and a
     /// `max_packet_size` somewhat above the largest payload that the pipeline takes: larger ones then arrive, and are
-    /// counted; what is larger still costs the connection.
+    /// counted.
     Remote(Options),
     /// The embedded broker, which hands messages over within the process.
     Local {
@@ -65,25 +66,25 @@ impl Adapter for MqttAdapter {
     }
 
     async fn run(&mut self, context: &mut AdapterContext) -> Result<(), AdapterError> {
-        let AdapterContext { uplinks, commands, state, clock, stop } = context;
+        let AdapterContext { uplinks, commands, condition, clock, stop } = context;
         let routes = Routes::new(self.routes.clone());
         let filters = routes.subscriptions();
-        let intake = Intake { id: &self.id, routes, clock: &**clock, uplinks };
         // A child: where the pipeline is gone, the commands end too.
         let stop = stop.child_token();
+        let intake = Intake { id: &self.id, routes, clock: &**clock, uplinks, stop: &stop };
         let messages = async {
             let taken = match &self.source {
                 Source::Remote(link) => {
                     let filters = filters.into_iter().map(|filter| (filter, Qos::AtLeastOnce)).collect();
                     let (outstanding, all_told) = mpsc::channel(1);
-                    let remote = Remote::new(intake, state, outstanding);
-                    remote.run(Subscriber::start(link.clone(), filters), all_told, &stop).await
+                    let remote = Remote::new(intake, condition, outstanding);
+                    remote.run(Subscriber::start(link.clone(), filters), all_told).await
                 }
                 Source::Local { broker, .. } => {
                     let messages = broker.attach(&self.id);
                     info!(adapter = %self.id, "mqtt: takes from the embedded broker");
-                    state.send_replace(AdapterState::Up);
-                    local::run(intake, messages, &stop).await
+                    condition.up();
+                    local::run(intake, messages).await
                 }
             };
             stop.cancel();

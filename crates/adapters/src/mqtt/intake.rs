@@ -1,17 +1,22 @@
 //! From a message to an uplink, wherever the message came from.
 
 use std::hash::BuildHasher;
+use std::time::Duration;
 
 use bytes::Bytes;
 use foldhash::fast::FixedState;
 use gateway_core::ports::{AdapterError, Clock};
-use gateway_core::{Ack, AdapterId, Delivery, LinkQuality, Timestamp, Uplink};
+use gateway_core::{Ack, AdapterId, Delivery, LinkQuality, Room, Timestamp, Uplink};
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
 use super::routes::{Known, Routes};
 
 /// Uplinks handed over in one go, at most.
 pub(super) const BATCH: usize = 256;
+/// How long after the stop a batch waits for room in the pipeline.
+const LAST_ROOM: Duration = Duration::from_secs(2);
 /// The same at every start, so that a message is known again that was first sent before a restart.
 pub(super) const KEYS: FixedState = FixedState::with_seed(0x5249_5345_5220_6d71);
 
@@ -25,16 +30,41 @@ pub(super) struct Intake<'a> {
     pub(super) routes: Routes,
     pub(super) clock: &'a dyn Clock,
     pub(super) uplinks: &'a mpsc::Sender<Vec<Uplink>>,
+    pub(super) stop: &'a CancellationToken,
 }
 
 impl Intake<'_> {
-    /// Waits while the pipeline is behind.
-    pub(super) async fn hand_over(&self, batch: Vec<Uplink>) -> Result<(), AdapterError> {
+    /// Waits while the pipeline is behind. False where the stop came meanwhile, and no room soon after: the messages
+    /// are then left to their senders, unacknowledged.
+    pub(super) async fn hand_over(&self, batch: Vec<Uplink>) -> Result<bool, AdapterError> {
         if batch.is_empty() {
-            return Ok(());
+            return Ok(true);
         }
-        let gone = |_| AdapterError { adapter: self.id.clone(), reason: "the pipeline has ended".to_owned() };
-        self.uplinks.send(batch).await.map_err(gone)
+        tokio::select! {
+            biased;
+            room = self.uplinks.reserve() => {
+                let gone = |_| AdapterError {
+                    adapter: self.id.clone(),
+                    reason: "the pipeline has ended".to_owned(),
+                };
+                room.map_err(gone)?.send(batch);
+                Ok(true)
+            }
+            () = self.no_more_patience() => {
+                let lost = batch.iter().filter(|uplink| uplink.delivery == Delivery::AtMostOnce).count();
+                warn!(
+                    adapter = %self.id, left = batch.len(), lost,
+                    "mqtt: stopped while the pipeline was behind: these messages were left to their senders; \
+                     those of QoS 0 are lost"
+                );
+                Ok(false)
+            }
+        }
+    }
+
+    async fn no_more_patience(&self) {
+        self.stop.cancelled().await;
+        tokio::time::sleep(LAST_ROOM).await;
     }
 }
 
@@ -45,6 +75,7 @@ pub(super) fn uplink(
     payload: Bytes,
     delivery: Delivery,
     ack: Ack,
+    room: Room,
 ) -> Uplink {
     Uplink {
         adapter: adapter.clone(),
@@ -57,6 +88,8 @@ pub(super) fn uplink(
         link: LinkQuality::default(),
         payload,
         delivery,
+        lost_before: 0,
+        room,
         ack,
     }
 }

@@ -1,34 +1,36 @@
 //! Messages of the embedded broker, handed over within the process.
 //!
-//! They carry no DUP flag, so each counts once more where a client sends it again; and nothing is replayed at the start:
-//! a retained value is no new reading.
+//! Nothing is replayed at the start: a retained value is no new reading.
 
-use gateway_core::ports::{AdapterError, LocalMessage};
+use std::hash::{BuildHasher, Hasher};
+
+use gateway_core::ports::{AdapterError, LocalMessage, Origin};
 use gateway_core::{Delivery, Outcome, Timestamp, Uplink};
 use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
 
-use super::intake::{BATCH, Intake, uplink};
+use super::intake::{BATCH, Intake, KEYS, payload_hash, uplink};
 
 /// Until stopped; then what has come already is handed over, and what comes from now on stays with its senders.
 pub(super) async fn run(
     mut intake: Intake<'_>,
     mut messages: mpsc::Receiver<LocalMessage>,
-    stop: &CancellationToken,
 ) -> Result<(), AdapterError> {
     let mut taken = Vec::with_capacity(BATCH);
+    let stop = intake.stop;
     while stop.run_until_cancelled(messages.recv_many(&mut taken, BATCH)).await.is_some_and(|count| count > 0)
     {
         hand_over(&mut intake, &mut taken).await?;
     }
     messages.close();
     while messages.recv_many(&mut taken, BATCH).await > 0 {
-        hand_over(&mut intake, &mut taken).await?;
+        if !hand_over(&mut intake, &mut taken).await? {
+            break;
+        }
     }
     Ok(())
 }
 
-async fn hand_over(intake: &mut Intake<'_>, taken: &mut Vec<LocalMessage>) -> Result<(), AdapterError> {
+async fn hand_over(intake: &mut Intake<'_>, taken: &mut Vec<LocalMessage>) -> Result<bool, AdapterError> {
     let now = intake.clock.now();
     let batch: Vec<Uplink> = taken.drain(..).filter_map(|message| read(intake, message, now)).collect();
     intake.hand_over(batch).await
@@ -36,10 +38,27 @@ async fn hand_over(intake: &mut Intake<'_>, taken: &mut Vec<LocalMessage>) -> Re
 
 /// `None` where nobody wants the message.
 fn read(intake: &mut Intake<'_>, message: LocalMessage, now: Timestamp) -> Option<Uplink> {
-    let LocalMessage { topic, payload, ack } = message;
+    let LocalMessage { topic, payload, origin, lost_before, room, ack } = message;
     let Some(known) = intake.routes.find(&topic) else {
         ack.tell(Outcome::Taken);
         return None;
     };
-    Some(uplink(intake.id, known, now, payload, Delivery::AtMostOnce, ack))
+    let delivery = origin.map_or(Delivery::AtMostOnce, |origin| Delivery::AtLeastOnce {
+        key: key(&origin, &topic, payload_hash(&payload)),
+        again: origin.again,
+    });
+    let uplink = uplink(intake.id, known, now, payload, delivery, ack, room);
+    Some(Uplink { lost_before, ..uplink })
+}
+
+/// The same whenever a client sends a message again (MQTT 5, section 4.4: with its packet id).
+fn key(origin: &Origin, topic: &str, payload_hash: u64) -> u64 {
+    let mut hasher = KEYS.build_hasher();
+    hasher.write(origin.client.as_bytes());
+    // No client id holds this byte.
+    hasher.write_u8(0xff);
+    hasher.write_u16(origin.packet_id);
+    hasher.write(topic.as_bytes());
+    hasher.write_u64(payload_hash);
+    hasher.finish()
 }

@@ -3,7 +3,7 @@
 //!
 //! Promises:
 //! - QoS 1 messages are acknowledged once the pipeline has told their outcome, whatever it is: a bad payload would only
-//!   come again. What a broker elsewhere sends again is marked as such. QoS 2 publishers are taken at QoS 1.
+//!   come again. What is sent again, by a broker elsewhere or to the embedded one, is marked as such. QoS 2 publishers are taken at QoS 1.
 //! - A message that several of the configured filters match is one uplink, by the first of them.
 //! - A retained message that a broker elsewhere replays when we subscribe is taken, as Telegraf does, unless it is what that
 //!   topic brought last: a reconnection is no new reading. After a restart it counts once more.

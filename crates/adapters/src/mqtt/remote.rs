@@ -4,11 +4,10 @@ use std::convert::Infallible;
 use std::hash::{BuildHasher, Hasher};
 use std::time::Duration;
 
-use gateway_core::ports::{AdapterError, AdapterState};
-use gateway_core::{Ack, AdapterId, Delivery, Timestamp, Uplink};
+use gateway_core::ports::AdapterError;
+use gateway_core::{Ack, AdapterId, Condition, Delivery, Room, Space, Timestamp, Uplink};
 use mqtt_link::{Event, Message, MessageAck, Qos, RefusedFilter, Subscriber};
-use tokio::sync::{mpsc, watch};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::mpsc;
 use tracing::{info, warn};
 
 use super::intake::{BATCH, Intake, KEYS, payload_hash, uplink};
@@ -16,16 +15,20 @@ use super::intake::{BATCH, Intake, KEYS, payload_hash, uplink};
 /// How long the pipeline has at the stop to tell the outcome of what it was given.
 const LAST_OUTCOMES: Duration = Duration::from_secs(2);
 
+/// Bytes of messages that wait for the pipeline; beyond, the broker waits.
+const WAITING_BYTES: u32 = 8 << 20;
+
 /// A subscriber's messages on their way.
 pub(super) struct Remote<'a> {
     intake: Intake<'a>,
+    space: Space,
     link: Link<'a>,
 }
 
 /// What is to be told to the broker, and to the gateway of the broker.
 struct Link<'a> {
     id: &'a AdapterId,
-    state: &'a watch::Sender<AdapterState>,
+    condition: &'a Condition,
     /// Each acknowledgement under way holds one.
     outstanding: mpsc::Sender<Infallible>,
 }
@@ -34,11 +37,11 @@ impl<'a> Remote<'a> {
     /// Each acknowledgement under way holds a clone of `outstanding`.
     pub(super) fn new(
         intake: Intake<'a>,
-        state: &'a watch::Sender<AdapterState>,
+        condition: &'a Condition,
         outstanding: mpsc::Sender<Infallible>,
     ) -> Self {
         let id = intake.id;
-        Self { intake, link: Link { id, state, outstanding } }
+        Self { intake, space: Space::new(WAITING_BYTES), link: Link { id, condition, outstanding } }
     }
 
     /// Until stopped.
@@ -46,9 +49,9 @@ impl<'a> Remote<'a> {
         mut self,
         mut subscriber: Subscriber,
         mut all_told: mpsc::Receiver<Infallible>,
-        stop: &CancellationToken,
     ) -> Result<(), AdapterError> {
         let mut events = Vec::with_capacity(BATCH);
+        let stop = self.intake.stop;
         while stop.run_until_cancelled(subscriber.recv_many(&mut events, BATCH)).await.is_some() {
             self.hand_over(&mut events).await?;
         }
@@ -66,12 +69,29 @@ impl<'a> Remote<'a> {
         Ok(())
     }
 
-    async fn hand_over(&mut self, events: &mut Vec<Event>) -> Result<(), AdapterError> {
+    async fn hand_over(&mut self, events: &mut Vec<Event>) -> Result<bool, AdapterError> {
         let now = self.intake.clock.now();
         let mut batch = Vec::with_capacity(events.len());
         for event in events.drain(..) {
             match event {
-                Event::Message(message) => batch.extend(self.uplink(message, now)),
+                Event::Message(message) => {
+                    let bytes = message.payload.len();
+                    let room = match self.space.try_take(bytes) {
+                        Some(room) => room,
+                        None => {
+                            // What waits here would otherwise be waited for.
+                            if !self.intake.hand_over(std::mem::take(&mut batch)).await? {
+                                return Ok(false);
+                            }
+                            let room = self.space.take(bytes);
+                            let Some(room) = self.intake.stop.run_until_cancelled(room).await else {
+                                return Ok(false);
+                            };
+                            room
+                        }
+                    };
+                    batch.extend(self.uplink(message, now, room));
+                }
                 Event::Up { refused, .. } => self.link.up(&refused),
                 Event::Down { reason } => self.link.down(reason),
             }
@@ -80,7 +100,7 @@ impl<'a> Remote<'a> {
     }
 
     /// `None` where nobody wants the message; it is then acknowledged at once.
-    fn uplink(&mut self, message: Message, now: Timestamp) -> Option<Uplink> {
+    fn uplink(&mut self, message: Message, now: Timestamp, room: Room) -> Option<Uplink> {
         let Some(known) = self.intake.routes.find(&message.topic) else {
             message.ack.send();
             return None;
@@ -98,7 +118,7 @@ impl<'a> Remote<'a> {
             }
         };
         let ack = self.link.acknowledgement(message.ack);
-        Some(uplink(self.link.id, known, now, message.payload, delivery, ack))
+        Some(uplink(self.link.id, known, now, message.payload, delivery, ack, room))
     }
 }
 
@@ -117,7 +137,7 @@ impl Link<'_> {
     fn up(&self, refused: &[RefusedFilter]) {
         if refused.is_empty() {
             info!(adapter = %self.id, "mqtt: connected and subscribed");
-            self.state.send_replace(AdapterState::Up);
+            self.condition.up();
             return;
         }
         let refused: Vec<_> =
@@ -127,7 +147,7 @@ impl Link<'_> {
 
     fn down(&self, reason: String) {
         warn!(adapter = %self.id, "mqtt: {reason}");
-        self.state.send_replace(AdapterState::Down { reason });
+        self.condition.down(reason);
     }
 }
 
@@ -142,18 +162,24 @@ fn key(message: &Message, payload_hash: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use gateway_core::ports::AdapterState;
+    use testkit::clock::ManualClock;
+
     use super::*;
 
     #[test]
     fn a_refused_subscription_is_said_in_the_state() {
-        let (state, told) = watch::channel(AdapterState::Starting);
+        let condition = Condition::new(Arc::new(ManualClock::new(Timestamp::EPOCH)));
         let id = AdapterId::new("mqtt", "floor");
         let (outstanding, _) = mpsc::channel(1);
-        let link = Link { id: &id, state: &state, outstanding };
+        let link = Link { id: &id, condition: &condition, outstanding };
         link.up(&[RefusedFilter { filter: "a/#".to_owned(), reason: "the broker does not allow it" }]);
         let reason = "the broker refused a subscription: `a/#`: the broker does not allow it".to_owned();
-        assert_eq!(*told.borrow(), AdapterState::Down { reason });
+        let told = condition.watch();
+        assert_eq!(told.borrow().state, AdapterState::Down { reason });
         link.up(&[]);
-        assert_eq!(*told.borrow(), AdapterState::Up);
+        assert_eq!(told.borrow().state, AdapterState::Up);
     }
 }

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use gateway_core::Outcome;
+use mqtt5::QoS;
 
 use super::*;
 
@@ -15,7 +16,8 @@ fn tap(filters: &[&str]) -> Tap {
 }
 
 async fn take(tap: &Tap, topic: &str, qos: QoS) -> Result<(), NotTaken> {
-    tap.take(topic.into(), Bytes::from_static(b"1"), qos).await
+    let origin = Origin { client: "c".into(), packet_id: 1, again: false };
+    tap.take(topic.into(), Bytes::from_static(b"1"), (qos != QoS::AtMostOnce).then_some(origin)).await
 }
 
 #[tokio::test(start_paused = true)]
@@ -44,6 +46,42 @@ async fn qos_0_waits_for_room_and_not_for_the_outcome() {
     assert_eq!(take(&tap, "s/a", QoS::AtMostOnce).await, Err(NotTaken::NoRoom { adapter: floor() }));
     let (taken, _) = tokio::join!(take(&tap, "s/a", QoS::AtMostOnce), messages.recv());
     assert_eq!(taken, Ok(()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_lost_for_want_of_room_is_told_once_with_the_next_message() {
+    let tap = tap(&["s/a"]);
+    let mut messages = tap.attach(&floor());
+    for _ in 0..WAITING {
+        take(&tap, "s/a", QoS::AtMostOnce).await.unwrap();
+    }
+    for qos in [QoS::AtMostOnce, QoS::AtMostOnce, QoS::AtLeastOnce] {
+        assert!(take(&tap, "s/a", qos).await.is_err());
+    }
+    let mut told = Vec::new();
+    while !messages.is_empty() {
+        told.push(messages.recv().await.unwrap().lost_before);
+    }
+    assert_eq!(told.iter().sum::<u32>(), 0, "these came before");
+    for expected in [2, 0] {
+        take(&tap, "s/a", QoS::AtMostOnce).await.unwrap();
+        let message = messages.recv().await.unwrap();
+        assert_eq!(message.lost_before, expected, "the third is sent again, so it is not lost");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn large_messages_wait_for_room_in_bytes_until_they_are_decoded() {
+    let tap = tap(&["s/a"]);
+    let mut messages = tap.attach(&floor());
+    let take = || tap.take("s/a".into(), Bytes::from(vec![0; 1 << 20]), None);
+    for _ in 0..8 {
+        take().await.unwrap();
+    }
+    let read = messages.recv().await.unwrap();
+    assert_eq!(take().await, Err(NotTaken::NoRoom { adapter: floor() }), "it is read, and still there");
+    drop(read);
+    take().await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

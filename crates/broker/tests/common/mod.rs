@@ -9,9 +9,12 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::{Output, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
-use broker::{Broker, Limits, PasswordSource, Settings, User};
+use broker::{Broker, BrokerError, Limits, PasswordSource, Settings, Tap, User};
+use gateway_core::{Condition, Timestamp};
+use testkit::clock::ManualClock;
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
 
@@ -30,6 +33,15 @@ pub(crate) fn settings(folder: &Path) -> Settings {
         data_dir: folder.to_owned(),
         limits: Limits::default(),
     }
+}
+
+/// Starts it; nobody asks how it is doing.
+pub(crate) async fn start(settings: Settings, tap: Tap) -> Result<Broker, BrokerError> {
+    Broker::start(settings, tap, condition()).await
+}
+
+pub(crate) fn condition() -> Condition {
+    Condition::new(Arc::new(ManualClock::new(Timestamp::EPOCH)))
 }
 
 pub(crate) fn user(name: &str, password: &str, publish: &[&str], subscribe: &[&str]) -> User {

@@ -2,6 +2,9 @@
 #![allow(unreachable_pub, missing_docs, reason = "shared by the modules of one test")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test's helpers fail the test")]
 
+mod half_open;
+mod hostile;
+mod proxy;
 mod publisher;
 mod subscriber;
 mod tls;

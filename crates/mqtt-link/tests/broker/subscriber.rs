@@ -161,7 +161,7 @@ async fn an_unacknowledged_message_comes_again_and_a_late_acknowledgement_harms_
 }
 
 #[tokio::test]
-async fn a_message_larger_than_is_taken_does_not_block_those_after_it() {
+async fn a_message_larger_than_is_taken_comes_cut_and_costs_nothing() {
     for protocol in BOTH {
         let broker = Mosquitto::start(&[]).await;
         let mut with = options(&broker.url(), protocol, "ears");
@@ -170,10 +170,28 @@ async fn a_message_larger_than_is_taken_does_not_block_those_after_it() {
         let mut subscriber = Subscriber::start(with, everything());
         up(&mut subscriber).await;
         let mut mouth = publisher(&broker, "mouth").await;
-        mouth.try_publish(7, "a", vec![b'x'; 5000].into(), false).unwrap();
+        mouth.try_publish(7, "a", vec![b'x'; 5_000_000].into(), false).unwrap();
+        say(&mut mouth, "a", "small").await;
+        let giant = message(&mut subscriber).await;
+        assert_eq!(giant.payload.len(), 1024, "{protocol:?}");
+        giant.ack.send();
+        assert_eq!(&message(&mut subscriber).await.payload[..], b"small", "{protocol:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_message_larger_than_can_be_read_does_not_block_those_after_it() {
+    for protocol in BOTH {
+        let broker = Mosquitto::start(&[]).await;
+        let mut with = options(&broker.url(), protocol, "ears");
+        with.session = AN_HOUR;
+        let mut subscriber = Subscriber::start(with, everything());
+        up(&mut subscriber).await;
+        let mut mouth = publisher(&broker, "mouth").await;
+        mouth.try_publish(7, "a", vec![b'x'; 17 << 20].into(), false).unwrap();
         if protocol == Protocol::V311 {
             let reason = down(&mut subscriber).await;
-            assert!(reason.contains("larger than is taken"), "{reason}");
+            assert!(reason.contains("larger than 16 MiB"), "{reason}");
             up(&mut subscriber).await;
         }
         say(&mut mouth, "a", "small").await;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use mqtt_link::tls::{TlsError, load};
 use mqtt_link::{Options, Protocol, Subscriber, Tls};
+use rcgen::date_time_ymd;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use tempfile::TempDir;
 use testkit::mosquitto::{Mosquitto, free_port};
@@ -18,15 +19,21 @@ struct Papers {
 
 impl Papers {
     fn new() -> Self {
+        Self::valid(1975, 4096)
+    }
+
+    /// The broker's certificate is valid from one new year to another.
+    fn valid(from: i32, until: i32) -> Self {
         let mut authority = CertificateParams::new(Vec::new()).unwrap();
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         authority.distinguished_name.push(DnType::CommonName, "the test's authority");
         let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
         let key = KeyPair::generate().unwrap();
-        let certificate = CertificateParams::new(vec!["127.0.0.1".to_owned(), "localhost".to_owned()])
-            .unwrap()
-            .signed_by(&key, &authority)
-            .unwrap();
+        let mut certificate =
+            CertificateParams::new(vec!["127.0.0.1".to_owned(), "localhost".to_owned()]).unwrap();
+        certificate.not_before = date_time_ymd(from, 1, 1);
+        certificate.not_after = date_time_ymd(until, 1, 1);
+        let certificate = certificate.signed_by(&key, &authority).unwrap();
         let folder = TempDir::new().unwrap();
         fs::write(folder.path().join("ca.pem"), authority.pem()).unwrap();
         fs::write(folder.path().join("cert.pem"), certificate.pem()).unwrap();
@@ -95,6 +102,48 @@ async fn an_unknown_authority_is_named_as_such() {
             let reason = down(&mut Subscriber::start(with, everything())).await;
             assert!(reason.contains("check ca_file"), "{reason}");
         }
+    }
+}
+
+/// What is said of a broker whose certificate is valid between these years.
+async fn said_of_a_certificate_valid(from: i32, until: i32) -> Vec<String> {
+    let papers = Papers::valid(from, until);
+    let (_broker, urls) = papers.broker(&[]).await;
+    let mut said = Vec::new();
+    for url in urls {
+        for protocol in BOTH {
+            let with = secure(&url, protocol, papers.trusting());
+            said.push(down(&mut Subscriber::start(with, everything())).await);
+        }
+    }
+    said
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_not_valid_yet_is_said_to_wait_for_the_clock() {
+    for reason in said_of_a_certificate_valid(2096, 2097).await {
+        let expected = "the certificate of 127.0.0.1 is not valid before 2096-01-01 00:00 UTC: \
+                        this machine's clock says 20";
+        assert!(reason.starts_with(expected) && reason.ends_with("UTC; waiting for the clock"), "{reason}");
+    }
+}
+
+#[tokio::test]
+async fn an_expired_certificate_is_said_to_be_with_its_date() {
+    for reason in said_of_a_certificate_valid(2001, 2002).await {
+        assert!(reason.contains("valid until 2002-01-01 00:00 UTC only"), "{reason}");
+    }
+}
+
+#[tokio::test]
+async fn a_broker_that_refuses_our_certificate_is_said_to() {
+    let papers = Papers::new();
+    let (_broker, [url, _]) = papers.broker(&["require_certificate true"]).await;
+    let strangers = Papers::new();
+    let own = Tls { ca_file: papers.trusting().ca_file, ..strangers.with_client_certificate() };
+    for protocol in BOTH {
+        let reason = down(&mut Subscriber::start(secure(&url, protocol, own.clone()), everything())).await;
+        assert!(reason.starts_with("the broker refuses our certificate ("), "{reason}");
     }
 }
 
