@@ -18,9 +18,10 @@ use mqtt_link::{Options, Session, Tls};
 use crate::config::model::{Alert, Config, UnknownDevices};
 use crate::pipeline::Reconfiguration;
 use crate::pipeline::actions::Action;
+use crate::pipeline::decode::MAX_PAYLOAD;
 use crate::pipeline::directory::{DeviceRules, Directory};
 use crate::pipeline::engine::Settings;
-use crate::supervisor::Blueprint;
+use crate::supervisor::{Blueprint, Make};
 
 /// How long a broker keeps what was published while the gateway was away.
 const AWAY: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -207,6 +208,8 @@ pub(crate) struct Embedded {
     pub(crate) tap: Tap,
     pub(crate) address: std::net::SocketAddr,
     pub(crate) credentials: (String, Secret),
+    /// How its listeners are doing.
+    pub(crate) health: tokio::sync::watch::Receiver<gateway_core::AdapterHealth>,
 }
 
 /// All adapters of the configuration.
@@ -225,11 +228,10 @@ pub(crate) fn adapters(
         // The debug form has everything but the password.
         let password = mqtt.password.as_ref().map_or("", Secret::expose);
         let fingerprint = fingerprint(&format!("{mqtt:?} {link:?} {routes:?} {password}"));
-        blueprints.push(Blueprint {
-            adapter: Box::new(MqttAdapter::new(id.clone(), source(mqtt, link, embedded), routes)),
-            id,
-            fingerprint,
-        });
+        let (make_id, source) = (id.clone(), source(mqtt, link, embedded));
+        let make: Make =
+            Box::new(move || Box::new(MqttAdapter::new(make_id.clone(), source.clone(), routes.clone())));
+        blueprints.push(Blueprint { id, fingerprint, make });
     }
     Ok(blueprints)
 }
@@ -306,6 +308,8 @@ fn adapter_link(
     };
     options.keep_alive = mqtt.keep_alive.0;
     options.session = Session::Persistent { expiry: AWAY };
+    // Somewhat more than is decoded, so that what is cut is counted as too large.
+    options.max_packet_size = u32::try_from(MAX_PAYLOAD).unwrap_or(u32::MAX).saturating_add(1024);
     Ok(options)
 }
 
@@ -343,6 +347,7 @@ pub(crate) fn outbox_options(config: &sinks::upstream_mqtt::config::Outbox) -> o
             WhenFull::DropOldest => outbox::WhenFull::DropOldest,
             WhenFull::DropNewest => outbox::WhenFull::DropNewest,
         },
+        spill_after: config.spill_after.0,
     }
 }
 

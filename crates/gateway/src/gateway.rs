@@ -6,13 +6,15 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use broker::{Broker, Tap};
+use gateway_core::Condition;
 use gateway_core::ports::Clock;
 use outbox::Outbox;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::audit::Auditor;
 use crate::build::{self, BuildError, CodecTable, Embedded};
-use crate::clock::{SystemClock, monotonic};
+use crate::clock::SystemClock;
 use crate::config::model::Config;
 use crate::live_socket;
 use crate::pipeline::actions::{Actions, Commanders};
@@ -20,13 +22,18 @@ use crate::pipeline::decode::Decoder;
 use crate::pipeline::ledger::Balance;
 use crate::pipeline::live::LiveFeed;
 use crate::pipeline::payload::Identity;
-use crate::pipeline::{Control, Durable, JournalMode, Pipeline, Undelivered, store};
-use crate::reporter::{self, Reporter};
+use crate::pipeline::{Begin, Control, Durable, JournalMode, Pipeline, Undelivered, store};
+use crate::problems::{self, Problems};
+use crate::reporter::Reporter;
 use crate::supervisor::Supervisor;
 use crate::upstream::Upstream;
+use crate::watchdog::Stages;
 
 /// Batches of uplinks that may wait for the pipeline; beyond, adapters hold back their links.
 const WAITING_BATCHES: usize = 8;
+
+/// How long a stop waits for the outbox to be closed.
+const LAST_PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// Why the gateway cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +67,8 @@ pub(crate) struct Gateway {
     broker: Option<Broker>,
     embedded: Option<Embedded>,
     feed: LiveFeed,
+    auditor: Auditor,
+    problems: Problems,
     /// Ends what only watches: health, the socket.
     watchers: CancellationToken,
     stop: CancellationToken,
@@ -73,10 +82,13 @@ impl Gateway {
         let stop = CancellationToken::new();
         let mut codecs = CodecTable::default();
         let outbox = open_outbox(config)?;
+        let (outbox, outbox_damaged) =
+            outbox.map_or((None, false), |(outbox, damaged)| (Some(outbox), damaged));
         let mark = outbox.as_ref().map_or(0, Outbox::mark);
-        let queued_before = outbox.as_ref().map_or(0, |outbox| outbox.totals().accepted.weight);
         let (mode, recovered) = open_store(config, build::settings(config), mark)?;
-        let new_store_after = recovered.is_new.then_some(queued_before);
+        // An outbox that is begun anew beside an older state has lost what the state remembers.
+        let outbox_is_new = outbox.as_ref().is_some_and(|outbox| outbox.next_seq() == 1);
+        let reconcile = recovered.is_new || recovered.damaged || outbox_damaged || outbox_is_new;
         let (broker, embedded) = start_broker(config, &mut codecs).await?;
         let adapters = build::adapters(config, &mut codecs, embedded.as_ref())?;
         let new = build::reconfiguration(config, &mut codecs)?;
@@ -86,24 +98,44 @@ impl Gateway {
         let commanders = Commanders::default();
         let feed = LiveFeed::default();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let handle = outbox.as_ref().map(|(handle, _)| (handle.clone(), mark));
-        let durable = Durable::new(mode, data_dir, recovered.position, handle, stop.clone());
+        let begin = Begin {
+            mode,
+            position: recovered.position,
+            checkpoint: recovered.checkpoint,
+            since_checkpoint: recovered.replayed_bytes,
+            outbox: outbox.as_ref().map(|(handle, _)| (handle.clone(), mark)),
+        };
+        let (complaints, heard) = watch::channel(Vec::new());
         let pipeline = Pipeline {
             engine: recovered.engine,
             decoder: Decoder::new(new.codecs, new.directory),
             actions: Actions::new(new.actions, Arc::clone(&commanders)),
-            durable,
+            durable: Durable::new(data_dir, begin),
             live: feed.clone(),
             identity: identity.clone(),
             clock: Arc::clone(&clock),
+            problems: complaints,
+            stop: stop.clone(),
+            pings: Vec::new(),
         };
         let (uplinks, uplink_receiver) = mpsc::channel(WAITING_BATCHES);
         let (control, control_receiver) = mpsc::channel(8);
         let mut supervisor = Supervisor::new(uplinks, commanders, Arc::clone(&clock));
+        if let Some(embedded) = &embedded {
+            supervisor.also_show("broker", embedded.health.clone());
+        }
         supervisor.become_like(adapters).await;
-        let undelivered = Undelivered { outputs: recovered.outputs, settings: new.settings, new_store_after };
+        let undelivered = Undelivered {
+            outputs: recovered.outputs,
+            settings: new.settings,
+            reconcile,
+            replayed: recovered.replayed > 0,
+        };
         let pipeline = tokio::spawn(pipeline.run(undelivered, uplink_receiver, control_receiver));
 
+        let handle = outbox.as_ref().map(|(handle, _)| handle.clone());
+        let problems = problems::gather(heard, handle.as_ref().map(outbox::Handle::status));
+        let auditor = Auditor::new(control.clone(), handle);
         let upstream = match (&config.upstream, &outbox) {
             (Some(upstream), Some((handle, _))) => {
                 Some(Upstream::start(config, upstream, &identity, handle.clone())?)
@@ -121,6 +153,8 @@ impl Gateway {
             broker,
             embedded,
             feed,
+            auditor,
+            problems,
             watchers: CancellationToken::new(),
             stop,
         };
@@ -133,7 +167,7 @@ impl Gateway {
         match live_socket::bind(&self.config.gateway.data_dir) {
             Ok(listener) => {
                 let stop = self.watchers.clone();
-                tokio::spawn(live_socket::serve(listener, self.feed.clone(), self.control.clone(), stop));
+                tokio::spawn(live_socket::serve(listener, self.feed.clone(), self.auditor.clone(), stop));
             }
             Err(error) => tracing::warn!(
                 "riser tail will not work: cannot make {}: {error}",
@@ -144,10 +178,10 @@ impl Gateway {
             let reporter = Reporter {
                 identity: identity.clone(),
                 supervisor: Arc::clone(&self.supervisor),
-                control: self.control.clone(),
+                auditor: self.auditor.clone(),
                 outbox: self.outbox.as_ref().map(|(handle, _)| handle.clone()),
                 upstream: upstream.speaker(),
-                started: monotonic(),
+                problems: self.problems.clone(),
             };
             let stop = self.watchers.clone();
             tokio::spawn(async move {
@@ -213,7 +247,18 @@ impl Gateway {
 
     /// The ledger as of now; none where the pipeline is gone.
     pub(crate) async fn balance(&self) -> Option<Balance> {
-        reporter::balance(&self.control).await
+        self.auditor.audit().await.map(|audit| audit.balance)
+    }
+
+    /// What is wrong at the moment.
+    pub(crate) fn problems(&self) -> Problems {
+        self.problems.clone()
+    }
+
+    /// What the watchdog asks.
+    pub(crate) fn stages(&self) -> Stages {
+        let outbox = self.outbox.as_ref().map(|(handle, _)| handle.clone());
+        Stages { control: self.control.clone(), outbox }
     }
 
     /// Ends in order: adapters stop, what is in flight is stored and acknowledged, `offline` is published. From the
@@ -227,6 +272,7 @@ impl Gateway {
         }
         drop(self.supervisor);
         drop(self.control);
+        drop(self.auditor);
         if let Err(error) = self.pipeline.await {
             tracing::error!("the pipeline ended oddly: {error}");
         }
@@ -234,11 +280,15 @@ impl Gateway {
             upstream.stop().await;
         }
         if let Some((handle, thread)) = self.outbox {
-            if let Err(error) = handle.close().await {
-                tracing::error!("{}", crate::telemetry::chain(&error));
+            match tokio::time::timeout(LAST_PATIENCE, handle.close()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::error!("{}", crate::telemetry::chain(&error)),
+                Err(_) => tracing::error!(
+                    "the outbox's disk does not answer; what it has not stored is in the journal"
+                ),
             }
-            drop(handle);
-            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+            // After `close` has answered it is about to end; where it has not, its disk holds it, maybe for ever.
+            drop((handle, thread));
         }
         if let Some(broker) = self.broker {
             broker.stop().await;
@@ -257,7 +307,8 @@ fn create_data_dir(path: &Path) -> Result<(), StartError> {
         .map_err(|source| StartError::DataDir { path: path.to_owned(), source })
 }
 
-fn open_outbox(config: &Config) -> Result<Option<Outbox>, StartError> {
+/// The outbox, and whether damage was found in it.
+fn open_outbox(config: &Config) -> Result<Option<(Outbox, bool)>, StartError> {
     let path = build::outbox_path(&config.gateway.data_dir);
     let options = match &config.upstream {
         Some(upstream) => build::outbox_options(&upstream.outbox),
@@ -265,7 +316,24 @@ fn open_outbox(config: &Config) -> Result<Option<Outbox>, StartError> {
         None if path.exists() => build::outbox_options(&Default::default()),
         None => return Ok(None),
     };
-    Ok(Some(Outbox::open(&path, options)?))
+    let (outbox, recovery) = Outbox::open(&path, options)?;
+    if let Some(from) = recovery.migrated_from {
+        tracing::info!("the outbox was brought from format {from} to the present one");
+    }
+    if let Some(damage) = &recovery.damage {
+        let aside = damage.aside.display();
+        match damage.lost {
+            Some(lost) => tracing::error!(
+                messages = lost.entries,
+                readings = lost.weight,
+                "the outbox was damaged; it is kept as {aside}; what was lost is counted"
+            ),
+            None => tracing::error!(
+                "the outbox was damaged, its books too; it is kept as {aside}; what can be sent again is, with new numbers"
+            ),
+        }
+    }
+    Ok(Some((outbox, recovery.damage.is_some())))
 }
 
 fn open_store(
@@ -302,7 +370,10 @@ async fn start_broker(
     let tap = Tap::default();
     // What comes before the adapters have started waits for them.
     tap.set_wanted(build::wanted(config, codecs)?);
-    let broker = Broker::start(build::broker(settings, &config.gateway.data_dir)?, tap.clone()).await?;
+    let condition = Condition::new(Arc::new(SystemClock));
+    let health = condition.watch();
+    let settings = build::broker(settings, &config.gateway.data_dir)?;
+    let broker = Broker::start(settings, tap.clone(), condition).await?;
     let (address, credentials) = (broker.internal_address(), broker.internal_credentials());
-    Ok((Some(broker), Some(Embedded { tap, address, credentials })))
+    Ok((Some(broker), Some(Embedded { tap, address, credentials, health })))
 }

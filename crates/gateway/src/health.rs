@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use gateway_core::AdapterHealth;
 use gateway_core::ports::AdapterState;
 use serde::Serialize;
 
+use crate::audit::{Disk, DroppedRange};
 use crate::pipeline::ledger::Balance;
 
 /// How often.
@@ -20,29 +22,43 @@ pub(crate) struct Health {
     /// Since the process started, in seconds.
     pub(crate) uptime: u64,
     pub(crate) time_quality: &'static str,
+    /// What is wrong at the moment, in words.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) problems: Vec<String>,
     pub(crate) adapters: BTreeMap<String, Adapter>,
     pub(crate) upstream: UpstreamHealth,
     pub(crate) queue: Queue,
     pub(crate) ledger: Balance,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) disk: Option<Disk>,
     pub(crate) memory: Memory,
 }
 
-/// One adapter.
+/// One adapter, or the embedded broker.
 #[derive(Debug, Serialize)]
 pub(crate) struct Adapter {
     /// `starting`, `up` or `down`.
     pub(crate) state: &'static str,
+    /// Since when it is up, or is not.
+    pub(crate) since: String,
+    /// How often it was started again after a failure.
+    pub(crate) restarts: u32,
+    /// What went wrong last; stays when it is up again.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) reason: Option<String>,
+    pub(crate) last_error: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) last_error_at: Option<String>,
 }
 
-impl From<AdapterState> for Adapter {
-    fn from(state: AdapterState) -> Self {
-        match state {
-            AdapterState::Starting => Self { state: "starting", reason: None },
-            AdapterState::Up => Self { state: "up", reason: None },
-            AdapterState::Down { reason } => Self { state: "down", reason: Some(reason) },
-        }
+impl From<AdapterHealth> for Adapter {
+    fn from(AdapterHealth { state, since, last_error, restarts }: AdapterHealth) -> Self {
+        let state = match state {
+            AdapterState::Starting => "starting",
+            AdapterState::Up => "up",
+            AdapterState::Down { .. } => "down",
+        };
+        let (last_error_at, last_error) = last_error.map(|(at, error)| (at.to_string(), error)).unzip();
+        Self { state, since: since.to_string(), restarts, last_error, last_error_at }
     }
 }
 
@@ -67,16 +83,6 @@ pub(crate) struct Queue {
     pub(crate) dropped_ranges: Vec<DroppedRange>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) error: Option<String>,
-}
-
-/// `seq` numbers that will never arrive.
-#[derive(Debug, Serialize)]
-pub(crate) struct DroppedRange {
-    pub(crate) from: u64,
-    pub(crate) to: u64,
-    pub(crate) readings: u64,
-    pub(crate) reason: &'static str,
-    pub(crate) time: String,
 }
 
 /// What the process takes, in bytes.

@@ -8,14 +8,14 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use globset::GlobMatcher;
+use globset::{Glob, GlobSet};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
-use crate::pipeline::Control;
+use crate::audit::Auditor;
 use crate::pipeline::live::{Item, Kind, LiveFeed};
 
 /// Watchers at one time.
@@ -62,12 +62,7 @@ pub(crate) fn bind(data_dir: &Path) -> io::Result<UnixListener> {
 }
 
 /// Answers until stopped.
-pub(crate) async fn serve(
-    listener: UnixListener,
-    feed: LiveFeed,
-    control: mpsc::Sender<Control>,
-    stop: CancellationToken,
-) {
+pub(crate) async fn serve(listener: UnixListener, feed: LiveFeed, auditor: Auditor, stop: CancellationToken) {
     let places = std::sync::Arc::new(tokio::sync::Semaphore::new(MAX_CLIENTS));
     loop {
         let stream = tokio::select! {
@@ -83,33 +78,31 @@ pub(crate) async fn serve(
         };
         // A watcher too many is closed at once.
         let Ok(place) = std::sync::Arc::clone(&places).try_acquire_owned() else { continue };
-        let (feed, control, stop) = (feed.clone(), control.clone(), stop.clone());
+        let (feed, auditor, stop) = (feed.clone(), auditor.clone(), stop.clone());
         tokio::spawn(async move {
             let _place = place;
             tokio::select! {
                 // A watcher that goes away is no error.
-                _ = answer(stream, &feed, &control) => {}
+                _ = answer(stream, &feed, &auditor) => {}
                 () = stop.cancelled() => {}
             }
         });
     }
 }
 
-async fn answer(stream: UnixStream, feed: &LiveFeed, control: &mpsc::Sender<Control>) -> io::Result<()> {
+async fn answer(stream: UnixStream, feed: &LiveFeed, auditor: &Auditor) -> io::Result<()> {
     let (read, mut write) = stream.into_split();
     let mut line = String::new();
     let mut reader = BufReader::new(read.take(MAX_QUESTION));
     tokio::time::timeout(PATIENCE, reader.read_line(&mut line)).await??;
     match serde_json::from_str(&line) {
         Ok(Question::Audit) => {
-            let (reply, balance) = oneshot::channel();
-            control.send(Control::Balance(reply)).await.map_err(io::Error::other)?;
-            let balance = balance.await.map_err(io::Error::other)?;
-            write.write_all(to_line(&balance).as_bytes()).await
+            let audit = auditor.audit().await.ok_or_else(|| io::Error::other("the gateway is stopping"))?;
+            write.write_all(to_line(&audit).as_bytes()).await
         }
         Ok(Question::Follow { readings, aggregates, alerts, device }) => {
-            let device = match device.map(|glob| globset::Glob::new(&glob)).transpose() {
-                Ok(glob) => glob.map(|glob| glob.compile_matcher()),
+            let device = match device.as_deref().map(matcher).transpose() {
+                Ok(devices) => devices,
                 Err(error) => return write.write_all(refusal(&error).as_bytes()).await,
             };
             let items = if readings { feed.readings() } else { feed.results() };
@@ -117,6 +110,11 @@ async fn answer(stream: UnixStream, feed: &LiveFeed, control: &mpsc::Sender<Cont
         }
         Err(error) => write.write_all(refusal(&error).as_bytes()).await,
     }
+}
+
+/// A set of one: it refuses the globs on which `Glob::compile_matcher` panics, with hundreds of braces in each other.
+fn matcher(glob: &str) -> Result<GlobSet, globset::Error> {
+    GlobSet::builder().add(Glob::new(glob)?).build()
 }
 
 fn refusal(error: &dyn std::fmt::Display) -> String {
@@ -127,7 +125,7 @@ struct Wanted {
     readings: bool,
     aggregates: bool,
     alerts: bool,
-    device: Option<GlobMatcher>,
+    device: Option<GlobSet>,
 }
 
 impl Wanted {
@@ -176,4 +174,16 @@ pub(crate) async fn ask(data_dir: &Path, question: &Question) -> io::Result<Opti
     };
     stream.write_all(to_line(question).as_bytes()).await?;
     Ok(Some(BufReader::new(stream)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::matcher;
+
+    #[test]
+    fn a_glob_of_a_thousand_braces_is_refused_and_panics_nobody() {
+        let nested = format!("{}a{}", "{".repeat(1000), "}".repeat(1000));
+        assert!(matcher(&nested).is_err());
+        assert!(matcher("meter-*").unwrap().is_match("meter-7"));
+    }
 }

@@ -1,5 +1,6 @@
 //! `riser`, the gateway. This file only starts it: words are in `cli`, the work in `gateway` and `pipeline`.
 
+mod audit;
 mod build;
 mod cli;
 mod clock;
@@ -8,10 +9,12 @@ mod gateway;
 mod health;
 mod live_socket;
 mod pipeline;
+mod problems;
 mod reporter;
 mod supervisor;
 mod telemetry;
 mod upstream;
+mod watchdog;
 
 fn main() -> std::process::ExitCode {
     cli::main().into()

@@ -1,12 +1,17 @@
-//! Adapters that never die: each runs in a task of its own and is started again after a pause when it fails. One
-//! adapter's failure is nobody else's.
+//! Adapters that never die: each runs in a task of its own, and is made anew and started again after a pause when it
+//! fails or panics. One adapter's failure is nobody else's.
+//!
+//! Promises:
+//! - A stop ends each adapter, within [`STOP_PATIENCE`] and [`ABORT_PATIENCE`] whatever it does; what it had not handed
+//!   over by then was not acknowledged, and comes again.
+//! - A reload leaves an adapter alone that it does not change.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use gateway_core::ports::{Adapter, AdapterContext, AdapterState, Clock};
-use gateway_core::{AdapterId, Backoff, Uplink};
+use gateway_core::ports::{Adapter, AdapterContext, Clock};
+use gateway_core::{AdapterHealth, AdapterId, Backoff, Condition, Uplink, guarded};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -16,27 +21,38 @@ use crate::pipeline::actions::Commanders;
 /// An adapter that ran this long begins again with short pauses.
 const GOOD_RUN: Duration = Duration::from_secs(300);
 
+/// How long an adapter has to end once it was told to.
+const STOP_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long an adapter that was aborted has to let go. One that blocks its thread never does.
+const ABORT_PATIENCE: Duration = Duration::from_secs(1);
+
 /// Commands that may wait for one adapter.
 const WAITING_COMMANDS: usize = 64;
+
+/// Makes an adapter, each time a new one.
+pub(crate) type Make = Box<dyn Fn() -> Box<dyn Adapter> + Send + Sync>;
 
 /// How to make an adapter, and from what: the same blueprint makes the same adapter.
 pub(crate) struct Blueprint {
     pub(crate) id: AdapterId,
     /// Compared at a reload: an adapter whose fingerprint is the same runs on.
     pub(crate) fingerprint: u64,
-    pub(crate) adapter: Box<dyn Adapter>,
+    pub(crate) make: Make,
 }
 
 struct Running {
     fingerprint: u64,
     stop: CancellationToken,
     task: JoinHandle<()>,
-    state: watch::Receiver<AdapterState>,
+    health: watch::Receiver<AdapterHealth>,
 }
 
 /// The adapters that run.
 pub(crate) struct Supervisor {
     running: BTreeMap<AdapterId, Running>,
+    /// What looks after itself, and is shown beside the adapters.
+    others: BTreeMap<String, watch::Receiver<AdapterHealth>>,
     uplinks: mpsc::Sender<Vec<Uplink>>,
     commanders: Commanders,
     clock: Arc<dyn Clock>,
@@ -48,7 +64,12 @@ impl Supervisor {
         commanders: Commanders,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { running: BTreeMap::new(), uplinks, commanders, clock }
+        Self { running: BTreeMap::new(), others: BTreeMap::new(), uplinks, commanders, clock }
+    }
+
+    /// Shows `health` among the adapters', as `name`.
+    pub(crate) fn also_show(&mut self, name: &str, health: watch::Receiver<AdapterHealth>) {
+        self.others.insert(name.to_owned(), health);
     }
 
     /// Makes what runs equal to `blueprints`: stops what is gone or changed, starts what is new, leaves the rest alone.
@@ -61,9 +82,7 @@ impl Supervisor {
             .filter(|(id, running)| wanted.get(id).is_none_or(|new| new.fingerprint != running.fingerprint))
             .map(|(id, _)| id.clone())
             .collect();
-        for id in unwanted {
-            self.stop_one(&id).await;
-        }
+        self.stop_these(unwanted).await;
         for (id, blueprint) in wanted {
             if !self.running.contains_key(&id) {
                 self.start(blueprint);
@@ -71,75 +90,99 @@ impl Supervisor {
         }
     }
 
-    fn start(&mut self, Blueprint { id, fingerprint, adapter }: Blueprint) {
+    fn start(&mut self, Blueprint { id, fingerprint, make }: Blueprint) {
         let (commands, receiver) = mpsc::channel(WAITING_COMMANDS);
-        let (sender, state) = watch::channel(AdapterState::Starting);
+        let condition = Condition::new(Arc::clone(&self.clock));
+        let health = condition.watch();
         let stop = CancellationToken::new();
         let context = AdapterContext {
             uplinks: self.uplinks.clone(),
             commands: receiver,
-            state: sender,
+            condition,
             clock: Arc::clone(&self.clock),
             stop: stop.clone(),
         };
         self.commanders.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_string(), commands);
-        let task = tokio::spawn(keep_running(adapter, context));
-        self.running.insert(id, Running { fingerprint, stop, task, state });
+        let task = tokio::spawn(keep_running(id.clone(), make, context));
+        self.running.insert(id, Running { fingerprint, stop, task, health });
     }
 
-    async fn stop_one(&mut self, id: &AdapterId) {
-        self.commanders.lock().unwrap_or_else(PoisonError::into_inner).remove(id.as_str());
-        if let Some(running) = self.running.remove(id) {
-            running.stop.cancel();
-            if let Err(error) = running.task.await {
-                tracing::error!(adapter = %id, "the adapter ended oddly: {error}");
+    /// All are told first, so that together they take no longer than the slowest.
+    async fn stop_these(&mut self, ids: Vec<AdapterId>) {
+        let mut stopping = Vec::with_capacity(ids.len());
+        for id in ids {
+            self.commanders.lock().unwrap_or_else(PoisonError::into_inner).remove(id.as_str());
+            if let Some(running) = self.running.remove(&id) {
+                running.stop.cancel();
+                stopping.push((id, running.task));
+            }
+        }
+        let give_up = tokio::time::Instant::now() + STOP_PATIENCE;
+        for (id, mut task) in stopping {
+            if tokio::time::timeout_at(give_up, &mut task).await.is_ok() {
+                continue;
+            }
+            tracing::error!(adapter = %id, "did not stop within {STOP_PATIENCE:.0?} and is cut off");
+            task.abort();
+            if tokio::time::timeout(ABORT_PATIENCE, task).await.is_err() {
+                tracing::error!(adapter = %id, "blocks its thread, which is a bug: please report it");
             }
         }
     }
 
     /// Stops all; when this returns, everything they took is in the pipeline's channel.
     pub(crate) async fn stop(&mut self) {
-        for running in self.running.values() {
-            running.stop.cancel();
-        }
-        let ids: Vec<AdapterId> = self.running.keys().cloned().collect();
-        for id in ids {
-            self.stop_one(&id).await;
-        }
+        self.stop_these(self.running.keys().cloned().collect()).await;
     }
 
     /// How each is doing.
-    pub(crate) fn states(&self) -> BTreeMap<String, AdapterState> {
-        let state = |running: &Running| {
-            if running.task.is_finished() {
-                return AdapterState::Down { reason: "stopped by a bug; please report it".to_owned() };
-            }
-            running.state.borrow().clone()
-        };
-        self.running.iter().map(|(id, running)| (id.to_string(), state(running))).collect()
+    pub(crate) fn health(&self) -> BTreeMap<String, AdapterHealth> {
+        self.watch().into_iter().map(|(name, health)| (name, health.borrow().clone())).collect()
     }
 
-    /// Receivers of all states, to wait on.
-    pub(crate) fn watch(&self) -> Vec<(AdapterId, watch::Receiver<AdapterState>)> {
-        self.running.iter().map(|(id, running)| (id.clone(), running.state.clone())).collect()
+    /// Receivers of how each is doing, to wait on.
+    pub(crate) fn watch(&self) -> Vec<(String, watch::Receiver<AdapterHealth>)> {
+        let adapters = self.running.iter().map(|(id, running)| (id.to_string(), running.health.clone()));
+        let others = self.others.iter().map(|(name, health)| (name.clone(), health.clone()));
+        adapters.chain(others).collect()
     }
 }
 
-async fn keep_running(mut adapter: Box<dyn Adapter>, mut context: AdapterContext) {
+/// Until stopped.
+async fn keep_running(id: AdapterId, make: Make, mut context: AdapterContext) {
     let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
-    while !context.stop.is_cancelled() {
+    loop {
         let begun = tokio::time::Instant::now();
-        let Err(error) = adapter.run(&mut context).await else { return };
+        let reason = run_once(&make, &mut context).await;
+        if context.stop.is_cancelled() {
+            return;
+        }
         if begun.elapsed() > GOOD_RUN {
             backoff.reset();
         }
-        let reason = crate::telemetry::chain(&error);
         let wait = backoff.next_wait(rand::random());
-        tracing::error!("{reason}; starting it again in {wait:.1?}");
-        context.state.send_replace(AdapterState::Down { reason });
+        tracing::error!(adapter = %id, "{reason}; starting it again in {wait:.1?}");
+        context.condition.down(reason);
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
             () = context.stop.cancelled() => return,
         }
+        context.condition.restarted();
     }
 }
+
+/// Why it ended.
+async fn run_once(make: &Make, context: &mut AdapterContext) -> String {
+    let run = async {
+        let mut adapter = make();
+        adapter.run(context).await
+    };
+    match guarded(run).await {
+        Ok(Ok(())) => "it ended without being told to".to_owned(),
+        Ok(Err(error)) => crate::telemetry::chain(&error),
+        Err(panic) => format!("a bug stopped it ({panic}); please report it"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -35,15 +35,19 @@ struct Status<'a> {
     /// Adapters that are not up.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     missing: &'a [String],
+    /// What is wrong at the moment, in words.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    problems: &'a [String],
 }
 
 impl Status<'_> {
-    fn bytes(state: &str, missing: &[String]) -> Bytes {
+    fn bytes(state: &str, missing: &[String], problems: &[String]) -> Bytes {
         let status = Status {
             state,
             time: SystemClock.now().to_string(),
             version: env!("CARGO_PKG_VERSION"),
             missing,
+            problems,
         };
         serde_json::to_vec(&status).unwrap_or_default().into()
     }
@@ -63,7 +67,7 @@ impl Upstream {
             max_in_flight: upstream.outbox.max_in_flight,
             compression: upstream.compression,
             status_topic: format!("{base}/status"),
-            offline: Status::bytes("offline", &[]),
+            offline: Status::bytes("offline", &[], &[]),
         };
         let sink = upstream_mqtt::Upstream::start(settings, outbox, Arc::new(SystemClock));
         let speaker = Speaker { sink: sink.speaker(), health_topic: format!("{base}/health") };
@@ -75,14 +79,14 @@ impl Upstream {
     }
 
     pub(crate) async fn stop(self) {
-        self.sink.stop(Status::bytes("offline", &[])).await;
+        self.sink.stop(Status::bytes("offline", &[], &[])).await;
     }
 }
 
 impl Speaker {
     /// `missing`: adapters that are not up.
-    pub(crate) fn say_online(&self, missing: &[String]) {
-        self.sink.set_status(Status::bytes("online", missing));
+    pub(crate) fn say_online(&self, missing: &[String], problems: &[String]) {
+        self.sink.set_status(Status::bytes("online", missing, problems));
     }
 
     pub(crate) fn say_health(&self, health: &Health) {

@@ -7,11 +7,15 @@ use outbox::Outbox;
 use tokio::io::AsyncBufReadExt as _;
 
 use super::{ConfigArg, Exit, Failure, print_line};
+use crate::audit::{Audit, newest_first};
 use crate::build;
 use crate::config::model::Config;
 use crate::live_socket::{self, Question};
-use crate::pipeline::ledger::{Balance, Beyond};
-use crate::pipeline::{self, from_totals, store};
+use crate::pipeline::ledger::{Balance, Beyond, Row};
+use crate::pipeline::{self, store};
+
+/// Ranges of given-up messages that people are shown.
+const RANGES: usize = 10;
 
 /// How long a running gateway may take to answer.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -28,21 +32,15 @@ pub(crate) fn audit(config: &ConfigArg, json: bool) -> Result<Exit, Failure> {
             )
         })
     })??;
-    let balance = match running {
-        Some(balance) => balance,
+    let audit = match running {
+        Some(audit) => audit,
         None => of_files(&config)?,
     };
-    print_line(&if json {
-        // The interface names the keys; the adapters are for people and for `health`.
-        serde_json::to_string(&Balance { adapters: Default::default(), ..balance.clone() })
-            .unwrap_or_default()
-    } else {
-        for_people(&balance)
-    })?;
-    Ok(if balance.balanced { Exit::Fine } else { Exit::Unbalanced })
+    print_line(&if json { serde_json::to_string(&audit).unwrap_or_default() } else { report(&audit) })?;
+    Ok(if audit.balance.balanced { Exit::Fine } else { Exit::Unbalanced })
 }
 
-async fn ask(data_dir: &Path) -> Result<Option<Balance>, Failure> {
+async fn ask(data_dir: &Path) -> Result<Option<Audit>, Failure> {
     let failed = |error: &dyn std::fmt::Display| {
         let path = live_socket::path(data_dir);
         Failure::new(
@@ -59,7 +57,7 @@ async fn ask(data_dir: &Path) -> Result<Option<Balance>, Failure> {
 }
 
 /// As the files stand: what a crash left undelivered is counted as queued, for a start would queue it.
-fn of_files(config: &Config) -> Result<Balance, Failure> {
+fn of_files(config: &Config) -> Result<Audit, Failure> {
     let data_dir = &config.gateway.data_dir;
     if !data_dir.is_dir() {
         let message =
@@ -68,41 +66,66 @@ fn of_files(config: &Config) -> Result<Balance, Failure> {
     }
     let failed = |error: &dyn std::error::Error| Failure::new(Exit::NoInput, crate::telemetry::chain(error));
     let outbox = build::outbox_path(data_dir);
-    let (mut beyond, mark, before) = if outbox.is_file() {
-        let found = Outbox::inspect(&outbox).map_err(|e| failed(&e))?;
-        (from_totals(&found.totals), found.mark, found.totals.accepted.weight)
-    } else {
-        (Beyond::default(), 0, 0)
-    };
+    let found = if outbox.is_file() { Some(Outbox::inspect(&outbox).map_err(|e| failed(&e))?) } else { None };
+    let mark = found.as_ref().map_or(0, |found| found.mark);
+    let mut beyond = found.as_ref().map_or_else(Beyond::default, |found| Beyond::from(&found.accounts));
     let mut recovered = store::inspect(data_dir, build::settings(config), mark).map_err(|e| failed(&e))?;
-    if recovered.is_new {
-        recovered.engine.begin_after(before);
-    }
     if recovered.engine.settings().upstream {
-        beyond.queued += recovered
-            .outputs
-            .iter()
-            .flat_map(|(_, outputs)| &outputs.aggregates)
-            .map(|aggregate| u64::from(aggregate.readings))
-            .sum::<u64>();
+        for share in
+            recovered.outputs.iter().flat_map(|(_, outputs)| pipeline::shares(&recovered.engine, outputs))
+        {
+            beyond.queue(&share.account, u64::from(share.weight));
+        }
     }
-    Ok(pipeline::balance(&recovered.engine, beyond))
+    let outbox_is_new = found.as_ref().is_none_or(|found| found.next_seq == 1);
+    store::reconcile(&mut recovered, &beyond, outbox_is_new);
+    Ok(Audit {
+        balance: pipeline::balance(&recovered.engine, &beyond),
+        dropped_ranges: found.map(|found| newest_first(&found.dropped)).unwrap_or_default(),
+        disk: None,
+    })
+}
+
+/// Everything, for people.
+fn report(audit: &Audit) -> String {
+    let mut lines = vec![for_people(&audit.balance)];
+    for range in audit.dropped_ranges.iter().take(RANGES) {
+        let numbers = if range.from == range.to {
+            range.from.to_string()
+        } else {
+            format!("{}-{}", range.from, range.to)
+        };
+        lines.push(format!(
+            "gave up seq {numbers} at {}: {} ({} readings)",
+            range.time, range.reason, range.readings
+        ));
+    }
+    let more = audit.dropped_ranges.len().saturating_sub(RANGES);
+    if more > 0 {
+        lines.push(format!("and {more} ranges before; --json lists them"));
+    }
+    if let Some(disk) = &audit.disk {
+        let per_reading =
+            disk.per_reading.map_or_else(String::new, |bytes| format!(", {bytes} bytes a reading"));
+        let per_day = disk.per_day / 1e6;
+        lines.push(format!(
+            "disk: {} kB since {}{per_reading}, {per_day:.1} MB a day",
+            disk.bytes / 1000,
+            disk.since
+        ));
+    }
+    lines.join("\n")
 }
 
 /// The ledger as a small table.
 pub(crate) fn for_people(balance: &Balance) -> String {
-    let mut lines = vec![
-        format!("in         {:>12}", balance.taken),
-        format!("published  {:>12}", balance.published),
-        format!("queued     {:>12}", balance.queued),
-        format!("open       {:>12}", balance.open),
-    ];
-    for (reason, count) in &balance.dropped {
-        lines.push(format!("dropped    {count:>12}  {reason}"));
-    }
+    let mut lines = rows(&balance.total);
     for (adapter, row) in &balance.adapters {
         let dropped: u64 = row.dropped.values().sum();
-        lines.push(format!("by {adapter}: in {}, dropped {dropped}", row.taken));
+        lines.push(format!(
+            "by {adapter}: in {} = published {} + queued {} + open {} + dropped {dropped}",
+            row.taken, row.published, row.queued, row.open
+        ));
     }
     lines.push(if balance.balanced {
         "balanced: in = published + queued + open + dropped".to_owned()
@@ -111,4 +134,15 @@ pub(crate) fn for_people(balance: &Balance) -> String {
             .to_owned()
     });
     lines.join("\n")
+}
+
+fn rows(row: &Row) -> Vec<String> {
+    let mut lines = vec![
+        format!("in         {:>12}", row.taken),
+        format!("published  {:>12}", row.published),
+        format!("queued     {:>12}", row.queued),
+        format!("open       {:>12}", row.open),
+    ];
+    lines.extend(row.dropped.iter().map(|(reason, count)| format!("dropped    {count:>12}  {reason}")));
+    lines
 }

@@ -10,7 +10,7 @@ use super::{ConfigArg, Exit, Failure, audit, print_line, tail};
 use crate::build;
 use crate::live_socket::Line;
 use crate::pipeline::engine::{Engine, Outputs};
-use crate::pipeline::ledger::Beyond;
+use crate::pipeline::ledger::{Account, Beyond};
 use crate::pipeline::live::unnumbered;
 use crate::pipeline::payload::{self, Identity};
 use crate::pipeline::step::{Batch, NewMetric, Step, StepReading};
@@ -123,9 +123,10 @@ impl Replay {
         for alert in &outputs.alerts {
             self.print("alert", &unnumbered(payload::alert(alert, registry, &self.identity)))?;
         }
-        for aggregate in &outputs.aggregates {
-            self.published += u64::from(aggregate.readings);
-            self.print("aggregate", &unnumbered(payload::aggregate(aggregate, registry, &self.identity)))?;
+        for closed in &outputs.aggregates {
+            self.published += u64::from(closed.aggregate.readings);
+            let payload = payload::aggregate(&closed.aggregate, registry, &self.identity);
+            self.print("aggregate", &unnumbered(payload))?;
         }
         Ok(())
     }
@@ -150,8 +151,9 @@ impl Replay {
         while let Some(due) = self.engine.next_deadline().filter(|_| self.engine.open_readings() > 0) {
             self.tick(due)?;
         }
-        let beyond = Beyond { published: self.published, ..Beyond::default() };
-        let balance = pipeline::balance(&self.engine, beyond);
+        let account = Account { published: self.published, ..Account::default() };
+        let beyond = Beyond { accounts: [("replay.file".into(), account)].into() };
+        let balance = pipeline::balance(&self.engine, &beyond);
         print_line(&if self.json {
             serde_json::json!({ "ledger": balance }).to_string()
         } else {

@@ -1,11 +1,13 @@
 //! `riser run`.
 
+use std::time::Duration;
+
 use tokio::signal::unix::{SignalKind, signal};
-use tokio_util::sync::CancellationToken;
 
 use super::{ConfigArg, Exit, Failure, print_line};
 use crate::config::{self, ConfigError, Loaded};
 use crate::gateway::{Gateway, StartError};
+use crate::watchdog::{self, notify};
 
 /// Reads and checks the configuration; what is wrong in it goes to stdout, as with `riser check`.
 pub(crate) fn load(config: &ConfigArg, environment: bool) -> Result<Loaded, Failure> {
@@ -32,7 +34,11 @@ pub(crate) fn run(config: &ConfigArg) -> Result<Exit, Failure> {
     for warning in loaded.warnings.warnings() {
         tracing::warn!("{warning}");
     }
-    super::runtime()?.block_on(until_stopped(config, &loaded))
+    let runtime = super::runtime()?;
+    let exit = runtime.block_on(until_stopped(config, &loaded));
+    // A thread that a disk holds is not waited for.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    exit
 }
 
 async fn until_stopped(config: &ConfigArg, loaded: &Loaded) -> Result<Exit, Failure> {
@@ -43,8 +49,8 @@ async fn until_stopped(config: &ConfigArg, loaded: &Loaded) -> Result<Exit, Fail
         (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?, listen(SignalKind::hangup())?);
     let mut gateway = Gateway::start(&loaded.config).await.map_err(|error| failure(&error))?;
     notify(&[sd_notify::NotifyState::Ready]);
-    let watchdog = CancellationToken::new();
-    tokio::spawn(pat_watchdog(watchdog.clone()));
+    let watchdog = tokio::spawn(watchdog::pat(gateway.stages()));
+    let shown = tokio::spawn(watchdog::show(gateway.problems()));
     loop {
         tokio::select! {
             _ = term.recv() => break,
@@ -64,8 +70,12 @@ async fn until_stopped(config: &ConfigArg, loaded: &Loaded) -> Result<Exit, Fail
     }
     notify(&[sd_notify::NotifyState::Stopping]);
     tracing::info!("stopping");
-    gateway.stop().await;
-    watchdog.cancel();
+    watchdog.abort();
+    shown.abort();
+    tokio::select! {
+        () = gateway.stop() => {}
+        () = watchdog::pat_blindly() => {}
+    }
     Ok(Exit::Fine)
 }
 
@@ -98,23 +108,4 @@ fn failure(error: &StartError) -> Failure {
         StartError::Outbox(_) | StartError::Store(_) => Exit::CannotCreate,
     };
     Failure::new(exit, crate::telemetry::chain(error))
-}
-
-/// Tells systemd, where it started us.
-fn notify(states: &[sd_notify::NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(states) {
-        tracing::debug!("systemd was not told: {error}");
-    }
-}
-
-/// Shows systemd's watchdog that the runtime still turns.
-async fn pat_watchdog(stop: CancellationToken) {
-    let Some(limit) = sd_notify::watchdog_enabled() else { return };
-    let mut beat = tokio::time::interval(limit / 2);
-    loop {
-        tokio::select! {
-            _ = beat.tick() => notify(&[sd_notify::NotifyState::Watchdog]),
-            () = stop.cancelled() => return,
-        }
-    }
 }

@@ -342,6 +342,24 @@ sync_every = "1s"
 }
 
 #[test]
+fn messages_kept_in_memory_need_a_journal_to_be_made_again_from() {
+    let text = |spill_after, journal| {
+        format!(
+            "[upstream]\nurl = \"mqtt://a\"\n[upstream.outbox]\nspill_after = \"{spill_after}\"\n\
+             [journal]\nenabled = {journal}\n"
+        )
+    };
+    finds(&text("10s", true), &[]);
+    finds(&text("0s", false), &[]);
+    let needs = "gateway.toml:4:1: error: upstream.outbox.spill_after: needs the journal, from which a crash's \
+                 messages are made again; set journal.enabled = true or this to \"0s\"";
+    finds(&text("10s", false), &[needs]);
+    let range =
+        "gateway.toml:4:1: error: upstream.outbox.spill_after: is out of range; allowed: up to \"10m\"";
+    finds(&text("1h", true), &[range]);
+}
+
+#[test]
 fn numbers_that_are_none_are_told_with_everything_else() {
     finds(
         "[alerts.a]\nmetric = \"t\"\nabove = nan\nbelow = 5\nclear_by = 1e999\n[aggregate]\nwindow = \"0s\"\n",

@@ -1,7 +1,8 @@
 //! The engine's state in a file, so that the journal before it can go.
 //!
-//! Layout, little-endian: magic, format version u32, journal position u64, crc32 u32 of what follows, the engine in
-//! postcard. Written beside, synced, then renamed: at every instant there is one whole checkpoint or none.
+//! Layout, little-endian: magic, format version u32, journal position u64, crc32 u32 of what follows, the engine
+//! ([`super::stored`]). Written beside, synced, then renamed. The checkpoint before is kept, and the journal since that
+//! one: where the newest is damaged, nothing is lost.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -10,12 +11,10 @@ use std::path::{Path, PathBuf};
 use journal::Position;
 
 use super::engine::Engine;
+use super::stored::{self, VERSION};
 
 const MAGIC: &[u8; 8] = b"RISERST\n";
 const HEADER: usize = 24;
-
-/// Raised whenever the serialised form of [`Engine`] changes.
-const VERSION: u32 = 1;
 
 /// Why a checkpoint could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -42,13 +41,42 @@ pub(crate) struct CheckpointFile {
     path: PathBuf,
 }
 
+/// A checkpoint that could be read.
+pub(crate) struct Loaded {
+    /// The last step in it.
+    pub(crate) position: Position,
+    pub(crate) engine: Engine,
+    /// What was wrong with the newest one, where this is the one before.
+    pub(crate) damage: Option<CheckpointError>,
+}
+
 impl CheckpointFile {
     pub(crate) fn in_dir(data_dir: &Path) -> Self {
         Self { path: data_dir.join("state.checkpoint") }
     }
 
-    /// The state and the last step in it; none where there is no checkpoint yet.
-    pub(crate) fn load(&self) -> Result<Option<(Position, Engine)>, CheckpointError> {
+    fn previous(&self) -> Self {
+        Self { path: self.path.with_extension("checkpoint.previous") }
+    }
+
+    /// The newest state that can be read; none where there is no checkpoint yet.
+    pub(crate) fn load(&self) -> Result<Option<Loaded>, CheckpointError> {
+        let damage = match self.load_one() {
+            Ok(Some((position, engine))) => return Ok(Some(Loaded { position, engine, damage: None })),
+            // A crash between the two renames of `replace`.
+            Ok(None) => None,
+            Err(damage @ CheckpointError::Damaged { .. }) => Some(damage),
+            Err(error) => return Err(error),
+        };
+        match (self.previous().load_one(), damage) {
+            (Ok(Some((position, engine))), damage) => Ok(Some(Loaded { position, engine, damage })),
+            (Ok(None), None) => Ok(None),
+            (Ok(None), Some(damage)) => Err(damage),
+            (Err(error), damage) => Err(damage.unwrap_or(error)),
+        }
+    }
+
+    fn load_one(&self) -> Result<Option<(Position, Engine)>, CheckpointError> {
         let bytes = match fs::read(&self.path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -64,41 +92,50 @@ impl CheckpointFile {
         if fields.take::<8>() != *MAGIC {
             return Err(self.damaged("it does not begin like one"));
         }
-        let found = u32::from_le_bytes(fields.take());
+        let version = fields.take();
+        let position = fields.take();
+        let sum = u32::from_le_bytes(fields.take());
+        let found = u32::from_le_bytes(version);
+        // Version 1 summed the body alone.
+        let right = if found < 2 { crc32fast::hash(body) } else { checksum(version, position, body) };
+        // A later version keeps this header and its sum, so that damage is not taken for a newer file.
+        if sum != right {
+            return Err(self.damaged("its checksum is wrong"));
+        }
         if found > VERSION {
             return Err(CheckpointError::Newer { path: self.path.clone(), found });
         }
-        let position = Position(u64::from_le_bytes(fields.take()));
-        if u32::from_le_bytes(fields.take()) != crc32fast::hash(body) {
-            return Err(self.damaged("its checksum is wrong"));
-        }
-        let engine = postcard::from_bytes(body).map_err(|error| self.damaged(&error.to_string()))?;
-        Ok((position, engine))
+        let engine = stored::read(found, body).map_err(|error| self.damaged(&error.to_string()))?;
+        Ok((Position(u64::from_le_bytes(position)), engine))
     }
 
     /// The bytes of a checkpoint; apart from writing them, so that the disk is waited for elsewhere.
     pub(crate) fn encode(position: Position, engine: &Engine) -> Result<Vec<u8>, postcard::Error> {
+        let (version, position) = (VERSION.to_le_bytes(), position.0.to_le_bytes());
         let mut bytes = Vec::with_capacity(64 * 1024);
         bytes.extend_from_slice(MAGIC);
-        bytes.extend_from_slice(&VERSION.to_le_bytes());
-        bytes.extend_from_slice(&position.0.to_le_bytes());
+        bytes.extend_from_slice(&version);
+        bytes.extend_from_slice(&position);
         bytes.extend_from_slice(&[0; 4]);
-        let mut bytes = postcard::to_extend(engine, bytes)?;
-        let sum = crc32fast::hash(bytes.get(HEADER..).unwrap_or_default());
+        stored::write(engine, &mut bytes)?;
+        let sum = checksum(version, position, bytes.get(HEADER..).unwrap_or_default());
         if let Some(slot) = bytes.get_mut(HEADER - 4..HEADER) {
             slot.copy_from_slice(&sum.to_le_bytes());
         }
         Ok(bytes)
     }
 
-    /// Puts `bytes` in the place of the checkpoint before, durably.
+    /// Puts `bytes` in the place of the checkpoint before, durably; that one is kept beside.
     pub(crate) fn replace(&self, bytes: &[u8]) -> Result<(), CheckpointError> {
         let new = self.path.with_extension("checkpoint.new");
         let write = || -> io::Result<()> {
             let mut file = File::create(&new)?;
             file.write_all(bytes)?;
             file.sync_all()?;
-            fs::rename(&new, &self.path)?;
+            match fs::rename(&self.path, self.previous().path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => fs::rename(&new, &self.path)?,
+            }
             match self.path.parent() {
                 Some(dir) => File::open(dir)?.sync_all(),
                 None => Ok(()),
@@ -107,12 +144,17 @@ impl CheckpointFile {
         write().map_err(|source| self.io("write", source))
     }
 
-    /// Takes the checkpoint away, where there is one.
+    /// Takes the checkpoints away, where there are any.
     pub(crate) fn remove(&self) -> Result<(), CheckpointError> {
-        match fs::remove_file(&self.path) {
-            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(self.io("remove", source)),
-            _ => Ok(()),
+        for file in [self, &self.previous()] {
+            match fs::remove_file(&file.path) {
+                Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                    return Err(file.io("remove", source));
+                }
+                _ => {}
+            }
         }
+        Ok(())
     }
 
     /// Puts a damaged checkpoint aside for people to look at, and returns where.
@@ -129,6 +171,14 @@ impl CheckpointFile {
     fn damaged(&self, reason: &str) -> CheckpointError {
         CheckpointError::Damaged { path: self.path.clone(), reason: reason.to_owned() }
     }
+}
+
+fn checksum(version: [u8; 4], position: [u8; 8], body: &[u8]) -> u32 {
+    let mut sum = crc32fast::Hasher::new();
+    sum.update(&version);
+    sum.update(&position);
+    sum.update(body);
+    sum.finalize()
 }
 
 /// The header, field by field.

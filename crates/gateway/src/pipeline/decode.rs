@@ -75,6 +75,9 @@ impl Decoder {
         let registry = engine.registry();
         let adapter = names.adapter(registry, &uplink.adapter);
         let batch = batch_of(adapter, batches);
+        if uplink.lost_before > 0 {
+            batch.drop(DropReason::NoRoom, uplink.lost_before);
+        }
         if let Delivery::AtLeastOnce { key, again } = uplink.delivery {
             if again && (batch.deliveries.contains(&key) || engine.was_delivered(adapter, key)) {
                 batch.drop(DropReason::Duplicate, 1);

@@ -4,345 +4,272 @@
 //! disk); what came of a step is handed to the outbox only when the journal is on the disk that far, so that a power
 //! cut never leaves an outbox that knows more than the journal; a checkpoint is written only when the outbox holds
 //! everything that came of the steps in it.
+//!
+//! While the journal's disk refuses, steps are kept in memory and their senders are not told; when as much is kept as
+//! may be, [`Durable::room`] says so, and nothing more is taken.
 
 use std::collections::VecDeque;
 use std::path::Path;
 use std::time::Duration;
 
-use gateway_core::{Backoff, Timestamp};
-use journal::{Journal, JournalError, Position};
-use tokio::task::JoinHandle;
-use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
+use gateway_core::Timestamp;
+use journal::Position;
+use tokio::time::{Instant, timeout};
 
-use super::checkpoint::CheckpointFile;
+use super::checkpoints::Checkpoints;
+use super::decode::PendingAck;
 use super::deliver::{Waiting, WaitingRoom};
 use super::engine::Engine;
+use super::journaling::{GATHER, JournalMode, Journaling};
 use super::ledger::Beyond;
 use super::step::Step;
 
-/// Aggregates wait this long for others, so that a closing window costs one sync and not one a device.
-const GATHER: Duration = Duration::from_millis(100);
+/// Steps kept in memory, in bytes, beyond which nothing more is taken. The journal itself keeps more: the largest step
+/// (half a MiB of payload makes two MiB at most), and time that goes by.
+const MAX_HELD: u64 = journal::MAX_HELD_BYTES / 8 * 5;
 
-/// Journal bytes after which a checkpoint is worth its own, at least.
-const CHECKPOINT_AFTER: u64 = 8 << 20;
+/// Entries that may wait for the outbox, in bytes, before nothing more is taken.
+const MAX_WAITING: usize = 8 << 20;
 
-/// How long a disk that refused a sync is left alone.
-const SYNC_RETRY: Duration = Duration::from_secs(1);
+/// How long a checkpoint under steady load waits for the outbox.
+const PATIENCE: Duration = Duration::from_secs(2);
 
-/// How long to wait for the outbox before going on without its word.
-const OUTBOX_PATIENCE: Duration = Duration::from_secs(5);
+/// How long a stop waits for the disk.
+const LAST_PATIENCE: Duration = Duration::from_secs(5);
 
-/// `[journal]`.
-pub(crate) enum JournalMode {
-    /// Every step is written down; `sync_every` bounds what a power cut can take.
-    On { journal: Box<Journal>, sync_every: Duration },
-    /// Open windows live in memory only. The journal stays open for its lock: two gateways must not share a folder.
-    Off { _lock: Box<Journal> },
+/// Where the durable side begins.
+pub(crate) struct Begin {
+    pub(crate) mode: JournalMode,
+    /// The newest step that the engine has seen.
+    pub(crate) position: Position,
+    /// The last step in the newest checkpoint.
+    pub(crate) checkpoint: Position,
+    /// Journal bytes after it.
+    pub(crate) since_checkpoint: u64,
+    /// With the newest position it holds.
+    pub(crate) outbox: Option<(outbox::Handle, u64)>,
+}
+
+/// Bytes written since the start, in parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct BytesWritten {
+    pub(crate) journal: u64,
+    pub(crate) checkpoints: u64,
 }
 
 /// Journal, checkpoint and the way into the outbox.
 pub(crate) struct Durable {
-    mode: JournalMode,
-    /// The newest step.
-    position: Position,
+    journal: Journaling,
+    checkpoints: Checkpoints,
     outbox: Option<outbox::Handle>,
     /// The newest position handed to the outbox.
     mark: u64,
-    waiting: WaitingRoom,
-    urgent: bool,
-    running: Option<JoinHandle<Result<Position, JournalError>>>,
-    last_sync: Instant,
-    /// After a sync that failed: not before then again.
-    retry_at: Option<Instant>,
-    /// (mark, readings) of what the outbox was given and may not have committed yet.
-    handed: VecDeque<(u64, u64)>,
     /// The outbox is gone: what was meant for it lives in the journal alone, which must stay as it is.
     broken: bool,
-    gave_up: bool,
-    file: CheckpointFile,
-    checkpoint_size: u64,
-    buffer: Vec<u8>,
-    stop: CancellationToken,
+    /// Senders to tell, by the step that holds their messages.
+    to_tell: VecDeque<(Position, Vec<PendingAck>)>,
+    waiting: WaitingRoom,
+    /// What the outbox was given and may not have committed yet, without its contents.
+    handed: VecDeque<Waiting>,
 }
 
 impl Durable {
-    /// `position` is the newest step that the engine has seen; `mark` the newest in the outbox.
-    pub(crate) fn new(
-        mode: JournalMode,
-        data_dir: &Path,
-        position: Position,
-        outbox: Option<(outbox::Handle, u64)>,
-        stop: CancellationToken,
-    ) -> Self {
+    pub(crate) fn new(data_dir: &Path, begin: Begin) -> Self {
+        let Begin { mode, position, checkpoint, since_checkpoint, outbox } = begin;
         let (outbox, mark) = outbox.map_or((None, 0), |(handle, mark)| (Some(handle), mark));
         Self {
-            mode,
-            position: Position(position.0.max(mark)),
+            journal: Journaling::new(mode, Position(position.0.max(mark))),
+            checkpoints: Checkpoints::new(data_dir, checkpoint, since_checkpoint),
             outbox,
             mark,
-            waiting: WaitingRoom::default(),
-            urgent: false,
-            running: None,
-            last_sync: Instant::now(),
-            retry_at: None,
-            handed: VecDeque::new(),
             broken: false,
-            gave_up: false,
-            file: CheckpointFile::in_dir(data_dir),
-            checkpoint_size: 0,
-            buffer: Vec::new(),
-            stop,
+            to_tell: VecDeque::new(),
+            waiting: WaitingRoom::default(),
+            handed: VecDeque::new(),
         }
     }
 
-    /// Whether senders are told only when the disk has their messages.
-    pub(crate) fn acknowledges_after_sync(&self) -> bool {
-        matches!(self.mode, JournalMode::On { sync_every: Duration::ZERO, .. })
+    /// Whether more may be taken from senders.
+    pub(crate) fn room(&self) -> bool {
+        self.journal.held() < MAX_HELD && self.waiting.bytes() < MAX_WAITING
     }
 
-    /// Whether the disk refused until the gateway had to stop: nothing more can be taken.
-    pub(crate) fn gave_up(&self) -> bool {
-        self.gave_up
+    /// What is wrong with the disk, for people.
+    pub(crate) fn problems(&self) -> Vec<String> {
+        let full = "nothing more is taken: memory is full of what the disk refuses";
+        let journal = self.journal.trouble().map(|why| format!("journal: {why}"));
+        let checkpoint = self.checkpoints.trouble().map(|why| format!("checkpoint: {why}"));
+        [journal, checkpoint, (!self.room()).then(|| full.to_owned())].into_iter().flatten().collect()
     }
 
-    /// Writes a step into the journal. Where the disk refuses it tries again until it does not: meanwhile nothing more
-    /// is taken, and the senders keep what they have. `None` where the gateway stops before that.
-    pub(crate) async fn record(&mut self, step: &Step) -> Option<Position> {
-        let JournalMode::On { journal, .. } = &mut self.mode else {
-            self.position = self.position.next();
-            return Some(self.position);
-        };
-        self.buffer.clear();
-        let buffer = std::mem::take(&mut self.buffer);
-        self.buffer = match postcard::to_extend(step, buffer) {
-            Ok(buffer) => buffer,
-            Err(error) => {
-                tracing::error!("a step cannot be written down and is not taken: {error}");
-                return None;
-            }
-        };
-        let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
-        loop {
-            match journal.append(&self.buffer) {
-                Ok(position) => {
-                    if backoff.attempts() > 0 {
-                        tracing::info!("the journal can be written again");
-                    }
-                    self.position = position;
-                    return Some(position);
-                }
-                Err(error) => {
-                    let wait = backoff.next_wait(0.0);
-                    let why = crate::telemetry::chain(&error);
-                    tracing::error!(
-                        "{why}; nothing more is taken until it can be written; next try in {wait:?}"
-                    );
-                    tokio::select! {
-                        () = tokio::time::sleep(wait) => {}
-                        () = self.stop.cancelled() => {
-                            self.gave_up = true;
-                            return None;
-                        }
-                    }
-                }
-            }
+    /// How long the disk has not answered.
+    pub(crate) fn waited(&self) -> Duration {
+        self.journal.waited().max(self.checkpoints.waited())
+    }
+
+    pub(crate) fn bytes_written(&self) -> BytesWritten {
+        BytesWritten { journal: self.journal.appended(), checkpoints: self.checkpoints.written() }
+    }
+
+    /// Gives a step its place in the journal. `None` where it cannot be taken: its senders keep what they have.
+    pub(crate) fn record(&mut self, step: &Step) -> Option<Position> {
+        self.journal.record(step)
+    }
+
+    /// Tells senders once the step at `position` is safe.
+    pub(crate) fn tell_when_safe(&mut self, position: Position, acks: Vec<PendingAck>) {
+        if acks.is_empty() {
+            return;
+        }
+        if self.journal.tells_after_sync() {
+            self.journal.hurry();
+        }
+        self.to_tell.push_back((position, acks));
+        self.tell();
+    }
+
+    fn tell(&mut self) {
+        let safe = self.journal.safe();
+        while let Some((_, acks)) = self.to_tell.pop_front_if(|(position, _)| *position <= safe) {
+            acks.into_iter().for_each(|(ack, outcome)| ack.tell(outcome));
         }
     }
 
-    /// Puts what came of a step behind the journal's next sync.
+    /// Puts what came of a step behind the journal's next sync. Alerts do not wait for others.
     pub(crate) fn push(&mut self, step: Waiting) {
-        // Alerts and acknowledgements do not wait for others.
-        self.urgent |= step.urgent || !step.acks.is_empty();
+        if step.urgent {
+            self.journal.hurry();
+        }
         self.waiting.push(step);
     }
 
-    /// When [`Durable::settle`] has something to do, unless a sync ends before.
+    /// When [`Self::settle`] has something to do, unless [`Self::progress`] ends before.
     pub(crate) fn due(&self) -> Option<Instant> {
-        if self.running.is_some() {
-            return None;
-        }
-        if self.retry_at.is_some() {
-            return self.retry_at;
-        }
-        match &self.mode {
-            JournalMode::Off { .. } => (!self.waiting.is_empty()).then(Instant::now),
-            JournalMode::On { .. } if self.urgent => Some(Instant::now()),
-            JournalMode::On { .. } if !self.waiting.is_empty() => Some(self.last_sync + GATHER),
-            JournalMode::On { journal, sync_every } => {
-                let behind = journal.durable().next() < journal.next();
-                behind.then(|| self.last_sync + *sync_every)
-            }
+        self.journal.due(!self.waiting.is_empty())
+    }
+
+    /// Waits for what goes on beside the pipeline; for ever where nothing does. Dropping the future loses nothing.
+    pub(crate) async fn progress(&mut self) {
+        tokio::select! {
+            () = self.journal.synced() => {}
+            keep = self.checkpoints.finished() => keep.into_iter().for_each(|keep| self.journal.truncate(keep)),
         }
     }
 
-    /// Waits for the sync that runs; for ever where none does. Dropping the future loses nothing.
-    pub(crate) async fn synced(&mut self) {
-        let Some(running) = &mut self.running else { return std::future::pending().await };
-        let result = running.await;
-        self.running = None;
-        match result {
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => {
-                tracing::error!(
-                    "{}; alerts and aggregates wait for the disk",
-                    crate::telemetry::chain(&error)
-                );
-                self.retry_at = Some(Instant::now() + SYNC_RETRY);
-            }
-            Err(error) => tracing::error!("the journal's sync ended oddly: {error}"),
-        }
+    /// Begins what is due, and hands over what is durable.
+    pub(crate) fn settle(&mut self, now: Timestamp) {
+        self.journal.settle(!self.waiting.is_empty());
+        self.tell();
+        self.release(now);
     }
 
-    /// Begins a sync that is due, and hands over what is durable.
-    pub(crate) async fn settle(&mut self, now: Timestamp) {
-        self.release(now).await;
-        if self.due().is_some_and(|due| due <= Instant::now()) {
-            self.begin_sync();
-        }
-    }
-
-    fn begin_sync(&mut self) {
-        if let JournalMode::On { journal, .. } = &mut self.mode {
-            let handle = journal.sync_handle();
-            self.running = Some(tokio::task::spawn_blocking(move || handle.sync()));
-            self.last_sync = Instant::now();
-            self.urgent = false;
-            self.retry_at = None;
-        }
-    }
-
-    /// Tells senders and fills the outbox with all that is durable.
-    async fn release(&mut self, now: Timestamp) {
-        let durable = match &self.mode {
-            JournalMode::On { journal, .. } => journal.durable(),
-            JournalMode::Off { .. } => self.position,
-        };
-        for Waiting { position, entries, acks, readings, .. } in self.waiting.release(durable) {
-            for (ack, outcome) in acks {
-                ack.tell(outcome);
-            }
-            let Some(outbox) = self.outbox.as_ref().filter(|_| !entries.is_empty()) else { continue };
-            match outbox.append(position.0, entries, now.as_millis()).await {
-                Ok(()) => {
-                    self.mark = position.0;
-                    self.handed.push_back((position.0, readings));
-                }
-                Err(error) => {
-                    self.broken = true;
-                    tracing::error!(
-                        "{}; a restart will send what is kept back now",
-                        crate::telemetry::chain(&error)
-                    );
-                }
-            }
-        }
+    /// Fills the outbox with all that is durable, as far as it has room.
+    fn release(&mut self, now: Timestamp) {
         self.forget_committed();
+        let durable = self.journal.durable();
+        while let Some(mut step) = self.waiting.next(durable) {
+            let Some(outbox) = self.outbox.as_ref().filter(|_| !step.entries.is_empty()) else { continue };
+            match outbox.try_append(step.position.0, std::mem::take(&mut step.entries), now.as_millis()) {
+                Ok(()) => {
+                    self.mark = step.position.0;
+                    self.handed.push_back(step);
+                }
+                Err(outbox::TryAppend::NoRoom(entries)) => {
+                    step.entries = entries;
+                    self.waiting.put_back(step);
+                    return;
+                }
+                Err(outbox::TryAppend::Closed) => {
+                    self.broken = true;
+                    tracing::error!("the outbox is gone; a restart will send what is kept back now");
+                }
+            }
+        }
     }
 
     fn forget_committed(&mut self) {
         let Some(outbox) = &self.outbox else { return };
         let mark = outbox.status().borrow().mark;
-        while self.handed.front().is_some_and(|(handed, _)| *handed <= mark) {
-            self.handed.pop_front();
-        }
+        while self.handed.pop_front_if(|step| step.position.0 <= mark).is_some() {}
     }
 
     /// What lies beyond the windows: the outbox's books, and what is on its way there.
-    pub(crate) async fn beyond(&mut self) -> Beyond {
+    pub(crate) fn beyond(&self) -> Beyond {
         let Some(outbox) = &self.outbox else { return Beyond::default() };
-        let (mark, totals) = match outbox.books().await {
-            Ok(books) => books,
-            Err(error) => {
-                tracing::error!("{}", crate::telemetry::chain(&error));
-                return Beyond::default();
-            }
-        };
-        let on_the_way: u64 =
-            self.handed.iter().filter(|(handed, _)| *handed > mark).map(|(_, readings)| readings).sum();
-        let mut beyond = from_totals(&totals);
-        beyond.queued += on_the_way + self.waiting.readings();
+        let status = outbox.status();
+        let status = status.borrow();
+        let mut beyond = Beyond::from(&*status.accounts);
+        let on_the_way = self.handed.iter().filter(|step| step.position.0 > status.mark);
+        for share in on_the_way.chain(self.waiting.iter()).flat_map(|step| &step.shares) {
+            beyond.queue(&share.account, u64::from(share.weight));
+        }
         beyond
-    }
-
-    /// Syncs and hands over everything, and waits a bounded time for the outbox to store it. Whether it did.
-    async fn drain(&mut self, now: Timestamp) -> bool {
-        if self.running.is_some() {
-            self.synced().await;
-        }
-        if matches!(self.mode, JournalMode::On { .. }) && !self.waiting.is_empty() {
-            self.begin_sync();
-            self.synced().await;
-        }
-        self.release(now).await;
-        let Some(outbox) = &self.outbox else { return self.waiting.is_empty() };
-        let mark = self.mark;
-        let mut status = outbox.status();
-        let stored =
-            tokio::time::timeout(OUTBOX_PATIENCE, status.wait_for(|status| status.mark >= mark)).await;
-        self.waiting.is_empty() && matches!(stored, Ok(Ok(_)))
     }
 
     /// Writes a checkpoint where the journal has grown enough to be worth it.
     pub(crate) async fn checkpoint_when_due(&mut self, engine: &Engine, now: Timestamp) {
-        let JournalMode::On { journal, .. } = &self.mode else { return };
-        let worth = CHECKPOINT_AFTER.max(4 * self.checkpoint_size);
-        if journal.len_bytes() < worth || self.retry_at.is_some() {
+        let worth = if self.journal.is_on() { self.checkpoints.worth(self.journal.appended()) } else { 0 };
+        if worth == 0 || self.journal.is_refused() || self.broken {
             return;
         }
-        let stored = self.outbox.as_ref().is_none_or(|outbox| outbox.status().borrow().mark >= self.mark);
-        if self.waiting.is_empty() && stored && !self.broken {
-            self.write_checkpoint(engine).await;
-        } else if journal.len_bytes() > 2 * worth {
-            // Under steady load there is always something on its way: then it is waited for.
-            self.checkpoint(engine, now).await;
-            if let JournalMode::On { journal, .. } = &self.mode {
-                // A checkpoint that could not be written is not tried again at every turn.
-                self.checkpoint_size = self.checkpoint_size.max(journal.len_bytes() / 4);
-            }
+        // Under steady load there is always something on its way: in the end it is waited for.
+        if self.is_stored() || (worth > 1 && self.drain(now, PATIENCE).await) {
+            self.begin_checkpoint(engine);
         }
     }
 
-    /// Writes a checkpoint now, if everything that came of the steps before it can be stored first.
-    pub(crate) async fn checkpoint(&mut self, engine: &Engine, now: Timestamp) {
-        if self.drain(now).await && !self.broken {
-            self.write_checkpoint(engine).await;
+    /// Begins to write a checkpoint, if what came of the steps so far can be stored soon.
+    pub(crate) async fn checkpoint_now(&mut self, engine: &Engine, now: Timestamp) {
+        if self.journal.is_on() && self.drain(now, LAST_PATIENCE).await {
+            self.begin_checkpoint(engine);
+        }
+    }
+
+    fn begin_checkpoint(&mut self, engine: &Engine) {
+        self.checkpoints.begin(self.journal.position(), engine, self.journal.appended());
+    }
+
+    /// Whether the outbox holds everything that came of the steps so far.
+    fn is_stored(&self) -> bool {
+        let stored = self.outbox.as_ref().is_none_or(|outbox| outbox.status().borrow().mark >= self.mark);
+        self.waiting.is_empty() && stored && !self.broken
+    }
+
+    /// Syncs and hands over everything, and waits for the outbox to store it, `patience` long. Whether it did.
+    async fn drain(&mut self, now: Timestamp, patience: Duration) -> bool {
+        let drained = timeout(patience, async {
+            while self.journal.durable() < self.journal.position() || !self.waiting.is_empty() {
+                self.journal.begin_sync();
+                let nap = self.due().unwrap_or_else(|| Instant::now() + GATHER);
+                tokio::select! {
+                    () = self.progress() => {}
+                    () = tokio::time::sleep_until(nap) => {}
+                }
+                self.settle(now);
+            }
+            match &self.outbox {
+                Some(outbox) => outbox.flush().await.is_ok(),
+                None => true,
+            }
+        });
+        drained.await.unwrap_or(false) && self.is_stored()
+    }
+
+    /// The end: stores everything, within a bound, and writes a last checkpoint where that could be done.
+    pub(crate) async fn finish(mut self, engine: &Engine, now: Timestamp) {
+        if self.checkpoints.is_running() {
+            let _it_is_only_waited_for = timeout(LAST_PATIENCE, self.checkpoints.finished()).await;
+        }
+        if self.drain(now, LAST_PATIENCE).await {
+            self.begin_checkpoint(engine);
+            if let Ok(Some(keep)) = timeout(LAST_PATIENCE, self.checkpoints.finished()).await {
+                self.journal.truncate(keep);
+            }
         } else {
             tracing::warn!(
-                "no checkpoint was written: the outbox has not stored everything yet; the journal keeps it"
+                "no last checkpoint is written: the disk has not stored everything; the journal keeps it"
             );
         }
-    }
-
-    async fn write_checkpoint(&mut self, engine: &Engine) {
-        let bytes = match CheckpointFile::encode(self.position, engine) {
-            Ok(bytes) => bytes,
-            Err(error) => return tracing::error!("the state cannot be written down: {error}"),
-        };
-        self.checkpoint_size = bytes.len() as u64;
-        let file = self.file.clone();
-        let written = tokio::task::spawn_blocking(move || file.replace(&bytes)).await;
-        match written {
-            Ok(Ok(())) => self.truncate(),
-            Ok(Err(error)) => tracing::error!("{}", crate::telemetry::chain(&error)),
-            Err(error) => tracing::error!("writing the checkpoint ended oddly: {error}"),
-        }
-    }
-
-    fn truncate(&mut self) {
-        let JournalMode::On { journal, .. } = &mut self.mode else { return };
-        if let Err(error) = journal.truncate_before(self.position.next()) {
-            tracing::warn!("{}", crate::telemetry::chain(&error));
-        }
-    }
-}
-
-/// The outbox's books in the ledger's words.
-pub(crate) fn from_totals(totals: &outbox::Totals) -> Beyond {
-    Beyond {
-        published: totals.published.weight,
-        queued: totals.queued.weight,
-        outbox_full: totals.dropped_full.weight,
-        refused: totals.dropped_refused.weight,
+        self.tell();
     }
 }

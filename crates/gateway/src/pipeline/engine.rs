@@ -3,16 +3,18 @@
 //! [`Engine::apply`] is a pure function of state and step. That is what makes a crash harmless: the state is the last
 //! checkpoint with the journal's steps applied again, and every aggregate and alert comes out with the same identity.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use aggregator::{Admission, Aggregator};
 use alerts::Alerts;
 use anomaly::SeriesModel;
 use gateway_core::ports::{Detector, Score};
-use gateway_core::{Aggregate, Alert, DropReason, MetricId, MetricKind, Now, Reading, Timestamp};
+use gateway_core::{Aggregate, Alert, DropReason, MetricId, MetricKind, Now, Reading, Subject, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::deliveries::Deliveries;
 use super::ledger::Ledger;
+use super::origins::{Origins, Shares};
 use super::registry::Registry;
 use super::step::{AdapterIndex, Batch, Step};
 
@@ -35,8 +37,16 @@ pub(crate) struct Settings {
 /// What came of a step.
 #[derive(Debug, Default)]
 pub(crate) struct Outputs {
-    pub(crate) aggregates: Vec<Aggregate>,
+    pub(crate) aggregates: Vec<Closed>,
     pub(crate) alerts: Vec<Alert>,
+}
+
+/// A window that has closed, or has been corrected.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Closed {
+    pub(crate) aggregate: Aggregate,
+    /// Whose readings it answers for; none for a zone's, whose readings its devices answer for.
+    pub(crate) shares: Shares,
 }
 
 impl Outputs {
@@ -48,24 +58,23 @@ impl Outputs {
 /// Most metrics one device may have; a payload with made-up keys must not fill the memory.
 pub(crate) const MAX_METRICS_PER_DEVICE: usize = 256;
 
-/// How many keys of acknowledged messages are remembered per adapter: far more than a broker holds in flight.
-const REMEMBERED_DELIVERIES: usize = 1024;
-
-/// The whole state. Serialised, it is the checkpoint.
-#[derive(Serialize, Deserialize)]
+/// The whole state. [`super::stored`] writes it down as the checkpoint.
 pub(crate) struct Engine {
-    settings: Settings,
-    registry: Registry,
-    windows: Aggregator,
-    alerts: Alerts,
-    series: Vec<DeviceSeries>,
-    ledger: Ledger,
-    deliveries: BTreeMap<AdapterIndex, VecDeque<u64>>,
+    pub(super) settings: Settings,
+    pub(super) registry: Registry,
+    pub(super) windows: Aggregator,
+    pub(super) alerts: Alerts,
+    pub(super) series: Vec<DeviceSeries>,
+    pub(super) ledger: Ledger,
+    pub(super) deliveries: BTreeMap<AdapterIndex, Deliveries>,
+    pub(super) origins: Origins,
+    /// The time of the newest step.
+    pub(super) listened_until: Option<Timestamp>,
 }
 
 /// The series of one device, found by a short linear search: devices have few metrics.
 #[derive(Default, Serialize, Deserialize)]
-struct DeviceSeries(Vec<Series>);
+pub(super) struct DeviceSeries(Vec<Series>);
 
 #[derive(Serialize, Deserialize)]
 struct Series {
@@ -83,6 +92,8 @@ impl Engine {
             series: Vec::new(),
             ledger: Ledger::default(),
             deliveries: BTreeMap::new(),
+            origins: Origins::default(),
+            listened_until: None,
         }
     }
 
@@ -98,15 +109,21 @@ impl Engine {
         &self.ledger
     }
 
-    /// The outbox holds, or held, this many readings from before this state began (its files were lost, or the journal
-    /// was off): they count as taken, so that the ledger speaks of the same time on both sides.
-    pub(crate) fn begin_after(&mut self, readings: u64) {
-        self.ledger.begin_after(readings);
-    }
-
     /// Readings in windows that are not yet closed.
     pub(crate) fn open_readings(&self) -> u64 {
         self.windows.open_readings()
+    }
+
+    /// The same, by the adapter that brought them.
+    pub(crate) fn open_by_adapter(&self) -> impl Iterator<Item = (AdapterIndex, u64)> {
+        let known: u64 = self.origins.open().map(|(_, readings)| readings).sum();
+        let earlier = self.open_readings().saturating_sub(known);
+        self.origins.open().chain(std::iter::once((AdapterIndex::EARLIER, earlier)))
+    }
+
+    /// The time of the newest step; none where there was none.
+    pub(crate) fn listened_until(&self) -> Option<Timestamp> {
+        self.listened_until
     }
 
     /// When [`Engine::apply`] should next be called with a tick, by the wall clock.
@@ -121,7 +138,7 @@ impl Engine {
 
     /// Whether the message with this key was taken before.
     pub(crate) fn was_delivered(&self, adapter: AdapterIndex, key: u64) -> bool {
-        self.deliveries.get(&adapter).is_some_and(|keys| keys.contains(&key))
+        self.deliveries.get(&adapter).is_some_and(|keys| keys.knows(key))
     }
 
     /// New settings; open windows, queue and what was learnt stay.
@@ -146,19 +163,36 @@ impl Engine {
             self.reconfigure((**settings).clone());
         }
         if let Some(readings) = step.begins_after {
-            self.begin_after(readings);
+            self.ledger.take(AdapterIndex::EARLIER, readings);
+        }
+        if let Some(since) = step.away_since {
+            self.alerts.was_away(since, step.now);
         }
         self.learn_names(step);
+        step.corrections.iter().for_each(|correction| self.ledger.correct(correction));
         for batch in &step.batches {
-            self.take(batch, step.now, &mut out.alerts);
+            let account = if step.earlier { AdapterIndex::EARLIER } else { batch.adapter };
+            self.take(batch, account, step.now, &mut out.alerts);
         }
-        let closed = out.aggregates.len();
-        self.windows.advance(step.now, &mut out.aggregates);
+        let mut closed = Vec::new();
+        self.windows.advance(step.now, &mut closed);
+        out.aggregates.extend(closed.into_iter().map(|aggregate| self.close(aggregate)));
         self.alerts.advance(step.now, &mut out.alerts);
+        self.listened_until = Some(step.now.at);
+    }
+
+    /// Settles whose readings an aggregate answers for.
+    fn close(&mut self, aggregate: Aggregate) -> Closed {
+        let shares = match aggregate.subject {
+            Subject::Device(device) => self.origins.close(device, aggregate.readings),
+            Subject::Zone(_) => Shares::new(),
+        };
         if !self.settings.upstream {
-            let readings = out.aggregates.iter().skip(closed).map(|a| u64::from(a.readings)).sum();
-            self.ledger.publish_to_nobody(readings);
+            for (adapter, readings) in &shares {
+                self.ledger.drop(*adapter, DropReason::NoUpstream, u64::from(*readings));
+            }
         }
+        Closed { aggregate, shares }
     }
 
     fn learn_names(&mut self, step: &Step) {
@@ -187,17 +221,18 @@ impl Engine {
         self.windows.set_kind(metric, kind);
     }
 
-    fn take(&mut self, batch: &Batch, now: Now, alerts: &mut Vec<Alert>) {
+    fn take(&mut self, batch: &Batch, account: AdapterIndex, now: Now, alerts: &mut Vec<Alert>) {
         let refused: u64 = batch.dropped.iter().map(|(_, count)| u64::from(*count)).sum();
-        self.ledger.take(batch.adapter, batch.readings.len() as u64 + refused);
+        self.ledger.take(account, batch.readings.len() as u64 + refused);
         for (reason, count) in &batch.dropped {
-            self.ledger.drop(batch.adapter, *reason, u64::from(*count));
+            self.ledger.drop(account, *reason, u64::from(*count));
         }
         self.remember(batch);
         for reading in &batch.readings {
             let reading = reading.reading(now);
-            if let Err(reason) = self.take_reading(batch.adapter, &reading, now, alerts) {
-                self.ledger.drop(batch.adapter, reason, 1);
+            match self.take_reading(batch.adapter, &reading, now, alerts) {
+                Ok(()) => self.origins.admit(reading.device, account),
+                Err(reason) => self.ledger.drop(account, reason, 1),
             }
         }
     }
@@ -207,9 +242,7 @@ impl Engine {
             return;
         }
         let keys = self.deliveries.entry(batch.adapter).or_default();
-        keys.extend(&batch.deliveries);
-        let surplus = keys.len().saturating_sub(REMEMBERED_DELIVERIES);
-        keys.drain(..surplus);
+        batch.deliveries.iter().for_each(|key| keys.remember(*key));
     }
 
     fn take_reading(

@@ -1,21 +1,19 @@
-//! The loss ledger: every reading that came in is published, queued, in an open window, or dropped for a reason.
+//! The loss ledger: every reading that came in is published, queued, in an open window, or dropped for a reason; for each
+//! adapter and as a whole.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use gateway_core::DropReason;
 use serde::{Deserialize, Serialize};
 
-use super::step::AdapterIndex;
+use super::step::{AdapterIndex, Correction};
 
 /// What the pipeline itself has counted since the store was made. Part of the checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) struct Ledger {
     taken: BTreeMap<AdapterIndex, u64>,
     dropped: BTreeMap<(AdapterIndex, DropReason), u64>,
-    /// In the outbox from before this state began.
-    before: u64,
-    /// Closed with nobody to send them to.
-    without_upstream: u64,
 }
 
 impl Ledger {
@@ -27,12 +25,12 @@ impl Ledger {
         *self.dropped.entry((adapter, reason)).or_default() += readings;
     }
 
-    pub(crate) fn begin_after(&mut self, readings: u64) {
-        self.before = readings;
-    }
-
-    pub(crate) fn publish_to_nobody(&mut self, readings: u64) {
-        self.without_upstream += readings;
+    /// What a damaged store has made us forget.
+    pub(crate) fn correct(&mut self, correction: &Correction) {
+        self.take(correction.adapter, correction.forgotten);
+        if correction.lost > 0 {
+            self.drop(correction.adapter, DropReason::Damaged, correction.lost);
+        }
     }
 
     /// Readings that came in, by adapter.
@@ -44,15 +42,47 @@ impl Ledger {
     pub(crate) fn dropped(&self) -> impl Iterator<Item = (AdapterIndex, DropReason, u64)> + '_ {
         self.dropped.iter().map(|((adapter, reason), count)| (*adapter, *reason, *count))
     }
+}
 
-    pub(crate) fn without_upstream(&self) -> u64 {
-        self.without_upstream
+/// What lies beyond the windows, in readings, by account: the adapter's name.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Beyond {
+    pub(crate) accounts: BTreeMap<Arc<str>, Account>,
+}
+
+/// One adapter's share of what lies beyond the windows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Account {
+    pub(crate) published: u64,
+    pub(crate) queued: u64,
+    pub(crate) full: u64,
+    pub(crate) refused: u64,
+    pub(crate) damaged: u64,
+}
+
+impl Beyond {
+    /// Readings on their way into the outbox.
+    pub(crate) fn queue(&mut self, account: &Arc<str>, readings: u64) {
+        self.accounts.entry(Arc::clone(account)).or_default().queued += readings;
     }
 }
 
-/// The whole balance, for `riser audit`, `health` and the end of `riser replay`. All in readings.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Balance {
+impl From<&BTreeMap<Arc<str>, outbox::Account>> for Beyond {
+    fn from(accounts: &BTreeMap<Arc<str>, outbox::Account>) -> Self {
+        let row = |account: &outbox::Account| Account {
+            published: account.published,
+            queued: account.queued,
+            full: account.dropped_full,
+            refused: account.dropped_refused,
+            damaged: account.dropped_damaged,
+        };
+        Self { accounts: accounts.iter().map(|(name, account)| (Arc::clone(name), row(account))).collect() }
+    }
+}
+
+/// One line of the ledger, in readings: an adapter's, or the sum.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) struct Row {
     /// Came in.
     #[serde(rename = "in")]
     pub(crate) taken: u64,
@@ -64,70 +94,77 @@ pub(crate) struct Balance {
     pub(crate) open: u64,
     /// Given up, by reason.
     pub(crate) dropped: BTreeMap<String, u64>,
-    /// Whether the sum is right.
+}
+
+impl Row {
+    fn drop(&mut self, reason: DropReason, readings: u64) {
+        if readings > 0 {
+            *self.dropped.entry(reason.as_str().to_owned()).or_default() += readings;
+        }
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.taken += other.taken;
+        self.published += other.published;
+        self.queued += other.queued;
+        self.open += other.open;
+        for (reason, readings) in &other.dropped {
+            *self.dropped.entry(reason.clone()).or_default() += readings;
+        }
+    }
+
+    /// Where the readings are that came in.
+    pub(crate) fn accounted(&self) -> u64 {
+        self.published + self.queued + self.open + self.dropped.values().sum::<u64>()
+    }
+
+    fn is_balanced(&self) -> bool {
+        self.taken == self.accounted()
+    }
+}
+
+/// The whole balance, for `riser audit`, `health` and the end of `riser replay`. All in readings.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Balance {
+    /// The sum.
+    #[serde(flatten)]
+    pub(crate) total: Row,
+    /// Whether it is right, for each adapter.
     pub(crate) balanced: bool,
-    /// The same by adapter, as far as adapters can be told apart: before windows merge them.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(crate) adapters: BTreeMap<String, AdapterBalance>,
-}
-
-/// What one adapter brought.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub(crate) struct AdapterBalance {
-    /// Came in through it.
-    #[serde(rename = "in")]
-    pub(crate) taken: u64,
-    /// Of these given up before they reached a window, by reason.
-    pub(crate) dropped: BTreeMap<String, u64>,
-}
-
-/// What lies beyond the windows, in readings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Beyond {
-    pub(crate) published: u64,
-    pub(crate) queued: u64,
-    pub(crate) outbox_full: u64,
-    pub(crate) refused: u64,
+    /// The same by adapter.
+    pub(crate) adapters: BTreeMap<String, Row>,
 }
 
 impl Balance {
-    /// Draws the balance of `ledger`, `open` readings and what lies beyond the windows.
+    /// Draws the balance of `ledger`, of `open` readings by adapter and of what lies beyond the windows.
     pub(crate) fn draw(
         ledger: &Ledger,
-        adapter_name: impl Fn(AdapterIndex) -> String,
-        open: u64,
-        beyond: Beyond,
+        name: impl Fn(AdapterIndex) -> String,
+        open: impl IntoIterator<Item = (AdapterIndex, u64)>,
+        beyond: &Beyond,
     ) -> Self {
-        let mut dropped = BTreeMap::new();
-        let mut adapters: BTreeMap<String, AdapterBalance> = BTreeMap::new();
-        for (adapter, count) in ledger.taken() {
-            adapters.entry(adapter_name(adapter)).or_default().taken += count;
+        let mut adapters: BTreeMap<String, Row> = BTreeMap::new();
+        for (adapter, readings) in ledger.taken() {
+            adapters.entry(name(adapter)).or_default().taken += readings;
         }
-        for (adapter, reason, count) in ledger.dropped() {
-            *dropped.entry(reason.as_str().to_owned()).or_default() += count;
-            let row = adapters.entry(adapter_name(adapter)).or_default();
-            *row.dropped.entry(reason.as_str().to_owned()).or_default() += count;
+        for (adapter, reason, readings) in ledger.dropped() {
+            adapters.entry(name(adapter)).or_default().drop(reason, readings);
         }
-        for (reason, count) in [
-            (DropReason::NoUpstream, ledger.without_upstream()),
-            (DropReason::OutboxFull, beyond.outbox_full),
-            (DropReason::UpstreamRefused, beyond.refused),
-        ] {
-            if count > 0 {
-                *dropped.entry(reason.as_str().to_owned()).or_default() += count;
-            }
+        for (adapter, readings) in open {
+            adapters.entry(name(adapter)).or_default().open += readings;
         }
-        let taken = ledger.before + ledger.taken().map(|(_, count)| count).sum::<u64>();
-        let accounted = beyond.published + beyond.queued + open + dropped.values().sum::<u64>();
-        Self {
-            taken,
-            published: beyond.published,
-            queued: beyond.queued,
-            open,
-            dropped,
-            balanced: taken == accounted,
-            adapters,
+        for (name, account) in &beyond.accounts {
+            let row = adapters.entry(name.to_string()).or_default();
+            row.published += account.published;
+            row.queued += account.queued;
+            row.drop(DropReason::OutboxFull, account.full);
+            row.drop(DropReason::UpstreamRefused, account.refused);
+            row.drop(DropReason::Damaged, account.damaged);
         }
+        adapters.retain(|_, row| row.taken > 0 || row.accounted() > 0);
+        let mut total = Row::default();
+        adapters.values().for_each(|row| total.add(row));
+        Self { balanced: adapters.values().all(Row::is_balanced), total, adapters }
     }
 }
 
@@ -137,8 +174,9 @@ mod tests {
 
     const FLOOR: AdapterIndex = AdapterIndex(0);
 
-    fn draw(ledger: &Ledger, open: u64, beyond: Beyond) -> Balance {
-        Balance::draw(ledger, |_| "mqtt.floor".to_owned(), open, beyond)
+    fn draw(ledger: &Ledger, open: u64, account: Account) -> Balance {
+        let beyond = Beyond { accounts: BTreeMap::from([("mqtt.floor".into(), account)]) };
+        Balance::draw(ledger, |_| "mqtt.floor".to_owned(), [(FLOOR, open)], &beyond)
     }
 
     #[test]
@@ -146,16 +184,29 @@ mod tests {
         let mut ledger = Ledger::default();
         ledger.take(FLOOR, 10);
         ledger.drop(FLOOR, DropReason::Late, 1);
-        let balance = draw(&ledger, 2, Beyond { published: 3, queued: 3, outbox_full: 1, refused: 0 });
+        let balance = draw(&ledger, 2, Account { published: 3, queued: 3, full: 1, ..Account::default() });
         assert!(balance.balanced, "{balance:?}");
-        assert_eq!(balance.dropped["late"], 1);
-        assert_eq!(balance.dropped["outbox_full"], 1);
+        assert_eq!(balance.total.dropped["late"], 1);
+        assert_eq!(balance.total.dropped["outbox_full"], 1);
+        assert_eq!(balance.adapters["mqtt.floor"], balance.total);
     }
 
     #[test]
     fn does_not_balance_when_one_is_missing() {
         let mut ledger = Ledger::default();
         ledger.take(FLOOR, 10);
-        assert!(!draw(&ledger, 2, Beyond { published: 7, ..Beyond::default() }).balanced);
+        assert!(!draw(&ledger, 2, Account { published: 7, ..Account::default() }).balanced);
+    }
+
+    #[test]
+    fn does_not_balance_when_one_adapter_pays_for_another() {
+        let mut ledger = Ledger::default();
+        ledger.take(FLOOR, 1);
+        let beyond = Beyond {
+            accounts: BTreeMap::from([("coap.lan".into(), Account { published: 1, ..Account::default() })]),
+        };
+        let balance = Balance::draw(&ledger, |_| "mqtt.floor".to_owned(), [], &beyond);
+        assert_eq!(balance.total.taken, balance.total.accounted());
+        assert!(!balance.balanced);
     }
 }

@@ -103,7 +103,8 @@ impl LiveFeed {
             let name = registry.device_name(alert.device);
             send(&self.results, Kind::Alert, name, unnumbered(payload::alert(alert, registry, identity)));
         }
-        for aggregate in &outputs.aggregates {
+        for closed in &outputs.aggregates {
+            let aggregate = &closed.aggregate;
             let name = match aggregate.subject {
                 gateway_core::Subject::Device(id) => registry.device_name(id),
                 gateway_core::Subject::Zone(id) => registry.zone_name(id).unwrap_or("?"),

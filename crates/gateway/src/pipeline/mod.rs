@@ -1,7 +1,7 @@
 //! An uplink's way through the gateway: decode, journal, windows and detectors, outbox. One owner of all state.
 //!
-//! A turn takes what has arrived, makes a [`Step`] of it, writes that to the journal, tells the senders, applies it to
-//! the [`Engine`] and hands what came out to the outbox once the journal is synced that far. After a crash the steps
+//! A turn takes what has arrived, makes a [`Step`] of it, writes that to the journal, applies it to the [`Engine`], tells
+//! the senders and hands what came out to the outbox once the journal is synced that far. No turn waits for a disk. After a crash the steps
 //! are applied again; outputs that the outbox holds already are recognised by their position.
 //!
 //! ```text
@@ -12,53 +12,76 @@
 
 pub(crate) mod actions;
 mod checkpoint;
+mod checkpoints;
 pub(crate) mod decode;
 mod deliver;
+mod deliveries;
 pub(crate) mod directory;
 mod durable;
 pub(crate) mod engine;
+mod journaling;
 pub(crate) mod ledger;
 pub(crate) mod live;
+mod origins;
 pub(crate) mod payload;
+mod reconcile;
 pub(crate) mod registry;
 mod sampled_log;
 pub(crate) mod step;
 pub(crate) mod store;
+mod stored;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use codecs::Codec;
-use gateway_core::Uplink;
 use gateway_core::ports::Clock;
+use gateway_core::{Timestamp, Uplink};
 use journal::Position;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
-use crate::clock::{ClockReading, StepWatch, monotonic};
+use crate::clock::{ClockReading, StepWatch, ticks};
 use actions::{Action, Actions};
 use decode::{Decoder, PendingAck};
 use deliver::Waiting;
 use directory::Directory;
-pub(crate) use durable::{Durable, JournalMode, from_totals};
+pub(crate) use durable::{Begin, BytesWritten, Durable};
 use engine::{Engine, Outputs, Settings};
+pub(crate) use journaling::JournalMode;
 use ledger::{Balance, Beyond};
 use live::LiveFeed;
 use payload::Identity;
 use step::Step;
 
-/// Most uplinks taken in one turn: bounds a step, and how long an alert may wait behind others.
+/// Most uplinks taken in one turn, and most bytes of payload before the last of them: bounds a step, which the journal
+/// must be able to hold, and how long an alert may wait behind others.
 const MAX_TURN: usize = 256;
+const MAX_TURN_BYTES: usize = 256 * 1024;
 
 /// Longest sleep while something is due later: the wall clock may be set meanwhile.
 const MAX_SLEEP: Duration = Duration::from_secs(5);
+
+/// A gateway that was gone for longer than this was away: shorter, and nobody's silence is longer for it.
+const AWAY: Duration = Duration::from_secs(2);
 
 /// What the rest of the gateway asks of the pipeline.
 pub(crate) enum Control {
     /// New configuration; windows and queue stay. Answered when it is in force.
     Reconfigure(Box<Reconfiguration>, oneshot::Sender<()>),
     /// The ledger, as of now.
-    Balance(oneshot::Sender<Balance>),
+    Balance(oneshot::Sender<Report>),
+    /// Whether it still turns, and no disk has kept it waiting for `limit`: only then it is answered.
+    Ping { limit: Duration, reply: oneshot::Sender<()> },
+}
+
+/// The ledger, and what it cost the disk.
+pub(crate) struct Report {
+    pub(crate) balance: Balance,
+    /// Readings taken since the start.
+    pub(crate) taken: u64,
+    pub(crate) written: BytesWritten,
 }
 
 /// What the state that was brought back still owes.
@@ -67,8 +90,11 @@ pub(crate) struct Undelivered {
     pub(crate) outputs: Vec<(Position, Outputs)>,
     /// The present configuration: in force from the first new step on.
     pub(crate) settings: Settings,
-    /// Where nothing has been written down yet: how many readings the outbox has had all the same.
-    pub(crate) new_store_after: Option<u64>,
+    /// The outbox's books may tell of readings that this state never saw, or no longer tell of some that it did: the
+    /// state is new, or the disk was damaged.
+    pub(crate) reconcile: bool,
+    /// Steps were brought back from the journal.
+    pub(crate) replayed: bool,
 }
 
 /// What a reload changes.
@@ -88,18 +114,18 @@ pub(crate) struct Pipeline {
     pub(crate) live: LiveFeed,
     pub(crate) identity: Identity,
     pub(crate) clock: Arc<dyn Clock>,
+    /// What is wrong with the disk.
+    pub(crate) problems: watch::Sender<Vec<String>>,
+    /// Cancelled when the gateway stops: what cannot be taken then stays with its senders.
+    pub(crate) stop: CancellationToken,
+    /// Who wants to know whether it turns.
+    pub(crate) pings: Vec<Ping>,
 }
 
-impl Pipeline {
-    /// Hands over what a crash left undelivered: outbox entries of steps after the outbox's mark. Actions are not run
-    /// again: they ran in the turn that took the step, and may be hours old.
-    async fn deliver_recovered(&mut self, outputs: Vec<(Position, Outputs)>) {
-        for (position, outputs) in outputs {
-            self.hand_over(position, &outputs, Vec::new());
-        }
-        self.durable.settle(self.clock.now()).await;
-    }
+/// How long a disk may take, and whom to tell that it has not taken longer.
+pub(crate) type Ping = (Duration, oneshot::Sender<()>);
 
+impl Pipeline {
     /// Delivers what a crash left undelivered, then runs until all senders of uplinks are gone; then everything taken
     /// is stored.
     pub(crate) async fn run(
@@ -108,126 +134,217 @@ impl Pipeline {
         mut uplinks: mpsc::Receiver<Vec<Uplink>>,
         mut control: mpsc::Receiver<Control>,
     ) {
-        self.deliver_recovered(undelivered.outputs).await;
-        let after = undelivered.new_store_after;
-        if after.is_some() || *self.engine.settings() != undelivered.settings {
-            self.reconfigure(undelivered.settings, after).await;
-        }
-        let mut watch = StepWatch::new(self.clock.now(), monotonic());
+        let taken_before: u64 = self.engine.ledger().taken().map(|(_, readings)| readings).sum();
+        self.begin(undelivered).await;
+        let mut watch = StepWatch::new(self.clock.now(), ticks());
         loop {
             let wake = self.wake_at();
+            let open = self.durable.room() || self.stop.is_cancelled();
             tokio::select! {
-                batch = uplinks.recv() => {
+                batch = uplinks.recv(), if open => {
                     let Some(batch) = batch else { break };
-                    let batch = fill(batch, &mut uplinks);
-                    let reading = watch.read(self.clock.now(), monotonic());
-                    self.turn(batch, reading).await;
+                    let mut batch = fill(batch, &mut uplinks);
+                    while !batch.is_empty() {
+                        let later = batch.split_off(turns_worth(&batch));
+                        let reading = watch.read(self.clock.now(), ticks());
+                        self.turn(std::mem::replace(&mut batch, later), reading);
+                    }
                 }
-                Some(request) = control.recv() => self.answer(request).await,
-                () = self.durable.synced() => {}
+                Some(request) = control.recv() => self.answer(request, taken_before),
+                () = self.durable.progress() => {}
                 () = tokio::time::sleep_until(wake) => {}
+                () = self.stop.cancelled(), if !open => {}
             }
-            let reading = watch.read(self.clock.now(), monotonic());
+            let reading = watch.read(self.clock.now(), ticks());
             let due = self.engine.next_deadline().is_some_and(|due| due <= reading.now.at);
-            if (due || reading.stepped_from.is_some()) && !self.durable.gave_up() {
-                self.turn(Vec::new(), reading).await;
+            if due || reading.stepped_from.is_some() || reading.away_since.is_some() {
+                self.turn(Vec::new(), reading);
             }
-            self.durable.settle(reading.now.at).await;
+            self.durable.settle(reading.now.at);
             self.durable.checkpoint_when_due(&self.engine, reading.now.at).await;
+            self.tell_problems();
+            self.answer_pings();
         }
-        self.durable.checkpoint(&self.engine, self.clock.now()).await;
+        self.durable.finish(&self.engine, self.clock.now()).await;
+    }
+
+    /// Hands over what a crash left undelivered, and takes a first step: what has changed while nobody ran. Actions are
+    /// not run again: they ran in the turn that took the step, and may be hours old.
+    async fn begin(&mut self, undelivered: Undelivered) {
+        for (position, outputs) in undelivered.outputs {
+            self.hand_over(position, &outputs);
+        }
+        let now = gateway_core::Now::at(self.clock.now());
+        let mut step = Step::tick(now, None, self.engine.registry().next_numbers());
+        if undelivered.reconcile {
+            step.corrections = reconcile::corrections(&self.engine, &self.durable.beyond(), &mut step.names);
+        }
+        if *self.engine.settings() != undelivered.settings {
+            step.settings = Some(Box::new(undelivered.settings));
+        }
+        let listened_until = self.engine.listened_until();
+        step.away_since = listened_until.filter(|until| was_away(*until, now.at));
+        // A clock that now stands before the newest step was set; windows must not wait until it is there again.
+        step.stepped_from = listened_until.filter(|until| now.at < *until);
+        // The first step of a store holds its settings, so that none is ever judged by others.
+        if self.engine.listened_until().is_none() && step.settings.is_none() {
+            step.settings = Some(Box::new(self.engine.settings().clone()));
+        }
+        self.take(&step, Vec::new());
+        self.durable.settle(now.at);
+        if undelivered.replayed {
+            // What was read may be in the system's memory alone, where a sync once failed.
+            self.durable.checkpoint_now(&self.engine, now.at).await;
+        }
+    }
+
+    /// Unanswered pings are kept: a disk that moves again answers them.
+    fn answer_pings(&mut self) {
+        let waited = self.durable.waited();
+        for (_, reply) in self.pings.extract_if(.., |(limit, _)| waited < *limit) {
+            let _ = reply.send(());
+        }
+    }
+
+    fn tell_problems(&self) {
+        let problems = self.durable.problems();
+        self.problems.send_if_modified(|told| {
+            let changed = *told != problems;
+            *told = problems;
+            changed
+        });
     }
 
     fn wake_at(&self) -> Instant {
         let now = Instant::now();
         let wait = self.engine.next_deadline().map_or(MAX_SLEEP, |due| due.since(self.clock.now()));
+        // What is due and cannot be taken is no reason to turn in circles.
+        let wait = if self.durable.room() { wait } else { wait.max(AWAY) };
         let due = now + wait.min(MAX_SLEEP);
         self.durable.due().map_or(due, |sync| sync.min(due))
     }
 
-    async fn turn(&mut self, uplinks: Vec<Uplink>, ClockReading { now, stepped_from }: ClockReading) {
+    fn turn(&mut self, mut uplinks: Vec<Uplink>, reading: ClockReading) {
+        let ClockReading { now, stepped_from, away_since } = reading;
         if let Some(from) = stepped_from {
             tracing::warn!(%from, to = %now.at, "the clock was set");
+            uplinks
+                .iter_mut()
+                .for_each(|uplink| uplink.received_at = by_new_clock(uplink.received_at, from, now.at));
+        }
+        if let Some(since) = away_since {
+            tracing::warn!(%since, until = %now.at, "nobody listened: the machine slept, or this process stood still");
         }
         let mut step = Step::tick(now, stepped_from, self.engine.registry().next_numbers());
+        step.away_since = away_since;
         let mut acks: Vec<PendingAck> = Vec::new();
         self.decoder.decode(uplinks, &self.engine, &mut step, &mut acks);
-        self.take(&step, acks).await;
+        self.take(&step, acks);
     }
 
-    /// Writes a step down, tells the senders, applies it and hands over what came of it.
-    async fn take(&mut self, step: &Step, mut acks: Vec<PendingAck>) {
-        let Some(position) = self.durable.record(step).await else {
-            // The gateway is stopping and the disk refuses: unacknowledged, the senders keep their messages.
-            return;
-        };
-        if !self.durable.acknowledges_after_sync() {
-            acks.drain(..).for_each(|(ack, outcome)| ack.tell(outcome));
-        }
+    /// Gives a step its place in the journal, applies it, hands over what came of it and tells the senders.
+    fn take(&mut self, step: &Step, acks: Vec<PendingAck>) {
+        // Untold, the senders keep their messages.
+        let Some(position) = self.durable.record(step) else { return };
         let mut outputs = Outputs::default();
         self.engine.apply(step, &mut outputs);
         outputs.alerts.iter().for_each(|alert| self.actions.run(alert));
         self.live.show(step, &outputs, self.engine.registry(), &self.identity);
-        self.hand_over(position, &outputs, acks);
+        self.hand_over(position, &outputs);
+        self.durable.tell_when_safe(position, acks);
     }
 
-    fn hand_over(&mut self, position: Position, outputs: &Outputs, acks: Vec<PendingAck>) {
-        let entries = self.entries(outputs);
-        if entries.is_empty() && acks.is_empty() {
+    fn hand_over(&mut self, position: Position, outputs: &Outputs) {
+        if !self.engine.settings().upstream || outputs.is_empty() {
             return;
         }
-        let readings = outputs.aggregates.iter().map(|aggregate| u64::from(aggregate.readings)).sum();
-        self.durable.push(Waiting { position, entries, acks, readings, urgent: !outputs.alerts.is_empty() });
-    }
-
-    fn entries(&self, outputs: &Outputs) -> Vec<outbox::Entry> {
-        if !self.engine.settings().upstream {
-            return Vec::new();
-        }
-        deliver::entries(outputs, self.engine.registry(), &self.identity)
+        let registry = self.engine.registry();
+        self.durable.push(Waiting {
+            position,
+            entries: deliver::entries(outputs, registry, &self.identity),
+            shares: deliver::shares(outputs, registry),
+            urgent: !outputs.alerts.is_empty(),
+        });
     }
 
     /// A step of its own: steps from here on are judged by the new settings, those before by the old.
-    async fn reconfigure(&mut self, settings: Settings, begins_after: Option<u64>) {
+    fn reconfigure(&mut self, settings: Settings) {
         let now = gateway_core::Now::at(self.clock.now());
         let mut step = Step::tick(now, None, self.engine.registry().next_numbers());
         step.settings = Some(Box::new(settings));
-        step.begins_after = begins_after;
-        self.take(&step, Vec::new()).await;
+        self.take(&step, Vec::new());
     }
 
-    async fn answer(&mut self, request: Control) {
+    /// Who asked may have gone away.
+    fn answer(&mut self, request: Control, taken_before: u64) {
         match request {
             Control::Reconfigure(new, done) => {
                 let Reconfiguration { settings, codecs, directory, actions } = *new;
                 self.decoder.reconfigure(codecs, directory);
                 self.actions.reconfigure(actions);
-                self.reconfigure(settings, None).await;
+                self.reconfigure(settings);
                 let _ = done.send(());
             }
             Control::Balance(reply) => {
-                let beyond = self.durable.beyond().await;
-                let _ = reply.send(balance(&self.engine, beyond));
+                let taken: u64 = self.engine.ledger().taken().map(|(_, readings)| readings).sum();
+                let _ = reply.send(Report {
+                    balance: balance(&self.engine, &self.durable.beyond()),
+                    taken: taken - taken_before,
+                    written: self.durable.bytes_written(),
+                });
             }
+            Control::Ping { limit, reply } => self.pings.push((limit, reply)),
         }
     }
 }
 
+/// What waited while the clock was set from `old` to `new` arrived by the clock that it is nearer to.
+fn by_new_clock(arrived: Timestamp, old: Timestamp, new: Timestamp) -> Timestamp {
+    let age = old.millis_after(arrived);
+    if age.abs() < new.millis_after(arrived).abs() {
+        Timestamp::from_millis(new.as_millis().saturating_sub(age))
+    } else {
+        arrived
+    }
+}
+
+/// Whether between the newest step and the first one after a start anybody may have spoken unheard. The clock may stand
+/// before the newest step: then nobody knows how long.
+fn was_away(listened_until: Timestamp, now: Timestamp) -> bool {
+    now < listened_until || now.since(listened_until) > AWAY
+}
+
 /// The ledger of `engine` with what lies beyond it.
-pub(crate) fn balance(engine: &Engine, beyond: Beyond) -> Balance {
-    let name = |index| engine.registry().adapter(index).map_or_else(|| "?".to_owned(), ToString::to_string);
-    Balance::draw(engine.ledger(), name, engine.open_readings(), beyond)
+pub(crate) fn balance(engine: &Engine, beyond: &Beyond) -> Balance {
+    let name = |adapter| deliver::account(adapter, engine.registry()).to_string();
+    Balance::draw(engine.ledger(), name, engine.open_by_adapter(), beyond)
+}
+
+/// Whose readings the aggregates in `outputs` answer for.
+pub(crate) fn shares(engine: &Engine, outputs: &Outputs) -> Vec<outbox::Share> {
+    deliver::shares(outputs, engine.registry())
 }
 
 /// Takes what else has arrived already, up to a turn's worth.
 fn fill(mut batch: Vec<Uplink>, uplinks: &mut mpsc::Receiver<Vec<Uplink>>) -> Vec<Uplink> {
-    while batch.len() < MAX_TURN {
+    while turns_worth(&batch) == batch.len() && batch.len() < MAX_TURN {
         match uplinks.try_recv() {
             Ok(more) => batch.extend(more),
             Err(_) => break,
         }
     }
     batch
+}
+
+/// How many of `batch` one turn takes; at least one where there is one.
+fn turns_worth(batch: &[Uplink]) -> usize {
+    let mut bytes = 0;
+    let fits = batch.iter().take(MAX_TURN).take_while(|uplink| {
+        let room = bytes < MAX_TURN_BYTES;
+        bytes += uplink.payload.len();
+        room
+    });
+    fits.count()
 }
 
 #[cfg(test)]

@@ -14,6 +14,11 @@ use super::registry::Registry;
 #[serde(transparent)]
 pub(crate) struct AdapterIndex(pub(crate) u16);
 
+impl AdapterIndex {
+    /// Nobody's: what came in before the ledger knew accounts.
+    pub(crate) const EARLIER: Self = Self(u16::MAX);
+}
+
 /// One turn of the pipeline.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Step {
@@ -24,19 +29,60 @@ pub(crate) struct Step {
     /// New settings, in force from this step on. The first step of a store has them, so that no step is ever judged by
     /// other settings than when it was taken.
     pub(crate) settings: Option<Box<Settings>>,
-    /// In the first step of a store: how many readings the outbox has had from an earlier one.
+    /// In the first step of a store of version 0: how many readings the outbox has had from an earlier one.
     pub(crate) begins_after: Option<u64>,
     /// Names heard for the first time; their numbers follow on from those before.
     pub(crate) names: NewNames,
     /// What came in, by adapter.
     pub(crate) batches: Vec<Batch>,
+    /// From then until now nobody listened: the machine slept, or the gateway did not run.
+    pub(crate) away_since: Option<Timestamp>,
+    /// What damage to the store has made the ledger forget.
+    pub(crate) corrections: Vec<Correction>,
+    /// Taken before the ledger knew accounts.
+    #[serde(skip)]
+    pub(crate) earlier: bool,
 }
+
+/// What is to be set right in one adapter's row of the ledger, in readings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Correction {
+    pub(crate) adapter: AdapterIndex,
+    /// Accounted for, but no longer known to have come in.
+    pub(crate) forgotten: u64,
+    /// Known to have come in, and found nowhere.
+    pub(crate) lost: u64,
+}
+
+/// The version of a step as the journal's records hold it, kept with each segment. 0: without `away_since` and
+/// `corrections`, by a gateway that knew no accounts.
+pub(crate) const STEP_VERSION: u16 = 1;
 
 impl Step {
     /// A step in which nothing but time has gone by.
     pub(crate) fn tick(now: Now, stepped_from: Option<Timestamp>, first: FirstNumbers) -> Self {
         let names = NewNames { first, ..NewNames::default() };
-        Self { now, stepped_from, settings: None, begins_after: None, names, batches: Vec::new() }
+        Self {
+            now,
+            stepped_from,
+            settings: None,
+            begins_after: None,
+            names,
+            batches: Vec::new(),
+            away_since: None,
+            corrections: Vec::new(),
+            earlier: false,
+        }
+    }
+
+    /// Reads a record of the journal; `version` is what [`STEP_VERSION`] was when it was written.
+    pub(crate) fn read(version: u16, mut record: Vec<u8>) -> Result<Self, postcard::Error> {
+        if version > 0 {
+            return postcard::from_bytes(&record);
+        }
+        let (nobody_away, no_corrections) = (0, 0);
+        record.extend([nobody_away, no_corrections]);
+        postcard::from_bytes(&record).map(|step| Self { earlier: true, ..step })
     }
 }
 

@@ -5,11 +5,14 @@
 
 use std::path::Path;
 
-use journal::{Journal, Options, Position, Reader};
+use gateway_core::{Now, Timestamp};
+use journal::{Journal, Options, Position, Reader, Record};
 
-use super::checkpoint::{CheckpointError, CheckpointFile};
+use super::checkpoint::{CheckpointError, CheckpointFile, Loaded};
 use super::engine::{Engine, Outputs, Settings};
-use super::step::Step;
+use super::ledger::Beyond;
+use super::reconcile::corrections;
+use super::step::{STEP_VERSION, Step};
 
 /// Why the state could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -20,17 +23,25 @@ pub(crate) enum StoreError {
     Journal(#[from] journal::JournalError),
 }
 
+/// A segment of the journal, in bytes: what is kept longer than needed for want of a finer cut.
+const SEGMENT_BYTES: u64 = 4 << 20;
+
 /// What was found on the disk.
 pub(crate) struct Recovered {
     pub(crate) engine: Engine,
     /// The last step that the engine has seen.
     pub(crate) position: Position,
+    /// The last step in the checkpoint.
+    pub(crate) checkpoint: Position,
     /// What steps after the outbox's mark gave: still to be handed over.
     pub(crate) outputs: Vec<(Position, Outputs)>,
-    /// Steps applied from the journal.
+    /// Steps applied from the journal, and their bytes.
     pub(crate) replayed: u64,
+    pub(crate) replayed_bytes: u64,
     /// There was neither checkpoint nor step.
     pub(crate) is_new: bool,
+    /// Something that was stored is not there any more, or cannot be read.
+    pub(crate) damaged: bool,
 }
 
 /// Opens the journal for writing and brings the state back. `mark` is the last step whose outputs the outbox holds.
@@ -39,31 +50,48 @@ pub(crate) fn open(
     settings: Settings,
     mark: u64,
 ) -> Result<(Journal, Recovered), StoreError> {
-    let (position, engine) = load_checkpoint(data_dir, settings)?;
+    let begin = load_checkpoint(data_dir, settings)?;
     let dir = journal_dir(data_dir);
-    let floor = Position(position.0.max(mark)).next();
-    let (journal, found) = Journal::open(&dir, Options::default(), floor)?;
-    if found.torn_bytes > 0 || found.corrupt_records > 0 {
+    let floor = Position(begin.position.0.max(mark)).next();
+    let (journal, found) = Journal::open(&dir, journal_options(), floor)?;
+    if found.torn_bytes > 0 {
         tracing::warn!(
-            torn_bytes = found.torn_bytes,
-            lost_records = found.corrupt_records,
-            "the journal was damaged; what could be read is used"
+            bytes = found.torn_bytes,
+            "the journal's end was torn: a step that nobody was told of"
         );
     }
-    let recovered = replay(engine, position, journal.read_from(position.next())?, mark);
+    if found.corrupt_records > 0 {
+        tracing::error!(steps = found.corrupt_records, "the journal is damaged: these steps cannot be read");
+    }
+    let records = journal.read_from(begin.position.next())?;
+    let recovered = replay(begin, records, mark);
     Ok((journal, recovered))
 }
 
 /// The state without touching anything: for `riser audit` beside a stopped gateway, or without a journal.
 pub(crate) fn inspect(data_dir: &Path, settings: Settings, mark: u64) -> Result<Recovered, StoreError> {
-    let file = CheckpointFile::in_dir(data_dir);
-    let (position, engine) = file.load()?.unwrap_or_else(|| (Position(0), Engine::new(settings)));
+    let begin = match CheckpointFile::in_dir(data_dir).load()? {
+        Some(Loaded { position, engine, damage }) => Begin { position, engine, damaged: damage.is_some() },
+        None => Begin::anew(settings, false),
+    };
     let dir = journal_dir(data_dir);
     if !dir.is_dir() {
-        let is_new = position == Position(0);
-        return Ok(Recovered { engine, position, outputs: Vec::new(), replayed: 0, is_new });
+        return Ok(replay(begin, std::iter::empty(), mark));
     }
-    Ok(replay(engine, position, Reader::open(&dir)?.read_from(position.next()), mark))
+    let records = Reader::open(&dir, STEP_VERSION)?.read_from(begin.position.next());
+    Ok(replay(begin, records, mark))
+}
+
+/// Sets the ledger right where the state or the outbox is new or was damaged, as the next start will.
+pub(crate) fn reconcile(recovered: &mut Recovered, beyond: &Beyond, outbox_is_new: bool) {
+    if !recovered.is_new && !recovered.damaged && !outbox_is_new {
+        return;
+    }
+    let engine = &mut recovered.engine;
+    let mut step =
+        Step::tick(Now::at(Timestamp::from_millis(i64::MIN)), None, engine.registry().next_numbers());
+    step.corrections = corrections(engine, beyond, &mut step.names);
+    engine.apply(&step, &mut Outputs::default());
 }
 
 /// Takes away what a crash would bring back: with the journal off, windows that a checkpoint holds as open may long be
@@ -72,41 +100,74 @@ pub(crate) fn forget(data_dir: &Path) -> Result<(), StoreError> {
     Ok(CheckpointFile::in_dir(data_dir).remove()?)
 }
 
+pub(super) fn journal_options() -> Options {
+    Options { segment_bytes: SEGMENT_BYTES, content: STEP_VERSION }
+}
+
 fn journal_dir(data_dir: &Path) -> std::path::PathBuf {
     data_dir.join("journal")
 }
 
-fn load_checkpoint(data_dir: &Path, settings: Settings) -> Result<(Position, Engine), StoreError> {
+/// Where the replay begins.
+struct Begin {
+    position: Position,
+    engine: Engine,
+    damaged: bool,
+}
+
+impl Begin {
+    fn anew(settings: Settings, damaged: bool) -> Self {
+        Self { position: Position(0), engine: Engine::new(settings), damaged }
+    }
+}
+
+fn load_checkpoint(data_dir: &Path, settings: Settings) -> Result<Begin, StoreError> {
     let file = CheckpointFile::in_dir(data_dir);
     match file.load() {
-        Ok(found) => Ok(found.unwrap_or_else(|| (Position(0), Engine::new(settings)))),
+        Ok(Some(Loaded { position, engine, damage })) => {
+            if let Some(damage) = damage {
+                let aside = file.set_aside()?;
+                let aside = aside.display();
+                tracing::error!(
+                    "{damage}; it is kept as {aside}; the one before is used, with the journal since"
+                );
+            }
+            Ok(Begin { position, engine, damaged: false })
+        }
+        Ok(None) => Ok(Begin::anew(settings, false)),
         Err(error @ CheckpointError::Damaged { .. }) => {
             let aside = file.set_aside()?;
             tracing::error!(
                 "{error}; it is kept as {} and the state is rebuilt from what the journal still holds",
                 aside.display()
             );
-            Ok((Position(0), Engine::new(settings)))
+            Ok(Begin::anew(settings, true))
         }
         Err(error) => Err(error.into()),
     }
 }
 
+/// Applies the steps after the checkpoint.
 fn replay(
-    mut engine: Engine,
-    mut position: Position,
-    records: impl Iterator<Item = Result<(Position, Vec<u8>), journal::JournalError>>,
+    begin: Begin,
+    records: impl Iterator<Item = Result<Record, journal::JournalError>>,
     mark: u64,
 ) -> Recovered {
+    let Begin { position: checkpoint, mut engine, mut damaged } = begin;
+    let mut position = checkpoint;
     let mut outputs = Vec::new();
-    let mut replayed = 0;
-    let without_checkpoint = position == Position(0);
+    let (mut replayed, mut replayed_bytes) = (0, 0);
     for record in records {
-        let step = record.map_err(|error| error.to_string()).and_then(|(at, bytes)| {
-            postcard::from_bytes::<Step>(&bytes).map(|step| (at, step)).map_err(|error| error.to_string())
-        });
+        let step = match record {
+            Ok(Record { position: at, content, payload }) => {
+                replayed_bytes += payload.len() as u64;
+                Step::read(content, payload).map(|step| (at, step)).map_err(|error| error.to_string())
+            }
+            Err(error) => Err(crate::telemetry::chain(&error)),
+        };
         match step {
             Ok((at, step)) => {
+                damaged |= at != position.next();
                 let mut out = Outputs::default();
                 engine.apply(&step, &mut out);
                 if at.0 > mark && !out.is_empty() {
@@ -115,8 +176,14 @@ fn replay(
                 position = at;
                 replayed += 1;
             }
-            Err(error) => tracing::error!("a step in the journal cannot be read and is lost: {error}"),
+            Err(error) => {
+                damaged = true;
+                tracing::error!("a step in the journal cannot be read and is lost: {error}");
+            }
         }
     }
-    Recovered { engine, position, outputs, replayed, is_new: without_checkpoint && replayed == 0 }
+    let is_new = checkpoint == Position(0) && replayed == 0;
+    // The outbox has seen steps that are not there any more.
+    damaged |= !is_new && position.0 < mark;
+    Recovered { engine, position, checkpoint, outputs, replayed, replayed_bytes, is_new, damaged }
 }

@@ -1,5 +1,6 @@
 //! The pipeline as a whole: uplinks in, steps, outputs; and the same again after a crash.
 
+mod damage;
 mod decoding;
 mod payloads;
 mod recovery;
@@ -76,6 +77,8 @@ fn uplink(device: &str, payload: &str, received: Now) -> Uplink {
         link: LinkQuality::default(),
         payload: Bytes::copy_from_slice(payload.as_bytes()),
         delivery: Delivery::AtMostOnce,
+        lost_before: 0,
+        room: gateway_core::Room::unbounded(),
         ack: Ack::none(),
     }
 }
@@ -105,6 +108,19 @@ impl House {
     }
 
     fn balance(&self, published: u64) -> super::ledger::Balance {
-        super::balance(&self.engine, super::ledger::Beyond { published, ..Default::default() })
+        let account = super::ledger::Account { published, ..Default::default() };
+        super::balance(
+            &self.engine,
+            &super::ledger::Beyond { accounts: [("mqtt.floor".into(), account)].into() },
+        )
     }
+}
+
+#[test]
+fn what_waited_while_the_clock_was_set_arrived_by_the_new_one() {
+    let (old, new) = (at(0).at, at(3_600_000).at);
+    let waited = at(-200).at;
+    assert_eq!(super::by_new_clock(waited, old, new), at(3_600_000 - 200).at);
+    assert_eq!(super::by_new_clock(at(3_599_900).at, old, new), at(3_599_900).at, "it came after");
+    assert_eq!(super::by_new_clock(new, new, old), old, "set back");
 }

@@ -136,14 +136,15 @@ fn row(aggregate: &Value) -> String {
 }
 
 fn ledger(balance: &Balance) -> String {
-    let reasons: Vec<_> = balance.dropped.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
+    let reasons: Vec<_> =
+        balance.total.dropped.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
     format!(
         "readings: {} in = {} published + {} queued + {} open + {} dropped ({}){}",
-        balance.taken,
-        balance.published,
-        balance.queued,
-        balance.open,
-        balance.dropped.values().sum::<u64>(),
+        balance.total.taken,
+        balance.total.published,
+        balance.total.queued,
+        balance.total.open,
+        balance.total.dropped.values().sum::<u64>(),
         if reasons.is_empty() { "none".to_owned() } else { reasons.join(", ") },
         if balance.balanced { "" } else { "  NOT BALANCED" }
     )

@@ -2,6 +2,11 @@
 
 use std::path::Path;
 
+use gateway_core::Timestamp;
+use gateway_core::ports::Clock as _;
+use mqtt_link::tls;
+
+use crate::clock::SystemClock;
 use crate::config::key_path::KeyPath;
 use crate::config::model::Config;
 use crate::config::report::Report;
@@ -14,16 +19,35 @@ pub(super) fn check_pair(report: &mut Report, table: &KeyPath, cert: Option<&Pat
         (None, Some(_)) => report.error(&table.key("key_file"), "has no `cert_file` beside it"),
         _ => {}
     }
-    if let Some(file) = cert
-        && let Err(why) = check_pem(file, "CERTIFICATE")
-    {
-        report.error(&table.key("cert_file"), why);
+    if let Some(file) = cert {
+        match check_pem(file, "CERTIFICATE") {
+            Err(why) => report.error(&table.key("cert_file"), why),
+            Ok(()) => check_validity(report, &table.key("cert_file"), file, SystemClock.now()),
+        }
     }
     if let Some(file) = key {
         match check_pem(file, "PRIVATE KEY") {
             Err(why) => report.error(&table.key("key_file"), why),
             Ok(()) => warn_if_public(report, &table.key("key_file"), file),
         }
+    }
+}
+
+/// Warns of certificates that are not valid now. Not an error, whichever it is: the clock may be wrong, and a gateway
+/// that did not start for it would not be there when it is set. (The dates of authorities in a `ca_file` are not looked
+/// at when connecting either.)
+fn check_validity(report: &mut Report, key: &KeyPath, file: &Path, now: Timestamp) {
+    // What cannot be read as a certificate fails when it is used, and says so.
+    let validities = tls::validities(file).unwrap_or_default();
+    let (path, clock) = (file.display(), format!("this machine's clock says {now}"));
+    if let Some(validity) = validities.iter().find(|validity| now < validity.from) {
+        report.warning(key, format!("{path} is not valid before {}, and {clock}; is it set?", validity.from));
+    }
+    if let Some(validity) = validities.iter().find(|validity| now > validity.until) {
+        report.warning(
+            key,
+            format!("{path} was valid until {}, and {clock}; renew it, or set the clock", validity.until),
+        );
     }
 }
 

@@ -1,6 +1,7 @@
 //! A connection to another broker: of `[upstream]` and of adapters with a `url`.
 
 use std::path::Path;
+use std::time::Duration;
 
 use gateway_core::settings::{HumanDuration, Secret};
 use mqtt_link::{BrokerUrl, Scheme};
@@ -9,6 +10,9 @@ use super::files::check_pair;
 use crate::config::key_path::KeyPath;
 use crate::config::report::Report;
 use crate::config::secrets::check_pem;
+
+/// Longer, and a start after a crash would have to make too much again.
+const LONGEST_SPILL: Duration = Duration::from_secs(600);
 
 /// What both kinds of connection have.
 pub(super) struct Link<'a> {
@@ -22,7 +26,11 @@ pub(super) struct Link<'a> {
     pub(super) keep_alive: HumanDuration,
 }
 
-pub(super) fn check_upstream(report: &mut Report, upstream: Option<&sinks::upstream_mqtt::config::Config>) {
+pub(super) fn check_upstream(
+    report: &mut Report,
+    upstream: Option<&sinks::upstream_mqtt::config::Config>,
+    journal: bool,
+) {
     let Some(upstream) = upstream else { return };
     let table = KeyPath::of("upstream");
     let link = Link {
@@ -38,6 +46,14 @@ pub(super) fn check_upstream(report: &mut Report, upstream: Option<&sinks::upstr
     check(report, &table, &link);
     if upstream.outbox.max_size.0 < 1 << 20 {
         report.error(&table.key("outbox").key("max_size"), "is too small; write at least \"1MiB\"");
+    }
+    let spill_after = upstream.outbox.spill_after.0;
+    let key = table.key("outbox").key("spill_after");
+    if spill_after > LONGEST_SPILL {
+        report.error(&key, "is out of range; allowed: up to \"10m\"");
+    } else if !spill_after.is_zero() && !journal {
+        let why = "needs the journal, from which a crash's messages are made again; set journal.enabled = true or this to \"0s\"";
+        report.error(&key, why);
     }
 }
 

@@ -18,7 +18,7 @@ use super::report::Report;
 /// Tells everything that is wrong with `config`.
 pub(crate) fn check(report: &mut Report, config: &Config) {
     gateway::check(report, &config.gateway);
-    link::check_upstream(report, config.upstream.as_ref());
+    link::check_upstream(report, config.upstream.as_ref(), config.journal.enabled);
     broker::check(report, config.broker.as_ref());
     adapters::check(report, config);
     devices::check(report, config);

@@ -82,7 +82,17 @@ fn a_message_delivered_twice_is_one_reading_but_published_twice_is_two() {
     house.turn(vec![qos1(7, true)], at(1));
     house.turn(vec![qos1(7, false)], at(2));
     let balance = house.balance(0);
-    assert_eq!((balance.open, balance.dropped.get("duplicate")), (2, Some(&1)));
+    assert_eq!((balance.total.open, balance.total.dropped.get("duplicate")), (2, Some(&1)));
+    assert!(balance.balanced);
+}
+
+#[test]
+fn what_an_adapter_lost_for_want_of_room_is_counted() {
+    let mut house = House::new();
+    let after_a_gap = Uplink { lost_before: 3, ..uplink("a", r#"{"t":1}"#, at(0)) };
+    house.turn(vec![after_a_gap, uplink("a", r#"{"t":1}"#, at(0))], at(0));
+    let balance = house.balance(0);
+    assert_eq!((balance.total.open, balance.total.dropped.get("no_room")), (2, Some(&3)));
     assert!(balance.balanced);
 }
 

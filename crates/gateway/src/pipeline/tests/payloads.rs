@@ -13,7 +13,7 @@ fn an_aggregate_carries_what_the_interface_promises() {
     house.turn(vec![uplink("lounge", r#"{"temperature":21.0}"#, at(0))], at(0));
     house.turn(vec![uplink("lounge", r#"{"temperature":22.0}"#, at(5000))], at(5000));
     let outputs = house.turn(Vec::new(), at(11_000));
-    let payload = payload::aggregate(&outputs.aggregates[0], house.engine.registry(), &identity());
+    let payload = payload::aggregate(&outputs.aggregates[0].aggregate, house.engine.registry(), &identity());
     assert_eq!(payload.topic, "building/sensors/lounge/aggregated");
     let json = String::from_utf8(payload.numbered(4711)).unwrap();
     let expected = format!(

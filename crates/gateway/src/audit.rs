@@ -1,0 +1,135 @@
+//! What `riser audit` and `health` tell: where every reading is, which messages were given up, what it cost the disk.
+
+use std::time::{Duration, Instant};
+
+use gateway_core::Timestamp;
+use gateway_core::ports::Clock as _;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::clock::{SystemClock, monotonic};
+use crate::pipeline::ledger::Balance;
+use crate::pipeline::{BytesWritten, Control};
+
+/// How long the outbox may take to list what was dropped; its disk may hang.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The answer.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Audit {
+    #[serde(flatten)]
+    pub(crate) balance: Balance,
+    /// Ranges of `seq` that the outbox has given up, the newest first.
+    pub(crate) dropped_ranges: Vec<DroppedRange>,
+    /// None of a gateway that does not run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) disk: Option<Disk>,
+}
+
+/// `seq` numbers that will never arrive.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct DroppedRange {
+    pub(crate) from: u64,
+    pub(crate) to: u64,
+    pub(crate) readings: u64,
+    pub(crate) reason: String,
+    pub(crate) time: String,
+}
+
+impl From<&outbox::DroppedRange> for DroppedRange {
+    fn from(range: &outbox::DroppedRange) -> Self {
+        let reason = match range.reason {
+            outbox::DropReason::Full => gateway_core::DropReason::OutboxFull,
+            outbox::DropReason::Refused => gateway_core::DropReason::UpstreamRefused,
+            outbox::DropReason::Damaged => gateway_core::DropReason::Damaged,
+        };
+        Self {
+            from: range.seq_from,
+            to: range.seq_to,
+            readings: range.weight,
+            reason: reason.as_str().to_owned(),
+            time: Timestamp::from_millis(range.at_ms).to_string(),
+        }
+    }
+}
+
+/// The newest first.
+pub(crate) fn newest_first(ranges: &[outbox::DroppedRange]) -> Vec<DroppedRange> {
+    ranges.iter().rev().map(DroppedRange::from).collect()
+}
+
+/// What the gateway has written to the disk since it was started.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Disk {
+    /// When it was started.
+    pub(crate) since: String,
+    /// What the kernel has been given to write, in bytes, whole pages (`/proc/self/io`, proc(5)).
+    pub(crate) bytes: u64,
+    /// Of these, before the kernel made pages of them: appended to the journal.
+    pub(crate) journal: u64,
+    /// Of these: checkpoints of the state.
+    pub(crate) checkpoints: u64,
+    /// Bytes per reading; none before the first.
+    pub(crate) per_reading: Option<f64>,
+    /// Bytes per day, if it goes on like this.
+    pub(crate) per_day: f64,
+}
+
+/// Who can tell.
+#[derive(Clone)]
+pub(crate) struct Auditor {
+    control: mpsc::Sender<Control>,
+    outbox: Option<outbox::Handle>,
+    started: Instant,
+    since: Timestamp,
+}
+
+impl Auditor {
+    /// From now on.
+    pub(crate) fn new(control: mpsc::Sender<Control>, outbox: Option<outbox::Handle>) -> Self {
+        Self { control, outbox, started: monotonic(), since: SystemClock.now() }
+    }
+
+    /// Since it was made.
+    pub(crate) fn uptime(&self) -> Duration {
+        monotonic().duration_since(self.started)
+    }
+
+    /// As of now; none where the pipeline is gone.
+    pub(crate) async fn audit(&self) -> Option<Audit> {
+        let (reply, answer) = oneshot::channel();
+        self.control.send(Control::Balance(reply)).await.ok()?;
+        let report = answer.await.ok()?;
+        let disk = self.disk(report.taken, report.written);
+        Some(Audit { balance: report.balance, dropped_ranges: self.dropped().await, disk: Some(disk) })
+    }
+
+    async fn dropped(&self) -> Vec<DroppedRange> {
+        let Some(outbox) = &self.outbox else { return Vec::new() };
+        match tokio::time::timeout(PATIENCE, outbox.dropped()).await {
+            Ok(Ok(ranges)) => newest_first(&ranges),
+            Ok(Err(_)) | Err(_) => Vec::new(),
+        }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "figures for people")]
+    fn disk(&self, taken: u64, written: BytesWritten) -> Disk {
+        let bytes = bytes_written();
+        let days = self.uptime().as_secs_f64().max(1.0) / 86_400.0;
+        Disk {
+            since: self.since.to_string(),
+            bytes,
+            journal: written.journal,
+            checkpoints: written.checkpoints,
+            per_reading: (taken > 0).then(|| (bytes as f64 / taken as f64).round()),
+            per_day: (bytes as f64 / days).round(),
+        }
+    }
+}
+
+/// What this process has caused to be written, in bytes; 0 where the kernel does not tell.
+fn bytes_written() -> u64 {
+    let io = std::fs::read_to_string("/proc/self/io").unwrap_or_default();
+    let field = |name: &str| io.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok());
+    field("write_bytes:").unwrap_or(0).saturating_sub(field("cancelled_write_bytes:").unwrap_or(0))
+}

@@ -1,0 +1,215 @@
+//! Adapters that fail in every way, beside one that must go on undisturbed. Time is tokio's, paused.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use gateway_core::ports::{AdapterError, AdapterState};
+use gateway_core::{Ack, CodecId, Delivery, LinkQuality, Timestamp};
+
+use super::*;
+
+/// What a little adapter does when it runs.
+#[derive(Clone, Copy)]
+enum Does {
+    /// Hands over an uplink a second until it is stopped.
+    Works,
+    /// Returns an error at once.
+    Fails,
+    Panics,
+    /// Returns although nobody told it to.
+    Ends,
+    /// Never looks at `stop`, not even while the pipeline is full.
+    IgnoresStop,
+    /// Fails the first time, works from then on.
+    Recovers,
+}
+
+struct Little {
+    id: AdapterId,
+    does: Does,
+    /// How many were made before this one.
+    before: usize,
+}
+
+#[async_trait]
+impl Adapter for Little {
+    fn id(&self) -> &AdapterId {
+        &self.id
+    }
+
+    async fn run(&mut self, context: &mut AdapterContext) -> Result<(), AdapterError> {
+        let failed = || AdapterError { adapter: self.id.clone(), reason: "the cable is out".to_owned() };
+        match self.does {
+            Does::Fails => Err(failed()),
+            Does::Recovers if self.before == 0 => Err(failed()),
+            Does::Panics => panic!("number {}", self.before),
+            Does::Ends => Ok(()),
+            Does::IgnoresStop => loop {
+                context.condition.up();
+                let _ = context.uplinks.send(vec![uplink(&self.id)]).await;
+            },
+            Does::Works | Does::Recovers => {
+                context.condition.up();
+                let AdapterContext { stop, uplinks, .. } = context;
+                let work = async {
+                    loop {
+                        tokio::time::sleep(Duration::from_secs(1)).await;
+                        let _ = uplinks.send(vec![uplink(&self.id)]).await;
+                    }
+                };
+                stop.run_until_cancelled(work).await;
+                Ok(())
+            }
+        }
+    }
+}
+
+fn uplink(adapter: &AdapterId) -> Uplink {
+    Uplink {
+        adapter: adapter.clone(),
+        device: None,
+        metric: None,
+        codec: CodecId(0),
+        topic: "t".into(),
+        received_at: Timestamp::EPOCH,
+        port: None,
+        link: LinkQuality::default(),
+        payload: "1".into(),
+        delivery: Delivery::AtMostOnce,
+        lost_before: 0,
+        room: gateway_core::Room::unbounded(),
+        ack: Ack::none(),
+    }
+}
+
+/// A supervisor with a pipeline's end that counts what each adapter handed over.
+struct House {
+    supervisor: Supervisor,
+    uplinks: mpsc::Receiver<Vec<Uplink>>,
+    made: Arc<Mutex<BTreeMap<String, Arc<AtomicUsize>>>>,
+}
+
+impl House {
+    fn new(room: usize) -> Self {
+        let (sender, uplinks) = mpsc::channel(room);
+        let clock = Arc::new(crate::clock::SystemClock);
+        let supervisor = Supervisor::new(sender, Commanders::default(), clock);
+        Self { supervisor, uplinks, made: Arc::default() }
+    }
+
+    fn blueprint(&self, name: &str, does: Does) -> Blueprint {
+        let id = AdapterId::new("little", name);
+        let made = Arc::clone(self.made.lock().unwrap().entry(name.to_owned()).or_default());
+        let make_id = id.clone();
+        let make: Make = Box::new(move || {
+            let before = made.fetch_add(1, Ordering::SeqCst);
+            Box::new(Little { id: make_id.clone(), does, before })
+        });
+        Blueprint { id, fingerprint: does as u64, make }
+    }
+
+    async fn run(&mut self, adapters: &[(&str, Does)]) {
+        let blueprints = adapters.iter().map(|(name, does)| self.blueprint(name, *does)).collect();
+        self.supervisor.become_like(blueprints).await;
+    }
+
+    fn made(&self, name: &str) -> usize {
+        self.made.lock().unwrap()[name].load(Ordering::SeqCst)
+    }
+
+    fn health(&self, name: &str) -> AdapterHealth {
+        self.supervisor.health()[&format!("little.{name}")].clone()
+    }
+
+    fn last_error(&self, name: &str) -> String {
+        self.health(name).last_error.expect("an error").1
+    }
+
+    /// What the adapters hand over in `seconds`, by adapter.
+    async fn hear(&mut self, seconds: u64) -> BTreeMap<String, usize> {
+        let mut heard = BTreeMap::new();
+        let end = tokio::time::Instant::now() + Duration::from_secs(seconds);
+        while let Ok(Some(batch)) = tokio::time::timeout_at(end, self.uplinks.recv()).await {
+            for uplink in batch {
+                *heard.entry(uplink.adapter.to_string()).or_default() += 1;
+            }
+        }
+        heard
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn adapters_that_fail_are_started_again_and_the_one_beside_them_goes_on() {
+    let mut house = House::new(64);
+    house
+        .run(&[
+            ("works", Does::Works),
+            ("fails", Does::Fails),
+            ("panics", Does::Panics),
+            ("ends", Does::Ends),
+        ])
+        .await;
+    let heard = house.hear(300).await;
+    assert!(heard["little.works"] >= 299, "{heard:?}");
+    assert_eq!(house.made("works"), 1);
+    for name in ["fails", "panics", "ends"] {
+        // Waits of 1, 2, 4 … 60 s, each cut by up to a half: between 9 and 20 starts in five minutes.
+        let made = house.made(name);
+        assert!((9..=20).contains(&made), "{name}: {made}");
+        let health = house.health(name);
+        assert!(matches!(health.state, AdapterState::Down { .. }), "{name}: {health:?}");
+        assert_eq!(usize::try_from(health.restarts).unwrap(), made - 1, "{name}");
+    }
+    assert_eq!(house.last_error("fails"), "little.fails: the cable is out");
+    assert!(house.last_error("panics").contains(&format!("number {}", house.made("panics") - 1)));
+    assert!(house.last_error("ends").contains("without being told to"));
+    house.supervisor.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_recovers_is_up_and_its_last_error_stays() {
+    let mut house = House::new(64);
+    house.run(&[("one", Does::Recovers)]).await;
+    house.hear(10).await;
+    let health = house.health("one");
+    assert_eq!((health.state, health.restarts), (AdapterState::Up, 1));
+    assert_eq!(house.last_error("one"), "little.one: the cable is out");
+    house.supervisor.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_cuts_off_an_adapter_that_ignores_it() {
+    let mut house = House::new(1);
+    house.run(&[("deaf", Does::IgnoresStop), ("works", Does::Works)]).await;
+    let begun = tokio::time::Instant::now();
+    // Nobody takes: the deaf one hangs in its send.
+    house.supervisor.stop().await;
+    assert!(begun.elapsed() <= STOP_PATIENCE + ABORT_PATIENCE, "{:?}", begun.elapsed());
+    let House { supervisor, mut uplinks, .. } = house;
+    drop(supervisor);
+    while uplinks.recv().await.is_some() {}
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reload_exchanges_a_deaf_adapter_and_leaves_the_others_alone() {
+    let mut house = House::new(64);
+    house.run(&[("works", Does::Works), ("other", Does::IgnoresStop)]).await;
+    tokio::task::yield_now().await;
+    house.run(&[("works", Does::Works), ("other", Does::Works), ("new", Does::Works)]).await;
+    let heard = house.hear(60).await;
+    assert_eq!((house.made("works"), house.made("other"), house.made("new")), (1, 2, 1));
+    assert!(heard["little.works"] >= 59 && heard["little.new"] >= 59, "{heard:?}");
+    house.run(&[]).await;
+    assert!(house.supervisor.health().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_during_the_pause_before_a_restart_is_at_once() {
+    let mut house = House::new(64);
+    house.run(&[("fails", Does::Fails)]).await;
+    house.hear(100).await;
+    let begun = tokio::time::Instant::now();
+    house.supervisor.stop().await;
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+}

@@ -1,0 +1,69 @@
+//! Shows systemd's watchdog that every stage still turns: the runtime, the pipeline, the outbox's thread. One that hangs
+//! is not pinged through, systemd hears nothing, and starts the gateway anew.
+
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::pipeline::Control;
+use crate::problems::Problems;
+
+/// The stages that are asked.
+pub(crate) struct Stages {
+    pub(crate) control: mpsc::Sender<Control>,
+    pub(crate) outbox: Option<outbox::Handle>,
+}
+
+impl Stages {
+    /// Returns when all have answered; never where one hangs or is gone, or a disk has not answered for `limit`.
+    async fn answer(&self, limit: Duration) {
+        let (reply, answer) = oneshot::channel();
+        let asked = self.control.send(Control::Ping { limit, reply }).await.is_ok();
+        if !asked || answer.await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        if let Some(outbox) = &self.outbox
+            && outbox.totals().await.is_err()
+        {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// Pats the watchdog where systemd has set one, for ever.
+pub(crate) async fn pat(stages: Stages) {
+    let Some(limit) = sd_notify::watchdog_enabled() else { return };
+    loop {
+        stages.answer(limit / 2).await;
+        notify(&[sd_notify::NotifyState::Watchdog]);
+        tokio::time::sleep(limit / 4).await;
+    }
+}
+
+/// Shows in `systemctl status` what is wrong, for ever.
+pub(crate) async fn show(mut problems: Problems) {
+    loop {
+        let words = problems.borrow_and_update().join("; ");
+        let text = if words.is_empty() { "all is well".to_owned() } else { words };
+        notify(&[sd_notify::NotifyState::Status(&text)]);
+        if problems.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Pats while the gateway stops, which is bounded by itself; for ever.
+pub(crate) async fn pat_blindly() {
+    let Some(limit) = sd_notify::watchdog_enabled() else { return std::future::pending().await };
+    loop {
+        notify(&[sd_notify::NotifyState::Watchdog]);
+        tokio::time::sleep(limit / 4).await;
+    }
+}
+
+/// Tells systemd, where it started us.
+pub(crate) fn notify(states: &[sd_notify::NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::debug!("systemd was not told: {error}");
+    }
+}
