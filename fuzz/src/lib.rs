@@ -3,6 +3,9 @@
 use codecs::{Codec, Input, MAX_NAME_BYTES, MAX_READINGS, Measurements, Options};
 use gateway_core::Timestamp;
 
+/// The largest MQTT packet in bytes that the gateway's clients take; its broker takes less.
+pub const LARGEST_PACKET: usize = 1 << 20;
+
 /// Runs one codec on `data`: its first line is the topic, the rest the payload.
 ///
 /// # Panics
