@@ -1,0 +1,104 @@
+"""A gateway on a disk that can be broken, with all that a test wants to know of it."""
+
+import re
+import time
+
+from gateway import ID
+from peers import wait_until
+from readings import Sent, counted
+
+STATUS = f"building/gateways/{ID}/status"
+HEALTH = f"building/gateways/{ID}/health"
+ACTION = "zigbee2mqtt/fan/set"
+ALERT = f"""[alerts.hot]
+metric = "temperature"
+above = 40.0
+actions = [ {{ adapter = "mqtt.floor", topic = "{ACTION}", payload = "on" }} ]
+"""
+
+# What the disk does -> what must be told of it, in the kernel's words or SQLite's.
+REFUSALS = {
+    "full": "No space left|disk is full",
+    "fail_writes": "Input/output error|disk I/O error",
+    "fail_syncs": "Input/output error|disk I/O error",
+    "read_only": "Read-only|readonly|disk I/O error",
+}
+
+
+class Site:
+    """A gateway on a disk that can be broken, between a floor and the cloud, and the readings that it was sent."""
+
+    def __init__(self, gateway, disk, floor, sensor, heard, actions):
+        self.gateway, self.disk, self.floor, self.sensor, self.heard = gateway, disk, floor, sensor, heard
+        self.sent = Sent(ID)
+        self._actions = actions
+
+    def start(self):
+        # Of a run before, the last that is heard is `offline`, of the gateway's own or by its will.
+        self.heard.wait_for(lambda: self.heard.statuses()[-1:] in ([], ["offline"]), 15, "offline")
+        said = len(self.heard.statuses())
+        self.gateway.start()
+        self.heard.wait_for(lambda: "online" in self.heard.statuses()[said:], 20, "online")
+
+    def send(self, seconds=5):
+        self.sensor.send_all(self.sent.more(seconds))
+
+    def send_and_wait(self):
+        """Readings that go all the way, so that what follows meets a gateway at work."""
+        self.send()
+        self.everything_arrives()
+        self.all_acknowledged()
+
+    def fire(self):
+        """A hot reading; its alert's action comes back although the disk is broken."""
+        boiler, actions = f"boiler-{len(self.sent.windows)}", len(self._actions.messages)
+        self.sensor.send_all(self.sent.more(1, [boiler], value=60.0))
+        self._actions.wait_for(lambda: len(self._actions.messages) > actions, 5, "the alert's action")
+
+    def is_hit(self, times=1):
+        wait_until(lambda: self.disk.hits >= times, what="calls that the disk refuses or holds up")
+
+    def unacknowledged(self):
+        """Readings (each is a message) whose PUBACK the floor's broker waits for."""
+        client = f"riser-{ID}-floor"
+        connection = self.floor.log().rpartition(f" as {client} (")[2]
+        return connection.count(f"Sending PUBLISH to {client} ") - connection.count(f"Received PUBACK from {client} ")
+
+    def all_acknowledged(self):
+        wait_until(lambda: self.unacknowledged() == 0, what="all PUBACKs")
+
+    def problems(self):
+        return next((status.get("problems", []) for status in reversed(self.heard.on(STATUS))), [])
+
+    def tells(self, part, words):
+        """A problem of this part of the store, in these words, in the status and in the log."""
+
+        def told():
+            return [p for p in self.problems() if p.startswith(part) and re.search(words, p)]
+
+        wait_until(told, 10, lambda: f"a problem of {part or 'the disk'}: {words}; told: {self.problems()}")
+        assert re.search(words, self.gateway.log())
+
+    def audit(self):
+        """The ledger balances, and is told at once whatever the disk does."""
+        asked = time.monotonic()
+        ledger = self.gateway.audit()
+        assert time.monotonic() - asked < 3
+        return ledger
+
+    def everything_arrives(self, timeout=20):
+        what = f"{self.sent.total} readings"
+        self.heard.wait_for(lambda: counted(self.heard) >= self.sent.total, timeout, what)
+        ledger = self.gateway.wait_ledger(timeout, published=self.sent.total, queued=0, open=0)
+        # After a crash the broker sends again what it has no PUBACK for.
+        assert all(n == 0 or reason == "duplicate" for reason, n in ledger["dropped"].items()), ledger
+        self.sent.assert_arrived(self.heard)
+
+    def is_well(self):
+        wait_until(lambda: not self.problems(), 15, lambda: f"no problems, not {self.problems()}")
+
+    def loses_power(self):
+        """What no sync has covered is gone; the disk works again."""
+        self.gateway.kill()
+        self.disk.heal()
+        self.disk.cut_power()
