@@ -1,61 +1,31 @@
-"""Clocks that are wrong and are put right: 1970 at boot, an hour forward or back in mid-window. Nothing lost, nothing twice.
+"""Clocks that are wrong and are put right, and hours in which the machine sleeps. Nothing lost, nothing twice.
 
-The gateway runs under libfaketime: its wall clock is what the test says, its monotonic clock goes on by itself.
+The gateway runs with clocks of the test's own (clocks.Machine): its wall clock is what the test says, its monotonic
+clock goes on by itself.
 """
 
-import glob
 import time
 
 import pytest
 
+from clocks import HOUR, Line, Machine
 from gateway import config
 from peers import wait_until
+from readings import assert_gap_free
 
-HOUR = 3600
-
-
-def libfaketime():
-    """Debian's package `faketime` puts the library into a folder named after the machine."""
-    found = glob.glob("/usr/lib/*/faketime/libfaketime.so.1")
-    assert found, "libfaketime is not there: apt-get install faketime"
-    return found[0]
-
-
-class Clock:
-    """The gateway's wall clock: the real one with an offset that the test changes."""
-
-    def __init__(self, folder):
-        folder.mkdir()
-        self.file = folder / "offset"
-        self.offset = 0
-        self.set(0)
-
-    def set(self, offset):
-        self.offset = offset
-        # Renamed into place: the library must never read half a line.
-        new = self.file.with_suffix(".new")
-        new.write_text(f"{offset:+d}\n")
-        new.rename(self.file)
-
-    def environment(self):
-        return {
-            "LD_PRELOAD": libfaketime(),
-            "FAKETIME_TIMESTAMP_FILE": str(self.file),
-            "FAKETIME_NO_CACHE": "1",
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-            "FAKETIME_DONT_RESET": "1",
-        }
+# Of 4 s, so that a test sees several; aligned to the epoch, as all are.
+WINDOWS = 'window = "4s"\nlateness = "500ms"'
 
 
 @pytest.fixture
 def clock(tmp_path):
-    return Clock(tmp_path / "clock")
+    return Machine(tmp_path / "clock")
 
 
 @pytest.fixture
 def running(cloud, floor, heard, riser, clock):
-    def run():
-        text = config(cloud=cloud.port, floor=floor.port, aggregate='window = "4s"\nlateness = "500ms"')
+    def run(cloud_port=None, **parts):
+        text = config(cloud=cloud_port or cloud.port, floor=floor.port, **{"aggregate": WINDOWS, **parts})
         gateway = riser(text, env=clock.environment()).start()
         heard.wait_online()
         return gateway
@@ -83,8 +53,11 @@ def newest_revisions(heard):
     return list(newest.values())
 
 
-def check_whole(heard, gateway, sent):
-    """Every reading is in exactly one window, and no revision of a window comes twice with other contents."""
+def check_whole(heard, gateway, sent, others=0):
+    """Every reading is in exactly one window, and no revision of a window comes twice with other contents.
+
+    `others`: readings of other devices than d.
+    """
     wait_until(
         lambda: sum(a["metrics"]["n"]["count"] for a in newest_revisions(heard)) == sent,
         30,
@@ -94,12 +67,34 @@ def check_whole(heard, gateway, sent):
     for aggregate in heard.aggregates("d"):
         key = (aggregate["id"], aggregate["revision"])
         assert seen.setdefault(key, aggregate) == aggregate
-    ledger = gateway.wait_ledger(published=sent)
-    assert ledger["in"] == sent and not ledger["dropped"], ledger
+    ledger = gateway.wait_ledger(published=sent + others)
+    assert ledger["in"] == sent + others and not ledger["dropped"], ledger
+
+
+ALERTS = """
+[alerts.too-hot]
+metric = "temperature"
+above = 40.0
+[alerts.hot-for-long]
+metric = "temperature"
+above = 30.0
+for = "5s"
+[alerts.silent]
+silent_for = "7s"
+"""
+
+
+def told(heard, alert):
+    """(moment, device, state) of each, once: what comes again has the same `seq`."""
+    first = {}
+    for message in heard.messages:
+        if message.body and message.body.get("alert") == alert:
+            first.setdefault(message.body["seq"], (message.at, message.body["device"], message.body["state"]))
+    return list(first.values())
 
 
 def test_1970_at_boot_loses_nothing_and_says_so(clock, sensor, heard, running):
-    clock.set(-int(time.time()) + 100)
+    clock.show(100)
     gateway = running()
     sent = send_for(sensor, 5, 0)
     clock.set(0)
@@ -122,7 +117,7 @@ def test_windows_survive_a_clock_set_in_mid_window(clock, sensor, heard, running
 
 
 def test_a_device_that_knows_the_time_is_heard_while_the_gateway_does_not(clock, sensor, heard, running):
-    clock.set(-int(time.time()) + 100)
+    clock.show(100)
     gateway = running()
     begin = int(time.time()) // 4 * 4 - 40
     for second in range(12):
@@ -131,3 +126,166 @@ def test_a_device_that_knows_the_time_is_heard_while_the_gateway_does_not(clock,
     clock.set(0)
     check_whole(heard, gateway, 12)
     assert {a["window"]["start"][:4] for a in heard.aggregates("d")} == {time.strftime("%Y", time.gmtime())}
+
+
+NIGHT = 8 * HOUR
+
+
+def newest(heard):
+    return max(heard.aggregates("d"), key=lambda a: a["window"]["start"])
+
+
+def test_a_night_of_sleep_is_time_that_went_by(clock, sensor, heard, running):
+    gateway = running()
+    sent = send_for(sensor, 5, 0)
+    asleep = clock.now_rfc3339()
+    clock.sleep(NIGHT)
+    awake = clock.now_rfc3339()
+    sent = send_for(sensor, 6, sent)
+    check_whole(heard, gateway, sent)
+    assert {a["time_quality"] for a in heard.aggregates("d")} == {"synced"}
+    starts = sorted(a["window"]["start"] for a in heard.aggregates("d"))
+    before = [start for start in starts if start <= asleep]
+    assert before and all(start[:17] >= awake[:17] for start in starts[len(before) :]), (asleep, awake, starts)
+    assert "the clock was set" not in gateway.log()
+
+
+def test_a_clock_that_is_set_on_waking_loses_nothing(clock, sensor, heard, running):
+    gateway = running()
+    sent = send_for(sensor, 5, 0)
+    clock.sleep(NIGHT)
+    clock.set(-HOUR)
+    sent = send_for(sensor, 6, sent)
+    check_whole(heard, gateway, sent)
+    assert newest(heard)["time_quality"] in ("stepped", "synced")
+
+
+@pytest.fixture(params=["sleeps", "is killed", "is stopped"])
+def night(request, clock):
+    """How the gateway spends the night."""
+
+    def pass_it(gateway):
+        if request.param == "is killed":
+            gateway.kill()
+        elif request.param == "is stopped":
+            assert gateway.stop() == 0
+        clock.sleep(NIGHT)
+        if request.param != "sleeps":
+            gateway.start()
+
+    return pass_it
+
+
+def test_a_night_raises_no_alert_and_clears_none(clock, night, sensor, heard, running):
+    gateway = running(more=ALERTS)
+    pending_since = time.time()
+    sensor.send("sensors/boiler/telemetry", {"temperature": 50})
+    heard.wait_for(lambda: told(heard, "too-hot"), what="the alert")
+    sensor.send("sensors/warm/telemetry", {"temperature": 35})
+    sensor.send("sensors/quiet/telemetry", {"temperature": 20})
+    wait_until(lambda: time.time() > pending_since + 2, what="a part of the time that the rules want")
+    night(gateway)
+    awake = time.time()
+    heard.wait_for(lambda: len(told(heard, "silent")) == 3, 30, "three silent devices")
+    # Listened to for 7 s since, all three; the 5 s of heat go on where they were.
+    assert all(at - awake > 6.5 for at, *_ in told(heard, "silent")), (awake, told(heard, "silent"))
+    heard.wait_for(lambda: len(told(heard, "hot-for-long")) == 2, 10, "the devices that stayed hot")
+    for at, device, state in told(heard, "hot-for-long"):
+        assert device in ("boiler", "warm") and state == "raised" and at - pending_since > 4.5
+    assert [(device, state) for _, device, state in told(heard, "too-hot")] == [("boiler", "raised")]
+    sensor.send("sensors/boiler/telemetry", {"temperature": 20})
+    heard.wait_for(lambda: len(told(heard, "too-hot")) == 2, what="the alert cleared")
+
+
+def test_a_dead_connection_is_made_anew_within_seconds_of_waking(cloud, started, clock, sensor, heard, running):
+    line = started.keep(Line(cloud.port))
+    gateway = running(cloud_port=line.port)
+    before = line.connections
+    line.die()
+    clock.sleep(NIGHT)
+    wait_until(lambda: line.connections > before, 10, "a new connection, although the keep-alive is 30 s")
+    sent = send_for(sensor, 3, 0)
+    check_whole(heard, gateway, sent)
+
+
+@pytest.mark.parametrize("step", [3 * HOUR, -3 * HOUR], ids=["three hours forward", "three hours back"])
+def test_a_step_while_windows_alerts_and_the_outbox_have_work(clock, cloud, sensor, heard, running, step):
+    gateway = running(more=ALERTS)
+    sensor.send("sensors/boiler/telemetry", {"temperature": 50})
+    heard.wait_for(lambda: told(heard, "too-hot"), what="the alert")
+    cloud.stop()
+    sensor.send("sensors/warm/telemetry", {"temperature": 35})
+    pending_since = time.time()
+    sent = send_for(sensor, 5, 0)
+    clock.set(step)
+    sent = send_for(sensor, 2, sent)
+    cloud.start()
+    sent = send_for(sensor, 2, sent)
+    heard.wait_for(lambda: len(told(heard, "silent")) == 3, 30, "three silent devices, which is all")
+    assert all(at - pending_since > 6.5 for at, *_ in told(heard, "silent"))
+    assert {device for _, device, _ in told(heard, "hot-for-long")} == {"boiler", "warm"}
+    assert all(at - pending_since > 4.5 for at, device, _ in told(heard, "hot-for-long") if device == "warm")
+    assert [(device, state) for _, device, state in told(heard, "too-hot")] == [("boiler", "raised")]
+    check_whole(heard, gateway, sent, others=2)
+    assert_gap_free(heard.numbered())
+
+
+@pytest.mark.parametrize("cloud_is_there", [True, False], ids=["online", "offline"])
+def test_1970_until_somebody_sets_the_clock(clock, cloud, floor, sensor, heard, riser, cloud_is_there):
+    """Devices that know the time and devices that do not, before and after."""
+    clock.show(100)
+    if not cloud_is_there:
+        cloud.stop()
+    text = config(cloud=cloud.port, floor=floor.port, aggregate=WINDOWS)
+    gateway = riser(text, env=clock.environment()).start()
+    floor.wait_log("Sending SUBACK to riser")
+    sent = send_for(sensor, 5, 0)
+    begin = int(time.time()) // 4 * 4 - 40
+    for second in range(12):
+        sensor.send("sensors/knows/telemetry", {"n": second, "ts": begin + second})
+    clock.set(0)
+    sent = send_for(sensor, 5, sent)
+    for second in range(12, 30):
+        sensor.send("sensors/knows/telemetry", {"n": second, "ts": begin + second})
+    if not cloud_is_there:
+        cloud.start()
+    check_whole(heard, gateway, sent, others=30)
+    heard.wait_count("knows", "n", 30)
+    windows = [(a["window"]["start"], a["metrics"]["n"]["count"]) for a in heard.latest("knows")]
+    assert [count for _, count in windows] == [4] * 7 + [2] and windows[0][0] > "2026", windows
+    qualities = {a["window"]["start"][:4]: a["time_quality"] for a in heard.latest("d")}
+    assert qualities.pop("1970") == "unsynced" and set(qualities.values()) <= {"synced", "stepped"}
+    assert_gap_free(heard.numbered())
+
+
+@pytest.mark.parametrize("end", ["kill", "stop"])
+def test_a_restart_with_a_clock_behind_the_stored_time(clock, sensor, heard, running, end):
+    """A power cut on a board without a battery: the clock begins at 1970 again, and is set a little later."""
+    gateway = running(more=ALERTS)
+    sensor.send("sensors/boiler/telemetry", {"temperature": 50})
+    heard.wait_for(lambda: told(heard, "too-hot"), what="the alert")
+    sent = send_for(sensor, 5, 0)
+    getattr(gateway, end)()
+    clock.show(100)
+    gateway.start()
+    restarted = time.time()
+    sent = send_for(sensor, 5, sent)
+    clock.set(0)
+    sent = send_for(sensor, 5, sent)
+    check_whole(heard, gateway, sent, others=1)
+    heard.wait_for(lambda: len(told(heard, "silent")) == 2, 30, "two silent devices")
+    assert all(at - restarted > 6.5 for at, *_ in told(heard, "silent")), (restarted, told(heard, "silent"))
+    sensor.send("sensors/boiler/telemetry", {"temperature": 20})
+    heard.wait_for(lambda: len(told(heard, "too-hot")) == 2, what="the alert cleared")
+    assert [state for *_, state in told(heard, "too-hot")] == ["raised", "cleared"]
+    assert_gap_free(heard.numbered())
+
+
+def test_windows_open_at_a_stop_come_out_though_the_clock_stays_behind(clock, sensor, heard, running):
+    gateway = running()
+    sent = send_for(sensor, 3, 0)
+    gateway.kill()
+    clock.set(-3 * HOUR)
+    gateway.start()
+    sent = send_for(sensor, 3, sent)
+    check_whole(heard, gateway, sent)
