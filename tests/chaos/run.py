@@ -1,0 +1,165 @@
+"""One run: a schedule of faults on a house under load, then quiet, then the oracle."""
+
+import heapq
+import time
+
+from chaos.house import House
+from chaos.oracle import Evidence, Verdict
+from chaos.reading import way
+from peers import wait_until
+
+DRAIN = 150.0
+"""Seconds until a quiet house must have drained: the longest pause between two attempts to connect is 60 s."""
+
+
+class Failed(AssertionError):
+    """Carries the whole report."""
+
+
+class Run:
+    """`tell` gets a line of text for each thing that happens."""
+
+    def __init__(self, folder, schedule, tell=lambda line: None):
+        self.folder, self.schedule = folder, schedule
+        self.happened = []
+        self._tell = tell
+        self._began = time.monotonic()
+        self._put_off = 0.0
+
+    def go(self):
+        """Returns the numbers of a run without findings, as a line of text."""
+        try:
+            with House(self.folder, self.schedule) as house:
+                self._began = time.monotonic()
+                return self._judge(house)
+        except Exception as error:
+            raise Failed(self._report(f"{type(error).__name__}: {error}")) from error
+        finally:
+            self._keep("happened", self.happened)
+
+    def _keep(self, name, lines):
+        (self.folder / name).write_text("".join(f"{line}\n" for line in lines))
+
+    def _judge(self, house):
+        self._faults(house)
+        self._drain(house)
+        evidence = _evidence(house)
+        verdict = Verdict(evidence)
+        findings = house.problems() + verdict.findings
+        if findings:
+            self._keep("findings", findings)
+            self._keep("uploads", house.uploads.all)
+            shown = "\n".join(findings[:30])
+            raise AssertionError(
+                f"{len(findings)} findings, all in the file `findings`, the uploads in `uploads`:\n{shown}"
+            )
+        return _numbers(house, evidence, verdict)
+
+    def _report(self, error):
+        happened = "\n".join(self.happened)
+        again = f"RISER_CHAOS_SEED={self.schedule.seed} RISER_CHAOS_KILLS={self.schedule.kills}"
+        return f"{error}\n\n{self.schedule}\n\nWhat happened:\n{happened}\n\nKept: {self.folder}\nAgain: {again}"
+
+    def _note(self, text):
+        wall = time.strftime("%H:%M:%S", time.gmtime())
+        self.happened.append(f"{time.monotonic() - self._began:7.2f} ({wall} UTC) {text}")
+        self._tell(self.happened[-1])
+
+    # Faults.
+
+    def _faults(self, house):
+        """Begins and ends each fault at its time; where one took long, all later ones are put off."""
+        due = [(fault.at, i, fault, False) for i, fault in enumerate(self.schedule.faults)]
+        heapq.heapify(due)
+        while due:
+            at, i, fault, is_end = heapq.heappop(due)
+            late = time.monotonic() - self._due(at)
+            if late < 0:
+                time.sleep(-late)
+            elif late > 0.2:
+                self._put_off += late
+            if is_end:
+                self._undo(house, fault)
+            else:
+                self._begin(house, fault)
+                heapq.heappush(due, (at + fault.lasts, i, fault, True))
+
+    def _due(self, at):
+        return self._began + self._put_off + at
+
+    def _begin(self, house, fault):
+        if fault.target == "gateway":
+            house.gateway.begin(fault)
+            self._note(
+                f"{fault.target}: {fault.what} {fault.detail} (kill {house.gateway.kills} of {self.schedule.kills})"
+            )
+            if fault.what == "kill":
+                self._audit(house)
+            return
+        if fault.target == "audit":
+            return self._audit(house)
+        self._note(f"{fault.target}: {fault.what} {fault.detail}")
+        if fault.target in house.proxies:
+            house.line_fault(fault)
+        else:
+            broker = getattr(house, fault.target)
+            broker.kill() if fault.what == "kill" else broker.freeze()
+
+    def _undo(self, house, fault):
+        if fault.target == "gateway":
+            house.gateway.undo(fault)
+        elif fault.target in house.proxies:
+            house.proxies[fault.target].close_hole()
+        elif fault.target != "audit":
+            broker = getattr(house, fault.target)
+            broker.start() if fault.what == "kill" else broker.thaw()
+        if fault.lasts:
+            self._note(f"{fault.target}: end of {fault.what}")
+
+    def _audit(self, house):
+        """Between a kill and the start it is the stopped store that is audited."""
+        acked = house.acked()
+        ledger = house.gateway.audit()
+        if ledger:
+            self._note(f"audit: {ledger['in']} in, {acked} acknowledged")
+            assert ledger["balanced"] and ledger["in"] >= acked, f"{acked} acknowledged, but the ledger says {ledger}"
+
+    # The end.
+
+    def _drain(self, house):
+        self._note("quiet: waiting for everything to drain")
+        for proxy in house.proxies.values():
+            proxy.calm()
+        house.senders.finish(DRAIN)
+        self._note("the sensors have every PUBACK")
+        house.pass_last_readings(DRAIN)
+        self._note("Riser has acknowledged each last reading")
+        ledger = {}
+
+        def drained():
+            ledger.update(house.gateway.audit() or {})
+            return ledger.get("open") == ledger.get("queued") == 0
+
+        wait_until(drained, DRAIN, lambda: f"an empty gateway; the ledger: {ledger}")
+        self._note("drained")
+
+
+def _evidence(house):
+    return Evidence(
+        sent=house.senders.sent(),
+        sensor_acked={reading for reading in house.senders.acked() if way(reading.device) == "local"},
+        deliveries=house.deliveries(),
+        uploads=house.uploads.all,
+        heard=[(message.topic, message.raw) for message in house.cloud_application.messages],
+        ledger=house.gateway.audit(),
+    )
+
+
+def _numbers(house, evidence, verdict):
+    acked = house.acked()
+    never_passed_on = len(house.senders.acked() - evidence.deliveries.keys())
+    return (
+        f"{len(evidence.sent)} readings sent, {acked} acknowledged by Riser, {verdict.counted.total()} counted in "
+        f"{verdict.windows} windows ({verdict.corrections} corrected); counted twice: {dict(verdict.twice) or 'none'}; "
+        f"{evidence.ledger['dropped'] or 'nothing'} dropped; lost by mosquitto itself: {never_passed_on}"
+    )
