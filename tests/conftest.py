@@ -5,6 +5,8 @@ RISER_BIN names the binary; without it, target/debug/riser. A skipped test fails
 
 import pytest
 
+import faults
+from faults.site import ACTION, ALERT, Site
 from gateway import Riser, config
 from peers import Certificates, Collector, Mosquitto, Publisher
 
@@ -107,6 +109,27 @@ def riser(started, tmp_path):
         return started.keep(Riser(tmp_path / f"riser-{count}", text, **options))
 
     return make
+
+
+@pytest.fixture(scope="session")
+def faults_library(tmp_path_factory):
+    return faults.build(tmp_path_factory.mktemp("faults"))
+
+
+@pytest.fixture
+def site(cloud, floor, sensor, heard, collector, riser, faults_library):
+    """A factory: a gateway on a disk that can be broken, running unless told otherwise; `tables` adds to its file."""
+
+    def run(start=True, tables="", env=None, **parts):
+        gateway = riser(config(cloud=cloud.port, floor=floor.port, more=ALERT + tables, **parts), env=env)
+        disk = faults.Disk(faults_library, gateway.data_dir, gateway.folder)
+        gateway.env |= disk.env
+        site = Site(gateway, disk, floor, sensor, heard, collector(floor, ACTION))
+        if start:
+            site.start()
+        return site
+
+    return run
 
 
 @pytest.fixture

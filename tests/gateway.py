@@ -109,6 +109,13 @@ class Riser:
         self.process.kill()
         self.process.wait(10)
 
+    def freeze(self):
+        """SIGSTOP: connections stay open, nothing is answered."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self):
+        self.process.send_signal(signal.SIGCONT)
+
     def stop(self, timeout=15.0):
         """SIGTERM; returns the exit code."""
         self.process.terminate()
@@ -134,8 +141,11 @@ class Riser:
         done = self.cli("audit", "--config", self.config, "--json", check=0)
         ledger = json.loads(done.stdout)
         assert ledger["balanced"] is True
-        whole = ledger["published"] + ledger["queued"] + ledger["open"] + sum(ledger["dropped"].values())
-        assert ledger["in"] == whole, ledger
+        rows = ledger["adapters"].values()
+        for row in (ledger, *rows):
+            accounted = row["published"] + row["queued"] + row["open"] + sum(row["dropped"].values())
+            assert row["in"] == accounted, ledger
+        assert ledger["in"] == sum(row["in"] for row in rows), ledger
         return ledger
 
     def wait_ledger(self, timeout=15.0, **numbers):

@@ -1,6 +1,9 @@
 """What the gateway talks to: real mosquitto brokers and paho clients, on free ports of 127.0.0.1."""
 
+import contextlib
 import json
+import pathlib
+import random
 import signal
 import socket
 import subprocess
@@ -14,9 +17,13 @@ HOST = "127.0.0.1"
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind((HOST, 0))
-        return s.getsockname()[1]
+    """A port that nobody has, and that no outgoing connection is given while its owner is dead."""
+    first_outgoing = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        port = random.randrange(5000, first_outgoing)
+        with contextlib.suppress(OSError), socket.socket() as s:
+            s.bind((HOST, port))
+            return port
 
 
 def wait_until(predicate, timeout=15.0, what="a condition"):
@@ -29,10 +36,25 @@ def wait_until(predicate, timeout=15.0, what="a condition"):
         time.sleep(0.02)
 
 
+def stands_still(number):
+    """Waits until the number is the same for a second, and returns it."""
+    seen = [(time.monotonic(), number())]
+
+    def still():
+        if (now := number()) != seen[-1][1]:
+            seen.append((time.monotonic(), now))
+        return time.monotonic() - seen[-1][0] > 1
+
+    wait_until(still, 30, lambda: f"an end of {seen[-3:]}")
+    return seen[-1][1]
+
+
 class Mosquitto:
     """A broker in a folder of its own. The same port and folder after a restart; persistence only where asked for."""
 
-    def __init__(self, folder, *, users=None, tls=None, client_certificates=False, persistent=False, lines=()):
+    def __init__(
+        self, folder, *, users=None, tls=None, client_certificates=False, persistent=False, log="all", lines=()
+    ):
         folder.mkdir(parents=True)
         self.port = free_port()
         self.folder = folder
@@ -40,7 +62,7 @@ class Mosquitto:
         # Without limits a subscriber gets each message before its sender gets the PUBACK: a killed broker loses nothing
         # that it acknowledged.
         text = [f"listener {self.port} {HOST}", "max_queued_messages 0", "max_inflight_messages 0"]
-        text += ["log_type all", "log_dest stderr"]
+        text += [*(f"log_type {kind}" for kind in log.split()), "log_dest stderr"]
         if users:
             (folder / "users").write_text("".join(f"{name}:{password}\n" for name, password in users.items()))
             subprocess.run(["mosquitto_passwd", "-U", folder / "users"], check=True)
@@ -56,6 +78,12 @@ class Mosquitto:
         # Started by root, mosquitto changes to a user that cannot read the test's folders.
         text += ["user root", *lines]
         (folder / "mosquitto.conf").write_text("\n".join(text) + "\n")
+
+    def set(self, option, value):
+        """Changes a line of the configuration; for the next start."""
+        path = self.folder / "mosquitto.conf"
+        lines = [line for line in path.read_text().splitlines() if line.split()[0] != option]
+        path.write_text("\n".join([*lines, f"{option} {value}"]) + "\n")
 
     def start(self):
         starts = self.log().count(" running\n")

@@ -151,6 +151,8 @@ def test_the_audit_balances_on_a_running_a_stopped_and_a_killed_gateway(main_job
     running = gateway.audit()
     assert running["in"] == 201 and running["dropped"].get("bad_payload") == 1
     assert gateway.stop() == 0
+    # A gateway that does not run writes nothing.
+    assert running.pop("disk")["bytes"] > 0
     assert gateway.audit() == running
     text = gateway.cli("audit", "--config", gateway.config, check=0).stdout
     assert "201" in text and "200" in text
