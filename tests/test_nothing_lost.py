@@ -137,6 +137,10 @@ def test_a_full_outbox_drops_the_oldest_and_counts_it(cloud, floor, sensor, rise
     heard.wait_for(lambda: total(heard) >= ledger["published"], 20, "what was not dropped")
     assert total(heard) == ledger["published"]
     assert ledger["in"] == 10_001
+    gave_up = [r for r in ledger["dropped_ranges"] if r["reason"] == "outbox_full"]
+    assert sum(r["readings"] for r in gave_up) == lost
+    missing = set(range(1, max(b["seq"] for b in heard.numbered()) + 1)) - {b["seq"] for b in heard.numbered()}
+    assert missing == {seq for r in gave_up for seq in range(r["from"], r["to"] + 1)}
     # Alerts go last, and what is left is the newest.
     assert [a["device"] for a in heard.alerts()] == ["alarm"]
     assert heard.latest("dev0")[-1]["window"]["start"] >= rfc3339(begin + 995_000)

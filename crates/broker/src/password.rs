@@ -56,11 +56,22 @@ impl PasswordSource {
     }
 }
 
+/// What a hash may cost at most: memory in KiB, passes, lanes. Four times RFC 9106's second choice.
+const MOST_KIB: u32 = 256 * 1024;
+const MOST_PASSES: u32 = 64;
+const MOST_LANES: u32 = 64;
+
 fn check_hash(hash: &str) -> Result<(), InvalidPassword> {
     let invalid = |reason: &str| InvalidPassword::Hash { reason: reason.to_owned() };
     let parsed = PasswordHash::new(hash).map_err(|error| invalid(&error.to_string()))?;
     if parsed.salt.is_none() || parsed.hash.is_none() {
         return Err(invalid("it has no salt or no hash"));
+    }
+    // What a login would cost; the largest numbers also overflow in the library.
+    for (name, most) in [("m", MOST_KIB), ("t", MOST_PASSES), ("p", MOST_LANES)] {
+        if parsed.params.get_decimal(name).is_some_and(|number| number > most) {
+            return Err(invalid(&format!("{name} is more than {most}")));
+        }
     }
     let known = argon2::Algorithm::try_from(parsed.algorithm).and(argon2::Params::try_from(&parsed));
     known.map(|_| ()).map_err(|error| invalid(&error.to_string()))

@@ -27,6 +27,16 @@ fn refuses_empty_passwords_and_broken_hashes() {
     ));
 }
 
+#[test]
+fn refuses_a_hash_that_would_cost_too_much() {
+    let hash = |params: &str| format!("$argon2id$v=19${params}$c29tZXNhbHQ$AAAAAAAAAAAAAAAAAAAAAAAAAAA");
+    assert!(PasswordSource::from_text(&hash("m=65536,t=3,p=4")).is_ok());
+    for params in ["m=656594656,t=2,p=1", "m=65536,t=1844744052,p=1", "m=65536,t=3,p=1844744056"] {
+        let refused = PasswordSource::from_text(&hash(params)).unwrap_err();
+        assert!(refused.to_string().contains("is more than"), "{refused}");
+    }
+}
+
 #[tokio::test]
 async fn accepts_the_right_password_only() {
     for source in [PasswordSource::from_text("geheim").unwrap(), hashed("geheim")] {

@@ -14,6 +14,10 @@ use crate::live_socket::{self, Question};
 use crate::pipeline::ledger::{Balance, Beyond, Row};
 use crate::pipeline::{self, store};
 
+/// How often, and how long after each other, a gateway that is starting is asked.
+const ATTEMPTS: u32 = 25;
+const PAUSE: Duration = Duration::from_millis(200);
+
 /// Ranges of given-up messages that people are shown.
 const RANGES: usize = 10;
 
@@ -22,22 +26,41 @@ const PATIENCE: Duration = Duration::from_secs(15);
 
 pub(crate) fn audit(config: &ConfigArg, json: bool) -> Result<Exit, Failure> {
     let config = super::run::load(config, true)?.config;
-    let data_dir = &config.gateway.data_dir;
-    let running = super::runtime()?.block_on(async {
-        tokio::time::timeout(PATIENCE, ask(data_dir)).await.map_err(|_| {
-            let path = live_socket::path(data_dir);
-            Failure::new(
-                Exit::Unavailable,
-                format!("the gateway at {} does not answer; is its disk full?", path.display()),
-            )
-        })
-    })??;
-    let audit = match running {
-        Some(audit) => audit,
-        None => of_files(&config)?,
-    };
+    let audit = super::runtime()?.block_on(async {
+        let mut attempts = 1;
+        loop {
+            match found(&config).await {
+                // A gateway that is starting has its files already and answers in a moment.
+                Err(Trouble::InUse(_)) if attempts < ATTEMPTS => tokio::time::sleep(PAUSE).await,
+                Err(Trouble::InUse(failure) | Trouble::Other(failure)) => return Err(failure),
+                Ok(audit) => return Ok(audit),
+            }
+            attempts += 1;
+        }
+    })?;
     print_line(&if json { serde_json::to_string(&audit).unwrap_or_default() } else { report(&audit) })?;
     Ok(if audit.balance.balanced { Exit::Fine } else { Exit::Unbalanced })
+}
+
+/// Why there is no answer.
+enum Trouble {
+    /// A gateway has the files open, and does not answer.
+    InUse(Failure),
+    Other(Failure),
+}
+
+/// From the running gateway, or else from its files.
+async fn found(config: &Config) -> Result<Audit, Trouble> {
+    let data_dir = &config.gateway.data_dir;
+    let asked = tokio::time::timeout(PATIENCE, ask(data_dir)).await.unwrap_or_else(|_| {
+        let path = live_socket::path(data_dir);
+        let text = format!("the gateway at {} does not answer; is its disk full?", path.display());
+        Err(Failure::new(Exit::Unavailable, text))
+    });
+    match asked.map_err(Trouble::Other)? {
+        Some(audit) => Ok(audit),
+        None => of_files(config),
+    }
 }
 
 async fn ask(data_dir: &Path) -> Result<Option<Audit>, Failure> {
@@ -57,19 +80,24 @@ async fn ask(data_dir: &Path) -> Result<Option<Audit>, Failure> {
 }
 
 /// As the files stand: what a crash left undelivered is counted as queued, for a start would queue it.
-fn of_files(config: &Config) -> Result<Audit, Failure> {
+fn of_files(config: &Config) -> Result<Audit, Trouble> {
     let data_dir = &config.gateway.data_dir;
     if !data_dir.is_dir() {
         let message =
             format!("{} is not there: no gateway has run with this configuration", data_dir.display());
-        return Err(Failure::new(Exit::NoInput, message));
+        return Err(Trouble::Other(Failure::new(Exit::NoInput, message)));
     }
     let failed = |error: &dyn std::error::Error| Failure::new(Exit::NoInput, crate::telemetry::chain(error));
+    let outbox_failed = |error: outbox::OutboxError| match error {
+        outbox::OutboxError::InUse { .. } => Trouble::InUse(failed(&error)),
+        _ => Trouble::Other(failed(&error)),
+    };
     let outbox = build::outbox_path(data_dir);
-    let found = if outbox.is_file() { Some(Outbox::inspect(&outbox).map_err(|e| failed(&e))?) } else { None };
+    let found = if outbox.is_file() { Some(Outbox::inspect(&outbox).map_err(outbox_failed)?) } else { None };
     let mark = found.as_ref().map_or(0, |found| found.mark);
     let mut beyond = found.as_ref().map_or_else(Beyond::default, |found| Beyond::from(&found.accounts));
-    let mut recovered = store::inspect(data_dir, build::settings(config), mark).map_err(|e| failed(&e))?;
+    let mut recovered = store::inspect(data_dir, build::settings(config), mark)
+        .map_err(|error| Trouble::Other(failed(&error)))?;
     if recovered.engine.settings().upstream {
         for share in
             recovered.outputs.iter().flat_map(|(_, outputs)| pipeline::shares(&recovered.engine, outputs))
