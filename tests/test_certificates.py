@@ -145,7 +145,9 @@ def test_devices_with_certificates_are_let_in_when_the_clock_is_set(building, cl
 
 
 @pytest.mark.parametrize(
-    ("moment", "words"), [(100, "is not valid before 20"), (time.time() + 60 * DAY, "was valid until 20")]
+    ("moment", "words"),
+    [(100, "is not valid before 20"), (time.time() + 60 * DAY, "was valid until 20")],
+    ids=["1970", "in 60 days"],
 )
 def test_check_warns_of_a_certificate_that_is_not_valid_now(clock, certificates, own, riser, moment, words):
     text = config(cloud=0, floor=1, upstream=trusting("mqtts://localhost:1", certificates, own))
