@@ -200,3 +200,26 @@ def test_with_the_journal_off_a_kill_sends_no_window_twice(cloud, floor, sensor,
     heard.wait_count("after", "temperature", 1, timeout=30)
     assert len({(a["id"], a["seq"]) for a in heard.aggregates("open")}) == 1
     gateway.wait_ledger(published=2)
+
+
+def test_messages_kept_in_memory_are_made_again_after_a_kill_with_the_same_numbers(
+    cloud, floor, sensor, heard, riser, batch_start
+):
+    gateway = riser(config(cloud=cloud.port, floor=floor.port, outbox='spill_after = "1m"')).start()
+    heard.wait_online()
+    sensor.send_all(seconds_of_readings(batch_start, 30))
+    heard.wait_for(lambda: total(heard) == 300, 20, "all readings")
+    written = gateway.data_dir / "outbox.db-wal"
+    assert not written.exists() or written.stat().st_size == 0, "acknowledged in time, nothing was written"
+    gateway.kill()
+    gateway.start()
+    heard.wait_for(lambda: heard.statuses().count("online") == 2, 20, "online again")
+    sensor.send_all(seconds_of_readings(batch_start + 100_000, 30))
+    heard.wait_for(lambda: total(heard) == 600, 20, "all readings")
+    assert_gap_free(heard.numbered())
+    contents = {}
+    for body in heard.numbered():
+        assert contents.setdefault(body["seq"], body) == body, "the same number is the same message"
+    assert len(heard.numbered()) > len(contents), "what was not written was sent again"
+    assert gateway.stop() == 0
+    assert gateway.audit()["published"] == 600

@@ -34,6 +34,10 @@ const MAX_WAITING: usize = 8 << 20;
 /// How long a checkpoint under steady load waits for the outbox.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// With `spill_after` nothing may be committed for hours while the cloud acknowledges: how much would be sent twice after
+/// a crash, and how far the books lag behind, is bounded by this.
+const FLUSH_EVERY: Duration = Duration::from_secs(300);
+
 /// How long a stop waits for the disk.
 const LAST_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -71,6 +75,7 @@ pub(crate) struct Durable {
     waiting: WaitingRoom,
     /// What the outbox was given and may not have committed yet, without its contents.
     handed: VecDeque<Waiting>,
+    last_flush: Instant,
 }
 
 impl Durable {
@@ -86,6 +91,7 @@ impl Durable {
             to_tell: VecDeque::new(),
             waiting: WaitingRoom::default(),
             handed: VecDeque::new(),
+            last_flush: Instant::now(),
         }
     }
 
@@ -161,6 +167,20 @@ impl Durable {
         self.journal.settle(!self.waiting.is_empty());
         self.tell();
         self.release(now);
+        self.flush_now_and_then();
+    }
+
+    /// Has the outbox commit what has been uncommitted for long, without waiting for it.
+    fn flush_now_and_then(&mut self) {
+        if self.handed.is_empty() {
+            self.last_flush = Instant::now();
+        } else if self.last_flush.elapsed() > FLUSH_EVERY
+            && let Some(outbox) = self.outbox.clone()
+        {
+            self.last_flush = Instant::now();
+            // Its status tells of a failure.
+            tokio::spawn(async move { outbox.flush().await.is_ok() });
+        }
     }
 
     /// Fills the outbox with all that is durable, as far as it has room.
