@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import pathlib
 import random
 import signal
@@ -16,13 +17,21 @@ import paho.mqtt.client as mqtt
 HOST = "127.0.0.1"
 
 
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+_given_ports = set()
+
+
 def free_port():
-    """A port that nobody has, and that no outgoing connection is given while its owner is dead."""
+    """A port that nobody has, no other test is given, and no outgoing connection is given while its owner is dead."""
     first_outgoing = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     while True:
-        port = random.randrange(5000, first_outgoing)
+        # Each of two workers has every second port.
+        port = random.randrange(5000, first_outgoing, 2) + WORKER % 2
+        if port in _given_ports:
+            continue
         with contextlib.suppress(OSError), socket.socket() as s:
             s.bind((HOST, port))
+            _given_ports.add(port)
             return port
 
 

@@ -124,7 +124,6 @@ impl Journaling {
             self.position = self.position.next();
             return Some(self.position);
         };
-        let had_trouble = journal.trouble().is_some();
         self.buffer.clear();
         self.buffer = match postcard::to_extend(step, std::mem::take(&mut self.buffer)) {
             Ok(buffer) => buffer,
@@ -145,12 +144,7 @@ impl Journaling {
                 return None;
             }
         }
-        if let Some(why) = journal.trouble().filter(|_| !had_trouble) {
-            tracing::error!(
-                "{why}; readings are kept in memory, and their senders wait for the acknowledgement"
-            );
-            self.retry_at = Some(Instant::now() + self.backoff.next_wait(0.0));
-        }
+        self.notice_trouble();
         Some(self.position)
     }
 
@@ -181,9 +175,7 @@ impl Journaling {
 
     /// Begins what is due.
     pub(super) fn settle(&mut self, waiting: bool) {
-        if self.retry_at.is_none() && self.trouble().is_some() {
-            self.retry_later();
-        }
+        self.notice_trouble();
         if self.retry_at.is_some_and(|at| at <= Instant::now()) {
             self.retry();
         }
@@ -213,12 +205,22 @@ impl Journaling {
             Err(error) => Err(format!("the journal's sync ended oddly: {error}")),
         };
         self.running = None;
-        if let Err(why) = result {
-            if self.backoff.attempts() == 0 {
-                tracing::error!("{why}; alerts and aggregates wait for the disk");
-            }
+        self.notice_trouble();
+        if let Err(why) = result
+            && self.retry_at.is_none()
+        {
+            tracing::error!("{why}");
             self.retry_later();
         }
+    }
+
+    /// Tells of a disk that refuses, once, and tries it again later.
+    fn notice_trouble(&mut self) {
+        let Some(why) = self.trouble().filter(|_| self.retry_at.is_none()) else { return };
+        tracing::error!(
+            "{why}; readings are kept in memory: their senders wait for the acknowledgement, alerts and aggregates for the disk"
+        );
+        self.retry_later();
     }
 
     fn retry_later(&mut self) {
