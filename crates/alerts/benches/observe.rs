@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use alerts::{Alerts, Conditions, Rule, RuleProblem, RuleSpec, Subject};
 use criterion::{Criterion, criterion_group, criterion_main};
-use gateway_core::ports::Score;
-use gateway_core::{DeviceId, MetricId, Now, Reading, Severity, Timestamp};
+use gateway_core::{DeviceId, MetricId, Now, Reading, Score, Severity, Timestamp};
 
 const DEVICES: u32 = 1000;
 const METRICS: [&str; 3] = ["temperature", "humidity", "co2"];

@@ -22,8 +22,7 @@ mod words;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gateway_core::ports::Score;
-use gateway_core::{Alert, AlertKind, AlertState, DeviceId, MetricId, Now, Reading, Timestamp};
+use gateway_core::{Alert, AlertKind, AlertState, DeviceId, MetricId, Now, Reading, Score, Timestamp};
 use serde::{Deserialize, Serialize};
 
 pub use rule::{ANOMALY, Conditions, Rule, RuleProblem, RuleSpec};

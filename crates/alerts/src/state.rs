@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use gateway_core::ports::Score;
-use gateway_core::{AlertKind, AlertState, Reading, Timestamp};
+use gateway_core::{AlertKind, AlertState, Oddity, Reading, Score, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::lowest::Lowest;
@@ -55,7 +54,7 @@ pub(crate) struct Seen {
 
 impl Seen {
     fn of(reading: &Reading, score: &Score) -> Self {
-        let stuck = score.detector == "stuck";
+        let stuck = score.oddity == Some(Oddity::Stuck);
         Self { value: reading.value, score: score.value, expected: score.expected, stuck }
     }
 }

@@ -5,8 +5,7 @@
 use std::time::Duration;
 
 use alerts::{Alerts, Conditions, RuleSpec, Subject};
-use gateway_core::ports::Score;
-use gateway_core::{Alert, AlertState, DeviceId, MetricId, Now, Reading, Severity, Timestamp};
+use gateway_core::{Alert, AlertState, DeviceId, MetricId, Now, Reading, Score, Severity, Timestamp};
 
 const START: i64 = 1_795_132_800_000;
 const SECOND: i64 = 1000;

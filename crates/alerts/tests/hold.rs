@@ -4,8 +4,9 @@
 use std::time::Duration;
 
 use alerts::{Alerts, Conditions, RuleSpec, Subject};
-use gateway_core::ports::Score;
-use gateway_core::{Alert, AlertKind, AlertState, DeviceId, MetricId, Now, Reading, Severity, Timestamp};
+use gateway_core::{
+    Alert, AlertKind, AlertState, DeviceId, MetricId, Now, Oddity, Reading, Score, Severity, Timestamp,
+};
 
 const START: i64 = 1_795_132_800_000;
 const MINUTE: i64 = 60_000;
@@ -206,8 +207,8 @@ fn a_rule_that_asks_something_else_is_not_raised_for_the_old_answer() {
 fn an_anomaly_that_falls_due_rests_five_minutes_after_the_last() {
     let when = Conditions { anomaly: Some(0.5), ..Conditions::default() };
     let mut house = House::new(RuleSpec { when, hold_for: Duration::from_secs(60), ..open() });
-    let odd = Score { value: 0.9, expected: Some((1.0, 2.0)), detector: "level" };
-    let stuck = Score { value: 0.8, expected: None, detector: "stuck" };
+    let odd = Score { value: 0.9, expected: Some((1.0, 2.0)), oddity: Some(Oddity::Profile) };
+    let stuck = Score { value: 0.8, expected: None, oddity: Some(Oddity::Stuck) };
     assert!(house.hear(0, 7.0, 0, odd).is_empty());
     let raised = house.wait(MINUTE);
     assert_eq!((raised.len(), raised[0].score), (1, Some(0.9)));

@@ -4,8 +4,9 @@
 use std::time::Duration;
 
 use alerts::{Alerts, Conditions, Rule, RuleSpec, Subject};
-use gateway_core::ports::Score;
-use gateway_core::{Alert, AlertKind, AlertState, DeviceId, MetricId, Now, Reading, Severity, Timestamp};
+use gateway_core::{
+    Alert, AlertKind, AlertState, DeviceId, MetricId, Now, Oddity, Reading, Score, Severity, Timestamp,
+};
 
 const START: i64 = 1_795_132_800_000;
 const LOUNGE: u32 = 0;
@@ -68,7 +69,7 @@ impl Timeline {
     /// An odd temperature `secs` later.
     fn scored(&mut self, secs: i64, value: f64, score: f64) -> Vec<Alert> {
         let mut out = self.wait(secs);
-        let score = Score { value: score, expected: Some((20.123, 22.444)), detector: "level" };
+        let score = Score { value: score, expected: Some((20.123, 22.444)), oddity: Some(Oddity::Profile) };
         out.extend(self.hear(LOUNGE, "temperature", value, self.now, score));
         out
     }
@@ -321,7 +322,7 @@ fn an_anomaly_clears_after_three_ordinary_readings_and_rests_five_minutes() {
 fn a_stuck_sensor_is_described_as_such() {
     let mut time = Timeline::new([]);
     time.alerts = Alerts::new(vec![Rule::anomaly(0.5).unwrap()]);
-    let stuck = Score { value: 0.6, expected: None, detector: "stuck" };
+    let stuck = Score { value: 0.6, expected: None, oddity: Some(Oddity::Stuck) };
     let raised = time.hear(LOUNGE, "temperature", 21.3, START, stuck);
     assert_eq!(messages(&raised), ["temperature has been exactly 21.3 for unusually long"]);
 }

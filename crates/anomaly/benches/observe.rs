@@ -5,7 +5,7 @@ use std::hint::black_box;
 use anomaly::SeriesModel;
 use criterion::{Criterion, criterion_group, criterion_main};
 use gateway_core::ports::Detector;
-use gateway_core::{MetricKind, Timestamp};
+use gateway_core::{MetricKind, Moment, Timestamp};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
@@ -18,7 +18,10 @@ fn observe(c: &mut Criterion) {
     c.bench_function("SeriesModel::observe, one gauge", |b| {
         b.iter(|| {
             at += 1000;
-            model.observe(Timestamp::from_millis(at), black_box(next.next().copied().unwrap_or(0.0)))
+            model.observe(
+                Moment::utc(Timestamp::from_millis(at)),
+                black_box(next.next().copied().unwrap_or(0.0)),
+            )
         });
     });
 
@@ -29,7 +32,10 @@ fn observe(c: &mut Criterion) {
             index = (index + 1) % models.len();
             at += 1;
             models.get_mut(index).map(|model| {
-                model.observe(Timestamp::from_millis(at), black_box(next.next().copied().unwrap_or(0.0)))
+                model.observe(
+                    Moment::utc(Timestamp::from_millis(at)),
+                    black_box(next.next().copied().unwrap_or(0.0)),
+                )
             })
         });
     });

@@ -17,8 +17,8 @@ mod stuck;
 #[cfg(test)]
 mod tests;
 
-use gateway_core::ports::{Detector, Score};
-use gateway_core::{MetricKind, Timestamp};
+use gateway_core::ports::Detector;
+use gateway_core::{MetricKind, Moment, Oddity, Score, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use level::Level;
@@ -93,11 +93,11 @@ impl SeriesModel {
 impl Detector for SeriesModel {
     /// Readings older than the newest seen are neither scored nor learnt, unless so many come in a row that the clock
     /// must have been set back.
-    fn observe(&mut self, at: Timestamp, value: f64) -> Score {
+    fn observe(&mut self, moment: Moment, value: f64) -> Score {
         if self.kind != MetricKind::Gauge || !value.is_finite() {
             return Score::NONE;
         }
-        let Some(step_millis) = self.step(at) else { return Score::NONE };
+        let Some(step_millis) = self.step(moment.at) else { return Score::NONE };
         let value = value.clamp(-LARGEST, LARGEST);
         self.readings = self.readings.saturating_add(1);
         self.age_millis = self.age_millis.saturating_add(step_millis);
@@ -109,9 +109,13 @@ impl Detector for SeriesModel {
         match () {
             () if !speaks => Score::NONE,
             () if stuck > level.excess => {
-                Score { value: calibrate(stuck), expected: None, detector: "stuck" }
+                Score { value: calibrate(stuck), expected: None, oddity: Some(Oddity::Stuck) }
             }
-            () => Score { value: calibrate(level.excess), expected: level.expected, detector: "level" },
+            () => Score {
+                value: calibrate(level.excess),
+                expected: level.expected,
+                oddity: Some(Oddity::Profile),
+            },
         }
     }
 }

@@ -24,7 +24,7 @@ impl Series {
     /// The next reading, a minute later.
     fn next(&mut self, value: f64) -> Score {
         self.at += MINUTE;
-        self.model.observe(Timestamp::from_millis(self.at), value)
+        self.model.observe(Moment::utc(Timestamp::from_millis(self.at)), value)
     }
 
     /// As [`Self::next`] for many; the number of scores of at least 0.5.
@@ -104,7 +104,7 @@ fn learns_before_it_speaks() {
 
     let mut hasty = SeriesModel::new(MetricKind::Gauge);
     for second in 0..599 {
-        let score = hasty.observe(Timestamp::from_millis(second * 1000), gaussian(&mut rng));
+        let score = hasty.observe(Moment::utc(Timestamp::from_millis(second * 1000)), gaussian(&mut rng));
         assert_eq!(score, Score::NONE, "10 minutes are not over");
     }
 }
@@ -116,7 +116,7 @@ fn sees_a_spike_of_ten_standard_deviations_and_forgets_it() {
         let mut series = learnt(&mut rng);
         let score = series.next(21.0 + 3.3);
         assert!(score.value >= 0.5, "{score:?}");
-        assert_eq!(score.detector, "level");
+        assert_eq!(score.oddity, Some(Oddity::Profile));
         let (low, high) = score.expected.unwrap();
         assert!(18.0 < low && low < 20.7 && 21.3 < high && high < 24.0, "{low} {high}");
         assert_eq!(series.alarms((0..1000).map(|_| 21.0 + 0.3 * gaussian(&mut rng))), 0);
@@ -153,7 +153,7 @@ fn sees_a_sensor_that_is_stuck_in_mid_range_within_the_hour() {
     let mut series = learnt(&mut rng);
     let first = (1..=60).find(|_| {
         let score = series.next(21.1);
-        score.value >= 0.5 && score.detector == "stuck"
+        score.value >= 0.5 && score.oddity == Some(Oddity::Stuck)
     });
     assert_eq!(first, Some(30));
     assert_eq!(series.alarms((0..1000).map(|_| 21.0 + 0.3 * gaussian(&mut rng))), 0);
@@ -170,7 +170,7 @@ fn a_sensor_may_rest_at_its_lowest_value_all_night() {
     let mut dark_alarms = 0;
     for value in light {
         let score = series.next(value);
-        dark_alarms += usize::from(score.detector == "stuck" && score.value >= 0.5);
+        dark_alarms += usize::from(score.oddity == Some(Oddity::Stuck) && score.value >= 0.5);
     }
     assert_eq!(dark_alarms, 0);
 }
@@ -181,7 +181,7 @@ fn a_message_that_comes_twice_is_not_a_stuck_sensor() {
     let mut series = learnt(&mut rng);
     let at = Timestamp::from_millis(series.at);
     for _ in 0..10_000 {
-        assert!(series.model.observe(at, 21.1).value < 0.5);
+        assert!(series.model.observe(Moment::utc(at), 21.1).value < 0.5);
     }
 }
 
@@ -200,7 +200,7 @@ fn stragglers_are_not_judged_but_a_clock_set_back_is_followed() {
     let mut rng = StdRng::seed_from_u64(13);
     let mut series = learnt(&mut rng);
     let before = series.model.clone();
-    assert_eq!(series.model.observe(Timestamp::from_millis(series.at - 1), 99.0), Score::NONE);
+    assert_eq!(series.model.observe(Moment::utc(Timestamp::from_millis(series.at - 1)), 99.0), Score::NONE);
     assert_eq!(SeriesModel { behind: 0, ..series.model.clone() }, before);
 
     series.at -= 365 * 1440 * MINUTE;
@@ -216,7 +216,10 @@ fn counters_and_states_are_not_scored() {
         let mut model = SeriesModel::new(kind);
         for minute in 0..2000 {
             let value = if minute == 1500 { 1e9 } else { f64::from(i32::try_from(minute % 2).unwrap()) };
-            assert_eq!(model.observe(Timestamp::from_millis(minute * MINUTE), value), Score::NONE);
+            assert_eq!(
+                model.observe(Moment::utc(Timestamp::from_millis(minute * MINUTE)), value),
+                Score::NONE
+            );
         }
     }
 }
@@ -244,7 +247,7 @@ fn scores(model: &mut SeriesModel, series: &[(i64, f64)]) -> Vec<Score> {
     let mut at = 0_i64;
     let mut observe = |step: i64, value| {
         at = at.saturating_add(step);
-        model.observe(Timestamp::from_millis(at), value)
+        model.observe(Moment::utc(Timestamp::from_millis(at)), value)
     };
     series.iter().map(|(step, value)| observe(*step, *value)).collect()
 }
@@ -283,7 +286,7 @@ proptest! {
         scores(&mut model, &series);
         let before = model.clone();
         for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
-            prop_assert_eq!(model.observe(Timestamp::MAX, value), Score::NONE);
+            prop_assert_eq!(model.observe(Moment::utc(Timestamp::MAX), value), Score::NONE);
         }
         prop_assert_eq!(model, before);
     }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Ack, AdapterId, Condition, Room, Timestamp, Uplink};
+use crate::{Ack, AdapterId, Condition, Moment, Room, Score, Timestamp, Uplink};
 
 /// Tells the time. Only the gateway's pipeline and its adapters hold one; everything else is given `now`.
 pub trait Clock: Send + Sync {
@@ -137,24 +137,8 @@ pub trait LocalBroker: Send + Sync {
     fn attach(&self, adapter: &AdapterId) -> mpsc::Receiver<LocalMessage>;
 }
 
-/// How odd a value is, and what would not have been.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Score {
-    /// 0 ordinary, 1 as odd as can be; calibrated so that one threshold means the same for every series.
-    pub value: f64,
-    /// The range in which a value would not have been odd, where the detector can tell.
-    pub expected: Option<(f64, f64)>,
-    /// Which detector says so: `level`, `stuck`.
-    pub detector: &'static str,
-}
-
-impl Score {
-    /// Nothing odd, or too early to tell.
-    pub const NONE: Self = Self { value: 0.0, expected: None, detector: "none" };
-}
-
 /// Judges one series, reading by reading, in order, without looking ahead.
 pub trait Detector: Send {
     /// Scores `value` against what was seen before, then learns from it.
-    fn observe(&mut self, at: Timestamp, value: f64) -> Score;
+    fn observe(&mut self, moment: Moment, value: f64) -> Score;
 }

@@ -21,6 +21,7 @@ use crate::pipeline::actions::Action;
 use crate::pipeline::decode::MAX_PAYLOAD;
 use crate::pipeline::directory::{DeviceRules, Directory};
 use crate::pipeline::engine::Settings;
+use crate::pipeline::judging::Judging;
 use crate::supervisor::{Blueprint, Make};
 
 /// How long a broker keeps what was published while the gateway was away.
@@ -64,8 +65,8 @@ pub(crate) fn settings(config: &Config) -> Settings {
             .filter_map(|(name, device)| Some((name.clone(), device.zone.clone()?)))
             .collect(),
         rules: rules(config),
-        anomaly: config.anomaly.enabled,
         upstream: config.upstream.is_some(),
+        judging: config.anomaly.enabled.then(|| Judging { timezone: config.gateway.timezone().into() }),
     }
 }
 

@@ -69,6 +69,13 @@ impl Default for Gateway {
 }
 
 impl Gateway {
+    /// `timezone`, or the machine's; UTC where the machine's has no name.
+    #[must_use]
+    pub(crate) fn timezone(&self) -> String {
+        let machine = || jiff::tz::TimeZone::system().iana_name().map(str::to_owned);
+        self.timezone.clone().or_else(machine).unwrap_or_else(|| "UTC".to_owned())
+    }
+
     /// `id`, or the host's name with every other character than letters, digits, `-` and `_` turned to `-`;
     /// `riser` where the host has none.
     #[must_use]

@@ -12,8 +12,9 @@ use gateway_core::{
 };
 
 use super::directory::{DeviceRules, Directory, canonical};
-use super::engine::{Engine, MAX_METRICS_PER_DEVICE};
+use super::engine::Engine;
 use super::sampled_log::SampledLog;
+use super::series::MAX_METRICS_PER_DEVICE;
 use super::step::{AdapterIndex, Batch, NewMetric, NewNames, Step, StepReading};
 
 /// Largest payload that is decoded, in bytes.

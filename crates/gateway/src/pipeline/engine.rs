@@ -7,15 +7,15 @@ use std::collections::BTreeMap;
 
 use aggregator::{Admission, Aggregator};
 use alerts::Alerts;
-use anomaly::SeriesModel;
-use gateway_core::ports::{Detector, Score};
 use gateway_core::{Aggregate, Alert, DropReason, MetricId, MetricKind, Now, Reading, Subject, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::deliveries::Deliveries;
+use super::judging::{Judging, LocalClock};
 use super::ledger::Ledger;
 use super::origins::{Origins, Shares};
 use super::registry::Registry;
+use super::series::DeviceSeries;
 use super::step::{AdapterIndex, Batch, Step};
 
 /// What decides how steps are judged. Part of the checkpoint, so that steps taken under old settings are applied
@@ -28,10 +28,10 @@ pub(crate) struct Settings {
     /// Device name -> zone.
     pub(crate) zones: BTreeMap<String, String>,
     pub(crate) rules: Vec<alerts::Rule>,
-    /// Whether series are judged at all.
-    pub(crate) anomaly: bool,
     /// Whether aggregates have somewhere to go.
     pub(crate) upstream: bool,
+    /// How the anomaly model judges; none where it is off.
+    pub(crate) judging: Option<Judging>,
 }
 
 /// What came of a step.
@@ -55,16 +55,15 @@ impl Outputs {
     }
 }
 
-/// Most metrics one device may have; a payload with made-up keys must not fill the memory.
-pub(crate) const MAX_METRICS_PER_DEVICE: usize = 256;
-
 /// The whole state. [`super::stored`] writes it down as the checkpoint.
 pub(crate) struct Engine {
     pub(super) settings: Settings,
     pub(super) registry: Registry,
     pub(super) windows: Aggregator,
     pub(super) alerts: Alerts,
+    /// By [`gateway_core::DeviceId`].
     pub(super) series: Vec<DeviceSeries>,
+    pub(super) local_clock: LocalClock,
     pub(super) ledger: Ledger,
     pub(super) deliveries: BTreeMap<AdapterIndex, Deliveries>,
     pub(super) origins: Origins,
@@ -72,21 +71,12 @@ pub(crate) struct Engine {
     pub(super) listened_until: Option<Timestamp>,
 }
 
-/// The series of one device, found by a short linear search: devices have few metrics.
-#[derive(Default, Serialize, Deserialize)]
-pub(super) struct DeviceSeries(Vec<Series>);
-
-#[derive(Serialize, Deserialize)]
-struct Series {
-    metric: MetricId,
-    model: Option<SeriesModel>,
-}
-
 impl Engine {
     pub(crate) fn new(settings: Settings) -> Self {
         Self {
             windows: Aggregator::new(settings.windows.clone()),
             alerts: Alerts::new(settings.rules.clone()),
+            local_clock: LocalClock::of(settings.judging.as_ref()),
             settings,
             registry: Registry::default(),
             series: Vec::new(),
@@ -133,7 +123,7 @@ impl Engine {
 
     /// How many metrics a device has.
     pub(crate) fn metrics_of(&self, device: gateway_core::DeviceId) -> usize {
-        self.series.get(device.0 as usize).map_or(0, |series| series.0.len())
+        self.series.get(device.0 as usize).map_or(0, DeviceSeries::metric_count)
     }
 
     /// Whether the message with this key was taken before.
@@ -145,6 +135,7 @@ impl Engine {
     fn reconfigure(&mut self, settings: Settings) {
         self.windows.reconfigure(settings.windows.clone());
         self.alerts.reconfigure(settings.rules.clone());
+        self.local_clock = LocalClock::of(settings.judging.as_ref());
         self.settings = settings;
         for index in 0..self.registry.device_count() {
             self.place(gateway_core::DeviceId(index));
@@ -253,7 +244,7 @@ impl Engine {
         alerts: &mut Vec<Alert>,
     ) -> Result<(), DropReason> {
         let metric = self.registry.metric(reading.metric).ok_or(DropReason::UnknownDevice)?;
-        let judged = self.settings.anomaly.then_some(metric.kind);
+        let judged = self.settings.judging.as_ref().map(|_| metric.kind);
         let device = self.series.get_mut(reading.device.0 as usize).ok_or(DropReason::UnknownDevice)?;
         let series = device.series(reading.metric).ok_or(DropReason::TooManyMetrics)?;
         match self.windows.push(reading, now) {
@@ -263,7 +254,7 @@ impl Engine {
             Admission::NotFinite => return Err(DropReason::NotFinite),
             Admission::TooManyWindows => return Err(DropReason::TooManyWindows),
         }
-        let score = series.judge(reading, judged);
+        let score = series.judge(self.local_clock.moment(reading.at), reading.value, judged);
         self.registry.heard_by(reading.device, adapter);
         let device = self.registry.device(reading.device);
         let subject = alerts::Subject {
@@ -275,31 +266,5 @@ impl Engine {
         };
         self.alerts.observe(&subject, reading, &score, now, alerts);
         Ok(())
-    }
-}
-
-impl DeviceSeries {
-    fn series(&mut self, metric: MetricId) -> Option<&mut Series> {
-        let index = match self.0.iter().position(|series| series.metric == metric) {
-            Some(index) => index,
-            None if self.0.len() < MAX_METRICS_PER_DEVICE => {
-                self.0.push(Series { metric, model: None });
-                self.0.len() - 1
-            }
-            None => return None,
-        };
-        self.0.get_mut(index)
-    }
-}
-
-impl Series {
-    /// Scores a reading; `judged` is the metric's kind where the model is on.
-    fn judge(&mut self, reading: &Reading, judged: Option<MetricKind>) -> Score {
-        match judged {
-            Some(kind) => {
-                self.model.get_or_insert_with(|| SeriesModel::new(kind)).observe(reading.at, reading.value)
-            }
-            None => Score::NONE,
-        }
     }
 }

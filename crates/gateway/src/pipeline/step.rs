@@ -6,6 +6,7 @@
 use gateway_core::{AdapterId, DeviceId, DropReason, MetricId, Now, Reading, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::earlier::StepV1;
 use super::engine::Settings;
 use super::registry::Registry;
 
@@ -55,8 +56,8 @@ pub(crate) struct Correction {
 }
 
 /// The version of a step as the journal's records hold it, kept with each segment. 0: without `away_since` and
-/// `corrections`, by a gateway that knew no accounts.
-pub(crate) const STEP_VERSION: u16 = 1;
+/// `corrections`, by a gateway that knew no accounts. 1: other settings.
+pub(crate) const STEP_VERSION: u16 = 2;
 
 impl Step {
     /// A step in which nothing but time has gone by.
@@ -77,12 +78,16 @@ impl Step {
 
     /// Reads a record of the journal; `version` is what [`STEP_VERSION`] was when it was written.
     pub(crate) fn read(version: u16, mut record: Vec<u8>) -> Result<Self, postcard::Error> {
-        if version > 0 {
-            return postcard::from_bytes(&record);
+        match version {
+            0 => {
+                let (nobody_away, no_corrections) = (0, 0);
+                record.extend([nobody_away, no_corrections]);
+                let step = Self::from(postcard::from_bytes::<StepV1>(&record)?);
+                Ok(Self { earlier: true, ..step })
+            }
+            1 => postcard::from_bytes::<StepV1>(&record).map(Self::from),
+            _ => postcard::from_bytes(&record),
         }
-        let (nobody_away, no_corrections) = (0, 0);
-        record.extend([nobody_away, no_corrections]);
-        postcard::from_bytes(&record).map(|step| Self { earlier: true, ..step })
     }
 }
 

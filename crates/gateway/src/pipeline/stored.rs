@@ -1,25 +1,16 @@
 //! The engine's state as bytes: the body of a checkpoint.
 //!
-//! Version 2 is a row of parts, each its length (u32, little-endian) and its postcard: what a later version changes in
-//! one part leaves the others as they are. Version 1 was one postcard of everything, before the ledger knew accounts:
-//! its readings become those of the account "earlier".
+//! A row of parts, each its length (u32, little-endian) and its postcard: what a later version changes in one part
+//! leaves the others as they are. Version 1 was one postcard of everything; version 2 had other settings and models.
 
-use std::collections::BTreeMap;
+use serde::{Serialize, de::DeserializeOwned};
 
-use aggregator::Aggregator;
-use alerts::Alerts;
-use gateway_core::DropReason;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
-
-use super::deliveries::Deliveries;
-use super::engine::{DeviceSeries, Engine, Settings};
-use super::ledger::Ledger;
-use super::origins::Origins;
-use super::registry::Registry;
-use super::step::AdapterIndex;
+use super::earlier::{EarlierSettings, EngineV1, SeriesV2};
+use super::engine::Engine;
+use super::series::DeviceSeries;
 
 /// Raised whenever the form of a part changes; then [`read`] learns to read the one before.
-pub(crate) const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 3;
 
 /// Appends the state.
 pub(crate) fn write(engine: &Engine, bytes: &mut Vec<u8>) -> Result<(), postcard::Error> {
@@ -37,19 +28,24 @@ pub(crate) fn write(engine: &Engine, bytes: &mut Vec<u8>) -> Result<(), postcard
 /// Reads what any version up to [`VERSION`] wrote.
 pub(crate) fn read(version: u32, body: &[u8]) -> Result<Engine, postcard::Error> {
     if version < 2 {
-        return postcard::from_bytes::<V1>(body).map(Engine::from);
+        return postcard::from_bytes::<EngineV1>(body).map(Engine::from);
     }
     let mut parts = Parts(body);
+    let settings = if version < 3 { parts.take::<EarlierSettings>()?.into() } else { parts.take()? };
     Ok(Engine {
-        settings: parts.take()?,
         registry: parts.take()?,
         windows: parts.take()?,
         alerts: parts.take()?,
-        series: parts.take()?,
+        series: if version < 3 {
+            parts.take::<Vec<SeriesV2>>()?.into_iter().map(DeviceSeries::from).collect()
+        } else {
+            parts.take()?
+        },
         ledger: parts.take()?,
         deliveries: parts.take()?,
         origins: parts.take()?,
         listened_until: parts.take()?,
+        ..Engine::new(settings)
     })
 }
 
@@ -76,48 +72,5 @@ impl Parts<'_> {
         let (part, rest) = rest.split_at_checked(length).ok_or(short)?;
         self.0 = rest;
         postcard::from_bytes(part)
-    }
-}
-
-/// The state as version 1 wrote it.
-#[derive(Deserialize)]
-struct V1 {
-    settings: Settings,
-    registry: Registry,
-    windows: Aggregator,
-    alerts: Alerts,
-    series: Vec<DeviceSeries>,
-    ledger: V1Ledger,
-    deliveries: BTreeMap<AdapterIndex, Deliveries>,
-}
-
-#[derive(Deserialize)]
-struct V1Ledger {
-    taken: BTreeMap<AdapterIndex, u64>,
-    dropped: BTreeMap<(AdapterIndex, DropReason), u64>,
-    before: u64,
-    without_upstream: u64,
-}
-
-impl From<V1> for Engine {
-    fn from(v1: V1) -> Self {
-        let V1 { settings, registry, windows, alerts, series, ledger, deliveries } = v1;
-        let ledger = Ledger::from(ledger);
-        let (origins, listened_until) = (Origins::default(), None);
-        Self { settings, registry, windows, alerts, series, ledger, deliveries, origins, listened_until }
-    }
-}
-
-impl From<V1Ledger> for Ledger {
-    fn from(v1: V1Ledger) -> Self {
-        let mut ledger = Self::default();
-        ledger.take(AdapterIndex::EARLIER, v1.before + v1.taken.values().sum::<u64>());
-        for ((_, reason), readings) in v1.dropped {
-            ledger.drop(AdapterIndex::EARLIER, reason, readings);
-        }
-        if v1.without_upstream > 0 {
-            ledger.drop(AdapterIndex::EARLIER, DropReason::NoUpstream, v1.without_upstream);
-        }
-        ledger
     }
 }

@@ -16,6 +16,7 @@ use gateway_core::{Ack, AdapterId, CodecId, Delivery, DeviceAddress, LinkQuality
 use super::decode::Decoder;
 use super::directory::Directory;
 use super::engine::{Engine, Outputs, Settings};
+use super::judging::Judging;
 use super::step::Step;
 
 /// 2026-11-20T10:00:00Z.
@@ -32,8 +33,8 @@ fn settings() -> Settings {
         kinds: BTreeMap::new(),
         zones: BTreeMap::from([("lounge".to_owned(), "floor-1/lounge".to_owned())]),
         rules: vec![too_hot()],
-        anomaly: true,
         upstream: true,
+        judging: Some(Judging { timezone: "UTC".into() }),
     }
 }
 
