@@ -10,6 +10,7 @@ use crate::books::Books;
 use crate::error::{OutboxError, corrupt, during};
 use crate::migrate;
 use crate::ranges;
+use crate::replace::beside;
 use crate::schema::{self, Contents};
 use crate::state::State;
 use crate::store::Outbox;
@@ -66,7 +67,8 @@ impl Outbox {
     }
 }
 
-fn open_read_only(path: &Path) -> rusqlite::Result<Connection> {
+/// Opens a file that nobody writes.
+pub(crate) fn open_read_only(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     match immutable_uri(path) {
         Some(uri) => Connection::open_with_flags(uri, flags | OpenFlags::SQLITE_OPEN_URI),
@@ -75,10 +77,8 @@ fn open_read_only(path: &Path) -> rusqlite::Result<Connection> {
 }
 
 /// For a file without a write-ahead log, which nobody has open then: read like this, SQLite makes no files beside it.
-pub(crate) fn immutable_uri(path: &Path) -> Option<String> {
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
-    if Path::new(&log).exists() {
+fn immutable_uri(path: &Path) -> Option<String> {
+    if beside(path, "-wal").exists() {
         return None;
     }
     // SQLite decodes these, and only these would change the path's meaning.

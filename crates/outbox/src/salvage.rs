@@ -9,7 +9,7 @@ use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
-use rusqlite::{Connection, OpenFlags, Row, TransactionBehavior};
+use rusqlite::{Connection, Row, TransactionBehavior};
 
 use crate::books::Counted;
 use crate::error::{OutboxError, during};
@@ -47,7 +47,7 @@ pub(crate) fn salvage(path: &Path, known: Option<&Known<'_>>) -> Result<(State, 
     let mut new = schema::create_new(&replace::new_file(path)).map_err(&sql)?;
     let is_v1 = make_image(path).map_err(io)?;
     let saved = {
-        let source = open_image(path).map_err(&sql)?;
+        let source = inspect::open_read_only(&replace::image(path)).map_err(&sql)?;
         let transaction = new.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&sql)?;
         let saved = copy(&source, is_v1, &transaction, known, path).map_err(&sql)?;
         transaction.commit().map_err(&sql)?;
@@ -87,15 +87,6 @@ fn make_image(path: &Path) -> io::Result<bool> {
 fn write_page(file: &mut File, page: u32, bytes: &[u8; PAGE]) -> io::Result<()> {
     file.seek(SeekFrom::Start(u64::from(page - 1) * PAGE as u64))?;
     file.write_all(bytes)
-}
-
-fn open_image(path: &Path) -> rusqlite::Result<Connection> {
-    let image = replace::image(path);
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    match inspect::immutable_uri(&image) {
-        Some(uri) => Connection::open_with_flags(uri, flags | OpenFlags::SQLITE_OPEN_URI),
-        None => Connection::open_with_flags(&image, flags),
-    }
 }
 
 fn copy(
