@@ -83,7 +83,7 @@ fn open_whole(path: &Path) -> Result<(Connection, State, Option<i64>), OutboxErr
     }
     let state = verified(&connection).map_err(during("read", path))?;
     // SQLite ignores it when the new log's name cannot be made durable.
-    sync_directory(path).map_err(io)?;
+    replace::sync_directory(path).map_err(io)?;
     Ok((connection, state, migrated_from))
 }
 
@@ -110,17 +110,6 @@ fn settle_log(path: &Path) -> io::Result<()> {
     let mut file = File::options().write(true).open(&log)?;
     file.write_all(&bytes)?;
     file.sync_all()
-}
-
-fn sync_directory(path: &Path) -> io::Result<()> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    match File::open(parent)?.sync_all() {
-        // Not every file system can.
-        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => {
-            Ok(())
-        }
-        result => result,
-    }
 }
 
 /// Opens a file whose structure is sound.
