@@ -141,3 +141,9 @@ pub(crate) fn during(action: &'static str, path: &Path) -> impl Fn(rusqlite::Err
         }
     }
 }
+
+/// Says that a new file could not be written for the one at `path`: `.map_err(repair(&path))`.
+pub(crate) fn repair(path: &Path) -> impl Fn(io::Error) -> OutboxError + use<> {
+    let path = path.to_path_buf();
+    move |source| OutboxError::Repair { path: path.clone(), source }
+}

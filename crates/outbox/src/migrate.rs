@@ -12,7 +12,7 @@ use rusqlite::{Connection, Row, TransactionBehavior};
 use crate::accounts::{Account, Accounts, EARLIER};
 use crate::books::Books;
 use crate::entry::{Priority, Share};
-use crate::error::{OutboxError, during};
+use crate::error::{OutboxError, during, repair};
 use crate::replace;
 use crate::row::QueueRow;
 use crate::salvage::count;
@@ -30,7 +30,6 @@ pub(crate) const RANGES: &str = "SELECT seq_from, seq_to, weight, reason, at_ms 
 /// Replaces the file of version 1 that `old` has open.
 pub(crate) fn from_version_1(old: Connection, path: &Path) -> Result<(), OutboxError> {
     let sql = during("migrate", path);
-    let io = |source| OutboxError::Repair { path: path.to_path_buf(), source };
     let mut new = schema::create_new(&replace::new_file(path)).map_err(&sql)?;
     let copied = copy(&old, &mut new).map_err(&sql)?;
     if !copied {
@@ -39,7 +38,7 @@ pub(crate) fn from_version_1(old: Connection, path: &Path) -> Result<(), OutboxE
     }
     new.close().map_err(|(_, error)| sql(error))?;
     schema::close_whole(old).map_err(&sql)?;
-    replace::supersede(path).map_err(io)
+    replace::supersede(path).map_err(repair(path))
 }
 
 /// Whether the books fit the entries.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, MAIN_DB, OptionalExtension};
 
-use crate::error::{OutboxError, corrupt, during};
+use crate::error::{OutboxError, corrupt, during, repair};
 use crate::log::Log;
 use crate::migrate;
 use crate::ranges;
@@ -46,9 +46,9 @@ pub struct Damage {
 
 /// Makes the file ready for use.
 pub(crate) fn open(path: &Path) -> Result<(Connection, State, Recovery), OutboxError> {
-    let io = |source| OutboxError::Repair { path: path.to_path_buf(), source };
-    replace::finish(path).map_err(io)?;
-    if !path.try_exists().map_err(io)? && !replace::beside(path, "-wal").try_exists().map_err(io)? {
+    let io = repair(path);
+    replace::finish(path).map_err(&io)?;
+    if !path.try_exists().map_err(&io)? && !replace::beside(path, "-wal").try_exists().map_err(&io)? {
         make(path)?;
     }
     let (connection, state, migrated_from) = match open_whole(path) {
@@ -64,9 +64,9 @@ pub(crate) fn open(path: &Path) -> Result<(Connection, State, Recovery), OutboxE
 
 /// Opens a file that is whole; where it is older, its version too.
 fn open_whole(path: &Path) -> Result<(Connection, State, Option<i64>), OutboxError> {
-    let io = |source| OutboxError::Repair { path: path.to_path_buf(), source };
+    let io = repair(path);
     let (mut connection, contents) = open_checked(path)?;
-    settle_log(path).map_err(io)?;
+    settle_log(path).map_err(&io)?;
     let mut migrated_from = None;
     match contents {
         Contents::Nothing => {
@@ -83,7 +83,7 @@ fn open_whole(path: &Path) -> Result<(Connection, State, Option<i64>), OutboxErr
     }
     let state = verified(&connection).map_err(during("read", path))?;
     // SQLite ignores it when the new log's name cannot be made durable.
-    replace::sync_directory(path).map_err(io)?;
+    replace::sync_directory(path).map_err(&io)?;
     Ok((connection, state, migrated_from))
 }
 
@@ -96,7 +96,7 @@ fn make(path: &Path) -> Result<(), OutboxError> {
         .and_then(|()| schema::use_log(&new))
         .map_err(&create)?;
     new.close().map_err(|(_, error)| create(error))?;
-    replace::supersede(path).map_err(|source| OutboxError::Repair { path: path.to_path_buf(), source })
+    replace::supersede(path).map_err(repair(path))
 }
 
 /// What the log holds is told to the caller, and must be on the disk then. After a kill, or a sync that failed, it may be
@@ -127,8 +127,7 @@ fn open_checked(path: &Path) -> Result<(Connection, Contents), OutboxError> {
     if connection.is_readonly(MAIN_DB).map_err(during("open", path))? && may_write() {
         return is_wrong("its header says that nobody can write it");
     }
-    let log = Log::read(&replace::beside(path, "-wal"))
-        .map_err(|source| OutboxError::Repair { path: path.to_path_buf(), source })?;
+    let log = Log::read(&replace::beside(path, "-wal")).map_err(repair(path))?;
     if log.is_damaged() {
         return is_wrong("its write-ahead log is wrong in the middle");
     }

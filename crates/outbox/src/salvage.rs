@@ -12,7 +12,7 @@ use std::path::Path;
 use rusqlite::{Connection, Row, TransactionBehavior};
 
 use crate::books::Counted;
-use crate::error::{OutboxError, during};
+use crate::error::{OutboxError, during, repair};
 use crate::log::Log;
 use crate::missing::Missing;
 use crate::ranges;
@@ -41,11 +41,11 @@ struct Saved {
 
 /// Makes a whole file of a damaged one, which is kept beside it. Nobody may have it open.
 pub(crate) fn salvage(path: &Path, known: Option<&Known<'_>>) -> Result<(State, Damage), OutboxError> {
-    let io = |source| OutboxError::Repair { path: path.to_path_buf(), source };
+    let io = repair(path);
     let sql = during("repair", path);
-    replace::finish(path).map_err(io)?;
+    replace::finish(path).map_err(&io)?;
     let mut new = schema::create_new(&replace::new_file(path)).map_err(&sql)?;
-    let is_v1 = make_image(path).map_err(io)?;
+    let is_v1 = make_image(path).map_err(&io)?;
     let saved = {
         let source = inspect::open_read_only(&replace::image(path)).map_err(&sql)?;
         let transaction = new.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&sql)?;
@@ -54,8 +54,8 @@ pub(crate) fn salvage(path: &Path, known: Option<&Known<'_>>) -> Result<(State, 
         saved
     };
     new.close().map_err(|(_, error)| sql(error))?;
-    replace::set_aside(path).map_err(io)?;
-    fs::remove_file(replace::image(path)).or_else(missing_is_fine).map_err(io)?;
+    replace::set_aside(path).map_err(&io)?;
+    fs::remove_file(replace::image(path)).or_else(missing_is_fine).map_err(&io)?;
     Ok(saved)
 }
 
