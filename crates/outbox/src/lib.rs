@@ -80,7 +80,6 @@ pub use entry::{
 };
 pub use error::OutboxError;
 pub use handle::{Handle, Status, TryAppend};
-
 pub use inspect::Inspection;
 pub use recovery::{Damage, Recovery};
 pub use store::{Change, MAX_IN_FLIGHT, Options, Outbox, WhenFull};
