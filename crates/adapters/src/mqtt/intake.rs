@@ -1,6 +1,6 @@
 //! From a message to an uplink, wherever the message came from.
 
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hasher};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,10 +18,24 @@ pub(super) const BATCH: usize = 256;
 /// How long after the stop a batch waits for room in the pipeline.
 const LAST_ROOM: Duration = Duration::from_secs(2);
 /// The same at every start, so that a message is known again that was first sent before a restart.
-pub(super) const KEYS: FixedState = FixedState::with_seed(0x5249_5345_5220_6d71);
+const KEYS: FixedState = FixedState::with_seed(0x5249_5345_5220_6d71);
 
 pub(super) fn payload_hash(payload: &[u8]) -> u64 {
     KEYS.hash_one(payload)
+}
+
+/// The same whenever a message is sent again (MQTT 5, section 4.4: with its packet id). `client` where several send.
+pub(super) fn delivery_key(client: Option<&str>, packet_id: u16, topic: &str, payload_hash: u64) -> u64 {
+    let mut hasher = KEYS.build_hasher();
+    if let Some(client) = client {
+        hasher.write(client.as_bytes());
+        // No client id holds this byte.
+        hasher.write_u8(0xff);
+    }
+    hasher.write_u16(packet_id);
+    hasher.write(topic.as_bytes());
+    hasher.write_u64(payload_hash);
+    hasher.finish()
 }
 
 /// The way of the messages into the pipeline.
@@ -91,5 +105,18 @@ pub(super) fn uplink(
         lost_before: 0,
         room,
         ack,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A key that changes is a message counted twice: checkpoints hold keys of earlier versions.
+    #[test]
+    fn a_key_is_what_every_version_made_of_the_message() {
+        let payload = payload_hash(b"21.5");
+        assert_eq!(delivery_key(None, 7, "sensors/lounge", payload), 12_404_106_772_668_471_543);
+        assert_eq!(delivery_key(Some("a"), 7, "sensors/lounge", payload), 9_282_027_035_010_745_651);
     }
 }

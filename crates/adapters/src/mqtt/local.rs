@@ -2,13 +2,11 @@
 //!
 //! Nothing is replayed at the start: a retained value is no new reading.
 
-use std::hash::{BuildHasher, Hasher};
-
-use gateway_core::ports::{AdapterError, LocalMessage, Origin};
+use gateway_core::ports::{AdapterError, LocalMessage};
 use gateway_core::{Delivery, Outcome, Timestamp, Uplink};
 use tokio::sync::mpsc;
 
-use super::intake::{BATCH, Intake, KEYS, payload_hash, uplink};
+use super::intake::{BATCH, Intake, delivery_key, payload_hash, uplink};
 
 /// Until stopped; then what has come already is handed over, and what comes from now on stays with its senders.
 pub(super) async fn run(
@@ -44,21 +42,9 @@ fn read(intake: &mut Intake<'_>, message: LocalMessage, now: Timestamp) -> Optio
         return None;
     };
     let delivery = origin.map_or(Delivery::AtMostOnce, |origin| Delivery::AtLeastOnce {
-        key: key(&origin, &topic, payload_hash(&payload)),
+        key: delivery_key(Some(&origin.client), origin.packet_id, &topic, payload_hash(&payload)),
         again: origin.again,
     });
     let uplink = uplink(intake.id, known, now, payload, delivery, ack, room);
     Some(Uplink { lost_before, ..uplink })
-}
-
-/// The same whenever a client sends a message again (MQTT 5, section 4.4: with its packet id).
-fn key(origin: &Origin, topic: &str, payload_hash: u64) -> u64 {
-    let mut hasher = KEYS.build_hasher();
-    hasher.write(origin.client.as_bytes());
-    // No client id holds this byte.
-    hasher.write_u8(0xff);
-    hasher.write_u16(origin.packet_id);
-    hasher.write(topic.as_bytes());
-    hasher.write_u64(payload_hash);
-    hasher.finish()
 }

@@ -1,7 +1,6 @@
 //! Messages of a broker elsewhere: subscribed to, and acknowledged when their outcome is told.
 
 use std::convert::Infallible;
-use std::hash::{BuildHasher, Hasher};
 use std::time::Duration;
 
 use gateway_core::ports::AdapterError;
@@ -10,7 +9,7 @@ use mqtt_link::{Event, Message, MessageAck, Qos, RefusedFilter, Subscriber};
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
-use super::intake::{BATCH, Intake, KEYS, payload_hash, uplink};
+use super::intake::{BATCH, Intake, delivery_key, payload_hash, uplink};
 
 /// How long the pipeline has at the stop to tell the outcome of what it was given.
 const LAST_OUTCOMES: Duration = Duration::from_secs(2);
@@ -114,7 +113,8 @@ impl<'a> Remote<'a> {
         let delivery = match message.qos {
             Qos::AtMostOnce => Delivery::AtMostOnce,
             Qos::AtLeastOnce | Qos::ExactlyOnce => {
-                Delivery::AtLeastOnce { key: key(&message, payload_hash), again: message.dup }
+                let key = delivery_key(None, message.packet_id, &message.topic, payload_hash);
+                Delivery::AtLeastOnce { key, again: message.dup }
             }
         };
         let ack = self.link.acknowledgement(message.ack);
@@ -149,15 +149,6 @@ impl Link<'_> {
         warn!(adapter = %self.id, "mqtt: {reason}");
         self.condition.down(reason);
     }
-}
-
-/// The same whenever the broker sends a message again on one session (MQTT 5, section 4.4: with its packet id).
-fn key(message: &Message, payload_hash: u64) -> u64 {
-    let mut hasher = KEYS.build_hasher();
-    hasher.write_u16(message.packet_id);
-    hasher.write(message.topic.as_bytes());
-    hasher.write_u64(payload_hash);
-    hasher.finish()
 }
 
 #[cfg(test)]
