@@ -28,6 +28,8 @@ pub(super) struct Checkpoints {
     written: u64,
     /// What the journal had been appended by then.
     journal_at: u64,
+    /// Journal bytes that the next one answers for beside what is appended after `journal_at`.
+    before: u64,
     running: Option<JoinHandle<Result<Position, CheckpointError>>>,
     begun: Instant,
     not_before: Option<Instant>,
@@ -42,8 +44,8 @@ impl Checkpoints {
             newest,
             size: 0,
             written: 0,
-            // Taken off `appended`, which begins at 0.
-            journal_at: 0_u64.wrapping_sub(since),
+            journal_at: 0,
+            before: since,
             running: None,
             begun: Instant::now(),
             not_before: None,
@@ -68,7 +70,13 @@ impl Checkpoints {
         if waits || self.running.is_some() {
             return 0;
         }
-        appended.wrapping_sub(self.journal_at) / AFTER.max(4 * self.size)
+        let since = appended.saturating_sub(self.journal_at);
+        self.before.saturating_add(since) / self.worth_its_bytes()
+    }
+
+    /// Journal bytes after which the next one is worth its own.
+    fn worth_its_bytes(&self) -> u64 {
+        AFTER.max(4 * self.size)
     }
 
     /// Begins to write one. Everything that came of the steps up to `position` must be in the outbox.
@@ -80,6 +88,7 @@ impl Checkpoints {
         self.size = bytes.len() as u64;
         self.written += self.size;
         self.journal_at = appended;
+        self.before = 0;
         self.begun = Instant::now();
         let file = self.file.clone();
         self.running = Some(tokio::task::spawn_blocking(move || file.replace(&bytes).map(|()| position)));
@@ -112,7 +121,7 @@ impl Checkpoints {
         tracing::error!("{why}; no checkpoint is written until it can be; the journal keeps everything");
         self.not_before = Some(Instant::now() + PAUSE);
         // Due again as soon as the pause is over.
-        self.journal_at = self.journal_at.wrapping_sub(AFTER.max(4 * self.size));
+        self.before = self.before.saturating_add(self.worth_its_bytes());
         self.trouble = Some(why);
     }
 
@@ -123,5 +132,29 @@ impl Checkpoints {
     /// How long the one that is being written has taken.
     pub(super) fn waited(&self) -> Duration {
         if self.is_running() { self.begun.elapsed() } else { Duration::ZERO }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_start_finds_in_the_journal_counts_towards_the_first_checkpoint() {
+        let dir = tempfile::tempdir().unwrap();
+        let checkpoints = Checkpoints::new(dir.path(), Position(0), AFTER - 1);
+        assert_eq!((checkpoints.worth(0), checkpoints.worth(1), checkpoints.worth(AFTER + 1)), (0, 1, 2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_checkpoint_that_failed_is_due_again_after_the_pause() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut checkpoints = Checkpoints::new(&dir.path().join("not there"), Position(0), 0);
+        checkpoints.begin(Position(1), &Engine::new(crate::pipeline::tests::settings()), AFTER);
+        assert_eq!(checkpoints.finished().await, None);
+        assert!(checkpoints.trouble().is_some());
+        assert_eq!(checkpoints.worth(AFTER), 0, "the disk is left alone");
+        tokio::time::advance(PAUSE).await;
+        assert_eq!(checkpoints.worth(AFTER), 1);
     }
 }

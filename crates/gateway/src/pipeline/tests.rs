@@ -22,7 +22,7 @@ use super::step::Step;
 /// 2026-11-20T10:00:00Z.
 const TEN: i64 = 1_795_168_800_000;
 
-fn settings() -> Settings {
+pub(super) fn settings() -> Settings {
     Settings {
         windows: aggregator::Settings {
             length: Duration::from_secs(10),
