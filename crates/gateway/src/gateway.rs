@@ -3,7 +3,6 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
 use broker::{Broker, Tap};
 use gateway_core::Condition;
@@ -63,7 +62,7 @@ pub(crate) struct Gateway {
     control: mpsc::Sender<Control>,
     pipeline: tokio::task::JoinHandle<()>,
     upstream: Option<Upstream>,
-    outbox: Option<(outbox::Handle, JoinHandle<()>)>,
+    outbox: Option<outbox::Handle>,
     broker: Option<Broker>,
     embedded: Option<Embedded>,
     feed: LiveFeed,
@@ -92,7 +91,8 @@ impl Gateway {
         let (broker, embedded) = start_broker(config, &mut codecs).await?;
         let adapters = build::adapters(config, &mut codecs, embedded.as_ref())?;
         let new = build::reconfiguration(config, &mut codecs)?;
-        let outbox = outbox.map(outbox::spawn).transpose()?;
+        // The thread ends once the outbox is closed; where its disk holds it, maybe never: nobody waits for it.
+        let outbox = outbox.map(outbox::spawn).transpose()?.map(|(handle, _thread)| handle);
 
         let identity = Identity { id: config.gateway.id(), prefix: config.gateway.prefix.clone() };
         let commanders = Commanders::default();
@@ -103,7 +103,7 @@ impl Gateway {
             position: recovered.position,
             checkpoint: recovered.checkpoint,
             since_checkpoint: recovered.replayed_bytes,
-            outbox: outbox.as_ref().map(|(handle, _)| (handle.clone(), mark)),
+            outbox: outbox.clone().map(|handle| (handle, mark)),
         };
         let (complaints, heard) = watch::channel(Vec::new());
         let pipeline = Pipeline {
@@ -133,11 +133,10 @@ impl Gateway {
         };
         let pipeline = tokio::spawn(pipeline.run(undelivered, uplink_receiver, control_receiver));
 
-        let handle = outbox.as_ref().map(|(handle, _)| handle.clone());
-        let problems = problems::gather(heard, handle.as_ref().map(outbox::Handle::status));
-        let auditor = Auditor::new(control.clone(), handle);
+        let problems = problems::gather(heard, outbox.as_ref().map(outbox::Handle::status));
+        let auditor = Auditor::new(control.clone(), outbox.clone());
         let upstream = match (&config.upstream, &outbox) {
-            (Some(upstream), Some((handle, _))) => {
+            (Some(upstream), Some(handle)) => {
                 Some(Upstream::start(config, upstream, &identity, handle.clone())?)
             }
             _ => None,
@@ -179,7 +178,7 @@ impl Gateway {
                 identity: identity.clone(),
                 supervisor: Arc::clone(&self.supervisor),
                 auditor: self.auditor.clone(),
-                outbox: self.outbox.as_ref().map(|(handle, _)| handle.clone()),
+                outbox: self.outbox.clone(),
                 upstream: upstream.speaker(),
                 problems: self.problems.clone(),
             };
@@ -257,8 +256,7 @@ impl Gateway {
 
     /// What the watchdog asks.
     pub(crate) fn stages(&self) -> Stages {
-        let outbox = self.outbox.as_ref().map(|(handle, _)| handle.clone());
-        Stages { control: self.control.clone(), outbox }
+        Stages { control: self.control.clone(), outbox: self.outbox.clone() }
     }
 
     /// Ends in order: adapters stop, what is in flight is stored and acknowledged, `offline` is published. From the
@@ -279,16 +277,14 @@ impl Gateway {
         if let Some(upstream) = self.upstream {
             upstream.stop().await;
         }
-        if let Some((handle, thread)) = self.outbox {
-            match tokio::time::timeout(LAST_PATIENCE, handle.close()).await {
+        if let Some(outbox) = self.outbox {
+            match tokio::time::timeout(LAST_PATIENCE, outbox.close()).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => tracing::error!("{}", crate::telemetry::chain(&error)),
                 Err(_) => tracing::error!(
                     "the outbox's disk does not answer; what it has not stored is in the journal"
                 ),
             }
-            // After `close` has answered it is about to end; where it has not, its disk holds it, maybe for ever.
-            drop((handle, thread));
         }
         if let Some(broker) = self.broker {
             broker.stop().await;
