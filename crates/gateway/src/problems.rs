@@ -25,11 +25,7 @@ pub(crate) fn gather(
                 troubled = error.is_some();
                 problems.extend(error.map(|error| format!("outbox: {error}")));
             }
-            sender.send_if_modified(|told| {
-                let changed = *told != problems;
-                *told = problems;
-                changed
-            });
+            tell(&sender, problems);
             let outbox_changed = async {
                 let Some(outbox) = &mut outbox else { return std::future::pending().await };
                 if outbox.changed().await.is_err() {
@@ -44,4 +40,13 @@ pub(crate) fn gather(
         }
     });
     receiver
+}
+
+/// Wakes who listens only where something has changed.
+pub(crate) fn tell(sender: &watch::Sender<Vec<String>>, problems: Vec<String>) {
+    sender.send_if_modified(|told| {
+        let changed = *told != problems;
+        *told = problems;
+        changed
+    });
 }

@@ -38,6 +38,11 @@ impl Ledger {
         self.taken.iter().map(|(adapter, count)| (*adapter, *count))
     }
 
+    /// Readings that came in, of all adapters.
+    pub(crate) fn taken_in_all(&self) -> u64 {
+        self.taken.values().sum()
+    }
+
     /// Readings dropped, by adapter and reason.
     pub(crate) fn dropped(&self) -> impl Iterator<Item = (AdapterIndex, DropReason, u64)> + '_ {
         self.dropped.iter().map(|((adapter, reason), count)| (*adapter, *reason, *count))

@@ -46,6 +46,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::{ClockReading, StepWatch, ticks};
+use crate::problems;
 use actions::{Action, Actions};
 use decode::{Decoder, PendingAck};
 use deliver::Waiting;
@@ -137,7 +138,7 @@ impl Pipeline {
         mut uplinks: mpsc::Receiver<Vec<Uplink>>,
         mut control: mpsc::Receiver<Control>,
     ) {
-        let taken_before: u64 = self.engine.ledger().taken().map(|(_, readings)| readings).sum();
+        let taken_before = self.engine.ledger().taken_in_all();
         self.begin(undelivered).await;
         let mut watch = StepWatch::new(self.clock.now(), ticks());
         loop {
@@ -210,12 +211,7 @@ impl Pipeline {
     }
 
     fn tell_problems(&self) {
-        let problems = self.durable.problems();
-        self.problems.send_if_modified(|told| {
-            let changed = *told != problems;
-            *told = problems;
-            changed
-        });
+        problems::tell(&self.problems, self.durable.problems());
     }
 
     fn wake_at(&self) -> Instant {
@@ -289,10 +285,9 @@ impl Pipeline {
                 let _ = done.send(());
             }
             Control::Balance(reply) => {
-                let taken: u64 = self.engine.ledger().taken().map(|(_, readings)| readings).sum();
                 let _ = reply.send(Report {
                     balance: balance(&self.engine, &self.durable.beyond()),
-                    taken: taken - taken_before,
+                    taken: self.engine.ledger().taken_in_all() - taken_before,
                     written: self.durable.bytes_written(),
                 });
             }
