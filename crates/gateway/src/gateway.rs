@@ -317,17 +317,7 @@ fn open_outbox(config: &Config) -> Result<Option<(Outbox, bool)>, StartError> {
         tracing::info!("the outbox was brought from format {from} to the present one");
     }
     if let Some(damage) = &recovery.damage {
-        let aside = damage.aside.display();
-        match damage.lost {
-            Some(lost) => tracing::error!(
-                messages = lost.entries,
-                readings = lost.weight,
-                "the outbox was damaged; it is kept as {aside}; what was lost is counted"
-            ),
-            None => tracing::error!(
-                "the outbox was damaged, its books too; it is kept as {aside}; what can be sent again is, with new numbers"
-            ),
-        }
+        problems::log_damage(damage);
     }
     Ok(Some((outbox, recovery.damage.is_some())))
 }

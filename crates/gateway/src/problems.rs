@@ -1,5 +1,9 @@
-//! What is wrong with the gateway at the moment, gathered in one place: for the status, `health` and systemd.
+//! What is wrong with the gateway at the moment, gathered in one place: for the status, `health` and systemd. What the
+//! outbox suffers is logged here too, once.
 
+use std::sync::Arc;
+
+use outbox::Damage;
 use tokio::sync::watch;
 
 /// Problems in words, none where all is well.
@@ -12,17 +16,14 @@ pub(crate) fn gather(
 ) -> Problems {
     let (sender, receiver) = watch::channel(Vec::new());
     tokio::spawn(async move {
-        let mut troubled = false;
+        let mut logged = Logged::default();
         loop {
             let mut problems = pipeline.borrow_and_update().clone();
             if let Some(outbox) = &mut outbox {
-                let error = outbox.borrow_and_update().last_error.clone();
-                match &error {
-                    Some(why) if !troubled => tracing::error!("{why}; it is kept in memory and tried again"),
-                    None if troubled => tracing::info!("the outbox can be written again"),
-                    _ => {}
-                }
-                troubled = error.is_some();
+                let status = outbox.borrow_and_update();
+                let (error, damage) = (status.last_error.clone(), status.damage.clone());
+                drop(status);
+                logged.log(error.as_deref(), damage);
                 problems.extend(error.map(|error| format!("outbox: {error}")));
             }
             tell(&sender, problems);
@@ -42,6 +43,46 @@ pub(crate) fn gather(
     receiver
 }
 
+/// What the log has of the outbox.
+#[derive(Default)]
+struct Logged {
+    troubled: bool,
+    damage: Option<Arc<Damage>>,
+}
+
+impl Logged {
+    fn log(&mut self, error: Option<&str>, damage: Option<Arc<Damage>>) {
+        match error {
+            Some(why) if !self.troubled => tracing::error!("{why}; it is kept in memory and tried again"),
+            None if self.troubled => tracing::info!("the outbox can be written again"),
+            _ => {}
+        }
+        self.troubled = error.is_some();
+        // Two damages may look alike; each is one of its own.
+        if let Some(new) = damage
+            && self.damage.as_ref().is_none_or(|old| !Arc::ptr_eq(old, &new))
+        {
+            log_damage(&new);
+            self.damage = Some(new);
+        }
+    }
+}
+
+/// Says what an outbox that was damaged has lost. It is whole again: no problem of the moment.
+pub(crate) fn log_damage(damage: &Damage) {
+    let aside = damage.aside.display();
+    match damage.lost {
+        Some(lost) => tracing::error!(
+            messages = lost.entries,
+            readings = lost.weight,
+            "the outbox was damaged; it is kept as {aside}; what was lost is counted"
+        ),
+        None => tracing::error!(
+            "the outbox was damaged, its books too; it is kept as {aside}; what can be sent again is, with new numbers"
+        ),
+    }
+}
+
 /// Wakes who listens only where something has changed.
 pub(crate) fn tell(sender: &watch::Sender<Vec<String>>, problems: Vec<String>) {
     sender.send_if_modified(|told| {
@@ -50,3 +91,6 @@ pub(crate) fn tell(sender: &watch::Sender<Vec<String>>, problems: Vec<String>) {
         changed
     });
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,94 @@
+//! Damage to an outbox that runs, from its file to the log.
+
+use std::fs::File;
+use std::future::ready;
+use std::io::{self, Write};
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use outbox::{Body, Entry, Options, Outbox, Priority, Share, WhenFull};
+use testkit::eventually;
+use tokio::sync::watch;
+
+use super::gather;
+
+/// The log of one thread, as text.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+/// More entries than SQLite keeps in memory.
+const ENTRIES: u64 = 8000;
+const PAGE: u64 = 4096;
+
+fn open(path: &Path) -> Outbox {
+    let options =
+        Options { max_bytes: 1 << 30, when_full: WhenFull::DropOldest, spill_after: Duration::ZERO };
+    let (outbox, recovery) = Outbox::open(path, options).unwrap();
+    assert_eq!(recovery.damage, None);
+    outbox
+}
+
+fn entry() -> Entry {
+    let share = Share { account: "mqtt.floor".into(), weight: 3 };
+    Entry::new(Priority::Normal, "t".to_owned(), Body::new(vec![b'x'; 900], 0).unwrap(), vec![share]).unwrap()
+}
+
+fn spoil_a_page_in_the_middle(path: &Path) {
+    let file = File::options().write(true).open(path).unwrap();
+    let pages = file.metadata().unwrap().len() / PAGE;
+    file.write_all_at(&[0xa5; PAGE as usize], pages / 2 * PAGE).unwrap();
+}
+
+#[tokio::test]
+async fn damage_found_while_the_outbox_runs_is_logged_once_and_is_no_problem_of_the_moment() {
+    let log = Log::default();
+    let writer = log.clone();
+    let to_log = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+    let _guard = tracing::subscriber::set_default(to_log);
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("outbox.db");
+    open(&path).append(1, (0..ENTRIES).map(|_| entry()).collect(), 0).unwrap();
+    let (handle, thread) = outbox::spawn(open(&path)).unwrap();
+    let (pipeline, heard) = watch::channel(Vec::new());
+    let mut problems = gather(heard, Some(handle.status()));
+
+    spoil_a_page_in_the_middle(&path);
+    let mut after = 0;
+    while after < ENTRIES {
+        let found = handle.fetch(Priority::Normal, after, 500).await.unwrap();
+        after = found.last().unwrap().seq;
+        handle.acknowledge(found.iter().map(|stored| stored.seq).collect()).await.unwrap();
+    }
+    let lost = handle.totals().await.unwrap().dropped_damaged;
+    assert!(lost.entries > 0);
+    let told = format!("messages={} readings={}", lost.entries, lost.weight);
+    eventually(Duration::from_secs(10), || ready(log.text().contains(&told))).await;
+
+    // The outbox's status changes, and is looked at again.
+    handle.append(2, vec![entry()], 0).await.unwrap();
+    handle.flush().await.unwrap();
+    pipeline.send(vec!["journal: full".to_owned()]).unwrap();
+    problems.changed().await.unwrap();
+    assert_eq!(*problems.borrow_and_update(), ["journal: full"]);
+    assert_eq!(log.text().matches("the outbox was damaged").count(), 1, "{}", log.text());
+    handle.close().await.unwrap();
+    thread.join().unwrap();
+}
