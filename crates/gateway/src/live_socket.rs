@@ -113,7 +113,7 @@ async fn answer(stream: UnixStream, feed: &LiveFeed, auditor: &Auditor) -> io::R
 }
 
 /// A set of one: it refuses the globs on which `Glob::compile_matcher` panics, with hundreds of braces in each other.
-fn matcher(glob: &str) -> Result<GlobSet, globset::Error> {
+pub(crate) fn matcher(glob: &str) -> Result<GlobSet, globset::Error> {
     GlobSet::builder().add(Glob::new(glob)?).build()
 }
 

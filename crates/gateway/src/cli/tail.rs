@@ -25,7 +25,7 @@ pub(crate) fn tail(
     json: bool,
 ) -> Result<Exit, Failure> {
     if let Some(glob) = &device {
-        globset::Glob::new(glob)
+        live_socket::matcher(glob)
             .map_err(|error| Failure::new(Exit::Usage, format!("--device `{glob}`: {error}")))?;
     }
     let data_dir = super::run::load(config, true)?.config.gateway.data_dir;
@@ -97,4 +97,18 @@ fn metrics(aggregate: &Value) -> String {
         format!("{name} {:.2} ({:.2}..{:.2}, n={})", field("avg"), field("min"), field("max"), field("count"))
     };
     metrics.iter().map(one).collect::<Vec<_>>().join("  ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refuses_every_glob_that_the_gateway_would_refuse() {
+        let config = ConfigArg { config: None, set: Vec::new() };
+        for glob in ["[", &format!("{}a{}", "{".repeat(1000), "}".repeat(1000))] {
+            let refused = tail(None, &config, Some(glob.to_owned()), false).unwrap_err();
+            assert_eq!(refused.exit, Exit::Usage, "{}", refused.message);
+        }
+    }
 }
