@@ -5,11 +5,11 @@ import os
 import pathlib
 import socket
 import struct
-import subprocess
 import threading
 import time
 from datetime import UTC, datetime
 
+import shim
 from peers import HOST
 
 HOUR = 3600
@@ -21,8 +21,7 @@ class Machine:
 
     def __init__(self, folder):
         folder.mkdir()
-        self.library = folder / "suspend.so"
-        subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", self.library, SOURCE], check=True)
+        self.library = shim.build(SOURCE, folder)
         self.file = folder / "clocks"
         self.file.write_bytes(bytes(16))
         with open(self.file, "r+b") as file:

@@ -10,16 +10,15 @@ import ctypes
 import errno
 import mmap
 import pathlib
-import subprocess
+
+import shim
 
 SOURCE = pathlib.Path(__file__).with_name("faults.c")
 
 
 def build(folder):
     """Compiles the library that goes between a program and its disk."""
-    library = folder / "faults.so"
-    subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror", "-o", library, SOURCE], check=True)
-    return library
+    return shim.build(SOURCE, folder)
 
 
 class Control(ctypes.Structure):
