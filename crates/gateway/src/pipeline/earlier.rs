@@ -117,7 +117,10 @@ struct LedgerV1 {
 impl From<LedgerV1> for Ledger {
     fn from(v1: LedgerV1) -> Self {
         let mut ledger = Self::default();
-        ledger.take(AdapterIndex::EARLIER, v1.before + v1.taken.values().sum::<u64>());
+        ledger.take(
+            AdapterIndex::EARLIER,
+            v1.taken.values().fold(v1.before, |sum, readings| sum.saturating_add(*readings)),
+        );
         for ((_, reason), readings) in v1.dropped {
             ledger.drop(AdapterIndex::EARLIER, reason, readings);
         }

@@ -18,11 +18,11 @@ pub(crate) struct Ledger {
 
 impl Ledger {
     pub(crate) fn take(&mut self, adapter: AdapterIndex, readings: u64) {
-        *self.taken.entry(adapter).or_default() += readings;
+        add(self.taken.entry(adapter).or_default(), readings);
     }
 
     pub(crate) fn drop(&mut self, adapter: AdapterIndex, reason: DropReason, readings: u64) {
-        *self.dropped.entry((adapter, reason)).or_default() += readings;
+        add(self.dropped.entry((adapter, reason)).or_default(), readings);
     }
 
     /// What a damaged store has made us forget.
@@ -40,13 +40,18 @@ impl Ledger {
 
     /// Readings that came in, of all adapters.
     pub(crate) fn taken_in_all(&self) -> u64 {
-        self.taken.values().sum()
+        self.taken.values().fold(0, |sum, readings| sum.saturating_add(*readings))
     }
 
     /// Readings dropped, by adapter and reason.
     pub(crate) fn dropped(&self) -> impl Iterator<Item = (AdapterIndex, DropReason, u64)> + '_ {
         self.dropped.iter().map(|((adapter, reason), count)| (*adapter, *reason, *count))
     }
+}
+
+/// Numbers from a file may be anything.
+fn add(count: &mut u64, readings: u64) {
+    *count = count.saturating_add(readings);
 }
 
 /// What lies beyond the windows, in readings, by account: the adapter's name.

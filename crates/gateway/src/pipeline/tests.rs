@@ -2,6 +2,7 @@
 
 mod damage;
 mod decoding;
+mod garbage;
 mod payloads;
 mod recovery;
 
