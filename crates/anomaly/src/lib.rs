@@ -1,39 +1,63 @@
 //! A light streaming anomaly model for one series: no labels, no settings, one set of parameters for every series.
 //!
-//! Each reading is scored against what came before it and then learnt, strictly in order. Two detectors look at it:
-//! [`level`](mod@level) (far from where the series has been) and [`stuck`](mod@stuck) (repeats itself for far too
-//! long). The score is the larger of theirs, in 0..1.
+//! Each reading is judged by what came before it and then learnt, strictly in order:
+//! - [`ensemble`](mod@ensemble) looks at one sample in five minutes (at every reading of a slower sensor) and speaks after a trial of 150:
+//!   level against the daily and weekly profile, shift, predictor residual, density by time of day, steps, shape;
+//! - [`level`](mod@level) looks at every reading of quicker sensors, and stands in during the trial: far from where the series is;
+//! - [`stuck`](mod@stuck) and its like look at every reading for what broken sensors do.
 //!
-//! What a score means: a detector says how many times the value exceeds what it tolerates, and [`calibrate`] maps that
-//! to 0..1 with 0.5 at exactly the tolerance. Tolerances are set so that well-behaved noise reaches 0.5 less than once
-//! in a year of readings a minute; real series are worse behaved, which is why each series also remembers its record.
-//!
-//! What it promises: finite input gives a finite score in 0..1 and never panics; time itself is never scored, so gaps,
-//! silence and irregular sampling are not odd; counters and states always score [`Score::NONE`], because neither
-//! distance nor repetition means anything to them; a series is fixed in size and never allocates.
+//! The score is the largest of theirs in 0..1, with 0.5 where somebody should look. What it promises: finite input gives
+//! a finite score in 0..1 and never panics; time itself is never scored, so gaps, silence and irregular sampling are not
+//! odd; a counter is judged by its rate, of which a reset is no part; a state scores [`Score::NONE`]; a series keeps at
+//! most 16 KB.
 
+mod bins;
+mod calibration;
+mod cusum;
+mod density;
+mod ensemble;
+mod gate;
 mod level;
+mod markov;
+mod pace;
+mod profile;
+mod rate;
+mod recent;
+mod residual;
+mod scale;
+mod shift;
+mod spread;
 mod stuck;
+mod symbols;
 #[cfg(test)]
 mod tests;
+mod trial;
 
 use gateway_core::ports::Detector;
 use gateway_core::{MetricKind, Moment, Oddity, Score, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use ensemble::Ensemble;
 use level::Level;
+use pace::Pace;
+use rate::Rate;
 use stuck::Stuck;
+pub use trial::Trial;
 
-/// Readings to learn from before the first word.
+/// Readings to learn from before [`level`](mod@level) may speak.
 const LEARN_READINGS: u32 = 60;
-/// Event time to learn from before the first word: 10 minutes.
+/// Event time to learn from before it may: 10 minutes.
 const LEARN_MILLIS: u64 = 600_000;
 /// After this much event time the model knows days and a weekend, and is no longer cautious: one week.
 const MATURE_MILLIS: u64 = 7 * 24 * 3_600_000;
 /// No gap counts for more than this, so that silence and a wrong clock neither age a series nor make it forget.
 const LONGEST_STEP_MILLIS: u64 = 3_600_000;
+/// After a day of silence nothing is known of the last value any more.
+const LONG_SILENCE_MILLIS: i64 = 24 * 3_600_000;
 /// So many readings in a row behind the newest one: the device's clock was set back, not the readings late.
 const CLOCK_SET_BACK: u8 = 60;
+/// Changes to have seen before a change can be odd.
+const LEARN_CHANGES: u8 = 20;
 /// Values beyond this are judged as this, so that no arithmetic inside can overflow.
 const LARGEST: f64 = 1e150;
 
@@ -41,44 +65,100 @@ const LARGEST: f64 = 1e150;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SeriesModel {
     kind: MetricKind,
-    newest: Option<Timestamp>,
+    trial: Trial,
+    newest: Option<(Timestamp, f64)>,
     behind: u8,
     readings: u32,
     /// Event time seen, without the gaps.
     age_millis: u64,
     level: Level,
     stuck: Stuck,
+    rate: Rate,
+    pace: Pace,
+    varied: Varied,
+    phase: Phase,
+    /// The ensemble's word on the newest sample, which stands until the next.
+    said: Said,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+enum Phase {
+    /// The samples of the trial.
+    Learning(Vec<(Moment, f64)>),
+    Judging(Box<Ensemble>),
+}
+
+/// A [`Score`] that can be stored.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+struct Said {
+    value: f64,
+    expected: Option<(f64, f64)>,
+    oddity: Option<Oddity>,
+}
+
+/// Whether a series ever moves.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+struct Varied {
+    last: f64,
+    changes: u8,
+}
+
+impl Varied {
+    fn note(&mut self, value: f64) {
+        self.changes = self.changes.saturating_add(u8::from(value != self.last));
+        self.last = value;
+    }
+
+    /// A setpoint that hardly ever moved may move.
+    const fn enough(self) -> bool {
+        self.changes >= LEARN_CHANGES
+    }
 }
 
 impl SeriesModel {
     /// A series of which nothing is known yet.
     #[must_use]
     pub fn new(kind: MetricKind) -> Self {
+        Self::with_trial(kind, Trial::Default)
+    }
+
+    /// A series of which the caller knows how long it should only be learnt from.
+    #[must_use]
+    pub fn with_trial(kind: MetricKind, trial: Trial) -> Self {
         Self {
             kind,
+            trial,
             newest: None,
             behind: 0,
             readings: 0,
             age_millis: 0,
             level: Level::default(),
             stuck: Stuck::default(),
+            rate: Rate::default(),
+            pace: Pace::default(),
+            varied: Varied::default(),
+            phase: Phase::Learning(Vec::new()),
+            said: Said::default(),
         }
     }
 
     /// Event time since the newest reading in milliseconds, or `None` for a straggler, which is not judged.
     fn step(&mut self, at: Timestamp) -> Option<u64> {
-        let elapsed = self.newest.map_or(0, |newest| at.millis_after(newest));
+        let elapsed = self.newest.map_or(0, |(newest, _)| at.millis_after(newest));
         if elapsed < 0 && self.behind < CLOCK_SET_BACK {
             self.behind += 1;
             return None;
         }
         self.behind = 0;
-        self.newest = Some(at);
         Some(u64::try_from(elapsed).unwrap_or(0).min(LONGEST_STEP_MILLIS))
     }
 
+    /// Whether the judges of single readings may speak.
     fn speaks(&self) -> bool {
-        self.readings >= LEARN_READINGS && self.age_millis >= LEARN_MILLIS
+        match self.trial {
+            Trial::Default => self.readings >= LEARN_READINGS && self.age_millis >= LEARN_MILLIS,
+            Trial::Readings(_) | Trial::OfLength(_) => self.readings as usize > self.trial.samples(),
+        }
     }
 
     /// How much more a young series tolerates: 2 when it begins to speak, falling to 1 as it matures.
@@ -88,34 +168,80 @@ impl SeriesModel {
         let share = immature as f64 / MATURE_MILLIS as f64;
         1.0 + share
     }
+
+    /// Gives the ensemble its sample, where one is complete.
+    fn sample(&mut self, moment: Moment, value: f64) {
+        let Some(since_last) = self.pace.take(moment.at) else { return };
+        let value = match self.kind {
+            MetricKind::Counter => match self.rate.of(value, since_last) {
+                Some(rate) => rate,
+                None => return,
+            },
+            MetricKind::Gauge | MetricKind::State => value,
+        };
+        self.varied.note(value);
+        let caution = self.caution();
+        match &mut self.phase {
+            Phase::Learning(samples) => {
+                samples.push((moment, value));
+                if samples.len() >= self.trial.samples() {
+                    self.phase = Phase::Judging(Box::new(Ensemble::from_trial(samples, self.trial.rest())));
+                }
+            }
+            Phase::Judging(ensemble) => {
+                if since_last.0.is_none_or(|millis| millis > LONG_SILENCE_MILLIS) {
+                    ensemble.forget_last();
+                }
+                let caution = if self.trial == Trial::Default { caution } else { 1.0 };
+                let Score { value, expected, oddity } = ensemble.observe(moment, value, caution);
+                if self.varied.enough() {
+                    self.said = Said { value, expected, oddity };
+                }
+            }
+        }
+    }
+
+    /// What the judges of single readings say.
+    fn judge_reading(&mut self, value: f64, step_millis: u64) -> Score {
+        let (caution, speaks) = (self.caution(), self.speaks());
+        let level = self.level.observe(value, step_millis, caution, speaks);
+        let stuck = self.stuck.observe(value, step_millis, caution);
+        if !speaks {
+            return Score::NONE;
+        }
+        let stuck = Score { value: calibrate(stuck), expected: None, oddity: Some(Oddity::Stuck) };
+        if !self.pace.is_quick() {
+            return stuck;
+        }
+        stuck.max(Score {
+            value: calibrate(level.excess),
+            expected: level.expected,
+            oddity: Some(Oddity::Profile),
+        })
+    }
 }
 
 impl Detector for SeriesModel {
     /// Readings older than the newest seen are neither scored nor learnt, unless so many come in a row that the clock
     /// must have been set back.
     fn observe(&mut self, moment: Moment, value: f64) -> Score {
-        if self.kind != MetricKind::Gauge || !value.is_finite() {
+        if self.kind == MetricKind::State || !value.is_finite() {
             return Score::NONE;
         }
-        let Some(step_millis) = self.step(moment.at) else { return Score::NONE };
         let value = value.clamp(-LARGEST, LARGEST);
-        self.readings = self.readings.saturating_add(1);
-        self.age_millis = self.age_millis.saturating_add(step_millis);
-
-        let caution = self.caution();
-        let speaks = self.speaks();
-        let level = self.level.observe(value, step_millis, caution, speaks);
-        let stuck = self.stuck.observe(value, step_millis, caution);
-        match () {
-            () if !speaks => Score::NONE,
-            () if stuck > level.excess => {
-                Score { value: calibrate(stuck), expected: None, oddity: Some(Oddity::Stuck) }
-            }
-            () => Score {
-                value: calibrate(level.excess),
-                expected: level.expected,
-                oddity: Some(Oddity::Profile),
-            },
+        let Some(step_millis) = self.step(moment.at) else { return Score::NONE };
+        let is_copy = self.newest == Some((moment.at, value));
+        self.newest = Some((moment.at, value));
+        if !is_copy {
+            self.readings = self.readings.saturating_add(1);
+            self.age_millis = self.age_millis.saturating_add(step_millis);
+            self.sample(moment, value);
+        }
+        let Said { value: said, expected, oddity } = self.said;
+        let said = Score { value: said, expected, oddity };
+        match self.kind {
+            MetricKind::Gauge => self.judge_reading(value, step_millis).max(said),
+            MetricKind::Counter | MetricKind::State => said,
         }
     }
 }

@@ -1,0 +1,151 @@
+//! How the detectors speak with one voice.
+//!
+//! Every statistic is ranked among its own past ([`crate::calibration`]). Those that look at the same thing form a family,
+//! in which the loudest counts most; across the families all have the same say, because weights chosen on one set of
+//! series did not serve another. What is said counts only where it is stronger than all that was said of late.
+
+use gateway_core::{Moment, Oddity, Score};
+use serde::{Deserialize, Serialize};
+
+use crate::calibration::Calibration;
+use crate::density::Density;
+use crate::gate::Gate;
+use crate::markov::Markov;
+use crate::profile::Profile;
+use crate::residual::Residual;
+use crate::scale::Scale;
+use crate::shift::Shift;
+use crate::spread::Spread;
+
+const STATISTICS: usize = 8;
+/// The families, and how many statistics each has, in the order of [`Detectors::observe`].
+const FAMILIES: [(Oddity, usize); 6] = [
+    (Oddity::Profile, 2),
+    (Oddity::Shift, 1),
+    (Oddity::Residual, 2),
+    (Oddity::Density, 1),
+    (Oddity::Markov, 1),
+    (Oddity::Noise, 1),
+];
+/// The strength with a score of 0.5. Where one family of six sets a record and the rest are silent, it is 1/6.
+const ODD: f64 = 0.4;
+/// The highest score of what was said before. Above half of the usual threshold, where an alert that is out stays.
+pub(crate) const LASTING: f64 = 0.28;
+/// Mean distances that are nothing unusual.
+const DISTANCES: f64 = 4.0;
+
+/// All detectors of a series and what they know, once the trial is over.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Ensemble {
+    scale: Scale,
+    detectors: Detectors,
+    calibrations: Vec<Calibration>,
+    gate: Gate,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Detectors {
+    profile: Profile,
+    shift: Shift,
+    residual: Residual,
+    density: Density,
+    markov: Markov,
+    spread: Spread,
+}
+
+impl Detectors {
+    fn new(trial: u32) -> Self {
+        Self {
+            profile: Profile::default(),
+            shift: Shift::default(),
+            residual: Residual::new(trial),
+            density: Density::default(),
+            markov: Markov::default(),
+            spread: Spread::default(),
+        }
+    }
+
+    /// `value` is normalised, `log` its logarithm: see [`Scale`].
+    fn observe(&mut self, moment: Moment, value: f64, log: f64) -> [f64; STATISTICS] {
+        let [day, week] = self.profile.observe(moment, value, log);
+        let shift = self.shift.observe(moment, value);
+        let [residual, cusum] = self.residual.observe(moment, value);
+        let density = self.density.observe(moment, value);
+        [day, week, shift, residual, cusum, density, self.markov.observe(value), self.spread.observe(value)]
+    }
+}
+
+impl Ensemble {
+    /// From the trial's samples; `rest` is how many samples quieten the next.
+    pub(crate) fn from_trial(samples: &[(Moment, f64)], rest: u16) -> Self {
+        let scale = Scale::of(samples.iter().map(|(_, value)| *value));
+        let mut detectors = Detectors::new(u32::try_from(samples.len()).unwrap_or(u32::MAX));
+        let seen: Vec<[f64; STATISTICS]> = samples
+            .iter()
+            .map(|(moment, value)| detectors.observe(*moment, scale.normalise(*value), scale.log(*value)))
+            .collect();
+        let of = |index: usize| seen.iter().filter_map(move |row| row.get(index).copied());
+        let calibrations = (0..STATISTICS).map(|index| Calibration::from_trial(of(index))).collect();
+        Self { scale, detectors, calibrations, gate: Gate::new(rest) }
+    }
+
+    /// After a long silence the next value is no step from the last.
+    pub(crate) fn forget_last(&mut self) {
+        self.detectors.markov.forget_last();
+    }
+
+    /// Judges a sample, then learns it. What was said more strongly of late scores at most [`LASTING`].
+    /// `caution` is how many times more it takes to be odd.
+    pub(crate) fn observe(&mut self, moment: Moment, value: f64, caution: f64) -> Score {
+        let statistics = self.detectors.observe(moment, self.scale.normalise(value), self.scale.log(value));
+        let mut ranks = [0.0; STATISTICS];
+        for ((rank, statistic), calibration) in ranks.iter_mut().zip(statistics).zip(&mut self.calibrations) {
+            *rank = calibration.rank(statistic);
+        }
+        let (oddity, strength) = combine(&ranks);
+        let score = strength / (strength + ODD * caution);
+        if !self.gate.passes(strength) {
+            return Score { value: score.min(LASTING), expected: None, oddity: Some(oddity) };
+        }
+        let expected = self.expected(oddity, moment).filter(|(low, high)| value < *low || value > *high);
+        Score { value: score, expected, oddity: Some(oddity) }
+    }
+
+    /// In which range the newest value would not have been odd.
+    fn expected(&self, oddity: Oddity, moment: Moment) -> Option<(f64, f64)> {
+        let distance = self.calibrations.first().map_or(0.0, Calibration::usual);
+        let around = |centre: f64, distance: f64| (centre - distance, centre + distance);
+        let (low, high) = match oddity {
+            Oddity::Profile | Oddity::Shift => around(self.detectors.profile.usual(), DISTANCES * distance),
+            Oddity::Residual | Oddity::Markov => {
+                let (foreseen, error) = self.detectors.residual.foreseen();
+                around(foreseen, DISTANCES * error)
+            }
+            Oddity::Density => self.detectors.density.usual(moment)?,
+            _ => return None,
+        };
+        Some((self.scale.denormalise(low), self.scale.denormalise(high)))
+    }
+}
+
+/// The loudest family, and the strength of all together: the mean of the families', each the root mean square of its
+/// members' ranks, in which the loudest counts most.
+fn combine(ranks: &[f64; STATISTICS]) -> (Oddity, f64) {
+    let mut loudest = (Oddity::Profile, 0.0);
+    let (mut sum, mut rest) = (0.0, ranks.as_slice());
+    for (oddity, members) in FAMILIES {
+        let (own, others) = rest.split_at_checked(members).unwrap_or((rest, &[]));
+        rest = others;
+        let family = (own.iter().map(|rank| rank * rank).sum::<f64>() / count(own.len())).sqrt();
+        sum += family;
+        if family > loudest.1 {
+            loudest = (oddity, family);
+        }
+    }
+    (loudest.0, sum / count(FAMILIES.len()))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a handful")]
+const fn count(number: usize) -> f64 {
+    number as f64
+}
