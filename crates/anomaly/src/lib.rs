@@ -16,6 +16,7 @@ mod level;
 mod stuck;
 #[cfg(test)]
 mod tests;
+mod trial;
 
 use gateway_core::ports::Detector;
 use gateway_core::{MetricKind, Moment, Oddity, Score, Timestamp};
@@ -23,11 +24,8 @@ use serde::{Deserialize, Serialize};
 
 use level::Level;
 use stuck::Stuck;
+pub use trial::Trial;
 
-/// Readings to learn from before the first word.
-const LEARN_READINGS: u32 = 60;
-/// Event time to learn from before the first word: 10 minutes.
-const LEARN_MILLIS: u64 = 600_000;
 /// After this much event time the model knows days and a weekend, and is no longer cautious: one week.
 const MATURE_MILLIS: u64 = 7 * 24 * 3_600_000;
 /// No gap counts for more than this, so that silence and a wrong clock neither age a series nor make it forget.
@@ -41,6 +39,7 @@ const LARGEST: f64 = 1e150;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SeriesModel {
     kind: MetricKind,
+    trial: Trial,
     newest: Option<Timestamp>,
     behind: u8,
     readings: u32,
@@ -54,8 +53,15 @@ impl SeriesModel {
     /// A series of which nothing is known yet.
     #[must_use]
     pub fn new(kind: MetricKind) -> Self {
+        Self::with_trial(kind, Trial::Default)
+    }
+
+    /// As [`Self::new`], for somebody who knows better how long to learn before the first word.
+    #[must_use]
+    pub fn with_trial(kind: MetricKind, trial: Trial) -> Self {
         Self {
             kind,
+            trial,
             newest: None,
             behind: 0,
             readings: 0,
@@ -78,7 +84,7 @@ impl SeriesModel {
     }
 
     fn speaks(&self) -> bool {
-        self.readings >= LEARN_READINGS && self.age_millis >= LEARN_MILLIS
+        self.trial.is_over(self.readings, self.age_millis)
     }
 
     /// How much more a young series tolerates: 2 when it begins to speak, falling to 1 as it matures.
