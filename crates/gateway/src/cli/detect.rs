@@ -133,7 +133,5 @@ fn text(cell: &[u8]) -> Option<&str> {
 
 /// A cell as messages show it: short, and nothing in it that a terminal would obey.
 fn shown(cell: &[u8]) -> String {
-    let text = String::from_utf8_lossy(cell.get(..64).unwrap_or(cell));
-    let written = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.into() };
-    text.chars().map(written).collect()
+    super::tail::printable(String::from_utf8_lossy(cell.get(..64).unwrap_or(cell)).into_owned())
 }
