@@ -14,7 +14,8 @@ def arguments():
     parser = argparse.ArgumentParser(
         prog="scripts/nab", description="How good the anomaly model is on the Numenta Anomaly Benchmark."
     )
-    parser.add_argument("dir", nargs="?", metavar="DIR", help="a checkout of NAB, or data/ and windows.json; else $NAB, ./NAB")
+    place = "a checkout of NAB, or a folder with data/ and windows.json; else $NAB, else ./NAB"
+    parser.add_argument("dir", nargs="?", metavar="DIR", help=place)
     parser.add_argument("--half", action="store_true", help="only every second file of each folder: choose on these")
     trial = parser.add_mutually_exclusive_group()
     trial.add_argument("--fixed", action="store_true", help="without a file's length, as a gateway: the default trial")

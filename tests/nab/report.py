@@ -65,7 +65,8 @@ def _spread(scores):
 
 def per_file(scored, runs):
     _, threshold = scored.optimum(STANDARD)
-    head = ["file", "windows", f"hit at {threshold:.4g}", "false", f"hit at {ALERT_THRESHOLD}", "false", "alerts raised"]
+    at = (f"hit at {threshold:.4g}", "false", f"hit at {ALERT_THRESHOLD}", "false")
+    head = ["file", "windows", *at, "alerts raised"]
     rows = []
     for name in scored.files:
         events = list(scored.of({name}))
