@@ -7,7 +7,7 @@ import os
 import pathlib
 
 LABELS = ("labels/combined_windows.json", "windows.json")
-HOW_TO_GET = """NAB is not here. Get it (MIT licence, about 100 MB), and say where it is:
+HOW_TO_GET = """NAB is not here. Get it, and say where it is:
   git clone --depth 1 https://github.com/numenta/NAB
   scripts/nab NAB"""
 

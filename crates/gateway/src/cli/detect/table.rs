@@ -34,6 +34,15 @@ impl Table {
     pub(super) fn open(path: &Path, column: Option<&str>) -> Result<(Self, Columns), Failure> {
         let name = path.display().to_string();
         let (input, can_wait) = open(path).map_err(|error| unreadable(&name, &error))?;
+        Self::of(name, input, can_wait, column)
+    }
+
+    fn of(
+        name: String,
+        input: Box<dyn Read>,
+        can_wait: bool,
+        column: Option<&str>,
+    ) -> Result<(Self, Columns), Failure> {
         let since_row = Rc::new(Cell::new(0));
         let input = Limited { input, since_row: Rc::clone(&since_row) };
         // A row ends at LF alone, so that lines can be counted; Columns leaves the CR before it out.
@@ -127,5 +136,61 @@ impl Read for Limited {
         let count = self.input.read(buffer)?;
         self.since_row.set(self.since_row.get().saturating_add(count));
         Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The cells of the series, and the line each row ends in.
+    fn read(bytes: Vec<u8>) -> Result<Vec<(Vec<u8>, Vec<u8>, u64)>, Failure> {
+        let (mut table, columns) = Table::of("a.csv".into(), Box::new(io::Cursor::new(bytes)), false, None)?;
+        let (mut row, mut found) = (ByteRecord::new(), Vec::new());
+        while table.next(&mut row)? {
+            let (time, value) = columns.cells(&row);
+            found.push((time.to_vec(), value.to_vec(), table.line(&row)));
+        }
+        Ok(found)
+    }
+
+    #[test]
+    fn lines_are_counted_whatever_ends_them() {
+        for text in ["timestamp,value\n1,2\n\n3,4\n5,6\n", "timestamp,value\r\n1,2\r\n\r\n3,4\r\n5,6"] {
+            let lines: Vec<u64> = read(text.into()).unwrap().into_iter().map(|(_, _, line)| line).collect();
+            assert_eq!(lines, [2, 4, 5], "{text:?}");
+        }
+    }
+
+    /// What may stand in a cell: commas, quotes and whatever is no end of a line.
+    fn any_cell() -> impl Strategy<Value = String> {
+        prop_oneof![3 => "[ -~]{0,12}", 1 => "[^\r\n]{0,6}", 1 => Just("2014-04-01 00:00:00".to_owned())]
+    }
+
+    proptest! {
+        #[test]
+        fn cells_come_back_as_they_were_written(
+            cells in prop::collection::vec((any_cell(), any_cell()), 0..40),
+            is_dos: bool,
+        ) {
+            let terminator = if is_dos { csv::Terminator::CRLF } else { csv::Terminator::Any(b'\n') };
+            let mut writer = csv::WriterBuilder::new().terminator(terminator).from_writer(Vec::new());
+            writer.write_record(["timestamp", "value"]).unwrap();
+            cells.iter().for_each(|(time, value)| writer.write_record([time, value]).unwrap());
+            let found = read(writer.into_inner().unwrap()).unwrap();
+            let expected: Vec<_> = (2_u64..)
+                .zip(&cells)
+                .map(|(line, (time, value))| (time.clone().into_bytes(), value.clone().into_bytes(), line))
+                .collect();
+            prop_assert_eq!(found, expected);
+        }
+
+        #[test]
+        fn no_bytes_are_too_much(bytes: Vec<u8>, is_headed: bool) {
+            let head = if is_headed { b"timestamp,value\n".as_slice() } else { b"" };
+            let _ = read([head, &bytes].concat());
+        }
     }
 }
