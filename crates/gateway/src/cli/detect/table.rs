@@ -145,8 +145,10 @@ mod tests {
 
     use super::*;
 
-    /// The cells of the series, and the line each row ends in.
-    fn read(bytes: Vec<u8>) -> Result<Vec<(Vec<u8>, Vec<u8>, u64)>, Failure> {
+    /// Time, value, and the line that the row ends in.
+    type Cells = (Vec<u8>, Vec<u8>, u64);
+
+    fn read(bytes: Vec<u8>) -> Result<Vec<Cells>, Failure> {
         let (mut table, columns) = Table::of("a.csv".into(), Box::new(io::Cursor::new(bytes)), false, None)?;
         let (mut row, mut found) = (ByteRecord::new(), Vec::new());
         while table.next(&mut row)? {
