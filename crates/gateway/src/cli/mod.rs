@@ -5,11 +5,13 @@ mod check;
 mod config;
 mod decode;
 mod demo;
+mod detect;
 mod exit;
 mod replay;
 mod run;
 mod simulate;
 mod tail;
+mod time_text;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -116,17 +118,14 @@ enum Command {
     },
     /// Put recorded readings through windows, detectors and alerts
     #[command(
-        after_help = "Examples:\n  riser replay last-week.csv\n  riser tail readings --json > day.jsonl; riser replay day.jsonl --json\n\nCSV: a head line; `time`, `device`, and either `metric` and `value` or a column per metric.\nJSON lines: {\"time\":…,\"device\":…,\"metric\":…,\"value\":…} or {\"time\":…,\"device\":…,\"metrics\":{…}}."
+        after_help = "Examples:\n  riser replay last-week.csv\n  riser replay last-week.csv --alerts --set anomaly.threshold=0.7\n  riser tail readings --json > day.jsonl; riser replay day.jsonl --json\n\nCSV: a head line; `time`, `device`, and either `metric` and `value` or a column per metric.\nJSON lines: {\"time\":…,\"device\":…,\"metric\":…,\"value\":…} or {\"time\":…,\"device\":…,\"metrics\":{…}}.\n\nAt the end: alerts by series and detector, and the ledger."
     )]
-    Replay {
-        /// JSON lines (.jsonl, .json, .ndjson) or CSV
-        file: PathBuf,
-        #[command(flatten)]
-        config: ConfigArg,
-        /// One JSON object a line
-        #[arg(long)]
-        json: bool,
-    },
+    Replay(replay::Args),
+    /// Put one series through the anomaly model
+    #[command(
+        after_help = "Examples:\n  riser detect boiler.csv > scored.csv\n  riser detect export.csv --column temperature --output scored.csv\n  tail -f -n +1 log.csv | riser detect - --set anomaly.threshold=0.7\n\nIn: CSV with a head line: timestamp,value. Times like 2014-04-01 00:00:00 (a local clock's), RFC 3339, or seconds since 1970.\nOut: timestamp,value,anomaly_score,alert; one row for each, also for those that cannot be read. alert is 1 from raise to clear."
+    )]
+    Detect(detect::Args),
     /// Show where every reading went; exit 1 where one is missing
     #[command(after_help = "Examples:\n  riser audit\n  riser audit --config gateway.toml --json")]
     Audit {
@@ -202,7 +201,8 @@ fn dispatch(command: Command) -> Result<Exit, Failure> {
         Command::Decode { codec, port, topic, hex, .. } => {
             decode::single(&codec.unwrap_or_default(), port, &topic, &hex.unwrap_or_default())
         }
-        Command::Replay { file, config, json } => replay::replay(&file, &config, json),
+        Command::Replay(args) => replay::replay(&args),
+        Command::Detect(args) => detect::detect(&args),
         Command::Audit { config, json } => audit::audit(&config, json),
         Command::Simulate(args) => simulate::simulate(&args),
         Command::Config { what } => config::print(what),

@@ -1,10 +1,10 @@
 //! `riser replay`: recorded readings through the same engine as a running gateway's, as fast as they go. The
 //! recording's time is the clock.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use gateway_core::{AdapterId, DropReason, Now, Reading, Timestamp};
+use gateway_core::{AdapterId, DeviceId, DropReason, Now, Reading, Timestamp};
 
 use super::{ConfigArg, Exit, Failure, audit, print_line, tail};
 use crate::build;
@@ -17,14 +17,32 @@ use crate::pipeline::step::{Batch, NewMetric, Step, StepReading};
 use crate::pipeline::{self, step::AdapterIndex};
 
 mod recording;
+mod summary;
 
 use recording::Row;
+use summary::Summary;
 
-pub(crate) fn replay(file: &Path, config: &ConfigArg, json: bool) -> Result<Exit, Failure> {
+/// Which recording, and what of it to print.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// JSON lines (.jsonl, .json, .ndjson) or CSV
+    file: PathBuf,
+    #[command(flatten)]
+    config: ConfigArg,
+    /// One JSON object a line
+    #[arg(long)]
+    json: bool,
+    /// Leave the aggregates out
+    #[arg(long)]
+    alerts: bool,
+}
+
+pub(crate) fn replay(args: &Args) -> Result<Exit, Failure> {
     crate::telemetry::start("warn");
-    let config = super::run::load_or_default(config)?.config;
+    let file = &args.file;
+    let config = super::run::load_or_default(&args.config)?.config;
     let rows = recording::open(file)?;
-    let mut replay = Replay::new(&config, json);
+    let mut replay = Replay::new(&config, args);
     let mut last_line = 0;
     for row in rows {
         match row {
@@ -54,6 +72,10 @@ struct Replay {
     engine: Engine,
     identity: Identity,
     json: bool,
+    only_alerts: bool,
+    summary: Summary,
+    /// The earliest event time.
+    begin: Timestamp,
     now: Now,
     published: u64,
     taken: u64,
@@ -61,14 +83,17 @@ struct Replay {
 }
 
 impl Replay {
-    fn new(config: &crate::config::model::Config, json: bool) -> Self {
+    fn new(config: &crate::config::model::Config, args: &Args) -> Self {
         let mut settings = build::settings(config);
         // What is printed counts as published.
         settings.upstream = true;
         Self {
             engine: Engine::new(settings),
             identity: Identity { id: config.gateway.id(), prefix: config.gateway.prefix.clone() },
-            json,
+            json: args.json,
+            only_alerts: args.alerts,
+            summary: Summary::default(),
+            begin: Timestamp::MAX,
             now: Now::at(Timestamp::from_millis(i64::MIN)),
             published: 0,
             taken: 0,
@@ -82,6 +107,7 @@ impl Replay {
             self.tick(due)?;
         }
         self.now = Now::at(self.now.at.max(row.at));
+        self.begin = self.begin.min(row.at);
         let mut step = self.step();
         let registry = self.engine.registry();
         let device = step.names.device(registry, &row.device);
@@ -121,12 +147,16 @@ impl Replay {
         self.engine.apply(step, &mut outputs);
         let registry = self.engine.registry();
         for alert in &outputs.alerts {
-            self.print("alert", &unnumbered(payload::alert(alert, registry, &self.identity)))?;
+            let json = unnumbered(payload::alert(alert, registry, &self.identity));
+            self.summary.note(alert, detector(&json).as_deref(), registry);
+            self.print("alert", &json)?;
         }
         for closed in &outputs.aggregates {
             self.published += u64::from(closed.aggregate.readings);
-            let payload = payload::aggregate(&closed.aggregate, registry, &self.identity);
-            self.print("aggregate", &unnumbered(payload))?;
+            if !self.only_alerts {
+                let payload = payload::aggregate(&closed.aggregate, registry, &self.identity);
+                self.print("aggregate", &unnumbered(payload))?;
+            }
         }
         Ok(())
     }
@@ -148,17 +178,29 @@ impl Replay {
 
     /// Lets time go by until every window is closed, then prints the ledger.
     fn finish(mut self) -> Result<Exit, Failure> {
+        let (begin, end) = (self.begin, self.now.at);
         while let Some(due) = self.engine.next_deadline().filter(|_| self.engine.open_readings() > 0) {
             self.tick(due)?;
         }
         let account = Account { published: self.published, ..Account::default() };
         let beyond = Beyond { accounts: [("replay.file".into(), account)].into() };
         let balance = pipeline::balance(&self.engine, &beyond);
+        let devices = (0..self.engine.registry().device_count()).map(DeviceId);
+        let series = devices.map(|device| self.engine.metrics_of(device)).sum();
+        let alerts = self.summary.rows(end);
         print_line(&if self.json {
-            serde_json::json!({ "ledger": balance }).to_string()
+            serde_json::json!({ "alerts": alerts, "ledger": balance }).to_string()
         } else {
-            audit::for_people(&balance)
+            let mut lines = summary::for_people(&alerts, series, end.since(begin));
+            lines.push(audit::for_people(&balance));
+            lines.join("\n")
         })?;
         Ok(if balance.balanced { Exit::Fine } else { Exit::Unbalanced })
     }
+}
+
+/// Which detector an alert is of, where its payload says so.
+fn detector(alert: &str) -> Option<String> {
+    let alert: serde_json::Value = serde_json::from_str(alert).ok()?;
+    Some(alert.get("detector")?.as_str()?.to_owned())
 }

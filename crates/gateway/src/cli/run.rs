@@ -11,7 +11,11 @@ use crate::watchdog::{self, notify};
 
 /// Reads and checks the configuration; what is wrong in it goes to stdout, as with `riser check`.
 pub(crate) fn load(config: &ConfigArg, environment: bool) -> Result<Loaded, Failure> {
-    config::load(&config.options(environment)).map_err(|error| match &error {
+    loaded(config::load(&config.options(environment)))
+}
+
+fn loaded(loaded: Result<Loaded, ConfigError>) -> Result<Loaded, Failure> {
+    loaded.map_err(|error| match &error {
         ConfigError::Invalid { findings } => match print_line(findings.to_string().trim_end()) {
             Ok(()) => Failure::silent(error.exit()),
             Err(failure) => failure,
@@ -20,12 +24,11 @@ pub(crate) fn load(config: &ConfigArg, environment: bool) -> Result<Loaded, Fail
     })
 }
 
-/// As [`load`], but no configuration at all means the defaults: for commands that need no gateway.
+/// As [`load`], but no file at all means the defaults, with what environment and command line say: for commands that
+/// need no gateway.
 pub(crate) fn load_or_default(config: &ConfigArg) -> Result<Loaded, Failure> {
-    if config.config.is_none() && config::find().is_none() {
-        return Ok(Loaded::default());
-    }
-    load(config, true)
+    let options = config.options(true);
+    loaded(config::load_or_default(&options))
 }
 
 pub(crate) fn run(config: &ConfigArg) -> Result<Exit, Failure> {

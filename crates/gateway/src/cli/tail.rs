@@ -53,9 +53,13 @@ pub(crate) fn tail(
     })
 }
 
-/// One line a person can read. Names come from outside: what a terminal would obey is written out.
+/// One line a person can read.
 pub(crate) fn for_people(line: &Line) -> String {
-    let text = describe(line);
+    printable(describe(line))
+}
+
+/// Names come from outside: what a terminal would obey is written out.
+pub(crate) fn printable(text: String) -> String {
     if text.contains(char::is_control) {
         return text
             .chars()

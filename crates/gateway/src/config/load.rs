@@ -21,6 +21,9 @@ const USUAL_PLACES: [&str; 2] = ["gateway.toml", "/etc/riser/gateway.toml"];
 /// Names the file, where `--config` does not.
 const PATH_VARIABLE: &str = "RISER_CONFIG";
 
+/// What stands for the file's name where there is none.
+const NO_FILE: &str = "(no file)";
+
 /// What to load.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct LoadOptions {
@@ -103,9 +106,21 @@ pub(crate) fn load(options: &LoadOptions) -> Result<Loaded, ConfigError> {
     from_bytes(&path, &bytes, Layers { variables, flags: options.set.clone() })
 }
 
+/// As [`load`]; where there is no file anywhere, what environment and command line say over the defaults.
+///
+/// # Errors
+/// As [`load`].
+pub(crate) fn load_or_default(options: &LoadOptions) -> Result<Loaded, ConfigError> {
+    if options.path.is_some() || find().is_some() {
+        return load(options);
+    }
+    let variables = if options.environment { env::vars_os().collect() } else { Vec::new() };
+    from_bytes(Path::new(NO_FILE), b"", Layers { variables, flags: options.set.clone() })
+}
+
 /// The file that is loaded where `--config` does not name one: `RISER_CONFIG`, or the first of the usual places that
 /// is there.
-pub(crate) fn find() -> Option<PathBuf> {
+fn find() -> Option<PathBuf> {
     let named = env::var_os(PATH_VARIABLE).filter(|value| !value.is_empty());
     named
         .map(PathBuf::from)

@@ -29,4 +29,4 @@ mod tests;
 mod validate;
 
 pub(crate) use diff::restart_needed;
-pub(crate) use load::{ConfigError, LoadOptions, Loaded, find, load};
+pub(crate) use load::{ConfigError, LoadOptions, Loaded, load, load_or_default};

@@ -7,7 +7,7 @@ use std::path::Path;
 use gateway_core::Timestamp;
 use serde_json::Value as Json;
 
-use crate::cli::{Exit, Failure};
+use crate::cli::{Exit, Failure, time_text};
 
 /// What one device measured at one time.
 #[derive(Debug, Clone, PartialEq)]
@@ -86,7 +86,7 @@ fn json_row(line: &[u8]) -> Result<Row, String> {
 
 fn time(value: Option<&Json>) -> Result<Timestamp, String> {
     match value {
-        Some(Json::String(text)) => time_text(text),
+        Some(Json::String(text)) => at(text),
         Some(Json::Number(number)) => number
             .as_f64()
             .and_then(Timestamp::from_epoch_number)
@@ -95,18 +95,9 @@ fn time(value: Option<&Json>) -> Result<Timestamp, String> {
     }
 }
 
-fn time_text(text: &str) -> Result<Timestamp, String> {
-    if let Some(at) = text.parse().ok().and_then(Timestamp::from_epoch_number) {
-        return Ok(at);
-    }
-    if let Ok(at) = text.parse() {
-        return Ok(at);
-    }
-    // `2026-11-20 10:00:00`, as spreadsheets write it: UTC.
-    let civil: jiff::civil::DateTime =
-        text.trim().parse().map_err(|_| format!("`{text}` is not a time like 2026-11-20T10:00:00Z"))?;
-    let zoned = civil.to_zoned(jiff::tz::TimeZone::UTC).map_err(|error| error.to_string())?;
-    Ok(Timestamp::from_millis(zoned.timestamp().as_millisecond()))
+fn at(text: &str) -> Result<Timestamp, String> {
+    let moment = time_text::moment(text);
+    moment.map(|moment| moment.at).ok_or_else(|| format!("`{text}` is not a time like 2026-11-20T10:00:00Z"))
 }
 
 /// What the columns of a CSV file mean.
@@ -150,7 +141,7 @@ impl Columns {
 
     /// A file without a `device` column is one device, called like the file.
     fn row(&self, record: &csv::StringRecord, stem: &str) -> Result<Row, String> {
-        let at = time_text(record.get(self.time).unwrap_or_default())?;
+        let at = at(record.get(self.time).unwrap_or_default())?;
         let device = self.device.and_then(|index| record.get(index)).unwrap_or(stem).to_owned();
         if device.is_empty() {
             return Err("no device".to_owned());

@@ -1,0 +1,1 @@
+"""The Numenta Anomaly Benchmark: our detector over its files, and its score by NAB's published rules."""
