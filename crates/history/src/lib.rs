@@ -9,7 +9,7 @@
 //! - Reading never holds more in memory than asked for, and never sees half of what one `append` stored.
 //!
 //! # What it does not promise
-//! It is no part of the loss ledger: what cannot be stored is left out, counted and told by whoever writes, and
+//! It is no part of the loss ledger: what cannot be stored is left out, counted and told by the [writer](spawn), and
 //! nothing waits for it. A power cut takes what was not flushed and what the disk had not written yet
 //! (`synchronous=NORMAL`), always the newest; the file stays whole.
 //!
@@ -24,16 +24,21 @@
 //! read, spares the flash: a page takes tens of windows, and would otherwise be written for each of them. A window is in one
 //! of the two only. Times are milliseconds, `length` = end − start. `metrics` is described in `blob.rs`.
 
+mod aside;
 mod blob;
 mod error;
+mod handle;
 mod names;
 mod read;
 mod retention;
 mod row;
 mod schema;
 mod store;
+mod writer;
 
 pub use error::HistoryError;
+pub use handle::{Handle, Status};
 pub use read::Visited;
 pub use row::{Row, Summary};
 pub use store::Store;
+pub use writer::{Options, spawn};
