@@ -2,11 +2,10 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use gateway_core::{Room, Space};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use crate::row::{Row, Summary};
 
@@ -62,9 +61,9 @@ impl Handle {
         }
     }
 
-    /// The same, but waits for room as long as `patience`: for a start, which may have many at once.
-    pub async fn record_within(&self, windows: Vec<(Box<str>, Row)>, patience: Duration) {
-        match timeout(patience, self.space.take(memory(&windows))).await {
+    /// The same, but waits for room until then: for a start, which may have many at once.
+    pub async fn record_until(&self, windows: Vec<(Box<str>, Row)>, until: Instant) {
+        match timeout_at(until, self.space.take(memory(&windows))).await {
             Ok(room) => self.send(windows, room),
             Err(_) => self.leave_out(windows.len()),
         }
