@@ -10,7 +10,7 @@ use rusqlite::ErrorCode;
 #[non_exhaustive]
 pub enum HistoryError {
     /// SQLite or the operating system refused.
-    #[error("cannot {action} the history {}", path.display())]
+    #[error("cannot {action} the history {}; look at the disk, and at who may write there", path.display())]
     Sqlite {
         /// What was tried.
         action: &'static str,

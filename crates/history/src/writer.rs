@@ -153,10 +153,14 @@ impl Writer {
         if trouble.is_some() {
             // Opened again next time: what was in the way may be gone then.
             self.store = None;
-            self.flush_at = self.flush_at.map(|_| Instant::now() + RETRY);
-        }
-        if trouble.is_none() && !self.waiting.is_empty() {
-            // That an older window could be removed does not say that a new one can be stored.
+            let again = Instant::now() + RETRY;
+            self.flush_at = self.flush_at.map(|_| again);
+            self.prune_at = self.prune_at.min(again);
+        } else if !self.waiting.is_empty() {
+            // That an old window could be removed does not say that a new one can be stored.
+            if self.status.borrow().trouble.is_some() {
+                self.flush_at = Some(Instant::now());
+            }
             return;
         }
         self.status.send_if_modified(|status| {

@@ -157,7 +157,7 @@ async fn what_a_disk_refuses_is_kept_and_written_when_it_no_longer_does() {
     let status = house.waits_until(|status| status.trouble.is_some()).await;
     assert!(status.trouble.unwrap().contains("cannot open the history"));
     std::fs::remove_dir(&path).unwrap();
-    tokio::time::sleep(GATHER + RETRY).await;
+    tokio::time::sleep(RETRY + Duration::from_secs(1)).await;
     assert_eq!(house.stored(), 5);
     let status = house.handle.status().borrow().clone();
     assert_eq!(status, Status::default());
