@@ -154,6 +154,17 @@ def test_a_stop_while_the_disk_refuses_the_history_ends_well(house):
     house.everything_arrives()
 
 
+def test_a_disk_that_hangs_with_the_history_holds_up_no_delivery_and_no_stop(house):
+    house = house()
+    house.send_and_wait()
+    house.disk.hang("history")
+    house.send()
+    house.everything_arrives()
+    assert house.gateway.stop(timeout=15) == 0
+    assert house.disk.waiting > 0
+    assert "the history's disk does not answer" in house.gateway.log()
+
+
 def test_a_damaged_history_is_put_aside_and_a_new_one_begun(house):
     house = house()
     house.send_and_wait()
@@ -166,7 +177,7 @@ def test_a_damaged_history_is_put_aside_and_a_new_one_begun(house):
         house.send()
         house.everything_arrives()
         house.gateway.stop()
-        kept = [path.name for path in house.gateway.data_dir.glob("history.db.damaged*")]
+        kept = [path.name for path in house.gateway.data_dir.glob("history.db.damaged-?")]
         assert kept == [f"history.db.damaged-{number}"], "the newest only"
         assert 0 < len(stored(house.gateway)) < len(published(house.heard))
         assert stored(house.gateway).items() <= published(house.heard).items()

@@ -304,11 +304,8 @@ impl Gateway {
             // After `close` has answered it is about to end; where it has not, its disk holds it, maybe for ever.
             drop((handle, thread));
         }
-        if let Some((handle, thread)) = self.history {
-            if tokio::time::timeout(LAST_PATIENCE, handle.close()).await.is_err() {
-                tracing::error!("the history's disk does not answer; its newest windows are left out");
-            }
-            drop((handle, thread));
+        if let Some((handle, _thread)) = self.history {
+            history::close(&handle).await;
         }
         if let Some(broker) = self.broker {
             broker.stop().await;

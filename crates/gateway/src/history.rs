@@ -17,7 +17,7 @@ use crate::config::model::Config;
 use crate::pipeline::engine::Outputs;
 use crate::pipeline::registry::Registry;
 
-/// How long a start gives the disk to take what is made again after a crash.
+/// How long a start gives the disk to take what is made again after a crash, and a stop to take what waits.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Windows of that handed over at once.
 const PORTION: usize = 1_000;
@@ -73,6 +73,13 @@ pub(crate) async fn repeat(history: &Handle, mut windows: Vec<(Box<str>, Row)>) 
         history.record_until(std::mem::replace(&mut windows, later), until).await;
     }
     history.flush();
+}
+
+/// Has it written what waits. A disk that does not answer holds its thread alone, maybe for ever.
+pub(crate) async fn close(history: &Handle) {
+    if tokio::time::timeout(PATIENCE, history.close()).await.is_err() {
+        tracing::error!("the history's disk does not answer; its newest windows are left out");
+    }
 }
 
 /// What is wrong with it at the moment, for people.

@@ -30,7 +30,8 @@ const QUERY: &str = "
 
 impl Store {
     /// Gives `each` the windows of a device that start at `from` or later and before `to`, in order of start, then of
-    /// end, until it has had enough. One window is in memory at a time. A device that is not known has none.
+    /// end, until it has had enough. One window is in memory at a time. A device that is not known has none. While it
+    /// lasts the writer's log cannot be taken over and grows, so `each` should not wait for anything.
     ///
     /// # Errors
     /// Where the file cannot be read.

@@ -102,6 +102,8 @@ fn set_up(connection: &Connection) -> rusqlite::Result<()> {
     use_log(connection)?;
     // A power cut may take the last commits, never the file: windows are seen again less dearly than flash.
     connection.pragma_update(None, "synchronous", "NORMAL")?;
+    // What is sorted goes to no file.
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "wal_autocheckpoint", 1000)?;
     connection.pragma_update(None, "journal_size_limit", 4 * 1024 * 1024)
 }

@@ -326,6 +326,6 @@ pub(crate) struct History {
 
 impl Default for History {
     fn default() -> Self {
-        Self { keep: HumanDuration::from_secs(30 * 86_400), max_size: ByteSize::mib(256) }
+        Self { keep: HumanDuration::from_secs(30 * 86_400), max_size: ByteSize::mib(512) }
     }
 }
