@@ -15,12 +15,15 @@ use crate::audit::Auditor;
 use crate::build::{self, BuildError, CodecTable, Embedded};
 use crate::clock::SystemClock;
 use crate::config::model::Config;
+use crate::history;
 use crate::live_socket;
 use crate::pipeline::actions::{Actions, Commanders};
 use crate::pipeline::decode::Decoder;
+use crate::pipeline::engine::Outputs;
 use crate::pipeline::ledger::Balance;
 use crate::pipeline::live::LiveFeed;
 use crate::pipeline::payload::Identity;
+use crate::pipeline::registry::Registry;
 use crate::pipeline::{Begin, Control, Durable, JournalMode, Pipeline, Undelivered, store};
 use crate::problems::{self, Problems};
 use crate::reporter::Reporter;
@@ -63,6 +66,7 @@ pub(crate) struct Gateway {
     pipeline: tokio::task::JoinHandle<()>,
     upstream: Option<Upstream>,
     outbox: Option<outbox::Handle>,
+    history: Option<::history::Handle>,
     broker: Option<Broker>,
     embedded: Option<Embedded>,
     feed: LiveFeed,
@@ -84,7 +88,14 @@ impl Gateway {
         let (outbox, outbox_damaged) =
             outbox.map_or((None, false), |(outbox, damaged)| (Some(outbox), damaged));
         let mark = outbox.as_ref().map_or(0, Outbox::mark);
-        let (mode, recovered) = open_store(config, build::settings(config), mark)?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let history = history::start(config, Arc::clone(&clock));
+        let mut windows = Vec::new();
+        let (mode, recovered) = open_store(config, build::settings(config), mark, |outputs, registry| {
+            if history.is_some() {
+                windows.append(&mut history::windows(outputs, registry));
+            }
+        })?;
         // An outbox that is begun anew beside an older state has lost what the state remembers.
         let outbox_is_new = outbox.as_ref().is_some_and(|outbox| outbox.next_seq() == 1);
         let reconcile = recovered.is_new || recovered.damaged || outbox_damaged || outbox_is_new;
@@ -97,13 +108,13 @@ impl Gateway {
         let identity = Identity { id: config.gateway.id(), prefix: config.gateway.prefix.clone() };
         let commanders = Commanders::default();
         let feed = LiveFeed::default();
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let begin = Begin {
             mode,
             position: recovered.position,
             checkpoint: recovered.checkpoint,
             since_checkpoint: recovered.replayed_bytes,
             outbox: outbox.clone().map(|handle| (handle, mark)),
+            history: history.clone(),
         };
         let (complaints, heard) = watch::channel(Vec::new());
         let pipeline = Pipeline {
@@ -127,6 +138,7 @@ impl Gateway {
         supervisor.become_like(adapters).await;
         let undelivered = Undelivered {
             outputs: recovered.outputs,
+            windows,
             settings: new.settings,
             reconcile,
             replayed: recovered.replayed > 0,
@@ -149,6 +161,7 @@ impl Gateway {
             pipeline,
             upstream,
             outbox,
+            history,
             broker,
             embedded,
             feed,
@@ -211,6 +224,7 @@ impl Gateway {
         effective.upstream.clone_from(&self.config.upstream);
         effective.broker.clone_from(&self.config.broker);
         effective.journal = self.config.journal.clone();
+        effective.history.clone_from(&self.config.history);
 
         let blueprints = build::adapters(&effective, &mut self.codecs, self.embedded.as_ref())?;
         let wanted = build::wanted(&effective, &mut self.codecs)?;
@@ -286,6 +300,9 @@ impl Gateway {
                 ),
             }
         }
+        if let Some(handle) = self.history {
+            history::close(&handle).await;
+        }
         if let Some(broker) = self.broker {
             broker.stop().await;
         }
@@ -326,10 +343,11 @@ fn open_store(
     config: &Config,
     settings: crate::pipeline::engine::Settings,
     mark: u64,
+    again: impl FnMut(&Outputs, &Registry),
 ) -> Result<(JournalMode, store::Recovered), StartError> {
     let data_dir = &config.gateway.data_dir;
     // Opened even where the journal is off: its lock keeps two gateways apart, and it may hold steps from before.
-    let (journal, recovered) = store::open(data_dir, settings, mark)?;
+    let (journal, recovered) = store::open(data_dir, settings, mark, again)?;
     if recovered.replayed > 0 {
         tracing::info!(
             steps = recovered.replayed,

@@ -7,6 +7,7 @@ mod clock;
 mod config;
 mod gateway;
 mod health;
+mod history;
 mod live_socket;
 mod pipeline;
 mod problems;

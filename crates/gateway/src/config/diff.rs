@@ -17,6 +17,7 @@ pub(crate) fn restart_needed(old: &Config, new: &Config) -> Vec<String> {
         ("upstream", old.upstream != new.upstream),
         ("broker", listeners(old) != listeners(new)),
         ("journal", old.journal != new.journal),
+        ("history", old.history != new.history),
     ];
     differs.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key.to_owned()).collect()
 }

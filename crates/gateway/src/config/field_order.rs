@@ -28,6 +28,7 @@ pub(crate) fn field_order(table: &str) -> &'static [&'static str] {
         "Alert" => fields_of::<model::Alert>(),
         "Action" => fields_of::<model::Action>(),
         "Journal" => fields_of::<model::Journal>(),
+        "History" => fields_of::<model::History>(),
         _ => &[],
     }
 }

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use gateway_core::settings::HumanDuration;
+use gateway_core::settings::{ByteSize, HumanDuration};
 use gateway_core::{MetricKind, Severity};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -32,6 +32,8 @@ pub(crate) struct Config {
     pub(crate) alerts: BTreeMap<String, Alert>,
     /// Readings of open windows on disk, so that they survive a crash.
     pub(crate) journal: Journal,
+    /// Windows of devices on disk, for `riser train`. Without this table there are none.
+    pub(crate) history: Option<History>,
 }
 
 /// This gateway.
@@ -309,5 +311,21 @@ pub(crate) struct Journal {
 impl Default for Journal {
     fn default() -> Self {
         Self { enabled: true, sync_every: HumanDuration::from_secs(1) }
+    }
+}
+
+/// Windows of devices on disk, for `riser train`. Without this table there are none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct History {
+    /// How long a window is kept; `"0s"`: nothing is stored.
+    pub(crate) keep: HumanDuration,
+    /// Where the file would grow beyond this, the oldest windows go first.
+    pub(crate) max_size: ByteSize,
+}
+
+impl Default for History {
+    fn default() -> Self {
+        Self { keep: HumanDuration::from_secs(30 * 86_400), max_size: ByteSize::mib(512) }
     }
 }

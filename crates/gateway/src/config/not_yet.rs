@@ -18,7 +18,6 @@ const KEYS: &[(&str, &str, &str)] = &[
     ("devices.*.commands", "commands to devices (`commands`)", DEVICES),
     ("devices.*.bindkey", "Bluetooth (`bindkey`)", DEVICES),
     ("sinks", "further sinks (`sinks`)", "results go to [upstream]"),
-    ("history", "local history (`history`)", "results go to [upstream]"),
     ("http", "dashboard or API (`http`)", "`riser tail` follows a running gateway"),
 ];
 

@@ -32,7 +32,8 @@ pub(crate) fn reference() -> String {
            are written as in TOML. Names are compared without case, `-` and `_` alike, first with those in the file:\n  \
            `RISER__ADAPTERS__MQTT__ROOF_2__URL` is `[adapters.mqtt.Roof-2]` where the file has that table.\n\
          - On SIGHUP Riser reads the file again. Adapters, devices, windows, the anomaly model and alerts change at once;\n  \
-           `gateway.id`, `gateway.prefix`, `gateway.data_dir`, `[upstream]`, `[broker]` and `[journal]` at the next start.\n  \
+           `gateway.id`, `gateway.prefix`, `gateway.data_dir`, `[upstream]`, `[broker]`, `[journal]` and `[history]` at the next\n  \
+           start.\n  \
            A file with errors changes nothing.\n",
     );
     section(&mut out, &Shape::of_config(), &KeyPath::root(), "");

@@ -233,6 +233,7 @@ mod tests {
             "anomaly",
             "alerts",
             "journal",
+            "history",
         ];
         assert_eq!(names, expected);
     }

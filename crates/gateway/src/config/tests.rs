@@ -333,6 +333,8 @@ actions = [ { adapter = "mqtt.floor", topic = "zigbee2mqtt/hvac_zone_1/set", pay
 [journal]
 enabled = true
 sync_every = "1s"
+[history]
+keep = "30d"
 "##;
     finds(text, &[]);
     let config = load(text, &[]).unwrap().config;
@@ -367,6 +369,18 @@ fn numbers_that_are_none_are_told_with_everything_else() {
             "gateway.toml:3:9: error: alerts.a.above: the number is not finite",
             "gateway.toml:5:12: error: alerts.a.clear_by: the number is not finite",
             "gateway.toml:7:1: error: aggregate.window: is out of range; allowed: from \"100ms\" to \"7d\"",
+        ],
+    );
+}
+
+#[test]
+fn a_history_has_room_for_something_and_ends_some_day_and_keep_0_turns_it_off() {
+    finds("[history]\nkeep = \"0s\"\n", &[]);
+    finds(
+        "[history]\nkeep = \"4000d\"\nmax_size = \"1MiB\"\n",
+        &[
+            "gateway.toml:2:1: error: history.keep: is out of range; allowed: up to \"3650d\"",
+            "gateway.toml:3:1: error: history.max_size: is too small; write at least \"16MiB\"",
         ],
     );
 }

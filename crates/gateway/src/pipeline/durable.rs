@@ -19,9 +19,10 @@ use tokio::time::{Instant, timeout};
 use super::checkpoints::Checkpoints;
 use super::decode::PendingAck;
 use super::deliver::{Waiting, WaitingRoom};
-use super::engine::Engine;
+use super::engine::{Engine, Outputs};
 use super::journaling::{GATHER, JournalMode, Journaling};
 use super::ledger::Beyond;
+use super::registry::Registry;
 use super::step::Step;
 
 /// Steps kept in memory, in bytes, beyond which nothing more is taken. The journal itself keeps more: the largest step
@@ -52,6 +53,7 @@ pub(crate) struct Begin {
     pub(crate) since_checkpoint: u64,
     /// With the newest position it holds.
     pub(crate) outbox: Option<(outbox::Handle, u64)>,
+    pub(crate) history: Option<history::Handle>,
 }
 
 /// Bytes written since the start, in parts.
@@ -66,6 +68,7 @@ pub(crate) struct Durable {
     journal: Journaling,
     checkpoints: Checkpoints,
     outbox: Option<outbox::Handle>,
+    history: Option<history::Handle>,
     /// The newest position handed to the outbox.
     mark: u64,
     /// The outbox is gone: what was meant for it lives in the journal alone, which must stay as it is.
@@ -80,12 +83,13 @@ pub(crate) struct Durable {
 
 impl Durable {
     pub(crate) fn new(data_dir: &Path, begin: Begin) -> Self {
-        let Begin { mode, position, checkpoint, since_checkpoint, outbox } = begin;
+        let Begin { mode, position, checkpoint, since_checkpoint, outbox, history } = begin;
         let (outbox, mark) = outbox.map_or((None, 0), |(handle, mark)| (Some(handle), mark));
         Self {
             journal: Journaling::new(mode, Position(position.0.max(mark))),
             checkpoints: Checkpoints::new(data_dir, checkpoint, since_checkpoint),
             outbox,
+            history,
             mark,
             broken: false,
             to_tell: VecDeque::new(),
@@ -105,7 +109,11 @@ impl Durable {
         let full = "nothing more is taken: memory is full of what the disk refuses";
         let journal = self.journal.trouble().map(|why| format!("journal: {why}"));
         let checkpoint = self.checkpoints.trouble().map(|why| format!("checkpoint: {why}"));
-        [journal, checkpoint, (!self.room()).then(|| full.to_owned())].into_iter().flatten().collect()
+        let history = self.history.as_ref().and_then(crate::history::problem);
+        [journal, checkpoint, (!self.room()).then(|| full.to_owned()), history]
+            .into_iter()
+            .flatten()
+            .collect()
     }
 
     /// How long the disk has not answered.
@@ -147,6 +155,20 @@ impl Durable {
             self.journal.hurry();
         }
         self.waiting.push(step);
+    }
+
+    /// Has the local history take what came of a step, where it can.
+    pub(crate) fn remember(&self, outputs: &Outputs, registry: &Registry) {
+        if let Some(history) = &self.history {
+            history.record(crate::history::windows(outputs, registry));
+        }
+    }
+
+    /// Has the local history take what came of steps that were applied again.
+    pub(crate) async fn remember_again(&mut self, windows: Vec<(Box<str>, history::Row)>) {
+        if let Some(history) = &self.history {
+            crate::history::repeat(history, windows).await;
+        }
     }
 
     /// When [`Self::settle`] has something to do, unless [`Self::progress`] ends before.
@@ -246,6 +268,10 @@ impl Durable {
     }
 
     fn begin_checkpoint(&mut self, engine: &Engine) {
+        if let Some(history) = &self.history {
+            // What came of steps before the checkpoint is not made again.
+            history.flush();
+        }
         self.checkpoints.begin(self.journal.position(), engine, self.journal.appended());
     }
 

@@ -92,6 +92,8 @@ pub(crate) struct Report {
 pub(crate) struct Undelivered {
     /// What came of steps after the outbox's mark.
     pub(crate) outputs: Vec<(Position, Outputs)>,
+    /// Windows that came of any step since the checkpoint: the local history may lack them.
+    pub(crate) windows: Vec<(Box<str>, history::Row)>,
     /// The present configuration: in force from the first new step on.
     pub(crate) settings: Settings,
     /// The outbox's books may tell of readings that this state never saw, or no longer tell of some that it did: the
@@ -178,6 +180,7 @@ impl Pipeline {
         for (position, outputs) in undelivered.outputs {
             self.hand_over(position, &outputs);
         }
+        self.durable.remember_again(undelivered.windows).await;
         let now = gateway_core::Now::at(self.clock.now());
         let mut step = Step::tick(now, None, self.engine.registry().next_numbers());
         if undelivered.reconcile {
@@ -249,6 +252,7 @@ impl Pipeline {
         self.engine.apply(step, &mut outputs);
         outputs.alerts.iter().for_each(|alert| self.actions.run(alert));
         self.live.show(step, &outputs, self.engine.registry(), &self.identity);
+        self.durable.remember(&outputs, self.engine.registry());
         self.hand_over(position, &outputs);
         self.durable.tell_when_safe(position, acks);
     }

@@ -12,6 +12,7 @@ use super::checkpoint::{CheckpointError, CheckpointFile, Loaded};
 use super::engine::{Engine, Outputs, Settings};
 use super::ledger::Beyond;
 use super::reconcile::corrections;
+use super::registry::Registry;
 use super::step::{STEP_VERSION, Step};
 
 /// Why the state could not be opened.
@@ -44,11 +45,13 @@ pub(crate) struct Recovered {
     pub(crate) damaged: bool,
 }
 
-/// Opens the journal for writing and brings the state back. `mark` is the last step whose outputs the outbox holds.
+/// Opens the journal for writing and brings the state back. `mark` is the last step whose outputs the outbox holds;
+/// `again` is told of the outputs of every step, for those who may lack them all the same.
 pub(crate) fn open(
     data_dir: &Path,
     settings: Settings,
     mark: u64,
+    again: impl FnMut(&Outputs, &Registry),
 ) -> Result<(Journal, Recovered), StoreError> {
     let begin = load_checkpoint(data_dir, settings)?;
     let dir = journal_dir(data_dir);
@@ -64,7 +67,7 @@ pub(crate) fn open(
         tracing::error!(steps = found.corrupt_records, "the journal is damaged: these steps cannot be read");
     }
     let records = journal.read_from(begin.position.next())?;
-    let recovered = replay(begin, records, mark);
+    let recovered = replay(begin, records, mark, again);
     Ok((journal, recovered))
 }
 
@@ -76,10 +79,10 @@ pub(crate) fn inspect(data_dir: &Path, settings: Settings, mark: u64) -> Result<
     };
     let dir = journal_dir(data_dir);
     if !dir.is_dir() {
-        return Ok(replay(begin, std::iter::empty(), mark));
+        return Ok(replay(begin, std::iter::empty(), mark, |_, _| {}));
     }
     let records = Reader::open(&dir, STEP_VERSION)?.read_from(begin.position.next());
-    Ok(replay(begin, records, mark))
+    Ok(replay(begin, records, mark, |_, _| {}))
 }
 
 /// Sets the ledger right where the state or the outbox is new or was damaged, as the next start will.
@@ -152,6 +155,7 @@ fn replay(
     begin: Begin,
     records: impl Iterator<Item = Result<Record, journal::JournalError>>,
     mark: u64,
+    mut again: impl FnMut(&Outputs, &Registry),
 ) -> Recovered {
     let Begin { position: checkpoint, mut engine, mut damaged } = begin;
     let mut position = checkpoint;
@@ -170,6 +174,7 @@ fn replay(
                 damaged |= at != position.next();
                 let mut out = Outputs::default();
                 engine.apply(&step, &mut out);
+                again(&out, engine.registry());
                 if at.0 > mark && !out.is_empty() {
                     outputs.push((at, out));
                 }

@@ -7,6 +7,7 @@ mod broker;
 mod devices;
 pub(crate) mod files;
 mod gateway;
+mod history;
 mod link;
 mod rules;
 
@@ -24,4 +25,5 @@ pub(crate) fn check(report: &mut Report, config: &Config) {
     devices::check(report, config);
     aggregate::check(report, &config.aggregate);
     rules::check(report, config);
+    history::check(report, config.history.as_ref());
 }

@@ -42,7 +42,7 @@ fn files(dir: &Path) -> Vec<PathBuf> {
 }
 
 fn open(dir: &Path) -> Recovered {
-    let (journal, recovered) = store::open(dir, settings(), 0).unwrap();
+    let (journal, recovered) = store::open(dir, settings(), 0, |_, _| {}).unwrap();
     assert!(journal.next() > recovered.position);
     recovered
 }
@@ -122,7 +122,7 @@ fn without_its_journal_the_state_is_that_of_the_checkpoint() {
     let dir = tempfile::tempdir().unwrap();
     store(dir.path());
     fs::remove_dir_all(dir.path().join("journal")).unwrap();
-    let (_, recovered) = store::open(dir.path(), settings(), STEPS as u64).unwrap();
+    let (_, recovered) = store::open(dir.path(), settings(), STEPS as u64, |_, _| {}).unwrap();
     assert_eq!(recovered.engine.open_readings(), NEWER as u64);
     assert!(recovered.damaged, "the outbox knows of later steps");
 }

@@ -86,7 +86,7 @@ proptest! {
         let dir = tempfile::tempdir().unwrap();
         write_journal(dir.path(), &steps);
         let mark = mark.min(steps.len() as u64);
-        let (_, recovered) = store::open(dir.path(), settings(), mark).unwrap();
+        let (_, recovered) = store::open(dir.path(), settings(), mark, |_, _| {}).unwrap();
         let lacking: Vec<_> = all
             .iter()
             .zip(1..)
@@ -117,7 +117,7 @@ fn steps_taken_under_old_settings_are_applied_again_under_the_same() {
     let mut edited = settings();
     edited.windows.length = Duration::from_secs(3600);
     edited.windows.every = Duration::from_secs(3600);
-    let (_, recovered) = store::open(dir.path(), edited, 0).unwrap();
+    let (_, recovered) = store::open(dir.path(), edited, 0, |_, _| {}).unwrap();
     let published = all.iter().filter(|outputs| !outputs.is_empty()).count();
     assert!(published > 0);
     assert_eq!(recovered.outputs.len(), published);
@@ -143,7 +143,7 @@ fn a_damaged_checkpoint_is_put_aside_and_the_journal_used() {
     let last = bytes.len() - 1;
     bytes[last] ^= 1;
     file.replace(&bytes).unwrap();
-    let (_, recovered) = store::open(dir.path(), settings(), 0).unwrap();
+    let (_, recovered) = store::open(dir.path(), settings(), 0, |_, _| {}).unwrap();
     assert_eq!(recovered.replayed, 0);
     assert!(dir.path().join("state.checkpoint.damaged").exists());
 }
@@ -157,7 +157,7 @@ fn a_checkpoint_of_a_later_version_is_refused_and_kept() {
     let sum = crc32fast::hash(&[&bytes[8..20], &bytes[24..]].concat());
     bytes[20..24].copy_from_slice(&sum.to_le_bytes());
     file.replace(&bytes).unwrap();
-    let error = store::open(dir.path(), settings(), 0).err().unwrap();
+    let error = store::open(dir.path(), settings(), 0, |_, _| {}).err().unwrap();
     assert!(error.to_string().contains("format 99"), "{error}");
     assert!(dir.path().join("state.checkpoint").exists());
 }

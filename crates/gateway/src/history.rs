@@ -1,0 +1,119 @@
+//! The local history: which windows go there, and what is told of its troubles.
+//!
+//! It is no part of the loss ledger, and nothing depends on it: whatever is wrong with it is told, and the gateway goes on.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use gateway_core::ports::Clock;
+use gateway_core::{MetricId, Subject, Summary};
+use history::{Handle, Options, Row, Status};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::config::model::Config;
+use crate::pipeline::engine::Outputs;
+use crate::pipeline::registry::Registry;
+
+/// How long a start gives the disk to take what is made again after a crash, and a stop to take what waits.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Windows of that handed over at once.
+const PORTION: usize = 1_000;
+
+/// Where the history is.
+pub(crate) fn path(data_dir: &Path) -> PathBuf {
+    data_dir.join("history.db")
+}
+
+/// Starts the history where there is to be one.
+pub(crate) fn start(config: &Config, clock: Arc<dyn Clock>) -> Option<Handle> {
+    let settings = config.history.as_ref().filter(|history| !history.keep.0.is_zero())?;
+    let options = Options {
+        path: path(&config.gateway.data_dir),
+        keep: settings.keep.0,
+        max_bytes: settings.max_size.0,
+    };
+    match history::spawn(options, clock) {
+        // Where `close` is not answered, its disk holds the thread, maybe for ever.
+        Ok((handle, _thread)) => {
+            tokio::spawn(log(handle.status()));
+            Some(handle)
+        }
+        Err(error) => {
+            tracing::error!("there is no history: its thread cannot be started: {error}");
+            None
+        }
+    }
+}
+
+/// The windows of devices in `outputs`; zones can be made of them.
+pub(crate) fn windows(outputs: &Outputs, registry: &Registry) -> Vec<(Box<str>, Row)> {
+    let one = |closed: &crate::pipeline::engine::Closed| {
+        let aggregate = &closed.aggregate;
+        let Subject::Device(device) = aggregate.subject else { return None };
+        let name =
+            |(metric, summary): &(MetricId, Summary)| (registry.metric_name(*metric).into(), summary.into());
+        let row = Row {
+            start: aggregate.window.start,
+            end: aggregate.window.end,
+            revision: aggregate.revision,
+            metrics: aggregate.metrics.iter().map(name).collect(),
+        };
+        Some((registry.device_name(device).into(), row))
+    };
+    outputs.aggregates.iter().filter_map(one).collect()
+}
+
+/// Hands over what was made again after a crash. What is there already stays as it is.
+pub(crate) async fn repeat(history: &Handle, mut windows: Vec<(Box<str>, Row)>) {
+    let until = Instant::now() + PATIENCE;
+    while !windows.is_empty() {
+        let later = windows.split_off(PORTION.min(windows.len()));
+        history.record_until(std::mem::replace(&mut windows, later), until).await;
+    }
+    history.flush();
+}
+
+/// Has it written what waits. A disk that does not answer holds its thread alone, maybe for ever.
+pub(crate) async fn close(history: &Handle) {
+    if tokio::time::timeout(PATIENCE, history.close()).await.is_err() {
+        tracing::error!("the history's disk does not answer; its newest windows are left out");
+    }
+}
+
+/// What is wrong with it at the moment, for people.
+pub(crate) fn problem(history: &Handle) -> Option<String> {
+    let status = history.status();
+    let status = status.borrow();
+    status.trouble.as_ref().map(|trouble| format!("history: {trouble}"))
+}
+
+/// Tells the log once of each trouble and of its end, and what it cost.
+async fn log(mut status: watch::Receiver<Status>) {
+    let mut told = Status::default();
+    loop {
+        let now = status.borrow_and_update().clone();
+        if let Some(aside) = now.aside.as_ref().filter(|_| now.aside != told.aside) {
+            let aside = aside.display();
+            tracing::error!("the history was damaged; it is kept as {aside}, and a new one is begun");
+        }
+        match (&told.trouble, &now.trouble) {
+            (None, Some(why)) => {
+                tracing::error!("history: {why}; nothing else is affected, and it is tried again");
+            }
+            (Some(_), None) => {
+                let left_out = now.left_out;
+                tracing::info!(
+                    left_out,
+                    "the history can be written again; windows left out since the start"
+                );
+            }
+            _ => {}
+        }
+        told = now;
+        if status.changed().await.is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! The column `metrics`: a window's summaries in few bytes.
+//!
+//! postcard: the number of metrics (varint), then for each its id (varint), avg, min, max, std (8 bytes each, IEEE 754,
+//! little-endian) and count (varint); then a CRC-32 of the row's key, its revision and all that (4 bytes, little-endian).
+//! Mostly 34 bytes a metric, and 5 more a row.
+
+use serde::{Deserialize, Serialize};
+
+use crate::row::Summary;
+
+const CRC_BYTES: usize = 4;
+
+/// What the checksum covers beside the blob: a row that damage gave another's place is not believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Key {
+    pub(crate) device: i64,
+    pub(crate) start: i64,
+    pub(crate) length: i64,
+    pub(crate) revision: u32,
+}
+
+/// One metric, by its id in the file.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Entry {
+    pub(crate) metric: u32,
+    pub(crate) summary: Summary,
+}
+
+/// The blob of a row.
+pub(crate) fn encode(key: Key, entries: &[Entry]) -> Result<Vec<u8>, postcard::Error> {
+    let mut blob = postcard::to_stdvec(entries)?;
+    let crc = checksum(key, &blob);
+    blob.extend_from_slice(&crc.to_le_bytes());
+    Ok(blob)
+}
+
+/// The metrics of a row; none where the blob is not what was written.
+pub(crate) fn decode(key: Key, blob: &[u8]) -> Option<Vec<Entry>> {
+    let (body, crc) = blob.split_last_chunk::<CRC_BYTES>()?;
+    if u32::from_le_bytes(*crc) != checksum(key, body) {
+        return None;
+    }
+    let (entries, rest) = postcard::take_from_bytes(body).ok()?;
+    rest.is_empty().then_some(entries)
+}
+
+fn checksum(key: Key, body: &[u8]) -> u32 {
+    let mut crc = crc32fast::Hasher::new();
+    for number in [key.device, key.start, key.length, i64::from(key.revision)] {
+        crc.update(&number.to_le_bytes());
+    }
+    crc.update(body);
+    crc.finalize()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const KEY: Key = Key { device: 3, start: 1_795_168_800_000, length: 300_000, revision: 1 };
+
+    fn entry(metric: u32) -> Entry {
+        Entry { metric, summary: Summary { avg: 21.4, min: 21.1, max: 21.9, std: 0.21, count: 30 } }
+    }
+
+    #[test]
+    fn a_metric_takes_34_bytes_and_a_row_5_more() {
+        let blob = encode(KEY, &[entry(1), entry(2), entry(3), entry(4)]).unwrap();
+        assert_eq!(blob.len(), 4 * 34 + 5);
+    }
+
+    #[test]
+    fn a_blob_is_not_believed_in_another_place_or_revision() {
+        let blob = encode(KEY, &[entry(1)]).unwrap();
+        assert_eq!(decode(KEY, &blob), Some(vec![entry(1)]));
+        assert_eq!(decode(Key { device: 4, ..KEY }, &blob), None);
+        assert_eq!(decode(Key { revision: 0, ..KEY }, &blob), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_flipped_bit_is_noticed(metrics in prop::collection::vec(any::<u32>(), 0..5), at in any::<prop::sample::Index>()) {
+            let entries: Vec<_> = metrics.into_iter().map(entry).collect();
+            let mut blob = encode(KEY, &entries).unwrap();
+            prop_assert_eq!(decode(KEY, &blob), Some(entries));
+            let bit = at.index(blob.len() * 8);
+            blob[bit / 8] ^= 1 << (bit % 8);
+            prop_assert_eq!(decode(KEY, &blob), None);
+        }
+
+        #[test]
+        fn arbitrary_bytes_are_no_row(blob in prop::collection::vec(any::<u8>(), 0..200)) {
+            // Even with the right checksum nothing panics or takes memory without bound.
+            let _ = postcard::take_from_bytes::<Vec<Entry>>(&blob);
+            prop_assert_eq!(decode(KEY, &blob), None);
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! How the rest of the gateway gives windows to a history on its own thread: at once or not at all.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use gateway_core::{Room, Space};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, timeout_at};
+
+use crate::row::{Row, Summary};
+
+/// Windows that wait for the disk, in bytes of memory; what is more is left out.
+const WAITING_BYTES: u32 = 8 << 20;
+/// Commands that wait to be taken.
+const COMMANDS: usize = 1_024;
+
+/// Windows, each with its device's name.
+pub(crate) type Windows = Vec<(Box<str>, Row)>;
+
+/// What is asked of the history's thread.
+pub(crate) enum Command {
+    /// The room is free again when the windows are stored.
+    Keep(Windows, Room),
+    Flush,
+    Close(oneshot::Sender<()>),
+}
+
+/// How a history is doing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Status {
+    /// Windows left out since the start, because the disk did not take them.
+    pub left_out: u64,
+    /// Why nothing can be stored at the moment, causes included. It is tried again.
+    pub trouble: Option<Arc<str>>,
+    /// Where the newest damaged file is kept, where one was found since the start and a new one begun.
+    pub aside: Option<Arc<Path>>,
+}
+
+/// A history on its own thread. Clones are of the same.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    commands: mpsc::Sender<Command>,
+    space: Space,
+    status: Arc<watch::Sender<Status>>,
+}
+
+impl Handle {
+    pub(crate) fn new(status: Arc<watch::Sender<Status>>) -> (Self, mpsc::Receiver<Command>) {
+        let (commands, receiver) = mpsc::channel(COMMANDS);
+        (Self { commands, space: Space::new(WAITING_BYTES), status }, receiver)
+    }
+
+    /// Takes windows with their devices' names. Never waits: where there is no room they are left out and counted.
+    pub fn record(&self, windows: Vec<(Box<str>, Row)>) {
+        if windows.is_empty() {
+            return;
+        }
+        match self.space.try_take(memory(&windows)) {
+            Some(room) => self.send(windows, room),
+            None => self.leave_out(windows.len()),
+        }
+    }
+
+    /// The same, but waits for room until then: for a start, which may have many at once.
+    pub async fn record_until(&self, windows: Vec<(Box<str>, Row)>, until: Instant) {
+        match timeout_at(until, self.space.take(memory(&windows))).await {
+            Ok(room) => self.send(windows, room),
+            Err(_) => self.leave_out(windows.len()),
+        }
+    }
+
+    fn send(&self, windows: Windows, room: Room) {
+        let count = windows.len();
+        if self.commands.try_send(Command::Keep(windows, room)).is_err() {
+            self.leave_out(count);
+        }
+    }
+
+    fn leave_out(&self, windows: usize) {
+        self.status.send_modify(|status| {
+            status.left_out = status.left_out.saturating_add(windows as u64);
+            status.trouble.get_or_insert_with(|| "the disk does not keep up; windows are left out".into());
+        });
+    }
+
+    /// Has what waits written soon, without waiting for it.
+    pub fn flush(&self) {
+        // With so many commands before it that this one has no room, it is written soon anyway.
+        let _ = self.commands.try_send(Command::Flush);
+    }
+
+    /// Changes when windows are left out, and when trouble begins or ends.
+    #[must_use]
+    pub fn status(&self) -> watch::Receiver<Status> {
+        self.status.subscribe()
+    }
+
+    /// Writes what waits and closes the file, as far as the disk lets it; returns when that is done.
+    pub async fn close(&self) {
+        let (reply, done) = oneshot::channel();
+        if self.commands.send(Command::Close(reply)).await.is_ok() {
+            let _ = done.await;
+        }
+    }
+}
+
+/// About what windows take in memory, in bytes.
+fn memory(windows: &Windows) -> usize {
+    let names = |row: &Row| row.metrics.iter().map(|(name, _)| name.len()).sum::<usize>();
+    let one = |(device, row): &(Box<str>, Row)| {
+        let metrics = row.metrics.len() * size_of::<(Box<str>, Summary)>();
+        size_of::<(Box<str>, Row)>() + device.len() + metrics + names(row)
+    };
+    windows.iter().map(one).sum()
+}

@@ -1,0 +1,233 @@
+//! The history's own thread: gathers windows, writes them now and then in one transaction, takes out what is too old.
+//!
+//! While the disk refuses, what waits is kept in memory and tried again; what finds no room there is left out and counted.
+//! A file that is damaged is put aside and a new one begun. Nobody ever waits for it.
+
+use std::error::Error;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use gateway_core::ports::Clock;
+use gateway_core::{Room, Timestamp};
+use tokio::runtime;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, timeout_at};
+
+use crate::aside;
+use crate::error::HistoryError;
+use crate::handle::{Command, Handle, Status, Windows};
+use crate::store::Store;
+
+/// How long windows are gathered …
+const GATHER: Duration = Duration::from_secs(300);
+/// … and how many of them. What a killed process or a power cut can take, unless they are made again.
+const GATHER_WINDOWS: usize = 1_000;
+/// How long to wait after the disk refused.
+const RETRY: Duration = Duration::from_secs(10);
+/// How often at most, and at least, what is too old is taken out. Each time costs a page for every device.
+const PRUNE_EVERY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(86_400));
+
+/// How a history is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// The file.
+    pub path: PathBuf,
+    /// Windows that started longer ago go, at the latest after a thirtieth of this more (or a day, if that is less).
+    pub keep: Duration,
+    /// Bytes beyond which the oldest windows go first; the write-ahead log, 4 MiB mostly, comes on top.
+    pub max_bytes: u64,
+}
+
+/// Keeps a history on a thread named "history", which opens the file itself. The thread ends after [`Handle::close`], or
+/// when every handle is gone.
+///
+/// # Errors
+/// Where the thread cannot be started.
+pub fn spawn(options: Options, clock: Arc<dyn Clock>) -> io::Result<(Handle, JoinHandle<()>)> {
+    let (handle, writer, commands) = Writer::new(options, clock);
+    let runtime = runtime::Builder::new_current_thread().enable_time().build()?;
+    let run = move || runtime.block_on(writer.run(commands));
+    let thread = thread::Builder::new().name("history".to_owned()).spawn(run)?;
+    Ok((handle, thread))
+}
+
+struct Writer {
+    options: Options,
+    clock: Arc<dyn Clock>,
+    /// None where it cannot be opened.
+    store: Option<Store>,
+    status: Arc<watch::Sender<Status>>,
+    waiting: Windows,
+    /// The room that what waits takes.
+    rooms: Vec<Room>,
+    /// When what waits is to be written.
+    flush_at: Option<Instant>,
+    prune_at: Instant,
+}
+
+impl Writer {
+    fn new(options: Options, clock: Arc<dyn Clock>) -> (Handle, Self, mpsc::Receiver<Command>) {
+        let status = Arc::new(watch::Sender::new(Status::default()));
+        let (handle, commands) = Handle::new(Arc::clone(&status));
+        let writer = Self {
+            options,
+            clock,
+            store: None,
+            status,
+            waiting: Vec::new(),
+            rooms: Vec::new(),
+            flush_at: None,
+            prune_at: Instant::now(),
+        };
+        (handle, writer, commands)
+    }
+
+    async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+        let mut closing: Option<oneshot::Sender<()>> = None;
+        loop {
+            match timeout_at(self.due(), commands.recv()).await {
+                Ok(None) => break,
+                Ok(Some(Command::Keep(windows, room))) => self.keep(windows, room),
+                Ok(Some(Command::Flush)) => self.hurry(),
+                Ok(Some(Command::Close(reply))) => {
+                    commands.close();
+                    closing = Some(reply);
+                }
+                Err(_) => {}
+            }
+            self.work();
+        }
+        if !self.waiting.is_empty() {
+            self.try_to(Self::flush);
+        }
+        // The file is closed before anybody hears of it.
+        drop(self);
+        if let Some(reply) = closing {
+            let _ = reply.send(());
+        }
+    }
+
+    fn due(&self) -> Instant {
+        self.flush_at.map_or(self.prune_at, |flush| flush.min(self.prune_at))
+    }
+
+    fn keep(&mut self, mut windows: Windows, room: Room) {
+        self.waiting.append(&mut windows);
+        self.rooms.push(room);
+        let gathered = Instant::now() + GATHER;
+        self.flush_at.get_or_insert(gathered);
+        if self.waiting.len() >= GATHER_WINDOWS {
+            self.hurry();
+        }
+    }
+
+    /// Unless the disk has just refused.
+    fn hurry(&mut self) {
+        if self.status.borrow().trouble.is_none() && self.flush_at.is_some() {
+            self.flush_at = Some(Instant::now());
+        }
+    }
+
+    fn work(&mut self) {
+        let now = Instant::now();
+        if self.flush_at.is_some_and(|due| due <= now) {
+            self.try_to(Self::flush);
+        }
+        if self.prune_at <= now {
+            let every = (self.options.keep / 30).clamp(PRUNE_EVERY.0, PRUNE_EVERY.1);
+            self.prune_at = now + every;
+            self.try_to(Self::prune);
+        }
+    }
+
+    /// Opens the file where it is not, begins a new one where it is damaged, and tells how it went.
+    fn try_to(&mut self, job: fn(&mut Self, &mut Store) -> Result<(), HistoryError>) {
+        let mut done = self.with_store(job);
+        if done.as_ref().is_err_and(HistoryError::is_damage) {
+            done = self.begin_anew().and_then(|()| self.with_store(job));
+        }
+        let trouble: Option<Arc<str>> = done.as_ref().err().map(|error| chain(error).into());
+        if trouble.is_some() {
+            // Opened again next time: what was in the way may be gone then.
+            self.store = None;
+            let again = Instant::now() + RETRY;
+            self.flush_at = self.flush_at.map(|_| again);
+            self.prune_at = self.prune_at.min(again);
+        } else if !self.waiting.is_empty() {
+            // That an old window could be removed does not say that a new one can be stored.
+            if self.status.borrow().trouble.is_some() {
+                self.flush_at = Some(Instant::now());
+            }
+            return;
+        }
+        self.status.send_if_modified(|status| {
+            let changed = status.trouble != trouble;
+            status.trouble = trouble;
+            changed
+        });
+    }
+
+    fn with_store(
+        &mut self,
+        job: fn(&mut Self, &mut Store) -> Result<(), HistoryError>,
+    ) -> Result<(), HistoryError> {
+        let mut store = match self.store.take() {
+            Some(store) => store,
+            None => Store::open(&self.options.path)?,
+        };
+        job(self, &mut store)?;
+        self.store = Some(store);
+        Ok(())
+    }
+
+    fn flush(&mut self, store: &mut Store) -> Result<(), HistoryError> {
+        match store.append(&self.waiting) {
+            // Again it would be no better.
+            Err(HistoryError::Row { .. }) => {
+                let lost = self.waiting.len() as u64;
+                self.status.send_modify(|status| status.left_out = status.left_out.saturating_add(lost));
+            }
+            done => done?,
+        }
+        self.waiting.clear();
+        self.rooms.clear();
+        self.flush_at = None;
+        store.shrink_to(self.options.max_bytes)?;
+        Ok(())
+    }
+
+    fn prune(&mut self, store: &mut Store) -> Result<(), HistoryError> {
+        let now = self.clock.now();
+        // A clock that was never set says nothing of age.
+        if now > Timestamp::PLAUSIBLE {
+            store.prune(now - self.options.keep)?;
+        }
+        Ok(())
+    }
+
+    fn begin_anew(&mut self) -> Result<(), HistoryError> {
+        self.store = None;
+        let path = &self.options.path;
+        let aside =
+            aside::set_aside(path).map_err(|source| HistoryError::Aside { path: path.clone(), source })?;
+        self.status.send_modify(|status| status.aside = Some(aside.into()));
+        Ok(())
+    }
+}
+
+/// An error with its causes.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;
