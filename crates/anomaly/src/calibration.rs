@@ -2,7 +2,7 @@
 //!
 //! Raw statistics differ by orders of magnitude between series. Their ranks do not: 1 is "as strong as the strongest so
 //! far", 1/10 is "nine were stronger", and what surpasses the record is above 1 by how far it does. What is old fades, so
-//! that a record is forgotten after some ten thousand samples.
+//! that a record is forgotten after some twenty thousand samples.
 //!
 //! A burst counts once: what is ranked among is the greatest of every ten samples, of which the strongest are kept.
 

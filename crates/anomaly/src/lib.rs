@@ -1,7 +1,7 @@
 //! A light streaming anomaly model for one series: no labels, no settings, one set of parameters for every series.
 //!
 //! Each reading is judged by what came before it and then learnt, strictly in order:
-//! - [`ensemble`](mod@ensemble) looks at one sample in five minutes (at every reading of a slower sensor) and speaks after a trial of 150:
+//! - [`ensemble`](mod@ensemble) looks at one sample in five minutes (at every reading of a slower sensor) and speaks after a trial of 288:
 //!   level against the daily and weekly profile, shift, predictor residual, density by time of day, steps, shape;
 //! - [`level`](mod@level) looks at every reading of quicker sensors, and stands in during the trial: far from where the series is;
 //! - [`stuck`](mod@stuck) and its like look at every reading for what broken sensors do.
@@ -155,10 +155,7 @@ impl SeriesModel {
 
     /// Whether the judges of single readings may speak.
     fn speaks(&self) -> bool {
-        match self.trial {
-            Trial::Default => self.readings >= LEARN_READINGS && self.age_millis >= LEARN_MILLIS,
-            Trial::Readings(_) | Trial::OfLength(_) => self.readings as usize > self.trial.samples(),
-        }
+        self.readings >= LEARN_READINGS && self.age_millis >= LEARN_MILLIS
     }
 
     /// How much more a young series tolerates: 2 when it begins to speak, falling to 1 as it matures.
@@ -238,11 +235,11 @@ impl Detector for SeriesModel {
             self.sample(moment, value);
         }
         let Said { value: said, expected, oddity } = self.said;
-        let said = Score { value: said, expected, oddity };
-        match self.kind {
-            MetricKind::Gauge => self.judge_reading(value, step_millis).max(said),
-            MetricKind::Counter | MetricKind::State => said,
+        let mut score = Score { value: said, expected, oddity };
+        if self.kind == MetricKind::Gauge {
+            score = self.judge_reading(value, step_millis).max(score);
         }
+        if self.trial.is_over(self.readings) { score } else { Score::NONE }
     }
 }
 

@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Samples where nobody says otherwise; half a day where a sensor sends at least every five minutes.
+/// Samples where nobody says otherwise: a day, where a sensor sends at least every five minutes.
 const SAMPLES: u32 = 288;
+/// Of samples that quieten the next.
+const SHORTEST_REST: usize = 50;
 /// The fewest that anything can be learnt from.
 const FEWEST: u32 = 10;
 /// No trial is longer: the Numenta Anomaly Benchmark's bound.
@@ -12,11 +14,11 @@ const LONGEST: u32 = 750;
 /// The time in which a series is learnt from and nothing is said of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Trial {
-    /// What suits a gateway, which knows no series' end: 150 samples, and until then a simpler judge after 60 readings
+    /// What suits a gateway, which knows no series' end: 288 samples, and until then a simpler judge after 60 readings
     /// and 10 minutes.
     #[default]
     Default,
-    /// So many samples, 10 to 750.
+    /// So many readings; of more than 750, those after are learnt from as ever, in silence.
     Readings(u32),
     /// The first 15 % of a series that will have so many readings, at most 750: what the Numenta Anomaly Benchmark
     /// grants.
@@ -37,9 +39,18 @@ impl Trial {
         samples.clamp(FEWEST, LONGEST) as usize
     }
 
+    /// Whether the caller's own trial allows a word on the `readings`-th reading.
+    pub(crate) fn is_over(self, readings: u32) -> bool {
+        match self {
+            Self::Default => true,
+            Self::Readings(trial) => readings > trial,
+            Self::OfLength(_) => readings as usize > self.samples(),
+        }
+    }
+
     /// What was said of the last so many samples must be surpassed to be said again.
     pub(crate) fn rest(self) -> u16 {
-        let rest = self.samples() / 4;
+        let rest = (self.samples() / 4).max(SHORTEST_REST);
         u16::try_from(rest).unwrap_or(u16::MAX)
     }
 }
