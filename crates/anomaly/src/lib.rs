@@ -12,7 +12,11 @@
 //! silence and irregular sampling are not odd; counters and states always score [`Score::NONE`], because neither
 //! distance nor repetition means anything to them; a series is fixed in size and never allocates.
 
+#[cfg_attr(not(test), expect(dead_code, reason = "the series model takes it in with the ensemble"))]
+mod faults;
 mod level;
+mod noise;
+mod sentinel;
 mod stuck;
 #[cfg(test)]
 mod tests;
@@ -105,7 +109,7 @@ impl Detector for SeriesModel {
         let caution = self.caution();
         let speaks = self.speaks();
         let level = self.level.observe(value, step_millis, caution, speaks);
-        let stuck = self.stuck.observe(value, step_millis, caution);
+        let stuck = self.stuck.observe(value, step_millis, self.age_millis);
         match () {
             () if !speaks => Score::NONE,
             () if stuck > level.excess => {
