@@ -29,7 +29,7 @@ pub(crate) const LONGEST_STEP_MILLIS: u64 = 3 * HOUR_MILLIS;
 /// So many readings in a row behind the newest one: the device's clock was set back, not the readings late.
 const CLOCK_SET_BACK: u8 = 60;
 /// Values beyond this are judged as this, so that no arithmetic inside can overflow.
-const LARGEST: f64 = 1e150;
+pub(crate) const LARGEST: f64 = 1e150;
 
 /// What is known of one gauge, under 300 bytes. Serialise it to keep it over a restart.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -77,7 +77,7 @@ impl Faults {
 }
 
 /// `excess` (how many times what is tolerated) to 0..1: 0.5 at 1, 0.8 at 2, 0.9 at 3.
-fn score(excess: f64, oddity: Oddity, expected: Option<(f64, f64)>) -> Score {
+pub(crate) fn score(excess: f64, oddity: Oddity, expected: Option<(f64, f64)>) -> Score {
     if excess <= 0.0 {
         return Score::NONE;
     }

@@ -12,6 +12,7 @@
 //! silence and irregular sampling are not odd; counters and states always score [`Score::NONE`], because neither
 //! distance nor repetition means anything to them; a series is fixed in size and never allocates.
 
+mod drift;
 #[cfg_attr(not(test), expect(dead_code, reason = "the series model takes it in with the ensemble"))]
 mod faults;
 mod level;
@@ -25,6 +26,7 @@ use gateway_core::ports::Detector;
 use gateway_core::{MetricKind, Moment, Oddity, Score, Timestamp};
 use serde::{Deserialize, Serialize};
 
+pub use drift::Peers;
 use level::Level;
 use stuck::Stuck;
 
