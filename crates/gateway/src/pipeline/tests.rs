@@ -2,6 +2,7 @@
 
 mod damage;
 mod decoding;
+mod neighbours;
 mod payloads;
 mod recovery;
 
