@@ -11,6 +11,7 @@
 use gateway_core::{DeviceId, Oddity, Score, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::direction::Direction;
 use super::faults::{DAY_MILLIS, HOUR_MILLIS, LARGEST, LONGEST_STEP_MILLIS, WEEK_MILLIS, score, share};
 
 #[cfg(test)]
@@ -59,6 +60,7 @@ struct Member {
     heard: Timestamp,
     /// The smallest change of value: the sensor's resolution, 0 for none.
     resolution: f64,
+    direction: Direction,
     compared: Timestamp,
     /// Event time compared, without the gaps.
     age_millis: u64,
@@ -149,6 +151,7 @@ impl Member {
             value,
             heard: at,
             resolution: 0.0,
+            direction: Direction::default(),
             compared: at,
             age_millis: 0,
             slow: 0.0,
@@ -170,6 +173,7 @@ impl Member {
         if change > 0.0 && change.is_finite() {
             self.resolution = if self.resolution > 0.0 { self.resolution.min(change) } else { change };
         }
+        self.direction.note(self.value, value);
         (self.value, self.heard) = (value, at);
         at.millis_after(self.compared) >= EVERY_MILLIS
     }
@@ -196,8 +200,11 @@ impl Member {
 
         let tolerated = TOLERATED * scale * self.caution();
         let size = self.now().abs();
-        let speaks =
-            self.age_millis >= LEARN_MILLIS && tolerated > 0.0 && size >= AGREE * others.deviation_now;
+        // Counters and batteries move apart by nature.
+        let speaks = self.age_millis >= LEARN_MILLIS
+            && tolerated > 0.0
+            && size >= AGREE * others.deviation_now
+            && !self.direction.is_one_way();
         let excess = if speaks { size / tolerated } else { 0.0 };
         let middle = others.value + self.usual;
         self.said = (excess, middle - tolerated, middle + tolerated);

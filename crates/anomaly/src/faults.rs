@@ -2,7 +2,7 @@
 //! [`noise`](super::noise), as one score.
 //!
 //! For gauges only. A counter rests whenever nothing is consumed and takes any value on its way; a state repeats itself
-//! by nature and has no scatter. A gauge that is only ever on or off in truth is told by its own past.
+//! by nature and has no scatter. A gauge that is a counter in truth, or only ever on or off, is told by its own past.
 //!
 //! All are measured by what the series itself has done, and say little in its first week. So set that on ordinary
 //! building series (offices, duty cycles, dark nights, coarse sensors) an alarm is rarer than once a month; the tests
@@ -12,6 +12,7 @@
 use gateway_core::{Oddity, Score, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::direction::Direction;
 use super::noise::Noise;
 use super::sentinel::Sentinel;
 use super::stuck::Stuck;
@@ -38,6 +39,8 @@ pub(crate) struct Faults {
     behind: u8,
     /// Event time seen, without the gaps.
     age_millis: u64,
+    last: f64,
+    direction: Direction,
     stuck: Stuck,
     sentinel: Sentinel,
     noise: Noise,
@@ -53,6 +56,13 @@ impl Faults {
         self.age_millis = self.age_millis.saturating_add(step_millis);
         let value = value.clamp(-LARGEST, LARGEST);
 
+        let odd = self.judge(value, step_millis);
+        self.direction.note(self.last, value);
+        self.last = value;
+        if self.direction.is_up() { Score::NONE } else { odd }
+    }
+
+    fn judge(&mut self, value: f64, step_millis: u64) -> Score {
         let sentinel = self.sentinel.observe(value, step_millis, self.age_millis);
         if sentinel >= 1.0 {
             // It is no value of the series: it neither holds still nor scatters.

@@ -12,6 +12,7 @@
 //! silence and irregular sampling are not odd; counters and states always score [`Score::NONE`], because neither
 //! distance nor repetition means anything to them; a series is fixed in size and never allocates.
 
+mod direction;
 mod drift;
 #[cfg_attr(not(test), expect(dead_code, reason = "the series model takes it in with the ensemble"))]
 mod faults;

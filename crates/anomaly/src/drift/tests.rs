@@ -163,6 +163,21 @@ fn two_devices_and_silent_peers_are_no_evidence() {
 }
 
 #[test]
+fn meters_that_count_and_batteries_that_fade_move_apart_by_nature() {
+    for direction in [1.0, -1.0] {
+        let mut peers = Peers::default();
+        for hour in 0..60 * 24_i64 {
+            for index in 0..4 {
+                let faster = if index == 0 { 0.5 * (hour - 400).max(0) as f64 } else { 0.0 };
+                let value = direction * (hour as f64 + faster);
+                let at = Timestamp::from_millis(hour * 60 * MINUTE);
+                assert!(peers.observe(device(index), at, value).value < 0.5, "hour {hour}");
+            }
+        }
+    }
+}
+
+#[test]
 fn an_hour_of_nonsense_is_no_drift() {
     let found = alarms(4, 5, 30, |at, index, value| {
         let broken = index == 2 && (20 * DAY..20 * DAY + 60 * MINUTE).contains(&at);

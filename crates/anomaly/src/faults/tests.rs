@@ -256,6 +256,16 @@ fn a_reading_that_comes_twice_a_straggler_and_silence_are_no_faults() {
 }
 
 #[test]
+fn a_counter_that_nobody_declared_may_rest_and_begin_anew() {
+    let mut faults = Faults::default();
+    for minute in 0..60 * 1440_i64 {
+        let consumed = if minute < 20 * 1440 { minute / 7 } else { 20 * 1440 / 7 };
+        let value = if minute > 50 * 1440 { 0.0 } else { 5_000.0 + consumed as f64 / 10.0 };
+        assert!(observe(&mut faults, (minute * MINUTE, value)).value < 0.5, "minute {minute}");
+    }
+}
+
+#[test]
 fn the_state_of_a_series_is_small() {
     let course = readings(Sensor::Outdoor, Sampling::Minute, 30, 1);
     let (faults, _) = learnt(&course, i64::MAX);
