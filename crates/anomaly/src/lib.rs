@@ -4,7 +4,7 @@
 //! - [`ensemble`](mod@ensemble) looks at one sample in five minutes (at every reading of a slower sensor) and speaks after a trial of 288:
 //!   level against the daily and weekly profile, shift, predictor residual, density by time of day, steps, shape;
 //! - [`level`](mod@level) looks at every reading of quicker sensors, and stands in during the trial: far from where the series is;
-//! - [`stuck`](mod@stuck) and its like look at every reading for what broken sensors do.
+//! - [`faults`](mod@faults) looks at every reading for what broken sensors do: stuck, sentinel, noise.
 //!
 //! The score is the largest of theirs in 0..1, with 0.5 where somebody should look. What it promises: finite input gives
 //! a finite score in 0..1 and never panics; time itself is never scored, so gaps, silence and irregular sampling are not
@@ -15,16 +15,22 @@ mod bins;
 mod calibration;
 mod cusum;
 mod density;
+mod direction;
+mod drift;
 mod ensemble;
+mod faults;
 mod gate;
 mod level;
 mod markov;
+mod noise;
+mod onset;
 mod pace;
 mod profile;
 mod rate;
 mod recent;
 mod residual;
 mod scale;
+mod sentinel;
 mod shift;
 mod spread;
 mod stuck;
@@ -37,11 +43,13 @@ use gateway_core::ports::Detector;
 use gateway_core::{MetricKind, Moment, Oddity, Score, Timestamp};
 use serde::{Deserialize, Serialize};
 
+pub use drift::Peers;
 use ensemble::Ensemble;
+use faults::Faults;
 use level::Level;
+use onset::Onset;
 use pace::Pace;
 use rate::Rate;
-use stuck::Stuck;
 pub use trial::Trial;
 
 /// Readings to learn from before [`level`](mod@level) may speak.
@@ -72,7 +80,8 @@ pub struct SeriesModel {
     /// Event time seen, without the gaps.
     age_millis: u64,
     level: Level,
-    stuck: Stuck,
+    faults: Faults,
+    onset: Onset,
     rate: Rate,
     pace: Pace,
     varied: Varied,
@@ -133,7 +142,8 @@ impl SeriesModel {
             readings: 0,
             age_millis: 0,
             level: Level::default(),
-            stuck: Stuck::default(),
+            faults: Faults::default(),
+            onset: Onset::default(),
             rate: Rate::default(),
             pace: Pace::default(),
             varied: Varied::default(),
@@ -199,22 +209,17 @@ impl SeriesModel {
     }
 
     /// What the judges of single readings say.
-    fn judge_reading(&mut self, value: f64, step_millis: u64) -> Score {
+    fn judge_reading(&mut self, at: Timestamp, value: f64, step_millis: u64) -> Score {
         let (caution, speaks) = (self.caution(), self.speaks());
         let level = self.level.observe(value, step_millis, caution, speaks);
-        let stuck = self.stuck.observe(value, step_millis, caution);
-        if !speaks {
-            return Score::NONE;
-        }
-        let stuck = Score { value: calibrate(stuck), expected: None, oddity: Some(Oddity::Stuck) };
-        if !self.pace.is_quick() {
-            return stuck;
-        }
-        stuck.max(Score {
-            value: calibrate(level.excess),
-            expected: level.expected,
-            oddity: Some(Oddity::Profile),
-        })
+        let fault = self.faults.observe(at, value);
+        let score = if speaks && self.pace.is_quick() {
+            let value = calibrate(level.excess);
+            fault.max(Score { value, expected: level.expected, oddity: Some(Oddity::Profile) })
+        } else {
+            fault
+        };
+        self.onset.of(score)
     }
 }
 
@@ -237,7 +242,7 @@ impl Detector for SeriesModel {
         let Said { value: said, expected, oddity } = self.said;
         let mut score = Score { value: said, expected, oddity };
         if self.kind == MetricKind::Gauge {
-            score = self.judge_reading(value, step_millis).max(score);
+            score = self.judge_reading(moment.at, value, step_millis).max(score);
         }
         if self.trial.is_over(self.readings) { score } else { Score::NONE }
     }

@@ -1,42 +1,69 @@
 //! A series that used to vary and now repeats one value exactly, far longer than it ever did: a frozen sensor.
 //!
-//! Repeating the lowest or highest value ever seen is not judged: that is where dark, off, empty and saturated rest.
-//! A coarse sensor that often repeats itself has a long longest run, and is given many times that.
+//! Length counts both in readings and in event time, and both must be too long: a burst of messages is not a long
+//! time, and a few heartbeats of a device that reports changes are not many readings. What is tolerated is a multiple
+//! of the longest run so far, remembered over months, so that plateaus of nights and weekends alarm once at most.
+//!
+//! Resting at the lowest or highest value is not judged where it has rested there before, nor at 0 and 100: dark, off,
+//! empty, saturated. A series that never varied is never stuck.
 
 use serde::{Deserialize, Serialize};
 
+use super::faults::{DAY_MILLIS, HOUR_MILLIS, WEEK_MILLIS, forget};
+
 /// Runs (stretches of one value) to have seen before a series counts as one that varies.
 const LEARN_RUNS: u32 = 100;
-/// How many times the longest run so far is tolerated.
-const TOLERATED: f64 = 8.0;
+/// How many times the longest run so far is tolerated. Holidays are up to 4 times a weekend.
+const TOLERATED: f64 = 4.0;
 /// No run below this many readings is odd.
 const SHORTEST: f64 = 30.0;
-/// No run below this much event time is odd: 5 minutes.
-const SHORTEST_MILLIS: u64 = 300_000;
-/// The longest run is forgotten at this rate per run.
-const FORGET: f64 = 0.001;
+/// No run below this much event time is odd.
+const SHORTEST_MILLIS: u64 = HOUR_MILLIS / 2;
+/// Nor below this in the first week, which has a weekend that was not seen before.
+const SHORTEST_YOUNG_MILLIS: u64 = 3 * DAY_MILLIS;
+/// The longest run halves in about two months.
+const MEMORY_MILLIS: u64 = 90 * DAY_MILLIS;
+/// Runs at the lowest or highest value that make it a place to rest.
+const RESTS: u8 = 3;
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub(crate) struct Stuck {
     value: f64,
     lowest: f64,
     highest: f64,
+    /// Runs at `lowest` and at `highest`, as far as [`RESTS`].
+    runs_lowest: u8,
+    runs_highest: u8,
     /// Readings in the run under way; 0 before the first reading.
     run: u32,
     run_millis: u64,
-    /// Readings in the longest run that is over.
-    longest: f64,
     runs: u32,
+    /// Of runs anywhere between.
+    longest: Longest,
+    /// Of runs at a place to rest.
+    longest_rest: Longest,
+}
+
+/// The longest runs that are over.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+struct Longest {
+    readings: f64,
+    millis: f64,
 }
 
 impl Stuck {
     /// How many times the tolerated run; 1 is odd.
-    pub(crate) fn observe(&mut self, value: f64, step_millis: u64, caution: f64) -> f64 {
+    pub(crate) fn observe(&mut self, value: f64, step_millis: u64, age_millis: u64) -> f64 {
+        let young = age_millis < WEEK_MILLIS;
         if self.run == 0 {
-            (self.value, self.lowest, self.highest, self.run) = (value, value, value, 1);
+            (self.lowest, self.highest) = (value, value);
+            self.begin_run(value);
             return 0.0;
         }
+        self.longest.forget(step_millis);
+        self.longest_rest.forget(step_millis);
         if value != self.value {
+            self.end_run(young);
             self.begin_run(value);
             return 0.0;
         }
@@ -45,24 +72,77 @@ impl Stuck {
             self.run = self.run.saturating_add(1);
             self.run_millis = self.run_millis.saturating_add(step_millis);
         }
-        let resting = value <= self.lowest || value >= self.highest;
-        if resting || self.runs < LEARN_RUNS || self.run_millis < SHORTEST_MILLIS {
+        if self.runs < LEARN_RUNS || self.rests() {
             return 0.0;
         }
-        f64::from(self.run) / (self.tolerated() * caution)
+        let shortest_millis = if young { SHORTEST_YOUNG_MILLIS } else { SHORTEST_MILLIS };
+        let readings = f64::from(self.run) / (TOLERATED * self.longest.readings).max(SHORTEST);
+        let time = millis(self.run_millis) / (TOLERATED * self.longest.millis).max(millis(shortest_millis));
+        readings.min(time)
     }
 
-    fn tolerated(&self) -> f64 {
-        (TOLERATED * self.longest).max(SHORTEST)
+    fn rests(&self) -> bool {
+        let natural = self.value == 0.0 || self.value == 100.0;
+        (self.value <= self.lowest && (natural || self.runs_lowest >= RESTS))
+            || (self.value >= self.highest && (natural || self.runs_highest >= RESTS))
     }
 
-    /// One frozen stretch teaches no more than what was tolerated, so that it does not blind the series for good.
-    fn begin_run(&mut self, value: f64) {
-        let taught = f64::from(self.run).min(self.tolerated());
-        self.longest = (self.longest * (1.0 - FORGET)).max(taught);
+    fn end_run(&mut self, young: bool) {
         self.runs = self.runs.saturating_add(1);
-        (self.value, self.run, self.run_millis) = (value, 1, 0);
-        self.lowest = self.lowest.min(value);
-        self.highest = self.highest.max(value);
+        let longest = if self.rests() { &mut self.longest_rest } else { &mut self.longest };
+        longest.readings = longer(longest.readings, f64::from(self.run), SHORTEST, young);
+        longest.millis = longer(longest.millis, millis(self.run_millis), millis(SHORTEST_MILLIS), young);
     }
+
+    fn begin_run(&mut self, value: f64) {
+        // Where it now goes beyond a place to rest, it may still hold there as long.
+        if value < self.lowest {
+            self.longest.include(self.longest_rest, self.runs_lowest);
+            (self.lowest, self.runs_lowest) = (value, 0);
+        }
+        if value > self.highest {
+            self.longest.include(self.longest_rest, self.runs_highest);
+            (self.highest, self.runs_highest) = (value, 0);
+        }
+        if value == self.lowest {
+            self.runs_lowest = self.runs_lowest.saturating_add(1).min(RESTS);
+        }
+        if value == self.highest {
+            self.runs_highest = self.runs_highest.saturating_add(1).min(RESTS);
+        }
+        (self.value, self.run, self.run_millis) = (value, 1, 0);
+    }
+}
+
+impl Longest {
+    fn forget(&mut self, step_millis: u64) {
+        self.readings = forget(self.readings, step_millis, MEMORY_MILLIS);
+        self.millis = forget(self.millis, step_millis, MEMORY_MILLIS);
+    }
+
+    fn include(&mut self, rest: Self, runs: u8) {
+        if runs < RESTS {
+            return;
+        }
+        self.readings = self.readings.max(rest.readings);
+        self.millis = self.millis.max(rest.millis);
+    }
+}
+
+/// The longest run after one more. A mature series learns from a longer one just enough that its like is not odd
+/// again, and never so much that one frozen stretch blinds it.
+fn longer(longest: f64, run: f64, shortest: f64, young: bool) -> f64 {
+    if young {
+        return longest.max(run);
+    }
+    let known = longest.max(shortest / TOLERATED);
+    if run <= known {
+        return longest;
+    }
+    (known * run.min(known * TOLERATED * TOLERATED)).sqrt()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "2^53 milliseconds are 285,000 years")]
+fn millis(millis: u64) -> f64 {
+    millis as f64
 }

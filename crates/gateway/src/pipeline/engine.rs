@@ -14,6 +14,7 @@ use super::deliveries::Deliveries;
 use super::judging::{Judging, LocalClock};
 use super::ledger::Ledger;
 use super::origins::{Origins, Shares};
+use super::peers::ZonePeers;
 use super::registry::Registry;
 use super::series::DeviceSeries;
 use super::step::{AdapterIndex, Batch, Step};
@@ -63,6 +64,7 @@ pub(crate) struct Engine {
     pub(super) alerts: Alerts,
     /// By [`gateway_core::DeviceId`].
     pub(super) series: Vec<DeviceSeries>,
+    pub(super) peers: ZonePeers,
     pub(super) local_clock: LocalClock,
     pub(super) ledger: Ledger,
     pub(super) deliveries: BTreeMap<AdapterIndex, Deliveries>,
@@ -80,6 +82,7 @@ impl Engine {
             settings,
             registry: Registry::default(),
             series: Vec::new(),
+            peers: ZonePeers::default(),
             ledger: Ledger::default(),
             deliveries: BTreeMap::new(),
             origins: Origins::default(),
@@ -143,6 +146,7 @@ impl Engine {
         for index in 0..self.registry.metric_count() {
             self.set_kind(MetricId(index));
         }
+        self.peers.follow(&self.registry);
     }
 
     /// Takes one step.
@@ -254,13 +258,16 @@ impl Engine {
             Admission::NotFinite => return Err(DropReason::NotFinite),
             Admission::TooManyWindows => return Err(DropReason::TooManyWindows),
         }
-        let score = series.judge(self.local_clock.moment(reading.at), reading.value, judged);
+        let mut score = series.judge(self.local_clock.moment(reading.at), reading.value, judged);
         self.registry.heard_by(reading.device, adapter);
-        let device = self.registry.device(reading.device);
+        let zone = self.registry.device(reading.device).and_then(|device| device.zone);
+        if let Some(kind) = judged {
+            score = score.max(self.peers.judge(zone, kind, reading));
+        }
         let subject = alerts::Subject {
             device: reading.device,
             device_name: self.registry.device_name(reading.device),
-            zone: device.and_then(|device| device.zone).and_then(|zone| self.registry.zone_name(zone)),
+            zone: zone.and_then(|zone| self.registry.zone_name(zone)),
             metric: reading.metric,
             metric_name: self.registry.metric_name(reading.metric),
         };

@@ -26,6 +26,7 @@ pub(crate) mod ledger;
 pub(crate) mod live;
 mod origins;
 pub(crate) mod payload;
+mod peers;
 mod reconcile;
 pub(crate) mod registry;
 mod sampled_log;

@@ -7,6 +7,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::earlier::{EarlierSettings, EngineV1, SeriesV2};
 use super::engine::Engine;
+use super::peers::ZonePeers;
 use super::series::DeviceSeries;
 
 /// Raised whenever the form of a part changes; then [`read`] learns to read the one before.
@@ -22,7 +23,8 @@ pub(crate) fn write(engine: &Engine, bytes: &mut Vec<u8>) -> Result<(), postcard
     put(&engine.ledger, bytes)?;
     put(&engine.deliveries, bytes)?;
     put(&engine.origins, bytes)?;
-    put(&engine.listened_until, bytes)
+    put(&engine.listened_until, bytes)?;
+    put(&engine.peers, bytes)
 }
 
 /// Reads what any version up to [`VERSION`] wrote.
@@ -45,6 +47,8 @@ pub(crate) fn read(version: u32, body: &[u8]) -> Result<Engine, postcard::Error>
         deliveries: parts.take()?,
         origins: parts.take()?,
         listened_until: parts.take()?,
+        // Not there before neighbours were compared.
+        peers: if parts.is_empty() { ZonePeers::default() } else { parts.take()? },
         ..Engine::new(settings)
     })
 }
@@ -65,6 +69,10 @@ fn put(part: &impl Serialize, bytes: &mut Vec<u8>) -> Result<(), postcard::Error
 struct Parts<'a>(&'a [u8]);
 
 impl Parts<'_> {
+    const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     fn take<T: DeserializeOwned>(&mut self) -> Result<T, postcard::Error> {
         let short = postcard::Error::DeserializeUnexpectedEnd;
         let (length, rest) = self.0.split_first_chunk().ok_or(short.clone())?;

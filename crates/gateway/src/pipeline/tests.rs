@@ -3,6 +3,7 @@
 mod damage;
 mod decoding;
 mod garbage;
+mod neighbours;
 mod payloads;
 mod recovery;
 

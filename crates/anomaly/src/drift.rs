@@ -1,0 +1,253 @@
+//! A sensor that slowly moves away from its neighbours in the zone, while they agree: ageing, dust, a heater beside it.
+//!
+//! Each device has a usual offset from the median of its peers, learnt over weeks, and a slow one, of the last day.
+//! Their distance is the deviation. It is held against the device's own usual deviation, that of the others, the
+//! differences between the devices of the zone, and the sensor's resolution: whichever is the largest. Sun in the
+//! afternoon, a busy room and a weekend are so part of the usual.
+//!
+//! Compared once a minute of event time for each device, and only with at least two peers heard lately; in between the
+//! score holds. Silence is not a value. A lasting new offset is the usual one after about a month.
+
+use gateway_core::{DeviceId, Oddity, Score, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::direction::Direction;
+use super::faults::{DAY_MILLIS, HOUR_MILLIS, LARGEST, LONGEST_STEP_MILLIS, WEEK_MILLIS, score, share};
+
+#[cfg(test)]
+mod tests;
+
+/// Most devices that are compared; where more share a zone, the first ones heard are.
+const MAX_MEMBERS: usize = 64;
+/// Peers that it takes to tell who is right.
+const LEAST_PEERS: usize = 2;
+/// Event time from one comparison of a device to the next.
+const EVERY_MILLIS: i64 = 60_000;
+/// A peer's value counts for so long.
+const FRESH_MILLIS: i64 = 3 * HOUR_MILLIS.cast_signed();
+/// A clock that was set back by more is followed.
+const SET_BACK_MILLIS: i64 = HOUR_MILLIS.cast_signed();
+/// Memory of the slow offset, of the usual one, and of the usual deviation.
+const SLOW_MILLIS: u64 = DAY_MILLIS;
+const USUAL_MILLIS: u64 = 21 * DAY_MILLIS;
+const DEVIATION_MILLIS: u64 = 28 * DAY_MILLIS;
+/// Event time compared before the first word.
+const LEARN_MILLIS: u64 = WEEK_MILLIS;
+/// Deviations (means of their sizes) that are tolerated.
+const TOLERATED: f64 = 5.0;
+/// A deviation teaches no more than this many usual ones, so that a slow drift does not become the usual.
+const CLIP_DEVIATION: f64 = 1.5;
+/// An offset teaches no more than this many scales: a broken value is no drift.
+const CLIP_OFFSET: f64 = 20.0;
+/// How much of the differences between devices is no drift.
+const OF_DIFFERENCES: f64 = 0.25;
+/// How much of the sensor's resolution is no drift.
+const OF_RESOLUTION: f64 = 0.5;
+/// The peers agree where the median of their deviations is smaller by this factor than the device's own.
+const AGREE: f64 = 1.5;
+
+/// The devices of one zone, by one metric. Serialise it to keep it over a restart.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Peers {
+    members: Vec<Member>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Member {
+    device: DeviceId,
+    /// The newest value.
+    value: f64,
+    heard: Timestamp,
+    /// The smallest change of value: the sensor's resolution, 0 for none.
+    resolution: f64,
+    direction: Direction,
+    compared: Timestamp,
+    /// Event time compared, without the gaps.
+    age_millis: u64,
+    /// Offsets from the peers' median.
+    slow: f64,
+    usual: f64,
+    /// Mean size of the deviation.
+    deviation: f64,
+    /// What the newest comparison said: how many times the tolerated, lowest and highest value expected.
+    said: (f64, f64, f64),
+}
+
+impl Peers {
+    /// Takes a device's reading and says how far it has drifted from the others; 0.5 is odd. Values that are not
+    /// finite, and those older than the device's newest, teach nothing.
+    pub fn observe(&mut self, device: DeviceId, at: Timestamp, value: f64) -> Score {
+        if !value.is_finite() {
+            return Score::NONE;
+        }
+        let value = value.clamp(-LARGEST, LARGEST);
+        let Some(index) = self.index(device, at, value) else { return Score::NONE };
+        let due = self.members.get_mut(index).is_some_and(|member| member.hear(at, value));
+        let others = if due { self.others(index, at) } else { None };
+        let Some(member) = self.members.get_mut(index) else { return Score::NONE };
+        if let Some(others) = others {
+            member.compare(at, &others);
+        } else if due {
+            // Nobody to compare with: neither odd nor a day older.
+            (member.said, member.compared) = ((0.0, 0.0, 0.0), at);
+        }
+        let (excess, low, high) = member.said;
+        score(excess, Oddity::Drift, Some((low, high)))
+    }
+
+    /// Forgets the devices of which `stays` says no.
+    pub fn retain(&mut self, mut stays: impl FnMut(DeviceId) -> bool) {
+        self.members.retain(|member| stays(member.device));
+    }
+
+    /// Whether nobody is left.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    fn index(&mut self, device: DeviceId, at: Timestamp, value: f64) -> Option<usize> {
+        let known = self.members.iter().position(|member| member.device == device);
+        if known.is_none() && self.members.len() < MAX_MEMBERS {
+            self.members.push(Member::new(device, at, value));
+            return Some(self.members.len() - 1);
+        }
+        known
+    }
+
+    /// What the others show, where enough of them were heard lately.
+    fn others(&self, index: usize, at: Timestamp) -> Option<Others> {
+        // Whoever has drifted is no measure for the others.
+        let is_other =
+            |(i, member): &(usize, &Member)| *i != index && member.is_fresh(at) && member.said.0 < 1.0;
+        let others = || self.members.iter().enumerate().filter(is_other).map(|(_, member)| member);
+        if others().count() < LEAST_PEERS {
+            return None;
+        }
+        let usual = median(others().map(|other| other.usual))?;
+        Some(Others {
+            value: median(others().map(|other| other.value))?,
+            deviation_now: median(others().map(|other| other.now().abs()))?,
+            deviation: median(others().map(|other| other.deviation))?,
+            differences: median(others().map(|other| (other.usual - usual).abs()))?,
+        })
+    }
+}
+
+/// What a device's peers show: medians over them.
+struct Others {
+    value: f64,
+    /// Size of the deviation, now and usually.
+    deviation_now: f64,
+    deviation: f64,
+    /// How far their usual offsets lie apart.
+    differences: f64,
+}
+
+impl Member {
+    fn new(device: DeviceId, at: Timestamp, value: f64) -> Self {
+        Self {
+            device,
+            value,
+            heard: at,
+            resolution: 0.0,
+            direction: Direction::default(),
+            compared: at,
+            age_millis: 0,
+            slow: 0.0,
+            usual: 0.0,
+            deviation: 0.0,
+            said: (0.0, 0.0, 0.0),
+        }
+    }
+
+    /// Takes the value; whether it is time to compare.
+    fn hear(&mut self, at: Timestamp, value: f64) -> bool {
+        let elapsed = at.millis_after(self.heard);
+        if elapsed < -SET_BACK_MILLIS {
+            self.compared = at;
+        } else if elapsed < 0 {
+            return false;
+        }
+        let change = (value - self.value).abs();
+        if change > 0.0 && change.is_finite() {
+            self.resolution = if self.resolution > 0.0 { self.resolution.min(change) } else { change };
+        }
+        self.direction.note(self.value, value);
+        (self.value, self.heard) = (value, at);
+        at.millis_after(self.compared) >= EVERY_MILLIS
+    }
+
+    fn is_fresh(&self, at: Timestamp) -> bool {
+        (-FRESH_MILLIS..=FRESH_MILLIS).contains(&at.millis_after(self.heard))
+    }
+
+    /// The deviation.
+    fn now(&self) -> f64 {
+        self.slow - self.usual
+    }
+
+    fn compare(&mut self, at: Timestamp, others: &Others) {
+        let elapsed = u64::try_from(at.millis_after(self.compared)).unwrap_or(0).min(LONGEST_STEP_MILLIS);
+        self.compared = at;
+        let offset = self.value - others.value;
+        let scale = self.scale(others);
+        if !offset.is_finite() || !scale.is_finite() {
+            return;
+        }
+        self.age_millis = self.age_millis.saturating_add(elapsed);
+        self.learn(offset, elapsed, scale);
+
+        let tolerated = TOLERATED * scale * self.caution();
+        let size = self.now().abs();
+        // Counters and batteries move apart by nature.
+        let speaks = self.age_millis >= LEARN_MILLIS
+            && tolerated > 0.0
+            && size >= AGREE * others.deviation_now
+            && !self.direction.is_one_way();
+        let excess = if speaks { size / tolerated } else { 0.0 };
+        let middle = others.value + self.usual;
+        self.said = (excess, middle - tolerated, middle + tolerated);
+    }
+
+    /// The deviation that says nothing.
+    fn scale(&self, others: &Others) -> f64 {
+        self.deviation
+            .max(others.deviation)
+            .max(OF_DIFFERENCES * others.differences)
+            .max(OF_RESOLUTION * self.resolution)
+    }
+
+    /// 2 when it begins to speak, falling to 1 within two weeks.
+    fn caution(&self) -> f64 {
+        2.0 - share(self.age_millis.saturating_sub(LEARN_MILLIS), 2 * WEEK_MILLIS)
+    }
+
+    fn learn(&mut self, offset: f64, elapsed: u64, scale: f64) {
+        let young = self.age_millis < LEARN_MILLIS;
+        let reach = if young { f64::INFINITY } else { CLIP_OFFSET * scale };
+        let offset = offset.clamp(self.usual - reach, self.usual + reach);
+        let usual_millis = if young { self.age_millis } else { USUAL_MILLIS };
+        let first = self.age_millis == elapsed;
+        let rate = |millis: u64| if first { 1.0 } else { share(elapsed, millis.max(1)) };
+        self.usual += rate(usual_millis) * (offset - self.usual);
+        self.slow += rate(self.age_millis.min(SLOW_MILLIS)) * (offset - self.slow);
+
+        // Before the slow offset has its day, it says nothing of how much it moves.
+        let known_millis = self.age_millis.saturating_sub(SLOW_MILLIS);
+        if known_millis > 0 {
+            let clip = if young { f64::INFINITY } else { CLIP_DEVIATION * scale };
+            let taught = self.now().abs().min(clip);
+            self.deviation += share(elapsed, known_millis.min(DEVIATION_MILLIS)) * (taught - self.deviation);
+        }
+    }
+}
+
+/// The middle one, or the mean of the two in the middle; none of nothing.
+fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let mut sorted: Vec<f64> = values.collect();
+    sorted.sort_unstable_by(f64::total_cmp);
+    let upper = *sorted.get(sorted.len() / 2)?;
+    let lower = *sorted.get(sorted.len().checked_sub(1)? / 2)?;
+    Some(lower / 2.0 + upper / 2.0)
+}
