@@ -84,7 +84,7 @@ impl Density {
         let is_common = |symbol: &usize| table.by_hour.get(first + symbol) > RARE * seen;
         let mut common = (0..symbols.count()).filter(is_common);
         let lowest = common.next()?;
-        let highest = common.last().unwrap_or(lowest);
+        let highest = common.next_back().unwrap_or(lowest);
         Some((symbols.range(lowest).0, symbols.range(highest).1))
     }
 }
