@@ -55,7 +55,11 @@ pub(crate) fn tail(
 
 /// One line a person can read. Names come from outside: what a terminal would obey is written out.
 pub(crate) fn for_people(line: &Line) -> String {
-    let text = describe(line);
+    printable(describe(line))
+}
+
+/// Without what a terminal would obey.
+pub(crate) fn printable(text: String) -> String {
     if text.contains(char::is_control) {
         return text
             .chars()
