@@ -19,7 +19,7 @@ fn a_restart_raises_nothing_twice_and_forgets_nothing() {
     let mut time = time.restart();
     let long = time.then(100 * SECOND, 50.0);
     assert_eq!((long.len(), &*long[0].rule), (1, "long"));
-    let cleared = time.then(1 * SECOND, 20.0);
+    let cleared = time.then(SECOND, 20.0);
     assert_eq!((cleared.len(), cleared[0].since), (2, raised[0].since));
 }
 
@@ -54,12 +54,12 @@ fn rules_that_stay_keep_their_state_and_alerts_of_others_are_cleared() {
 
     let hotter = Conditions { above: Some(45.0), ..Conditions::default() };
     time.reconfigure([rule("new", hotter), too_hot()]);
-    let gone = time.wait(1 * SECOND);
+    let gone = time.wait(SECOND);
     assert_eq!(messages(&gone), ["the rule other no longer applies"]);
     assert_eq!((gone[0].state, gone[0].since), (AlertState::Cleared, raised[0].since));
-    let new = time.then(1 * SECOND, 50.0);
+    let new = time.then(SECOND, 50.0);
     assert_eq!((new.len(), &*new[0].rule), (1, "new"), "too-hot is not raised again");
-    assert_eq!(time.then(1 * SECOND, 20.0).len(), 2);
+    assert_eq!(time.then(SECOND, 20.0).len(), 2);
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn a_rule_that_no_longer_speaks_of_a_device_clears_its_alert() {
     assert_eq!(time.is(50.0).len(), 1);
     time.reconfigure([RuleSpec { devices: vec!["cellar".into()], ..too_hot() }]);
     assert!(time.is(50.0).is_empty());
-    assert_eq!(messages(&time.wait(1 * SECOND)), ["the rule too-hot no longer applies"]);
+    assert_eq!(messages(&time.wait(SECOND)), ["the rule too-hot no longer applies"]);
     assert_eq!(time.alerts.next_deadline(), None);
 }
 

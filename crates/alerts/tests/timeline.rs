@@ -33,7 +33,7 @@ fn a_threshold_is_raised_once_and_cleared_behind_its_hysteresis() {
 fn without_hysteresis_the_limit_itself_clears() {
     let mut time = House::new([RuleSpec { clear_by: 0.0, ..too_hot() }]);
     assert_eq!(time.is(40.1).len(), 1);
-    assert_eq!(messages(&time.then(1 * SECOND, 40.0)), ["temperature 40 is no longer above 40"]);
+    assert_eq!(messages(&time.then(SECOND, 40.0)), ["temperature 40 is no longer above 40"]);
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn below_mirrors_above() {
 fn clear_by_is_reached_in_decimals_too() {
     let clears_at = |when, clear_by, values: [f64; 3]| {
         let mut time = House::new([RuleSpec { clear_by, ..rule("edge", when) }]);
-        values.map(|value| time.then(1 * SECOND, value).len())
+        values.map(|value| time.then(SECOND, value).len())
     };
     let above = |limit| Conditions { above: Some(limit), ..Conditions::default() };
     let below = |limit| Conditions { below: Some(limit), ..Conditions::default() };
@@ -90,9 +90,9 @@ fn a_straggler_neither_raises_nor_clears() {
 fn a_device_whose_clock_ran_ahead_is_believed_again_after_three_readings() {
     let mut time = House::new([too_hot()]);
     assert!(time.hear(LOUNGE, "temperature", 20.0, START + 3_000_000, Score::NONE).is_empty());
-    assert!(time.then(1 * SECOND, 50.0).is_empty());
-    assert!(time.then(1 * SECOND, 50.0).is_empty());
-    assert_eq!(time.then(1 * SECOND, 50.0).len(), 1);
+    assert!(time.then(SECOND, 50.0).is_empty());
+    assert!(time.then(SECOND, 50.0).is_empty());
+    assert_eq!(time.then(SECOND, 50.0).len(), 1);
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn a_silent_device_is_raised_by_the_clock_and_cleared_by_its_next_word() {
     let mut time = House::new([silent()]);
     assert!(time.is(20.0).is_empty());
     assert!(time.wait(899 * SECOND).is_empty());
-    let raised = time.wait(1 * SECOND);
+    let raised = time.wait(SECOND);
     assert_eq!(messages(&raised), ["lounge has been silent for 15m"]);
     assert_eq!((raised[0].kind, raised[0].metric, raised[0].value), (AlertKind::Silent, None, None));
     assert!(time.wait(9000 * SECOND).is_empty());
@@ -177,7 +177,7 @@ fn nobody_is_called_silent_for_the_time_the_gateway_was_away() {
     let mut time = time.restart();
     time.now += 7_200_000;
     assert!(time.wait(299 * SECOND).is_empty(), "600 s were silent before, 299 after");
-    assert_eq!(time.wait(1 * SECOND).len(), 1);
+    assert_eq!(time.wait(SECOND).len(), 1);
 }
 
 #[test]
@@ -189,6 +189,6 @@ fn a_clock_that_is_set_calls_nobody_silent_and_hides_no_silence() {
         time.now += jump;
         assert!(time.wait(0).is_empty(), "jump {jump}");
         assert!(time.wait(299 * SECOND).is_empty(), "jump {jump}");
-        assert_eq!(time.wait(1 * SECOND).len(), 1, "jump {jump}");
+        assert_eq!(time.wait(SECOND).len(), 1, "jump {jump}");
     }
 }
