@@ -47,7 +47,9 @@ fn anomaly(around: &Around<'_>, value: &str, seen: &Seen) -> String {
         Some(Oddity::Density) => format!("{metric} {value} hardly ever occurs at this time of day"),
         Some(Oddity::Markov) => format!("{metric} {value} hardly ever follows the reading before"),
         Some(Oddity::Shape) => format!("{metric} has never run like this before, now {value}"),
-        Some(Oddity::Stuck) => format!("{metric} has been exactly {value} for {}", roughly(around.unchanged)),
+        Some(Oddity::Stuck) => {
+            format!("{metric} has been exactly {value} for {}", how_long(around.unchanged))
+        }
         Some(Oddity::Sentinel) => {
             format!("{metric} {value} is what a broken or unplugged sensor shows")
         }
@@ -136,6 +138,11 @@ pub(crate) fn rule_gone(rule: &str) -> String {
 
 fn limit(limit: Option<f64>) -> String {
     limit.map_or_else(String::new, |limit| number(limit, 6))
+}
+
+/// What an earlier version saw is not known.
+fn how_long(unchanged: Duration) -> String {
+    if unchanged < Duration::from_secs(60) { "unusually long".to_owned() } else { roughly(unchanged) }
 }
 
 /// In the unit of which there are at least two, cut: `5h`, `47m`; people read it, nobody calculates with it.

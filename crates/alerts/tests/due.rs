@@ -171,6 +171,6 @@ fn an_anomaly_that_falls_due_rests_five_minutes_after_the_last() {
     assert!(house.wait(5 * MINUTE - 3001).is_empty());
     let again = house.wait(1);
     assert_eq!(again.len(), 1);
-    assert_eq!(&*again[0].message, "contact has been exactly 7 for 0s (stuck)");
+    assert_eq!(&*again[0].message, "contact has been exactly 7 for unusually long (stuck)");
     assert_eq!(again[0].at.since(raised[0].at), Duration::from_secs(300));
 }
