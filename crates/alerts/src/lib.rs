@@ -3,6 +3,8 @@
 //! Sans-IO: readings and the time go in, alerts come out, in an order that depends on nothing else. What it promises:
 //! - An alert is raised once and cleared once, with the same `since`; hysteresis (`clear_by`), `for`, and for
 //!   anomalies three ordinary readings and five minutes between raises, keep it from flapping.
+//! - An anomaly that people were told of, or have acknowledged, is held back: [`told`](mod@told) says what is the same
+//!   thing, and for how long.
 //! - A reading older than the newest of its series neither raises nor clears; it does show that its device is alive.
 //! - Serialised and restored, or given new rules, it goes on where it stood: nothing is raised twice. An alert whose
 //!   rule is gone, or no longer speaks of the device, is cleared.
@@ -12,25 +14,34 @@
 //!   reading on. After a long absence of ours ([`Alerts::was_away`]) it has its whole `silent_for` again.
 //! - Its size is bounded by the registry's devices and metrics; a rate keeps at most 130 points.
 
+pub mod earlier;
 mod lowest;
+mod order;
+mod raised;
 mod rule;
 mod silence;
 mod state;
 mod subject;
+mod telling;
+mod told;
 mod words;
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use gateway_core::{Alert, AlertKind, AlertState, DeviceId, MetricId, Now, Reading, Score, Timestamp};
+use gateway_core::{Alert, AlertState, DeviceId, MetricId, Now, Reading, Score, Timestamp};
 use serde::{Deserialize, Serialize};
 
+pub use raised::Raised;
 pub use rule::{ANOMALY, Conditions, Rule, RuleProblem, RuleSpec};
-pub use subject::Subject;
+pub use subject::{DeviceSubject, Subject};
 
 use silence::{Silence, Watch};
-use state::{Change, Phase};
-use subject::{Device, Orphan};
+use state::{Asked, Standing};
+use subject::{Device, Moves, Orphan};
+
+/// How long an anomaly that was told is held back, where nobody says otherwise: a day and a half, so that what comes
+/// back the next day, an hour earlier or later, is not told again at once.
+pub const DEFAULT_HOLD: Duration = Duration::from_secs(36 * 3600);
 
 /// All rules and where they stand on every series. Serialise it to keep it over a restart.
 #[derive(Debug, Serialize, Deserialize)]
@@ -44,6 +55,7 @@ pub struct Alerts {
     next_silence: Option<Timestamp>,
     /// Nothing that is pending falls due before this.
     next_due: Option<Timestamp>,
+    hold: Duration,
 }
 
 impl Alerts {
@@ -57,42 +69,29 @@ impl Alerts {
             watch: Watch::default(),
             next_silence: None,
             next_due: None,
+            hold: DEFAULT_HOLD,
         }
+    }
+
+    /// For how long an anomaly that was told is held back, from the next one on: `[anomaly] hold`; zero for not at all.
+    pub fn set_hold(&mut self, hold: Duration) {
+        self.hold = hold;
     }
 
     /// New rules, and perhaps new names and zones of devices. Rules that still exist, by name, keep their state, but
     /// what was pending under other conditions begins again; alerts of the others are cleared by the next
     /// [`Self::advance`].
     pub fn reconfigure(&mut self, rules: Vec<Rule>) {
-        let place = |old: u32| {
-            let name = &self.rules.get(old as usize)?.spec().name;
-            let index = rules.iter().position(|rule| rule.spec().name == *name)?;
-            u32::try_from(index).ok()
-        };
-        let is_same = |old: u32, new: u32| {
-            let (old, new) = (self.rules.get(old as usize), rules.get(new as usize));
-            old.zip(new).is_some_and(|(old, new)| old.spec().asks_the_same(new.spec()))
-        };
+        let moves = Moves { old: &self.rules, new: &rules };
         for (id, device) in (0..).map(DeviceId).zip(&mut self.devices) {
             device.matched = false;
-            subject::move_silences(&mut device.silences, place, &self.rules, (id, None), &mut self.orphans);
+            moves.silences(&mut device.silences, (id, None), &mut self.orphans);
+            moves.standings(&mut device.standings, (id, None), &mut self.orphans);
             for series in &mut device.series {
                 series.matched = false;
                 let of = (id, Some(series.metric));
-                subject::move_silences(&mut series.silences, place, &self.rules, of, &mut self.orphans);
-                series.standings.retain_mut(|standing| match place(standing.rule) {
-                    Some(index) => {
-                        if !is_same(standing.rule, index) {
-                            standing.stop_waiting();
-                        }
-                        standing.rule = index;
-                        true
-                    }
-                    None => {
-                        self.orphans.extend(subject::orphan(standing, &self.rules, id, series.metric));
-                        false
-                    }
-                });
+                moves.silences(&mut series.silences, of, &mut self.orphans);
+                moves.standings(&mut series.standings, of, &mut self.orphans);
             }
         }
         self.rules = rules;
@@ -110,13 +109,9 @@ impl Alerts {
         out: &mut Vec<Alert>,
     ) {
         self.look_at_clock(now.at);
-        let index = subject.device.0 as usize;
-        if index >= self.devices.len() {
-            self.devices.resize_with(index + 1, Device::default);
-        }
-        let Some(device) = self.devices.get_mut(index) else { return };
+        let Some(device) = known(&mut self.devices, subject.device) else { return };
         if !device.matched {
-            device.match_rules(&self.rules, subject, &mut self.orphans);
+            device.match_rules(&self.rules, &subject.whole(), &mut self.orphans);
             self.next_silence = look_soon(self.next_silence, &device.silences);
         }
         device.heard = Some(now.at);
@@ -133,25 +128,60 @@ impl Alerts {
         if ended {
             self.next_silence = Some(Timestamp::EPOCH);
         }
-        if series.standings.is_empty() || !series.admit(reading.at, now.at) {
+        if series.standings.is_empty() || !series.admit(reading, now.at) {
             return;
         }
         for standing in &mut series.standings {
             let Some(rule) = self.rules.get(standing.rule as usize) else { continue };
-            if let Some(change) = standing.observe(rule.spec(), reading, score, now.at) {
-                let metric = (subject.metric, subject.metric_name);
-                out.push(alert(rule.spec(), subject.device, metric, change));
+            let asked = Asked { rule: rule.spec(), hold: self.hold, at: reading.at, now: now.at };
+            if let Some(change) = standing.observe(&asked, reading, score) {
+                let around = telling::around(subject, series.steady.length());
+                let of = (subject.metric, &around);
+                out.push(telling::of_series(rule.spec(), subject.device, of, &change));
             } else if let Some(due) = standing.due(rule.spec()) {
                 self.next_due = Some(earliest(self.next_due, due));
             }
         }
     }
 
-    /// What the passing of time raises: silence, and what has held for as long as `for` says. Also clears what [`Self::reconfigure`] left behind. To be called when
-    /// [`Self::next_deadline`] is due, and at once when the clock was set back (time until then counts for nothing).
+    /// Judges one closed window of a device as a whole, which began at `at`: whether the combination of its values is odd
+    /// ([`gateway_core::Oddity::Combination`]), by the rules that have `anomaly` and no `metric`. The alert has no metric;
+    /// it is over after two ordinary windows. `values` are those that make it odd, for people, or empty:
+    /// `temperature 21, heating 100`.
+    pub fn observe_device(
+        &mut self,
+        subject: &DeviceSubject<'_>,
+        at: Timestamp,
+        score: &Score,
+        values: &str,
+        now: Now,
+        out: &mut Vec<Alert>,
+    ) {
+        self.look_at_clock(now.at);
+        let Some(device) = known(&mut self.devices, subject.device) else { return };
+        if !device.matched {
+            device.match_rules(&self.rules, subject, &mut self.orphans);
+            self.next_silence = look_soon(self.next_silence, &device.silences);
+        }
+        if device.standings.is_empty() || !device.admit(at, now.at) {
+            return;
+        }
+        for standing in &mut device.standings {
+            let Some(rule) = self.rules.get(standing.rule as usize) else { continue };
+            let asked = Asked { rule: rule.spec(), hold: self.hold, at, now: now.at };
+            if let Some(change) = standing.observe_device(&asked, score) {
+                out.push(telling::of_device(rule.spec(), subject.device, values, &change));
+            } else if let Some(due) = standing.due(rule.spec()) {
+                self.next_due = Some(earliest(self.next_due, due));
+            }
+        }
+    }
+
+    /// What the passing of time raises: silence, and what has held for as long as `for` says. Also clears what
+    /// [`Self::reconfigure`] left behind. To be called when [`Self::next_deadline`] is due, and at once when the clock was set back (time until then counts for nothing).
     pub fn advance(&mut self, now: Now, out: &mut Vec<Alert>) {
         self.look_at_clock(now.at);
-        out.extend(self.orphans.drain(..).map(|orphan| farewell(orphan, now.at)));
+        out.extend(self.orphans.drain(..).map(|orphan| telling::farewell(orphan, now.at)));
         if self.next_due.is_some_and(|due| due <= now.at) {
             self.raise_due(now.at, out);
         }
@@ -162,14 +192,28 @@ impl Alerts {
 
     fn raise_due(&mut self, now: Timestamp, out: &mut Vec<Alert>) {
         let mut next: Option<Timestamp> = None;
+        let mut look = |standing: &mut Standing| {
+            let spec = self.rules.get(standing.rule as usize)?.spec();
+            let change = standing.fall_due(spec, self.hold, now);
+            if change.is_none()
+                && let Some(due) = standing.due(spec)
+            {
+                next = Some(earliest(next, due));
+            }
+            Some((spec, change?))
+        };
         for (id, device) in (0..).map(DeviceId).zip(&mut self.devices) {
+            for standing in &mut device.standings {
+                if let Some((spec, change)) = look(standing) {
+                    out.push(telling::of_device(spec, id, "", &change));
+                }
+            }
             for series in &mut device.series {
-                for standing in &mut series.standings {
-                    let Some(rule) = self.rules.get(standing.rule as usize) else { continue };
-                    if let Some(change) = standing.fall_due(rule.spec(), now) {
-                        out.push(alert(rule.spec(), id, (series.metric, &series.name), change));
-                    } else if let Some(due) = standing.due(rule.spec()) {
-                        next = Some(earliest(next, due));
+                for index in 0..series.standings.len() {
+                    let found = series.standings.get_mut(index).and_then(&mut look);
+                    if let Some((spec, change)) = found {
+                        let of = (series.metric, &telling::around_series(series));
+                        out.push(telling::of_series(spec, id, of, &change));
                     }
                 }
             }
@@ -224,20 +268,6 @@ impl Alerts {
         }
     }
 
-    /// The alerts that are out, by device, then rule: rule's name, device, metric.
-    pub fn raised(&self) -> impl Iterator<Item = (&Arc<str>, DeviceId, Option<MetricId>)> {
-        let name = |rule: u32| self.rules.get(rule as usize).map(|rule| &rule.spec().name);
-        (0..).map(DeviceId).zip(&self.devices).flat_map(move |(id, device)| {
-            let whole = device.silences.iter().filter(|s| s.since.is_some()).map(|s| (s.rule, None));
-            let parts = device.series.iter().flat_map(|series| {
-                let silent = series.silences.iter().filter(|s| s.since.is_some()).map(|s| s.rule);
-                let standing = series.standings.iter().filter(|s| matches!(s.phase, Phase::Raised { .. }));
-                standing.map(|s| s.rule).chain(silent).map(|rule| (rule, Some(series.metric)))
-            });
-            whole.chain(parts).filter_map(move |(rule, metric)| Some((name(rule)?, id, metric)))
-        })
-    }
-
     /// Time that the gateway was away, or that its clock was set by, was nobody's silence, and no part of a `for`.
     fn look_at_clock(&mut self, now: Timestamp) {
         let jump = self.watch.look(now);
@@ -251,6 +281,7 @@ impl Alerts {
         let shifted = |at: Timestamp| Timestamp::from_millis(at.as_millis().saturating_add(jump));
         for device in &mut self.devices {
             device.heard = device.heard.map(shifted);
+            device.standings.iter_mut().for_each(|standing| standing.shift(shifted));
             for series in &mut device.series {
                 series.heard = series.heard.map(shifted);
                 series.standings.iter_mut().for_each(|standing| standing.shift(shifted));
@@ -259,6 +290,15 @@ impl Alerts {
         self.next_silence = self.next_silence.map(|_| Timestamp::EPOCH);
         self.next_due = self.next_due.map(|_| Timestamp::EPOCH);
     }
+}
+
+/// A device, made where it is new.
+fn known(devices: &mut Vec<Device>, id: DeviceId) -> Option<&mut Device> {
+    let index = id.0 as usize;
+    if index >= devices.len() {
+        devices.resize_with(index + 1, Device::default);
+    }
+    devices.get_mut(index)
 }
 
 fn earliest(next: Option<Timestamp>, due: Timestamp) -> Timestamp {
@@ -298,27 +338,13 @@ impl Watched<'_> {
                 continue;
             }
             silence.since = Some(self.now);
-            out.push(self.raise(rule.spec(), metric, after));
-        }
-    }
-
-    fn raise(&self, spec: &RuleSpec, metric: Option<(MetricId, &str)>, after: Duration) -> Alert {
-        Alert {
-            rule: Arc::clone(&spec.name),
-            device: self.device,
-            metric: metric.map(|(id, _)| id),
-            kind: AlertKind::Silent,
-            state: AlertState::Raised,
-            severity: spec.severity,
-            value: None,
-            score: None,
-            since: self.now,
-            at: self.now,
-            message: words::silent(self.name, metric.map(|(_, name)| name), after),
+            let message = words::silent(self.name, metric.map(|(_, name)| name), after);
+            let of = (self.device, metric.map(|(id, _)| id));
+            let times = (self.now, self.now);
+            out.push(telling::silence(rule.spec(), of, AlertState::Raised, times, message));
         }
     }
 }
-
 /// Clears those that are out; whether there were any.
 fn end_silences(
     silences: &mut [Silence],
@@ -332,58 +358,9 @@ fn end_silences(
         let Some(since) = silence.since.take() else { continue };
         ended = true;
         let Some(rule) = rules.get(silence.rule as usize) else { continue };
-        out.push(Alert {
-            rule: Arc::clone(&rule.spec().name),
-            device: subject.device,
-            metric,
-            kind: AlertKind::Silent,
-            state: AlertState::Cleared,
-            severity: rule.spec().severity,
-            value: None,
-            score: None,
-            since,
-            at: now,
-            message: words::heard_again(subject.device_name, metric.map(|_| subject.metric_name)),
-        });
+        let message = words::heard_again(subject.device_name, metric.map(|_| subject.metric_name));
+        let of = (subject.device, metric);
+        out.push(telling::silence(rule.spec(), of, AlertState::Cleared, (since, now), message));
     }
     ended
-}
-
-fn alert(spec: &RuleSpec, device: DeviceId, (metric, name): (MetricId, &str), change: Change) -> Alert {
-    let Change { state, held, seen, since, at } = change;
-    let message = match state {
-        AlertState::Raised => words::raised(name, &seen, &held, &spec.when),
-        AlertState::Cleared => words::cleared(name, seen.value, held.cause, &spec.when),
-    };
-    let kind = held.cause.kind();
-    Alert {
-        rule: Arc::clone(&spec.name),
-        device,
-        metric: Some(metric),
-        kind,
-        state,
-        severity: spec.severity,
-        value: Some(seen.value),
-        score: (kind == AlertKind::Anomaly).then_some(seen.score),
-        since,
-        at,
-        message,
-    }
-}
-
-fn farewell(orphan: Orphan, now: Timestamp) -> Alert {
-    let message = words::rule_gone(&orphan.rule);
-    Alert {
-        rule: orphan.rule,
-        device: orphan.device,
-        metric: orphan.metric,
-        kind: orphan.kind,
-        state: AlertState::Cleared,
-        severity: orphan.severity,
-        value: None,
-        score: None,
-        since: orphan.since,
-        at: now,
-        message,
-    }
 }

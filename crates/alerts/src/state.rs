@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::lowest::Lowest;
 use crate::rule::{Conditions, RuleSpec};
+use crate::told::{Memory, Sight, Sort};
 
-/// An anomaly is over when so many readings in a row were ordinary.
+/// An anomaly of a series is over when so many readings in a row were ordinary.
 const CALM_READINGS: u8 = 3;
-/// A series raises no second anomaly within this much event time.
-const ANOMALY_REST: Duration = Duration::from_secs(300);
+/// One of a device as a whole is over when so many windows in a row were.
+const CALM_WINDOWS: u8 = 2;
 /// Relative; far above what binary fractions leave behind, far below what a sensor tells apart.
 const ROUNDING: f64 = 1e-9;
 
@@ -43,20 +44,36 @@ pub(crate) struct Held {
     pub(crate) amount: f64,
 }
 
-/// What of a reading an alert tells.
+/// What of a reading, or of a window of a device as a whole, an alert tells.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Seen {
-    pub(crate) value: f64,
+    /// None of a device as a whole.
+    pub(crate) value: Option<f64>,
     pub(crate) score: f64,
     pub(crate) expected: Option<(f64, f64)>,
-    pub(crate) stuck: bool,
+    pub(crate) oddity: Option<Oddity>,
 }
 
 impl Seen {
-    fn of(reading: &Reading, score: &Score) -> Self {
-        let stuck = score.oddity == Some(Oddity::Stuck);
-        Self { value: reading.value, score: score.value, expected: score.expected, stuck }
+    const fn of(value: Option<f64>, score: &Score) -> Self {
+        Self { value, score: score.value, expected: score.expected, oddity: score.oddity }
     }
+
+    fn sight(&self) -> Sight {
+        Sight::of(self.oddity, self.value, self.score, self.expected)
+    }
+}
+
+/// What a rule is asked about: when it was, when it came, and how long anomalies are held back.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    pub(crate) rule: &'a RuleSpec,
+    /// `[anomaly] hold`.
+    pub(crate) hold: Duration,
+    /// Event time.
+    pub(crate) at: Timestamp,
+    /// By the gateway's clock.
+    pub(crate) now: Timestamp,
 }
 
 /// A rule raised or cleared by a reading, or raised by the clock.
@@ -74,12 +91,12 @@ pub(crate) struct Change {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Pending {
     /// Event time of the first reading for which it held, later by the time that does not count.
-    since: Timestamp,
+    pub(crate) since: Timestamp,
     /// When that reading came, by the gateway's clock.
-    arrived: Timestamp,
+    pub(crate) arrived: Timestamp,
     /// By the last reading, as `seen`.
-    held: Held,
-    seen: Seen,
+    pub(crate) held: Held,
+    pub(crate) seen: Seen,
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -91,6 +108,8 @@ pub(crate) enum Phase {
     Raised {
         since: Timestamp,
         cause: Cause,
+        /// Of an anomaly: in which way, when it was raised.
+        oddity: Option<Oddity>,
     },
 }
 
@@ -100,60 +119,64 @@ pub(crate) struct Standing {
     /// Index of the rule.
     pub(crate) rule: u32,
     pub(crate) phase: Phase,
-    /// Readings in a row that would clear it.
-    calm: u8,
-    last_anomaly: Option<Timestamp>,
+    /// Readings, or windows, in a row that would clear it.
+    pub(crate) calm: u8,
+    pub(crate) memory: Memory,
     /// Only where the rule has `rises_by` or `falls_by`.
-    lows: Option<Box<Lowest>>,
+    pub(crate) lows: Option<Box<Lowest>>,
     /// Of negated values.
-    highs: Option<Box<Lowest>>,
+    pub(crate) highs: Option<Box<Lowest>>,
 }
 
 impl Standing {
-    pub(crate) const fn new(rule: u32) -> Self {
-        Self { rule, phase: Phase::Calm, calm: 0, last_anomaly: None, lows: None, highs: None }
+    pub(crate) fn new(rule: u32) -> Self {
+        Self { rule, phase: Phase::Calm, calm: 0, memory: Memory::default(), lows: None, highs: None }
     }
 
-    /// Readings come in order of their `at`; this one came at `now`.
-    pub(crate) fn observe(
-        &mut self,
-        rule: &RuleSpec,
-        reading: &Reading,
-        score: &Score,
-        now: Timestamp,
-    ) -> Option<Change> {
-        let held = self.held(&rule.when, rule.clear_by, reading, score);
+    /// Readings come in order of their event time.
+    pub(crate) fn observe(&mut self, asked: &Asked<'_>, reading: &Reading, score: &Score) -> Option<Change> {
+        let held = self.held(&asked.rule.when, asked.rule.clear_by, reading, score);
+        if held.is_none() && matches!(self.phase, Phase::Calm) {
+            return None;
+        }
+        self.settle(asked, held, Seen::of(Some(reading.value), score))
+    }
+
+    /// A window of a device as a whole; windows come in order.
+    pub(crate) fn observe_device(&mut self, asked: &Asked<'_>, score: &Score) -> Option<Change> {
+        let held = anomaly(&asked.rule.when, score);
+        self.settle(asked, held, Seen::of(None, score))
+    }
+
+    fn settle(&mut self, asked: &Asked<'_>, held: Option<Held>, seen: Seen) -> Option<Change> {
+        let Asked { rule, hold, at, now } = *asked;
         match (&mut self.phase, held) {
             (Phase::Calm, None) => None,
             (Phase::Pending(_), None) => {
                 self.phase = Phase::Calm;
                 None
             }
-            (Phase::Calm, Some(held)) if rule.hold_for.is_zero() => {
-                self.raise(held, Seen::of(reading, score), reading.at)
-            }
+            (Phase::Calm, Some(held)) if rule.hold_for.is_zero() => self.raise(held, seen, at, hold),
             (Phase::Calm, Some(held)) => {
-                let seen = Seen::of(reading, score);
-                let pending = Pending { since: reading.at, arrived: now, held, seen };
-                self.phase = Phase::Pending(Box::new(pending));
+                self.phase = Phase::Pending(Box::new(Pending { since: at, arrived: now, held, seen }));
                 None
             }
             (Phase::Pending(pending), Some(held)) => {
                 pending.held = held;
-                pending.seen = Seen::of(reading, score);
-                let (since, seen) = (pending.since, pending.seen);
-                if reading.at.since(since) < rule.hold_for {
+                pending.seen = seen;
+                if at.since(pending.since) < rule.hold_for {
                     return None;
                 }
-                self.raise(held, seen, reading.at)
+                self.raise(held, seen, at, hold)
             }
-            (Phase::Raised { .. }, Some(_)) => {
+            (&mut Phase::Raised { cause, oddity, .. }, Some(held)) => {
                 self.calm = 0;
+                if (cause, held.cause) == (Cause::Anomaly, Cause::Anomaly) {
+                    self.memory.see(Sort::of(oddity), &seen.sight(), at, hold);
+                }
                 None
             }
-            (&mut Phase::Raised { since, cause }, None) => {
-                self.clear(since, cause, Seen::of(reading, score), reading.at)
-            }
+            (Phase::Raised { .. }, None) => self.calm_down(seen, at, hold),
         }
     }
 
@@ -161,18 +184,17 @@ impl Standing {
     pub(crate) fn due(&self, rule: &RuleSpec) -> Option<Timestamp> {
         let Phase::Pending(pending) = &self.phase else { return None };
         let due = pending.arrived + rule.hold_for;
-        match self.last_anomaly {
-            Some(last) if pending.held.cause == Cause::Anomaly => Some(due.max(last + ANOMALY_REST)),
-            _ => Some(due),
-        }
+        let is_anomaly = pending.held.cause == Cause::Anomaly;
+        let free = is_anomaly.then(|| self.memory.free_at(&pending.seen.sight())).flatten();
+        Some(free.map_or(due, |free| free.max(due)))
     }
 
     /// Raises what is due by `now`.
-    pub(crate) fn fall_due(&mut self, rule: &RuleSpec, now: Timestamp) -> Option<Change> {
+    pub(crate) fn fall_due(&mut self, rule: &RuleSpec, hold: Duration, now: Timestamp) -> Option<Change> {
         let due = self.due(rule).filter(|due| *due <= now)?;
         let Phase::Pending(pending) = &self.phase else { return None };
         let (held, seen) = (pending.held, pending.seen);
-        self.raise(held, seen, due)
+        self.raise(held, seen, due, hold)
     }
 
     /// The gateway's clock jumped, or nobody listened: see [`crate::silence`]. Event times are moved too: most are times
@@ -191,34 +213,52 @@ impl Standing {
         }
     }
 
-    /// The device's clock was set back: what was measured against the old time begins again; what is raised stays.
-    pub(crate) fn restart_time(&mut self) {
+    /// The device's clock was set back by so many milliseconds: what was measured against the old time begins again;
+    /// what is raised stays, and what is held back stays so for as long.
+    pub(crate) fn set_back(&mut self, millis: i64) {
         self.stop_waiting();
-        self.last_anomaly = None;
+        self.memory.shift(millis.saturating_neg());
         for window in [&mut self.lows, &mut self.highs].into_iter().flatten() {
             window.clear();
         }
     }
 
-    fn raise(&mut self, held: Held, seen: Seen, at: Timestamp) -> Option<Change> {
-        if held.cause == Cause::Anomaly {
-            if self.last_anomaly.is_some_and(|last| at.since(last) < ANOMALY_REST) {
-                return None;
-            }
-            self.last_anomaly = Some(at);
+    /// Somebody has taken note of the anomaly that is raised, at `now`: it is cleared, and not raised again `until`.
+    pub(crate) fn acknowledge(&mut self, until: Timestamp, now: Timestamp) -> Option<Change> {
+        let Phase::Raised { since, cause: Cause::Anomaly, oddity } = self.phase else { return None };
+        self.memory.acknowledge(Sort::of(oddity), since, until);
+        self.phase = Phase::Calm;
+        let held = Held { cause: Cause::Anomaly, amount: 0.0 };
+        let seen = Seen { value: None, score: 0.0, expected: None, oddity };
+        Some(Change { state: AlertState::Cleared, held, seen, since, at: now })
+    }
+
+    fn raise(&mut self, held: Held, seen: Seen, at: Timestamp, hold: Duration) -> Option<Change> {
+        let is_anomaly = held.cause == Cause::Anomaly;
+        if is_anomaly && !self.memory.raise(&seen.sight(), at, hold) {
+            return None;
         }
         self.calm = 0;
-        self.phase = Phase::Raised { since: at, cause: held.cause };
+        let oddity = seen.oddity.filter(|_| is_anomaly);
+        self.phase = Phase::Raised { since: at, cause: held.cause, oddity };
         Some(Change { state: AlertState::Raised, held, seen, since: at, at })
     }
 
-    fn clear(&mut self, since: Timestamp, cause: Cause, seen: Seen, at: Timestamp) -> Option<Change> {
+    /// Nothing holds any more of what was raised.
+    fn calm_down(&mut self, mut seen: Seen, at: Timestamp, hold: Duration) -> Option<Change> {
+        let Phase::Raised { since, cause, oddity } = self.phase else { return None };
         self.calm = self.calm.saturating_add(1);
-        if cause == Cause::Anomaly && self.calm < CALM_READINGS {
-            return None;
+        if cause == Cause::Anomaly {
+            let enough = if seen.value.is_some() { CALM_READINGS } else { CALM_WINDOWS };
+            if self.calm < enough {
+                return None;
+            }
+            self.memory.clear(Sort::of(oddity), since, at, hold);
         }
         self.phase = Phase::Calm;
-        let held = Held { cause, amount: seen.value };
+        // What is over is what was raised.
+        seen.oddity = oddity;
+        let held = Held { cause, amount: seen.value.unwrap_or_default() };
         Some(Change { state: AlertState::Cleared, held, seen, since, at })
     }
 
@@ -249,12 +289,15 @@ impl Standing {
             Some(Held { cause: Cause::Rises, amount: rise.unwrap_or_default() })
         } else if reached(fall, when.falls_by, Cause::Falls) {
             Some(Held { cause: Cause::Falls, amount: fall.unwrap_or_default() })
-        } else if when.anomaly.is_some_and(|threshold| score.value >= threshold) {
-            Some(Held { cause: Cause::Anomaly, amount: score.value })
         } else {
-            None
+            anomaly(when, score)
         }
     }
+}
+
+fn anomaly(when: &Conditions, score: &Score) -> Option<Held> {
+    let is_odd = when.anomaly.is_some_and(|threshold| score.value >= threshold);
+    is_odd.then_some(Held { cause: Cause::Anomaly, amount: score.value })
 }
 
 /// Behind its limit, but by less than the margin; 21.3 and a margin of 0.1 end at 21.2, although binary fractions

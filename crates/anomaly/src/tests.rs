@@ -234,8 +234,13 @@ fn counters_and_states_are_not_scored() {
 }
 
 #[test]
-fn a_series_is_small() {
-    assert!(size_of::<SeriesModel>() < 512, "{}", size_of::<SeriesModel>());
+fn a_series_keeps_at_most_sixteen_kilobytes_of_which_a_new_one_has_none() {
+    assert!(size_of::<SeriesModel>() <= 1024, "{}", size_of::<SeriesModel>());
+    let mut rng = StdRng::seed_from_u64(14);
+    let mut series = Series { step: 5, ..Series::new() };
+    series.alarms((0..20_000).map(|_| rng.random_range(0.0..1.0)));
+    let stored = postcard::to_stdvec(&series.model).unwrap();
+    assert!(stored.len() <= 16 * 1024, "{}", stored.len());
 }
 
 /// A value anywhere, near a level, exactly repeated, or absurd.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{DeviceId, MetricId, Timestamp};
+use crate::{DeviceId, MetricId, Oddity, Timestamp};
 
 /// How bad it is.
 #[derive(
@@ -89,7 +89,7 @@ pub struct Alert {
     pub rule: Arc<str>,
     /// Which device.
     pub device: DeviceId,
-    /// Which metric; none where a device as a whole is silent.
+    /// Which metric; none where the alert is about a device as a whole.
     pub metric: Option<MetricId>,
     /// What sort.
     pub kind: AlertKind,
@@ -97,10 +97,14 @@ pub struct Alert {
     pub state: AlertState,
     /// How bad.
     pub severity: Severity,
-    /// The value that did it; none for silence.
+    /// The value that did it; none for silence, and for a device as a whole.
     pub value: Option<f64>,
     /// The anomaly score in 0..1 where the kind is anomaly.
     pub score: Option<f64>,
+    /// In which way it is odd, where the kind is anomaly and the detector can tell.
+    pub oddity: Option<Oddity>,
+    /// The range in which the value would not have been odd, lowest and highest, where the detector can tell.
+    pub expected: Option<(f64, f64)>,
     /// When it was raised, in event time; the same in `raised` and `cleared`, so that both share an identity.
     pub since: Timestamp,
     /// When this happened, in event time.

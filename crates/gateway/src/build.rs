@@ -61,8 +61,15 @@ pub(crate) fn settings(config: &Config) -> Settings {
             .collect(),
         rules: rules(config),
         upstream: config.upstream.is_some(),
-        judging: config.anomaly.enabled.then(|| Judging { timezone: config.gateway.timezone().into() }),
+        judging: judging(config),
     }
+}
+
+fn judging(config: &Config) -> Option<Judging> {
+    config
+        .anomaly
+        .enabled
+        .then(|| Judging { timezone: config.gateway.timezone().into(), hold: config.anomaly.hold.0 })
 }
 
 fn rules(config: &Config) -> Vec<alerts::Rule> {

@@ -179,7 +179,12 @@ impl Gateway {
         match live_socket::bind(&self.config.gateway.data_dir) {
             Ok(listener) => {
                 let stop = self.watchers.clone();
-                tokio::spawn(live_socket::serve(listener, self.feed.clone(), self.auditor.clone(), stop));
+                let sources = live_socket::Sources {
+                    feed: self.feed.clone(),
+                    auditor: self.auditor.clone(),
+                    control: self.control.clone(),
+                };
+                tokio::spawn(live_socket::serve(listener, sources, stop));
             }
             Err(error) => tracing::warn!(
                 "riser tail will not work: cannot make {}: {error}",

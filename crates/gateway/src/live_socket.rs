@@ -1,4 +1,4 @@
-//! `riser.sock` in the data directory: how `riser tail` and `riser audit` talk to a running gateway.
+//! `riser.sock` in the data directory: how `riser tail`, `audit` and `acknowledge` talk to a running gateway.
 //!
 //! One JSON line asks, JSON lines answer. Only who may enter the data directory can reach it; the socket itself is
 //! made for its owner and group.
@@ -12,10 +12,12 @@ use globset::{Glob, GlobSet};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::Auditor;
+use crate::pipeline::Control;
+use crate::pipeline::acknowledging::Request;
 use crate::pipeline::live::{Item, Kind, LiveFeed};
 
 /// Watchers at one time.
@@ -35,6 +37,10 @@ pub(crate) enum Question {
     Follow { readings: bool, aggregates: bool, alerts: bool, device: Option<String> },
     /// The ledger, once.
     Audit,
+    /// The alerts that are out, once.
+    Raised,
+    /// To take note of anomalies.
+    Acknowledge(Request),
 }
 
 /// One line of the answer to `Follow`.
@@ -61,8 +67,16 @@ pub(crate) fn bind(data_dir: &Path) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
+/// Who knows the answers.
+#[derive(Clone)]
+pub(crate) struct Sources {
+    pub(crate) feed: LiveFeed,
+    pub(crate) auditor: Auditor,
+    pub(crate) control: mpsc::Sender<Control>,
+}
+
 /// Answers until stopped.
-pub(crate) async fn serve(listener: UnixListener, feed: LiveFeed, auditor: Auditor, stop: CancellationToken) {
+pub(crate) async fn serve(listener: UnixListener, sources: Sources, stop: CancellationToken) {
     let places = std::sync::Arc::new(tokio::sync::Semaphore::new(MAX_CLIENTS));
     loop {
         let stream = tokio::select! {
@@ -78,19 +92,20 @@ pub(crate) async fn serve(listener: UnixListener, feed: LiveFeed, auditor: Audit
         };
         // A watcher too many is closed at once.
         let Ok(place) = std::sync::Arc::clone(&places).try_acquire_owned() else { continue };
-        let (feed, auditor, stop) = (feed.clone(), auditor.clone(), stop.clone());
+        let (sources, stop) = (sources.clone(), stop.clone());
         tokio::spawn(async move {
             let _place = place;
             tokio::select! {
                 // A watcher that goes away is no error.
-                _ = answer(stream, &feed, &auditor) => {}
+                _ = answer(stream, &sources) => {}
                 () = stop.cancelled() => {}
             }
         });
     }
 }
 
-async fn answer(stream: UnixStream, feed: &LiveFeed, auditor: &Auditor) -> io::Result<()> {
+async fn answer(stream: UnixStream, sources: &Sources) -> io::Result<()> {
+    let Sources { feed, auditor, control } = sources;
     let (read, mut write) = stream.into_split();
     let mut line = String::new();
     let mut reader = BufReader::new(read.take(MAX_QUESTION));
@@ -99,6 +114,14 @@ async fn answer(stream: UnixStream, feed: &LiveFeed, auditor: &Auditor) -> io::R
         Ok(Question::Audit) => {
             let audit = auditor.audit().await.ok_or_else(|| io::Error::other("the gateway is stopping"))?;
             write.write_all(to_line(&audit).as_bytes()).await
+        }
+        Ok(Question::Raised) => {
+            let rows = asked(control, Control::Raised).await?;
+            write.write_all(to_line(&rows).as_bytes()).await
+        }
+        Ok(Question::Acknowledge(request)) => {
+            let done = asked(control, |reply| Control::Acknowledge(request, reply)).await?;
+            write.write_all(to_line(&done).as_bytes()).await
         }
         Ok(Question::Follow { readings, aggregates, alerts, device }) => {
             let device = match device.as_deref().map(matcher).transpose() {
@@ -110,6 +133,17 @@ async fn answer(stream: UnixStream, feed: &LiveFeed, auditor: &Auditor) -> io::R
         }
         Err(error) => write.write_all(refusal(&error).as_bytes()).await,
     }
+}
+
+/// The pipeline's answer.
+async fn asked<T>(
+    control: &mpsc::Sender<Control>,
+    question: impl FnOnce(oneshot::Sender<T>) -> Control,
+) -> io::Result<T> {
+    let (reply, answer) = oneshot::channel();
+    let stopping = || io::Error::other("the gateway is stopping");
+    control.send(question(reply)).await.map_err(|_| stopping())?;
+    answer.await.map_err(|_| stopping())
 }
 
 /// A set of one: it refuses the globs on which `Glob::compile_matcher` panics, with hundreds of braces in each other.

@@ -1,5 +1,6 @@
 //! The command line: what can be asked of `riser`, and with which exit code it answers.
 
+mod acknowledge;
 mod audit;
 mod check;
 mod config;
@@ -135,6 +136,24 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Take note of a device's anomalies, so that they are not told again; without DEVICE, list what is raised
+    #[command(
+        after_help = "Examples:\n  riser acknowledge                                  what is raised\n  riser acknowledge lounge temperature               the sun shines on that sensor: we know\n  riser acknowledge boiler --for 90d                 everything of that device, for a season\n\nThe alert is cleared. The same thing is not raised again for the given time; something else, or clearly worse, is.\nAlerts of your own rules (threshold, rate, silence) cannot be acknowledged: they end with their cause.\nExit code 0 also where nothing was raised; 64: no such device or metric; 69: no gateway runs."
+    )]
+    Acknowledge {
+        /// The device's name; left out: list what is raised
+        device: Option<String>,
+        /// Only this metric; else everything of the device
+        metric: Option<String>,
+        /// How long the same thing is not raised again
+        #[arg(long = "for", value_name = "DURATION", default_value = "30d")]
+        hold: HumanDuration,
+        #[command(flatten)]
+        config: ConfigArg,
+        /// One JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
     /// Send real protocol traffic at a gateway
     #[command(
         after_help = "Examples:\n  riser simulate --target 127.0.0.1:1883 --protocol mqtt --devices 100 --rate 50\n  riser simulate --target mqtts://gateway:8883 --username floor1 --password-file floor1.password --devices 1000 --rate 500 --for 20s"
@@ -204,6 +223,9 @@ fn dispatch(command: Command) -> Result<Exit, Failure> {
         Command::Replay(args) => replay::replay(&args),
         Command::Detect(args) => detect::detect(&args),
         Command::Audit { config, json } => audit::audit(&config, json),
+        Command::Acknowledge { device, metric, hold, config, json } => {
+            acknowledge::acknowledge(device, metric, hold, &config, json)
+        }
         Command::Simulate(args) => simulate::simulate(&args),
         Command::Config { what } => config::print(what),
     }

@@ -211,11 +211,14 @@ pub(crate) struct Anomaly {
     /// An alert is raised at this score or above; scores lie in 0..1.
     #[schemars(range(min = 0, max = 1))]
     pub(crate) threshold: f64,
+    /// An anomaly that was told is not told again for this long, twice as long each time it comes back, at most 30 days;
+    /// something else, or clearly worse, is told at once. `"0s"`: always told.
+    pub(crate) hold: HumanDuration,
 }
 
 impl Default for Anomaly {
     fn default() -> Self {
-        Self { enabled: true, threshold: 0.5 }
+        Self { enabled: true, threshold: 0.5, hold: HumanDuration(alerts::DEFAULT_HOLD) }
     }
 }
 

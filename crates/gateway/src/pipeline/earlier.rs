@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use aggregator::Aggregator;
-use alerts::Alerts;
+use alerts::earlier::AlertsV2;
 use gateway_core::{DropReason, MetricId, MetricKind, Now, Timestamp};
 use serde::Deserialize;
 
@@ -29,7 +29,7 @@ pub(super) struct EarlierSettings {
 impl From<EarlierSettings> for Settings {
     fn from(earlier: EarlierSettings) -> Self {
         let EarlierSettings { windows, kinds, zones, rules, anomaly, upstream } = earlier;
-        let judging = anomaly.then(|| Judging { timezone: "UTC".into() });
+        let judging = anomaly.then(|| Judging { timezone: "UTC".into(), hold: alerts::DEFAULT_HOLD });
         Self { windows, kinds, zones, rules, upstream, judging }
     }
 }
@@ -70,7 +70,7 @@ pub(super) struct EngineV1 {
     settings: EarlierSettings,
     registry: Registry,
     windows: Aggregator,
-    alerts: Alerts,
+    alerts: AlertsV2,
     series: Vec<SeriesV2>,
     ledger: LedgerV1,
     deliveries: BTreeMap<AdapterIndex, Deliveries>,
@@ -81,7 +81,7 @@ impl From<EngineV1> for Engine {
         let EngineV1 { settings, registry, windows, alerts, series, ledger, deliveries } = v1;
         Self {
             windows,
-            alerts,
+            alerts: alerts.into(),
             registry,
             series: series.into_iter().map(DeviceSeries::from).collect(),
             ledger: Ledger::from(ledger),

@@ -10,6 +10,7 @@ use alerts::Alerts;
 use gateway_core::{Aggregate, Alert, DropReason, MetricId, MetricKind, Now, Reading, Subject, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::acknowledging::Acknowledgement;
 use super::deliveries::Deliveries;
 use super::judging::{Judging, LocalClock};
 use super::ledger::Ledger;
@@ -77,7 +78,7 @@ impl Engine {
     pub(crate) fn new(settings: Settings) -> Self {
         Self {
             windows: Aggregator::new(settings.windows.clone()),
-            alerts: Alerts::new(settings.rules.clone()),
+            alerts: alerts(&settings),
             local_clock: LocalClock::of(settings.judging.as_ref()),
             settings,
             registry: Registry::default(),
@@ -138,6 +139,7 @@ impl Engine {
     fn reconfigure(&mut self, settings: Settings) {
         self.windows.reconfigure(settings.windows.clone());
         self.alerts.reconfigure(settings.rules.clone());
+        set_hold(&mut self.alerts, &settings);
         self.local_clock = LocalClock::of(settings.judging.as_ref());
         self.settings = settings;
         for index in 0..self.registry.device_count() {
@@ -162,6 +164,9 @@ impl Engine {
         }
         if let Some(since) = step.away_since {
             self.alerts.was_away(since, step.now);
+        }
+        for Acknowledgement { device, metric, hold } in &step.acknowledged {
+            self.alerts.acknowledge(*device, *metric, *hold, step.now, &mut out.alerts);
         }
         self.learn_names(step);
         step.corrections.iter().for_each(|correction| self.ledger.correct(correction));
@@ -273,5 +278,17 @@ impl Engine {
         };
         self.alerts.observe(&subject, reading, &score, now, alerts);
         Ok(())
+    }
+}
+
+fn alerts(settings: &Settings) -> Alerts {
+    let mut alerts = Alerts::new(settings.rules.clone());
+    set_hold(&mut alerts, settings);
+    alerts
+}
+
+fn set_hold(alerts: &mut Alerts, settings: &Settings) {
+    if let Some(judging) = &settings.judging {
+        alerts.set_hold(judging.hold);
     }
 }

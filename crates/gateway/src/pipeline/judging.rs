@@ -1,5 +1,7 @@
 //! How the anomaly model judges, and the local clock that it lives by.
 
+use std::time::Duration;
+
 use gateway_core::{Moment, Timestamp};
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
@@ -9,6 +11,8 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct Judging {
     /// Whose days and weeks: an IANA name such as `Europe/Paris`.
     pub(crate) timezone: Box<str>,
+    /// How long an anomaly that was told is held back.
+    pub(crate) hold: Duration,
 }
 
 /// Offsets change at quarters of an hour at the finest.
@@ -51,7 +55,8 @@ mod tests {
 
     #[test]
     fn summer_time_begins_and_ends() {
-        let mut clock = LocalClock::of(Some(&Judging { timezone: "Europe/Paris".into() }));
+        let mut clock =
+            LocalClock::of(Some(&Judging { timezone: "Europe/Paris".into(), hold: Duration::ZERO }));
         let mut hours = |text: &str| clock.moment(text.parse().unwrap()).utc_offset / 3600;
         assert_eq!(hours("2026-03-29T00:59:59Z"), 1);
         assert_eq!(hours("2026-03-29T01:00:00Z"), 2);
@@ -61,7 +66,8 @@ mod tests {
 
     #[test]
     fn an_unknown_zone_is_utc_and_no_time_is_out_of_reach() {
-        let mut clock = LocalClock::of(Some(&Judging { timezone: "Nowhere/Else".into() }));
+        let mut clock =
+            LocalClock::of(Some(&Judging { timezone: "Nowhere/Else".into(), hold: Duration::ZERO }));
         for millis in [i64::MIN, 0, i64::MAX] {
             assert_eq!(clock.moment(Timestamp::from_millis(millis)).utc_offset, 0);
         }

@@ -10,6 +10,7 @@
 //!                                          +--> Ack
 //! ```
 
+pub(crate) mod acknowledging;
 pub(crate) mod actions;
 mod checkpoint;
 mod checkpoints;
@@ -77,6 +78,10 @@ pub(crate) enum Control {
     Reconfigure(Box<Reconfiguration>, oneshot::Sender<()>),
     /// The ledger, as of now.
     Balance(oneshot::Sender<Report>),
+    /// The alerts that are out.
+    Raised(oneshot::Sender<Vec<acknowledging::Row>>),
+    /// Somebody takes note of anomalies. Answered when the journal has it.
+    Acknowledge(acknowledging::Request, oneshot::Sender<acknowledging::Answer>),
     /// Whether it still turns, and no disk has kept it waiting for `limit`: only then it is answered.
     Ping { limit: Duration, reply: oneshot::Sender<()> },
 }
@@ -296,6 +301,10 @@ impl Pipeline {
                     written: self.durable.bytes_written(),
                 });
             }
+            Control::Raised(reply) => {
+                let _ = reply.send(acknowledging::raised(&self.engine));
+            }
+            Control::Acknowledge(request, reply) => self.acknowledge(&request, reply),
             Control::Ping { limit, reply } => self.pings.push((limit, reply)),
         }
     }

@@ -85,6 +85,8 @@ pub(crate) fn alert(alert: &Alert, registry: &Registry, identity: &Identity) -> 
         severity: alert.severity.as_str(),
         value: alert.value,
         score: alert.score,
+        detector: alert.oddity.map(gateway_core::Oddity::as_str),
+        expected: alert.expected.filter(|(low, high)| low.is_finite() && high.is_finite()),
         time: alert.at.to_string(),
         since: alert.since.to_string(),
         message: &alert.message,
@@ -185,6 +187,12 @@ struct AlertBody<'a> {
     value: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     score: Option<f64>,
+    /// Which detector says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detector: Option<&'static str>,
+    /// Lowest and highest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expected: Option<(f64, f64)>,
     time: String,
     since: String,
     message: &'a str,

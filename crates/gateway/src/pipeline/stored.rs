@@ -1,8 +1,10 @@
 //! The engine's state as bytes: the body of a checkpoint.
 //!
 //! A row of parts, each its length (u32, little-endian) and its postcard: what a later version changes in one part
-//! leaves the others as they are. Version 1 was one postcard of everything; version 2 had other settings and models.
+//! leaves the others as they are. Version 1 was one postcard of everything; version 2 had other settings, alerts
+//! and models.
 
+use alerts::earlier::AlertsV2;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::earlier::{EarlierSettings, EngineV1, SeriesV2};
@@ -37,7 +39,7 @@ pub(crate) fn read(version: u32, body: &[u8]) -> Result<Engine, postcard::Error>
     Ok(Engine {
         registry: parts.take()?,
         windows: parts.take()?,
-        alerts: parts.take()?,
+        alerts: if version < 3 { parts.take::<AlertsV2>()?.into() } else { parts.take()? },
         series: if version < 3 {
             parts.take::<Vec<SeriesV2>>()?.into_iter().map(DeviceSeries::from).collect()
         } else {

@@ -36,7 +36,7 @@ pub(super) fn settings() -> Settings {
         zones: BTreeMap::from([("lounge".to_owned(), "floor-1/lounge".to_owned())]),
         rules: vec![too_hot()],
         upstream: true,
-        judging: Some(Judging { timezone: "UTC".into() }),
+        judging: Some(Judging { timezone: "UTC".into(), hold: alerts::DEFAULT_HOLD }),
     }
 }
 

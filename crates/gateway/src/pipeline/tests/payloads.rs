@@ -53,3 +53,37 @@ fn an_alert_leaves_with_the_reading_that_raised_it() {
     assert_eq!(json["value"], 41.2);
     assert_eq!(json["seq"], 1);
 }
+
+#[test]
+fn an_anomaly_tells_its_detector_and_what_was_expected() {
+    let mut house = House::new();
+    house.turn(vec![uplink("lounge", r#"{"temperature":21.0}"#, at(0))], at(0));
+    let mut alert = gateway_core::Alert {
+        rule: "anomaly".into(),
+        device: gateway_core::DeviceId(0),
+        metric: None,
+        kind: gateway_core::AlertKind::Anomaly,
+        state: gateway_core::AlertState::Raised,
+        severity: gateway_core::Severity::Warning,
+        value: Some(31.2),
+        score: Some(0.75),
+        oddity: Some(gateway_core::Oddity::Profile),
+        expected: Some((20.5, 22.5)),
+        since: at(0).at,
+        at: at(0).at,
+        message: "odd".to_owned(),
+    };
+    let json = |alert: &gateway_core::Alert| -> serde_json::Value {
+        let payload = payload::alert(alert, house.engine.registry(), &identity());
+        serde_json::from_slice(&payload.numbered(1)).unwrap()
+    };
+    let told = json(&alert);
+    assert_eq!((&told["score"], &told["detector"]), (&0.75.into(), &"profile".into()));
+    assert_eq!(told["expected"], serde_json::json!([20.5, 22.5]));
+    assert_eq!(told.get("metric"), None);
+
+    alert.expected = Some((f64::NEG_INFINITY, 22.5));
+    assert_eq!(json(&alert).get("expected"), None, "JSON has no infinity");
+    alert.oddity = None;
+    assert_eq!(json(&alert).get("detector"), None);
+}
