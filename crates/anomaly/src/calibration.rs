@@ -14,6 +14,8 @@ const BLOCK: u8 = 10;
 const KEPT: usize = 32;
 /// What is left of each after one more sample.
 const FADE: f64 = 0.99995;
+/// Of the newest's weight; what weighs less gives way: after 21,000 samples, ten weeks of one every five minutes.
+const FADED: f64 = 0.35;
 /// A statistic twice the record ranks at 2 to the power of this.
 const BEYOND: i32 = 4;
 /// Nothing ranks higher.
@@ -86,11 +88,17 @@ impl Calibration {
         self.record = self.usual.max(self.usual + FADE * (self.record - self.usual));
     }
 
-    /// In place of the weakest, where there is no more room.
+    /// In place of one that has faded, or of the weakest, where there is no more room.
     fn keep(&mut self, value: f32) {
         let strong = Strong { value, weight: single(self.weight) };
         if self.strongest.len() < KEPT {
             self.strongest.push(strong);
+            return;
+        }
+        // Or else a series that has become calmer would be measured by nothing in the end.
+        let faded = single(FADED * self.weight);
+        if let Some(faded) = self.strongest.iter_mut().find(|strong| strong.weight < faded) {
+            *faded = strong;
             return;
         }
         let weakest = self.strongest.iter_mut().min_by(|one, other| one.value.total_cmp(&other.value));
