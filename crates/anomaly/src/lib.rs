@@ -13,6 +13,7 @@
 //! distance nor repetition means anything to them; a series is fixed in size and never allocates.
 
 mod level;
+pub mod multivariate;
 mod stuck;
 #[cfg(test)]
 mod tests;
