@@ -127,6 +127,7 @@ impl Gateway {
         supervisor.become_like(adapters).await;
         let undelivered = Undelivered {
             outputs: recovered.outputs,
+            models: new.models,
             settings: new.settings,
             reconcile,
             replayed: recovered.replayed > 0,

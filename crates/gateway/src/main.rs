@@ -8,6 +8,7 @@ mod config;
 mod gateway;
 mod health;
 mod live_socket;
+mod models;
 mod pipeline;
 mod problems;
 mod reporter;

@@ -64,11 +64,9 @@ impl Columns {
 
     /// The scale of each metric, told from the first `training` windows; none where one did not change in those.
     pub(super) fn metrics(&self, training: usize) -> Result<Vec<Metric>, Box<str>> {
-        let metric = |(index, name): (usize, &Box<str>)| {
-            let training = self.rows.get(..training).unwrap_or(&self.rows);
-            scale(name, column(training, index)).ok_or_else(|| name.clone())
-        };
-        self.names.iter().enumerate().map(metric).collect()
+        let training = self.rows.get(..training).unwrap_or(&self.rows);
+        let names = self.names.iter().enumerate();
+        names.map(|(index, name)| scale(name, column(training, index)).ok_or_else(|| name.clone())).collect()
     }
 }
 

@@ -17,7 +17,7 @@ const MAGIC: &[u8; 8] = b"RISERMV\n";
 pub const SCHEMA_VERSION: u32 = 1;
 const HEADER: usize = 16;
 /// No model is larger; a larger file is none.
-const MAX_BYTES: u64 = 256 * 1024;
+const MAX_BYTES: u64 = 64 * 1024;
 /// Longest encoded name of a device in a file's name, which may have 255 bytes; what is longer is cut and told apart by
 /// its checksum.
 const MAX_NAME: usize = 200;
@@ -189,3 +189,7 @@ fn checksum(version: [u8; 4], body: &[u8]) -> u32 {
 fn damaged(path: &Path, reason: &str) -> FileError {
     FileError::Damaged { path: path.to_owned(), reason: reason.to_owned() }
 }
+
+#[cfg(test)]
+#[path = "file_tests.rs"]
+mod tests;

@@ -1,5 +1,5 @@
 //! Fits a model to a device's history: PCA and Gaussian mixtures by linfa, the one under which windows that it was not
-//! fitted on are likeliest.
+//! fitted on are likeliest; of those that are as good as equal, the simplest.
 //!
 //! The newest quarter of the windows is held out; all candidates are fitted to the rest, from which the half per cent
 //! that fits least is taken first. The best one is fitted again to everything. Nothing depends on chance: the same
@@ -18,6 +18,8 @@ pub const MIN_WINDOWS: usize = 200;
 const MIXTURES: u8 = 6;
 /// A mixture needs this many windows for each of its numbers.
 const WINDOWS_PER_NUMBER: usize = 5;
+/// By how much, in nats a window, a candidate must be likelier than a simpler one: less is chance.
+const WORTH: f64 = 0.02;
 /// The share of the training windows that is taken as outliers, and of the held-out ones that has no say.
 const OUTLIERS: f64 = 0.005;
 
@@ -102,7 +104,7 @@ pub fn fit(windows: Windows, mut tell: impl FnMut(&Candidate)) -> Result<Fitted,
         let model = training.fit(shape).map(|gaussians| bare(&metrics, shape, gaussians));
         let likelihood = model.as_ref().and_then(|model| likelihood(model, held_out));
         if let (Some(model), Some(likelihood)) = (model, likelihood)
-            && best.as_ref().is_none_or(|(known, _)| likelihood > *known)
+            && best.as_ref().is_none_or(|(known, _)| likelihood > *known + WORTH)
         {
             best = Some((likelihood, model));
         }

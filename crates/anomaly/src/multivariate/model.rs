@@ -19,6 +19,8 @@ pub const MAX_COMPONENTS: usize = 8;
 const MARGIN: f64 = 0.1;
 /// Most metrics named as those that do not fit.
 const NAMED: usize = 3;
+/// Nearer than this to what the others lead to expect, in standard deviations, a metric fits.
+const FITS: f64 = 2.0;
 
 /// How the metrics of one device belong together.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -128,6 +130,12 @@ impl Model {
         self.calibration.limit
     }
 
+    /// The surprise of an ordinary window, in nats.
+    #[must_use]
+    pub fn ordinary(&self) -> f64 {
+        self.calibration.ordinary
+    }
+
     /// Judges a window; `average_of` tells the average of a metric in it, where it has that metric. Metrics that the
     /// model does not know are not asked for.
     pub fn judge(&self, average_of: impl Fn(&str) -> Option<f64>) -> Verdict {
@@ -194,6 +202,7 @@ impl Model {
                 })
             })
             .collect();
+        misfits.retain(|misfit| misfit.deviations > FITS);
         misfits.sort_by(|left, right| right.deviations.total_cmp(&left.deviations));
         misfits.truncate(NAMED);
         misfits

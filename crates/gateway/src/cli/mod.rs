@@ -10,6 +10,7 @@ mod replay;
 mod run;
 mod simulate;
 mod tail;
+mod train;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -127,6 +128,23 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Fit the model of each device as a whole to its history, and store it
+    #[command(
+        after_help = "Examples:\n  riser train --history last-month.jsonl\n  riser train --device ahu-3 --history last-month.jsonl --config gateway.toml\n\nThe history: aggregates as they are published, one a line (`riser tail aggregates --json`), or readings as\n`riser replay` takes them. A device needs two metrics that vary and 200 windows.\nA running gateway takes new models when it reloads (SIGHUP)."
+    )]
+    Train {
+        /// Only this device
+        #[arg(long)]
+        device: Option<String>,
+        /// The recorded history
+        #[arg(long, value_name = "FILE")]
+        history: Option<PathBuf>,
+        #[command(flatten)]
+        config: ConfigArg,
+        /// One JSON object a device
+        #[arg(long)]
+        json: bool,
+    },
     /// Show where every reading went; exit 1 where one is missing
     #[command(after_help = "Examples:\n  riser audit\n  riser audit --config gateway.toml --json")]
     Audit {
@@ -203,6 +221,9 @@ fn dispatch(command: Command) -> Result<Exit, Failure> {
             decode::single(&codec.unwrap_or_default(), port, &topic, &hex.unwrap_or_default())
         }
         Command::Replay { file, config, json } => replay::replay(&file, &config, json),
+        Command::Train { device, history, config, json } => {
+            train::train(device.as_deref(), history.as_deref(), &config, json)
+        }
         Command::Audit { config, json } => audit::audit(&config, json),
         Command::Simulate(args) => simulate::simulate(&args),
         Command::Config { what } => config::print(what),

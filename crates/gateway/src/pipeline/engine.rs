@@ -10,6 +10,7 @@ use alerts::Alerts;
 use gateway_core::{Aggregate, Alert, DropReason, MetricId, MetricKind, Now, Reading, Subject, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::combinations::Combinations;
 use super::deliveries::Deliveries;
 use super::judging::{Judging, LocalClock};
 use super::ledger::Ledger;
@@ -67,6 +68,7 @@ pub(crate) struct Engine {
     pub(super) ledger: Ledger,
     pub(super) deliveries: BTreeMap<AdapterIndex, Deliveries>,
     pub(super) origins: Origins,
+    pub(super) combinations: Combinations,
     /// The time of the newest step.
     pub(super) listened_until: Option<Timestamp>,
 }
@@ -83,6 +85,7 @@ impl Engine {
             ledger: Ledger::default(),
             deliveries: BTreeMap::new(),
             origins: Origins::default(),
+            combinations: Combinations::default(),
             listened_until: None,
         }
     }
@@ -97,6 +100,10 @@ impl Engine {
 
     pub(crate) fn ledger(&self) -> &Ledger {
         &self.ledger
+    }
+
+    pub(crate) fn combinations(&self) -> &Combinations {
+        &self.combinations
     }
 
     /// Readings in windows that are not yet closed.
@@ -160,6 +167,7 @@ impl Engine {
             self.alerts.was_away(since, step.now);
         }
         self.learn_names(step);
+        step.models.iter().for_each(|new| self.combinations.learn(new));
         step.corrections.iter().for_each(|correction| self.ledger.correct(correction));
         for batch in &step.batches {
             let account = if step.earlier { AdapterIndex::EARLIER } else { batch.adapter };
@@ -167,9 +175,19 @@ impl Engine {
         }
         let mut closed = Vec::new();
         self.windows.advance(step.now, &mut closed);
+        if self.settings.judging.is_some() {
+            closed.iter().for_each(|aggregate| self.judge_whole(aggregate, &mut out.alerts));
+        }
         out.aggregates.extend(closed.into_iter().map(|aggregate| self.close(aggregate)));
         self.alerts.advance(step.now, &mut out.alerts);
         self.listened_until = Some(step.now.at);
+    }
+
+    /// Judges a closed window of a device as a whole.
+    fn judge_whole(&mut self, aggregate: &Aggregate, alerts: &mut Vec<Alert>) {
+        if let Some(judged) = self.combinations.judge(aggregate, &self.registry) {
+            self.combinations.tell(&judged, aggregate.window, &self.settings.rules, alerts);
+        }
     }
 
     /// Settles whose readings an aggregate answers for.

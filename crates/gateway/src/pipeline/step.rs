@@ -6,6 +6,7 @@
 use gateway_core::{AdapterId, DeviceId, DropReason, MetricId, Now, Reading, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::combinations::NewModel;
 use super::earlier::StepV1;
 use super::engine::Settings;
 use super::registry::Registry;
@@ -40,6 +41,8 @@ pub(crate) struct Step {
     pub(crate) away_since: Option<Timestamp>,
     /// What damage to the store has made the ledger forget.
     pub(crate) corrections: Vec<Correction>,
+    /// Models of devices as a whole, in force from this step on.
+    pub(crate) models: Vec<NewModel>,
     /// Taken before the ledger knew accounts.
     #[serde(skip)]
     pub(crate) earlier: bool,
@@ -72,6 +75,7 @@ impl Step {
             batches: Vec::new(),
             away_since: None,
             corrections: Vec::new(),
+            models: Vec::new(),
             earlier: false,
         }
     }

@@ -5,6 +5,7 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 
+use super::combinations::Combinations;
 use super::earlier::{EarlierSettings, EngineV1, SeriesV2};
 use super::engine::Engine;
 use super::series::DeviceSeries;
@@ -22,7 +23,8 @@ pub(crate) fn write(engine: &Engine, bytes: &mut Vec<u8>) -> Result<(), postcard
     put(&engine.ledger, bytes)?;
     put(&engine.deliveries, bytes)?;
     put(&engine.origins, bytes)?;
-    put(&engine.listened_until, bytes)
+    put(&engine.listened_until, bytes)?;
+    put(&engine.combinations, bytes)
 }
 
 /// Reads what any version up to [`VERSION`] wrote.
@@ -45,6 +47,7 @@ pub(crate) fn read(version: u32, body: &[u8]) -> Result<Engine, postcard::Error>
         deliveries: parts.take()?,
         origins: parts.take()?,
         listened_until: parts.take()?,
+        combinations: if version < 3 { Combinations::default() } else { parts.take()? },
         ..Engine::new(settings)
     })
 }
