@@ -33,7 +33,7 @@ fn judge(c: &mut Criterion) {
     });
     let half = |name: &str| average_of(name).filter(|_| name < "f");
     c.bench_function("Model::judge, 5 of 8 metrics", |b| {
-        b.iter(|| black_box(fitted.model.judge(black_box(half))))
+        b.iter(|| black_box(fitted.model.judge(black_box(half))));
     });
 }
 
