@@ -22,6 +22,7 @@ mod faults;
 mod gate;
 mod level;
 mod markov;
+pub mod multivariate;
 mod noise;
 mod onset;
 mod pace;

@@ -71,7 +71,10 @@ fn is_quiet_on_noise() {
         let gaussian = alarms_per_month(step, |_| 20.0 + gaussian(&mut rng));
         let uniform = alarms_per_month(step, |_| rng.random_range(-1.0..1.0));
         let integers = alarms_per_month(step, |_| f64::from(rng.random_range(400..1400)));
-        assert!(gaussian <= PER_MONTH && uniform <= PER_MONTH && integers <= PER_MONTH, "{step} {gaussian} {uniform} {integers}");
+        assert!(
+            gaussian <= PER_MONTH && uniform <= PER_MONTH && integers <= PER_MONTH,
+            "{step} {gaussian} {uniform} {integers}"
+        );
     }
 }
 

@@ -118,6 +118,7 @@ pub(crate) fn reconfiguration(
         directory: directory(config, codecs)?,
         codecs: codecs.all(),
         actions: actions(config),
+        models: crate::models::load(&config.gateway.data_dir),
     })
 }
 

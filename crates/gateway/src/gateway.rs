@@ -139,6 +139,7 @@ impl Gateway {
         let undelivered = Undelivered {
             outputs: recovered.outputs,
             windows,
+            models: new.models,
             settings: new.settings,
             reconcile,
             replayed: recovered.replayed > 0,

@@ -9,6 +9,7 @@ mod gateway;
 mod health;
 mod history;
 mod live_socket;
+mod models;
 mod pipeline;
 mod problems;
 mod reporter;

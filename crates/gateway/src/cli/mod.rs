@@ -13,6 +13,7 @@ mod run;
 mod simulate;
 mod tail;
 mod time_text;
+mod train;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -127,6 +128,23 @@ enum Command {
         after_help = "Examples:\n  riser detect boiler.csv > scored.csv\n  riser detect export.csv --column temperature --output scored.csv\n  tail -f -n +1 log.csv | riser detect - --set anomaly.threshold=0.7\n\nIn: CSV with a head line: timestamp,value. Times like 2014-04-01 00:00:00 (a local clock's), RFC 3339, or seconds since 1970.\nOut: timestamp,value,anomaly_score,alert; one row for each, also for those that cannot be read. alert is 1 from raise to clear."
     )]
     Detect(detect::Args),
+    /// Fit the model of each device as a whole to its history, and store it
+    #[command(
+        after_help = "Examples:\n  riser train --history last-month.jsonl\n  riser train --device ahu-3 --history last-month.jsonl --config gateway.toml\n\nThe history: aggregates as they are published, one a line (`riser tail aggregates --json`), or readings as\n`riser replay` takes them. A device needs two metrics that vary and 200 windows.\nA running gateway takes new models when it reloads (SIGHUP)."
+    )]
+    Train {
+        /// Only this device
+        #[arg(long)]
+        device: Option<String>,
+        /// The recorded history
+        #[arg(long, value_name = "FILE")]
+        history: Option<PathBuf>,
+        #[command(flatten)]
+        config: ConfigArg,
+        /// One JSON object a device
+        #[arg(long)]
+        json: bool,
+    },
     /// Show where every reading went; exit 1 where one is missing
     #[command(after_help = "Examples:\n  riser audit\n  riser audit --config gateway.toml --json")]
     Audit {
@@ -222,6 +240,9 @@ fn dispatch(command: Command) -> Result<Exit, Failure> {
         }
         Command::Replay(args) => replay::replay(&args),
         Command::Detect(args) => detect::detect(&args),
+        Command::Train { device, history, config, json } => {
+            train::train(device.as_deref(), history.as_deref(), &config, json)
+        }
         Command::Audit { config, json } => audit::audit(&config, json),
         Command::Acknowledge { device, metric, hold, config, json } => {
             acknowledge::acknowledge(device, metric, hold, &config, json)

@@ -16,7 +16,7 @@ use crate::pipeline::payload::{self, Identity};
 use crate::pipeline::step::{Batch, NewMetric, Step, StepReading};
 use crate::pipeline::{self, step::AdapterIndex};
 
-mod recording;
+pub(in crate::cli) mod recording;
 mod summary;
 
 use recording::Row;

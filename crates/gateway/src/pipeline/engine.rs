@@ -11,6 +11,7 @@ use gateway_core::{Aggregate, Alert, DropReason, MetricId, MetricKind, Now, Read
 use serde::{Deserialize, Serialize};
 
 use super::acknowledging::Acknowledgement;
+use super::combinations::Combinations;
 use super::deliveries::Deliveries;
 use super::judging::{Judging, LocalClock};
 use super::ledger::Ledger;
@@ -70,6 +71,7 @@ pub(crate) struct Engine {
     pub(super) ledger: Ledger,
     pub(super) deliveries: BTreeMap<AdapterIndex, Deliveries>,
     pub(super) origins: Origins,
+    pub(super) combinations: Combinations,
     /// The time of the newest step.
     pub(super) listened_until: Option<Timestamp>,
 }
@@ -87,6 +89,7 @@ impl Engine {
             ledger: Ledger::default(),
             deliveries: BTreeMap::new(),
             origins: Origins::default(),
+            combinations: Combinations::default(),
             listened_until: None,
         }
     }
@@ -101,6 +104,10 @@ impl Engine {
 
     pub(crate) fn ledger(&self) -> &Ledger {
         &self.ledger
+    }
+
+    pub(crate) fn combinations(&self) -> &Combinations {
+        &self.combinations
     }
 
     /// Readings in windows that are not yet closed.
@@ -169,6 +176,7 @@ impl Engine {
             self.alerts.acknowledge(*device, *metric, *hold, step.now, &mut out.alerts);
         }
         self.learn_names(step);
+        step.models.iter().for_each(|new| self.combinations.learn(new));
         step.corrections.iter().for_each(|correction| self.ledger.correct(correction));
         for batch in &step.batches {
             let account = if step.earlier { AdapterIndex::EARLIER } else { batch.adapter };
@@ -176,9 +184,25 @@ impl Engine {
         }
         let mut closed = Vec::new();
         self.windows.advance(step.now, &mut closed);
+        if self.settings.judging.is_some() {
+            closed.iter().for_each(|aggregate| self.judge_whole(aggregate, step.now, &mut out.alerts));
+        }
         out.aggregates.extend(closed.into_iter().map(|aggregate| self.close(aggregate)));
         self.alerts.advance(step.now, &mut out.alerts);
         self.listened_until = Some(step.now.at);
+    }
+
+    /// Judges a closed window of a device as a whole.
+    fn judge_whole(&mut self, aggregate: &Aggregate, now: Now, alerts: &mut Vec<Alert>) {
+        let Some(judged) = self.combinations.judge(aggregate, &self.registry) else { return };
+        let zone = self.registry.device(judged.device).and_then(|device| device.zone);
+        let subject = alerts::DeviceSubject {
+            device: judged.device,
+            device_name: self.registry.device_name(judged.device),
+            zone: zone.and_then(|zone| self.registry.zone_name(zone)),
+        };
+        let (at, score) = (aggregate.window.start, &judged.score);
+        self.alerts.observe_device(&subject, at, score, &judged.values, now, alerts);
     }
 
     /// Settles whose readings an aggregate answers for.

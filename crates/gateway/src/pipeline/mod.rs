@@ -14,6 +14,7 @@ pub(crate) mod acknowledging;
 pub(crate) mod actions;
 mod checkpoint;
 mod checkpoints;
+pub(crate) mod combinations;
 pub(crate) mod decode;
 mod deliver;
 mod deliveries;
@@ -39,6 +40,7 @@ mod stored;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anomaly::multivariate::file::Stored;
 use codecs::Codec;
 use gateway_core::ports::Clock;
 use gateway_core::{Timestamp, Uplink};
@@ -65,6 +67,9 @@ use step::Step;
 /// must be able to hold, and how long an alert may wait behind others.
 const MAX_TURN: usize = 256;
 const MAX_TURN_BYTES: usize = 256 * 1024;
+
+/// Most models of devices in one step; a model has at most 64 KiB.
+const MODELS_A_STEP: usize = 8;
 
 /// Longest sleep while something is due later: the wall clock may be set meanwhile.
 const MAX_SLEEP: Duration = Duration::from_secs(5);
@@ -100,6 +105,8 @@ pub(crate) struct Undelivered {
     pub(crate) outputs: Vec<(Position, Outputs)>,
     /// Windows that came of any step since the checkpoint: the local history may lack them.
     pub(crate) windows: Vec<(Box<str>, history::Row)>,
+    /// The models of devices as a whole.
+    pub(crate) models: Vec<Stored>,
     /// The present configuration: in force from the first new step on.
     pub(crate) settings: Settings,
     /// The outbox's books may tell of readings that this state never saw, or no longer tell of some that it did: the
@@ -115,6 +122,7 @@ pub(crate) struct Reconfiguration {
     pub(crate) codecs: Vec<Arc<Codec>>,
     pub(crate) directory: Directory,
     pub(crate) actions: std::collections::BTreeMap<String, Vec<Action>>,
+    pub(crate) models: Vec<Stored>,
 }
 
 /// What a pipeline is made of.
@@ -204,6 +212,7 @@ impl Pipeline {
             step.settings = Some(Box::new(self.engine.settings().clone()));
         }
         self.take(&step, Vec::new());
+        self.learn(undelivered.models);
         self.durable.settle(now.at);
         if undelivered.replayed {
             // What was read may be in the system's memory alone, where a sync once failed.
@@ -284,14 +293,25 @@ impl Pipeline {
         self.take(&step, Vec::new());
     }
 
+    /// Steps of their own, a few models each: the journal must be able to hold a step.
+    fn learn(&mut self, models: Vec<Stored>) {
+        for models in self.engine.combinations().difference(models).chunks(MODELS_A_STEP) {
+            let now = gateway_core::Now::at(self.clock.now());
+            let mut step = Step::tick(now, None, self.engine.registry().next_numbers());
+            step.models = models.to_vec();
+            self.take(&step, Vec::new());
+        }
+    }
+
     /// Who asked may have gone away.
     fn answer(&mut self, request: Control, taken_before: u64) {
         match request {
             Control::Reconfigure(new, done) => {
-                let Reconfiguration { settings, codecs, directory, actions } = *new;
+                let Reconfiguration { settings, codecs, directory, actions, models } = *new;
                 self.decoder.reconfigure(codecs, directory);
                 self.actions.reconfigure(actions);
                 self.reconfigure(settings);
+                self.learn(models);
                 let _ = done.send(());
             }
             Control::Balance(reply) => {

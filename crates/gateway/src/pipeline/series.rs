@@ -46,7 +46,9 @@ impl Series {
     /// Scores a reading; `judged` is the metric's kind where the model is on.
     pub(super) fn judge(&mut self, moment: Moment, value: f64, judged: Option<MetricKind>) -> Score {
         match judged {
-            Some(kind) => self.model.get_or_insert_with(|| Box::new(SeriesModel::new(kind))).observe(moment, value),
+            Some(kind) => {
+                self.model.get_or_insert_with(|| Box::new(SeriesModel::new(kind))).observe(moment, value)
+            }
             None => Score::NONE,
         }
     }

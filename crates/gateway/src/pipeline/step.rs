@@ -7,6 +7,7 @@ use gateway_core::{AdapterId, DeviceId, DropReason, MetricId, Now, Reading, Time
 use serde::{Deserialize, Serialize};
 
 use super::acknowledging::Acknowledgement;
+use super::combinations::NewModel;
 use super::earlier::StepV1;
 use super::engine::Settings;
 use super::registry::Registry;
@@ -43,6 +44,8 @@ pub(crate) struct Step {
     pub(crate) corrections: Vec<Correction>,
     /// Anomalies that somebody took note of.
     pub(crate) acknowledged: Vec<Acknowledgement>,
+    /// Models of devices as a whole, in force from this step on.
+    pub(crate) models: Vec<NewModel>,
     /// Taken before the ledger knew accounts.
     #[serde(skip)]
     pub(crate) earlier: bool,
@@ -76,6 +79,7 @@ impl Step {
             away_since: None,
             corrections: Vec::new(),
             acknowledged: Vec::new(),
+            models: Vec::new(),
             earlier: false,
         }
     }

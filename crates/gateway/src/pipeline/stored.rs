@@ -7,6 +7,7 @@
 use alerts::earlier::AlertsV2;
 use serde::{Serialize, de::DeserializeOwned};
 
+use super::combinations::Combinations;
 use super::earlier::{EarlierSettings, EngineV1, SeriesV2};
 use super::engine::Engine;
 use super::peers::ZonePeers;
@@ -26,7 +27,8 @@ pub(crate) fn write(engine: &Engine, bytes: &mut Vec<u8>) -> Result<(), postcard
     put(&engine.deliveries, bytes)?;
     put(&engine.origins, bytes)?;
     put(&engine.listened_until, bytes)?;
-    put(&engine.peers, bytes)
+    put(&engine.peers, bytes)?;
+    put(&engine.combinations, bytes)
 }
 
 /// Reads what any version up to [`VERSION`] wrote.
@@ -49,8 +51,8 @@ pub(crate) fn read(version: u32, body: &[u8]) -> Result<Engine, postcard::Error>
         deliveries: parts.take()?,
         origins: parts.take()?,
         listened_until: parts.take()?,
-        // Not there before neighbours were compared.
-        peers: if parts.is_empty() { ZonePeers::default() } else { parts.take()? },
+        peers: if version < 3 { ZonePeers::default() } else { parts.take()? },
+        combinations: if version < 3 { Combinations::default() } else { parts.take()? },
         ..Engine::new(settings)
     })
 }
@@ -71,10 +73,6 @@ fn put(part: &impl Serialize, bytes: &mut Vec<u8>) -> Result<(), postcard::Error
 struct Parts<'a>(&'a [u8]);
 
 impl Parts<'_> {
-    const fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     fn take<T: DeserializeOwned>(&mut self) -> Result<T, postcard::Error> {
         let short = postcard::Error::DeserializeUnexpectedEnd;
         let (length, rest) = self.0.split_first_chunk().ok_or(short.clone())?;

@@ -1,5 +1,6 @@
 //! The pipeline as a whole: uplinks in, steps, outputs; and the same again after a crash.
 
+mod combinations;
 mod damage;
 mod decoding;
 mod garbage;

@@ -11,18 +11,18 @@ use crate::cli::{Exit, Failure, time_text};
 
 /// What one device measured at one time.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Row {
-    pub(super) at: Timestamp,
-    pub(super) device: String,
-    pub(super) metrics: Vec<Value>,
+pub(in crate::cli) struct Row {
+    pub(in crate::cli) at: Timestamp,
+    pub(in crate::cli) device: String,
+    pub(in crate::cli) metrics: Vec<Value>,
 }
 
 /// One value; `true` and `false` are states.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Value {
-    pub(super) metric: String,
-    pub(super) value: f64,
-    pub(super) boolean: bool,
+pub(in crate::cli) struct Value {
+    pub(in crate::cli) metric: String,
+    pub(in crate::cli) value: f64,
+    pub(in crate::cli) boolean: bool,
 }
 
 impl Value {
@@ -43,15 +43,15 @@ impl Value {
 
 /// A row that cannot be read.
 #[derive(Debug)]
-pub(super) struct BadRow {
-    pub(super) line: u64,
-    pub(super) reason: String,
+pub(in crate::cli) struct BadRow {
+    pub(in crate::cli) line: u64,
+    pub(in crate::cli) reason: String,
 }
 
 type Rows = Box<dyn Iterator<Item = Result<Row, BadRow>>>;
 
 /// CSV where the name ends in `.csv`, else JSON lines.
-pub(super) fn open(path: &Path) -> Result<Rows, Failure> {
+pub(in crate::cli) fn open(path: &Path) -> Result<Rows, Failure> {
     let file = File::open(path)
         .map_err(|error| Failure::new(Exit::NoInput, format!("cannot read {}: {error}", path.display())))?;
     if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv")) {
@@ -84,7 +84,8 @@ fn json_row(line: &[u8]) -> Result<Row, String> {
     Ok(Row { at, device, metrics })
 }
 
-fn time(value: Option<&Json>) -> Result<Timestamp, String> {
+/// An RFC 3339 text, or epoch seconds or milliseconds.
+pub(in crate::cli) fn time(value: Option<&Json>) -> Result<Timestamp, String> {
     match value {
         Some(Json::String(text)) => at(text),
         Some(Json::Number(number)) => number

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use gateway_core::AlertState;
+use gateway_core::{AlertState, Oddity};
 use journal::Position;
 
 use super::super::checkpoint::CheckpointFile;
@@ -25,7 +25,7 @@ fn house(engine: Engine) -> House {
     House { engine, decoder: decoder(open_house()) }
 }
 
-/// Four sensors until `until`; from the tenth day on `d0` creeps up by 0.3 K a day. Devices with alerts, in order.
+/// Four sensors until `until`; from the tenth day on `d0` creeps up by 0.3 K a day. Devices told to drift, in order.
 fn live(house: &mut House, from: i64, until: i64) -> Vec<String> {
     let mut raised = Vec::new();
     for now in (from..until).step_by(usize::try_from(TURN).unwrap()) {
@@ -39,7 +39,7 @@ fn live(house: &mut House, from: i64, until: i64) -> Vec<String> {
         });
         let uplinks = uplinks.collect();
         for alert in house.turn(uplinks, at(now)).alerts {
-            if alert.state == AlertState::Raised {
+            if alert.state == AlertState::Raised && alert.oddity == Some(Oddity::Drift) {
                 raised.push(house.engine.registry().device_name(alert.device).to_owned());
             }
         }
@@ -78,17 +78,6 @@ fn what_is_known_of_the_neighbours_survives_a_restart_and_leaves_with_the_zone()
     step.settings = Some(Box::new(one_zone(0)));
     restored.engine.apply(&step, &mut super::Outputs::default());
     let smaller = CheckpointFile::encode(Position(1), &restored.engine).unwrap();
-    assert_eq!(smaller.last_chunk(), Some(&[1, 0, 0, 0, 0]), "no neighbours are left");
-}
-
-#[test]
-fn a_checkpoint_from_before_neighbours_were_compared_is_read() {
-    let dir = tempfile::tempdir().unwrap();
-    let file = CheckpointFile::in_dir(dir.path());
-    let mut bytes = CheckpointFile::encode(Position(1), &Engine::new(settings())).unwrap();
-    bytes.truncate(bytes.len() - 5);
-    let sum = crc32fast::hash(&[&bytes[8..20], &bytes[24..]].concat());
-    bytes[20..24].copy_from_slice(&sum.to_le_bytes());
-    file.replace(&bytes).unwrap();
-    assert_eq!(file.load().unwrap().unwrap().position, Position(1));
+    let (no_neighbours, no_models) = ([1, 0, 0, 0, 0], [1, 0, 0, 0, 0]);
+    assert!(smaller.ends_with(&[no_neighbours, no_models].concat()), "no neighbours are left");
 }
