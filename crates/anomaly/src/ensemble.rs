@@ -31,6 +31,8 @@ const FAMILIES: [(Oddity, usize); 6] = [
 const ODD: f64 = 0.4;
 /// The highest score of what was said before. Above half of the usual threshold, where an alert that is out stays.
 pub(crate) const LASTING: f64 = 0.28;
+/// A family in which one of two statistics sets a record.
+const RECORD: f64 = 0.7;
 /// Mean distances that are nothing unusual.
 const DISTANCES: f64 = 4.0;
 
@@ -128,10 +130,10 @@ impl Ensemble {
     }
 }
 
-/// The loudest family, and the strength of all together: the mean of the families', each the root mean square of its
+/// Which family to name, and the strength of all together: the mean of the families', each the root mean square of its
 /// members' ranks, in which the loudest counts most.
 fn combine(ranks: &[f64; STATISTICS]) -> (Oddity, f64) {
-    let mut loudest = (Oddity::Profile, 0.0);
+    let (mut loudest, mut plainest) = ((Oddity::Profile, 0.0), (Oddity::Profile, 0.0));
     let (mut sum, mut rest) = (0.0, ranks.as_slice());
     for (oddity, members) in FAMILIES {
         let (own, others) = rest.split_at_checked(members).unwrap_or((rest, &[]));
@@ -141,8 +143,13 @@ fn combine(ranks: &[f64; STATISTICS]) -> (Oddity, f64) {
         if family > loudest.1 {
             loudest = (oddity, family);
         }
+        if matches!(oddity, Oddity::Profile | Oddity::Residual) && family > plainest.1 {
+            plainest = (oddity, family);
+        }
     }
-    (loudest.0, sum / count(FAMILIES.len()))
+    // A spike is also a rare step and makes the last 60 values scatter: people are told that it is far off.
+    let named = if plainest.1 >= RECORD { plainest.0 } else { loudest.0 };
+    (named, sum / count(FAMILIES.len()))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a handful")]
