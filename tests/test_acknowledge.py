@@ -107,8 +107,9 @@ def test_an_acknowledged_anomaly_is_cleared_and_not_told_again_even_after_a_cras
     for device in (lounge, hall):
         device.tell(ordinary, 600)
     heard.wait_for(lambda: len(told(heard, "hall")) == 2, 15, "the end of the hall's anomaly")
+    # Odder, or the model, which has seen 60 by now, would say nothing; but not clearly worse than what was acknowledged.
     for device in (lounge, hall):
-        device.tell(60.0, 5)
+        device.tell(70.0, 5)
     heard.wait_for(lambda: len(told(heard, "hall")) == 3, 15, "the hall's second anomaly")
     gateway.wait_ledger(taken=taken + 2 * 606 + 1)
     assert {row["device"] for row in raised(gateway)} == {"cellar", "hall"}
