@@ -107,7 +107,9 @@ impl From<StandingV2> for Standing {
         let phase = match phase {
             Phase::Calm => state::Phase::Calm,
             Phase::Pending(pending) => state::Phase::Pending(Box::new((*pending).into())),
-            Phase::Raised { since, cause } => state::Phase::Raised { since, cause, oddity: None },
+            Phase::Raised { since, cause } => {
+                state::Phase::Raised { since, cause, oddity: None, expected: None }
+            }
         };
         Self { rule, phase, calm, memory: Memory::earlier(last_anomaly), lows, highs }
     }

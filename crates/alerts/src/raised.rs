@@ -88,7 +88,7 @@ fn of<'a>(
         Some(raised(spec(silence.rule)?, AlertKind::Silent, silence.since?, None))
     });
     let standing = standings.iter().filter_map(move |standing| match standing.phase {
-        Phase::Raised { since, cause, oddity } => {
+        Phase::Raised { since, cause, oddity, .. } => {
             Some(raised(spec(standing.rule)?, cause.kind(), since, oddity))
         }
         Phase::Calm | Phase::Pending(_) => None,

@@ -16,6 +16,11 @@ const CALM_WINDOWS: u8 = 2;
 /// Relative; far above what binary fractions leave behind, far below what a sensor tells apart.
 const ROUNDING: f64 = 1e-9;
 
+/// A detector that sees the same fault go on says so with at least this score.
+const LASTING: f64 = 0.25;
+/// A value that stays where it was odd is the usual one after this.
+const NEW_USUAL: Duration = Duration::from_secs(24 * 3600);
+
 /// Which condition holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Cause {
@@ -59,6 +64,15 @@ impl Seen {
         Self { value, score: score.value, expected: score.expected, oddity: score.oddity }
     }
 
+    /// Whether what was raised goes on, although its score no longer says so: the model has said it once, and learns.
+    fn goes_on(&self, oddity: Option<Oddity>, expected: Option<(f64, f64)>, since: Duration) -> bool {
+        if is_fault(oddity) {
+            return self.oddity == oddity && self.score >= LASTING;
+        }
+        let is_back = |value: f64| expected.is_none_or(|(low, high)| low <= value && value <= high);
+        since < NEW_USUAL && self.value.is_some_and(|value| !is_back(value))
+    }
+
     fn sight(&self) -> Sight {
         Sight::of(self.oddity, self.value, self.score, self.expected)
     }
@@ -87,6 +101,20 @@ pub(crate) struct Change {
     pub(crate) at: Timestamp,
 }
 
+impl Change {
+    /// Whether an odd value is over because it stayed.
+    pub(crate) fn has_settled(&self) -> bool {
+        self.held.cause == Cause::Anomaly
+            && !is_fault(self.seen.oddity)
+            && self.at.since(self.since) >= NEW_USUAL
+    }
+}
+
+/// What a sensor does and not the building: it never becomes usual.
+const fn is_fault(oddity: Option<Oddity>) -> bool {
+    matches!(oddity, Some(Oddity::Stuck | Oddity::Sentinel | Oddity::Noise | Oddity::Drift))
+}
+
 /// A condition that holds, but not yet for long enough. Boxed: few rules have a `for`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Pending {
@@ -110,6 +138,8 @@ pub(crate) enum Phase {
         cause: Cause,
         /// Of an anomaly: in which way, when it was raised.
         oddity: Option<Oddity>,
+        /// Of an anomaly: the range in which the value would not have been odd.
+        expected: Option<(f64, f64)>,
     },
 }
 
@@ -225,7 +255,7 @@ impl Standing {
 
     /// Somebody has taken note of the anomaly that is raised, at `now`: it is cleared, and not raised again `until`.
     pub(crate) fn acknowledge(&mut self, until: Timestamp, now: Timestamp) -> Option<Change> {
-        let Phase::Raised { since, cause: Cause::Anomaly, oddity } = self.phase else { return None };
+        let Phase::Raised { since, cause: Cause::Anomaly, oddity, .. } = self.phase else { return None };
         self.memory.acknowledge(Sort::of(oddity), since, until);
         self.phase = Phase::Calm;
         let held = Held { cause: Cause::Anomaly, amount: 0.0 };
@@ -240,13 +270,18 @@ impl Standing {
         }
         self.calm = 0;
         let oddity = seen.oddity.filter(|_| is_anomaly);
-        self.phase = Phase::Raised { since: at, cause: held.cause, oddity };
+        let expected = seen.expected.filter(|_| is_anomaly);
+        self.phase = Phase::Raised { since: at, cause: held.cause, oddity, expected };
         Some(Change { state: AlertState::Raised, held, seen, since: at, at })
     }
 
     /// Nothing holds any more of what was raised.
     fn calm_down(&mut self, mut seen: Seen, at: Timestamp, hold: Duration) -> Option<Change> {
-        let Phase::Raised { since, cause, oddity } = self.phase else { return None };
+        let Phase::Raised { since, cause, oddity, expected } = self.phase else { return None };
+        if cause == Cause::Anomaly && seen.goes_on(oddity, expected, at.since(since)) {
+            self.calm = 0;
+            return None;
+        }
         self.calm = self.calm.saturating_add(1);
         if cause == Cause::Anomaly {
             let enough = if seen.value.is_some() { CALM_READINGS } else { CALM_WINDOWS };

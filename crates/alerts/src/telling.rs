@@ -19,7 +19,7 @@ pub(crate) fn of_series(
 ) -> Alert {
     let message = match change.state {
         AlertState::Raised => words::raised(around, &change.seen, &change.held, &spec.when),
-        AlertState::Cleared => words::cleared(around.name, change.held.amount, change.held.cause, &spec.when),
+        AlertState::Cleared => words::cleared(around.name, &change.held, change.has_settled(), &spec.when),
     };
     alert(spec, (device, Some(metric)), change, message)
 }

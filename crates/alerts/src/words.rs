@@ -92,10 +92,11 @@ pub(crate) fn acknowledged(hold: Duration) -> String {
     format!("acknowledged; not told again for {} unless it gets clearly worse", duration(hold))
 }
 
-pub(crate) fn cleared(metric: &str, value: f64, cause: Cause, when: &Conditions) -> String {
-    let value = number(value, 6);
+/// `has_settled`: an odd value is over because it stayed.
+pub(crate) fn cleared(metric: &str, held: &Held, has_settled: bool, when: &Conditions) -> String {
+    let value = number(held.amount, 6);
     let within = duration(when.within);
-    match cause {
+    match held.cause {
         Cause::Above if when.above.is_some() => {
             format!("{metric} {value} is no longer above {}", limit(when.above))
         }
@@ -107,6 +108,9 @@ pub(crate) fn cleared(metric: &str, value: f64, cause: Cause, when: &Conditions)
         }
         Cause::Falls if when.falls_by.is_some() => {
             format!("{metric} {value} no longer falls by {} within {within}", limit(when.falls_by))
+        }
+        Cause::Anomaly if has_settled => {
+            format!("{metric} {value} has lasted for a day and counts as usual now")
         }
         Cause::Anomaly => format!("{metric} {value} is as usual again"),
         Cause::Above | Cause::Below | Cause::Rises | Cause::Falls => {
