@@ -166,16 +166,15 @@ def test_tail_follows_a_running_gateway(main_job, sensor, heard, started):
         for kind in ("readings", "aggregates", "alerts")
     }
 
-    def all_heard():
+    def all_listen():
         start = window_ahead()
         for device in ("lounge", "hall"):
             sensor.send(f"sensors/{device}/telemetry", {"temperature": 41.0, "ts": start})
             sensor.send(f"sensors/{device}/telemetry", {"temperature": 20.0, "ts": start + 1})
-        return follow["readings"].rows()
+        return all(f.rows() for f in follow.values())
 
-    # A tail that has just begun has no past: send until it listens.
-    wait_until(all_heard, what="the tail to listen")
-    wait_until(lambda: all(f.rows() for f in follow.values()), what="rows of each kind")
+    # A tail that has just begun has no past, and each begins when it does: send until the last one listens.
+    wait_until(all_listen, 60, lambda: f"rows of each kind: { {kind: len(f.rows()) for kind, f in follow.items()} }")
     for kind, follower in follow.items():
         assert {row["device"] for row in follower.rows()} == {"lounge"}, kind
     reading = follow["readings"].rows()[0]

@@ -216,11 +216,20 @@ impl SeriesModel {
         let fault = self.faults.observe(at, value);
         let score = if speaks && self.pace.is_quick() {
             let value = calibrate(level.excess);
-            fault.max(Score { value, expected: level.expected, oddity: Some(Oddity::Profile) })
+            odder(fault, Score { value, expected: level.expected, oddity: Some(Oddity::Profile) })
         } else {
             fault
         };
         self.onset.of(score)
+    }
+}
+
+/// The odder of two. What only broken sensors show is named so, however odd it is otherwise: a spike to 85 °C is no heat.
+fn odder(reading: Score, other: Score) -> Score {
+    let odder = reading.max(other);
+    match reading.oddity {
+        Some(Oddity::Sentinel) => Score { value: odder.value, ..reading },
+        _ => odder,
     }
 }
 
@@ -243,7 +252,7 @@ impl Detector for SeriesModel {
         let Said { value: said, expected, oddity } = self.said;
         let mut score = Score { value: said, expected, oddity };
         if self.kind == MetricKind::Gauge {
-            score = self.judge_reading(moment.at, value, step_millis).max(score);
+            score = odder(self.judge_reading(moment.at, value, step_millis), score);
         }
         if self.trial.is_over(self.readings) { score } else { Score::NONE }
     }

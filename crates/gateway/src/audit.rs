@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::clock::{SystemClock, monotonic};
 use crate::pipeline::ledger::Balance;
-use crate::pipeline::{BytesWritten, Control};
+use crate::pipeline::{BytesWritten, Control, ModelCount};
 
 /// How long the outbox may take to list what was dropped; its disk may hang.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -21,6 +21,8 @@ pub(crate) struct Audit {
     pub(crate) balance: Balance,
     /// Ranges of `seq` that the outbox has given up, the newest first.
     pub(crate) dropped_ranges: Vec<DroppedRange>,
+    /// Series with an anomaly model, and those refused one.
+    pub(crate) models: ModelCount,
     /// None of a gateway that does not run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) disk: Option<Disk>,
@@ -101,7 +103,8 @@ impl Auditor {
         self.control.send(Control::Balance(reply)).await.ok()?;
         let report = answer.await.ok()?;
         let disk = self.disk(report.taken, report.written);
-        Some(Audit { balance: report.balance, dropped_ranges: self.dropped().await, disk: Some(disk) })
+        let dropped_ranges = self.dropped().await;
+        Some(Audit { balance: report.balance, dropped_ranges, models: report.models, disk: Some(disk) })
     }
 
     async fn dropped(&self) -> Vec<DroppedRange> {

@@ -66,10 +66,11 @@ pub(crate) fn settings(config: &Config) -> Settings {
 }
 
 fn judging(config: &Config) -> Option<Judging> {
-    config
-        .anomaly
-        .enabled
-        .then(|| Judging { timezone: config.gateway.timezone().into(), hold: config.anomaly.hold.0 })
+    config.anomaly.enabled.then(|| Judging {
+        timezone: config.gateway.timezone().into(),
+        hold: config.anomaly.hold.0,
+        max_series: config.anomaly.max_series,
+    })
 }
 
 fn rules(config: &Config) -> Vec<alerts::Rule> {

@@ -8,6 +8,7 @@ use gateway_core::ports::AdapterState;
 use serde::Serialize;
 
 use crate::audit::{Disk, DroppedRange};
+use crate::pipeline::ModelCount;
 use crate::pipeline::ledger::Balance;
 
 /// How often.
@@ -29,6 +30,7 @@ pub(crate) struct Health {
     pub(crate) upstream: UpstreamHealth,
     pub(crate) queue: Queue,
     pub(crate) ledger: Balance,
+    pub(crate) models: ModelCount,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) disk: Option<Disk>,
     pub(crate) memory: Memory,

@@ -106,6 +106,7 @@ impl Reporter {
             upstream: UpstreamHealth { published: sink.published, last_error: sink.last_error },
             queue: self.queue(audit.dropped_ranges),
             ledger: audit.balance,
+            models: audit.models,
             disk: audit.disk,
             memory: Memory::now(),
         })

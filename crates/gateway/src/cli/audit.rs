@@ -110,6 +110,7 @@ fn of_files(config: &Config) -> Result<Audit, Trouble> {
     Ok(Audit {
         balance: pipeline::balance(&recovered.engine, &beyond),
         dropped_ranges: found.map(|found| newest_first(&found.dropped)).unwrap_or_default(),
+        models: recovered.engine.models(),
         disk: None,
     })
 }

@@ -14,7 +14,11 @@ use super::check::listeners;
 use super::finding::Findings;
 use super::key_path::KeyPath;
 use super::load::Loaded;
+use super::model::Anomaly;
 use super::report::Report;
+
+/// What an anomaly model takes at most.
+const MODEL_BYTES: u64 = 16 << 10;
 
 /// How long a broker may take to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -26,6 +30,9 @@ pub(crate) fn probe(loaded: &Loaded) -> Findings {
     probe_clock(&mut report, crate::clock::SystemClock.now());
     probe_listeners(&mut report, loaded);
     probe_brokers(&mut report, loaded);
+    if let Some(memory) = memory() {
+        probe_memory(&mut report, &loaded.config.anomaly, memory);
+    }
     Findings::new(&loaded.path.display().to_string(), report.findings)
 }
 
@@ -54,6 +61,29 @@ fn probe_listeners(report: &mut Report, loaded: &Loaded) {
         };
         report.warning(&KeyPath::of("broker").key(key), format!("{address} {why}"));
     }
+}
+
+/// Says so where the models may take more than half of `memory` bytes.
+fn probe_memory(report: &mut Report, anomaly: &Anomaly, memory: u64) {
+    let models = u64::from(anomaly.max_series) * MODEL_BYTES;
+    if anomaly.enabled && models > memory / 2 {
+        report.warning(
+            &KeyPath::of("anomaly.max_series"),
+            format!(
+                "{} models may take {} MB, more than half of this machine's memory ({} MB)",
+                anomaly.max_series,
+                models / 1_000_000,
+                memory / 1_000_000
+            ),
+        );
+    }
+}
+
+/// The machine's memory in bytes (`/proc/meminfo`, proc(5)); none where the kernel does not tell.
+fn memory() -> Option<u64> {
+    let info = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let kib = info.lines().find_map(|line| line.strip_prefix("MemTotal:")?.trim().strip_suffix(" kB"))?;
+    Some(kib.parse::<u64>().ok()?.saturating_mul(1024))
 }
 
 fn probe_brokers(report: &mut Report, loaded: &Loaded) {

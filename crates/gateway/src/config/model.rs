@@ -10,6 +10,8 @@ use gateway_core::{MetricKind, Severity};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::pipeline::judging::MAX_SERIES;
+
 /// Riser's whole configuration.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -214,11 +216,20 @@ pub(crate) struct Anomaly {
     /// An anomaly that was told is not told again for this long, twice as long each time it comes back, at most 30 days;
     /// something else, or clearly worse, is told at once. `"0s"`: always told.
     pub(crate) hold: HumanDuration,
+    /// Most series (one metric of one device) with a model, which takes up to 16 KB of memory each; later ones are not
+    /// judged, and status and `health` tell so.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(crate) max_series: u32,
 }
 
 impl Default for Anomaly {
     fn default() -> Self {
-        Self { enabled: true, threshold: 0.5, hold: HumanDuration(alerts::DEFAULT_HOLD) }
+        Self {
+            enabled: true,
+            threshold: 0.5,
+            hold: HumanDuration(alerts::DEFAULT_HOLD),
+            max_series: MAX_SERIES,
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::deliveries::Deliveries;
 use super::engine::{Engine, Settings};
-use super::judging::Judging;
+use super::judging::{Judging, MAX_SERIES};
 use super::ledger::Ledger;
 use super::registry::Registry;
 use super::series::DeviceSeries;
@@ -29,7 +29,11 @@ pub(super) struct EarlierSettings {
 impl From<EarlierSettings> for Settings {
     fn from(earlier: EarlierSettings) -> Self {
         let EarlierSettings { windows, kinds, zones, rules, anomaly, upstream } = earlier;
-        let judging = anomaly.then(|| Judging { timezone: "UTC".into(), hold: alerts::DEFAULT_HOLD });
+        let judging = anomaly.then(|| Judging {
+            timezone: "UTC".into(),
+            hold: alerts::DEFAULT_HOLD,
+            max_series: MAX_SERIES,
+        });
         Self { windows, kinds, zones, rules, upstream, judging }
     }
 }

@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 
 use aggregator::{Admission, Aggregator};
 use alerts::Alerts;
-use gateway_core::{Aggregate, Alert, DropReason, MetricId, MetricKind, Now, Reading, Subject, Timestamp};
+use gateway_core::{
+    Aggregate, Alert, DropReason, MetricId, MetricKind, Now, Reading, Score, Subject, Timestamp,
+};
 use serde::{Deserialize, Serialize};
 
 use super::acknowledging::Acknowledgement;
@@ -18,7 +20,7 @@ use super::ledger::Ledger;
 use super::origins::{Origins, Shares};
 use super::peers::ZonePeers;
 use super::registry::Registry;
-use super::series::DeviceSeries;
+use super::series::{DeviceSeries, ModelCount};
 use super::step::{AdapterIndex, Batch, Step};
 
 /// What decides how steps are judged. Part of the checkpoint, so that steps taken under old settings are applied
@@ -66,6 +68,7 @@ pub(crate) struct Engine {
     pub(super) alerts: Alerts,
     /// By [`gateway_core::DeviceId`].
     pub(super) series: Vec<DeviceSeries>,
+    pub(super) models: ModelCount,
     pub(super) peers: ZonePeers,
     pub(super) local_clock: LocalClock,
     pub(super) ledger: Ledger,
@@ -85,6 +88,7 @@ impl Engine {
             settings,
             registry: Registry::default(),
             series: Vec::new(),
+            models: ModelCount::default(),
             peers: ZonePeers::default(),
             ledger: Ledger::default(),
             deliveries: BTreeMap::new(),
@@ -135,6 +139,17 @@ impl Engine {
     /// How many metrics a device has.
     pub(crate) fn metrics_of(&self, device: gateway_core::DeviceId) -> usize {
         self.series.get(device.0 as usize).map_or(0, DeviceSeries::metric_count)
+    }
+
+    /// How many series have a model, and how many should.
+    pub(crate) fn models(&self) -> ModelCount {
+        self.models
+    }
+
+    /// The bound on models, where series are not judged because of it.
+    pub(crate) fn models_are_full(&self) -> Option<u32> {
+        let max = self.settings.judging.as_ref()?.max_series;
+        (self.models.refused > 0 && self.models.kept >= max).then_some(max)
     }
 
     /// Whether the message with this key was taken before.
@@ -277,7 +292,7 @@ impl Engine {
         alerts: &mut Vec<Alert>,
     ) -> Result<(), DropReason> {
         let metric = self.registry.metric(reading.metric).ok_or(DropReason::UnknownDevice)?;
-        let judged = self.settings.judging.as_ref().map(|_| metric.kind);
+        let judged = self.settings.judging.as_ref().map(|judging| (metric.kind, judging.max_series));
         let device = self.series.get_mut(reading.device.0 as usize).ok_or(DropReason::UnknownDevice)?;
         let series = device.series(reading.metric).ok_or(DropReason::TooManyMetrics)?;
         match self.windows.push(reading, now) {
@@ -287,10 +302,13 @@ impl Engine {
             Admission::NotFinite => return Err(DropReason::NotFinite),
             Admission::TooManyWindows => return Err(DropReason::TooManyWindows),
         }
-        let mut score = series.judge(self.local_clock.moment(reading.at), reading.value, judged);
+        let moment = self.local_clock.moment(reading.at);
+        let mut score = judged.map_or(Score::NONE, |(kind, max)| {
+            series.judge(moment, reading.value, kind, max, &mut self.models)
+        });
         self.registry.heard_by(reading.device, adapter);
         let zone = self.registry.device(reading.device).and_then(|device| device.zone);
-        if let Some(kind) = judged {
+        if let Some((kind, _)) = judged {
             score = score.max(self.peers.judge(zone, kind, reading));
         }
         let subject = alerts::Subject {

@@ -13,7 +13,12 @@ pub(crate) struct Judging {
     pub(crate) timezone: Box<str>,
     /// How long an anomaly that was told is held back.
     pub(crate) hold: Duration,
+    /// Most series with a model.
+    pub(crate) max_series: u32,
 }
+
+/// [`Judging::max_series`] where nobody says otherwise: 160 MB of models at most.
+pub(crate) const MAX_SERIES: u32 = 10_000;
 
 /// Offsets change at quarters of an hour at the finest.
 const QUARTER_MILLIS: i64 = 900_000;
@@ -53,10 +58,13 @@ fn offset(zone: &TimeZone, quarter: i64) -> i32 {
 mod tests {
     use super::*;
 
+    fn judging(timezone: &str) -> Judging {
+        Judging { timezone: timezone.into(), hold: Duration::ZERO, max_series: 1 }
+    }
+
     #[test]
     fn summer_time_begins_and_ends() {
-        let mut clock =
-            LocalClock::of(Some(&Judging { timezone: "Europe/Paris".into(), hold: Duration::ZERO }));
+        let mut clock = LocalClock::of(Some(&judging("Europe/Paris")));
         let mut hours = |text: &str| clock.moment(text.parse().unwrap()).utc_offset / 3600;
         assert_eq!(hours("2026-03-29T00:59:59Z"), 1);
         assert_eq!(hours("2026-03-29T01:00:00Z"), 2);
@@ -66,8 +74,7 @@ mod tests {
 
     #[test]
     fn an_unknown_zone_is_utc_and_no_time_is_out_of_reach() {
-        let mut clock =
-            LocalClock::of(Some(&Judging { timezone: "Nowhere/Else".into(), hold: Duration::ZERO }));
+        let mut clock = LocalClock::of(Some(&judging("Nowhere/Else")));
         for millis in [i64::MIN, 0, i64::MAX] {
             assert_eq!(clock.moment(Timestamp::from_millis(millis)).utc_offset, 0);
         }

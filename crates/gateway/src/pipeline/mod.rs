@@ -61,6 +61,7 @@ pub(crate) use journaling::JournalMode;
 use ledger::{Balance, Beyond};
 use live::LiveFeed;
 use payload::Identity;
+pub(crate) use series::ModelCount;
 use step::Step;
 
 /// Most uplinks taken in one turn, and most bytes of payload before the last of them: bounds a step, which the journal
@@ -97,6 +98,7 @@ pub(crate) struct Report {
     /// Readings taken since the start.
     pub(crate) taken: u64,
     pub(crate) written: BytesWritten,
+    pub(crate) models: ModelCount,
 }
 
 /// What the state that was brought back still owes.
@@ -229,7 +231,14 @@ impl Pipeline {
     }
 
     fn tell_problems(&self) {
-        problems::tell(&self.problems, self.durable.problems());
+        let mut problems = self.durable.problems();
+        if let Some(problem) = self.engine.models_are_full().map(no_room_for_models) {
+            if !self.problems.borrow().contains(&problem) {
+                tracing::warn!("{problem}");
+            }
+            problems.push(problem);
+        }
+        problems::tell(&self.problems, problems);
     }
 
     fn wake_at(&self) -> Instant {
@@ -319,6 +328,7 @@ impl Pipeline {
                     balance: balance(&self.engine, &self.durable.beyond()),
                     taken: self.engine.ledger().taken_in_all() - taken_before,
                     written: self.durable.bytes_written(),
+                    models: self.engine.models(),
                 });
             }
             Control::Raised(reply) => {
@@ -328,6 +338,13 @@ impl Pipeline {
             Control::Ping { limit, reply } => self.pings.push((limit, reply)),
         }
     }
+}
+
+/// The same words while it lasts, so that status and log tell it once; `health` and `riser audit` count.
+fn no_room_for_models(max: u32) -> String {
+    format!(
+        "anomaly: {max} series have a model, new ones are not judged; raise [anomaly] max_series if there is memory (16 KB each)"
+    )
 }
 
 /// What waited while the clock was set from `old` to `new` arrived by the clock that it is nearer to.

@@ -1,4 +1,6 @@
-//! What is known of each metric of a device: its anomaly model.
+//! What is known of each metric of a device: its anomaly model, and how many of these there may be.
+//!
+//! A model stays as long as the state does: nothing forgets a device or a metric that was heard once.
 
 use anomaly::SeriesModel;
 use gateway_core::ports::Detector;
@@ -15,13 +17,45 @@ pub(super) struct DeviceSeries(Vec<Series>);
 #[derive(Serialize, Deserialize)]
 pub(super) struct Series {
     metric: MetricId,
-    model: Option<Box<SeriesModel>>,
+    learnt: Learnt,
+}
+
+#[derive(Serialize, Deserialize)]
+enum Learnt {
+    /// Not judged yet.
+    Nothing,
+    Model(Box<SeriesModel>),
+    /// Not judged: there were as many models as there may be.
+    NoRoom,
+}
+
+/// How many series have a model, and how many should and have none. Counted from the series themselves, so that it is
+/// part of the state without being written down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) struct ModelCount {
+    pub(crate) kept: u32,
+    /// For want of room; they get one with their next reading once there is.
+    pub(crate) refused: u32,
+}
+
+impl ModelCount {
+    pub(super) fn of(devices: &[DeviceSeries]) -> Self {
+        let mut count = Self::default();
+        for series in devices.iter().flat_map(|device| &device.0) {
+            match series.learnt {
+                Learnt::Nothing => {}
+                Learnt::Model(_) => count.kept += 1,
+                Learnt::NoRoom => count.refused += 1,
+            }
+        }
+        count
+    }
 }
 
 impl DeviceSeries {
     /// Those of a device that has these metrics, with nothing learnt.
     pub(super) fn of_metrics(metrics: impl Iterator<Item = MetricId>) -> Self {
-        Self(metrics.map(|metric| Series { metric, model: None }).collect())
+        Self(metrics.map(|metric| Series { metric, learnt: Learnt::Nothing }).collect())
     }
 
     pub(super) fn metric_count(&self) -> usize {
@@ -33,7 +67,7 @@ impl DeviceSeries {
         let index = match self.0.iter().position(|series| series.metric == metric) {
             Some(index) => index,
             None if self.0.len() < MAX_METRICS_PER_DEVICE => {
-                self.0.push(Series { metric, model: None });
+                self.0.push(Series { metric, learnt: Learnt::Nothing });
                 self.0.len() - 1
             }
             None => return None,
@@ -43,13 +77,33 @@ impl DeviceSeries {
 }
 
 impl Series {
-    /// Scores a reading; `judged` is the metric's kind where the model is on.
-    pub(super) fn judge(&mut self, moment: Moment, value: f64, judged: Option<MetricKind>) -> Score {
-        match judged {
-            Some(kind) => {
-                self.model.get_or_insert_with(|| Box::new(SeriesModel::new(kind))).observe(moment, value)
-            }
-            None => Score::NONE,
+    /// Scores a reading. The first makes the model, where fewer than `max` are there.
+    pub(super) fn judge(
+        &mut self,
+        moment: Moment,
+        value: f64,
+        kind: MetricKind,
+        max: u32,
+        count: &mut ModelCount,
+    ) -> Score {
+        if !matches!(self.learnt, Learnt::Model(_)) {
+            self.make_model(kind, max, count);
+        }
+        match &mut self.learnt {
+            Learnt::Model(model) => model.observe(moment, value),
+            Learnt::Nothing | Learnt::NoRoom => Score::NONE,
+        }
+    }
+
+    fn make_model(&mut self, kind: MetricKind, max: u32, count: &mut ModelCount) {
+        let was_refused = matches!(self.learnt, Learnt::NoRoom);
+        if count.kept < max {
+            count.kept += 1;
+            count.refused -= u32::from(was_refused);
+            self.learnt = Learnt::Model(Box::new(SeriesModel::new(kind)));
+        } else if !was_refused {
+            count.refused += 1;
+            self.learnt = Learnt::NoRoom;
         }
     }
 }

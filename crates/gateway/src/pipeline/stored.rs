@@ -11,7 +11,7 @@ use super::combinations::Combinations;
 use super::earlier::{EarlierSettings, EngineV1, SeriesV2};
 use super::engine::Engine;
 use super::peers::ZonePeers;
-use super::series::DeviceSeries;
+use super::series::{DeviceSeries, ModelCount};
 
 /// Raised whenever the form of a part changes; then [`read`] learns to read the one before.
 pub(crate) const VERSION: u32 = 3;
@@ -38,7 +38,7 @@ pub(crate) fn read(version: u32, body: &[u8]) -> Result<Engine, postcard::Error>
     }
     let mut parts = Parts(body);
     let settings = if version < 3 { parts.take::<EarlierSettings>()?.into() } else { parts.take()? };
-    Ok(Engine {
+    let mut engine = Engine {
         registry: parts.take()?,
         windows: parts.take()?,
         alerts: if version < 3 { parts.take::<AlertsV2>()?.into() } else { parts.take()? },
@@ -54,7 +54,9 @@ pub(crate) fn read(version: u32, body: &[u8]) -> Result<Engine, postcard::Error>
         peers: if version < 3 { ZonePeers::default() } else { parts.take()? },
         combinations: if version < 3 { Combinations::default() } else { parts.take()? },
         ..Engine::new(settings)
-    })
+    };
+    engine.models = ModelCount::of(&engine.series);
+    Ok(engine)
 }
 
 fn put(part: &impl Serialize, bytes: &mut Vec<u8>) -> Result<(), postcard::Error> {

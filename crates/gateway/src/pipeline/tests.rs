@@ -4,6 +4,7 @@ mod combinations;
 mod damage;
 mod decoding;
 mod garbage;
+mod models;
 mod neighbours;
 mod payloads;
 mod recovery;
@@ -19,7 +20,7 @@ use gateway_core::{Ack, AdapterId, CodecId, Delivery, DeviceAddress, LinkQuality
 use super::decode::Decoder;
 use super::directory::Directory;
 use super::engine::{Engine, Outputs, Settings};
-use super::judging::Judging;
+use super::judging::{Judging, MAX_SERIES};
 use super::step::Step;
 
 /// 2026-11-20T10:00:00Z.
@@ -37,7 +38,7 @@ pub(super) fn settings() -> Settings {
         zones: BTreeMap::from([("lounge".to_owned(), "floor-1/lounge".to_owned())]),
         rules: vec![too_hot()],
         upstream: true,
-        judging: Some(Judging { timezone: "UTC".into(), hold: alerts::DEFAULT_HOLD }),
+        judging: Some(Judging { timezone: "UTC".into(), hold: alerts::DEFAULT_HOLD, max_series: MAX_SERIES }),
     }
 }
 

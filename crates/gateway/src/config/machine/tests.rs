@@ -46,3 +46,20 @@ fn an_unset_clock_is_a_warning() {
     probe_clock(&mut report, Timestamp::PLAUSIBLE);
     assert!(report.findings.is_empty());
 }
+
+#[test]
+fn models_that_may_fill_half_of_the_memory_are_a_warning() {
+    let loaded = from_bytes(Path::new("gateway.toml"), b"", Layers::default()).unwrap();
+    let warned = |anomaly: Anomaly, memory| {
+        let mut report = loaded.report.clone();
+        report.findings.clear();
+        probe_memory(&mut report, &anomaly, memory);
+        Findings::new("gateway.toml", report.findings).warnings().collect::<Vec<_>>()
+    };
+    let told = "gateway.toml:1:1: warning: anomaly.max_series: 10000 models may take 163 MB, more than half of this \
+                machine's memory (320 MB)";
+    assert_eq!(warned(Anomaly::default(), 320_000_000), [told]);
+    assert!(warned(Anomaly::default(), 512_000_000).is_empty());
+    assert!(warned(Anomaly { enabled: false, ..Anomaly::default() }, 320_000_000).is_empty());
+    assert!(memory().unwrap() > 1 << 20);
+}
