@@ -32,7 +32,7 @@ pub(crate) struct Config {
     pub(crate) alerts: BTreeMap<String, Alert>,
     /// Readings of open windows on disk, so that they survive a crash.
     pub(crate) journal: Journal,
-    /// Windows of devices on disk, for `riser train`. Without this table there are none.
+    /// Windows of devices on disk, for `riser train` and `[anomaly] retrain`. Without this table there are none.
     pub(crate) history: Option<History>,
 }
 
@@ -214,11 +214,19 @@ pub(crate) struct Anomaly {
     /// An anomaly that was told is not told again for this long, twice as long each time it comes back, at most 30 days;
     /// something else, or clearly worse, is told at once. `"0s"`: always told.
     pub(crate) hold: HumanDuration,
+    /// Where there is `[history]`, the model of a device as a whole is fitted anew when this much has come since the last
+    /// time. At least `"1s"`; less than a day is for trying. `"0s"`: only `riser train` does it.
+    pub(crate) retrain: HumanDuration,
 }
 
 impl Default for Anomaly {
     fn default() -> Self {
-        Self { enabled: true, threshold: 0.5, hold: HumanDuration(alerts::DEFAULT_HOLD) }
+        Self {
+            enabled: true,
+            threshold: 0.5,
+            hold: HumanDuration(alerts::DEFAULT_HOLD),
+            retrain: HumanDuration::from_secs(7 * 86_400),
+        }
     }
 }
 
@@ -317,7 +325,7 @@ impl Default for Journal {
     }
 }
 
-/// Windows of devices on disk, for `riser train`. Without this table there are none.
+/// Windows of devices on disk, for `riser train` and `[anomaly] retrain`. Without this table there are none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct History {
