@@ -176,6 +176,8 @@ fn where_nothing_was_stored_yet_nothing_is_due_and_a_history_that_is_none_is_tol
     let mut look = House::new().look();
     look.history = folder.path().join("history.db");
     assert_eq!(look.due(&BTreeSet::new()).unwrap(), []);
+    fs::write(&look.history, b"").unwrap();
+    assert_eq!(look.due(&BTreeSet::new()).unwrap(), [], "a new file that has no tables yet");
     fs::write(&look.history, vec![0x5a; 8192]).unwrap();
     assert!(matches!(look.due(&BTreeSet::new()), Err(Failure::History(_))));
 }

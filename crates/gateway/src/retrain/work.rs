@@ -57,7 +57,10 @@ impl Look {
         if !self.history.exists() {
             return Ok(Vec::new());
         }
-        let store = Store::open_read_only(&self.history)?;
+        let store = match Store::open_read_only(&self.history) {
+            Err(HistoryError::Empty { .. }) => return Ok(Vec::new()),
+            store => store?,
+        };
         let mut room = MAX_MODELS.saturating_sub(models::count(&self.folder));
         let mut due = Vec::new();
         for device in store.devices()? {
