@@ -8,6 +8,7 @@ import time
 import pytest
 from gateway import config
 from peers import wait_until
+from readings import now_millis
 
 WINDOW = 300
 DAYS = 7
@@ -89,7 +90,8 @@ def test_who_cannot_be_trained_is_told_why(gateway, tmp_path):
     assert "radiator: no model: 150 windows" in done.stdout
     assert "alone: no model: a model needs two metrics" in done.stdout
     assert "no device `cellar`" in train(gateway, "--history", file, "--device", "cellar", check=66).stderr
-    assert "--history FILE" in train(gateway, check=66).stderr
+    refused = train(gateway, check=66).stderr
+    assert "add `[history]`" in refused and "--history FILE" in refused
     assert "cannot read" in train(gateway, "--history", tmp_path / "nothing", check=66).stderr
 
 
@@ -149,3 +151,141 @@ def test_a_damaged_model_is_told_and_keeps_nothing_from_running(gateway, sensor,
     send(sensor, valve=85.0, warmer=7.0, room=21.0)
     heard.wait_count("radiator", "valve", 1)
     assert combination_alerts(heard) == []
+
+
+HISTORY = '[history]\nkeep = "30d"\n'
+# The history writes this many windows at once.
+GATHERED = 1_000
+
+
+@pytest.fixture
+def keeper(riser, cloud, floor):
+    """A factory: a gateway with a history and windows of a second."""
+
+    def make(retrain):
+        return riser(
+            config(cloud=cloud.port, floor=floor.port, anomaly=f'enabled = true\nretrain = "{retrain}"', more=HISTORY)
+        )
+
+    return make
+
+
+def past(windows, devices=("radiator",)):
+    """A reading of each device in each of so many windows of a second, of the last half hour."""
+    rng = random.Random(2)
+    begin = (now_millis() // 1000 - 1_800) * 1000
+    return [
+        (f"sensors/{device}/telemetry", radiator(rng, index) | {"ts": begin + index * 1000})
+        for index in range(windows)
+        for device in devices
+    ]
+
+
+FLOOR = ("north", "east", "south", "radiator")
+
+
+def models(gateway):
+    return {path.name for path in (gateway.data_dir / "models").glob("*.model")}
+
+
+def wait_trained(gateway, *devices):
+    trained = {f"{device}.model" for device in devices}
+    wait_until(lambda: models(gateway) == trained, 60, lambda: f"{devices} in {models(gateway)}: {gateway.log()[-2000:]}")
+
+
+def test_a_device_is_trained_from_the_gateways_own_history_beside_it_and_after_it_has_stopped(
+    keeper, sensor, heard
+):
+    gateway = keeper(retrain="0s").start()
+    heard.wait_online()
+    sensor.send_all(past(GATHERED + 50))
+    wait_until(lambda: trains(gateway), 30, "a history that was written")
+    beside = json.loads(train(gateway, "--json", "--device", "radiator").stdout)
+    assert beside["windows"] >= GATHERED
+    assert beside["metrics"] == ["room", "valve", "warmer"]
+    assert gateway.stop() == 0
+    after = json.loads(train(gateway, "--json").stdout)
+    # The last window closes when time has gone by, so a stop may take it before.
+    assert GATHERED + 49 <= after["windows"] <= GATHERED + 50
+    assert after["from"] == beside["from"]
+    assert "no device `cellar`" in train(gateway, "--device", "cellar", check=66).stderr
+
+
+def trains(gateway):
+    return train(gateway, "--json", check=None).returncode == 0
+
+
+def test_a_gateway_trains_by_itself_and_takes_readings_meanwhile(keeper, sensor, heard):
+    gateway = keeper(retrain="1s").start()
+    heard.wait_online()
+    sensor.send_all(past(GATHERED // len(FLOOR) + 20, FLOOR))
+    wait_until(lambda: models(gateway), 60, lambda: f"a model in {gateway.log()[-2000:]}")
+    took = []
+    while len(models(gateway)) < len(FLOOR):
+        begun, before = time.monotonic(), gateway.audit()["in"]
+        send(sensor, room=21.0)
+        wait_until(lambda before=before: gateway.audit()["in"] > before, 5, "a reading that is taken")
+        took.append(time.monotonic() - begun)
+    assert len(took) >= 3, "it trained one device after the other meanwhile"
+    assert max(took) < 2, took
+    wait_trained(gateway, *FLOOR)
+    gateway.wait_log("new models of devices as a whole are in force")
+    feed_until(sensor, heard, "raised", valve=85.0, warmer=7.0, room=21.0)
+    assert gateway.stop() == 0
+    assert " WARN " not in gateway.log()
+
+
+def test_a_gateway_that_is_killed_while_it_trains_has_the_models_so_far_and_trains_the_rest(keeper, sensor, heard):
+    gateway = keeper(retrain="1s").start()
+    heard.wait_online()
+    sensor.send_all(past(GATHERED // len(FLOOR) + 20, FLOOR))
+    wait_until(lambda: len(models(gateway)) >= 2, 60, lambda: f"two models in {gateway.log()[-2000:]}")
+    gateway.kill()
+    so_far = {path.name: path.read_bytes() for path in (gateway.data_dir / "models").glob("*.model")}
+    assert len(so_far) < len(FLOOR)
+    # What was trained stays: a day has not passed.
+    gateway.rewrite('retrain = "1s"', 'retrain = "1d"')
+    gateway.start()
+    wait_trained(gateway, *FLOOR)
+    assert so_far.items() <= {p.name: p.read_bytes() for p in (gateway.data_dir / "models").glob("*")}.items()
+    feed_until(sensor, heard, "raised", valve=85.0, warmer=7.0, room=21.0)
+    gateway.kill()
+    gateway.start()
+    feed_until(sensor, heard, "cleared", valve=85.0, warmer=19.0, room=21.0)
+
+
+def test_a_stop_does_not_wait_for_training(keeper, sensor, heard):
+    gateway = keeper(retrain="1s").start()
+    heard.wait_online()
+    sensor.send_all(past(GATHERED // len(FLOOR) + 20, FLOOR))
+    wait_until(lambda: models(gateway), 60, lambda: f"a model in {gateway.log()[-2000:]}")
+    begun = time.monotonic()
+    assert gateway.stop() == 0
+    assert time.monotonic() - begun < 5
+    assert len(models(gateway)) < len(FLOOR)
+
+
+def test_a_reload_turns_training_on(keeper, sensor, heard):
+    gateway = keeper(retrain="0s").start()
+    heard.wait_online()
+    sensor.send_all(past(GATHERED))
+    wait_until(lambda: trains(gateway), 30, "a history that was written")
+    (gateway.data_dir / "models" / "radiator.model").unlink()
+    gateway.rewrite('retrain = "0s"', 'retrain = "1h"')
+    gateway.reload()
+    wait_trained(gateway, "radiator")
+    feed_until(sensor, heard, "raised", valve=85.0, warmer=7.0, room=21.0)
+
+
+def test_replay_judges_by_the_models_of_the_data_directory(gateway, tmp_path):
+    train(gateway, "--history", history(tmp_path / "week.jsonl"))
+    gateway.rewrite('window = "2s"', 'window = "5m"')
+    odd = tmp_path / "odd.jsonl"
+    values = {"valve": 85.0, "warmer": 7.0, "room": 21.0}
+    rows = [{"time": stamp(NOW // WINDOW * WINDOW + i * WINDOW), "device": "radiator", "metrics": values} for i in (0, 1)]
+    odd.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    told = gateway.cli("replay", odd, "--config", gateway.config, "--alerts", check=0).stdout
+    assert "warmer 7 (rather 1" in told
+    (gateway.data_dir / "models" / "radiator.model").unlink()
+    told = gateway.cli("replay", odd, "--config", gateway.config, "--alerts", check=0).stdout
+    assert "rather" not in told

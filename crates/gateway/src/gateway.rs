@@ -27,6 +27,7 @@ use crate::pipeline::registry::Registry;
 use crate::pipeline::{Begin, Control, Durable, JournalMode, Pipeline, Undelivered, store};
 use crate::problems::{self, Problems};
 use crate::reporter::Reporter;
+use crate::retrain;
 use crate::supervisor::Supervisor;
 use crate::upstream::Upstream;
 use crate::watchdog::Stages;
@@ -67,6 +68,7 @@ pub(crate) struct Gateway {
     upstream: Option<Upstream>,
     outbox: Option<outbox::Handle>,
     history: Option<::history::Handle>,
+    retraining: Option<retrain::Handle>,
     broker: Option<Broker>,
     embedded: Option<Embedded>,
     feed: LiveFeed,
@@ -147,6 +149,7 @@ impl Gateway {
         let pipeline = tokio::spawn(pipeline.run(undelivered, uplink_receiver, control_receiver));
 
         let problems = problems::gather(heard, outbox.as_ref().map(outbox::Handle::status));
+        let retraining = history.as_ref().map(|_| retrain::start(config, &control, clock, stop.clone()));
         let auditor = Auditor::new(control.clone(), outbox.clone());
         let upstream = match (&config.upstream, &outbox) {
             (Some(upstream), Some(handle)) => {
@@ -163,6 +166,7 @@ impl Gateway {
             upstream,
             outbox,
             history,
+            retraining,
             broker,
             embedded,
             feed,
@@ -234,6 +238,11 @@ impl Gateway {
 
         let blueprints = build::adapters(&effective, &mut self.codecs, self.embedded.as_ref())?;
         let wanted = build::wanted(&effective, &mut self.codecs)?;
+        // No model of an earlier look at the folder replaces one that is trained meanwhile.
+        let held = match &self.retraining {
+            Some(retraining) => Some(retraining.reload(&effective).await),
+            None => None,
+        };
         let reconfiguration = build::reconfiguration(&effective, &mut self.codecs)?;
         effective.broker = self.reload_users(new)?;
         // The pipeline knows new codecs before an adapter names one.
@@ -242,6 +251,7 @@ impl Gateway {
         if sent.is_err() || in_force.await.is_err() {
             tracing::error!("the pipeline is gone");
         }
+        drop(held);
         self.supervisor.lock().await.become_like(blueprints).await;
         if let Some(embedded) = &self.embedded {
             embedded.tap.set_wanted(wanted);

@@ -13,6 +13,7 @@ mod models;
 mod pipeline;
 mod problems;
 mod reporter;
+mod retrain;
 mod supervisor;
 mod telemetry;
 mod upstream;

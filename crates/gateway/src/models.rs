@@ -1,13 +1,57 @@
-//! The models of devices as a whole on disk: `models/` in the data directory, written by `riser train`.
+//! The models of devices as a whole on disk: `models/` in the data directory, written by `riser train` and by a gateway
+//! that trains by itself; and the windows of the local history that they are fitted to.
 //!
 //! A file that is damaged or of a later version is told and left out; it keeps nothing else from running.
 
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use anomaly::multivariate::file::{self, Stored};
+use anomaly::multivariate::{Fitted, Windows};
+use gateway_core::{MetricKind, Timestamp};
+use history::{HistoryError, Store};
+
+use crate::config::model::Config;
 
 /// Most models that are used; the rest is told and left out.
-const MAX_MODELS: usize = 4_096;
+pub(crate) const MAX_MODELS: usize = 4_096;
+
+/// `[aggregate.metrics.*] kind`.
+pub(crate) type Kinds = BTreeMap<String, MetricKind>;
+
+/// The configured kinds: counters are no part of a model.
+pub(crate) fn kinds(config: &Config) -> Kinds {
+    config.aggregate.metrics.iter().map(|(name, metric)| (name.clone(), metric.kind)).collect()
+}
+
+/// What the local history has of a device; of a counter nothing. A window that begins after `now` is of a clock that was
+/// wrong.
+pub(crate) fn windows(
+    store: &Store,
+    device: &str,
+    now: Timestamp,
+    kinds: &Kinds,
+) -> Result<Windows, HistoryError> {
+    let mut windows = Windows::default();
+    let visited = store.visit(device, Timestamp::from_millis(i64::MIN), now, |row| {
+        let averages = row.metrics.iter().map(|(name, summary)| (&**name, summary.avg));
+        let averages = averages.filter(|(name, _)| kinds.get(*name) != Some(&MetricKind::Counter));
+        windows.push(row.start, row.end, averages);
+        ControlFlow::Continue(())
+    })?;
+    if visited.damaged > 0 {
+        tracing::warn!(device, damaged = visited.damaged, "damaged windows of the history are left out");
+    }
+    Ok(windows)
+}
+
+/// What is kept of a fitted model: with whose it is, and the range of its windows.
+pub(crate) fn stored(device: &str, range: Option<(Timestamp, Timestamp)>, fitted: &Fitted) -> Stored {
+    let (from, to) = range.unwrap_or((Timestamp::EPOCH, Timestamp::EPOCH));
+    let windows = u32::try_from(fitted.windows).unwrap_or(u32::MAX);
+    Stored { device: device.into(), from, to, windows, model: fitted.model.clone() }
+}
 
 /// Where they lie.
 pub(crate) fn folder(data_dir: &Path) -> PathBuf {
@@ -25,4 +69,12 @@ pub(crate) fn load(data_dir: &Path) -> Vec<Stored> {
         models.truncate(MAX_MODELS);
     }
     models
+}
+
+/// How many there are, usable or not.
+pub(crate) fn count(folder: &Path) -> usize {
+    std::fs::read_dir(folder).map_or(0, |entries| {
+        let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+        paths.filter(|path| path.extension().is_some_and(|extension| extension == "model")).count()
+    })
 }

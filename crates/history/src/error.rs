@@ -64,6 +64,12 @@ pub enum HistoryError {
         /// The file.
         path: PathBuf,
     },
+    /// Nothing is in the file, not even tables: a writer is about to make them, or never did.
+    #[error("the history {} has nothing in it yet; try again when the gateway has run for a while", path.display())]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
     /// A window has more in it than can be stored.
     #[error("a window of {device} cannot be stored in the history {}: {reason}", path.display())]
     Row {

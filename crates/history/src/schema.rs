@@ -50,7 +50,7 @@ pub(crate) fn open_read_only(path: &Path) -> Result<Connection, HistoryError> {
     connection.busy_timeout(BUSY).map_err(&fails)?;
     match (check(&connection, path), immutable_uri(path)) {
         (Ok(Contents::Ours), _) => Ok(connection),
-        (Ok(Contents::Nothing), _) => Err(HistoryError::NotAHistory { path: path.to_owned() }),
+        (Ok(Contents::Nothing), _) => Err(HistoryError::Empty { path: path.to_owned() }),
         // Where nothing may be written beside it SQLite cannot read along with a writer; there is none.
         (Err(HistoryError::Sqlite { .. }), Some(uri)) => {
             let connection =

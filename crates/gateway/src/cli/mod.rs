@@ -130,13 +130,13 @@ enum Command {
     Detect(detect::Args),
     /// Fit the model of each device as a whole to its history, and store it
     #[command(
-        after_help = "Examples:\n  riser train --history last-month.jsonl\n  riser train --device ahu-3 --history last-month.jsonl --config gateway.toml\n\nThe history: aggregates as they are published, one a line (`riser tail aggregates --json`), or readings as\n`riser replay` takes them. A device needs two metrics that vary and 200 windows.\nA running gateway takes new models when it reloads (SIGHUP)."
+        after_help = "Examples:\n  riser train\n  riser train --device ahu-3 --config gateway.toml\n  riser train --history last-month.jsonl\n\nWithout --history: what the configured gateway has stored ([history]), also while it runs.\nA file: aggregates as they are published, one a line (`riser tail aggregates --json`), or readings as\n`riser replay` takes them. A device needs two metrics that vary and 200 windows.\nA running gateway takes new models when it reloads (SIGHUP)."
     )]
     Train {
         /// Only this device
         #[arg(long)]
         device: Option<String>,
-        /// The recorded history
+        /// A recorded history instead of the gateway's own
         #[arg(long, value_name = "FILE")]
         history: Option<PathBuf>,
         #[command(flatten)]

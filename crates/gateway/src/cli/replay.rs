@@ -1,5 +1,5 @@
 //! `riser replay`: recorded readings through the same engine as a running gateway's, as fast as they go. The
-//! recording's time is the clock.
+//! recording's time is the clock. Devices as a whole are judged by the models in the configured data directory.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,6 +9,8 @@ use gateway_core::{AdapterId, DeviceId, DropReason, Now, Reading, Timestamp};
 use super::{ConfigArg, Exit, Failure, audit, print_line, tail};
 use crate::build;
 use crate::live_socket::Line;
+use crate::models;
+use crate::pipeline::combinations::NewModel;
 use crate::pipeline::engine::{Engine, Outputs};
 use crate::pipeline::ledger::{Account, Beyond};
 use crate::pipeline::live::unnumbered;
@@ -70,6 +72,8 @@ pub(crate) fn replay(args: &Args) -> Result<Exit, Failure> {
 
 struct Replay {
     engine: Engine,
+    /// Those of devices as a whole, until the first step has them.
+    models: Vec<NewModel>,
     identity: Identity,
     json: bool,
     only_alerts: bool,
@@ -87,8 +91,11 @@ impl Replay {
         let mut settings = build::settings(config);
         // What is printed counts as published.
         settings.upstream = true;
+        let engine = Engine::new(settings);
+        let models = engine.combinations().difference(models::load(&config.gateway.data_dir));
         Self {
-            engine: Engine::new(settings),
+            engine,
+            models,
             identity: Identity { id: config.gateway.id(), prefix: config.gateway.prefix.clone() },
             json: args.json,
             only_alerts: args.alerts,
@@ -136,8 +143,9 @@ impl Replay {
         self.apply(&step)
     }
 
-    fn step(&self) -> Step {
+    fn step(&mut self) -> Step {
         let mut step = Step::tick(self.now, None, self.engine.registry().next_numbers());
+        step.models = std::mem::take(&mut self.models);
         step.names.adapter(self.engine.registry(), &AdapterId::new("replay", "file"));
         step
     }

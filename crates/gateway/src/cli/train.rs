@@ -6,14 +6,13 @@ use std::path::{Path, PathBuf};
 
 use anomaly::multivariate::file::{self, Stored};
 use anomaly::multivariate::{Candidate, FitError, Fitted, Windows, fit};
-use gateway_core::{MetricKind, Timestamp};
 use serde_json::{Value as Json, json};
 
 use super::{ConfigArg, Exit, Failure, print_line};
 use crate::build;
-use crate::config::model::Config;
 use crate::models;
 
+mod local;
 mod recorded;
 
 /// What a running gateway does with what was stored.
@@ -27,52 +26,50 @@ pub(crate) fn train(
 ) -> Result<Exit, Failure> {
     crate::telemetry::start("warn");
     let config = super::run::load_or_default(config)?.config;
-    let Some(history) = history else {
-        let message = "there is no history to train on; give one with --history FILE (aggregates as they are \
-                       published, as `riser tail aggregates --json` prints them, or readings as `riser replay` takes them)";
-        return Err(Failure::new(Exit::NoInput, message));
+    let folder = models::folder(&config.gateway.data_dir);
+    let Some(file) = history else {
+        let history = local::History::open(&config)?;
+        let devices = history.devices(device)?;
+        return all(&devices, |device| history.windows(device), &folder, json);
     };
-    let kinds = kinds(&config);
+    let kinds = models::kinds(&config);
     let wanted = recorded::Wanted {
         device,
         windows: build::settings(&config).windows,
         kinds: &kinds,
         max_devices: usize::try_from(config.gateway.max_devices).unwrap_or(usize::MAX),
     };
-    let devices = recorded::read(history, wanted)?;
-    if devices.is_empty() {
-        return Err(Failure::new(
-            Exit::NoInput,
-            format!("{} has no windows of any device", history.display()),
-        ));
+    let mut recorded = recorded::read(file, wanted)?;
+    if recorded.is_empty() {
+        let message = format!("{} has no windows of any device", file.display());
+        return Err(Failure::new(Exit::NoInput, message));
     }
-    all(devices, &models::folder(&config.gateway.data_dir), json)
+    let devices: Vec<Box<str>> = recorded.keys().map(|device| device.as_str().into()).collect();
+    all(&devices, |device| Ok(recorded.remove(device).unwrap_or_default()), &folder, json)
 }
 
 /// Each device in turn. One that cannot be trained is told why, and the rest goes on.
-fn all(devices: BTreeMap<String, Windows>, folder: &Path, json: bool) -> Result<Exit, Failure> {
-    let total = devices.len();
+fn all(
+    devices: &[Box<str>],
+    mut windows_of: impl FnMut(&str) -> Result<Windows, Failure>,
+    folder: &Path,
+    json: bool,
+) -> Result<Exit, Failure> {
     let mut trained = 0;
-    for (number, (device, windows)) in (1..).zip(devices) {
-        let progress = Progress::begin(&device, number, total, windows.seen());
+    for (number, device) in (1..).zip(devices) {
+        let windows = windows_of(device)?;
+        let progress = Progress::begin(device, number, devices.len(), windows.seen());
         let range = windows.range();
         let outcome = fit(windows, |candidate| progress.tell(candidate));
         progress.end();
         let fitted = match outcome {
             Ok(fitted) => fitted,
             Err(error) => {
-                print_line(&refusal(&device, &error, json))?;
+                print_line(&refusal(device, &error, json))?;
                 continue;
             }
         };
-        let (from, to) = range.unwrap_or((Timestamp::EPOCH, Timestamp::EPOCH));
-        let stored = Stored {
-            device: device.into(),
-            from,
-            to,
-            windows: u32::try_from(fitted.windows).unwrap_or(u32::MAX),
-            model: fitted.model.clone(),
-        };
+        let stored = models::stored(device, range, &fitted);
         let path = file::write(folder, &stored)
             .map_err(|error| Failure::new(Exit::CannotCreate, crate::telemetry::chain(&error)))?;
         trained += 1;
@@ -86,10 +83,6 @@ fn all(devices: BTreeMap<String, Windows>, folder: &Path, json: bool) -> Result<
         print_line(NEXT)?;
     }
     Ok(Exit::Fine)
-}
-
-fn kinds(config: &Config) -> BTreeMap<String, MetricKind> {
-    config.aggregate.metrics.iter().map(|(name, metric)| (name.clone(), metric.kind)).collect()
 }
 
 fn refusal(device: &str, error: &FitError, json: bool) -> String {

@@ -34,7 +34,7 @@ pub(crate) struct Config {
     pub(crate) alerts: BTreeMap<String, Alert>,
     /// Readings of open windows on disk, so that they survive a crash.
     pub(crate) journal: Journal,
-    /// Windows of devices on disk, for `riser train`. Without this table there are none.
+    /// Windows of devices on disk, for `riser train` and `[anomaly] retrain`. Without this table there are none.
     pub(crate) history: Option<History>,
 }
 
@@ -220,6 +220,9 @@ pub(crate) struct Anomaly {
     /// judged, and status and `health` tell so.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub(crate) max_series: u32,
+    /// Where there is `[history]`, the model of a device as a whole is fitted anew when this much has come since the last
+    /// time. At least `"1s"`; less than a day is for trying. `"0s"`: only `riser train` does it.
+    pub(crate) retrain: HumanDuration,
 }
 
 impl Default for Anomaly {
@@ -229,6 +232,7 @@ impl Default for Anomaly {
             threshold: 0.5,
             hold: HumanDuration(alerts::DEFAULT_HOLD),
             max_series: MAX_SERIES,
+            retrain: HumanDuration::from_secs(7 * 86_400),
         }
     }
 }
@@ -328,7 +332,7 @@ impl Default for Journal {
     }
 }
 
-/// Windows of devices on disk, for `riser train`. Without this table there are none.
+/// Windows of devices on disk, for `riser train` and `[anomaly] retrain`. Without this table there are none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct History {

@@ -374,6 +374,17 @@ fn numbers_that_are_none_are_told_with_everything_else() {
 }
 
 #[test]
+fn training_is_not_asked_for_more_often_than_a_machine_can_look() {
+    finds("[anomaly]\nretrain = \"0s\"\n", &[]);
+    finds("[anomaly]\nretrain = \"1s\"\n", &[]);
+    let allowed = "anomaly.retrain: is out of range; allowed: \"0s\" (never), or from \"1s\" to \"3650d\"";
+    for wrong in ["999ms", "3651d"] {
+        let told = format!("gateway.toml:2:1: error: {allowed}");
+        finds(&format!("[anomaly]\nretrain = \"{wrong}\"\n"), &[&told]);
+    }
+}
+
+#[test]
 fn a_history_has_room_for_something_and_ends_some_day_and_keep_0_turns_it_off() {
     finds("[history]\nkeep = \"0s\"\n", &[]);
     finds(

@@ -18,6 +18,12 @@ pub(crate) struct NewModel {
     pub(crate) stored: Option<Box<Stored>>,
 }
 
+impl From<Stored> for NewModel {
+    fn from(stored: Stored) -> Self {
+        Self { device: stored.device.clone(), stored: Some(Box::new(stored)) }
+    }
+}
+
 /// The models by device name: a device may have one before it is first heard.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Combinations {
@@ -42,9 +48,7 @@ impl Combinations {
         let gone: Vec<NewModel> =
             gone.map(|device| NewModel { device: device.clone(), stored: None }).collect();
         let new = models.into_iter().filter(|stored| self.models.get(&stored.device) != Some(stored));
-        let new =
-            new.map(|stored| NewModel { device: stored.device.clone(), stored: Some(Box::new(stored)) });
-        gone.into_iter().chain(new).collect()
+        gone.into_iter().chain(new.map(NewModel::from)).collect()
     }
 
     pub(crate) fn learn(&mut self, new: &NewModel) {

@@ -52,6 +52,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::{ClockReading, StepWatch, ticks};
 use crate::problems;
 use actions::{Action, Actions};
+use combinations::NewModel;
 use decode::{Decoder, PendingAck};
 use deliver::Waiting;
 use directory::Directory;
@@ -82,6 +83,8 @@ const AWAY: Duration = Duration::from_secs(2);
 pub(crate) enum Control {
     /// New configuration; windows and queue stay. Answered when it is in force.
     Reconfigure(Box<Reconfiguration>, oneshot::Sender<()>),
+    /// A model of a device as a whole, beside those of the others.
+    Learn(Box<Stored>),
     /// The ledger, as of now.
     Balance(oneshot::Sender<Report>),
     /// The alerts that are out.
@@ -214,7 +217,7 @@ impl Pipeline {
             step.settings = Some(Box::new(self.engine.settings().clone()));
         }
         self.take(&step, Vec::new());
-        self.learn(undelivered.models);
+        self.learn(&self.engine.combinations().difference(undelivered.models));
         self.durable.settle(now.at);
         if undelivered.replayed {
             // What was read may be in the system's memory alone, where a sync once failed.
@@ -303,8 +306,8 @@ impl Pipeline {
     }
 
     /// Steps of their own, a few models each: the journal must be able to hold a step.
-    fn learn(&mut self, models: Vec<Stored>) {
-        for models in self.engine.combinations().difference(models).chunks(MODELS_A_STEP) {
+    fn learn(&mut self, models: &[NewModel]) {
+        for models in models.chunks(MODELS_A_STEP) {
             let now = gateway_core::Now::at(self.clock.now());
             let mut step = Step::tick(now, None, self.engine.registry().next_numbers());
             step.models = models.to_vec();
@@ -320,9 +323,10 @@ impl Pipeline {
                 self.decoder.reconfigure(codecs, directory);
                 self.actions.reconfigure(actions);
                 self.reconfigure(settings);
-                self.learn(models);
+                self.learn(&self.engine.combinations().difference(models));
                 let _ = done.send(());
             }
+            Control::Learn(stored) => self.learn(&[NewModel::from(*stored)]),
             Control::Balance(reply) => {
                 let _ = reply.send(Report {
                     balance: balance(&self.engine, &self.durable.beyond()),

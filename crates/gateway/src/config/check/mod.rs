@@ -3,6 +3,7 @@
 
 mod adapters;
 mod aggregate;
+mod anomaly;
 mod broker;
 mod devices;
 pub(crate) mod files;
@@ -24,6 +25,7 @@ pub(crate) fn check(report: &mut Report, config: &Config) {
     adapters::check(report, config);
     devices::check(report, config);
     aggregate::check(report, &config.aggregate);
+    anomaly::check(report, &config.anomaly);
     rules::check(report, config);
     history::check(report, config.history.as_ref());
 }
