@@ -28,7 +28,9 @@ impl Means {
 
     pub(crate) fn learn(&mut self, bin: u32, value: f64) {
         let index = bin as usize;
-        let (Some(mean), Some(visits)) = (self.means.get_mut(index), self.visits.get_mut(index)) else { return };
+        let (Some(mean), Some(visits)) = (self.means.get_mut(index), self.visits.get_mut(index)) else {
+            return;
+        };
         *visits = visits.saturating_add(1);
         let rate = self.rate.max(1.0 / f32::from(*visits));
         *mean += rate * (single(value) - *mean);

@@ -112,7 +112,13 @@ impl Strong {
     /// Its weight where it is above `value`, half of it where they are equal.
     fn share_above(self, value: f64) -> f64 {
         let value = single(value);
-        let share = if self.value > value { 1.0 } else if self.value == value { 0.5 } else { 0.0 };
+        let share = if self.value > value {
+            1.0
+        } else if self.value == value {
+            0.5
+        } else {
+            0.0
+        };
         share * f64::from(self.weight)
     }
 }

@@ -33,8 +33,10 @@ struct Table {
 
 impl Default for Density {
     fn default() -> Self {
-        let table =
-            |symbols: Symbols| Table { all: Counts::new(symbols.count()), by_hour: Counts::new(HOURS * symbols.count()) };
+        let table = |symbols: Symbols| Table {
+            all: Counts::new(symbols.count()),
+            by_hour: Counts::new(HOURS * symbols.count()),
+        };
         Self { seen: 0, by_hour: [0; HOURS], tables: SCALES.map(table), recent: Recent::new(10) }
     }
 }

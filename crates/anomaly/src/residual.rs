@@ -67,7 +67,8 @@ impl Residual {
         let half_hour = moment.slot_of_day(48);
         let general = self.error.get();
         let scale = self.error_by_time.get(half_hour, 4).unwrap_or(general).max(general / 4.0);
-        let ratio = if self.samples < WARM_UP { 0.0 } else { (residual / scale.max(SMALLEST_ERROR)).min(LARGEST) };
+        let ratio =
+            if self.samples < WARM_UP { 0.0 } else { (residual / scale.max(SMALLEST_ERROR)).min(LARGEST) };
         self.recent.push(ratio);
         let cusum = self.cusum.observe(ratio.copysign(signed));
 

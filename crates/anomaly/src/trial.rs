@@ -61,7 +61,8 @@ mod tests {
 
     #[test]
     fn a_trial_by_length_is_fifteen_percent_rounded_down_and_at_most_750() {
-        for (length, trial) in [(0, 10), (199, 29), (4032, 604), (5000, 750), (22_695, 750), (u64::MAX, 750)] {
+        for (length, trial) in [(0, 10), (199, 29), (4032, 604), (5000, 750), (22_695, 750), (u64::MAX, 750)]
+        {
             assert_eq!(Trial::OfLength(length).samples(), trial, "{length}");
         }
     }
