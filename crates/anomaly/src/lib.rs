@@ -2,13 +2,14 @@
 //!
 //! Each reading is judged by what came before it and then learnt, strictly in order:
 //! - [`ensemble`](mod@ensemble) looks at one sample in five minutes (at every reading of a slower sensor) and speaks after a trial of 288:
-//!   level against the daily and weekly profile, shift, predictor residual, density by time of day, steps, shape;
+//!   level against the daily and weekly profile, shift, predictor residual, density by time of day, steps, spread;
 //! - [`level`](mod@level) looks at every reading of quicker sensors, and stands in during the trial: far from where the series is;
 //! - [`faults`](mod@faults) looks at every reading for what broken sensors do: stuck, sentinel, noise.
 //!
 //! The score is the largest of theirs in 0..1, with 0.5 where somebody should look. What it promises: finite input gives
 //! a finite score in 0..1 and never panics; time itself is never scored, so gaps, silence and irregular sampling are not
-//! odd; a counter is judged by its rate, of which a reset is no part; a state scores [`Score::NONE`]; a series keeps at most 16 KB.
+//! odd; a counter is judged by its rate, of which a reset is no part; a state by how long it lasts ([`dwell`](mod@dwell)) and
+//! nothing else, for its values are all ordinary; a series keeps at most 16 KB.
 
 mod bins;
 mod calibration;
@@ -17,6 +18,7 @@ mod cusum;
 mod density;
 mod direction;
 mod drift;
+mod dwell;
 mod ensemble;
 mod faults;
 mod gate;
@@ -45,6 +47,7 @@ use serde::{Deserialize, Serialize};
 
 use clock::{Clock, WEEK_MILLIS, share};
 pub use drift::Peers;
+use dwell::Dwell;
 use ensemble::Ensemble;
 use faults::{Faults, score};
 use level::Level;
@@ -75,6 +78,7 @@ pub struct SeriesModel {
     readings: u32,
     level: Level,
     faults: Faults,
+    dwell: Dwell,
     onset: Onset,
     rate: Rate,
     pace: Pace,
@@ -136,6 +140,7 @@ impl SeriesModel {
             readings: 0,
             level: Level::default(),
             faults: Faults::default(),
+            dwell: Dwell::default(),
             onset: Onset::default(),
             rate: Rate::default(),
             pace: Pace::default(),
@@ -224,7 +229,7 @@ impl Detector for SeriesModel {
         self.last = value;
         self.readings = self.readings.saturating_add(u32::from(!is_copy));
         let score = match self.kind {
-            MetricKind::State => Score::NONE,
+            MetricKind::State => self.dwell.observe(moment, value, step_millis, self.clock.age_millis()),
             MetricKind::Counter => self.judge_sample(moment, value, is_copy),
             MetricKind::Gauge => {
                 let said = self.judge_sample(moment, value, is_copy);
