@@ -46,14 +46,7 @@ impl Sort {
             Some(Oddity::Noise) => Self::Noise,
             Some(Oddity::Drift) => Self::Drift,
             Some(Oddity::Combination) => Self::Combination,
-            Some(
-                Oddity::Profile
-                | Oddity::Shift
-                | Oddity::Residual
-                | Oddity::Density
-                | Oddity::Markov
-                | Oddity::Shape,
-            )
+            Some(Oddity::Profile | Oddity::Shift | Oddity::Residual | Oddity::Density | Oddity::Markov)
             | None => Self::Value,
         }
     }

@@ -46,7 +46,6 @@ fn anomaly(around: &Around<'_>, value: &str, seen: &Seen) -> String {
         Some(Oddity::Residual) => format!("{metric} {value} does not follow from the readings before"),
         Some(Oddity::Density) => format!("{metric} {value} hardly ever occurs at this time of day"),
         Some(Oddity::Markov) => format!("{metric} {value} hardly ever follows the reading before"),
-        Some(Oddity::Shape) => format!("{metric} has never run like this before, now {value}"),
         Some(Oddity::Stuck) => {
             format!("{metric} has been exactly {value} for {}", how_long(around.unchanged))
         }
@@ -204,7 +203,6 @@ mod tests {
             (Oddity::Residual, "temperature 31.2 does not follow from the readings before"),
             (Oddity::Density, "temperature 31.2 hardly ever occurs at this time of day"),
             (Oddity::Markov, "temperature 31.2 hardly ever follows the reading before"),
-            (Oddity::Shape, "temperature has never run like this before, now 31.2"),
             (Oddity::Stuck, "temperature has been exactly 31.2 for 5h"),
             (Oddity::Sentinel, "temperature 31.2 is what a broken or unplugged sensor shows"),
             (Oddity::Noise, "temperature scatters far more than before, now 31.2"),

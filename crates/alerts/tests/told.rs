@@ -81,7 +81,7 @@ fn the_same_thing_is_told_once_within_the_hold() {
 
 #[test]
 fn whichever_detector_says_so_too_high_is_one_thing() {
-    for again in [Oddity::Shift, Oddity::Residual, Oddity::Density, Oddity::Markov, Oddity::Shape] {
+    for again in [Oddity::Shift, Oddity::Residual, Oddity::Density, Oddity::Markov] {
         let mut house = House::judged(HOLD);
         assert!(is_told(&mut house, hot(30.0)));
         house.wait(HOUR);

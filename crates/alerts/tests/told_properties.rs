@@ -16,15 +16,8 @@ const HIGH: f64 = 22.0;
 type Reading = (i64, f64, f64, bool, Oddity);
 
 fn reading() -> impl Strategy<Value = Reading> {
-    let oddities = [
-        Oddity::Profile,
-        Oddity::Residual,
-        Oddity::Shape,
-        Oddity::Stuck,
-        Oddity::Sentinel,
-        Oddity::Noise,
-        Oddity::Drift,
-    ];
+    let oddities =
+        [Oddity::Profile, Oddity::Residual, Oddity::Stuck, Oddity::Sentinel, Oddity::Noise, Oddity::Drift];
     let minutes = prop_oneof![8 => 1..30_i64, 1 => 600..5000_i64];
     let score = prop_oneof![Just(0.0), 0.5..1.0_f64];
     (minutes, 0.0..60.0_f64, score, any::<bool>(), prop::sample::select(oddities.to_vec()))

@@ -96,3 +96,6 @@ impl Counts {
 pub(crate) const fn single(value: f64) -> f32 {
     value as f32
 }
+
+#[cfg(test)]
+mod tests;

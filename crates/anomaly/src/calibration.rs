@@ -127,3 +127,6 @@ impl Strong {
 const fn single(value: f64) -> f32 {
     value as f32
 }
+
+#[cfg(test)]
+mod tests;

@@ -23,3 +23,6 @@ impl Cusum {
         self.up.max(self.down)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -90,3 +90,6 @@ impl Density {
         Some((symbols.range(lowest).0, symbols.range(highest).1))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,8 +11,10 @@
 use gateway_core::{DeviceId, Oddity, Score, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::LARGEST;
+use super::clock::{DAY_MILLIS, HOUR_MILLIS, LONGEST_STEP_MILLIS, WEEK_MILLIS, share};
 use super::direction::Direction;
-use super::faults::{DAY_MILLIS, HOUR_MILLIS, LARGEST, LONGEST_STEP_MILLIS, WEEK_MILLIS, score, share};
+use super::faults::score;
 
 #[cfg(test)]
 mod tests;

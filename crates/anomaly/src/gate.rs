@@ -22,3 +22,6 @@ impl Gate {
         passes
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,21 +2,23 @@
 //!
 //! Each reading is judged by what came before it and then learnt, strictly in order:
 //! - [`ensemble`](mod@ensemble) looks at one sample in five minutes (at every reading of a slower sensor) and speaks after a trial of 288:
-//!   level against the daily and weekly profile, shift, predictor residual, density by time of day, steps, shape;
+//!   level against the daily and weekly profile, shift, predictor residual, density by time of day, steps, spread;
 //! - [`level`](mod@level) looks at every reading of quicker sensors, and stands in during the trial: far from where the series is;
 //! - [`faults`](mod@faults) looks at every reading for what broken sensors do: stuck, sentinel, noise.
 //!
 //! The score is the largest of theirs in 0..1, with 0.5 where somebody should look. What it promises: finite input gives
 //! a finite score in 0..1 and never panics; time itself is never scored, so gaps, silence and irregular sampling are not
-//! odd; a counter is judged by its rate, of which a reset is no part; a state scores [`Score::NONE`]; a series keeps at
-//! most 16 KB.
+//! odd; a counter is judged by its rate, of which a reset is no part; a state by how long it lasts ([`dwell`](mod@dwell)) and
+//! nothing else, for its values are all ordinary; a series keeps at most 16 KB.
 
 mod bins;
 mod calibration;
+mod clock;
 mod cusum;
 mod density;
 mod direction;
 mod drift;
+mod dwell;
 mod ensemble;
 mod faults;
 mod gate;
@@ -41,12 +43,14 @@ mod tests;
 mod trial;
 
 use gateway_core::ports::Detector;
-use gateway_core::{MetricKind, Moment, Oddity, Score, Timestamp};
+use gateway_core::{MetricKind, Moment, Oddity, Score};
 use serde::{Deserialize, Serialize};
 
+use clock::{Clock, WEEK_MILLIS, share};
 pub use drift::Peers;
+use dwell::Dwell;
 use ensemble::Ensemble;
-use faults::Faults;
+use faults::{Faults, score};
 use level::Level;
 use onset::Onset;
 use pace::Pace;
@@ -57,31 +61,25 @@ pub use trial::Trial;
 const LEARN_READINGS: u32 = 60;
 /// Event time to learn from before it may: 10 minutes.
 const LEARN_MILLIS: u64 = 600_000;
-/// After this much event time the model knows days and a weekend, and is no longer cautious: one week.
-const MATURE_MILLIS: u64 = 7 * 24 * 3_600_000;
-/// No gap counts for more than this, so that silence and a wrong clock neither age a series nor make it forget.
-const LONGEST_STEP_MILLIS: u64 = 3_600_000;
 /// After a day of silence nothing is known of the last value any more.
 const LONG_SILENCE_MILLIS: i64 = 24 * 3_600_000;
-/// So many readings in a row behind the newest one: the device's clock was set back, not the readings late.
-const CLOCK_SET_BACK: u8 = 60;
 /// Changes to have seen before a change can be odd.
 const LEARN_CHANGES: u8 = 20;
 /// Values beyond this are judged as this, so that no arithmetic inside can overflow.
-const LARGEST: f64 = 1e150;
+pub(crate) const LARGEST: f64 = 1e150;
 
 /// What is known of one series (one metric of one device). Serialise it to keep it over a restart.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SeriesModel {
     kind: MetricKind,
     trial: Trial,
-    newest: Option<(Timestamp, f64)>,
-    behind: u8,
+    clock: Clock,
+    /// The newest value.
+    last: f64,
     readings: u32,
-    /// Event time seen, without the gaps.
-    age_millis: u64,
     level: Level,
     faults: Faults,
+    dwell: Dwell,
     onset: Onset,
     rate: Rate,
     pace: Pace,
@@ -138,12 +136,12 @@ impl SeriesModel {
         Self {
             kind,
             trial,
-            newest: None,
-            behind: 0,
+            clock: Clock::default(),
+            last: 0.0,
             readings: 0,
-            age_millis: 0,
             level: Level::default(),
             faults: Faults::default(),
+            dwell: Dwell::default(),
             onset: Onset::default(),
             rate: Rate::default(),
             pace: Pace::default(),
@@ -153,28 +151,15 @@ impl SeriesModel {
         }
     }
 
-    /// Event time since the newest reading in milliseconds, or `None` for a straggler, which is not judged.
-    fn step(&mut self, at: Timestamp) -> Option<u64> {
-        let elapsed = self.newest.map_or(0, |(newest, _)| at.millis_after(newest));
-        if elapsed < 0 && self.behind < CLOCK_SET_BACK {
-            self.behind += 1;
-            return None;
-        }
-        self.behind = 0;
-        Some(u64::try_from(elapsed).unwrap_or(0).min(LONGEST_STEP_MILLIS))
-    }
-
     /// Whether the judges of single readings may speak.
     fn speaks(&self) -> bool {
-        self.readings >= LEARN_READINGS && self.age_millis >= LEARN_MILLIS
+        self.readings >= LEARN_READINGS && self.clock.age_millis() >= LEARN_MILLIS
     }
 
-    /// How much more a young series tolerates: 2 when it begins to speak, falling to 1 as it matures.
+    /// How much more a young series tolerates: 2 when it begins to speak, falling to 1 in the week after which the model
+    /// knows days and a weekend.
     fn caution(&self) -> f64 {
-        let immature = MATURE_MILLIS.saturating_sub(self.age_millis);
-        #[expect(clippy::cast_precision_loss, reason = "a week of milliseconds is exact in f64")]
-        let share = immature as f64 / MATURE_MILLIS as f64;
-        1.0 + share
+        1.0 + share(WEEK_MILLIS.saturating_sub(self.clock.age_millis()), WEEK_MILLIS)
     }
 
     /// Gives the ensemble its sample, where one is complete.
@@ -209,18 +194,26 @@ impl SeriesModel {
         }
     }
 
+    /// What the ensemble says of the newest sample.
+    fn judge_sample(&mut self, moment: Moment, value: f64, is_copy: bool) -> Score {
+        if !is_copy {
+            self.sample(moment, value);
+        }
+        let Said { value, expected, oddity } = self.said;
+        Score { value, expected, oddity }
+    }
+
     /// What the judges of single readings say.
-    fn judge_reading(&mut self, at: Timestamp, value: f64, step_millis: u64) -> Score {
+    fn judge_reading(&mut self, value: f64, step_millis: u64) -> Score {
         let (caution, speaks) = (self.caution(), self.speaks());
         let level = self.level.observe(value, step_millis, caution, speaks);
-        let fault = self.faults.observe(at, value);
-        let score = if speaks && self.pace.is_quick() {
-            let value = calibrate(level.excess);
-            odder(fault, Score { value, expected: level.expected, oddity: Some(Oddity::Profile) })
+        let fault = self.faults.observe(value, step_millis, self.clock.age_millis());
+        let odd = if speaks && self.pace.is_quick() {
+            odder(fault, score(level.excess, Oddity::Profile, level.expected))
         } else {
             fault
         };
-        self.onset.of(score)
+        self.onset.of(odd)
     }
 }
 
@@ -237,28 +230,22 @@ impl Detector for SeriesModel {
     /// Readings older than the newest seen are neither scored nor learnt, unless so many come in a row that the clock
     /// must have been set back.
     fn observe(&mut self, moment: Moment, value: f64) -> Score {
-        if self.kind == MetricKind::State || !value.is_finite() {
+        if !value.is_finite() {
             return Score::NONE;
         }
         let value = value.clamp(-LARGEST, LARGEST);
-        let Some(step_millis) = self.step(moment.at) else { return Score::NONE };
-        let is_copy = self.newest == Some((moment.at, value));
-        self.newest = Some((moment.at, value));
-        if !is_copy {
-            self.readings = self.readings.saturating_add(1);
-            self.age_millis = self.age_millis.saturating_add(step_millis);
-            self.sample(moment, value);
-        }
-        let Said { value: said, expected, oddity } = self.said;
-        let mut score = Score { value: said, expected, oddity };
-        if self.kind == MetricKind::Gauge {
-            score = odder(self.judge_reading(moment.at, value, step_millis), score);
-        }
+        let is_copy = self.clock.newest() == Some(moment.at) && self.last == value;
+        let Some(step_millis) = self.clock.step(moment.at) else { return Score::NONE };
+        self.last = value;
+        self.readings = self.readings.saturating_add(u32::from(!is_copy));
+        let score = match self.kind {
+            MetricKind::State => self.dwell.observe(moment, value, step_millis, self.clock.age_millis()),
+            MetricKind::Counter => self.judge_sample(moment, value, is_copy),
+            MetricKind::Gauge => {
+                let said = self.judge_sample(moment, value, is_copy);
+                odder(self.judge_reading(value, step_millis), said)
+            }
+        };
         if self.trial.is_over(self.readings) { score } else { Score::NONE }
     }
-}
-
-/// `excess` (how many times what is tolerated, 0 upwards) to 0..1: 0.5 at 1, 0.8 at 2, 0.9 at 3.
-fn calibrate(excess: f64) -> f64 {
-    1.0 - 1.0 / (1.0 + excess * excess)
 }

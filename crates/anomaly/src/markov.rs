@@ -86,3 +86,6 @@ impl Markov {
 fn probability(counts: &Counts, symbol: usize, symbols: Symbols, seen: f64) -> f64 {
     (counts.get(symbol) + 1.0 / f64::from(symbols.levels + 2)) / (seen + 1.0)
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::faults::{DAY_MILLIS, LONGEST_STEP_MILLIS, WEEK_MILLIS, forget, share};
+use super::clock::{DAY_MILLIS, LONGEST_STEP_MILLIS, WEEK_MILLIS, forget, share};
 
 /// Readings in a block.
 const BLOCK: usize = 15;

@@ -49,3 +49,6 @@ impl Profile {
         self.usual
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,3 +21,6 @@ impl Rate {
         (rise >= 0.0).then_some(rise / hours)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -41,3 +41,6 @@ impl Recent {
         self.values.iter().copied().reduce(f32::max).map(f64::from)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -119,3 +119,6 @@ impl Residual {
         sum / weights
     }
 }
+
+#[cfg(test)]
+mod tests;

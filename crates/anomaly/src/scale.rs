@@ -41,3 +41,6 @@ impl Scale {
 fn positive(number: f64) -> f64 {
     if number > 0.0 && number.is_finite() { number } else { 1.0 }
 }
+
+#[cfg(test)]
+mod tests;

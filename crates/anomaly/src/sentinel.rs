@@ -8,7 +8,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::faults::{DAY_MILLIS, HOUR_MILLIS, WEEK_MILLIS, forget, share};
+use super::clock::{DAY_MILLIS, HOUR_MILLIS, WEEK_MILLIS, forget, share};
 
 /// Values of broken sensors: all bits set or the lowest number of 8, 16 and 32 bits, plain and in tenths and
 /// hundredths; the end of the scale of common sensors (−40, in °C as in °F); what a DS18B20 shows after power-on (85 °C,

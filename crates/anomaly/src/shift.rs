@@ -36,3 +36,6 @@ impl Shift {
         self.window.mean().abs()
     }
 }
+
+#[cfg(test)]
+mod tests;

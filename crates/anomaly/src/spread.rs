@@ -41,3 +41,6 @@ impl Spread {
         ((self.window.mean() + FLOOR * before) / ((1.0 + FLOOR) * before)).ln().abs()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::faults::{DAY_MILLIS, HOUR_MILLIS, WEEK_MILLIS, forget};
+use super::clock::{DAY_MILLIS, HOUR_MILLIS, WEEK_MILLIS, forget};
 
 /// Runs (stretches of one value) to have seen before a series counts as one that varies.
 const LEARN_RUNS: u32 = 100;

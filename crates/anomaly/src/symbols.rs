@@ -32,3 +32,6 @@ impl Symbols {
         (low, low + 1.0 / levels)
     }
 }
+
+#[cfg(test)]
+mod tests;

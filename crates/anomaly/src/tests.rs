@@ -6,6 +6,8 @@ use proptest::prelude::*;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
+use gateway_core::Timestamp;
+
 use super::*;
 
 const MINUTE: i64 = 60_000;
@@ -213,7 +215,9 @@ fn stragglers_are_not_judged_but_a_clock_set_back_is_followed() {
     let mut series = learnt(&mut rng);
     let before = series.model.clone();
     assert_eq!(series.model.observe(Moment::utc(Timestamp::from_millis(series.at - 1)), 99.0), Score::NONE);
-    assert_eq!(SeriesModel { behind: 0, ..series.model.clone() }, before);
+    assert_eq!(SeriesModel { clock: before.clock, ..series.model.clone() }, before);
+    let time = |model: &SeriesModel| (model.clock.newest(), model.clock.age_millis());
+    assert_eq!(time(&series.model), time(&before));
 
     series.at -= 365 * 1440 * MINUTE;
     for _ in 0..60 {
@@ -223,7 +227,7 @@ fn stragglers_are_not_judged_but_a_clock_set_back_is_followed() {
 }
 
 #[test]
-fn counters_and_states_are_not_scored() {
+fn a_counter_and_a_state_are_not_scored_by_their_values() {
     for kind in [MetricKind::Counter, MetricKind::State] {
         let mut model = SeriesModel::new(kind);
         for minute in 0..2000 {
@@ -307,4 +311,49 @@ proptest! {
         }
         prop_assert_eq!(model, before);
     }
+}
+
+/// A room that is 19 degrees at midnight and 23 at noon, every five minutes for four weeks; ends at midnight.
+fn room(rng: &mut StdRng) -> Series {
+    let mut series = Series { step: 5, ..Series::new() };
+    for n in 1..=4 * 7 * 288_u32 {
+        let noise = 0.1 * gaussian(rng);
+        series.next(ordinary(n) + noise);
+    }
+    series
+}
+
+/// Of the `n`-th five minutes of a day.
+fn ordinary(n: u32) -> f64 {
+    21.0 - 2.0 * (TAU * f64::from(n) / 288.0).cos()
+}
+
+/// What is expected holds the ordinary value and not the odd one.
+fn expects(score: Score, ordinary: f64, odd: f64) {
+    assert!(score.value >= 0.5, "{score:?}");
+    let (low, high) = score.expected.unwrap_or_else(|| panic!("no range: {score:?}"));
+    assert!(low <= ordinary && ordinary <= high, "{low} to {high} lacks {ordinary}: {score:?}");
+    assert!(odd < low || high < odd, "{low} to {high} holds {odd}: {score:?}");
+}
+
+#[test]
+fn of_a_spike_the_expected_range_holds_what_is_ordinary() {
+    let mut series = room(&mut StdRng::seed_from_u64(15));
+    expects(series.next(35.0), ordinary(1), 35.0);
+}
+
+#[test]
+fn of_a_shift_the_expected_range_holds_what_was_ordinary() {
+    let mut series = room(&mut StdRng::seed_from_u64(16));
+    let odd = (1..72).map(|n| (n, series.next(ordinary(n) + 6.0))).find(|(_, score)| score.value >= 0.5);
+    let (n, score) = odd.unwrap();
+    expects(score, ordinary(n), ordinary(n) + 6.0);
+}
+
+#[test]
+fn of_a_value_at_the_wrong_hour_the_expected_range_holds_what_is_ordinary_then() {
+    let mut series = room(&mut StdRng::seed_from_u64(17));
+    let odd = (1..24).map(|n| (n, series.next(22.8))).find(|(_, score)| score.value >= 0.5);
+    let (n, score) = odd.unwrap();
+    expects(score, ordinary(n), 22.8);
 }

@@ -16,8 +16,6 @@ pub enum Oddity {
     Density,
     /// A rare step from one value to the next.
     Markov,
-    /// A course over many readings that was not seen before.
-    Shape,
     /// Exactly the same value for too long.
     Stuck,
     /// A value that a broken sensor shows: −40, 85 °C, 0, 65535.
@@ -40,7 +38,6 @@ impl Oddity {
             Self::Residual => "residual",
             Self::Density => "density",
             Self::Markov => "markov",
-            Self::Shape => "shape",
             Self::Stuck => "stuck",
             Self::Sentinel => "sentinel",
             Self::Noise => "noise",

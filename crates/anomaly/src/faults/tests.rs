@@ -5,20 +5,34 @@ use gateway_core::{Oddity, Score, Timestamp};
 use proptest::prelude::*;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use serde::{Deserialize, Serialize};
 
 use super::Faults;
 use super::buildings::{Readings, SAMPLINGS, SENSORS, Sampling, Sensor, readings};
+use crate::LARGEST;
+use crate::clock::Clock;
 
 const MINUTE: i64 = 60_000;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 
-fn observe(faults: &mut Faults, (at, value): (i64, f64)) -> Score {
-    faults.observe(Timestamp::from_millis(at), value)
+/// The detectors with the series' time, as `SeriesModel` gives it to them.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+struct Timed {
+    clock: Clock,
+    faults: Faults,
+}
+
+fn observe(timed: &mut Timed, (at, value): (i64, f64)) -> Score {
+    if !value.is_finite() {
+        return Score::NONE;
+    }
+    let Some(step_millis) = timed.clock.step(Timestamp::from_millis(at)) else { return Score::NONE };
+    timed.faults.observe(value.clamp(-LARGEST, LARGEST), step_millis, timed.clock.age_millis())
 }
 
 /// Beginnings of alarms: time and detector.
-fn alarms(faults: &mut Faults, readings: impl IntoIterator<Item = (i64, f64)>) -> Vec<(i64, Oddity)> {
+fn alarms(faults: &mut Timed, readings: impl IntoIterator<Item = (i64, f64)>) -> Vec<(i64, Oddity)> {
     let mut alarms = Vec::new();
     let mut raised = false;
     for reading in readings {
@@ -32,9 +46,9 @@ fn alarms(faults: &mut Faults, readings: impl IntoIterator<Item = (i64, f64)>) -
 }
 
 /// What was learnt from the readings before `begin`, and the readings from there on.
-fn learnt(course: &Readings, begin: i64) -> (Faults, &[(i64, f64)]) {
+fn learnt(course: &Readings, begin: i64) -> (Timed, &[(i64, f64)]) {
     let (before, after) = course.split_at(course.partition_point(|(at, _)| *at < begin));
-    let mut faults = Faults::default();
+    let mut faults = Timed::default();
     for reading in before {
         observe(&mut faults, *reading);
     }
@@ -50,7 +64,7 @@ fn is_quiet_for_months_in_an_ordinary_building() {
             for seed in 0..3 {
                 let course = readings(sensor, sampling, days, seed);
                 let first = course[0].0;
-                let found = alarms(&mut Faults::default(), course);
+                let found = alarms(&mut Timed::default(), course);
                 told.extend(found.iter().map(|(at, odd)| (sensor, sampling, seed, (at - first) / DAY, *odd)));
                 months += days / 30;
             }
@@ -203,7 +217,7 @@ fn off_is_no_fault_of_what_is_on_or_off_or_a_share_or_a_small_count() {
         |minute| 2.0 + f64::from(minute % 3),
     ];
     for value in values {
-        let mut faults = Faults::default();
+        let mut faults = Timed::default();
         for minute in 0..20_000_u32 {
             assert!(observe(&mut faults, (i64::from(minute) * MINUTE, value(minute))).value < 0.5);
         }
@@ -230,7 +244,7 @@ fn a_few_spikes_are_not_noise_and_lasting_noise_is_the_new_normal_in_two_days() 
 
 #[test]
 fn a_night_that_is_longer_than_any_alarms_once_for_all_that_follow() {
-    let mut faults = Faults::default();
+    let mut faults = Timed::default();
     let mut rng = StdRng::seed_from_u64(3);
     let nights: Readings = (0..40 * 1440)
         .map(|minute| {
@@ -257,7 +271,7 @@ fn a_reading_that_comes_twice_a_straggler_and_silence_are_no_faults() {
 
 #[test]
 fn a_counter_that_nobody_declared_may_rest_and_begin_anew() {
-    let mut faults = Faults::default();
+    let mut faults = Timed::default();
     for minute in 0..60 * 1440_i64 {
         let consumed = if minute < 20 * 1440 { minute / 7 } else { 20 * 1440 / 7 };
         let value = if minute > 50 * 1440 { 0.0 } else { 5_000.0 + consumed as f64 / 10.0 };
@@ -270,7 +284,7 @@ fn the_state_of_a_series_is_small() {
     let course = readings(Sensor::Outdoor, Sampling::Minute, 30, 1);
     let (faults, _) = learnt(&course, i64::MAX);
     let stored = postcard::to_stdvec(&faults).unwrap().len();
-    assert!(stored <= 300 && size_of::<Faults>() <= 400, "{stored} {}", size_of::<Faults>());
+    assert!(stored <= 300 && size_of::<Timed>() <= 400, "{stored} {}", size_of::<Timed>());
 }
 
 fn any_value() -> impl Strategy<Value = f64> {
@@ -287,11 +301,11 @@ proptest! {
     fn any_series_scores_in_range_and_survives_a_restart(
         series in prop::collection::vec((prop_oneof![9 => 0..20_000_000_i64, 1 => any::<i64>()], any_value()), 1..400),
     ) {
-        let mut faults = Faults::default();
+        let mut faults = Timed::default();
         let mut at = 0_i64;
         for (step, value) in series {
             at = at.saturating_add(step);
-            let mut restored: Faults = postcard::from_bytes(&postcard::to_stdvec(&faults).unwrap()).unwrap();
+            let mut restored: Timed = postcard::from_bytes(&postcard::to_stdvec(&faults).unwrap()).unwrap();
             let score = observe(&mut faults, (at, value));
             prop_assert_eq!(score, observe(&mut restored, (at, value)));
             prop_assert!((0.0..=1.0).contains(&score.value), "{:?}", score);
