@@ -18,8 +18,8 @@ const ROUNDING: f64 = 1e-9;
 
 /// A detector that sees the same fault go on says so with at least this score.
 const LASTING: f64 = 0.25;
-/// A value that stays where it was odd is the usual one after this.
-const NEW_USUAL: Duration = Duration::from_secs(24 * 3600);
+/// A value that stays where it was odd is no news after this, and no longer hides what else may be wrong with it.
+const NEWS: Duration = Duration::from_secs(3600);
 
 /// Which condition holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,7 +70,7 @@ impl Seen {
             return self.oddity == oddity && self.score >= LASTING;
         }
         let is_back = |value: f64| expected.is_none_or(|(low, high)| low <= value && value <= high);
-        since < NEW_USUAL && self.value.is_some_and(|value| !is_back(value))
+        since < NEWS && self.value.is_some_and(|value| !is_back(value))
     }
 
     fn sight(&self) -> Sight {
@@ -106,7 +106,7 @@ impl Change {
     pub(crate) fn has_settled(&self) -> bool {
         self.held.cause == Cause::Anomaly
             && !is_fault(self.seen.oddity)
-            && self.at.since(self.since) >= NEW_USUAL
+            && self.at.since(self.since) >= NEWS
     }
 }
 

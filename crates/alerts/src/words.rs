@@ -109,7 +109,7 @@ pub(crate) fn cleared(metric: &str, held: &Held, has_settled: bool, when: &Condi
             format!("{metric} {value} no longer falls by {} within {within}", limit(when.falls_by))
         }
         Cause::Anomaly if has_settled => {
-            format!("{metric} {value} has lasted for a day and counts as usual now")
+            format!("{metric} {value} has stayed so for an hour and is no longer news")
         }
         Cause::Anomaly => format!("{metric} {value} is as usual again"),
         Cause::Above | Cause::Below | Cause::Rises | Cause::Falls => {

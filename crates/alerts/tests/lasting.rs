@@ -13,15 +13,16 @@ fn keeps(house: &mut House, value: f64, score: Score, readings: usize) -> Vec<Al
     (0..readings).flat_map(|_| house.scored(5 * MINUTE, value, score)).collect()
 }
 
-const DAY: usize = 288;
+const HOUR: usize = 12;
+const DAY: usize = 24 * HOUR;
 
 #[test]
-fn a_value_that_stays_out_of_the_range_is_raised_for_a_day_and_usual_then() {
+fn a_value_that_stays_out_of_the_range_is_raised_for_an_hour_and_no_news_then() {
     let mut house = House::judged(Duration::ZERO);
     assert_eq!(house.scored(MINUTE, 31.0, odd(0.9, Oddity::Shift)).len(), 1);
-    assert_eq!(keeps(&mut house, 31.0, Score::NONE, DAY - 1), []);
+    assert_eq!(keeps(&mut house, 31.0, Score::NONE, HOUR - 1), []);
     let cleared = keeps(&mut house, 31.0, Score::NONE, 3);
-    assert_eq!(messages(&cleared), ["temperature 31 has lasted for a day and counts as usual now"]);
+    assert_eq!(messages(&cleared), ["temperature 31 has stayed so for an hour and is no longer news"]);
     assert_eq!(keeps(&mut house, 31.0, Score::NONE, DAY), []);
 }
 
@@ -29,7 +30,7 @@ fn a_value_that_stays_out_of_the_range_is_raised_for_a_day_and_usual_then() {
 fn a_value_that_comes_back_ends_it_at_once() {
     let mut house = House::judged(Duration::ZERO);
     house.scored(MINUTE, 31.0, odd(0.9, Oddity::Profile));
-    assert_eq!(keeps(&mut house, 31.0, Score::NONE, 20), []);
+    assert_eq!(keeps(&mut house, 31.0, Score::NONE, 6), []);
     assert_eq!(messages(&keeps(&mut house, 21.0, Score::NONE, 3)), ["temperature 21 is as usual again"]);
 }
 
