@@ -38,7 +38,13 @@ class Follower:
         self.path = gateway.folder / f"follower-{name}"
         with open(self.path, "wb") as out:
             self.process = subprocess.Popen(
-                [BINARY, *map(str, arguments)], stdout=out, stderr=subprocess.PIPE, cwd=gateway.folder, env=gateway.env
+                [BINARY, *map(str, arguments)],
+                stdout=out,
+                stderr=subprocess.PIPE,
+                cwd=gateway.folder,
+                env=gateway.env,
+                # Tests that a shell runs in the background have SIGINT ignored, and so would what they start.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )
 
     def rows(self):
