@@ -104,9 +104,7 @@ pub(crate) struct Change {
 impl Change {
     /// Whether an odd value is over because it stayed.
     pub(crate) fn has_settled(&self) -> bool {
-        self.held.cause == Cause::Anomaly
-            && !is_fault(self.seen.oddity)
-            && self.at.since(self.since) >= NEWS
+        self.held.cause == Cause::Anomaly && !is_fault(self.seen.oddity) && self.at.since(self.since) >= NEWS
     }
 }
 
