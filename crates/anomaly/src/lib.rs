@@ -1,15 +1,16 @@
 //! A light streaming anomaly model for one series: no labels, no settings, one set of parameters for every series.
 //!
 //! Each reading is judged by what came before it and then learnt, strictly in order:
-//! - [`ensemble`](mod@ensemble) looks at one sample in five minutes (at every reading of a slower sensor) and speaks after a trial of 288:
-//!   level against the daily and weekly profile, shift, predictor residual, density by time of day, steps, spread;
-//! - [`level`](mod@level) looks at every reading of quicker sensors, and stands in during the trial: far from where the series is;
+//! - [`ensemble`](mod@ensemble) looks at one sample in five minutes (at every reading of a slower sensor) and speaks
+//!   after a trial of 288: level against the daily and weekly profile, shift, predictor residual, density by time of
+//!   day, steps, spread;
+//! - [`level`](mod@level) looks at every reading of quicker sensors: far from where the series is;
 //! - [`faults`](mod@faults) looks at every reading for what broken sensors do: stuck, sentinel, noise.
 //!
 //! The score is the largest of theirs in 0..1, with 0.5 where somebody should look. What it promises: finite input gives
-//! a finite score in 0..1 and never panics; time itself is never scored, so gaps, silence and irregular sampling are not
-//! odd; a counter is judged by its rate, of which a reset is no part; a state by how long it lasts ([`dwell`](mod@dwell)) and
-//! nothing else, for its values are all ordinary; a series keeps at most 16 KB.
+//! a finite score in 0..1 and never panics; time itself is never scored, so gaps, silence and irregular sampling are
+//! not odd; a counter is judged by its rate, of which a reset is no part; a state by how long it lasts
+//! ([`dwell`](mod@dwell)) and nothing else, for its values are all ordinary; a series keeps at most 16 KB.
 
 mod bins;
 mod calibration;
@@ -86,7 +87,7 @@ pub struct SeriesModel {
     varied: Varied,
     phase: Phase,
     /// The ensemble's word on the newest sample, which stands until the next.
-    said: Said,
+    said: Score,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -94,14 +95,6 @@ enum Phase {
     /// The samples of the trial.
     Learning(Vec<(Moment, f64)>),
     Judging(Box<Ensemble>),
-}
-
-/// A [`Score`] that can be stored.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-struct Said {
-    value: f64,
-    expected: Option<(f64, f64)>,
-    oddity: Option<Oddity>,
 }
 
 /// Whether a series ever moves.
@@ -147,7 +140,7 @@ impl SeriesModel {
             pace: Pace::default(),
             varied: Varied::default(),
             phase: Phase::Learning(Vec::new()),
-            said: Said::default(),
+            said: Score::NONE,
         }
     }
 
@@ -186,9 +179,9 @@ impl SeriesModel {
                     ensemble.forget_last();
                 }
                 let caution = if self.trial == Trial::Default { caution } else { 1.0 };
-                let Score { value, expected, oddity } = ensemble.observe(moment, value, caution);
+                let score = ensemble.observe(moment, value, caution);
                 if self.varied.enough() {
-                    self.said = Said { value, expected, oddity };
+                    self.said = score;
                 }
             }
         }
@@ -199,8 +192,7 @@ impl SeriesModel {
         if !is_copy {
             self.sample(moment, value);
         }
-        let Said { value, expected, oddity } = self.said;
-        Score { value, expected, oddity }
+        self.said
     }
 
     /// What the judges of single readings say.

@@ -48,7 +48,7 @@ impl Oddity {
 }
 
 /// How odd a value is.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Score {
     /// 0 ordinary, 1 as odd as can be; calibrated so that one threshold means the same for every series.
     pub value: f64,
