@@ -17,7 +17,7 @@ const CALM_WINDOWS: u8 = 2;
 const ROUNDING: f64 = 1e-9;
 
 /// A detector that sees the same fault go on says so with at least this score.
-const LASTING: f64 = 0.25;
+const LASTING: f64 = 0.12;
 /// A value that stays where it was odd is no news after this, and no longer hides what else may be wrong with it.
 const NEWS: Duration = Duration::from_secs(3600);
 

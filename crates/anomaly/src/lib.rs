@@ -16,6 +16,7 @@ mod bins;
 mod calibration;
 mod clock;
 mod cusum;
+mod decision;
 mod density;
 mod direction;
 mod drift;
@@ -50,7 +51,7 @@ use serde::{Deserialize, Serialize};
 use clock::{Clock, WEEK_MILLIS, share};
 pub use drift::Peers;
 use dwell::Dwell;
-use ensemble::Ensemble;
+use ensemble::{Caution, Ensemble};
 use faults::{Faults, score};
 use level::Level;
 use onset::Onset;
@@ -60,8 +61,8 @@ pub use trial::Trial;
 
 /// Readings to learn from before [`level`](mod@level) may speak.
 const LEARN_READINGS: u32 = 60;
-/// Event time to learn from before it may: 10 minutes.
-const LEARN_MILLIS: u64 = 600_000;
+/// Event time to learn from before it may: a day.
+const LEARN_MILLIS: u64 = 24 * 3_600_000;
 /// After a day of silence nothing is known of the last value any more.
 const LONG_SILENCE_MILLIS: i64 = 24 * 3_600_000;
 /// Changes to have seen before a change can be odd.
@@ -149,10 +150,16 @@ impl SeriesModel {
         self.readings >= LEARN_READINGS && self.clock.age_millis() >= LEARN_MILLIS
     }
 
-    /// How much more a young series tolerates: 2 when it begins to speak, falling to 1 in the week after which the model
-    /// knows days and a weekend.
-    fn caution(&self) -> f64 {
-        1.0 + share(WEEK_MILLIS.saturating_sub(self.clock.age_millis()), WEEK_MILLIS)
+    /// How young a series is: 1 when it is new, 0 when it has known `millis` of event time.
+    fn youth(&self, millis: u64) -> f64 {
+        share(millis.saturating_sub(self.clock.age_millis()), millis)
+    }
+
+    /// How many times more it takes while the ensemble has not known two weekends.
+    fn caution(&self) -> Caution {
+        // A caller that gives a series its own trial wants scores that compare with each other over all of it.
+        let of_scores = if self.trial == Trial::Default { 1.0 + self.youth(WEEK_MILLIS) } else { 1.0 };
+        Caution { of_scores, to_speak: 1.0 + 1.5 * self.youth(2 * WEEK_MILLIS) }
     }
 
     /// Gives the ensemble its sample, where one is complete.
@@ -178,7 +185,6 @@ impl SeriesModel {
                 if since_last.0.is_none_or(|millis| millis > LONG_SILENCE_MILLIS) {
                     ensemble.forget_last();
                 }
-                let caution = if self.trial == Trial::Default { caution } else { 1.0 };
                 let score = ensemble.observe(moment, value, caution);
                 if self.varied.enough() {
                     self.said = score;
@@ -197,8 +203,9 @@ impl SeriesModel {
 
     /// What the judges of single readings say.
     fn judge_reading(&mut self, value: f64, step_millis: u64) -> Score {
-        let (caution, speaks) = (self.caution(), self.speaks());
-        let level = self.level.observe(value, step_millis, caution, speaks);
+        // The first time the lights go on is no alarm.
+        let (caution, speaks) = (1.0 + 4.0 * self.youth(2 * WEEK_MILLIS), self.speaks());
+        let level = self.level.observe(value, step_millis, caution);
         let fault = self.faults.observe(value, step_millis, self.clock.age_millis());
         let odd = if speaks && self.pace.is_quick() {
             odder(fault, score(level.excess, Oddity::Profile, level.expected))
