@@ -7,11 +7,11 @@
 use serde::{Deserialize, Serialize};
 
 /// Weight of the newest sample.
-const RATE: f64 = 1.0 / 3.0;
+const RATE: f64 = 1.0 / 6.0;
 /// No family's rank counts for more: one and a half times its record.
 const ENOUGH: f64 = 1.5;
 /// The evidence to speak at: two of six families at their record in each of the last samples.
-const LIMIT: f64 = 0.3;
+const LIMIT: f64 = 0.24;
 /// A strength to speak at in any case.
 const BLATANT: f64 = 20.0;
 

@@ -31,6 +31,7 @@ mod noise;
 mod onset;
 mod pace;
 mod profile;
+mod quantity;
 mod rate;
 mod recent;
 mod residual;
@@ -56,13 +57,12 @@ use faults::{Faults, score};
 use level::Level;
 use onset::Onset;
 use pace::Pace;
+pub use quantity::Quantity;
 use rate::Rate;
 pub use trial::Trial;
 
 /// Readings to learn from before [`level`](mod@level) may speak.
 const LEARN_READINGS: u32 = 60;
-/// Event time to learn from before it may: a day.
-const LEARN_MILLIS: u64 = 24 * 3_600_000;
 /// After a day of silence nothing is known of the last value any more.
 const LONG_SILENCE_MILLIS: i64 = 24 * 3_600_000;
 /// Changes to have seen before a change can be odd.
@@ -73,7 +73,7 @@ pub(crate) const LARGEST: f64 = 1e150;
 /// What is known of one series (one metric of one device). Serialise it to keep it over a restart.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SeriesModel {
-    kind: MetricKind,
+    quantity: Quantity,
     trial: Trial,
     clock: Clock,
     /// The newest value.
@@ -120,15 +120,15 @@ impl Varied {
 impl SeriesModel {
     /// A series of which nothing is known yet.
     #[must_use]
-    pub fn new(kind: MetricKind) -> Self {
-        Self::with_trial(kind, Trial::Default)
+    pub fn new(quantity: Quantity) -> Self {
+        Self::with_trial(quantity, Trial::Default)
     }
 
     /// A series of which the caller knows how long it should only be learnt from.
     #[must_use]
-    pub fn with_trial(kind: MetricKind, trial: Trial) -> Self {
+    pub fn with_trial(quantity: Quantity, trial: Trial) -> Self {
         Self {
-            kind,
+            quantity,
             trial,
             clock: Clock::default(),
             last: 0.0,
@@ -147,7 +147,7 @@ impl SeriesModel {
 
     /// Whether the judges of single readings may speak.
     fn speaks(&self) -> bool {
-        self.readings >= LEARN_READINGS && self.clock.age_millis() >= LEARN_MILLIS
+        self.readings >= LEARN_READINGS && self.clock.age_millis() >= self.quantity.learn_millis()
     }
 
     /// How young a series is: 1 when it is new, 0 when it has known `millis` of event time.
@@ -165,7 +165,7 @@ impl SeriesModel {
     /// Gives the ensemble its sample, where one is complete.
     fn sample(&mut self, moment: Moment, value: f64) {
         let Some(since_last) = self.pace.take(moment.at) else { return };
-        let value = match self.kind {
+        let value = match self.quantity.kind {
             MetricKind::Counter => match self.rate.of(value, since_last) {
                 Some(rate) => rate,
                 None => return,
@@ -203,7 +203,6 @@ impl SeriesModel {
 
     /// What the judges of single readings say.
     fn judge_reading(&mut self, value: f64, step_millis: u64) -> Score {
-        // The first time the lights go on is no alarm.
         let (caution, speaks) = (1.0 + 4.0 * self.youth(2 * WEEK_MILLIS), self.speaks());
         let level = self.level.observe(value, step_millis, caution);
         let fault = self.faults.observe(value, step_millis, self.clock.age_millis());
@@ -237,7 +236,7 @@ impl Detector for SeriesModel {
         let Some(step_millis) = self.clock.step(moment.at) else { return Score::NONE };
         self.last = value;
         self.readings = self.readings.saturating_add(u32::from(!is_copy));
-        let score = match self.kind {
+        let score = match self.quantity.kind {
             MetricKind::State => self.dwell.observe(moment, value, step_millis, self.clock.age_millis()),
             MetricKind::Counter => self.judge_sample(moment, value, is_copy),
             MetricKind::Gauge => {
