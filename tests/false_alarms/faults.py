@@ -72,14 +72,16 @@ def cases(kind, number, buildings, days):
 
 
 def _start(kind, n, building, days):
-    span = timedelta(days=days) - QUIET - kind.deadline
-    start = QUIET + timedelta(minutes=5 * int((n + 1) * GOLDEN % 1 * (span / timedelta(minutes=5))))
-    return _evening_of_a_working_day(start, building) if kind.name == "heating-at-night" else start
+    last = timedelta(days=days) - kind.deadline
+    part = (n + 1) * GOLDEN % 1
+    if kind.name == "heating-at-night":
+        evenings = [evening for evening in _evenings(building, days) if evening <= last]
+        return evenings[int(part * len(evenings))]
+    return QUIET + timedelta(minutes=5 * int(part * (last - QUIET) / timedelta(minutes=5)))
 
 
-def _evening_of_a_working_day(start, building):
-    """At seven, when the day's heating is over; a Friday for what falls on a weekend."""
-    day = timedelta(days=start.days)
-    while (building.begin + day).weekday() > 4:
-        day -= timedelta(days=1)
-    return day + timedelta(hours=19)
+def _evenings(building, days):
+    """Of working days, at seven, when the day's heating is over."""
+    for day in map(timedelta, range(QUIET.days, days)):
+        if (building.begin + day).weekday() < 5:
+            yield day + timedelta(hours=19)

@@ -43,7 +43,7 @@ class Report:
         early = sum(alert.after < WEEK for alert in self.false_alarms)
         told = (
             f"**{self.rate(len(self.false_alarms)):.2f} false alarms per 50 series and week** "
-            f"({len(self.normal)} buildings of {self.series} series, {self.days} days, a reading every {self.every}: "
+            f"({len(self.normal)} building{'s' * (len(self.normal) > 1)} of {self.series} series, {self.days} days, a reading every {self.every}: "
             f"{len(self.false_alarms)} alerts, {early} of them in the first week)"
         )
         if self.verdicts:
