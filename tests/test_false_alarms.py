@@ -55,6 +55,8 @@ def test_cases_leave_the_first_week_alone_and_their_deadline_lies_in_the_month(k
             evening = case.building.begin + case.start
             assert evening.hour == 19 and evening.weekday() < 5
     assert {case.metric for case in cases} == {place.split("/")[1] for place in kind.places}
+    for metric in {case.metric for case in cases}:
+        assert len({case.building for case in cases if case.metric == metric}) >= 4, f"{metric} all over the year"
     assert len({case.device for case in cases}) >= 4 and len({case.start for case in cases}) >= 8
     assert len({case.building for case in cases}) >= 5
     assert len({case.start.days for case in cases}) >= 8

@@ -1,6 +1,7 @@
 """The faults: what goes wrong with which device, when, and until when somebody must hear of it."""
 
 import dataclasses
+import math
 from datetime import timedelta
 
 from false_alarms.months import Building
@@ -61,10 +62,12 @@ def cases(kind, number, buildings, days):
     suiting = [building for building in buildings if building.is_heated or not kind.needs_heat]
     if not suiting:
         return []
+    # After so many cases building and place would meet again.
+    rounds = math.lcm(len(suiting), len(kind.places))
     made = []
     for n in range(number):
         building = suiting[n % len(suiting)]
-        place, metric = kind.places[(n // len(suiting) + n) % len(kind.places)].split("/")
+        place, metric = kind.places[(n + n // rounds) % len(kind.places)].split("/")
         # Only every second room has a heating circuit.
         room = 101 + (2 * n % 8 if place == "heating" else 3 * n % 8)
         made.append(Case(kind, building, f"{place}-{room}", metric, _start(kind, n, building, days)))
