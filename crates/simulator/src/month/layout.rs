@@ -50,7 +50,7 @@ impl Kind {
     }
 }
 
-/// Rooms that the circuit in `room` heats; the other way round, [`circuit_of`].
+/// The room with the heating circuit that heats `room`.
 pub(super) const fn circuit_of(room: usize) -> usize {
     room - room % 2
 }
