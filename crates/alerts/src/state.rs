@@ -108,9 +108,8 @@ impl Change {
     }
 }
 
-/// What a sensor does and not the building: it never becomes usual.
-const fn is_fault(oddity: Option<Oddity>) -> bool {
-    matches!(oddity, Some(Oddity::Stuck | Oddity::Sentinel | Oddity::Noise | Oddity::Drift))
+fn is_fault(oddity: Option<Oddity>) -> bool {
+    oddity.is_some_and(Oddity::is_of_sensor)
 }
 
 /// A condition that holds, but not yet for long enough. Boxed: few rules have a `for`.

@@ -16,7 +16,7 @@ const LEARNT: usize = 4096;
 
 /// One series of `kind`, a reading every `step` milliseconds.
 fn one(c: &mut Criterion, name: &str, kind: MetricKind, step: i64, values: &[f64]) {
-    let mut model = SeriesModel::new(Quantity::new(kind, None));
+    let mut model = SeriesModel::new(Quantity::new(kind, "power"));
     let mut at = 0;
     let mut next = values.iter().copied().cycle();
     let mut observe = || {

@@ -36,6 +36,8 @@ pub(crate) const LASTING: f64 = 0.14;
 const RECORD: f64 = 0.7;
 /// What goes on is spoken of once, until there is so much less to speak of.
 const STILL: f64 = 0.5;
+/// Steps of a sensor's resolution from the usual that are never spoken of.
+const STEPS: f64 = 1.5;
 /// Mean distances that are nothing unusual.
 const DISTANCES: f64 = 4.0;
 
@@ -119,8 +121,8 @@ impl Ensemble {
     }
 
     /// Judges a sample, then learns it. What was said more strongly of late scores at most [`LASTING`].
-    /// `caution` is how many times more it takes to be odd.
-    pub(crate) fn observe(&mut self, moment: Moment, value: f64, caution: Caution) -> Score {
+    /// `resolution` is the smallest change of value that the sensor shows.
+    pub(crate) fn observe(&mut self, moment: Moment, value: f64, caution: Caution, resolution: f64) -> Score {
         let statistics = self.detectors.observe(moment, self.scale.normalise(value), self.scale.log(value));
         let mut ranks = [0.0; STATISTICS];
         for ((rank, statistic), calibration) in ranks.iter_mut().zip(statistics).zip(&mut self.calibrations) {
@@ -132,7 +134,10 @@ impl Ensemble {
         let is_new = self.gate.passes(strength);
         let enough = self.decision.weigh(&families, caution.to_speak);
         let was_speaking = self.speaks;
-        self.speaks = enough >= if was_speaking { STILL } else { 1.0 };
+        // A step of a coarse sensor may be the first in days, and is still no news.
+        let usual = self.scale.denormalise(self.detectors.profile.usual());
+        let is_apart = (value - usual).abs() > STEPS * resolution;
+        self.speaks = is_apart && enough >= if was_speaking { STILL } else { 1.0 };
         if self.speaks && !was_speaking {
             let expected = self.expected(oddity, moment).filter(|(low, high)| value < *low || value > *high);
             return Score { value: 1.0 - 0.5 / enough, expected, oddity: Some(oddity) };

@@ -79,6 +79,11 @@ impl Level {
         verdict
     }
 
+    /// The smallest change of value seen.
+    pub(crate) const fn resolution(&self) -> f64 {
+        self.quantum
+    }
+
     fn note_change(&mut self, value: f64) {
         let change = (value - self.last).abs();
         self.last = value;

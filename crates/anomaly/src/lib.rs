@@ -24,6 +24,7 @@ mod dwell;
 mod ensemble;
 mod faults;
 mod gate;
+mod leap;
 mod level;
 mod markov;
 pub mod multivariate;
@@ -54,6 +55,7 @@ pub use drift::Peers;
 use dwell::Dwell;
 use ensemble::{Caution, Ensemble};
 use faults::{Faults, score};
+use leap::Leap;
 use level::Level;
 use onset::Onset;
 use pace::Pace;
@@ -80,6 +82,7 @@ pub struct SeriesModel {
     last: f64,
     readings: u32,
     level: Level,
+    leap: Leap,
     faults: Faults,
     dwell: Dwell,
     onset: Onset,
@@ -134,6 +137,7 @@ impl SeriesModel {
             last: 0.0,
             readings: 0,
             level: Level::default(),
+            leap: Leap::default(),
             faults: Faults::default(),
             dwell: Dwell::default(),
             onset: Onset::default(),
@@ -185,7 +189,7 @@ impl SeriesModel {
                 if since_last.0.is_none_or(|millis| millis > LONG_SILENCE_MILLIS) {
                     ensemble.forget_last();
                 }
-                let score = ensemble.observe(moment, value, caution);
+                let score = ensemble.observe(moment, value, caution, self.level.resolution());
                 if self.varied.enough() {
                     self.said = score;
                 }
@@ -206,10 +210,12 @@ impl SeriesModel {
         let (caution, speaks) = (1.0 + 4.0 * self.youth(2 * WEEK_MILLIS), self.speaks());
         let level = self.level.observe(value, step_millis, caution);
         let fault = self.faults.observe(value, step_millis, self.clock.age_millis());
-        let odd = if speaks && self.pace.is_quick() {
-            odder(fault, score(level.excess, Oddity::Profile, level.expected))
-        } else {
-            fault
+        let leap = self.leap.observe(value, step_millis, self.level.resolution()) / caution;
+        let odd = match (speaks, self.pace.is_quick()) {
+            (false, _) => fault,
+            (true, true) => odder(fault, score(level.excess, Oddity::Profile, level.expected)),
+            (true, false) if self.quantity.cannot_leap() => odder(fault, score(leap, Oddity::Markov, None)),
+            (true, false) => fault,
         };
         self.onset.of(odd)
     }

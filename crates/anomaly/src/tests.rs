@@ -223,7 +223,7 @@ fn stragglers_are_not_judged_but_a_clock_set_back_is_followed() {
 #[test]
 fn a_counter_and_a_state_are_not_scored_by_their_values() {
     for kind in [MetricKind::Counter, MetricKind::State] {
-        let mut model = SeriesModel::new(Quantity::new(kind, None));
+        let mut model = SeriesModel::new(Quantity::new(kind, "power"));
         for minute in 0..2000 {
             let value = if minute == 1500 { 1e9 } else { f64::from(i32::try_from(minute % 2).unwrap()) };
             assert_eq!(

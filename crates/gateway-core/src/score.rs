@@ -29,6 +29,12 @@ pub enum Oddity {
 }
 
 impl Oddity {
+    /// What a sensor does and not the building: it never becomes usual.
+    #[must_use]
+    pub const fn is_of_sensor(self) -> bool {
+        matches!(self, Self::Stuck | Self::Sentinel | Self::Noise | Self::Drift)
+    }
+
     /// As it stands in the payload.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
