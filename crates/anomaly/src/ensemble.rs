@@ -34,8 +34,6 @@ const ODD: f64 = 0.4;
 pub(crate) const LASTING: f64 = 0.14;
 /// A family in which one of two statistics sets a record.
 const RECORD: f64 = 0.7;
-/// What goes on is spoken of once, until there is so much less to speak of.
-const STILL: f64 = 0.5;
 /// Steps of a sensor's resolution from the usual that are never spoken of.
 const STEPS: f64 = 1.5;
 /// Mean distances that are nothing unusual.
@@ -58,8 +56,6 @@ pub(crate) struct Ensemble {
     calibrations: Vec<Calibration>,
     gate: Gate,
     decision: Decision,
-    /// Since when there was enough to speak, until there is little.
-    speaks: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -105,14 +101,7 @@ impl Ensemble {
             .collect();
         let of = |index: usize| seen.iter().filter_map(move |row| row.get(index).copied());
         let calibrations = (0..STATISTICS).map(|index| Calibration::from_trial(of(index))).collect();
-        Self {
-            scale,
-            detectors,
-            calibrations,
-            gate: Gate::new(rest),
-            decision: Decision::default(),
-            speaks: false,
-        }
+        Self { scale, detectors, calibrations, gate: Gate::new(rest), decision: Decision::new(rest) }
     }
 
     /// After a long silence the next value is no step from the last.
@@ -132,13 +121,10 @@ impl Ensemble {
         let strength = families.iter().sum::<f64>() / count(families.len());
         let oddity = named(&families);
         let is_new = self.gate.passes(strength);
-        let enough = self.decision.weigh(&families, caution.to_speak);
-        let was_speaking = self.speaks;
+        let enough = self.decision.speaks(&families, caution.to_speak);
         // A step of a coarse sensor may be the first in days, and is still no news.
         let usual = self.scale.denormalise(self.detectors.profile.usual());
-        let is_apart = (value - usual).abs() > STEPS * resolution;
-        self.speaks = is_apart && enough >= if was_speaking { STILL } else { 1.0 };
-        if self.speaks && !was_speaking {
+        if let Some(enough) = enough.filter(|_| (value - usual).abs() > STEPS * resolution) {
             let expected = self.expected(oddity, moment).filter(|(low, high)| value < *low || value > *high);
             return Score { value: 1.0 - 0.5 / enough, expected, oddity: Some(oddity) };
         }

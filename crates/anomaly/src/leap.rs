@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::clock::{DAY_MILLIS, LONGEST_STEP_MILLIS, forget};
+use crate::level::Verdict;
 
 /// How many times the largest step so far is tolerated.
 const TOLERATED: f64 = 4.0;
@@ -24,20 +25,22 @@ pub(crate) struct Leap {
 }
 
 impl Leap {
-    /// How many times the tolerated step; 1 is odd. `resolution` is the smallest change that the sensor shows.
-    pub(crate) fn observe(&mut self, value: f64, step_millis: u64, resolution: f64) -> f64 {
+    /// Judged with `caution` times the tolerance. `resolution` is the smallest change that the sensor shows.
+    pub(crate) fn observe(&mut self, value: f64, step_millis: u64, resolution: f64, caution: f64) -> Verdict {
+        const NONE: Verdict = Verdict { excess: 0.0, expected: None };
         let last = self.last.replace(value);
-        let Some(last) = last.filter(|_| step_millis < LONGEST_STEP_MILLIS) else { return 0.0 };
+        let Some(last) = last.filter(|_| step_millis < LONGEST_STEP_MILLIS) else { return NONE };
         let step = (value - last).abs();
         let tolerated = TOLERATED * self.largest.max(STEPS / TOLERATED * resolution);
         self.largest = forget(self.largest, step_millis, MEMORY_MILLIS);
         self.steps = self.steps.saturating_add(1);
         if self.steps <= LEARN_STEPS || tolerated <= 0.0 {
             self.largest = self.largest.max(step);
-            return 0.0;
+            return NONE;
         }
         self.largest = self.largest.max(step.min(tolerated));
-        step / tolerated
+        let tolerated = tolerated * caution;
+        Verdict { excess: step / tolerated, expected: Some((last - tolerated, last + tolerated)) }
     }
 }
 

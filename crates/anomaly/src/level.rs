@@ -50,7 +50,7 @@ pub(crate) struct Level {
     record: f64,
 }
 
-/// What the level says of a value.
+/// What is said of a value.
 pub(crate) struct Verdict {
     /// How many times the tolerated distance; 1 is odd.
     pub(crate) excess: f64,

@@ -146,7 +146,7 @@ const FOUND: [(Sensor, Fault, usize, [i64; 2]); 22] = [
     (Sensor::Temperature, Noisy(1.0), 12, [2, 8]),
     (Sensor::Co2, Noisy(80.0), 12, [2, 8]),
     (Sensor::Humidity, Noisy(3.0), 12, [2, 8]),
-    (Sensor::Power, Noisy(500.0), 12, [2, 8]),
+    (Sensor::Power, Noisy(3000.0), 12, [2, 8]),
 ];
 
 #[test]
