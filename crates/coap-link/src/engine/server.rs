@@ -1,0 +1,395 @@
+//! Requests from others: checked, handed to the owner, and answered on the acknowledgement or separately.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use coap_lite::Packet;
+
+use super::block1::Step;
+use super::block2::{self, Extras, Part};
+use super::observe::Candidate;
+use super::peers::Arrival;
+use super::retransmit::{Purpose, Waiting};
+use super::{Engine, Output};
+use crate::Peer;
+use crate::block::{Block, BlockSize};
+use crate::code::{Code, Method};
+use crate::message::{Frame, Kind, Message, Token};
+use crate::options;
+use crate::request::{Observe, Request};
+use crate::response::Response;
+
+/// What a client is told to wait where there is no room for its request now.
+const TRY_AGAIN_AFTER: Duration = Duration::from_secs(5);
+
+/// Header and token.
+const LARGEST_HEAD: usize = 12;
+
+/// A request that the owner has not answered yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RequestId(pub(super) u64);
+
+/// Where a request came from, and so how it is answered.
+#[derive(Debug, Clone)]
+pub(super) struct Origin {
+    pub(super) peer: Peer,
+    pub(super) kind: Kind,
+    pub(super) id: u16,
+    pub(super) token: Token,
+    pub(super) multicast: bool,
+    /// The datagram's length in bytes.
+    pub(super) length: usize,
+    /// The acknowledgement has left already, without an answer.
+    pub(super) acknowledged: bool,
+    /// The classes of responses that the client does not want, a bit each (RFC 7967).
+    pub(super) unwanted: u32,
+}
+
+/// A request that waits for the owner's answer.
+#[derive(Debug)]
+pub(super) struct Open {
+    origin: Origin,
+    method: Method,
+    extras: Extras,
+    block2: Option<Block>,
+    observe: Option<Observe>,
+    body_key: Bytes,
+    /// When it is acknowledged or, after that, given up.
+    due: Instant,
+    give_up: Instant,
+}
+
+/// What becomes of a request.
+enum Verdict {
+    HandOver(Box<(Open, Request)>),
+    Answer(Box<Response>, Extras),
+    Send(Part),
+    AskForEcho,
+    Reset,
+}
+
+impl Engine {
+    pub(super) fn request_arrived(&mut self, origin: &Origin, message: &Message, now: Instant) {
+        let first_id = self.random_id();
+        match self.peers.remember(&origin.peer, message.id, first_id, &self.settings, now) {
+            Arrival::New => self.serve(origin, message, now),
+            Arrival::Again(answer) => self.answer_again(&origin.peer, message.kind, answer),
+            Arrival::NoRoom => {
+                self.counters.refused += 1;
+                self.reply_with(origin, &no_room(), Extras::default(), now);
+            }
+        }
+    }
+
+    fn serve(&mut self, origin: &Origin, message: &Message, now: Instant) {
+        match self.judge(origin, message, now) {
+            Verdict::HandOver(both) => self.hand_over(*both),
+            Verdict::Answer(response, extras) => self.reply_with(origin, &response, extras, now),
+            Verdict::Send(part) => self.reply(origin, part, now),
+            Verdict::AskForEcho => self.ask_for_echo(origin, now),
+            Verdict::Reset => {
+                let frame = Frame::empty(Kind::Reset, origin.id);
+                self.send(&origin.peer, frame);
+            }
+        }
+    }
+
+    fn judge(&mut self, origin: &Origin, message: &Message, now: Instant) -> Verdict {
+        let packet = &message.packet;
+        let Some(method) = Method::of(message.code) else {
+            return refuse(Code::METHOD_NOT_ALLOWED, "unknown method");
+        };
+        for proxy in [options::PROXY_URI, options::PROXY_SCHEME] {
+            if options::value(packet, proxy).is_some() {
+                return refuse(Code::PROXYING_NOT_SUPPORTED, "this is no proxy");
+            }
+        }
+        if let Some(number) = options::unacceptable(packet) {
+            // A NON with such an option is rejected and not answered (RFC 7252, 5.4.1).
+            if origin.kind == Kind::NonConfirmable {
+                return if origin.multicast { Verdict::Send(Part::nothing()) } else { Verdict::Reset };
+            }
+            return refuse(Code::BAD_OPTION, format!("option {number} is unknown or malformed"));
+        }
+        let Some(mut request) = Request::from_packet(method, origin.kind == Kind::Confirmable, packet) else {
+            return refuse(Code::BAD_OPTION, "a path or query that is no text, or . or ..");
+        };
+        if let Some(echo) = options::value(packet, options::ECHO)
+            && self.echo.is_fresh(&origin.peer, echo, &self.settings, now)
+        {
+            self.echo.verified(&origin.peer, &self.settings, now);
+        }
+        let (Ok(block1), Ok(block2)) =
+            (Block::of(packet, options::BLOCK1), Block::of(packet, options::BLOCK2))
+        else {
+            return refuse(Code::BAD_REQUEST, "block size 7 is reserved");
+        };
+        let mut extras =
+            Extras { size2: options::value(packet, options::SIZE2).is_some(), ..Extras::default() };
+        match self.assemble(origin, method, packet, block1, now) {
+            Ok((body, answered)) => {
+                request.payload = body;
+                extras.block1 = answered;
+            }
+            Err(verdict) => return verdict,
+        }
+        let body_key = block2::matching(method, packet, false);
+        if let Some(block) = block2.filter(|block| block.number > 0)
+            && let Some(verdict) = self.further_block(origin, method, &body_key, block, extras, now)
+        {
+            return verdict;
+        }
+        if self.open.len() >= self.settings.open_requests {
+            self.counters.refused += 1;
+            return Verdict::Answer(Box::new(no_room()), extras);
+        }
+        if request.observe == Some(Observe::Deregister) {
+            self.forget_observer(&origin.peer, origin.token);
+        }
+        let observe = request.observe;
+        let give_up = now + self.settings.answer_within;
+        let due =
+            if origin.kind == Kind::Confirmable { now + self.settings.acknowledge_after } else { give_up };
+        let open = Open {
+            origin: origin.clone(),
+            method,
+            extras,
+            block2,
+            observe,
+            body_key,
+            due: due.min(give_up),
+            give_up,
+        };
+        Verdict::HandOver(Box::new((open, request)))
+    }
+
+    /// The request's whole body, and the Block1 option that its answer needs.
+    fn assemble(
+        &mut self,
+        origin: &Origin,
+        method: Method,
+        packet: &Packet,
+        block1: Option<Block>,
+        now: Instant,
+    ) -> Result<(Bytes, Option<Block>), Verdict> {
+        let too_large = |limit: usize| Response {
+            size1: Some(u32::try_from(limit).unwrap_or(u32::MAX)),
+            ..Response::error(Code::REQUEST_ENTITY_TOO_LARGE, format!("at most {limit} bytes"))
+        };
+        let limit = self.settings.request_body;
+        let Some(block) = block1 else {
+            if packet.payload.len() > limit {
+                return Err(Verdict::Answer(Box::new(too_large(limit)), Extras::default()));
+            }
+            return Ok((Bytes::copy_from_slice(&packet.payload), None));
+        };
+        let key = (origin.peer.clone(), block2::matching(method, packet, true));
+        let announced = options::number(packet, options::SIZE1);
+        let step = self.assemblies.add(key, block, announced, &packet.payload, &self.settings, now);
+        let answer = |response, block| {
+            Verdict::Answer(Box::new(response), Extras { block1: Some(block), ..Extras::default() })
+        };
+        Err(match step {
+            Step::Whole(body, answered) => return Ok((body, Some(answered))),
+            Step::Continue(answered) => answer(Response::new(Code::CONTINUE), answered),
+            Step::Missing => answer(
+                Response::error(Code::REQUEST_ENTITY_INCOMPLETE, "a block before this one is missing"),
+                block,
+            ),
+            Step::TooLarge => answer(too_large(limit), block),
+            Step::NoRoom => {
+                self.counters.refused += 1;
+                answer(no_room(), block)
+            }
+            Step::WrongLength => {
+                refuse(Code::BAD_REQUEST, "a block is as long as its size says, but for the last")
+            }
+        })
+    }
+
+    /// The block of a body that was sent in part; `None` where the owner has to be asked again.
+    fn further_block(
+        &mut self,
+        origin: &Origin,
+        method: Method,
+        body_key: &Bytes,
+        block: Block,
+        extras: Extras,
+        now: Instant,
+    ) -> Option<Verdict> {
+        let key = (origin.peer.clone(), body_key.clone());
+        let Some(response) = self.kept.get(&key, &self.settings, now) else {
+            let lost = || {
+                refuse(Code::REQUEST_ENTITY_INCOMPLETE, "the response is no longer kept: ask from block 0")
+            };
+            return (!method.is_safe()).then(lost);
+        };
+        let part = block2::part(&response, Some(block), self.settings.block_size, extras);
+        let Some(part) = part else {
+            return Some(Verdict::Answer(Box::new(behind_the_end()), Extras::default()));
+        };
+        if !self.may_send(origin, &part, now) {
+            return Some(Verdict::AskForEcho);
+        }
+        Some(Verdict::Send(part))
+    }
+
+    fn hand_over(&mut self, (open, request): (Open, Request)) {
+        self.last_request = self.last_request.wrapping_add(1);
+        let id = RequestId(self.last_request);
+        let (peer, multicast) = (open.origin.peer.clone(), open.origin.multicast);
+        self.open_due.set(open.due, id);
+        self.open.insert(id, open);
+        self.tell(Output::Request { id, peer, request, multicast });
+    }
+
+    pub(super) fn answer(
+        &mut self,
+        id: RequestId,
+        mut response: Response,
+        resource: Option<&str>,
+        now: Instant,
+    ) {
+        let Some(open) = self.open.remove(&id) else { return };
+        self.open_due.cancel(open.due, id);
+        let origin = &open.origin;
+        let key = (origin.peer.clone(), open.body_key.clone());
+        let mut extras = open.extras;
+        let largest = self.settings.block_size;
+        let asked = open.block2;
+        let size = asked.map_or(largest, |block| block.size.min(largest));
+        if response.payload.len() > size.bytes() {
+            block2::tag(&mut response);
+        }
+        let Some(mut part) = block2::part(&response, asked, largest, extras) else {
+            return self.reply_with(origin, &behind_the_end(), Extras::default(), now);
+        };
+        if !self.may_send(origin, &part, now) {
+            if open.method.is_safe() {
+                return self.ask_for_echo(origin, now);
+            }
+            // Asking again would do it twice, so this goes out in small blocks.
+            let small = BlockSize::at_most(self.unverified_bytes(origin) / 2);
+            let small = Block { number: 0, more: false, size: small };
+            if let Some(first) = block2::part(&response, Some(small), largest, extras) {
+                part = first;
+            }
+        }
+        let first_block = asked.is_none_or(|block| block.number == 0);
+        if let Some(resource) = resource
+            && open.observe == Some(Observe::Register)
+            && !origin.multicast
+            && first_block
+            && response.code.is_success()
+        {
+            let verified = self.echo.is_verified(&origin.peer, &self.settings, now);
+            let candidate =
+                Candidate { peer: &origin.peer, token: origin.token, resource, block_size: size, verified };
+            extras.observe = self.observers.register(&candidate, &self.settings, now);
+            if let Some(observed) = block2::part(&response, asked, largest, extras) {
+                part = observed;
+            }
+        }
+        if part.more {
+            self.kept.keep(&key, &response, &self.settings, now);
+        } else if first_block {
+            self.kept.forget(&key);
+        }
+        self.reply(origin, part, now);
+    }
+
+    /// Whether `part` may go to where the request came from, or is too large for an address that anybody may have
+    /// written there.
+    fn may_send(&self, origin: &Origin, part: &Part, now: Instant) -> bool {
+        self.echo.is_verified(&origin.peer, &self.settings, now)
+            || part.tail.len().saturating_add(LARGEST_HEAD) <= self.unverified_bytes(origin)
+    }
+
+    fn unverified_bytes(&self, origin: &Origin) -> usize {
+        origin.length.saturating_mul(3).max(self.settings.unverified_bytes)
+    }
+
+    fn ask_for_echo(&mut self, origin: &Origin, now: Instant) {
+        self.counters.echoes += 1;
+        let value = self.echo.value(&origin.peer, now);
+        let mut packet = Packet::new();
+        options::add(&mut packet, options::ECHO, &value);
+        let tail = crate::message::encode_tail(&packet);
+        self.reply(origin, Part { code: Code::UNAUTHORIZED, tail, more: false }, now);
+    }
+
+    fn reply_with(&mut self, origin: &Origin, response: &Response, extras: Extras, now: Instant) {
+        if let Some(part) = block2::part(response, None, self.settings.block_size, extras) {
+            self.reply(origin, part, now);
+        }
+    }
+
+    /// Sends an answer the way that its request wants it.
+    fn reply(&mut self, origin: &Origin, part: Part, now: Instant) {
+        let peer = &origin.peer;
+        let class = u32::from(part.code.class());
+        let unwanted = class > 0 && origin.unwanted >> (class - 1) & 1 == 1;
+        // To a multicast request only what is useful goes back; an Echo is (RFC 7252, 8.2).
+        let useless = origin.multicast && !part.code.is_success() && part.code != Code::UNAUTHORIZED;
+        let silent = part.code == Code::EMPTY || unwanted || useless;
+        let frame =
+            Frame { kind: origin.kind, code: part.code, id: origin.id, token: origin.token, tail: part.tail };
+        match origin.kind {
+            Kind::Confirmable if origin.acknowledged && silent => {}
+            Kind::Confirmable if origin.acknowledged => {
+                if self.confirm(peer, Waiting::Message(frame, Purpose::Response), now).is_err() {
+                    self.counters.dropped += 1;
+                }
+            }
+            Kind::Confirmable => {
+                let answer = Frame { kind: Kind::Acknowledgement, ..frame };
+                let answer = if silent { Frame::empty(Kind::Acknowledgement, origin.id) } else { answer };
+                self.peers.answered(peer, origin.id, answer.clone(), &self.settings);
+                self.send(peer, answer);
+            }
+            _ if silent => {}
+            _ => {
+                let id = self.next_id(peer);
+                self.send_at_leisure(origin, Frame { kind: Kind::NonConfirmable, id, ..frame }, now);
+            }
+        }
+    }
+
+    /// Acknowledges what its owner has not answered, and gives up what it did not answer for long.
+    pub(super) fn expire_open(&mut self, now: Instant) {
+        while let Some(id) = self.open_due.due(now) {
+            let Some(open) = self.open.get_mut(&id) else { continue };
+            if open.origin.kind != Kind::Confirmable || open.origin.acknowledged || open.give_up <= now {
+                self.open.remove(&id);
+                self.counters.unanswered += 1;
+                continue;
+            }
+            open.origin.acknowledged = true;
+            open.due = open.give_up;
+            let (peer, message, due) = (open.origin.peer.clone(), open.origin.id, open.due);
+            self.open_due.set(due, id);
+            let frame = Frame::empty(Kind::Acknowledgement, message);
+            self.peers.answered(&peer, message, frame.clone(), &self.settings);
+            self.send(&peer, frame);
+        }
+    }
+}
+
+impl Part {
+    /// No answer at all.
+    const fn nothing() -> Self {
+        Self { code: Code::EMPTY, tail: Bytes::new(), more: false }
+    }
+}
+
+fn refuse(code: Code, why: impl Into<Bytes>) -> Verdict {
+    Verdict::Answer(Box::new(Response::error(code, why)), Extras::default())
+}
+
+fn behind_the_end() -> Response {
+    Response::error(Code::BAD_REQUEST, "a block behind the end of the body")
+}
+
+fn no_room() -> Response {
+    Response::error(Code::SERVICE_UNAVAILABLE, "no room for this now").with_max_age(TRY_AGAIN_AFTER)
+}
