@@ -16,6 +16,9 @@
 //! As a client: [`Engine::request`] sends, [`Output::Response`] tells how it went, [`Output::Notification`] follows
 //! for what is observed, [`Engine::cancel`] ends it.
 //!
+//! [`Endpoint`] is an engine on a socket of its own, in the clear; [`Udp`] is the sockets alone, for an owner that
+//! drives an engine by itself.
+//!
 //! What an engine holds is bounded by its [`Settings`], whatever comes in; [`Engine::holdings`] tells how much it is.
 //! [`Engine::counters`] counts what went wrong.
 //!
@@ -46,16 +49,20 @@
 
 mod block;
 mod code;
+mod endpoint;
 mod engine;
+mod interfaces;
 mod message;
 mod options;
 mod peer;
 mod request;
 mod response;
 mod settings;
+mod udp;
 
 pub use block::BlockSize;
 pub use code::{Code, ContentFormat, Method};
+pub use endpoint::Endpoint;
 pub use engine::{Counters, Engine, Holdings, Output, RequestError, RequestFailure, RequestId};
 pub use message::Token;
 pub use options::ETag;
@@ -63,3 +70,4 @@ pub use peer::{Identity, Peer};
 pub use request::{Observe, Request};
 pub use response::Response;
 pub use settings::{EXCHANGE_LIFETIME, Settings};
+pub use udp::{JoinError, Udp};
