@@ -69,5 +69,5 @@ pub use options::ETag;
 pub use peer::{Identity, Peer};
 pub use request::{Observe, Request};
 pub use response::Response;
-pub use settings::{EXCHANGE_LIFETIME, Settings};
+pub use settings::{EXCHANGE_LIFETIME, Settings, Unverified};
 pub use udp::{JoinError, Udp};

@@ -7,6 +7,19 @@ use crate::block::BlockSize;
 /// How long a message id must not be used again between two peers (RFC 7252, 4.8.2).
 pub const EXCHANGE_LIFETIME: Duration = Duration::from_secs(247);
 
+/// What becomes of a large answer to an address that has not shown that it hears us: somebody may have written
+/// another's there, to have us send much to it for little (RFC 9175, 2.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unverified {
+    /// It goes out in blocks that are small enough, with an Echo for the client to send back. Works with every client.
+    SmallBlocks,
+    /// Reading is refused with 4.01 and an Echo, as the RFC recommends; the client asks again with that. Fails with
+    /// clients that do not know Echo, of which aiocoap 0.4 is one. Other methods as with `SmallBlocks`.
+    Challenge,
+    /// It goes out: for networks in which nobody can pretend to have another's address.
+    Trusted,
+}
+
 /// An engine's settings. Every bound holds for the whole engine unless it says "a peer".
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
@@ -68,8 +81,8 @@ pub struct Settings {
     /// After how long without a CON the next notification is one; at most 24 h (RFC 7641, 4.5).
     pub confirm_after: Duration,
 
-    /// Whether large answers to peers of which only the address is known need an Echo first (RFC 9175, 2.4).
-    pub verify_peers: bool,
+    /// What becomes of large answers to peers of which only the address is known.
+    pub unverified: Unverified,
     /// Answers up to this many bytes, or three times the request, need none.
     pub unverified_bytes: usize,
     /// How long an address counts as verified after the last proof, and an Echo value as fresh.
@@ -114,7 +127,7 @@ impl Default for Settings {
             observers_per_peer: 256,
             confirm_every: 10,
             confirm_after: Duration::from_secs(60),
-            verify_peers: true,
+            unverified: Unverified::SmallBlocks,
             unverified_bytes: 136,
             verified_for: Duration::from_secs(3_600),
             verified: 20_000,

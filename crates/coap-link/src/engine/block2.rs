@@ -9,6 +9,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use coap_lite::Packet;
 
+use super::echo::EchoValue;
 use super::shelf::{Key, Room, Shelf};
 use crate::block::{Block, BlockSize};
 use crate::code::{Code, Method};
@@ -70,6 +71,7 @@ pub(super) struct Extras {
     pub(super) block1: Option<Block>,
     /// The client asks for the whole body's size.
     pub(super) size2: bool,
+    pub(super) echo: Option<EchoValue>,
 }
 
 /// A response, or a block of it, ready to be sent.
@@ -77,6 +79,8 @@ pub(super) struct Extras {
 pub(super) struct Part {
     pub(super) code: Code,
     pub(super) tail: Bytes,
+    /// How many bytes of the body are in it.
+    pub(super) body: usize,
     /// Whether blocks follow.
     pub(super) more: bool,
 }
@@ -105,13 +109,18 @@ pub(super) fn part(
         options::add_number(&mut packet, options::SIZE2, u32::try_from(length).unwrap_or(u32::MAX));
     }
     packet.payload = response.payload.get(offset..end)?.to_vec();
-    Some(Part { code: response.code, tail: encode_tail(&packet), more: block.more })
+    Some(Part {
+        code: response.code,
+        tail: encode_tail(&packet),
+        body: end.saturating_sub(offset),
+        more: block.more,
+    })
 }
 
 fn whole(response: &Response, extras: Extras) -> Part {
     let mut packet = with_extras(response, extras);
     packet.payload = response.payload.to_vec();
-    Part { code: response.code, tail: encode_tail(&packet), more: false }
+    Part { code: response.code, tail: encode_tail(&packet), body: response.payload.len(), more: false }
 }
 
 fn with_extras(response: &Response, extras: Extras) -> Packet {
@@ -121,6 +130,9 @@ fn with_extras(response: &Response, extras: Extras) -> Packet {
     }
     if let Some(block) = extras.block1 {
         block.add_to(&mut packet, options::BLOCK1);
+    }
+    if let Some(echo) = extras.echo {
+        options::add(&mut packet, options::ECHO, &echo);
     }
     packet
 }

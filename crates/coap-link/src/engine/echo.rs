@@ -1,6 +1,7 @@
 //! Against amplification (RFC 9175, 2.4): a large answer goes only to an address that has shown that it hears us.
 //!
-//! The proof is an Echo value that came back, an acknowledgement of a message of ours, or DTLS. The value holds its
+//! The proof is an Echo value that came back, an acknowledgement of a message of ours (not a reset: that comes
+//! from whoever speaks CoAP), or DTLS. The value holds its
 //! own time and a keyed hash over it and the address, so nothing is stored for who never comes back.
 
 use std::collections::hash_map::RandomState;
@@ -10,7 +11,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use crate::Peer;
-use crate::settings::Settings;
+use crate::settings::{Settings, Unverified};
 
 /// An Echo option's value.
 pub(super) type EchoValue = [u8; 12];
@@ -56,7 +57,7 @@ impl Echo {
 
     /// `peer` has shown that it hears us: so does its address, for a while. The oldest make room.
     pub(super) fn verified(&mut self, peer: &Peer, settings: &Settings, now: Instant) {
-        if peer.is_secured() || !settings.verify_peers {
+        if peer.is_secured() || settings.unverified == Unverified::Trusted {
             return;
         }
         let address = peer.address.ip();
@@ -74,7 +75,7 @@ impl Echo {
     /// Whether large answers may go to `peer`.
     pub(super) fn is_verified(&self, peer: &Peer, settings: &Settings, now: Instant) -> bool {
         let address = peer.address.ip();
-        !settings.verify_peers
+        settings.unverified == Unverified::Trusted
             || peer.is_secured()
             || address.to_canonical().is_loopback()
             || self

@@ -34,7 +34,7 @@ impl Engine {
             How::Plainly(peer) => self.notify_plainly(&peer, id, now),
             How::Confirmed(peer) => {
                 if self.confirm(&peer, Waiting::Notification(id), now).is_err() {
-                    self.observers.confirmed(id);
+                    self.observers.unsent(id);
                     self.counters.dropped += 1;
                 }
             }

@@ -27,8 +27,9 @@ struct Observer {
     peer: Peer,
     token: Token,
     resource: Arc<str>,
-    /// How large it likes blocks.
+    /// How large blocks may be now, and once it has shown that it hears us.
     block_size: BlockSize,
+    block_size_verified: BlockSize,
     /// The message id of the last NON: a reset of that ends the observation.
     last_id: Option<u16>,
     /// NONs since the last CON, and when that was.
@@ -83,6 +84,7 @@ pub(super) struct Candidate<'a> {
     pub(super) token: Token,
     pub(super) resource: &'a str,
     pub(super) block_size: BlockSize,
+    pub(super) block_size_verified: BlockSize,
     /// Whether it has shown that it hears us; where not, the first notification asks.
     pub(super) verified: bool,
 }
@@ -111,6 +113,7 @@ impl Observers {
             token: candidate.token,
             resource: Arc::clone(&resource),
             block_size: candidate.block_size,
+            block_size_verified: candidate.block_size_verified,
             last_id: None,
             unconfirmed: if candidate.verified { 0 } else { settings.confirm_every },
             confirmed_at: now,
@@ -179,9 +182,17 @@ impl Observers {
         }
     }
 
-    /// The CON to `id` has arrived, or could not be sent. Whether there was news since.
+    /// The CON to `id` could not be sent.
+    pub(super) fn unsent(&mut self, id: ObserverId) {
+        if let Some(observer) = self.observers.get_mut(&id) {
+            observer.confirming = false;
+        }
+    }
+
+    /// The CON to `id` has arrived. Whether there was news since.
     pub(super) fn confirmed(&mut self, id: ObserverId) -> bool {
         let Some(observer) = self.observers.get_mut(&id) else { return false };
+        observer.block_size = observer.block_size_verified;
         observer.confirming = false;
         observer.missed
     }

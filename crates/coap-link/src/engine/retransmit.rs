@@ -162,8 +162,10 @@ impl Engine {
         if state.line.in_flight.as_ref().is_none_or(|sent| sent.frame.id != id) {
             return false;
         }
-        // Whoever knows the message id has received the message: the address is theirs.
-        self.echo.verified(peer, &self.settings, now);
+        // Whoever acknowledges has asked; a reset would also come from someone whose address another has written.
+        if outcome == Outcome::Acknowledged {
+            self.echo.verified(peer, &self.settings, now);
+        }
         self.finish(peer, outcome, now);
         true
     }

@@ -1,4 +1,5 @@
-//! Requests from others: checked, handed to the owner, and answered on the acknowledgement or separately.
+//! Requests from others: checked, put together from their blocks, and handed to the owner. See `reply` for what
+//! becomes of its answers.
 
 use std::time::{Duration, Instant};
 
@@ -7,12 +8,10 @@ use coap_lite::Packet;
 
 use super::block1::Step;
 use super::block2::{self, Extras, Part};
-use super::observe::Candidate;
 use super::peers::Arrival;
-use super::retransmit::{Purpose, Waiting};
 use super::{Engine, Output};
 use crate::Peer;
-use crate::block::{Block, BlockSize};
+use crate::block::Block;
 use crate::code::{Code, Method};
 use crate::message::{Frame, Kind, Message, Token};
 use crate::options;
@@ -21,9 +20,6 @@ use crate::response::Response;
 
 /// What a client is told to wait where there is no room for its request now.
 const TRY_AGAIN_AFTER: Duration = Duration::from_secs(5);
-
-/// Header and token.
-const LARGEST_HEAD: usize = 12;
 
 /// A request that the owner has not answered yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -48,14 +44,14 @@ pub(super) struct Origin {
 /// A request that waits for the owner's answer.
 #[derive(Debug)]
 pub(super) struct Open {
-    origin: Origin,
-    method: Method,
-    extras: Extras,
-    block2: Option<Block>,
-    observe: Option<Observe>,
-    body_key: Bytes,
+    pub(super) origin: Origin,
+    pub(super) method: Method,
+    pub(super) extras: Extras,
+    pub(super) block2: Option<Block>,
+    pub(super) observe: Option<Observe>,
+    pub(super) body_key: Bytes,
     /// When it is acknowledged or, after that, given up.
-    due: Instant,
+    pub(super) due: Instant,
     give_up: Instant,
 }
 
@@ -64,7 +60,6 @@ enum Verdict {
     HandOver(Box<(Open, Request)>),
     Answer(Box<Response>, Extras),
     Send(Part),
-    AskForEcho,
     Reset,
 }
 
@@ -86,7 +81,6 @@ impl Engine {
             Verdict::HandOver(both) => self.hand_over(*both),
             Verdict::Answer(response, extras) => self.reply_with(origin, &response, extras, now),
             Verdict::Send(part) => self.reply(origin, part, now),
-            Verdict::AskForEcho => self.ask_for_echo(origin, now),
             Verdict::Reset => {
                 let frame = Frame::empty(Kind::Reset, origin.id);
                 self.send(&origin.peer, frame);
@@ -228,10 +222,13 @@ impl Engine {
         let Some(part) = part else {
             return Some(Verdict::Answer(Box::new(behind_the_end()), Extras::default()));
         };
-        if !self.may_send(origin, &part, now) {
-            return Some(Verdict::AskForEcho);
+        if self.may_send(origin, &part, now) {
+            return Some(Verdict::Send(part));
         }
-        Some(Verdict::Send(part))
+        // What was begun in small blocks goes on in small blocks.
+        let extras = Extras { echo: Some(self.echo.value(&origin.peer, now)), ..extras };
+        let small = self.small_enough(origin, &part);
+        block2::part(&response, Some(block), small, extras).map(Verdict::Send)
     }
 
     fn hand_over(&mut self, (open, request): (Open, Request)) {
@@ -241,118 +238,6 @@ impl Engine {
         self.open_due.set(open.due, id);
         self.open.insert(id, open);
         self.tell(Output::Request { id, peer, request, multicast });
-    }
-
-    pub(super) fn answer(
-        &mut self,
-        id: RequestId,
-        mut response: Response,
-        resource: Option<&str>,
-        now: Instant,
-    ) {
-        let Some(open) = self.open.remove(&id) else { return };
-        self.open_due.cancel(open.due, id);
-        let origin = &open.origin;
-        let key = (origin.peer.clone(), open.body_key.clone());
-        let mut extras = open.extras;
-        let largest = self.settings.block_size;
-        let asked = open.block2;
-        let size = asked.map_or(largest, |block| block.size.min(largest));
-        if response.payload.len() > size.bytes() {
-            block2::tag(&mut response);
-        }
-        let Some(mut part) = block2::part(&response, asked, largest, extras) else {
-            return self.reply_with(origin, &behind_the_end(), Extras::default(), now);
-        };
-        if !self.may_send(origin, &part, now) {
-            if open.method.is_safe() {
-                return self.ask_for_echo(origin, now);
-            }
-            // Asking again would do it twice, so this goes out in small blocks.
-            let small = BlockSize::at_most(self.unverified_bytes(origin) / 2);
-            let small = Block { number: 0, more: false, size: small };
-            if let Some(first) = block2::part(&response, Some(small), largest, extras) {
-                part = first;
-            }
-        }
-        let first_block = asked.is_none_or(|block| block.number == 0);
-        if let Some(resource) = resource
-            && open.observe == Some(Observe::Register)
-            && !origin.multicast
-            && first_block
-            && response.code.is_success()
-        {
-            let verified = self.echo.is_verified(&origin.peer, &self.settings, now);
-            let candidate =
-                Candidate { peer: &origin.peer, token: origin.token, resource, block_size: size, verified };
-            extras.observe = self.observers.register(&candidate, &self.settings, now);
-            if let Some(observed) = block2::part(&response, asked, largest, extras) {
-                part = observed;
-            }
-        }
-        if part.more {
-            self.kept.keep(&key, &response, &self.settings, now);
-        } else if first_block {
-            self.kept.forget(&key);
-        }
-        self.reply(origin, part, now);
-    }
-
-    /// Whether `part` may go to where the request came from, or is too large for an address that anybody may have
-    /// written there.
-    fn may_send(&self, origin: &Origin, part: &Part, now: Instant) -> bool {
-        self.echo.is_verified(&origin.peer, &self.settings, now)
-            || part.tail.len().saturating_add(LARGEST_HEAD) <= self.unverified_bytes(origin)
-    }
-
-    fn unverified_bytes(&self, origin: &Origin) -> usize {
-        origin.length.saturating_mul(3).max(self.settings.unverified_bytes)
-    }
-
-    fn ask_for_echo(&mut self, origin: &Origin, now: Instant) {
-        self.counters.echoes += 1;
-        let value = self.echo.value(&origin.peer, now);
-        let mut packet = Packet::new();
-        options::add(&mut packet, options::ECHO, &value);
-        let tail = crate::message::encode_tail(&packet);
-        self.reply(origin, Part { code: Code::UNAUTHORIZED, tail, more: false }, now);
-    }
-
-    fn reply_with(&mut self, origin: &Origin, response: &Response, extras: Extras, now: Instant) {
-        if let Some(part) = block2::part(response, None, self.settings.block_size, extras) {
-            self.reply(origin, part, now);
-        }
-    }
-
-    /// Sends an answer the way that its request wants it.
-    fn reply(&mut self, origin: &Origin, part: Part, now: Instant) {
-        let peer = &origin.peer;
-        let class = u32::from(part.code.class());
-        let unwanted = class > 0 && origin.unwanted >> (class - 1) & 1 == 1;
-        // To a multicast request only what is useful goes back; an Echo is (RFC 7252, 8.2).
-        let useless = origin.multicast && !part.code.is_success() && part.code != Code::UNAUTHORIZED;
-        let silent = part.code == Code::EMPTY || unwanted || useless;
-        let frame =
-            Frame { kind: origin.kind, code: part.code, id: origin.id, token: origin.token, tail: part.tail };
-        match origin.kind {
-            Kind::Confirmable if origin.acknowledged && silent => {}
-            Kind::Confirmable if origin.acknowledged => {
-                if self.confirm(peer, Waiting::Message(frame, Purpose::Response), now).is_err() {
-                    self.counters.dropped += 1;
-                }
-            }
-            Kind::Confirmable => {
-                let answer = Frame { kind: Kind::Acknowledgement, ..frame };
-                let answer = if silent { Frame::empty(Kind::Acknowledgement, origin.id) } else { answer };
-                self.peers.answered(peer, origin.id, answer.clone(), &self.settings);
-                self.send(peer, answer);
-            }
-            _ if silent => {}
-            _ => {
-                let id = self.next_id(peer);
-                self.send_at_leisure(origin, Frame { kind: Kind::NonConfirmable, id, ..frame }, now);
-            }
-        }
     }
 
     /// Acknowledges what its owner has not answered, and gives up what it did not answer for long.
@@ -375,18 +260,11 @@ impl Engine {
     }
 }
 
-impl Part {
-    /// No answer at all.
-    const fn nothing() -> Self {
-        Self { code: Code::EMPTY, tail: Bytes::new(), more: false }
-    }
-}
-
 fn refuse(code: Code, why: impl Into<Bytes>) -> Verdict {
     Verdict::Answer(Box::new(Response::error(code, why)), Extras::default())
 }
 
-fn behind_the_end() -> Response {
+pub(super) fn behind_the_end() -> Response {
     Response::error(Code::BAD_REQUEST, "a block behind the end of the body")
 }
 
