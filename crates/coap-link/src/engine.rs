@@ -221,7 +221,7 @@ impl Engine {
     /// A response in a message of its own: acknowledged if we asked for it, reset if not (RFC 7252, 4.2 and 5.3.2).
     fn separate_response(&mut self, peer: &Peer, message: &Message, now: Instant) {
         let first_id = self.random_id();
-        match self.peers.remember(peer, message.id, first_id, &self.settings, now) {
+        match self.peers.remember(peer, message, first_id, &self.settings, now) {
             Arrival::Again(answer) => return self.answer_again(peer, message.kind, answer),
             Arrival::New => {}
             Arrival::NoRoom => {

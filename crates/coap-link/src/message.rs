@@ -3,6 +3,8 @@
 //! coap-lite takes the options apart and puts them together. What it lets pass although the format forbids it is
 //! checked here: other versions, bytes behind an empty message, a payload marker without a payload.
 
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+
 use bytes::{BufMut, Bytes, BytesMut};
 use coap_lite::Packet;
 use coap_lite::error::MessageError;
@@ -67,6 +69,8 @@ pub(crate) struct Message {
     pub(crate) code: Code,
     pub(crate) id: u16,
     pub(crate) token: Token,
+    /// A hash of all its bytes: a message that is sent again is the same in each.
+    pub(crate) fingerprint: u64,
     /// Its options and payload.
     pub(crate) packet: Packet,
 }
@@ -106,7 +110,8 @@ impl Message {
             return Err(broken);
         }
         let token = Token::new(packet.get_token()).ok_or(broken)?;
-        Ok(Self { kind, code, id, token, packet })
+        let fingerprint = BuildHasherDefault::<DefaultHasher>::default().hash_one(datagram);
+        Ok(Self { kind, code, id, token, fingerprint, packet })
     }
 }
 

@@ -1,4 +1,7 @@
 //! A peer's last messages, so that one that comes again is answered again and not done again (RFC 7252, 4.5).
+//!
+//! A message comes again if its id and all its bytes are those of one before. The RFC looks at the id alone; but
+//! devices that begin to count anew with each start exist, and what they report must not be taken for something old.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -18,6 +21,7 @@ pub(super) enum Answer {
 #[derive(Debug)]
 struct Seen {
     id: u16,
+    fingerprint: u64,
     at: Instant,
     answer: Answer,
 }
@@ -31,19 +35,27 @@ pub(super) struct Recent {
 }
 
 impl Recent {
-    /// Remembers the message `id`, or tells how it was answered before.
+    /// Remembers the message `id` of these bytes, or tells how it was answered before.
     ///
     /// Beyond `most` messages the oldest is forgotten.
-    pub(super) fn remember(&mut self, id: u16, most: usize, now: Instant) -> Option<&Answer> {
+    pub(super) fn remember(
+        &mut self,
+        id: u16,
+        fingerprint: u64,
+        most: usize,
+        now: Instant,
+    ) -> Option<&Answer> {
         self.forget_old(now);
         // From the newest: what is sent again is mostly what was sent last.
-        if let Some(index) = self.seen.iter().rposition(|seen| seen.id == id) {
+        if let Some(index) =
+            self.seen.iter().rposition(|seen| seen.id == id && seen.fingerprint == fingerprint)
+        {
             return self.seen.get(index).map(|seen| &seen.answer);
         }
         while self.seen.len() >= most.max(1) {
             self.forget_first();
         }
-        self.seen.push_back(Seen { id, at: now, answer: Answer::None });
+        self.seen.push_back(Seen { id, fingerprint, at: now, answer: Answer::None });
         None
     }
 

@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::dedup::{Answer, Recent};
 use super::retransmit::Line;
 use crate::Peer;
-use crate::message::Frame;
+use crate::message::{Frame, Message};
 use crate::settings::{EXCHANGE_LIFETIME, Settings};
 
 /// How many peers are looked at, at most, to find one to forget.
@@ -73,21 +73,22 @@ impl Peers {
         self.states.get_mut(peer)
     }
 
-    /// Remembers that the message `id` came from `peer`.
+    /// Remembers that `message` came from `peer`.
     pub(super) fn remember(
         &mut self,
         peer: &Peer,
-        id: u16,
+        message: &Message,
         first_id: u16,
         settings: &Settings,
         now: Instant,
     ) -> Arrival {
         let Some(state) = self.touch(peer, first_id, settings, now) else { return Arrival::NoRoom };
         let before = state.recent.bytes();
-        let arrival = match state.recent.remember(id, settings.remembered_per_peer, now) {
-            Some(answer) => Arrival::Again(answer.clone()),
-            None => Arrival::New,
-        };
+        let arrival =
+            match state.recent.remember(message.id, message.fingerprint, settings.remembered_per_peer, now) {
+                Some(answer) => Arrival::Again(answer.clone()),
+                None => Arrival::New,
+            };
         let after = state.recent.bytes();
         self.bytes = self.bytes.saturating_sub(before.saturating_sub(after));
         arrival

@@ -66,7 +66,7 @@ enum Verdict {
 impl Engine {
     pub(super) fn request_arrived(&mut self, origin: &Origin, message: &Message, now: Instant) {
         let first_id = self.random_id();
-        match self.peers.remember(&origin.peer, message.id, first_id, &self.settings, now) {
+        match self.peers.remember(&origin.peer, message, first_id, &self.settings, now) {
             Arrival::New => self.serve(origin, message, now),
             Arrival::Again(answer) => self.answer_again(&origin.peer, message.kind, answer),
             Arrival::NoRoom => {

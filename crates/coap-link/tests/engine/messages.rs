@@ -120,6 +120,18 @@ fn a_message_id_is_new_again_after_the_exchange_lifetime() {
 }
 
 #[test]
+fn another_message_under_an_id_that_was_used_is_new_as_from_a_device_that_was_started_again() {
+    let mut node = Node::new(Settings::default());
+    let mut packet = request(POST, 7);
+    node.exchange(&local(), &packet, changed());
+    packet.payload = b"2".to_vec();
+    let second = node.exchange(&local(), &packet, Response::new(Code::CREATED));
+    node.receive(&local(), &packet);
+    assert_eq!(node.only_sent().bytes, second.bytes);
+    assert_eq!(second.code(), Code::CREATED);
+}
+
+#[test]
 fn a_repeated_plain_request_is_neither_done_nor_answered_again() {
     let mut node = Node::new(Settings::default());
     node.exchange(&local(), &plain_request(POST, 7), changed());
