@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use coap_link::{Code, ContentFormat, Output, Peer, Response, Settings};
-use coap_lite::MessageType;
+use coap_lite::{CoapOption, MessageType};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use crate::support::{Node, Sent, local, remote};
+use crate::support::{GET, Node, POST, Sent, local, message, remote, request};
 
 /// Narrow bounds, so that growth shows.
 fn narrow() -> Settings {
@@ -100,31 +100,43 @@ fn every_header_with_and_without_a_byte_behind_it_gets_what_fits() {
 
 /// Datagrams that mean something, to be spoiled.
 fn seeds() -> Vec<Vec<u8>> {
-    let hex = [
-        "4102123401b573656e736f72116eff5b7b226e223a2274222c2276223a317d5d",
-        "48030001313233343536373865736e736f7231074d01ff32312e35",
-        "44010005aabbccddbb2e77656c6c2d6b6e6f776e04636f7265",
-        "5101000677b576616c7565",
-        "4201000aaabb60b576616c7565",
-        "4201000baabb6101b576616c7565",
-        "42020010aabbb576616c7565d10e0aff00000000000000000000000000000000",
-        "42020011aabbb576616c7565d10e1aff00000000000000000000000000000000",
-        "4201001aaabbb576616c7565c1ff",
-        "4201001caabbb576616c7565c3fffff6",
-        "42020012aabbb576616c7565d3 0efffffaff00".trim(),
-        "62450001aabbff31",
-        "40000001",
-        "60000001",
-        "70000001",
-        "42450020aabb6105ff31",
-        "42010030aabbb576616c7565ed 00e50102".trim(),
+    let with = |code, options: &[(u16, &[u8])], payload: &[u8]| {
+        let mut packet = request(code, 0x0102);
+        for (number, value) in options {
+            packet.add_option(CoapOption::from(*number), value.to_vec());
+        }
+        packet.payload = payload.to_vec();
+        packet
+    };
+    let (block1, block2, observe, echo, tag, size1) = (27, 23, 6, 252, 292, 60);
+    let mut packets = vec![
+        with(POST, &[(12, &[110]), (15, b"a=b")], b"[{\"n\":\"t\",\"v\":1}]"),
+        with(GET, &[(17, &[50]), (4, &[1, 2])], b""),
+        with(GET, &[(observe, &[])], b""),
+        with(GET, &[(observe, &[1])], b""),
+        with(POST, &[(block1, &[0x08]), (size1, &[32])], &[0; 16]),
+        with(POST, &[(block1, &[0x10])], &[0; 16]),
+        with(POST, &[(block1, &[0xff, 0xff, 0xf0]), (tag, &[1])], &[0; 16]),
+        with(GET, &[(block2, &[0x16])], b""),
+        with(GET, &[(block2, &[0xff, 0xff, 0xf6])], b""),
+        with(GET, &[(echo, &[7; 12])], b""),
+        with(GET, &[(9_999, &[1])], b"x"),
+        message(MessageType::Confirmable, 0x45, 9),
+        message(MessageType::Acknowledgement, 0x45, 9),
+        message(MessageType::Confirmable, 0, 9),
+        message(MessageType::Acknowledgement, 0, 9),
+        message(MessageType::Reset, 0, 9),
     ];
-    hex.iter()
-        .map(|line| {
-            let digits: Vec<_> = line.chars().filter(|digit| *digit != ' ').collect();
-            digits.chunks(2).map(|pair| u8::from_str_radix(&String::from_iter(pair), 16).unwrap()).collect()
+    let plain: Vec<_> = packets
+        .iter()
+        .map(|packet| {
+            let mut plain = packet.clone();
+            plain.header.set_type(MessageType::NonConfirmable);
+            plain
         })
-        .collect()
+        .collect();
+    packets.extend(plain);
+    packets.iter().map(|packet| packet.to_bytes().unwrap()).collect()
 }
 
 fn mutate(rng: &mut StdRng, seeds: &[Vec<u8>]) -> Vec<u8> {
