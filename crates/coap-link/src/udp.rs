@@ -53,6 +53,7 @@ impl Udp {
         let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
         socket.set_nonblocking(true)?;
         socket.bind(&address.into())?;
+        hear_no_groups(&socket, address);
         // Best effort: a small buffer loses datagrams in a burst, which CoAP repairs.
         let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
         let _ = socket.set_send_buffer_size(RECEIVE_BUFFER);
@@ -146,6 +147,19 @@ impl Udp {
         self.unicast.writable().await
     }
 }
+
+/// Else Linux also hands over what is sent to any group that anybody on this machine has joined.
+#[cfg(target_os = "linux")]
+fn hear_no_groups(socket: &Socket, address: SocketAddr) {
+    // A kernel before 4.20 does not know it for IPv6: then requests to a group are answered without leisure.
+    let _ = socket.set_multicast_all_v4(false);
+    if address.is_ipv6() {
+        let _ = socket.set_multicast_all_v6(false);
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn hear_no_groups(_socket: &Socket, _address: SocketAddr) {}
 
 fn join_v4(port: u16, interfaces: &[Interface], groups: &mut Vec<UdpSocket>, failed: &mut Vec<JoinError>) {
     let fail = |interface: &str, source| JoinError {

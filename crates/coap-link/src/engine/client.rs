@@ -312,18 +312,20 @@ impl Exchange {
         if let Some(echo) = &self.echo {
             options::add(&mut packet, options::ECHO, echo);
         }
+        let body = &self.request.payload;
+        let tagged = body.len() > self.block_size.bytes();
+        if tagged {
+            // Also on the way back: some servers find the response by it.
+            options::add(&mut packet, options::REQUEST_TAG, id.0.as_bytes());
+        }
         if let Some(block) = self.wanted {
             block.add_to(&mut packet, options::BLOCK2);
             return packet;
         }
-        let body = &self.request.payload;
         let end = body.len().min(self.uploaded.saturating_add(self.block_size.bytes()));
         packet.payload = body.get(self.uploaded..end).unwrap_or_default().to_vec();
-        if body.len() > self.block_size.bytes()
-            && let Some(block) = Block::at(self.uploaded, self.block_size, body.len())
-        {
+        if tagged && let Some(block) = Block::at(self.uploaded, self.block_size, body.len()) {
             block.add_to(&mut packet, options::BLOCK1);
-            options::add(&mut packet, options::REQUEST_TAG, id.0.as_bytes());
             if block.number == 0 {
                 let size = u32::try_from(body.len()).unwrap_or(u32::MAX);
                 options::add_number(&mut packet, options::SIZE1, size);
