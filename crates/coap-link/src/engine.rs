@@ -43,6 +43,8 @@ pub use self::client::{RequestError, RequestFailure};
 pub use self::output::{Counters, Holdings, Output};
 pub use self::server::RequestId;
 
+/// Room that the queue keeps when it is empty.
+const USUAL_QUEUE: usize = 64;
 /// Answers to multicast requests that wait for their time.
 const LEISURELY: usize = 256;
 
@@ -109,6 +111,8 @@ impl Engine {
     }
 
     /// Answers a request; nothing happens if it was given up meanwhile.
+    ///
+    /// A GET whose client has this state already, by its ETag, is answered with 2.03 and without the body.
     pub fn respond(&mut self, id: RequestId, response: Response, now: Instant) {
         self.answer(id, response, None, now);
     }
@@ -152,7 +156,12 @@ impl Engine {
 
     /// What there is to do next: to be asked after each call of another function until it returns `None`.
     pub fn poll(&mut self) -> Option<Output> {
-        Some(match self.queue.pop_front()? {
+        let Some(queued) = self.queue.pop_front() else {
+            // What it took to tell thousands of observers is not kept.
+            self.queue.shrink_to(USUAL_QUEUE);
+            return None;
+        };
+        Some(match queued {
             Queued::Send(peer, frame) => Output::Send { peer, bytes: frame.encode() },
             Queued::Tell(output) => output,
         })

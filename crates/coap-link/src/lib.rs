@@ -13,6 +13,7 @@
 //! As a server: each [`Output::Request`] is answered by [`Engine::respond`], at once or within
 //! [`Settings::answer_within`]; blocks, repeated messages and acknowledgements are not the owner's concern. What can
 //! be observed is answered by [`Engine::respond_observable`], and [`Engine::notify`] tells all observers its news.
+//! [`Engine::closed`] is for the end of a DTLS session.
 //! As a client: [`Engine::request`] sends, [`Output::Response`] tells how it went, [`Output::Notification`] follows
 //! for what is observed, [`Engine::cancel`] ends it.
 //!

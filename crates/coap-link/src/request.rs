@@ -23,7 +23,7 @@ pub struct Request {
     pub content_format: Option<ContentFormat>,
     /// Accept: the only format that the client takes.
     pub accept: Option<ContentFormat>,
-    /// ETag: states of the resource that the client has; 2.03 tells it that one of them is still right.
+    /// ETag: states of the resource that the client has; the engine answers a GET with 2.03 where one is still right.
     pub etags: Vec<ETag>,
     /// If-Match, `None` without the option; an empty list inside: any state will do, but there must be one.
     pub if_match: Option<Vec<ETag>>,

@@ -40,6 +40,9 @@ impl Engine {
         }
         self.confirmed_by_response(peer, id, now);
         self.cancel_timer(id);
+        if is_observed {
+            self.abandon_fetch(id, now);
+        }
         match self.next(id, message, sequence, now) {
             Next::Ask => {
                 if let Err(failure) = self.send_request(id, now) {
@@ -50,6 +53,18 @@ impl Engine {
             Next::Failed(failure) => self.fail(id, failure, now),
         }
         true
+    }
+
+    /// The blocks of an older notification are not wanted any more.
+    fn abandon_fetch(&mut self, id: ExchangeId, now: Instant) {
+        let Some(exchange) = self.client.exchanges.get_mut(&id) else { return };
+        if exchange.token == id.0 {
+            return;
+        }
+        self.client.tokens.remove(&exchange.token);
+        exchange.begin_again(id);
+        let peer = exchange.peer.clone();
+        self.withdraw(&peer, id, now);
     }
 
     /// Whether a response under the exchange's own token is awaited, or a notification newer than the last.
@@ -101,8 +116,10 @@ impl Engine {
         let Some(exchange) = self.client.exchanges.get_mut(&id) else { return };
         let (token, peer, observing) = (id.0, exchange.peer.clone(), exchange.heard.is_some());
         let answered = std::mem::replace(&mut exchange.answered, true);
-        exchange.wanted = None;
-        exchange.body.clear();
+        if exchange.token != token {
+            self.client.tokens.remove(&exchange.token);
+        }
+        exchange.begin_again(id);
         if observing {
             let at = self.renew_at(&response, now);
             self.set_timer(id, at, Timer::Renew);

@@ -149,17 +149,20 @@ pub(super) fn tag(response: &mut Response) {
 ///
 /// `tagged`: the request's own body is meant, which Request-Tag tells from others (RFC 9175, 3).
 pub(super) fn matching(method: Method, packet: &Packet, tagged: bool) -> Bytes {
-    let mut key = Packet::new();
+    let mut key = vec![method.code().byte()];
     let numbers = [options::URI_HOST, options::URI_PORT, options::URI_PATH, options::URI_QUERY];
     let one_more = if tagged { options::REQUEST_TAG } else { options::ACCEPT };
     for number in numbers.into_iter().chain([one_more]) {
         for value in options::values(packet, number) {
-            options::add(&mut key, number, value);
+            // The length, so that no two lists of values look the same.
+            key.extend_from_slice(&number.to_be_bytes());
+            key.extend_from_slice(&value.len().to_be_bytes());
+            key.extend_from_slice(value);
         }
     }
     // FETCH says in its body what it wants.
-    key.payload = if method == Method::Fetch && !tagged { packet.payload.clone() } else { Vec::new() };
-    let mut bytes = vec![method.code().byte()];
-    bytes.extend_from_slice(&encode_tail(&key));
-    Bytes::from(bytes)
+    if method == Method::Fetch && !tagged {
+        key.extend_from_slice(&packet.payload);
+    }
+    Bytes::from(key)
 }

@@ -62,6 +62,9 @@ pub enum RequestFailure {
     /// The blocks of the response do not fit together: it changed on the way, or the other side counts wrongly.
     #[error("the response's blocks do not belong together: it changed while it was fetched")]
     Torn,
+    /// The session with the other side has ended.
+    #[error("the session with the device has ended")]
+    Closed,
     /// No room to send the next block.
     #[error("too many messages wait for the device")]
     Busy,
@@ -179,6 +182,17 @@ impl Engine {
             self.confirm(&exchange.peer, Waiting::Message(frame, Purpose::Request(ExchangeId(token))), now);
     }
 
+    /// The session with `peer` has ended: what it observes and what it was asked ends too (RFC 7252, 9.1).
+    pub fn closed(&mut self, peer: &Peer, now: Instant) {
+        for observer in self.observers.of_peer(peer) {
+            self.observer_gone(peer, observer);
+        }
+        let of_peer = self.client.exchanges.iter().filter(|(_, exchange)| exchange.peer == *peer);
+        for id in of_peer.map(|(id, _)| *id).collect::<Vec<_>>() {
+            self.fail(id, RequestFailure::Closed, now);
+        }
+    }
+
     /// Sends what the exchange has to say next.
     pub(super) fn send_request(&mut self, id: ExchangeId, now: Instant) -> Result<(), RequestFailure> {
         let Some(exchange) = self.client.exchanges.get_mut(&id) else { return Ok(()) };
@@ -294,7 +308,7 @@ impl Engine {
 
 impl Exchange {
     /// From the first message on, as for a new request.
-    fn begin_again(&mut self, id: ExchangeId) {
+    pub(super) fn begin_again(&mut self, id: ExchangeId) {
         self.token = id.0;
         self.uploaded = 0;
         self.wanted = None;

@@ -55,6 +55,10 @@ impl Recent {
         while self.seen.len() >= most.max(1) {
             self.forget_first();
         }
+        if self.seen.is_empty() {
+            // Most peers, such as observers, have one message at a time: no room for the four that std begins with.
+            self.seen.reserve_exact(1);
+        }
         self.seen.push_back(Seen { id, fingerprint, at: now, answer: Answer::None });
         None
     }

@@ -34,8 +34,12 @@ impl Engine {
             How::Plainly(peer) => self.notify_plainly(&peer, id, now),
             How::Confirmed(peer) => {
                 if self.confirm(&peer, Waiting::Notification(id), now).is_err() {
+                    // Too much waits for this peer already: better told without a receipt than not at all.
                     self.observers.unsent(id);
-                    self.counters.dropped += 1;
+                    self.notify_plainly(&peer, id, now);
+                    if self.observers.is_over(id) {
+                        self.observer_gone(&peer, id);
+                    }
                 }
             }
         }

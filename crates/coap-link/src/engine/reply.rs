@@ -43,6 +43,13 @@ impl Engine {
         if response.payload.len() > size.bytes() {
             block2::tag(&mut response);
         }
+        if response.code == Code::CONTENT
+            && response.etag.as_ref().is_some_and(|tag| open.etags.contains(tag))
+        {
+            // The client has it: 2.03 and the tag say so.
+            response =
+                Response { code: Code::VALID, content_format: None, payload: Bytes::new(), ..response };
+        }
         let Some(mut part) = block2::part(&response, asked, largest, extras) else {
             return self.reply_with(origin, &behind_the_end(), Extras::default(), now);
         };

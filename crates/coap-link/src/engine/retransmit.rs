@@ -74,8 +74,11 @@ impl Engine {
         if state.line.waiting.len() >= self.settings.queue_per_peer.max(1) {
             return Err(LineFull);
         }
-        state.line.waiting.push_back(message);
-        self.start_next(peer, now);
+        if state.line.is_busy() {
+            state.line.waiting.push_back(message);
+        } else {
+            self.start(peer, message, now);
+        }
         Ok(())
     }
 
@@ -87,23 +90,28 @@ impl Engine {
                 return;
             }
             let Some(waiting) = state.line.waiting.pop_front() else { return };
-            let id = state.next_id();
-            let (mut frame, purpose) = match waiting {
-                Waiting::Message(frame, purpose) => (frame, purpose),
-                Waiting::Notification(observer) => {
-                    match self.observers.frame(observer, Kind::Confirmable, now) {
-                        Some(frame) => (frame, Purpose::Notification(observer)),
-                        None => continue,
-                    }
-                }
-            };
-            frame.id = id;
-            return self.start(peer, frame, purpose, now);
+            if self.start(peer, waiting, now) {
+                return;
+            }
         }
     }
 
-    fn start(&mut self, peer: &Peer, frame: Frame, purpose: Purpose, now: Instant) {
+    /// Sends a message, unless it is the notification of an observer that is gone.
+    fn start(&mut self, peer: &Peer, waiting: Waiting, now: Instant) -> bool {
+        let (frame, purpose) = match waiting {
+            Waiting::Message(frame, purpose) => (frame, purpose),
+            Waiting::Notification(observer) => match self.observers.frame(observer, Kind::Confirmable, now) {
+                Some(frame) => (frame, Purpose::Notification(observer)),
+                None => return false,
+            },
+        };
+        self.transmit(peer, frame, purpose, now);
+        true
+    }
+
+    fn transmit(&mut self, peer: &Peer, mut frame: Frame, purpose: Purpose, now: Instant) {
         let Some(state) = self.peers.get_mut(peer) else { return };
+        frame.id = state.next_id();
         let stretch = 1.0 + self.rng.random::<f64>() * (self.settings.ack_random_factor - 1.0).max(0.0);
         let timeout = self.settings.ack_timeout.mul_f64(stretch);
         let due = now + timeout;

@@ -14,7 +14,7 @@ use crate::Peer;
 use crate::block::Block;
 use crate::code::{Code, Method};
 use crate::message::{Frame, Kind, Message, Token};
-use crate::options;
+use crate::options::{self, ETag};
 use crate::request::{Observe, Request};
 use crate::response::Response;
 
@@ -49,6 +49,8 @@ pub(super) struct Open {
     pub(super) extras: Extras,
     pub(super) block2: Option<Block>,
     pub(super) observe: Option<Observe>,
+    /// The states that the client has.
+    pub(super) etags: Vec<ETag>,
     pub(super) body_key: Bytes,
     /// When it is acknowledged or, after that, given up.
     pub(super) due: Instant,
@@ -141,6 +143,7 @@ impl Engine {
             self.forget_observer(&origin.peer, origin.token);
         }
         let observe = request.observe;
+        let etags = if method == Method::Get { request.etags.clone() } else { Vec::new() };
         let give_up = now + self.settings.answer_within;
         let due =
             if origin.kind == Kind::Confirmable { now + self.settings.acknowledge_after } else { give_up };
@@ -150,6 +153,7 @@ impl Engine {
             extras,
             block2,
             observe,
+            etags,
             body_key,
             due: due.min(give_up),
             give_up,

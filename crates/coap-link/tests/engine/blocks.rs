@@ -256,3 +256,17 @@ fn kept_bodies_are_bounded_for_a_peer_in_all_and_in_bytes() {
     node.exchange(&local(), &request(GET, 99), content(20_000));
     assert_eq!(node.engine.holdings().kept_bodies, 0, "what does not fit at all is not kept");
 }
+
+#[test]
+fn a_client_that_has_the_state_already_is_told_so_without_the_body() {
+    let mut node = Node::new(Settings::default());
+    let first = node.exchange(&local(), &request(GET, 1), content(2_500));
+    let tag = first.option(CoapOption::ETag).unwrap();
+    let mut packet = request(GET, 2);
+    packet.add_option(CoapOption::ETag, tag.clone());
+    let second = node.exchange(&local(), &packet, content(2_500));
+    assert_eq!((second.code(), second.option(CoapOption::ETag)), (Code::VALID, Some(tag)));
+    assert!(second.packet.payload.is_empty() && second.option(CoapOption::Block2).is_none());
+    packet.header.message_id = 3;
+    assert_eq!(node.exchange(&local(), &packet, content(2_501)).code(), Code::CONTENT, "it has changed");
+}

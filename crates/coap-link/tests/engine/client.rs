@@ -335,6 +335,31 @@ fn a_notification_in_blocks_is_fetched_under_another_token() {
 }
 
 #[test]
+fn a_newer_notification_takes_the_place_of_one_whose_blocks_are_still_fetched() {
+    let mut node = Node::new(Settings::default());
+    let (_, sent) = observe(&mut node);
+    let first = with(notification(&sent, 1, 6, &[b'a'; 16]), CoapOption::Block2, block(0, true, 0));
+    node.receive(&local(), &first);
+    let fetch = node.only_sent();
+    node.receive(&local(), &notification(&sent, 2, 7, b"next"));
+    assert_eq!(payload(told(&mut node)), "next");
+    node.receive(&local(), &with(answer(&fetch, CONTENT, b"b"), CoapOption::Block2, block(1, false, 0)));
+    assert_eq!(node.outputs(), []);
+    assert_eq!(node.sent_within(Duration::from_secs(60)), [], "the fetch is not repeated");
+}
+
+#[test]
+fn the_end_of_a_session_ends_what_was_asked_and_observed_in_it() {
+    let mut node = Node::new(Settings::default());
+    observe(&mut node);
+    node.engine.request(&remote(1), get(), node.now).unwrap();
+    node.sent();
+    node.engine.closed(&local(), node.now);
+    assert_eq!(failure(told(&mut node)), RequestFailure::Closed);
+    assert_eq!(node.engine.holdings().exchanges, 1, "other peers' go on");
+}
+
+#[test]
 fn an_observation_that_is_cancelled_says_so_and_resets_what_still_comes() {
     let mut node = Node::new(Settings::default());
     let (token, sent) = observe(&mut node);

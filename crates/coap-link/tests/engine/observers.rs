@@ -132,6 +132,40 @@ fn what_changed_while_a_notification_was_under_way_is_told_after_it() {
 }
 
 #[test]
+fn an_observer_of_many_things_hears_of_each_although_few_confirmable_messages_may_wait() {
+    let settings = Settings { confirm_every: 1, queue_per_peer: 2, ..Settings::default() };
+    let mut node = Node::new(settings);
+    for token in 0..10 {
+        register(&mut node, &local(), token.into(), token);
+    }
+    node.engine.notify("value", value("1"), node.now);
+    let mut told = Vec::new();
+    while let [first, ..] = &node.sent()[..]
+        .iter()
+        .map(|sent| {
+            told.push(sent.packet.get_token().to_vec());
+            sent.clone()
+        })
+        .filter(|sent| sent.kind() == MessageType::Confirmable)
+        .collect::<Vec<_>>()[..]
+    {
+        node.receive(&local(), &message(MessageType::Acknowledgement, 0, first.id()));
+    }
+    told.sort();
+    assert_eq!(told, (0..10).map(|token| vec![token]).collect::<Vec<_>>());
+}
+
+#[test]
+fn the_end_of_a_session_ends_its_observations() {
+    let mut node = Node::new(Settings::default());
+    register(&mut node, &local(), 1, 9);
+    register(&mut node, &remote(1), 1, 9);
+    node.engine.closed(&local(), node.now);
+    assert!(matches!(node.outputs()[..], [Output::ObserverGone { .. }]));
+    assert_eq!(node.engine.observers("value"), 1);
+}
+
+#[test]
 fn an_error_is_the_last_that_an_observer_hears() {
     let mut node = Node::new(Settings::default());
     register(&mut node, &local(), 1, 9);
