@@ -17,6 +17,8 @@
 //! As a client: [`Engine::request`] sends, [`Output::Response`] tells how it went, [`Output::Notification`] follows
 //! for what is observed, [`Engine::cancel`] ends it.
 //!
+//! [`Link`] and [`link_format`] write what `/.well-known/core` answers.
+//!
 //! [`Endpoint`] is an engine on a socket of its own, in the clear; [`Udp`] is the sockets alone, for an owner that
 //! drives an engine by itself.
 //!
@@ -53,6 +55,7 @@ mod code;
 mod endpoint;
 mod engine;
 mod interfaces;
+mod link_format;
 mod message;
 mod options;
 mod peer;
@@ -65,6 +68,7 @@ pub use block::BlockSize;
 pub use code::{Code, ContentFormat, Method};
 pub use endpoint::Endpoint;
 pub use engine::{Counters, Engine, Holdings, Output, RequestError, RequestFailure, RequestId};
+pub use link_format::{Link, link_format};
 pub use message::Token;
 pub use options::ETag;
 pub use peer::{Identity, Peer};
