@@ -88,7 +88,7 @@ pub(super) struct Part {
 /// The part of `response` that `asked` names; its beginning where nothing is asked. `None` behind its end.
 ///
 /// Blocks are as large as asked for, but at most `largest`. A body that fits into one block of that size and that
-/// nobody asked for in blocks goes out whole.
+/// nobody asked for in blocks goes out whole, and so does an empty one.
 pub(super) fn part(
     response: &Response,
     asked: Option<Block>,
@@ -98,7 +98,7 @@ pub(super) fn part(
     let length = response.payload.len();
     let offset = asked.map_or(0, Block::offset);
     let size = asked.map_or(largest, |block| block.size.min(largest));
-    if asked.is_none() && length <= largest.bytes() {
+    if (asked.is_none() && length <= largest.bytes()) || (offset == 0 && length == 0) {
         return Some(whole(response, extras));
     }
     let block = Block::at(offset, size, length)?;

@@ -37,9 +37,8 @@ impl Engine {
         let origin = &open.origin;
         let key = (origin.peer.clone(), open.body_key.clone());
         let mut extras = open.extras;
-        let asked = open.block2;
         let mut largest = self.settings.block_size;
-        let size = asked.map_or(largest, |block| block.size.min(largest));
+        let size = open.block2.map_or(largest, |block| block.size.min(largest));
         if response.payload.len() > size.bytes() {
             block2::tag(&mut response);
         }
@@ -50,6 +49,8 @@ impl Engine {
             response =
                 Response { code: Code::VALID, content_format: None, payload: Bytes::new(), ..response };
         }
+        // An error has no blocks, whichever one was asked for.
+        let asked = open.block2.filter(|_| response.code.is_success() && response.code != Code::VALID);
         let Some(mut part) = block2::part(&response, asked, largest, extras) else {
             return self.reply_with(origin, &behind_the_end(), Extras::default(), now);
         };

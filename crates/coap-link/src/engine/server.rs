@@ -91,25 +91,11 @@ impl Engine {
     }
 
     fn judge(&mut self, origin: &Origin, message: &Message, now: Instant) -> Verdict {
-        let packet = &message.packet;
-        let Some(method) = Method::of(message.code) else {
-            return refuse(Code::METHOD_NOT_ALLOWED, "unknown method");
+        let mut request = match read(origin, message) {
+            Ok(request) => request,
+            Err(verdict) => return verdict,
         };
-        for proxy in [options::PROXY_URI, options::PROXY_SCHEME] {
-            if options::value(packet, proxy).is_some() {
-                return refuse(Code::PROXYING_NOT_SUPPORTED, "this is no proxy");
-            }
-        }
-        if let Some(number) = options::unacceptable(packet) {
-            // A NON with such an option is rejected and not answered (RFC 7252, 5.4.1).
-            if origin.kind == Kind::NonConfirmable {
-                return if origin.multicast { Verdict::Send(Part::nothing()) } else { Verdict::Reset };
-            }
-            return refuse(Code::BAD_OPTION, format!("option {number} is unknown or malformed"));
-        }
-        let Some(mut request) = Request::from_packet(method, origin.kind == Kind::Confirmable, packet) else {
-            return refuse(Code::BAD_OPTION, "a path or query that is no text, or . or ..");
-        };
+        let (packet, method) = (&message.packet, request.method);
         if let Some(echo) = options::value(packet, options::ECHO)
             && self.echo.is_fresh(&origin.peer, echo, &self.settings, now)
         {
@@ -122,6 +108,17 @@ impl Engine {
         };
         let mut extras =
             Extras { size2: options::value(packet, options::SIZE2).is_some(), ..Extras::default() };
+        let body_key = block2::matching(method, packet, false);
+        if let Some(block) = block2.filter(|block| block.number > 0 && block1.is_none())
+            && let Some(verdict) = self.further_block(origin, method, &body_key, block, extras, now)
+        {
+            return verdict;
+        }
+        // Before the last block of a body is taken, so that it can be sent again.
+        if self.open.len() >= self.settings.open_requests {
+            self.counters.refused += 1;
+            return Verdict::Answer(Box::new(no_room()), extras);
+        }
         match self.assemble(origin, method, packet, block1, now) {
             Ok((body, answered)) => {
                 request.payload = body;
@@ -129,33 +126,21 @@ impl Engine {
             }
             Err(verdict) => return verdict,
         }
-        let body_key = block2::matching(method, packet, false);
-        if let Some(block) = block2.filter(|block| block.number > 0)
-            && let Some(verdict) = self.further_block(origin, method, &body_key, block, extras, now)
-        {
-            return verdict;
-        }
-        if self.open.len() >= self.settings.open_requests {
-            self.counters.refused += 1;
-            return Verdict::Answer(Box::new(no_room()), extras);
-        }
         if request.observe == Some(Observe::Deregister) {
             self.forget_observer(&origin.peer, origin.token);
         }
-        let observe = request.observe;
-        let etags = if method == Method::Get { request.etags.clone() } else { Vec::new() };
         let give_up = now + self.settings.answer_within;
-        let due =
-            if origin.kind == Kind::Confirmable { now + self.settings.acknowledge_after } else { give_up };
+        let confirmable = origin.kind == Kind::Confirmable;
+        let due = if confirmable { give_up.min(now + self.settings.acknowledge_after) } else { give_up };
         let open = Open {
             origin: origin.clone(),
             method,
             extras,
             block2,
-            observe,
-            etags,
+            observe: request.observe,
+            etags: if method == Method::Get { request.etags.clone() } else { Vec::new() },
             body_key,
-            due: due.min(give_up),
+            due,
             give_up,
         };
         Verdict::HandOver(Box::new((open, request)))
@@ -262,6 +247,31 @@ impl Engine {
             self.send(&peer, frame);
         }
     }
+}
+
+/// The request without its body, if it keeps the rules (RFC 7252, 5.4 and 5.7).
+fn read(origin: &Origin, message: &Message) -> Result<Request, Verdict> {
+    let packet = &message.packet;
+    let Some(method) = Method::of(message.code) else {
+        return Err(refuse(Code::METHOD_NOT_ALLOWED, "unknown method"));
+    };
+    for proxy in [options::PROXY_URI, options::PROXY_SCHEME] {
+        if options::value(packet, proxy).is_some() {
+            return Err(refuse(Code::PROXYING_NOT_SUPPORTED, "this is no proxy"));
+        }
+    }
+    if let Some(number) = options::unacceptable(packet) {
+        return Err(match (origin.kind, origin.multicast) {
+            (Kind::Confirmable, _) => {
+                refuse(Code::BAD_OPTION, format!("option {number} is unknown or malformed"))
+            }
+            // A NON with such an option is rejected and not answered (RFC 7252, 5.4.1).
+            (_, false) => Verdict::Reset,
+            (_, true) => Verdict::Send(Part::nothing()),
+        });
+    }
+    Request::from_packet(method, origin.kind == Kind::Confirmable, packet)
+        .ok_or_else(|| refuse(Code::BAD_OPTION, "a path or query that is no text, or . or .."))
 }
 
 fn refuse(code: Code, why: impl Into<Bytes>) -> Verdict {

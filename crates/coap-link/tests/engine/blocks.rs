@@ -229,6 +229,28 @@ fn a_block_behind_the_end_is_a_bad_request() {
 }
 
 #[test]
+fn an_error_is_told_as_it_is_whichever_block_was_asked_for() {
+    let mut node = Node::new(Settings::default());
+    let sent = node.exchange(&local(), &download(1, 3, 6), Response::error(Code::NOT_FOUND, "gone"));
+    assert_eq!((sent.code(), sent.option(CoapOption::Block2)), (Code::NOT_FOUND, None));
+    assert_eq!(sent.packet.payload, b"gone");
+}
+
+#[test]
+fn the_last_block_of_a_body_can_be_sent_again_when_there_is_room_for_the_request() {
+    let mut node = Node::new(Settings { open_requests: 1, ..Settings::default() });
+    send(&mut node, &upload(1, 0, true, &[0; 64]));
+    node.receive(&remote(1), &request(GET, 1));
+    let (other, _) = node.asked();
+    let last = upload(2, 1, false, &[0; 64]);
+    assert_eq!(send(&mut node, &last).code(), Code::SERVICE_UNAVAILABLE);
+    node.engine.respond(other, Response::new(Code::CONTENT), node.now);
+    node.only_sent();
+    node.receive(&local(), &upload(3, 1, false, &[0; 64]));
+    assert_eq!(node.asked().1.payload.len(), 128);
+}
+
+#[test]
 fn a_further_block_of_an_answer_to_a_post_that_is_not_kept_does_not_post_again() {
     let mut node = Node::new(Settings::default());
     let mut packet = request(POST, 1);
