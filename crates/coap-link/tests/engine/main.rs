@@ -14,4 +14,5 @@ mod hostile;
 mod lossy;
 mod messages;
 mod observers;
+mod observing;
 mod support;
