@@ -128,8 +128,8 @@ impl Engine {
         self.retransmit(now);
         self.expire_open(now);
         self.expire_exchanges(now);
-        self.assemblies.timeout(now);
-        self.kept.timeout(now);
+        self.assemblies.shelf.timeout(now);
+        self.kept.shelf.timeout(now);
         self.peers.timeout(now);
         while let Some(entry) = self.leisurely.first_entry().filter(|entry| entry.key().0 <= now) {
             let (peer, frame) = entry.remove();
@@ -144,8 +144,8 @@ impl Engine {
             self.retransmissions.next(),
             self.open_due.next(),
             self.client.due.next(),
-            self.assemblies.next_deadline(),
-            self.kept.next_deadline(),
+            self.assemblies.shelf.next_deadline(),
+            self.kept.shelf.next_deadline(),
             self.peers.next_deadline(),
             self.leisurely.first_key_value().map(|((at, _), _)| *at),
         ]
@@ -178,11 +178,12 @@ impl Engine {
     pub fn holdings(&self) -> Holdings {
         Holdings {
             peers: self.peers.len(),
+            remembered_bytes: self.peers.bytes(),
             open_requests: self.open.len(),
-            assemblies: self.assemblies.len(),
-            assembly_bytes: self.assemblies.bytes(),
-            kept_bodies: self.kept.len(),
-            kept_bytes: self.kept.bytes(),
+            assemblies: self.assemblies.shelf.len(),
+            assembly_bytes: self.assemblies.shelf.bytes(),
+            kept_bodies: self.kept.shelf.len(),
+            kept_bytes: self.kept.shelf.bytes(),
             observers: self.observers.len(),
             verified: self.echo.len(),
             exchanges: self.client.exchanges.len(),

@@ -23,7 +23,8 @@ pub enum Unverified {
 /// An engine's settings. Every bound holds for the whole engine unless it says "a peer".
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
-    /// Where tokens, message ids and time-outs start from: different for each engine, the same in a test.
+    /// Where tokens, message ids and time-outs start from: the same in a test; in earnest from the operating system's
+    /// randomness, since nobody outside should be able to guess them.
     pub seed: u64,
 
     /// ACK_TIMEOUT: how long at least until a CON without an answer is sent again.

@@ -10,7 +10,9 @@ use crate::settings::Settings;
 
 /// Request bodies that are being put together.
 #[derive(Debug)]
-pub(super) struct Assemblies(Shelf<BytesMut>);
+pub(super) struct Assemblies {
+    pub(super) shelf: Shelf<BytesMut>,
+}
 
 /// What follows from a block.
 #[derive(Debug, PartialEq, Eq)]
@@ -31,11 +33,13 @@ pub(super) enum Step {
 
 impl Assemblies {
     pub(super) fn new(settings: &Settings) -> Self {
-        Self(Shelf::new(Room {
-            bodies: settings.assemblies,
-            per_peer: settings.assemblies_per_peer,
-            bytes: settings.assembly_bytes,
-        }))
+        Self {
+            shelf: Shelf::new(Room {
+                bodies: settings.assemblies,
+                per_peer: settings.assemblies_per_peer,
+                bytes: settings.assembly_bytes,
+            }),
+        }
     }
 
     /// Adds a block of the request `key`. `announced` is its Size1 option.
@@ -55,7 +59,7 @@ impl Assemblies {
         let end = block.offset().saturating_add(payload.len());
         let announced = announced.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(0);
         if end.max(announced) > settings.request_body || (block.more && end >= settings.request_body) {
-            self.0.take(&key);
+            self.shelf.take(&key);
             return Step::TooLarge;
         }
         // By the client's number also where we like smaller ones: it counts in those from the next on (2.3, figure 9).
@@ -66,7 +70,7 @@ impl Assemblies {
             return Step::Whole(body.freeze(), answer);
         }
         let bytes = body.capacity().max(body.len());
-        match self.0.put(key, body, bytes, now + settings.assembly_idle) {
+        match self.shelf.put(key, body, bytes, now + settings.assembly_idle) {
             Ok(()) => Step::Continue(answer),
             Err(_) => Step::NoRoom,
         }
@@ -76,10 +80,10 @@ impl Assemblies {
     fn body_before(&mut self, key: &Key, block: Block, payload: &[u8]) -> Option<Body> {
         if block.number == 0 {
             // A first block begins anew, whatever was there.
-            self.0.take(key);
+            self.shelf.take(key);
             return Some(Body::Grown(BytesMut::from(payload)));
         }
-        let there = self.0.get(key)?;
+        let there = self.shelf.get(key)?;
         let repeated = there.get(block.offset()..).and_then(|rest| rest.get(..payload.len()));
         if block.more && repeated == Some(payload) && !payload.is_empty() {
             return Some(Body::Repeated);
@@ -87,25 +91,9 @@ impl Assemblies {
         if there.len() != block.offset() {
             return None;
         }
-        let mut body = self.0.take(key)?;
+        let mut body = self.shelf.take(key)?;
         body.extend_from_slice(payload);
         Some(Body::Grown(body))
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    pub(super) const fn bytes(&self) -> usize {
-        self.0.bytes()
-    }
-
-    pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.0.next_deadline()
-    }
-
-    pub(super) fn timeout(&mut self, now: Instant) {
-        self.0.timeout(now);
     }
 }
 

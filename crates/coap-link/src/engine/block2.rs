@@ -20,47 +20,35 @@ use crate::settings::Settings;
 
 /// Response bodies that were sent in part.
 #[derive(Debug)]
-pub(super) struct KeptBodies(Shelf<Response>);
+pub(super) struct KeptBodies {
+    pub(super) shelf: Shelf<Response>,
+}
 
 impl KeptBodies {
     pub(super) fn new(settings: &Settings) -> Self {
-        Self(Shelf::new(Room {
-            bodies: settings.kept_bodies,
-            per_peer: settings.kept_bodies_per_peer,
-            bytes: settings.kept_bytes,
-        }))
+        Self {
+            shelf: Shelf::new(Room {
+                bodies: settings.kept_bodies,
+                per_peer: settings.kept_bodies_per_peer,
+                bytes: settings.kept_bytes,
+            }),
+        }
     }
 
     /// The response to which `key` belongs; it is kept on for as long again.
     pub(super) fn get(&mut self, key: &Key, settings: &Settings, now: Instant) -> Option<Response> {
-        let response = self.0.get(key)?.clone();
+        let response = self.shelf.get(key)?.clone();
         self.keep(key, &response, settings, now);
         Some(response)
     }
 
     pub(super) fn keep(&mut self, key: &Key, response: &Response, settings: &Settings, now: Instant) {
-        self.0.put_making_room(key, response.clone(), response.payload.len(), now + settings.kept_for);
+        self.shelf.put_making_room(key, response.clone(), response.payload.len(), now + settings.kept_for);
     }
 
     /// The client asks anew, so what it was told before is over.
     pub(super) fn forget(&mut self, key: &Key) {
-        self.0.take(key);
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    pub(super) const fn bytes(&self) -> usize {
-        self.0.bytes()
-    }
-
-    pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.0.next_deadline()
-    }
-
-    pub(super) fn timeout(&mut self, now: Instant) {
-        self.0.timeout(now);
+        self.shelf.take(key);
     }
 }
 

@@ -89,6 +89,8 @@ pub struct Counters {
 pub struct Holdings {
     /// Peers whose last messages are remembered.
     pub peers: usize,
+    /// Bytes of the answers to those messages.
+    pub remembered_bytes: usize,
     /// Requests that wait for the owner.
     pub open_requests: usize,
     /// Request bodies that are being put together.

@@ -107,6 +107,11 @@ impl Peers {
         self.states.len()
     }
 
+    /// Of all remembered answers.
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         self.turns.front().map(|(at, _)| *at + EXCHANGE_LIFETIME)
     }

@@ -30,6 +30,7 @@ fn narrow() -> Settings {
 fn assert_bounded(node: &Node) {
     let held = node.engine.holdings();
     assert!(held.peers <= 50 && held.open_requests <= 20 && held.observers <= 20, "{held:?}");
+    assert!(held.remembered_bytes <= 10_000, "{held:?}");
     assert!(held.assemblies <= 10 && held.assembly_bytes <= 20_000 && held.verified <= 20, "{held:?}");
     assert!(held.kept_bodies <= 10 && held.kept_bytes <= 20_000 && held.exchanges <= 1, "{held:?}");
 }
