@@ -26,7 +26,10 @@ fn settings() -> Settings {
 
 fn check(engine: &Engine) {
     let held = engine.holdings();
-    assert!(held.peers <= 3 && held.open_requests <= 4 && held.observers <= 4 && held.verified <= 2, "{held:?}");
+    assert!(
+        held.peers <= 3 && held.open_requests <= 4 && held.observers <= 4 && held.verified <= 2,
+        "{held:?}"
+    );
     assert!(held.remembered_bytes <= 3_000, "{held:?}");
     assert!(held.assemblies <= 3 && held.assembly_bytes <= 4_000, "{held:?}");
     assert!(held.kept_bodies <= 3 && held.kept_bytes <= 4_000 && held.exchanges <= 1, "{held:?}");

@@ -34,13 +34,13 @@ impl Engine {
             return false;
         }
         let sequence = options::number(&message.packet, options::OBSERVE);
-        let is_observed = message.token == id.0;
-        if is_observed && !self.is_news(id, sequence, now) {
+        let is_first = message.token == id.0;
+        if is_first && !self.is_news(id, sequence, now) {
             return true;
         }
         self.confirmed_by_response(peer, id, now);
         self.cancel_timer(id);
-        if is_observed {
+        if is_first {
             self.abandon_fetch(id, now);
         }
         match self.next(id, message, sequence, now) {
@@ -70,7 +70,7 @@ impl Engine {
     /// Whether a response under the exchange's own token is awaited, or a notification newer than the last.
     fn is_news(&self, id: ExchangeId, sequence: Option<u32>, now: Instant) -> bool {
         let Some(exchange) = self.client.exchanges.get(&id) else { return false };
-        let Some(heard) = exchange.heard else { return true };
+        let Some(heard) = exchange.heard.filter(|_| !exchange.asking) else { return true };
         // Without the option it is the end of the observation, or a late answer: the former has to be heard.
         sequence.is_none_or(|sequence| is_newer(heard, sequence, now))
     }
@@ -98,6 +98,7 @@ impl Engine {
             return next;
         }
         if message.token == id.0 {
+            exchange.asking = false;
             exchange.heard = match (sequence, exchange.request.observe) {
                 (Some(sequence), Some(Observe::Register)) if message.code.is_success() => {
                     Some(Heard { sequence, at: now })

@@ -101,6 +101,9 @@ pub(super) struct Exchange {
     /// The Block2 option of the next request.
     pub(super) wanted: Option<Block>,
     pub(super) heard: Option<Heard>,
+    /// A first or renewing request is not answered yet: its answer counts whatever its sequence number, which stays
+    /// the same where nothing has changed.
+    pub(super) asking: bool,
     /// The owner knows the first response; what follows are notifications.
     pub(super) answered: bool,
     pub(super) echo: Option<Vec<u8>>,
@@ -153,6 +156,7 @@ impl Engine {
             body: BytesMut::new(),
             wanted: None,
             heard: None,
+            asking: true,
             answered: false,
             echo: None,
             timer: None,
@@ -240,6 +244,7 @@ impl Engine {
             match exchange.timer.take() {
                 Some((_, Timer::Renew)) => {
                     exchange.begin_again(id);
+                    exchange.asking = true;
                     if let Err(failure) = self.send_request(id, now) {
                         self.fail(id, failure, now);
                     }
@@ -314,6 +319,7 @@ impl Exchange {
         self.wanted = None;
         self.response = None;
         self.body.clear();
+        self.echo = None;
     }
 
     /// The next message's options and payload.

@@ -62,8 +62,10 @@ fn what_is_observed_is_asked_for_again_when_it_is_stale() {
         (again.packet.get_token(), again.option(CoapOption::Observe)),
         (token.as_bytes(), Some(vec![]))
     );
-    node.receive(&local(), &with(answer(again, CONTENT, b"1"), CoapOption::Observe, vec![6]));
+    // Nothing has changed, so neither has the number.
+    node.receive(&local(), &with(answer(again, CONTENT, b"0"), CoapOption::Observe, vec![5]));
     assert!(matches!(told(&mut node), Output::Notification { .. }));
+    assert_eq!(node.pass(Duration::from_secs(60)), [], "it goes on");
 }
 
 #[test]
