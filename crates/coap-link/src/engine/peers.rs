@@ -100,7 +100,30 @@ impl Peers {
         let before = state.recent.bytes();
         state.recent.answered(id, frame);
         self.bytes = self.bytes.saturating_sub(before).saturating_add(state.recent.bytes());
-        while self.bytes > settings.remembered_bytes && self.forget_one() {}
+        self.shed(settings.remembered_bytes);
+    }
+
+    /// Forgets answers, of those first that were silent the longest as far as a few steps tell, until at most `most`
+    /// bytes are left.
+    fn shed(&mut self, most: usize) {
+        let mut steps = 0;
+        while self.bytes > most {
+            steps += 1;
+            let Some((at, peer)) = self.turns.pop_front() else { return };
+            let Some(state) = self.states.get_mut(&peer) else { continue };
+            if state.last_active > at && steps < STEPS {
+                let at = state.last_active;
+                self.turns.push_back((at, peer));
+                continue;
+            }
+            self.bytes = self.bytes.saturating_sub(state.recent.bytes());
+            state.recent = Recent::default();
+            if state.line.is_busy() {
+                self.turns.push_back((at, peer));
+            } else {
+                self.states.remove(&peer);
+            }
+        }
     }
 
     pub(super) fn len(&self) -> usize {

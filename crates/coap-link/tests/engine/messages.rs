@@ -357,6 +357,27 @@ fn the_peers_that_are_remembered_are_bounded_and_the_silent_ones_forgotten_first
 }
 
 #[test]
+fn the_bytes_of_remembered_answers_are_bounded_also_of_a_peer_that_is_sent_something() {
+    let mut node = Node::new(Settings { remembered_bytes: 3_000, ..Settings::default() });
+    let request_of_ours = coap_link::Request::new(Method::Get, "x");
+    node.engine.request(&local(), request_of_ours, node.now).expect("there is room");
+    node.sent();
+    for number in 0..10 {
+        node.exchange(
+            &local(),
+            &request(GET, number),
+            Response::content(ContentFormat::OCTETS, vec![0; 900]),
+        );
+        assert!(node.engine.holdings().remembered_bytes <= 3_000);
+    }
+    assert_eq!(
+        node.sent_within(Duration::from_secs(3)).len(),
+        1,
+        "what is under way to it is still sent again"
+    );
+}
+
+#[test]
 fn a_block_option_of_the_reserved_size_is_a_bad_request() {
     let mut node = Node::new(Settings::default());
     for (id, option) in [(1, CoapOption::Block1), (2, CoapOption::Block2)] {
