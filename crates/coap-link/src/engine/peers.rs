@@ -106,12 +106,13 @@ impl Peers {
     /// Forgets answers, of those first that were silent the longest as far as a few steps tell, until at most `most`
     /// bytes are left.
     fn shed(&mut self, most: usize) {
-        let mut steps = 0;
-        while self.bytes > most {
-            steps += 1;
+        for step in 0..self.turns.len().saturating_add(STEPS) {
+            if self.bytes <= most {
+                return;
+            }
             let Some((at, peer)) = self.turns.pop_front() else { return };
             let Some(state) = self.states.get_mut(&peer) else { continue };
-            if state.last_active > at && steps < STEPS {
+            if state.last_active > at && step < STEPS {
                 let at = state.last_active;
                 self.turns.push_back((at, peer));
                 continue;
