@@ -21,6 +21,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("journal", &[]),
     ("outbox", &[]),
     ("codecs", &["gateway-core"]),
+    ("coap-link", &[]),
     ("aggregator", &["gateway-core"]),
     ("anomaly", &["gateway-core"]),
     ("alerts", &["gateway-core"]),

@@ -1,0 +1,455 @@
+//! The server's side: many peers behind one UDP port.
+//!
+//! Promises:
+//! - Nothing is kept for a ClientHello whose sender has not shown that it receives at its address.
+//! - A session that stands ends only by its peer's keys, by silence, or for want of room after a time of silence; never
+//!   by a datagram that anybody can forge. A peer that starts anew at the same address keeps its old session until the
+//!   new one stands (RFC 6347, 4.2.8).
+//! - An unknown identity is treated as a wrong key is, to the last byte on the wire.
+//! - Sessions, handshakes and outputs are bounded.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use dimpl::{Config, PskResolver};
+
+use super::cookie::Cookies;
+use super::established::{Established, Room};
+use super::half_open::{Asked, HalfOpen, Handshake};
+use super::hello::{Begin, Hello, begin};
+use super::keys::{Keys, LONGEST_IDENTITY};
+use super::outcome::{Closing, Counts, Output, Refusal, SendError, SetupError, count};
+use super::record::{self, HANDSHAKE};
+use super::session::{Event, Fault, LONGEST_PLAINTEXT, Session};
+use super::vouch;
+use crate::{Identity, Peer};
+
+/// Outputs kept for an owner that does not poll.
+const MOST_OUTPUTS: usize = 4096;
+
+/// How much a server keeps, and for how long.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Sessions that stand. Each takes some kilobytes.
+    pub sessions: usize,
+    /// Sessions of one identity; one more closes its longest idle one. A device that restarts with a new port leaves
+    /// its old session behind.
+    pub sessions_per_identity: usize,
+    /// Unfinished handshakes; one more drops the oldest.
+    pub half_open: usize,
+    /// Unfinished handshakes from one IPv4 address or IPv6 /64.
+    pub half_open_per_source: usize,
+    /// A session is closed after this silence. Sleepy sensors report once in hours.
+    pub idle: Duration,
+    /// A session that was silent for this long makes room for a new peer where all are taken.
+    pub evict_after: Duration,
+    /// A handshake that takes longer is given up.
+    pub handshake: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            sessions: 2048,
+            sessions_per_identity: 64,
+            half_open: 512,
+            half_open_per_source: 64,
+            idle: Duration::from_secs(24 * 3600),
+            evict_after: Duration::from_secs(3600),
+            handshake: Duration::from_secs(40),
+        }
+    }
+}
+
+/// DTLS for all peers behind one UDP port.
+///
+/// After every call take the outputs with [`Self::poll`], and call [`Self::timeout`] at [`Self::next_deadline`].
+#[derive(Debug)]
+pub struct Server {
+    config: Arc<Config>,
+    resolver: Arc<Resolver>,
+    limits: Limits,
+    cookies: Cookies,
+    half_open: HalfOpen,
+    established: Established,
+    outputs: VecDeque<Output>,
+    counts: Counts,
+}
+
+impl Server {
+    /// A server that lets in whoever holds one of `keys`.
+    ///
+    /// # Errors
+    /// `limits.handshake` is zero or more than ten years.
+    pub fn new(keys: Keys, limits: Limits, now: Instant) -> Result<Self, SetupError> {
+        let resolver = Arc::new(Resolver { keys, asked: Mutex::default() });
+        let config = Config::builder()
+            .with_crypto_provider(vouch::provider())
+            .with_psk_server(None, Arc::clone(&resolver) as Arc<dyn PskResolver>)
+            .handshake_timeout(limits.handshake)
+            .build()
+            .map_err(SetupError::Library)?;
+        Ok(Self {
+            config: Arc::new(config),
+            resolver,
+            limits,
+            cookies: Cookies::new(now),
+            half_open: HalfOpen::default(),
+            established: Established::default(),
+            outputs: VecDeque::new(),
+            counts: Counts::default(),
+        })
+    }
+
+    /// Takes a datagram that came from `address`.
+    pub fn receive(&mut self, address: SocketAddr, datagram: &[u8], now: Instant) {
+        if self.outputs.len() >= MOST_OUTPUTS {
+            return self.drop_as("backlog");
+        }
+        let Some(first) = record::first(datagram) else {
+            return self.drop_as("not_dtls");
+        };
+        match begin(first) {
+            Some(Begin::Hello(hello)) => return self.hello(address, &hello, now),
+            Some(Begin::Unreadable) => return self.drop_as("bad_hello"),
+            None => {}
+        }
+        let of_handshake = first.epoch == 0 || first.kind == HANDSHAKE;
+        let is_half_open = self.half_open.get(address).is_some();
+        let is_established = self.established.get(address).is_some();
+        if is_half_open && (of_handshake || !is_established) {
+            self.advance(address, datagram, now);
+        } else if is_established {
+            self.hear(address, datagram, now);
+        } else {
+            self.drop_as("no_session");
+        }
+    }
+
+    /// Sends `plaintext` to a peer that has a session, in one record.
+    ///
+    /// # Errors
+    /// There is no session with this peer, or the plaintext is too long for a record (16 KiB).
+    pub fn send(&mut self, peer: &Peer, plaintext: &[u8]) -> Result<(), SendError> {
+        if plaintext.len() > LONGEST_PLAINTEXT {
+            return Err(SendError::TooLong { length: plaintext.len(), most: LONGEST_PLAINTEXT });
+        }
+        let open =
+            self.established.of_peer(peer).ok_or_else(|| SendError::NoSession { peer: peer.clone() })?;
+        match open.session.send(plaintext) {
+            Ok(events) => {
+                self.say(peer.address, events);
+                Ok(())
+            }
+            Err(fault) => {
+                self.close_for(peer.address, closing(fault));
+                Err(SendError::Broken { peer: peer.clone() })
+            }
+        }
+    }
+
+    /// Ends the session with a peer and tells it so. Does nothing where there is none.
+    pub fn close(&mut self, peer: &Peer) {
+        if self.established.of_peer(peer).is_some() {
+            self.close_for(peer.address, Closing::Here);
+        }
+    }
+
+    /// Ends all sessions and tells the peers so: they would not find out by themselves that we forget their keys.
+    pub fn close_all(&mut self) {
+        for address in self.established.addresses() {
+            self.close_for(address, Closing::Here);
+        }
+    }
+
+    /// The next output, until there is none.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// Does what is due at `now`: sends again, gives up, closes what is idle.
+    pub fn timeout(&mut self, now: Instant) {
+        for address in self.half_open.due(now) {
+            let Some(handshake) = self.half_open.get_mut(address) else { continue };
+            let result = handshake.session.timeout(now);
+            self.progress(address, result, now);
+        }
+        for address in self.established.due(now) {
+            let Some(open) = self.established.get_mut(address) else { continue };
+            if open.is_idle(&self.limits, now) {
+                self.close_for(address, Closing::Idle);
+                continue;
+            }
+            let result = open.session.timeout(now);
+            self.talk(address, result, now);
+        }
+    }
+
+    /// When [`Self::timeout`] is to be called; `None` as long as there is nobody.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Instant> {
+        [self.half_open.next_deadline(), self.established.next_deadline()].into_iter().flatten().min()
+    }
+
+    /// How many sessions stand.
+    #[must_use]
+    pub fn sessions(&self) -> usize {
+        self.established.len()
+    }
+
+    /// How many handshakes are under way.
+    #[must_use]
+    pub fn handshakes(&self) -> usize {
+        self.half_open.len()
+    }
+
+    /// How often what has happened since the start.
+    #[must_use]
+    pub const fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// A ClientHello: asks for a cookie, or begins a handshake for one that is good.
+    fn hello(&mut self, address: SocketAddr, hello: &Hello<'_>, now: Instant) {
+        let is_repeated = |random| random == hello.random && !hello.cookie.is_empty();
+        if self.half_open.get(address).is_some_and(|handshake| is_repeated(handshake.random)) {
+            return self.advance(address, hello.record(), now);
+        }
+        if self.established.get(address).is_some_and(|open| is_repeated(open.random)) {
+            return self.hear(address, hello.record(), now);
+        }
+        let Some(cookie) = self.cookies.check(address, hello, now) else {
+            if let Some(cookie) = self.cookies.make(address, hello, now) {
+                self.counts.verified = self.counts.verified.saturating_add(1);
+                self.outputs.push_back(Output::Send { address, bytes: hello.verify_request(&cookie) });
+            }
+            return;
+        };
+        // RFC 6347, 4.2.2: the second ClientHello is message 1.
+        if hello.message_seq != 1 {
+            return self.drop_as("bad_hello");
+        }
+        if self.established.room(address, None, &self.limits, now) == Room::None {
+            return self.refuse(address, None, Refusal::Full);
+        }
+        self.half_open.take(address);
+        match Session::accept(&self.config, hello, cookie, now) {
+            Ok((session, events)) => {
+                if let Some((at, evicted)) =
+                    self.half_open.begin(address, session, hello.random, &self.limits, now)
+                {
+                    self.refuse(at, evicted.asked.map(|asked| asked.identity), Refusal::Crowded);
+                }
+                self.say(address, events);
+            }
+            Err(fault) => {
+                let reason = refusal(fault, None);
+                if let Some(description) = alert_for(&reason) {
+                    let bytes = record::fatal_alert(hello.sequence(), description);
+                    self.outputs.push_back(Output::Send { address, bytes });
+                }
+                self.refuse(address, None, reason);
+            }
+        }
+    }
+
+    /// A datagram for a handshake that is under way.
+    fn advance(&mut self, address: SocketAddr, datagram: &[u8], now: Instant) {
+        let Some(handshake) = self.half_open.get_mut(address) else { return };
+        let result = handshake.session.receive(datagram, now);
+        if let Some(asked) = self.resolver.take_asked() {
+            handshake.asked = Some(asked);
+        }
+        self.progress(address, result, now);
+    }
+
+    /// What has come of a step of a handshake.
+    fn progress(&mut self, address: SocketAddr, result: Result<Vec<Event>, Fault>, now: Instant) {
+        match result {
+            Ok(events) if events.contains(&Event::Connected) => {
+                if let Some(handshake) = self.half_open.take(address) {
+                    self.establish(address, handshake, events, now);
+                }
+            }
+            Ok(events) => {
+                self.half_open.wind(address);
+                self.say(address, events);
+            }
+            Err(fault) => {
+                if let Some(handshake) = self.half_open.take(address) {
+                    self.give_up(address, handshake, |asked| refusal(fault, asked));
+                }
+            }
+        }
+    }
+
+    /// The peer has proven that it holds the key of its identity.
+    fn establish(&mut self, address: SocketAddr, handshake: Handshake, events: Vec<Event>, now: Instant) {
+        let Some(Asked { identity, known: true }) = handshake.asked.clone() else {
+            return self.give_up(address, handshake, |_| Refusal::WrongKey);
+        };
+        match self.established.room(address, Some(&identity), &self.limits, now) {
+            Room::None => return self.give_up(address, handshake, |_| Refusal::Full),
+            Room::Instead(at) => self.close_for(at, Closing::Evicted),
+            Room::Free => self.close_for(address, Closing::Replaced),
+        }
+        let peer = Peer::secured(address, identity.clone());
+        self.established.insert(address, handshake.session, identity, handshake.random, now);
+        self.counts.opened = self.counts.opened.saturating_add(1);
+        self.outputs.push_back(Output::Opened { peer });
+        self.talk(address, Ok(events), now);
+    }
+
+    /// Ends a handshake with an alert where the peer may learn something by it.
+    fn give_up(
+        &mut self,
+        address: SocketAddr,
+        handshake: Handshake,
+        reason: impl FnOnce(Option<&Asked>) -> Refusal,
+    ) {
+        let reason = reason(handshake.asked.as_ref());
+        if let Some(description) = alert_for(&reason) {
+            let bytes = handshake.session.fatal_alert(description);
+            self.outputs.push_back(Output::Send { address, bytes });
+        }
+        self.refuse(address, handshake.asked.map(|asked| asked.identity), reason);
+    }
+
+    fn refuse(&mut self, address: SocketAddr, identity: Option<Identity>, reason: Refusal) {
+        count(&mut self.counts.refused, reason.label());
+        self.outputs.push_back(Output::Refused { address, identity, reason });
+    }
+
+    /// A datagram for a session that stands.
+    fn hear(&mut self, address: SocketAddr, datagram: &[u8], now: Instant) {
+        let Some(open) = self.established.get_mut(address) else { return };
+        let result = open.session.receive(datagram, now);
+        self.talk(address, result, now);
+    }
+
+    /// What has come of a step of a session that stands.
+    fn talk(&mut self, address: SocketAddr, result: Result<Vec<Event>, Fault>, now: Instant) {
+        let events = match result {
+            Ok(events) => events,
+            Err(fault) => return self.close_for(address, closing(fault)),
+        };
+        let is_over = events.contains(&Event::Goodbye);
+        if let Some(open) = self.established.get_mut(address)
+            && events.iter().any(|event| matches!(event, Event::Plain(_)))
+        {
+            open.hear(now);
+        }
+        self.established.wind(address, &self.limits);
+        self.say(address, events);
+        if is_over {
+            self.close_for(address, Closing::ByPeer);
+        }
+    }
+
+    /// Ends the session at `address`, if there is one.
+    fn close_for(&mut self, address: SocketAddr, reason: Closing) {
+        let Some(mut open) = self.established.take(address) else { return };
+        // A peer that has begun anew no longer has the keys to read a good-bye.
+        if matches!(reason, Closing::Here | Closing::Idle | Closing::Evicted) {
+            let events = open.session.close();
+            self.say(address, events);
+        }
+        count(&mut self.counts.closed, reason.label());
+        self.outputs.push_back(Output::Closed { peer: Peer::secured(address, open.identity), reason });
+    }
+
+    /// Hands on what a session sends and what its peer says.
+    fn say(&mut self, address: SocketAddr, events: Vec<Event>) {
+        let identity = self.established.get(address).map(|open| open.identity.clone());
+        for event in events {
+            match (event, &identity) {
+                (Event::Send(bytes), _) => self.outputs.push_back(Output::Send { address, bytes }),
+                (Event::Plain(bytes), Some(identity)) => {
+                    let peer = Peer::secured(address, identity.clone());
+                    self.outputs.push_back(Output::Plain { peer, bytes });
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn drop_as(&mut self, label: &'static str) {
+        count(&mut self.counts.dropped, label);
+    }
+}
+
+/// What a fault of a handshake means, by what the client has shown.
+fn refusal(fault: Fault, asked: Option<&Asked>) -> Refusal {
+    use dimpl::{Error, SecurityError};
+    let error = match fault {
+        Fault::Panicked => return Refusal::Panicked,
+        Fault::Failed(error) => error,
+    };
+    match (error, asked) {
+        (Error::Timeout(_), _) => Refusal::Timeout,
+        (Error::SecurityError(SecurityError::FatalAlert { description }), _) => Refusal::Alert { description },
+        (Error::SecurityError(SecurityError::NoMutuallyAcceptableCipherSuite), _) => Refusal::NoCommonSuite,
+        (Error::SecurityError(SecurityError::ExtendedMasterSecretNotNegotiated), _) => {
+            Refusal::NoExtendedMasterSecret
+        }
+        // Whatever goes wrong once keys are in use is their doing.
+        (Error::CryptoError(_) | Error::SecurityError(_), Some(asked)) if asked.known => Refusal::WrongKey,
+        (Error::CryptoError(_) | Error::SecurityError(_), Some(_)) => Refusal::UnknownIdentity,
+        (error, _) => Refusal::Broken { what: error.to_string() },
+    }
+}
+
+/// The alert that goes with a refusal. Only a client that has shown its address gets any.
+const fn alert_for(reason: &Refusal) -> Option<u8> {
+    match reason {
+        // RFC 4279, 2: an unknown identity may look like a wrong key.
+        Refusal::UnknownIdentity | Refusal::WrongKey => Some(record::DECRYPT_ERROR),
+        Refusal::NoCommonSuite | Refusal::NoExtendedMasterSecret | Refusal::Broken { .. } => {
+            Some(record::HANDSHAKE_FAILURE)
+        }
+        Refusal::Full | Refusal::Panicked => Some(record::INTERNAL_ERROR),
+        Refusal::Alert { .. } | Refusal::Timeout | Refusal::Crowded => None,
+    }
+}
+
+pub(super) fn closing(fault: Fault) -> Closing {
+    match fault {
+        Fault::Panicked => Closing::Panicked,
+        Fault::Failed(error) => Closing::Broken { what: error.to_string() },
+    }
+}
+
+/// Looks keys up for `dimpl`, and remembers who was asked for: it tells nobody which identity a session has.
+struct Resolver {
+    keys: Keys,
+    /// The last one asked for; taken after each call of the session that asked.
+    asked: Mutex<Option<Asked>>,
+}
+
+impl Resolver {
+    fn take_asked(&self) -> Option<Asked> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl PskResolver for Resolver {
+    /// `None` makes `dimpl` go on with a random key.
+    fn resolve(&self, identity: &[u8]) -> Option<Vec<u8>> {
+        let found = self.keys.find(identity);
+        let shown = match found {
+            Some((identity, _)) => identity.clone(),
+            None => Identity::from(identity.get(..LONGEST_IDENTITY).unwrap_or(identity)),
+        };
+        let asked = Asked { identity: shown, known: found.is_some() };
+        *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = Some(asked);
+        found.map(|(_, key)| key.expose().to_vec())
+    }
+}
+
+impl std::fmt::Debug for Resolver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Resolver").field("keys", &self.keys).finish_non_exhaustive()
+    }
+}
