@@ -39,13 +39,23 @@ impl Cookies {
     }
 
     /// The cookie for a client at `address` that says `hello`.
-    pub(super) fn make(&mut self, address: SocketAddr, hello: &Hello<'_>, now: Instant) -> Option<[u8; COOKIE]> {
+    pub(super) fn make(
+        &mut self,
+        address: SocketAddr,
+        hello: &Hello<'_>,
+        now: Instant,
+    ) -> Option<[u8; COOKIE]> {
         self.rotate(now);
         cookie(&self.current, address, hello)
     }
 
     /// The hello's cookie, where we made it for this client at this address within the last minute or two.
-    pub(super) fn check(&mut self, address: SocketAddr, hello: &Hello<'_>, now: Instant) -> Option<[u8; COOKIE]> {
+    pub(super) fn check(
+        &mut self,
+        address: SocketAddr,
+        hello: &Hello<'_>,
+        now: Instant,
+    ) -> Option<[u8; COOKIE]> {
         self.rotate(now);
         let shown: [u8; COOKIE] = hello.cookie.try_into().ok()?;
         [&self.current, &self.previous]

@@ -8,7 +8,7 @@ use foldhash::fast::RandomState;
 
 use super::alarms::Alarms;
 use super::hello::Random;
-use super::server::Limits;
+use super::limits::Limits;
 use super::session::Session;
 use crate::{Identity, Peer};
 

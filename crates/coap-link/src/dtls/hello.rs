@@ -8,6 +8,9 @@ const HELLO_VERIFY_REQUEST: u8 = 3;
 /// Where a record's handshake header has the message's number.
 const MESSAGE_SEQ: std::ops::Range<usize> = 17..19;
 
+/// TLS_PSK_WITH_AES_128_CCM_8 (RFC 6655).
+const OUR_SUITE: [u8; 2] = [0xC0, 0xA8];
+
 /// The length of our cookies; `dimpl` looks only at such.
 pub(super) const COOKIE: usize = 32;
 
@@ -24,6 +27,7 @@ pub(super) struct Hello<'a> {
     pub(super) message_seq: u64,
     /// What the client must repeat with the cookie (version, random, session id; suites and compressions).
     pub(super) repeated: [&'a [u8]; 2],
+    suites: &'a [u8],
     record: Record<'a>,
 }
 
@@ -56,26 +60,31 @@ fn parse<'a>(record: Record<'a>, mut header: &'a [u8]) -> Option<Hello<'a>> {
     let mut rest = body;
     take(&mut rest, 2)?;
     let random = take(&mut rest, 32)?.try_into().ok()?;
-    skip_counted(&mut rest, 1)?;
+    take_counted(&mut rest, 1)?;
     let before = body.get(..body.len().checked_sub(rest.len())?)?;
 
-    let cookie = skip_counted(&mut rest, 1)?;
+    let cookie = take_counted(&mut rest, 1)?;
 
     let after = rest;
-    skip_counted(&mut rest, 2)?;
-    skip_counted(&mut rest, 1)?;
+    let suites = take_counted(&mut rest, 2)?;
+    take_counted(&mut rest, 1)?;
     let after = after.get(..after.len().checked_sub(rest.len())?)?;
 
-    Some(Hello { random, cookie, message_seq, repeated: [before, after], record })
+    Some(Hello { random, cookie, message_seq, repeated: [before, after], suites, record })
 }
 
 /// Takes a field off the front that begins with its length in `width` bytes.
-fn skip_counted<'a>(bytes: &mut &'a [u8], width: usize) -> Option<&'a [u8]> {
+fn take_counted<'a>(bytes: &mut &'a [u8], width: usize) -> Option<&'a [u8]> {
     let length = number(bytes, width)?;
     take(bytes, usize::try_from(length).ok()?)
 }
 
 impl<'a> Hello<'a> {
+    /// Whether the client has the one suite that we have. `dimpl` leaves a hello without any suite it knows unanswered.
+    pub(super) fn offers_our_suite(&self) -> bool {
+        self.suites.chunks_exact(2).any(|suite| suite == OUR_SUITE)
+    }
+
     /// The record it came in, without what else the datagram had.
     pub(super) const fn record(&self) -> &'a [u8] {
         self.record.bytes

@@ -15,8 +15,10 @@ mod established;
 mod half_open;
 mod hello;
 mod keys;
+mod limits;
 mod outcome;
 mod record;
+mod resolver;
 mod server;
 mod session;
 mod vouch;
@@ -26,5 +28,6 @@ mod tests;
 
 pub use client::{Client, Credentials};
 pub use keys::{Key, KeyError, Keys};
+pub use limits::Limits;
 pub use outcome::{Closing, Counts, Output, Refusal, SendError, SetupError};
-pub use server::{Limits, Server};
+pub use server::Server;

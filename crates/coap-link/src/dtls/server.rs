@@ -10,8 +10,8 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Instant;
 
 use dimpl::{Config, PskResolver};
 
@@ -19,49 +19,17 @@ use super::cookie::Cookies;
 use super::established::{Established, Room};
 use super::half_open::{Asked, HalfOpen, Handshake};
 use super::hello::{Begin, Hello, begin};
-use super::keys::{Keys, LONGEST_IDENTITY};
+use super::keys::Keys;
+use super::limits::Limits;
 use super::outcome::{Closing, Counts, Output, Refusal, SendError, SetupError, count};
 use super::record::{self, HANDSHAKE};
+use super::resolver::Resolver;
 use super::session::{Event, Fault, LONGEST_PLAINTEXT, Session};
 use super::vouch;
 use crate::{Identity, Peer};
 
 /// Outputs kept for an owner that does not poll.
 const MOST_OUTPUTS: usize = 4096;
-
-/// How much a server keeps, and for how long.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limits {
-    /// Sessions that stand. Each takes some kilobytes.
-    pub sessions: usize,
-    /// Sessions of one identity; one more closes its longest idle one. A device that restarts with a new port leaves
-    /// its old session behind.
-    pub sessions_per_identity: usize,
-    /// Unfinished handshakes; one more drops the oldest.
-    pub half_open: usize,
-    /// Unfinished handshakes from one IPv4 address or IPv6 /64.
-    pub half_open_per_source: usize,
-    /// A session is closed after this silence. Sleepy sensors report once in hours.
-    pub idle: Duration,
-    /// A session that was silent for this long makes room for a new peer where all are taken.
-    pub evict_after: Duration,
-    /// A handshake that takes longer is given up.
-    pub handshake: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            sessions: 2048,
-            sessions_per_identity: 64,
-            half_open: 512,
-            half_open_per_source: 64,
-            idle: Duration::from_secs(24 * 3600),
-            evict_after: Duration::from_secs(3600),
-            handshake: Duration::from_secs(40),
-        }
-    }
-}
 
 /// DTLS for all peers behind one UDP port.
 ///
@@ -84,7 +52,7 @@ impl Server {
     /// # Errors
     /// `limits.handshake` is zero or more than ten years.
     pub fn new(keys: Keys, limits: Limits, now: Instant) -> Result<Self, SetupError> {
-        let resolver = Arc::new(Resolver { keys, asked: Mutex::default() });
+        let resolver = Arc::new(Resolver::new(keys));
         let config = Config::builder()
             .with_crypto_provider(vouch::provider())
             .with_psk_server(None, Arc::clone(&resolver) as Arc<dyn PskResolver>)
@@ -231,11 +199,18 @@ impl Server {
         if hello.message_seq != 1 {
             return self.drop_as("bad_hello");
         }
+        if !hello.offers_our_suite() {
+            return self.turn_away(address, hello, Refusal::NoCommonSuite);
+        }
         if self.established.room(address, None, &self.limits, now) == Room::None {
-            return self.refuse(address, None, Refusal::Full);
+            return self.turn_away(address, hello, Refusal::Full);
         }
         self.half_open.take(address);
         match Session::accept(&self.config, hello, cookie, now) {
+            Ok((_, events)) if events.is_empty() => {
+                let what = "its ClientHello cannot be read".to_owned();
+                self.turn_away(address, hello, Refusal::Broken { what });
+            }
             Ok((session, events)) => {
                 if let Some((at, evicted)) =
                     self.half_open.begin(address, session, hello.random, &self.limits, now)
@@ -244,15 +219,17 @@ impl Server {
                 }
                 self.say(address, events);
             }
-            Err(fault) => {
-                let reason = refusal(fault, None);
-                if let Some(description) = alert_for(&reason) {
-                    let bytes = record::fatal_alert(hello.sequence(), description);
-                    self.outputs.push_back(Output::Send { address, bytes });
-                }
-                self.refuse(address, None, reason);
-            }
+            Err(fault) => self.turn_away(address, hello, refusal(fault, None)),
         }
+    }
+
+    /// Refuses a client that has shown its address before anything is kept for it.
+    fn turn_away(&mut self, address: SocketAddr, hello: &Hello<'_>, reason: Refusal) {
+        if let Some(description) = alert_for(&reason) {
+            let bytes = record::fatal_alert(hello.sequence(), description);
+            self.outputs.push_back(Output::Send { address, bytes });
+        }
+        self.refuse(address, None, reason);
     }
 
     /// A datagram for a handshake that is under way.
@@ -389,8 +366,9 @@ fn refusal(fault: Fault, asked: Option<&Asked>) -> Refusal {
     };
     match (error, asked) {
         (Error::Timeout(_), _) => Refusal::Timeout,
-        (Error::SecurityError(SecurityError::FatalAlert { description }), _) => Refusal::Alert { description },
-        (Error::SecurityError(SecurityError::NoMutuallyAcceptableCipherSuite), _) => Refusal::NoCommonSuite,
+        (Error::SecurityError(SecurityError::FatalAlert { description }), _) => {
+            Refusal::Alert { description }
+        }
         (Error::SecurityError(SecurityError::ExtendedMasterSecretNotNegotiated), _) => {
             Refusal::NoExtendedMasterSecret
         }
@@ -418,38 +396,5 @@ pub(super) fn closing(fault: Fault) -> Closing {
     match fault {
         Fault::Panicked => Closing::Panicked,
         Fault::Failed(error) => Closing::Broken { what: error.to_string() },
-    }
-}
-
-/// Looks keys up for `dimpl`, and remembers who was asked for: it tells nobody which identity a session has.
-struct Resolver {
-    keys: Keys,
-    /// The last one asked for; taken after each call of the session that asked.
-    asked: Mutex<Option<Asked>>,
-}
-
-impl Resolver {
-    fn take_asked(&self) -> Option<Asked> {
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-}
-
-impl PskResolver for Resolver {
-    /// `None` makes `dimpl` go on with a random key.
-    fn resolve(&self, identity: &[u8]) -> Option<Vec<u8>> {
-        let found = self.keys.find(identity);
-        let shown = match found {
-            Some((identity, _)) => identity.clone(),
-            None => Identity::from(identity.get(..LONGEST_IDENTITY).unwrap_or(identity)),
-        };
-        let asked = Asked { identity: shown, known: found.is_some() };
-        *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = Some(asked);
-        found.map(|(_, key)| key.expose().to_vec())
-    }
-}
-
-impl std::fmt::Debug for Resolver {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Resolver").field("keys", &self.keys).finish_non_exhaustive()
     }
 }

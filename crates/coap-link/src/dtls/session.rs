@@ -174,7 +174,7 @@ fn drain(dtls: &mut Dtls) -> (Vec<Event>, Option<Instant>) {
 /// Runs a call into `dimpl`; a panic in it is an end of the session like any other.
 ///
 /// `AssertUnwindSafe`: after a panic the session is dropped unseen, and nothing else is shared but the keys' lock.
-fn contain<T>(call: impl FnOnce() -> Result<T, dimpl::Error>) -> Result<T, Fault> {
+pub(super) fn contain<T>(call: impl FnOnce() -> Result<T, dimpl::Error>) -> Result<T, Fault> {
     match catch_unwind(AssertUnwindSafe(call)) {
         Ok(result) => result.map_err(Fault::Failed),
         Err(_) => Err(Fault::Panicked),

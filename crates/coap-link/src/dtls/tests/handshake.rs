@@ -68,6 +68,28 @@ fn a_wrong_key_and_an_unknown_identity_look_alike_and_hurt_nobody_else() {
 }
 
 #[test]
+fn a_client_without_the_extended_master_secret_is_told_so() {
+    const EXTENSION: [u8; 4] = [0, 23, 0, 0];
+    let mut net = Net::new(Limits::default());
+    let a = net.connect(A, &credentials("sensor01", "secret-sensor01"));
+    net.settle_with(&mut |to_server, datagram| {
+        let mut datagram = datagram.to_vec();
+        // It is the last one of our hellos; a number that means nothing takes its place.
+        if to_server && datagram.ends_with(&EXTENSION) {
+            let at = datagram.len() - 4;
+            datagram[at..].copy_from_slice(&[0x77, 0x77, 0, 0]);
+        }
+        [datagram].into()
+    });
+    let refused = Output::Refused { address: a, identity: None, reason: Refusal::NoExtendedMasterSecret };
+    assert_eq!(net.said, [refused]);
+    assert!(matches!(
+        net.heard.last(),
+        Some((_, Output::Refused { reason: Refusal::Alert { description: 40 }, .. }))
+    ));
+}
+
+#[test]
 fn a_replayed_record_is_dropped() {
     let mut net = Net::new(Limits::default());
     let a = net.open(A, "sensor01");

@@ -88,7 +88,11 @@ impl Net {
         let from = self.connect(from, &credentials(identity, &format!("secret-{identity}")));
         self.settle();
         let (said, counts) = (&self.said, self.server.counts());
-        assert!(self.clients[&from].is_open(), "{identity} has no session: {said:?}, {counts:?} {:02x?}", self.wire);
+        assert!(
+            self.clients[&from].is_open(),
+            "{identity} has no session: {said:?}, {counts:?} {:02x?}",
+            self.wire
+        );
         from
     }
 
@@ -120,6 +124,17 @@ impl Net {
             }
             if let Some(late) = self.late.pop_front() {
                 self.deliver(&late);
+            }
+        }
+    }
+
+    /// Delivers until nothing is under way, or for a thousand datagrams; `on_its_way` tells for each, and whether it is
+    /// for the server, what arrives.
+    pub(super) fn settle_with(&mut self, on_its_way: &mut dyn FnMut(bool, &[u8]) -> VecDeque<Vec<u8>>) {
+        for _ in 0..1000 {
+            let Some((from, to, bytes)) = self.under_way.pop_front() else { break };
+            for bytes in on_its_way(to == address(SERVER), &bytes) {
+                self.deliver(&(from, to, bytes));
             }
         }
     }
@@ -164,7 +179,8 @@ impl Net {
         let end = self.now + span;
         self.settle();
         loop {
-            let next = self.clients.values().filter_map(Client::next_deadline).chain(self.server.next_deadline());
+            let next =
+                self.clients.values().filter_map(Client::next_deadline).chain(self.server.next_deadline());
             let Some(next) = next.min().filter(|&next| next <= end) else { break };
             assert!(next > self.now, "an alarm that stays due would spin");
             self.now = next;
