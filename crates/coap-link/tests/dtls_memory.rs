@@ -53,7 +53,7 @@ fn a_session_and_a_handshake_that_goes_no_further_cost_less_than_20_kb_each() {
     let mut now = Instant::now();
     let mut keys = Keys::new();
     keys.insert(Identity::from("sensor01"), key()).unwrap();
-    let limits = Limits { sessions_per_identity: PEERS, half_open: PEERS, ..Limits::default() };
+    let limits = Limits { sessions_per_identity: PEERS, half_open: PEERS + 1, ..Limits::default() };
     let mut server = Server::new(keys, limits, now).unwrap();
     let credentials = Credentials::new(Identity::from("sensor01"), key()).unwrap();
     let there = SocketAddr::from(([10, 9, 9, 9], 5684));

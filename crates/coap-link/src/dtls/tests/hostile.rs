@@ -32,8 +32,8 @@ fn mutate(rng: &mut StdRng, seen: &[Vec<u8>]) -> Vec<u8> {
             5 => bytes.extend_from_slice(&seen[rng.random_range(0..seen.len())]),
             // The fields of headers: type, epoch, numbers, lengths.
             6 => {
-                bytes[at % 25.min(length)] =
-                    [0, 1, 2, 3, 0x14, 0x15, 0x16, 0x17, 0xFF][rng.random_range(0..9)]
+                const TELLING: [u8; 9] = [0, 1, 2, 3, 0x14, 0x15, 0x16, 0x17, 0xFF];
+                bytes[at % 25.min(length)] = TELLING[rng.random_range(0..TELLING.len())];
             }
             _ => {
                 let other = &seen[rng.random_range(0..seen.len())];

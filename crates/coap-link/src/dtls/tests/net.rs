@@ -19,6 +19,9 @@ pub(super) enum Fate {
     Late,
 }
 
+/// What arrives of a datagram, by whether it is for the server.
+pub(super) type OnItsWay<'a> = &'a mut dyn FnMut(bool, &[u8]) -> VecDeque<Vec<u8>>;
+
 pub(super) struct Net {
     pub(super) server: Server,
     pub(super) clients: BTreeMap<SocketAddr, Client>,
@@ -130,7 +133,7 @@ impl Net {
 
     /// Delivers until nothing is under way, or for a thousand datagrams; `on_its_way` tells for each, and whether it is
     /// for the server, what arrives.
-    pub(super) fn settle_with(&mut self, on_its_way: &mut dyn FnMut(bool, &[u8]) -> VecDeque<Vec<u8>>) {
+    pub(super) fn settle_with(&mut self, on_its_way: OnItsWay<'_>) {
         for _ in 0..1000 {
             let Some((from, to, bytes)) = self.under_way.pop_front() else { break };
             for bytes in on_its_way(to == address(SERVER), &bytes) {
