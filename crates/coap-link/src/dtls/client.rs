@@ -14,7 +14,7 @@ use super::keys::{Key, check};
 use super::outcome::{Closing, Output, Refusal, SendError, SetupError};
 use super::server::closing;
 use super::session::{Event, Fault, LONGEST_PLAINTEXT, Session};
-use super::vouch;
+use super::{record, vouch};
 use crate::{Identity, Peer};
 
 /// Who we are to a server, and the key that proves it. Cheap to clone; made once for all attempts.
@@ -102,7 +102,9 @@ impl Client {
     /// Takes a datagram that came from `address`; one from elsewhere is dropped.
     pub fn receive(&mut self, address: SocketAddr, datagram: &[u8], now: Instant) {
         if address == self.peer.address {
-            self.step(|session| session.receive(datagram, now));
+            for record in record::all(datagram) {
+                self.step(|session| session.receive(record.bytes, now));
+            }
         }
     }
 

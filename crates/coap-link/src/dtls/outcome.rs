@@ -162,8 +162,8 @@ pub struct Counts {
     pub closed: BTreeMap<&'static str, u64>,
     /// Handshakes that came to nothing, by [`Refusal::label`].
     pub refused: BTreeMap<&'static str, u64>,
-    /// Datagrams dropped without a look inside: `not_dtls`, `bad_hello` (unreadable or in fragments), `no_session`,
-    /// `backlog` (the owner does not poll).
+    /// Datagrams and records dropped without a look inside: `not_dtls`, `bad_hello` (unreadable or in fragments),
+    /// `no_session`, `too_long` (for a handshake), `backlog` (the owner does not poll).
     pub dropped: BTreeMap<&'static str, u64>,
 }
 

@@ -60,6 +60,18 @@ pub(super) fn first(datagram: &[u8]) -> Option<Record<'_>> {
     Some(Record { kind, epoch, sequence, body, bytes })
 }
 
+/// The records of a datagram, up to the first byte that is not DTLS; at most eight, of which nobody needs more than four.
+///
+/// They are handed on one by one: `dimpl` keeps a datagram that it cannot use yet as a whole, at 5 kB a record.
+pub(super) fn all(mut datagram: &[u8]) -> impl Iterator<Item = Record<'_>> {
+    let records = std::iter::from_fn(move || {
+        let record = first(datagram)?;
+        datagram = datagram.get(record.bytes.len()..)?;
+        Some(record)
+    });
+    records.take(8)
+}
+
 /// Adds `shift` to the sequence number of every record in the clear; tells the last of them.
 ///
 /// These records are not authenticated and their number is no part of the handshake's transcript.

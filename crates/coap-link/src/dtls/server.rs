@@ -22,7 +22,7 @@ use super::hello::{Begin, Hello, begin};
 use super::keys::Keys;
 use super::limits::Limits;
 use super::outcome::{Closing, Counts, Output, Refusal, SendError, SetupError, count};
-use super::record::{self, HANDSHAKE};
+use super::record::{self, HANDSHAKE, Record};
 use super::resolver::Resolver;
 use super::session::{Event, Fault, LONGEST_PLAINTEXT, Session};
 use super::vouch;
@@ -30,6 +30,12 @@ use crate::{Identity, Peer};
 
 /// Outputs kept for an owner that does not poll.
 const MOST_OUTPUTS: usize = 4096;
+
+/// Records that a handshake keeps because they came too early. A client whose key exchange is lost time and again leaves
+/// half a dozen; each takes 5 kB.
+const MOST_WAITING: usize = 12;
+/// The longest record of a handshake, in bytes: a key exchange with the longest identity is far from it.
+const LONGEST_IN_HANDSHAKE: usize = 1500;
 
 /// DTLS for all peers behind one UDP port.
 ///
@@ -57,6 +63,7 @@ impl Server {
             .with_crypto_provider(vouch::provider())
             .with_psk_server(None, Arc::clone(&resolver) as Arc<dyn PskResolver>)
             .handshake_timeout(limits.handshake)
+            .max_queue_rx(MOST_WAITING)
             .build()
             .map_err(SetupError::Library)?;
         Ok(Self {
@@ -76,21 +83,29 @@ impl Server {
         if self.outputs.len() >= MOST_OUTPUTS {
             return self.drop_as("backlog");
         }
-        let Some(first) = record::first(datagram) else {
+        let mut records = record::all(datagram).peekable();
+        if records.peek().is_none() {
             return self.drop_as("not_dtls");
-        };
-        match begin(first) {
+        }
+        for record in records {
+            self.record(address, record, now);
+        }
+    }
+
+    /// Finds out whose a record is.
+    fn record(&mut self, address: SocketAddr, record: Record<'_>, now: Instant) {
+        match begin(record) {
             Some(Begin::Hello(hello)) => return self.hello(address, &hello, now),
             Some(Begin::Unreadable) => return self.drop_as("bad_hello"),
             None => {}
         }
-        let of_handshake = first.epoch == 0 || first.kind == HANDSHAKE;
+        let of_handshake = record.epoch == 0 || record.kind == HANDSHAKE;
         let is_half_open = self.half_open.get(address).is_some();
         let is_established = self.established.get(address).is_some();
         if is_half_open && (of_handshake || !is_established) {
-            self.advance(address, datagram, now);
+            self.advance(address, record.bytes, now);
         } else if is_established {
-            self.hear(address, datagram, now);
+            self.hear(address, record.bytes, now);
         } else {
             self.drop_as("no_session");
         }
@@ -232,10 +247,13 @@ impl Server {
         self.refuse(address, None, reason);
     }
 
-    /// A datagram for a handshake that is under way.
-    fn advance(&mut self, address: SocketAddr, datagram: &[u8], now: Instant) {
+    /// A record for a handshake that is under way.
+    fn advance(&mut self, address: SocketAddr, record: &[u8], now: Instant) {
+        if record.len() > LONGEST_IN_HANDSHAKE {
+            return self.drop_as("too_long");
+        }
         let Some(handshake) = self.half_open.get_mut(address) else { return };
-        let result = handshake.session.receive(datagram, now);
+        let result = handshake.session.receive(record, now);
         if let Some(asked) = self.resolver.take_asked() {
             handshake.asked = Some(asked);
         }
@@ -299,10 +317,10 @@ impl Server {
         self.outputs.push_back(Output::Refused { address, identity, reason });
     }
 
-    /// A datagram for a session that stands.
-    fn hear(&mut self, address: SocketAddr, datagram: &[u8], now: Instant) {
+    /// A record for a session that stands.
+    fn hear(&mut self, address: SocketAddr, record: &[u8], now: Instant) {
         let Some(open) = self.established.get_mut(address) else { return };
-        let result = open.session.receive(datagram, now);
+        let result = open.session.receive(record, now);
         self.talk(address, result, now);
     }
 

@@ -88,9 +88,9 @@ impl Session {
         Ok(Self { dtls, shift: 0, next_plain: 0, wake: now })
     }
 
-    /// Takes a datagram of the peer, or one that claims to be.
-    pub(super) fn receive(&mut self, datagram: &[u8], now: Instant) -> Result<Vec<Event>, Fault> {
-        self.call(now, |dtls| dtls.handle_packet(datagram))
+    /// Takes a record of the peer, or one that claims to be.
+    pub(super) fn receive(&mut self, record: &[u8], now: Instant) -> Result<Vec<Event>, Fault> {
+        self.call(now, |dtls| dtls.handle_packet(record))
     }
 
     /// Lets the time pass: sends again what was not answered.
