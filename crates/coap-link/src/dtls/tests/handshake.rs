@@ -90,6 +90,27 @@ fn a_client_without_the_extended_master_secret_is_told_so() {
 }
 
 #[test]
+fn a_repeated_hello_belongs_to_the_handshake_that_it_began() {
+    let mut net = Net::new(Limits::default());
+    net.fates = [Fate::Deliver, Fate::Deliver, Fate::Twice].into();
+    net.open(A, "sensor01");
+}
+
+#[test]
+fn a_client_hears_only_its_server() {
+    let mut net = Net::new(Limits::default());
+    let a = net.connect(A, &credentials("sensor01", "secret-sensor01"));
+    let (from, to, hello) = net.wire[0].clone();
+    net.server.receive(from, &hello, net.now);
+    let Some(Output::Send { bytes, .. }) = net.server.poll() else { panic!("no request for a cookie") };
+    let now = net.now;
+    net.client(a).receive(address(B), &bytes, now);
+    assert_eq!(net.client(a).poll(), None);
+    net.client(a).receive(to, &bytes, now);
+    assert!(net.client(a).poll().is_some());
+}
+
+#[test]
 fn a_replayed_record_is_dropped() {
     let mut net = Net::new(Limits::default());
     let a = net.open(A, "sensor01");

@@ -9,7 +9,7 @@ use rand::{RngExt, SeedableRng};
 
 use super::super::session::{Fault, contain};
 use super::super::{Closing, Limits, Output, Refusal};
-use super::net::{Net, SERVER, address, credentials, peer};
+use super::net::{Fate, Net, SERVER, address, credentials, peer};
 
 const A: &str = "192.0.2.10:1000";
 const B: &str = "192.0.2.11:1000";
@@ -118,6 +118,59 @@ fn thousands_of_mutated_handshakes_fail_or_succeed_and_harm_nobody_else() {
     net.settle();
     assert_eq!(net.plaintexts(), [(peer(a, "sensor01"), b"still here".to_vec())]);
     net.pass(Duration::from_secs(100));
+    assert_eq!(net.server.handshakes(), 0);
+}
+
+/// The second hello of a client, its cookie good; the server has not seen it.
+fn second_hello(net: &mut Net) -> Vec<u8> {
+    net.fates = [Fate::Deliver, Fate::Deliver, Fate::Lose].into();
+    let b = net.connect(B, &credentials("sensor02", "secret-sensor02"));
+    net.settle();
+    net.clients.remove(&b);
+    net.sent_by(b).pop().expect("a second hello")
+}
+
+#[test]
+fn a_hello_that_is_out_of_order_or_cannot_be_read_leaves_no_handshake() {
+    let mut net = Net::new(Limits::default());
+    let hello = second_hello(&mut net);
+    for message_seq in [0, 2, 255] {
+        let mut hello = hello.clone();
+        hello[18] = message_seq;
+        net.inject(address(B), &hello);
+    }
+    assert_eq!(net.server.counts().dropped, [("bad_hello", 3)].into());
+    // The list of extensions is longer than the message.
+    let mut unreadable = hello.clone();
+    let extensions = hello.len() - 2 - 0x2D;
+    assert_eq!(&hello[extensions..extensions + 2], [0, 0x2D]);
+    unreadable[extensions + 1] += 1;
+    net.inject(address(B), &unreadable);
+    assert_eq!(net.server.counts().refused, [("broken", 1)].into());
+    assert_eq!(net.server.handshakes(), 0);
+    net.inject(address(B), &hello);
+    assert_eq!(net.server.handshakes(), 1, "the true one still counts");
+}
+
+#[test]
+fn a_handshake_holds_a_dozen_records_that_come_too_early_and_no_long_ones() {
+    let mut net = Net::new(Limits::default());
+    let hello = second_hello(&mut net);
+    net.inject(address(B), &hello);
+    let fragment = |number: u8, length: u16| {
+        let record = (length + 12).to_be_bytes();
+        let header = [22, 0xFE, 0xFD, 0, 0, 0, 0, 0, 0, 0, number, record[0], record[1]];
+        let [high, low] = length.to_be_bytes();
+        let message = [16, 0, high, low, 0, 3 + number, 0, 0, 0, 0, high, low];
+        [&header[..], &message, &vec![7; length.into()]].concat()
+    };
+    net.inject(address(B), &fragment(0, 2000));
+    assert_eq!(net.server.counts().dropped, [("too_long", 1)].into());
+    for number in 0..12 {
+        net.inject(address(B), &fragment(number, 100));
+        assert_eq!(net.server.handshakes(), 1);
+    }
+    net.inject(address(B), &fragment(12, 100));
     assert_eq!(net.server.handshakes(), 0);
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::{Closing, Limits, Output};
-use super::net::{Net, address, credentials, peer};
+use super::net::{Fate, Net, address, credentials, peer};
 
 const A: &str = "192.0.2.10:1000";
 
@@ -100,4 +100,24 @@ fn the_old_session_goes_on_while_a_new_handshake_is_under_way() {
     net.client(a).send(b"still here").expect("open");
     net.settle();
     assert_eq!(net.plaintexts(), [(peer(a, "sensor01"), b"still here".to_vec())]);
+}
+
+#[test]
+fn the_old_session_is_heard_while_a_new_handshake_waits() {
+    let mut net = Net::new(Limits::default());
+    let a = net.open(A, "sensor01");
+    let old = net.clients.remove(&a).expect("a client");
+    // The new one's second hello is answered, the answer lost.
+    net.fates = [Fate::Deliver, Fate::Deliver, Fate::Deliver, Fate::Lose].into();
+    net.connect(A, &credentials("sensor01", "secret-sensor01"));
+    net.settle();
+    let new = net.clients.insert(a, old).expect("a client");
+    net.client(a).send(b"still here").expect("open");
+    net.settle();
+    assert_eq!(net.plaintexts(), [(peer(a, "sensor01"), b"still here".to_vec())]);
+    assert_eq!((net.server.sessions(), net.server.handshakes()), (1, 1));
+
+    net.clients.insert(a, new);
+    net.pass(Duration::from_secs(3));
+    assert!(net.clients[&a].is_open(), "the new one goes on where it was");
 }
