@@ -14,7 +14,7 @@ pub struct Limits {
     pub half_open: usize,
     /// Unfinished handshakes from one IPv4 address or IPv6 /64.
     pub half_open_per_source: usize,
-    /// A session is closed after this silence. Sleepy sensors report once in hours.
+    /// A session is closed after this silence. Sleepy sensors report once a day, and now and then a report is lost.
     pub idle: Duration,
     /// A session that was silent for this long makes room for a new peer where all are taken.
     pub evict_after: Duration,
@@ -29,7 +29,7 @@ impl Default for Limits {
             sessions_per_identity: 64,
             half_open: 512,
             half_open_per_source: 64,
-            idle: Duration::from_secs(24 * 3600),
+            idle: Duration::from_secs(48 * 3600),
             evict_after: Duration::from_secs(3600),
             handshake: Duration::from_secs(40),
         }

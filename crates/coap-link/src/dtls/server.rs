@@ -34,6 +34,8 @@ const MOST_OUTPUTS: usize = 4096;
 /// Records that a handshake keeps because they came too early. A client whose key exchange is lost time and again leaves
 /// half a dozen; each takes 5 kB.
 const MOST_WAITING: usize = 12;
+/// So many that `Limits::handshake` ends a handshake, not the number of retries.
+const MOST_RETRIES: usize = 16;
 /// The longest record of a handshake, in bytes: a key exchange with the longest identity is far from it.
 const LONGEST_IN_HANDSHAKE: usize = 1500;
 
@@ -64,6 +66,7 @@ impl Server {
             .with_psk_server(None, Arc::clone(&resolver) as Arc<dyn PskResolver>)
             .handshake_timeout(limits.handshake)
             .max_queue_rx(MOST_WAITING)
+            .flight_retries(MOST_RETRIES)
             .build()
             .map_err(SetupError::Library)?;
         Ok(Self {

@@ -2,7 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 
-use coap_link::dtls::{Output, Refusal};
+use coap_link::dtls::Output;
 
 use crate::loops::{IDENTITY, KEY, OUR_SUITE, converse, hex, run};
 
@@ -24,13 +24,6 @@ fn plain(said: &[Output]) -> Vec<u8> {
         _ => None,
     };
     said.iter().filter_map(bytes).flatten().collect()
-}
-
-fn refusal(said: &[Output]) -> Option<Refusal> {
-    said.iter().find_map(|output| match output {
-        Output::Refused { reason, .. } => Some(reason.clone()),
-        _ => None,
-    })
 }
 
 fn contains(bytes: &[u8], text: &str) -> bool {
@@ -58,7 +51,7 @@ fn openssls_server_hears_us_and_answers() {
 }
 
 #[test]
-fn libcoaps_servers_answer_us_and_refuse_a_wrong_key() {
+fn libcoaps_servers_answer_us() {
     for program in ["coap-server-openssl", "coap-server-gnutls"] {
         // Its DTLS is on the port after the one named.
         let port = free_port();
@@ -68,10 +61,5 @@ fn libcoaps_servers_answer_us_and_refuse_a_wrong_key() {
         let server_at = at(port + 1);
         let said = converse(server_at, IDENTITY, KEY, DISCOVER, |said| !plain(said).is_empty());
         assert!(contains(&plain(&said), "</time>"), "{program}: {said:?}");
-        let said = converse(server_at, IDENTITY, "a wrong key", DISCOVER, |said| refusal(said).is_some());
-        assert!(
-            matches!(refusal(&said), Some(Refusal::Alert { .. } | Refusal::Timeout)),
-            "{program}: {said:?}"
-        );
     }
 }

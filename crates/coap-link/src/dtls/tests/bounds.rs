@@ -52,10 +52,12 @@ fn one_place_cannot_crowd_the_others_out() {
 }
 
 #[test]
-fn a_handshake_that_goes_no_further_ends_by_itself() {
-    let mut net = Net::new(Limits::default());
+fn a_handshake_that_goes_no_further_ends_when_its_time_is_over() {
+    let mut net = Net::new(Limits { handshake: Duration::from_secs(120), ..Limits::default() });
     half_open(&mut net, "192.0.2.11:1");
-    net.pass(Duration::from_secs(41));
+    net.pass(Duration::from_secs(119));
+    assert_eq!(net.server.handshakes(), 1);
+    net.pass(Duration::from_secs(2));
     assert_eq!(net.server.handshakes(), 0);
     assert_eq!(net.server.counts().refused, [("timeout", 1)].into());
     assert_eq!(net.server.next_deadline(), None);
