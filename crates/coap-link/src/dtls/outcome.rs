@@ -112,7 +112,7 @@ pub enum Refusal {
         /// RFC 5246, 7.2: 40 handshake_failure, 51 decrypt_error, 115 unknown_psk_identity.
         description: u8,
     },
-    /// It took too long, or the peer does not answer. OpenSSL's and libcoap's servers stay silent at a wrong key.
+    /// It took too long, or the peer does not answer. libcoap's servers stay silent at a wrong key.
     #[error("the handshake did not finish in time; a server that has another key may just stay silent")]
     Timeout,
     /// It was the oldest unfinished one when there were too many.
