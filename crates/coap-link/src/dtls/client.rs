@@ -12,9 +12,8 @@ use dimpl::{Config, PskResolver};
 
 use super::keys::{Key, check};
 use super::outcome::{Closing, Output, Refusal, SendError, SetupError};
-use super::server::closing;
 use super::session::{Event, Fault, LONGEST_PLAINTEXT, Session};
-use super::{record, vouch};
+use super::{faults, record, vouch};
 use crate::{Identity, Peer};
 
 /// Who we are to a server, and the key that proves it. Cheap to clone; made once for all attempts.
@@ -76,7 +75,7 @@ impl Client {
                 client.state = State::Opening(session);
                 client.go_on(events);
             }
-            Err(fault) => client.refuse(refusal(fault)),
+            Err(fault) => client.refuse(faults::of_our_handshake(fault)),
         }
         client
     }
@@ -161,8 +160,8 @@ impl Client {
         let (State::Opening(session) | State::Open(session)) = &mut self.state else { return };
         match (call(session), self.is_open()) {
             (Ok(events), _) => self.go_on(events),
-            (Err(fault), true) => self.end(closing(fault)),
-            (Err(fault), false) => self.refuse(refusal(fault)),
+            (Err(fault), true) => self.end(faults::of_session(fault)),
+            (Err(fault), false) => self.refuse(faults::of_our_handshake(fault)),
         }
     }
 
@@ -196,23 +195,5 @@ impl Client {
         self.state = State::Over;
         let Peer { address, identity } = self.peer.clone();
         self.outputs.push_back(Output::Refused { address, identity, reason });
-    }
-}
-
-/// What a fault of our handshake means.
-fn refusal(fault: Fault) -> Refusal {
-    use dimpl::{Error, SecurityError};
-    match fault {
-        Fault::Panicked => Refusal::Panicked,
-        Fault::Failed(Error::Timeout(_)) => Refusal::Timeout,
-        Fault::Failed(Error::SecurityError(SecurityError::FatalAlert { description })) => {
-            Refusal::Alert { description }
-        }
-        Fault::Failed(Error::SecurityError(SecurityError::ExtendedMasterSecretNotNegotiated)) => {
-            Refusal::NoExtendedMasterSecret
-        }
-        // The server's Finished cannot be read: it has other keys than we.
-        Fault::Failed(Error::CryptoError(_)) => Refusal::WrongKey,
-        Fault::Failed(error) => Refusal::Broken { what: error.to_string() },
     }
 }

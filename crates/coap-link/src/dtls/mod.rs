@@ -12,6 +12,7 @@ mod alarms;
 mod client;
 mod cookie;
 mod established;
+mod faults;
 mod half_open;
 mod hello;
 mod keys;

@@ -25,7 +25,7 @@ use super::outcome::{Closing, Counts, Output, Refusal, SendError, SetupError, co
 use super::record::{self, HANDSHAKE, Record};
 use super::resolver::Resolver;
 use super::session::{Event, Fault, LONGEST_PLAINTEXT, Session};
-use super::vouch;
+use super::{faults, vouch};
 use crate::{Identity, Peer};
 
 /// Outputs kept for an owner that does not poll.
@@ -130,7 +130,7 @@ impl Server {
                 Ok(())
             }
             Err(fault) => {
-                self.close_for(peer.address, closing(fault));
+                self.close_for(peer.address, faults::of_session(fault));
                 Err(SendError::Broken { peer: peer.clone() })
             }
         }
@@ -237,13 +237,13 @@ impl Server {
                 }
                 self.say(address, events);
             }
-            Err(fault) => self.turn_away(address, hello, refusal(fault, None)),
+            Err(fault) => self.turn_away(address, hello, faults::of_clients_handshake(fault, None)),
         }
     }
 
     /// Refuses a client that has shown its address before anything is kept for it.
     fn turn_away(&mut self, address: SocketAddr, hello: &Hello<'_>, reason: Refusal) {
-        if let Some(description) = alert_for(&reason) {
+        if let Some(description) = faults::alert_for(&reason) {
             let bytes = record::fatal_alert(hello.sequence(), description);
             self.outputs.push_back(Output::Send { address, bytes });
         }
@@ -277,7 +277,7 @@ impl Server {
             }
             Err(fault) => {
                 if let Some(handshake) = self.half_open.take(address) {
-                    self.give_up(address, handshake, |asked| refusal(fault, asked));
+                    self.give_up(address, handshake, |asked| faults::of_clients_handshake(fault, asked));
                 }
             }
         }
@@ -308,7 +308,7 @@ impl Server {
         reason: impl FnOnce(Option<&Asked>) -> Refusal,
     ) {
         let reason = reason(handshake.asked.as_ref());
-        if let Some(description) = alert_for(&reason) {
+        if let Some(description) = faults::alert_for(&reason) {
             let bytes = handshake.session.fatal_alert(description);
             self.outputs.push_back(Output::Send { address, bytes });
         }
@@ -331,7 +331,7 @@ impl Server {
     fn talk(&mut self, address: SocketAddr, result: Result<Vec<Event>, Fault>, now: Instant) {
         let events = match result {
             Ok(events) => events,
-            Err(fault) => return self.close_for(address, closing(fault)),
+            Err(fault) => return self.close_for(address, faults::of_session(fault)),
         };
         let is_over = events.contains(&Event::Goodbye);
         if let Some(open) = self.established.get_mut(address)
@@ -375,47 +375,5 @@ impl Server {
 
     fn drop_as(&mut self, label: &'static str) {
         count(&mut self.counts.dropped, label);
-    }
-}
-
-/// What a fault of a handshake means, by what the client has shown.
-fn refusal(fault: Fault, asked: Option<&Asked>) -> Refusal {
-    use dimpl::{Error, SecurityError};
-    let error = match fault {
-        Fault::Panicked => return Refusal::Panicked,
-        Fault::Failed(error) => error,
-    };
-    match (error, asked) {
-        (Error::Timeout(_), _) => Refusal::Timeout,
-        (Error::SecurityError(SecurityError::FatalAlert { description }), _) => {
-            Refusal::Alert { description }
-        }
-        (Error::SecurityError(SecurityError::ExtendedMasterSecretNotNegotiated), _) => {
-            Refusal::NoExtendedMasterSecret
-        }
-        // Whatever goes wrong once keys are in use is their doing.
-        (Error::CryptoError(_) | Error::SecurityError(_), Some(asked)) if asked.known => Refusal::WrongKey,
-        (Error::CryptoError(_) | Error::SecurityError(_), Some(_)) => Refusal::UnknownIdentity,
-        (error, _) => Refusal::Broken { what: error.to_string() },
-    }
-}
-
-/// The alert that goes with a refusal. Only a client that has shown its address gets any.
-const fn alert_for(reason: &Refusal) -> Option<u8> {
-    match reason {
-        // RFC 4279, 2: an unknown identity may look like a wrong key.
-        Refusal::UnknownIdentity | Refusal::WrongKey => Some(record::DECRYPT_ERROR),
-        Refusal::NoCommonSuite | Refusal::NoExtendedMasterSecret | Refusal::Broken { .. } => {
-            Some(record::HANDSHAKE_FAILURE)
-        }
-        Refusal::Full | Refusal::Panicked => Some(record::INTERNAL_ERROR),
-        Refusal::Alert { .. } | Refusal::Timeout | Refusal::Crowded => None,
-    }
-}
-
-pub(super) fn closing(fault: Fault) -> Closing {
-    match fault {
-        Fault::Panicked => Closing::Panicked,
-        Fault::Failed(error) => Closing::Broken { what: error.to_string() },
     }
 }

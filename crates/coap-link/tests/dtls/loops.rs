@@ -164,6 +164,7 @@ pub(crate) fn converse(
 pub(crate) struct Running {
     child: Child,
     printed: Arc<Mutex<Vec<u8>>>,
+    readers: Vec<JoinHandle<()>>,
 }
 
 pub(crate) fn run(program: &str, arguments: &[&str]) -> Running {
@@ -177,16 +178,17 @@ pub(crate) fn run(program: &str, arguments: &[&str]) -> Running {
     let printed = Arc::new(Mutex::new(Vec::new()));
     let pipes: [Box<dyn std::io::Read + Send>; 2] =
         [Box::new(child.stdout.take().unwrap()), Box::new(child.stderr.take().unwrap())];
+    let mut readers = Vec::new();
     for mut pipe in pipes {
         let printed = Arc::clone(&printed);
-        std::thread::spawn(move || {
+        readers.push(std::thread::spawn(move || {
             let mut buffer = [0; 4096];
             while let Ok(length @ 1..) = pipe.read(&mut buffer) {
                 printed.lock().unwrap().extend_from_slice(&buffer[..length]);
             }
-        });
+        }));
     }
-    Running { child, printed }
+    Running { child, printed, readers }
 }
 
 impl Running {
@@ -207,12 +209,15 @@ impl Running {
         until(|| self.printed().contains(text), || format!("no {text:?} in {}", self.printed()));
     }
 
-    /// Waits until it ends by itself.
+    /// Waits until it ends by itself and all that it has printed is here.
     pub(crate) fn until_ended(&mut self) {
         let end = now() + PATIENCE;
         while self.child.try_wait().unwrap().is_none() {
             assert!(now() < end, "it does not end: {}", self.printed());
             std::thread::park_timeout(Duration::from_millis(10));
+        }
+        for reader in self.readers.drain(..) {
+            reader.join().unwrap();
         }
     }
 }
