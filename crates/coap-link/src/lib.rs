@@ -17,6 +17,8 @@
 //! As a client: [`Engine::request`] sends, [`Output::Response`] tells how it went, [`Output::Notification`] follows
 //! for what is observed, [`Engine::cancel`] ends it.
 //!
+//! [`dtls`] is the sessions of DTLS-PSK, without sockets and clock as well.
+//!
 //! [`Link`] and [`link_format`] write what `/.well-known/core` answers.
 //!
 //! [`Endpoint`] is an engine on a socket of its own, in the clear; [`Udp`] is the sockets alone, for an owner that
@@ -52,6 +54,7 @@
 
 mod block;
 mod code;
+pub mod dtls;
 mod endpoint;
 mod engine;
 mod interfaces;
