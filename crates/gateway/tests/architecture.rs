@@ -28,7 +28,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("broker", &["gateway-core"]),
     ("history", &["gateway-core"]),
     ("mqtt-link", &["gateway-core"]),
-    ("adapters", &["gateway-core", "mqtt-link"]),
+    ("adapters", &["coap-link", "gateway-core", "mqtt-link"]),
     ("simulator", &["gateway-core", "mqtt-link"]),
     ("sinks", &["gateway-core", "mqtt-link", "outbox"]),
     ("testkit", &["gateway-core"]),

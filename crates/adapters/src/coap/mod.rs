@@ -1,3 +1,4 @@
 //! Devices that speak CoAP, in the clear and over DTLS with pre-shared keys.
 
 pub mod client;
+pub mod config;
