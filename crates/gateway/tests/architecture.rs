@@ -35,6 +35,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "riser",
         &[
+            "coap-link",
             "gateway-core",
             "journal",
             "outbox",

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
-use gateway_core::settings::{ByteSize, ListenAddress, Secret};
+use gateway_core::settings::{ByteSize, HumanDuration, ListenAddress, Secret};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +24,9 @@ pub struct CoapConfig {
     pub psk: BTreeMap<String, Psk>,
     /// What Riser itself fetches from devices.
     pub observe: Vec<Observe>,
+    /// Who Riser is to devices at `coaps://`, observed or commanded by an alert. The name is the host as their addresses
+    /// write it, with the port where there is one: `[adapters.coap.lan.servers."10.0.0.9"]`.
+    pub servers: BTreeMap<String, Server>,
     /// The largest payload that is taken; a larger one is answered with 4.13.
     pub max_size: ByteSize,
     /// Whether devices find Riser by multicast ("All CoAP Nodes"); not where `listen` is loopback.
@@ -43,6 +46,7 @@ impl Default for CoapConfig {
             listen_dtls: None,
             psk: BTreeMap::new(),
             observe: Vec::new(),
+            servers: BTreeMap::new(),
             max_size: ByteSize(64 << 10),
             multicast: true,
             max_peers: 4_000,
@@ -53,8 +57,7 @@ impl Default for CoapConfig {
 
 impl CoapConfig {
     /// Where nothing says what to listen on or observe.
-    pub const DEFAULT_LISTEN: SocketAddr =
-        SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 5683);
+    pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 5683);
 
     /// `listen`, or loopback where there is nothing else to do.
     #[must_use]
@@ -95,15 +98,30 @@ pub struct Observe {
     #[serde(default)]
     #[schemars(example = &"temperature")]
     pub metric: Option<String>,
-    /// Riser's identity there, for `coaps://`.
-    #[serde(default)]
+    /// How often it is asked where it does not let itself be observed.
+    #[serde(default = "Observe::usual_every")]
+    pub every: HumanDuration,
+}
+
+impl Observe {
+    const fn usual_every() -> HumanDuration {
+        HumanDuration::from_secs(60)
+    }
+}
+
+/// A device's DTLS server: who Riser is to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "CoapServer")]
+pub struct Server {
+    /// The identity that Riser shows.
     #[schemars(example = &"riser")]
-    pub identity: Option<String>,
-    /// The key of `identity`, as text or `hex:…`; better beside this file, in `key_file`.
+    pub identity: String,
+    /// The key itself, as text or `hex:…`; better beside this file, in `key_file`.
     #[serde(default)]
     #[schemars(example = &"hex:000102030405060708090a0b0c0d0e0f")]
     pub key: Option<Secret>,
-    /// A file with the key of `identity`: its bytes without a last newline, or `hex:…`.
+    /// A file with the key: its bytes without a last newline, or `hex:…`. Relative to this file's directory.
     #[serde(default)]
     #[schemars(example = "ahu-3.psk")]
     pub key_file: Option<PathBuf>,

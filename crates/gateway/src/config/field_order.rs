@@ -22,6 +22,7 @@ pub(crate) fn field_order(table: &str) -> &'static [&'static str] {
         "CoapAdapter" => fields_of::<adapters::coap::config::CoapConfig>(),
         "CoapPsk" => fields_of::<adapters::coap::config::Psk>(),
         "CoapObserve" => fields_of::<adapters::coap::config::Observe>(),
+        "CoapServer" => fields_of::<adapters::coap::config::Server>(),
         "Topic" => fields_of::<adapters::mqtt::config::Topic>(),
         "Device" => fields_of::<model::Device>(),
         "Calibration" => fields_of::<model::Calibration>(),

@@ -73,12 +73,11 @@ impl Sessions {
         Wanted::Opening(peer)
     }
 
-    /// Takes a datagram; false where there is no session with its sender.
-    pub(super) fn receive(&mut self, from: SocketAddr, datagram: &[u8], now: Instant) -> bool {
-        let Some(session) = self.sessions.get_mut(&from) else { return false };
+    /// Takes a datagram; one from a stranger is dropped.
+    pub(super) fn receive(&mut self, from: SocketAddr, datagram: &[u8], now: Instant) {
+        let Some(session) = self.sessions.get_mut(&from) else { return };
         session.client.receive(from, datagram, now);
         self.collect(from);
-        true
     }
 
     /// Sends a CoAP message. Where the session is gone meanwhile, [`Said::Over`] has told so.

@@ -5,6 +5,7 @@ mod adapters;
 mod aggregate;
 mod anomaly;
 mod broker;
+mod coap_client;
 mod devices;
 pub(crate) mod files;
 mod gateway;

@@ -16,6 +16,7 @@ const NAMES: &[(&str, &str)] = &[
     ("adapters.mqtt", "floor"),
     ("adapters.coap", "lan"),
     ("adapters.coap.lan.psk", "sensor01"),
+    ("adapters.coap.lan.servers", "10.0.0.9"),
     ("devices", "lounge"),
     ("devices.lounge.calibrate", "temperature"),
     ("aggregate.metrics", "energy"),

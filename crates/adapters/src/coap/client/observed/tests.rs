@@ -145,7 +145,8 @@ impl Bench {
         let end = self.now + Duration::from_secs(seconds);
         self.pump();
         loop {
-            let due = [self.riser.next_deadline(), self.device.next_deadline(), self.observed.next_deadline()];
+            let due =
+                [self.riser.next_deadline(), self.device.next_deadline(), self.observed.next_deadline()];
             let Some(due) = due.into_iter().flatten().min().filter(|due| *due <= end) else { break };
             self.now = self.now.max(due);
             self.riser.timeout(self.now);
@@ -177,7 +178,10 @@ fn what_the_device_tells_is_heard_and_it_is_asked_for_what_the_url_says() {
     assert_eq!(bench.heard(), ["20", "21", "22"]);
     assert_eq!(bench.observed.status(), &Status::Observing);
     let [(_, request)] = &bench.asked[..] else { panic!("{:?}", bench.asked) };
-    assert_eq!((&request.path[..], &request.query[..]), (&["a".into(), "t".into()][..], &["unit=C".into()][..]));
+    assert_eq!(
+        (&request.path[..], &request.query[..]),
+        (&["a".into(), "t".into()][..], &["unit=C".into()][..])
+    );
     assert_eq!((request.host.as_deref(), request.observe), (Some("ahu-3.lan"), Some(Observe::Register)));
 }
 
@@ -203,7 +207,11 @@ fn a_device_that_died_is_asked_ever_less_often_and_heard_again_when_it_is_back()
     assert_eq!(bench.why_down(), "no answer: the device is off, out of reach or overloaded");
     bench.pass(3_600);
     assert!(matches!(bench.observed.status(), Status::Down(_)));
-    assert!(bench.observed.backoff.attempts() < 20, "{} attempts in an hour", bench.observed.backoff.attempts());
+    assert!(
+        bench.observed.backoff.attempts() < 20,
+        "{} attempts in an hour",
+        bench.observed.backoff.attempts()
+    );
     bench.connected = true;
     bench.pass(301);
     assert!(bench.heard().len() > 1 && *bench.observed.status() == Status::Observing);

@@ -14,13 +14,19 @@ fn refused(text: &str) -> UrlError {
 fn a_url_says_where_and_what() {
     let plain = url("coap://10.0.0.9/temperature");
     assert_eq!((plain.is_secured(), plain.host(), plain.port()), (false, "10.0.0.9", 5683));
-    assert_eq!((plain.path(), plain.query(), plain.host_name()), (&["temperature".to_owned()][..], &[][..], None));
+    assert_eq!(
+        (plain.path(), plain.query(), plain.host_name()),
+        (&["temperature".to_owned()][..], &[][..], None)
+    );
     assert_eq!(plain.to_string(), "coap://10.0.0.9/temperature");
 
     let full = url("COAPS://AHU-3.lan:5000/a%2Fb/%C3%A4/?unit=C&x=%26");
     assert_eq!((full.is_secured(), full.host(), full.port()), (true, "ahu-3.lan", 5000));
     assert_eq!(full.path(), ["a/b", "ä", ""], "a slash at the end is a segment of its own (RFC 7252, 6.4)");
-    assert_eq!((full.query(), full.host_name()), (&["unit=C".to_owned(), "x=&".to_owned()][..], Some("ahu-3.lan")));
+    assert_eq!(
+        (full.query(), full.host_name()),
+        (&["unit=C".to_owned(), "x=&".to_owned()][..], Some("ahu-3.lan"))
+    );
 
     for root in ["coap://h", "coap://h/", "coap://h:"] {
         assert_eq!((url(root).path(), url(root).port()), (&[][..], 5683), "{root}");
