@@ -20,6 +20,8 @@ pub struct AdapterHealth {
     pub last_error: Option<(Timestamp, String)>,
     /// How often it was started again after it had failed.
     pub restarts: u32,
+    /// What it counts, by names of its own; empty where it counts nothing.
+    pub figures: BTreeMap<String, u64>,
     /// What it follows one by one: CoAP's observed resources, by their addresses.
     pub parts: BTreeMap<Arc<str>, PartHealth>,
     /// Commands that its devices or their broker took since the start.
@@ -55,6 +57,7 @@ impl Condition {
             since: clock.now(),
             last_error: None,
             restarts: 0,
+            figures: BTreeMap::new(),
             parts: BTreeMap::new(),
             commands_done: 0,
             commands_failed: 0,
@@ -76,6 +79,14 @@ impl Condition {
     /// It failed and is being started again. It is up when it says so itself.
     pub fn restarted(&self) {
         self.told.send_modify(|health| health.restarts = health.restarts.saturating_add(1));
+    }
+
+    /// What it counts, from now on. Wakes nobody who waits for news.
+    pub fn show(&self, figures: BTreeMap<String, u64>) {
+        self.told.send_if_modified(|health| {
+            health.figures = figures;
+            false
+        });
     }
 
     /// Counts a command that was `done`, or came to nothing. Wakes nobody who waits for news.
@@ -157,6 +168,7 @@ mod tests {
             since: Timestamp::from_millis(2),
             last_error: Some((Timestamp::from_millis(3), "still out".to_owned())),
             restarts: 0,
+            figures: BTreeMap::new(),
             parts: BTreeMap::new(),
             commands_done: 0,
             commands_failed: 0,

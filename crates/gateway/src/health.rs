@@ -50,6 +50,9 @@ pub(crate) struct Adapter {
     pub(crate) last_error: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) last_error_at: Option<String>,
+    /// What it counts itself: for CoAP, peers, sessions, observers and what was refused.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) figures: BTreeMap<String, u64>,
     /// Alerts' actions that it carried out, and that came to nothing.
     #[serde(skip_serializing_if = "Actions::is_none")]
     pub(crate) actions: Actions,
@@ -93,9 +96,17 @@ impl From<PartHealth> for Observed {
 }
 
 impl From<AdapterHealth> for Adapter {
-    fn from(
-        AdapterHealth { state, since, last_error, restarts, parts, commands_done, commands_failed }: AdapterHealth,
-    ) -> Self {
+    fn from(health: AdapterHealth) -> Self {
+        let AdapterHealth {
+            state,
+            since,
+            last_error,
+            restarts,
+            figures,
+            parts,
+            commands_done,
+            commands_failed,
+        } = health;
         let state = match state {
             AdapterState::Starting => "starting",
             AdapterState::Up => "up",
@@ -104,7 +115,16 @@ impl From<AdapterHealth> for Adapter {
         let (last_error_at, last_error) = last_error.map(|(at, error)| (at.to_string(), error)).unzip();
         let observed = parts.into_iter().map(|(name, part)| (name.to_string(), part.into())).collect();
         let actions = Actions { done: commands_done, failed: commands_failed };
-        Self { state, since: since.to_string(), restarts, last_error, last_error_at, actions, observed }
+        Self {
+            state,
+            since: since.to_string(),
+            restarts,
+            last_error,
+            last_error_at,
+            figures,
+            actions,
+            observed,
+        }
     }
 }
 

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use adapters::coap::client::url::{CoapUrl, UrlError};
-use adapters::coap::client::{ClientSettings, Codecs, Follow, Servers};
+use adapters::coap::client::{ClientSettings, Follow, Servers};
 use adapters::coap::config::CoapConfig;
+use adapters::coap::key;
 use coap_link::Identity;
-use coap_link::dtls::{Credentials, Key};
+use coap_link::dtls::Credentials;
 use gateway_core::DeviceAddress;
-use gateway_core::settings::Secret;
 
-use super::{BuildError, CodecTable, failed};
+use super::{BuildError, failed};
+use crate::config::model::Config;
 
 /// The address that a name in `servers` stands for.
 pub(crate) fn server_url(name: &str) -> Result<CoapUrl, UrlError> {
@@ -19,18 +20,22 @@ pub(crate) fn server_url(name: &str) -> Result<CoapUrl, UrlError> {
 
 /// `observe` and `servers` of the adapter at `key`.
 pub(super) fn client_settings(
+    config: &Config,
     key: &str,
     coap: &CoapConfig,
-    codecs: &mut CodecTable,
-    timezone: Option<&str>,
 ) -> Result<ClientSettings, BuildError> {
     let mut servers = Servers::default();
     for (name, server) in &coap.servers {
-        let key = format!("{key}.servers.{name}");
-        let url = server_url(name).map_err(|error| failed(&key, &error))?;
+        let place = format!("{key}.servers.{name}");
+        let url = server_url(name).map_err(|error| failed(&place, &error))?;
         let identity = Identity::from(server.identity.as_str());
-        let secret = psk(server.key.as_ref()).map_err(|error| failed(&key, &error))?;
-        let credentials = Credentials::new(identity.clone(), secret).map_err(|error| failed(&key, &error))?;
+        let text = server.key.as_ref().ok_or_else(|| BuildError {
+            key: place.clone(),
+            reason: "has no key; set `key_file`".to_owned(),
+        })?;
+        let (secret, _) = key::read(text).map_err(|error| failed(&place, &error))?;
+        let credentials =
+            Credentials::new(identity.clone(), secret).map_err(|error| failed(&place, &error))?;
         servers.insert(&url, identity, credentials);
     }
     let mut follow = Vec::new();
@@ -47,17 +52,15 @@ pub(super) fn client_settings(
             device,
             metric: observe.metric.as_deref().map(Box::from),
             every: observe.every.0,
+            has_codec: has_codec(config, &observe.device),
         });
     }
-    let mut codec = |name| codecs.id(name, &[], timezone);
-    let codecs =
-        Codecs { value: codec("value")?, json: codec("json")?, cbor: codec("cbor")?, senml: codec("senml")? };
-    let max_size = usize::try_from(coap.max_size.0).unwrap_or(usize::MAX);
-    Ok(ClientSettings { follow, servers, codecs, max_size })
+    Ok(ClientSettings { follow, servers })
 }
 
-/// A key as it is written: text, or `hex:…`.
-fn psk(key: Option<&Secret>) -> Result<Key, coap_link::dtls::KeyError> {
-    let text = key.map_or("", Secret::expose);
-    Key::new(text.as_bytes().to_vec())
+fn has_codec(config: &Config, device: &str) -> bool {
+    let is_it = |(name, known): (&String, &crate::config::model::Device)| {
+        known.codec.is_some() && known.address.as_ref().unwrap_or(name) == device
+    };
+    config.devices.iter().any(is_it)
 }

@@ -22,6 +22,7 @@ use super::sessions::{Said, Sessions, Wanted};
 use super::sockets::{Datagram, Sockets};
 use super::url::CoapUrl;
 use super::{ClientSettings, Follow, Servers};
+use crate::coap::Codecs;
 
 /// How long after the stop the last uplinks wait for room in the pipeline.
 const LAST_ROOM: Duration = Duration::from_secs(2);
@@ -59,9 +60,22 @@ enum Event {
 ///
 /// # Errors
 /// There are no sockets, they fail, or the pipeline has ended.
-pub(crate) async fn run(settings: &ClientSettings, io: Io<'_>) -> Result<(), AdapterError> {
+pub(crate) async fn run(
+    settings: &ClientSettings,
+    codecs: Codecs,
+    max_size: usize,
+    io: Io<'_>,
+) -> Result<(), AdapterError> {
+    let first = if settings.follow.is_empty() {
+        // Without anybody to talk to there are no sockets.
+        let Some(Some(first)) = io.stop.run_until_cancelled(io.commands.recv()).await else { return Ok(()) };
+        Some(first)
+    } else {
+        None
+    };
     let sockets = Sockets::open().map_err(|error| failed(io.id, "no socket to ask devices with", &error))?;
-    let mut driver = Driver::new(settings, io, sockets);
+    let mut driver = Driver::new(settings, codecs, max_size, io, sockets);
+    first.into_iter().for_each(|command| driver.command(command));
     let result = driver.work().await;
     driver.end().await;
     result
@@ -98,10 +112,16 @@ struct Driver<'a> {
 }
 
 impl<'a> Driver<'a> {
-    fn new(settings: &'a ClientSettings, io: Io<'a>, sockets: Sockets) -> Self {
+    fn new(
+        settings: &'a ClientSettings,
+        codecs: Codecs,
+        max_size: usize,
+        io: Io<'a>,
+        sockets: Sockets,
+    ) -> Self {
         let engine = Engine::new(Settings {
             seed: rand::random(),
-            response_body: settings.max_size,
+            response_body: max_size,
             queue_per_peer: QUEUE_PER_DEVICE,
             ..Settings::default()
         });
@@ -119,7 +139,7 @@ impl<'a> Driver<'a> {
             lookups: Lookups::new(),
             following: following.collect(),
             commands: Commands::new(io.id.clone()),
-            intake: Intake::new(io.id.clone(), settings.codecs),
+            intake: Intake::new(io.id.clone(), codecs),
             asked: HashMap::new(),
             waiting: HashMap::new(),
             io,
@@ -131,11 +151,7 @@ impl<'a> Driver<'a> {
             self.advance(now());
             match self.next().await {
                 Event::Stop => return Ok(()),
-                Event::Command(command) => {
-                    if let Some((id, url)) = self.commands.take(command) {
-                        self.lookups.begin(Who::Command(id), url);
-                    }
-                }
+                Event::Command(command) => self.command(command),
                 Event::Datagrams(Ok(datagrams)) => {
                     for (from, bytes) in datagrams {
                         self.arrived(from, &bytes, now());
@@ -153,6 +169,12 @@ impl<'a> Driver<'a> {
                 }
                 Event::Timeout => {}
             }
+        }
+    }
+
+    fn command(&mut self, command: Command) {
+        if let Some((id, url)) = self.commands.take(command) {
+            self.lookups.begin(Who::Command(id), url);
         }
     }
 

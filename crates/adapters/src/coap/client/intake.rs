@@ -1,10 +1,10 @@
 //! From what a device tells to uplinks, which wait here while the pipeline is busy.
 
-use coap_link::ContentFormat;
-use gateway_core::{Ack, AdapterId, CodecId, Delivery, LinkQuality, Room, Timestamp, Uplink};
+use gateway_core::{Ack, AdapterId, Delivery, LinkQuality, Room, Timestamp, Uplink};
 
+use super::Follow;
 use super::observed::News;
-use super::{Codecs, Follow};
+use crate::coap::Codecs;
 
 /// Uplinks that wait for the pipeline; further ones are lost, and counted as `no_room`.
 const WAITING: usize = 256;
@@ -36,12 +36,14 @@ impl Intake {
         self.lost
     }
 
-    /// Adds what `follow`'s device told. Where nothing here reads its content format, that is the reason returned; it
-    /// goes on all the same, to be counted under `bad_payload`.
+    /// Adds what `follow`'s device told. Where nothing reads it, the reason is returned; it goes on all the same, to be
+    /// counted under `bad_payload`.
     pub(super) fn add(&mut self, follow: &Follow, news: News, received_at: Timestamp) -> Option<String> {
-        let (codec, complaint) = match self.codecs.of(news.format, follow.metric.is_some()) {
+        let chosen =
+            self.codecs.choose(news.format, &news.payload, follow.metric.is_some(), follow.has_codec);
+        let (codec, complaint) = match chosen {
             Ok(codec) => (codec, None),
-            Err((codec, complaint)) => (codec, Some(complaint)),
+            Err(refusal) => (self.codecs.json, Some(String::from_utf8_lossy(&refusal.payload).into_owned())),
         };
         if self.waiting.len() >= WAITING {
             self.lost = self.lost.saturating_add(1);
@@ -64,28 +66,5 @@ impl Intake {
             ack: Ack::none(),
         });
         complaint
-    }
-}
-
-impl Codecs {
-    fn of(&self, format: Option<ContentFormat>, bare: bool) -> Result<CodecId, (CodecId, String)> {
-        let usual = if bare { self.value } else { self.json };
-        match format {
-            None => Ok(usual),
-            Some(ContentFormat::TEXT | ContentFormat::JSON) => Ok(usual),
-            Some(ContentFormat::CBOR) if !bare => Ok(self.cbor),
-            Some(ContentFormat::SENML_JSON | ContentFormat::SENML_CBOR) if !bare => Ok(self.senml),
-            Some(ContentFormat(number)) => Err((
-                usual,
-                match bare {
-                    true => {
-                        format!("tells content format {number}; with `metric`, a number as text (0) is read")
-                    }
-                    false => format!(
-                        "tells content format {number}; JSON (50), CBOR (60) and SenML (110, 112) are read"
-                    ),
-                },
-            )),
-        }
     }
 }

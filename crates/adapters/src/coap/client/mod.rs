@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use coap_link::Identity;
 use coap_link::dtls::Credentials;
-use gateway_core::{CodecId, DeviceAddress};
+use gateway_core::DeviceAddress;
 
 pub(super) use self::driver::{Io, run};
 use self::url::CoapUrl;
@@ -28,10 +28,6 @@ pub struct ClientSettings {
     pub follow: Vec<Follow>,
     /// Who Riser is to whom.
     pub servers: Servers,
-    /// What reads the answers.
-    pub codecs: Codecs,
-    /// The longest answer that is put together, in bytes.
-    pub max_size: usize,
 }
 
 /// A resource that is followed.
@@ -45,21 +41,10 @@ pub struct Follow {
     pub device: DeviceAddress,
     /// What they are of, where the resource is a bare number.
     pub metric: Option<Box<str>>,
+    /// Whether the device has a codec of its own, which reads whatever it tells.
+    pub has_codec: bool,
     /// How often it is polled where it cannot be observed.
     pub every: Duration,
-}
-
-/// What reads the payloads of which content format.
-#[derive(Debug, Clone, Copy)]
-pub struct Codecs {
-    /// A number as text.
-    pub value: CodecId,
-    /// 50, and where nothing is said.
-    pub json: CodecId,
-    /// 60
-    pub cbor: CodecId,
-    /// 110 and 112
-    pub senml: CodecId,
 }
 
 /// Which identity and key Riser has for which DTLS server.

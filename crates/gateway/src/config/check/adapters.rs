@@ -4,7 +4,6 @@ use ::adapters::mqtt::TopicFilter;
 use ::adapters::mqtt::config::{MqttConfig, Topic};
 use codecs::{Codec, Options};
 
-use super::coap_client;
 use super::link::{self, Link};
 use crate::config::key_path::{KeyPath, quoted};
 use crate::config::model::Config;
@@ -26,9 +25,6 @@ pub(super) fn check(report: &mut Report, config: &Config) {
         for (i, topic) in adapter.topics.iter().enumerate() {
             check_topic(report, &table.key("topics").index(i), topic);
         }
-    }
-    for (name, adapter) in &config.adapters.coap {
-        coap_client::check(report, &KeyPath::of("adapters.coap").key(name), adapter);
     }
 }
 

@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use adapters::coap::client::url::CoapUrl;
 use adapters::coap::config::CoapConfig;
-use coap_link::Identity;
-use coap_link::dtls::{Credentials, Key};
 use gateway_core::DeviceAddress;
 
+use super::coap::{check_identity, check_key};
 use crate::build::server_url;
 use crate::config::key_path::{KeyPath, quoted};
 use crate::config::report::Report;
@@ -26,14 +25,8 @@ pub(super) fn check(report: &mut Report, table: &KeyPath, adapter: &CoapConfig) 
                 format!("{error}; write the host of a coaps:// address, such as \"10.0.0.9\""),
             );
         }
-        if server.key.is_none() && server.key_file.is_none() {
-            report.missing(&table, "key_file", "missing; write `key_file` or `key`");
-        }
-        let identity = Identity::from(server.identity.as_str());
-        let any = Key::new(vec![0]).map_err(coap_link::dtls::SetupError::from);
-        if let Err(error) = any.and_then(|key| Credentials::new(identity, key)) {
-            report.error(&table.key("identity"), error.to_string());
-        }
+        check_key(report, &table, server.key.as_ref(), server.key_file.is_some());
+        check_identity(report, &table.key("identity"), &server.identity);
     }
     let list = table.key("observe");
     if adapter.observe.len() > MOST_OBSERVED {

@@ -8,7 +8,6 @@ use gateway_core::ports::{CommandError, CommandFormat, CommandMethod, Destinatio
 use gateway_core::{CodecId, DeviceAddress, Timestamp};
 use tokio::sync::oneshot;
 
-use super::super::Codecs;
 use super::*;
 
 struct Noon;
@@ -29,6 +28,7 @@ fn follow(url: &str, metric: Option<&str>) -> Follow {
         name: url.into(),
         device: DeviceAddress::new("ahu-3").unwrap(),
         metric: metric.map(Box::from),
+        has_codec: false,
         every: Duration::from_secs(60),
     }
 }
@@ -47,7 +47,7 @@ fn start(follow: Vec<Follow>, room: usize) -> Running {
     let (commands, mut commands_in) = mpsc::channel(8);
     let condition = Condition::new(Arc::new(Noon));
     let stop = CancellationToken::new();
-    let settings = ClientSettings { follow, servers: Servers::default(), codecs: codecs(), max_size: 2_000 };
+    let settings = ClientSettings { follow, servers: Servers::default() };
     let (its_condition, its_stop) = (condition.clone(), stop.clone());
     let task = tokio::spawn(async move {
         let io = Io {
@@ -58,7 +58,7 @@ fn start(follow: Vec<Follow>, room: usize) -> Running {
             clock: &Noon,
             stop: &its_stop,
         };
-        run(&settings, io).await
+        run(&settings, codecs(), 2_000, io).await
     });
     Running { uplinks, commands, condition, stop, task }
 }
