@@ -42,6 +42,18 @@ class Value(aiocoap.resource.ObservableResource):
         return len(self._observations)
 
 
+class Large(aiocoap.resource.Resource):
+    """A resource that is no datagram: aiocoap gives it in blocks where it cannot be observed."""
+
+    def __init__(self, text, format):
+        super().__init__()
+        self.payload, self.format = text.encode(), format
+        self._observations = set()
+
+    async def render_get(self, request):
+        return aiocoap.Message(payload=self.payload, content_format=self.format)
+
+
 class Device:
     """An aiocoap server on a port of its own, which can be switched off and on."""
 
@@ -72,8 +84,6 @@ class Device:
     def off(self):
         """Silent from now on, and without a good-bye."""
         context, self._context = self._context, None
-        for resource in self.resources.values():
-            resource._observations = set()
         self._call(context.shutdown())
 
     def tell(self, name, text):

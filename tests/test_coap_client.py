@@ -2,7 +2,7 @@
 
 import pytest
 
-from coap_device import Device, Libcoap, Value
+from coap_device import Device, Large, Libcoap, Value
 from gateway import ID, config
 from peers import HOST, wait_until
 from readings import now_millis
@@ -122,8 +122,8 @@ def test_health_says_of_each_resource_how_it_is_and_what_cannot_be_read_is_count
         good=Value("1"),
         xml=Value("<t>1</t>", format=XML),
         text=Value("warm"),
-        huge=Value('{"t": 1, "pad": "' + "x" * 100_000 + '"}', format=JSON),
-        large=Value('{"t": 2, "pad": "' + "x" * 20_000 + '"}', format=JSON),
+        huge=Large('{"t": 1, "pad": "' + "x" * 100_000 + '"}', format=JSON),
+        large=Large('{"t": 2, "pad": "' + "x" * 20_000 + '"}', format=JSON),
     )
     gateway = main_job(
         more=coap(
@@ -149,7 +149,7 @@ def test_health_says_of_each_resource_how_it_is_and_what_cannot_be_read_is_count
         "good": "observing",
         "xml": "observing",
         "text": "observing",
-        "large": "observing",
+        "large": "polling",
         "huge": "down",
         "missing": "down",
     }
@@ -251,14 +251,14 @@ def test_check_says_what_is_wrong_with_an_address_a_key_or_an_action(floor, rise
     text = done.stdout + done.stderr
     assert done.returncode != 0
     for words in (
-        "adapters.coap.lan.observe[0].url: `coap://10.0.0.9/a b` holds a space",
-        "there is no identity and key for `10.0.0.9`; write them into `servers`",
+        'adapters.coap.lan.observe[0].url: "coap://10.0.0.9/a b" holds a space',
+        'there is no identity and key for "10.0.0.9"; write them into `servers`',
         "adapters.coap.lan.observe[1].every: is out of range",
         "write the host of a coaps:// address",
         "alerts.hot.actions[0].topic: is for MQTT adapters",
         "alerts.hot.actions[0].url: missing",
         "alerts.hot.actions[1].url: is for CoAP adapters",
         "alerts.hot.actions[1].method: is for CoAP adapters",
-        "alerts.hot.actions[2].url: `http://10.0.0.9/r` is no CoAP address",
+        'alerts.hot.actions[2].url: "http://10.0.0.9/r" is no CoAP address',
     ):
         assert words in text, f"{words!r} is not in:\n{text}"

@@ -15,7 +15,8 @@ use crate::config::model::Config;
 
 /// The address that a name in `servers` stands for.
 pub(crate) fn server_url(name: &str) -> Result<CoapUrl, UrlError> {
-    format!("coaps://{name}/").parse()
+    let url: CoapUrl = format!("coaps://{name}").parse()?;
+    if url.path().is_empty() && url.query().is_empty() { Ok(url) } else { Err(UrlError::Host) }
 }
 
 /// `observe` and `servers` of the adapter at `key`.

@@ -73,7 +73,8 @@ pub(crate) async fn run(
     } else {
         None
     };
-    let sockets = Sockets::open().map_err(|error| failed(io.id, "no socket to ask devices with", &error))?;
+    let sockets =
+        Sockets::open().await.map_err(|error| failed(io.id, "no socket to ask devices with", &error))?;
     let mut driver = Driver::new(settings, codecs, max_size, io, sockets);
     first.into_iter().for_each(|command| driver.command(command));
     let result = driver.work().await;

@@ -20,9 +20,8 @@ impl Sockets {
     ///
     /// # Errors
     /// Neither can be had.
-    pub(super) fn open() -> io::Result<Self> {
-        let bind = |ip: IpAddr| Udp::bind(SocketAddr::new(ip, 0));
-        match (bind(Ipv4Addr::UNSPECIFIED.into()), bind(Ipv6Addr::UNSPECIFIED.into())) {
+    pub(super) async fn open() -> io::Result<Self> {
+        match (bind(Ipv4Addr::UNSPECIFIED.into()).await, bind(Ipv6Addr::UNSPECIFIED.into()).await) {
             (Err(error), Err(_)) => Err(error),
             (v4, v6) => Ok(Self { v4: v4.ok(), v6: v6.ok() }),
         }
@@ -55,6 +54,13 @@ impl Sockets {
             received = receive(v6.as_mut()) => received,
         }
     }
+}
+
+async fn bind(ip: IpAddr) -> io::Result<Udp> {
+    let socket = Udp::bind(SocketAddr::new(ip, 0))?;
+    // Before the runtime has asked the system once, it takes every socket for full.
+    socket.writable().await?;
+    Ok(socket)
 }
 
 async fn receive(socket: Option<&mut Udp>) -> io::Result<Vec<Datagram>> {

@@ -51,6 +51,12 @@ fn set_here(path: &KeyPath) -> Option<Json> {
             { "filter": "sensors/{device}/telemetry", "format": "json" },
             { "filter": "zigbee2mqtt/{device}", "format": "zigbee2mqtt" },
         ]),
+        "adapters.coap.lan.observe" => json!([
+            { "url": "coap://10.0.0.9/temperature", "device": "ahu-3", "metric": "temperature" },
+        ]),
+        "alerts.too-hot.actions" => json!([
+            { "adapter": "mqtt.floor", "topic": "zigbee2mqtt/hvac_zone_1/set", "payload": "{\"fan_mode\":\"high\"}" },
+        ]),
         _ => return None,
     })
 }
