@@ -10,7 +10,7 @@ use gateway_core::ports::{Adapter, AdapterContext, AdapterError, Clock, Command,
 use gateway_core::{AdapterId, Condition, Latest};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
-use tracing::{info, warn};
+use tracing::{debug, warn};
 
 use super::access::{self, Access, Holder};
 use super::complaints::Complaints;
@@ -166,7 +166,8 @@ impl House<'_> {
             if give_up.is_some_and(|at| self.server.intake.is_idle() || at <= Instant::now()) {
                 break;
             }
-            let wake = self.deadline().into_iter().chain([figures_due]).chain(give_up).min().unwrap_or(figures_due);
+            let wake =
+                self.deadline().into_iter().chain([figures_due]).chain(give_up).min().unwrap_or(figures_due);
             let waiting = self.server.intake.has_waiting();
             tokio::select! {
                 () = stop.cancelled(), if give_up.is_none() => {
@@ -209,7 +210,9 @@ impl House<'_> {
         if self.server.engine.next_deadline().is_some_and(|due| due <= now) {
             self.server.engine.timeout(now);
         }
-        if let Some(dtls) = self.dtls.as_mut().filter(|dtls| dtls.next_deadline().is_some_and(|due| due <= now)) {
+        if let Some(dtls) =
+            self.dtls.as_mut().filter(|dtls| dtls.next_deadline().is_some_and(|due| due <= now))
+        {
             dtls.timeout(now);
         }
     }
@@ -252,14 +255,15 @@ impl House<'_> {
                 }
             }
             dtls::Output::Plain { peer, bytes } => self.server.engine.receive(&peer, &bytes, now),
-            dtls::Output::Opened { peer } => info!(adapter = %self.id, "coap: {peer} has opened a session"),
+            dtls::Output::Opened { peer } => debug!(adapter = %self.id, "coap: {peer} has opened a session"),
             dtls::Output::Closed { peer, reason } => {
-                info!(adapter = %self.id, "coap: the session of {peer} has ended: {reason}");
+                debug!(adapter = %self.id, "coap: the session of {peer} has ended: {reason}");
                 self.server.engine.closed(&peer, now);
             }
             dtls::Output::Refused { address, identity, reason } => {
                 if let Some(passed_over) = self.refusals.due(now) {
-                    let identity = identity.map_or_else(|| "nobody yet".to_owned(), |identity| identity.to_string());
+                    let identity =
+                        identity.map_or_else(|| "nobody yet".to_owned(), |identity| identity.to_string());
                     warn!(adapter = %self.id, %identity, passed_over, "coap: handshake of {address} refused: {reason}");
                 }
             }
@@ -282,7 +286,9 @@ impl House<'_> {
                 let at = self.clock.now();
                 self.server.answer(Asked { id, peer, request, fingerprint, multicast, at }, now);
             }
-            Output::ObserverGone { resource, .. } => self.server.observed.gone(&resource, &self.server.engine),
+            Output::ObserverGone { resource, .. } => {
+                self.server.observed.gone(&resource, &self.server.engine)
+            }
             // Nothing was requested here.
             Output::Response { .. } | Output::Notification { .. } => {}
         }

@@ -87,7 +87,12 @@ impl Intake {
     }
 
     /// Puts a report behind the others.
-    pub(super) fn take(&mut self, report: Report<'_>, received_at: Timestamp, now: Instant) -> Result<(), NoRoom> {
+    pub(super) fn take(
+        &mut self,
+        report: Report<'_>,
+        received_at: Timestamp,
+        now: Instant,
+    ) -> Result<(), NoRoom> {
         let place = Arc::clone(&self.places).try_acquire_owned().ok();
         let room = self.space.try_take(report.payload.len());
         let (Some(place), Some(room)) = (place, room) else {
@@ -101,7 +106,10 @@ impl Intake {
             None => format!("sensors/{}", report.device),
         };
         let delivery = match report.confirmable {
-            true => Delivery::AtLeastOnce { key: key(report.peer, report.fingerprint), again: now < self.repeats_until },
+            true => Delivery::AtLeastOnce {
+                key: key(report.peer, report.fingerprint),
+                again: now < self.repeats_until,
+            },
             false => Delivery::AtMostOnce,
         };
         self.waiting.push_back(Uplink {

@@ -22,9 +22,8 @@ impl Names {
     /// Of these addresses.
     #[must_use]
     pub fn new(devices: impl IntoIterator<Item = (String, Known)>) -> Self {
-        let canonical = |(address, known): (String, Known)| {
-            (DeviceAddress::canonical(&address).into_owned(), known)
-        };
+        let canonical =
+            |(address, known): (String, Known)| (DeviceAddress::canonical(&address).into_owned(), known);
         Self(devices.into_iter().map(canonical).collect())
     }
 

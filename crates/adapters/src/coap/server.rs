@@ -90,7 +90,8 @@ impl Server<'_> {
         let unknown = || Response::error(Code::NOT_FOUND, "no value since the gateway started");
         let values = self.latest.of(named.name).ok_or_else(unknown)?;
         let Some(view) = View::new(named.metric, asked.request.accept) else {
-            let formats = if named.metric.is_some() { "0, 50, 60, 110 and 112" } else { "50, 60, 110 and 112" };
+            let formats =
+                if named.metric.is_some() { "0, 50, 60, 110 and 112" } else { "50, 60, 110 and 112" };
             return Err(Response::error(Code::NOT_ACCEPTABLE, format!("there are {formats}")));
         };
         let response = view.of(named.name, &values).ok_or_else(unknown)?;

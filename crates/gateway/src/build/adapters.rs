@@ -5,8 +5,8 @@ use std::sync::Arc;
 use adapters::mqtt::config::MqttConfig;
 use adapters::mqtt::{MqttAdapter, Route, Source, TopicFilter};
 use broker::Tap;
-use gateway_core::{AdapterId, Latest};
 use gateway_core::settings::Secret;
+use gateway_core::{AdapterId, Latest};
 use mqtt_link::Options;
 
 use super::link::adapter_link;

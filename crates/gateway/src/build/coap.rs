@@ -22,12 +22,8 @@ pub(super) fn blueprint(
     let id = AdapterId::new("coap", name);
     let timezone = config.gateway.timezone.as_deref();
     let mut codec = |format| codecs.id(format, &[], timezone);
-    let codecs = Codecs {
-        value: codec("value")?,
-        json: codec("json")?,
-        cbor: codec("cbor")?,
-        senml: codec("senml")?,
-    };
+    let codecs =
+        Codecs { value: codec("value")?, json: codec("json")?, cbor: codec("cbor")?, senml: codec("senml")? };
     let settings = Settings {
         listen: coap.listen(),
         listen_dtls: coap.listen_dtls,
@@ -45,9 +41,8 @@ pub(super) fn blueprint(
     let devices = devices.collect::<Vec<_>>();
     let fingerprint = super::adapters::fingerprint(&format!("{coap:?} {codecs:?} {devices:?} {keys:?}"));
     let (make_id, latest) = (id.clone(), latest.clone());
-    let make = Box::new(move || {
-        Box::new(CoapAdapter::new(make_id.clone(), settings.clone(), latest.clone())) as _
-    });
+    let make =
+        Box::new(move || Box::new(CoapAdapter::new(make_id.clone(), settings.clone(), latest.clone())) as _);
     Ok(Blueprint { id, fingerprint, make })
 }
 

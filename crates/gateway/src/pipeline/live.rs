@@ -54,7 +54,11 @@ pub(crate) struct LiveFeed {
 
 impl Default for LiveFeed {
     fn default() -> Self {
-        Self { readings: broadcast::channel(LAG).0, results: broadcast::channel(LAG).0, latest: Latest::default() }
+        Self {
+            readings: broadcast::channel(LAG).0,
+            results: broadcast::channel(LAG).0,
+            latest: Latest::default(),
+        }
     }
 }
 
@@ -95,7 +99,11 @@ impl LiveFeed {
             }
             let unit = registry.unit(reading.device, reading.metric).map(Arc::from);
             let value = LatestValue { value: reading.value, at: reading.at, unit };
-            self.latest.note(registry.device_name(reading.device), registry.metric_name(reading.metric), value);
+            self.latest.note(
+                registry.device_name(reading.device),
+                registry.metric_name(reading.metric),
+                value,
+            );
         }
     }
 

@@ -21,7 +21,8 @@ pub(super) fn check(report: &mut Report, config: &Config) {
         for (key, address) in listeners(coap) {
             let key = if key == "listen" && coap.listen.is_none() { table.clone() } else { table.key(key) };
             if let Some((other, there)) = taken.iter().find(|(_, there)| clash(*there, address)) {
-                report.error(&key, format!("{address} clashes with {other}, {there}; give each its own port"));
+                report
+                    .error(&key, format!("{address} clashes with {other}, {there}; give each its own port"));
             }
             taken.push((key, address));
         }
@@ -51,7 +52,10 @@ fn check_doors(report: &mut Report, table: &KeyPath, coap: &CoapConfig) {
         );
     }
     if coap.listen_dtls.is_none() && !coap.psk.is_empty() {
-        report.error(&table.key("psk"), "is not used: there is no `listen_dtls`; write it, such as \"0.0.0.0:5684\"");
+        report.error(
+            &table.key("psk"),
+            "is not used: there is no `listen_dtls`; write it, such as \"0.0.0.0:5684\"",
+        );
     }
     if let Some(address) = coap.listen.filter(|address| !address.ip().is_loopback()) {
         report.warning(
