@@ -65,3 +65,18 @@ def test_health_counts_sessions_and_refusals(secured):
 
     wait_until(lambda: figures().get("refused_wrong_key") == 1, 90, figures)
     assert figures()["reports"] == 1
+
+
+def test_a_reload_changes_keys_and_leaves_an_adapter_alone_that_it_does_not_change(secured):
+    old, new = secured.secured("openssl", "one", ONE), secured.secured("openssl", "one", "a new key of 24 bytes...")
+    assert old.post("/sensors/one/co2", "400").code == "2.04"
+    listens = secured.gateway.log().count("coap: listens on")
+    secured.gateway.rewrite('window = "1s"', 'window = "2s"')
+    secured.gateway.reload()
+    secured.gateway.wait_log("the new configuration is in force")
+    assert secured.gateway.log().count("coap: listens on") == listens
+    (secured.folder / "one.psk").write_text("a new key of 24 bytes...")
+    secured.gateway.reload()
+    wait_until(lambda: secured.gateway.log().count("coap: listens on") == listens + 2, 20, "new listeners")
+    assert old.post("/sensors/one/co2", "400").code == "none"
+    assert new.post("/sensors/one/co2", "400").code == "2.04"

@@ -187,3 +187,18 @@ impl Drop for Word {
         self.say(None, None);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use coap_link::Identity;
+
+    use super::*;
+
+    /// A key that changes is a report counted twice: journals hold keys of earlier versions.
+    #[test]
+    fn a_key_is_what_every_version_made_of_the_message() {
+        let address = "192.0.2.1:40000".parse().unwrap();
+        assert_eq!(key(&Peer::in_the_clear(address), 7), 0);
+        assert_eq!(key(&Peer::secured(address, Identity::from("one")), 7), 0);
+    }
+}
