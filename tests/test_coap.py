@@ -146,6 +146,22 @@ def test_an_unknown_device_is_refused_where_only_known_ones_are_taken(house):
     house.cloud.wait_count("lounge", "co2", 1)
 
 
+def test_no_more_devices_than_allowed_are_known(house):
+    house = house(gateway="max_devices = 1")
+    assert house.client.post("/sensors/first/co2", "400").code == "2.04"
+    answer = house.client.post("/sensors/second/co2", "400")
+    assert answer.code == "5.03" and "Max-Age" in answer.line and "max_devices" in answer.output
+    assert house.client.post("/sensors/first/co2", "401").code == "2.04"
+    assert house.dropped() == {"too_many_devices": 1}
+
+
+def test_a_renamed_metric_is_read_under_both_names(house):
+    house = house(more='[devices.lounge]\nrename = { tempc = "temperature" }')
+    assert house.client.post("/sensors/lounge/tempc", "21.5").code == "2.04"
+    for metric in ("tempc", "temperature"):
+        assert house.client.get(f"/sensors/lounge/{metric}").body == "21.5"
+
+
 def test_a_device_with_a_codec_of_its_own_is_read_by_that(house):
     house = house(more='[devices.odd]\ncodec = "value"')
     assert house.client.post("/sensors/odd/co2", "400", format=42).code == "2.04"

@@ -1,5 +1,7 @@
 """CoAP over DTLS: keys and identities, with both of libcoap's DTLS libraries."""
 
+import json
+
 import pytest
 
 from coap import TLS_BACKENDS, CoapClient
@@ -41,6 +43,15 @@ def test_an_identity_reports_and_reads_its_own_devices_and_no_others(secured, tl
     # In the clear everybody reads everything.
     assert secured.client.get("/sensors/two/co2").body == "500"
     secured.gateway.wait_ledger(taken=3)
+
+
+@pytest.mark.parametrize("tls", TLS_BACKENDS)
+def test_large_bodies_go_both_ways_in_blocks(secured, tls):
+    one = secured.secured(tls, "one", ONE)
+    body = json.dumps({f"metric-{i:03}": i for i in range(180)})
+    answer = one.post("/sensors/one", body, format=50, more=["-b", "256"])
+    assert answer.code == "2.04", answer.output[-500:]
+    assert len(json.loads(one.get("/sensors/one", more=["-b", "256"]).body)) == 180
 
 
 @pytest.mark.parametrize("tls", TLS_BACKENDS)
