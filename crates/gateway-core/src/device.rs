@@ -27,9 +27,10 @@ impl DeviceAddress {
         let bytes = address.as_bytes();
         let is_eui = bytes.len() == 16 && bytes.iter().all(u8::is_ascii_hexdigit);
         let is_mac = bytes.len() == 17
-            && bytes.iter().enumerate().all(
-                |(i, b)| if i % 3 == 2 { *b == b':' } else { b.is_ascii_hexdigit() },
-            );
+            && bytes
+                .iter()
+                .enumerate()
+                .all(|(i, b)| if i % 3 == 2 { *b == b':' } else { b.is_ascii_hexdigit() });
         if is_eui && bytes.iter().any(u8::is_ascii_uppercase) {
             Cow::Owned(address.to_ascii_lowercase())
         } else if is_mac && bytes.iter().any(u8::is_ascii_lowercase) {

@@ -11,7 +11,7 @@ use gateway_core::{AdapterId, Condition, Latest, Uplink};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{debug, warn};
 
 use super::access::{self, Access, Holder};
 use super::client::{self, ClientSettings};
@@ -19,7 +19,7 @@ use super::complaints::Complaints;
 use super::door::{self, Door, Inbox};
 use super::figures::{self, Counts};
 use super::formats::Codecs;
-use super::intake::{Intake, Told};
+use super::intake::{Intake, Told, UNDER_WAY};
 use super::names::Names;
 use super::observed::Observed;
 use super::server::{Asked, Server};
@@ -28,6 +28,8 @@ use super::server::{Asked, Server};
 const FIGURES_EVERY: Duration = Duration::from_secs(5);
 /// How long after the stop reports under way are waited for; the others stay with their senders.
 const LAST_ANSWERS: Duration = Duration::from_secs(4);
+/// How long a disk may keep a sender waiting for its answer; it forgets the message soon after (RFC 7252, 4.8.2).
+const ANSWER_WITHIN: Duration = Duration::from_secs(240);
 /// Reports of which the word is read in one go.
 const WORDS: usize = 256;
 
@@ -64,6 +66,9 @@ impl Settings {
             peers: self.max_peers,
             verified: self.max_peers,
             observers: self.max_observers,
+            // Reports beyond those under way are refused, and counted, here.
+            open_requests: UNDER_WAY.saturating_mul(2),
+            answer_within: ANSWER_WITHIN,
             request_body: self.max_size,
             assembly_bytes: defaults.assembly_bytes.max(self.max_size.saturating_mul(4)),
             ..defaults
@@ -273,9 +278,9 @@ impl House<'_> {
                 }
             }
             dtls::Output::Plain { peer, bytes } => self.server.engine.receive(&peer, &bytes, now),
-            dtls::Output::Opened { peer } => info!(adapter = %self.id, "coap: {peer} has opened a session"),
+            dtls::Output::Opened { peer } => debug!(adapter = %self.id, "coap: {peer} has opened a session"),
             dtls::Output::Closed { peer, reason } => {
-                info!(adapter = %self.id, "coap: the session of {peer} has ended: {reason}");
+                debug!(adapter = %self.id, "coap: the session of {peer} has ended: {reason}");
                 self.server.engine.closed(&peer, now);
             }
             dtls::Output::Refused { address, identity, reason } => {

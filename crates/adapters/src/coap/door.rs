@@ -15,6 +15,8 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// How long a datagram waits for room in the socket; then it is dropped, which CoAP repairs.
 const PATIENCE: Duration = Duration::from_millis(100);
+/// How long nothing waits after that: a jammed link must not hold everything up.
+const IMPATIENCE: Duration = Duration::from_secs(1);
 
 /// Datagrams that have come.
 #[derive(Debug, Default)]
@@ -44,6 +46,7 @@ pub(super) struct Door {
     multicast: bool,
     state: State,
     backoff: Backoff,
+    jammed_until: Instant,
     pub(super) unsent: u64,
 }
 
@@ -56,9 +59,18 @@ enum State {
 impl Door {
     /// Tries to bind; where that fails it is tried again later.
     pub(super) fn open(adapter: &AdapterId, address: SocketAddr, multicast: bool) -> Self {
-        let state = State::Closed { why: String::new(), again_at: Instant::now() };
+        let now = Instant::now();
+        let state = State::Closed { why: String::new(), again_at: now };
         let backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
-        let mut door = Self { adapter: adapter.clone(), address, multicast, state, backoff, unsent: 0 };
+        let mut door = Self {
+            adapter: adapter.clone(),
+            address,
+            multicast,
+            state,
+            backoff,
+            jammed_until: now,
+            unsent: 0,
+        };
         door.bind();
         door
     }
@@ -136,10 +148,12 @@ impl Door {
             return;
         };
         let mut sent = udp.try_send(to, datagram);
-        if sent.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
-            && timeout(PATIENCE, udp.writable()).await.is_ok()
-        {
-            sent = udp.try_send(to, datagram);
+        let full = sent.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
+        if full && Instant::now() >= self.jammed_until {
+            match timeout(PATIENCE, udp.writable()).await {
+                Ok(_) => sent = udp.try_send(to, datagram),
+                Err(_) => self.jammed_until = Instant::now() + IMPATIENCE,
+            }
         }
         if sent.is_err() {
             self.unsent = self.unsent.saturating_add(1);

@@ -65,7 +65,8 @@ impl Codecs {
 mod tests {
     use super::*;
 
-    const CODECS: Codecs = Codecs { value: CodecId(0), json: CodecId(1), cbor: CodecId(2), senml: CodecId(3) };
+    const CODECS: Codecs =
+        Codecs { value: CodecId(0), json: CodecId(1), cbor: CodecId(2), senml: CodecId(3) };
 
     fn chosen(format: Option<u16>, payload: &[u8], names_metric: bool) -> Result<u16, Code> {
         let chosen = CODECS.choose(format.map(ContentFormat), payload, names_metric, false);

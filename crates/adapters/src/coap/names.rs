@@ -1,7 +1,7 @@
 //! What a device in a path is called in the gateway.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use gateway_core::DeviceAddress;
 
@@ -12,6 +12,8 @@ pub struct Known {
     pub name: String,
     /// It has a codec of its own, whatever the content format says.
     pub has_codec: bool,
+    /// New names of its metrics.
+    pub rename: BTreeMap<String, String>,
 }
 
 /// `[devices.*]` by address.
@@ -22,18 +24,17 @@ impl Names {
     /// Of these addresses.
     #[must_use]
     pub fn new(devices: impl IntoIterator<Item = (String, Known)>) -> Self {
-        let canonical = |(address, known): (String, Known)| {
-            (DeviceAddress::canonical(&address).into_owned(), known)
-        };
+        let canonical =
+            |(address, known): (String, Known)| (DeviceAddress::canonical(&address).into_owned(), known);
         Self(devices.into_iter().map(canonical).collect())
     }
 
-    /// The name of the device that a path calls `said`, and whether it has a codec of its own.
-    pub(super) fn resolve<'a>(&'a self, said: &'a str) -> (Cow<'a, str>, bool) {
+    /// The name of the device that a path calls `said`, and what else is known of it.
+    pub(super) fn resolve<'a>(&'a self, said: &'a str) -> (Cow<'a, str>, Option<&'a Known>) {
         let address = DeviceAddress::canonical(said);
         match self.0.get(&*address) {
-            Some(known) => (Cow::Borrowed(&*known.name), known.has_codec),
-            None => (address, false),
+            Some(known) => (Cow::Borrowed(&*known.name), Some(known)),
+            None => (address, None),
         }
     }
 }

@@ -15,8 +15,16 @@ pub(super) struct Observed(HashMap<Arc<str>, Vec<View>>);
 
 /// The engine's name for a view.
 pub(super) fn resource(device: &str, view: &View) -> String {
-    // No path segment that is a name holds this byte and means something else by it.
-    format!("{device}\u{1f}{}\u{1f}{}", view.metric.as_deref().unwrap_or_default(), view.format.0)
+    // With its length, because a name may hold any character.
+    let metric = view.metric.as_deref().unwrap_or_default();
+    format!("{} {} {device}{metric}", view.format.0, device.len())
+}
+
+/// The device of a name that [`resource`] made.
+fn device_of(name: &str) -> Option<&str> {
+    let (_, rest) = name.split_once(' ')?;
+    let (length, names) = rest.split_once(' ')?;
+    names.get(..length.parse().ok()?)
 }
 
 impl Observed {
@@ -36,7 +44,7 @@ impl Observed {
 
     /// An observer is gone from this resource: what nobody observes any more is forgotten.
     pub(super) fn gone(&mut self, name: &str, engine: &Engine) {
-        let Some((device, _)) = name.split_once('\u{1f}') else { return };
+        let Some(device) = device_of(name) else { return };
         let Some(views) = self.0.get_mut(device) else { return };
         views.retain(|view| engine.observers(&resource(device, view)) > 0);
         if views.is_empty() {
@@ -58,5 +66,21 @@ impl Observed {
     /// How many views have observers.
     pub(super) fn len(&self) -> usize {
         self.0.values().map(Vec::len).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_gives_its_device_back_whatever_it_holds() {
+        for device in ["lounge", "a b", "12 x", "\u{1f}", "über"] {
+            for (metric, accept) in [(None, None), (Some("c d"), None)] {
+                let view = View::new(metric, accept).unwrap();
+                assert_eq!(device_of(&resource(device, &view)), Some(device));
+            }
+        }
+        assert_eq!(device_of("50 99 short"), None);
     }
 }

@@ -50,6 +50,9 @@ mod tests {
         assert_eq!((bad.code, bad.payload.len()), (Code::BAD_REQUEST, 200));
         let unknown = answer(Some(Outcome::Refused(DropReason::UnknownDevice)), None);
         assert_eq!((unknown.code, &unknown.payload[..]), (Code::NOT_FOUND, &b"unknown_device"[..]));
-        assert_eq!(answer(Some(Outcome::Refused(DropReason::TooManyDevices)), None).max_age, Some(TRY_AGAIN_AFTER));
+        assert_eq!(
+            answer(Some(Outcome::Refused(DropReason::TooManyDevices)), None).max_age,
+            Some(TRY_AGAIN_AFTER)
+        );
     }
 }

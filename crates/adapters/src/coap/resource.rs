@@ -41,7 +41,9 @@ mod tests {
         assert_eq!(Resource::of(&path("sensors|lounge")), sensor("lounge", None));
         assert_eq!(Resource::of(&path("sensors|lounge|")), sensor("lounge", None));
         assert_eq!(Resource::of(&path("sensors|a/b|co2")), sensor("a/b", Some("co2")));
-        for unknown in ["", "sensors", "sensors|", "sensors||co2", "sensors|a|b|c", "sensor|a", "a|.well-known|core"] {
+        for unknown in
+            ["", "sensors", "sensors|", "sensors||co2", "sensors|a|b|c", "sensor|a", "a|.well-known|core"]
+        {
             assert_eq!(Resource::of(&path(unknown)), None, "{unknown}");
         }
     }

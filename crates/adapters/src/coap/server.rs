@@ -12,6 +12,7 @@ use super::access::Access;
 use super::adapter::Settings;
 use super::figures::Counts;
 use super::intake::{Intake, NoRoom, Report, Told};
+use super::names::Known;
 use super::observed::{Observed, resource};
 use super::outcomes;
 use super::resource::Resource;
@@ -35,8 +36,16 @@ pub(super) struct Asked {
 struct Named<'a> {
     said: &'a str,
     name: &'a str,
-    has_codec: bool,
+    known: Option<&'a Known>,
     metric: Option<&'a str>,
+}
+
+impl Named<'_> {
+    /// What the metric is called in the gateway.
+    fn metric_name(&self) -> Option<&str> {
+        let renamed = |said| self.known.and_then(|known| known.rename.get(said)).map_or(said, String::as_str);
+        self.metric.map(renamed)
+    }
 }
 
 pub(super) struct Server<'a> {
@@ -74,8 +83,8 @@ impl Server<'_> {
             Resource::Sensor { device, metric } => (device, metric),
         };
         let settings = self.settings;
-        let (name, has_codec) = settings.names.resolve(device);
-        let named = Named { said: device, name: &name, has_codec, metric };
+        let (name, known) = settings.names.resolve(device);
+        let named = Named { said: device, name: &name, known, metric };
         if !self.access.allows(&asked.peer, &[named.name, named.said]) {
             return Err(Response::error(Code::FORBIDDEN, "this identity is not allowed this device"));
         }
@@ -89,8 +98,9 @@ impl Server<'_> {
     fn show(&mut self, asked: &Asked, named: &Named<'_>, now: Instant) -> Result<(), Response> {
         let unknown = || Response::error(Code::NOT_FOUND, "no value since the gateway started");
         let values = self.latest.of(named.name).ok_or_else(unknown)?;
-        let Some(view) = View::new(named.metric, asked.request.accept) else {
-            let formats = if named.metric.is_some() { "0, 50, 60, 110 and 112" } else { "50, 60, 110 and 112" };
+        let Some(view) = View::new(named.metric_name(), asked.request.accept) else {
+            let formats =
+                if named.metric.is_some() { "0, 50, 60, 110 and 112" } else { "50, 60, 110 and 112" };
             return Err(Response::error(Code::NOT_ACCEPTABLE, format!("there are {formats}")));
         };
         let response = view.of(named.name, &values).ok_or_else(unknown)?;
@@ -109,7 +119,7 @@ impl Server<'_> {
             request.content_format,
             &request.payload,
             named.metric.is_some(),
-            named.has_codec,
+            named.known.is_some_and(|known| known.has_codec),
         )?;
         let report = Report {
             id: asked.id,
@@ -191,7 +201,7 @@ impl Server<'_> {
 
 /// What a resource is in each of its formats.
 fn states(named: &Named<'_>, values: &LatestValues) -> Vec<Response> {
-    let view = |format| View::new(named.metric, Some(format))?.of(named.name, values);
+    let view = |format| View::new(named.metric_name(), Some(format))?.of(named.name, values);
     FORMATS.into_iter().filter_map(view).collect()
 }
 

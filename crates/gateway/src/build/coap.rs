@@ -39,8 +39,10 @@ pub(super) fn blueprint(
     // The debug form has everything but the keys, and the order of a map is by chance.
     let psk = coap.psk.values().map(|psk| &psk.key).chain(coap.servers.values().map(|server| &server.key));
     let keys = psk.flatten().map(Secret::expose).collect::<Vec<_>>();
-    let devices = config.devices.iter().map(|(name, device)| (name, &device.address, device.codec.is_some()));
-    let devices = devices.collect::<Vec<_>>();
+    let devices = config.devices.iter();
+    let devices = devices
+        .map(|(name, device)| (name, &device.address, device.codec.is_some(), &device.rename))
+        .collect::<Vec<_>>();
     let fingerprint = super::adapters::fingerprint(&format!("{coap:?} {codecs:?} {devices:?} {keys:?}"));
     let (make_id, latest) = (id.clone(), latest.clone());
     let make =
@@ -64,6 +66,8 @@ fn holders(id: &AdapterId, coap: &CoapConfig) -> Result<Vec<Holder>, BuildError>
 fn names(config: &Config) -> Names {
     Names::new(config.devices.iter().map(|(name, device)| {
         let address = device.address.clone().unwrap_or_else(|| name.clone());
-        (address, Known { name: name.clone(), has_codec: device.codec.is_some() })
+        let known =
+            Known { name: name.clone(), has_codec: device.codec.is_some(), rename: device.rename.clone() };
+        (address, known)
     }))
 }

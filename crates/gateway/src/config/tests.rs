@@ -1,5 +1,6 @@
 //! Whole files in, findings out.
 
+mod coap;
 mod generated;
 mod outside;
 
