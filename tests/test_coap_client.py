@@ -143,7 +143,10 @@ def test_health_says_of_each_resource_how_it_is_and_what_cannot_be_read_is_count
     def told():
         return {} if not heard.on(topic) else heard.on(topic)[-1]["adapters"]["coap.lan"].get("observed", {})
 
-    heard.wait_for(lambda: told().get(odd.url("missing"), {}).get("last_error"), 75, "health")
+    def is_settled():
+        return told() and all(part["state"] != "starting" for part in told().values())
+
+    heard.wait_for(is_settled, 75, "health, once each has answered")
     states = {url.rsplit("/", 1)[1]: part for url, part in told().items()}
     assert {name: part["state"] for name, part in states.items()} == {
         "good": "observing",

@@ -310,7 +310,7 @@ impl House<'_> {
                 self.server.answer(Asked { id, peer, request, fingerprint, multicast, at }, now);
             }
             Output::ObserverGone { resource, .. } => {
-                self.server.observed.gone(&resource, &self.server.engine)
+                self.server.observed.gone(&resource, &self.server.engine);
             }
             // Nothing was requested here.
             Output::Response { .. } | Output::Notification { .. } => {}
