@@ -289,10 +289,10 @@ impl House<'_> {
             }
             Output::Request { id, peer, request, fingerprint, multicast } => {
                 let at = self.clock.now();
-                self.server.answer(Asked { id, peer, request, fingerprint, multicast, at }, now);
+                self.server.answer(&Asked { id, peer, request, fingerprint, multicast, at }, now);
             }
             Output::ObserverGone { resource, .. } => {
-                self.server.observed.gone(&resource, &self.server.engine)
+                self.server.observed.gone(&resource, &self.server.engine);
             }
             // Nothing was requested here.
             Output::Response { .. } | Output::Notification { .. } => {}
