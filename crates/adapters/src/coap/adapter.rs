@@ -307,7 +307,7 @@ impl House<'_> {
             }
             Output::Request { id, peer, request, fingerprint, multicast } => {
                 let at = self.clock.now();
-                self.server.answer(Asked { id, peer, request, fingerprint, multicast, at }, now);
+                self.server.answer(&Asked { id, peer, request, fingerprint, multicast, at }, now);
             }
             Output::ObserverGone { resource, .. } => {
                 self.server.observed.gone(&resource, &self.server.engine);

@@ -62,7 +62,7 @@ pub(super) struct Server<'a> {
 
 impl Server<'_> {
     /// Answers, or passes a report on and answers later.
-    pub(super) fn answer(&mut self, asked: Asked, now: Instant) {
+    pub(super) fn answer(&mut self, asked: &Asked, now: Instant) {
         let id = asked.id;
         if let Err(response) = self.serve(asked, now) {
             self.counts.error(response.code);
@@ -71,7 +71,7 @@ impl Server<'_> {
     }
 
     /// `Err` is an answer that tells what is wrong.
-    fn serve(&mut self, asked: Asked, now: Instant) -> Result<(), Response> {
+    fn serve(&mut self, asked: &Asked, now: Instant) -> Result<(), Response> {
         let Some(resource) = Resource::of(&asked.request.path) else {
             return Err(Response::error(
                 Code::NOT_FOUND,
@@ -79,7 +79,7 @@ impl Server<'_> {
             ));
         };
         let (device, metric) = match resource {
-            Resource::Core => return self.list(&asked, now),
+            Resource::Core => return self.list(asked, now),
             Resource::Sensor { device, metric } => (device, metric),
         };
         let settings = self.settings;
@@ -89,8 +89,8 @@ impl Server<'_> {
             return Err(Response::error(Code::FORBIDDEN, "this identity is not allowed this device"));
         }
         match asked.request.method {
-            Method::Get => self.show(&asked, &named, now),
-            Method::Post | Method::Put if !asked.multicast => self.take(&asked, &named, now),
+            Method::Get => self.show(asked, &named, now),
+            Method::Post | Method::Put if !asked.multicast => self.take(asked, &named, now),
             _ => Err(Response::error(Code::METHOD_NOT_ALLOWED, "GET, POST and PUT are")),
         }
     }

@@ -30,7 +30,7 @@ fn dtls_and_keys_need_each_other() {
     finds(
         &format!("[adapters.coap.lan.psk.a]\n{KEY}\ndevices = [\"a\"]\n"),
         &[
-            "gateway.toml:1:19: error: adapters.coap.lan.psk: is not used: there is no `listen_dtls`; write it, such as \"0.0.0.0:5684\"",
+            "gateway.toml:1:20: error: adapters.coap.lan.psk: is not used: there is no `listen_dtls`; write it, such as \"0.0.0.0:5684\"",
         ],
     );
 }
