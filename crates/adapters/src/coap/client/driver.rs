@@ -2,6 +2,8 @@
 //!
 //! Nothing in it waits for a device: one that is silent, gone or hostile costs only itself.
 
+mod telling;
+
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
@@ -12,7 +14,7 @@ use gateway_core::ports::{AdapterError, Clock, Command};
 use gateway_core::{AdapterId, Condition, Uplink};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::{debug, warn};
 
 use super::commands::{CommandId, Commands};
 use super::intake::Intake;
@@ -128,7 +130,7 @@ impl<'a> Driver<'a> {
         });
         let start = now();
         let following = settings.follow.iter().map(|follow| {
-            io.condition.part(&follow.name, word(&Status::Starting), None);
+            io.condition.part(&follow.name, telling::word(&Status::Starting), None);
             let observed = Observed::new(follow.url.clone(), follow.every, start);
             Following { follow, observed, told: Status::Starting }
         });
@@ -384,37 +386,6 @@ impl<'a> Driver<'a> {
         self.take_in(index, news);
     }
 
-    fn take_in(&mut self, index: usize, news: Option<super::observed::News>) {
-        let (Some(news), Some(following)) = (news, self.following.get(index)) else { return };
-        let follow = following.follow;
-        if let Some(complaint) = self.intake.add(follow, news, self.io.clock.now()) {
-            debug!(adapter = %self.io.id, url = %follow.name, "coap: {complaint}");
-            self.io.condition.part(&follow.name, word(&following.told), Some(complaint));
-        }
-    }
-
-    /// Tells `health` and the log what has changed.
-    fn tell(&mut self, who: Who) {
-        let Who::Observed(index) = who else { return };
-        let Some(following) = self.following.get_mut(index) else { return };
-        let (status, name, adapter) = (following.observed.status(), &following.follow.name, self.io.id);
-        if *status == following.told {
-            return;
-        }
-        match status {
-            Status::Starting => {}
-            Status::Observing => info!(%adapter, url = %name, "coap: observes"),
-            Status::Polling => {
-                let every = following.follow.every;
-                info!(%adapter, url = %name, "coap: does not let itself be observed; polls every {every:?}");
-            }
-            Status::Down(reason) => warn!(%adapter, url = %name, "coap: {reason}; trying again"),
-        }
-        let error = if let Status::Down(reason) = status { Some(reason.clone()) } else { None };
-        self.io.condition.part(name, word(status), error);
-        following.told = status.clone();
-    }
-
     /// Says good-bye to the devices and hands over what was heard.
     async fn end(mut self) {
         let now = now();
@@ -436,15 +407,6 @@ impl<'a> Driver<'a> {
         if lost > 0 {
             warn!(adapter = %self.io.id, lost, "coap: stopped while the pipeline was behind: these values are lost");
         }
-    }
-}
-
-const fn word(status: &Status) -> &'static str {
-    match status {
-        Status::Starting => "starting",
-        Status::Observing => "observing",
-        Status::Polling => "polling",
-        Status::Down(_) => "down",
     }
 }
 
