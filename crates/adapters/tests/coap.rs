@@ -10,6 +10,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use adapters::coap::client::ClientSettings;
 use adapters::coap::{CoapAdapter, Codecs, Names, Settings};
 use gateway_core::ports::{Adapter, AdapterContext, AdapterState, Command};
 use gateway_core::{AdapterId, CodecId, Condition, Delivery, DropReason, Latest, Outcome, Timestamp, Uplink};
@@ -50,6 +51,7 @@ impl Site {
             max_observers: 100,
             codecs,
             names: Arc::new(Names::default()),
+            client: ClientSettings::default(),
         };
         let mut adapter = CoapAdapter::new(AdapterId::new("coap", "lan"), settings, Latest::default());
         let (sender, uplinks) = mpsc::channel(1);

@@ -146,7 +146,9 @@ impl Adapter for CoapAdapter {
         let io = client::Io { id: &self.id, uplinks, commands, condition, clock: &**clock, stop: &stop };
         let asking = async {
             let asked = client::run(&settings.client, settings.codecs, settings.max_size, io).await;
-            stop.cancel();
+            if asked.is_err() {
+                stop.cancel();
+            }
             asked
         };
         let (asked, ()) = tokio::join!(asking, house.live(uplinks, condition, &stop, told));

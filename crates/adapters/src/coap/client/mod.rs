@@ -21,8 +21,8 @@ use gateway_core::DeviceAddress;
 pub(super) use self::driver::{Io, run};
 use self::url::CoapUrl;
 
-/// What an adapter asks of devices.
-#[derive(Debug, Clone)]
+/// What an adapter asks of devices. Nothing by default.
+#[derive(Debug, Clone, Default)]
 pub struct ClientSettings {
     /// The resources that it follows.
     pub follow: Vec<Follow>,
