@@ -6,6 +6,7 @@ RISER_BIN names the binary; without it, target/debug/riser. A skipped test fails
 import pytest
 
 import faults
+from coap import CoapHouse
 from faults.site import ACTION, ALERT, Site
 from gateway import Riser, config
 from peers import Certificates, Collector, Mosquitto, Publisher
@@ -148,3 +149,9 @@ def main_job(cloud, floor, heard, riser):
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory):
     return Certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture
+def house(started, tmp_path, cloud, collector):
+    """A factory: `house()` starts a gateway with a CoAP port; its parts are those of `gateway.config`."""
+    return lambda **parts: CoapHouse(started, tmp_path, cloud, collector, **parts).start()

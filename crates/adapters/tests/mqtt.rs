@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use adapters::mqtt::{MqttAdapter, Route, Source, TopicFilter};
-use gateway_core::ports::{Adapter, AdapterContext, AdapterError, AdapterState, Command, CommandError};
+use gateway_core::ports::{
+    Adapter, AdapterContext, AdapterError, AdapterState, Command, CommandError, Destination,
+};
 use gateway_core::{AdapterHealth, AdapterId, CodecId, Condition, Delivery, Outcome, Timestamp, Uplink};
 use mqtt_link::{Options, Protocol, Session};
 use testkit::clock::ManualClock;
@@ -97,7 +99,8 @@ impl Running {
 
     async fn command(&self, topic: &str, payload: &'static str) -> Result<(), CommandError> {
         let (done, told) = oneshot::channel();
-        let command = Command { topic: topic.to_owned(), payload: payload.into(), done };
+        let to = Destination::Topic(topic.to_owned());
+        let command = Command { to, payload: payload.into(), done };
         self.commands.send(command).await.unwrap();
         tokio::time::timeout(SOON, told).await.expect("the outcome is told").unwrap()
     }

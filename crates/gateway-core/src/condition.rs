@@ -1,6 +1,7 @@
 //! How something that never gives up is doing: up or down, since when, what went wrong last. Kept by whoever does the
 //! work, read by `health` and by the status.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -19,6 +20,25 @@ pub struct AdapterHealth {
     pub last_error: Option<(Timestamp, String)>,
     /// How often it was started again after it had failed.
     pub restarts: u32,
+    /// What it counts, by names of its own; empty where it counts nothing.
+    pub figures: BTreeMap<String, u64>,
+    /// What it follows one by one: CoAP's observed resources, by their addresses.
+    pub parts: BTreeMap<Arc<str>, PartHealth>,
+    /// Commands that its devices or their broker took since the start.
+    pub commands_done: u64,
+    /// Those that came to nothing.
+    pub commands_failed: u64,
+}
+
+/// How it is with one thing that an adapter follows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartHealth {
+    /// A word of the adapter's.
+    pub state: &'static str,
+    /// Since when it is so.
+    pub since: Timestamp,
+    /// When something went wrong last, and what; stays when it works again.
+    pub last_error: Option<(Timestamp, String)>,
 }
 
 /// Tells how it is doing. Clones tell of the same.
@@ -37,6 +57,10 @@ impl Condition {
             since: clock.now(),
             last_error: None,
             restarts: 0,
+            figures: BTreeMap::new(),
+            parts: BTreeMap::new(),
+            commands_done: 0,
+            commands_failed: 0,
         };
         Self { told: watch::Sender::new(health), clock }
     }
@@ -55,6 +79,38 @@ impl Condition {
     /// It failed and is being started again. It is up when it says so itself.
     pub fn restarted(&self) {
         self.told.send_modify(|health| health.restarts = health.restarts.saturating_add(1));
+    }
+
+    /// What it counts, from now on. Wakes nobody who waits for news.
+    pub fn show(&self, figures: BTreeMap<String, u64>) {
+        self.told.send_if_modified(|health| {
+            health.figures = figures;
+            false
+        });
+    }
+
+    /// Counts a command that was `done`, or came to nothing. Wakes nobody who waits for news.
+    pub fn commanded(&self, done: bool) {
+        self.told.send_if_modified(|health| {
+            let count = if done { &mut health.commands_done } else { &mut health.commands_failed };
+            *count = count.saturating_add(1);
+            false
+        });
+    }
+
+    /// A part is in `state` now; `error` is what went wrong, where something did.
+    pub fn part(&self, name: &Arc<str>, state: &'static str, error: Option<String>) {
+        let now = self.clock.now();
+        self.told.send_modify(|health| {
+            let begun = PartHealth { state, since: now, last_error: None };
+            let part = health.parts.entry(Arc::clone(name)).or_insert(begun);
+            if part.state != state {
+                (part.state, part.since) = (state, now);
+            }
+            if let Some(error) = error {
+                part.last_error = Some((now, error));
+            }
+        });
     }
 
     /// What is told, from now on.
@@ -112,6 +168,10 @@ mod tests {
             since: Timestamp::from_millis(2),
             last_error: Some((Timestamp::from_millis(3), "still out".to_owned())),
             restarts: 0,
+            figures: BTreeMap::new(),
+            parts: BTreeMap::new(),
+            commands_done: 0,
+            commands_failed: 0,
         };
         assert_eq!(*told.borrow(), down);
         at(4);
@@ -120,5 +180,23 @@ mod tests {
         let up =
             AdapterHealth { state: AdapterState::Up, since: Timestamp::from_millis(4), restarts: 1, ..down };
         assert_eq!(*told.borrow(), up);
+    }
+    #[test]
+    fn a_part_has_its_own_since_and_last_error() {
+        let clock = Arc::new(Hand(AtomicI64::new(1)));
+        let condition = Condition::new(clock.clone());
+        let (told, url) = (condition.watch(), Arc::from("coap://10.0.0.9/t"));
+        let at = |millis| clock.0.store(millis, Ordering::SeqCst);
+        condition.part(&url, "starting", None);
+        at(2);
+        condition.part(&url, "down", Some("no answer".to_owned()));
+        at(3);
+        condition.part(&url, "observing", None);
+        at(4);
+        condition.part(&url, "observing", None);
+        let part = told.borrow().parts.get(&url).unwrap().clone();
+        assert_eq!((part.state, part.since), ("observing", Timestamp::from_millis(3)));
+        assert_eq!(part.last_error, Some((Timestamp::from_millis(2), "no answer".to_owned())));
+        assert_eq!(told.borrow().state, AdapterState::Starting, "the adapter itself has not said anything");
     }
 }

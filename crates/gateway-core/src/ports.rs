@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -33,12 +35,59 @@ pub enum AdapterState {
 /// A command for a device behind an adapter: an action of an alert, or one from upstream.
 #[derive(Debug)]
 pub struct Command {
-    /// MQTT: the topic to publish to.
-    pub topic: String,
+    /// Where to.
+    pub to: Destination,
     /// The bytes to send.
     pub payload: Bytes,
-    /// Told when the link has taken it (MQTT: PUBACK), or why it did not.
+    /// Told when the link has taken it (MQTT: PUBACK; CoAP: the device's 2.xx), or why it did not.
     pub done: oneshot::Sender<Result<(), CommandError>>,
+}
+
+/// Where a command goes, in the words of its link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Destination {
+    /// MQTT: the topic to publish to.
+    Topic(String),
+    /// CoAP: the resource of a device.
+    Resource {
+        /// `coap://` or `coaps://`, host and path.
+        url: String,
+        /// What is done to it.
+        method: CommandMethod,
+        /// What the payload is.
+        format: CommandFormat,
+    },
+}
+
+impl std::fmt::Display for Destination {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Topic(topic) => f.write_str(topic),
+            Self::Resource { url, .. } => f.write_str(url),
+        }
+    }
+}
+
+/// What a command does to a resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum CommandMethod {
+    /// The payload is what it shall be.
+    #[default]
+    Put,
+    /// The payload is for it to process.
+    Post,
+}
+
+/// What a command's payload is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum CommandFormat {
+    /// `text/plain`
+    #[default]
+    Text,
+    /// `application/json`
+    Json,
 }
 
 /// Why a command did not reach its link.
@@ -56,8 +105,24 @@ pub enum CommandError {
         /// Which adapter.
         adapter: AdapterId,
     },
-    /// The link cannot carry this command.
-    #[error("{adapter} cannot send this command: {reason}")]
+    /// The device is out of reach.
+    #[error("{adapter} does not reach the device: {reason}; the command was not sent")]
+    Unreachable {
+        /// Which adapter.
+        adapter: AdapterId,
+        /// Why.
+        reason: String,
+    },
+    /// It was sent, and nothing says what became of it.
+    #[error("{adapter} has no answer to the command ({reason}); the device may have followed it or not")]
+    Unanswered {
+        /// Which adapter.
+        adapter: AdapterId,
+        /// Why.
+        reason: String,
+    },
+    /// The link cannot carry this command, or the device does not want it.
+    #[error("{adapter} could not give this command: {reason}")]
     Refused {
         /// Which adapter.
         adapter: AdapterId,

@@ -4,6 +4,8 @@
 
 mod adapters;
 mod broker;
+mod coap;
+mod coap_client;
 mod codec_table;
 mod link;
 
@@ -12,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 pub(crate) use self::adapters::{Embedded, adapters, wanted};
 pub(crate) use self::broker::broker;
+pub(crate) use self::coap_client::server_url;
 pub(crate) use self::codec_table::CodecTable;
 pub(crate) use self::link::upstream_link;
 
@@ -145,12 +148,12 @@ fn directory(config: &Config, codecs: &mut CodecTable) -> Result<Directory, Buil
 
 fn actions(config: &Config) -> BTreeMap<String, Vec<Action>> {
     let of = |alert: &Alert| {
-        let one = |action: &crate::config::model::Action| Action {
-            adapter: action.adapter.clone(),
-            topic: action.topic.clone(),
-            payload: action.payload.clone(),
+        // `check` has refused an action that goes nowhere.
+        let one = |action: &crate::config::model::Action| {
+            let (adapter, payload) = (action.adapter.clone(), action.payload.clone());
+            Some(Action { adapter, to: action.destination()?, payload })
         };
-        alert.actions.iter().map(one).collect::<Vec<_>>()
+        alert.actions.iter().filter_map(one).collect::<Vec<_>>()
     };
     config.alerts.iter().map(|(name, alert)| (name.clone(), of(alert))).collect()
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use gateway_core::AdapterHealth;
 use gateway_core::ports::AdapterState;
+use gateway_core::{AdapterHealth, PartHealth};
 use serde::Serialize;
 
 use crate::audit::{Disk, DroppedRange};
@@ -50,17 +50,81 @@ pub(crate) struct Adapter {
     pub(crate) last_error: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) last_error_at: Option<String>,
+    /// What it counts itself: for CoAP, peers, sessions, observers and what was refused.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) figures: BTreeMap<String, u64>,
+    /// Alerts' actions that it carried out, and that came to nothing.
+    #[serde(skip_serializing_if = "Actions::is_none")]
+    pub(crate) actions: Actions,
+    /// CoAP resources that it observes, by their addresses.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) observed: BTreeMap<String, Observed>,
+}
+
+/// What became of the actions of alerts since the start.
+#[derive(Debug, Serialize)]
+pub(crate) struct Actions {
+    pub(crate) done: u64,
+    pub(crate) failed: u64,
+}
+
+impl Actions {
+    const fn is_none(&self) -> bool {
+        self.done == 0 && self.failed == 0
+    }
+}
+
+/// One resource that a CoAP adapter observes.
+#[derive(Debug, Serialize)]
+pub(crate) struct Observed {
+    /// `starting`, `observing`, `polling` or `down`.
+    pub(crate) state: &'static str,
+    /// Since when it is so.
+    pub(crate) since: String,
+    /// What went wrong last; stays when it works again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) last_error: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) last_error_at: Option<String>,
+}
+
+impl From<PartHealth> for Observed {
+    fn from(PartHealth { state, since, last_error }: PartHealth) -> Self {
+        let (last_error_at, last_error) = last_error.map(|(at, error)| (at.to_string(), error)).unzip();
+        Self { state, since: since.to_string(), last_error, last_error_at }
+    }
 }
 
 impl From<AdapterHealth> for Adapter {
-    fn from(AdapterHealth { state, since, last_error, restarts }: AdapterHealth) -> Self {
+    fn from(health: AdapterHealth) -> Self {
+        let AdapterHealth {
+            state,
+            since,
+            last_error,
+            restarts,
+            figures,
+            parts,
+            commands_done,
+            commands_failed,
+        } = health;
         let state = match state {
             AdapterState::Starting => "starting",
             AdapterState::Up => "up",
             AdapterState::Down { .. } => "down",
         };
         let (last_error_at, last_error) = last_error.map(|(at, error)| (at.to_string(), error)).unzip();
-        Self { state, since: since.to_string(), restarts, last_error, last_error_at }
+        let observed = parts.into_iter().map(|(name, part)| (name.to_string(), part.into())).collect();
+        let actions = Actions { done: commands_done, failed: commands_failed };
+        Self {
+            state,
+            since: since.to_string(),
+            restarts,
+            last_error,
+            last_error_at,
+            figures,
+            actions,
+            observed,
+        }
     }
 }
 

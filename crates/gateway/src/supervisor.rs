@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::pipeline::actions::Commanders;
+use crate::pipeline::actions::{Commander, Commanders};
 
 /// An adapter that ran this long begins again with short pauses.
 const GOOD_RUN: Duration = Duration::from_secs(300);
@@ -95,6 +95,7 @@ impl Supervisor {
         let condition = Condition::new(Arc::clone(&self.clock));
         let health = condition.watch();
         let stop = CancellationToken::new();
+        let commander = Commander { commands, condition: condition.clone() };
         let context = AdapterContext {
             uplinks: self.uplinks.clone(),
             commands: receiver,
@@ -102,7 +103,7 @@ impl Supervisor {
             clock: Arc::clone(&self.clock),
             stop: stop.clone(),
         };
-        self.commanders.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_string(), commands);
+        self.commanders.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_string(), commander);
         let task = tokio::spawn(keep_running(id.clone(), make, context));
         self.running.insert(id, Running { fingerprint, stop, task, health });
     }

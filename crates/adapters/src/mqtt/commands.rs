@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use gateway_core::AdapterId;
-use gateway_core::ports::{Command, CommandError};
+use gateway_core::ports::{Command, CommandError, Destination};
 use mqtt_link::{Options, Publisher, PublisherEvent, Session, SubmitError};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -107,7 +107,11 @@ impl Sender<'_> {
     /// Submits what waits, as far as the broker takes it.
     fn fill(&mut self) {
         while self.connection == Connection::Up {
-            let Some(Command { topic, payload, done }) = self.waiting.pop_front() else { return };
+            let Some(Command { to, payload, done }) = self.waiting.pop_front() else { return };
+            let Destination::Topic(topic) = to else {
+                tell(done, Err(self.refused(&format!("{to} is no MQTT topic"))));
+                continue;
+            };
             let token = self.next_token;
             match self.publisher.try_publish(token, &topic, payload.clone(), false) {
                 Ok(()) => {
@@ -115,7 +119,8 @@ impl Sender<'_> {
                     self.in_flight.insert(token, done);
                 }
                 Err(SubmitError::WindowFull | SubmitError::NotConnected) => {
-                    return self.waiting.push_front(Command { topic, payload, done });
+                    let to = Destination::Topic(topic);
+                    return self.waiting.push_front(Command { to, payload, done });
                 }
                 Err(error) => tell(done, Err(self.refused(&error.to_string()))),
             }

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use gateway_core::ports::{CommandFormat, CommandMethod, Destination};
 use gateway_core::settings::{ByteSize, HumanDuration};
 use gateway_core::{MetricKind, Severity};
 use schemars::JsonSchema;
@@ -301,19 +302,48 @@ impl Default for Alert {
     }
 }
 
-/// One message that an alert sends into the building when it is raised.
+/// One message that an alert sends into the building when it is raised: to a `topic` through an MQTT adapter, to a `url`
+/// through a CoAP adapter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Action {
     /// Through which adapter: `mqtt.floor` is `[adapters.mqtt.floor]`.
     #[schemars(example = "mqtt.floor")]
     pub(crate) adapter: String,
-    /// To which topic.
-    #[schemars(example = "zigbee2mqtt/hvac_zone_1/set")]
-    pub(crate) topic: String,
+    /// MQTT: to which topic.
+    #[serde(default)]
+    #[schemars(example = &"zigbee2mqtt/hvac_zone_1/set")]
+    pub(crate) topic: Option<String>,
+    /// CoAP: which resource of a device, `coap://` or `coaps://`.
+    #[serde(default)]
+    #[schemars(example = &"coap://10.0.0.9/relay")]
+    pub(crate) url: Option<String>,
+    /// CoAP: what is done to the resource. Default: `PUT`.
+    #[serde(default)]
+    #[schemars(example = &"PUT")]
+    pub(crate) method: Option<CommandMethod>,
+    /// CoAP: what the device is told that `payload` is. Default: `text`.
+    #[serde(default)]
+    #[schemars(example = &"text")]
+    pub(crate) format: Option<CommandFormat>,
     /// What, as text.
     #[schemars(example = r#"{"fan_mode":"high"}"#)]
     pub(crate) payload: String,
+}
+
+impl Action {
+    /// Where it goes; `None` where neither `topic` nor `url` says so.
+    pub(crate) fn destination(&self) -> Option<Destination> {
+        match (&self.topic, &self.url) {
+            (Some(topic), _) => Some(Destination::Topic(topic.clone())),
+            (None, Some(url)) => Some(Destination::Resource {
+                url: url.clone(),
+                method: self.method.unwrap_or_default(),
+                format: self.format.unwrap_or_default(),
+            }),
+            (None, None) => None,
+        }
+    }
 }
 
 /// Readings of open windows on disk, so that they survive a crash.

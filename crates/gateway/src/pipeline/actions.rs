@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use gateway_core::ports::Command;
-use gateway_core::{Alert, AlertState};
+use gateway_core::ports::{Command, Destination};
+use gateway_core::{Alert, AlertState, Condition};
 use tokio::sync::{mpsc, oneshot};
 
 /// One command of a rule.
@@ -15,15 +15,22 @@ use tokio::sync::{mpsc, oneshot};
 pub(crate) struct Action {
     /// `mqtt.floor`.
     pub(crate) adapter: String,
-    pub(crate) topic: String,
+    pub(crate) to: Destination,
     pub(crate) payload: String,
 }
 
-/// The command channels of the adapters that run now.
-pub(crate) type Commanders = Arc<Mutex<BTreeMap<String, mpsc::Sender<Command>>>>;
+/// How to command an adapter.
+pub(crate) struct Commander {
+    pub(crate) commands: mpsc::Sender<Command>,
+    /// Where what became of the commands is counted.
+    pub(crate) condition: Condition,
+}
+
+/// The adapters that run now.
+pub(crate) type Commanders = Arc<Mutex<BTreeMap<String, Commander>>>;
 
 /// Rule -> its commands.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Actions {
     by_rule: BTreeMap<String, Vec<Action>>,
     commanders: Commanders,
@@ -55,14 +62,19 @@ impl Actions {
         let adapter = commanders.get(&action.adapter).ok_or("no such adapter runs")?;
         let (done, result) = oneshot::channel();
         let payload = Bytes::from(action.payload.clone());
-        let command = Command { topic: action.topic.clone(), payload, done };
-        adapter.try_send(command).map_err(|_| "too many commands wait for it")?;
-        let (rule, topic) = (Arc::clone(rule), action.topic.clone());
+        let condition = adapter.condition.clone();
+        if adapter.commands.try_send(Command { to: action.to.clone(), payload, done }).is_err() {
+            condition.commanded(false);
+            return Err("too many commands wait for it");
+        }
+        let (rule, adapter, to) = (Arc::clone(rule), action.adapter.clone(), action.to.to_string());
         tokio::spawn(async move {
-            match result.await {
-                Ok(Ok(())) => tracing::info!(%rule, topic, "action taken by the broker"),
-                Ok(Err(error)) => tracing::error!(%rule, topic, "action failed: {error}"),
-                Err(_) => tracing::error!(%rule, topic, "action lost: its adapter stopped"),
+            let result = result.await;
+            condition.commanded(matches!(result, Ok(Ok(()))));
+            match result {
+                Ok(Ok(())) => tracing::info!(%rule, adapter, to, "action taken"),
+                Ok(Err(error)) => tracing::error!(%rule, adapter, to, "action failed: {error}"),
+                Err(_) => tracing::error!(%rule, adapter, to, "action lost: its adapter stopped"),
             }
         });
         Ok(())

@@ -70,4 +70,22 @@ pub(crate) fn check_own_file(report: &mut Report, config: &Config, file: &Path) 
             warn_if_public(report, &key, file);
         }
     }
+    for key in coap_keys(config) {
+        if report.is_in_file(&key) {
+            warn_if_public(report, &key, file);
+        }
+    }
+}
+
+/// Pre-shared keys that stand in the configuration itself.
+fn coap_keys(config: &Config) -> Vec<KeyPath> {
+    let mut keys = Vec::new();
+    for (name, coap) in &config.adapters.coap {
+        let table = KeyPath::of("adapters.coap").key(name);
+        let psk = coap.psk.iter().filter(|(_, psk)| psk.key.is_some() && psk.key_file.is_none());
+        keys.extend(psk.map(|(identity, _)| table.key("psk").key(identity).key("key")));
+        let servers = coap.servers.iter().filter(|(_, one)| one.key.is_some() && one.key_file.is_none());
+        keys.extend(servers.map(|(host, _)| table.key("servers").key(host).key("key")));
+    }
+    keys
 }

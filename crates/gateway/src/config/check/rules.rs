@@ -2,6 +2,7 @@
 
 use globset::Glob;
 
+use super::coap_client::check_url;
 use crate::config::key_path::{KeyPath, quoted};
 use crate::config::model::{Action, Alert, Config};
 use crate::config::report::Report;
@@ -43,7 +44,9 @@ fn check_rule(report: &mut Report, table: &KeyPath, name: &str, alert: &Alert) {
 }
 
 fn check_action(report: &mut Report, table: &KeyPath, action: &Action, config: &Config) {
-    let names = config.adapters.mqtt.keys().map(|name| format!("mqtt.{name}")).collect::<Vec<_>>();
+    let mqtt = config.adapters.mqtt.keys().map(|name| format!("mqtt.{name}"));
+    let coap = config.adapters.coap.keys().map(|name| format!("coap.{name}"));
+    let names = mqtt.chain(coap).collect::<Vec<_>>();
     if !names.contains(&action.adapter) && report.is_whole(&KeyPath::of("adapters")) {
         let meant = did_you_mean(&action.adapter, names.iter().map(String::as_str));
         let list = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
@@ -52,11 +55,42 @@ fn check_action(report: &mut Report, table: &KeyPath, action: &Action, config: &
             format!("there is no adapter {}; there are: {list}{meant}", quoted(&action.adapter)),
         );
     }
-    let topic = &action.topic;
+    match action.adapter.split_once('.') {
+        Some(("coap", name)) => check_resource(report, table, action, name, config),
+        _ => check_topic(report, table, action),
+    }
+}
+
+fn check_topic(report: &mut Report, table: &KeyPath, action: &Action) {
+    let of_coap = [
+        ("url", action.url.is_some()),
+        ("method", action.method.is_some()),
+        ("format", action.format.is_some()),
+    ];
+    for (key, _) in of_coap.into_iter().filter(|(_, written)| *written) {
+        report.error(&table.key(key), "is for CoAP adapters; this one sends to a `topic`");
+    }
+    let Some(topic) = &action.topic else {
+        report.missing(table, "topic", "missing; write the topic to publish to");
+        return;
+    };
     if topic.is_empty() || topic.contains(['+', '#']) || topic.contains(char::is_control) {
         report.error(
             &table.key("topic"),
             "is no topic to publish to; write one without +, # and control characters",
         );
+    }
+}
+
+fn check_resource(report: &mut Report, table: &KeyPath, action: &Action, adapter: &str, config: &Config) {
+    if action.topic.is_some() {
+        report.error(&table.key("topic"), "is for MQTT adapters; this one sends to a `url`");
+    }
+    let Some(url) = &action.url else {
+        report.missing(table, "url", "missing; write the resource, such as \"coap://10.0.0.9/relay\"");
+        return;
+    };
+    if let Some(adapter) = config.adapters.coap.get(adapter) {
+        check_url(report, &table.key("url"), url, adapter);
     }
 }

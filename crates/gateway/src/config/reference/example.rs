@@ -14,6 +14,9 @@ use crate::config::shape::{Field, Shape};
 const NAMES: &[(&str, &str)] = &[
     ("broker.users", "floor1"),
     ("adapters.mqtt", "floor"),
+    ("adapters.coap", "lan"),
+    ("adapters.coap.lan.psk", "sensor01"),
+    ("adapters.coap.lan.servers", "10.0.0.9"),
     ("devices", "lounge"),
     ("devices.lounge.calibrate", "temperature"),
     ("aggregate.metrics", "energy"),
@@ -47,6 +50,12 @@ fn set_here(path: &KeyPath) -> Option<Json> {
             { "filter": "sensors/data/{device}/{metric}", "format": "value" },
             { "filter": "sensors/{device}/telemetry", "format": "json" },
             { "filter": "zigbee2mqtt/{device}", "format": "zigbee2mqtt" },
+        ]),
+        "adapters.coap.lan.observe" => json!([
+            { "url": "coap://10.0.0.9/temperature", "device": "ahu-3", "metric": "temperature" },
+        ]),
+        "alerts.too-hot.actions" => json!([
+            { "adapter": "mqtt.floor", "topic": "zigbee2mqtt/hvac_zone_1/set", "payload": "{\"fan_mode\":\"high\"}" },
         ]),
         _ => return None,
     })

@@ -1,0 +1,86 @@
+//! Which views of which devices have observers, so that news of a device finds them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use coap_link::Engine;
+use gateway_core::Latest;
+
+use super::views::View;
+
+/// The views with observers, by device. No more than the engine has observers.
+#[derive(Debug, Default)]
+pub(super) struct Observed(HashMap<Arc<str>, Vec<View>>);
+
+/// The engine's name for a view.
+pub(super) fn resource(device: &str, view: &View) -> String {
+    // With its length, because a name may hold any character.
+    let metric = view.metric.as_deref().unwrap_or_default();
+    format!("{} {} {device}{metric}", view.format.0, device.len())
+}
+
+/// The device of a name that [`resource`] made.
+fn device_of(name: &str) -> Option<&str> {
+    let (_, rest) = name.split_once(' ')?;
+    let (length, names) = rest.split_once(' ')?;
+    names.get(..length.parse().ok()?)
+}
+
+impl Observed {
+    /// Somebody observes this, if the engine had room.
+    pub(super) fn enter(&mut self, device: &str, view: View, engine: &Engine) {
+        if engine.observers(&resource(device, &view)) == 0 {
+            return;
+        }
+        let views = match self.0.get_mut(device) {
+            Some(views) => views,
+            None => self.0.entry(device.into()).or_default(),
+        };
+        if !views.contains(&view) {
+            views.push(view);
+        }
+    }
+
+    /// An observer is gone from this resource: what nobody observes any more is forgotten.
+    pub(super) fn gone(&mut self, name: &str, engine: &Engine) {
+        let Some(device) = device_of(name) else { return };
+        let Some(views) = self.0.get_mut(device) else { return };
+        views.retain(|view| engine.observers(&resource(device, view)) > 0);
+        if views.is_empty() {
+            self.0.remove(device);
+        }
+    }
+
+    /// Tells all who observe `device` or one of its metrics.
+    pub(super) fn tell(&self, device: &str, latest: &Latest, engine: &mut Engine, now: Instant) {
+        let Some(views) = self.0.get(device) else { return };
+        let Some(values) = latest.of(device) else { return };
+        for view in views {
+            if let Some(response) = view.of(device, &values) {
+                engine.notify(&resource(device, view), response, now);
+            }
+        }
+    }
+
+    /// How many views have observers.
+    pub(super) fn len(&self) -> usize {
+        self.0.values().map(Vec::len).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_gives_its_device_back_whatever_it_holds() {
+        for device in ["lounge", "a b", "12 x", "\u{1f}", "über"] {
+            for (metric, accept) in [(None, None), (Some("c d"), None)] {
+                let view = View::new(metric, accept).unwrap();
+                assert_eq!(device_of(&resource(device, &view)), Some(device));
+            }
+        }
+        assert_eq!(device_of("50 99 short"), None);
+    }
+}

@@ -1,0 +1,288 @@
+//! Requests from others: checked, put together from their blocks, and handed to the owner. See `reply` for what
+//! becomes of its answers.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use coap_lite::Packet;
+
+use super::block1::Step;
+use super::block2::{self, Extras, Part};
+use super::peers::Arrival;
+use super::{Engine, Output};
+use crate::Peer;
+use crate::block::Block;
+use crate::code::{Code, Method};
+use crate::message::{Frame, Kind, Message, Token};
+use crate::options::{self, ETag};
+use crate::request::{Observe, Request};
+use crate::response::Response;
+
+/// What a client is told to wait where there is no room for its request now.
+const TRY_AGAIN_AFTER: Duration = Duration::from_secs(5);
+
+/// A request that the owner has not answered yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RequestId(pub(super) u64);
+
+/// Where a request came from, and so how it is answered.
+#[derive(Debug, Clone)]
+pub(super) struct Origin {
+    pub(super) peer: Peer,
+    pub(super) kind: Kind,
+    pub(super) id: u16,
+    pub(super) token: Token,
+    pub(super) multicast: bool,
+    pub(super) fingerprint: u64,
+    /// The datagram's length in bytes.
+    pub(super) length: usize,
+    /// The acknowledgement has left already, without an answer.
+    pub(super) acknowledged: bool,
+    /// The classes of responses that the client does not want, a bit each (RFC 7967).
+    pub(super) unwanted: u32,
+}
+
+/// A request that waits for the owner's answer.
+#[derive(Debug)]
+pub(super) struct Open {
+    pub(super) origin: Origin,
+    pub(super) method: Method,
+    pub(super) extras: Extras,
+    pub(super) block2: Option<Block>,
+    pub(super) observe: Option<Observe>,
+    /// The states that the client has.
+    pub(super) etags: Vec<ETag>,
+    pub(super) body_key: Bytes,
+    /// When it is acknowledged or, after that, given up.
+    pub(super) due: Instant,
+    give_up: Instant,
+}
+
+/// What becomes of a request.
+enum Verdict {
+    HandOver(Box<(Open, Request)>),
+    Answer(Box<Response>, Extras),
+    Send(Part),
+    Reset,
+}
+
+impl Engine {
+    pub(super) fn request_arrived(&mut self, origin: &Origin, message: &Message, now: Instant) {
+        let first_id = self.random_id();
+        match self.peers.remember(&origin.peer, message, first_id, &self.settings, now) {
+            Arrival::New => self.serve(origin, message, now),
+            Arrival::Again(answer) => self.answer_again(&origin.peer, message.kind, answer),
+            Arrival::NoRoom => {
+                self.counters.refused += 1;
+                self.reply_with(origin, &no_room(), Extras::default(), now);
+            }
+        }
+    }
+
+    fn serve(&mut self, origin: &Origin, message: &Message, now: Instant) {
+        match self.judge(origin, message, now) {
+            Verdict::HandOver(both) => self.hand_over(*both),
+            Verdict::Answer(response, extras) => self.reply_with(origin, &response, extras, now),
+            Verdict::Send(part) => self.reply(origin, part, now),
+            Verdict::Reset => {
+                let frame = Frame::empty(Kind::Reset, origin.id);
+                self.send(&origin.peer, frame);
+            }
+        }
+    }
+
+    fn judge(&mut self, origin: &Origin, message: &Message, now: Instant) -> Verdict {
+        let mut request = match read(origin, message) {
+            Ok(request) => request,
+            Err(verdict) => return verdict,
+        };
+        let (packet, method) = (&message.packet, request.method);
+        if let Some(echo) = options::value(packet, options::ECHO)
+            && self.echo.is_fresh(&origin.peer, echo, &self.settings, now)
+        {
+            self.echo.verified(&origin.peer, &self.settings, now);
+        }
+        let (Ok(block1), Ok(block2)) =
+            (Block::of(packet, options::BLOCK1), Block::of(packet, options::BLOCK2))
+        else {
+            return refuse(Code::BAD_REQUEST, "block size 7 is reserved");
+        };
+        let mut extras =
+            Extras { size2: options::value(packet, options::SIZE2).is_some(), ..Extras::default() };
+        let body_key = block2::matching(method, packet, false);
+        if let Some(block) = block2.filter(|block| block.number > 0 && block1.is_none())
+            && let Some(verdict) = self.further_block(origin, method, &body_key, block, extras, now)
+        {
+            return verdict;
+        }
+        // Before the last block of a body is taken, so that it can be sent again.
+        if self.open.len() >= self.settings.open_requests {
+            self.counters.refused += 1;
+            return Verdict::Answer(Box::new(no_room()), extras);
+        }
+        match self.assemble(origin, method, packet, block1, now) {
+            Ok((body, answered)) => {
+                request.payload = body;
+                extras.block1 = answered;
+            }
+            Err(verdict) => return verdict,
+        }
+        if request.observe == Some(Observe::Deregister) {
+            self.forget_observer(&origin.peer, origin.token);
+        }
+        let give_up = now + self.settings.answer_within;
+        let confirmable = origin.kind == Kind::Confirmable;
+        let due = if confirmable { give_up.min(now + self.settings.acknowledge_after) } else { give_up };
+        let open = Open {
+            origin: origin.clone(),
+            method,
+            extras,
+            block2,
+            observe: request.observe,
+            etags: if method == Method::Get { request.etags.clone() } else { Vec::new() },
+            body_key,
+            due,
+            give_up,
+        };
+        Verdict::HandOver(Box::new((open, request)))
+    }
+
+    /// The request's whole body, and the Block1 option that its answer needs.
+    fn assemble(
+        &mut self,
+        origin: &Origin,
+        method: Method,
+        packet: &Packet,
+        block1: Option<Block>,
+        now: Instant,
+    ) -> Result<(Bytes, Option<Block>), Verdict> {
+        let too_large = |limit: usize| Response {
+            size1: Some(u32::try_from(limit).unwrap_or(u32::MAX)),
+            ..Response::error(Code::REQUEST_ENTITY_TOO_LARGE, format!("at most {limit} bytes"))
+        };
+        let limit = self.settings.request_body;
+        let Some(block) = block1 else {
+            if packet.payload.len() > limit {
+                return Err(Verdict::Answer(Box::new(too_large(limit)), Extras::default()));
+            }
+            return Ok((Bytes::copy_from_slice(&packet.payload), None));
+        };
+        let key = (origin.peer.clone(), block2::matching(method, packet, true));
+        let announced = options::number(packet, options::SIZE1);
+        let step = self.assemblies.add(key, block, announced, &packet.payload, &self.settings, now);
+        let answer = |response, block| {
+            Verdict::Answer(Box::new(response), Extras { block1: Some(block), ..Extras::default() })
+        };
+        Err(match step {
+            Step::Whole(body, answered) => return Ok((body, Some(answered))),
+            Step::Continue(answered) => answer(Response::new(Code::CONTINUE), answered),
+            Step::Missing => answer(
+                Response::error(Code::REQUEST_ENTITY_INCOMPLETE, "a block before this one is missing"),
+                block,
+            ),
+            Step::TooLarge => answer(too_large(limit), block),
+            Step::NoRoom => {
+                self.counters.refused += 1;
+                answer(no_room(), block)
+            }
+            Step::WrongLength => {
+                refuse(Code::BAD_REQUEST, "a block is as long as its size says, but for the last")
+            }
+        })
+    }
+
+    /// The block of a body that was sent in part; `None` where the owner has to be asked again.
+    fn further_block(
+        &mut self,
+        origin: &Origin,
+        method: Method,
+        body_key: &Bytes,
+        block: Block,
+        extras: Extras,
+        now: Instant,
+    ) -> Option<Verdict> {
+        let key = (origin.peer.clone(), body_key.clone());
+        let Some(response) = self.kept.get(&key, &self.settings, now) else {
+            let lost = || {
+                refuse(Code::REQUEST_ENTITY_INCOMPLETE, "the response is no longer kept: ask from block 0")
+            };
+            return (!method.is_safe()).then(lost);
+        };
+        let part = block2::part(&response, Some(block), self.settings.block_size, extras);
+        let Some(part) = part else {
+            return Some(Verdict::Answer(Box::new(behind_the_end()), Extras::default()));
+        };
+        if self.may_send(origin, &part, now) {
+            return Some(Verdict::Send(part));
+        }
+        // What was begun in small blocks goes on in small blocks.
+        let extras = Extras { echo: Some(self.echo.value(&origin.peer, now)), ..extras };
+        let small = self.small_enough(origin, &part);
+        block2::part(&response, Some(block), small, extras).map(Verdict::Send)
+    }
+
+    fn hand_over(&mut self, (open, request): (Open, Request)) {
+        self.last_request = self.last_request.wrapping_add(1);
+        let id = RequestId(self.last_request);
+        let Origin { peer, multicast, fingerprint, .. } = open.origin.clone();
+        self.open_due.set(open.due, id);
+        self.open.insert(id, open);
+        self.tell(Output::Request { id, peer, request, fingerprint, multicast });
+    }
+
+    /// Acknowledges what its owner has not answered, and gives up what it did not answer for long.
+    pub(super) fn expire_open(&mut self, now: Instant) {
+        while let Some(id) = self.open_due.due(now) {
+            let Some(open) = self.open.get_mut(&id) else { continue };
+            if open.origin.kind != Kind::Confirmable || open.origin.acknowledged || open.give_up <= now {
+                self.open.remove(&id);
+                self.counters.unanswered += 1;
+                continue;
+            }
+            open.origin.acknowledged = true;
+            open.due = open.give_up;
+            let (peer, message, due) = (open.origin.peer.clone(), open.origin.id, open.due);
+            self.open_due.set(due, id);
+            let frame = Frame::empty(Kind::Acknowledgement, message);
+            self.peers.answered(&peer, message, frame.clone(), &self.settings);
+            self.send(&peer, frame);
+        }
+    }
+}
+
+/// The request without its body, if it keeps the rules (RFC 7252, 5.4 and 5.7).
+fn read(origin: &Origin, message: &Message) -> Result<Request, Verdict> {
+    let packet = &message.packet;
+    let Some(method) = Method::of(message.code) else {
+        return Err(refuse(Code::METHOD_NOT_ALLOWED, "unknown method"));
+    };
+    for proxy in [options::PROXY_URI, options::PROXY_SCHEME] {
+        if options::value(packet, proxy).is_some() {
+            return Err(refuse(Code::PROXYING_NOT_SUPPORTED, "this is no proxy"));
+        }
+    }
+    if let Some(number) = options::unacceptable(packet) {
+        return Err(match (origin.kind, origin.multicast) {
+            (Kind::Confirmable, _) => {
+                refuse(Code::BAD_OPTION, format!("option {number} is unknown or malformed"))
+            }
+            // A NON with such an option is rejected and not answered (RFC 7252, 5.4.1).
+            (_, false) => Verdict::Reset,
+            (_, true) => Verdict::Send(Part::nothing()),
+        });
+    }
+    Request::from_packet(method, origin.kind == Kind::Confirmable, packet)
+        .ok_or_else(|| refuse(Code::BAD_OPTION, "a path or query that is no text, or . or .."))
+}
+
+fn refuse(code: Code, why: impl Into<Bytes>) -> Verdict {
+    Verdict::Answer(Box::new(Response::error(code, why)), Extras::default())
+}
+
+pub(super) fn behind_the_end() -> Response {
+    Response::error(Code::BAD_REQUEST, "a block behind the end of the body")
+}
+
+fn no_room() -> Response {
+    Response::error(Code::SERVICE_UNAVAILABLE, "no room for this now").with_max_age(TRY_AGAIN_AFTER)
+}

@@ -1,0 +1,149 @@
+"""Reading by CoAP: the newest values of all devices, observed, tagged, listed; by libcoap and by aiocoap."""
+
+import asyncio
+import json
+import socket
+
+import aiocoap
+import pytest
+from aiocoap.numbers.codes import Code
+
+from coap import NON, message
+from peers import HOST, Publisher, wait_until
+
+
+
+@pytest.fixture
+def floor_device(started, cloud):
+    """A device that speaks MQTT."""
+    return started.keep(Publisher(cloud.port))
+
+
+def known(house, path, body, timeout=15):
+    """Waits until the value is there, and returns the answer."""
+    answers = []
+
+    def there():
+        answers.append(house.client.get(path))
+        return answers[-1].body == body
+
+    wait_until(there, timeout, lambda: f"{body} at {path}: {answers[-1]}")
+    return answers[-1]
+
+
+def test_the_values_of_a_device_that_speaks_mqtt_are_read_by_coap(house, floor_device):
+    house = house()
+    house.cloud.wait_online()
+    floor_device.send("sensors/hall/telemetry", '{"temperature":21.5,"co2":400}')
+    answer = known(house, "/sensors/hall/temperature", "21.5")
+    assert answer.code == "2.05" and "ETag" in answer.line and "Max-Age:60" in answer.line
+    assert json.loads(house.client.get("/sensors/hall").body) == {"co2": 400, "temperature": 21.5}
+
+
+def test_accept_chooses_the_format_and_what_there_is_not_is_4_06(house):
+    house = house()
+    house.client.post("/sensors/lounge", '{"temperature":21.5}', format=50)
+    senml = json.loads(house.client.get("/sensors/lounge", accept=110).body)
+    assert [(r["bn"], r["n"], r["u"], r["v"]) for r in senml] == [("lounge/", "temperature", "Cel", 21.5)]
+    for path, formats in (("/sensors/lounge", (50, 60, 110, 112)), ("/sensors/lounge/temperature", (0, 50, 60, 110, 112))):
+        for format in formats:
+            assert house.client.get(path, accept=format).code == "2.05"
+        assert house.client.get(path, accept=41).code == "4.06"
+    # What is read can be reported again, in each format.
+    for format in (60, 110, 112):
+        body = house.folder / "body"
+        house.client.get("/sensors/lounge", accept=format)
+        assert house.client.post("/sensors/copy", body.read_bytes(), format=format).code == "2.04"
+    house.cloud.wait_count("copy", "temperature", 3)
+
+
+def test_coap_client_observes_a_device_that_speaks_mqtt(house, floor_device):
+    house = house()
+    house.cloud.wait_online()
+    floor_device.send("sensors/hall/telemetry", '{"temperature":20}')
+    known(house, "/sensors/hall/temperature", "20")
+    observer = house.client.observe("/sensors/hall/temperature", 6)
+    seen = [observer.stdout.readline().strip()]
+    for value in range(21, 26):
+        floor_device.send("sensors/hall/telemetry", json.dumps({"temperature": value}))
+        seen.append(observer.stdout.readline().strip())
+    assert seen == ["20", "21", "22", "23", "24", "25"]
+    observer.wait(20)
+
+
+def test_aiocoap_reports_reads_and_observes(house, floor_device):
+    house = house()
+    house.cloud.wait_online()
+    base = house.client.base
+
+    async def talk():
+        context = await aiocoap.Context.create_client_context()
+        try:
+            post = aiocoap.Message(code=Code.POST, uri=f"{base}/sensors/lounge", payload=b'{"co2":400}', content_format=50)
+            assert (await context.request(post).response).code is Code.CHANGED
+            get = aiocoap.Message(code=Code.GET, uri=f"{base}/sensors/lounge/co2", observe=0)
+            request = context.request(get)
+            first = await request.response
+            assert (first.code, first.payload) == (Code.CONTENT, b"400")
+            news = aiter(request.observation)
+            for value in (b"401", b"402"):
+                floor_device.send("sensors/lounge/telemetry", b'{"co2":' + value + b"}")
+                assert (await asyncio.wait_for(anext(news), 10)).payload == value
+            request.observation.cancel()
+            # A client that has the value is told that it is still right.
+            tagged = await context.request(aiocoap.Message(code=Code.GET, uri=f"{base}/sensors/lounge/co2")).response
+            again = aiocoap.Message(code=Code.GET, uri=f"{base}/sensors/lounge/co2", etags=[tagged.opt.etag])
+            assert (await context.request(again).response).code is Code.VALID
+            create = aiocoap.Message(code=Code.PUT, uri=f"{base}/sensors/lounge/co2", payload=b"1")
+            create.opt.if_none_match = True
+            assert (await context.request(create).response).code is Code.PRECONDITION_FAILED
+            large = json.dumps({f"a-rather-long-name-{i:03}": i for i in range(150)}).encode()
+            assert len(large) > 3000
+            post = aiocoap.Message(code=Code.POST, uri=f"{base}/sensors/large", payload=large, content_format=50)
+            assert (await context.request(post).response).code is Code.CHANGED
+            got = await context.request(aiocoap.Message(code=Code.GET, uri=f"{base}/sensors/large")).response
+            assert len(json.loads(got.payload)) == 150
+            unknown = aiocoap.Message(code=Code.GET, uri=f"{base}/sensors/nobody")
+            assert (await context.request(unknown).response).code is Code.NOT_FOUND
+        finally:
+            await context.shutdown()
+
+    asyncio.run(talk())
+
+
+def test_what_there_is_is_listed_and_filtered(house):
+    house = house()
+    assert house.client.get("/.well-known/core").code == "2.05"
+    house.client.post("/sensors/lounge", '{"temperature":21.5,"co2":400}', format=50)
+    house.client.post("/sensors/the%20hall/co2", "400")
+
+    def links(query=""):
+        body = house.client.get(f"/.well-known/core{query}").body
+        return [link.split(";")[0] for link in body.split(",")] if body else []
+
+    lounge = ["</sensors/lounge>", "</sensors/lounge/co2>", "</sensors/lounge/temperature>"]
+    hall = ["</sensors/the%20hall>", "</sensors/the%20hall/co2>"]
+    assert links() == lounge + hall
+    assert links("?rt=temperature") == ["</sensors/lounge>", "</sensors/lounge/temperature>"]
+    assert links("?href=/sensors/lounge*") == lounge
+    assert links("?rt=pressure") == []
+    assert links("?if=core.b&rt=co2") == ["</sensors/lounge>", "</sensors/the%20hall>"]
+    core = house.client.get("/.well-known/core").body
+    assert core.startswith('</sensors/lounge>;rt="co2 temperature";if="core.b";ct="50 60 110 112";obs,')
+
+
+def test_a_device_finds_the_gateway_by_multicast(house):
+    house = house()
+    house.client.post("/sensors/lounge/co2", "400")
+    house.gateway.rewrite(f'listen = "{HOST}:{house.port}"', f'listen = "0.0.0.0:{house.port}"')
+    house.gateway.stop()
+    house.gateway.start()
+    house.gateway.wait_log(f"coap: listens on 0.0.0.0:{house.port}")
+    assert house.client.post("/sensors/lounge/co2", "400").code == "2.04"
+    core = [(11, b".well-known"), (11, b"core"), (15, b"rt=co2")]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as device:
+        device.settimeout(20)
+        device.sendto(message(NON, (0, 1), 1, b"\x01", core), ("224.0.1.187", house.port))
+        # Somewhen within the leisure of 5 s (RFC 7252, 8.2).
+        answer, _ = device.recvfrom(2000)
+    assert b"</sensors/lounge>" in answer
