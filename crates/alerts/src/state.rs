@@ -17,7 +17,7 @@ const CALM_WINDOWS: u8 = 2;
 const ROUNDING: f64 = 1e-9;
 
 /// A detector that sees the same fault go on says so with at least this score.
-const LASTING: f64 = 0.25;
+const LASTING: f64 = 0.12;
 /// A value that stays where it was odd is no news after this, and no longer hides what else may be wrong with it.
 const NEWS: Duration = Duration::from_secs(3600);
 
@@ -108,9 +108,8 @@ impl Change {
     }
 }
 
-/// What a sensor does and not the building: it never becomes usual.
-const fn is_fault(oddity: Option<Oddity>) -> bool {
-    matches!(oddity, Some(Oddity::Stuck | Oddity::Sentinel | Oddity::Noise | Oddity::Drift))
+fn is_fault(oddity: Option<Oddity>) -> bool {
+    oddity.is_some_and(Oddity::is_of_sensor)
 }
 
 /// A condition that holds, but not yet for long enough. Boxed: few rules have a `for`.

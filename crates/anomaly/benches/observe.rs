@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use anomaly::SeriesModel;
+use anomaly::{Quantity, SeriesModel};
 use criterion::{Criterion, criterion_group, criterion_main};
 use gateway_core::ports::Detector;
 use gateway_core::{MetricKind, Moment, Timestamp};
@@ -16,7 +16,7 @@ const LEARNT: usize = 4096;
 
 /// One series of `kind`, a reading every `step` milliseconds.
 fn one(c: &mut Criterion, name: &str, kind: MetricKind, step: i64, values: &[f64]) {
-    let mut model = SeriesModel::new(kind);
+    let mut model = SeriesModel::new(Quantity::new(kind, "power"));
     let mut at = 0;
     let mut next = values.iter().copied().cycle();
     let mut observe = || {
@@ -31,7 +31,7 @@ fn one(c: &mut Criterion, name: &str, kind: MetricKind, step: i64, values: &[f64
 
 /// Many series in turn, so that their state is seldom in the processor's cache. All have learnt the trial.
 fn many(c: &mut Criterion, values: &[f64]) {
-    let mut model = SeriesModel::new(MetricKind::Gauge);
+    let mut model = SeriesModel::new(Quantity::watched());
     let mut at = 0;
     for value in values.iter().take(300) {
         at += FIVE_MINUTES;

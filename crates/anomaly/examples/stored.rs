@@ -6,9 +6,9 @@
 
 use std::time::Instant;
 
-use anomaly::SeriesModel;
+use anomaly::{Quantity, SeriesModel};
 use gateway_core::ports::Detector as _;
-use gateway_core::{MetricKind, Moment, Timestamp};
+use gateway_core::{Moment, Timestamp};
 
 const SERIES: u32 = 1_000;
 const STEP_MILLIS: i64 = 300_000;
@@ -29,7 +29,7 @@ fn main() {
     let began = Instant::now();
     let models: Vec<Box<SeriesModel>> = (0..SERIES)
         .map(|series| {
-            let mut model = Box::new(SeriesModel::new(MetricKind::Gauge));
+            let mut model = Box::new(SeriesModel::new(Quantity::watched()));
             for at in (0..READINGS).map(|step| step * STEP_MILLIS) {
                 model.observe(Moment::utc(Timestamp::from_millis(at)), temperature(series, at));
             }

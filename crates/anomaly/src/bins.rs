@@ -67,6 +67,34 @@ impl Mean {
     }
 }
 
+/// What is usual at a time of the day or week: a mean for each bin, and the level where a bin has hardly been visited.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Usual {
+    bins: Means,
+    level: Mean,
+}
+
+impl Usual {
+    /// Values that a bin must have had to speak; until then the level speaks for it.
+    const KNOWN: u8 = 2;
+    /// Weight of the newest value in the level.
+    const LEVEL: f32 = 0.002;
+
+    /// `rate` as for [`Means::new`].
+    pub(crate) fn new(bins: usize, rate: f32) -> Self {
+        Self { bins: Means::new(bins, rate), level: Mean::new(Self::LEVEL) }
+    }
+
+    pub(crate) fn get(&self, bin: u32) -> f64 {
+        self.bins.get(bin, Self::KNOWN).unwrap_or(self.level.get())
+    }
+
+    pub(crate) fn learn(&mut self, bin: u32, value: f64) {
+        self.bins.learn(bin, value);
+        self.level.learn(value);
+    }
+}
+
 /// How often each was seen.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Counts(Vec<u16>);

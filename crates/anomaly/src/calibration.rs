@@ -8,6 +8,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::bins::single;
+
 /// Of so many samples the greatest is kept.
 const BLOCK: u8 = 10;
 /// So many are kept; who ranks lower has nothing to say.
@@ -121,11 +123,6 @@ impl Strong {
         };
         share * f64::from(self.weight)
     }
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "a seventh digit decides no rank")]
-const fn single(value: f64) -> f32 {
-    value as f32
 }
 
 #[cfg(test)]

@@ -5,6 +5,9 @@
 //! differences between the devices of the zone, and the sensor's resolution: whichever is the largest. Sun in the
 //! afternoon, a busy room and a weekend are so part of the usual.
 //!
+//! And where a value is odd that a device's neighbours show as well, one of them is told and the others are not: it is
+//! the weather, or the boiler, and four alerts for one cause are three too many.
+//!
 //! Compared once a minute of event time for each device, and only with at least two peers heard lately; in between the
 //! score holds. Silence is not a value. A lasting new offset is the usual one after about a month.
 
@@ -14,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::LARGEST;
 use super::clock::{DAY_MILLIS, HOUR_MILLIS, LONGEST_STEP_MILLIS, WEEK_MILLIS, share};
 use super::direction::Direction;
+use super::ensemble::LASTING;
 use super::faults::score;
 
 #[cfg(test)]
@@ -36,7 +40,7 @@ const DEVIATION_MILLIS: u64 = 28 * DAY_MILLIS;
 /// Event time compared before the first word.
 const LEARN_MILLIS: u64 = WEEK_MILLIS;
 /// Deviations (means of their sizes) that are tolerated.
-const TOLERATED: f64 = 5.0;
+const TOLERATED: f64 = 6.0;
 /// A deviation teaches no more than this many usual ones, so that a slow drift does not become the usual.
 const CLIP_DEVIATION: f64 = 1.5;
 /// An offset teaches no more than this many scales: a broken value is no drift.
@@ -48,10 +52,15 @@ const OF_RESOLUTION: f64 = 0.5;
 /// The peers agree where the median of their deviations is smaller by this factor than the device's own.
 const AGREE: f64 = 1.5;
 
+/// For so long after one device was told the others that show the same are not.
+const TOLD_MILLIS: i64 = 12 * HOUR_MILLIS.cast_signed();
+
 /// The devices of one zone, by one metric. Serialise it to keep it over a restart.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Peers {
     members: Vec<Member>,
+    /// Which device was told last, and when what it showed was last seen at any.
+    told: Option<(DeviceId, Timestamp)>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -71,6 +80,8 @@ struct Member {
     usual: f64,
     /// Mean size of the deviation.
     deviation: f64,
+    /// Whether the newest value compared lies as far from the peers as usual.
+    follows: bool,
     /// What the newest comparison said: how many times the tolerated, lowest and highest value expected.
     said: (f64, f64, f64),
 }
@@ -95,6 +106,28 @@ impl Peers {
         }
         let (excess, low, high) = member.said;
         score(excess, Oddity::Drift, Some((low, high)))
+    }
+
+    /// What to tell of a device whose value has this score: nothing new, where it does as its neighbours do and one of
+    /// them was told already.
+    pub fn tell(&mut self, device: DeviceId, at: Timestamp, score: Score) -> Score {
+        if score.value < 0.5 || score.oddity.is_none_or(Oddity::is_of_sensor) {
+            return score;
+        }
+        let follows = self.members.iter().any(|member| member.device == device && member.follows);
+        let is_told = |(other, when): (DeviceId, Timestamp)| {
+            other != device && (0..TOLD_MILLIS).contains(&at.millis_after(when))
+        };
+        match self.told.filter(|told| follows && is_told(*told)) {
+            Some((other, _)) => {
+                self.told = Some((other, at));
+                Score { value: LASTING, ..score }
+            }
+            None => {
+                self.told = Some((device, at));
+                score
+            }
+        }
     }
 
     /// Forgets the devices of which `stays` says no.
@@ -159,6 +192,7 @@ impl Member {
             slow: 0.0,
             usual: 0.0,
             deviation: 0.0,
+            follows: false,
             said: (0.0, 0.0, 0.0),
         }
     }
@@ -198,6 +232,7 @@ impl Member {
             return;
         }
         self.age_millis = self.age_millis.saturating_add(elapsed);
+        self.follows = self.age_millis >= DAY_MILLIS && (offset - self.usual).abs() <= TOLERATED * scale;
         self.learn(offset, elapsed, scale);
 
         let tolerated = TOLERATED * scale * self.caution();

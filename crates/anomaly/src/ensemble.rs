@@ -8,6 +8,7 @@ use gateway_core::{Moment, Oddity, Score};
 use serde::{Deserialize, Serialize};
 
 use crate::calibration::Calibration;
+use crate::decision::Decision;
 use crate::density::Density;
 use crate::gate::Gate;
 use crate::markov::Markov;
@@ -30,11 +31,24 @@ const FAMILIES: [(Oddity, usize); 6] = [
 /// The strength with a score of 0.5. Where one family of six sets a record and the rest are silent, it is 1/6.
 const ODD: f64 = 0.4;
 /// The highest score of what was said before. Above half of the usual threshold, where an alert that is out stays.
-pub(crate) const LASTING: f64 = 0.28;
+pub(crate) const LASTING: f64 = 0.14;
 /// A family in which one of two statistics sets a record.
 const RECORD: f64 = 0.7;
+/// What goes on is spoken of once, until there is so much less to speak of.
+const STILL: f64 = 0.5;
+/// Steps of a sensor's resolution from the usual that are never spoken of.
+const STEPS: f64 = 1.5;
 /// Mean distances that are nothing unusual.
 const DISTANCES: f64 = 4.0;
+
+/// How many times more it takes while a series is young.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Caution {
+    /// To be odd.
+    pub(crate) of_scores: f64,
+    /// To be spoken of.
+    pub(crate) to_speak: f64,
+}
 
 /// All detectors of a series and what they know, once the trial is over.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -43,6 +57,9 @@ pub(crate) struct Ensemble {
     detectors: Detectors,
     calibrations: Vec<Calibration>,
     gate: Gate,
+    decision: Decision,
+    /// Since when there was enough to speak, until there is little.
+    speaks: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -88,7 +105,14 @@ impl Ensemble {
             .collect();
         let of = |index: usize| seen.iter().filter_map(move |row| row.get(index).copied());
         let calibrations = (0..STATISTICS).map(|index| Calibration::from_trial(of(index))).collect();
-        Self { scale, detectors, calibrations, gate: Gate::new(rest) }
+        Self {
+            scale,
+            detectors,
+            calibrations,
+            gate: Gate::new(rest),
+            decision: Decision::default(),
+            speaks: false,
+        }
     }
 
     /// After a long silence the next value is no step from the last.
@@ -97,20 +121,29 @@ impl Ensemble {
     }
 
     /// Judges a sample, then learns it. What was said more strongly of late scores at most [`LASTING`].
-    /// `caution` is how many times more it takes to be odd.
-    pub(crate) fn observe(&mut self, moment: Moment, value: f64, caution: f64) -> Score {
+    /// `resolution` is the smallest change of value that the sensor shows.
+    pub(crate) fn observe(&mut self, moment: Moment, value: f64, caution: Caution, resolution: f64) -> Score {
         let statistics = self.detectors.observe(moment, self.scale.normalise(value), self.scale.log(value));
         let mut ranks = [0.0; STATISTICS];
         for ((rank, statistic), calibration) in ranks.iter_mut().zip(statistics).zip(&mut self.calibrations) {
             *rank = calibration.rank(statistic);
         }
-        let (oddity, strength) = combine(&ranks);
-        let score = strength / (strength + ODD * caution);
-        if !self.gate.passes(strength) {
-            return Score { value: score.min(LASTING), expected: None, oddity: Some(oddity) };
+        let families = families(&ranks);
+        let strength = families.iter().sum::<f64>() / count(families.len());
+        let oddity = named(&families);
+        let is_new = self.gate.passes(strength);
+        let enough = self.decision.weigh(&families, caution.to_speak);
+        let was_speaking = self.speaks;
+        // A step of a coarse sensor may be the first in days, and is still no news.
+        let usual = self.scale.denormalise(self.detectors.profile.usual());
+        let is_apart = (value - usual).abs() > STEPS * resolution;
+        self.speaks = is_apart && enough >= if was_speaking { STILL } else { 1.0 };
+        if self.speaks && !was_speaking {
+            let expected = self.expected(oddity, moment).filter(|(low, high)| value < *low || value > *high);
+            return Score { value: 1.0 - 0.5 / enough, expected, oddity: Some(oddity) };
         }
-        let expected = self.expected(oddity, moment).filter(|(low, high)| value < *low || value > *high);
-        Score { value: score, expected, oddity: Some(oddity) }
+        let odd = 0.5 * strength / (strength + ODD * caution.of_scores);
+        Score { value: if is_new { odd } else { odd.min(LASTING) }, expected: None, oddity: Some(oddity) }
     }
 
     /// In which range the newest value would not have been odd.
@@ -130,26 +163,25 @@ impl Ensemble {
     }
 }
 
-/// Which family to name, and the strength of all together: the mean of the families', each the root mean square of its
-/// members' ranks, in which the loudest counts most.
-fn combine(ranks: &[f64; STATISTICS]) -> (Oddity, f64) {
-    let (mut loudest, mut plainest) = ((Oddity::Profile, 0.0), (Oddity::Profile, 0.0));
-    let (mut sum, mut rest) = (0.0, ranks.as_slice());
-    for (oddity, members) in FAMILIES {
+/// The rank of each family: the root mean square of its members', in which the loudest counts most.
+fn families(ranks: &[f64; STATISTICS]) -> [f64; FAMILIES.len()] {
+    let mut rest = ranks.as_slice();
+    FAMILIES.map(|(_, members)| {
         let (own, others) = rest.split_at_checked(members).unwrap_or((rest, &[]));
         rest = others;
-        let family = (own.iter().map(|rank| rank * rank).sum::<f64>() / count(own.len())).sqrt();
-        sum += family;
-        if family > loudest.1 {
-            loudest = (oddity, family);
-        }
-        if matches!(oddity, Oddity::Profile | Oddity::Residual) && family > plainest.1 {
-            plainest = (oddity, family);
-        }
-    }
-    // A spike is also a rare step and makes the last 60 values scatter: people are told that it is far off.
-    let named = if plainest.1 >= RECORD { plainest.0 } else { loudest.0 };
-    (named, sum / count(FAMILIES.len()))
+        (own.iter().map(|rank| rank * rank).sum::<f64>() / count(own.len())).sqrt()
+    })
+}
+
+/// Which family to name: the loudest; but a spike is also a rare step and makes the last 60 values scatter, and people are
+/// told that it is far off.
+fn named(families: &[f64; FAMILIES.len()]) -> Oddity {
+    let of = |(oddity, _): (Oddity, usize), rank: &f64| (oddity, *rank);
+    let all = || FAMILIES.into_iter().zip(families).map(|(family, rank)| of(family, rank));
+    let loudest = |one: (Oddity, f64), other: (Oddity, f64)| if other.1 > one.1 { other } else { one };
+    let plain = all()
+        .filter(|(oddity, rank)| matches!(oddity, Oddity::Profile | Oddity::Residual) && *rank >= RECORD);
+    plain.reduce(loudest).or_else(|| all().reduce(loudest)).map_or(Oddity::Profile, |(oddity, _)| oddity)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a handful")]

@@ -59,7 +59,7 @@ pub(crate) struct Verdict {
 }
 
 impl Level {
-    pub(crate) fn observe(&mut self, value: f64, step_millis: u64, caution: f64, speaks: bool) -> Verdict {
+    pub(crate) fn observe(&mut self, value: f64, step_millis: u64, caution: f64) -> Verdict {
         if self.readings == 0 {
             self.readings = 1;
             (self.last, self.level) = (value, value);
@@ -74,9 +74,14 @@ impl Level {
         let sigma = self.sigma();
         let residual = value - self.level;
         let verdict = self.judge(residual, sigma, caution);
-        self.note_excursion(residual.abs(), sigma, speaks);
+        self.note_excursion(residual.abs(), sigma);
         self.learn(value, residual, sigma, verdict.excess >= 1.0);
         verdict
+    }
+
+    /// The smallest change of value seen.
+    pub(crate) const fn resolution(&self) -> f64 {
+        self.quantum
     }
 
     fn note_change(&mut self, value: f64) {
@@ -109,8 +114,8 @@ impl Level {
     }
 
     /// An excursion becomes the record only when it is over, so that a lasting one stays odd while it lasts.
-    fn note_excursion(&mut self, distance: f64, sigma: f64, speaks: bool) {
-        if !speaks {
+    fn note_excursion(&mut self, distance: f64, sigma: f64) {
+        if self.readings <= UNCLIPPED {
             return;
         }
         if distance >= EXCURSION * sigma {

@@ -1,20 +1,22 @@
 //! A light streaming anomaly model for one series: no labels, no settings, one set of parameters for every series.
 //!
 //! Each reading is judged by what came before it and then learnt, strictly in order:
-//! - [`ensemble`](mod@ensemble) looks at one sample in five minutes (at every reading of a slower sensor) and speaks after a trial of 288:
-//!   level against the daily and weekly profile, shift, predictor residual, density by time of day, steps, spread;
-//! - [`level`](mod@level) looks at every reading of quicker sensors, and stands in during the trial: far from where the series is;
+//! - [`ensemble`](mod@ensemble) looks at one sample in five minutes (at every reading of a slower sensor) and speaks
+//!   after a trial of 288: level against the daily and weekly profile, shift, predictor residual, density by time of
+//!   day, steps, spread;
+//! - [`level`](mod@level) looks at every reading of quicker sensors: far from where the series is;
 //! - [`faults`](mod@faults) looks at every reading for what broken sensors do: stuck, sentinel, noise.
 //!
 //! The score is the largest of theirs in 0..1, with 0.5 where somebody should look. What it promises: finite input gives
-//! a finite score in 0..1 and never panics; time itself is never scored, so gaps, silence and irregular sampling are not
-//! odd; a counter is judged by its rate, of which a reset is no part; a state by how long it lasts ([`dwell`](mod@dwell)) and
-//! nothing else, for its values are all ordinary; a series keeps at most 16 KB.
+//! a finite score in 0..1 and never panics; time itself is never scored, so gaps, silence and irregular sampling are
+//! not odd; a counter is judged by its rate, of which a reset is no part; a state by how long it lasts
+//! ([`dwell`](mod@dwell)) and nothing else, for its values are all ordinary; a series keeps at most 16 KB.
 
 mod bins;
 mod calibration;
 mod clock;
 mod cusum;
+mod decision;
 mod density;
 mod direction;
 mod drift;
@@ -22,6 +24,7 @@ mod dwell;
 mod ensemble;
 mod faults;
 mod gate;
+mod leap;
 mod level;
 mod markov;
 pub mod multivariate;
@@ -29,6 +32,7 @@ mod noise;
 mod onset;
 mod pace;
 mod profile;
+mod quantity;
 mod rate;
 mod recent;
 mod residual;
@@ -49,18 +53,18 @@ use serde::{Deserialize, Serialize};
 use clock::{Clock, WEEK_MILLIS, share};
 pub use drift::Peers;
 use dwell::Dwell;
-use ensemble::Ensemble;
+use ensemble::{Caution, Ensemble};
 use faults::{Faults, score};
+use leap::Leap;
 use level::Level;
 use onset::Onset;
 use pace::Pace;
+pub use quantity::Quantity;
 use rate::Rate;
 pub use trial::Trial;
 
 /// Readings to learn from before [`level`](mod@level) may speak.
 const LEARN_READINGS: u32 = 60;
-/// Event time to learn from before it may: 10 minutes.
-const LEARN_MILLIS: u64 = 600_000;
 /// After a day of silence nothing is known of the last value any more.
 const LONG_SILENCE_MILLIS: i64 = 24 * 3_600_000;
 /// Changes to have seen before a change can be odd.
@@ -71,13 +75,14 @@ pub(crate) const LARGEST: f64 = 1e150;
 /// What is known of one series (one metric of one device). Serialise it to keep it over a restart.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SeriesModel {
-    kind: MetricKind,
+    quantity: Quantity,
     trial: Trial,
     clock: Clock,
     /// The newest value.
     last: f64,
     readings: u32,
     level: Level,
+    leap: Leap,
     faults: Faults,
     dwell: Dwell,
     onset: Onset,
@@ -86,7 +91,7 @@ pub struct SeriesModel {
     varied: Varied,
     phase: Phase,
     /// The ensemble's word on the newest sample, which stands until the next.
-    said: Said,
+    said: Score,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -94,14 +99,6 @@ enum Phase {
     /// The samples of the trial.
     Learning(Vec<(Moment, f64)>),
     Judging(Box<Ensemble>),
-}
-
-/// A [`Score`] that can be stored.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-struct Said {
-    value: f64,
-    expected: Option<(f64, f64)>,
-    oddity: Option<Oddity>,
 }
 
 /// Whether a series ever moves.
@@ -126,20 +123,21 @@ impl Varied {
 impl SeriesModel {
     /// A series of which nothing is known yet.
     #[must_use]
-    pub fn new(kind: MetricKind) -> Self {
-        Self::with_trial(kind, Trial::Default)
+    pub fn new(quantity: Quantity) -> Self {
+        Self::with_trial(quantity, Trial::Default)
     }
 
     /// A series of which the caller knows how long it should only be learnt from.
     #[must_use]
-    pub fn with_trial(kind: MetricKind, trial: Trial) -> Self {
+    pub fn with_trial(quantity: Quantity, trial: Trial) -> Self {
         Self {
-            kind,
+            quantity,
             trial,
             clock: Clock::default(),
             last: 0.0,
             readings: 0,
             level: Level::default(),
+            leap: Leap::default(),
             faults: Faults::default(),
             dwell: Dwell::default(),
             onset: Onset::default(),
@@ -147,25 +145,31 @@ impl SeriesModel {
             pace: Pace::default(),
             varied: Varied::default(),
             phase: Phase::Learning(Vec::new()),
-            said: Said::default(),
+            said: Score::NONE,
         }
     }
 
     /// Whether the judges of single readings may speak.
     fn speaks(&self) -> bool {
-        self.readings >= LEARN_READINGS && self.clock.age_millis() >= LEARN_MILLIS
+        self.readings >= LEARN_READINGS && self.clock.age_millis() >= self.quantity.learn_millis()
     }
 
-    /// How much more a young series tolerates: 2 when it begins to speak, falling to 1 in the week after which the model
-    /// knows days and a weekend.
-    fn caution(&self) -> f64 {
-        1.0 + share(WEEK_MILLIS.saturating_sub(self.clock.age_millis()), WEEK_MILLIS)
+    /// How young a series is: 1 when it is new, 0 when it has known `millis` of event time.
+    fn youth(&self, millis: u64) -> f64 {
+        share(millis.saturating_sub(self.clock.age_millis()), millis)
+    }
+
+    /// How many times more it takes while the ensemble has not known two weekends.
+    fn caution(&self) -> Caution {
+        // A caller that gives a series its own trial wants scores that compare with each other over all of it.
+        let of_scores = if self.trial == Trial::Default { 1.0 + self.youth(WEEK_MILLIS) } else { 1.0 };
+        Caution { of_scores, to_speak: 1.0 + 1.5 * self.youth(2 * WEEK_MILLIS) }
     }
 
     /// Gives the ensemble its sample, where one is complete.
     fn sample(&mut self, moment: Moment, value: f64) {
         let Some(since_last) = self.pace.take(moment.at) else { return };
-        let value = match self.kind {
+        let value = match self.quantity.kind {
             MetricKind::Counter => match self.rate.of(value, since_last) {
                 Some(rate) => rate,
                 None => return,
@@ -185,10 +189,9 @@ impl SeriesModel {
                 if since_last.0.is_none_or(|millis| millis > LONG_SILENCE_MILLIS) {
                     ensemble.forget_last();
                 }
-                let caution = if self.trial == Trial::Default { caution } else { 1.0 };
-                let Score { value, expected, oddity } = ensemble.observe(moment, value, caution);
+                let score = ensemble.observe(moment, value, caution, self.level.resolution());
                 if self.varied.enough() {
-                    self.said = Said { value, expected, oddity };
+                    self.said = score;
                 }
             }
         }
@@ -199,19 +202,20 @@ impl SeriesModel {
         if !is_copy {
             self.sample(moment, value);
         }
-        let Said { value, expected, oddity } = self.said;
-        Score { value, expected, oddity }
+        self.said
     }
 
     /// What the judges of single readings say.
     fn judge_reading(&mut self, value: f64, step_millis: u64) -> Score {
-        let (caution, speaks) = (self.caution(), self.speaks());
-        let level = self.level.observe(value, step_millis, caution, speaks);
+        let (caution, speaks) = (1.0 + 4.0 * self.youth(2 * WEEK_MILLIS), self.speaks());
+        let level = self.level.observe(value, step_millis, caution);
         let fault = self.faults.observe(value, step_millis, self.clock.age_millis());
-        let odd = if speaks && self.pace.is_quick() {
-            odder(fault, score(level.excess, Oddity::Profile, level.expected))
-        } else {
-            fault
+        let leap = self.leap.observe(value, step_millis, self.level.resolution()) / caution;
+        let odd = match (speaks, self.pace.is_quick()) {
+            (false, _) => fault,
+            (true, true) => odder(fault, score(level.excess, Oddity::Profile, level.expected)),
+            (true, false) if self.quantity.cannot_leap() => odder(fault, score(leap, Oddity::Markov, None)),
+            (true, false) => fault,
         };
         self.onset.of(odd)
     }
@@ -238,7 +242,7 @@ impl Detector for SeriesModel {
         let Some(step_millis) = self.clock.step(moment.at) else { return Score::NONE };
         self.last = value;
         self.readings = self.readings.saturating_add(u32::from(!is_copy));
-        let score = match self.kind {
+        let score = match self.quantity.kind {
             MetricKind::State => self.dwell.observe(moment, value, step_millis, self.clock.age_millis()),
             MetricKind::Counter => self.judge_sample(moment, value, is_copy),
             MetricKind::Gauge => {

@@ -3,6 +3,8 @@
 //! Scatter is the median size of the second differences of [`BLOCK`] readings, which neither a ramp nor a few spikes
 //! move; of three blocks in a row the calmest counts, so that only what lasts is seen. It is compared with the highest
 //! scatter the series had, remembered over months: what is lively by day and still by night is judged by its day.
+//! What the series had is measured by the upper quartile: where something is switched on and off now and then, the
+//! median jumps from still to lively when that happens a little more often.
 //!
 //! A new scatter that lasts is the new normal after about a day.
 
@@ -15,7 +17,7 @@ const BLOCK: usize = 15;
 /// Changes of value to have seen before scatter means anything.
 const LEARN_CHANGES: u32 = 100;
 /// How many times the highest scatter so far is tolerated.
-const TOLERATED: f64 = 3.0;
+const TOLERATED: f64 = 2.0;
 /// The highest scatter halves in about two months.
 const MEMORY_MILLIS: u64 = 90 * DAY_MILLIS;
 /// While the scatter is odd, the record grows by this factor a day, as a natural logarithm: ten times.
@@ -35,12 +37,32 @@ pub(crate) struct Noise {
     block: [f32; BLOCK],
     filled: u8,
     block_millis: u64,
-    /// Scatter of the two blocks before.
-    blocks: [f64; 2],
+    /// Of the two blocks before.
+    blocks: [Scatter; 2],
     record: f64,
     /// The highest scatter of the odd stretch under way, 0 outside of one.
     peak: f64,
     excess: f64,
+}
+
+/// Of the sizes in a block.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+struct Scatter {
+    median: f64,
+    upper_quartile: f64,
+}
+
+impl Scatter {
+    fn of(sorted: &[f32; BLOCK]) -> Self {
+        Self { median: f64::from(sorted[BLOCK / 2]), upper_quartile: f64::from(sorted[BLOCK * 3 / 4]) }
+    }
+
+    const fn calmer(self, other: Self) -> Self {
+        Self {
+            median: self.median.min(other.median),
+            upper_quartile: self.upper_quartile.min(other.upper_quartile),
+        }
+    }
 }
 
 impl Noise {
@@ -82,29 +104,29 @@ impl Noise {
         }
         self.filled = 0;
         self.block.sort_unstable_by(f32::total_cmp);
-        let block = f64::from(self.block[BLOCK / 2]);
-        let scatter = block.min(self.blocks[0]).min(self.blocks[1]);
+        let block = Scatter::of(&self.block);
+        let scatter = block.calmer(self.blocks[0]).calmer(self.blocks[1]);
         self.blocks = [self.blocks[1], block];
         let millis = std::mem::take(&mut self.block_millis);
         self.judge(scatter, millis, age_millis);
     }
 
-    fn judge(&mut self, scatter: f64, millis: u64, age_millis: u64) {
+    fn judge(&mut self, scatter: Scatter, millis: u64, age_millis: u64) {
         let record = self.record.max(self.quantum);
-        let excess = scatter / (TOLERATED * record);
+        let excess = scatter.median / (TOLERATED * record);
         if age_millis < WEEK_MILLIS || self.changes < LEARN_CHANGES || record <= 0.0 {
-            self.record = self.record.max(scatter);
+            self.record = self.record.max(scatter.upper_quartile);
             return;
         }
         if excess >= 1.0 {
-            self.peak = self.peak.max(scatter);
+            self.peak = self.peak.max(scatter.upper_quartile);
             self.record = record * (LEARN_RATE * share(millis, DAY_MILLIS)).exp();
             self.excess = excess;
             return;
         }
         // Enough is learnt from an odd stretch that its like is not odd again.
         let like = (record * self.peak.min(record * TOLERATED * TOLERATED)).sqrt();
-        self.record = forget(self.record, millis, MEMORY_MILLIS).max(scatter).max(like);
+        self.record = forget(self.record, millis, MEMORY_MILLIS).max(scatter.upper_quartile).max(like);
         self.peak = 0.0;
         self.excess = 0.0;
     }

@@ -5,29 +5,23 @@
 use gateway_core::Moment;
 use serde::{Deserialize, Serialize};
 
-use crate::bins::{Mean, Means};
+use crate::bins::Usual;
 
-/// Values that an hour must have had to speak; until then the level speaks for it.
-const KNOWN: u8 = 2;
 /// The weight of the newest value at its hour of the day, and of the week.
 const DAY: f32 = 0.05;
 const WEEK: f32 = 0.2;
-const LEVEL: f32 = 0.002;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Profile {
-    day: Means,
-    level: Mean,
-    week: Means,
-    log_level: Mean,
+    day: Usual,
+    week: Usual,
     /// At the hour of the newest value, before it was learnt.
     usual: f64,
 }
 
 impl Default for Profile {
     fn default() -> Self {
-        let (level, log_level) = (Mean::new(LEVEL), Mean::new(LEVEL));
-        Self { day: Means::new(24, DAY), level, week: Means::new(168, WEEK), log_level, usual: 0.0 }
+        Self { day: Usual::new(24, DAY), week: Usual::new(168, WEEK), usual: 0.0 }
     }
 }
 
@@ -35,12 +29,10 @@ impl Profile {
     /// The distance from the hour of the day's mean, and of the logarithm from the hour of the week's.
     pub(crate) fn observe(&mut self, moment: Moment, value: f64, log: f64) -> [f64; 2] {
         let (hour, week_hour) = (moment.slot_of_day(24), moment.hour_of_week());
-        let usual_log = self.week.get(week_hour, KNOWN).unwrap_or(self.log_level.get());
-        self.usual = self.day.get(hour, KNOWN).unwrap_or(self.level.get());
+        let usual_log = self.week.get(week_hour);
+        self.usual = self.day.get(hour);
         self.day.learn(hour, value);
-        self.level.learn(value);
         self.week.learn(week_hour, log);
-        self.log_level.learn(log);
         [(value - self.usual).abs(), (log - usual_log).abs()]
     }
 

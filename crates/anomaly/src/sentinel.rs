@@ -50,7 +50,7 @@ const EXACTNESS: f64 = 1e-6;
 /// Readings, changes of value and event time to have seen before any value can be absurd.
 const LEARN_READINGS: u32 = 60;
 const LEARN_CHANGES: u32 = 20;
-const LEARN_MILLIS: u64 = 6 * HOUR_MILLIS;
+const LEARN_MILLIS: u64 = DAY_MILLIS;
 /// 0 lies so many steps of a coarse sensor away from all that was seen, or it is but the next smaller count.
 const ZERO_STEPS: f64 = 5.0;
 /// The value lies beyond the range by so many times the half of the range on that side, and the jump is so many times

@@ -5,23 +5,22 @@
 use gateway_core::Moment;
 use serde::{Deserialize, Serialize};
 
-use crate::bins::{Mean, Means};
+use crate::bins::Usual;
 use crate::recent::Recent;
 
 const WINDOW: u16 = 60;
-/// Values that an hour must have had to speak; until then the level speaks for it.
-const KNOWN: u8 = 2;
+/// The weight of the newest value at its hour of the day.
+const DAY: f32 = 0.1;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Shift {
-    day: Means,
-    level: Mean,
+    day: Usual,
     window: Recent,
 }
 
 impl Default for Shift {
     fn default() -> Self {
-        Self { day: Means::new(24, 0.1), level: Mean::new(0.002), window: Recent::new(WINDOW) }
+        Self { day: Usual::new(24, DAY), window: Recent::new(WINDOW) }
     }
 }
 
@@ -29,10 +28,8 @@ impl Shift {
     /// The mean distance, whichever way.
     pub(crate) fn observe(&mut self, moment: Moment, value: f64) -> f64 {
         let hour = moment.slot_of_day(24);
-        let usual = self.day.get(hour, KNOWN).unwrap_or(self.level.get());
-        self.window.push(value - usual);
+        self.window.push(value - self.day.get(hour));
         self.day.learn(hour, value);
-        self.level.learn(value);
         self.window.mean().abs()
     }
 }

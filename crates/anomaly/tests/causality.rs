@@ -1,8 +1,8 @@
 //! The model never looks ahead: what it said of a reading stays said, whatever comes later.
 
-use anomaly::{SeriesModel, Trial};
+use anomaly::{Quantity, SeriesModel, Trial};
 use gateway_core::ports::Detector;
-use gateway_core::{MetricKind, Moment, Score, Timestamp};
+use gateway_core::{Moment, Score, Timestamp};
 use proptest::prelude::*;
 
 /// Milliseconds to the next reading, of either sign, and its value.
@@ -24,7 +24,7 @@ fn any_series() -> impl Strategy<Value = Vec<Reading>> {
 }
 
 fn scores(trial: Trial, series: &[Reading]) -> Vec<Score> {
-    let mut model = SeriesModel::with_trial(MetricKind::Gauge, trial);
+    let mut model = SeriesModel::with_trial(Quantity::watched(), trial);
     let mut at = Timestamp::from_millis(1_795_132_800_000);
     let judge = |(step, value): &Reading| {
         at = Timestamp::from_millis(at.as_millis() + step);

@@ -29,6 +29,12 @@ pub enum Oddity {
 }
 
 impl Oddity {
+    /// What a sensor does and not the building: it never becomes usual.
+    #[must_use]
+    pub const fn is_of_sensor(self) -> bool {
+        matches!(self, Self::Stuck | Self::Sentinel | Self::Noise | Self::Drift)
+    }
+
     /// As it stands in the payload.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -48,7 +54,7 @@ impl Oddity {
 }
 
 /// How odd a value is.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Score {
     /// 0 ordinary, 1 as odd as can be; calibrated so that one threshold means the same for every series.
     pub value: f64,

@@ -1,12 +1,14 @@
 //! A building that does not exist, and senders that make real traffic of it.
 //!
 //! [`Building`] is sans-IO: it says what a device would send at a given time, and is the same for the same seed.
-//! A module per protocol ([`mqtt`]) puts that on real sockets.
+//! A module per protocol ([`mqtt`]) puts that on real sockets. [`month`] is for looking at weeks at once: rooms with people,
+//! weather and heating, and faults as buildings have them.
 
 mod building;
 mod chance;
 mod device;
 mod fault;
+pub mod month;
 pub mod mqtt;
 mod profile;
 

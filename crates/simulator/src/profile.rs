@@ -8,15 +8,15 @@ use gateway_core::Timestamp;
 const DAY_MILLIS: i64 = 86_400_000;
 
 /// Hour of the day, 0..24.
-fn hour(at: Timestamp) -> f64 {
+pub(crate) fn hour(at: Timestamp) -> f64 {
     let millis = at.as_millis().rem_euclid(DAY_MILLIS);
     #[expect(clippy::cast_precision_loss, reason = "a day of milliseconds is exact in f64")]
     let millis = millis as f64;
     millis / 3_600_000.0
 }
 
-/// 1970-01-01 was a Thursday.
-fn is_weekend(at: Timestamp) -> bool {
+/// Saturday and Sunday; 1970-01-01 was a Thursday.
+pub(crate) fn is_weekend(at: Timestamp) -> bool {
     matches!(at.as_millis().div_euclid(DAY_MILLIS).rem_euclid(7), 2 | 3)
 }
 

@@ -5,7 +5,7 @@ use gateway_core::{MetricKind, Moment, Oddity, Timestamp};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use crate::SeriesModel;
+use crate::{Quantity, SeriesModel};
 
 const MINUTE: i64 = 60_000;
 const DAY: i64 = 1440;
@@ -15,7 +15,7 @@ const MONDAY: i64 = 1_795_392_000_000;
 
 /// The minutes at which an alarm begins in `days` days of a state that is told every five minutes.
 fn alarms(days: i64, mut state: impl FnMut(i64) -> bool) -> Vec<i64> {
-    let mut model = SeriesModel::new(MetricKind::State);
+    let mut model = SeriesModel::new(Quantity::new(MetricKind::State, "power"));
     let mut raised = false;
     let mut alarms = Vec::new();
     for minute in (0..days * DAY).step_by(5) {
@@ -96,7 +96,7 @@ fn the_first_week_says_nothing_and_neither_does_a_state_that_hardly_ever_changes
 
 #[test]
 fn silence_is_not_a_value() {
-    let mut model = SeriesModel::new(MetricKind::State);
+    let mut model = SeriesModel::new(Quantity::new(MetricKind::State, "power"));
     let mut tell = |minute: i64, value: f64| {
         model.observe(Moment::utc(Timestamp::from_millis(MONDAY + minute * MINUTE)), value).value
     };

@@ -172,9 +172,9 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Send real protocol traffic at a gateway
+    /// Send real protocol traffic at a gateway, or write weeks of a building as a recording
     #[command(
-        after_help = "Examples:\n  riser simulate --target 127.0.0.1:1883 --protocol mqtt --devices 100 --rate 50\n  riser simulate --target mqtts://gateway:8883 --username floor1 --password-file floor1.password --devices 1000 --rate 500 --for 20s"
+        after_help = "Examples:\n  riser simulate --target 127.0.0.1:1883 --protocol mqtt --devices 100 --rate 50\n  riser simulate --target mqtts://gateway:8883 --username floor1 --password-file floor1.password --devices 1000 --rate 500 --for 20s\n  riser simulate --days 30 > month.jsonl; riser replay month.jsonl --alerts\n  riser simulate --days 30 --from 2026-07-06 --every 1m --seed 2 > july.jsonl\n  riser simulate --days 30 --fault stuck@climate-101 --fault drift@climate-106/co2+12d > faulty.jsonl\n\nFaults: stuck, offset, drift, spike, dropout, noise, dead-battery, heating-at-night, window-open.\nThe month is the same for the same seed and beginning; local time is UTC."
     )]
     Simulate(simulate::Args),
     /// Print the commented example, the reference or the JSON Schema of the configuration

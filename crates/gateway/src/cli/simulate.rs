@@ -1,52 +1,82 @@
-//! `riser simulate`: a building's traffic, at a gateway or a broker before it.
+//! `riser simulate`: a building's traffic, at a gateway or a broker before it; or weeks of a building, as a recording.
 
-use std::num::NonZeroUsize;
+mod recording;
+mod traffic;
+
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
-use std::sync::Arc;
 
-use clap::ValueEnum;
-use gateway_core::settings::{HumanDuration, Secret};
-use mqtt_link::{BrokerUrl, Options, Tls};
-use simulator::Building;
-use simulator::mqtt::{Load, SimulateError};
-use tokio_util::sync::CancellationToken;
+use clap::{ArgGroup, ValueEnum};
+use gateway_core::settings::HumanDuration;
+use simulator::month::Planned;
 
-use super::{Exit, Failure, print_line};
-use crate::clock::SystemClock;
+use super::{Exit, Failure};
 
-/// What to send, and where.
+/// What to make, and where it goes.
 #[derive(Debug, clap::Args)]
+#[command(group(ArgGroup::new("output").required(true).args(["target", "days"])))]
 pub(crate) struct Args {
-    /// HOST:PORT, or a URL: mqtt://, mqtts://, ws://, wss://
-    #[arg(long, value_name = "ADDR")]
-    target: String,
-    /// What to speak
-    #[arg(long, value_enum, default_value = "mqtt")]
-    protocol: Protocol,
-    /// How many devices
-    #[arg(long, value_name = "N", default_value = "10")]
-    devices: NonZeroUsize,
-    /// Messages a second, of all devices together
-    #[arg(long, value_name = "R", default_value_t = 10.0)]
-    rate: f64,
-    /// Stop after this long; else at Ctrl-C
-    #[arg(long = "for", value_name = "DURATION")]
-    duration: Option<HumanDuration>,
-    /// Devices of several kinds and formats, not only climate sensors
-    #[arg(long)]
-    mixed: bool,
+    /// How many devices [default: 10, or 25 with --days]
+    #[arg(long, value_name = "N")]
+    devices: Option<NonZeroUsize>,
     /// Other readings for other seeds
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    #[command(flatten)]
+    traffic: Traffic,
+    #[command(flatten)]
+    recording: Recording,
+}
+
+/// Real traffic, now.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Traffic")]
+struct Traffic {
+    /// Send to HOST:PORT, or a URL: mqtt://, mqtts://, ws://, wss://
+    #[arg(long, value_name = "ADDR")]
+    target: Option<String>,
+    /// What to speak
+    #[arg(long, value_enum, default_value = "mqtt", conflicts_with = "days")]
+    protocol: Protocol,
+    /// Messages a second, of all devices together
+    #[arg(long, value_name = "R", default_value_t = 10.0, conflicts_with = "days")]
+    rate: f64,
+    /// Stop after this long; else at Ctrl-C
+    #[arg(long = "for", value_name = "DURATION", conflicts_with = "days")]
+    duration: Option<HumanDuration>,
+    /// Devices of several kinds and formats, not only climate sensors
+    #[arg(long, conflicts_with = "days")]
+    mixed: bool,
     /// User name at the broker
-    #[arg(long, requires = "password_file")]
+    #[arg(long, requires = "password_file", conflicts_with = "days")]
     username: Option<String>,
     /// A file with the password
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "days")]
     password_file: Option<PathBuf>,
     /// Certificates to trust instead of the machine's
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "days")]
     ca_file: Option<PathBuf>,
+}
+
+/// Many days at once, to stdout.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Recording")]
+struct Recording {
+    /// Write so many days of a building to stdout, as JSON lines for `riser replay`
+    #[arg(long, value_name = "N")]
+    days: Option<NonZeroU32>,
+    /// From one reading of a device to the next
+    #[arg(long, value_name = "DURATION", default_value = "5m", conflicts_with = "target")]
+    every: HumanDuration,
+    /// The first day, or time; the season follows it
+    #[arg(long, value_name = "DATE", default_value = "2026-01-05", conflicts_with = "target")]
+    from: String,
+    /// Only the devices of this zone; they show what they would show among all
+    #[arg(long, value_name = "ZONE", conflicts_with = "target")]
+    zone: Option<String>,
+    /// KIND[@DEVICE[/METRIC]][+START], after 8 days where no start is given; may be given again
+    #[arg(long, value_name = "FAULT", conflicts_with = "target")]
+    fault: Vec<Planned>,
 }
 
 /// What can be spoken.
@@ -56,53 +86,10 @@ enum Protocol {
 }
 
 pub(crate) fn simulate(args: &Args) -> Result<Exit, Failure> {
-    crate::telemetry::start("warn");
-    let options = options(args)?;
-    let Protocol::Mqtt = args.protocol;
-    let building = if args.mixed {
-        Building::mixed(args.devices, args.seed)
-    } else {
-        Building::new(args.devices, args.seed)
-    };
-    let load = Load { rate: args.rate, duration: args.duration.map(|duration| duration.0) };
-    let sent = super::runtime()?.block_on(async {
-        let stop = CancellationToken::new();
-        let interrupted = stop.clone();
-        tokio::spawn(async move {
-            if tokio::signal::ctrl_c().await.is_ok() {
-                interrupted.cancel();
-            }
-        });
-        simulator::mqtt::send(options, building, load, Arc::new(SystemClock), stop).await
-    });
-    let sent = sent.map_err(|error| {
-        let exit = match error {
-            SimulateError::BadRate { .. } => Exit::Usage,
-            SimulateError::Unreachable { .. } => Exit::Unavailable,
-        };
-        Failure::new(exit, crate::telemetry::chain(&error))
-    })?;
-    print_line(&format!(
-        "sent {} messages with {} readings; {} sent again, {} refused, {} without an answer",
-        sent.messages, sent.readings, sent.repeated, sent.refused, sent.unacknowledged
-    ))?;
-    Ok(if sent.unacknowledged == 0 { Exit::Fine } else { Exit::Unavailable })
-}
-
-fn options(args: &Args) -> Result<Options, Failure> {
-    let url =
-        if args.target.contains("://") { args.target.clone() } else { format!("mqtt://{}", args.target) };
-    let url: BrokerUrl = url.parse().map_err(|error| {
-        Failure::new(Exit::Usage, format!("--target: {}", crate::telemetry::chain(&error)))
-    })?;
-    let mut options = Options::new(url, format!("riser-simulate-{}", std::process::id()));
-    options.tls = Tls { ca_file: args.ca_file.clone(), ..Tls::default() };
-    if let (Some(user), Some(file)) = (&args.username, &args.password_file) {
-        let text = std::fs::read_to_string(file).map_err(|error| {
-            Failure::new(Exit::NoInput, format!("cannot read {}: {error}", file.display()))
-        })?;
-        options.credentials =
-            Some((user.clone(), Secret::new(text.trim_end_matches(['\r', '\n']).to_owned())));
+    match (args.recording.days, &args.traffic.target) {
+        (Some(days), _) => recording::write(args, days),
+        (None, Some(target)) => traffic::send(args, target),
+        // The command line does not let this through.
+        (None, None) => Err(Failure::new(Exit::Usage, "give --target or --days".to_owned())),
     }
-    Ok(options)
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use aggregator::{Admission, Aggregator};
 use alerts::Alerts;
+use anomaly::Quantity;
 use gateway_core::{
     Aggregate, Alert, DropReason, MetricId, MetricKind, Now, Reading, Score, Subject, Timestamp,
 };
@@ -304,12 +305,13 @@ impl Engine {
         }
         let moment = self.local_clock.moment(reading.at);
         let mut score = judged.map_or(Score::NONE, |(kind, max)| {
-            series.judge(moment, reading.value, kind, max, &mut self.models)
+            let quantity = || Quantity::new(kind, self.registry.metric_name(reading.metric));
+            series.judge(moment, reading.value, quantity, max, &mut self.models)
         });
         self.registry.heard_by(reading.device, adapter);
         let zone = self.registry.device(reading.device).and_then(|device| device.zone);
         if let Some((kind, _)) = judged {
-            score = score.max(self.peers.judge(zone, kind, reading));
+            score = self.peers.judge(zone, kind, reading, score);
         }
         let subject = alerts::Subject {
             device: reading.device,

@@ -16,14 +16,21 @@ use super::registry::Registry;
 pub(super) struct ZonePeers(BTreeMap<(ZoneId, MetricId), Peers>);
 
 impl ZonePeers {
-    /// How far the device of a reading has drifted from its zone's others.
-    pub(super) fn judge(&mut self, zone: Option<ZoneId>, kind: MetricKind, reading: &Reading) -> Score {
+    /// The score of a reading, `own` by its series alone, in the light of its zone's others.
+    pub(super) fn judge(
+        &mut self,
+        zone: Option<ZoneId>,
+        kind: MetricKind,
+        reading: &Reading,
+        own: Score,
+    ) -> Score {
         match (zone, kind) {
             (Some(zone), MetricKind::Gauge) => {
                 let peers = self.0.entry((zone, reading.metric)).or_default();
-                peers.observe(reading.device, reading.at, reading.value)
+                let drift = peers.observe(reading.device, reading.at, reading.value);
+                peers.tell(reading.device, reading.at, own).max(drift)
             }
-            _ => Score::NONE,
+            _ => own,
         }
     }
 

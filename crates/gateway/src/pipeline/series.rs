@@ -2,9 +2,9 @@
 //!
 //! A model stays as long as the state does: nothing forgets a device or a metric that was heard once.
 
-use anomaly::SeriesModel;
+use anomaly::{Quantity, SeriesModel};
 use gateway_core::ports::Detector;
-use gateway_core::{MetricId, MetricKind, Moment, Score};
+use gateway_core::{MetricId, Moment, Score};
 use serde::{Deserialize, Serialize};
 
 /// Most metrics one device may have; a payload with made-up keys must not fill the memory.
@@ -82,12 +82,12 @@ impl Series {
         &mut self,
         moment: Moment,
         value: f64,
-        kind: MetricKind,
+        quantity: impl FnOnce() -> Quantity,
         max: u32,
         count: &mut ModelCount,
     ) -> Score {
         if !matches!(self.learnt, Learnt::Model(_)) {
-            self.make_model(kind, max, count);
+            self.make_model(quantity, max, count);
         }
         match &mut self.learnt {
             Learnt::Model(model) => model.observe(moment, value),
@@ -95,12 +95,12 @@ impl Series {
         }
     }
 
-    fn make_model(&mut self, kind: MetricKind, max: u32, count: &mut ModelCount) {
+    fn make_model(&mut self, quantity: impl FnOnce() -> Quantity, max: u32, count: &mut ModelCount) {
         let was_refused = matches!(self.learnt, Learnt::NoRoom);
         if count.kept < max {
             count.kept += 1;
             count.refused -= u32::from(was_refused);
-            self.learnt = Learnt::Model(Box::new(SeriesModel::new(kind)));
+            self.learnt = Learnt::Model(Box::new(SeriesModel::new(quantity())));
         } else if !was_refused {
             count.refused += 1;
             self.learnt = Learnt::NoRoom;

@@ -1,9 +1,9 @@
 //! The model and the rule of `riser run`, on one series.
 
 use alerts::{Alerts, Rule, RuleProblem, Subject};
-use anomaly::{SeriesModel, Trial};
+use anomaly::{Quantity, SeriesModel, Trial};
 use gateway_core::ports::Detector as _;
-use gateway_core::{Alert, AlertState, DeviceId, MetricId, MetricKind, Moment, Now, Reading, Timestamp};
+use gateway_core::{Alert, AlertState, DeviceId, MetricId, Moment, Now, Reading, Timestamp};
 
 /// The only series there is.
 const SUBJECT: Subject<'static> = Subject {
@@ -37,7 +37,7 @@ impl Judge {
     /// Where `threshold` is not above 0 and at most 1.
     pub(super) fn new(threshold: f64, trial: Trial) -> Result<Self, RuleProblem> {
         Ok(Self {
-            model: SeriesModel::with_trial(MetricKind::Gauge, trial),
+            model: SeriesModel::with_trial(Quantity::watched(), trial),
             alerts: Alerts::new(vec![Rule::anomaly(threshold)?]),
             newest: Timestamp::from_millis(i64::MIN),
             raised: false,
