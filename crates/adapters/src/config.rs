@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::coap::config::CoapConfig;
 use crate::mqtt::config::MqttConfig;
 
 /// Where readings come from: one table per kind of link, and in it one per name.
@@ -16,4 +17,6 @@ use crate::mqtt::config::MqttConfig;
 pub struct Config {
     /// Devices behind an MQTT broker, Riser's own or another. The name is yours: `[adapters.mqtt.floor]`.
     pub mqtt: BTreeMap<String, MqttConfig>,
+    /// Devices that speak CoAP. The name is yours: `[adapters.coap.lan]`.
+    pub coap: BTreeMap<String, CoapConfig>,
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use gateway_core::settings::{ByteSize, Secret};
+use gateway_core::settings::{ByteSize, ListenAddress, Secret};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -84,8 +84,3 @@ pub struct User {
     #[schemars(example = ["actuators/floor1/#"])]
     pub subscribe: Vec<String>,
 }
-
-/// How an address to listen on is written.
-#[derive(JsonSchema)]
-#[schemars(transparent, extend("format" = "socket-address"))]
-struct ListenAddress(#[expect(dead_code, reason = "only its schema is used")] String);

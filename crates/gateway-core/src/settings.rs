@@ -195,6 +195,11 @@ impl JsonSchema for ByteSize {
     }
 }
 
+/// The schema of an address to listen on; the value is a [`std::net::SocketAddr`].
+#[derive(JsonSchema)]
+#[schemars(transparent, extend("format" = "socket-address"))]
+pub struct ListenAddress(#[expect(dead_code, reason = "only its schema is used")] String);
+
 /// A password or key. Cannot be printed or serialised, and is wiped from memory when dropped.
 #[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
 pub struct Secret(String);

@@ -28,8 +28,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("broker", &["gateway-core"]),
     ("history", &["gateway-core"]),
     ("mqtt-link", &["gateway-core"]),
-    ("adapters", &["gateway-core", "mqtt-link"]),
-    ("simulator", &["gateway-core", "mqtt-link", "coap-link"]),
+    ("adapters", &["coap-link", "gateway-core", "mqtt-link"]),
+    ("simulator", &["coap-link", "gateway-core", "mqtt-link"]),
     ("sinks", &["gateway-core", "mqtt-link", "outbox"]),
     ("testkit", &["gateway-core"]),
     (

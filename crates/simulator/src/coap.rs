@@ -14,12 +14,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use coap_link::Identity;
-use coap_link::dtls::{Credentials, Key};
+use coap_link::dtls::Credentials;
 use gateway_core::ports::Clock;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
+
+pub use coap_link::dtls::Key;
 
 use self::channel::Channel;
 use self::node::{Answer, Delivery, Node};

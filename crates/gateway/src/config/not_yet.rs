@@ -4,12 +4,11 @@
 
 use super::key_path::KeyPath;
 
-const ADAPTERS: &str = "it has: mqtt";
+const ADAPTERS: &str = "it has: mqtt, coap";
 const DEVICES: &str = "it has: address, zone, codec, rename, calibrate";
 
 /// Tables and keys; `*` is any name.
 const KEYS: &[(&str, &str, &str)] = &[
-    ("adapters.coap", "`coap` adapter", ADAPTERS),
     ("adapters.lorawan", "`lorawan` adapter", ADAPTERS),
     ("adapters.ble", "`ble` adapter", ADAPTERS),
     ("adapters.serial", "`serial` adapter", ADAPTERS),
@@ -57,8 +56,8 @@ mod tests {
     #[test]
     fn tells_what_is_there_instead() {
         assert_eq!(
-            key(&KeyPath::of("adapters.coap")).unwrap(),
-            "this version of riser has no `coap` adapter yet; it has: mqtt"
+            key(&KeyPath::of("adapters.ble")).unwrap(),
+            "this version of riser has no `ble` adapter yet; it has: mqtt, coap"
         );
         assert!(key(&KeyPath::of("devices.lounge.lorawan")).is_some());
         assert!(key(&KeyPath::of("adapters.mqtt")).is_none());

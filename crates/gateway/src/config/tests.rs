@@ -91,10 +91,10 @@ fn tells_syntax_errors_with_line_and_column() {
 #[test]
 fn is_honest_about_what_this_version_does_not_have() {
     finds(
-        "[adapters.coap.lan]\nlisten = \"0.0.0.0:5683\"\n[http]\nlisten = \"127.0.0.1:8090\"\n\
+        "[adapters.ble.hall]\nadapter = \"hci0\"\n[http]\nlisten = \"127.0.0.1:8090\"\n\
          [upstream]\nurl = \"mqtt://localhost\"\nformat = \"sparkplug\"\n[devices.lounge]\ncodec = \"codecs/am307.js\"\n",
         &[
-            "gateway.toml:1:11: error: adapters.coap: this version of riser has no `coap` adapter yet; it has: mqtt",
+            "gateway.toml:1:11: error: adapters.ble: this version of riser has no `ble` adapter yet; it has: mqtt, coap",
             "gateway.toml:3:2: error: http: this version of riser has no dashboard or API (`http`) yet; `riser tail` follows a running gateway",
             "gateway.toml:7:10: error: upstream.format: this version of riser has no `sparkplug` yet; it has: json",
             &format!(

@@ -3,8 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use coap_link::dtls::Key;
-use simulator::coap::{Psk, Target};
+use simulator::coap::{Key, Psk, Target};
 
 use super::{Protocol, Traffic};
 use crate::cli::{Exit, Failure};
@@ -37,4 +36,28 @@ async fn address(target: &str, scheme: &str, port: u16) -> Result<SocketAddr, Fa
         Failure::new(Exit::Unavailable, format!("cannot find the address of {authority}: {error}"))
     })?;
     found.next().ok_or_else(|| Failure::new(Exit::Unavailable, format!("{authority} has no address")))
+}
+
+/// The file's bytes without a last newline; behind `hex:`, as hexadecimal digits.
+fn key(file: &Path) -> Result<Key, Failure> {
+    let bytes = std::fs::read(file)
+        .map_err(|error| Failure::new(Exit::NoInput, format!("cannot read {}: {error}", file.display())))?;
+    let bytes = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+    let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
+    let wrong = |what: &str| Failure::new(Exit::Usage, format!("--psk-file {}: {what}", file.display()));
+    let bytes = match bytes.strip_prefix(b"hex:") {
+        Some(digits) => hex(digits).ok_or_else(|| wrong("an even number of hexadecimal digits follows hex:"))?,
+        None => bytes.to_vec(),
+    };
+    Key::new(bytes).map_err(|error| wrong(&error.to_string()))
+}
+
+fn hex(digits: &[u8]) -> Option<Vec<u8>> {
+    let byte = |pair: &[u8]| match pair {
+        [high, low] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
+            u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()
+        }
+        _ => None,
+    };
+    digits.chunks(2).map(byte).collect()
 }

@@ -14,6 +14,8 @@ use crate::config::shape::{Field, Shape};
 const NAMES: &[(&str, &str)] = &[
     ("broker.users", "floor1"),
     ("adapters.mqtt", "floor"),
+    ("adapters.coap", "lan"),
+    ("adapters.coap.lan.psk", "sensor01"),
     ("devices", "lounge"),
     ("devices.lounge.calibrate", "temperature"),
     ("aggregate.metrics", "energy"),
