@@ -26,8 +26,8 @@ pub use coap_link::dtls::Key;
 use self::channel::Channel;
 use self::node::{Answer, Delivery, Node};
 use self::post::Post;
-use crate::load::{LAST_WORDS, Load, MAX_UNACKNOWLEDGED, Pace, Sent, SimulateError, TICK};
 use crate::Building;
+use crate::load::{LAST_WORDS, Load, MAX_UNACKNOWLEDGED, Pace, Sent, SimulateError, TICK};
 
 /// Sockets at most, each a node to the gateway.
 pub const ENDPOINTS: usize = 512;

@@ -86,7 +86,7 @@ impl Device {
         let sample = self.sample(at)?;
         let mut message = self.write(&sample);
         if sample.cut {
-            message.payload = cut(message.payload);
+            message.payload = cut(&message.payload);
             message.readings = 1;
         }
         Some(message)
@@ -240,7 +240,7 @@ fn heat(values: &mut Values, hot: impl Fn(f64) -> f64) {
     }
 }
 
-pub(crate) fn cut(payload: Bytes) -> Bytes {
+pub(crate) fn cut(payload: &Bytes) -> Bytes {
     let half = payload.len() / 2;
     payload.slice(..half.max(1).min(payload.len()))
 }

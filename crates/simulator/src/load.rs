@@ -69,7 +69,9 @@ pub enum SimulateError {
         source: coap_link::dtls::SetupError,
     },
     /// Each device would need a session of its own.
-    #[error("{devices} devices with an identity each are too many; give at most {most}, or one identity for all")]
+    #[error(
+        "{devices} devices with an identity each are too many; give at most {most}, or one identity for all"
+    )]
     TooManyIdentities {
         /// How many were asked for.
         devices: usize,

@@ -53,8 +53,7 @@ impl Default for CoapConfig {
 
 impl CoapConfig {
     /// Where nothing says what to listen on or observe.
-    pub const DEFAULT_LISTEN: SocketAddr =
-        SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 5683);
+    pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 5683);
 
     /// `listen`, or loopback where there is nothing else to do.
     #[must_use]

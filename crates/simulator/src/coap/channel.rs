@@ -34,8 +34,7 @@ impl Channel {
             SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
             SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
         };
-        let security =
-            credentials.map(|credentials| Security { credentials, session: None, refusal: None });
+        let security = credentials.map(|credentials| Security { credentials, session: None, refusal: None });
         let engine = Engine::new(Settings { seed: rand::random(), ..Settings::default() });
         Ok(Self { engine, udp: Udp::bind(any)?, peer: Peer::in_the_clear(address), security })
     }

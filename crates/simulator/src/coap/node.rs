@@ -19,7 +19,7 @@ const BETWEEN_HANDSHAKES: Duration = Duration::from_secs(2);
 const SESSIONS_PER_POST: usize = 3;
 
 /// What became of a post.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Delivery {
     pub(super) readings: u32,
     pub(super) answer: Answer,

@@ -31,7 +31,7 @@ impl Post {
                 (ContentFormat::TEXT, text.into())
             }
         };
-        let payload = if sample.cut { cut(payload) } else { payload };
+        let payload = if sample.cut { cut(&payload) } else { payload };
         let readings = if sample.cut { 1 } else { readings };
         Self { request: Request::new(Method::Post, &path).with_payload(format, payload), readings }
     }

@@ -6,10 +6,12 @@ use std::path::Path;
 use simulator::coap::{Key, Psk, Target};
 
 use super::{Protocol, Traffic};
+use crate::cli::decode::from_hex;
 use crate::cli::{Exit, Failure};
 
 pub(super) async fn target(args: &Traffic, target: &str) -> Result<Target, Failure> {
-    let (scheme, port) = if matches!(args.protocol, Protocol::Coaps) { ("coaps", 5684) } else { ("coap", 5683) };
+    let (scheme, port) =
+        if matches!(args.protocol, Protocol::Coaps) { ("coaps", 5684) } else { ("coap", 5683) };
     let address = address(target, scheme, port).await?;
     let psk = match (&args.psk_identity, &args.psk_file) {
         (Some(identity), Some(file)) => Some(Psk { identity: identity.clone(), key: key(file)? }),
@@ -29,7 +31,8 @@ async fn address(target: &str, scheme: &str, port: u16) -> Result<SocketAddr, Fa
     if authority.is_empty() || authority.contains('/') {
         return Err(usage(&format!("`{target}` is not HOST:PORT; the path is the devices' own")));
     }
-    let has_port = authority.rsplit_once(':').is_some_and(|(host, _)| !host.contains(':') || host.ends_with(']'));
+    let has_port =
+        authority.rsplit_once(':').is_some_and(|(host, _)| !host.contains(':') || host.ends_with(']'));
     let authority = if has_port { authority.to_owned() } else { format!("{authority}:{port}") };
     let found = tokio::net::lookup_host(&authority).await;
     let mut found = found.map_err(|error| {
@@ -46,18 +49,11 @@ fn key(file: &Path) -> Result<Key, Failure> {
     let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
     let wrong = |what: &str| Failure::new(Exit::Usage, format!("--psk-file {}: {what}", file.display()));
     let bytes = match bytes.strip_prefix(b"hex:") {
-        Some(digits) => hex(digits).ok_or_else(|| wrong("an even number of hexadecimal digits follows hex:"))?,
+        Some(digits) => std::str::from_utf8(digits)
+            .ok()
+            .and_then(from_hex)
+            .ok_or_else(|| wrong("an even number of hexadecimal digits follows hex:"))?,
         None => bytes.to_vec(),
     };
     Key::new(bytes).map_err(|error| wrong(&error.to_string()))
-}
-
-fn hex(digits: &[u8]) -> Option<Vec<u8>> {
-    let byte = |pair: &[u8]| match pair {
-        [high, low] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
-            u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()
-        }
-        _ => None,
-    };
-    digits.chunks(2).map(byte).collect()
 }
