@@ -181,7 +181,12 @@ impl Sender {
                 self.sent.messages += 1;
                 self.sent.readings += u64::from(delivery.readings);
             }
-            Answer::Refused => self.sent.refused += 1,
+            Answer::Refused(reason) => {
+                if self.sent.refused == 0 {
+                    tracing::warn!("the gateway refuses, and this is the first time: {reason}");
+                }
+                self.sent.refused += 1;
+            }
             Answer::None => self.sent.unacknowledged += 1,
         }
     }

@@ -19,7 +19,7 @@ const BETWEEN_HANDSHAKES: Duration = Duration::from_secs(2);
 const SESSIONS_PER_POST: usize = 3;
 
 /// What became of a post.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct Delivery {
     pub(super) readings: u32,
     pub(super) answer: Answer,
@@ -27,12 +27,12 @@ pub(super) struct Delivery {
     pub(super) repeated: u64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Answer {
     /// 2.xx: the gateway has it.
     Acknowledged,
-    /// The gateway does not want it, or not from us.
-    Refused,
+    /// The gateway does not want it, or not from us, and says why.
+    Refused(String),
     None,
 }
 
@@ -86,7 +86,8 @@ impl Node {
                 Ok(response) if has_no_room(&response) => {
                     sleep(response.freshness().min(LONGEST_WAIT)).await;
                 }
-                Ok(_) | Err(RequestFailure::Reset) => return (Answer::Refused, again),
+                Ok(response) => return (Answer::Refused(reason(post, &response)), again),
+                Err(failure @ RequestFailure::Reset) => return (Answer::Refused(failure.to_string()), again),
                 Err(RequestFailure::Closed) if sessions < SESSIONS_PER_POST => sessions += 1,
                 Err(_) => {
                     // A gateway that was started anew does not know the session.
@@ -106,10 +107,18 @@ impl Node {
         let _permit = self.handshakes.acquire().await;
         let Err(refusal) = self.channel.open_session().await else { return Ok(()) };
         sleep(BETWEEN_HANDSHAKES).await;
-        Err(if refusal == Refusal::Timeout { Answer::None } else { Answer::Refused })
+        Err(match refusal {
+            Refusal::Timeout => Answer::None,
+            refusal => Answer::Refused(format!("no DTLS session: {refusal}")),
+        })
     }
 }
 
 fn has_no_room(response: &Response) -> bool {
     matches!(response.code, Code::SERVICE_UNAVAILABLE | Code::TOO_MANY_REQUESTS)
+}
+
+fn reason(post: &Post, response: &Response) -> String {
+    let path = post.request.path.join("/");
+    format!("{} to /{path}: {}", response.code, response.payload.escape_ascii())
 }
