@@ -310,6 +310,7 @@ fn origin(peer: &Peer, message: &Message, length: usize, multicast: bool) -> Ori
         id: message.id,
         token: message.token,
         multicast,
+        fingerprint: message.fingerprint,
         length,
         acknowledged: false,
         unwanted: options::number(&message.packet, options::NO_RESPONSE).unwrap_or(0),

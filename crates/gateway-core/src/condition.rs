@@ -1,6 +1,7 @@
 //! How something that never gives up is doing: up or down, since when, what went wrong last. Kept by whoever does the
 //! work, read by `health` and by the status.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -19,6 +20,8 @@ pub struct AdapterHealth {
     pub last_error: Option<(Timestamp, String)>,
     /// How often it was started again after it had failed.
     pub restarts: u32,
+    /// What it counts, by names of its own; empty where it counts nothing.
+    pub figures: BTreeMap<String, u64>,
 }
 
 /// Tells how it is doing. Clones tell of the same.
@@ -37,6 +40,7 @@ impl Condition {
             since: clock.now(),
             last_error: None,
             restarts: 0,
+            figures: BTreeMap::new(),
         };
         Self { told: watch::Sender::new(health), clock }
     }
@@ -55,6 +59,14 @@ impl Condition {
     /// It failed and is being started again. It is up when it says so itself.
     pub fn restarted(&self) {
         self.told.send_modify(|health| health.restarts = health.restarts.saturating_add(1));
+    }
+
+    /// What it counts, from now on. Wakes nobody who waits for news.
+    pub fn show(&self, figures: BTreeMap<String, u64>) {
+        self.told.send_if_modified(|health| {
+            health.figures = figures;
+            false
+        });
     }
 
     /// What is told, from now on.
@@ -112,6 +124,7 @@ mod tests {
             since: Timestamp::from_millis(2),
             last_error: Some((Timestamp::from_millis(3), "still out".to_owned())),
             restarts: 0,
+            figures: BTreeMap::new(),
         };
         assert_eq!(*told.borrow(), down);
         at(4);

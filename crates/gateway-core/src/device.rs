@@ -1,5 +1,6 @@
 //! Who sent something: the address a device gives itself, and the small numbers the registry hands out for names.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,26 @@ impl DeviceAddress {
     #[must_use]
     pub fn new(text: &str) -> Option<Self> {
         (!text.is_empty() && text.len() <= Self::MAX_BYTES).then(|| Self(text.into()))
+    }
+
+    /// An address in the one form under which it is known: a DevEUI in 16 lower-case hex digits, a MAC in upper case
+    /// with colons, anything else as it stands.
+    #[must_use]
+    pub fn canonical(address: &str) -> Cow<'_, str> {
+        let bytes = address.as_bytes();
+        let is_eui = bytes.len() == 16 && bytes.iter().all(u8::is_ascii_hexdigit);
+        let is_mac = bytes.len() == 17
+            && bytes
+                .iter()
+                .enumerate()
+                .all(|(i, b)| if i % 3 == 2 { *b == b':' } else { b.is_ascii_hexdigit() });
+        if is_eui && bytes.iter().any(u8::is_ascii_uppercase) {
+            Cow::Owned(address.to_ascii_lowercase())
+        } else if is_mac && bytes.iter().any(u8::is_ascii_lowercase) {
+            Cow::Owned(address.to_ascii_uppercase())
+        } else {
+            Cow::Borrowed(address)
+        }
     }
 
     /// The text.

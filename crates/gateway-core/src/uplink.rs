@@ -87,32 +87,55 @@ pub enum Outcome {
 
 /// How to tell the sender. Dropped without a word, the sender keeps its message and sends it again.
 #[derive(Default)]
-pub struct Ack(Option<Box<dyn FnOnce(Outcome) + Send>>);
+pub struct Ack(Tell);
+
+#[derive(Default)]
+enum Tell {
+    #[default]
+    Nobody,
+    Outcome(Box<dyn FnOnce(Outcome) + Send>),
+    InWords(Box<dyn FnOnce(Outcome, Option<String>) + Send>, Option<String>),
+}
 
 impl Ack {
     /// For senders that expect no answer.
     #[must_use]
     pub const fn none() -> Self {
-        Self(None)
+        Self(Tell::Nobody)
     }
 
     /// Calls `tell` with the outcome, once. `tell` must not block.
     #[must_use]
     pub fn new(tell: impl FnOnce(Outcome) + Send + 'static) -> Self {
-        Self(Some(Box::new(tell)))
+        Self(Tell::Outcome(Box::new(tell)))
+    }
+
+    /// As [`Self::new`], for a sender that can be told in words why it was refused.
+    #[must_use]
+    pub fn in_words(tell: impl FnOnce(Outcome, Option<String>) + Send + 'static) -> Self {
+        Self(Tell::InWords(Box::new(tell), None))
+    }
+
+    /// Keeps why the message was refused, where the sender wants to know.
+    pub fn explain(&mut self, why: impl FnOnce() -> String) {
+        if let Tell::InWords(_, words) = &mut self.0 {
+            *words = Some(why());
+        }
     }
 
     /// Tells the sender.
     pub fn tell(self, outcome: Outcome) {
-        if let Some(tell) = self.0 {
-            tell(outcome);
+        match self.0 {
+            Tell::Nobody => {}
+            Tell::Outcome(tell) => tell(outcome),
+            Tell::InWords(tell, why) => tell(outcome, why),
         }
     }
 }
 
 impl fmt::Debug for Ack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_some() { "Ack(expected)" } else { "Ack(none)" })
+        f.write_str(if matches!(self.0, Tell::Nobody) { "Ack(none)" } else { "Ack(expected)" })
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod adapters;
 mod broker;
+mod coap;
 mod codec_table;
 mod link;
 

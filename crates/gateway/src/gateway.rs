@@ -102,14 +102,14 @@ impl Gateway {
         let outbox_is_new = outbox.as_ref().is_some_and(|outbox| outbox.next_seq() == 1);
         let reconcile = recovered.is_new || recovered.damaged || outbox_damaged || outbox_is_new;
         let (broker, embedded) = start_broker(config, &mut codecs).await?;
-        let adapters = build::adapters(config, &mut codecs, embedded.as_ref())?;
+        let feed = LiveFeed::default();
+        let adapters = build::adapters(config, &mut codecs, embedded.as_ref(), feed.latest())?;
         let new = build::reconfiguration(config, &mut codecs)?;
         // The thread ends once the outbox is closed; where its disk holds it, maybe never: nobody waits for it.
         let outbox = outbox.map(outbox::spawn).transpose()?.map(|(handle, _thread)| handle);
 
         let identity = Identity { id: config.gateway.id(), prefix: config.gateway.prefix.clone() };
         let commanders = Commanders::default();
-        let feed = LiveFeed::default();
         let begin = Begin {
             mode,
             position: recovered.position,
@@ -236,7 +236,8 @@ impl Gateway {
         effective.journal = self.config.journal.clone();
         effective.history.clone_from(&self.config.history);
 
-        let blueprints = build::adapters(&effective, &mut self.codecs, self.embedded.as_ref())?;
+        let blueprints =
+            build::adapters(&effective, &mut self.codecs, self.embedded.as_ref(), self.feed.latest())?;
         let wanted = build::wanted(&effective, &mut self.codecs)?;
         // No model of an earlier look at the folder replaces one that is trained meanwhile.
         let held = match &self.retraining {

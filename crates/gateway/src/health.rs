@@ -50,17 +50,21 @@ pub(crate) struct Adapter {
     pub(crate) last_error: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) last_error_at: Option<String>,
+    /// What it counts itself: for CoAP, peers, sessions, observers and what was refused.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) figures: BTreeMap<String, u64>,
 }
 
 impl From<AdapterHealth> for Adapter {
-    fn from(AdapterHealth { state, since, last_error, restarts }: AdapterHealth) -> Self {
+    fn from(health: AdapterHealth) -> Self {
+        let AdapterHealth { state, since, last_error, restarts, figures } = health;
         let state = match state {
             AdapterState::Starting => "starting",
             AdapterState::Up => "up",
             AdapterState::Down { .. } => "down",
         };
         let (last_error_at, last_error) = last_error.map(|(at, error)| (at.to_string(), error)).unzip();
-        Self { state, since: since.to_string(), restarts, last_error, last_error_at }
+        Self { state, since: since.to_string(), restarts, last_error, last_error_at, figures }
     }
 }
 

@@ -30,6 +30,8 @@ pub enum Output {
         peer: Peer,
         /// What is asked.
         request: Request,
+        /// A hash of its (last) message: the same when the peer sends that again, also to a later engine.
+        fingerprint: u64,
         /// It came to a group: answer only if there is something useful to say.
         multicast: bool,
     },

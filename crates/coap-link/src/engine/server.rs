@@ -33,6 +33,7 @@ pub(super) struct Origin {
     pub(super) id: u16,
     pub(super) token: Token,
     pub(super) multicast: bool,
+    pub(super) fingerprint: u64,
     /// The datagram's length in bytes.
     pub(super) length: usize,
     /// The acknowledgement has left already, without an answer.
@@ -223,10 +224,10 @@ impl Engine {
     fn hand_over(&mut self, (open, request): (Open, Request)) {
         self.last_request = self.last_request.wrapping_add(1);
         let id = RequestId(self.last_request);
-        let (peer, multicast) = (open.origin.peer.clone(), open.origin.multicast);
+        let Origin { peer, multicast, fingerprint, .. } = open.origin.clone();
         self.open_due.set(open.due, id);
         self.open.insert(id, open);
-        self.tell(Output::Request { id, peer, request, multicast });
+        self.tell(Output::Request { id, peer, request, fingerprint, multicast });
     }
 
     /// Acknowledges what its owner has not answered, and gives up what it did not answer for long.

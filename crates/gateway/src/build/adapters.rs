@@ -5,8 +5,8 @@ use std::sync::Arc;
 use adapters::mqtt::config::MqttConfig;
 use adapters::mqtt::{MqttAdapter, Route, Source, TopicFilter};
 use broker::Tap;
-use gateway_core::AdapterId;
 use gateway_core::settings::Secret;
+use gateway_core::{AdapterId, Latest};
 use mqtt_link::Options;
 
 use super::link::adapter_link;
@@ -29,6 +29,7 @@ pub(crate) fn adapters(
     config: &Config,
     codecs: &mut CodecTable,
     embedded: Option<&Embedded>,
+    latest: &Latest,
 ) -> Result<Vec<Blueprint>, BuildError> {
     let mut blueprints = Vec::new();
     for (name, mqtt) in &config.adapters.mqtt {
@@ -44,6 +45,9 @@ pub(crate) fn adapters(
         let make: Make =
             Box::new(move || Box::new(MqttAdapter::new(make_id.clone(), source.clone(), routes.clone())));
         blueprints.push(Blueprint { id, fingerprint, make });
+    }
+    for (name, coap) in &config.adapters.coap {
+        blueprints.push(super::coap::blueprint(config, name, coap, codecs, latest)?);
     }
     Ok(blueprints)
 }
@@ -84,7 +88,7 @@ pub(crate) fn wanted(
     Ok(wanted)
 }
 
-fn fingerprint(text: &str) -> u64 {
+pub(super) fn fingerprint(text: &str) -> u64 {
     use std::hash::BuildHasher as _;
     foldhash::quality::FixedState::default().hash_one(text)
 }

@@ -2,7 +2,7 @@
 //! All of it may be there later, so all of it is a warning. Only `riser check` asks.
 
 use std::io;
-use std::net::{TcpListener, TcpStream, ToSocketAddrs as _};
+use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs as _, UdpSocket};
 use std::thread;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use gateway_core::Timestamp;
 use gateway_core::ports::Clock as _;
 use mqtt_link::BrokerUrl;
 
-use super::check::listeners;
+use super::check::{coap_listeners, listeners};
 use super::finding::Findings;
 use super::key_path::KeyPath;
 use super::load::Loaded;
@@ -29,6 +29,7 @@ pub(crate) fn probe(loaded: &Loaded) -> Findings {
     report.findings.clear();
     probe_clock(&mut report, crate::clock::SystemClock.now());
     probe_listeners(&mut report, loaded);
+    probe_coap(&mut report, loaded);
     probe_brokers(&mut report, loaded);
     if let Some(memory) = memory() {
         probe_memory(&mut report, &loaded.config.anomaly, memory);
@@ -50,17 +51,28 @@ fn probe_clock(report: &mut Report, now: Timestamp) {
 fn probe_listeners(report: &mut Report, loaded: &Loaded) {
     let Some(broker) = &loaded.config.broker else { return };
     for (key, address) in listeners(broker) {
-        let Err(error) = TcpListener::bind(address) else { continue };
-        let why = match error.kind() {
-            io::ErrorKind::AddrInUse => "is taken by another program (a running riser?)".to_owned(),
-            io::ErrorKind::AddrNotAvailable => "is not an address of this machine now".to_owned(),
-            io::ErrorKind::PermissionDenied => {
-                "is not allowed to this user; take a port from 1024 on".to_owned()
-            }
-            _ => format!("cannot be listened on: {error}"),
-        };
-        report.warning(&KeyPath::of("broker").key(key), format!("{address} {why}"));
+        tell_listener(report, &KeyPath::of("broker").key(key), address, TcpListener::bind(address).err());
     }
+}
+
+fn probe_coap(report: &mut Report, loaded: &Loaded) {
+    for (name, coap) in &loaded.config.adapters.coap {
+        for (key, address) in coap_listeners(coap) {
+            let key = KeyPath::of("adapters.coap").key(name).key(key);
+            tell_listener(report, &key, address, UdpSocket::bind(address).err());
+        }
+    }
+}
+
+fn tell_listener(report: &mut Report, key: &KeyPath, address: SocketAddr, error: Option<io::Error>) {
+    let Some(error) = error else { return };
+    let why = match error.kind() {
+        io::ErrorKind::AddrInUse => "is taken by another program (a running riser?)".to_owned(),
+        io::ErrorKind::AddrNotAvailable => "is not an address of this machine now".to_owned(),
+        io::ErrorKind::PermissionDenied => "is not allowed to this user; take a port from 1024 on".to_owned(),
+        _ => format!("cannot be listened on: {error}"),
+    };
+    report.warning(key, format!("{address} {why}"));
 }
 
 /// Says so where the models may take more than half of `memory` bytes.

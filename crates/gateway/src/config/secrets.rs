@@ -30,6 +30,17 @@ pub(crate) fn resolve(report: &mut Report, config: &mut Config, directory: &Path
         place(directory, [&mut adapter.password_file]);
         password(report, &table, &mut adapter.password, adapter.password_file.as_deref());
     }
+    for (name, adapter) in &mut config.adapters.coap {
+        let table = KeyPath::of("adapters.coap").key(name);
+        for (identity, psk) in &mut adapter.psk {
+            place(directory, [&mut psk.key_file]);
+            key(report, &table.key("psk").key(identity), &mut psk.key, psk.key_file.as_deref());
+        }
+        for (index, observe) in adapter.observe.iter_mut().enumerate() {
+            place(directory, [&mut observe.key_file]);
+            key(report, &table.key("observe").index(index), &mut observe.key, observe.key_file.as_deref());
+        }
+    }
     if let Some(broker) = &mut config.broker {
         place(directory, [&mut broker.ca_file, &mut broker.cert_file, &mut broker.key_file]);
         for (name, user) in &mut broker.users {
@@ -64,6 +75,21 @@ fn password(report: &mut Report, table: &KeyPath, password: &mut Option<Secret>,
     warn_if_public(report, &key, file);
 }
 
+/// As [`password`], for a pre-shared key, which may hold any bytes.
+fn key(report: &mut Report, table: &KeyPath, key: &mut Option<Secret>, file: Option<&Path>) {
+    let Some(file) = file else { return };
+    let place = table.key("key_file");
+    if key.is_some() {
+        report.error(&place, "there is `key` too; keep one of them");
+        return;
+    }
+    match read_bytes(file, MAX_PASSWORD_BYTES) {
+        Ok(bytes) => *key = Some(adapters::coap::key::from_file(&bytes)),
+        Err(why) => report.error(&place, why),
+    }
+    warn_if_public(report, &place, file);
+}
+
 fn without_newline(text: &str) -> &str {
     let text = text.strip_suffix('\n').unwrap_or(text);
     text.strip_suffix('\r').unwrap_or(text)
@@ -87,8 +113,13 @@ pub(crate) fn warn_if_public(report: &mut Report, key: &KeyPath, file: &Path) {
 }
 
 fn read_text(file: &Path, limit: u64) -> Result<String, String> {
+    let bytes = read_bytes(file, limit)?;
+    String::from_utf8(bytes).map_err(|_| format!("cannot read {}: it is not UTF-8", file.display()))
+}
+
+fn read_bytes(file: &Path, limit: u64) -> Result<Vec<u8>, String> {
     let path = file.display();
-    let mut text = String::new();
+    let mut bytes = Vec::new();
     // A directory or a pipe would fail late or wait for ever.
     let metadata = file.metadata().map_err(|error| format!("cannot read {path}: {error}"))?;
     if !metadata.is_file() {
@@ -96,9 +127,9 @@ fn read_text(file: &Path, limit: u64) -> Result<String, String> {
     }
     let opened = File::open(file).map_err(|error| format!("cannot read {path}: {error}"))?;
     let mut limited = opened.take(limit.saturating_add(1));
-    limited.read_to_string(&mut text).map_err(|error| format!("cannot read {path}: {error}"))?;
-    if text.len() as u64 > limit {
+    limited.read_to_end(&mut bytes).map_err(|error| format!("cannot read {path}: {error}"))?;
+    if bytes.len() as u64 > limit {
         return Err(format!("{path} is larger than {limit} bytes"));
     }
-    Ok(text)
+    Ok(bytes)
 }

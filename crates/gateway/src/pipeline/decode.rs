@@ -65,13 +65,13 @@ impl Decoder {
         acks: &mut Vec<PendingAck>,
     ) {
         self.brought.clear();
-        for uplink in uplinks {
-            let outcome = self.decode_one(&uplink, engine, step);
+        for mut uplink in uplinks {
+            let outcome = self.decode_one(&mut uplink, engine, step);
             acks.push((uplink.ack, outcome));
         }
     }
 
-    fn decode_one(&mut self, uplink: &Uplink, engine: &Engine, step: &mut Step) -> Outcome {
+    fn decode_one(&mut self, uplink: &mut Uplink, engine: &Engine, step: &mut Step) -> Outcome {
         let Step { now, names, batches, .. } = step;
         let registry = engine.registry();
         let adapter = names.adapter(registry, &uplink.adapter);
@@ -89,6 +89,7 @@ impl Decoder {
         let rules = uplink.device.as_ref().and_then(|d| self.directory.find(&canonical(d.as_str())));
         if let Err(refusal) = self.read_payload(uplink, rules.and_then(|rules| rules.codec)) {
             batch.drop(refusal.reason(), 1);
+            uplink.ack.explain(|| crate::telemetry::chain(&refusal));
             self.log.refused(uplink, refusal.reason(), &refusal, *now);
             return Outcome::Refused(refusal.reason());
         }
@@ -115,6 +116,7 @@ impl Decoder {
             }
         }
         if let Outcome::Refused(reason) = worst {
+            uplink.ack.explain(|| remedy(reason).to_owned());
             self.log.refused(uplink, reason, &Remedy(remedy(reason)), *now);
         }
         worst

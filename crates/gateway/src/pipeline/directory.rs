@@ -48,21 +48,9 @@ impl Directory {
     }
 }
 
-/// An address in the one form under which it is known: a DevEUI in 16 lower-case hex digits, a MAC in upper case with
-/// colons, anything else as it stands.
+/// An address in the one form under which it is known.
 pub(crate) fn canonical(address: &str) -> std::borrow::Cow<'_, str> {
-    use std::borrow::Cow;
-    let bytes = address.as_bytes();
-    let is_eui = bytes.len() == 16 && bytes.iter().all(u8::is_ascii_hexdigit);
-    let is_mac = bytes.len() == 17
-        && bytes.iter().enumerate().all(|(i, b)| if i % 3 == 2 { *b == b':' } else { b.is_ascii_hexdigit() });
-    if is_eui && bytes.iter().any(u8::is_ascii_uppercase) {
-        Cow::Owned(address.to_ascii_lowercase())
-    } else if is_mac && bytes.iter().any(u8::is_ascii_lowercase) {
-        Cow::Owned(address.to_ascii_uppercase())
-    } else {
-        Cow::Borrowed(address)
-    }
+    gateway_core::DeviceAddress::canonical(address)
 }
 
 #[cfg(test)]

@@ -2,7 +2,9 @@
 //! misses some, never holds the pipeline up.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use gateway_core::{Latest, LatestValue};
 use serde::Serialize;
 use tokio::sync::broadcast;
 
@@ -47,11 +49,16 @@ pub(crate) struct Item {
 pub(crate) struct LiveFeed {
     readings: broadcast::Sender<Item>,
     results: broadcast::Sender<Item>,
+    latest: Latest,
 }
 
 impl Default for LiveFeed {
     fn default() -> Self {
-        Self { readings: broadcast::channel(LAG).0, results: broadcast::channel(LAG).0 }
+        Self {
+            readings: broadcast::channel(LAG).0,
+            results: broadcast::channel(LAG).0,
+            latest: Latest::default(),
+        }
     }
 }
 
@@ -73,6 +80,31 @@ impl LiveFeed {
     /// Aggregates and alerts.
     pub(crate) fn results(&self) -> broadcast::Receiver<Item> {
         self.results.subscribe()
+    }
+
+    /// The newest values, for adapters that are asked for them.
+    pub(crate) fn latest(&self) -> &Latest {
+        &self.latest
+    }
+
+    /// Notes the newest values of a step; what is further ahead than `max_future` is refused, and so no value.
+    pub(crate) fn note(&self, step: &Step, registry: &Registry, max_future: Duration) {
+        if !self.latest.is_wanted() {
+            return;
+        }
+        for reading in step.batches.iter().flat_map(|batch| &batch.readings) {
+            let reading = reading.reading(step.now);
+            if reading.at.since(step.now.at) > max_future {
+                continue;
+            }
+            let unit = registry.unit(reading.device, reading.metric).map(Arc::from);
+            let value = LatestValue { value: reading.value, at: reading.at, unit };
+            self.latest.note(
+                registry.device_name(reading.device),
+                registry.metric_name(reading.metric),
+                value,
+            );
+        }
     }
 
     /// Shows a step and what came of it.

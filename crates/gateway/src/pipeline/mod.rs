@@ -278,6 +278,7 @@ impl Pipeline {
         let mut outputs = Outputs::default();
         self.engine.apply(step, &mut outputs);
         outputs.alerts.iter().for_each(|alert| self.actions.run(alert));
+        self.live.note(step, self.engine.registry(), self.engine.settings().windows.max_future);
         self.live.show(step, &outputs, self.engine.registry(), &self.identity);
         self.durable.remember(&outputs, self.engine.registry());
         self.hand_over(position, &outputs);

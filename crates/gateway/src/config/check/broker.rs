@@ -56,7 +56,7 @@ fn check_clashes(report: &mut Report, table: &KeyPath, listeners: &[(&'static st
 }
 
 /// Whether both cannot listen at once. Port 0 is any free one.
-fn clash(one: SocketAddr, two: SocketAddr) -> bool {
+pub(super) fn clash(one: SocketAddr, two: SocketAddr) -> bool {
     // Linux takes [::] for IPv4 as well.
     let everything = |ip: IpAddr| ip.is_unspecified() && ip.is_ipv6();
     let same = one.ip() == two.ip()

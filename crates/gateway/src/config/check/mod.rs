@@ -5,6 +5,7 @@ mod adapters;
 mod aggregate;
 mod anomaly;
 mod broker;
+mod coap;
 mod devices;
 pub(crate) mod files;
 mod gateway;
@@ -13,6 +14,7 @@ mod link;
 mod rules;
 
 pub(crate) use broker::listeners;
+pub(crate) use coap::listeners as coap_listeners;
 
 use super::model::Config;
 use super::report::Report;
@@ -23,6 +25,7 @@ pub(crate) fn check(report: &mut Report, config: &Config) {
     link::check_upstream(report, config.upstream.as_ref(), config.journal.enabled);
     broker::check(report, config.broker.as_ref());
     adapters::check(report, config);
+    coap::check(report, config);
     devices::check(report, config);
     aggregate::check(report, &config.aggregate);
     anomaly::check(report, &config.anomaly);

@@ -1,0 +1,338 @@
+//! The adapter: one task that moves datagrams, requests and answers between sockets, sessions, engine and pipeline.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use coap_link::{Engine, Output, Peer, dtls};
+use gateway_core::ports::{Adapter, AdapterContext, AdapterError, Clock, Command, CommandError};
+use gateway_core::{AdapterId, Condition, Latest};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+use tracing::{debug, warn};
+
+use super::access::{self, Access, Holder};
+use super::complaints::Complaints;
+use super::door::{self, Door, Inbox};
+use super::figures::{self, Counts};
+use super::formats::Codecs;
+use super::intake::{Intake, Told};
+use super::names::Names;
+use super::observed::Observed;
+use super::server::{Asked, Server};
+
+/// How often `health` gets new figures.
+const FIGURES_EVERY: Duration = Duration::from_secs(5);
+/// How long after the stop reports under way are waited for; the others stay with their senders.
+const LAST_ANSWERS: Duration = Duration::from_secs(4);
+/// Reports of which the word is read in one go.
+const WORDS: usize = 256;
+
+/// What `[adapters.coap.<name>]` says, ready for use.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where CoAP is spoken in the clear.
+    pub listen: Option<SocketAddr>,
+    /// Where DTLS is.
+    pub listen_dtls: Option<SocketAddr>,
+    /// Who may open a DTLS session.
+    pub holders: Vec<Holder>,
+    /// Whether "All CoAP Nodes" is answered.
+    pub multicast: bool,
+    /// The largest payload in bytes.
+    pub max_size: usize,
+    /// Peers that are remembered, and DTLS sessions.
+    pub max_peers: usize,
+    /// Observers.
+    pub max_observers: usize,
+    /// What reads which content format.
+    pub codecs: Codecs,
+    /// What the devices are called.
+    pub names: Arc<Names>,
+}
+
+impl Settings {
+    fn engine(&self) -> coap_link::Settings {
+        let defaults = coap_link::Settings::default();
+        coap_link::Settings {
+            seed: rand::random(),
+            peers: self.max_peers,
+            verified: self.max_peers,
+            observers: self.max_observers,
+            request_body: self.max_size,
+            assembly_bytes: defaults.assembly_bytes.max(self.max_size.saturating_mul(4)),
+            ..defaults
+        }
+    }
+
+    fn limits(&self) -> dtls::Limits {
+        dtls::Limits { sessions: self.max_peers, ..dtls::Limits::default() }
+    }
+}
+
+/// The devices of `[adapters.coap.<name>]`.
+pub struct CoapAdapter {
+    id: AdapterId,
+    settings: Settings,
+    latest: Latest,
+}
+
+impl CoapAdapter {
+    /// An adapter that has not started; `latest` is what it answers with.
+    #[must_use]
+    pub const fn new(id: AdapterId, settings: Settings, latest: Latest) -> Self {
+        Self { id, settings, latest }
+    }
+
+    fn failed(&self, reason: &dyn std::fmt::Display) -> AdapterError {
+        AdapterError { adapter: self.id.clone(), reason: reason.to_string() }
+    }
+}
+
+#[async_trait]
+impl Adapter for CoapAdapter {
+    fn id(&self) -> &AdapterId {
+        &self.id
+    }
+
+    async fn run(&mut self, context: &mut AdapterContext) -> Result<(), AdapterError> {
+        let now = Instant::now();
+        let settings = &self.settings;
+        let (intake, told) = Intake::new(&self.id, now.into_std());
+        let server = Server {
+            settings,
+            latest: &self.latest,
+            engine: Engine::new(settings.engine()),
+            access: Access::new(&settings.holders),
+            intake,
+            observed: Observed::default(),
+            counts: Counts::default(),
+            stopping: false,
+        };
+        let secured = match settings.listen_dtls {
+            Some(address) => {
+                let keys = access::keys(&settings.holders).map_err(|error| self.failed(&error))?;
+                let server = dtls::Server::new(keys, settings.limits(), now.into_std())
+                    .map_err(|error| self.failed(&error))?;
+                Some((server, Door::open(&self.id, address, false)))
+            }
+            None => None,
+        };
+        let (dtls, secure_door) = secured.unzip();
+        let mut house = House {
+            id: &self.id,
+            server,
+            clear_door: settings.listen.map(|address| Door::open(&self.id, address, settings.multicast)),
+            secure_door,
+            dtls,
+            refusals: Complaints::default(),
+            clock: Arc::clone(&context.clock),
+            condition_told: None,
+        };
+        house.live(context, told).await;
+        Ok(())
+    }
+}
+
+/// Everything that the task owns.
+struct House<'a> {
+    id: &'a AdapterId,
+    server: Server<'a>,
+    clear_door: Option<Door>,
+    secure_door: Option<Door>,
+    dtls: Option<dtls::Server>,
+    refusals: Complaints,
+    clock: Arc<dyn Clock>,
+    /// Why it was said to be down; empty where up.
+    condition_told: Option<String>,
+}
+
+impl House<'_> {
+    async fn live(&mut self, context: &mut AdapterContext, mut told: mpsc::Receiver<Told>) {
+        let AdapterContext { uplinks, commands, condition, stop, .. } = context;
+        let follower = self.server.latest.follow();
+        let (mut clear, mut secure) = (Inbox::default(), Inbox::default());
+        let mut words = Vec::with_capacity(WORDS);
+        let mut figures_due = Instant::now();
+        let mut give_up = None;
+        loop {
+            self.drain().await;
+            self.tell_condition(condition);
+            if figures_due <= Instant::now() {
+                figures_due = Instant::now() + FIGURES_EVERY;
+                condition.show(self.figures());
+            }
+            if give_up.is_some_and(|at| self.server.intake.is_idle() || at <= Instant::now()) {
+                break;
+            }
+            let wake =
+                self.deadline().into_iter().chain([figures_due]).chain(give_up).min().unwrap_or(figures_due);
+            let waiting = self.server.intake.has_waiting();
+            tokio::select! {
+                () = stop.cancelled(), if give_up.is_none() => {
+                    self.server.stopping = true;
+                    give_up = Some(Instant::now() + LAST_ANSWERS);
+                }
+                () = door::serve(&mut self.clear_door, &mut clear) => {}
+                () = door::serve(&mut self.secure_door, &mut secure) => {}
+                place = uplinks.reserve(), if waiting => match place {
+                    Ok(place) => place.send(self.server.intake.batch()),
+                    // The pipeline has ended: what waits stays with its senders.
+                    Err(_) => drop(self.server.intake.batch()),
+                },
+                _ = told.recv_many(&mut words, WORDS) => {}
+                devices = follower.changed() => {
+                    let (server, now) = (&mut self.server, Instant::now().into_std());
+                    for device in devices {
+                        server.observed.tell(&device, server.latest, &mut server.engine, now);
+                    }
+                }
+                Some(command) = commands.recv() => refuse(self.id, command),
+                () = sleep_until(wake) => {}
+            }
+            let now = Instant::now().into_std();
+            self.hear(&mut clear, &mut secure);
+            words.drain(..).for_each(|word| self.server.told(word, now));
+            self.do_what_is_due();
+        }
+        self.leave().await;
+    }
+
+    /// When something is to be done without a datagram.
+    fn deadline(&self) -> Option<Instant> {
+        let dtls = self.dtls.as_ref().and_then(dtls::Server::next_deadline);
+        [self.server.engine.next_deadline(), dtls].into_iter().flatten().min().map(Instant::from_std)
+    }
+
+    fn do_what_is_due(&mut self) {
+        let now = Instant::now().into_std();
+        if self.server.engine.next_deadline().is_some_and(|due| due <= now) {
+            self.server.engine.timeout(now);
+        }
+        if let Some(dtls) =
+            self.dtls.as_mut().filter(|dtls| dtls.next_deadline().is_some_and(|due| due <= now))
+        {
+            dtls.timeout(now);
+        }
+    }
+
+    fn hear(&mut self, clear: &mut Inbox, secure: &mut Inbox) {
+        let now = Instant::now().into_std();
+        let engine = &mut self.server.engine;
+        clear.drain(|from, datagram, multicast| {
+            let peer = Peer::in_the_clear(from);
+            if multicast {
+                engine.receive_multicast(&peer, datagram, now);
+            } else {
+                engine.receive(&peer, datagram, now);
+            }
+        });
+        if let Some(dtls) = &mut self.dtls {
+            secure.drain(|from, datagram, _| dtls.receive(from, datagram, now));
+        }
+    }
+
+    /// Does all that engine and sessions say, until they are silent.
+    async fn drain(&mut self) {
+        loop {
+            while let Some(output) = self.dtls.as_mut().and_then(dtls::Server::poll) {
+                self.secured(output).await;
+            }
+            match self.server.engine.poll() {
+                Some(output) => self.spoken(output).await,
+                None => return,
+            }
+        }
+    }
+
+    async fn secured(&mut self, output: dtls::Output) {
+        let now = Instant::now().into_std();
+        match output {
+            dtls::Output::Send { address, bytes } => {
+                if let Some(door) = &mut self.secure_door {
+                    door.send(address, &bytes).await;
+                }
+            }
+            dtls::Output::Plain { peer, bytes } => self.server.engine.receive(&peer, &bytes, now),
+            dtls::Output::Opened { peer } => debug!(adapter = %self.id, "coap: {peer} has opened a session"),
+            dtls::Output::Closed { peer, reason } => {
+                debug!(adapter = %self.id, "coap: the session of {peer} has ended: {reason}");
+                self.server.engine.closed(&peer, now);
+            }
+            dtls::Output::Refused { address, identity, reason } => {
+                if let Some(passed_over) = self.refusals.due(now) {
+                    let identity =
+                        identity.map_or_else(|| "nobody yet".to_owned(), |identity| identity.to_string());
+                    warn!(adapter = %self.id, %identity, passed_over, "coap: handshake of {address} refused: {reason}");
+                }
+            }
+        }
+    }
+
+    async fn spoken(&mut self, output: Output) {
+        let now = Instant::now().into_std();
+        match output {
+            Output::Send { peer, bytes } if peer.is_secured() => {
+                // A session that ended meanwhile is told as closed.
+                let _ = self.dtls.as_mut().map(|dtls| dtls.send(&peer, &bytes));
+            }
+            Output::Send { peer, bytes } => {
+                if let Some(door) = &mut self.clear_door {
+                    door.send(peer.address, &bytes).await;
+                }
+            }
+            Output::Request { id, peer, request, fingerprint, multicast } => {
+                let at = self.clock.now();
+                self.server.answer(Asked { id, peer, request, fingerprint, multicast, at }, now);
+            }
+            Output::ObserverGone { resource, .. } => {
+                self.server.observed.gone(&resource, &self.server.engine)
+            }
+            // Nothing was requested here.
+            Output::Response { .. } | Output::Notification { .. } => {}
+        }
+    }
+
+    /// Up while every listener is.
+    fn tell_condition(&mut self, condition: &Condition) {
+        let problems = [&self.clear_door, &self.secure_door].into_iter().flatten().filter_map(Door::problem);
+        let present = problems.collect::<Vec<_>>().join("; ");
+        if self.condition_told.as_ref() == Some(&present) {
+            return;
+        }
+        if present.is_empty() {
+            condition.up();
+        } else {
+            condition.down(present.clone());
+        }
+        self.condition_told = Some(present);
+    }
+
+    fn figures(&self) -> std::collections::BTreeMap<String, u64> {
+        let mut figures = figures::figures(
+            &self.server.counts,
+            &self.server.engine,
+            self.dtls.as_ref(),
+            [&self.clear_door, &self.secure_door],
+        );
+        let observed = u64::try_from(self.server.observed.len()).unwrap_or(u64::MAX);
+        figures.insert("observed".to_owned(), observed);
+        figures
+    }
+
+    /// Tells the peers of sessions that these have ended.
+    async fn leave(&mut self) {
+        if let Some(dtls) = &mut self.dtls {
+            dtls.close_all();
+        }
+        self.drain().await;
+    }
+}
+
+fn refuse(id: &AdapterId, command: Command) {
+    let reason = "this version of riser sends no commands over CoAP".to_owned();
+    let refused = CommandError::Refused { adapter: id.clone(), reason };
+    // Whoever gave the command may have stopped waiting.
+    let _ = command.done.send(Err(refused));
+}

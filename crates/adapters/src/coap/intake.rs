@@ -1,0 +1,189 @@
+//! The way of the reports into the pipeline, and of its word on each back to the sender.
+//!
+//! So many reports may be under way, and so many bytes; one more is refused, and stays with its sender if that waits for
+//! an answer. What is under way holds its place until its answer has left here.
+
+use std::collections::VecDeque;
+use std::hash::{BuildHasher as _, Hasher as _};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use coap_link::{Peer, RequestId};
+use foldhash::fast::FixedState;
+use gateway_core::{
+    Ack, AdapterId, CodecId, Delivery, DeviceAddress, LinkQuality, Outcome, Space, Timestamp, Uplink,
+};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+
+/// Reports under way at once.
+pub(super) const UNDER_WAY: usize = 1_024;
+/// Bytes of their payloads.
+const BYTES_UNDER_WAY: u32 = 8 << 20;
+/// Reports handed over in one go.
+pub(super) const BATCH: usize = 256;
+/// A message that was first sent before we started comes again within this time (RFC 7252, 4.8.2: MAX_TRANSMIT_SPAN is
+/// 45 s). Later ones the engine knows by itself; and a device that always sends the same bytes is to be believed.
+const REPEATS_FROM_BEFORE: Duration = Duration::from_secs(60);
+/// The same at every start, so that a message is known again that was first sent before a restart.
+const KEYS: FixedState = FixedState::with_seed(0x5249_5345_5220_636f);
+
+/// The pipeline's word on a report.
+#[derive(Debug)]
+pub(super) struct Told {
+    /// Which request brought it.
+    pub(super) id: RequestId,
+    /// `None`: it could not be taken, and stays with its sender.
+    pub(super) outcome: Option<Outcome>,
+    pub(super) why: Option<String>,
+    _place: OwnedSemaphorePermit,
+}
+
+/// What a device reported.
+#[derive(Debug)]
+pub(super) struct Report<'a> {
+    pub(super) id: RequestId,
+    pub(super) peer: &'a Peer,
+    /// Of its message.
+    pub(super) fingerprint: u64,
+    pub(super) confirmable: bool,
+    pub(super) device: &'a str,
+    pub(super) metric: Option<&'a str>,
+    pub(super) codec: CodecId,
+    pub(super) payload: Bytes,
+}
+
+/// There was no room for a report.
+#[derive(Debug)]
+pub(super) struct NoRoom;
+
+#[derive(Debug)]
+pub(super) struct Intake {
+    adapter: AdapterId,
+    waiting: VecDeque<Uplink>,
+    places: Arc<Semaphore>,
+    space: Space,
+    tell: mpsc::Sender<Told>,
+    /// Reports that nobody will send again.
+    lost: u32,
+    repeats_until: Instant,
+}
+
+impl Intake {
+    pub(super) fn new(adapter: &AdapterId, now: Instant) -> (Self, mpsc::Receiver<Told>) {
+        // A place is held until its word is read, so the channel is never full.
+        let (tell, told) = mpsc::channel(UNDER_WAY);
+        let intake = Self {
+            adapter: adapter.clone(),
+            waiting: VecDeque::new(),
+            places: Arc::new(Semaphore::new(UNDER_WAY)),
+            space: Space::new(BYTES_UNDER_WAY),
+            tell,
+            lost: 0,
+            repeats_until: now + REPEATS_FROM_BEFORE,
+        };
+        (intake, told)
+    }
+
+    /// Puts a report behind the others.
+    pub(super) fn take(
+        &mut self,
+        report: Report<'_>,
+        received_at: Timestamp,
+        now: Instant,
+    ) -> Result<(), NoRoom> {
+        let place = Arc::clone(&self.places).try_acquire_owned().ok();
+        let room = self.space.try_take(report.payload.len());
+        let (Some(place), Some(room)) = (place, room) else {
+            if !report.confirmable {
+                self.lost = self.lost.saturating_add(1);
+            }
+            return Err(NoRoom);
+        };
+        let topic = match report.metric {
+            Some(metric) => format!("sensors/{}/{metric}", report.device),
+            None => format!("sensors/{}", report.device),
+        };
+        let delivery = match report.confirmable {
+            true => Delivery::AtLeastOnce {
+                key: key(report.peer, report.fingerprint),
+                again: now < self.repeats_until,
+            },
+            false => Delivery::AtMostOnce,
+        };
+        self.waiting.push_back(Uplink {
+            adapter: self.adapter.clone(),
+            device: DeviceAddress::new(report.device),
+            metric: report.metric.map(Into::into),
+            codec: report.codec,
+            topic: topic.into(),
+            received_at,
+            port: None,
+            link: LinkQuality::default(),
+            payload: report.payload,
+            delivery,
+            lost_before: std::mem::take(&mut self.lost),
+            room,
+            ack: self.ack(report.id, place),
+        });
+        Ok(())
+    }
+
+    fn ack(&self, id: RequestId, place: OwnedSemaphorePermit) -> Ack {
+        let mut word = Word { id, tell: self.tell.clone(), place: Some(place) };
+        Ack::in_words(move |outcome, why| word.say(Some(outcome), why))
+    }
+
+    /// The next reports to hand over.
+    pub(super) fn batch(&mut self) -> Vec<Uplink> {
+        let count = self.waiting.len().min(BATCH);
+        self.waiting.drain(..count).collect()
+    }
+
+    pub(super) fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Whether everything was handed over and answered.
+    pub(super) fn is_idle(&self) -> bool {
+        self.places.available_permits() == UNDER_WAY
+    }
+}
+
+/// The same when the message is sent again: from the same port or session, byte by byte.
+fn key(peer: &Peer, fingerprint: u64) -> u64 {
+    let mut hasher = KEYS.build_hasher();
+    match peer.address.ip() {
+        IpAddr::V4(ip) => hasher.write(&ip.octets()),
+        IpAddr::V6(ip) => hasher.write(&ip.octets()),
+    }
+    hasher.write_u16(peer.address.port());
+    if let Some(identity) = &peer.identity {
+        hasher.write(identity.as_bytes());
+    }
+    hasher.write_u64(fingerprint);
+    hasher.finish()
+}
+
+/// Says how it went; dropped without a word, that it could not be taken.
+struct Word {
+    id: RequestId,
+    tell: mpsc::Sender<Told>,
+    place: Option<OwnedSemaphorePermit>,
+}
+
+impl Word {
+    fn say(&mut self, outcome: Option<Outcome>, why: Option<String>) {
+        if let Some(place) = self.place.take() {
+            // Who waited for it may have ended.
+            let _ = self.tell.try_send(Told { id: self.id, outcome, why, _place: place });
+        }
+    }
+}
+
+impl Drop for Word {
+    fn drop(&mut self) {
+        self.say(None, None);
+    }
+}

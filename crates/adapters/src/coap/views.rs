@@ -1,0 +1,256 @@
+//! The newest values of a device, or one of them, in the content format that a client asks for.
+
+use std::hash::BuildHasher;
+use std::time::Duration;
+
+use coap_link::{ContentFormat, ETag, Response};
+use foldhash::fast::FixedState;
+use gateway_core::{LatestValue, LatestValues};
+use serde_json::{Value as Json, json};
+
+/// For how long an answer counts as fresh.
+const FRESH: Duration = Duration::from_secs(60);
+
+/// The same in every process, so that a client's tag is still right after a restart.
+const TAGS: FixedState = FixedState::with_seed(0x5249_5345_5220_636f);
+
+/// What can be asked for, the default of a device first and that of a metric last.
+pub(super) const FORMATS: [ContentFormat; 5] = [
+    ContentFormat::JSON,
+    ContentFormat::CBOR,
+    ContentFormat::SENML_JSON,
+    ContentFormat::SENML_CBOR,
+    ContentFormat::TEXT,
+];
+
+/// What is looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct View {
+    /// All of the device where there is none.
+    pub(super) metric: Option<Box<str>>,
+    pub(super) format: ContentFormat,
+}
+
+impl View {
+    /// `None` where that format is not to be had.
+    pub(super) fn new(metric: Option<&str>, accept: Option<ContentFormat>) -> Option<Self> {
+        let default = if metric.is_some() { ContentFormat::TEXT } else { ContentFormat::JSON };
+        let format = accept.unwrap_or(default);
+        let known = FORMATS.contains(&format) && (metric.is_some() || format != ContentFormat::TEXT);
+        known.then(|| Self { metric: metric.map(Into::into), format })
+    }
+
+    /// 2.05 with the values of `device`; `None` where there are none.
+    pub(super) fn of(&self, device: &str, values: &LatestValues) -> Option<Response> {
+        let one = match &self.metric {
+            Some(metric) => Some(values.get_key_value(&**metric)?),
+            None => None,
+        };
+        let all: Vec<(&str, &LatestValue)> = match one {
+            Some((name, value)) => vec![(&**name, value)],
+            None => values.iter().map(|(name, value)| (&**name, value)).collect(),
+        };
+        if all.is_empty() {
+            return None;
+        }
+        let payload = match (self.format, one) {
+            (ContentFormat::TEXT, Some((_, value))) => number(value.value).into_bytes(),
+            (ContentFormat::JSON, Some((_, value))) => json!(value.value).to_string().into_bytes(),
+            (ContentFormat::CBOR, Some((_, value))) => {
+                let mut cbor = Cbor::default();
+                cbor.float(value.value);
+                cbor.0
+            }
+            (ContentFormat::CBOR, None) => cbor_object(&all),
+            (ContentFormat::SENML_JSON, _) => senml_json(device, &all),
+            (ContentFormat::SENML_CBOR, _) => senml_cbor(device, &all),
+            _ => json_object(&all),
+        };
+        let tag = ETag::new(&TAGS.hash_one((self.format, &payload)).to_be_bytes());
+        let response = Response::content(self.format, payload).with_max_age(FRESH);
+        Some(Response { etag: tag, ..response })
+    }
+}
+
+/// A number as text, never hundreds of digits long.
+fn number(value: f64) -> String {
+    let plain = value == 0.0 || (1e-6..1e15).contains(&value.abs());
+    if plain { value.to_string() } else { format!("{value:e}") }
+}
+
+fn json_object(all: &[(&str, &LatestValue)]) -> Vec<u8> {
+    let object: serde_json::Map<String, Json> =
+        all.iter().map(|(name, value)| ((*name).to_owned(), json!(value.value))).collect();
+    Json::Object(object).to_string().into_bytes()
+}
+
+/// The device's name as a base name: SenML allows few characters (RFC 8428, 4.5.1).
+fn base_name(device: &str) -> String {
+    format!("{}/", senml_name(device))
+}
+
+fn senml_name(name: &str) -> String {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "-:./_".contains(c);
+    name.chars().map(|c| if allowed(c) { c } else { '_' }).collect()
+}
+
+fn seconds(value: &LatestValue) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "milliseconds of any year near ours are exact in an f64")]
+    let millis = value.at.as_millis() as f64;
+    millis / 1000.0
+}
+
+fn senml_json(device: &str, all: &[(&str, &LatestValue)]) -> Vec<u8> {
+    let record = |(index, (name, value)): (usize, &(&str, &LatestValue))| {
+        let mut record = json!({ "n": senml_name(name), "v": value.value, "t": seconds(value) });
+        if let (Some(unit), Some(record)) = (&value.unit, record.as_object_mut()) {
+            record.insert("u".to_owned(), json!(**unit));
+        }
+        if let (0, Some(record)) = (index, record.as_object_mut()) {
+            record.insert("bn".to_owned(), json!(base_name(device)));
+        }
+        record
+    };
+    Json::Array(all.iter().enumerate().map(record).collect()).to_string().into_bytes()
+}
+
+/// RFC 8428, 6: labels are numbers.
+fn senml_cbor(device: &str, all: &[(&str, &LatestValue)]) -> Vec<u8> {
+    const BASE_NAME: i8 = -2;
+    const NAME: i8 = 0;
+    const UNIT: i8 = 1;
+    const VALUE: i8 = 2;
+    const TIME: i8 = 6;
+    let mut cbor = Cbor::default();
+    cbor.array(all.len());
+    for (index, (name, value)) in all.iter().enumerate() {
+        cbor.map(3 + usize::from(index == 0) + usize::from(value.unit.is_some()));
+        if index == 0 {
+            cbor.label(BASE_NAME);
+            cbor.text(&base_name(device));
+        }
+        cbor.label(NAME);
+        cbor.text(&senml_name(name));
+        if let Some(unit) = &value.unit {
+            cbor.label(UNIT);
+            cbor.text(unit);
+        }
+        cbor.label(VALUE);
+        cbor.float(value.value);
+        cbor.label(TIME);
+        cbor.float(seconds(value));
+    }
+    cbor.0
+}
+
+fn cbor_object(all: &[(&str, &LatestValue)]) -> Vec<u8> {
+    let mut cbor = Cbor::default();
+    cbor.map(all.len());
+    for (name, value) in all {
+        cbor.text(name);
+        cbor.float(value.value);
+    }
+    cbor.0
+}
+
+/// Writes CBOR (RFC 8949): the few kinds of items that are needed here.
+#[derive(Default)]
+struct Cbor(Vec<u8>);
+
+impl Cbor {
+    fn head(&mut self, major: u8, argument: usize) {
+        let major = major << 5;
+        if let Ok(small) = u8::try_from(argument) {
+            if small < 24 {
+                self.0.push(major | small);
+            } else {
+                self.0.extend([major | 24, small]);
+            }
+        } else {
+            self.0.push(major | 26);
+            self.0.extend(u32::try_from(argument).unwrap_or(u32::MAX).to_be_bytes());
+        }
+    }
+
+    fn map(&mut self, members: usize) {
+        self.head(5, members);
+    }
+
+    fn array(&mut self, items: usize) {
+        self.head(4, items);
+    }
+
+    fn text(&mut self, text: &str) {
+        self.head(3, text.len());
+        self.0.extend(text.as_bytes());
+    }
+
+    fn label(&mut self, label: i8) {
+        let negative = u8::from(label < 0);
+        let argument = if label < 0 { -1 - label } else { label };
+        self.head(negative, usize::from(argument.unsigned_abs()));
+    }
+
+    fn float(&mut self, value: f64) {
+        self.0.push(0xfb);
+        self.0.extend(value.to_be_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gateway_core::Timestamp;
+
+    use super::*;
+
+    fn lounge() -> LatestValues {
+        let at = Timestamp::from_millis(1_795_132_800_500);
+        let value = |value, unit: Option<&str>| LatestValue { value, at, unit: unit.map(Into::into) };
+        [("temperature".into(), value(21.5, Some("Cel"))), ("door".into(), value(1.0, None))].into()
+    }
+
+    fn payload(metric: Option<&str>, accept: Option<u16>) -> Vec<u8> {
+        let view = View::new(metric, accept.map(ContentFormat)).unwrap();
+        view.of("the lounge", &lounge()).unwrap().payload.to_vec()
+    }
+
+    #[test]
+    fn a_metric_is_a_text_and_a_device_an_object_unless_asked_otherwise() {
+        assert_eq!(payload(Some("temperature"), None), b"21.5");
+        assert_eq!(payload(Some("door"), Some(50)), b"1.0");
+        assert_eq!(payload(None, None), br#"{"door":1.0,"temperature":21.5}"#);
+        assert_eq!(payload(Some("door"), Some(60)), b"\xfb\x3f\xf0\0\0\0\0\0\0");
+        assert_eq!(payload(None, Some(60))[..6], *b"\xa2\x64door");
+        assert!(View::new(None, Some(ContentFormat::TEXT)).is_none());
+        assert!(View::new(Some("door"), Some(ContentFormat::OCTETS)).is_none());
+        assert!(View::new(Some("co2"), None).unwrap().of("the lounge", &lounge()).is_none());
+    }
+
+    #[test]
+    fn senml_names_the_device_and_has_units_and_times() {
+        assert_eq!(
+            String::from_utf8(payload(None, Some(110))).unwrap(),
+            r#"[{"bn":"the_lounge/","n":"door","t":1795132800.5,"v":1.0},{"n":"temperature","t":1795132800.5,"u":"Cel","v":21.5}]"#
+        );
+        let cbor = payload(Some("temperature"), Some(112));
+        assert_eq!(cbor[..4], *b"\x81\xa5\x21\x6b");
+        assert_eq!(cbor.len(), 4 + 11 + 1 + 12 + 1 + 4 + 1 + 9 + 1 + 9);
+    }
+
+    #[test]
+    fn a_tag_is_of_a_value_in_a_format() {
+        let tag = |metric, accept| {
+            let view = View::new(Some(metric), accept).unwrap();
+            view.of("lounge", &lounge()).unwrap().etag.unwrap()
+        };
+        assert_eq!(tag("door", None), tag("door", Some(ContentFormat::TEXT)));
+        assert_ne!(tag("door", None), tag("temperature", None));
+        assert_ne!(tag("door", None), tag("door", Some(ContentFormat::JSON)));
+    }
+
+    #[test]
+    fn numbers_are_short() {
+        assert_eq!([21.0, 0.1, -3.25, 0.0].map(number), ["21", "0.1", "-3.25", "0"]);
+        assert_eq!([1e300, -1e-9].map(number), ["1e300", "-1e-9"]);
+    }
+}

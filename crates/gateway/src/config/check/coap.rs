@@ -1,0 +1,89 @@
+//! `[adapters.coap.*]`: listeners that do not clash, and identities with a key and devices.
+
+use std::net::SocketAddr;
+
+use ::adapters::coap::config::{CoapConfig, Psk};
+use ::adapters::coap::key;
+
+use super::broker::clash;
+use crate::config::key_path::KeyPath;
+use crate::config::model::Config;
+use crate::config::report::Report;
+use crate::pipeline::decode::MAX_PAYLOAD;
+
+/// The longest identity that DTLS carries here, in bytes.
+const LONGEST_IDENTITY: usize = 256;
+
+pub(super) fn check(report: &mut Report, config: &Config) {
+    let mut taken: Vec<(KeyPath, SocketAddr)> = Vec::new();
+    for (name, coap) in &config.adapters.coap {
+        let table = KeyPath::of("adapters.coap").key(name);
+        for (key, address) in listeners(coap) {
+            let key = if key == "listen" && coap.listen.is_none() { table.clone() } else { table.key(key) };
+            if let Some((other, there)) = taken.iter().find(|(_, there)| clash(*there, address)) {
+                report
+                    .error(&key, format!("{address} clashes with {other}, {there}; give each its own port"));
+            }
+            taken.push((key, address));
+        }
+        check_doors(report, &table, coap);
+        for (identity, psk) in &coap.psk {
+            check_psk(report, &table.key("psk").key(identity), identity, psk);
+        }
+        let largest = coap.max_size.0;
+        if largest == 0 || largest > MAX_PAYLOAD as u64 {
+            report.error(&table.key("max_size"), "is out of range; allowed: from \"1B\" to \"256KiB\"");
+        }
+    }
+}
+
+/// The addresses that it listens on, each with its key.
+pub(crate) fn listeners(coap: &CoapConfig) -> Vec<(&'static str, SocketAddr)> {
+    let doors = [("listen", coap.listen()), ("listen_dtls", coap.listen_dtls)];
+    doors.into_iter().filter_map(|(key, address)| Some((key, address?))).collect()
+}
+
+fn check_doors(report: &mut Report, table: &KeyPath, coap: &CoapConfig) {
+    let nobody = coap.psk.is_empty() && report.is_whole(&table.key("psk"));
+    if coap.listen_dtls.is_some() && nobody {
+        report.error(
+            &table.key("listen_dtls"),
+            "needs `psk`: who may open a session, such as psk = { sensor01 = { key_file = \"sensor01.psk\", devices = [\"sensor01\"] } }",
+        );
+    }
+    if coap.listen_dtls.is_none() && !coap.psk.is_empty() {
+        report.error(
+            &table.key("psk"),
+            "is not used: there is no `listen_dtls`; write it, such as \"0.0.0.0:5684\"",
+        );
+    }
+    if let Some(address) = coap.listen.filter(|address| !address.ip().is_loopback()) {
+        report.warning(
+            &table.key("listen"),
+            format!(
+                "whoever reaches {address} may report and read every device; listen_dtls lets only holders of keys do so"
+            ),
+        );
+    }
+}
+
+fn check_psk(report: &mut Report, table: &KeyPath, identity: &str, psk: &Psk) {
+    if identity.is_empty() || identity.len() > LONGEST_IDENTITY {
+        report.error(table, format!("the identity must have 1 to {LONGEST_IDENTITY} bytes"));
+    }
+    let place = table.key(if psk.key_file.is_some() { "key_file" } else { "key" });
+    match psk.key.as_ref().map(key::read) {
+        Some(Ok((_, length))) if length < key::SHORT_KEY => report.warning(
+            &place,
+            format!("the key has {length} bytes and can be guessed; make one with: openssl rand -hex 16, and write hex: before it"),
+        ),
+        Some(Err(error)) => report.error(&place, crate::telemetry::chain(&error)),
+        None if psk.key_file.is_none() => {
+            report.missing(table, "key_file", "missing; write key_file, or key");
+        }
+        Some(Ok(_)) | None => {}
+    }
+    if psk.devices.is_empty() && report.is_whole(&table.key("devices")) {
+        report.warning(table, "may report and read nothing: write its `devices`, such as [\"sensor01\"]");
+    }
+}
