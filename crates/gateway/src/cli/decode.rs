@@ -113,7 +113,7 @@ fn text_or_hex(codec: &str, text: &str) -> Vec<u8> {
     }
 }
 
-pub(super) fn from_hex(text: &str) -> Option<Vec<u8>> {
+fn from_hex(text: &str) -> Option<Vec<u8>> {
     let digits: Option<Vec<u8>> =
         text.trim().chars().map(|c| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok())).collect();
     let digits = digits?;

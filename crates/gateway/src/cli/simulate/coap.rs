@@ -3,10 +3,10 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
+use adapters::coap::key::{from_file, read};
 use simulator::coap::{Key, Psk, Target};
 
 use super::{Protocol, Traffic};
-use crate::cli::decode::from_hex;
 use crate::cli::{Exit, Failure};
 
 pub(super) async fn target(args: &Traffic, target: &str) -> Result<Target, Failure> {
@@ -41,19 +41,13 @@ async fn address(target: &str, scheme: &str, port: u16) -> Result<SocketAddr, Fa
     found.next().ok_or_else(|| Failure::new(Exit::Unavailable, format!("{authority} has no address")))
 }
 
-/// The file's bytes without a last newline; behind `hex:`, as hexadecimal digits.
+/// A key file as the gateway reads it.
 fn key(file: &Path) -> Result<Key, Failure> {
     let bytes = std::fs::read(file)
         .map_err(|error| Failure::new(Exit::NoInput, format!("cannot read {}: {error}", file.display())))?;
-    let bytes = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
-    let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
-    let wrong = |what: &str| Failure::new(Exit::Usage, format!("--psk-file {}: {what}", file.display()));
-    let bytes = match bytes.strip_prefix(b"hex:") {
-        Some(digits) => std::str::from_utf8(digits)
-            .ok()
-            .and_then(from_hex)
-            .ok_or_else(|| wrong("an even number of hexadecimal digits follows hex:"))?,
-        None => bytes.to_vec(),
-    };
-    Key::new(bytes).map_err(|error| wrong(&error.to_string()))
+    let (key, _) = read(&from_file(&bytes)).map_err(|error| {
+        let error = crate::telemetry::chain(&error);
+        Failure::new(Exit::Usage, format!("--psk-file {}: {error}", file.display()))
+    })?;
+    Ok(key)
 }
