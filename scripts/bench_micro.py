@@ -8,7 +8,7 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-BENCHED = ("aggregator", "codecs", "anomaly", "alerts")
+BENCHED = ("aggregator", "codecs", "anomaly", "alerts", "coap-link")
 
 OBSERVE = "<anomaly::SeriesModel as gateway_core::ports::Detector>::observe"
 

@@ -1,5 +1,7 @@
 //! A tiny CoAP server, to try other implementations against: `cargo run -p coap-link --example echo -- 127.0.0.1:5683`
 //!
+//! It tells of each request unless `quiet` stands behind the address.
+//!
 //! - `GET /time` the seconds since it began, observable: a notification each second
 //! - `GET /large` 5,000 bytes; `GET /slow` an answer after 3 s
 //! - `POST /echo` gives back what it got; `PUT /value` keeps it for `GET /value`
@@ -21,15 +23,20 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     eprintln(&format!("listening on {}", udp.local_address()?));
     let mut endpoint = Endpoint::new(Engine::new(Settings::default()), udp);
-    let mut server =
-        Server { began: endpoint.now(), value: Response::new(Code::NOT_FOUND), slow: VecDeque::new() };
+    let mut server = Server {
+        began: endpoint.now(),
+        value: Response::new(Code::NOT_FOUND),
+        slow: VecDeque::new(),
+        quiet: std::env::args().nth(2).is_some_and(|word| word == "quiet"),
+    };
     let mut second = interval(Duration::from_secs(1));
     second.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             output = endpoint.next() => match output? {
                 Output::Request { id, request, .. } => server.answer(&mut endpoint, id, request),
-                other => eprintln(&format!("{other:?}")),
+                other if !server.quiet => eprintln(&format!("{other:?}")),
+                _ => {}
             },
             _ = second.tick() => server.tick(&mut endpoint),
         }
@@ -40,13 +47,16 @@ struct Server {
     began: Instant,
     value: Response,
     slow: VecDeque<(Instant, RequestId)>,
+    quiet: bool,
 }
 
 impl Server {
     fn answer(&mut self, endpoint: &mut Endpoint, id: RequestId, request: Request) {
         let now = endpoint.now();
         let path = request.path.join("/");
-        eprintln(&format!("{:?} /{path}, {} bytes", request.method, request.payload.len()));
+        if !self.quiet {
+            eprintln(&format!("{:?} /{path}, {} bytes", request.method, request.payload.len()));
+        }
         let response = match (request.method, path.as_str()) {
             (Method::Get, "time") => {
                 let response = self.time(now);

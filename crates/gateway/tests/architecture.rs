@@ -29,7 +29,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("history", &["gateway-core"]),
     ("mqtt-link", &["gateway-core"]),
     ("adapters", &["coap-link", "gateway-core", "mqtt-link"]),
-    ("simulator", &["gateway-core", "mqtt-link"]),
+    ("simulator", &["coap-link", "gateway-core", "mqtt-link"]),
     ("sinks", &["gateway-core", "mqtt-link", "outbox"]),
     ("testkit", &["gateway-core"]),
     (

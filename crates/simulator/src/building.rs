@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use gateway_core::Timestamp;
 
 use crate::chance::mix;
-use crate::device::{Device, Kind, Message};
+use crate::device::{Device, Kind, Message, Sample};
 use crate::fault::Fault;
 
 const ROOMS: [&str; 8] =
@@ -50,13 +50,13 @@ impl Building {
         Self { devices: (0..devices.get()).map(device).collect() }
     }
 
-    /// How many devices; at least one.
+    /// How many devices.
     #[must_use]
     pub fn len(&self) -> usize {
         self.devices.len()
     }
 
-    /// Never.
+    /// Whether [`split_off`](Self::split_off) has taken all.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.devices.is_empty()
@@ -75,9 +75,22 @@ impl Building {
         }
     }
 
+    /// The devices from `at` on as a building of their own, for another protocol; they are no longer in this one.
+    #[must_use]
+    pub fn split_off(&mut self, at: usize) -> Self {
+        Self { devices: self.devices.split_off(at.min(self.devices.len())) }
+    }
+
     /// What `device` sends at `at`; `None` where it is silent, or there is no such device.
     pub fn message(&mut self, device: usize, at: Timestamp) -> Option<Message> {
         self.devices.get_mut(device)?.message(at)
+    }
+
+    /// The same before it has a form, with the device's name.
+    pub(crate) fn sample(&mut self, device: usize, at: Timestamp) -> Option<(&str, Sample)> {
+        let device = self.devices.get_mut(device)?;
+        let sample = device.sample(at)?;
+        Some((&device.name, sample))
     }
 }
 

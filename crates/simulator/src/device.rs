@@ -1,6 +1,6 @@
 //! One device: what it measures, and how it says so.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
 
 use bytes::Bytes;
 use gateway_core::Timestamp;
@@ -50,11 +50,23 @@ pub(crate) struct Device {
     energy: f64,
 }
 
+/// What a device has to say at one time, before a protocol gives it a form.
+#[derive(Debug, Clone)]
+pub(crate) struct Sample {
+    pub(crate) values: Values,
+    /// When it was measured, where the device says so.
+    pub(crate) clock: Option<Timestamp>,
+    /// Counts the device's messages.
+    pub(crate) turn: u64,
+    /// Half of it is lost on the way out of the device.
+    pub(crate) cut: bool,
+}
+
 /// Metrics in the order in which they are sent; booleans are sent as such.
-type Values = Vec<(&'static str, Value)>;
+pub(crate) type Values = Vec<(&'static str, Value)>;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Value {
+pub(crate) enum Value {
     /// With so many digits behind the point.
     Number(f64, usize),
     Boolean(bool),
@@ -71,6 +83,17 @@ impl Device {
 
     /// `None` where it is silent.
     pub(crate) fn message(&mut self, at: Timestamp) -> Option<Message> {
+        let sample = self.sample(at)?;
+        let mut message = self.write(&sample);
+        if sample.cut {
+            message.payload = cut(&message.payload);
+            message.readings = 1;
+        }
+        Some(message)
+    }
+
+    /// `None` where it is silent.
+    pub(crate) fn sample(&mut self, at: Timestamp) -> Option<Sample> {
         let fault = self.fault.filter(|(_, from)| at >= *from);
         let chance = Chance { seed: self.seed, message: self.messages };
         self.messages += 1;
@@ -84,12 +107,9 @@ impl Device {
             Some((Fault::WrongClock, from)) => clock = Some(fault::wrong_time(at.since(from))),
             Some((Fault::Spike | Fault::BadPayload, _)) | None => {}
         }
-        let mut message = self.write(&values, clock);
-        self.last = Some(values);
-        if matches!(fault, Some((Fault::BadPayload, _))) {
-            cut(&mut message);
-        }
-        Some(message)
+        self.last = Some(values.clone());
+        let cut = matches!(fault, Some((Fault::BadPayload, _)));
+        Some(Sample { values, clock, turn: self.messages, cut })
     }
 
     fn measure(&mut self, at: Timestamp, chance: Chance) -> Values {
@@ -109,38 +129,53 @@ impl Device {
         vec![("power", Value::Number(power, 1)), ("energy", Value::Number(1000.0 + self.energy, 4))]
     }
 
-    fn write(&self, values: &[(&str, Value)], clock: Option<Timestamp>) -> Message {
+    fn write(&self, sample: &Sample) -> Message {
         let name = &self.name;
         let topic = match self.kind {
-            Kind::ClimateValues => return self.write_value(values),
+            Kind::ClimateValues => return self.write_value(sample),
             Kind::Climate | Kind::Meter => format!("sensors/{name}/telemetry"),
             Kind::Contact | Kind::Occupancy => format!("zigbee2mqtt/{name}"),
         };
-        let mut json = String::with_capacity(96);
-        let mut separator = '{';
-        if let Some(clock) = clock {
-            let _ = write!(json, "{{\"time\":\"{clock}\"");
-            separator = ',';
-        }
-        for (metric, value) in values {
-            let _ = write!(json, "{separator}\"{metric}\":");
-            write_value(&mut json, *value);
-            separator = ',';
-        }
-        json.push('}');
-        Message { topic, payload: json.into(), readings: u32::try_from(values.len()).unwrap_or(u32::MAX) }
+        let payload = sample.json().into();
+        Message { topic, payload, readings: sample.readings() }
     }
 
     /// One metric a message, in turn. A bare number has no room for a time.
-    fn write_value(&self, values: &[(&str, Value)]) -> Message {
-        let turn = self.messages % (values.len().max(1) as u64);
+    fn write_value(&self, sample: &Sample) -> Message {
+        let (metric, text) = sample.one();
+        Message { topic: format!("sensors/data/{}/{metric}", self.name), payload: text.into(), readings: 1 }
+    }
+}
+
+impl Sample {
+    pub(crate) fn readings(&self) -> u32 {
+        u32::try_from(self.values.len()).unwrap_or(u32::MAX)
+    }
+
+    /// All metrics in one object.
+    pub(crate) fn json(&self) -> String {
+        let mut json = String::with_capacity(96);
+        let mut separator = '{';
+        if let Some(clock) = self.clock {
+            let _ = write!(json, "{{\"time\":\"{clock}\"");
+            separator = ',';
+        }
+        for (metric, value) in &self.values {
+            let _ = write!(json, "{separator}\"{metric}\":{value}");
+            separator = ',';
+        }
+        json.push('}');
+        json
+    }
+
+    /// The metric whose turn it is, and its value as text.
+    pub(crate) fn one(&self) -> (&'static str, String) {
+        let turn = self.turn % (self.values.len().max(1) as u64);
         let (metric, value) = usize::try_from(turn)
             .ok()
-            .and_then(|turn| values.get(turn).copied())
+            .and_then(|turn| self.values.get(turn).copied())
             .unwrap_or(("temperature", Value::Number(20.0, 2)));
-        let mut text = String::new();
-        write_value(&mut text, value);
-        Message { topic: format!("sensors/data/{}/{metric}", self.name), payload: text.into(), readings: 1 }
+        (metric, value.to_string())
     }
 }
 
@@ -179,11 +214,13 @@ fn occupancy(at: Timestamp, chance: Chance) -> Values {
     ]
 }
 
-fn write_value(out: &mut String, value: Value) {
-    let _ = match value {
-        Value::Number(number, digits) => write!(out, "{number:.digits$}"),
-        Value::Boolean(boolean) => write!(out, "{boolean}"),
-    };
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Number(number, digits) => write!(f, "{number:.digits$}"),
+            Self::Boolean(boolean) => write!(f, "{boolean}"),
+        }
+    }
 }
 
 /// The first number goes far out.
@@ -203,8 +240,7 @@ fn heat(values: &mut Values, hot: impl Fn(f64) -> f64) {
     }
 }
 
-fn cut(message: &mut Message) {
-    let half = message.payload.len() / 2;
-    message.payload.truncate(half.max(1));
-    message.readings = 1;
+pub(crate) fn cut(payload: &Bytes) -> Bytes {
+    let half = payload.len() / 2;
+    payload.slice(..half.max(1).min(payload.len()))
 }

@@ -1,13 +1,15 @@
 //! A building that does not exist, and senders that make real traffic of it.
 //!
 //! [`Building`] is sans-IO: it says what a device would send at a given time, and is the same for the same seed.
-//! A module per protocol ([`mqtt`]) puts that on real sockets. [`month`] is for looking at weeks at once: rooms with people,
+//! A module per protocol ([`mqtt`], [`coap`]) puts that on real sockets. [`month`] is for looking at weeks at once: rooms with people,
 //! weather and heating, and faults as buildings have them.
 
 mod building;
 mod chance;
+pub mod coap;
 mod device;
 mod fault;
+mod load;
 pub mod month;
 pub mod mqtt;
 mod profile;
@@ -15,3 +17,4 @@ mod profile;
 pub use building::Building;
 pub use device::Message;
 pub use fault::Fault;
+pub use load::{Load, Sent, SimulateError};

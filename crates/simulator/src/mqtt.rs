@@ -6,62 +6,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use gateway_core::ports::Clock;
 use mqtt_link::{Options, Publisher, PublisherEvent, SubmitError};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
+use crate::load::{LAST_WORDS, Load, MAX_UNACKNOWLEDGED, Pace, Sent, SimulateError, TICK};
 use crate::{Building, Message};
-
-/// How often messages are released, in batches of what is due.
-const TICK: Duration = Duration::from_millis(5);
-/// How many messages wait for the broker at most.
-const MAX_UNACKNOWLEDGED: usize = 1024;
-/// How long to wait for the last acknowledgements.
-const LAST_WORDS: Duration = Duration::from_secs(10);
-
-/// How much to send.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Load {
-    /// Messages a second, of all devices together; they take turns.
-    pub rate: f64,
-    /// For how long, counted from the connection; `None`: until stopped.
-    pub duration: Option<Duration>,
-}
-
-/// What was sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Sent {
-    /// Messages that the broker acknowledged.
-    pub messages: u64,
-    /// The readings in them, as the gateway's ledger counts.
-    pub readings: u64,
-    /// Messages that were sent a second time because the connection was lost; the gateway may have had them before.
-    pub repeated: u64,
-    /// Messages that the broker refused.
-    pub refused: u64,
-    /// Messages without an answer when the time was up.
-    pub unacknowledged: u64,
-}
-
-/// Why nothing could be sent.
-#[derive(Debug, thiserror::Error)]
-pub enum SimulateError {
-    /// A rate that is no rate.
-    #[error("cannot send {rate} messages a second; give a number above 0")]
-    BadRate {
-        /// What was asked.
-        rate: f64,
-    },
-    /// The first connection failed; later ones are tried again.
-    #[error("cannot reach the target: {reason}")]
-    Unreachable {
-        /// Why and what to do.
-        reason: String,
-    },
-}
 
 /// Sends until the time is up or `stop` is cancelled, then waits for the last acknowledgements. `clock` tells the
 /// devices' time of day.
@@ -75,9 +27,7 @@ pub async fn send(
     clock: Arc<dyn Clock>,
     stop: CancellationToken,
 ) -> Result<Sent, SimulateError> {
-    if !(load.rate.is_finite() && load.rate > 0.0) {
-        return Err(SimulateError::BadRate { rate: load.rate });
-    }
+    let load = load.check()?;
     let mut publisher = Publisher::start(options);
     tokio::select! {
         connected = first_connection(&mut publisher) => connected?,
@@ -210,44 +160,3 @@ impl Store {
         Sent { unacknowledged: self.unacknowledged.len() as u64, ..self.sent }
     }
 }
-
-/// How many turns are due by now.
-struct Pace {
-    load: Load,
-    /// Turns that were released or given up.
-    passed: f64,
-    /// The time is up.
-    over: bool,
-}
-
-impl Pace {
-    const fn new(load: Load) -> Self {
-        Self { load, passed: 0.0, over: false }
-    }
-
-    /// Turns due by `elapsed`, of which `room` can be had; more than a second's worth is given up.
-    fn due(&mut self, elapsed: Duration, room: usize) -> usize {
-        let elapsed = self.load.duration.map_or(elapsed, |duration| elapsed.min(duration));
-        let scheduled = self.whole(elapsed);
-        self.passed = self.passed.max(scheduled - self.load.rate.ceil());
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "not negative; saturates"
-        )]
-        let due = ((scheduled - self.passed) as usize).min(room);
-        #[expect(clippy::cast_precision_loss, reason = "at most MAX_UNACKNOWLEDGED")]
-        let released = due as f64;
-        self.passed += released;
-        self.over = self.load.duration == Some(elapsed);
-        due
-    }
-
-    fn whole(&self, elapsed: Duration) -> f64 {
-        (self.load.rate * elapsed.as_secs_f64() + 1e-6).floor()
-    }
-}
-
-#[cfg(test)]
-#[path = "pace_tests.rs"]
-mod tests;

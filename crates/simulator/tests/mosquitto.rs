@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use gateway_core::Timestamp;
 use mqtt_link::Options;
-use simulator::mqtt::{Load, Sent, SimulateError, send};
-use simulator::{Building, Fault};
+use simulator::mqtt::send;
+use simulator::{Building, Fault, Load, Sent, SimulateError};
 use testkit::clock::ManualClock;
 use testkit::mosquitto::Mosquitto;
 use tokio::io::{AsyncBufReadExt, BufReader};

@@ -2,34 +2,33 @@
 //! goes over real sockets of this machine.
 
 mod screen;
+mod sensors;
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::num::NonZeroUsize;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
+use adapters::coap::config::{CoapConfig, Psk};
 use adapters::mqtt::config::{MqttConfig, Topic};
 use gateway_core::Severity;
-use gateway_core::ports::Clock as _;
-use gateway_core::settings::HumanDuration;
+use gateway_core::settings::{HumanDuration, Secret};
 use mqtt_link::{BrokerUrl, Event, Options, Qos, Subscriber};
-use simulator::mqtt::Load;
-use simulator::{Building, Fault};
 use tokio_util::sync::CancellationToken;
 
 use super::{Exit, Failure, print_line};
-use crate::clock::SystemClock;
 use crate::config::model::{Alert, Config, Device};
 use crate::gateway::Gateway;
 use screen::Screen;
+use sensors::Sensors;
 
 const DEVICES: NonZeroUsize = NonZeroUsize::MIN.saturating_add(23);
 
-/// Messages a second at `--speed 1`: two a device.
-const RATE: f64 = 48.0;
+/// Of the sensors that speak DTLS. No secret: whoever can reach the demo's loopback ports may take part.
+const IDENTITY: &str = "demo";
+const KEY: &str = "demo-key-of-16-b";
 
 /// How often the summary is drawn.
 const FRAME: Duration = Duration::from_millis(500);
@@ -46,18 +45,18 @@ pub(crate) fn demo(speed: f64, duration: Option<Duration>) -> Result<Exit, Failu
 }
 
 async fn show(speed: f64, duration: Option<Duration>, data_dir: &Path) -> Result<Exit, Failure> {
-    let port = free_port()
+    let ports = Ports::free()
         .map_err(|error| Failure::new(Exit::Unavailable, format!("no free port on 127.0.0.1: {error}")))?;
-    let building = Building::mixed(DEVICES, 1);
-    let config = config(port, data_dir, &building);
+    let sensors = Sensors::new(DEVICES);
+    let config = config(ports, data_dir, &sensors);
     let gateway = Gateway::start(&config)
         .await
         .map_err(|error| Failure::new(Exit::Software, crate::telemetry::chain(&error)))?;
-    introduce(port)?;
+    introduce(ports, &sensors)?;
     let stop = CancellationToken::new();
-    let senders = tokio::spawn(send(port, building, RATE * speed, stop.clone()));
+    let senders = tokio::spawn(sensors.send(ports, speed, stop.clone()));
     let url: BrokerUrl =
-        url(port).parse().map_err(|_| Failure::new(Exit::Software, "our own address is wrong"))?;
+        url(ports.mqtt).parse().map_err(|_| Failure::new(Exit::Software, "our own address is wrong"))?;
     let cloud =
         Subscriber::start(Options::new(url, "demo-cloud"), vec![("building/#".to_owned(), Qos::AtLeastOnce)]);
     let watched = watch(&gateway, cloud, duration).await;
@@ -69,21 +68,45 @@ async fn show(speed: f64, duration: Option<Duration>, data_dir: &Path) -> Result
     watched
 }
 
-/// 1883 where it is free, so that the line to type is short; else whatever is.
-fn free_port() -> std::io::Result<u16> {
-    let bind = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port));
-    bind(1883).or_else(|_| bind(0))?.local_addr().map(|address| address.port())
+/// Where the gateway listens on 127.0.0.1.
+#[derive(Debug, Clone, Copy)]
+struct Ports {
+    mqtt: u16,
+    coap: u16,
+    coaps: u16,
+}
+
+impl Ports {
+    /// The usual ones where they are free, so that the lines to type are short; else whichever are.
+    fn free() -> std::io::Result<Self> {
+        let tcp = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port));
+        let udp = |port| UdpSocket::bind((Ipv4Addr::LOCALHOST, port));
+        // Kept until all are found, so that no two are the same.
+        let coap = udp(5683).or_else(|_| udp(0))?;
+        let coaps = udp(5684).or_else(|_| udp(0))?;
+        Ok(Self {
+            mqtt: tcp(1883).or_else(|_| tcp(0))?.local_addr()?.port(),
+            coap: coap.local_addr()?.port(),
+            coaps: coaps.local_addr()?.port(),
+        })
+    }
 }
 
 fn url(port: u16) -> String {
     format!("mqtt://127.0.0.1:{port}")
 }
 
-fn introduce(port: u16) -> Result<(), Failure> {
+fn introduce(ports: Ports, sensors: &Sensors) -> Result<(), Failure> {
+    let device = sensors.coap.places().next().map_or("lounge-0001", |(name, _)| name);
     for line in [
-        "A building of 24 devices sends over MQTT to the embedded broker; the same broker plays the cloud.",
+        "A building of 24 devices sends over MQTT to the embedded broker, and over CoAP in the clear and with DTLS; the",
+        "same broker plays the cloud.",
         "Some devices misbehave. Windows are 5 s long, so the first aggregates come within 10 s. Ctrl-C ends it.",
-        &format!("Look over its shoulder:  mosquitto_sub -h 127.0.0.1 -p {port} -t 'building/#' -v"),
+        &format!("Look over its shoulder:  mosquitto_sub -h 127.0.0.1 -p {} -t 'building/#' -v", ports.mqtt),
+        &format!(
+            "Follow a CoAP sensor:    coap-client -s 60 coap://127.0.0.1:{}/sensors/{device}",
+            ports.coap
+        ),
         "",
     ] {
         print_line(line)?;
@@ -91,16 +114,16 @@ fn introduce(port: u16) -> Result<(), Failure> {
     Ok(())
 }
 
-fn config(port: u16, data_dir: &Path, building: &Building) -> Config {
+fn config(ports: Ports, data_dir: &Path, sensors: &Sensors) -> Config {
     let mut config = Config::default();
     config.gateway.id = Some("demo".to_owned());
     data_dir.clone_into(&mut config.gateway.data_dir);
     config.aggregate.window = HumanDuration::from_secs(5);
     config.aggregate.lateness = HumanDuration::from_secs(1);
     config.aggregate.by_zone = true;
-    config.upstream = Some(upstream(port));
+    config.upstream = Some(upstream(ports.mqtt));
     config.broker = Some(broker::config::Config {
-        listen: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, port))),
+        listen: Some(local(ports.mqtt)),
         anonymous: true,
         ..broker::config::Config::default()
     });
@@ -118,7 +141,8 @@ fn config(port: u16, data_dir: &Path, building: &Building) -> Config {
         ..MqttConfig::default()
     };
     config.adapters.mqtt = BTreeMap::from([("floor".to_owned(), floor)]);
-    config.devices = building
+    config.adapters.coap = BTreeMap::from([("floor".to_owned(), coap(ports, sensors))]);
+    config.devices = sensors
         .places()
         .map(|(device, zone)| {
             (device.to_owned(), Device { zone: Some(zone.to_owned()), ..Device::default() })
@@ -140,39 +164,26 @@ fn config(port: u16, data_dir: &Path, building: &Building) -> Config {
     config
 }
 
-fn upstream(port: u16) -> sinks::upstream_mqtt::config::Config {
-    sinks::upstream_mqtt::config::Config { url: url(port), ..Default::default() }
+fn coap(ports: Ports, sensors: &Sensors) -> CoapConfig {
+    let psk = Psk {
+        key: Some(Secret::new(KEY.to_owned())),
+        devices: sensors.coaps.places().map(|(name, _)| name.to_owned()).collect(),
+        ..Psk::default()
+    };
+    CoapConfig {
+        listen: Some(local(ports.coap)),
+        listen_dtls: Some(local(ports.coaps)),
+        psk: BTreeMap::from([(IDENTITY.to_owned(), psk)]),
+        ..CoapConfig::default()
+    }
 }
 
-/// Sends the building's traffic; from 8 s on, one device after the other goes wrong.
-async fn send(port: u16, mut building: Building, rate: f64, stop: CancellationToken) {
-    let start = SystemClock.now();
-    // Devices whose kind shows the fault well: the first climate sensors, a meter, a contact.
-    let faults = [
-        (0, Fault::TooHot),
-        (7, Fault::BadPayload),
-        (2, Fault::Spike),
-        (3, Fault::Silent),
-        (12, Fault::Stuck),
-        (15, Fault::WrongClock),
-    ];
-    for (turn, (device, fault)) in faults.into_iter().enumerate() {
-        let after = Duration::from_secs(8 + 2 * turn as u64);
-        building.fail(device, fault, start + after);
-    }
-    let Ok(url) = url(port).parse() else { return };
-    let load = Load { rate, duration: None };
-    let sent = simulator::mqtt::send(
-        Options::new(url, "demo-building"),
-        building,
-        load,
-        Arc::new(SystemClock),
-        stop,
-    )
-    .await;
-    if let Err(error) = sent {
-        tracing::error!("the simulated building cannot send: {error}");
-    }
+fn local(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+}
+
+fn upstream(port: u16) -> sinks::upstream_mqtt::config::Config {
+    sinks::upstream_mqtt::config::Config { url: url(port), ..Default::default() }
 }
 
 /// Draws what the cloud gets until the time is up or Ctrl-C.

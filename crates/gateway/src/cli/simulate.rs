@@ -1,5 +1,7 @@
 //! `riser simulate`: a building's traffic, at a gateway or a broker before it; or weeks of a building, as a recording.
 
+mod coap;
+mod mqtt;
 mod recording;
 mod traffic;
 
@@ -32,7 +34,7 @@ pub(crate) struct Args {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Traffic")]
 struct Traffic {
-    /// Send to HOST:PORT, or a URL: mqtt://, mqtts://, ws://, wss://
+    /// Send to HOST:PORT, or a URL: mqtt://, mqtts://, ws://, wss://, coap://, coaps://
     #[arg(long, value_name = "ADDR")]
     target: Option<String>,
     /// What to speak
@@ -47,15 +49,21 @@ struct Traffic {
     /// Devices of several kinds and formats, not only climate sensors
     #[arg(long, conflicts_with = "days")]
     mixed: bool,
-    /// User name at the broker
+    /// User name at the broker (mqtt)
     #[arg(long, requires = "password_file", conflicts_with = "days")]
     username: Option<String>,
-    /// A file with the password
+    /// A file with the password (mqtt)
     #[arg(long, value_name = "FILE", conflicts_with = "days")]
     password_file: Option<PathBuf>,
-    /// Certificates to trust instead of the machine's
+    /// Certificates to trust instead of the machine's (mqtt)
     #[arg(long, value_name = "FILE", conflicts_with = "days")]
     ca_file: Option<PathBuf>,
+    /// DTLS identity; with {device} in it each device has its own (coaps)
+    #[arg(long, value_name = "IDENTITY", requires = "psk_file", conflicts_with = "days")]
+    psk_identity: Option<String>,
+    /// A file with the key of every identity, without a last newline, or hex:… (coaps)
+    #[arg(long, value_name = "FILE", requires = "psk_identity", conflicts_with = "days")]
+    psk_file: Option<PathBuf>,
 }
 
 /// Many days at once, to stdout.
@@ -83,6 +91,10 @@ struct Recording {
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Protocol {
     Mqtt,
+    /// UDP in the clear
+    Coap,
+    /// DTLS with a pre-shared key
+    Coaps,
 }
 
 pub(crate) fn simulate(args: &Args) -> Result<Exit, Failure> {
