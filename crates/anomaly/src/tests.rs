@@ -105,6 +105,17 @@ fn says_nothing_of_a_series_that_hardly_ever_changes() {
 }
 
 #[test]
+fn a_step_of_a_coarse_sensor_is_no_news_however_rare() {
+    let mut rng = StdRng::seed_from_u64(9);
+    let mut series = Series { step: 5, ..Series::new() };
+    // A battery in whole percents, that falls by one in a week.
+    let percents =
+        (0..4 * 7 * 288).map(|n| (95.0 - f64::from(n) / 2016.0 + 0.15 * gaussian(&mut rng)).round());
+    assert_eq!(series.alarms(percents), 0);
+    assert!(series.next(60.0).value >= 0.5);
+}
+
+#[test]
 fn learns_a_day_before_it_speaks_of_what_may_leap_and_ten_minutes_of_what_cannot() {
     for (metric, quiet_minutes) in [("power", 1400), ("temperature", 58)] {
         let mut rng = StdRng::seed_from_u64(5);
