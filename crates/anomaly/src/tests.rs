@@ -108,10 +108,12 @@ fn says_nothing_of_a_series_that_hardly_ever_changes() {
 fn a_step_of_a_coarse_sensor_is_no_news_however_rare() {
     let mut rng = StdRng::seed_from_u64(9);
     let mut series = Series { step: 5, ..Series::new() };
-    // A battery in whole percents, that falls by one in a week.
-    let percents =
-        (0..4 * 7 * 288).map(|n| (95.0 - f64::from(n) / 2016.0 + 0.15 * gaussian(&mut rng)).round());
-    assert_eq!(series.alarms(percents), 0);
+    // A battery in whole percents that now and then shows 96, until one day it shows 94.
+    let mut percents = |mean: f64, days: i32| {
+        series.alarms((0..days * 288).map(|_| (mean + 0.15 * gaussian(&mut rng)).round()))
+    };
+    assert_eq!(percents(95.3, 14), 0);
+    assert_eq!(percents(94.2, 2), 0);
     assert!(series.next(60.0).value >= 0.5);
 }
 
