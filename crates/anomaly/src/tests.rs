@@ -105,6 +105,19 @@ fn says_nothing_of_a_series_that_hardly_ever_changes() {
 }
 
 #[test]
+fn a_step_of_a_coarse_sensor_is_no_news_however_rare() {
+    let mut rng = StdRng::seed_from_u64(9);
+    let mut series = Series { step: 5, ..Series::new() };
+    // A battery in whole percents that now and then shows 96, until one day it shows 94.
+    let mut percents = |mean: f64, days: i32| {
+        series.alarms((0..days * 288).map(|_| (mean + 0.15 * gaussian(&mut rng)).round()))
+    };
+    assert_eq!(percents(95.3, 14), 0);
+    assert_eq!(percents(94.2, 2), 0);
+    assert!(series.next(60.0).value >= 0.5);
+}
+
+#[test]
 fn learns_a_day_before_it_speaks_of_what_may_leap_and_ten_minutes_of_what_cannot() {
     for (metric, quiet_minutes) in [("power", 1400), ("temperature", 58)] {
         let mut rng = StdRng::seed_from_u64(5);
