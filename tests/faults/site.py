@@ -9,7 +9,8 @@ from readings import Sent, counted
 
 STATUS = f"building/gateways/{ID}/status"
 HEALTH = f"building/gateways/{ID}/health"
-ACTION = "zigbee2mqtt/fan/set"
+# No topic that the gateway itself listens to: what it hears of its own would be one more message to acknowledge.
+ACTION = "actions/fan"
 ALERT = f"""[alerts.hot]
 metric = "temperature"
 above = 40.0

@@ -6,6 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::ensemble::mean;
+
 /// Weight of the newest sample.
 const RATE: f64 = 1.0 / 6.0;
 /// No family's rank counts for more: one and a half times its record.
@@ -50,15 +52,10 @@ impl Decision {
     }
 
     fn weigh(&mut self, families: &[f64]) -> f64 {
-        let (mut sum, mut capped, mut count) = (0.0, 0.0, 0.0_f64);
-        for family in families {
-            sum += family;
-            capped += family.min(ENOUGH);
-            count += 1.0;
-        }
-        let count = count.max(1.0);
-        self.evidence += RATE * (capped / count - self.evidence);
-        (self.evidence / LIMIT).max(sum / count / BLATANT)
+        let strength = mean(families.iter().copied());
+        let capped = mean(families.iter().map(|rank| rank.min(ENOUGH)));
+        self.evidence += RATE * (capped - self.evidence);
+        (self.evidence / LIMIT).max(strength / BLATANT)
     }
 }
 

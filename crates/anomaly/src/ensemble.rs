@@ -30,7 +30,8 @@ const FAMILIES: [(Oddity, usize); 6] = [
 ];
 /// The strength with a score of 0.5. Where one family of six sets a record and the rest are silent, it is 1/6.
 const ODD: f64 = 0.4;
-/// The highest score of what was said before. Above half of the usual threshold, where an alert that is out stays.
+/// The highest score of what was said before: just above what alerts take for lasting (0.12), so that one that is out
+/// stays.
 pub(crate) const LASTING: f64 = 0.14;
 /// A family in which one of two statistics sets a record.
 const RECORD: f64 = 0.7;
@@ -109,7 +110,8 @@ impl Ensemble {
         self.detectors.markov.forget_last();
     }
 
-    /// Judges a sample, then learns it. What was said more strongly of late scores at most [`LASTING`].
+    /// Judges a sample, then learns it: from 0.5 where it is [decided](Decision) that somebody should look, below where
+    /// it is odd at most, and no more than [`LASTING`] where that was said more strongly of late.
     /// `resolution` is the smallest change of value that the sensor shows.
     pub(crate) fn observe(&mut self, moment: Moment, value: f64, caution: Caution, resolution: f64) -> Score {
         let statistics = self.detectors.observe(moment, self.scale.normalise(value), self.scale.log(value));
@@ -118,7 +120,7 @@ impl Ensemble {
             *rank = calibration.rank(statistic);
         }
         let families = families(&ranks);
-        let strength = families.iter().sum::<f64>() / count(families.len());
+        let strength = mean(families);
         let oddity = named(&families);
         let is_new = self.gate.passes(strength);
         let enough = self.decision.speaks(&families, caution.to_speak);
@@ -155,7 +157,7 @@ fn families(ranks: &[f64; STATISTICS]) -> [f64; FAMILIES.len()] {
     FAMILIES.map(|(_, members)| {
         let (own, others) = rest.split_at_checked(members).unwrap_or((rest, &[]));
         rest = others;
-        (own.iter().map(|rank| rank * rank).sum::<f64>() / count(own.len())).sqrt()
+        mean(own.iter().map(|rank| rank * rank)).sqrt()
     })
 }
 
@@ -170,7 +172,9 @@ fn named(families: &[f64; FAMILIES.len()]) -> Oddity {
     plain.reduce(loudest).or_else(|| all().reduce(loudest)).map_or(Oddity::Profile, |(oddity, _)| oddity)
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a handful")]
-const fn count(number: usize) -> f64 {
-    number as f64
+/// Zero of none.
+pub(crate) fn mean(values: impl IntoIterator<Item = f64>) -> f64 {
+    let (sum, count) =
+        values.into_iter().fold((0.0, 0.0_f64), |(sum, count), value| (sum + value, count + 1.0));
+    sum / count.max(1.0)
 }

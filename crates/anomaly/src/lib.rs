@@ -210,16 +210,16 @@ impl SeriesModel {
         let (caution, speaks) = (1.0 + 4.0 * self.youth(2 * WEEK_MILLIS), self.speaks());
         let level = self.level.observe(value, step_millis, caution);
         let fault = self.faults.observe(value, step_millis, self.clock.age_millis());
-        let leap = self.leap.observe(value, step_millis, self.level.resolution(), caution);
-        let odd = match (speaks, self.pace.is_quick()) {
+        let resolution = self.level.resolution();
+        let leap = (self.quantity.cannot_leap())
+            .then(|| self.leap.observe(value, step_millis, resolution, caution))
+            .map_or(Score::NONE, |leap| score(leap.excess, Oddity::Markov, leap.expected));
+        let level = score(level.excess, Oddity::Profile, level.expected);
+        self.onset.of(match (speaks, self.pace.is_quick()) {
             (false, _) => fault,
-            (true, true) => odder(fault, score(level.excess, Oddity::Profile, level.expected)),
-            (true, false) if self.quantity.cannot_leap() => {
-                odder(fault, score(leap.excess, Oddity::Markov, leap.expected))
-            }
-            (true, false) => fault,
-        };
-        self.onset.of(odd)
+            (true, true) => odder(fault, level),
+            (true, false) => odder(fault, leap),
+        })
     }
 }
 

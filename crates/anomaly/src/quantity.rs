@@ -6,8 +6,10 @@
 use gateway_core::MetricKind;
 use serde::{Deserialize, Serialize};
 
+use crate::clock::DAY_MILLIS;
+
 /// Event time to learn from before a value far away is spoken of: a day, or 10 minutes where it cannot leap.
-const LEARN_MILLIS: u64 = 24 * 3_600_000;
+const LEARN_MILLIS: u64 = DAY_MILLIS;
 const LEARN_SLOW_MILLIS: u64 = 600_000;
 
 /// What is known of a series before its first reading.

@@ -15,7 +15,7 @@ const LONGEST: u32 = 750;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Trial {
     /// What suits a gateway, which knows no series' end: 288 samples, and until then a simpler judge after 60 readings
-    /// and 10 minutes.
+    /// and a day, or ten minutes of what cannot leap.
     #[default]
     Default,
     /// So many readings; of more than 750, those after are learnt from as ever, in silence.

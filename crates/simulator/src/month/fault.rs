@@ -30,9 +30,7 @@ pub enum Fault {
 
 /// A text that names no fault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "`{text}` is no fault; there are stuck, offset, drift, spike, dropout, noise, dead-battery, heating-at-night, window-open"
-)]
+#[error("`{text}` is no fault; there are {}", Fault::ALL.map(Fault::as_str).join(", "))]
 pub struct NoSuchFault {
     /// What stood there.
     pub text: String,

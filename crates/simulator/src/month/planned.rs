@@ -31,9 +31,7 @@ pub enum PlannedError {
     #[error(transparent)]
     Fault(#[from] NoSuchFault),
     /// No such metric.
-    #[error(
-        "`{text}` is no metric; there are temperature, humidity, co2, battery, power, illuminance, supply_temperature, pressure"
-    )]
+    #[error("`{text}` is no metric; there are {}", Metric::ALL.map(Metric::as_str).join(", "))]
     Metric {
         /// What stood there.
         text: String,
