@@ -211,7 +211,10 @@ fn what_is_no_frame_is_refused_and_says_where() {
 #[test]
 fn errors_say_it_in_words() {
     for (error, text) in [
-        (DecodeError::Version { version: 2 }, "its first byte says version 2, and only version 1 is known here"),
+        (
+            DecodeError::Version { version: 2 },
+            "its first byte says version 2, and only version 1 is known here",
+        ),
         (DecodeError::Tag { tag: 0x1f, at: 4 }, "the tag 0x1f at byte 4 is not known here"),
         (DecodeError::Cut { at: 6 }, "it ends within the field at byte 6"),
         (
