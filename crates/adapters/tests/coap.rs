@@ -40,7 +40,13 @@ impl Site {
         let free = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let listen = free.local_addr().unwrap();
         drop(free);
-        let codecs = Codecs { value: CodecId(0), json: CodecId(1), cbor: CodecId(2), senml: CodecId(3) };
+        let codecs = Codecs {
+            value: CodecId(0),
+            json: CodecId(1),
+            cbor: CodecId(2),
+            senml: CodecId(3),
+            node: CodecId(4),
+        };
         let settings = Settings {
             listen: Some(listen),
             listen_dtls: None,
