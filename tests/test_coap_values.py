@@ -2,15 +2,12 @@
 
 import asyncio
 import json
-import socket
 
 import aiocoap
 import pytest
 from aiocoap.numbers.codes import Code
 
-from coap import NON, message
-from peers import HOST, Publisher, wait_until
-
+from peers import Publisher, wait_until
 
 
 @pytest.fixture
@@ -130,20 +127,3 @@ def test_what_there_is_is_listed_and_filtered(house):
     assert links("?if=core.b&rt=co2") == ["</sensors/lounge>", "</sensors/the%20hall>"]
     core = house.client.get("/.well-known/core").body
     assert core.startswith('</sensors/lounge>;rt="co2 temperature";if="core.b";ct="50 60 110 112";obs,')
-
-
-def test_a_device_finds_the_gateway_by_multicast(house):
-    house = house()
-    house.client.post("/sensors/lounge/co2", "400")
-    house.gateway.rewrite(f'listen = "{HOST}:{house.port}"', f'listen = "0.0.0.0:{house.port}"')
-    house.gateway.stop()
-    house.gateway.start()
-    house.gateway.wait_log(f"coap: listens on 0.0.0.0:{house.port}")
-    assert house.client.post("/sensors/lounge/co2", "400").code == "2.04"
-    core = [(11, b".well-known"), (11, b"core"), (15, b"rt=co2")]
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as device:
-        device.settimeout(20)
-        device.sendto(message(NON, (0, 1), 1, b"\x01", core), ("224.0.1.187", house.port))
-        # Somewhen within the leisure of 5 s (RFC 7252, 8.2).
-        answer, _ = device.recvfrom(2000)
-    assert b"</sensors/lounge>" in answer
