@@ -7,6 +7,7 @@ import aiocoap
 import pytest
 from aiocoap.numbers.codes import Code
 
+from coap import CON, message
 from peers import Publisher, wait_until
 
 
@@ -127,3 +128,19 @@ def test_what_there_is_is_listed_and_filtered(house):
     assert links("?if=core.b&rt=co2") == ["</sensors/lounge>", "</sensors/the%20hall>"]
     core = house.client.get("/.well-known/core").body
     assert core.startswith('</sensors/lounge>;rt="co2 temperature";if="core.b";ct="50 60 110 112";obs,')
+
+
+def test_a_list_that_is_too_long_is_cut_and_told_and_a_query_finds_the_rest(house):
+    house = house()
+    device = house.datagrams()
+    names = [f"{number:04}-{'a' * 60}" for number in range(1400)]
+    for mid, name in enumerate(names):
+        first = [(11, b"sensors")]
+        head = message(CON, (0, 2), mid, b"\x01", first)
+        # A path segment of 65 bytes: its length is 13 and 52 more.
+        assert device.exchange(head + bytes([0x0D, len(name) - 13]) + name.encode() + b"\x03co2\xff1")[1] == (2, 4)
+    listed = house.client.get("/.well-known/core").body
+    assert names[0] in listed and names[-1] not in listed
+    assert 256 * 1000 < len(listed) <= 256 * 1024
+    house.gateway.wait_log("/.well-known/core for 127.0.0.1")
+    assert names[-1] in house.client.get("/.well-known/core?href=/sensors/1399*").body

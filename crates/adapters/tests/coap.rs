@@ -145,6 +145,25 @@ async fn a_pipeline_that_stands_still_makes_5_03_and_gets_later_what_was_taken()
 }
 
 #[tokio::test]
+async fn a_device_that_wants_no_answers_loses_what_it_sends_too_fast_and_that_is_counted() {
+    const TOO_MANY: u16 = 10;
+    let mut site = Site::start().await;
+    for id in 0..OF_ONE_DEVICE + TOO_MANY {
+        site.report(id, false).await;
+    }
+    for _ in 0..TOO_MANY {
+        assert_eq!(site.answer().await.0, UNAVAILABLE);
+    }
+    report(&site.device().await, 1, true).await;
+    let mut taken = Vec::new();
+    while taken.len() <= usize::from(OF_ONE_DEVICE) {
+        taken.extend(site.taken().await);
+    }
+    let lost: Vec<u32> = taken.iter().map(|uplink| uplink.lost_before).filter(|lost| *lost > 0).collect();
+    assert_eq!(lost, [u32::from(TOO_MANY)]);
+}
+
+#[tokio::test]
 async fn a_report_is_answered_with_what_became_of_it() {
     let mut site = Site::start().await;
     site.report(1, true).await;

@@ -73,7 +73,7 @@ impl Engine {
             Arrival::New => self.serve(origin, message, now),
             Arrival::Again(answer) => self.answer_again(&origin.peer, message.kind, answer),
             Arrival::NoRoom => {
-                self.counters.refused += 1;
+                self.count_refused(origin, message.code);
                 self.reply_with(origin, &no_room(), Extras::default(), now);
             }
         }
@@ -117,7 +117,7 @@ impl Engine {
         }
         // Before the last block of a body is taken, so that it can be sent again.
         if self.open.len() >= self.settings.open_requests {
-            self.counters.refused += 1;
+            self.count_refused(origin, message.code);
             return Verdict::Answer(Box::new(no_room()), extras);
         }
         match self.assemble(origin, method, packet, block1, now) {
@@ -145,6 +145,14 @@ impl Engine {
             give_up,
         };
         Verdict::HandOver(Box::new((open, request)))
+    }
+
+    fn count_refused(&mut self, origin: &Origin, code: Code) {
+        self.counters.refused += 1;
+        let changes = Method::of(code).is_some_and(|method| !method.is_safe());
+        if changes && origin.kind == Kind::NonConfirmable && !origin.multicast {
+            self.counters.lost += 1;
+        }
     }
 
     /// The request's whole body, and the Block1 option that its answer needs.
@@ -182,7 +190,7 @@ impl Engine {
             ),
             Step::TooLarge => answer(too_large(limit), block),
             Step::NoRoom => {
-                self.counters.refused += 1;
+                self.count_refused(origin, method.code());
                 answer(no_room(), block)
             }
             Step::WrongLength => {

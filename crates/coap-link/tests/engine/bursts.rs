@@ -9,7 +9,7 @@ use coap_lite::Packet;
 
 use coap_link::{Code, ETag, RequestId, Response, Settings};
 
-use crate::support::{GET, Node, POST, Sent, message, remote, request};
+use crate::support::{GET, Node, POST, Sent, message, plain_request, remote, request};
 
 /// A POST whose token is its message id, so that its answer is known again.
 fn post(id: u16) -> Packet {
@@ -111,7 +111,12 @@ fn of_one_peer_no_more_requests_wait_than_are_remembered() {
     let asked = burst(&mut node, 4);
     node.receive(&remote(1), &post(5));
     assert_eq!(node.only_sent().code(), Code::SERVICE_UNAVAILABLE);
-    assert_eq!(node.engine.counters().refused, 1);
+    assert_eq!((node.engine.counters().refused, node.engine.counters().lost), (1, 0), "it comes again");
+    // What is not sent again and was to change something is lost.
+    node.receive(&remote(1), &plain_request(GET, 6));
+    node.receive(&remote(1), &plain_request(POST, 7));
+    assert!(node.sent().iter().all(|sent| sent.code() == Code::SERVICE_UNAVAILABLE));
+    assert_eq!((node.engine.counters().refused, node.engine.counters().lost), (3, 1));
     // Others have their own places.
     node.receive(&remote(2), &post(5));
     node.asked();
