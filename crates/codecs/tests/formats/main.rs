@@ -8,6 +8,7 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod cayenne_lpp;
 mod csv;
 mod docs;
 mod json;
