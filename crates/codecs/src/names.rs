@@ -69,8 +69,9 @@ pub(crate) fn known(name: &str) -> Option<(&'static str, &'static str)> {
         Some(name) => (name, true),
         None => (name, false),
     };
-    // `temperature.value` means `temperature`; `temperature` itself needs no other name.
-    let means = |metric: &str, spellings: &[&str]| (wrapped && metric == name) || spellings.contains(&name);
+    // `temperature.value` means `temperature`; `temperature` itself needs no other name. A pressure's unit is open.
+    let is_own = |metric: &str| wrapped && metric == name && metric != "pressure";
+    let means = |metric: &str, spellings: &[&str]| is_own(metric) || spellings.contains(&name);
     NAMES.iter().find(|(metric, _, spellings)| means(metric, spellings)).map(|(metric, unit, _)| (*metric, *unit))
 }
 
@@ -122,6 +123,7 @@ mod tests {
         assert_eq!(known("temperature.value"), Some(("temperature", "Cel")));
         assert_eq!(known("temperature"), None, "it is ours already");
         assert_eq!(known("device_id.value"), None);
+        assert_eq!(known("pressure.value"), None, "in Pa, hPa or bar");
         assert_eq!(known("value"), None);
     }
 

@@ -163,6 +163,14 @@
     define(codec) {
       main = codec;
     },
+    /** Makes functions of the codec members of the global object, until its turn ends. */
+    share(functions) {
+      for (const name of keys(functions)) {
+        if (functions[name] !== undefined && !(name in global)) {
+          global[name] = functions[name];
+        }
+      }
+    },
     /** Which functions the codec has. */
     functions() {
       return turn((codec) => ({ answer: keys(codec).filter((name) => codec[name] !== undefined) }));

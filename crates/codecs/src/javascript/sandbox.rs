@@ -20,15 +20,8 @@ const PRELUDE: &str = include_str!("prelude.js");
 
 /// Before and behind the codec's file. Before it nothing may stand that would take `"use strict"` its place.
 const BEFORE: &str = "__riser.define(function () {";
-/// A line of its own, since the file may end in a comment.
-const BEHIND: &str = "
-;return {
-  decodeUplink: typeof decodeUplink === 'function' ? decodeUplink : undefined,
-  Decoder: typeof Decoder === 'function' ? Decoder : undefined,
-  Decode: typeof Decode === 'function' ? Decode : undefined,
-  normalizeUplink: typeof normalizeUplink === 'function' ? normalizeUplink : undefined,
-  encodeDownlink: typeof encodeDownlink === 'function' ? encodeDownlink : undefined,
-}})";
+/// What the gateway calls.
+const FUNCTIONS: [&str; 5] = ["decodeUplink", "Decoder", "Decode", "normalizeUplink", "encodeDownlink"];
 
 /// What codecs use of the language's library (no weak references, no timers, no messages).
 type Library = (
@@ -115,13 +108,39 @@ fn compile(ctx: &Ctx<'_>, file: &str, source: &str) -> Result<(), ScriptError> {
     let mut options = EvalOptions::default();
     options.strict = false;
     options.filename = Some(file.replace('\0', " "));
-    let wrapped = [BEFORE, source, BEHIND].concat();
+    // Within texts, the only place for it, a NUL can be written so that C takes it too.
+    let wrapped = [BEFORE, source, &behind(source)].concat().replace('\0', "\\x00");
     ctx.eval_with_options::<(), _>(wrapped, options).catch(ctx).map_err(|error| {
         let text = error_text(&error);
         if text.contains("out of memory") {
             return ScriptError::Limit { problem: ScriptFailure::OutOfMemory };
         }
         ScriptError::Syntax { place: place(&error), problem: Text::new(&text) }
+    })
+}
+
+/// What follows the file, in a line of its own since the file may end in a comment: it hands out the functions.
+fn behind(source: &str) -> String {
+    let listed = |names: &mut dyn Iterator<Item = &str>| {
+        names.map(|name| format!("{name}: typeof {name} === 'function' ? {name} : undefined,")).collect::<String>()
+    };
+    // Here the file is the body of a function. Some count on their functions being members of the global object.
+    let shared = match source.contains("this.") || source.contains("globalThis") {
+        true => format!("__riser.share({{{}}});", listed(&mut functions_in(source))),
+        false => String::new(),
+    };
+    format!("\n;{shared}return {{{}}}}})", listed(&mut FUNCTIONS.into_iter()))
+}
+
+/// The names behind the word `function`, wherever they stand: those of inner functions turn out to be nothing.
+fn functions_in(source: &str) -> impl Iterator<Item = &str> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '$');
+    source.split("function ").skip(1).filter_map(move |behind| {
+        let behind = behind.trim_start();
+        let end = behind.find(|c| !is_name(c))?;
+        let (name, rest) = behind.split_at_checked(end)?;
+        let is_declared = !name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit());
+        (is_declared && rest.trim_start().starts_with('(')).then_some(name)
     })
 }
 
