@@ -12,9 +12,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use gateway_core::Timestamp;
 
 /// Temperature, humidity, illuminance, motion, a battery: 22 bytes.
-const LPP: [u8; 22] = [
-    1, 103, 0, 215, 2, 104, 81, 3, 101, 1, 44, 4, 102, 1, 5, 2, 1, 74, 6, 116, 1, 74,
-];
+const LPP: [u8; 22] = [1, 103, 0, 215, 2, 104, 81, 3, 101, 1, 44, 4, 102, 1, 5, 2, 1, 74, 6, 116, 1, 74];
 
 const STRUCT: &str = r#"
 fields = [
@@ -45,7 +43,8 @@ function decodeUplink(input) {
   }
   return { data: data, warnings: [] };
 }"#;
-const SCRIPTED: [u8; 18] = [1, 0x75, 92, 3, 0x67, 0x34, 1, 4, 0x68, 0x65, 7, 0x7d, 0xe7, 4, 9, 0x73, 0x68, 0x27];
+const SCRIPTED: [u8; 18] =
+    [1, 0x75, 92, 3, 0x67, 0x34, 1, 4, 0x68, 0x65, 7, 0x7d, 0xe7, 4, 9, 0x73, 0x68, 0x27];
 
 fn payloads(c: &mut Criterion) {
     let engine = Engine::default();

@@ -181,7 +181,13 @@ fn push_name(name: &mut String, metric: &str, channel: u8) {
     name.push_str(metric);
     name.push('_');
     let digits = [channel / 100, channel / 10 % 10, channel % 10];
-    let leading = if channel >= 100 { 0 } else if channel >= 10 { 1 } else { 2 };
+    let leading = if channel >= 100 {
+        0
+    } else if channel >= 10 {
+        1
+    } else {
+        2
+    };
     name.extend(digits.iter().skip(leading).map(|digit| char::from(b'0' + digit)));
 }
 

@@ -61,7 +61,11 @@ pub(crate) fn json(text: &str, path: &mut String, leaves: &mut impl Leaves) -> R
 }
 
 /// Walks a tree that is one record, be it an object or not.
-pub(crate) fn tree(tree: &serde_json::Value, path: &mut String, leaves: &mut impl Leaves) -> Result<(), DecodeError> {
+pub(crate) fn tree(
+    tree: &serde_json::Value,
+    path: &mut String,
+    leaves: &mut impl Leaves,
+) -> Result<(), DecodeError> {
     let mut walk = Walk { path, leaves, failed: None };
     let walked = Node { walk: &mut walk, place: Place::Inside(0) }.deserialize(tree);
     match (walk.failed, walked) {

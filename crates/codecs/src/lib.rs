@@ -137,7 +137,9 @@ impl Codec {
     pub fn from_file(file: &str, text: &str, engine: &javascript::Engine) -> Result<Self, Vec<CodecError>> {
         let unusable = |place, problem| vec![CodecError::File { file: file.to_owned(), place, problem }];
         match kind_of_file(file) {
-            Some(FileKind::Table) => struct_codec::parse(file, text).map(|it| Self(Format::Struct(Arc::new(it)))),
+            Some(FileKind::Table) => {
+                struct_codec::parse(file, text).map(|it| Self(Format::Struct(Arc::new(it))))
+            }
             Some(FileKind::Script) => javascript::Script::new(file, text, engine)
                 .map(|script| Self(Format::Javascript(Arc::new(script))))
                 .map_err(|error| unusable(error.place(), error.to_string())),

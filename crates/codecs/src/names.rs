@@ -10,18 +10,49 @@ const NAMES: &[(&str, &str, &[&str])] = &[
         "temperature",
         "Cel",
         &[
-            "temp", "Temp", "tempC", "TempC", "tempc", "temp_c", "Temperature", "temperatureC", "temperature_c",
-            "temperature_celsius", "temperatureCelsius", "air_temperature", "airTemperature", "air.temperature",
-            "ambient_temperature", "ambientTemperature", "TempC_SHT", "TempC_SHT31", "TempC_SHT41", "temperatureMeasure",
+            "temp",
+            "Temp",
+            "tempC",
+            "TempC",
+            "tempc",
+            "temp_c",
+            "Temperature",
+            "temperatureC",
+            "temperature_c",
+            "temperature_celsius",
+            "temperatureCelsius",
+            "air_temperature",
+            "airTemperature",
+            "air.temperature",
+            "ambient_temperature",
+            "ambientTemperature",
+            "TempC_SHT",
+            "TempC_SHT31",
+            "TempC_SHT41",
+            "temperatureMeasure",
         ],
     ),
     (
         "humidity",
         "%RH",
         &[
-            "hum", "Hum", "humi", "Humi", "Humidity", "Hum_SHT", "Hum_SHT31", "Hum_SHT41", "relativeHumidity",
-            "relative_humidity", "RelativeHumidity", "air_humidity", "airHumidity", "air.relativeHumidity",
-            "air.humidity", "ambient_humidity", "ambientHumidity",
+            "hum",
+            "Hum",
+            "humi",
+            "Humi",
+            "Humidity",
+            "Hum_SHT",
+            "Hum_SHT31",
+            "Hum_SHT41",
+            "relativeHumidity",
+            "relative_humidity",
+            "RelativeHumidity",
+            "air_humidity",
+            "airHumidity",
+            "air.relativeHumidity",
+            "air.humidity",
+            "ambient_humidity",
+            "ambientHumidity",
         ],
     ),
     ("pressure", "hPa", &["air.pressure", "pressure_hPa", "pressure_hpa"]),
@@ -42,14 +73,29 @@ const NAMES: &[(&str, &str, &[&str])] = &[
         "voltage",
         "V",
         &[
-            "BatV", "batV", "Bat_V", "BAT_V", "bat_v", "BatteryV", "battery_v", "Volt", "batteryVoltage",
-            "BatteryVoltage", "battery_voltage",
+            "BatV",
+            "batV",
+            "Bat_V",
+            "BAT_V",
+            "bat_v",
+            "BatteryV",
+            "battery_v",
+            "Volt",
+            "batteryVoltage",
+            "BatteryVoltage",
+            "battery_voltage",
         ],
     ),
     (
         "battery",
         "%EL",
-        &["battery_percent", "batteryPercent", "battery_percentage", "batteryPercentage", "BatteryPercentage"],
+        &[
+            "battery_percent",
+            "batteryPercent",
+            "battery_percentage",
+            "batteryPercentage",
+            "BatteryPercentage",
+        ],
     ),
     ("occupancy", "", &["occupied", "action.motion.detected"]),
     ("water_leak", "", &["waterLeak", "WATER_LEAK_STATUS", "water.leak"]),
@@ -72,7 +118,10 @@ pub(crate) fn known(name: &str) -> Option<(&'static str, &'static str)> {
     // `temperature.value` means `temperature`; `temperature` itself needs no other name. A pressure's unit is open.
     let is_own = |metric: &str| wrapped && metric == name && metric != "pressure";
     let means = |metric: &str, spellings: &[&str]| is_own(metric) || spellings.contains(&name);
-    NAMES.iter().find(|(metric, _, spellings)| means(metric, spellings)).map(|(metric, unit, _)| (*metric, *unit))
+    NAMES
+        .iter()
+        .find(|(metric, _, spellings)| means(metric, spellings))
+        .map(|(metric, unit, _)| (*metric, *unit))
 }
 
 /// [`known`], in the words of TS013's normalized payload.
@@ -94,7 +143,8 @@ mod tests {
             let row = format!("| `{metric}` | {unit} | {} |\n", spellings.join(", "));
             assert!(docs.contains(&row), "docs/codecs.md lacks the row\n{row}");
         }
-        let rows = docs.lines().filter(|line| line.starts_with("| `") && line.matches(" | ").count() == 2).count();
+        let rows =
+            docs.lines().filter(|line| line.starts_with("| `") && line.matches(" | ").count() == 2).count();
         assert_eq!(rows, NAMES.len(), "docs/codecs.md has rows that the table does not have");
     }
 
@@ -113,7 +163,10 @@ mod tests {
     fn a_unit_is_the_one_that_the_metric_has_everywhere() {
         for (metric, unit, _) in NAMES {
             let elsewhere = crate::unit_of(metric).unwrap_or_default();
-            assert!(elsewhere == *unit || elsewhere.is_empty(), "{metric}: {unit} here, {elsewhere} elsewhere");
+            assert!(
+                elsewhere == *unit || elsewhere.is_empty(),
+                "{metric}: {unit} here, {elsewhere} elsewhere"
+            );
         }
     }
 

@@ -1,7 +1,12 @@
 //! How much memory 500 codecs in JavaScript take: `cargo test -p codecs --release --test memory -- --nocapture` prints it.
 //! In a process of its own: it looks at the process's memory.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test that cannot go on has failed")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test that cannot go on has failed"
+)]
 
 use codecs::javascript::{Call, Engine, Script};
 
@@ -29,8 +34,7 @@ fn resident() -> u64 {
 fn five_hundred_codecs_take_less_than_64_mib() {
     let before = resident();
     let engine = Engine::default();
-    let scripts: Vec<_> =
-        (0..500).map(|n| Script::new("codec.js", &source(n), &engine).unwrap()).collect();
+    let scripts: Vec<_> = (0..500).map(|n| Script::new("codec.js", &source(n), &engine).unwrap()).collect();
     for script in &scripts {
         let call = Call { bytes: &[0, 7], port: Some(1), received: "2026-11-20T10:00:00.000Z", device: "d" };
         assert_eq!(script.decode(&call).unwrap().data["value"], 1);

@@ -1,6 +1,11 @@
 //! A codec's dates are in UTC, wherever the gateway stands: each zone is tried in a process of its own.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test that cannot go on has failed")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test that cannot go on has failed"
+)]
 
 use std::process::Command;
 
@@ -26,13 +31,19 @@ fn expected() -> Vec<(&'static str, Value)> {
         ("Date.parse('2026-07-01T12:30:00')", json!(1_782_909_000_000_i64)),
         ("Date.UTC(2026, 6, 1)", json!(1_782_864_000_000_i64)),
         ("new Date(1782909000000).getTimezoneOffset()", json!(0)),
-        ("new Date(1782909000000).toString()", json!("Wed Jul 01 2026 12:30:00 GMT+0000 (Coordinated Universal Time)")),
+        (
+            "new Date(1782909000000).toString()",
+            json!("Wed Jul 01 2026 12:30:00 GMT+0000 (Coordinated Universal Time)"),
+        ),
         ("new Date(1782909000000).toDateString()", json!("Wed Jul 01 2026")),
         ("new Date(1782909000000).toTimeString()", json!("12:30:00 GMT+0000 (Coordinated Universal Time)")),
         ("new Date(1782909000000).toLocaleString()", json!("7/1/2026, 12:30:00 PM")),
         ("new Date(1782864000000).toLocaleTimeString()", json!("12:00:00 AM")),
         ("new Date(1782909000000).toLocaleDateString()", json!("7/1/2026")),
-        ("'' + new Date(1782909000000)", json!("Wed Jul 01 2026 12:30:00 GMT+0000 (Coordinated Universal Time)")),
+        (
+            "'' + new Date(1782909000000)",
+            json!("Wed Jul 01 2026 12:30:00 GMT+0000 (Coordinated Universal Time)"),
+        ),
         ("new Date(1782909000000).setHours(1)", json!(1_782_869_400_000_i64)),
         ("new Date(NaN).toString() + new Date('x').getTimezoneOffset()", json!("Invalid DateNaN")),
         ("new Date(new Date(5)).getTime()", json!(5)),

@@ -31,6 +31,10 @@ pub struct Downlink {
 
 /// The answer within what the prelude hands out, and what `normalizeUplink` made of it.
 pub(super) fn answer_of(turn: &str) -> Result<(Option<Value>, Option<Value>), ScriptFailure> {
+    if turn.len() > crate::MAX_PAYLOAD_BYTES {
+        return Err(ScriptFailure::Answer { problem: "more than 256 KiB" });
+    }
+    // It is the engine's own JSON; what serde_json does not take of it is its depth.
     let nested = |_| ScriptFailure::Answer { problem: "what nests too deeply" };
     let mut turn: Map<String, Value> = serde_json::from_str(turn).map_err(nested)?;
     if let Some(Value::String(thrown)) = turn.get("threw") {
@@ -93,11 +97,14 @@ impl Downlink {
         let bytes: Option<Vec<u8>> = bytes.iter().map(byte).collect();
         let port = match answer.remove("fPort") {
             None | Some(Value::Null) => None,
-            Some(port) => Some(byte(&port).ok_or(ScriptFailure::Answer { problem: "an fPort that is none" })?),
+            Some(port) => {
+                Some(byte(&port).ok_or(ScriptFailure::Answer { problem: "an fPort that is none" })?)
+            }
         };
         Ok(Self {
             port,
-            bytes: bytes.ok_or(ScriptFailure::Answer { problem: "bytes that are not whole numbers from 0 to 255" })?,
+            bytes: bytes
+                .ok_or(ScriptFailure::Answer { problem: "bytes that are not whole numbers from 0 to 255" })?,
             warnings: texts(answer.remove("warnings")),
         })
     }

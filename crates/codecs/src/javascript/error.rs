@@ -25,7 +25,9 @@ pub enum ScriptError {
         problem: Text,
     },
     /// None of the functions is in it.
-    #[error("there is no `decodeUplink(input)` in it, nor `Decoder(bytes, port)` or `Decode(fPort, bytes, variables)`")]
+    #[error(
+        "there is no `decodeUplink(input)` in it, nor `Decoder(bytes, port)` or `Decode(fPort, bytes, variables)`"
+    )]
     NoFunction,
     /// Loading it takes too much.
     #[error("the file itself needs more than a codec may: {problem}")]

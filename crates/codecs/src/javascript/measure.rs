@@ -11,7 +11,11 @@ use crate::flatten::{self, Leaf, Leaves};
 use crate::{DecodeError, Input, Measurements, names, words};
 
 /// Asks the codec; `received` is `input.recvTime`, where the caller knows it to the letter.
-pub(crate) fn run(script: &Script, input: &Input<'_>, received: Option<&str>) -> Result<Answer, ScriptFailure> {
+pub(crate) fn run(
+    script: &Script,
+    input: &Input<'_>,
+    received: Option<&str>,
+) -> Result<Answer, ScriptFailure> {
     let arrival;
     let received = match received {
         Some(received) => received,

@@ -5,6 +5,7 @@
 
   const { parse, stringify } = JSON;
   const { keys, defineProperty } = Object;
+  const { toWellFormed } = String.prototype;
   const { apply, construct } = Reflect;
 
   function hidden(object, name, value) {
@@ -117,10 +118,18 @@
   /** The codec: called, it runs the whole file anew and returns its functions. */
   let main;
 
+  // Half a surrogate pair is a text to JavaScript and none to anybody else.
+  function written(answer) {
+    const text = stringify(answer);
+    return text.includes('\\ud')
+      ? stringify(answer, (_, value) => (typeof value === 'string' ? apply(toWellFormed, value, []) : value))
+      : text;
+  }
+
   /** One call of the codec. What it left in the global object is wiped out again. */
   function turn(call) {
     try {
-      return stringify(call(main.call(global)));
+      return written(call(apply(main, global, [])));
     } catch (error) {
       return stringify({ threw: told(error) });
     } finally {
@@ -137,14 +146,20 @@
     return answer;
   }
 
+  // As a script calls it: without `this`.
+  function called(codec, name, ...inputs) {
+    return settled(apply(codec[name], undefined, inputs));
+  }
+
   function decoded(codec, input) {
     if (codec.decodeUplink) {
-      return settled(codec.decodeUplink(input));
+      return called(codec, 'decodeUplink', input);
     }
-    const data = codec.Decoder
-      ? codec.Decoder(input.bytes, input.fPort)
-      : codec.Decode(input.fPort, input.bytes, input.variables);
-    return { data: settled(data) };
+    return {
+      data: codec.Decoder
+        ? called(codec, 'Decoder', input.bytes, input.fPort)
+        : called(codec, 'Decode', input.fPort, input.bytes, input.variables),
+    };
   }
 
   function normalized(codec, answer) {
@@ -153,7 +168,7 @@
       return undefined;
     }
     try {
-      return { answer: settled(codec.normalizeUplink({ data: parse(stringify(answer.data)) })) };
+      return { answer: called(codec, 'normalizeUplink', { data: parse(stringify(answer.data)) }) };
     } catch (error) {
       return { threw: told(error) };
     }
@@ -185,7 +200,7 @@
       });
     },
     encode(input) {
-      return turn((codec) => ({ answer: settled(codec.encodeDownlink(parse(input))) }));
+      return turn((codec) => ({ answer: called(codec, 'encodeDownlink', parse(input)) }));
     },
   };
   defineProperty(global, '__riser', { value: Object.freeze(door) });

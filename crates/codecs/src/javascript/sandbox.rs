@@ -122,7 +122,9 @@ fn compile(ctx: &Ctx<'_>, file: &str, source: &str) -> Result<(), ScriptError> {
 /// What follows the file, in a line of its own since the file may end in a comment: it hands out the functions.
 fn behind(source: &str) -> String {
     let listed = |names: &mut dyn Iterator<Item = &str>| {
-        names.map(|name| format!("{name}: typeof {name} === 'function' ? {name} : undefined,")).collect::<String>()
+        names
+            .map(|name| format!("{name}: typeof {name} === 'function' ? {name} : undefined,"))
+            .collect::<String>()
     };
     // Here the file is the body of a function. Some count on their functions being members of the global object.
     let shared = match source.contains("this.") || source.contains("globalThis") {
@@ -151,7 +153,9 @@ fn error_text(error: &CaughtError<'_>) -> String {
             format!("{name}: {}", exception.message().unwrap_or_default())
         }
         CaughtError::Value(value) if value.is_null() => "null".to_owned(),
-        CaughtError::Value(value) => value.as_string().and_then(|text| text.to_string().ok()).unwrap_or_default(),
+        CaughtError::Value(value) => {
+            value.as_string().and_then(|text| text.to_string().ok()).unwrap_or_default()
+        }
         CaughtError::Error(error) => error.to_string(),
     }
 }
@@ -161,7 +165,8 @@ fn place(error: &CaughtError<'_>) -> Place {
     let CaughtError::Exception(exception) = error else { return Place::default() };
     let stack = exception.stack().unwrap_or_default();
     let mut numbers = stack.lines().next().unwrap_or_default().trim_end_matches(')').rsplit(':');
-    let (column, line) = (numbers.next().and_then(|it| it.parse().ok()), numbers.next().and_then(|it| it.parse().ok()));
+    let (column, line) =
+        (numbers.next().and_then(|it| it.parse().ok()), numbers.next().and_then(|it| it.parse().ok()));
     let (Some(column), Some(line)) = (column, line) else { return Place::default() };
     let before = if line == 1 { u32::try_from(BEFORE.len()).unwrap_or(0) } else { 0 };
     Place(Some((line, u32::saturating_sub(column, before).max(1))))

@@ -222,7 +222,9 @@ impl Problems<'_> {
     fn bits(&mut self, table: &Table<'_>, path: &str, number: Number) -> Option<Bits> {
         let node = table.get("bits")?;
         let range = match node.get_ref().as_str() {
-            Some(text) => text.split_once("..").and_then(|(a, b)| a.trim().parse().ok().zip(b.trim().parse().ok())),
+            Some(text) => {
+                text.split_once("..").and_then(|(a, b)| a.trim().parse().ok().zip(b.trim().parse().ok()))
+            }
             None => whole(node).and_then(|bit| u8::try_from(bit).ok()).map(|bit| (bit, bit)),
         };
         let bits = number.whole_bits();
@@ -232,7 +234,9 @@ impl Problems<'_> {
                 format!("{path}.bits: only whole numbers have bits to pick")
             } else {
                 let last = bits - 1;
-                format!("{path}.bits: expected a bit from 0 to {last}, or several as \"0..{last}\", the last included")
+                format!(
+                    "{path}.bits: expected a bit from 0 to {last}, or several as \"0..{last}\", the last included"
+                )
             };
             self.add(&node.span(), problem);
             return None;

@@ -9,7 +9,8 @@ fn input(payload: &[u8], port: Option<u8>) -> Input<'_> {
 }
 
 fn codec(text: &str) -> Codec {
-    Codec::from_file("meter.toml", text, &javascript::Engine::default()).unwrap_or_else(|problems| panic!("{problems:?}"))
+    Codec::from_file("meter.toml", text, &javascript::Engine::default())
+        .unwrap_or_else(|problems| panic!("{problems:?}"))
 }
 
 fn read(text: &str, payload: &[u8]) -> Vec<(String, f64)> {
@@ -37,7 +38,12 @@ fn fields_follow_each_other_and_are_scaled() {
     let found: Vec<_> = out.iter().map(|it| (it.metric, it.value, it.unit)).collect();
     assert_eq!(
         found,
-        [("temperature", -20.0, Some("Cel")), ("humidity", 40.5, None), ("pressure", 1500.0, None), ("first", 255.0, None)]
+        [
+            ("temperature", -20.0, Some("Cel")),
+            ("humidity", 40.5, None),
+            ("pressure", 1500.0, None),
+            ("first", 255.0, None)
+        ]
     );
 }
 
@@ -139,7 +145,7 @@ fn every_problem_is_told_at_once_with_its_place_and_what_was_meant() {
     let text = r#"feilds = 1
 fields = [
   { name = "a", type = "i16" },
-  { nam = "b", type = "u8be" },
+  { nam = "b", type = "ui8" },
   { name = "c", type = "u8", scale = 0, bits = "5..8" },
   { name = "c", type = "u8", bits = 1, offset = 2 },
   { name = "", type = "f32be", bits = 1, at = -1, unit = 3 },
@@ -156,7 +162,7 @@ fields = []
         "meter.toml:3:24: fields[0].type: there is no type \"i16\"; say the order of its bytes: \"i16be\" or \"i16le\" (there are: bool,",
         "meter.toml:4:5: fields[1].nam: unknown key; did you mean \"name\"? (allowed: name, type, at, bits, scale, offset, unit)",
         "meter.toml:4:3: fields[1]: `name` is missing",
-        "meter.toml:4:23: fields[1].type: there is no type \"u8be\"; did you mean",
+        "meter.toml:4:23: fields[1].type: there is no type \"ui8\"; did you mean \"u8\"?",
         "meter.toml:5:38: fields[2].scale: expected a number other than 0",
         "meter.toml:5:48: fields[2].bits: expected a bit from 0 to 7, or several as \"0..7\", the last included",
         "meter.toml:6:3: fields[3]: one bit is a state, 0 or 1, without `scale` and `offset`",
@@ -179,5 +185,8 @@ fields = []
 fn what_is_not_toml_or_says_nothing_is_told_with_its_place() {
     assert!(problems("fields = [")[0].starts_with("meter.toml:1:"), "{:?}", problems("fields = ["));
     assert_eq!(problems(""), ["meter.toml:1:1: a codec needs `fields`, or `[ports.<FPort>]` with `fields`"]);
-    assert_eq!(problems("fields = 3"), ["meter.toml:1:10: fields: expected a list, [{ name = …, type = … }, …]"]);
+    assert_eq!(
+        problems("fields = 3"),
+        ["meter.toml:1:10: fields: expected a list, [{ name = …, type = … }, …]"]
+    );
 }

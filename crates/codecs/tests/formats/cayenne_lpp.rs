@@ -3,14 +3,8 @@ use serde_json::json;
 
 use crate::support::{Message, named};
 
-const LPP: Message<'_> = Message {
-    codec: "cayenne-lpp",
-    payload: "",
-    topic: "",
-    device: None,
-    metric: None,
-    columns: &[],
-};
+const LPP: Message<'_> =
+    Message { codec: "cayenne-lpp", payload: "", topic: "", device: None, metric: None, columns: &[] };
 
 /// Names, values and units, in the frame's order.
 fn read(frame: &[u8]) -> Vec<(String, f64, Option<String>)> {
@@ -73,7 +67,11 @@ fn every_type_has_its_width_sign_step_name_and_unit() {
         (&[0x01, 142, 0x00], vec![("switch_1", 0.0, none)]),
         (
             &[0x01, 134, 0x80, 0x00, 0x7f, 0xff, 0x00, 0x01],
-            vec![("gyrometer_1.x", -327.68, none), ("gyrometer_1.y", 327.67, none), ("gyrometer_1.z", 0.01, none)],
+            vec![
+                ("gyrometer_1.x", -327.68, none),
+                ("gyrometer_1.y", 327.67, none),
+                ("gyrometer_1.z", 0.01, none),
+            ],
         ),
         (
             &[0x01, 135, 0xff, 0x80, 0x00],
@@ -89,7 +87,8 @@ fn every_type_has_its_width_sign_step_name_and_unit() {
         ),
     ] {
         let found = read(frame);
-        let found: Vec<_> = found.iter().map(|(name, value, unit)| (&**name, *value, unit.as_deref())).collect();
+        let found: Vec<_> =
+            found.iter().map(|(name, value, unit)| (&**name, *value, unit.as_deref())).collect();
         assert_eq!(found, expected);
     }
 }
@@ -124,7 +123,10 @@ fn a_frame_that_breaks_off_is_refused_whole() {
         if length != 4 {
             assert_eq!(
                 refused(&frame[..length]),
-                format!("Cayenne LPP, at byte {}: the frame ends within a value", if length < 4 { 0 } else { 4 })
+                format!(
+                    "Cayenne LPP, at byte {}: the frame ends within a value",
+                    if length < 4 { 0 } else { 4 }
+                )
             );
         }
     }

@@ -11,6 +11,7 @@
 mod cayenne_lpp;
 mod csv;
 mod docs;
+mod javascript;
 mod json;
 mod senml;
 mod shelly;
