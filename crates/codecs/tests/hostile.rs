@@ -17,6 +17,7 @@ const SEEDS: &[&[u8]] = &[
     br#"{"state":"ON","last_seen":"2026-11-20T11:00:00+01:00","color":{"x":0.1},"update":{"state":"idle"},"voltage":3000}"#,
     br#"{"Time":"2026-11-20T10:00:00","DS18B20-1":{"Temperature":21.4},"ENERGY":{"Power":[1,2]},"TempUnit":"F"}"#,
     br#"{"method":"NotifyStatus","params":{"ts":1.7e9,"switch:0":{"output":true,"aenergy":{"total":1}}}}"#,
+    b"\x01\x67\xff\xd7\x02\x88\x06\x76\x5f\xf2\x96\x0a\x00\x03\xe8\x03\x71\x04\xd2\xfb\x2e\x00\x00\x04\x66\x01",
     b"n1,1795168800,21.5,40\n\"n,2\",2026-11-20 10:00:00,,nan\n",
 ];
 

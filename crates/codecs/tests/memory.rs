@@ -36,7 +36,8 @@ fn five_hundred_codecs_take_less_than_64_mib() {
     let engine = Engine::default();
     let scripts: Vec<_> = (0..500).map(|n| Script::new("codec.js", &source(n), &engine).unwrap()).collect();
     for script in &scripts {
-        let call = Call { bytes: &[0, 7], port: Some(1), received: "2026-11-20T10:00:00.000Z", device: "d" };
+        let call =
+            Call { bytes: &[0, 7], port: Some(1), received: "2026-11-20T10:00:00.000Z", device: Some("d") };
         assert_eq!(script.decode(&call).unwrap().data["value"], 1);
     }
     let taken = resident().saturating_sub(before);

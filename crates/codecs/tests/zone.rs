@@ -78,7 +78,7 @@ fn check() {
     for (expression, value) in expected() {
         let source = format!("function decodeUplink() {{ return {{ data: {expression} }} }}");
         let script = Script::new("date.js", &source, &Engine::default()).unwrap();
-        let call = Call { bytes: &[], port: None, received: "", device: "" };
+        let call = Call { bytes: &[], port: None, received: "", device: None };
         assert_eq!(script.decode(&call).unwrap().data, value, "{expression}");
     }
 }

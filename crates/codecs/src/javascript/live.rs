@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use super::sandbox::Sandbox;
 use super::strikes::Strikes;
 
-/// Most sandboxes at a time. One with a common codec takes 220 KB.
-pub(super) const MAX_LIVE: usize = 200;
+/// Most sandboxes at a time. One with a common codec takes 300 KB.
+pub(super) const MAX_LIVE: usize = 150;
 
 /// Where a codec's sandbox is, while it has one.
 #[derive(Debug, Default)]

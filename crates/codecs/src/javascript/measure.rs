@@ -10,11 +10,24 @@ use super::{Answer, Call, Script, ScriptFailure};
 use crate::flatten::{self, Leaf, Leaves};
 use crate::{DecodeError, Input, Measurements, names, words};
 
-/// Asks the codec; `received` is `input.recvTime`, where the caller knows it to the letter.
+/// Asks the codec about a message of its own, for people: `received` is `input.recvTime`, to the letter where it is known.
 pub(crate) fn run(
     script: &Script,
     input: &Input<'_>,
     received: Option<&str>,
+) -> Result<Answer, ScriptFailure> {
+    ask(script, input, received, None)
+}
+
+pub(crate) fn decode(script: &Script, input: &Input<'_>, out: &mut Measurements) -> Result<(), DecodeError> {
+    measure(&ask(script, input, None, input.device)?, out)
+}
+
+fn ask(
+    script: &Script,
+    input: &Input<'_>,
+    received: Option<&str>,
+    device: Option<&str>,
 ) -> Result<Answer, ScriptFailure> {
     let arrival;
     let received = match received {
@@ -24,12 +37,7 @@ pub(crate) fn run(
             &arrival
         }
     };
-    let device = input.device.unwrap_or_default();
     script.decode(&Call { bytes: input.payload, port: input.port, received, device })
-}
-
-pub(crate) fn decode(script: &Script, input: &Input<'_>, out: &mut Measurements) -> Result<(), DecodeError> {
-    measure(&run(script, input, None)?, out)
 }
 
 /// The measurements of an answer.

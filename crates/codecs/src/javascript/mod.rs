@@ -4,7 +4,7 @@
 //! Promises: a codec has [`TIME_LIMIT`] of processor time a call, [`MEMORY_LIMIT`] and [`STACK_LIMIT`]; no file, no network,
 //! no clock but `Date`, which is in UTC; `console` is silent. What it does to its variables or to the language's objects
 //! reaches no other codec, and what it keeps in variables no later message. One that is stopped again and again is given a
-//! rest (`strikes`). However many there are, at most 200 are in memory ([`Engine`]).
+//! rest (`strikes`). However many there are, at most 150 are in memory ([`Engine`]).
 
 mod answer;
 mod error;
@@ -54,8 +54,8 @@ pub struct Call<'a> {
     pub port: Option<u8>,
     /// `input.recvTime`, RFC 3339.
     pub received: &'a str,
-    /// Who sent it: a device that makes the codec loop rests alone.
-    pub device: &'a str,
+    /// Who sent it, for the rests; without it the message stands alone: no rest, and no strike.
+    pub device: Option<&'a str>,
 }
 
 /// A codec's file.
@@ -121,16 +121,17 @@ impl Script {
             return Err(ScriptFailure::NoEncoder);
         }
         let input = serde_json::json!({ "data": command }).to_string();
-        self.ask(Door::Encode, &input, device).and_then(|turn| Downlink::of(&turn))
+        self.ask(Door::Encode, &input, Some(device)).and_then(|turn| Downlink::of(&turn))
     }
 
-    fn ask(&self, door: Door, input: &str, device: &str) -> Result<String, ScriptFailure> {
+    fn ask(&self, door: Door, input: &str, device: Option<&str>) -> Result<String, ScriptFailure> {
         let state = &mut *self.slot.ask();
-        state.strikes.admit(device)?;
+        device.map_or(Ok(()), |device| state.strikes.admit(device))?;
         let answer = self.sandbox(state).and_then(|sandbox| sandbox.call(door, input));
-        match &answer {
-            Err(ScriptFailure::TimedOut) => state.strikes.stopped(device),
-            _ => state.strikes.finished(device),
+        match (&answer, device) {
+            (Err(ScriptFailure::TimedOut), Some(device)) => state.strikes.stopped(device),
+            (_, Some(device)) => state.strikes.finished(device),
+            (_, None) => {}
         }
         // After an exception that the engine itself made, nobody knows what half-made state is left.
         let is_exhausted = matches!(&answer, Ok(turn) if turn.contains("out of memory"));

@@ -7,7 +7,7 @@ fn script(source: &str) -> Script {
 }
 
 fn call(bytes: &[u8]) -> Call<'_> {
-    Call { bytes, port: Some(2), received: "2026-11-20T10:00:00.000Z", device: "d" }
+    Call { bytes, port: Some(2), received: "2026-11-20T10:00:00.000Z", device: Some("d") }
 }
 
 /// What `decodeUplink` with this body makes of the bytes 1, 2, 255 on FPort 2.
@@ -272,7 +272,12 @@ fn a_device_that_makes_it_loop_again_and_again_is_passed_over_and_others_are_not
     }
     let refused = codec.decode(&call(&[1])).unwrap_err().to_string();
     assert_eq!(refused, "the codec was stopped 3 times in a row and is not asked for the next 16 messages");
-    assert_eq!(codec.decode(&Call { device: "other", ..call(&[1]) }).unwrap().data, json!(1));
+    assert_eq!(codec.decode(&Call { device: Some("other"), ..call(&[1]) }).unwrap().data, json!(1));
+    assert_eq!(
+        codec.decode(&Call { device: None, ..call(&[1]) }).unwrap().data,
+        json!(1),
+        "a message of its own"
+    );
     for _ in 0..15 {
         codec.decode(&call(&[1])).unwrap_err();
     }
