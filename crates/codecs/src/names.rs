@@ -70,7 +70,7 @@ const NAMES: &[(&str, &str, &[&str])] = &[
         &["Illuminance", "lux", "Lux", "light_lux", "ILL_lx", "ILL_lux", "air.lightIntensity"],
     ),
     (
-        "voltage",
+        "battery_voltage",
         "V",
         &[
             "BatV",
@@ -83,7 +83,6 @@ const NAMES: &[(&str, &str, &[&str])] = &[
             "Volt",
             "batteryVoltage",
             "BatteryVoltage",
-            "battery_voltage",
         ],
     ),
     (
@@ -107,21 +106,20 @@ const NAMES: &[(&str, &str, &[&str])] = &[
 ];
 
 /// In what `normalizeUplink` returns, one name means something else than in most codecs: there a battery's is a voltage.
-const NORMALIZED_BATTERY: (&str, &str) = ("voltage", "V");
+const NORMALIZED_BATTERY: (&str, &str) = ("battery_voltage", "V");
 
 /// Our metric and unit (`""`: none) for what a vendor calls `name`. Some hand out `{"value": 21.5, "unit": "°C"}`.
 pub(crate) fn known(name: &str) -> Option<(&'static str, &'static str)> {
-    let (name, wrapped) = match name.strip_suffix(".value") {
-        Some(name) => (name, true),
-        None => (name, false),
-    };
-    // `temperature.value` means `temperature`; `temperature` itself needs no other name. A pressure's unit is open.
-    let is_own = |metric: &str| wrapped && metric == name && metric != "pressure";
-    let means = |metric: &str, spellings: &[&str]| is_own(metric) || spellings.contains(&name);
-    NAMES
-        .iter()
-        .find(|(metric, _, spellings)| means(metric, spellings))
-        .map(|(metric, unit, _)| (*metric, *unit))
+    let bare = name.strip_suffix(".value").unwrap_or(name);
+    let means = |spellings: &[&str]| spellings.contains(&bare);
+    let found = NAMES.iter().find(|(_, _, spellings)| means(spellings));
+    found.map(|(metric, unit, _)| (*metric, *unit)).or_else(|| wrapped(name))
+}
+
+/// `temperature` for `temperature.value`: our own name, one level down. A pressure's unit is open.
+pub(crate) fn wrapped(name: &str) -> Option<(&'static str, &'static str)> {
+    let bare = name.strip_suffix(".value").filter(|bare| *bare != "pressure")?;
+    NAMES.iter().find(|(metric, ..)| *metric == bare).map(|(metric, unit, _)| (*metric, *unit))
 }
 
 /// [`known`], in the words of TS013's normalized payload.
@@ -172,7 +170,8 @@ mod tests {
 
     #[test]
     fn a_value_in_an_object_of_its_own_is_the_objects() {
-        assert_eq!(known("battery_voltage.value"), Some(("voltage", "V")));
+        assert_eq!(known("battery_voltage.value"), Some(("battery_voltage", "V")));
+        assert_eq!(known("BatV.value"), known("BatV"));
         assert_eq!(known("temperature.value"), Some(("temperature", "Cel")));
         assert_eq!(known("temperature"), None, "it is ours already");
         assert_eq!(known("device_id.value"), None);
@@ -182,7 +181,7 @@ mod tests {
 
     #[test]
     fn a_battery_is_a_voltage_only_where_it_was_normalized() {
-        assert_eq!(normalized("battery"), Some(("voltage", "V")));
+        assert_eq!(normalized("battery"), Some(("battery_voltage", "V")));
         assert_eq!(known("battery"), None);
         assert_eq!(normalized("air.temperature"), known("air.temperature"));
     }

@@ -47,6 +47,8 @@ pub(crate) fn measure(answer: &Answer, out: &mut Measurements) -> Result<(), Dec
     }
     out.begin_record();
     walk(&answer.data, &mut Said { out })?;
+    // Who bears our name already goes before who only means it.
+    out.rename(names::wrapped);
     out.rename(names::known);
     if let Some([one]) = answer.normalized.as_deref() {
         walk(one, &mut Normalized { out })?;
