@@ -233,6 +233,26 @@ fn a_loop_within_the_engine_is_stopped_too() {
 }
 
 #[test]
+fn lists_that_would_not_fit_into_memory_are_refused_where_the_engine_does_not_look_at_its_time() {
+    for body in [
+        "new Array(4294967295).reverse()",
+        "const l = []; l[4e9] = 1; return { data: l.slice(1) }",
+        "const l = []; l.length = 4e9; l.sort()",
+        "Array.prototype.shift.call({ length: 2 ** 52 })",
+        "return { data: new Array(4294967295).join() }",
+        "[].unshift.call({ length: 2 ** 52 }, 1)",
+        "[].concat.call(new Array(4294967295), [1])",
+        "new Array(4294967295).splice(0, 1)",
+        "new Array(4294967295).toSorted()",
+    ] {
+        let refused = decodes(body).unwrap_err().to_string();
+        assert_eq!(refused, "the codec threw RangeError: the list is too long", "{body}");
+    }
+    assert_eq!(data("[3, 1, 2].sort().reverse().concat([9]).slice(1, -1).join('-')"), json!("2-1"));
+    assert_eq!(data("new Array(3).fill(7)"), json!([7, 7, 7]));
+}
+
+#[test]
 fn who_eats_memory_harms_only_its_own_message() {
     let codec = script(
         "function decodeUplink(input) {
