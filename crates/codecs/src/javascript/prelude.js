@@ -26,7 +26,7 @@
     const native = lists[name];
     hidden(lists, name, {
       [name](...inputs) {
-        if (this.length > longest) {
+        if (this.length > longest || (name === 'concat' && inputs.some((input) => input && input.length > longest))) {
           throw new RangeError('the list is too long');
         }
         return apply(native, this, inputs);

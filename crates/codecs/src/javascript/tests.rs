@@ -242,6 +242,7 @@ fn lists_that_would_not_fit_into_memory_are_refused_where_the_engine_does_not_lo
         "return { data: new Array(4294967295).join() }",
         "[].unshift.call({ length: 2 ** 52 }, 1)",
         "[].concat.call(new Array(4294967295), [1])",
+        "[1].concat(new Array(4294967295))",
         "new Array(4294967295).splice(0, 1)",
         "new Array(4294967295).toSorted()",
     ] {
