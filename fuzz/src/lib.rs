@@ -15,10 +15,29 @@ pub fn decode(name: &str, data: &[u8]) {
     let codec =
         Codec::by_name(name, &Options { columns, ..Options::default() }).expect("a codec of this crate");
     let (topic, payload) = split_topic(data);
+    run(&codec, topic, payload);
+}
+
+/// Reads a struct codec's file, and where it is one, runs it on the payload behind the file's NUL.
+///
+/// # Panics
+/// Where a promise is broken.
+pub fn decode_by_file(data: &[u8]) {
+    let end = data.iter().position(|byte| *byte == 0).unwrap_or(data.len());
+    let (file, payload) = data.split_at(end);
+    let Ok(file) = std::str::from_utf8(file) else { return };
+    match Codec::from_file("fuzz.toml", file, &codecs::javascript::Engine::default()) {
+        Ok(codec) => run(&codec, "", payload.get(1..).unwrap_or_default()),
+        Err(problems) => assert!(!problems.is_empty(), "a file that is refused says why"),
+    }
+}
+
+fn run(codec: &Codec, topic: &str, payload: &[u8]) {
     let mut out = Measurements::new();
-    for (device, metric) in [(None, None), (Some("device"), None), (None, Some("metric"))] {
+    let sides = [(None, None, None), (Some("device"), None, Some(2)), (None, Some("metric"), Some(3))];
+    for (device, metric, port) in sides {
         let received_at = Timestamp::from_millis(1_795_168_800_000);
-        let input = Input { payload, topic, device, metric, port: None, received_at };
+        let input = Input { payload, topic, device, metric, port, received_at };
         let decoded = codec.decode(&input, &mut out);
         check(&out, decoded.is_ok());
         let _ = codec.data(&input);

@@ -89,6 +89,33 @@ pub enum DecodeError {
         /// Which rule.
         problem: &'static str,
     },
+    /// A frame of Cayenne LPP that cannot be read to its end.
+    #[error("Cayenne LPP, at byte {at}: {problem}")]
+    Lpp {
+        /// Where the value begins, counted from 0.
+        at: usize,
+        /// What is wrong.
+        problem: LppProblem,
+    },
+    /// Fewer bytes than a struct codec's fields take.
+    #[error("the payload has {found} bytes; `{field}` ends at {needed}")]
+    TooShort {
+        /// The first field that is not there.
+        field: String,
+        /// Bytes up to its end.
+        needed: usize,
+        /// Bytes that came.
+        found: usize,
+    },
+    /// A struct codec has no layout for this FPort.
+    #[error("the codec has no fields for {}", port.map_or_else(|| "a payload without FPort".to_owned(), |port| format!("FPort {port}")))]
+    Port {
+        /// The payload's.
+        port: Option<u8>,
+    },
+    /// A codec in JavaScript gave nothing.
+    #[error(transparent)]
+    Script(#[from] crate::javascript::ScriptFailure),
     /// A line of CSV does not fit the columns.
     #[error("line {line}: {problem}")]
     Csv {
@@ -104,6 +131,23 @@ pub enum DecodeError {
         #[source]
         source: wire::DecodeError,
     },
+}
+
+/// What is wrong with a frame of Cayenne LPP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum LppProblem {
+    /// The frame ends within a value.
+    #[error("the frame ends within a value")]
+    Truncated,
+    /// A type that is not in the table.
+    #[error("the type {code} is not known, nor how long its value is")]
+    UnknownType {
+        /// The type.
+        code: u8,
+    },
+    /// Type 240.
+    #[error("polylines (type 240) are lists of points and no measurement")]
+    Polyline,
 }
 
 /// What is wrong with a line of CSV.
@@ -150,6 +194,16 @@ pub enum CodecError {
         /// What was asked for.
         name: String,
     },
+    /// A codec's file that cannot be used.
+    #[error("{file}{place}: {problem}")]
+    File {
+        /// Its name.
+        file: String,
+        /// Where in it.
+        place: Place,
+        /// What is wrong, and what to do.
+        problem: String,
+    },
     /// `csv` without columns.
     #[error("the codec `csv` needs `columns`, such as [\"time\", \"temperature\", \"humidity\"]")]
     NoColumns,
@@ -159,4 +213,17 @@ pub enum CodecError {
         /// What is wrong with them.
         problem: String,
     },
+}
+
+/// A line and a column in a file, `:3:14` where they are known, counted from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Place(pub Option<(u32, u32)>);
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            Some((line, column)) => write!(f, ":{line}:{column}"),
+            None => Ok(()),
+        }
+    }
 }

@@ -60,6 +60,21 @@ pub(crate) fn json(text: &str, path: &mut String, leaves: &mut impl Leaves) -> R
     }
 }
 
+/// Walks a tree that is one record, be it an object or not.
+pub(crate) fn tree(
+    tree: &serde_json::Value,
+    path: &mut String,
+    leaves: &mut impl Leaves,
+) -> Result<(), DecodeError> {
+    let mut walk = Walk { path, leaves, failed: None };
+    let walked = Node { walk: &mut walk, place: Place::Inside(0) }.deserialize(tree);
+    match (walk.failed, walked) {
+        (Some(failed), _) => Err(failed),
+        (None, Err(_)) => Err(DecodeError::Shape { expected: "a tree of values" }),
+        (None, Ok(())) => Ok(()),
+    }
+}
+
 /// Says where JSON is broken, and tells numbers that are none (`NaN`, `1e999`) from other mistakes.
 pub(crate) fn json_error(text: &str, source: serde_json::Error) -> DecodeError {
     let (line, column) = (source.line(), source.column());

@@ -4,15 +4,20 @@
 //! with the [`DropReason`](gateway_core::DropReason) it is counted under. Promises, whatever the bytes: no panic, no
 //! recursion deeper than [`MAX_DEPTH`], at most [`MAX_READINGS`] from at most [`MAX_PAYLOAD_BYTES`], all or nothing.
 
+mod cayenne_lpp;
 mod cbor;
 mod csv;
 mod error;
 mod flatten;
+pub mod javascript;
 mod json;
 mod measurements;
+mod names;
 mod node;
 mod senml;
 mod shelly;
+mod struct_codec;
+mod suggest;
 mod tasmota;
 mod time;
 mod units;
@@ -20,10 +25,12 @@ mod value;
 mod words;
 mod zigbee2mqtt;
 
+use std::sync::Arc;
+
 use gateway_core::Timestamp;
 use jiff::tz::TimeZone;
 
-pub use error::{CodecError, CsvProblem, DecodeError};
+pub use error::{CodecError, CsvProblem, DecodeError, LppProblem, Place};
 pub use flatten::MAX_DEPTH;
 pub use measurements::{MAX_NAME_BYTES, MAX_READINGS, Measurement, Measurements};
 pub use units::unit_of;
@@ -82,18 +89,21 @@ enum Format {
     Value,
     Json(TimeZone),
     Cbor(TimeZone),
+    CayenneLpp,
     Senml,
     Zigbee2mqtt(TimeZone),
     Tasmota(TimeZone),
     Shelly,
     Csv(csv::Csv),
     Node,
+    Struct(Arc<struct_codec::StructCodec>),
+    Javascript(Arc<javascript::Script>),
 }
 
 impl Codec {
     /// The formats there are.
     pub const NAMES: &'static [&'static str] =
-        &["value", "json", "cbor", "senml", "zigbee2mqtt", "tasmota", "shelly", "csv", "node"];
+        &["value", "json", "cbor", "cayenne-lpp", "senml", "zigbee2mqtt", "tasmota", "shelly", "csv", "node"];
 
     /// The codec called `name`.
     ///
@@ -105,6 +115,7 @@ impl Codec {
             "value" => Format::Value,
             "json" => Format::Json(zone),
             "cbor" => Format::Cbor(zone),
+            "cayenne-lpp" => Format::CayenneLpp,
             "senml" => Format::Senml,
             "zigbee2mqtt" => Format::Zigbee2mqtt(zone),
             "tasmota" => Format::Tasmota(zone),
@@ -115,19 +126,46 @@ impl Codec {
         }))
     }
 
-    /// Its name in the configuration.
+    /// Whether `codec = "…"` names a file rather than a built-in: one that ends in `.js` or `.toml`.
+    #[must_use]
+    pub fn is_file(name: &str) -> bool {
+        kind_of_file(name).is_some()
+    }
+
+    /// The codec in a file: JavaScript (`.js`), or a table of fields (`.toml`). `file` is its name, `text` what stands in
+    /// it; reading it is the caller's.
+    ///
+    /// # Errors
+    /// Every problem, each a [`CodecError::File`] with its place where that is known.
+    pub fn from_file(file: &str, text: &str, engine: &javascript::Engine) -> Result<Self, Vec<CodecError>> {
+        let unusable = |place, problem| vec![CodecError::File { file: file.to_owned(), place, problem }];
+        match kind_of_file(file) {
+            Some(FileKind::Table) => {
+                struct_codec::parse(file, text).map(|it| Self(Format::Struct(Arc::new(it))))
+            }
+            Some(FileKind::Script) => javascript::Script::new(file, text, engine)
+                .map(|script| Self(Format::Javascript(Arc::new(script))))
+                .map_err(|error| unusable(error.place(), error.to_string())),
+            None => Err(unusable(Place::default(), "a codec's file ends in .js or .toml".to_owned())),
+        }
+    }
+
+    /// Its name in the configuration; `struct` and `javascript` for those in files.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self.0 {
             Format::Value => "value",
             Format::Json(_) => "json",
             Format::Cbor(_) => "cbor",
+            Format::CayenneLpp => "cayenne-lpp",
             Format::Senml => "senml",
             Format::Zigbee2mqtt(_) => "zigbee2mqtt",
             Format::Tasmota(_) => "tasmota",
             Format::Shelly => "shelly",
             Format::Csv(_) => "csv",
             Format::Node => "node",
+            Format::Struct(_) => "struct",
+            Format::Javascript(_) => "javascript",
         }
     }
 
@@ -142,17 +180,46 @@ impl Codec {
             Format::Value => value::decode(input, out),
             Format::Json(zone) => json::decode(input, zone, out),
             Format::Cbor(zone) => json::decode_cbor(input, zone, out),
+            Format::CayenneLpp => cayenne_lpp::decode(input, out),
             Format::Senml => senml::decode(input, out),
             Format::Zigbee2mqtt(zone) => zigbee2mqtt::decode(input, zone, out),
             Format::Tasmota(zone) => tasmota::decode(input, zone, out),
             Format::Shelly => shelly::decode(input, out),
             Format::Csv(csv) => csv.decode(input, out),
             Format::Node => node::decode(input, out),
+            Format::Struct(codec) => codec.decode(input, out),
+            Format::Javascript(script) => javascript::decode(script, input, out),
         });
         if decoded.is_err() {
             out.clear();
         }
         decoded
+    }
+
+    /// All that there is to tell about a payload, for people: [`Self::data`], which a codec in JavaScript may give along
+    /// with errors, and [`Self::decode`]. `received` is the time of arrival as a codec in JavaScript is to see it.
+    pub fn explain(&self, input: &Input<'_>, received: Option<&str>, out: &mut Measurements) -> Explained {
+        out.clear();
+        if let Format::Javascript(script) = &self.0 {
+            return explain_script(script, &input.without_empty_names(), received, out);
+        }
+        let data = self.decode(input, out).and_then(|()| self.data(input));
+        data.map_or_else(Explained::failed, |data| Explained { data, ..Explained::default() })
+    }
+
+    /// The downlink for a command, where the codec is in JavaScript and has `encodeDownlink`.
+    ///
+    /// # Errors
+    /// Where it has none, or it refuses.
+    pub fn encode(
+        &self,
+        command: &serde_json::Value,
+        device: &str,
+    ) -> Result<javascript::Downlink, DecodeError> {
+        match &self.0 {
+            Format::Javascript(script) => Ok(script.encode(command, device)?),
+            _ => Err(javascript::ScriptFailure::NoEncoder.into()),
+        }
     }
 
     /// What the payload says before measurements are made of it, for people: the parsed JSON or CBOR, the number, the
@@ -167,11 +234,77 @@ impl Codec {
             Format::Value => value::data(input),
             Format::Json(_) => parse_json(input.payload),
             Format::Cbor(_) => cbor::to_json(&cbor::parse(input.payload)?),
+            Format::CayenneLpp => cayenne_lpp::data(input),
             Format::Senml => senml::data(input),
             Format::Zigbee2mqtt(_) | Format::Tasmota(_) | Format::Shelly => json_or_text(input.payload),
             Format::Csv(csv) => csv.data(input),
             Format::Node => node::data(input),
+            Format::Struct(codec) => codec.data(input),
+            Format::Javascript(script) => Ok(javascript::run(script, input, None)?.data),
         }
+    }
+}
+
+/// What [`Codec::explain`] tells.
+#[derive(Debug, Default)]
+pub struct Explained {
+    /// What the payload says before measurements are made of it; null where nothing.
+    pub data: serde_json::Value,
+    /// What `normalizeUplink` made of it.
+    pub normalized: Option<Vec<serde_json::Value>>,
+    /// Why nothing was measured: each to be shown as it stands.
+    pub errors: Vec<String>,
+    /// What a codec in JavaScript remarks.
+    pub warnings: Vec<String>,
+}
+
+impl Explained {
+    #[expect(clippy::needless_pass_by_value, reason = "the end of a chain")]
+    fn failed(error: DecodeError) -> Self {
+        let mut errors = error.to_string();
+        let mut cause = std::error::Error::source(&error);
+        while let Some(why) = cause {
+            errors = format!("{errors}: {why}");
+            cause = why.source();
+        }
+        Self { errors: vec![errors], ..Self::default() }
+    }
+}
+
+fn explain_script(
+    script: &javascript::Script,
+    input: &Input<'_>,
+    received: Option<&str>,
+    out: &mut Measurements,
+) -> Explained {
+    let answer = check_size(input.payload)
+        .and_then(|()| javascript::run(script, input, received).map_err(DecodeError::from));
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(error) => return Explained::failed(error),
+    };
+    let measured = if answer.errors.is_empty() { javascript::measure(&answer, out) } else { Ok(()) };
+    let mut errors = answer.errors;
+    if let Err(error) = measured {
+        out.clear();
+        errors.push(error.to_string());
+    }
+    Explained { data: answer.data, normalized: answer.normalized, errors, warnings: answer.warnings }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum FileKind {
+    Script,
+    Table,
+}
+
+fn kind_of_file(name: &str) -> Option<FileKind> {
+    let (stem, ending) = name.rsplit_once('.')?;
+    match ending {
+        _ if stem.is_empty() => None,
+        "js" => Some(FileKind::Script),
+        "toml" => Some(FileKind::Table),
+        _ => None,
     }
 }
 

@@ -29,6 +29,8 @@ pub struct Measurement<'a> {
     pub unit: Option<&'a str>,
     /// Whether the payload said one of two states (`true`, `ON`) rather than a number.
     pub boolean: bool,
+    /// What the payload calls it, where `metric` is our name for a vendor's.
+    pub said: Option<&'a str>,
 }
 
 /// The measurements of one payload.
@@ -47,7 +49,7 @@ pub struct Measurements {
     scratch: String,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 struct Entry {
     metric: Span,
     value: f64,
@@ -55,6 +57,7 @@ struct Entry {
     device: Option<Span>,
     unit: Option<Span>,
     boolean: bool,
+    said: Option<Span>,
 }
 
 /// A stretch of `Measurements::text`.
@@ -108,6 +111,7 @@ impl Measurements {
             at: entry.at,
             unit: entry.unit.map(|span| self.read(span)),
             boolean: entry.boolean,
+            said: entry.said.map(|span| self.read(span)),
         })
     }
 
@@ -145,7 +149,7 @@ impl Measurements {
             return Ok(());
         }
         let metric = self.write(metric);
-        self.entries.push(Entry { metric, value, at: None, device: None, unit: None, boolean });
+        self.entries.push(Entry { metric, value, at: None, device: None, unit: None, boolean, said: None });
         Ok(())
     }
 
@@ -173,6 +177,27 @@ impl Measurements {
         let unit = self.write(unit);
         if let Some(entry) = self.find(metric) {
             entry.unit = Some(unit);
+        }
+    }
+
+    /// Whether the record has the measurement `metric`.
+    pub(crate) fn has(&mut self, metric: &str) -> bool {
+        self.find(metric).is_some()
+    }
+
+    /// Gives the record's measurements our names and units where `known` has them for the vendor's. A name that the
+    /// record has already stays with who has it.
+    pub(crate) fn rename(&mut self, known: impl Fn(&str) -> Option<(&'static str, &'static str)>) {
+        for index in self.record_start..self.entries.len() {
+            let Some(said) = self.entries.get(index).map(|entry| entry.metric) else { return };
+            let Some((metric, unit)) = known(self.read(said)) else { continue };
+            if self.has(metric) {
+                continue;
+            }
+            let (metric, unit) = (self.write(metric), (!unit.is_empty()).then(|| self.write(unit)));
+            if let Some(entry) = self.entries.get_mut(index) {
+                *entry = Entry { metric, unit, said: Some(said), ..*entry };
+            }
         }
     }
 

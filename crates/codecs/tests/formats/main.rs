@@ -8,8 +8,10 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod cayenne_lpp;
 mod csv;
 mod docs;
+mod javascript;
 mod json;
 mod node;
 mod senml;

@@ -1,8 +1,10 @@
 //! `riser decode`: payloads through codecs, one or many. Each stands alone: no counters, no memory of earlier ones.
 
+use std::collections::HashMap;
 use std::io::BufRead as _;
 
-use codecs::{Codec, Input, Measurements, Options};
+use codecs::javascript::Engine;
+use codecs::{Codec, Explained, Input, Measurements, Options};
 use gateway_core::ports::Clock as _;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -50,9 +52,14 @@ impl Decoded {
 }
 
 pub(crate) fn single(codec: &str, port: Option<u8>, topic: &str, hex: &str) -> Result<Exit, Failure> {
-    if !Codec::NAMES.contains(&codec) {
-        let known = Codec::NAMES.join(", ");
-        return Err(Failure::new(Exit::Usage, format!("there is no codec `{codec}`; there are: {known}")));
+    let mut codecs = Codecs::default();
+    if let Err(why) = codecs.find(codec, &[]) {
+        let exit = match Codec::is_file(codec) {
+            true if std::path::Path::new(codec).is_file() => Exit::Config,
+            true => Exit::NoInput,
+            false => Exit::Usage,
+        };
+        return Err(Failure::new(exit, why));
     }
     let Some(payload) = from_hex(hex) else {
         return Err(Failure::new(
@@ -71,18 +78,19 @@ pub(crate) fn single(codec: &str, port: Option<u8>, topic: &str, hex: &str) -> R
         payload: None,
         bytes: None,
     };
-    let decoded = decode(&row, &payload);
+    let decoded = decode(&row, &payload, &mut codecs);
     print_line(&serde_json::to_string_pretty(&decoded).unwrap_or_default())?;
     Ok(Exit::Fine)
 }
 
 pub(crate) fn batch() -> Result<Exit, Failure> {
+    let mut codecs = Codecs::default();
     for line in std::io::stdin().lock().split(b'\n') {
         let line =
             line.map_err(|error| Failure::new(Exit::NoInput, format!("cannot read stdin: {error}")))?;
         let decoded = match serde_json::from_slice::<Row>(&line) {
             Ok(row) => match bytes_of(&row) {
-                Ok(payload) => decode(&row, &payload),
+                Ok(payload) => decode(&row, &payload, &mut codecs),
                 Err(message) => Decoded::error(message),
             },
             Err(error) => Decoded::error(format!("not a row of a batch: {error}")),
@@ -124,11 +132,37 @@ fn from_hex(text: &str) -> Option<Vec<u8>> {
     Some(digits.chunks_exact(2).map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit)).collect())
 }
 
-fn decode(row: &Row, payload: &[u8]) -> Decoded {
-    let options = Options { columns: row.columns.clone(), ..Options::default() };
-    let codec = match Codec::by_name(&row.codec, &options) {
+/// The codecs that rows name; a file is read and compiled once.
+#[derive(Default)]
+struct Codecs {
+    engine: Engine,
+    files: HashMap<String, Result<Codec, String>>,
+}
+
+impl Codecs {
+    fn find(&mut self, name: &str, columns: &[String]) -> Result<Codec, String> {
+        if Codec::is_file(name) {
+            let Self { engine, files } = self;
+            return files.entry(name.to_owned()).or_insert_with(|| read(name, engine)).clone();
+        }
+        let options = Options { columns: columns.to_vec(), ..Options::default() };
+        Codec::by_name(name, &options).map_err(|error| crate::telemetry::chain(&error))
+    }
+}
+
+fn read(file: &str, engine: &Engine) -> Result<Codec, String> {
+    let text =
+        std::fs::read_to_string(file).map_err(|error| format!("cannot read the codec {file}: {error}"))?;
+    Codec::from_file(file, &text, engine).map_err(|problems| {
+        let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
+        problems.join("\n")
+    })
+}
+
+fn decode(row: &Row, payload: &[u8], codecs: &mut Codecs) -> Decoded {
+    let codec = match codecs.find(&row.codec, &row.columns) {
         Ok(codec) => codec,
-        Err(error) => return Decoded::error(crate::telemetry::chain(&error)),
+        Err(why) => return Decoded::error(why),
     };
     let received_at =
         row.received.as_deref().and_then(|text| text.parse().ok()).unwrap_or_else(|| SystemClock.now());
@@ -141,18 +175,13 @@ fn decode(row: &Row, payload: &[u8]) -> Decoded {
         received_at,
     };
     let mut measurements = Measurements::default();
-    if let Err(error) = codec.decode(&input, &mut measurements) {
-        return Decoded::error(crate::telemetry::chain(&error));
-    }
-    let mut warnings = Vec::new();
+    let Explained { data, errors, mut warnings, .. } =
+        codec.explain(&input, row.received.as_deref(), &mut measurements);
     if measurements.not_finite() > 0 {
         warnings.push(format!("{} values are NaN or infinite and make no metric", measurements.not_finite()));
     }
     let metrics = measurements.iter().map(|m| (m.metric.to_owned(), number(m.value))).collect();
-    match codec.data(&input) {
-        Ok(data) => Decoded { data, errors: Vec::new(), warnings, metrics },
-        Err(error) => Decoded::error(crate::telemetry::chain(&error)),
-    }
+    Decoded { data, errors, warnings, metrics }
 }
 
 /// Whole numbers without a fraction, as people write them.

@@ -99,10 +99,10 @@ enum Command {
     },
     /// Put payloads through a codec
     #[command(
-        after_help = "Examples:\n  riser decode --codec json 7b2274223a32317d\n  riser decode --batch < payloads.jsonl\n\nA line of --batch: {\"codec\":\"json\",\"topic\":\"sensors/a/telemetry\",\"payload\":\"{\\\"t\\\":21}\"}"
+        after_help = "Examples:\n  riser decode --codec json 7b2274223a32317d\n  riser decode --codec codecs/am307.js --port 85 0367f600\n  riser decode --batch < payloads.jsonl\n\nA line of --batch: {\"codec\":\"json\",\"topic\":\"sensors/a/telemetry\",\"payload\":\"{\\\"t\\\":21}\"}"
     )]
     Decode {
-        /// The codec's name
+        /// The codec's name, or its file (.js or .toml)
         #[arg(long, required_unless_present = "batch")]
         codec: Option<String>,
         /// LoRaWAN FPort

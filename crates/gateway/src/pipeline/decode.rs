@@ -222,7 +222,7 @@ impl<'a> Naming<'a> {
         Speaker { device, rules }: Speaker<'_>,
         received_at: Timestamp,
     ) -> Result<Reading, DropReason> {
-        let name = renamed(measurement.metric, rules);
+        let name = renamed(measurement, rules);
         let value = calibrated(measurement.value, name, rules);
         if !value.is_finite() {
             return Err(DropReason::NotFinite);
@@ -279,8 +279,11 @@ impl<'a> Naming<'a> {
     }
 }
 
-fn renamed<'a>(metric: &'a str, rules: Option<&'a DeviceRules>) -> &'a str {
-    rules.and_then(|rules| rules.rename.get(metric)).map_or(metric, String::as_str)
+/// A rename may say what the payload says, or the name that its codec made of that.
+fn renamed<'a>(measurement: &Measurement<'a>, rules: Option<&'a DeviceRules>) -> &'a str {
+    let Some(rules) = rules else { return measurement.metric };
+    let said = measurement.said.and_then(|said| rules.rename.get(said));
+    said.or_else(|| rules.rename.get(measurement.metric)).map_or(measurement.metric, String::as_str)
 }
 
 fn calibrated(value: f64, metric: &str, rules: Option<&DeviceRules>) -> f64 {

@@ -1,0 +1,189 @@
+//! Codecs in JavaScript: LoRa Alliance TS013 (`decodeUplink`, `normalizeUplink`, `encodeDownlink`), and The Things
+//! Network's older `Decoder(bytes, port)` and `Decode(fPort, bytes, variables)`, run by QuickJS.
+//!
+//! Promises: a codec has [`TIME_LIMIT`] of processor time a call, [`MEMORY_LIMIT`] and [`STACK_LIMIT`]; no file, no network,
+//! no clock but `Date`, which is in UTC; `console` is silent. What it does to its variables or to the language's objects
+//! reaches no other codec, and what it keeps in variables no later message. One that is stopped again and again is given a
+//! rest (`strikes`). However many there are, at most 150 are in memory ([`Engine`]).
+
+mod answer;
+mod error;
+mod live;
+mod measure;
+mod sandbox;
+mod strikes;
+#[cfg(test)]
+mod tests;
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+pub use answer::{Answer, Downlink};
+pub use error::{ScriptError, ScriptFailure, Text};
+use live::{Live, Slot, State};
+pub(crate) use measure::{decode, measure, run};
+use sandbox::{Door, Sandbox};
+
+/// Processor time that one call may take.
+pub const TIME_LIMIT: Duration = Duration::from_millis(200);
+/// Memory in bytes that a codec may take, its compiled file included.
+pub const MEMORY_LIMIT: usize = 8 << 20;
+/// Stack in bytes.
+pub const STACK_LIMIT: usize = 256 << 10;
+/// Largest file in bytes.
+pub const MAX_FILE_BYTES: usize = 2 << 20;
+
+/// Every so many calls a codec's memory is looked at.
+const LOOK_EVERY: u32 = 256;
+/// More than this in bytes is not kept from one call to the next, in addition to the file itself.
+const KEPT: usize = 1 << 20;
+
+/// What all codecs in JavaScript share: the bound on how many are in memory. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Engine(Arc<Live>);
+
+/// One message for a codec.
+#[derive(Debug, Clone, Copy)]
+pub struct Call<'a> {
+    /// `input.bytes`.
+    pub bytes: &'a [u8],
+    /// `input.fPort`.
+    pub port: Option<u8>,
+    /// `input.recvTime`, RFC 3339.
+    pub received: &'a str,
+    /// Who sent it, for the rests; without it the message stands alone: no rest, and no strike.
+    pub device: Option<&'a str>,
+}
+
+/// A codec's file.
+#[derive(Debug)]
+pub struct Script {
+    file: Box<str>,
+    source: Box<str>,
+    encodes: bool,
+    slot: Arc<Slot>,
+    engine: Engine,
+}
+
+impl Script {
+    /// Compiles a file and runs its own statements once. `file` is its name, for errors.
+    ///
+    /// # Errors
+    /// Where it is no JavaScript, throws, or has none of the functions.
+    pub fn new(file: &str, source: &str, engine: &Engine) -> Result<Self, ScriptError> {
+        if source.len() > MAX_FILE_BYTES {
+            return Err(ScriptError::TooLarge { bytes: source.len(), most: MAX_FILE_BYTES });
+        }
+        let source = source.trim_start_matches('\u{feff}');
+        let sandbox = Sandbox::new(file, source)?;
+        let functions = functions(&sandbox)?;
+        let has = |name: &str| functions.iter().any(|known| known == name);
+        if !(has("decodeUplink") || has("Decoder") || has("Decode")) {
+            return Err(ScriptError::NoFunction);
+        }
+        let script = Self {
+            file: file.into(),
+            source: source.into(),
+            encodes: has("encodeDownlink"),
+            slot: Arc::default(),
+            engine: engine.clone(),
+        };
+        let mut state = script.slot.ask();
+        state.sandbox = Some(sandbox);
+        script.engine.0.enter(&script.slot, &mut state);
+        drop(state);
+        Ok(script)
+    }
+
+    /// The file's name.
+    #[must_use]
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// What the codec says of a message; an [`Answer`] with `errors` is its refusal.
+    ///
+    /// # Errors
+    /// Where it returns nothing, throws, or is stopped.
+    pub fn decode(&self, call: &Call<'_>) -> Result<Answer, ScriptFailure> {
+        self.ask(Door::Decode, &input(call), call.device).and_then(|turn| Answer::of(&turn))
+    }
+
+    /// The downlink for a command: `encodeDownlink({data: command})`.
+    ///
+    /// # Errors
+    /// Where there is no such function, or it refuses, throws, or is stopped.
+    pub fn encode(&self, command: &Value, device: &str) -> Result<Downlink, ScriptFailure> {
+        if !self.encodes {
+            return Err(ScriptFailure::NoEncoder);
+        }
+        let input = serde_json::json!({ "data": command }).to_string();
+        self.ask(Door::Encode, &input, Some(device)).and_then(|turn| Downlink::of(&turn))
+    }
+
+    fn ask(&self, door: Door, input: &str, device: Option<&str>) -> Result<String, ScriptFailure> {
+        let state = &mut *self.slot.ask();
+        device.map_or(Ok(()), |device| state.strikes.admit(device))?;
+        let answer = self.sandbox(state).and_then(|sandbox| sandbox.call(door, input));
+        match (&answer, device) {
+            (Err(ScriptFailure::TimedOut), Some(device)) => state.strikes.stopped(device),
+            (_, Some(device)) => state.strikes.finished(device),
+            (_, None) => {}
+        }
+        // After an exception that the engine itself made, nobody knows what half-made state is left.
+        let is_exhausted = matches!(&answer, Ok(turn) if turn.contains("out of memory"));
+        if answer.is_err() || is_exhausted || holds_too_much(state, self.source.len()) {
+            state.sandbox = None;
+        }
+        answer
+    }
+
+    fn sandbox<'s>(&self, state: &'s mut State) -> Result<&'s Sandbox, ScriptFailure> {
+        if state.sandbox.is_none() {
+            // The file was compiled before, when it was loaded: what fails now is memory.
+            let sandbox = Sandbox::new(&self.file, &self.source).map_err(|_| ScriptFailure::Engine)?;
+            state.sandbox = Some(sandbox);
+            state.calls = 0;
+            self.engine.0.enter(&self.slot, state);
+        }
+        state.calls = state.calls.wrapping_add(1);
+        state.sandbox.as_ref().ok_or(ScriptFailure::Engine)
+    }
+}
+
+/// Some keep what they saw in the language's own objects, which outlive a call.
+fn holds_too_much(state: &State, source_bytes: usize) -> bool {
+    let is_time = state.calls.is_multiple_of(LOOK_EVERY);
+    // Compiled, a file takes some ten times its size.
+    let due = 16 * source_bytes + KEPT;
+    is_time && state.sandbox.as_ref().is_some_and(|sandbox| sandbox.memory() > due)
+}
+
+fn functions(sandbox: &Sandbox) -> Result<Vec<String>, ScriptError> {
+    let limit = |problem| match problem {
+        ScriptFailure::Threw { text } => ScriptError::TopLevel { problem: text },
+        problem => ScriptError::Limit { problem },
+    };
+    let turn = sandbox.call(Door::Functions, "").map_err(limit)?;
+    let (answer, _) = answer::answer_of(&turn).map_err(limit)?;
+    Ok(answer.and_then(|names| serde_json::from_value(names).ok()).unwrap_or_default())
+}
+
+/// TS013's input as JSON, written by hand: it is made for every message.
+fn input(call: &Call<'_>) -> String {
+    let mut text = String::with_capacity(64 + 4 * call.bytes.len());
+    text.push_str("{\"bytes\":[");
+    for (index, byte) in call.bytes.iter().enumerate() {
+        let comma = if index == 0 { "" } else { "," };
+        let _ = write!(text, "{comma}{byte}");
+    }
+    text.push(']');
+    if let Some(port) = call.port {
+        let _ = write!(text, ",\"fPort\":{port}");
+    }
+    let _ = write!(text, ",\"recvTime\":{},\"variables\":{{}}}}", Value::from(call.received));
+    text
+}
