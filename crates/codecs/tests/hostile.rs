@@ -17,6 +17,8 @@ const SEEDS: &[&[u8]] = &[
     br#"{"state":"ON","last_seen":"2026-11-20T11:00:00+01:00","color":{"x":0.1},"update":{"state":"idle"},"voltage":3000}"#,
     br#"{"Time":"2026-11-20T10:00:00","DS18B20-1":{"Temperature":21.4},"ENERGY":{"Power":[1,2]},"TempUnit":"F"}"#,
     br#"{"method":"NotifyStatus","params":{"ts":1.7e9,"switch:0":{"output":true,"aenergy":{"total":1}}}}"#,
+    br#"{"end_device_ids":{"device_id":"a","dev_eui":"70B3D57ED0001A2B"},"uplink_message":{"f_port":1,"frm_payload":"AQ==","decoded_payload":{"a":1},"normalized_payload":[{"air":{"co2":1}}],"rx_metadata":[{"rssi":-1,"snr":2}],"received_at":"2026-11-20T10:00:00Z"}}"#,
+    br#"{"deviceInfo":{"devEui":"70b3d57ed0001a2b"},"time":"2026-11-20T10:00:00Z","fPort":1,"data":"AQ==","object":null,"rxInfo":[{"rssi":-1}],"margin":null,"batteryLevel":1}"#,
     b"n1,1795168800,21.5,40\n\"n,2\",2026-11-20 10:00:00,,nan\n",
 ];
 
@@ -122,6 +124,22 @@ fn json() -> impl Strategy<Value = String> {
         "aenergy",
         "total",
         "NotifyStatus",
+        "end_device_ids",
+        "uplink_message",
+        "uplink_normalized",
+        "decoded_payload",
+        "normalized_payload",
+        "rx_metadata",
+        "received_at",
+        "frm_payload",
+        "deviceInfo",
+        "object",
+        "data",
+        "rxInfo",
+        "rssi",
+        "snr",
+        "margin",
+        "batteryLevel",
     ]);
     leaf.prop_recursive(4, 40, 6, move |inner| {
         prop_oneof![
