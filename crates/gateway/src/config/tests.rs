@@ -93,13 +93,13 @@ fn tells_syntax_errors_with_line_and_column() {
 fn is_honest_about_what_this_version_does_not_have() {
     finds(
         "[adapters.ble.hall]\nadapter = \"hci0\"\n[http]\nlisten = \"127.0.0.1:8090\"\n\
-         [upstream]\nurl = \"mqtt://localhost\"\nformat = \"sparkplug\"\n[devices.lounge]\ncodec = \"codecs/am307.js\"\n",
+         [upstream]\nurl = \"mqtt://localhost\"\nformat = \"sparkplug\"\n[devices.lounge]\ncodec = \"bthome\"\n",
         &[
             "gateway.toml:1:11: error: adapters.ble: this version of riser has no `ble` adapter yet; it has: mqtt, coap",
             "gateway.toml:3:2: error: http: this version of riser has no dashboard or API (`http`) yet; `riser tail` follows a running gateway",
             "gateway.toml:7:10: error: upstream.format: this version of riser has no `sparkplug` yet; it has: json",
             &format!(
-                "gateway.toml:9:1: error: devices.lounge.codec: this version of riser has no JavaScript codecs yet; it has: {}",
+                "gateway.toml:9:1: error: devices.lounge.codec: this version of riser has no codec `bthome` yet; it has: {}",
                 codecs::Codec::NAMES.join(", ")
             ),
         ],
@@ -393,6 +393,25 @@ fn a_history_has_room_for_something_and_ends_some_day_and_keep_0_turns_it_off() 
         &[
             "gateway.toml:2:1: error: history.keep: is out of range; allowed: up to \"3650d\"",
             "gateway.toml:3:1: error: history.max_size: is too small; write at least \"16MiB\"",
+        ],
+    );
+}
+
+#[test]
+fn a_network_servers_messages_name_their_devices_themselves() {
+    finds(
+        "[adapters.mqtt.lns]\nurl = \"mqtt://localhost\"\ntopics = [{ filter = \"v3/+/devices/+/up\", format = \"ttn\" }, \
+         { filter = \"application/#\", format = \"chirpstack\" }]\n",
+        &[],
+    );
+}
+
+#[test]
+fn a_codecs_file_is_a_devices_and_no_format() {
+    finds(
+        "[adapters.mqtt.floor]\nurl = \"mqtt://localhost\"\ntopics = [{ filter = \"a/{device}\", format = \"a.js\" }]\n",
+        &[
+            "gateway.toml:3:36: error: adapters.mqtt.floor.topics[0].format: is a codec's file; name it as the `codec` of the [devices.*] tables that need it",
         ],
     );
 }
