@@ -185,7 +185,6 @@ def test_a_codec_that_loops_harms_only_its_device(building):
         building.ttn("steady", frm_payload=b64(0, 215))
     building.heard.wait_count("steady", "temperature", 6)
     building.gateway.wait_ledger(bad_payload=before + 6)
-    building.gateway.wait_log("the codec was stopped after 200 ms")
 
 
 def test_a_reload_takes_a_changed_codec_and_keeps_the_old_one_where_the_new_one_is_broken(building):

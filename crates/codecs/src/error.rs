@@ -115,7 +115,7 @@ pub enum DecodeError {
     },
     /// A network server's message whose bytes nobody can read.
     #[error(
-        "the message holds bytes that the network server did not decode, and the device has no codec; write `codec = \"…\"` in its [devices.*] table, or give the device a payload formatter in the network server"
+        "the network server did not decode the bytes and the device has no codec; write `codec = \"…\"` in its [devices.*] table, or give it a payload formatter in the server"
     )]
     NoDeviceCodec,
     /// A network server's message in which the device's bytes are no base64.
