@@ -16,7 +16,7 @@ fn message(payload: &str) -> Message<'_> {
     }
 }
 
-fn uplink(members: Value) -> String {
+fn uplink(members: &Value) -> String {
     let mut uplink = json!({
         "f_port": 2, "f_cnt": 9, "frm_payload": "AQI=",
         "decoded_payload": {"temperature": 21.5, "door": {"open": true}, "model": "x"},
@@ -46,7 +46,7 @@ fn with_radio(metrics: &[(&str, f64)]) -> Vec<(String, f64)> {
 
 #[test]
 fn an_uplink_measures_what_the_server_decoded_and_how_it_was_heard() {
-    let payload = uplink(json!({}));
+    let payload = uplink(&json!({}));
     assert_eq!(message(&payload).metrics(), with_radio(&[("temperature", 21.5), ("door.open", 1.0)]));
     let found = message(&payload).found();
     assert!(found.iter().all(|it| it.at == Some(ARRIVAL - 1_500)), "the inner received_at: {found:?}");
@@ -55,19 +55,19 @@ fn an_uplink_measures_what_the_server_decoded_and_how_it_was_heard() {
 
 #[test]
 fn the_decoders_names_become_ours_as_with_codecs_in_javascript() {
-    let payload = uplink(json!({"decoded_payload": {"TempC_SHT": 21.5, "BatV": 3.1}}));
+    let payload = uplink(&json!({"decoded_payload": {"TempC_SHT": 21.5, "BatV": 3.1}}));
     assert_eq!(message(&payload).metrics(), with_radio(&[("temperature", 21.5), ("voltage", 3.1)]));
 }
 
 #[test]
 fn normalized_adds_what_the_decoder_calls_otherwise() {
     let normalized = json!([{"air": {"temperature": -21.3, "relativeHumidity": 40}}]);
-    let payload = uplink(json!({"decoded_payload": {"t": -213}, "normalized_payload": normalized}));
+    let payload = uplink(&json!({"decoded_payload": {"t": -213}, "normalized_payload": normalized}));
     assert_eq!(
         message(&payload).metrics(),
         with_radio(&[("t", -213.0), ("temperature", -21.3), ("humidity", 40.0)])
     );
-    let alone = uplink(json!({"decoded_payload": "(left out)", "normalized_payload": normalized}));
+    let alone = uplink(&json!({"decoded_payload": "(left out)", "normalized_payload": normalized}));
     assert_eq!(message(&alone).metrics(), with_radio(&[("temperature", -21.3), ("humidity", 40.0)]));
 }
 
@@ -88,7 +88,7 @@ fn the_time_is_the_inner_one_else_the_outer_one_else_the_arrival() {
         (json!("2026-11-20T09:…"), Some(ARRIVAL - 1_000)),
         (json!(null), Some(ARRIVAL - 1_000)),
     ] {
-        let payload = uplink(json!({"received_at": inner}));
+        let payload = uplink(&json!({"received_at": inner}));
         assert!(message(&payload).found().iter().all(|it| it.at == expected), "{inner}");
     }
     let neither = r#"{"uplink_message":{"decoded_payload":{"a":1}}}"#;
@@ -99,7 +99,7 @@ fn the_time_is_the_inner_one_else_the_outer_one_else_the_arrival() {
 fn what_a_receiver_leaves_out_beside_the_other_is_zero() {
     let of = |receivers: Value| {
         let payload =
-            uplink(json!({"rx_metadata": receivers, "decoded_payload": {}, "settings": "(left out)"}));
+            uplink(&json!({"rx_metadata": receivers, "decoded_payload": {}, "settings": "(left out)"}));
         message(&payload).metrics()
     };
     assert_eq!(of(json!([{"rssi": -90}])), named(&[("rssi", -90.0), ("snr", 0.0)]));
@@ -113,7 +113,7 @@ fn what_a_receiver_leaves_out_beside_the_other_is_zero() {
 fn the_best_receiver_is_the_one_with_the_best_snr_then_rssi() {
     let receivers =
         json!([{"rssi": -60, "snr": -3}, {"rssi": -110, "snr": 7}, {"rssi": -100, "snr": 7}, {"rssi": -50}]);
-    let payload = uplink(json!({"rx_metadata": receivers, "decoded_payload": {}}));
+    let payload = uplink(&json!({"rx_metadata": receivers, "decoded_payload": {}}));
     assert_eq!(
         message(&payload).metrics(),
         named(&[("rssi", -100.0), ("snr", 7.0), ("spreading_factor", 9.0)])
@@ -122,14 +122,14 @@ fn the_best_receiver_is_the_one_with_the_best_snr_then_rssi() {
 
 #[test]
 fn a_payloads_own_rssi_gives_way_to_the_radios() {
-    let payload = uplink(json!({"decoded_payload": {"rssi": -30, "a": 1}}));
+    let payload = uplink(&json!({"decoded_payload": {"rssi": -30, "a": 1}}));
     assert_eq!(message(&payload).metrics(), with_radio(&[("a", 1.0)]));
 }
 
 #[test]
 fn fsk_has_no_spreading_factor() {
     let payload =
-        uplink(json!({"decoded_payload": {}, "settings": {"data_rate": {"fsk": {"bit_rate": 50_000}}}}));
+        uplink(&json!({"decoded_payload": {}, "settings": {"data_rate": {"fsk": {"bit_rate": 50_000}}}}));
     assert_eq!(message(&payload).metrics(), named(&RADIO[..2]));
 }
 
@@ -137,17 +137,17 @@ fn fsk_has_no_spreading_factor() {
 fn a_device_with_a_codec_of_its_own_is_read_by_it() {
     let script = "function decodeUplink(i) { return {data: {sum: i.bytes[0] + i.bytes[1], port: i.fPort, at: Date.parse(i.recvTime)}} }";
     let own = Codec::from_file("own.js", script, &Engine::default()).unwrap();
-    let payload = uplink(json!({}));
+    let payload = uplink(&json!({}));
     let (metrics, result) = message(&payload).metrics_with(&own);
     result.unwrap();
     assert_eq!(metrics, with_radio(&[("sum", 3.0), ("port", 2.0), ("at", (ARRIVAL - 1_500) as f64)]));
 
-    let no_port = uplink(json!({"f_port": "(left out)"}));
+    let no_port = uplink(&json!({"f_port": "(left out)"}));
     assert!(
         message(&no_port).metrics_with(&own).0.contains(&("port".to_owned(), 0.0)),
         "FPort 0 is left out"
     );
-    let no_bytes = uplink(json!({"frm_payload": "(left out)"}));
+    let no_bytes = uplink(&json!({"frm_payload": "(left out)"}));
     let (metrics, _) = message(&no_bytes).metrics_with(&own);
     assert_eq!(metrics, with_radio(&[("temperature", 21.5), ("door.open", 1.0)]), "what the server decoded");
 }
@@ -156,7 +156,7 @@ fn a_device_with_a_codec_of_its_own_is_read_by_it() {
 fn a_payloads_own_time_counts_for_its_own_measurements() {
     let json = Codec::by_name("json", &Options::default()).unwrap();
     // {"a":1,"time":1795168700}
-    let payload = uplink(json!({"frm_payload": "eyJhIjoxLCJ0aW1lIjoxNzk1MTY4NzAwfQ=="}));
+    let payload = uplink(&json!({"frm_payload": "eyJhIjoxLCJ0aW1lIjoxNzk1MTY4NzAwfQ=="}));
     let server = Codec::by_name("ttn", &Options::default()).unwrap();
     let envelope = server.open(payload.as_bytes()).unwrap().unwrap();
     let mut out = codecs::Measurements::new();
@@ -168,7 +168,7 @@ fn a_payloads_own_time_counts_for_its_own_measurements() {
 
 #[test]
 fn bytes_that_nobody_can_read_are_told_and_the_radio_is_measured_all_the_same() {
-    let payload = uplink(json!({"decoded_payload": null}));
+    let payload = uplink(&json!({"decoded_payload": null}));
     assert!(matches!(message(&payload).error(), DecodeError::NoDeviceCodec));
     let server = Codec::by_name("ttn", &Options::default()).unwrap();
     let mut out = codecs::Measurements::new();
@@ -181,14 +181,15 @@ fn bytes_that_nobody_can_read_are_told_and_the_radio_is_measured_all_the_same() 
     assert!(matches!(result, Err(DecodeError::Lpp { .. })), "{result:?}");
     assert_eq!(metrics, named(&RADIO));
 
-    let broken = uplink(json!({"frm_payload": "???"}));
+    let broken = uplink(&json!({"frm_payload": "???"}));
     assert!(matches!(message(&broken).metrics_with(&own).1, Err(DecodeError::Base64 { key: "frm_payload" })));
 }
 
 #[test]
 fn an_uplink_without_a_payload_tells_how_it_was_heard() {
-    let payload =
-        uplink(json!({"frm_payload": "(left out)", "decoded_payload": "(left out)", "f_port": "(left out)"}));
+    let payload = uplink(
+        &json!({"frm_payload": "(left out)", "decoded_payload": "(left out)", "f_port": "(left out)"}),
+    );
     assert_eq!(message(&payload).metrics(), named(&RADIO));
     assert_eq!(message(r#"{"uplink_message":{}}"#).metrics(), []);
 }
@@ -227,7 +228,7 @@ fn tells_by_which_names_the_device_goes() {
     let open = |payload: &str| {
         Codec::by_name("ttn", &Options::default()).unwrap().open(payload.as_bytes()).unwrap().unwrap()
     };
-    assert_eq!(open(&uplink(json!({}))).sender(), Some("70b3d57ed0001a2b"));
+    assert_eq!(open(&uplink(&json!({}))).sender(), Some("70b3d57ed0001a2b"));
     let unnamed = r#"{"end_device_ids":{"device_id":"d","dev_eui":"xxxxxxxxxxxxxxxx"},"uplink_message":{}}"#;
     assert_eq!(open(unnamed).sender(), Some("d"), "a DevEUI that is none");
     assert_eq!(open("{}").sender(), None);

@@ -49,7 +49,13 @@ impl Decoded {
     }
 }
 
-pub(crate) fn single(codec: &str, port: Option<u8>, topic: &str, hex: &str) -> Result<Exit, Failure> {
+pub(crate) fn single(
+    codec: &str,
+    port: Option<u8>,
+    time: Option<String>,
+    topic: &str,
+    hex: &str,
+) -> Result<Exit, Failure> {
     if !Codec::NAMES.contains(&codec) {
         let known = Codec::NAMES.join(", ");
         return Err(Failure::new(Exit::Usage, format!("there is no codec `{codec}`; there are: {known}")));
@@ -60,6 +66,13 @@ pub(crate) fn single(codec: &str, port: Option<u8>, topic: &str, hex: &str) -> R
             "the payload is not hexadecimal: two digits a byte, no separators",
         ));
     };
+    let is_time = |time: &String| time.parse::<gateway_core::Timestamp>().is_ok();
+    if let Some(time) = time.as_ref().filter(|time| !is_time(time)) {
+        return Err(Failure::new(
+            Exit::Usage,
+            format!("--time {time}: not a time; write it as 2026-11-20T10:00:00Z"),
+        ));
+    }
     let row = Row {
         codec: codec.to_owned(),
         topic: topic.to_owned(),
@@ -67,7 +80,7 @@ pub(crate) fn single(codec: &str, port: Option<u8>, topic: &str, hex: &str) -> R
         metric: None,
         columns: Vec::new(),
         port,
-        received: None,
+        received: time,
         payload: None,
         bytes: None,
     };
