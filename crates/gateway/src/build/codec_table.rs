@@ -99,3 +99,34 @@ fn time_zone(name: Option<&str>) -> Result<jiff::tz::TimeZone, BuildError> {
         None => Ok(jiff::tz::TimeZone::system()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_changed_file_takes_the_old_ones_place_and_an_unchanged_one_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.js");
+        let file = path.to_str().unwrap();
+        let mut table = CodecTable::default();
+        let codec = |table: &CodecTable| Arc::clone(&table.all()[1]);
+
+        table.id("json", &[], Some("UTC")).unwrap();
+        std::fs::write(&path, "function Decoder(bytes, port) { return {a: 1} }").unwrap();
+        assert_eq!(table.file(file).unwrap(), CodecId(1));
+        let first = codec(&table);
+        assert_eq!(table.file(file).unwrap(), CodecId(1));
+        assert!(Arc::ptr_eq(&first, &codec(&table)), "it has not changed");
+
+        std::fs::write(&path, "function Decoder(bytes, port) {\n  return {;\n}").unwrap();
+        let error = table.file(file).unwrap_err().to_string();
+        assert!(error.contains("a.js:2:"), "{error}");
+        assert!(Arc::ptr_eq(&first, &codec(&table)), "a broken file replaces nothing");
+
+        std::fs::write(&path, "function Decoder(bytes, port) { return {a: 2} }").unwrap();
+        assert_eq!(table.file(file).unwrap(), CodecId(1));
+        assert!(!Arc::ptr_eq(&first, &codec(&table)));
+        assert_eq!(table.all().len(), 2);
+    }
+}
