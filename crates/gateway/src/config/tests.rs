@@ -1,6 +1,7 @@
 //! Whole files in, findings out.
 
 mod coap;
+mod codecs;
 mod generated;
 mod outside;
 
@@ -100,7 +101,7 @@ fn is_honest_about_what_this_version_does_not_have() {
             "gateway.toml:7:10: error: upstream.format: this version of riser has no `sparkplug` yet; it has: json",
             &format!(
                 "gateway.toml:9:1: error: devices.lounge.codec: this version of riser has no codec `bthome` yet; it has: {}",
-                codecs::Codec::NAMES.join(", ")
+                ::codecs::Codec::NAMES.join(", ")
             ),
         ],
     );
@@ -153,7 +154,7 @@ fn tells_topics_that_name_no_device_and_unknown_formats() {
             "gateway.toml:4:5: error: adapters.mqtt.floor.topics[0].filter: nothing says which device sent a message: put {device} in place of a level of \"a/+\"",
             &format!(
                 "gateway.toml:5:28: error: adapters.mqtt.floor.topics[1].format: \"jsn\" is no format; allowed: {}; did you mean \"json\"?",
-                codecs::Codec::NAMES.join(", ")
+                ::codecs::Codec::NAMES.join(", ")
             ),
             "gateway.toml:6:5: error: adapters.mqtt.floor.topics[2].filter: `a/#/b` is no topic filter: # must be a whole level, and the last one",
             &findings_about(
@@ -393,25 +394,6 @@ fn a_history_has_room_for_something_and_ends_some_day_and_keep_0_turns_it_off() 
         &[
             "gateway.toml:2:1: error: history.keep: is out of range; allowed: up to \"3650d\"",
             "gateway.toml:3:1: error: history.max_size: is too small; write at least \"16MiB\"",
-        ],
-    );
-}
-
-#[test]
-fn a_network_servers_messages_name_their_devices_themselves() {
-    finds(
-        "[adapters.mqtt.lns]\nurl = \"mqtt://localhost\"\ntopics = [{ filter = \"v3/+/devices/+/up\", format = \"ttn\" }, \
-         { filter = \"application/#\", format = \"chirpstack\" }]\n",
-        &[],
-    );
-}
-
-#[test]
-fn a_codecs_file_is_a_devices_and_no_format() {
-    finds(
-        "[adapters.mqtt.floor]\nurl = \"mqtt://localhost\"\ntopics = [{ filter = \"a/{device}\", format = \"a.js\" }]\n",
-        &[
-            "gateway.toml:3:36: error: adapters.mqtt.floor.topics[0].format: is a codec's file; name it as the `codec` of the [devices.*] tables that need it",
         ],
     );
 }
