@@ -44,6 +44,25 @@ fn run(codec: &Codec, topic: &str, payload: &[u8]) {
     }
 }
 
+/// Runs a network server's format on `data` as [`decode`] does, and once more for a device with a codec of its own.
+///
+/// # Panics
+/// Where a promise is broken.
+pub fn open(name: &str, data: &[u8]) {
+    decode(name, data);
+    let server = Codec::by_name(name, &Options::default()).expect("a codec of this crate");
+    let own = Codec::by_name("cayenne-lpp", &Options::default()).expect("a codec of this crate");
+    let (topic, payload) = split_topic(data);
+    let Some(Ok(envelope)) = server.open(payload) else { return };
+    let received_at = Timestamp::from_millis(1_795_168_800_000);
+    let input = Input { payload, topic, device: None, metric: None, port: None, received_at };
+    let mut out = Measurements::new();
+    // What the radio says is there even where the payload is refused.
+    let _ = envelope.measure(Some(&own), &input, &mut out);
+    check(&out, true);
+    assert!(out.iter().all(|it| envelope.at.is_none() || it.at.is_some()), "a time for all of them");
+}
+
 fn split_topic(data: &[u8]) -> (&str, &[u8]) {
     let Some(end) = data.iter().position(|byte| *byte == b'\n') else { return ("", data) };
     let (topic, payload) = data.split_at(end);

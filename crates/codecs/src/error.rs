@@ -113,6 +113,17 @@ pub enum DecodeError {
         /// The payload's.
         port: Option<u8>,
     },
+    /// A network server's message whose bytes nobody can read.
+    #[error(
+        "the network server did not decode the bytes and the device has no codec; write `codec = \"…\"` in its [devices.*] table, or give it a payload formatter in the server"
+    )]
+    NoDeviceCodec,
+    /// A network server's message in which the device's bytes are no base64.
+    #[error("`{key}` is not base64")]
+    Base64 {
+        /// The member that holds them.
+        key: &'static str,
+    },
     /// A codec in JavaScript gave nothing.
     #[error(transparent)]
     Script(#[from] crate::javascript::ScriptFailure),

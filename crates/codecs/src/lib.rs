@@ -7,6 +7,7 @@
 mod cayenne_lpp;
 mod cbor;
 mod csv;
+pub mod envelope;
 mod error;
 mod flatten;
 pub mod javascript;
@@ -96,14 +97,27 @@ enum Format {
     Shelly,
     Csv(csv::Csv),
     Node,
+    Envelope(envelope::Server),
     Struct(Arc<struct_codec::StructCodec>),
     Javascript(Arc<javascript::Script>),
 }
 
 impl Codec {
     /// The formats there are.
-    pub const NAMES: &'static [&'static str] =
-        &["value", "json", "cbor", "cayenne-lpp", "senml", "zigbee2mqtt", "tasmota", "shelly", "csv", "node"];
+    pub const NAMES: &'static [&'static str] = &[
+        "value",
+        "json",
+        "cbor",
+        "cayenne-lpp",
+        "senml",
+        "zigbee2mqtt",
+        "tasmota",
+        "shelly",
+        "csv",
+        "node",
+        "ttn",
+        "chirpstack",
+    ];
 
     /// The codec called `name`.
     ///
@@ -122,6 +136,8 @@ impl Codec {
             "shelly" => Format::Shelly,
             "csv" => Format::Csv(csv::Csv::new(&options.columns, zone)?),
             "node" => Format::Node,
+            "ttn" => Format::Envelope(envelope::Server::Ttn),
+            "chirpstack" => Format::Envelope(envelope::Server::Chirpstack),
             _ => return Err(CodecError::Unknown { name: name.chars().take(64).collect() }),
         }))
     }
@@ -164,6 +180,8 @@ impl Codec {
             Format::Shelly => "shelly",
             Format::Csv(_) => "csv",
             Format::Node => "node",
+            Format::Envelope(envelope::Server::Ttn) => "ttn",
+            Format::Envelope(envelope::Server::Chirpstack) => "chirpstack",
             Format::Struct(_) => "struct",
             Format::Javascript(_) => "javascript",
         }
@@ -187,6 +205,7 @@ impl Codec {
             Format::Shelly => shelly::decode(input, out),
             Format::Csv(csv) => csv.decode(input, out),
             Format::Node => node::decode(input, out),
+            Format::Envelope(server) => envelope::decode(*server, input, out),
             Format::Struct(codec) => codec.decode(input, out),
             Format::Javascript(script) => javascript::decode(script, input, out),
         });
@@ -196,12 +215,29 @@ impl Codec {
         decoded
     }
 
+    /// The message of a network server, where that is what this format is: who sent it, and what there is for a codec of
+    /// the device's own.
+    ///
+    /// # Errors
+    /// Where the payload is no JSON object.
+    pub fn open(&self, payload: &[u8]) -> Option<Result<envelope::Envelope, DecodeError>> {
+        let Format::Envelope(server) = &self.0 else { return None };
+        Some(check_size(payload).and_then(|()| server.open(payload)))
+    }
+
+    pub(crate) fn is_envelope(&self) -> bool {
+        matches!(self.0, Format::Envelope(_))
+    }
+
     /// All that there is to tell about a payload, for people: [`Self::data`], which a codec in JavaScript may give along
     /// with errors, and [`Self::decode`]. `received` is the time of arrival as a codec in JavaScript is to see it.
     pub fn explain(&self, input: &Input<'_>, received: Option<&str>, out: &mut Measurements) -> Explained {
         out.clear();
         if let Format::Javascript(script) = &self.0 {
             return explain_script(script, &input.without_empty_names(), received, out);
+        }
+        if let Some(opened) = self.open(input.payload) {
+            return opened.map_or_else(Explained::failed, |envelope| envelope.explain(input, out));
         }
         let data = self.decode(input, out).and_then(|()| self.data(input));
         data.map_or_else(Explained::failed, |data| Explained { data, ..Explained::default() })
@@ -239,6 +275,7 @@ impl Codec {
             Format::Zigbee2mqtt(_) | Format::Tasmota(_) | Format::Shelly => json_or_text(input.payload),
             Format::Csv(csv) => csv.data(input),
             Format::Node => node::data(input),
+            Format::Envelope(server) => envelope::data(*server, input),
             Format::Struct(codec) => codec.data(input),
             Format::Javascript(script) => Ok(javascript::run(script, input, None)?.data),
         }
@@ -261,14 +298,19 @@ pub struct Explained {
 impl Explained {
     #[expect(clippy::needless_pass_by_value, reason = "the end of a chain")]
     fn failed(error: DecodeError) -> Self {
-        let mut errors = error.to_string();
-        let mut cause = std::error::Error::source(&error);
-        while let Some(why) = cause {
-            errors = format!("{errors}: {why}");
-            cause = why.source();
-        }
-        Self { errors: vec![errors], ..Self::default() }
+        Self { errors: vec![in_words(&error)], ..Self::default() }
     }
+}
+
+/// An error with its causes.
+fn in_words(error: &DecodeError) -> String {
+    let mut words = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(why) = cause {
+        words = format!("{words}: {why}");
+        cause = why.source();
+    }
+    words
 }
 
 fn explain_script(

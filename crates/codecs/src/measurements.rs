@@ -4,7 +4,7 @@
 //! Promises: every value is finite; names are 1 to [`MAX_NAME_BYTES`] bytes; there are at most [`MAX_READINGS`]; within
 //! one record (one JSON object, one line) a metric stands once, and the last of two wins.
 
-use gateway_core::{DeviceAddress, Timestamp};
+use gateway_core::{DeviceAddress, LinkQuality, Timestamp};
 
 use crate::DecodeError;
 use crate::words::Quantity;
@@ -115,6 +115,22 @@ impl Measurements {
         })
     }
 
+    /// Adds what the radio says of the message. A payload's own value of the same name gives way.
+    ///
+    /// # Errors
+    /// Where there are more readings than a payload may hold.
+    pub fn add_link(&mut self, link: &LinkQuality) -> Result<(), DecodeError> {
+        let values = [
+            ("rssi", link.rssi),
+            ("snr", link.snr),
+            ("spreading_factor", link.spreading_factor.map(f64::from)),
+        ];
+        for (metric, value) in values {
+            value.map_or(Ok(()), |value| self.push(metric, value))?;
+        }
+        Ok(())
+    }
+
     /// Begins the next record: what is set from now on says nothing of the measurements before.
     pub(crate) fn begin_record(&mut self) {
         self.record_start = self.entries.len();
@@ -157,6 +173,13 @@ impl Measurements {
     pub(crate) fn set_time(&mut self, at: Timestamp) {
         for entry in self.entries.iter_mut().skip(self.record_start) {
             entry.at = Some(at);
+        }
+    }
+
+    /// Gives all measurements that have no time this one.
+    pub(crate) fn set_missing_times(&mut self, at: Timestamp) {
+        for entry in &mut self.entries {
+            entry.at = entry.at.or(Some(at));
         }
     }
 

@@ -20,6 +20,8 @@ const SEEDS: &[&[u8]] = &[
     b"\x01\x01\x08\x63\x20\x00\x00\x0e\x10\x24\x02\x64\x00\x0f\xff\xfa\xbc\x58",
     b"\x08\x63\x2d\x0b\xc4",
     b"\x01\x67\xff\xd7\x02\x88\x06\x76\x5f\xf2\x96\x0a\x00\x03\xe8\x03\x71\x04\xd2\xfb\x2e\x00\x00\x04\x66\x01",
+    br#"{"end_device_ids":{"device_id":"a","dev_eui":"70B3D57ED0001A2B"},"uplink_message":{"f_port":1,"frm_payload":"AQ==","decoded_payload":{"a":1},"normalized_payload":[{"air":{"co2":1}}],"rx_metadata":[{"rssi":-1,"snr":2}],"received_at":"2026-11-20T10:00:00Z"}}"#,
+    br#"{"deviceInfo":{"devEui":"70b3d57ed0001a2b"},"time":"2026-11-20T10:00:00Z","fPort":1,"data":"AQ==","object":null,"rxInfo":[{"rssi":-1}],"margin":null,"batteryLevel":1}"#,
     b"n1,1795168800,21.5,40\n\"n,2\",2026-11-20 10:00:00,,nan\n",
 ];
 
@@ -125,6 +127,22 @@ fn json() -> impl Strategy<Value = String> {
         "aenergy",
         "total",
         "NotifyStatus",
+        "end_device_ids",
+        "uplink_message",
+        "uplink_normalized",
+        "decoded_payload",
+        "normalized_payload",
+        "rx_metadata",
+        "received_at",
+        "frm_payload",
+        "deviceInfo",
+        "object",
+        "data",
+        "rxInfo",
+        "rssi",
+        "snr",
+        "margin",
+        "batteryLevel",
     ]);
     leaf.prop_recursive(4, 40, 6, move |inner| {
         prop_oneof![

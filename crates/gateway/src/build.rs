@@ -131,6 +131,7 @@ fn directory(config: &Config, codecs: &mut CodecTable) -> Result<Directory, Buil
     let mut devices = Vec::new();
     for (name, device) in &config.devices {
         let codec = match &device.codec {
+            Some(file) if codecs::Codec::is_file(file) => Some(codecs.file(file)?),
             Some(codec) => Some(codecs.id(codec, &[], timezone)?),
             None => None,
         };

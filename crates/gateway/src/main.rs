@@ -4,6 +4,7 @@ mod audit;
 mod build;
 mod cli;
 mod clock;
+mod codec_file;
 mod config;
 mod gateway;
 mod health;

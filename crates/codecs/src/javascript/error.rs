@@ -66,7 +66,7 @@ pub enum ScriptFailure {
     #[error("the codec wanted more than {} MiB of memory", super::MEMORY_LIMIT / (1 << 20))]
     OutOfMemory,
     /// It was stopped too often, and is given a rest.
-    #[error("the codec was stopped {times} times in a row and is not asked for the next {messages} messages")]
+    #[error("the codec was stopped {times} times and is not asked for the next {messages} messages")]
     PutAside {
         /// How often it was stopped.
         times: u32,

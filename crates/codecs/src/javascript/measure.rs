@@ -45,12 +45,21 @@ pub(crate) fn measure(answer: &Answer, out: &mut Measurements) -> Result<(), Dec
     if let Some(refusal) = answer.refusal() {
         return Err(refusal.into());
     }
+    measure_data(&answer.data, answer.normalized.as_deref(), out)
+}
+
+/// The measurements of what a codec returned as `data`, here or in a network server.
+pub(crate) fn measure_data(
+    data: &Value,
+    normalized: Option<&[Value]>,
+    out: &mut Measurements,
+) -> Result<(), DecodeError> {
     out.begin_record();
-    walk(&answer.data, &mut Said { out })?;
+    walk(data, &mut Said { out })?;
     // Who bears our name already goes before who only means it.
     out.rename(names::wrapped);
     out.rename(names::known);
-    if let Some([one]) = answer.normalized.as_deref() {
+    if let Some([one]) = normalized {
         walk(one, &mut Normalized { out })?;
     }
     Ok(())

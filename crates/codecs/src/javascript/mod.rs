@@ -24,7 +24,7 @@ use serde_json::Value;
 pub use answer::{Answer, Downlink};
 pub use error::{ScriptError, ScriptFailure, Text};
 use live::{Live, Slot, State};
-pub(crate) use measure::{decode, measure, run};
+pub(crate) use measure::{decode, measure, measure_data, run};
 use sandbox::{Door, Sandbox};
 
 /// Processor time that one call may take.

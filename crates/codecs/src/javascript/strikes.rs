@@ -1,13 +1,14 @@
 //! Codecs that were stopped again and again are given a rest, so that a loop cannot take the gateway's time.
 //!
-//! A device whose messages made the codec loop [`DEVICE_STRIKES`] times in a row is passed over for a number of messages,
-//! then tried once; each failed try doubles the number. Other devices with the same codec go on, unless it is stopped
+//! A device whose messages made the codec loop [`DEVICE_STRIKES`] times is passed over for a number of messages, then tried
+//! again; each further loop doubles the number, and [`FORGIVEN_AFTER`] answers in a row make good for one. So whatever a
+//! device sends, after the first three at most one of its messages in 33 takes the whole time. Other devices with the same codec go on, unless it is stopped
 //! [`CODEC_STRIKES`] times in a row whoever sends. Counted in messages, not in time: it needs no clock, and a device that
 //! speaks once an hour costs nothing to try.
 
 use super::error::ScriptFailure;
 
-/// How often in a row for one device.
+/// How often for one device.
 pub(super) const DEVICE_STRIKES: u32 = 3;
 /// How often in a row for all of them.
 pub(super) const CODEC_STRIKES: u32 = 10;
@@ -15,13 +16,16 @@ pub(super) const CODEC_STRIKES: u32 = 10;
 const FIRST_REST: u32 = 16;
 const LONGEST_REST: u32 = 4096;
 
+/// Answers in a row that make good for one stop of a device.
+const FORGIVEN_AFTER: u32 = 16;
+
 /// Most devices that are remembered.
 const MAX_DEVICES: usize = 64;
 
 #[derive(Debug, Default)]
 pub(super) struct Strikes {
     codec: Count,
-    /// Only those that were stopped last time.
+    /// Only those with a stop that is not made good.
     devices: Vec<(Box<str>, Count)>,
 }
 
@@ -29,6 +33,8 @@ pub(super) struct Strikes {
 struct Count {
     times: u32,
     rest: u32,
+    /// Answers since the last stop.
+    answers: u32,
 }
 
 impl Strikes {
@@ -48,14 +54,14 @@ impl Strikes {
         if self.devices.len() >= MAX_DEVICES {
             self.devices.remove(0);
         }
-        self.devices.push((device.into(), Count { times: 1, rest: 0 }));
+        self.devices.push((device.into(), Count { times: 1, ..Count::default() }));
     }
 
     /// The codec came to an end by itself.
     pub(super) fn finished(&mut self, device: &str) {
         self.codec = Count::default();
         if !self.devices.is_empty() {
-            self.devices.retain(|(known, _)| **known != *device);
+            self.devices.retain_mut(|(known, count)| **known != *device || !count.made_good());
         }
     }
 
@@ -74,7 +80,18 @@ impl Count {
         Err(ScriptFailure::PutAside { times: self.times, messages })
     }
 
+    /// Takes an answer into account; whether no stop is left.
+    fn made_good(&mut self) -> bool {
+        self.answers += 1;
+        if self.answers >= FORGIVEN_AFTER {
+            self.answers = 0;
+            self.times = self.times.saturating_sub(1);
+        }
+        self.times == 0
+    }
+
     fn stopped(&mut self, most: u32) {
+        self.answers = 0;
         self.times = self.times.saturating_add(1);
         if let Some(further) = self.times.checked_sub(most) {
             self.rest = FIRST_REST.checked_shl(further.min(8)).unwrap_or(LONGEST_REST).min(LONGEST_REST);
@@ -107,15 +124,29 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_makes_good_what_was_before() {
+    fn a_device_that_loops_every_other_time_rests_too() {
         let mut strikes = Strikes::default();
-        for device in ["a", "a", "b", "a", "a"] {
-            strikes.stopped(device);
-            if device == "b" {
-                strikes.finished("a");
-            }
+        for rest in [0, 0, 16, 32, 64] {
+            strikes.stopped("a");
+            assert_eq!(rest_of(&mut strikes, "a"), rest);
+            strikes.finished("a");
         }
-        assert_eq!(rest_of(&mut strikes, "a"), 0);
+    }
+
+    #[test]
+    fn sixteen_answers_in_a_row_make_good_one_stop() {
+        let mut strikes = Strikes::default();
+        let answer = |strikes: &mut Strikes, times| (0..times).for_each(|_| strikes.finished("a"));
+        strikes.stopped("a");
+        strikes.stopped("a");
+        answer(&mut strikes, 15);
+        strikes.stopped("a");
+        assert_eq!(rest_of(&mut strikes, "a"), 16, "fifteen were too few");
+        answer(&mut strikes, 16);
+        strikes.stopped("a");
+        assert_eq!(rest_of(&mut strikes, "a"), 16, "not twice as long");
+        answer(&mut strikes, 48);
+        assert!(strikes.devices.is_empty());
     }
 
     #[test]

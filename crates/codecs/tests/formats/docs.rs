@@ -33,7 +33,7 @@ fn listed(text: &str) -> Vec<(String, f64)> {
 #[test]
 fn every_payload_in_the_docs_makes_the_metrics_listed_below_it() {
     let examples = examples();
-    assert_eq!(examples.len(), 4, "json, senml, zigbee2mqtt and tasmota show one each");
+    assert_eq!(examples.len(), 7, "json, senml, zigbee2mqtt, tasmota and ttn show one each, chirpstack two");
     for (codec, payload, below) in examples {
         let message = Message { codec, payload, ..Message::default() };
         assert_eq!(message.metrics(), listed(below), "{codec}: {below}");

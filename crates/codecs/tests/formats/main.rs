@@ -9,6 +9,7 @@
 )]
 
 mod cayenne_lpp;
+mod chirpstack;
 mod csv;
 mod docs;
 mod javascript;
@@ -18,5 +19,6 @@ mod senml;
 mod shelly;
 mod support;
 mod tasmota;
+mod ttn;
 mod value;
 mod zigbee2mqtt;

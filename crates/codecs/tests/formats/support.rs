@@ -68,6 +68,18 @@ impl Message<'_> {
             .collect()
     }
 
+    /// As [`Self::metrics`], of a network server's message from a device that has this codec of its own; and what is
+    /// wrong with it.
+    pub(crate) fn metrics_with(&self, own: &Codec) -> (Vec<(String, f64)>, Result<(), DecodeError>) {
+        let server = Codec::by_name(self.codec, &options(&[])).unwrap();
+        let envelope = server.open(self.payload.as_bytes()).unwrap().unwrap();
+        let mut out = Measurements::new();
+        let result = envelope.measure(Some(own), &self.input(self.payload.as_bytes()), &mut out);
+        let mut metrics: Vec<_> = out.iter().map(|it| (it.metric.to_owned(), it.value)).collect();
+        metrics.sort_by(|a, b| a.0.cmp(&b.0));
+        (metrics, result)
+    }
+
     /// Names and values, by name.
     pub(crate) fn metrics(&self) -> Vec<(String, f64)> {
         let mut metrics: Vec<_> = self.found().into_iter().map(|it| (it.metric, it.value)).collect();

@@ -3,21 +3,39 @@
 use std::sync::Arc;
 
 use codecs::Codec;
+use codecs::javascript::Engine;
 use gateway_core::CodecId;
 
+use super::adapters::fingerprint;
 use super::{BuildError, failed};
+use crate::codec_file;
 
 /// The codecs in use. It only grows: an uplink under way during a reload keeps its codec.
 #[derive(Debug, Default)]
 pub(crate) struct CodecTable {
-    known: Vec<(CodecKey, Arc<Codec>)>,
+    known: Vec<(Source, Arc<Codec>)>,
+    engine: Engine,
 }
 
+/// What a codec was made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct CodecKey {
-    format: String,
-    columns: Vec<String>,
-    timezone: Option<String>,
+enum Source {
+    BuiltIn {
+        format: String,
+        columns: Vec<String>,
+        timezone: Option<String>,
+    },
+    /// No uplink names such a codec, its device does: a changed file takes the old one's place and number.
+    File {
+        file: String,
+        text: u64,
+    },
+}
+
+impl Source {
+    fn is_file(&self, file: &str) -> bool {
+        matches!(self, Self::File { file: known, .. } if known == file)
+    }
 }
 
 impl CodecTable {
@@ -27,23 +45,42 @@ impl CodecTable {
         columns: &[String],
         timezone: Option<&str>,
     ) -> Result<CodecId, BuildError> {
-        let key = CodecKey {
+        let source = Source::BuiltIn {
             format: format.to_owned(),
             columns: columns.to_vec(),
             timezone: timezone.map(str::to_owned),
         };
-        let index = match self.known.iter().position(|(known, _)| *known == key) {
-            Some(index) => index,
-            None => {
-                let options =
-                    codecs::Options { columns: key.columns.clone(), timezone: time_zone(timezone)? };
-                let codec = Codec::by_name(format, &options).map_err(|error| failed(format, &error))?;
-                self.known.push((key, Arc::new(codec)));
-                self.known.len() - 1
-            }
+        if let Some(index) = self.known.iter().position(|(known, _)| *known == source) {
+            return number(index);
+        }
+        let options = codecs::Options { columns: columns.to_vec(), timezone: time_zone(timezone)? };
+        let codec = Codec::by_name(format, &options).map_err(|error| failed(format, &error))?;
+        self.known.push((source, Arc::new(codec)));
+        number(self.known.len() - 1)
+    }
+
+    /// The codec in a file, as the file is now. One that has not changed keeps what it knows of devices that make it loop.
+    pub(super) fn file(&mut self, file: &str) -> Result<CodecId, BuildError> {
+        let broken = |problems: Vec<String>| BuildError {
+            key: "[devices.*] codec".to_owned(),
+            reason: problems.join("\n"),
         };
-        let id = u16::try_from(index).map_err(|error| failed("adapters", &error))?;
-        Ok(CodecId(id))
+        let text = codec_file::read(file).map_err(|why| broken(vec![why]))?;
+        let source = Source::File { file: file.to_owned(), text: fingerprint(&text) };
+        if let Some(index) = self.known.iter().position(|(known, _)| *known == source) {
+            return number(index);
+        }
+        let codec = Arc::new(codec_file::compile(file, &text, &self.engine).map_err(broken)?);
+        match self.known.iter().position(|(known, _)| known.is_file(file)) {
+            Some(index) => {
+                self.known.splice(index..=index, [(source, codec)]);
+                number(index)
+            }
+            None => {
+                self.known.push((source, codec));
+                number(self.known.len() - 1)
+            }
+        }
     }
 
     /// All of them, by [`CodecId`].
@@ -52,9 +89,44 @@ impl CodecTable {
     }
 }
 
+fn number(index: usize) -> Result<CodecId, BuildError> {
+    u16::try_from(index).map(CodecId).map_err(|error| failed("adapters", &error))
+}
+
 fn time_zone(name: Option<&str>) -> Result<jiff::tz::TimeZone, BuildError> {
     match name {
         Some(name) => jiff::tz::TimeZone::get(name).map_err(|error| failed("gateway.timezone", &error)),
         None => Ok(jiff::tz::TimeZone::system()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_changed_file_takes_the_old_ones_place_and_an_unchanged_one_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.js");
+        let file = path.to_str().unwrap();
+        let mut table = CodecTable::default();
+        let codec = |table: &CodecTable| Arc::clone(&table.all()[1]);
+
+        table.id("json", &[], Some("UTC")).unwrap();
+        std::fs::write(&path, "function Decoder(bytes, port) { return {a: 1} }").unwrap();
+        assert_eq!(table.file(file).unwrap(), CodecId(1));
+        let first = codec(&table);
+        assert_eq!(table.file(file).unwrap(), CodecId(1));
+        assert!(Arc::ptr_eq(&first, &codec(&table)), "it has not changed");
+
+        std::fs::write(&path, "function Decoder(bytes, port) {\n  return {;\n}").unwrap();
+        let error = table.file(file).unwrap_err().to_string();
+        assert!(error.contains("a.js:2:"), "{error}");
+        assert!(Arc::ptr_eq(&first, &codec(&table)), "a broken file replaces nothing");
+
+        std::fs::write(&path, "function Decoder(bytes, port) { return {a: 2} }").unwrap();
+        assert_eq!(table.file(file).unwrap(), CodecId(1));
+        assert!(!Arc::ptr_eq(&first, &codec(&table)));
+        assert_eq!(table.all().len(), 2);
     }
 }

@@ -51,7 +51,13 @@ impl Decoded {
     }
 }
 
-pub(crate) fn single(codec: &str, port: Option<u8>, topic: &str, hex: &str) -> Result<Exit, Failure> {
+pub(crate) fn single(
+    codec: &str,
+    port: Option<u8>,
+    time: Option<String>,
+    topic: &str,
+    hex: &str,
+) -> Result<Exit, Failure> {
     let mut codecs = Codecs::default();
     if let Err(why) = codecs.find(codec, &[]) {
         let exit = match Codec::is_file(codec) {
@@ -67,6 +73,13 @@ pub(crate) fn single(codec: &str, port: Option<u8>, topic: &str, hex: &str) -> R
             "the payload is not hexadecimal: two digits a byte, no separators",
         ));
     };
+    let is_time = |time: &String| time.parse::<gateway_core::Timestamp>().is_ok();
+    if let Some(time) = time.as_ref().filter(|time| !is_time(time)) {
+        return Err(Failure::new(
+            Exit::Usage,
+            format!("--time {time}: not a time; write it as 2026-11-20T10:00:00Z"),
+        ));
+    }
     let row = Row {
         codec: codec.to_owned(),
         topic: topic.to_owned(),
@@ -74,7 +87,7 @@ pub(crate) fn single(codec: &str, port: Option<u8>, topic: &str, hex: &str) -> R
         metric: None,
         columns: Vec::new(),
         port,
-        received: None,
+        received: time,
         payload: None,
         bytes: None,
     };

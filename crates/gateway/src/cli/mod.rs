@@ -106,13 +106,16 @@ enum Command {
         #[arg(long, required_unless_present = "batch")]
         codec: Option<String>,
         /// LoRaWAN FPort
-        #[arg(long)]
+        #[arg(long, visible_alias = "fport")]
         port: Option<u8>,
+        /// When it arrived, RFC 3339; default: now
+        #[arg(long, value_name = "TIME")]
+        time: Option<String>,
         /// The MQTT topic it came on
         #[arg(long, default_value = "")]
         topic: String,
         /// JSON lines from stdin to stdout
-        #[arg(long, conflicts_with_all = ["codec", "hex"])]
+        #[arg(long, conflicts_with_all = ["codec", "hex", "time"])]
         batch: bool,
         /// The payload in hexadecimal
         #[arg(required_unless_present = "batch")]
@@ -235,8 +238,8 @@ fn dispatch(command: Command) -> Result<Exit, Failure> {
         Command::Demo { speed, duration } => demo::demo(speed, duration.map(|d| d.0)),
         Command::Tail { what, config, device, json } => tail::tail(what, &config, device, json),
         Command::Decode { batch: true, .. } => decode::batch(),
-        Command::Decode { codec, port, topic, hex, .. } => {
-            decode::single(&codec.unwrap_or_default(), port, &topic, &hex.unwrap_or_default())
+        Command::Decode { codec, port, time, topic, hex, .. } => {
+            decode::single(&codec.unwrap_or_default(), port, time, &topic, &hex.unwrap_or_default())
         }
         Command::Replay(args) => replay::replay(&args),
         Command::Detect(args) => detect::detect(&args),

@@ -21,7 +21,7 @@ mod not_yet;
 mod overrides;
 pub(crate) mod reference;
 mod report;
-mod secrets;
+pub(crate) mod secrets;
 mod shape;
 mod suggest;
 #[cfg(test)]

@@ -119,8 +119,8 @@ pub(crate) struct Device {
     /// Where it is; levels are separated by `/`.
     #[schemars(example = "floor-1/lounge")]
     pub(crate) zone: Option<String>,
-    /// What its payloads are, where the adapter's `format` does not say it right: a built-in codec.
-    #[schemars(example = &"senml")]
+    /// What its payloads are, where `format` does not tell: a built-in codec, or a `.js` or `.toml` file.
+    #[schemars(example = &"codecs/am307.js")]
     pub(crate) codec: Option<String>,
     /// New names for its metrics: `rename = { tempc = "temperature" }`.
     #[schemars(example = example_rename())]

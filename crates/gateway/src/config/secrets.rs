@@ -41,6 +41,11 @@ pub(crate) fn resolve(report: &mut Report, config: &mut Config, directory: &Path
             key(report, &table.key("servers").key(host), &mut server.key, server.key_file.as_deref());
         }
     }
+    for codec in config.devices.values_mut().filter_map(|device| device.codec.as_mut()) {
+        if codecs::Codec::is_file(codec) {
+            *codec = directory.join(&*codec).display().to_string();
+        }
+    }
     if let Some(broker) = &mut config.broker {
         place(directory, [&mut broker.ca_file, &mut broker.cert_file, &mut broker.key_file]);
         for (name, user) in &mut broker.users {
@@ -112,7 +117,8 @@ pub(crate) fn warn_if_public(report: &mut Report, key: &KeyPath, file: &Path) {
     }
 }
 
-fn read_text(file: &Path, limit: u64) -> Result<String, String> {
+/// The text of a file of at most `limit` bytes; or what to say of it.
+pub(crate) fn read_text(file: &Path, limit: u64) -> Result<String, String> {
     let bytes = read_bytes(file, limit)?;
     String::from_utf8(bytes).map_err(|_| format!("cannot read {}: it is not UTF-8", file.display()))
 }

@@ -1,6 +1,7 @@
 //! Whole files in, findings out.
 
 mod coap;
+mod codecs;
 mod generated;
 mod outside;
 
@@ -93,14 +94,14 @@ fn tells_syntax_errors_with_line_and_column() {
 fn is_honest_about_what_this_version_does_not_have() {
     finds(
         "[adapters.ble.hall]\nadapter = \"hci0\"\n[http]\nlisten = \"127.0.0.1:8090\"\n\
-         [upstream]\nurl = \"mqtt://localhost\"\nformat = \"sparkplug\"\n[devices.lounge]\ncodec = \"codecs/am307.js\"\n",
+         [upstream]\nurl = \"mqtt://localhost\"\nformat = \"sparkplug\"\n[devices.lounge]\ncodec = \"bthome\"\n",
         &[
             "gateway.toml:1:11: error: adapters.ble: this version of riser has no `ble` adapter yet; it has: mqtt, coap",
             "gateway.toml:3:2: error: http: this version of riser has no dashboard or API (`http`) yet; `riser tail` follows a running gateway",
             "gateway.toml:7:10: error: upstream.format: this version of riser has no `sparkplug` yet; it has: json",
             &format!(
-                "gateway.toml:9:1: error: devices.lounge.codec: this version of riser has no JavaScript codecs yet; it has: {}",
-                codecs::Codec::NAMES.join(", ")
+                "gateway.toml:9:1: error: devices.lounge.codec: this version of riser has no codec `bthome` yet; it has: {}",
+                ::codecs::Codec::NAMES.join(", ")
             ),
         ],
     );
@@ -153,7 +154,7 @@ fn tells_topics_that_name_no_device_and_unknown_formats() {
             "gateway.toml:4:5: error: adapters.mqtt.floor.topics[0].filter: nothing says which device sent a message: put {device} in place of a level of \"a/+\"",
             &format!(
                 "gateway.toml:5:28: error: adapters.mqtt.floor.topics[1].format: \"jsn\" is no format; allowed: {}; did you mean \"json\"?",
-                codecs::Codec::NAMES.join(", ")
+                ::codecs::Codec::NAMES.join(", ")
             ),
             "gateway.toml:6:5: error: adapters.mqtt.floor.topics[2].filter: `a/#/b` is no topic filter: # must be a whole level, and the last one",
             &findings_about(

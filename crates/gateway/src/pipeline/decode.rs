@@ -1,14 +1,16 @@
 //! Uplinks to readings: which codec, which device, which corrections; and the bounds on what may get a number.
 //!
 //! Promise: every uplink ends as readings in the step, or as a counted drop with its reason and, now and then, a line
-//! in the log. Nothing that a device sends stops anything.
+//! in the log; one whose payload cannot be read may be both, where the radio has told of it. Nothing that a device sends stops anything.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use codecs::envelope::Envelope;
 use codecs::{Codec, DecodeError, Input, Measurement, Measurements};
 use gateway_core::{
-    Ack, CodecId, Delivery, DeviceId, DropReason, MetricId, Outcome, Reading, Timestamp, Uplink,
+    Ack, CodecId, Delivery, DeviceAddress, DeviceId, DropReason, MetricId, Now, Outcome, Reading, Timestamp,
+    Uplink,
 };
 
 use super::directory::{DeviceRules, Directory, canonical};
@@ -24,16 +26,21 @@ pub(crate) const MAX_PAYLOAD: usize = 256 * 1024;
 const MAX_METRICS: u32 = 10_000;
 
 /// Longest device name in bytes.
-const MAX_DEVICE_NAME: usize = gateway_core::DeviceAddress::MAX_BYTES;
+const MAX_DEVICE_NAME: usize = DeviceAddress::MAX_BYTES;
 
 /// Decodes with the codecs and devices of the present configuration.
 pub(crate) struct Decoder {
-    codecs: Vec<Arc<Codec>>,
-    directory: Directory,
+    known: Known,
     measurements: Measurements,
     /// Names that devices have brought in this step.
     brought: HashMap<DeviceId, usize>,
     log: SampledLog,
+}
+
+/// What the configuration knows.
+struct Known {
+    codecs: Vec<Arc<Codec>>,
+    directory: Directory,
 }
 
 /// Someone to tell once the step is stored.
@@ -42,8 +49,7 @@ pub(crate) type PendingAck = (Ack, Outcome);
 impl Decoder {
     pub(crate) fn new(codecs: Vec<Arc<Codec>>, directory: Directory) -> Self {
         Self {
-            codecs,
-            directory,
+            known: Known { codecs, directory },
             measurements: Measurements::default(),
             brought: HashMap::new(),
             log: SampledLog::default(),
@@ -52,8 +58,7 @@ impl Decoder {
 
     /// New devices and codecs; the table of codecs only grows, so that uplinks under way keep their meaning.
     pub(crate) fn reconfigure(&mut self, codecs: Vec<Arc<Codec>>, directory: Directory) {
-        self.codecs = codecs;
-        self.directory = directory;
+        self.known = Known { codecs, directory };
     }
 
     /// Decodes `uplinks` into `step`; who waits for an answer is put into `acks`.
@@ -86,61 +91,89 @@ impl Decoder {
             }
             batch.deliveries.push(key);
         }
-        let rules = uplink.device.as_ref().and_then(|d| self.directory.find(&canonical(d.as_str())));
-        if let Err(refusal) = self.read_payload(uplink, rules.and_then(|rules| rules.codec)) {
-            batch.drop(refusal.reason(), 1);
-            uplink.ack.explain(|| crate::telemetry::chain(&refusal));
-            self.log.refused(uplink, refusal.reason(), &refusal, *now);
-            return Outcome::Refused(refusal.reason());
+        let mut outcome = Outcome::Taken;
+        if let Err(refusal) = self.read_payload(uplink) {
+            outcome = self.refuse(uplink, &refusal, batch, *now);
         }
         let refused = u32::try_from(self.measurements.not_finite()).unwrap_or(u32::MAX);
         if refused > 0 {
             batch.drop(DropReason::NotFinite, refused);
         }
-        let mut names = Naming { engine, names, directory: &self.directory, brought: &mut self.brought };
-        let mut worst = Outcome::Taken;
-        let sender = uplink.device.as_ref().map(gateway_core::DeviceAddress::as_str);
-        // Most payloads are about their sender alone, who is looked up once.
-        let mut known_sender = None;
-        for measurement in self.measurements.iter() {
-            let speaker = match measurement.device {
-                Some(named) => names.speaker(Some(named)),
-                None => *known_sender.get_or_insert_with(|| names.speaker(sender)),
-            };
-            match speaker.and_then(|speaker| names.reading(&measurement, speaker, uplink.received_at)) {
-                Ok(reading) => batch.readings.push(StepReading::new(reading, *now)),
-                Err(reason) => {
-                    batch.drop(reason, 1);
-                    worst = Outcome::Refused(reason);
-                }
-            }
-        }
-        if let Outcome::Refused(reason) = worst {
+        let mut naming =
+            Naming { engine, names, directory: &self.known.directory, brought: &mut self.brought };
+        if let Err(reason) = naming.readings(&self.measurements, uplink, batch, *now) {
             uplink.ack.explain(|| remedy(reason).to_owned());
             self.log.refused(uplink, reason, &Remedy(remedy(reason)), *now);
+            outcome = Outcome::Refused(reason);
         }
-        worst
+        outcome
     }
 
-    /// Fills `self.measurements`.
-    fn read_payload(&mut self, uplink: &Uplink, codec: Option<CodecId>) -> Result<(), Refusal> {
+    /// Counts a payload that could not be read, and tells of it.
+    fn refuse(&mut self, uplink: &mut Uplink, refusal: &Refusal, batch: &mut Batch, now: Now) -> Outcome {
+        let reason = refusal.reason();
+        batch.drop(reason, 1);
+        uplink.ack.explain(|| crate::telemetry::chain(refusal));
+        self.log.refused(uplink, reason, refusal, now);
+        Outcome::Refused(reason)
+    }
+
+    /// Fills `self.measurements`; what the radio says is there even where the payload cannot be read.
+    fn read_payload(&mut self, uplink: &mut Uplink) -> Result<(), Refusal> {
         self.measurements.clear();
         if uplink.payload.len() > MAX_PAYLOAD {
             return Err(Refusal::TooLarge);
         }
-        let id = codec.unwrap_or(uplink.codec);
-        let Some(codec) = self.codecs.get(usize::from(id.0)) else {
-            return Err(Refusal::NoCodec);
+        let format = self.known.codec(uplink.codec)?;
+        let decoded = match format.open(&uplink.payload) {
+            None => {
+                let codec = self.known.own_codec(uplink)?.unwrap_or(format);
+                codec.decode(&input(uplink), &mut self.measurements)
+            }
+            Some(Err(error)) => Err(error),
+            Some(Ok(envelope)) => {
+                self.known.name_sender(uplink, &envelope);
+                let own = self.known.own_codec(uplink)?;
+                envelope.measure(own, &input(uplink), &mut self.measurements)
+            }
         };
-        let input = Input {
-            payload: &uplink.payload,
-            topic: &uplink.topic,
-            device: uplink.device.as_ref().map(gateway_core::DeviceAddress::as_str),
-            metric: uplink.metric.as_deref(),
-            port: uplink.port,
-            received_at: uplink.received_at,
-        };
-        codec.decode(&input, &mut self.measurements).map_err(Refusal::Undecodable)
+        decoded.map_err(Refusal::Undecodable)
+    }
+}
+
+impl Known {
+    fn codec(&self, id: CodecId) -> Result<&Codec, Refusal> {
+        self.codecs.get(usize::from(id.0)).map(|codec| &**codec).ok_or(Refusal::NoCodec)
+    }
+
+    /// A network server tells a device's DevEUI beside the topic's name; either may be the one that the configuration knows.
+    fn name_sender(&self, uplink: &mut Uplink, envelope: &Envelope) {
+        let is_known = |address: &str| self.directory.find(&canonical(address)).is_some();
+        if uplink.device.as_ref().is_some_and(|name| is_known(name.as_str())) {
+            return;
+        }
+        let known = envelope.dev_eui.as_deref().filter(|eui| is_known(eui));
+        let sender = known.or_else(|| envelope.sender().filter(|_| uplink.device.is_none()));
+        if let Some(sender) = sender.and_then(DeviceAddress::new) {
+            uplink.device = Some(sender);
+        }
+    }
+
+    /// The codec of the device's own table, where it names one.
+    fn own_codec(&self, uplink: &Uplink) -> Result<Option<&Codec>, Refusal> {
+        let rules = uplink.device.as_ref().and_then(|name| self.directory.find(&canonical(name.as_str())));
+        rules.and_then(|rules| rules.codec).map(|id| self.codec(id)).transpose()
+    }
+}
+
+fn input(uplink: &Uplink) -> Input<'_> {
+    Input {
+        payload: &uplink.payload,
+        topic: &uplink.topic,
+        device: uplink.device.as_ref().map(DeviceAddress::as_str),
+        metric: uplink.metric.as_deref(),
+        port: uplink.port,
+        received_at: uplink.received_at,
     }
 }
 
@@ -207,6 +240,34 @@ struct Speaker<'a> {
 }
 
 impl<'a> Naming<'a> {
+    /// Makes readings of `measurements`; an error is why one or more of them were counted as dropped.
+    fn readings(
+        &mut self,
+        measurements: &Measurements,
+        uplink: &Uplink,
+        batch: &mut Batch,
+        now: Now,
+    ) -> Result<(), DropReason> {
+        let sender = uplink.device.as_ref().map(DeviceAddress::as_str);
+        // Most payloads are about their sender alone, who is looked up once.
+        let mut known_sender = None;
+        let mut worst = Ok(());
+        for measurement in measurements.iter() {
+            let speaker = match measurement.device {
+                Some(named) => self.speaker(Some(named)),
+                None => *known_sender.get_or_insert_with(|| self.speaker(sender)),
+            };
+            match speaker.and_then(|speaker| self.reading(&measurement, speaker, uplink.received_at)) {
+                Ok(reading) => batch.readings.push(StepReading::new(reading, now)),
+                Err(reason) => {
+                    batch.drop(reason, 1);
+                    worst = Err(reason);
+                }
+            }
+        }
+        worst
+    }
+
     /// Who it is that calls itself `said`.
     fn speaker(&mut self, said: Option<&str>) -> Result<Speaker<'a>, DropReason> {
         let said = said.filter(|name| !name.is_empty() && name.len() <= MAX_DEVICE_NAME);

@@ -3,6 +3,7 @@
 mod combinations;
 mod damage;
 mod decoding;
+mod envelopes;
 mod garbage;
 mod models;
 mod neighbours;

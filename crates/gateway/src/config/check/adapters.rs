@@ -84,7 +84,7 @@ fn check_topic(report: &mut Report, table: &KeyPath, topic: &Topic) {
 /// Formats whose payload says which device it is.
 fn names_device_itself(topic: &Topic) -> bool {
     match topic.format.as_str() {
-        "senml" => true,
+        "senml" | "ttn" | "chirpstack" => true,
         "csv" => topic.columns.iter().any(|column| column == "device"),
         _ => false,
     }
@@ -115,6 +115,10 @@ fn check_format(report: &mut Report, table: &KeyPath, topic: &Topic) -> bool {
 pub(super) fn check_codec(report: &mut Report, key: &KeyPath, name: &str) -> bool {
     if Codec::NAMES.contains(&name) {
         return true;
+    }
+    if Codec::is_file(name) {
+        report.error(key, "is a codec's file; name it as the `codec` of the [devices.*] tables that need it");
+        return false;
     }
     let text = not_yet::codec(name).unwrap_or_else(|| {
         let meant = did_you_mean(name, Codec::NAMES.iter().copied());

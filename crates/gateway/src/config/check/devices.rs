@@ -1,10 +1,13 @@
 //! `[devices.*]`: each address means one device.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use codecs::Codec;
+use codecs::javascript::Engine;
 use gateway_core::DeviceAddress;
 
 use super::adapters::check_codec;
+use crate::codec_file;
 use crate::config::key_path::{KeyPath, quoted};
 use crate::config::model::{Config, Device};
 use crate::config::report::Report;
@@ -14,6 +17,7 @@ pub(super) fn check(report: &mut Report, config: &Config) {
     for (name, device) in &config.devices {
         check_device(report, &KeyPath::of("devices").key(name), name, device);
     }
+    check_codec_files(report, &config.devices);
     if config.devices.len() > config.gateway.max_devices as usize {
         report.error(
             &KeyPath::of("gateway.max_devices"),
@@ -60,7 +64,7 @@ fn check_device(report: &mut Report, table: &KeyPath, name: &str, device: &Devic
             "has an empty level; write levels with / between, such as \"floor-1/lounge\"",
         );
     }
-    if let Some(codec) = &device.codec
+    if let Some(codec) = device.codec.as_ref().filter(|codec| !Codec::is_file(codec))
         && check_codec(report, &table.key("codec"), codec)
         && codec == "csv"
     {
@@ -74,6 +78,22 @@ fn check_device(report: &mut Report, table: &KeyPath, name: &str, device: &Devic
         }
         if device.rename.contains_key(metric) {
             report.warning(&key, "is the name before `rename`; calibrate goes by the new name");
+        }
+    }
+}
+
+/// What is wrong with a file is told once, at the first device that names it.
+fn check_codec_files(report: &mut Report, devices: &BTreeMap<String, Device>) {
+    let engine = Engine::default();
+    let mut seen = BTreeSet::new();
+    for (name, device) in devices {
+        let Some(file) = device.codec.as_deref().filter(|codec| Codec::is_file(codec)) else { continue };
+        if !seen.insert(file) {
+            continue;
+        }
+        let key = KeyPath::of("devices").key(name).key("codec");
+        for problem in codec_file::load(file, &engine).err().unwrap_or_default() {
+            report.error(&key, problem.replace(char::is_control, "\u{fffd}"));
         }
     }
 }
