@@ -22,6 +22,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("outbox", &[]),
     ("codecs", &["gateway-core"]),
     ("coap-link", &[]),
+    ("lorawan-link", &[]),
     ("aggregator", &["gateway-core"]),
     ("anomaly", &["gateway-core"]),
     ("alerts", &["gateway-core"]),
