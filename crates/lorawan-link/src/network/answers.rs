@@ -119,7 +119,7 @@ impl Network {
         let longest = self.drop_what_is_longer(eui, rooms);
         let [first_room, second_room] = rooms;
         let owed = window.owed;
-        let again = (!second.is_empty()).then(|| window);
+        let again = if second.is_empty() { None } else { Some(window) };
         let sent = match longest {
             Some(length) if length > first_room && length <= second_room => {
                 self.compose_and_fire(eui, &second, &owed, None, now)

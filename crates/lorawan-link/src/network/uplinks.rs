@@ -197,7 +197,7 @@ impl Network {
         while let Some((accepted, receivers)) = self.held.next(now.instant) {
             match accepted {
                 Accepted::Join { device, dev_nonce, heard } => {
-                    self.offer(device, dev_nonce, &receivers, heard)
+                    self.offer(device, dev_nonce, &receivers, heard);
                 }
                 Accepted::Data(data) => self.tell(data, receivers, now),
             }
