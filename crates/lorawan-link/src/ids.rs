@@ -174,11 +174,11 @@ mod tests {
 
     #[test]
     fn numbers_read_with_and_without_separators_and_print_plainly() {
-        for text in ["a84041ffff8564f6", "A8:40:41:FF:FF:85:64:F6", "a8-40-41-ff-ff-85-64-f6"] {
-            assert_eq!(text.parse::<Eui>().unwrap().to_string(), "a84041ffff8564f6");
+        for text in ["a84041ff00c0ffee", "A8:40:41:FF:00:C0:FF:EE", "a8-40-41-ff-00-c0-ff-ee"] {
+            assert_eq!(text.parse::<Eui>().unwrap().to_string(), "a84041ff00c0ffee");
         }
         assert_eq!("26011bda".parse::<DevAddr>().unwrap().to_le_bytes(), [0xda, 0x1b, 0x01, 0x26]);
-        for text in ["", "a84041ffff8564f", "a84041ffff8564f6a", "+84041ffff8564f6", "g84041ffff8564f6"] {
+        for text in ["", "a84041ff00c0ffe", "a84041ff00c0ffeea", "+84041ff00c0ffee", "g84041ff00c0ffee"] {
             assert!(text.parse::<Eui>().is_err(), "{text}");
         }
         assert!("1000000".parse::<NetId>().is_err());

@@ -17,6 +17,8 @@ pub enum Reason {
     GatewaysFull,
     /// A PUSH_DATA whose JSON is broken.
     Json,
+    /// A PUSH_DATA with more than 255 frames; those are read.
+    FramesMany,
     /// A received frame without what it needs, or with a value of a wrong type.
     Rxpk,
     /// A modulation or data rate that is none of LoRaWAN's.
@@ -74,6 +76,7 @@ impl Reason {
             Self::GatewayUnknown => "gateway_unknown",
             Self::GatewaysFull => "gateways_full",
             Self::Json => "json",
+            Self::FramesMany => "frames_many",
             Self::Rxpk => "rxpk",
             Self::DataRate => "data_rate",
             Self::Base64 => "base64",
@@ -109,6 +112,7 @@ impl fmt::Display for Reason {
             Self::GatewayUnknown => "the forwarder's EUI is not among those allowed",
             Self::GatewaysFull => "there are more forwarders than there is room for",
             Self::Json => "the datagram's JSON is broken",
+            Self::FramesMany => "the datagram has more than 255 frames",
             Self::Rxpk => "a received frame lacks a value or has one of a wrong type",
             Self::DataRate => "the data rate is none of LoRaWAN's",
             Self::Base64 => "the frame is no base64",

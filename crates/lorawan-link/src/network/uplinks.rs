@@ -33,7 +33,7 @@ pub(super) struct Origin {
 /// A frame whose MIC is right.
 #[derive(Debug)]
 pub(super) enum Accepted {
-    Join { device: Eui, dev_nonce: u16, heard: Instant },
+    Join { device: Eui, dev_nonce: u16, origin: Origin, heard: Instant },
     Data(AcceptedData),
 }
 
@@ -68,6 +68,7 @@ impl Network {
             if let Err((reason, claimed)) = heard {
                 self.refuse(reason, origin.from, Some(origin.gateway), claimed);
             }
+            self.close_held(now);
         }
     }
 
@@ -82,7 +83,7 @@ impl Network {
         let accepted = match Frame::parse(&phy).map_err(|reason| (reason, None))? {
             Frame::JoinRequest(request) => {
                 let claimed = Some(Claimed::Device(request.dev_eui));
-                self.join_requested(&request, now).map_err(|reason| (reason, claimed))?
+                self.join_requested(&request, origin, now).map_err(|reason| (reason, claimed))?
             }
             Frame::Data(frame) => {
                 let claimed = Some(Claimed::Address(frame.address));
@@ -196,8 +197,10 @@ impl Network {
     pub(super) fn close_held(&mut self, now: Now) {
         while let Some((accepted, receivers)) = self.held.next(now.instant) {
             match accepted {
-                Accepted::Join { device, dev_nonce, heard } => {
-                    self.offer(device, dev_nonce, &receivers, heard);
+                Accepted::Join { device, dev_nonce, origin, heard } => {
+                    if let Err(reason) = self.offer(device, dev_nonce, &receivers, heard) {
+                        self.refuse(reason, origin.from, Some(origin.gateway), Some(Claimed::Device(device)));
+                    }
                 }
                 Accepted::Data(data) => self.tell(data, receivers, now),
             }
@@ -210,30 +213,30 @@ impl Network {
         let eui = accepted.device;
         let region = self.settings.region;
         let Some(device) = self.devices.get_mut(&eui) else { return };
-        let Some(session) = device.state.session.as_mut() else { return };
-        if session.address != accepted.address {
-            // It has joined anew meanwhile.
-            return;
-        }
         let Some(best) = receivers.first() else { return };
         let data_rate = best.data_rate;
-        if !accepted.repeated {
-            if let Some(number) = region.uplink_number(data_rate) {
-                device.adr.heard(number, best.snr);
-            }
-            if let Some(power) = accepted.said.adr.and_then(|done| device.adr.answered(done)) {
-                session.tx_power = power;
-            }
-        }
         device.heard_by = receivers.iter().map(|receiver| receiver.gateway).collect();
-        device.window = Some(Window {
-            heard_by: receivers.iter().map(HeardBy::from).collect(),
-            heard: accepted.heard.instant,
-            delay: Duration::from_secs(session.rx.delay.max(1).into()),
-            rx: session.rx,
-            owed: owed(&accepted, best, receivers.len(), time),
-        });
-        let taken = session.last_up.is_some_and(|last| last.taken);
+        // With another address it has joined anew meanwhile: told all the same, but nobody listens behind it.
+        let session = device.state.session.as_mut().filter(|session| session.address == accepted.address);
+        let mut taken = false;
+        if let Some(session) = session {
+            if !accepted.repeated {
+                if let Some(number) = region.uplink_number(data_rate) {
+                    device.adr.heard(number, best.snr);
+                }
+                if let Some(power) = accepted.said.adr.and_then(|done| device.adr.answered(done)) {
+                    session.tx_power = power;
+                }
+            }
+            device.window = Some(Window {
+                heard_by: receivers.iter().map(HeardBy::from).collect(),
+                heard: accepted.heard.instant,
+                delay: Duration::from_secs(session.rx.delay.max(1).into()),
+                rx: session.rx,
+                owed: owed(&accepted, best, receivers.len(), time),
+            });
+            taken = session.last_up.is_some_and(|last| last.taken);
+        }
         if accepted.repeated && (taken || told_already(device, accepted.f_cnt)) {
             // Told before: answered now, or when the host has it.
             if taken {

@@ -23,6 +23,8 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 );
 /// The longest PHYPayload in bytes: LoRa counts them in one.
 const LONGEST: usize = 255;
+/// Forwarders hand over no more at a time.
+const FRAMES: usize = 255;
 /// A concentrator has no more antennas.
 const ANTENNAS: usize = 8;
 
@@ -108,7 +110,11 @@ pub(crate) fn push(json: &[u8]) -> Result<Push, Reason> {
         return Ok(Push::default());
     }
     let body: Body<'_> = serde_json::from_slice(json).map_err(|_| Reason::Json)?;
-    let frames = body.rxpk.unwrap_or_default().into_iter().map(|frame| read(frame.get())).collect();
+    let written = body.rxpk.unwrap_or_default();
+    let mut frames: Vec<_> = written.iter().take(FRAMES).map(|frame| read(frame.get())).collect();
+    if written.len() > FRAMES {
+        frames.push(Err(Reason::FramesMany));
+    }
     Ok(Push { frames, stat: body.stat.and_then(|stat| serde_json::from_str(stat.get()).ok()) })
 }
 

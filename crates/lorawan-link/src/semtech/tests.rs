@@ -45,6 +45,14 @@ fn what_is_no_datagram_of_a_forwarder_is_told_apart() {
 }
 
 #[test]
+fn no_three_bytes_are_a_datagram() {
+    for number in 0..1 << 24 {
+        let [_, bytes @ ..] = u32::to_be_bytes(number);
+        assert_eq!(Head::decode(&bytes), Err(Malformed::Short));
+    }
+}
+
+#[test]
 fn base64_is_read_with_padding_and_without() {
     for data in ["AQIDBA==", "AQIDBA=", "AQIDBA"] {
         assert_eq!(changed(&[("data", data.into())]).unwrap().data, [1, 2, 3, 4]);
@@ -115,6 +123,12 @@ fn a_bad_frame_costs_no_other_and_bad_figures_no_frame() {
     assert_eq!(push.frames.len(), 3);
     assert!(push.stat.is_none());
     assert_eq!(push.frames[2], Err(Reason::Rxpk));
+}
+
+#[test]
+fn a_datagram_has_an_end() {
+    let frames = push(format!(r#"{{"rxpk":[{}7]}}"#, "7,".repeat(30_000)).as_bytes()).unwrap().frames;
+    assert_eq!((frames.len(), frames.last()), (256, Some(&Err(Reason::FramesMany))));
 }
 
 #[test]

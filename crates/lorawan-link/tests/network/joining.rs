@@ -21,7 +21,7 @@ fn an_accept_leaves_only_when_the_session_is_stored() {
     host.push(HERE, &join_request(1, 1), 5.0);
     host.pass(1_000);
     assert!(host.sent().is_empty());
-    let (token, state) = host.to_store().unwrap();
+    let (token, state) = host.stores().unwrap();
     assert_eq!((token.device, state.app_nonces, state.dev_nonces.len()), (dev_eui(1), 1, 1));
     assert!(state.offered.is_some() && state.session.is_none());
     host.stored(token);
@@ -43,14 +43,14 @@ fn an_accept_that_is_late_leaves_in_the_second_window_or_not_at_all() {
         let mut host = joining_host();
         host.push(HERE, &join_request(1, 1), 5.0);
         host.pass(millis);
-        let (token, _) = host.to_store().unwrap();
+        let (token, _) = host.stores().unwrap();
         host.stored(token);
         assert_eq!(host.only_sent().frequency, expected, "{millis}");
     }
     let mut host = joining_host();
     host.push(HERE, &join_request(1, 1), 5.0);
     host.pass(5_801);
-    let (token, _) = host.to_store().unwrap();
+    let (token, _) = host.stores().unwrap();
     host.stored(token);
     assert!(host.sent().is_empty());
 }
@@ -60,7 +60,7 @@ fn an_accept_that_a_forwarder_refuses_is_tried_in_the_second_window() {
     let mut host = joining_host();
     host.push(HERE, &join_request(1, 1), 5.0);
     host.pass(200);
-    let (token, _) = host.to_store().unwrap();
+    let (token, _) = host.stores().unwrap();
     host.stored(token);
     let first = host.only_sent();
     host.tx_ack(&first, "COLLISION_PACKET");
@@ -96,7 +96,7 @@ fn a_nonce_is_remembered_over_a_restart_and_the_networks_own_is_never_used_again
     for dev_nonce in 1..=5 {
         host.push(HERE, &join_request(1, dev_nonce), 5.0);
         host.pass(300);
-        let (token, state) = host.to_store().unwrap();
+        let (token, state) = host.stores().unwrap();
         host.stored(token);
         let accept = DecryptedJoinAcceptPayload::new(host.only_sent().phy, &AppKey::from(APP_KEY)).unwrap();
         app_nonces.push(accept.app_nonce().as_ref().to_vec());
@@ -120,7 +120,7 @@ fn two_forwarders_that_hear_a_request_make_one_join() {
     host.push(2, &join_request(1, 1), 9.0);
     host.pass(200);
     assert!(host.refusals().is_empty());
-    let (token, state) = host.to_store().unwrap();
+    let (token, state) = host.stores().unwrap();
     assert_eq!(state.app_nonces, 1);
     host.stored(token);
     assert_eq!(host.only_sent().gateway, 2);
@@ -135,7 +135,7 @@ fn addresses_belong_to_the_network_and_to_one_device_each() {
         host.network.add(otaa(number), None);
         host.push(HERE, &join_request(number, 1), 5.0);
         host.pass(300);
-        let (_, state) = host.to_store().unwrap();
+        let (_, state) = host.stores().unwrap();
         addresses.push(state.offered.unwrap().address);
     }
     assert!(
@@ -186,7 +186,7 @@ fn a_gateway_of_america_answers_on_its_own_channels() {
     frame["datr"] = "SF10BW125".into();
     host.receive(HERE, &crate::support::datagram(0, HERE, &serde_json::json!({"rxpk": [frame]}).to_string()));
     host.pass(200);
-    let (token, _) = host.to_store().unwrap();
+    let (token, _) = host.stores().unwrap();
     host.stored(token);
     let sent = host.only_sent();
     assert_eq!((sent.frequency, sent.data_rate.as_str(), sent.power), (923.9, "SF10BW500", 27));

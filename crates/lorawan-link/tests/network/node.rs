@@ -134,7 +134,7 @@ impl Node {
         frame["datr"] = data_rate(&radio).into();
         host.receive(HERE, &datagram(0, HERE, &serde_json::json!({ "rxpk": [frame] }).to_string()));
         host.pass(200);
-        if let Some((token, _)) = host.to_store() {
+        if let Some((token, _)) = host.stores() {
             host.stored(token);
         }
         for token in host.outputs.iter().filter_map(uplink_token).collect::<Vec<_>>() {

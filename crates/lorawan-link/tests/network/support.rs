@@ -176,7 +176,7 @@ impl Host {
     }
 
     /// The last state that was to be stored.
-    pub(crate) fn to_store(&mut self) -> Option<(StoreToken, DeviceState)> {
+    pub(crate) fn stores(&mut self) -> Option<(StoreToken, DeviceState)> {
         let of = |output: &Output| match output {
             Output::Store { token, state } => Some((*token, DeviceState::clone(state))),
             _ => None,

@@ -123,7 +123,7 @@ fn a_restart_goes_on_where_the_store_is() {
     let mut before = host();
     before.uplink(&up(70_000 - 65_536));
     before.uplink(&up(16_000));
-    let (token, state) = before.to_store().unwrap();
+    let (token, state) = before.stores().unwrap();
     assert_eq!(token.device, dev_eui(1));
     let stored = serde_json::to_string(&state).unwrap();
     let mut after = Host::new(settings());
@@ -208,7 +208,7 @@ fn commands_under_port_zero_are_no_data() {
 fn a_frame_again_is_told_again_if_the_host_has_not_said_that_it_has_it() {
     let mut before = host();
     before.uplink(&confirmed(4));
-    let (_, state) = before.to_store().unwrap();
+    let (_, state) = before.stores().unwrap();
     let mut after = Host::new(settings());
     after.network.add(abp(1), Some(state));
     let uplink = after.uplink(&confirmed(4));
