@@ -15,9 +15,13 @@ KEY = "000102030405060708090a0b0c0d0e0f"
 TLS_BACKENDS = ("openssl", "gnutls")
 
 
-def table(port, more=""):
+# As addresses and URLs write it.
+HOST_V6 = "[::1]"
+
+
+def table(port, more="", host=HOST):
     """`[adapters.coap.lan]` on this port."""
-    return f'[adapters.coap.lan]\nlisten = "{HOST}:{port}"\n{more}'
+    return f'[adapters.coap.lan]\nlisten = "{host}:{port}"\n{more}'
 
 
 @dataclasses.dataclass
@@ -33,9 +37,9 @@ class Answer:
 class CoapClient:
     """`coap-client` of libcoap against one port; `tls` names the build that speaks DTLS."""
 
-    def __init__(self, port, folder, tls=None, identity=None, key=None):
+    def __init__(self, port, folder, tls=None, identity=None, key=None, host=HOST):
         scheme = "coaps" if tls else "coap"
-        self.base = f"{scheme}://{HOST}:{port}"
+        self.base = f"{scheme}://{host}:{port}"
         self.folder = pathlib.Path(folder)
         self.program = [f"coap-client-{tls or 'notls'}"]
         if tls:
@@ -129,17 +133,18 @@ class CoapHouse:
 
     def __init__(self, started, folder, cloud, collector, **parts):
         self.port = free_port()
+        self.host = parts.pop("host", HOST)
         self.folder = folder
-        more = table(self.port, parts.pop("coap", "")) + "\n" + parts.pop("more", "")
+        more = table(self.port, parts.pop("coap", ""), self.host) + "\n" + parts.pop("more", "")
         parts.setdefault("topics", [("sensors/{device}/telemetry", "json")])
         text = config(cloud=cloud.port, floor=cloud.port, more=more, **parts)
         self.gateway = started.keep(Riser(folder / "gateway", text))
         self.cloud = collector(cloud)
-        self.client = CoapClient(self.port, folder)
+        self.client = CoapClient(self.port, folder, host=HOST if self.host == "0.0.0.0" else self.host)
         self.started = started
 
     def start(self):
-        line = f"coap: listens on {HOST}:{self.port}"
+        line = f"coap: listens on {self.host}:{self.port}"
         before = self.gateway.log().count(line)
         self.gateway.start()
         wait_until(lambda: self.gateway.log().count(line) > before, what=lambda: f"{line!r} in {self.gateway.log()}")

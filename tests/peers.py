@@ -18,6 +18,7 @@ HOST = "127.0.0.1"
 
 
 WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 _given_ports = set()
 
 
@@ -25,8 +26,8 @@ def free_port():
     """A port that nobody has, no other test is given, and no outgoing connection is given while its owner is dead."""
     first_outgoing = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     while True:
-        # Each of two workers has every second port.
-        port = random.randrange(5000, first_outgoing, 2) + WORKER % 2
+        # Of two workers each has every second port, and so on.
+        port = random.randrange(5000 + WORKER, first_outgoing, WORKERS)
         if port in _given_ports:
             continue
         with contextlib.suppress(OSError), socket.socket() as s:

@@ -265,6 +265,11 @@ def test_the_demo_shows_aggregates_and_an_alert_without_anything_else(tmp_path, 
         heard = started.keep(Collector(port))
         heard.wait_for(lambda: heard.aggregates(), 15 - (time.monotonic() - began), "an aggregate within 15 s")
         heard.wait_for(lambda: heard.alerts(), 30 - (time.monotonic() - began), "an alert within 30 s")
+        sensor = re.search(r"coap-client -s 60 (coap://\S+)", text()).group(1)
+        newest = subprocess.run(["coap-client-notls", sensor], capture_output=True, text=True, timeout=10)
+        assert newest.returncode == 0 and json.loads(newest.stdout), newest
+        protocols = {body["protocol"] for body in heard.aggregates(device=sensor.rpartition("/")[2])}
+        assert protocols == {"coap"} and any(body["protocol"] == "mqtt" for body in heard.aggregates())
         assert process.wait(40) == 0
     finally:
         process.kill()

@@ -38,6 +38,38 @@ def test_a_report_in_each_format_reaches_the_cloud_as_an_aggregate(house, method
     house.gateway.wait_ledger(taken=2, published=2)
 
 
+@pytest.mark.parametrize("method", ["post", "put"])
+def test_a_node_frame_is_an_octet_stream(house, method):
+    house = house(journal=SYNC_FIRST)
+    for frame in ("08632d", "fdda2d0bc4", "012108d40402640d00000bea"):
+        answer = house.client.ask(method, "/sensors/cellar", bytes.fromhex(frame), format=42)
+        assert answer.code == "2.04", answer.output
+    assert json.loads(house.client.get("/sensors/cellar").body) == {
+        "co2": 612.0,
+        "humidity": 45.0,
+        "temperature": -5.5,
+        "temperature_1": 22.6,
+        "voltage": 3.05,
+    }
+    house.cloud.wait_count("cellar", "temperature", 2)
+    house.gateway.wait_ledger(taken=8, published=8)
+
+
+def test_a_frame_of_a_later_version_is_refused_and_counted(house):
+    house = house()
+    answer = house.client.post("/sensors/cellar", bytes.fromhex("02010863"), format=42)
+    assert answer.code == "4.00" and "version 2" in answer.output
+    assert house.dropped() == {"bad_payload": 1}
+    assert "version 2, and only version 1 is known here" in house.gateway.log()
+
+
+def test_a_device_with_the_codec_node_needs_no_content_format(house):
+    house = house(more='[devices.cellar]\ncodec = "node"')
+    # By its beginning it would be a CBOR map.
+    assert house.client.post("/sensors/cellar", bytes.fromhex("a2002d")).code == "2.04"
+    assert house.client.get("/sensors/cellar/temperature").body == "-240.64"
+
+
 def test_a_number_as_text_is_a_value_of_the_metric_in_the_path(house):
     house = house()
     assert house.client.post("/sensors/lounge/temperature", "21.5").code == "2.04"
@@ -66,7 +98,10 @@ def test_a_body_of_3000_bytes_arrives_whole_by_block1(house):
         (("post", "/elsewhere", "1", None), "4.04", "/sensors/{device}"),
         (("get", "/sensors/nobody", None, None), "4.04", "no value"),
         (("delete", "/sensors/a", None, None), "4.05", "GET, POST and PUT"),
-        (("post", "/sensors/a", "<a/>", 41), "4.15", "50, 60, 110 and 112"),
+        (("post", "/sensors/a", "<a/>", 41), "4.15", "0, 42, 50, 60, 110 and 112"),
+        (("post", "/sensors/a/b", b"\x08\x63\x2d", 42), "4.15", "0, 50, 60, 110 and 112"),
+        (("post", "/sensors/a", b"\x02\x01\x08\x63", 42), "4.00", "version 2"),
+        (("post", "/sensors/a", b"\x08\x63\x65", 42), "4.00", "humidity at byte 2"),
         (("post", "/sensors/a", '{"a":' + "1" * 5000 + "}", 50), "4.13", "4096"),
     ],
     ids=lambda case: case if isinstance(case, str) else " ".join(str(part)[:20] for part in case),

@@ -1,24 +1,15 @@
 """docs/coap.md: its configuration starts a gateway, and its examples print what it says."""
 
 import os
-import pathlib
 import re
 import subprocess
 import sys
 
 from gateway import Riser
+from pages import DOCS, blocks, steps
 from peers import free_port
 
-PAGE = pathlib.Path(__file__).parent.parent / "docs/coap.md"
-
-
-def blocks(text, language):
-    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.M | re.S)
-
-
-def steps(console):
-    """Commands, each with what it prints."""
-    return [(command, output.strip()) for command, output in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", console, re.M)]
+PAGE = DOCS / "coap.md"
 
 
 def test_the_examples_of_the_page_print_what_it_says(started, tmp_path):
@@ -36,7 +27,7 @@ def test_the_examples_of_the_page_print_what_it_says(started, tmp_path):
     for port in ports.values():
         gateway.wait_log(f"coap: listens on 127.0.0.1:{port}")
     environment = os.environ | {"KEY": key}
-    examples = [step for console in blocks(text, "console") for step in steps(console)]
+    examples = steps(text)
     assert len(examples) == 9
     for command, printed in examples:
         done = subprocess.run(command, shell=True, capture_output=True, text=True, env=environment, timeout=30)

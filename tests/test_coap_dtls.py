@@ -68,14 +68,28 @@ def test_a_wrong_key_and_an_unknown_identity_hurt_only_their_owner(secured, tls)
 def test_health_counts_sessions_and_refusals(secured):
     observer = secured.secured("openssl", "one", ONE)
     observer.post("/sensors/one/co2", "400")
+    assert observer.post("/sensors/two/co2", "1").code == "4.03"
     secured.secured("openssl", "one", "another key, 24 bytes...").post("/sensors/one/co2", "1")
+    secured.secured("openssl", "three", ONE).post("/sensors/one/co2", "1")
+    for path, payload, format in (("sensors/a", "{", 50), ("elsewhere", "1", None), ("sensors/a", "<a/>", 41)):
+        secured.client.post(f"/{path}", payload, format=format)
+    secured.datagrams().exchange(b"\x4f\x02\x00\x01")
 
     def figures():
         messages = secured.cloud.on("building/gateways/hq-north/health")
         return messages[-1]["adapters"]["coap.lan"]["figures"] if messages else {}
 
-    wait_until(lambda: figures().get("refused_wrong_key") == 1, 90, figures)
-    assert figures()["reports"] == 1
+    expected = {
+        "reports": 2,
+        "refused_wrong_key": 1,
+        "refused_unknown_identity": 1,
+        "answered_4.00": 1,
+        "answered_4.03": 1,
+        "answered_4.04": 1,
+        "answered_4.15": 1,
+        "malformed": 1,
+    }
+    wait_until(lambda: expected.items() <= figures().items(), 90, figures)
 
 
 def test_a_reload_changes_keys_and_leaves_an_adapter_alone_that_it_does_not_change(secured):

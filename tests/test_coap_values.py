@@ -2,15 +2,13 @@
 
 import asyncio
 import json
-import socket
 
 import aiocoap
 import pytest
 from aiocoap.numbers.codes import Code
 
-from coap import NON, message
-from peers import HOST, Publisher, wait_until
-
+from coap import CON, message
+from peers import Publisher, wait_until
 
 
 @pytest.fixture
@@ -132,18 +130,17 @@ def test_what_there_is_is_listed_and_filtered(house):
     assert core.startswith('</sensors/lounge>;rt="co2 temperature";if="core.b";ct="50 60 110 112";obs,')
 
 
-def test_a_device_finds_the_gateway_by_multicast(house):
+def test_a_list_that_is_too_long_is_cut_and_told_and_a_query_finds_the_rest(house):
     house = house()
-    house.client.post("/sensors/lounge/co2", "400")
-    house.gateway.rewrite(f'listen = "{HOST}:{house.port}"', f'listen = "0.0.0.0:{house.port}"')
-    house.gateway.stop()
-    house.gateway.start()
-    house.gateway.wait_log(f"coap: listens on 0.0.0.0:{house.port}")
-    assert house.client.post("/sensors/lounge/co2", "400").code == "2.04"
-    core = [(11, b".well-known"), (11, b"core"), (15, b"rt=co2")]
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as device:
-        device.settimeout(20)
-        device.sendto(message(NON, (0, 1), 1, b"\x01", core), ("224.0.1.187", house.port))
-        # Somewhen within the leisure of 5 s (RFC 7252, 8.2).
-        answer, _ = device.recvfrom(2000)
-    assert b"</sensors/lounge>" in answer
+    device = house.datagrams()
+    names = [f"{number:04}-{'a' * 60}" for number in range(1400)]
+    for mid, name in enumerate(names):
+        first = [(11, b"sensors")]
+        head = message(CON, (0, 2), mid, b"\x01", first)
+        # A path segment of 65 bytes: its length is 13 and 52 more.
+        assert device.exchange(head + bytes([0x0D, len(name) - 13]) + name.encode() + b"\x03co2\xff1")[1] == (2, 4)
+    listed = house.client.get("/.well-known/core").body
+    assert names[0] in listed and names[-1] not in listed
+    assert 256 * 1000 < len(listed) <= 256 * 1024
+    house.gateway.wait_log("/.well-known/core for 127.0.0.1")
+    assert names[-1] in house.client.get("/.well-known/core?href=/sensors/1399*").body

@@ -1,6 +1,7 @@
 """Each payload format of the MQTT adapter, as the devices send it; one gateway for all of them."""
 
 import json
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -15,9 +16,15 @@ TOPICS = [
     ("zigbee2mqtt/{device}", "zigbee2mqtt"),
     ("tele/{device}/SENSOR", "tasmota"),
     ("shelly/{device}/#", "shelly"),
+    ("nodes/{device}", "node"),
     '{ filter = "csv/{device}", format = "csv", columns = ["temperature", "", "humidity"] }',
     '{ filter = "lines", format = "csv", columns = ["time", "device", "temperature"] }',
 ]
+
+DEVICES = """
+[devices.attic]
+codec = "node"
+"""
 
 
 class Building:
@@ -28,7 +35,7 @@ class Building:
         self.heard = Collector(self.cloud.port)
         self.sensor = Publisher(self.floor.port)
         self.gateway = Riser(
-            folder / "riser", config(cloud=self.cloud.port, floor=self.floor.port, topics=TOPICS)
+            folder / "riser", config(cloud=self.cloud.port, floor=self.floor.port, topics=TOPICS, more=DEVICES)
         ).start()
         self.heard.wait_online()
 
@@ -188,6 +195,28 @@ def test_csv_columns_name_metrics_devices_and_times(building):
     building.send("lines", f"{rfc3339(at)},hall,19.5\r\n{rfc3339(at + 100)},hall,20.5\r\n")
     assert_summary(building.metrics("hall", temperature=2)["temperature"], [19.5, 20.5])
     assert building.heard.latest("hall")[0]["window"]["start"] == rfc3339(at)
+
+
+def test_node_frames_give_their_quantities(building):
+    building.send("nodes/three", bytes.fromhex("08632d"))
+    metrics = building.metrics("three", temperature=1, humidity=1)
+    assert_summary(metrics["temperature"], [21.47])
+    assert metrics["temperature"]["unit"] == "Cel" and metrics["humidity"]["unit"] == "%RH"
+    building.send("nodes/five", bytes.fromhex("fdda2d0bc4"))
+    assert_summary(building.metrics("five", temperature=1, humidity=1, voltage=1)["voltage"], [3.012])
+    # Its temperature sensor failed: CO2 two hours ago and now, a second contact that is closed, energy.
+    building.send("nodes/fields", bytes.fromhex("012000001c200401f42000000000040258018000290110000004d2"))
+    metrics = building.metrics("fields", co2=2, contact_1=1, energy=1)
+    assert set(metrics) == {"co2", "contact_1", "energy"}
+    assert metrics["contact_1"]["last"] == 1 and metrics["energy"]["unit"] == "kWh"
+    assert_summary(metrics["energy"], [1.234])
+    first, last = (datetime.fromisoformat(a["window"]["start"]) for a in building.heard.latest("fields"))
+    assert abs(last - first - timedelta(hours=2)) <= timedelta(seconds=1)
+
+
+def test_a_device_with_the_codec_node_sends_frames_on_any_topic(building):
+    building.send("sensors/attic/telemetry", bytes.fromhex("0104026401086300"))
+    assert_summary(building.metrics("attic", co2=1, temperature=1)["co2"], [612])
 
 
 def test_every_message_of_this_page_is_accounted_for(building):

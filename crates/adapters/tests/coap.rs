@@ -23,6 +23,8 @@ use tokio_util::sync::CancellationToken;
 
 /// As many reports as may be under way.
 const UNDER_WAY: usize = 1_024;
+/// As many of these as one device may have.
+const OF_ONE_DEVICE: u16 = 64;
 const CHANGED: u8 = 2 << 5 | 4;
 const UNAVAILABLE: u8 = 5 << 5 | 3;
 const BAD_REQUEST: u8 = 4 << 5;
@@ -40,7 +42,13 @@ impl Site {
         let free = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let listen = free.local_addr().unwrap();
         drop(free);
-        let codecs = Codecs { value: CodecId(0), json: CodecId(1), cbor: CodecId(2), senml: CodecId(3) };
+        let codecs = Codecs {
+            value: CodecId(0),
+            json: CodecId(1),
+            cbor: CodecId(2),
+            senml: CodecId(3),
+            node: CodecId(4),
+        };
         let settings = Settings {
             listen: Some(listen),
             listen_dtls: None,
@@ -69,12 +77,15 @@ impl Site {
         Self { device, uplinks, stop, task, _commands: commands }
     }
 
-    /// A POST of a number to `/sensors/a/b`.
+    /// Another device.
+    async fn device(&self) -> UdpSocket {
+        let device = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        device.connect(self.device.peer_addr().unwrap()).await.unwrap();
+        device
+    }
+
     async fn report(&self, id: u16, confirmable: bool) {
-        let mut datagram = vec![if confirmable { 0x40 } else { 0x50 }, 2];
-        datagram.extend(id.to_be_bytes());
-        datagram.extend(b"\xb7sensors\x01a\x01b\xff7");
-        self.device.send(&datagram).await.unwrap();
+        report(&self.device, id, confirmable).await;
     }
 
     /// The next answer's code, message id and what follows.
@@ -90,23 +101,33 @@ impl Site {
     }
 }
 
+/// A POST of a number to `/sensors/a/b`.
+async fn report(device: &UdpSocket, id: u16, confirmable: bool) {
+    let mut datagram = vec![if confirmable { 0x40 } else { 0x50 }, 2];
+    datagram.extend(id.to_be_bytes());
+    datagram.extend(b"\xb7sensors\x01a\x01b\xff7");
+    device.send(&datagram).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_pipeline_that_stands_still_makes_5_03_and_gets_later_what_was_taken() {
     let mut site = Site::start().await;
-    let (all, last) = (u16::try_from(UNDER_WAY).unwrap() + 40, u16::MAX);
+    let (all, last) = (40, u16::MAX);
+    let mut crowd = Vec::new();
+    for _ in 0..u16::try_from(UNDER_WAY).unwrap() / OF_ONE_DEVICE {
+        let device = site.device().await;
+        for id in 0..OF_ONE_DEVICE {
+            report(&device, id, true).await;
+        }
+        crowd.push(device);
+    }
     for id in 0..all {
         site.report(id, true).await;
     }
-    let mut refused = 0;
-    while refused < 40 {
-        let (code, id, rest) = site.answer().await;
-        // An empty acknowledgement is what a report gets that has waited for a second.
-        if code != 0 {
-            assert_eq!(code, UNAVAILABLE);
-            assert!(usize::from(id) >= UNDER_WAY);
-            assert!(rest.starts_with(&[0xd1, 1, 5]), "Max-Age is 5 s: {rest:?}");
-            refused += 1;
-        }
+    for _ in 0..all {
+        let (code, _, rest) = site.answer().await;
+        assert_eq!(code, UNAVAILABLE);
+        assert!(rest.starts_with(&[0xd1, 1, 5]), "Max-Age is 5 s: {rest:?}");
     }
     // Nobody sends this again: it is told with the next that finds room.
     site.report(all, false).await;
@@ -127,6 +148,25 @@ async fn a_pipeline_that_stands_still_makes_5_03_and_gets_later_what_was_taken()
     };
     assert!(after[0].lost_before >= 1);
     assert_eq!(after[0].delivery, Delivery::AtMostOnce);
+}
+
+#[tokio::test]
+async fn a_device_that_wants_no_answers_loses_what_it_sends_too_fast_and_that_is_counted() {
+    const TOO_MANY: u16 = 10;
+    let mut site = Site::start().await;
+    for id in 0..OF_ONE_DEVICE + TOO_MANY {
+        site.report(id, false).await;
+    }
+    for _ in 0..TOO_MANY {
+        assert_eq!(site.answer().await.0, UNAVAILABLE);
+    }
+    report(&site.device().await, 1, true).await;
+    let mut taken = Vec::new();
+    while taken.len() <= usize::from(OF_ONE_DEVICE) {
+        taken.extend(site.taken().await);
+    }
+    let lost: Vec<u32> = taken.iter().map(|uplink| uplink.lost_before).filter(|lost| *lost > 0).collect();
+    assert_eq!(lost, [u32::from(TOO_MANY)]);
 }
 
 #[tokio::test]

@@ -3,14 +3,15 @@
 //! - `load post ADDRESS:PORT PATH CLIENTS SECONDS`: each client sends a CON POST of a climate sensor's JSON, and the next
 //!   when the answer is there. `put` in place of `post` does the same with PUT.
 //! - `load observe ADDRESS:PORT PATH CLIENTS SECONDS`: each client observes and acknowledges what needs it; tells how many
-//!   notifications came.
+//!   notifications came, and of each value how long it took from the first client that heard of it to the last.
 //!
 //! The messages are made by hand and cost next to nothing, so that what is measured is the server.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::net::UdpSocket;
@@ -22,12 +23,37 @@ const PAYLOAD: &[u8] = br#"{"temperature":21.37,"humidity":44.1,"co2":612}"#;
 const PATIENCE: Duration = Duration::from_secs(2);
 const GET: u8 = 1;
 const ACK: u8 = 0x60;
+/// Stands before the payload.
+const MARKER: u8 = 0xff;
+/// Values that are on their way to the observers at a time.
+const VALUES: usize = 16;
 
 #[derive(Default)]
 struct Counts {
     answers: AtomicU64,
     refused: AtomicU64,
     again: AtomicU64,
+    spread: Mutex<Spread>,
+}
+
+/// The last values that observers were told, when the first was, and how many since.
+#[derive(Default)]
+struct Spread(VecDeque<(Vec<u8>, Instant, u32)>);
+
+impl Spread {
+    /// How long the value took, if this was the last of the `clients` to hear of it.
+    fn heard(&mut self, value: &[u8], clients: u32) -> Option<Duration> {
+        let now = Instant::now();
+        if !self.0.iter().any(|(other, ..)| other == value) {
+            self.0.push_back((value.to_vec(), now, 0));
+            if self.0.len() > VALUES {
+                self.0.pop_front();
+            }
+        }
+        let (_, first, heard) = self.0.iter_mut().rfind(|(other, ..)| other == value)?;
+        *heard += 1;
+        (*heard == clients).then(|| now.duration_since(*first))
+    }
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -60,7 +86,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     for (client, socket) in (0..clients).zip(sockets) {
         let (counts, message) = (Arc::clone(&counts), message(code, client, path));
         let talk = async move {
-            if code == GET { listen(socket, &counts).await } else { ask(socket, message, &counts).await }
+            if code == GET {
+                listen(socket, clients, &counts).await
+            } else {
+                ask(socket, message, &counts).await
+            }
         };
         running.spawn(timeout(duration, talk));
     }
@@ -96,7 +126,7 @@ fn message(code: u8, client: u32, path: &str) -> Vec<u8> {
     }
     if code != GET {
         option(&mut message, &mut last, 12, &[50]);
-        message.push(0xff);
+        message.push(MARKER);
         message.extend(PAYLOAD);
     }
     message
@@ -152,11 +182,18 @@ async fn ask(socket: UdpSocket, mut message: Vec<u8>, counts: &Counts) -> io::Re
     Ok(())
 }
 
-async fn listen(socket: UdpSocket, counts: &Counts) -> io::Result<()> {
+async fn listen(socket: UdpSocket, clients: u32, counts: &Counts) -> io::Result<()> {
     let mut buffer = [0; 2048];
     loop {
         let length = socket.recv(&mut buffer).await?;
-        let Some([first, _, high, low]) = buffer.get(..length.min(4)) else { continue };
+        let message = buffer.get(..length).unwrap_or_default();
+        let [first, _, high, low, rest @ ..] = message else { continue };
+        // The values are texts, without the marker's byte.
+        let value = rest.rsplit(|byte| *byte == MARKER).next().unwrap_or_default();
+        let spread = counts.spread.lock().ok().and_then(|mut spread| spread.heard(value, clients));
+        if let Some(spread) = spread {
+            say(&format!("a value reached all within {} us", spread.as_micros()));
+        }
         counts.answers.fetch_add(1, Ordering::Relaxed);
         if first >> 4 & 0b11 == 0 {
             socket.send(&[ACK, 0, *high, *low]).await?;

@@ -33,12 +33,14 @@ pub struct Settings {
     pub ack_random_factor: f64,
     /// MAX_RETRANSMIT: how often a CON is sent again, each time after twice the time.
     pub max_retransmit: u32,
-    /// How many CONs may wait for a peer behind the one that is not acknowledged yet (NSTART is 1).
+    /// How many CONs may wait for a peer behind the one that is not acknowledged yet (NSTART is 1), answers counted that
+    /// its requests were acknowledged without.
     pub queue_per_peer: usize,
 
     /// Peers whose last messages are remembered; beyond, those are forgotten that were silent the longest.
     pub peers: usize,
-    /// Messages of a peer that are remembered, so that a repeated one is answered again and not done again.
+    /// Messages of a peer that are remembered, so that a repeated one is answered again and not done again. No more
+    /// requests of a peer wait for the owner; beyond, they get 5.03.
     pub remembered_per_peer: usize,
     /// Bytes of answers that are remembered.
     pub remembered_bytes: usize,

@@ -5,17 +5,22 @@ use ciborium::Value;
 use crate::DecodeError;
 use crate::flatten::{Leaf, Leaves, MAX_DEPTH, check_path};
 
+/// Says only that this is CBOR (RFC 8949 §3.4.6).
+const SELF_DESCRIBED: u64 = 55_799;
+
 /// One item and nothing after it.
 pub(crate) fn parse(mut bytes: &[u8]) -> Result<Value, DecodeError> {
     // Tags and arrays count too, so a little more than objects may.
     let most = usize::from(MAX_DEPTH) + 8;
     let item =
         ciborium::de::from_reader_with_recursion_limit(&mut bytes, most).map_err(|error| explain(&error))?;
-    if bytes.is_empty() {
-        Ok(item)
-    } else {
-        Err(DecodeError::Cbor { problem: "bytes after its end", at: None })
+    if !bytes.is_empty() {
+        return Err(DecodeError::Cbor { problem: "bytes after its end", at: None });
     }
+    Ok(match item {
+        Value::Tag(SELF_DESCRIBED, item) => *item,
+        item => item,
+    })
 }
 
 fn explain<T>(error: &ciborium::de::Error<T>) -> DecodeError {

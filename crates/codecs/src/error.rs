@@ -97,6 +97,13 @@ pub enum DecodeError {
         /// What is wrong.
         problem: CsvProblem,
     },
+    /// Not a frame of our firmware.
+    #[error("not a node frame")]
+    Node {
+        /// What is wrong with it.
+        #[source]
+        source: wire::DecodeError,
+    },
 }
 
 /// What is wrong with a line of CSV.

@@ -10,6 +10,7 @@ mod error;
 mod flatten;
 mod json;
 mod measurements;
+mod node;
 mod senml;
 mod shelly;
 mod tasmota;
@@ -86,12 +87,13 @@ enum Format {
     Tasmota(TimeZone),
     Shelly,
     Csv(csv::Csv),
+    Node,
 }
 
 impl Codec {
     /// The formats there are.
     pub const NAMES: &'static [&'static str] =
-        &["value", "json", "cbor", "senml", "zigbee2mqtt", "tasmota", "shelly", "csv"];
+        &["value", "json", "cbor", "senml", "zigbee2mqtt", "tasmota", "shelly", "csv", "node"];
 
     /// The codec called `name`.
     ///
@@ -108,6 +110,7 @@ impl Codec {
             "tasmota" => Format::Tasmota(zone),
             "shelly" => Format::Shelly,
             "csv" => Format::Csv(csv::Csv::new(&options.columns, zone)?),
+            "node" => Format::Node,
             _ => return Err(CodecError::Unknown { name: name.chars().take(64).collect() }),
         }))
     }
@@ -124,6 +127,7 @@ impl Codec {
             Format::Tasmota(_) => "tasmota",
             Format::Shelly => "shelly",
             Format::Csv(_) => "csv",
+            Format::Node => "node",
         }
     }
 
@@ -143,6 +147,7 @@ impl Codec {
             Format::Tasmota(zone) => tasmota::decode(input, zone, out),
             Format::Shelly => shelly::decode(input, out),
             Format::Csv(csv) => csv.decode(input, out),
+            Format::Node => node::decode(input, out),
         });
         if decoded.is_err() {
             out.clear();
@@ -151,7 +156,7 @@ impl Codec {
     }
 
     /// What the payload says before measurements are made of it, for people: the parsed JSON or CBOR, the number, the
-    /// lines by column, or the resolved SenML records.
+    /// lines by column, the resolved SenML records, or what the sensors of a node gave.
     ///
     /// # Errors
     /// As [`Self::decode`] where the payload cannot be parsed.
@@ -165,6 +170,7 @@ impl Codec {
             Format::Senml => senml::data(input),
             Format::Zigbee2mqtt(_) | Format::Tasmota(_) | Format::Shelly => json_or_text(input.payload),
             Format::Csv(csv) => csv.data(input),
+            Format::Node => node::data(input),
         }
     }
 }

@@ -17,6 +17,8 @@ const SEEDS: &[&[u8]] = &[
     br#"{"state":"ON","last_seen":"2026-11-20T11:00:00+01:00","color":{"x":0.1},"update":{"state":"idle"},"voltage":3000}"#,
     br#"{"Time":"2026-11-20T10:00:00","DS18B20-1":{"Temperature":21.4},"ENERGY":{"Power":[1,2]},"TempUnit":"F"}"#,
     br#"{"method":"NotifyStatus","params":{"ts":1.7e9,"switch:0":{"output":true,"aenergy":{"total":1}}}}"#,
+    b"\x01\x01\x08\x63\x20\x00\x00\x0e\x10\x24\x02\x64\x00\x0f\xff\xfa\xbc\x58",
+    b"\x08\x63\x2d\x0b\xc4",
     b"n1,1795168800,21.5,40\n\"n,2\",2026-11-20 10:00:00,,nan\n",
 ];
 

@@ -20,7 +20,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("gateway-core", &[]),
     ("journal", &[]),
     ("outbox", &[]),
-    ("codecs", &["gateway-core"]),
+    ("codecs", &["gateway-core", "wire"]),
     ("coap-link", &[]),
     ("lorawan-link", &[]),
     ("aggregator", &["gateway-core"]),
@@ -33,6 +33,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("simulator", &["coap-link", "gateway-core", "mqtt-link"]),
     ("sinks", &["gateway-core", "mqtt-link", "outbox"]),
     ("testkit", &["gateway-core"]),
+    ("wire", &[]),
     (
         "riser",
         &[

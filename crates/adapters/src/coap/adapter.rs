@@ -118,6 +118,7 @@ impl Adapter for CoapAdapter {
             observed: Observed::default(),
             counts: Counts::default(),
             stopping: false,
+            cut_lists: Complaints::default(),
         };
         let secured = match settings.listen_dtls {
             Some(address) => {
@@ -256,6 +257,7 @@ impl House<'_> {
         if let Some(dtls) = &mut self.dtls {
             secure.drain(|from, datagram, _| dtls.receive(from, datagram, now));
         }
+        self.server.count_lost();
     }
 
     /// Does all that engine and sessions say, until they are silent.

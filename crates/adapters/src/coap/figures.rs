@@ -11,6 +11,8 @@ use super::door::Door;
 pub(super) struct Counts {
     pub(super) reports: u64,
     pub(super) no_room: u64,
+    /// Lists of `/.well-known/core` that did not hold all.
+    pub(super) cut_lists: u64,
     /// Requests with an error as their answer, by code.
     pub(super) errors: BTreeMap<String, u64>,
 }
@@ -40,6 +42,7 @@ pub(super) fn figures(
     let mut happened = BTreeMap::from([
         ("open_requests".to_owned(), number(holds.open_requests)),
         ("no_room".to_owned(), counts.no_room.saturating_add(counted.refused)),
+        ("cut_lists".to_owned(), counts.cut_lists),
         ("malformed".to_owned(), counted.malformed),
         ("duplicates".to_owned(), counted.duplicates),
         ("retransmitted".to_owned(), counted.retransmitted),

@@ -14,6 +14,8 @@ pub struct Codecs {
     pub cbor: CodecId,
     /// SenML, in JSON and in CBOR.
     pub senml: CodecId,
+    /// A frame of our own firmware.
+    pub node: CodecId,
 }
 
 impl Codecs {
@@ -35,11 +37,16 @@ impl Codecs {
             Some(ContentFormat::JSON) => Ok(self.json),
             Some(ContentFormat::CBOR) => Ok(self.cbor),
             Some(ContentFormat::SENML_JSON | ContentFormat::SENML_CBOR) => Ok(self.senml),
+            // Its fields say what they measure: no path can.
+            Some(ContentFormat::OCTETS) if !names_metric => Ok(self.node),
             None | Some(ContentFormat::TEXT) => self.by_beginning(payload, names_metric),
-            Some(ContentFormat(number)) => Err(Response::error(
-                Code::UNSUPPORTED_CONTENT_FORMAT,
-                format!("content format {number} is not read here: 0, 50, 60, 110 and 112 are"),
-            )),
+            Some(ContentFormat(number)) => {
+                let read = if names_metric { "0, 50" } else { "0, 42, 50" };
+                Err(Response::error(
+                    Code::UNSUPPORTED_CONTENT_FORMAT,
+                    format!("content format {number} is not read here: {read}, 60, 110 and 112 are"),
+                ))
+            }
         }
     }
 
@@ -66,7 +73,7 @@ mod tests {
     use super::*;
 
     const CODECS: Codecs =
-        Codecs { value: CodecId(0), json: CodecId(1), cbor: CodecId(2), senml: CodecId(3) };
+        Codecs { value: CodecId(0), json: CodecId(1), cbor: CodecId(2), senml: CodecId(3), node: CodecId(4) };
 
     fn chosen(format: Option<u16>, payload: &[u8], names_metric: bool) -> Result<u16, Code> {
         let chosen = CODECS.choose(format.map(ContentFormat), payload, names_metric, false);
@@ -86,7 +93,9 @@ mod tests {
         assert_eq!(chosen(Some(0), b"21.5", true), Ok(0));
         assert_eq!(chosen(Some(0), b"21.5", false), Err(Code::BAD_REQUEST));
         assert_eq!(chosen(None, b"", true), Err(Code::BAD_REQUEST));
-        assert_eq!(chosen(Some(42), b"x", false), Err(Code::UNSUPPORTED_CONTENT_FORMAT));
+        assert_eq!(chosen(Some(42), b"{", false), Ok(4));
+        assert_eq!(chosen(Some(42), b"{", true), Err(Code::UNSUPPORTED_CONTENT_FORMAT));
+        assert_eq!(chosen(Some(41), b"x", false), Err(Code::UNSUPPORTED_CONTENT_FORMAT));
         assert_eq!(CODECS.choose(Some(ContentFormat::OCTETS), b"x", false, true).map(|codec| codec.0), Ok(1));
     }
 }

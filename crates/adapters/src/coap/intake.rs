@@ -67,6 +67,8 @@ pub(super) struct Intake {
     tell: mpsc::Sender<Told>,
     /// Reports that nobody will send again.
     lost: u32,
+    /// How many of these the engine has told of so far.
+    lost_in_engine: u64,
     repeats_until: Instant,
 }
 
@@ -81,6 +83,7 @@ impl Intake {
             space: Space::new(BYTES_UNDER_WAY),
             tell,
             lost: 0,
+            lost_in_engine: 0,
             repeats_until: now + REPEATS_FROM_BEFORE,
         };
         (intake, told)
@@ -128,6 +131,13 @@ impl Intake {
             ack: self.ack(report.id, place),
         });
         Ok(())
+    }
+
+    /// The engine had no room for so many reports that nobody will send again, since it began.
+    pub(super) fn lost_in_engine(&mut self, total: u64) {
+        let more = total.saturating_sub(self.lost_in_engine);
+        self.lost = self.lost.saturating_add(u32::try_from(more).unwrap_or(u32::MAX));
+        self.lost_in_engine = total;
     }
 
     fn ack(&self, id: RequestId, place: OwnedSemaphorePermit) -> Ack {

@@ -7,9 +7,11 @@ use coap_link::{
     Code, ContentFormat, Engine, Link, Method, Observe, Peer, Request, RequestId, Response, link_format,
 };
 use gateway_core::{Latest, LatestValues, Timestamp};
+use tracing::warn;
 
 use super::access::Access;
 use super::adapter::Settings;
+use super::complaints::Complaints;
 use super::figures::Counts;
 use super::intake::{Intake, NoRoom, Report, Told};
 use super::names::Known;
@@ -58,6 +60,8 @@ pub(super) struct Server<'a> {
     pub(super) counts: Counts,
     /// Reports are no longer taken.
     pub(super) stopping: bool,
+    /// Of lists that were too long.
+    pub(super) cut_lists: Complaints,
 }
 
 impl Server<'_> {
@@ -68,6 +72,11 @@ impl Server<'_> {
             self.counts.error(response.code);
             self.engine.respond(id, response, now);
         }
+    }
+
+    /// Counts what the engine had no room for.
+    pub(super) fn count_lost(&mut self) {
+        self.intake.lost_in_engine(self.engine.counters().lost);
     }
 
     /// `Err` is an answer that tells what is wrong.
@@ -176,18 +185,23 @@ impl Server<'_> {
             return Err(Response::error(Code::METHOD_NOT_ALLOWED, "GET is"));
         }
         let mut text = String::new();
+        let mut is_cut = false;
         for (device, values) in self.latest.all() {
             if !self.access.allows(&asked.peer, &[&device]) {
                 continue;
             }
             let more = link_format(&links(&device, &values), &asked.request.query);
             if text.len() + more.len() > LONGEST_LIST {
+                is_cut = true;
                 break;
             }
             if !text.is_empty() && !more.is_empty() {
                 text.push(',');
             }
             text.push_str(&more);
+        }
+        if is_cut {
+            self.tell_cut(&asked.peer, now);
         }
         if asked.multicast && text.is_empty() {
             // Nothing useful to say is said to nobody (RFC 6690, 4.1): the engine keeps errors to a group silent.
@@ -196,6 +210,19 @@ impl Server<'_> {
         let response = Response::content(ContentFormat::LINK_FORMAT, text);
         self.engine.respond(asked.id, response, now);
         Ok(())
+    }
+
+    /// The list has no way to say that it goes on.
+    fn tell_cut(&mut self, peer: &Peer, now: Instant) {
+        self.counts.cut_lists = self.counts.cut_lists.saturating_add(1);
+        if let Some(passed_over) = self.cut_lists.due(now) {
+            warn!(
+                passed_over,
+                "coap: /.well-known/core for {peer} ends after {} KiB, and there are more devices: a query such as \
+                 ?rt=temperature or ?href=/sensors/hall* finds the others",
+                LONGEST_LIST >> 10
+            );
+        }
     }
 }
 

@@ -24,6 +24,8 @@ struct Seen {
     fingerprint: u64,
     at: Instant,
     answer: Answer,
+    /// Its owner has not answered yet: were it forgotten, it would be done twice.
+    waits: bool,
 }
 
 /// The messages of one peer within the exchange lifetime, oldest first.
@@ -37,7 +39,7 @@ pub(super) struct Recent {
 impl Recent {
     /// Remembers the message `id` of these bytes, or tells how it was answered before.
     ///
-    /// Beyond `most` messages the oldest is forgotten.
+    /// Beyond `most` messages the oldest is forgotten that does not wait for its owner; see [`Self::has_room`].
     pub(super) fn remember(
         &mut self,
         id: u16,
@@ -52,15 +54,47 @@ impl Recent {
         {
             return self.seen.get(index).map(|seen| &seen.answer);
         }
-        while self.seen.len() >= most.max(1) {
-            self.forget_first();
+        while self.seen.len() >= most.max(1)
+            && let Some(index) = self.seen.iter().position(|seen| !seen.waits)
+        {
+            self.forget(index);
         }
         if self.seen.is_empty() {
             // Most peers, such as observers, have one message at a time: no room for the four that std begins with.
             self.seen.reserve_exact(1);
         }
-        self.seen.push_back(Seen { id, fingerprint, at: now, answer: Answer::None });
+        self.seen.push_back(Seen { id, fingerprint, at: now, answer: Answer::None, waits: false });
         None
+    }
+
+    /// Whether one more message could be remembered: not all of them wait for their owner.
+    pub(super) fn has_room(&self, most: usize) -> bool {
+        self.seen.len() < most.max(1) || self.seen.iter().any(|seen| !seen.waits)
+    }
+
+    /// Whether this very message is remembered.
+    pub(super) fn knows(&self, id: u16, fingerprint: u64) -> bool {
+        self.seen.iter().any(|seen| seen.id == id && seen.fingerprint == fingerprint)
+    }
+
+    /// The message waits for its owner, or no longer.
+    pub(super) fn set_waits(&mut self, id: u16, fingerprint: u64, waits: bool) {
+        let is_it = |seen: &&mut Seen| seen.id == id && seen.fingerprint == fingerprint;
+        if let Some(seen) = self.seen.iter_mut().rev().find(is_it) {
+            seen.waits = waits;
+        }
+    }
+
+    /// Whether a message waits for its owner.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.seen.iter().any(|seen| seen.waits)
+    }
+
+    /// Forgets all but what waits for its owner.
+    pub(super) fn forget_done(&mut self) {
+        self.seen.retain(|seen| seen.waits);
+        self.bytes = self.seen.iter().map(|seen| seen.answer.bytes()).sum();
+        self.seen.shrink_to_fit();
     }
 
     /// Keeps what the message `id` was answered with, if it is still remembered.
@@ -82,12 +116,12 @@ impl Recent {
             .front()
             .is_some_and(|seen| now.saturating_duration_since(seen.at) >= EXCHANGE_LIFETIME)
         {
-            self.forget_first();
+            self.forget(0);
         }
     }
 
-    fn forget_first(&mut self) {
-        if let Some(seen) = self.seen.pop_front() {
+    fn forget(&mut self, index: usize) {
+        if let Some(seen) = self.seen.remove(index) {
             self.bytes = self.bytes.saturating_sub(seen.answer.bytes());
         }
     }

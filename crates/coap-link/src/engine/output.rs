@@ -80,6 +80,8 @@ pub struct Counters {
     pub unanswered: u64,
     /// Requests for which there was no room: they got 5.03.
     pub refused: u64,
+    /// Those of them that were to change something and that nobody sends again: NONs other than GET and FETCH.
+    pub lost: u64,
     /// Messages of our own for which there was no room.
     pub dropped: u64,
     /// Requests whose address was asked to prove itself.

@@ -83,6 +83,11 @@ impl Peers {
         now: Instant,
     ) -> Arrival {
         let Some(state) = self.touch(peer, first_id, settings, now) else { return Arrival::NoRoom };
+        if !state.recent.has_room(settings.remembered_per_peer)
+            && !state.recent.knows(message.id, message.fingerprint)
+        {
+            return Arrival::NoRoom;
+        }
         let before = state.recent.bytes();
         let arrival =
             match state.recent.remember(message.id, message.fingerprint, settings.remembered_per_peer, now) {
@@ -92,6 +97,13 @@ impl Peers {
         let after = state.recent.bytes();
         self.bytes = self.bytes.saturating_sub(before.saturating_sub(after));
         arrival
+    }
+
+    /// The message `id` of `peer` waits for its owner, or no longer. Meanwhile it is not forgotten.
+    pub(super) fn set_waits(&mut self, peer: &Peer, id: u16, fingerprint: u64, waits: bool) {
+        if let Some(state) = self.states.get_mut(peer) {
+            state.recent.set_waits(id, fingerprint, waits);
+        }
     }
 
     /// Keeps the answer to the message `id` of `peer`.
@@ -117,9 +129,10 @@ impl Peers {
                 self.turns.push_back((at, peer));
                 continue;
             }
-            self.bytes = self.bytes.saturating_sub(state.recent.bytes());
-            state.recent = Recent::default();
-            if state.line.is_busy() {
+            let before = state.recent.bytes();
+            state.recent.forget_done();
+            self.bytes = self.bytes.saturating_sub(before.saturating_sub(state.recent.bytes()));
+            if state.is_needed() {
                 self.turns.push_back((at, peer));
             } else {
                 self.states.remove(&peer);
@@ -145,7 +158,7 @@ impl Peers {
         while self.next_deadline().is_some_and(|at| at <= now) {
             let Some((_, peer)) = self.turns.pop_front() else { return };
             let Some(state) = self.states.get(&peer) else { continue };
-            if state.line.is_busy() {
+            if state.is_needed() {
                 self.turns.push_back((now, peer));
             } else if state.last_active + EXCHANGE_LIFETIME > now {
                 let at = state.last_active;
@@ -162,7 +175,7 @@ impl Peers {
             let Some((at, peer)) = self.turns.pop_front() else { return false };
             let Some(state) = self.states.get(&peer) else { continue };
             let active_since = state.last_active > at && step < STEPS;
-            if state.line.is_busy() || active_since {
+            if state.is_needed() || active_since {
                 let at = state.last_active;
                 self.turns.push_back((at, peer));
             } else {
@@ -181,6 +194,11 @@ impl Peers {
 }
 
 impl PeerState {
+    /// Something is on its way to it, or a request of it waits: it is not forgotten.
+    fn is_needed(&self) -> bool {
+        self.line.is_busy() || self.recent.is_waiting()
+    }
+
     /// A message id that this peer was not given before within the exchange lifetime, up to 65,536 of them.
     pub(super) fn next_id(&mut self) -> u16 {
         let id = self.next_id;

@@ -32,8 +32,7 @@ impl Engine {
         resource: Option<&str>,
         now: Instant,
     ) {
-        let Some(open) = self.open.remove(&id) else { return };
-        self.open_due.cancel(open.due, id);
+        let Some(open) = self.close(id) else { return };
         let origin = &open.origin;
         let key = (origin.peer.clone(), open.body_key.clone());
         let mut extras = open.extras;

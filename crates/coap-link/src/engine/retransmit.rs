@@ -10,6 +10,7 @@ use super::observe::ObserverId;
 use super::{Engine, ExchangeId};
 use crate::Peer;
 use crate::message::{Frame, Kind};
+use crate::settings::Settings;
 
 /// What a confirmable message is for: who wants to know how it went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +46,8 @@ struct Transmission {
 pub(super) struct Line {
     in_flight: Option<Box<Transmission>>,
     waiting: VecDeque<Waiting>,
+    /// Answers that will have to wait here: their requests were acknowledged without them.
+    promised: usize,
 }
 
 /// No room in the line: the message is not sent.
@@ -64,6 +67,11 @@ impl Line {
     pub(super) fn is_busy(&self) -> bool {
         self.in_flight.is_some() || !self.waiting.is_empty()
     }
+
+    /// Whether one more may wait, and all that is promised still has its place.
+    fn has_room(&self, settings: &Settings) -> bool {
+        self.waiting.len().saturating_add(self.promised) < settings.queue_per_peer.max(1)
+    }
 }
 
 impl Engine {
@@ -71,7 +79,7 @@ impl Engine {
     pub(super) fn confirm(&mut self, peer: &Peer, message: Waiting, now: Instant) -> Result<(), LineFull> {
         let first_id = self.rng.random();
         let state = self.peers.touch(peer, first_id, &self.settings, now).ok_or(LineFull)?;
-        if state.line.waiting.len() >= self.settings.queue_per_peer.max(1) {
+        if !state.line.has_room(&self.settings) {
             return Err(LineFull);
         }
         if state.line.is_busy() {
@@ -80,6 +88,21 @@ impl Engine {
             self.start(peer, message, now);
         }
         Ok(())
+    }
+
+    /// Keeps a place in the line for the answer to a request that is acknowledged without it; whether there is one.
+    pub(super) fn promise_answer(&mut self, peer: &Peer) -> bool {
+        let Some(state) = self.peers.get_mut(peer) else { return false };
+        let has_room = state.line.has_room(&self.settings);
+        state.line.promised = state.line.promised.saturating_add(usize::from(has_room));
+        has_room
+    }
+
+    /// The place is used now, or no longer needed.
+    pub(super) fn end_promise(&mut self, peer: &Peer) {
+        if let Some(state) = self.peers.get_mut(peer) {
+            state.line.promised = state.line.promised.saturating_sub(1);
+        }
     }
 
     /// Sends what is first in line, if nothing is in flight.

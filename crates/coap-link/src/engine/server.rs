@@ -73,7 +73,7 @@ impl Engine {
             Arrival::New => self.serve(origin, message, now),
             Arrival::Again(answer) => self.answer_again(&origin.peer, message.kind, answer),
             Arrival::NoRoom => {
-                self.counters.refused += 1;
+                self.count_refused(origin, message.code);
                 self.reply_with(origin, &no_room(), Extras::default(), now);
             }
         }
@@ -117,7 +117,7 @@ impl Engine {
         }
         // Before the last block of a body is taken, so that it can be sent again.
         if self.open.len() >= self.settings.open_requests {
-            self.counters.refused += 1;
+            self.count_refused(origin, message.code);
             return Verdict::Answer(Box::new(no_room()), extras);
         }
         match self.assemble(origin, method, packet, block1, now) {
@@ -145,6 +145,14 @@ impl Engine {
             give_up,
         };
         Verdict::HandOver(Box::new((open, request)))
+    }
+
+    fn count_refused(&mut self, origin: &Origin, code: Code) {
+        self.counters.refused += 1;
+        let changes = Method::of(code).is_some_and(|method| !method.is_safe());
+        if changes && origin.kind == Kind::NonConfirmable && !origin.multicast {
+            self.counters.lost += 1;
+        }
     }
 
     /// The request's whole body, and the Block1 option that its answer needs.
@@ -182,7 +190,7 @@ impl Engine {
             ),
             Step::TooLarge => answer(too_large(limit), block),
             Step::NoRoom => {
-                self.counters.refused += 1;
+                self.count_refused(origin, method.code());
                 answer(no_room(), block)
             }
             Step::WrongLength => {
@@ -226,23 +234,44 @@ impl Engine {
         let id = RequestId(self.last_request);
         let Origin { peer, multicast, fingerprint, .. } = open.origin.clone();
         self.open_due.set(open.due, id);
+        self.peers.set_waits(&peer, open.origin.id, fingerprint, true);
         self.open.insert(id, open);
         self.tell(Output::Request { id, peer, request, fingerprint, multicast });
     }
 
+    /// Takes a request out of those that wait for the owner.
+    pub(super) fn close(&mut self, id: RequestId) -> Option<Open> {
+        let open = self.open.remove(&id)?;
+        self.open_due.cancel(open.due, id);
+        let origin = &open.origin;
+        self.peers.set_waits(&origin.peer, origin.id, origin.fingerprint, false);
+        if origin.acknowledged {
+            self.end_promise(&origin.peer);
+        }
+        Some(open)
+    }
+
     /// Acknowledges what its owner has not answered, and gives up what it did not answer for long.
+    ///
+    /// Where too many answers to a peer would have to wait for their turn, the request is not acknowledged: the peer
+    /// sends it again, and the answer rides on the acknowledgement once it is there.
     pub(super) fn expire_open(&mut self, now: Instant) {
         while let Some(id) = self.open_due.due(now) {
             let Some(open) = self.open.get_mut(&id) else { continue };
             if open.origin.kind != Kind::Confirmable || open.origin.acknowledged || open.give_up <= now {
-                self.open.remove(&id);
+                self.close(id);
                 self.counters.unanswered += 1;
                 continue;
             }
-            open.origin.acknowledged = true;
             open.due = open.give_up;
             let (peer, message, due) = (open.origin.peer.clone(), open.origin.id, open.due);
             self.open_due.set(due, id);
+            if !self.promise_answer(&peer) {
+                continue;
+            }
+            if let Some(open) = self.open.get_mut(&id) {
+                open.origin.acknowledged = true;
+            }
             let frame = Frame::empty(Kind::Acknowledgement, message);
             self.peers.answered(&peer, message, frame.clone(), &self.settings);
             self.send(&peer, frame);

@@ -8,6 +8,7 @@
 )]
 
 mod blocks;
+mod bursts;
 mod client;
 mod echo;
 mod hostile;

@@ -112,9 +112,7 @@ impl Resolver {
         for unit in [&record.base_unit, &record.unit].into_iter().flatten() {
             check_length(unit, MAX_UNIT)?;
         }
-        if let Some(version) = record.base_version.take() {
-            self.take_version(version)?;
-        }
+        self.take_version(record.base_version.take())?;
         self.time = record.base_time.or(self.time);
         self.unit = record.base_unit.take().or(self.unit.take());
         self.value = record.base_value.or(self.value);
@@ -122,8 +120,10 @@ impl Resolver {
         Ok(record)
     }
 
-    /// §4.4: one version for the whole pack, and none that is newer than what is understood.
-    fn take_version(&mut self, version: f64) -> Result<(), &'static str> {
+    /// §4.4: one version for the whole pack, and none that is newer than what is understood. A first record without one
+    /// has the default.
+    fn take_version(&mut self, said: Option<f64>) -> Result<(), &'static str> {
+        let Some(version) = said.or(self.version.is_none().then_some(NEWEST_VERSION)) else { return Ok(()) };
         if !(1.0..=NEWEST_VERSION).contains(&version) || version.fract() != 0.0 {
             return Err("has a `bver` that is not known; up to 10 is");
         }

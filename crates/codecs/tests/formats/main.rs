@@ -11,6 +11,7 @@
 mod csv;
 mod docs;
 mod json;
+mod node;
 mod senml;
 mod shelly;
 mod support;

@@ -89,13 +89,43 @@ fn rules_of_the_rfc_that_are_broken_refuse_the_pack() {
         r#"[{"n":"a","v":1,"x_":1}]"#,
         r#"[{"bver":11,"n":"a","v":1}]"#,
         r#"[{"bver":9,"n":"a","v":1},{"bver":10,"n":"a","v":1}]"#,
+        r#"[{"n":"a","v":1},{"bver":9,"n":"a","v":1}]"#,
+        r#"[{"bver":0,"n":"a","v":1}]"#,
+        r#"[{"bver":"10","n":"a","v":1}]"#,
+        r#"[{"bn":"a b:"},{"n":"a","v":1}]"#,
+        r#"[{"bv":"1","n":"a"}]"#,
+        r#"[{"n":"a","v":1,"t":"0"}]"#,
+        r#"[{"n":"a","v":1},[]]"#,
+        r#"[{"n":"a","v":1}]]"#,
         r#"[{"n":"a","v":1,"t":1700000000000}]"#,
         r#"[{"n":"a","v":1"#,
     ] {
         assert_eq!(senml(pack).error().reason(), DropReason::BadPayload, "{pack}");
     }
+    assert_eq!(senml(r#"[{"n":"a","v":1e400}]"#).error().reason(), DropReason::NotFinite);
     let error = senml(r#"[{"n":"a","v":1},{"n":"b"}]"#).error();
     assert_eq!(error.to_string(), "SenML record 2: has neither a value nor a sum");
+}
+
+#[test]
+fn a_base_value_or_sum_alone_is_the_value_and_texts_take_none() {
+    let pack = r#"[{"bn":"m:","bv":20,"bs":5,"n":"a"},{"n":"b","vs":"on","s":2},{"bn":"k:","bs":0,"bv":-1,"n":"c","v":1e1}]"#;
+    assert_eq!(
+        senml(pack).data(),
+        json!([
+            {"n":"m:a","t":NOW,"v":20,"s":5},
+            {"n":"m:b","t":NOW,"vs":"on","s":7},
+            {"n":"k:c","t":NOW,"v":9,"s":0},
+        ])
+    );
+}
+
+#[test]
+fn a_version_below_the_default_holds_for_the_whole_pack_and_is_told() {
+    let pack = r#"[{"bver":5,"n":"a","v":1},{"n":"b","v":2},{"bver":5,"n":"c","v":3}]"#;
+    let records = senml(pack).data();
+    assert!(records.as_array().unwrap().iter().all(|record| record["bver"] == 5), "{records}");
+    assert_eq!(senml(r#"[{"bver":10,"n":"a","v":1}]"#).data(), json!([{"n":"a","t":NOW,"v":1}]));
 }
 
 #[test]
@@ -121,6 +151,44 @@ fn cbor_resolves_to_the_same_records() {
     );
     assert!(message.decode_bytes(b"\xa1\x00\x61a").1.is_err(), "a map is no pack");
     assert!(message.decode_bytes(b"\x81\xa2\x00\x61a\x63x__").1.is_err());
+}
+
+#[test]
+fn cbor_is_read_in_every_encoding_of_the_same_pack() {
+    let record = json!([{"n":"a","t":NOW,"v":1.5}]);
+    for pack in [
+        &b"\x81\xa2\x00\x61a\x02\xf9\x3e\x00"[..],            // half float
+        b"\x81\xa2\x00\x61a\x02\xfa\x3f\xc0\x00\x00",         // single float
+        b"\x9f\xbf\x00\x7f\x61a\xff\x02\xf9\x3e\x00\xff\xff", // indefinite lengths
+        b"\x81\xa2\x18\x00\x61a\x19\x00\x02\xc5\x82\x20\x03", // long integers, a big float
+        b"\x81\xa2\x61n\x61a\x61v\xf9\x3e\x00",               // text labels
+        b"\x81\xa3\x00\x61a\x02\xf9\x3e\x00\x18\x63\x80",     // an unknown number as a label
+        b"\xd9\xd9\xf7\x81\xa2\x00\x61a\x02\xf9\x3e\x00",     // self-described (RFC 8949, 3.4.6)
+    ] {
+        let codec = codecs::Codec::by_name("senml", &codecs::Options::default()).unwrap();
+        assert_eq!(codec.data(&senml("").input(pack)).unwrap(), record, "{pack:x?}");
+    }
+}
+
+#[test]
+fn cbor_that_breaks_a_rule_is_refused() {
+    for pack in [
+        &b""[..],
+        b"\x81\xa2\x00\x61a\x02",             // cut off
+        b"\x81\xa1\x00\x61a",                 // no value
+        b"\x81\xa1\x02\x01",                  // no name
+        b"\x81\xa2\x00\x61a\x02\x611",        // text where a number belongs
+        b"\x81\xa2\x00\x61a\x02\xf6",         // null
+        b"\x81\xa3\x00\x61a\x02\x01\x04\xf5", // two values
+        b"\x81\xa3\x00\x61a\x02\x01\x02\x02", // the same twice
+        b"\x81\xa2\x00\x61a\x08\x61a",        // text where bytes belong
+        b"\x81\xa3\x20\x0b\x00\x61a\x02\x01", // version 11
+        b"\x81\xa2\x00\x63a b\x02\x01",       // a space in the name
+        b"\x81\xa2\x00\x61a\x02\x01\x00",     // something behind the end
+        b"\x82\xa2\x00\x61a\x02\x01\x80",     // an array as a record
+    ] {
+        assert!(senml("").decode_bytes(pack).1.is_err(), "{pack:x?}");
+    }
 }
 
 #[test]

@@ -22,8 +22,13 @@ pub(super) fn blueprint(
     let id = AdapterId::new("coap", name);
     let timezone = config.gateway.timezone.as_deref();
     let mut codec = |format| codecs.id(format, &[], timezone);
-    let codecs =
-        Codecs { value: codec("value")?, json: codec("json")?, cbor: codec("cbor")?, senml: codec("senml")? };
+    let codecs = Codecs {
+        value: codec("value")?,
+        json: codec("json")?,
+        cbor: codec("cbor")?,
+        senml: codec("senml")?,
+        node: codec("node")?,
+    };
     let settings = Settings {
         listen: coap.listen(),
         listen_dtls: coap.listen_dtls,

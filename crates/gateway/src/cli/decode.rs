@@ -104,11 +104,12 @@ fn bytes_of(row: &Row) -> Result<Vec<u8>, String> {
     }
 }
 
-/// SenML in CBOR comes in hexadecimal; JSON and plain text never look like it but for bare numbers, which are values.
+/// SenML in CBOR comes in hexadecimal; JSON and plain text never look like it but for bare numbers, which are values. A
+/// node frame is never text.
 fn text_or_hex(codec: &str, text: &str) -> Vec<u8> {
     let is_text = matches!(codec, "value" | "csv");
     match from_hex(text) {
-        Some(bytes) if !is_text && text.len() > 2 => bytes,
+        Some(bytes) if codec == "node" || (!is_text && text.len() > 2) => bytes,
         _ => text.as_bytes().to_vec(),
     }
 }

@@ -25,7 +25,7 @@ const VALUES: &[(&str, &str, &str)] =
     &[("upstream.format", "senml", "it has: json"), ("upstream.format", "sparkplug", "it has: json")];
 
 /// Formats and codecs of other versions.
-const CODECS: &[&str] = &["ttn", "chirpstack", "cayenne-lpp", "node", "bthome"];
+const CODECS: &[&str] = &["ttn", "chirpstack", "cayenne-lpp", "bthome"];
 
 /// What to say of a key that is promised and not there yet.
 pub(crate) fn key(path: &KeyPath) -> Option<String> {

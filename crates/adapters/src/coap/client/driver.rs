@@ -2,6 +2,7 @@
 //!
 //! Nothing in it waits for a device: one that is silent, gone or hostile costs only itself.
 
+mod reaching;
 mod telling;
 
 use std::collections::HashMap;
@@ -20,9 +21,8 @@ use super::commands::{CommandId, Commands};
 use super::intake::Intake;
 use super::lookup::{Found, Lookups};
 use super::observed::{Observed, Status};
-use super::sessions::{Said, Sessions, Wanted};
+use super::sessions::{Said, Sessions};
 use super::sockets::{Datagram, Sockets};
-use super::url::CoapUrl;
 use super::{ClientSettings, Follow, Servers};
 use crate::coap::Codecs;
 
@@ -289,68 +289,6 @@ impl<'a> Driver<'a> {
             Output::Request { id, .. } => self.engine.respond(id, Response::new(Code::NOT_FOUND), now),
             Output::ObserverGone { .. } => {}
         }
-    }
-
-    fn found(&mut self, Found { who, url, addresses }: Found, now: Instant) {
-        let address = addresses.and_then(|addresses| self.choose(who, &url, &addresses));
-        let address = match address {
-            Ok(address) => address,
-            Err(reason) => return self.unreachable(who, reason, now),
-        };
-        if !url.is_secured() {
-            return self.reached(who, &Peer::in_the_clear(address), now);
-        }
-        let Some((identity, credentials)) = self.servers.of(&url) else {
-            let reason = format!("there is no identity and key for {}; write it into `servers`", url.host());
-            return self.unreachable(who, reason, now);
-        };
-        match self.sessions.want(address, identity, credentials, now) {
-            Wanted::Open(peer) => self.reached(who, &peer, now),
-            Wanted::Opening(peer) => self.waiting.entry(peer.address).or_default().push(who),
-            Wanted::Taken(other) => {
-                let reason = format!("{address} has a session with Riser as {other} already");
-                self.unreachable(who, reason, now);
-            }
-        }
-    }
-
-    /// The first address, after a failure the next.
-    fn choose(&self, who: Who, url: &CoapUrl, addresses: &[SocketAddr]) -> Result<SocketAddr, String> {
-        let usable: Vec<_> = addresses.iter().filter(|address| self.sockets.reaches(**address)).collect();
-        let attempts = match who {
-            Who::Observed(index) => self.following.get(index).map_or(0, |it| it.observed.attempts()),
-            Who::Command(_) => 0,
-        };
-        let turn = usize::try_from(attempts).unwrap_or(0).checked_rem(usable.len()).unwrap_or(0);
-        let address = usable.get(turn).map(|address| **address);
-        address.ok_or_else(|| format!("{} has no address that this machine can send to", url.host()))
-    }
-
-    fn reached(&mut self, who: Who, peer: &Peer, now: Instant) {
-        let token = match who {
-            Who::Command(id) => self.commands.reached(id, peer, &mut self.engine, now),
-            Who::Observed(index) => {
-                let Some(following) = self.following.get_mut(index) else { return };
-                following.observed.reached(peer, &mut self.engine, now, rand::random());
-                following.observed.token()
-            }
-        };
-        if let Some(token) = token {
-            self.asked.insert(token, who);
-        }
-        self.tell(who);
-    }
-
-    fn unreachable(&mut self, who: Who, reason: String, now: Instant) {
-        match who {
-            Who::Command(id) => self.commands.unreachable(id, reason),
-            Who::Observed(index) => {
-                if let Some(following) = self.following.get_mut(index) {
-                    following.observed.failed(reason, now, rand::random());
-                }
-            }
-        }
-        self.tell(who);
     }
 
     fn answered(

@@ -19,7 +19,7 @@ impl Clock for Noon {
 }
 
 fn codecs() -> Codecs {
-    Codecs { value: CodecId(0), json: CodecId(1), cbor: CodecId(2), senml: CodecId(3) }
+    Codecs { value: CodecId(0), json: CodecId(1), cbor: CodecId(2), senml: CodecId(3), node: CodecId(4) }
 }
 
 fn follow(url: &str, metric: Option<&str>) -> Follow {
