@@ -15,8 +15,8 @@ use tracing::{debug, warn};
 
 use super::access::{self, Access, Holder};
 use super::client::{self, ClientSettings};
-use super::complaints::Complaints;
-use super::door::{self, Door, Inbox};
+use crate::complaints::Complaints;
+use crate::door::{self, Door, Inbox};
 use super::figures::{self, Counts};
 use super::formats::Codecs;
 use super::intake::{Intake, Told, UNDER_WAY};

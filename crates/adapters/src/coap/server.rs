@@ -11,7 +11,7 @@ use tracing::warn;
 
 use super::access::Access;
 use super::adapter::Settings;
-use super::complaints::Complaints;
+use crate::complaints::Complaints;
 use super::figures::Counts;
 use super::intake::{Intake, NoRoom, Report, Told};
 use super::names::Known;

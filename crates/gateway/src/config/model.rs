@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use adapters::lorawan::config::LorawanDevice;
 use gateway_core::ports::{CommandFormat, CommandMethod, Destination};
 use gateway_core::settings::{ByteSize, HumanDuration};
 use gateway_core::{MetricKind, Severity};
@@ -122,6 +123,8 @@ pub(crate) struct Device {
     /// What its payloads are, where the adapter's `format` does not say it right: a built-in codec.
     #[schemars(example = &"senml")]
     pub(crate) codec: Option<String>,
+    /// Its numbers and keys, where it speaks LoRaWAN to `[adapters.lorawan.*]`.
+    pub(crate) lorawan: Option<LorawanDevice>,
     /// New names for its metrics: `rename = { tempc = "temperature" }`.
     #[schemars(example = example_rename())]
     pub(crate) rename: BTreeMap<String, String>,
@@ -303,7 +306,7 @@ impl Default for Alert {
 }
 
 /// One message that an alert sends into the building when it is raised: to a `topic` through an MQTT adapter, to a `url`
-/// through a CoAP adapter.
+/// through a CoAP adapter, to a `device` through a LoRaWAN adapter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Action {
@@ -326,23 +329,52 @@ pub(crate) struct Action {
     #[serde(default)]
     #[schemars(example = &"text")]
     pub(crate) format: Option<CommandFormat>,
-    /// What, as text.
+    /// LoRaWAN: to which device, by the name of its table or its DevEUI.
+    #[serde(default)]
+    #[schemars(example = &"lounge")]
+    pub(crate) device: Option<String>,
+    /// LoRaWAN: to which of its ports.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 223), example = &10)]
+    pub(crate) port: Option<u8>,
+    /// LoRaWAN: whether the device is to confirm it. Default: `false`.
+    #[serde(default)]
+    #[schemars(example = &false)]
+    pub(crate) confirmed: Option<bool>,
+    /// What, as text; for LoRaWAN `hex:…`.
     #[schemars(example = r#"{"fan_mode":"high"}"#)]
     pub(crate) payload: String,
 }
 
 impl Action {
-    /// Where it goes; `None` where neither `topic` nor `url` says so.
+    /// Where it goes; `None` where nothing says so.
     pub(crate) fn destination(&self) -> Option<Destination> {
-        match (&self.topic, &self.url) {
-            (Some(topic), _) => Some(Destination::Topic(topic.clone())),
-            (None, Some(url)) => Some(Destination::Resource {
+        match (&self.topic, &self.url, &self.device) {
+            (Some(topic), ..) => Some(Destination::Topic(topic.clone())),
+            (None, Some(url), _) => Some(Destination::Resource {
                 url: url.clone(),
                 method: self.method.unwrap_or_default(),
                 format: self.format.unwrap_or_default(),
             }),
-            (None, None) => None,
+            (None, None, Some(device)) => Some(Destination::Device {
+                device: device.clone(),
+                port: self.port?,
+                confirmed: self.confirmed.unwrap_or_default(),
+            }),
+            (None, None, None) => None,
         }
+    }
+
+    /// What is sent: the text, or for LoRaWAN the bytes of its hex digits; `None` where these are none.
+    pub(crate) fn bytes(&self) -> Option<Vec<u8>> {
+        if self.device.is_none() {
+            return Some(self.payload.as_bytes().to_vec());
+        }
+        let digits = self.payload.strip_prefix("hex:")?.trim();
+        let (pairs, rest) = digits.as_bytes().as_chunks::<2>();
+        let nibble = |digit: u8| char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
+        let byte = |[high, low]: &[u8; 2]| Some(nibble(*high)? << 4 | nibble(*low)?);
+        if rest.is_empty() { pairs.iter().map(byte).collect() } else { None }
     }
 }
 

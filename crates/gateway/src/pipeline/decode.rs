@@ -87,11 +87,11 @@ impl Decoder {
             batch.deliveries.push(key);
         }
         let rules = uplink.device.as_ref().and_then(|d| self.directory.find(&canonical(d.as_str())));
-        if let Err(refusal) = self.read_payload(uplink, rules.and_then(|rules| rules.codec)) {
+        let refusal = self.read_payload(uplink, rules.and_then(|rules| rules.codec)).err();
+        if let Some(refusal) = &refusal {
             batch.drop(refusal.reason(), 1);
-            uplink.ack.explain(|| crate::telemetry::chain(&refusal));
-            self.log.refused(uplink, refusal.reason(), &refusal, *now);
-            return Outcome::Refused(refusal.reason());
+            uplink.ack.explain(|| crate::telemetry::chain(refusal));
+            self.log.refused(uplink, refusal.reason(), refusal, *now);
         }
         let refused = u32::try_from(self.measurements.not_finite()).unwrap_or(u32::MAX);
         if refused > 0 {
@@ -99,10 +99,19 @@ impl Decoder {
         }
         let mut names = Naming { engine, names, directory: &self.directory, brought: &mut self.brought };
         let mut worst = Outcome::Taken;
+        // How it was heard is true whatever its payload is.
+        let heard = uplink.link.metrics().map(|(metric, value, unit)| Measurement {
+            device: None,
+            metric,
+            value,
+            at: None,
+            unit,
+            boolean: false,
+        });
         let sender = uplink.device.as_ref().map(gateway_core::DeviceAddress::as_str);
         // Most payloads are about their sender alone, who is looked up once.
         let mut known_sender = None;
-        for measurement in self.measurements.iter() {
+        for measurement in self.measurements.iter().chain(heard) {
             let speaker = match measurement.device {
                 Some(named) => names.speaker(Some(named)),
                 None => *known_sender.get_or_insert_with(|| names.speaker(sender)),
@@ -114,6 +123,9 @@ impl Decoder {
                     worst = Outcome::Refused(reason);
                 }
             }
+        }
+        if let Some(refusal) = refusal {
+            return Outcome::Refused(refusal.reason());
         }
         if let Outcome::Refused(reason) = worst {
             uplink.ack.explain(|| remedy(reason).to_owned());
@@ -127,6 +139,10 @@ impl Decoder {
         self.measurements.clear();
         if uplink.payload.len() > MAX_PAYLOAD {
             return Err(Refusal::TooLarge);
+        }
+        if uplink.payload.is_empty() && uplink.link.is_known() {
+            // A frame without a payload, such as LoRaWAN devices send to be asked something.
+            return Ok(());
         }
         let id = codec.unwrap_or(uplink.codec);
         let Some(codec) = self.codecs.get(usize::from(id.0)) else {
