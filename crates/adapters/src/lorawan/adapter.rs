@@ -97,8 +97,7 @@ impl LorawanAdapter {
         let (store, states) =
             opened.map_err(|error| self.failed(&error))?.map_err(|error| self.failed(&error))?;
         let seed = rand::random();
-        let mut network =
-            Network::new(lorawan_link::Settings { seed, ..self.settings.link.clone() });
+        let mut network = Network::new(lorawan_link::Settings { seed, ..self.settings.link.clone() });
         for (known, state) in self.settings.devices.iter().zip(states) {
             network.add(known.config.clone(), state);
         }
@@ -185,7 +184,8 @@ impl Roof<'_> {
             if give_up.is_some_and(|at| self.intake.is_idle() || at <= Instant::now()) {
                 return Ok(());
             }
-            let due = [self.network.next_deadline().map(Instant::from_std), self.keeper.next_deadline(), give_up];
+            let due =
+                [self.network.next_deadline().map(Instant::from_std), self.keeper.next_deadline(), give_up];
             let wake = due.into_iter().flatten().min().unwrap_or(figures_due).min(figures_due);
             let waiting = self.intake.has_waiting();
             let mut freed = Freed::default();
@@ -225,7 +225,8 @@ impl Roof<'_> {
         let now = self.now();
         let Self { network, settings, counts, .. } = self;
         inbox.drain(|from, datagram, _| {
-            let welcome = settings.networks.is_empty() || settings.networks.iter().any(|net| net.contains(from));
+            let welcome =
+                settings.networks.is_empty() || settings.networks.iter().any(|net| net.contains(from));
             if !welcome {
                 counts.foreign = counts.foreign.saturating_add(1);
             } else if !stopping {
@@ -296,7 +297,6 @@ impl Roof<'_> {
             }
         }
     }
-
 
     /// Up while its port is open and its sessions can be stored.
     fn tell_condition(&mut self, condition: &Condition) {

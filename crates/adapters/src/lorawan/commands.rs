@@ -59,14 +59,15 @@ impl Commands {
         let Destination::Device { device, port, confirmed } = to else {
             return Err(self.refused(format!("{to} is no LoRaWAN device")));
         };
-        let dev_eui =
-            find(device, devices).ok_or_else(|| self.refused(format!("there is no LoRaWAN device {device}")))?;
-        let id = network.send(dev_eui, *port, payload.to_vec(), *confirmed, now).map_err(|error| match error {
-            SendError::QueueFull { .. } => CommandError::Busy { adapter: self.adapter.clone() },
-            SendError::UnknownDevice { .. } | SendError::Port { .. } | SendError::TooLong { .. } => {
-                self.refused(error.to_string())
-            }
-        })?;
+        let dev_eui = find(device, devices)
+            .ok_or_else(|| self.refused(format!("there is no LoRaWAN device {device}")))?;
+        let id =
+            network.send(dev_eui, *port, payload.to_vec(), *confirmed, now).map_err(|error| match error {
+                SendError::QueueFull { .. } => CommandError::Busy { adapter: self.adapter.clone() },
+                SendError::UnknownDevice { .. } | SendError::Port { .. } | SendError::TooLong { .. } => {
+                    self.refused(error.to_string())
+                }
+            })?;
         Ok((id, *confirmed))
     }
 

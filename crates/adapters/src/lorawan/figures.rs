@@ -60,9 +60,6 @@ fn air(view: &GatewayView) -> impl Iterator<Item = (String, u64)> {
     let millis = |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     view.duty_cycle.iter().filter(|band| !band.used.is_zero()).flat_map(move |band| {
         let name = format!("gateway_{}_band_{}", view.gateway, band.band.name);
-        [
-            (format!("{name}_used_ms"), millis(band.used)),
-            (format!("{name}_allowed_ms"), millis(band.allowed)),
-        ]
+        [(format!("{name}_used_ms"), millis(band.used)), (format!("{name}_allowed_ms"), millis(band.allowed))]
     })
 }

@@ -8,9 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use foldhash::fast::FixedState;
-use gateway_core::{
-    Ack, AdapterId, Delivery, DeviceAddress, LinkQuality, Outcome, Room, Timestamp, Uplink,
-};
+use gateway_core::{Ack, AdapterId, Delivery, DeviceAddress, LinkQuality, Outcome, Room, Timestamp, Uplink};
 use lorawan_link::{Data, DataRate, UplinkToken};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 

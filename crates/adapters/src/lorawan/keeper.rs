@@ -227,3 +227,7 @@ impl Dirty {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "keeper_tests.rs"]
+mod tests;

@@ -18,7 +18,8 @@ const VERSION: i64 = 1;
 /// How long another process, or an adapter that is ending, is waited for.
 const BUSY: Duration = Duration::from_secs(2);
 
-const TABLE: &str = "CREATE TABLE device (dev_eui TEXT PRIMARY KEY, state TEXT NOT NULL) STRICT, WITHOUT ROWID;";
+const TABLE: &str =
+    "CREATE TABLE device (dev_eui TEXT PRIMARY KEY, state TEXT NOT NULL) STRICT, WITHOUT ROWID;";
 
 /// Why sessions cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -80,17 +81,12 @@ impl Store {
     /// Opens the file; makes it where there is none.
     pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
         let file = |source| StoreError::File { path: path.to_owned(), source };
-        OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .mode(0o600)
-            .open(path)
-            .map_err(file)?;
+        OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path).map_err(file)?;
         let fails = |source| failed("open", path, source);
         let connection = Connection::open(path).map_err(fails)?;
         connection.busy_timeout(BUSY).map_err(fails)?;
-        let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(fails);
+        let number =
+            |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(fails);
         let (application, version) = (number("application_id")?, number("user_version")?);
         let tables: i64 = connection
             .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
@@ -109,10 +105,8 @@ impl Store {
     /// What was stored of a device last.
     pub(super) fn read(&self, device: Eui) -> Result<Option<DeviceState>, StoreError> {
         let fails = |source| failed("read", &self.path, source);
-        let mut query = self
-            .connection
-            .prepare_cached("SELECT state FROM device WHERE dev_eui = ?1")
-            .map_err(fails)?;
+        let mut query =
+            self.connection.prepare_cached("SELECT state FROM device WHERE dev_eui = ?1").map_err(fails)?;
         let text: Option<String> =
             query.query_row(params![device.to_string()], |row| row.get(0)).optional().map_err(fails)?;
         let unreadable = |_| StoreError::Row { path: self.path.clone(), device };
