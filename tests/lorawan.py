@@ -49,11 +49,11 @@ class Node:
         self.app_key = app_key and bytes.fromhex(app_key)
         self.fcnt = self.nonce = 0
 
-    def uplink(self, payload, port=2, confirmed=False, fopts=b"", fcnt=None):
+    def uplink(self, payload, port=2, confirmed=False, fopts=b"", acknowledges=False):
         """The next data frame; `payload` None: without a port."""
-        if fcnt is None:
-            fcnt, self.fcnt = self.fcnt, self.fcnt + 1
-        head = bytes([0x80 if confirmed else 0x40]) + self.address + struct.pack("<BH", len(fopts), fcnt & 0xFFFF) + fopts
+        fcnt, self.fcnt = self.fcnt, self.fcnt + 1
+        control = len(fopts) | (0x20 if acknowledges else 0)
+        head = bytes([0x80 if confirmed else 0x40]) + self.address + struct.pack("<BH", control, fcnt & 0xFFFF) + fopts
         if payload is not None:
             key = self.nwk if port == 0 else self.app
             head += bytes([port]) + crypt(key, UP, self.address, fcnt, payload)

@@ -3,6 +3,7 @@
 import pytest
 
 from lorawan import APP_KEY, abp_table, adapter_table, otaa_table
+from peers import free_port
 
 ROOM, HALL = "a84041ffff000001", "a84041ffff000002"
 
@@ -20,7 +21,7 @@ def findings(riser):
 
 
 def test_a_whole_configuration_has_no_findings(findings):
-    assert findings(adapter_table(1700) + abp_table("lounge", ROOM) + otaa_table("hall", HALL), exit=0) == []
+    assert findings(adapter_table(free_port()) + abp_table("lounge", ROOM) + otaa_table("hall", HALL), exit=0) == []
 
 
 @pytest.mark.parametrize(
@@ -39,7 +40,7 @@ def test_a_whole_configuration_has_no_findings(findings):
     ],
 )
 def test_a_wrong_adapter_is_told(findings, adapter, expected):
-    assert findings(adapter_table(1700, adapter) + otaa_table("hall", HALL)) == [expected]
+    assert findings(adapter_table(free_port(), adapter) + otaa_table("hall", HALL)) == [expected]
 
 
 def test_a_region_is_needed_and_an_open_port_is_told(findings):
@@ -61,17 +62,17 @@ def test_a_region_is_needed_and_an_open_port_is_told(findings):
     ],
 )
 def test_a_wrong_device_is_told(findings, lorawan, expected):
-    [found] = findings(adapter_table(1700) + f'[devices.lounge]\ncodec = "node"\nlorawan = {{ {lorawan} }}\n')
+    [found] = findings(adapter_table(free_port()) + f'[devices.lounge]\ncodec = "node"\nlorawan = {{ {lorawan} }}\n')
     assert found.startswith("error: devices.lounge.lorawan") and expected in found
 
 
 def test_devices_that_clash_or_cannot_be_read_are_told(findings):
     twice = abp_table("lounge", ROOM) + otaa_table("hall", ROOM)
-    assert findings(adapter_table(1700) + twice) == [
+    assert findings(adapter_table(free_port()) + twice) == [
         f"error: devices.lounge.lorawan.dev_eui: {ROOM} is the DevEUI of devices.hall too"
     ]
     codecless = otaa_table("hall", HALL).replace('codec = "node"\n', "")
-    [found] = findings(adapter_table(1700) + codecless, exit=0)
+    [found] = findings(adapter_table(free_port()) + codecless, exit=0)
     assert found.startswith("warning: devices.hall: has no `codec`")
     [found] = findings(otaa_table("hall", HALL), exit=0)
     assert found == "warning: devices.hall.lorawan: is not used: there is no [adapters.lorawan.*]"
@@ -88,5 +89,5 @@ def test_devices_that_clash_or_cannot_be_read_are_told(findings):
 )
 def test_a_wrong_action_is_told(findings, action, expected):
     rule = f'[alerts.hot]\nmetric = "temperature"\nabove = 40.0\nactions = [ {{ adapter = "lorawan.roof", {action} }} ]\n'
-    found = findings(adapter_table(1700) + otaa_table("hall", HALL) + rule)
+    found = findings(adapter_table(free_port()) + otaa_table("hall", HALL) + rule)
     assert any(line == "error: alerts.hot.actions[0]" + expected for line in found), found

@@ -3,8 +3,8 @@
 import pytest
 
 import faults
-from lorawan import ABP, APP_KEY, Forwarder, Node, abp_table, adapter_table, otaa_table
 from gateway import Riser, config
+from lorawan import ABP, APP_KEY, Forwarder, Node, abp_table, adapter_table, otaa_table
 from peers import free_port, wait_until
 
 ROOM, HALL = "a84041ffff000001", "a84041ffff000002"
