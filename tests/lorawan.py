@@ -144,12 +144,32 @@ class Forwarder:
                 txpk = json.loads(body)["txpk"]
                 return base64.b64decode(txpk["data"] + "=="), txpk
 
+    def answer(self, node, timeout=20):
+        """The next downlink to `node` with a payload or an acknowledgement, opened, and its txpk; MAC commands alone
+        (the network asks for the battery once a day) and other nodes' frames are passed over."""
+        deadline = time.monotonic() + timeout
+        while True:
+            frame, txpk = self.downlink(max(0.01, deadline - time.monotonic()))
+            if frame[0] != 0x20 and frame[1:5] == node.address:
+                said = node.open_downlink(frame)
+                if said["ack"] or said["port"]:
+                    return said, txpk
+
     def hears_nothing(self, seconds):
+        """Whether it is asked to send neither a join accept nor anything else in that time."""
         try:
             frame, _ = self.downlink(seconds)
         except TimeoutError:
             return True
         raise AssertionError(f"asked to send {frame.hex()}")
+
+    def hears_nothing_for(self, node, seconds):
+        """The same of payloads and acknowledgements to one node."""
+        try:
+            said, _ = self.answer(node, seconds)
+        except TimeoutError:
+            return True
+        raise AssertionError(f"asked to send {said}")
 
     def close(self):
         self.socket.close()

@@ -74,7 +74,7 @@ def test_an_uplink_of_an_abp_device_becomes_readings_with_how_it_was_heard(roof,
     forwarder.push(node.uplink(None))
     assert [summary["avg"] for summary in readings(heard, "lounge", "frames_lost", 2)] == [0, 3]
     assert heard.count("lounge", "temperature") == 1
-    assert house.gateway.wait_ledger(taken=11)["dropped"] == {}
+    assert house.gateway.wait_ledger(taken=12)["dropped"] == {}
 
 
 def test_a_device_without_a_codec_tells_only_how_it_was_heard_and_a_bad_payload_is_counted(roof, heard):
@@ -151,16 +151,16 @@ def test_a_confirmed_uplink_is_acknowledged_once_it_is_in_the_journal(roof):
     forwarder.pull()
     frame = node.uplink(FRAME, confirmed=True)
     forwarder.push(frame)
-    answer, txpk = forwarder.downlink()
+    answer, txpk = forwarder.answer(node)
     house.gateway.kill()
-    assert node.open_downlink(answer)["ack"]
+    assert answer["ack"]
     assert txpk["tmst"] == forwarder.tmst + 5_000_000
     house.start()
     forwarder.pull()
     # The acknowledgement was lost, so the node sends again: answered again under another counter, and counted once.
     forwarder.push(frame)
-    again, _ = forwarder.downlink()
-    assert node.open_downlink(again)["ack"] and node.open_downlink(again)["fcnt"] > node.open_downlink(answer)["fcnt"]
+    again, _ = forwarder.answer(node)
+    assert again["ack"] and again["fcnt"] > answer["fcnt"]
     house.gateway.wait_ledger(taken=7)
 
 
@@ -183,9 +183,9 @@ def test_an_alerts_action_reaches_a_device_after_its_next_uplink(roof, heard):
     # 45 Cel.
     forwarder.push(lounge.uplink(bytes.fromhex("11942d")))
     heard.wait_for(lambda: heard.alerts("lounge"), 20, "the alert")
-    assert forwarder.hears_nothing(0.5)
+    assert forwarder.hears_nothing_for(hall, 0.5)
     forwarder.push(hall.uplink(FRAME))
-    command = hall.open_downlink(forwarder.downlink()[0])
+    command, _ = forwarder.answer(hall)
     assert (command["port"], command["payload"], command["confirmed"]) == (10, b"\x0a\xff", True)
     assert "action taken" not in house.gateway.log()
     forwarder.push(hall.uplink(None, acknowledges=True))
@@ -198,9 +198,9 @@ def test_a_device_of_class_c_is_commanded_at_once(roof, heard):
     hall, forwarder = Node(HALL, **ABP | {"address": "26011bdb"}), house.forwarder()
     forwarder.pull()
     forwarder.push(Node(ROOM, **ABP).uplink(bytes.fromhex("11942d")))
-    frame, txpk = forwarder.downlink()
+    command, txpk = forwarder.answer(hall)
     assert (txpk["imme"], txpk["freq"], txpk["datr"]) == (True, 869.525, "SF12BW125")
-    assert hall.open_downlink(frame)["payload"] == b"\x0a\xff"
+    assert command["payload"] == b"\x0a\xff"
     house.gateway.wait_log("action taken")
 
 

@@ -44,7 +44,7 @@ def test_no_acknowledgement_leaves_before_the_counter_is_on_disk(house):
     house.wait_ledger(taken=7)
     assert house.forwarder.hears_nothing(1)
     house.disk.heal()
-    assert node.open_downlink(house.forwarder.downlink()[0])["ack"]
+    assert house.forwarder.answer(node)[0]["ack"]
 
 
 def test_a_disk_that_refuses_sessions_is_told_and_uplinks_go_on(house, heard):
@@ -59,4 +59,4 @@ def test_a_disk_that_refuses_sessions_is_told_and_uplinks_go_on(house, heard):
     house.disk.heal()
     # Its windows are over, maybe; it sends again.
     house.forwarder.push(node.uplink(FRAME, confirmed=True))
-    assert node.open_downlink(house.forwarder.downlink()[0])["ack"]
+    assert house.forwarder.answer(node)[0]["ack"]

@@ -35,6 +35,6 @@ def test_the_configuration_of_the_page_hears_its_devices_and_switches_one(starte
     wait_until(lambda: gateway.audit()["in"] == 7, what="seven readings")
     hall = Node("a84041ffff000002", address="26011bda", nwk=key["hall.nwk"], app=key["hall.app"])
     forwarder.push(hall.uplink(bytes.fromhex("08632d")))
-    command = hall.open_downlink(forwarder.downlink()[0])
+    command, _ = forwarder.answer(hall)
     assert (command["port"], command["payload"]) == (10, b"\x0a\xff")
     gateway.wait_log("action taken")
