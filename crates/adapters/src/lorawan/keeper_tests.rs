@@ -23,7 +23,7 @@ impl Site {
         Connection::open(self.folder.path().join("lorawan.db")).unwrap()
     }
 
-    fn rows(&self) -> u64 {
+    fn rows(&self) -> i64 {
         self.database().query_row("SELECT count(*) FROM device", [], |row| row.get(0)).unwrap()
     }
 }
