@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::coap::config::CoapConfig;
+use crate::lorawan::config::LorawanConfig;
 use crate::mqtt::config::MqttConfig;
 
 /// Where readings come from: one table per kind of link, and in it one per name.
@@ -19,4 +20,6 @@ pub struct Config {
     pub mqtt: BTreeMap<String, MqttConfig>,
     /// Devices that speak CoAP. The name is yours: `[adapters.coap.lan]`.
     pub coap: BTreeMap<String, CoapConfig>,
+    /// LoRaWAN devices behind packet forwarders. The name is yours: `[adapters.lorawan.roof]`.
+    pub lorawan: BTreeMap<String, LorawanConfig>,
 }

@@ -120,13 +120,11 @@ impl Measurements {
     /// # Errors
     /// Where there are more readings than a payload may hold.
     pub fn add_link(&mut self, link: &LinkQuality) -> Result<(), DecodeError> {
-        let values = [
-            ("rssi", link.rssi),
-            ("snr", link.snr),
-            ("spreading_factor", link.spreading_factor.map(f64::from)),
-        ];
-        for (metric, value) in values {
-            value.map_or(Ok(()), |value| self.push(metric, value))?;
+        for (metric, value, unit) in link.metrics() {
+            self.push(metric, value)?;
+            if let Some(unit) = unit {
+                self.set_unit(metric, unit);
+            }
         }
         Ok(())
     }

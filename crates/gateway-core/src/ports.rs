@@ -39,7 +39,8 @@ pub struct Command {
     pub to: Destination,
     /// The bytes to send.
     pub payload: Bytes,
-    /// Told when the link has taken it (MQTT: PUBACK; CoAP: the device's 2.xx), or why it did not.
+    /// Told when the link has taken it (MQTT: PUBACK; CoAP: the device's 2.xx; LoRaWAN: a forwarder has sent it, or the
+    /// device has confirmed it), or why it did not.
     pub done: oneshot::Sender<Result<(), CommandError>>,
 }
 
@@ -57,6 +58,15 @@ pub enum Destination {
         /// What the payload is.
         format: CommandFormat,
     },
+    /// LoRaWAN: a device.
+    Device {
+        /// Its name in `[devices.*]`, or its DevEUI.
+        device: String,
+        /// LoRaWAN FPort, 1 to 223.
+        port: u8,
+        /// Whether the device is to confirm it.
+        confirmed: bool,
+    },
 }
 
 impl std::fmt::Display for Destination {
@@ -64,6 +74,7 @@ impl std::fmt::Display for Destination {
         match self {
             Self::Topic(topic) => f.write_str(topic),
             Self::Resource { url, .. } => f.write_str(url),
+            Self::Device { device, port, .. } => write!(f, "{device}, port {port}"),
         }
     }
 }

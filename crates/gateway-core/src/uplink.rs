@@ -59,6 +59,34 @@ pub struct LinkQuality {
     pub snr: Option<f64>,
     /// LoRa spreading factor.
     pub spreading_factor: Option<u8>,
+    /// How long it was on the air, in seconds.
+    pub airtime: Option<f64>,
+    /// How many of the sender's messages before it were not heard, by its counter.
+    pub frames_lost: Option<u32>,
+    /// The sender's battery in per cent, where the link itself tells (LoRaWAN's DevStatusAns).
+    pub battery: Option<f64>,
+}
+
+impl LinkQuality {
+    /// What there is of it, as metrics with their SenML units.
+    pub fn metrics(&self) -> impl Iterator<Item = (&'static str, f64, Option<&'static str>)> {
+        [
+            ("rssi", self.rssi, Some("dBm")),
+            ("snr", self.snr, Some("dB")),
+            ("spreading_factor", self.spreading_factor.map(f64::from), None),
+            ("airtime", self.airtime, Some("s")),
+            ("frames_lost", self.frames_lost.map(f64::from), None),
+            ("battery", self.battery, Some("%EL")),
+        ]
+        .into_iter()
+        .filter_map(|(name, value, unit)| Some((name, value?, unit)))
+    }
+
+    /// Whether the radio said anything.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        self.metrics().next().is_some()
+    }
 }
 
 /// Whether the sender may hand the same message over twice.

@@ -8,6 +8,7 @@ mod coap;
 mod coap_client;
 mod codec_table;
 mod link;
+mod lorawan;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,8 @@ pub(crate) use self::broker::broker;
 pub(crate) use self::coap_client::server_url;
 pub(crate) use self::codec_table::CodecTable;
 pub(crate) use self::link::upstream_link;
+
+use lorawan_link::Eui;
 
 use crate::config::model::{Alert, Config, UnknownDevices};
 use crate::pipeline::Reconfiguration;
@@ -138,10 +141,13 @@ fn directory(config: &Config, codecs: &mut CodecTable) -> Result<Directory, Buil
         let calibrate =
             device.calibrate.iter().map(|(metric, by)| (metric.clone(), (by.scale, by.offset))).collect();
         let address = device.address.clone().unwrap_or_else(|| name.clone());
-        devices.push((
-            address,
-            DeviceRules { name: name.clone(), codec, rename: device.rename.clone(), calibrate },
-        ));
+        let rules = DeviceRules { name: name.clone(), codec, rename: device.rename.clone(), calibrate };
+        if let Some(lorawan) = &device.lorawan
+            && let Ok(dev_eui) = lorawan.dev_eui.parse::<Eui>()
+        {
+            devices.push((dev_eui.to_string(), rules.clone()));
+        }
+        devices.push((address, rules));
     }
     let accept = config.gateway.unknown_devices == UnknownDevices::Accept;
     Ok(Directory::new(devices, accept, config.gateway.max_devices))
@@ -151,7 +157,7 @@ fn actions(config: &Config) -> BTreeMap<String, Vec<Action>> {
     let of = |alert: &Alert| {
         // `check` has refused an action that goes nowhere.
         let one = |action: &crate::config::model::Action| {
-            let (adapter, payload) = (action.adapter.clone(), action.payload.clone());
+            let (adapter, payload) = (action.adapter.clone(), action.bytes()?.into());
             Some(Action { adapter, to: action.destination()?, payload })
         };
         alert.actions.iter().filter_map(one).collect::<Vec<_>>()

@@ -15,14 +15,14 @@ use tracing::{debug, warn};
 
 use super::access::{self, Access, Holder};
 use super::client::{self, ClientSettings};
-use super::complaints::Complaints;
-use super::door::{self, Door, Inbox};
 use super::figures::{self, Counts};
 use super::formats::Codecs;
 use super::intake::{Intake, Told, UNDER_WAY};
 use super::names::Names;
 use super::observed::Observed;
 use super::server::{Asked, Server};
+use crate::complaints::Complaints;
+use crate::door::{self, Door, Inbox};
 
 /// How often `health` gets new figures.
 const FIGURES_EVERY: Duration = Duration::from_secs(5);

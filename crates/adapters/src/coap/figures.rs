@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use coap_link::{Engine, dtls};
 
-use super::door::Door;
+use crate::door::Door;
 
 /// What the server counts by itself.
 #[derive(Debug, Default)]

@@ -13,9 +13,7 @@
 mod access;
 mod adapter;
 pub mod client;
-mod complaints;
 pub mod config;
-mod door;
 mod figures;
 mod formats;
 mod intake;

@@ -11,7 +11,6 @@ use tracing::warn;
 
 use super::access::Access;
 use super::adapter::Settings;
-use super::complaints::Complaints;
 use super::figures::Counts;
 use super::intake::{Intake, NoRoom, Report, Told};
 use super::names::Known;
@@ -19,6 +18,7 @@ use super::observed::{Observed, resource};
 use super::outcomes;
 use super::resource::Resource;
 use super::views::{FORMATS, View};
+use crate::complaints::Complaints;
 
 /// Longest list of links in bytes: some thousand devices. A query finds the others.
 const LONGEST_LIST: usize = 256 << 10;

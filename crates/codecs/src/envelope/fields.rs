@@ -54,5 +54,5 @@ fn reception(receiver: &Value) -> LinkQuality {
         Some(value) => value.as_f64(),
         None => says.then_some(0.0),
     };
-    LinkQuality { rssi: number("rssi"), snr: number("snr"), spreading_factor: None }
+    LinkQuality { rssi: number("rssi"), snr: number("snr"), ..LinkQuality::default() }
 }

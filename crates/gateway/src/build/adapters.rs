@@ -49,6 +49,9 @@ pub(crate) fn adapters(
     for (name, coap) in &config.adapters.coap {
         blueprints.push(super::coap::blueprint(config, name, coap, codecs, latest)?);
     }
+    for (name, lorawan) in &config.adapters.lorawan {
+        blueprints.push(super::lorawan::blueprint(config, name, lorawan, codecs)?);
+    }
     Ok(blueprints)
 }
 

@@ -23,6 +23,8 @@ pub(crate) fn field_order(table: &str) -> &'static [&'static str] {
         "CoapPsk" => fields_of::<adapters::coap::config::Psk>(),
         "CoapObserve" => fields_of::<adapters::coap::config::Observe>(),
         "CoapServer" => fields_of::<adapters::coap::config::Server>(),
+        "LorawanAdapter" => fields_of::<adapters::lorawan::config::LorawanConfig>(),
+        "LorawanDevice" => fields_of::<adapters::lorawan::config::LorawanDevice>(),
         "Topic" => fields_of::<adapters::mqtt::config::Topic>(),
         "Device" => fields_of::<model::Device>(),
         "Calibration" => fields_of::<model::Calibration>(),

@@ -30,6 +30,7 @@ pub(crate) fn probe(loaded: &Loaded) -> Findings {
     probe_clock(&mut report, crate::clock::SystemClock.now());
     probe_listeners(&mut report, loaded);
     probe_coap(&mut report, loaded);
+    probe_lorawan(&mut report, loaded);
     probe_brokers(&mut report, loaded);
     if let Some(memory) = memory() {
         probe_memory(&mut report, &loaded.config.anomaly, memory);
@@ -61,6 +62,13 @@ fn probe_coap(report: &mut Report, loaded: &Loaded) {
             let key = KeyPath::of("adapters.coap").key(name).key(key);
             tell_listener(report, &key, address, UdpSocket::bind(address).err());
         }
+    }
+}
+
+fn probe_lorawan(report: &mut Report, loaded: &Loaded) {
+    for (name, lorawan) in &loaded.config.adapters.lorawan {
+        let key = KeyPath::of("adapters.lorawan").key(name).key("listen");
+        tell_listener(report, &key, lorawan.listen, UdpSocket::bind(lorawan.listen).err());
     }
 }
 

@@ -5,12 +5,13 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use gateway_core::ports::{CommandFormat, CommandMethod, Destination};
+use adapters::lorawan::config::LorawanDevice;
 use gateway_core::settings::{ByteSize, HumanDuration};
 use gateway_core::{MetricKind, Severity};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use super::action::Action;
 use crate::pipeline::judging::MAX_SERIES;
 
 /// Riser's whole configuration.
@@ -122,6 +123,8 @@ pub(crate) struct Device {
     /// What its payloads are, where `format` does not tell: a built-in codec, or a `.js` or `.toml` file.
     #[schemars(example = &"codecs/am307.js")]
     pub(crate) codec: Option<String>,
+    /// Its numbers and keys, where it speaks LoRaWAN to `[adapters.lorawan.*]`.
+    pub(crate) lorawan: Option<LorawanDevice>,
     /// New names for its metrics: `rename = { tempc = "temperature" }`.
     #[schemars(example = example_rename())]
     pub(crate) rename: BTreeMap<String, String>,
@@ -298,50 +301,6 @@ impl Default for Alert {
             devices: vec!["*".to_owned()],
             zones: Vec::new(),
             actions: Vec::new(),
-        }
-    }
-}
-
-/// One message that an alert sends into the building when it is raised: to a `topic` through an MQTT adapter, to a `url`
-/// through a CoAP adapter.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Action {
-    /// Through which adapter: `mqtt.floor` is `[adapters.mqtt.floor]`.
-    #[schemars(example = "mqtt.floor")]
-    pub(crate) adapter: String,
-    /// MQTT: to which topic.
-    #[serde(default)]
-    #[schemars(example = &"zigbee2mqtt/hvac_zone_1/set")]
-    pub(crate) topic: Option<String>,
-    /// CoAP: which resource of a device, `coap://` or `coaps://`.
-    #[serde(default)]
-    #[schemars(example = &"coap://10.0.0.9/relay")]
-    pub(crate) url: Option<String>,
-    /// CoAP: what is done to the resource. Default: `PUT`.
-    #[serde(default)]
-    #[schemars(example = &"PUT")]
-    pub(crate) method: Option<CommandMethod>,
-    /// CoAP: what the device is told that `payload` is. Default: `text`.
-    #[serde(default)]
-    #[schemars(example = &"text")]
-    pub(crate) format: Option<CommandFormat>,
-    /// What, as text.
-    #[schemars(example = r#"{"fan_mode":"high"}"#)]
-    pub(crate) payload: String,
-}
-
-impl Action {
-    /// Where it goes; `None` where neither `topic` nor `url` says so.
-    pub(crate) fn destination(&self) -> Option<Destination> {
-        match (&self.topic, &self.url) {
-            (Some(topic), _) => Some(Destination::Topic(topic.clone())),
-            (None, Some(url)) => Some(Destination::Resource {
-                url: url.clone(),
-                method: self.method.unwrap_or_default(),
-                format: self.format.unwrap_or_default(),
-            }),
-            (None, None) => None,
         }
     }
 }

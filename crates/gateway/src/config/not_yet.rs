@@ -4,16 +4,14 @@
 
 use super::key_path::KeyPath;
 
-const ADAPTERS: &str = "it has: mqtt, coap";
-const DEVICES: &str = "it has: address, zone, codec, rename, calibrate";
+const ADAPTERS: &str = "it has: mqtt, coap, lorawan";
+const DEVICES: &str = "it has: address, zone, codec, lorawan, rename, calibrate";
 
 /// Tables and keys; `*` is any name.
 const KEYS: &[(&str, &str, &str)] = &[
-    ("adapters.lorawan", "`lorawan` adapter", ADAPTERS),
     ("adapters.ble", "`ble` adapter", ADAPTERS),
     ("adapters.serial", "`serial` adapter", ADAPTERS),
     ("adapters.tcp", "`tcp` adapter", ADAPTERS),
-    ("devices.*.lorawan", "LoRaWAN (`lorawan`)", DEVICES),
     ("devices.*.commands", "commands to devices (`commands`)", DEVICES),
     ("devices.*.bindkey", "Bluetooth (`bindkey`)", DEVICES),
     ("sinks", "further sinks (`sinks`)", "results go to [upstream]"),
@@ -54,9 +52,9 @@ mod tests {
     fn tells_what_is_there_instead() {
         assert_eq!(
             key(&KeyPath::of("adapters.ble")).unwrap(),
-            "this version of riser has no `ble` adapter yet; it has: mqtt, coap"
+            "this version of riser has no `ble` adapter yet; it has: mqtt, coap, lorawan"
         );
-        assert!(key(&KeyPath::of("devices.lounge.lorawan")).is_some());
+        assert!(key(&KeyPath::of("devices.lounge.bindkey")).is_some());
         assert!(key(&KeyPath::of("adapters.mqtt")).is_none());
         assert!(value(&KeyPath::of("upstream.format"), "senml").is_some());
         assert!(value(&KeyPath::of("upstream.format"), "json").is_none());

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use adapters::lorawan::config::LorawanDevice;
 use gateway_core::settings::Secret;
 
 use super::key_path::KeyPath;
@@ -45,6 +46,11 @@ pub(crate) fn resolve(report: &mut Report, config: &mut Config, directory: &Path
         if codecs::Codec::is_file(codec) {
             *codec = directory.join(&*codec).display().to_string();
         }
+    }
+    for (name, device) in &mut config.devices {
+        let Some(lorawan) = &mut device.lorawan else { continue };
+        let table = KeyPath::of("devices").key(name).key("lorawan");
+        lorawan_keys(report, &table, lorawan, directory);
     }
     if let Some(broker) = &mut config.broker {
         place(directory, [&mut broker.ca_file, &mut broker.cert_file, &mut broker.key_file]);
@@ -93,6 +99,29 @@ fn key(report: &mut Report, table: &KeyPath, key: &mut Option<Secret>, file: Opt
         Err(why) => report.error(&place, why),
     }
     warn_if_public(report, &place, file);
+}
+
+/// As [`password`], for a LoRaWAN device's keys.
+fn lorawan_keys(report: &mut Report, table: &KeyPath, lorawan: &mut LorawanDevice, directory: &Path) {
+    let keys = [
+        ("app_key", &mut lorawan.app_key, &mut lorawan.app_key_file),
+        ("nwk_skey", &mut lorawan.nwk_skey, &mut lorawan.nwk_skey_file),
+        ("app_skey", &mut lorawan.app_skey, &mut lorawan.app_skey_file),
+    ];
+    for (name, key, path) in keys {
+        place(directory, [&mut *path]);
+        let Some(file) = path.as_deref() else { continue };
+        let entry = table.key(&format!("{name}_file"));
+        if key.is_some() {
+            report.error(&entry, format!("there is `{name}` too; keep one of them"));
+            continue;
+        }
+        match read_text(file, MAX_PASSWORD_BYTES) {
+            Ok(text) => *key = Some(Secret::new(without_newline(&text).to_owned())),
+            Err(why) => report.error(&entry, why),
+        }
+        warn_if_public(report, &entry, file);
+    }
 }
 
 fn without_newline(text: &str) -> &str {

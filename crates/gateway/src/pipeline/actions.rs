@@ -16,7 +16,7 @@ pub(crate) struct Action {
     /// `mqtt.floor`.
     pub(crate) adapter: String,
     pub(crate) to: Destination,
-    pub(crate) payload: String,
+    pub(crate) payload: Bytes,
 }
 
 /// How to command an adapter.
@@ -61,7 +61,7 @@ impl Actions {
         let commanders = self.commanders.lock().unwrap_or_else(PoisonError::into_inner);
         let adapter = commanders.get(&action.adapter).ok_or("no such adapter runs")?;
         let (done, result) = oneshot::channel();
-        let payload = Bytes::from(action.payload.clone());
+        let payload = action.payload.clone();
         let condition = adapter.condition.clone();
         if adapter.commands.try_send(Command { to: action.to.clone(), payload, done }).is_err() {
             condition.commanded(false);

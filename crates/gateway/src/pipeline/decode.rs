@@ -121,8 +121,18 @@ impl Decoder {
     /// Fills `self.measurements`; what the radio says is there even where the payload cannot be read.
     fn read_payload(&mut self, uplink: &mut Uplink) -> Result<(), Refusal> {
         self.measurements.clear();
+        let decoded = self.decode_payload(uplink);
+        let heard = self.measurements.add_link(&uplink.link).map_err(Refusal::Undecodable);
+        decoded.and(heard)
+    }
+
+    fn decode_payload(&mut self, uplink: &mut Uplink) -> Result<(), Refusal> {
         if uplink.payload.len() > MAX_PAYLOAD {
             return Err(Refusal::TooLarge);
+        }
+        if uplink.payload.is_empty() && uplink.link.is_known() {
+            // A frame without a payload, such as LoRaWAN devices send to be asked something.
+            return Ok(());
         }
         let format = self.known.codec(uplink.codec)?;
         let decoded = match format.open(&uplink.payload) {

@@ -12,6 +12,7 @@ pub(crate) mod files;
 mod gateway;
 mod history;
 mod link;
+mod lorawan;
 mod rules;
 
 pub(crate) use broker::listeners;
@@ -27,6 +28,7 @@ pub(crate) fn check(report: &mut Report, config: &Config) {
     broker::check(report, config.broker.as_ref());
     adapters::check(report, config);
     coap::check(report, config);
+    lorawan::check(report, config);
     devices::check(report, config);
     aggregate::check(report, &config.aggregate);
     anomaly::check(report, &config.anomaly);

@@ -46,7 +46,8 @@ fn check_rule(report: &mut Report, table: &KeyPath, name: &str, alert: &Alert) {
 fn check_action(report: &mut Report, table: &KeyPath, action: &Action, config: &Config) {
     let mqtt = config.adapters.mqtt.keys().map(|name| format!("mqtt.{name}"));
     let coap = config.adapters.coap.keys().map(|name| format!("coap.{name}"));
-    let names = mqtt.chain(coap).collect::<Vec<_>>();
+    let lorawan = config.adapters.lorawan.keys().map(|name| format!("lorawan.{name}"));
+    let names = mqtt.chain(coap).chain(lorawan).collect::<Vec<_>>();
     if !names.contains(&action.adapter) && report.is_whole(&KeyPath::of("adapters")) {
         let meant = did_you_mean(&action.adapter, names.iter().map(String::as_str));
         let list = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
@@ -57,11 +58,25 @@ fn check_action(report: &mut Report, table: &KeyPath, action: &Action, config: &
     }
     match action.adapter.split_once('.') {
         Some(("coap", name)) => check_resource(report, table, action, name, config),
+        Some(("lorawan", _)) => super::lorawan::check_action(report, table, action, config),
         _ => check_topic(report, table, action),
     }
 }
 
+/// Keys of a LoRaWAN adapter's action.
+fn refuse_lorawan(report: &mut Report, table: &KeyPath, action: &Action) {
+    let of_lorawan = [
+        ("device", action.device.is_some()),
+        ("port", action.port.is_some()),
+        ("confirmed", action.confirmed.is_some()),
+    ];
+    for (key, _) in of_lorawan.into_iter().filter(|(_, written)| *written) {
+        report.error(&table.key(key), "is for LoRaWAN adapters");
+    }
+}
+
 fn check_topic(report: &mut Report, table: &KeyPath, action: &Action) {
+    refuse_lorawan(report, table, action);
     let of_coap = [
         ("url", action.url.is_some()),
         ("method", action.method.is_some()),
@@ -83,6 +98,7 @@ fn check_topic(report: &mut Report, table: &KeyPath, action: &Action) {
 }
 
 fn check_resource(report: &mut Report, table: &KeyPath, action: &Action, adapter: &str, config: &Config) {
+    refuse_lorawan(report, table, action);
     if action.topic.is_some() {
         report.error(&table.key("topic"), "is for MQTT adapters; this one sends to a `url`");
     }

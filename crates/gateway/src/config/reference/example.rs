@@ -17,6 +17,7 @@ const NAMES: &[(&str, &str)] = &[
     ("adapters.coap", "lan"),
     ("adapters.coap.lan.psk", "sensor01"),
     ("adapters.coap.lan.servers", "10.0.0.9"),
+    ("adapters.lorawan", "roof"),
     ("devices", "lounge"),
     ("devices.lounge.calibrate", "temperature"),
     ("aggregate.metrics", "energy"),

@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 const QUIET: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Default)]
-pub(super) struct Complaints {
+pub(crate) struct Complaints {
     last: Option<Instant>,
     passed_over: u64,
 }
 
 impl Complaints {
     /// How many were passed over, if it is time for a line.
-    pub(super) fn due(&mut self, now: Instant) -> Option<u64> {
+    pub(crate) fn due(&mut self, now: Instant) -> Option<u64> {
         if self.last.is_some_and(|last| now.saturating_duration_since(last) < QUIET) {
             self.passed_over = self.passed_over.saturating_add(1);
             return None;

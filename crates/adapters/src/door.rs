@@ -1,4 +1,4 @@
-//! A listener: a socket that is bound, or will be as soon as its port is free.
+//! A UDP listener: a socket that is bound, or will be as soon as its port is free.
 
 use std::future::pending;
 use std::io;
@@ -13,14 +13,14 @@ use tracing::{info, warn};
 /// Pauses between two attempts to bind.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// How long a datagram waits for room in the socket; then it is dropped, which CoAP repairs.
+/// How long a datagram waits for room in the socket; then it is dropped, as a network may.
 const PATIENCE: Duration = Duration::from_millis(100);
 /// How long nothing waits after that: a jammed link must not hold everything up.
 const IMPATIENCE: Duration = Duration::from_secs(1);
 
 /// Datagrams that have come.
 #[derive(Debug, Default)]
-pub(super) struct Inbox {
+pub(crate) struct Inbox {
     bytes: Vec<u8>,
     /// From whom, how long, and whether it came to a group.
     arrived: Vec<(SocketAddr, usize, bool)>,
@@ -28,7 +28,7 @@ pub(super) struct Inbox {
 
 impl Inbox {
     /// Hands them over, and is empty again.
-    pub(super) fn drain(&mut self, mut take: impl FnMut(SocketAddr, &[u8], bool)) {
+    pub(crate) fn drain(&mut self, mut take: impl FnMut(SocketAddr, &[u8], bool)) {
         let mut rest = &*self.bytes;
         for (from, length, multicast) in self.arrived.drain(..) {
             let (datagram, others) = rest.split_at_checked(length).unwrap_or((rest, &[]));
@@ -40,14 +40,14 @@ impl Inbox {
 }
 
 #[derive(Debug)]
-pub(super) struct Door {
+pub(crate) struct Door {
     adapter: AdapterId,
     address: SocketAddr,
     multicast: bool,
     state: State,
     backoff: Backoff,
     jammed_until: Instant,
-    pub(super) unsent: u64,
+    pub(crate) unsent: u64,
 }
 
 #[derive(Debug)]
@@ -58,7 +58,7 @@ enum State {
 
 impl Door {
     /// Tries to bind; where that fails it is tried again later.
-    pub(super) fn open(adapter: &AdapterId, address: SocketAddr, multicast: bool) -> Self {
+    pub(crate) fn open(adapter: &AdapterId, address: SocketAddr, multicast: bool) -> Self {
         let now = Instant::now();
         let state = State::Closed { why: String::new(), again_at: now };
         let backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
@@ -76,7 +76,7 @@ impl Door {
     }
 
     /// Why it is closed.
-    pub(super) fn problem(&self) -> Option<&str> {
+    pub(crate) fn problem(&self) -> Option<&str> {
         match &self.state {
             State::Open(_) => None,
             State::Closed { why, .. } => Some(why),
@@ -87,7 +87,7 @@ impl Door {
         match Udp::bind(self.address) {
             Ok(mut udp) => {
                 self.backoff.reset();
-                info!(adapter = %self.adapter, "coap: listens on {}", self.address);
+                info!(adapter = %self.adapter, "{}: listens on {}", self.adapter.kind(), self.address);
                 if self.multicast && !self.address.ip().is_loopback() {
                     self.join(&mut udp);
                 }
@@ -115,13 +115,13 @@ impl Door {
             _ => format!("cannot listen on {}: {error}", self.address),
         };
         if self.problem() != Some(&*why) {
-            warn!(adapter = %self.adapter, "coap: {why}; tried again until it works");
+            warn!(adapter = %self.adapter, "{}: {why}; tried again until it works", self.adapter.kind());
         }
         self.state = State::Closed { why, again_at: Instant::now() + pause };
     }
 
     /// Waits for datagrams; returns too when it has opened or closed. May be cancelled: nothing is lost.
-    async fn serve(&mut self, inbox: &mut Inbox) {
+    pub(crate) async fn serve(&mut self, inbox: &mut Inbox) {
         match &mut self.state {
             State::Open(udp) => {
                 let received = udp
@@ -142,7 +142,7 @@ impl Door {
     }
 
     /// Sends a datagram, or drops it.
-    pub(super) async fn send(&mut self, to: SocketAddr, datagram: &[u8]) {
+    pub(crate) async fn send(&mut self, to: SocketAddr, datagram: &[u8]) {
         let State::Open(udp) = &self.state else {
             self.unsent = self.unsent.saturating_add(1);
             return;
@@ -162,7 +162,7 @@ impl Door {
 }
 
 /// [`Door::serve`], or for ever nothing where there is no door.
-pub(super) async fn serve(door: &mut Option<Door>, inbox: &mut Inbox) {
+pub(crate) async fn serve(door: &mut Option<Door>, inbox: &mut Inbox) {
     match door {
         Some(door) => door.serve(inbox).await,
         None => pending().await,

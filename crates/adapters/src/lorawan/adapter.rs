@@ -1,0 +1,332 @@
+//! The adapter: one task that moves datagrams, uplinks and downlinks between the socket, the network, the sessions' file
+//! and the pipeline.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use gateway_core::ports::{Adapter, AdapterContext, AdapterError, Clock, Command};
+use gateway_core::{AdapterId, CodecId, Condition, Uplink};
+use lorawan_link::{Activation, Claimed, DeviceConfig, DeviceState, Eui, Network, Now, Output};
+use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+use super::commands::Commands;
+use super::figures::{self, Counts};
+use super::intake::{Intake, Told};
+use super::keeper::{Freed, Keeper};
+use super::networks;
+use super::store::{Store, StoreError};
+use crate::complaints::Complaints;
+use crate::door::{Door, Inbox};
+
+/// How often `health` gets new figures.
+const FIGURES_EVERY: Duration = Duration::from_secs(5);
+/// How long after the stop uplinks under way are waited for.
+const LAST_WORDS: Duration = Duration::from_secs(4);
+/// Uplinks of which the word is read in one go.
+const WORDS: usize = 256;
+/// The kind of datagram that a downlink is (Semtech's PROTOCOL.TXT, 5.2: PULL_RESP), in its fourth byte.
+const PULL_RESP: u8 = 3;
+
+/// What `[adapters.lorawan.<name>]` and the devices' tables say, ready for use.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where forwarders send to.
+    pub listen: SocketAddr,
+    /// Where they may send from; empty: from anywhere.
+    pub networks: Vec<networks::Network>,
+    /// The network server's; its seed is drawn at each start.
+    pub link: lorawan_link::Settings,
+    /// Who may be heard, in the order of their DevEUIs.
+    pub devices: Arc<[KnownDevice]>,
+    /// The file of the sessions.
+    pub sessions: PathBuf,
+}
+
+impl Settings {
+    fn device(&self, device: Eui) -> Option<&KnownDevice> {
+        let place = self.devices.binary_search_by_key(&device, |known| known.config.dev_eui).ok()?;
+        self.devices.get(place)
+    }
+}
+
+/// A device of `[devices.*]` with `lorawan`.
+#[derive(Debug, Clone)]
+pub struct KnownDevice {
+    /// What its table is called.
+    pub name: String,
+    /// Keys and class.
+    pub config: DeviceConfig,
+    /// What reads its payloads; `None`: nobody.
+    pub codec: Option<CodecId>,
+}
+
+impl KnownDevice {
+    pub(super) fn resets(&self) -> bool {
+        matches!(&self.config.activation, Activation::Abp(abp) if abp.resets)
+    }
+}
+
+/// The devices of `[adapters.lorawan.<name>]`.
+pub struct LorawanAdapter {
+    id: AdapterId,
+    settings: Settings,
+}
+
+impl LorawanAdapter {
+    /// An adapter that has not started.
+    #[must_use]
+    pub const fn new(id: AdapterId, settings: Settings) -> Self {
+        Self { id, settings }
+    }
+
+    fn failed(&self, reason: &dyn std::fmt::Display) -> AdapterError {
+        AdapterError { adapter: self.id.clone(), reason: reason.to_string() }
+    }
+
+    /// The sessions' file, and the network with what was in it.
+    async fn open(&self) -> Result<(Store, Network), AdapterError> {
+        let (path, devices) = (self.settings.sessions.clone(), Arc::clone(&self.settings.devices));
+        let opened = spawn_blocking(move || read(&path, &devices)).await;
+        let (store, states) =
+            opened.map_err(|error| self.failed(&error))?.map_err(|error| self.failed(&error))?;
+        let seed = rand::random();
+        let mut network = Network::new(lorawan_link::Settings { seed, ..self.settings.link.clone() });
+        for (known, state) in self.settings.devices.iter().zip(states) {
+            network.add(known.config.clone(), state);
+        }
+        Ok((store, network))
+    }
+}
+
+/// Opens the file and reads what it has of each device, in their order. Waits for the disk.
+fn read(
+    path: &std::path::Path,
+    devices: &[KnownDevice],
+) -> Result<(Store, Vec<Option<DeviceState>>), StoreError> {
+    let store = Store::open(path)?;
+    let states = devices.iter().map(|known| store.read(known.config.dev_eui)).collect::<Result<_, _>>()?;
+    Ok((store, states))
+}
+
+#[async_trait]
+impl Adapter for LorawanAdapter {
+    fn id(&self) -> &AdapterId {
+        &self.id
+    }
+
+    async fn run(&mut self, context: &mut AdapterContext) -> Result<(), AdapterError> {
+        let (store, network) = self.open().await?;
+        let (intake, told) = Intake::new(&self.id);
+        let mut roof = Roof {
+            id: &self.id,
+            settings: &self.settings,
+            door: Door::open(&self.id, self.settings.listen, false),
+            network,
+            keeper: Keeper::new(store),
+            intake,
+            commands: Commands::new(&self.id),
+            counts: Counts::default(),
+            refusals: Complaints::default(),
+            clock: Arc::clone(&context.clock),
+            condition_told: None,
+        };
+        let AdapterContext { uplinks, commands, condition, stop, .. } = context;
+        let lived = roof.live(uplinks, commands, condition, stop, told).await;
+        roof.leave().await;
+        lived.map_err(|error| self.failed(&error))
+    }
+}
+
+/// Everything that the task owns.
+struct Roof<'a> {
+    id: &'a AdapterId,
+    settings: &'a Settings,
+    door: Door,
+    network: Network,
+    keeper: Keeper,
+    intake: Intake,
+    commands: Commands,
+    counts: Counts,
+    refusals: Complaints,
+    clock: Arc<dyn Clock>,
+    /// Why it was said to be down; empty where up.
+    condition_told: Option<String>,
+}
+
+impl Roof<'_> {
+    async fn live(
+        &mut self,
+        uplinks: &mpsc::Sender<Vec<Uplink>>,
+        commands: &mut mpsc::Receiver<Command>,
+        condition: &Condition,
+        stop: &CancellationToken,
+        mut told: mpsc::Receiver<Told>,
+    ) -> Result<(), tokio::task::JoinError> {
+        let mut inbox = Inbox::default();
+        let mut words = Vec::with_capacity(WORDS);
+        let mut figures_due = Instant::now();
+        let mut give_up = None;
+        loop {
+            self.drain().await;
+            self.keeper.write_due(Instant::now());
+            self.tell_condition(condition);
+            if figures_due <= Instant::now() {
+                figures_due = Instant::now() + FIGURES_EVERY;
+                condition.show(self.figures());
+            }
+            if give_up.is_some_and(|at| self.intake.is_idle() || at <= Instant::now()) {
+                return Ok(());
+            }
+            let due =
+                [self.network.next_deadline().map(Instant::from_std), self.keeper.next_deadline(), give_up];
+            let wake = due.into_iter().flatten().min().unwrap_or(figures_due).min(figures_due);
+            let waiting = self.intake.has_waiting();
+            let mut freed = Freed::default();
+            tokio::select! {
+                () = stop.cancelled(), if give_up.is_none() => give_up = Some(Instant::now() + LAST_WORDS),
+                () = self.door.serve(&mut inbox) => {}
+                place = uplinks.reserve(), if waiting => match place {
+                    Ok(place) => place.send(self.intake.batch()),
+                    // The pipeline has ended.
+                    Err(_) => drop(self.intake.batch()),
+                },
+                _ = told.recv_many(&mut words, WORDS) => {}
+                Some(command) = commands.recv(), if give_up.is_none() => {
+                    let now = self.now();
+                    self.commands.take(command, &self.settings.devices, &mut self.network, now);
+                }
+                written = self.keeper.written() => freed = written?,
+                () = sleep_until(wake) => {}
+            }
+            self.release(freed).await;
+            self.hear(&mut inbox, give_up.is_some());
+            words.drain(..).for_each(|word| self.word(&word));
+            if self.network.next_deadline().is_some_and(|due| due <= self.now().instant) {
+                self.network.timeout(self.now());
+            }
+        }
+    }
+
+    fn now(&self) -> Now {
+        let millis = self.clock.now().as_millis();
+        let wall = jiff::Timestamp::from_millisecond(millis).unwrap_or_default();
+        Now { instant: Instant::now().into_std(), wall }
+    }
+
+    /// Once the gateway stops nothing new is taken: forwarders send it again, or devices do.
+    fn hear(&mut self, inbox: &mut Inbox, stopping: bool) {
+        let now = self.now();
+        let Self { network, settings, counts, .. } = self;
+        inbox.drain(|from, datagram, _| {
+            let welcome =
+                settings.networks.is_empty() || settings.networks.iter().any(|net| net.contains(from));
+            if !welcome {
+                counts.foreign = counts.foreign.saturating_add(1);
+            } else if !stopping {
+                network.receive(from, datagram, now);
+            }
+        });
+    }
+
+    fn word(&mut self, word: &Told) {
+        match word.outcome {
+            // Refused for good is taken too: sent again, it would be refused again.
+            Some(_) => self.network.taken(word.token, self.now()),
+            None => self.counts.untaken = self.counts.untaken.saturating_add(1),
+        }
+    }
+
+    /// What a write has set free.
+    async fn release(&mut self, freed: Freed) {
+        for (to, bytes) in freed.downlinks {
+            self.door.send(to, &bytes).await;
+        }
+        for token in freed.tokens {
+            self.network.stored(token, self.now());
+        }
+    }
+
+    /// Does all that the network says, until it is silent.
+    async fn drain(&mut self) {
+        while let Some(output) = self.network.poll() {
+            self.spoken(output).await;
+        }
+    }
+
+    async fn spoken(&mut self, output: Output) {
+        match output {
+            Output::Send { to, bytes } => {
+                let bytes = match bytes.get(3) {
+                    Some(&PULL_RESP) => self.keeper.behind(to, bytes, Instant::now()),
+                    _ => Some(bytes),
+                };
+                if let Some(bytes) = bytes {
+                    self.door.send(to, &bytes).await;
+                }
+            }
+            Output::Store { token, state } => self.keeper.store(token, state, Instant::now()),
+            Output::Uplink(uplink) => {
+                self.counts.uplinks = self.counts.uplinks.saturating_add(1);
+                if let Some(known) = self.settings.device(uplink.device) {
+                    self.intake.take(known, *uplink);
+                }
+            }
+            Output::Joined { device, address } => {
+                self.counts.joins = self.counts.joins.saturating_add(1);
+                let name = self.settings.device(device).map(|known| &*known.name);
+                info!(adapter = %self.id, device = name, "lorawan: {device} has joined as {address}");
+            }
+            Output::Downlink { id, outcome, .. } => self.commands.told(id, outcome),
+            Output::Refused { reason, from, gateway, claimed } => {
+                debug!(adapter = %self.id, "lorawan: frame of {claimed:?} from {from} refused: {reason}");
+                if let Some(passed_over) = self.refusals.due(Instant::now().into_std()) {
+                    let gateway = gateway.map(|gateway| gateway.to_string());
+                    let claimed = claimed.map(|claimed| match claimed {
+                        Claimed::Address(address) => address.to_string(),
+                        Claimed::Device(device) => device.to_string(),
+                    });
+                    warn!(adapter = %self.id, %from, gateway, device = claimed, passed_over, "lorawan: refused: {reason}");
+                }
+            }
+        }
+    }
+
+    /// Up while its port is open and its sessions can be stored.
+    fn tell_condition(&mut self, condition: &Condition) {
+        let problems = [self.door.problem(), self.keeper.problem.as_deref()];
+        let present = problems.into_iter().flatten().collect::<Vec<_>>().join("; ");
+        if self.condition_told.as_ref() == Some(&present) {
+            return;
+        }
+        if present.is_empty() {
+            condition.up();
+        } else {
+            condition.down(present.clone());
+        }
+        self.condition_told = Some(present);
+    }
+
+    fn figures(&mut self) -> std::collections::BTreeMap<String, u64> {
+        self.counts.unsent = self.door.unsent;
+        self.counts.given_up = self.keeper.given_up;
+        self.counts.lost = self.intake.lost_in_all;
+        self.counts.without_codec = self.intake.without_codec;
+        self.counts.unwritten = u64::try_from(self.keeper.unwritten()).unwrap_or(u64::MAX);
+        let now = self.now();
+        figures::figures(&self.counts, &mut self.network, now)
+    }
+
+    /// Puts the sessions on disk.
+    async fn leave(&mut self) {
+        self.drain().await;
+        self.commands.give_up();
+        self.keeper.close().await;
+    }
+}

@@ -1,0 +1,178 @@
+//! The way of the uplinks into the pipeline, and of its word on each back to the network.
+//!
+//! So many may be under way; one more is lost, and counted as lost for want of room.
+
+use std::collections::VecDeque;
+use std::hash::{BuildHasher as _, Hasher as _};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use foldhash::fast::FixedState;
+use gateway_core::{Ack, AdapterId, Delivery, DeviceAddress, LinkQuality, Outcome, Room, Timestamp, Uplink};
+use lorawan_link::{Data, DataRate, UplinkToken};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+
+use super::adapter::KnownDevice;
+
+/// Uplinks under way at once; each has 242 bytes at most.
+pub(super) const UNDER_WAY: usize = 1_024;
+/// Uplinks handed over in one go.
+const BATCH: usize = 256;
+/// The same at every start, so that an uplink is known again that was journaled before a restart.
+const KEYS: FixedState = FixedState::with_seed(0x5249_5345_526c_6f72);
+
+/// The pipeline's word on an uplink.
+#[derive(Debug)]
+pub(super) struct Told {
+    pub(super) token: UplinkToken,
+    /// `None`: it could not be taken.
+    pub(super) outcome: Option<Outcome>,
+    _place: OwnedSemaphorePermit,
+}
+
+#[derive(Debug)]
+pub(super) struct Intake {
+    adapter: AdapterId,
+    waiting: VecDeque<Uplink>,
+    places: Arc<Semaphore>,
+    tell: mpsc::Sender<Told>,
+    lost: u32,
+    /// Lost since the start.
+    pub(super) lost_in_all: u64,
+    /// Payloads that nobody can read: their devices have no codec.
+    pub(super) without_codec: u64,
+}
+
+impl Intake {
+    pub(super) fn new(adapter: &AdapterId) -> (Self, mpsc::Receiver<Told>) {
+        // A place is held until its word is read, so the channel is never full.
+        let (tell, told) = mpsc::channel(UNDER_WAY);
+        let intake = Self {
+            adapter: adapter.clone(),
+            waiting: VecDeque::new(),
+            places: Arc::new(Semaphore::new(UNDER_WAY)),
+            tell,
+            lost: 0,
+            lost_in_all: 0,
+            without_codec: 0,
+        };
+        (intake, told)
+    }
+
+    /// Puts an uplink behind the others.
+    pub(super) fn take(&mut self, known: &KnownDevice, uplink: lorawan_link::Uplink) {
+        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+            self.lost = self.lost.saturating_add(1);
+            self.lost_in_all = self.lost_in_all.saturating_add(1);
+            return;
+        };
+        let delivery = Delivery::AtLeastOnce {
+            key: key(&uplink),
+            // A counter that may start again names nothing for good.
+            again: !known.resets(),
+        };
+        let link = link(&uplink);
+        let (port, payload) = self.readable(known, uplink.data).unzip();
+        self.waiting.push_back(Uplink {
+            adapter: self.adapter.clone(),
+            device: DeviceAddress::new(&uplink.device.to_string()),
+            metric: None,
+            codec: known.codec.unwrap_or(gateway_core::CodecId(u16::MAX)),
+            topic: Arc::from(""),
+            received_at: Timestamp::from_millis(uplink.time.as_millisecond()),
+            port,
+            link,
+            payload: payload.unwrap_or_default(),
+            delivery,
+            lost_before: std::mem::take(&mut self.lost),
+            room: Room::unbounded(),
+            ack: self.ack(uplink.token, place),
+        });
+    }
+
+    /// What a codec can read of it.
+    fn readable(&mut self, known: &KnownDevice, data: Option<Data>) -> Option<(u8, Bytes)> {
+        let Data { f_port, payload } = data?;
+        if known.codec.is_none() {
+            self.without_codec = self.without_codec.saturating_add(1);
+            return None;
+        }
+        Some((f_port, payload.into()))
+    }
+
+    fn ack(&self, token: UplinkToken, place: OwnedSemaphorePermit) -> Ack {
+        let mut word = Word { token, tell: self.tell.clone(), place: Some(place) };
+        Ack::new(move |outcome| word.say(Some(outcome)))
+    }
+
+    /// The next uplinks to hand over.
+    pub(super) fn batch(&mut self) -> Vec<Uplink> {
+        let count = self.waiting.len().min(BATCH);
+        self.waiting.drain(..count).collect()
+    }
+
+    pub(super) fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Whether everything was handed over and answered.
+    pub(super) fn is_idle(&self) -> bool {
+        self.places.available_permits() == UNDER_WAY
+    }
+}
+
+/// What the radio says of it: the best receiver's view.
+fn link(uplink: &lorawan_link::Uplink) -> LinkQuality {
+    let best = uplink.receivers.first();
+    LinkQuality {
+        rssi: best.map(|best| decimal(best.rssi)),
+        snr: best.and_then(|best| best.snr).map(decimal),
+        spreading_factor: best.and_then(|best| match best.data_rate {
+            DataRate::Lora { spreading_factor, .. } => Some(spreading_factor),
+            DataRate::Fsk { .. } => None,
+        }),
+        airtime: Some(uplink.airtime.as_secs_f64()),
+        frames_lost: Some(uplink.frames_lost),
+        battery: uplink.status.and_then(|status| status.battery.percent()),
+    }
+}
+
+/// As the forwarder wrote it: it sends at most two decimals, which an `f32` has and an `f64` made of it blurs.
+fn decimal(value: f32) -> f64 {
+    (f64::from(value) * 100.0).round() / 100.0
+}
+
+/// The same when the frame comes again: from the device's session, under the same counter, with the same content.
+fn key(uplink: &lorawan_link::Uplink) -> u64 {
+    let mut hasher = KEYS.build_hasher();
+    hasher.write(uplink.device.to_string().as_bytes());
+    hasher.write(&uplink.address.to_le_bytes());
+    hasher.write_u32(uplink.f_cnt);
+    if let Some(Data { f_port, payload }) = &uplink.data {
+        hasher.write_u8(*f_port);
+        hasher.write(payload);
+    }
+    hasher.finish()
+}
+
+/// Says how it went; dropped without a word, that it could not be taken.
+struct Word {
+    token: UplinkToken,
+    tell: mpsc::Sender<Told>,
+    place: Option<OwnedSemaphorePermit>,
+}
+
+impl Word {
+    fn say(&mut self, outcome: Option<Outcome>) {
+        if let Some(place) = self.place.take() {
+            // Who waited for it may have ended.
+            let _ = self.tell.try_send(Told { token: self.token, outcome, _place: place });
+        }
+    }
+}
+
+impl Drop for Word {
+    fn drop(&mut self) {
+        self.say(None);
+    }
+}

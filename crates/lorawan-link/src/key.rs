@@ -1,0 +1,112 @@
+//! AES keys: they cannot be printed and are wiped from memory when they go.
+//!
+//! The ciphers of crate `lorawan` hold a copy for the length of one call and do not wipe it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use lorawan::keys::AES128;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use zeroize::Zeroizing;
+
+/// An AES-128 key: an AppKey or a session key.
+///
+/// [`Serialize`] writes it out in hex: it is for the store of the sessions and for nothing else.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Key(Zeroizing<[u8; 16]>);
+
+impl Key {
+    /// Takes a key over.
+    #[must_use]
+    pub fn new(bytes: [u8; 16]) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+
+    /// The key for a cipher.
+    pub(crate) fn expose(&self) -> AES128 {
+        AES128(*self.0)
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Key(…)")
+    }
+}
+
+/// Why a text is no key. Does not show the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    /// Not 32 characters.
+    #[error("a LoRaWAN key has {length} characters; write its 16 bytes as 32 hex digits")]
+    Length {
+        /// How many characters there are.
+        length: usize,
+    },
+    /// Something else than hex digits.
+    #[error("a LoRaWAN key has a character that is no hex digit; write its 16 bytes as 32 hex digits")]
+    Digit,
+}
+
+impl FromStr for Key {
+    type Err = KeyError;
+
+    fn from_str(text: &str) -> Result<Self, KeyError> {
+        if text.len() != 32 {
+            return Err(KeyError::Length { length: text.chars().count() });
+        }
+        let mut bytes = Zeroizing::new([0; 16]);
+        for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+            *byte = pair.iter().try_fold(0, |sum, digit| {
+                let digit = char::from(*digit).to_digit(16).ok_or(KeyError::Digit)?;
+                Ok(sum << 4 | digit as u8)
+            })?;
+        }
+        Ok(Self(bytes))
+    }
+}
+
+impl Serialize for Key {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut text = Zeroizing::new(String::with_capacity(32));
+        for byte in self.0.iter() {
+            for digit in [byte >> 4, byte & 0xf] {
+                text.extend(char::from_digit(digit.into(), 16));
+            }
+        }
+        serializer.serialize_str(&text)
+    }
+}
+
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Zeroizing::new(String::deserialize(deserializer)?);
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "2b7e151628aed2a6abf7158809cf4f3C";
+
+    #[test]
+    fn keys_read_from_hex_and_go_through_a_store() {
+        let key: Key = TEXT.parse().unwrap();
+        assert_eq!(key.expose().0[..3], [0x2b, 0x7e, 0x15]);
+        let stored = serde_json::to_string(&key).unwrap();
+        assert_eq!(stored, format!("\"{}\"", TEXT.to_lowercase()));
+        assert_eq!(serde_json::from_str::<Key>(&stored).unwrap(), key);
+    }
+
+    #[test]
+    fn neither_a_key_nor_a_wrong_one_prints() {
+        let key: Key = TEXT.parse().unwrap();
+        assert_eq!(format!("{key:?}"), "Key(…)");
+        let wrong = TEXT.replace('2', "x").parse::<Key>().unwrap_err();
+        assert_eq!(wrong, KeyError::Digit);
+        assert_eq!("abcd".parse::<Key>().unwrap_err(), KeyError::Length { length: 4 });
+        assert_eq!("é".repeat(16).parse::<Key>().unwrap_err(), KeyError::Digit);
+    }
+}

@@ -1,0 +1,234 @@
+//! The network server without its socket: datagrams, commands and the time go in, outputs come out.
+
+mod answers;
+mod joins;
+mod uplinks;
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use jiff::Timestamp;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+use self::answers::Flight;
+use self::uplinks::{Accepted, Origin};
+use crate::dedup::Held;
+use crate::device::{Device, DeviceConfig, DeviceState};
+use crate::gateways::{GatewayView, Gateways};
+use crate::ids::{DevAddr, Eui};
+use crate::output::{Failure, Outcome, Output, StoreToken};
+use crate::reason::Reason;
+use crate::semtech::{Head, Kind, Malformed};
+use crate::session::RxParameters;
+use crate::settings::Settings;
+
+/// What the host's clocks show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Now {
+    /// For all that has to happen in time.
+    pub instant: Instant,
+    /// For what is told of the time.
+    pub wall: Timestamp,
+}
+
+/// How much is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Holdings {
+    /// Devices.
+    pub devices: usize,
+    /// Forwarders.
+    pub gateways: usize,
+    /// Frames that wait for their other copies.
+    pub held: usize,
+    /// Downlinks that a forwarder may still refuse.
+    pub flights: usize,
+    /// Downlinks that wait for their device.
+    pub queued: usize,
+}
+
+/// A network server: see the [crate](crate) for how it is driven.
+#[derive(Debug)]
+pub struct Network {
+    settings: Settings,
+    rng: StdRng,
+    queue: VecDeque<Output>,
+    devices: HashMap<Eui, Device, foldhash::fast::RandomState>,
+    /// Who may be meant by an address.
+    addresses: HashMap<DevAddr, Vec<Eui>, foldhash::fast::RandomState>,
+    gateways: Gateways,
+    held: Held<Accepted>,
+    flights: VecDeque<Flight>,
+    refused: BTreeMap<Reason, u64>,
+    serial: u64,
+}
+
+impl Network {
+    /// A network without devices.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            rng: StdRng::seed_from_u64(settings.seed),
+            queue: VecDeque::new(),
+            devices: HashMap::default(),
+            addresses: HashMap::default(),
+            gateways: Gateways::new(&settings),
+            held: Held::new(settings.dedup, settings.held, settings.receivers),
+            flights: VecDeque::new(),
+            refused: BTreeMap::new(),
+            serial: 0,
+            settings,
+        }
+    }
+
+    /// Adds a device, or changes it. `stored`: what was stored of it last; without, it starts anew.
+    ///
+    /// A session of an ABP device is taken from the store only if it is the one in `config`: its counters are the
+    /// store's, its keys and address the owner's.
+    pub fn add(&mut self, config: DeviceConfig, stored: Option<DeviceState>) {
+        self.remove(config.dev_eui);
+        let eui = config.dev_eui;
+        let usual = RxParameters::of(self.settings.region);
+        let device = Device::new(config, stored, usual, self.settings.queue);
+        for address in device.addresses() {
+            self.addresses.entry(address).or_default().push(eui);
+        }
+        self.devices.insert(eui, device);
+    }
+
+    /// Forgets a device; its waiting downlinks fail. Its state as it is now.
+    pub fn remove(&mut self, device: Eui) -> Option<DeviceState> {
+        let mut removed = self.devices.remove(&device)?;
+        for address in removed.addresses() {
+            self.forget_address(address, device);
+        }
+        while let Some(item) = removed.queue.pop() {
+            let outcome = Outcome::Failed(Failure::Removed);
+            self.queue.push_back(Output::Downlink { device, id: item.id, outcome });
+        }
+        Some(removed.state)
+    }
+
+    /// What there is to store of a device.
+    #[must_use]
+    pub fn state(&self, device: Eui) -> Option<&DeviceState> {
+        self.devices.get(&device).map(|device| &device.state)
+    }
+
+    /// Takes a datagram of a packet forwarder.
+    pub fn receive(&mut self, from: SocketAddr, datagram: &[u8], now: Now) {
+        let (head, json) = match Head::decode(datagram) {
+            Ok(decoded) => decoded,
+            Err(malformed) => {
+                let reason = match malformed {
+                    Malformed::Short => Reason::DatagramShort,
+                    Malformed::Version => Reason::Version,
+                    Malformed::Kind => Reason::DatagramKind,
+                };
+                return self.refuse(reason, from, None, None);
+            }
+        };
+        let gateway = match self.gateways.heard(head.gateway, now.instant) {
+            Ok(gateway) => gateway,
+            Err(reason) => return self.refuse(reason, from, Some(head.gateway), None),
+        };
+        if head.kind == Kind::PullData {
+            gateway.listens(from, head.version, now.instant);
+        }
+        if let Some(bytes) = head.acknowledgement() {
+            self.queue.push_back(Output::Send { to: from, bytes: bytes.to_vec() });
+        }
+        match head.kind {
+            Kind::PushData => self.pushed(Origin { from, gateway: head.gateway }, json, now),
+            Kind::PullData => {}
+            Kind::TxAck => self.tx_acknowledged(&head, json, now),
+        }
+        self.close_held(now);
+    }
+
+    /// Does what is due.
+    pub fn timeout(&mut self, now: Now) {
+        self.close_held(now);
+        self.land_flights(now);
+    }
+
+    /// When [`timeout`](Self::timeout) is to be called; `None` while there is nothing to wait for.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let flight = self.flights.front().map(|flight| flight.due);
+        [self.held.next_deadline(), flight].into_iter().flatten().min()
+    }
+
+    /// What there is to do next: to be asked after each call of another function until it returns `None`.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.queue.pop_front()
+    }
+
+    /// How often something was refused so far, for each reason.
+    pub fn refused(&self) -> impl Iterator<Item = (Reason, u64)> {
+        self.refused.iter().map(|(reason, count)| (*reason, *count))
+    }
+
+    /// What is known of the forwarders, and what they have used of the air.
+    pub fn gateways(&mut self, now: Now) -> Vec<GatewayView> {
+        self.gateways.views(now.instant)
+    }
+
+    /// What is held now.
+    #[must_use]
+    pub fn holdings(&self) -> Holdings {
+        Holdings {
+            devices: self.devices.len(),
+            gateways: self.gateways.len(),
+            held: self.held.len(),
+            flights: self.flights.len(),
+            queued: self.devices.values().map(|device| device.queue.len()).sum(),
+        }
+    }
+
+    fn refuse(
+        &mut self,
+        reason: Reason,
+        from: SocketAddr,
+        gateway: Option<Eui>,
+        claimed: Option<crate::output::Claimed>,
+    ) {
+        *self.refused.entry(reason).or_default() += 1;
+        self.queue.push_back(Output::Refused { reason, from, gateway, claimed });
+    }
+
+    /// Has a device's state stored.
+    fn store(&mut self, device: Eui) -> u64 {
+        let serial = self.next_serial();
+        if let Some(known) = self.devices.get(&device) {
+            let state = Box::new(known.state.clone());
+            self.queue.push_back(Output::Store { token: StoreToken { device, serial }, state });
+        }
+        serial
+    }
+
+    fn next_serial(&mut self) -> u64 {
+        self.serial += 1;
+        self.serial
+    }
+
+    fn forget_address(&mut self, address: DevAddr, device: Eui) {
+        if let Some(sharing) = self.addresses.get_mut(&address) {
+            sharing.retain(|other| *other != device);
+            if sharing.is_empty() {
+                self.addresses.remove(&address);
+            }
+        }
+    }
+
+    /// An address that nobody has.
+    fn free_address(&mut self) -> Option<DevAddr> {
+        let start: u32 = self.rng.random();
+        let mut numbers = (0..1_024).map(|step| start.wrapping_add(step));
+        numbers.find_map(|number| {
+            let address = self.settings.net_id.address(number);
+            (!self.addresses.contains_key(&address)).then_some(address)
+        })
+    }
+}

@@ -1,0 +1,304 @@
+//! From a PUSH_DATA to what the host is told: each frame is checked when its first copy comes, and told when the time
+//! for other copies is over.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use super::{Network, Now};
+use crate::airtime::airtime;
+use crate::data_rate::DataRate;
+use crate::device::{Device, Told, Which};
+use crate::downlink::{HeardBy, Owed, Window};
+use crate::frame::{DataUp, Frame};
+use crate::ids::{DevAddr, Eui};
+use crate::mac::{Said, device_time, link_check, read};
+use crate::output::{Claimed, Data, Failure, Outcome, Output, Receiver, Uplink, UplinkToken};
+use crate::reason::Reason;
+use crate::semtech::{Crc, Rxpk, push};
+use crate::session::Verdict;
+
+/// A copy of a frame that comes this soon is a slow forwarder's; a device that waits for an answer does not send again
+/// before its second window, two seconds after its frame.
+const SLOW_COPY: Duration = Duration::from_secs(1);
+
+/// Where a datagram comes from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Origin {
+    pub(super) from: SocketAddr,
+    pub(super) gateway: Eui,
+}
+
+/// A frame whose MIC is right.
+#[derive(Debug)]
+pub(super) enum Accepted {
+    Join { device: Eui, dev_nonce: u16, origin: Origin, heard: Instant },
+    Data(AcceptedData),
+}
+
+#[derive(Debug)]
+pub(super) struct AcceptedData {
+    device: Eui,
+    address: DevAddr,
+    f_cnt: u32,
+    /// Whether it is a frame that was accepted before.
+    repeated: bool,
+    confirmed: bool,
+    adr: bool,
+    adr_ack_req: bool,
+    lost: u32,
+    data: Option<Data>,
+    said: Said,
+    length: usize,
+    heard: Now,
+}
+
+impl Network {
+    pub(super) fn pushed(&mut self, origin: Origin, json: &[u8], now: Now) {
+        let push = match push(json) {
+            Ok(push) => push,
+            Err(reason) => return self.refuse(reason, origin.from, Some(origin.gateway), None),
+        };
+        if let (Some(stat), Ok(gateway)) = (push.stat, self.gateways.heard(origin.gateway, now.instant)) {
+            gateway.stat = Some(stat);
+        }
+        for frame in push.frames {
+            let heard = frame.map_err(|reason| (reason, None)).and_then(|rxpk| self.heard(origin, rxpk, now));
+            if let Err((reason, claimed)) = heard {
+                self.refuse(reason, origin.from, Some(origin.gateway), claimed);
+            }
+            self.close_held(now);
+        }
+    }
+
+    fn heard(&mut self, origin: Origin, rxpk: Rxpk, now: Now) -> Result<(), (Reason, Option<Claimed>)> {
+        match rxpk.crc {
+            Crc::Failed => return Err((Reason::CrcFailed, None)),
+            Crc::Missing if !self.settings.accept_missing_crc => return Err((Reason::CrcMissing, None)),
+            Crc::Missing | Crc::Ok => {}
+        }
+        let (receiver, phy) = Receiver::split(origin.gateway, rxpk);
+        let Err(receiver) = self.held.add(&phy, receiver) else { return Ok(()) };
+        let accepted = match Frame::parse(&phy).map_err(|reason| (reason, None))? {
+            Frame::JoinRequest(request) => {
+                let claimed = Some(Claimed::Device(request.dev_eui));
+                self.join_requested(&request, origin, now).map_err(|reason| (reason, claimed))?
+            }
+            Frame::Data(frame) => {
+                let claimed = Some(Claimed::Address(frame.address));
+                let accepted = self.judge(&frame, phy.len(), now).map_err(|reason| (reason, claimed))?;
+                if accepted.repeated {
+                    self.refuse(Reason::Repeated, origin.from, Some(origin.gateway), claimed);
+                }
+                Accepted::Data(accepted)
+            }
+        };
+        self.held.hold(&phy, receiver, accepted, now.instant);
+        Ok(())
+    }
+
+    /// Finds out whose frame it is. Several devices may have its address: the MIC tells.
+    fn judge(&mut self, frame: &DataUp<'_>, length: usize, now: Now) -> Result<AcceptedData, Reason> {
+        let sharing = self.addresses.get(&frame.address).ok_or(Reason::AddressUnknown)?;
+        let mut refused = Reason::Mic;
+        for eui in sharing {
+            let Some(device) = self.devices.get(eui) else { continue };
+            for which in [Which::InUse, Which::Offered] {
+                let Some(session) = device.session(which).filter(|session| session.address == frame.address)
+                else {
+                    continue;
+                };
+                match session.judge(frame, self.settings.max_fcnt_gap, device.resets()) {
+                    Verdict::Refused(Reason::Mic) => {}
+                    Verdict::Refused(reason) => refused = reason,
+                    verdict => {
+                        let eui = *eui;
+                        return self.accept(eui, which, frame, verdict, length, now);
+                    }
+                }
+            }
+        }
+        Err(refused)
+    }
+
+    /// The frame is this device's: its counters move.
+    fn accept(
+        &mut self,
+        eui: Eui,
+        which: Which,
+        frame: &DataUp<'_>,
+        verdict: Verdict,
+        length: usize,
+        now: Now,
+    ) -> Result<AcceptedData, Reason> {
+        if which == Which::Offered {
+            self.use_offered(eui, frame.address);
+        }
+        let device = self.devices.get_mut(&eui).ok_or(Reason::DeviceUnknown)?;
+        let slow = device
+            .told
+            .is_some_and(|told| now.instant.saturating_duration_since(told.first_heard) < SLOW_COPY);
+        let session = device.state.session.as_mut().ok_or(Reason::DeviceUnknown)?;
+        let (f_cnt, lost, repeated) = match verdict {
+            Verdict::New { f_cnt, lost } => (f_cnt, lost, false),
+            Verdict::Reset { f_cnt } => {
+                session.reset();
+                (f_cnt, 0, false)
+            }
+            Verdict::Repeated { f_cnt } if frame.confirmed && !slow => (f_cnt, 0, true),
+            Verdict::Repeated { .. } => return Err(Reason::Replay),
+            Verdict::Refused(reason) => return Err(reason),
+        };
+        if !repeated {
+            session.accept(f_cnt, frame.mic);
+        }
+        let key = if frame.f_port == Some(0) { &session.nwk_s_key } else { &session.app_s_key };
+        let payload = frame.decrypt(key, f_cnt);
+        let (data, said) = match frame.f_port {
+            Some(0) => (None, read(&payload)),
+            Some(f_port) => (Some(Data { f_port, payload }), read(frame.f_opts)),
+            None => (None, read(frame.f_opts)),
+        };
+        if !repeated && let Some(id) = device.unconfirmed.take() {
+            let outcome = match frame.ack {
+                true => Outcome::Acknowledged,
+                false => Outcome::Failed(Failure::NotAcknowledged),
+            };
+            self.queue.push_back(Output::Downlink { device: eui, id, outcome });
+        }
+        Ok(AcceptedData {
+            device: eui,
+            address: frame.address,
+            f_cnt,
+            repeated,
+            confirmed: frame.confirmed,
+            adr: frame.adr,
+            adr_ack_req: frame.adr_ack_req,
+            lost,
+            data,
+            said,
+            length,
+            heard: now,
+        })
+    }
+
+    fn use_offered(&mut self, eui: Eui, address: DevAddr) {
+        let Some(device) = self.devices.get_mut(&eui) else { return };
+        let before = device.state.session.as_ref().map(|session| session.address);
+        device.promote();
+        if let Some(before) = before.filter(|before| *before != address) {
+            self.forget_address(before, eui);
+        }
+        self.queue.push_back(Output::Joined { device: eui, address });
+    }
+
+    /// Goes on with the frames whose time for other copies is over.
+    pub(super) fn close_held(&mut self, now: Now) {
+        while let Some((accepted, receivers)) = self.held.next(now.instant) {
+            match accepted {
+                Accepted::Join { device, dev_nonce, origin, heard } => {
+                    if let Err(reason) = self.offer(device, dev_nonce, &receivers, heard) {
+                        self.refuse(reason, origin.from, Some(origin.gateway), Some(Claimed::Device(device)));
+                    }
+                }
+                Accepted::Data(data) => self.tell(data, receivers, now),
+            }
+        }
+    }
+
+    fn tell(&mut self, accepted: AcceptedData, receivers: Vec<Receiver>, now: Now) {
+        let serial = self.next_serial();
+        let time = time(&receivers, accepted.heard.wall, self.settings.time_within);
+        let eui = accepted.device;
+        let region = self.settings.region;
+        let Some(device) = self.devices.get_mut(&eui) else { return };
+        let Some(best) = receivers.first() else { return };
+        let data_rate = best.data_rate;
+        device.heard_by = receivers.iter().map(|receiver| receiver.gateway).collect();
+        // With another address it has joined anew meanwhile: told all the same, but nobody listens behind it.
+        let session = device.state.session.as_mut().filter(|session| session.address == accepted.address);
+        let mut taken = false;
+        if let Some(session) = session {
+            if !accepted.repeated {
+                if let Some(number) = region.uplink_number(data_rate) {
+                    device.adr.heard(number, best.snr);
+                }
+                if let Some(power) = accepted.said.adr.and_then(|done| device.adr.answered(done)) {
+                    session.tx_power = power;
+                }
+            }
+            device.window = Some(Window {
+                heard_by: receivers.iter().map(HeardBy::from).collect(),
+                heard: accepted.heard.instant,
+                delay: Duration::from_secs(session.rx.delay.max(1).into()),
+                rx: session.rx,
+                owed: owed(&accepted, best, receivers.len(), time),
+            });
+            taken = session.last_up.is_some_and(|last| last.taken);
+        }
+        if accepted.repeated && (taken || told_already(device, accepted.f_cnt)) {
+            // Told before: answered now, or when the host has it.
+            if taken {
+                self.answer(eui, now);
+            }
+            return;
+        }
+        device.told = Some(Told { serial, f_cnt: accepted.f_cnt, first_heard: accepted.heard.instant });
+        let confirmed = accepted.confirmed;
+        self.queue.push_back(Output::Uplink(Box::new(Uplink {
+            token: UplinkToken { device: eui, serial },
+            device: eui,
+            address: accepted.address,
+            f_cnt: accepted.f_cnt,
+            confirmed,
+            data: accepted.data,
+            frames_lost: accepted.lost,
+            time,
+            airtime: airtime(data_rate, accepted.length, true),
+            receivers,
+            status: accepted.said.status,
+        })));
+        self.store(eui);
+        if !confirmed {
+            self.answer(eui, now);
+        }
+    }
+
+    /// The host has an uplink for good: if its device waits for an answer, it gets it.
+    pub fn taken(&mut self, token: UplinkToken, now: Now) {
+        let Some(device) = self.devices.get_mut(&token.device) else { return };
+        let Some(told) = device.told.filter(|told| told.serial == token.serial) else { return };
+        let Some(session) = &mut device.state.session else { return };
+        let Some(last) = session.last_up.as_mut().filter(|last| last.f_cnt == told.f_cnt && !last.taken)
+        else {
+            return;
+        };
+        last.taken = true;
+        if device.window.as_ref().is_some_and(|window| window.owed.ack) {
+            self.store(token.device);
+            self.answer(token.device, now);
+        }
+    }
+}
+
+fn told_already(device: &Device, f_cnt: u32) -> bool {
+    device.told.is_some_and(|told| told.f_cnt == f_cnt)
+}
+
+fn owed(accepted: &AcceptedData, best: &Receiver, gateways: usize, time: Timestamp) -> Owed {
+    let margin = best.snr.unwrap_or(0.0) - DataRate::required_snr(best.data_rate).unwrap_or(0.0);
+    Owed {
+        ack: accepted.confirmed,
+        sign_of_life: accepted.adr_ack_req,
+        adr: accepted.adr,
+        link_check: accepted.said.link_check.then(|| link_check(margin, gateways)),
+        device_time: accepted.said.device_time.then(|| device_time(time)),
+    }
+}
+
+/// The first forwarder's time that is near ours, else ours.
+fn time(receivers: &[Receiver], ours: Timestamp, within: Duration) -> Timestamp {
+    let near = |time: &Timestamp| time.duration_since(ours).unsigned_abs() <= within;
+    receivers.iter().filter_map(|receiver| receiver.time).find(near).unwrap_or(ours)
+}

@@ -1,0 +1,140 @@
+//! Why something that came in is not taken. Each is counted.
+
+use std::fmt;
+
+/// Why a datagram, or a frame in one, is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reason {
+    /// A datagram too short for its kind.
+    DatagramShort,
+    /// A version of the protocol that is neither 1 nor 2.
+    Version,
+    /// A kind of datagram that no forwarder sends.
+    DatagramKind,
+    /// A forwarder that is not in the list of those allowed.
+    GatewayUnknown,
+    /// More forwarders than there is room for.
+    GatewaysFull,
+    /// A PUSH_DATA whose JSON is broken.
+    Json,
+    /// A PUSH_DATA with more than 255 frames; those are read.
+    FramesMany,
+    /// A received frame without what it needs, or with a value of a wrong type.
+    Rxpk,
+    /// A modulation or data rate that is none of LoRaWAN's.
+    DataRate,
+    /// A PHYPayload that is no base64.
+    Base64,
+    /// A PHYPayload that is not as long as is said.
+    Size,
+    /// The forwarder received it with a wrong checksum.
+    CrcFailed,
+    /// A frame without a checksum; uplinks have one.
+    CrcMissing,
+    /// A frame too short for its type, or one whose parts overrun it.
+    FrameShort,
+    /// A frame longer than 255 bytes.
+    FrameLong,
+    /// A major version other than LoRaWAN R1.
+    Major,
+    /// A downlink or join accept, of another gateway or network.
+    Downlink,
+    /// A rejoin request of LoRaWAN 1.1.
+    Rejoin,
+    /// A proprietary frame.
+    Proprietary,
+    /// MAC commands in FOpts and under port 0 at once.
+    TwiceMac,
+    /// No device has this address.
+    AddressUnknown,
+    /// No device has this DevEUI.
+    DeviceUnknown,
+    /// A join request of a device that is not to join, or with another JoinEUI.
+    JoinEui,
+    /// A wrong integrity code: another's device, a wrong key, a forged frame.
+    Mic,
+    /// A frame that was heard before, or an older one.
+    Replay,
+    /// A confirmed frame again, since its sender has no answer yet: answered again, counted once.
+    Repeated,
+    /// A counter too far ahead.
+    Gap,
+    /// A DevNonce that was in use before.
+    DevNonce,
+    /// A device has used up its AppNonces, or its network all addresses.
+    JoinExhausted,
+}
+
+impl Reason {
+    /// A short name for logs and figures.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::DatagramShort => "datagram_short",
+            Self::Version => "version",
+            Self::DatagramKind => "datagram_kind",
+            Self::GatewayUnknown => "gateway_unknown",
+            Self::GatewaysFull => "gateways_full",
+            Self::Json => "json",
+            Self::FramesMany => "frames_many",
+            Self::Rxpk => "rxpk",
+            Self::DataRate => "data_rate",
+            Self::Base64 => "base64",
+            Self::Size => "size",
+            Self::CrcFailed => "crc_failed",
+            Self::CrcMissing => "crc_missing",
+            Self::FrameShort => "frame_short",
+            Self::FrameLong => "frame_long",
+            Self::Major => "major",
+            Self::Downlink => "downlink",
+            Self::Rejoin => "rejoin",
+            Self::Proprietary => "proprietary",
+            Self::TwiceMac => "twice_mac",
+            Self::AddressUnknown => "address_unknown",
+            Self::DeviceUnknown => "device_unknown",
+            Self::JoinEui => "join_eui",
+            Self::Mic => "mic",
+            Self::Replay => "replay",
+            Self::Repeated => "repeated",
+            Self::Gap => "gap",
+            Self::DevNonce => "dev_nonce",
+            Self::JoinExhausted => "join_exhausted",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::DatagramShort => "the datagram is too short",
+            Self::Version => "the datagram has a version other than 1 and 2",
+            Self::DatagramKind => "the datagram is of a kind that no forwarder sends",
+            Self::GatewayUnknown => "the forwarder's EUI is not among those allowed",
+            Self::GatewaysFull => "there are more forwarders than there is room for",
+            Self::Json => "the datagram's JSON is broken",
+            Self::FramesMany => "the datagram has more than 255 frames",
+            Self::Rxpk => "a received frame lacks a value or has one of a wrong type",
+            Self::DataRate => "the data rate is none of LoRaWAN's",
+            Self::Base64 => "the frame is no base64",
+            Self::Size => "the frame is not as long as the forwarder says",
+            Self::CrcFailed => "the frame's checksum is wrong",
+            Self::CrcMissing => "the frame has no checksum",
+            Self::FrameShort => "the frame is too short for its type",
+            Self::FrameLong => "the frame is longer than 255 bytes",
+            Self::Major => "the frame's major version is not LoRaWAN R1",
+            Self::Downlink => "the frame is a downlink",
+            Self::Rejoin => "the frame is a rejoin request of LoRaWAN 1.1",
+            Self::Proprietary => "the frame is proprietary",
+            Self::TwiceMac => "the frame has MAC commands in two places",
+            Self::AddressUnknown => "no device has the frame's address",
+            Self::DeviceUnknown => "no device has this DevEUI",
+            Self::JoinEui => "the device is not to join, or not with this JoinEUI",
+            Self::Mic => "the frame's integrity code is wrong: check the device's keys",
+            Self::Replay => "the frame's counter was in use before",
+            Self::Repeated => "a confirmed frame was sent again",
+            Self::Gap => "the frame's counter is too far ahead",
+            Self::DevNonce => "the join request's DevNonce was in use before",
+            Self::JoinExhausted => "the device has joined too often, or the network has no address left",
+        })
+    }
+}

@@ -1,0 +1,264 @@
+"""LoRaWAN, from a forwarder's datagrams to the cloud and back: Riser is the network server."""
+
+import json
+
+import pytest
+
+from gateway import ID, Riser, config
+from lorawan import ABP, APP_KEY, PUSH_DATA, Forwarder, Node, abp_table, adapter_table, otaa_table
+from peers import free_port, wait_until
+
+ROOM, HALL = "a84041ffff000001", "a84041ffff000002"
+# `node` frames of three bytes: 21.47 Cel, 45 %RH.
+FRAME = bytes.fromhex("08632d")
+SLOW_WINDOWS = 'window = "5m"\nlateness = "10s"'
+
+
+class Roof:
+    """A gateway with a forwarder, and the cloud behind it."""
+
+    def __init__(self, started, folder, cloud, heard, devices, more="", adapter="", **parts):
+        self.port = free_port()
+        self.started, self.heard = started, heard
+        text = config(cloud=cloud.port, floor=cloud.port, more=adapter_table(self.port, adapter) + devices + more, **parts)
+        self.gateway = started.keep(Riser(folder / "gateway", text))
+        self.starts = 0
+
+    def start(self):
+        self.starts += 1
+        self.gateway.start()
+        line = f"lorawan: listens on 127.0.0.1:{self.port}"
+        wait_until(lambda: self.gateway.log().count(line) == self.starts, what=lambda: f"{line!r} in {self.gateway.log()}")
+        self.heard.wait_online()
+        return self
+
+    def forwarder(self, **options):
+        return self.started.keep(Forwarder(self.port, **options))
+
+
+@pytest.fixture
+def roof(started, tmp_path, cloud, heard):
+    """A factory: `roof(devices)` starts a gateway with these tables of devices."""
+    return lambda devices, **parts: Roof(started, tmp_path, cloud, heard, devices, **parts).start()
+
+
+def readings(heard, device, metric, count):
+    """The values of a series, one a window or none: the last of each."""
+    heard.wait_for(lambda: heard.count(device, metric) >= count, 30, f"{count} readings of {device} {metric}")
+    assert heard.count(device, metric) == count
+    return [body["metrics"][metric] for body in heard.latest(device) if metric in body["metrics"]]
+
+
+def test_an_uplink_of_an_abp_device_becomes_readings_with_how_it_was_heard(roof, heard):
+    house = roof(abp_table("lounge", ROOM, extra='zone = "floor-1/lounge"'))
+    node, forwarder = Node(ROOM, **ABP), house.forwarder()
+    forwarder.push(node.uplink(FRAME), rssi=-97, lsnr=-3.2, datr="SF9BW125")
+    [temperature] = readings(heard, "lounge", "temperature", 1)
+    [body] = heard.aggregates("lounge")
+    assert (body["protocol"], body["zone"]) == ("lorawan", "floor-1/lounge")
+    assert (temperature["avg"], temperature["unit"]) == (21.47, "Cel")
+    told = {name: (metric["avg"], metric.get("unit")) for name, metric in body["metrics"].items()}
+    airtime = told.pop("airtime")
+    assert told == {
+        "temperature": (21.47, "Cel"),
+        "humidity": (45, "%RH"),
+        "rssi": (-97, "dBm"),
+        "snr": (-3.2, "dB"),
+        "spreading_factor": (9, None),
+        "frames_lost": (0, None),
+    }
+    # 16 bytes at SF9 (Semtech AN1200.13).
+    assert airtime == (pytest.approx(0.164864), "s")
+    # Frames 1 to 3 are not heard; 4 is without a payload.
+    node.fcnt = 4
+    forwarder.push(node.uplink(None))
+    assert [summary["avg"] for summary in readings(heard, "lounge", "frames_lost", 2)] == [0, 3]
+    assert heard.count("lounge", "temperature") == 1
+    assert house.gateway.wait_ledger(taken=12)["dropped"] == {}
+
+
+def test_a_device_without_a_codec_tells_only_how_it_was_heard_and_a_bad_payload_is_counted(roof, heard):
+    codecless = abp_table("lounge", ROOM).replace('codec = "node"\n', "")
+    hall = abp_table("hall", HALL).replace(ABP["address"], "26011bdb")
+    house = roof(codecless + hall)
+    forwarder = house.forwarder()
+    forwarder.push(Node(ROOM, **ABP).uplink(FRAME))
+    forwarder.push(Node(HALL, **ABP | {"address": "26011bdb"}).uplink(b"\x07nonsense"))
+    readings(heard, "lounge", "rssi", 1)
+    readings(heard, "hall", "rssi", 1)
+    assert not any("temperature" in body["metrics"] for body in heard.aggregates())
+    house.gateway.wait_ledger(taken=11, bad_payload=1)
+
+
+def test_a_device_joins_and_is_heard_and_goes_on_after_a_kill_where_a_replay_is_refused(roof, heard):
+    house = roof(otaa_table("lounge", ROOM), aggregate=SLOW_WINDOWS)
+    node, forwarder = Node(ROOM, app_key=APP_KEY), house.forwarder()
+    forwarder.pull()
+    request = node.join_request()
+    forwarder.push(request)
+    frame, txpk = forwarder.downlink()
+    assert (txpk["freq"], txpk["datr"], txpk["tmst"]) == (868.1, "SF7BW125", forwarder.tmst + 5_000_000)
+    accept = node.open_accept(frame)
+    assert accept["net_id"] == "000000"
+    # It was stored before it left.
+    house.gateway.kill()
+    house.start()
+    forwarder.pull()
+    first = node.uplink(FRAME)
+    forwarder.push(first)
+    house.gateway.wait_log("has joined as " + accept["address"])
+    house.gateway.wait_ledger(taken=7)
+    house.gateway.kill()
+    house.start()
+    forwarder.push(first)
+    forwarder.push(request)
+    house.gateway.wait_log("lorawan: refused: the frame's counter was in use before")
+    forwarder.push(node.uplink(FRAME))
+    ledger = house.gateway.wait_ledger(taken=14)
+    assert ledger["dropped"] == {}
+
+
+def test_what_a_kill_kept_from_the_sessions_file_the_journal_knows(roof):
+    house = roof(abp_table("lounge", ROOM), aggregate=SLOW_WINDOWS)
+    node, forwarder = Node(ROOM, **ABP), house.forwarder()
+    frame = node.uplink(FRAME)
+    forwarder.push(frame)
+    house.gateway.wait_ledger(taken=7)
+    house.gateway.kill()
+    # As if the machine had lost its power before the counter was written.
+    for file in house.gateway.data_dir.glob("lorawan.db*"):
+        file.unlink()
+    house.start()
+    forwarder.push(frame)
+    house.gateway.wait_ledger(taken=8, duplicate=1)
+
+
+def test_a_frame_that_two_forwarders_hear_counts_once_with_the_best_reception(roof, heard):
+    house = roof(abp_table("lounge", ROOM))
+    near, far = house.forwarder(), house.forwarder(eui="aa555a0000000102")
+    frame = Node(ROOM, **ABP).uplink(FRAME)
+    far.push(frame, rssi=-110, lsnr=-9.5)
+    near.push(frame, rssi=-60, lsnr=8.0)
+    far.push(frame, rssi=-110, lsnr=-9.5)
+    [rssi] = readings(heard, "lounge", "rssi", 1)
+    assert rssi["avg"] == -60
+    house.gateway.wait_ledger(taken=7)
+
+
+def test_a_confirmed_uplink_is_acknowledged_once_it_is_in_the_journal(roof):
+    house = roof(abp_table("lounge", ROOM), aggregate=SLOW_WINDOWS, journal='sync_every = "0s"')
+    node, forwarder = Node(ROOM, **ABP), house.forwarder()
+    forwarder.pull()
+    frame = node.uplink(FRAME, confirmed=True)
+    forwarder.push(frame)
+    answer, txpk = forwarder.answer(node)
+    house.gateway.kill()
+    assert answer["ack"]
+    assert txpk["tmst"] == forwarder.tmst + 5_000_000
+    house.start()
+    forwarder.pull()
+    # The acknowledgement was lost, so the node sends again: answered again under another counter, and counted once.
+    forwarder.push(frame)
+    again, _ = forwarder.answer(node)
+    assert again["ack"] and again["fcnt"] > answer["fcnt"]
+    house.gateway.wait_ledger(taken=7)
+
+
+def alert(more=""):
+    return (
+        '[alerts.too-hot]\nmetric = "temperature"\nabove = 40.0\n'
+        f'actions = [ {{ adapter = "lorawan.roof", device = "hall", port = 10, payload = "hex:0aff"{more} }} ]\n'
+    )
+
+
+def test_an_alerts_action_reaches_a_device_after_its_next_uplink(roof, heard):
+    hall = otaa_table("hall", HALL)
+    house = roof(abp_table("lounge", ROOM) + hall, more=alert(", confirmed = true"))
+    lounge, hall, forwarder = Node(ROOM, **ABP), Node(HALL, app_key=APP_KEY), house.forwarder()
+    forwarder.pull()
+    forwarder.push(hall.join_request())
+    hall.open_accept(forwarder.downlink()[0])
+    forwarder.push(hall.uplink(FRAME))
+    readings(heard, "hall", "rssi", 1)
+    # 45 Cel.
+    forwarder.push(lounge.uplink(bytes.fromhex("11942d")))
+    heard.wait_for(lambda: heard.alerts("lounge"), 20, "the alert")
+    assert forwarder.hears_nothing_for(hall, 0.5)
+    forwarder.push(hall.uplink(FRAME))
+    command, _ = forwarder.answer(hall)
+    assert (command["port"], command["payload"], command["confirmed"]) == (10, b"\x0a\xff", True)
+    assert "action taken" not in house.gateway.log()
+    forwarder.push(hall.uplink(None, acknowledges=True))
+    house.gateway.wait_log("action taken")
+
+
+def test_a_device_of_class_c_is_commanded_at_once(roof, heard):
+    hall = abp_table("hall", HALL, more=', class = "C"').replace(ABP["address"], "26011bdb")
+    house = roof(abp_table("lounge", ROOM) + hall, more=alert())
+    hall, forwarder = Node(HALL, **ABP | {"address": "26011bdb"}), house.forwarder()
+    forwarder.pull()
+    forwarder.push(Node(ROOM, **ABP).uplink(bytes.fromhex("11942d")))
+    command, txpk = forwarder.answer(hall)
+    assert (txpk["imme"], txpk["freq"], txpk["datr"]) == (True, 869.525, "SF12BW125")
+    assert command["payload"] == b"\x0a\xff"
+    house.gateway.wait_log("action taken")
+
+
+def test_what_is_refused_is_counted_by_its_reason(roof, heard):
+    house = roof(
+        abp_table("lounge", ROOM) + otaa_table("hall", HALL),
+        adapter='gateways = ["aa555a0000000101"]\nnetworks = ["127.0.0.0/30"]',
+    )
+    node, forwarder = Node(ROOM, **ABP), house.forwarder()
+    good = node.uplink(FRAME)
+    forwarder.push(good, stat=-1)
+    forwarder.push(good, stat=0)
+    forwarder.push(good[:-1] + bytes([good[-1] ^ 1]))
+    forwarder.push(good[:1] + b"\0\0\0\0" + good[5:])
+    forwarder.push(Node("a84041ffff0000ff", app_key=APP_KEY).join_request())
+    forwarder.push(Node(HALL, app_key="44" * 16).join_request())
+    forwarder.send(PUSH_DATA, b"{")
+    forwarder.send(9)
+    house.forwarder(eui="aa555a0000000109").send(PUSH_DATA, b"{}")
+    house.started.keep(Forwarder(house.port, host="127.0.0.9")).send(PUSH_DATA, b"{}")
+    forwarder.push(good)
+    readings(heard, "lounge", "temperature", 1)
+    wrong = {
+        "crc_failed": 1,
+        "crc_missing": 1,
+        "mic": 2,
+        "address_unknown": 1,
+        "device_unknown": 1,
+        "json": 1,
+        "datagram_kind": 1,
+        "gateway_unknown": 1,
+        "network": 1,
+    }
+    expected = {f"refused_{reason}": count for reason, count in wrong.items()} | {"uplinks": 1, "devices": 2, "gateways": 1}
+
+    def figures():
+        messages = heard.on(f"building/gateways/{ID}/health")
+        return messages[-1]["adapters"]["lorawan.roof"]["figures"] if messages else {}
+
+    wait_until(lambda: expected.items() <= figures().items(), 90, figures)
+    assert "gateway_aa555a0000000101_silent_s" in figures()
+    house.gateway.wait_ledger(taken=7)
+
+
+def test_keys_lie_in_files_and_are_nowhere_to_be_seen(roof, heard, tmp_path):
+    keys = tmp_path / "lounge.key"
+    keys.write_text(APP_KEY + "\n")
+    keys.chmod(0o600)
+    table = otaa_table("lounge", ROOM).replace(f'app_key = "{APP_KEY}"', f'app_key_file = "{keys}"')
+    house = roof(table)
+    node, forwarder = Node(ROOM, app_key=APP_KEY), house.forwarder()
+    forwarder.pull()
+    forwarder.push(node.join_request())
+    node.open_accept(forwarder.downlink()[0])
+    forwarder.push(node.uplink(FRAME))
+    readings(heard, "lounge", "temperature", 1)
+    told = house.gateway.log() + json.dumps([message.raw.decode() for message in heard.messages])
+    for key in (APP_KEY, node.nwk.hex(), node.app.hex()):
+        assert key not in told
+    for file in house.gateway.data_dir.glob("lorawan.db*"):
+        assert file.stat().st_mode & 0o077 == 0, file
