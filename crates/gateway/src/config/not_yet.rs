@@ -58,7 +58,7 @@ mod tests {
         assert!(key(&KeyPath::of("adapters.mqtt")).is_none());
         assert!(value(&KeyPath::of("upstream.format"), "senml").is_some());
         assert!(value(&KeyPath::of("upstream.format"), "json").is_none());
-        assert!(codec("node").is_some());
+        assert!(codec("bthome").is_some());
         assert!(codec("json").is_none());
     }
 }

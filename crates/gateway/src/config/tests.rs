@@ -96,7 +96,7 @@ fn is_honest_about_what_this_version_does_not_have() {
         "[adapters.ble.hall]\nadapter = \"hci0\"\n[http]\nlisten = \"127.0.0.1:8090\"\n\
          [upstream]\nurl = \"mqtt://localhost\"\nformat = \"sparkplug\"\n[devices.lounge]\ncodec = \"bthome\"\n",
         &[
-            "gateway.toml:1:11: error: adapters.ble: this version of riser has no `ble` adapter yet; it has: mqtt, coap",
+            "gateway.toml:1:11: error: adapters.ble: this version of riser has no `ble` adapter yet; it has: mqtt, coap, lorawan",
             "gateway.toml:3:2: error: http: this version of riser has no dashboard or API (`http`) yet; `riser tail` follows a running gateway",
             "gateway.toml:7:10: error: upstream.format: this version of riser has no `sparkplug` yet; it has: json",
             &format!(
