@@ -129,14 +129,20 @@ def spoil(chance, seeds):
     return bytes(datagram[:1400])
 
 
+def open_socket(address, port):
+    """A socket at this address, for this port of the gateway."""
+    opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    opened.bind((address, 0))
+    opened.connect((HOST, port))
+    opened.settimeout(10)
+    return opened
+
+
 class Attacker:
     """A socket that sends what it likes, checks every answer, and never acknowledges one."""
 
     def __init__(self, port, address=HOST):
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind((address, 0))
-        self.socket.connect((HOST, port))
-        self.socket.settimeout(10)
+        self.socket = open_socket(address, port)
         # Answers and silence, by what was sent.
         self.answers = collections.Counter()
         self.sent = 0

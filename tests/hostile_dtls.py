@@ -2,15 +2,14 @@
 
 import collections
 import os
-import socket
 import struct
 
+from hostile import BATCH, open_socket
 from peers import HOST
 
 CHANGE_CIPHER_SPEC, ALERT, HANDSHAKE, DATA = 20, 21, 22, 23
 CLIENT_HELLO, SERVER_HELLO, VERIFY_REQUEST, CLIENT_KEY_EXCHANGE = 1, 2, 3, 16
 PSK_AES_128_CCM_8 = 0xC0A8
-BATCH = 40
 # Sequence numbers from here on mark a question that shows that all before were read: its answer has the same.
 MARK = 1 << 40
 
@@ -48,10 +47,7 @@ class Attacker:
     """A socket that goes as far into a handshake as one can without a key, and sends what it likes meanwhile."""
 
     def __init__(self, port, address=HOST):
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind((address, 0))
-        self.socket.connect((HOST, port))
-        self.socket.settimeout(10)
+        self.socket = open_socket(address, port)
         self.answers = collections.Counter()
         self.sent = 0
         self._mark = MARK

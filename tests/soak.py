@@ -48,9 +48,19 @@ CONFIG = dict(
 )
 
 
+def status_of(pid):
+    """What the kernel says of a process, by name."""
+    return dict(line.split(":", 1) for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines())
+
+
+def own_mib(status):
+    """What is resident and its own: no pages of the binary."""
+    return int(status["RssAnon"].split()[0]) / 1024
+
+
 @dataclass
 class Sample:
-    """The gateway at one moment. Its memory is what is resident and its own: no pages of the binary."""
+    """The gateway at one moment; its memory is its own."""
 
     seconds: float
     memory_mib: float
@@ -180,12 +190,12 @@ class Soak:
 
     def sample(self):
         self.load.check()
-        process = pathlib.Path(f"/proc/{self.gateway.process.pid}")
-        status = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines())
+        pid = self.gateway.process.pid
+        status = status_of(pid)
         return Sample(
             seconds=time.monotonic() - self.began,
-            memory_mib=int(status["RssAnon"].split()[0]) / 1024,
-            files=len(os.listdir(process / "fd")),
+            memory_mib=own_mib(status),
+            files=len(os.listdir(f"/proc/{pid}/fd")),
             threads=int(status["Threads"]),
             disk_mib=bytes_in(self.gateway.data_dir) / 2**20,
             sent=self.load.readings,

@@ -10,7 +10,6 @@ the run prints both, and what was answered. A million takes some minutes, and is
 import collections
 import itertools
 import os
-import pathlib
 import random
 import time
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ import hostile
 import hostile_dtls
 from coap import CoapClient, report
 from peers import HOST, free_port
-from soak import MAX_GROWTH_MIB, growth, settled
+from soak import MAX_GROWTH_MIB, growth, own_mib, settled, status_of
 
 SPOILED = int(os.environ.get("RISER_HOSTILE_DATAGRAMS") or 20_000)
 SEED = int(os.environ.get("RISER_HOSTILE_SEED") or random.randrange(10**9))
@@ -67,9 +66,7 @@ class Siege:
         mid = self.reports["good"] & 0xFFFF
         answer = self.sensor.exchange(report(mid, "sensors", "good", "co2", payload=b"400"))
         assert answer == (hostile.ACK, (2, 4), mid)
-        status = pathlib.Path(f"/proc/{self.house.gateway.process.pid}/status").read_text()
-        memory = next(line.split()[1] for line in status.splitlines() if line.startswith("RssAnon:"))
-        return Sample(time.monotonic(), int(memory) / 1024)
+        return Sample(time.monotonic(), own_mib(status_of(self.house.gateway.process.pid)))
 
     def report_secured(self):
         self.reports["one"] += 1

@@ -50,7 +50,7 @@ use gateway_core::ports::Detector;
 use gateway_core::{MetricKind, Moment, Oddity, Score};
 use serde::{Deserialize, Serialize};
 
-use clock::{Clock, WEEK_MILLIS, share};
+use clock::{Clock, DAY_MILLIS, WEEK_MILLIS, share};
 pub use drift::Peers;
 use dwell::Dwell;
 use ensemble::{Caution, Ensemble};
@@ -66,7 +66,7 @@ pub use trial::Trial;
 /// Readings to learn from before [`level`](mod@level) may speak.
 const LEARN_READINGS: u32 = 60;
 /// After a day of silence nothing is known of the last value any more.
-const LONG_SILENCE_MILLIS: i64 = 24 * 3_600_000;
+const LONG_SILENCE_MILLIS: i64 = DAY_MILLIS.cast_signed();
 /// Changes to have seen before a change can be odd.
 const LEARN_CHANGES: u8 = 20;
 /// Values beyond this are judged as this, so that no arithmetic inside can overflow.

@@ -18,7 +18,7 @@ use coap_link::dtls::Credentials;
 use gateway_core::ports::Clock;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior, timeout, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 pub use coap_link::dtls::Key;
@@ -27,7 +27,7 @@ use self::channel::Channel;
 use self::node::{Answer, Delivery, Node};
 use self::post::Post;
 use crate::Building;
-use crate::load::{LAST_WORDS, Load, MAX_UNACKNOWLEDGED, Pace, Sent, SimulateError, TICK};
+use crate::load::{LAST_WORDS, Load, MAX_UNACKNOWLEDGED, Sent, SimulateError, Turns};
 
 /// Sockets at most, each a node to the gateway.
 pub const ENDPOINTS: usize = 512;
@@ -141,17 +141,14 @@ impl Sender {
     }
 
     async fn run(&mut self, load: Load, stop: &CancellationToken) {
-        let mut pace = Pace::new(load);
-        let started = Instant::now();
-        let mut ticks = tokio::time::interval(TICK);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        while !pace.over {
+        let mut turns = Turns::new(load);
+        while !turns.over() {
             tokio::select! {
                 () = stop.cancelled() => return,
                 Some(delivery) = self.deliveries.recv() => self.take(delivery),
-                _ = ticks.tick() => {
+                () = turns.tick() => {
                     let room = MAX_UNACKNOWLEDGED.saturating_sub(self.pending);
-                    self.release(pace.due(started.elapsed(), room));
+                    self.release(turns.due(room));
                 }
             }
         }

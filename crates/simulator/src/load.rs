@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use tokio::time::{Instant, Interval, MissedTickBehavior};
+
 /// How often messages are released, in batches of what is due.
-pub(crate) const TICK: Duration = Duration::from_millis(5);
+const TICK: Duration = Duration::from_millis(5);
 /// How many messages wait for an acknowledgement at most.
 pub(crate) const MAX_UNACKNOWLEDGED: usize = 1024;
 /// How long to wait for the last acknowledgements.
@@ -80,22 +82,52 @@ pub enum SimulateError {
     },
 }
 
+/// The turns of a load as time goes by, from when this was made.
+pub(crate) struct Turns {
+    pace: Pace,
+    started: Instant,
+    ticks: Interval,
+}
+
+impl Turns {
+    pub(crate) fn new(load: Load) -> Self {
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self { pace: Pace::new(load), started: Instant::now(), ticks }
+    }
+
+    /// Whether the time is up.
+    pub(crate) const fn over(&self) -> bool {
+        self.pace.over
+    }
+
+    /// Waits until it is time to ask for the next. May be cancelled.
+    pub(crate) async fn tick(&mut self) {
+        self.ticks.tick().await;
+    }
+
+    /// How many are due, of which `room` can be had.
+    pub(crate) fn due(&mut self, room: usize) -> usize {
+        self.pace.due(self.started.elapsed(), room)
+    }
+}
+
 /// How many turns are due by now.
-pub(crate) struct Pace {
+struct Pace {
     load: Load,
     /// Turns that were released or given up.
     passed: f64,
     /// The time is up.
-    pub(crate) over: bool,
+    over: bool,
 }
 
 impl Pace {
-    pub(crate) const fn new(load: Load) -> Self {
+    const fn new(load: Load) -> Self {
         Self { load, passed: 0.0, over: false }
     }
 
     /// Turns due by `elapsed`, of which `room` can be had; more than a second's worth is given up.
-    pub(crate) fn due(&mut self, elapsed: Duration, room: usize) -> usize {
+    fn due(&mut self, elapsed: Duration, room: usize) -> usize {
         let elapsed = self.load.duration.map_or(elapsed, |duration| elapsed.min(duration));
         let scheduled = self.whole(elapsed);
         self.passed = self.passed.max(scheduled - self.load.rate.ceil());

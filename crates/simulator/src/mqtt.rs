@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use gateway_core::ports::Clock;
 use mqtt_link::{Options, Publisher, PublisherEvent, SubmitError};
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::load::{LAST_WORDS, Load, MAX_UNACKNOWLEDGED, Pace, Sent, SimulateError, TICK};
+use crate::load::{LAST_WORDS, Load, MAX_UNACKNOWLEDGED, Sent, SimulateError, Turns};
 use crate::{Building, Message};
 
 /// Sends until the time is up or `stop` is cancelled, then waits for the last acknowledgements. `clock` tells the
@@ -59,15 +59,12 @@ struct Sender {
 
 impl Sender {
     async fn run(&mut self, load: Load, stop: &CancellationToken) {
-        let mut pace = Pace::new(load);
-        let started = Instant::now();
-        let mut ticks = tokio::time::interval(TICK);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        while !pace.over {
+        let mut turns = Turns::new(load);
+        while !turns.over() {
             tokio::select! {
                 () = stop.cancelled() => return,
                 event = self.publisher.next() => self.store.take(event.as_ref()),
-                _ = ticks.tick() => self.release(pace.due(started.elapsed(), self.store.room())),
+                () = turns.tick() => self.release(turns.due(self.store.room())),
             }
             self.store.submit(&mut self.publisher);
         }

@@ -18,6 +18,17 @@ pub(super) enum Answer {
     Frame(Frame),
 }
 
+/// What a message is to what is remembered.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Arrival {
+    /// It was not here before; it is remembered from now on.
+    New,
+    /// It was here before and was answered with this.
+    Again(Answer),
+    /// There is no room to remember it.
+    NoRoom,
+}
+
 #[derive(Debug)]
 struct Seen {
     id: u16,
@@ -39,24 +50,17 @@ pub(super) struct Recent {
 impl Recent {
     /// Remembers the message `id` of these bytes, or tells how it was answered before.
     ///
-    /// Beyond `most` messages the oldest is forgotten that does not wait for its owner; see [`Self::has_room`].
-    pub(super) fn remember(
-        &mut self,
-        id: u16,
-        fingerprint: u64,
-        most: usize,
-        now: Instant,
-    ) -> Option<&Answer> {
+    /// Beyond `most` messages the oldest is forgotten that does not wait for its owner; where all do, there is no room.
+    pub(super) fn remember(&mut self, id: u16, fingerprint: u64, most: usize, now: Instant) -> Arrival {
         self.forget_old(now);
         // From the newest: what is sent again is mostly what was sent last.
-        if let Some(index) =
-            self.seen.iter().rposition(|seen| seen.id == id && seen.fingerprint == fingerprint)
+        if let Some(seen) =
+            self.seen.iter().rev().find(|seen| seen.id == id && seen.fingerprint == fingerprint)
         {
-            return self.seen.get(index).map(|seen| &seen.answer);
+            return Arrival::Again(seen.answer.clone());
         }
-        while self.seen.len() >= most.max(1)
-            && let Some(index) = self.seen.iter().position(|seen| !seen.waits)
-        {
+        while self.seen.len() >= most.max(1) {
+            let Some(index) = self.seen.iter().position(|seen| !seen.waits) else { return Arrival::NoRoom };
             self.forget(index);
         }
         if self.seen.is_empty() {
@@ -64,17 +68,7 @@ impl Recent {
             self.seen.reserve_exact(1);
         }
         self.seen.push_back(Seen { id, fingerprint, at: now, answer: Answer::None, waits: false });
-        None
-    }
-
-    /// Whether one more message could be remembered: not all of them wait for their owner.
-    pub(super) fn has_room(&self, most: usize) -> bool {
-        self.seen.len() < most.max(1) || self.seen.iter().any(|seen| !seen.waits)
-    }
-
-    /// Whether this very message is remembered.
-    pub(super) fn knows(&self, id: u16, fingerprint: u64) -> bool {
-        self.seen.iter().any(|seen| seen.id == id && seen.fingerprint == fingerprint)
+        Arrival::New
     }
 
     /// The message waits for its owner, or no longer.

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
 
-use super::dedup::{Answer, Recent};
+use super::dedup::{Arrival, Recent};
 use super::retransmit::Line;
 use crate::Peer;
 use crate::message::{Frame, Message};
@@ -29,15 +29,6 @@ pub(super) struct Peers {
     turns: VecDeque<(Instant, Peer)>,
     /// Of all remembered answers.
     bytes: usize,
-}
-
-/// Whether a message was here before.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Arrival {
-    New,
-    Again(Answer),
-    /// There is no room to remember it.
-    NoRoom,
 }
 
 impl Peers {
@@ -83,17 +74,9 @@ impl Peers {
         now: Instant,
     ) -> Arrival {
         let Some(state) = self.touch(peer, first_id, settings, now) else { return Arrival::NoRoom };
-        if !state.recent.has_room(settings.remembered_per_peer)
-            && !state.recent.knows(message.id, message.fingerprint)
-        {
-            return Arrival::NoRoom;
-        }
         let before = state.recent.bytes();
-        let arrival =
-            match state.recent.remember(message.id, message.fingerprint, settings.remembered_per_peer, now) {
-                Some(answer) => Arrival::Again(answer.clone()),
-                None => Arrival::New,
-            };
+        let most = settings.remembered_per_peer;
+        let arrival = state.recent.remember(message.id, message.fingerprint, most, now);
         let after = state.recent.bytes();
         self.bytes = self.bytes.saturating_sub(before.saturating_sub(after));
         arrival

@@ -8,7 +8,7 @@ use coap_lite::Packet;
 
 use super::block1::Step;
 use super::block2::{self, Extras, Part};
-use super::peers::Arrival;
+use super::dedup::Arrival;
 use super::{Engine, Output};
 use crate::Peer;
 use crate::block::Block;
