@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::Connection;
 use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ffi};
 
 use crate::error::{OutboxError, during};
 use crate::state::State;
@@ -121,9 +121,17 @@ pub(crate) fn create_new(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
+/// Takes the log over into the database and empties it.
+pub(crate) fn take_over_log(connection: &Connection) -> rusqlite::Result<()> {
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| match row.get(0)? {
+        0 => Ok(()),
+        _is_busy => Err(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_BUSY), None)),
+    })
+}
+
 /// Takes over the log and closes a file that is whole.
 pub(crate) fn close_whole(connection: Connection) -> rusqlite::Result<()> {
-    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+    take_over_log(&connection)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     connection.close().map_err(|(_, error)| error)
 }
@@ -152,7 +160,7 @@ pub(crate) fn use_log(connection: &Connection) -> rusqlite::Result<()> {
         return Ok(());
     }
     let text = format!("this file system cannot have a write-ahead log (journal_mode is {modes:?})");
-    Err(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CANTOPEN), Some(text)))
+    Err(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_CANTOPEN), Some(text)))
 }
 
 /// Makes the tables where there is nothing.

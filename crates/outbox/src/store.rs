@@ -80,6 +80,8 @@ pub struct Outbox {
     pub(crate) unsaved: Unsaved,
     /// Whether a transaction is open that holds what is unsaved.
     pub(crate) is_open: bool,
+    /// Whether a commit that came to nothing may stand in the log, behind those that count. See `transaction.rs`.
+    pub(crate) may_have_ghosts: bool,
     pub(crate) in_flight: BTreeMap<u64, Queued>,
     /// Whether the file was found damaged and could not be repaired yet; the connection leads nowhere then.
     pub(crate) is_broken: bool,
@@ -103,6 +105,7 @@ impl Outbox {
             state,
             unsaved: Unsaved::default(),
             is_open: false,
+            may_have_ghosts: true,
             in_flight: BTreeMap::new(),
             is_broken: false,
             damage: None,

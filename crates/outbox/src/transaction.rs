@@ -2,12 +2,17 @@
 //!
 //! What is staged is also kept in memory ([`Unsaved`](crate::unsaved::Unsaved)): where SQLite rolls the transaction back,
 //! it is done again in the next one, with the same numbers, and nobody notices.
+//!
+//! A commit that came to nothing, for a sync failed or the power did, stays in the log as a ghost that the next one writes
+//! over. Torn there by a power cut, that one has a commit's end behind it, as if something durable had been damaged
+//! (`log.rs`). So the log is emptied before the first commit of a process, and after one that was not synced.
 
-use rusqlite::TransactionState;
+use rusqlite::{ErrorCode, TransactionState};
 use tokio::time::Instant;
 
 use crate::commit::{Commit, Delta};
 use crate::error::{OutboxError, during};
+use crate::schema;
 use crate::state::{AHEAD, State};
 use crate::store::{Change, Outbox};
 use crate::unsaved::Unsaved;
@@ -22,9 +27,11 @@ impl Outbox {
     /// Where the disk refuses; nothing has changed then.
     pub fn apply(&mut self, changes: &[Change]) -> Result<(), OutboxError> {
         self.repairing(|outbox| {
+            outbox.lay_ghosts()?;
             let (mut state, delta) = outbox.attempt(changes)?;
             let stored =
                 state.store(&outbox.connection).and_then(|()| outbox.connection.execute_batch("COMMIT"));
+            outbox.may_have_ghosts = stored.as_ref().is_err_and(|error| !is_disk_full(error));
             outbox.or_roll_back(stored)?;
             outbox.forget_in_flight(&delta);
             outbox.has_committed(state);
@@ -60,6 +67,15 @@ impl Outbox {
         let given = self.state.next_seq.saturating_sub(self.committed.next_seq);
         if is_late || self.unsaved.bytes() >= UNSAVED_BYTES || given >= AHEAD / 4 {
             self.commit()?;
+        }
+        Ok(())
+    }
+
+    fn lay_ghosts(&mut self) -> Result<(), OutboxError> {
+        if self.may_have_ghosts {
+            self.roll_back();
+            schema::take_over_log(&self.connection).map_err(during("write to", &self.path))?;
+            self.may_have_ghosts = false;
         }
         Ok(())
     }
@@ -119,4 +135,9 @@ impl Outbox {
         self.unsaved = Unsaved::default();
         self.is_open = false;
     }
+}
+
+/// A write for which there was no room; a commit of which that is said has no end in the log.
+fn is_disk_full(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::DiskFull)
 }

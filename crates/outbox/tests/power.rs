@@ -148,6 +148,52 @@ fn a_full_disk_at_any_write_changes_nothing() {
     });
 }
 
+/// Looks at every power cut within one more commit, which is shorter than the one before it that came to nothing.
+fn check_cuts_of_a_shorter_commit(world: &mut World) {
+    let before = world.moments();
+    world.commit(&[append(1, 10)], None, true);
+    for moment in before..world.moments() {
+        for seed in 0..3 {
+            world.check_cut(moment, Loss::Torn, seed);
+            world.check_cut(moment, Loss::Some, seed);
+        }
+    }
+}
+
+#[test]
+fn a_commit_torn_over_one_that_could_not_be_synced_costs_nothing() {
+    simulated("a_commit_torn_over_one_that_could_not_be_synced_costs_nothing", |sim| {
+        let mut world = World::new(sim, LARGE);
+        for length in (0..12_000).step_by(900) {
+            world = world.reset();
+            world.label = format!("the lost entries have {length} bytes");
+            world.open(None);
+            world.commit(&[append(3, 200)], None, true);
+            let fault = Fault { after: 1, kinds: SYNC, error: EIO, lasting: false, partly: false };
+            assert!(world.commit(&[append(3, length)], Some(fault), false) > 0, "no sync failed");
+            check_cuts_of_a_shorter_commit(&mut world);
+        }
+    });
+}
+
+#[test]
+fn a_commit_torn_over_one_that_a_power_cut_left_with_holes_costs_nothing() {
+    simulated("a_commit_torn_over_one_that_a_power_cut_left_with_holes_costs_nothing", |sim| {
+        let mut world = World::new(sim, LARGE);
+        for seed in 0..16 {
+            world = world.reset();
+            world.label = format!("the first power cut has seed {seed}");
+            world.open(None);
+            world.commit(&[append(3, 200)], None, true);
+            world.commit(&[append(3, 5_000)], None, true);
+            // Just before the last sync.
+            let unsynced = world.moments() - 2;
+            world.end(unsynced, End::Power(Loss::Some), seed);
+            check_cuts_of_a_shorter_commit(&mut world);
+        }
+    });
+}
+
 /// A commit or an end of the process, with an error on the way or not.
 #[derive(Debug, Clone)]
 enum Step {

@@ -219,7 +219,12 @@ impl Contents {
         let mut bytes = self.base.clone();
         let last = self.later.iter().rposition(|later| matches!(later.change, Change::Write { .. }));
         for (n, Later { change, fate }) in self.later.iter().enumerate() {
-            let torn = last == Some(n) && matches!(loss, Loss::Torn | Loss::Some);
+            let tears = match loss {
+                Loss::All | Loss::Nothing => false,
+                Loss::Torn => true,
+                Loss::Some => chance.below(2) == 0,
+            };
+            let torn = last == Some(n) && tears;
             match (fate, loss) {
                 (Fate::Durable, _) => change.write_to(&mut bytes, |_| true),
                 (_, Loss::Nothing) => change.write_to(&mut bytes, |_| true),
