@@ -118,6 +118,9 @@ pub(crate) struct Told {
     pub(crate) serial: u64,
     pub(crate) f_cnt: u32,
     pub(crate) first_heard: Instant,
+    pub(crate) confirmed: bool,
+    /// The host could not take it, and its device may send it again.
+    pub(crate) untaken: bool,
 }
 
 impl Device {

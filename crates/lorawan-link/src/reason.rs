@@ -55,6 +55,8 @@ pub enum Reason {
     Mic,
     /// A frame that was heard before, or an older one.
     Replay,
+    /// The last frame again, by a forwarder whose link is slower than the time for copies.
+    LateCopy,
     /// A confirmed frame again, since its sender has no answer yet: answered again, counted once.
     Repeated,
     /// A counter too far ahead.
@@ -95,6 +97,7 @@ impl Reason {
             Self::JoinEui => "join_eui",
             Self::Mic => "mic",
             Self::Replay => "replay",
+            Self::LateCopy => "late_copy",
             Self::Repeated => "repeated",
             Self::Gap => "gap",
             Self::DevNonce => "dev_nonce",
@@ -131,6 +134,7 @@ impl fmt::Display for Reason {
             Self::JoinEui => "the device is not to join, or not with this JoinEUI",
             Self::Mic => "the frame's integrity code is wrong: check the device's keys",
             Self::Replay => "the frame's counter was in use before",
+            Self::LateCopy => "another forwarder has delivered the frame already",
             Self::Repeated => "a confirmed frame was sent again",
             Self::Gap => "the frame's counter is too far ahead",
             Self::DevNonce => "the join request's DevNonce was in use before",

@@ -9,7 +9,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use gateway_core::ports::{Adapter, AdapterContext, AdapterError, Clock, Command};
 use gateway_core::{AdapterId, CodecId, Condition, Uplink};
-use lorawan_link::{Activation, Claimed, DeviceConfig, DeviceState, Eui, Network, Now, Output};
+use lorawan_link::{
+    Activation, Claimed, DeviceConfig, DeviceState, Eui, Network, Now, Output, Transmission, UplinkToken,
+};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until};
@@ -31,8 +33,6 @@ const FIGURES_EVERY: Duration = Duration::from_secs(5);
 const LAST_WORDS: Duration = Duration::from_secs(4);
 /// Uplinks of which the word is read in one go.
 const WORDS: usize = 256;
-/// The kind of datagram that a downlink is (Semtech's PROTOCOL.TXT, 5.2: PULL_RESP), in its fourth byte.
-const PULL_RESP: u8 = 3;
 
 /// What `[adapters.lorawan.<name>]` and the devices' tables say, ready for use.
 #[derive(Debug, Clone)]
@@ -175,6 +175,8 @@ impl Roof<'_> {
         let mut give_up = None;
         loop {
             self.drain().await;
+            self.give_up_late();
+            self.drain().await;
             self.keeper.write_due(Instant::now());
             self.tell_condition(condition);
             if figures_due <= Instant::now() {
@@ -239,17 +241,43 @@ impl Roof<'_> {
         match word.outcome {
             // Refused for good is taken too: sent again, it would be refused again.
             Some(_) => self.network.taken(word.token, self.now()),
-            None => self.counts.untaken = self.counts.untaken.saturating_add(1),
+            None => self.untaken(word.token),
+        }
+    }
+
+    /// A confirmed uplink comes again, since its device is not answered; another is lost.
+    fn untaken(&mut self, token: UplinkToken) {
+        self.counts.untaken = self.counts.untaken.saturating_add(1);
+        if !self.network.untaken(token) {
+            self.intake.lose_one();
         }
     }
 
     /// What a write has set free.
     async fn release(&mut self, freed: Freed) {
-        for (to, bytes) in freed.downlinks {
-            self.door.send(to, &bytes).await;
+        for transmission in freed.downlinks {
+            self.transmit(transmission).await;
         }
         for token in freed.tokens {
             self.network.stored(token, self.now());
+        }
+    }
+
+    /// Lets a frame for a device leave, if there is still time.
+    async fn transmit(&mut self, transmission: Transmission) {
+        let Transmission { id, to, bytes, until } = transmission;
+        let in_time = self.now().instant <= until;
+        if in_time && self.door.send(to, &bytes).await {
+            self.network.left(id, self.now());
+        } else {
+            self.network.withheld(id, self.now());
+        }
+    }
+
+    /// What the disk has held up for too long.
+    fn give_up_late(&mut self) {
+        for id in self.keeper.given_up(Instant::now()) {
+            self.network.withheld(id, self.now());
         }
     }
 
@@ -262,20 +290,20 @@ impl Roof<'_> {
 
     async fn spoken(&mut self, output: Output) {
         match output {
-            Output::Send { to, bytes } => {
-                let bytes = match bytes.get(3) {
-                    Some(&PULL_RESP) => self.keeper.behind(to, bytes, Instant::now()),
-                    _ => Some(bytes),
-                };
-                if let Some(bytes) = bytes {
-                    self.door.send(to, &bytes).await;
+            Output::Send { to, bytes } => drop(self.door.send(to, &bytes).await),
+            Output::Transmit(transmission) => {
+                if let Some(transmission) = self.keeper.behind(transmission, Instant::now()) {
+                    self.transmit(transmission).await;
                 }
             }
             Output::Store { token, state } => self.keeper.store(token, state, Instant::now()),
             Output::Uplink(uplink) => {
                 self.counts.uplinks = self.counts.uplinks.saturating_add(1);
-                if let Some(known) = self.settings.device(uplink.device) {
-                    self.intake.take(known, *uplink);
+                let token = uplink.token;
+                if let Some(known) = self.settings.device(uplink.device)
+                    && !self.intake.take(known, *uplink)
+                {
+                    self.untaken(token);
                 }
             }
             Output::Joined { device, address } => {

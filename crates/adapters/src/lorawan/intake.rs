@@ -1,6 +1,6 @@
 //! The way of the uplinks into the pipeline, and of its word on each back to the network.
 //!
-//! So many may be under way; one more is lost, and counted as lost for want of room.
+//! So many may be under way; there is no room for more. What will not come again is counted as lost.
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher as _, Hasher as _};
@@ -59,17 +59,16 @@ impl Intake {
         (intake, told)
     }
 
-    /// Puts an uplink behind the others.
-    pub(super) fn take(&mut self, known: &KnownDevice, uplink: lorawan_link::Uplink) {
-        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
-            self.lost = self.lost.saturating_add(1);
-            self.lost_in_all = self.lost_in_all.saturating_add(1);
-            return;
-        };
+    /// Puts an uplink behind the others; says whether there was room.
+    pub(super) fn take(&mut self, known: &KnownDevice, uplink: lorawan_link::Uplink) -> bool {
+        if uplink.one_given_up {
+            self.lose_one();
+        }
+        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else { return false };
         let delivery = Delivery::AtLeastOnce {
             key: key(&uplink),
             // A counter that may start again names nothing for good.
-            again: !known.resets(),
+            again: uplink.again || !known.resets(),
         };
         let link = link(&uplink);
         let (port, payload) = self.readable(known, uplink.data).unzip();
@@ -88,6 +87,13 @@ impl Intake {
             room: Room::unbounded(),
             ack: self.ack(uplink.token, place),
         });
+        true
+    }
+
+    /// An uplink was not taken and will not come again: the next one tells the ledger.
+    pub(super) fn lose_one(&mut self) {
+        self.lost = self.lost.saturating_add(1);
+        self.lost_in_all = self.lost_in_all.saturating_add(1);
     }
 
     /// What a codec can read of it.
