@@ -89,7 +89,7 @@ mod settings;
 
 pub use airtime::airtime;
 pub use data_rate::DataRate;
-pub use device::{Abp, Activation, Class, DeviceConfig, DeviceState, Otaa};
+pub use device::{Abp, Activation, Class, DeviceConfig, DeviceState, Locked, Otaa};
 pub use duty::Use;
 pub use gateways::GatewayView;
 pub use ids::{DevAddr, Eui, IdError, NetId};

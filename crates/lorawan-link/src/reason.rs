@@ -61,6 +61,8 @@ pub enum Reason {
     Repeated,
     /// A counter too far ahead.
     Gap,
+    /// A frame of a device whose counters were lost: it may be an old one.
+    CountersLost,
     /// A DevNonce that was in use before.
     DevNonce,
     /// A device has used up its AppNonces, or its network all addresses.
@@ -100,6 +102,7 @@ impl Reason {
             Self::LateCopy => "late_copy",
             Self::Repeated => "repeated",
             Self::Gap => "gap",
+            Self::CountersLost => "counters_lost",
             Self::DevNonce => "dev_nonce",
             Self::JoinExhausted => "join_exhausted",
         }
@@ -137,6 +140,7 @@ impl fmt::Display for Reason {
             Self::LateCopy => "another forwarder has delivered the frame already",
             Self::Repeated => "a confirmed frame was sent again",
             Self::Gap => "the frame's counter is too far ahead",
+            Self::CountersLost => "the device's counters were lost, so the frame may be an old one: write its fcnt_up",
             Self::DevNonce => "the join request's DevNonce was in use before",
             Self::JoinExhausted => "the device has joined too often, or the network has no address left",
         })

@@ -8,22 +8,23 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use gateway_core::ports::{Adapter, AdapterContext, AdapterError, Clock, Command};
-use gateway_core::{AdapterId, CodecId, Condition, Uplink};
+use gateway_core::{AdapterId, CodecId, Condition, Timestamp, Uplink};
 use lorawan_link::{
-    Activation, Claimed, DeviceConfig, DeviceState, Eui, Network, Now, Output, Transmission, UplinkToken,
+    Activation, Claimed, DeviceConfig, Eui, Network, Now, Output, Transmission, UplinkToken,
 };
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::commands::Commands;
 use super::figures::{self, Counts};
 use super::intake::{Intake, Told};
 use super::keeper::{Freed, Keeper};
 use super::networks;
-use super::store::{Store, StoreError};
+use super::salvage;
+use super::store::Store;
 use crate::complaints::Complaints;
 use crate::door::{Door, Inbox};
 
@@ -91,28 +92,28 @@ impl LorawanAdapter {
     }
 
     /// The sessions' file, and the network with what was in it.
-    async fn open(&self) -> Result<(Store, Network), AdapterError> {
+    async fn open(&self, now: Timestamp) -> Result<(Store, Network), AdapterError> {
         let (path, devices) = (self.settings.sessions.clone(), Arc::clone(&self.settings.devices));
-        let opened = spawn_blocking(move || read(&path, &devices)).await;
-        let (store, states) =
-            opened.map_err(|error| self.failed(&error))?.map_err(|error| self.failed(&error))?;
+        let region = self.settings.link.region;
+        let opened = spawn_blocking(move || salvage::open(&path, &devices, region, now)).await;
+        let opened = opened.map_err(|error| self.failed(&error))?.map_err(|error| self.failed(&error))?;
+        let salvage::Opened { store, states, damage } = opened;
+        if let Some(damage) = damage {
+            error!(adapter = %self.id, "lorawan: {damage}");
+        }
         let seed = rand::random();
         let mut network = Network::new(lorawan_link::Settings { seed, ..self.settings.link.clone() });
         for (known, state) in self.settings.devices.iter().zip(states) {
             network.add(known.config.clone(), state);
         }
+        let locked = network.locked().filter_map(|device| self.settings.device(device));
+        let locked: Vec<_> = locked.map(|known| &*known.name).collect();
+        if !locked.is_empty() {
+            let names = locked.join(", ");
+            warn!(adapter = %self.id, "lorawan: the counters of {names} were lost with a damaged lorawan.db: not heard until fcnt_up of each is written, or changed; see docs/lorawan.md");
+        }
         Ok((store, network))
     }
-}
-
-/// Opens the file and reads what it has of each device, in their order. Waits for the disk.
-fn read(
-    path: &std::path::Path,
-    devices: &[KnownDevice],
-) -> Result<(Store, Vec<Option<DeviceState>>), StoreError> {
-    let store = Store::open(path)?;
-    let states = devices.iter().map(|known| store.read(known.config.dev_eui)).collect::<Result<_, _>>()?;
-    Ok((store, states))
 }
 
 #[async_trait]
@@ -122,7 +123,7 @@ impl Adapter for LorawanAdapter {
     }
 
     async fn run(&mut self, context: &mut AdapterContext) -> Result<(), AdapterError> {
-        let (store, network) = self.open().await?;
+        let (store, network) = self.open(context.clock.now()).await?;
         let (intake, told) = Intake::new(&self.id);
         let mut roof = Roof {
             id: &self.id,
@@ -186,18 +187,25 @@ impl Roof<'_> {
             if give_up.is_some_and(|at| self.intake.is_idle() || at <= Instant::now()) {
                 return Ok(());
             }
-            let due =
-                [self.network.next_deadline().map(Instant::from_std), self.keeper.next_deadline(), give_up];
+            if give_up.is_some() {
+                self.intake.hurry(Instant::now());
+            }
+            let waiting = self.intake.has_waiting(Instant::now());
+            let due = [
+                self.network.next_deadline().map(Instant::from_std),
+                self.keeper.next_deadline(),
+                self.intake.next_deadline().filter(|_| !waiting),
+                give_up,
+            ];
             let wake = due.into_iter().flatten().min().unwrap_or(figures_due).min(figures_due);
-            let waiting = self.intake.has_waiting();
             let mut freed = Freed::default();
             tokio::select! {
                 () = stop.cancelled(), if give_up.is_none() => give_up = Some(Instant::now() + LAST_WORDS),
                 () = self.door.serve(&mut inbox) => {}
                 place = uplinks.reserve(), if waiting => match place {
-                    Ok(place) => place.send(self.intake.batch()),
+                    Ok(place) => place.send(self.intake.batch(Instant::now())),
                     // The pipeline has ended.
-                    Err(_) => drop(self.intake.batch()),
+                    Err(_) => drop(self.intake.batch(Instant::now())),
                 },
                 _ = told.recv_many(&mut words, WORDS) => {}
                 Some(command) = commands.recv(), if give_up.is_none() => {
@@ -249,7 +257,7 @@ impl Roof<'_> {
     fn untaken(&mut self, token: UplinkToken) {
         self.counts.untaken = self.counts.untaken.saturating_add(1);
         if !self.network.untaken(token) {
-            self.intake.lose_one();
+            self.intake.lose_one(Instant::now());
         }
     }
 
@@ -301,7 +309,7 @@ impl Roof<'_> {
                 self.counts.uplinks = self.counts.uplinks.saturating_add(1);
                 let token = uplink.token;
                 if let Some(known) = self.settings.device(uplink.device)
-                    && !self.intake.take(known, *uplink)
+                    && !self.intake.take(known, *uplink, Instant::now())
                 {
                     self.untaken(token);
                 }
@@ -313,6 +321,7 @@ impl Roof<'_> {
             }
             Output::Downlink { id, outcome, .. } => self.commands.told(id, outcome),
             Output::Refused { reason, from, gateway, claimed } => {
+                self.intake.refuse(reason, Instant::now());
                 debug!(adapter = %self.id, "lorawan: frame of {claimed:?} from {from} refused: {reason}");
                 if let Some(passed_over) = self.refusals.due(Instant::now().into_std()) {
                     let gateway = gateway.map(|gateway| gateway.to_string());

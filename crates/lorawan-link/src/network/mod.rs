@@ -119,6 +119,11 @@ impl Network {
         self.devices.get(&device).map(|device| &device.state)
     }
 
+    /// The devices that are [locked](crate::Locked), in no order.
+    pub fn locked(&self) -> impl Iterator<Item = Eui> {
+        self.devices.iter().filter(|(_, device)| device.is_locked()).map(|(eui, _)| *eui)
+    }
+
     /// Takes a datagram of a packet forwarder.
     pub fn receive(&mut self, from: SocketAddr, datagram: &[u8], now: Now) {
         let (head, json) = match Head::decode(datagram) {

@@ -124,6 +124,7 @@ impl Network {
                 match session.judge(frame, self.settings.max_fcnt_gap, device.resets()) {
                     Verdict::Refused(Reason::Mic) => {}
                     Verdict::Refused(reason) => refused = reason,
+                    _ if device.is_locked() => refused = Reason::CountersLost,
                     verdict => {
                         let eui = *eui;
                         if matches!(verdict, Verdict::Repeated { .. })
