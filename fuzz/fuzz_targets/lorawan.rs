@@ -14,6 +14,7 @@ use lorawan::maccommands::SerializableMacCommand;
 use lorawan::parser::FCtrl;
 use lorawan_link::{
     Abp, Activation, Class, DevAddr, DeviceConfig, Eui, Key, Network, Now, Otaa, Output, Region, Settings,
+    Transmission,
 };
 
 const KEY: [u8; 16] = [1; 16];
@@ -81,6 +82,10 @@ fn drain(network: &mut Network, answers: bool, now: Now) {
     while let Some(output) = network.poll() {
         match output {
             Output::Send { bytes, .. } => assert!(bytes.len() < 700, "{}", bytes.len()),
+            Output::Transmit(Transmission { id, bytes, .. }) => {
+                assert!(bytes.len() < 700, "{}", bytes.len());
+                if answers { network.left(id, now) } else { network.withheld(id, now) }
+            }
             Output::Store { token, .. } if answers => network.stored(token, now),
             Output::Uplink(uplink) => {
                 assert!((1..=2).contains(&uplink.receivers.len()));

@@ -192,6 +192,9 @@ pub struct Uplink {
     pub delivery: Delivery,
     /// How many messages before it the adapter lost for want of room: to be counted as dropped.
     pub lost_before: u32,
+    /// Messages that the adapter itself refused, by reason: to be counted as dropped. Where there are any the uplink
+    /// carries nothing else.
+    pub refused: Vec<(DropReason, u32)>,
     /// Its part of the memory for what is under way; free again when it is decoded.
     pub room: Room,
     /// Whom to tell.

@@ -89,7 +89,7 @@ impl Commands {
         let (adapter, reason) = (self.adapter.clone(), failure.to_string());
         match failure {
             Failure::NotAcknowledged => CommandError::Unanswered { adapter, reason },
-            Failure::Forwarder(_) => CommandError::Unreachable { adapter, reason },
+            Failure::Forwarder(_) | Failure::Withheld => CommandError::Unreachable { adapter, reason },
             Failure::TooLong | Failure::CounterExhausted | Failure::Removed => self.refused(reason),
         }
     }

@@ -103,6 +103,7 @@ pub(super) fn uplink(
         payload,
         delivery,
         lost_before: 0,
+        refused: Vec::new(),
         room,
         ack,
     }

@@ -84,6 +84,10 @@ impl Decoder {
         if uplink.lost_before > 0 {
             batch.drop(DropReason::NoRoom, uplink.lost_before);
         }
+        if !uplink.refused.is_empty() {
+            uplink.refused.iter().for_each(|(reason, count)| batch.drop(*reason, *count));
+            return Outcome::Taken;
+        }
         if let Delivery::AtLeastOnce { key, again } = uplink.delivery {
             if again && (batch.deliveries.contains(&key) || engine.was_delivered(adapter, key)) {
                 batch.drop(DropReason::Duplicate, 1);

@@ -84,6 +84,7 @@ fn uplink(device: &str, payload: &str, received: Now) -> Uplink {
         payload: Bytes::copy_from_slice(payload.as_bytes()),
         delivery: Delivery::AtMostOnce,
         lost_before: 0,
+        refused: Vec::new(),
         room: gateway_core::Room::unbounded(),
         ack: Ack::none(),
     }
