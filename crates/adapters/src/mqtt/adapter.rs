@@ -73,7 +73,8 @@ impl Adapter for MqttAdapter {
         let filters = routes.subscriptions();
         // A child: where the pipeline is gone, the commands end too.
         let stop = stop.child_token();
-        let intake = Intake { id: &self.id, routes, addresses: &addresses, clock: &**clock, uplinks, stop: &stop };
+        let intake =
+            Intake { id: &self.id, routes, addresses: &addresses, clock: &**clock, uplinks, stop: &stop };
         let messages = async {
             let taken = match &self.source {
                 Source::Remote(link) => {

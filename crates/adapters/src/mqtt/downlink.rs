@@ -71,9 +71,7 @@ impl Downlink<'_> {
     fn body(&self, [bytes, object]: [&str; 2]) -> Option<Map<String, Value>> {
         let (key, value) = match self.content {
             DownlinkContent::Bytes => (bytes, BASE64.encode(self.payload).into()),
-            DownlinkContent::Object => {
-                (object, Value::Object(serde_json::from_slice(self.payload).ok()?))
-            }
+            DownlinkContent::Object => (object, Value::Object(serde_json::from_slice(self.payload).ok()?)),
         };
         Some(Map::from_iter([(key.to_owned(), value)]))
     }

@@ -35,6 +35,12 @@ pub(super) fn small(object: &Value, key: &str) -> Option<u8> {
     object.get(key).and_then(Value::as_u64).and_then(|number| u8::try_from(number).ok())
 }
 
+/// A length of time as protobuf's JSON has it, `"0.061696s"`, in seconds; zero is none.
+pub(super) fn seconds(object: &Value, key: &str) -> Option<f64> {
+    let seconds: f64 = text(object, key)?.strip_suffix('s')?.parse().ok()?;
+    (seconds.is_finite() && seconds > 0.0).then_some(seconds)
+}
+
 /// RSSI and SNR of the best of `receivers`: by SNR, then by RSSI.
 pub(super) fn best(receivers: Option<&Value>) -> LinkQuality {
     let receivers = receivers.and_then(Value::as_array).into_iter().flatten();

@@ -2,7 +2,8 @@
 //!
 //! - An uplink measures what the device's own codec reads in the bytes; where the device has none, what the server's
 //!   decoder read. Names are as with codecs in JavaScript: the server's decoders are those.
-//! - Every uplink also measures `rssi` and `snr` of the best receiver (by SNR, then RSSI) and `spreading_factor`.
+//! - Every uplink also measures `rssi` and `snr` of the best receiver (by SNR, then RSSI), `spreading_factor` and, where the
+//!   server tells it, `airtime`.
 //! - All is of the time that the server says, unless the device's own payload has a time.
 //! - Joins, acknowledgements, downlinks, logs and whatever else a server publishes are no error and measure nothing.
 //! - The servers leave out what is zero, or write null for what is not there. Members of an unexpected type count as not

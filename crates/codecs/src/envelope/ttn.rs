@@ -6,7 +6,7 @@
 use gateway_core::LinkQuality;
 use serde_json::Value;
 
-use super::fields::{best, dev_eui, has, port, small, text, time};
+use super::fields::{best, dev_eui, has, port, seconds, small, text, time};
 use super::{Envelope, Event, Uplink};
 
 pub(super) fn open(message: &Value) -> Envelope {
@@ -47,6 +47,7 @@ fn uplink(event: &Value, kind: Kind) -> Uplink {
         normalized,
         link: LinkQuality {
             spreading_factor: small(lora, "spreading_factor"),
+            airtime: seconds(event, "consumed_airtime"),
             ..best(event.get("rx_metadata"))
         },
     }

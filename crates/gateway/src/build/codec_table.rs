@@ -83,6 +83,16 @@ impl CodecTable {
         }
     }
 
+    /// What `[devices.*] codec` names: a built-in, or a file.
+    pub(super) fn of_device(&mut self, codec: &str, timezone: Option<&str>) -> Result<CodecId, BuildError> {
+        if Codec::is_file(codec) { self.file(codec) } else { self.id(codec, &[], timezone) }
+    }
+
+    /// The codec of that number.
+    pub(super) fn get(&self, id: CodecId) -> Option<Arc<Codec>> {
+        self.known.get(usize::from(id.0)).map(|(_, codec)| Arc::clone(codec))
+    }
+
     /// All of them, by [`CodecId`].
     pub(crate) fn all(&self) -> Vec<Arc<Codec>> {
         self.known.iter().map(|(_, codec)| Arc::clone(codec)).collect()

@@ -21,6 +21,7 @@ mod deliveries;
 pub(crate) mod directory;
 mod durable;
 mod earlier;
+pub(crate) mod encoding;
 pub(crate) mod engine;
 mod journaling;
 pub(crate) mod judging;
