@@ -17,6 +17,8 @@ use super::topic::TopicFilter;
 
 /// Addresses that are remembered, at most; when full, all are forgotten and heard anew.
 const REMEMBERED: usize = 16_384;
+/// Longest of them in bytes: together with [`REMEMBERED`] a few megabytes.
+const LONGEST: usize = DeviceAddress::MAX_BYTES;
 
 /// Where a device is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,8 +31,9 @@ pub(super) struct Address {
 impl Address {
     /// What a topic tells of it.
     pub(super) fn of_topic(route: &Route, topic: &str) -> Option<Self> {
-        let device_part = route.filter.device_part(topic)?.into();
-        Some(Self { server: route.server?, device_part })
+        let server = route.server?;
+        let device_part = route.filter.device_part(topic).filter(|part| part.len() <= LONGEST)?.into();
+        Some(Self { server, device_part })
     }
 
     /// What the server's topics call the device.
@@ -79,7 +82,7 @@ impl Addresses {
 
     /// The Things Stack has names of its own for devices: with a DevEUI alone, none of its topics is known.
     fn by_filter(&self, device: &str) -> Option<Address> {
-        let is_eui = device.len() == 16 && device.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let is_eui = is_dev_eui(device);
         self.filters.iter().find_map(|(filter, server)| {
             let is_named = !is_eui || *server == NetworkServer::Chirpstack;
             let device_part = filter.device_part_of(device).filter(|_| is_named)?.into();
@@ -98,7 +101,12 @@ fn dev_eui(payload: &[u8]) -> Option<String> {
     struct Ids {
         dev_eui: String,
     }
-    serde_json::from_slice::<Message>(payload).ok().map(|message| message.end_device_ids.dev_eui)
+    let message = serde_json::from_slice::<Message>(payload).ok()?;
+    Some(message.end_device_ids.dev_eui).filter(|eui| is_dev_eui(eui))
+}
+
+fn is_dev_eui(text: &str) -> bool {
+    text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 #[cfg(test)]

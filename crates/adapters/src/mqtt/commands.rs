@@ -114,8 +114,9 @@ impl Sender<'_> {
                 let address = self.addresses.of(&device).ok_or_else(|| CommandError::Unreachable {
                     adapter: self.adapter.clone(),
                     reason: format!(
-                        "{device} has sent nothing since the start, so its topic is not known; if the filter has a \
-                         + before {{device}}, write the application there"
+                        "{device} has sent nothing since the start, so its topic is not known; to reach it before it \
+                         sends, write the application for the + in the filter, and the server's name for the device \
+                         as its address"
                     ),
                 })?;
                 let downlink = Downlink { port, confirmed, content, payload: &payload };

@@ -6,7 +6,7 @@
 use gateway_core::LinkQuality;
 use serde_json::Value;
 
-use super::fields::{best, dev_eui, has, port, small, text, time};
+use super::fields::{best, dev_eui, has, port, small, text, time, whole};
 use super::{Envelope, Event, Status, Uplink};
 
 /// Members that only messages have in which nothing is measured: `integration` (whose `object` is no device's), `txack`,
@@ -22,6 +22,7 @@ pub(super) fn open(message: &Value) -> Envelope {
         dev_eui: dev_eui(info, "devEui"),
         device: text(info, "deviceName").map(str::to_owned),
         at: time(message, "time"),
+        counter: whole(message, "fCnt"),
         event: event(message),
     }
 }

@@ -59,6 +59,8 @@ pub struct Envelope {
     pub device: Option<String>,
     /// When the server received it.
     pub at: Option<Timestamp>,
+    /// The counter of the device's frame, where this is one that was on the air.
+    pub counter: Option<u32>,
     /// What happened.
     pub event: Event,
 }
@@ -101,6 +103,13 @@ impl Envelope {
     #[must_use]
     pub fn sender(&self) -> Option<&str> {
         self.dev_eui.as_deref().or(self.device.as_deref())
+    }
+
+    /// Tells how many frames of the device were lost before this one: measured as `frames_lost`.
+    pub fn lost_before(&mut self, frames: u32) {
+        if let Event::Uplink(uplink) = &mut self.event {
+            uplink.link.frames_lost = Some(frames);
+        }
     }
 
     /// Clears `out` and fills it with what the message measures; `codec` is the device's own, and `input` the message's.

@@ -23,6 +23,7 @@ mod durable;
 mod earlier;
 pub(crate) mod encoding;
 pub(crate) mod engine;
+mod frame_losses;
 mod journaling;
 pub(crate) mod judging;
 pub(crate) mod ledger;

@@ -57,6 +57,11 @@ fn what_is_remembered_is_bounded() {
     }
     assert!(ttn.heard.lock().unwrap().len() <= REMEMBERED);
     assert!(part(&ttn, &format!("d{REMEMBERED}")).is_some(), "the newest is known");
+    let long = format!("v3/a/devices/{}/up", "d".repeat(LONGEST));
+    assert_eq!(Address::of_topic(&route, &long), None);
+    let names = json!({ "end_device_ids": { "dev_eui": "e".repeat(1_000) } }).to_string();
+    ttn.hear(&mut Address::of_topic(&route, "v3/a/devices/hall/up"), names.as_bytes());
+    assert_eq!(part(&ttn, &"e".repeat(1_000)), None);
 }
 
 fn message(to: &Address, content: DownlinkContent, payload: &[u8]) -> Option<(String, Value)> {
