@@ -197,6 +197,16 @@ def test_a_broker_without_a_network_server_has_no_devices_to_send_to(riser):
     assert "alerts.hot.actions[0].device: adapters.mqtt.floor knows no LoRaWAN devices" in said
 
 
+def test_chirpstack_knows_its_devices_by_their_dev_euis_alone(riser):
+    topics = [("application/+/device/{device}/event/up", "chirpstack")]
+    text = config(floor=1, topics=topics, more=rule('device = "lamp", port = 3, payload = "hex:00"') + "[devices.lamp]\n")
+    gateway = riser(text)
+    said = gateway.cli("check", "--no-environment", "--config", "gateway.toml", check=78).stdout
+    assert 'alerts.hot.actions[0].device: "lamp" is no DevEUI, by which ChirpStack knows its devices' in said
+    gateway.rewrite("[devices.lamp]\n", f'[devices.lamp]\naddress = "{EUI}"\n')
+    gateway.cli("check", "--no-environment", "--config", "gateway.toml", check=0)
+
+
 def test_a_device_of_our_own_needs_a_codec_that_encodes(riser):
     table = adapter_table(free_port()) + abp_table("lamp", EUI)
     action = rule("device = \"lamp\", port = 3, payload = '{\"led\":1}'", "lorawan.roof")

@@ -80,12 +80,11 @@ impl Addresses {
         heard.get(&*device).cloned().or_else(|| self.by_filter(&device))
     }
 
-    /// The Things Stack has names of its own for devices: with a DevEUI alone, none of its topics is known.
+    /// ChirpStack's topics have DevEUIs; The Things Stack's have names of its own, so a DevEUI alone tells none of them.
     fn by_filter(&self, device: &str) -> Option<Address> {
-        let is_eui = is_dev_eui(device);
-        self.filters.iter().find_map(|(filter, server)| {
-            let is_named = !is_eui || *server == NetworkServer::Chirpstack;
-            let device_part = filter.device_part_of(device).filter(|_| is_named)?.into();
+        let is_of = |server: &NetworkServer| is_dev_eui(device) == (*server == NetworkServer::Chirpstack);
+        self.filters.iter().filter(|(_, server)| is_of(server)).find_map(|(filter, server)| {
+            let device_part = filter.device_part_of(device)?.into();
             Some(Address { server: *server, device_part })
         })
     }

@@ -1,21 +1,29 @@
 //! Commands that say what a LoRaWAN device shall do: the device's codec makes the bytes of them (`encodeDownlink`).
 //!
-//! Promises: a codec runs on a thread of its own, never on the pipeline's. One encodes at a time and at most [`WAITING`] wait, so
-//! that commands leave in the order in which they came. What a codec does wrong fails its command alone: it cannot put aside
-//! the device's uplinks. Where our codec has no encoder, a network server is asked to use its own.
+//! Promises: each command is encoded on a thread of its own. One is at a time and at most [`WAITING`] wait, so that commands
+//! leave in the order in which they came. What a codec does wrong fails its command alone: it cannot put aside the device's
+//! uplinks, and one that does not come back is given up after [`PATIENCE`]. Where our codec has no encoder, a network server
+//! is asked to use its own.
 
-use std::sync::{Arc, OnceLock};
+use std::io;
+use std::sync::{Arc, OnceLock, mpsc as std_mpsc};
+use std::time::Duration;
 
 use bytes::Bytes;
 use codecs::javascript::ScriptFailure;
 use codecs::{Codec, DecodeError};
 use gateway_core::ports::{Destination, DownlinkContent};
 use serde_json::Value;
-use tokio::sync::mpsc;
-use tokio::task::spawn_blocking;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::timeout;
 
 /// Commands that wait for their bytes, at most.
 const WAITING: usize = 64;
+/// How long a codec is waited for: a multiple of the processor time that it has, for machines that are busy. The engine does
+/// not look at the time while it is at work itself, such as at a regular expression.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Threads that may not have come back, at most.
+const STUCK: usize = 4;
 
 /// A command for a device, and who makes the bytes of it.
 #[derive(Debug, Clone)]
@@ -54,14 +62,23 @@ pub(crate) enum EncodeError {
         /// What it says.
         port: u8,
     },
+    /// Given up.
+    #[error("the codec did not come back")]
+    Stuck,
+    /// As many as may be have not come back.
+    #[error("{STUCK} commands are with codecs that do not come back; nothing is encoded until one does")]
+    AllStuck,
+    /// The system has none left.
+    #[error("there is no thread for the codec")]
+    NoThread(#[from] io::Error),
 }
 
 impl Downlink {
-    /// The command as its adapter takes it. May take as long as a codec may.
+    /// The command as its adapter takes it. May take as long as the engine likes.
     ///
     /// # Errors
     /// Where nobody can make bytes of it.
-    pub(crate) fn encode(&self) -> Result<(Destination, Bytes), EncodeError> {
+    fn encode(&self) -> Result<(Destination, Bytes), EncodeError> {
         // A name of its own: a codec that loops here is not put aside for what the device sends.
         let asker = format!("commands to {}", self.device);
         let encoded = match &self.encoder.codec {
@@ -82,6 +99,25 @@ impl Downlink {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// [`Self::encode`] for those who may wait, such as `riser check`.
+    ///
+    /// # Errors
+    /// As [`Self::encode`], and where the codec does not come back.
+    pub(crate) fn try_out(self) -> Result<(Destination, Bytes), EncodeError> {
+        let (tell, told) = std_mpsc::channel();
+        Arc::new(self).on_a_thread(move |encoded| drop(tell.send(encoded)))?;
+        told.recv_timeout(PATIENCE).unwrap_or(Err(EncodeError::Stuck))
+    }
+
+    /// Encodes on a thread that is left to itself: nobody can stop one in which the engine is at work.
+    fn on_a_thread(
+        self: Arc<Self>,
+        tell: impl FnOnce(Result<(Destination, Bytes), EncodeError>) + Send + 'static,
+    ) -> io::Result<()> {
+        let thread = std::thread::Builder::new().name("riser-encoder".to_owned());
+        thread.spawn(move || tell(self.encode())).map(drop)
     }
 
     fn to(&self, port: u8, content: DownlinkContent) -> Destination {
@@ -110,13 +146,27 @@ impl Desk {
 }
 
 async fn work(mut next: mpsc::Receiver<(Arc<Downlink>, Then)>) {
+    let threads = Arc::new(Semaphore::new(STUCK));
     while let Some((downlink, then)) = next.recv().await {
-        let encoded = spawn_blocking(move || downlink.encode()).await;
-        then(match encoded {
-            Ok(encoded) => encoded.map_err(|error| crate::telemetry::chain(&error)),
-            Err(error) => Err(error.to_string()),
-        });
+        let encoded = encode(downlink, &threads, PATIENCE).await;
+        then(encoded.map_err(|error| crate::telemetry::chain(&error)));
     }
+}
+
+/// A thread keeps its permit of `threads` until it comes back, be it after it was given up.
+async fn encode(
+    downlink: Arc<Downlink>,
+    threads: &Arc<Semaphore>,
+    patience: Duration,
+) -> Result<(Destination, Bytes), EncodeError> {
+    let permit = Arc::clone(threads).try_acquire_owned().map_err(|_| EncodeError::AllStuck)?;
+    let (tell, told) = oneshot::channel();
+    downlink.on_a_thread(move |encoded| {
+        drop(permit);
+        // Who waited may have given up.
+        let _ = tell.send(encoded);
+    })?;
+    timeout(patience, told).await.ok().and_then(Result::ok).unwrap_or(Err(EncodeError::Stuck))
 }
 
 #[cfg(test)]

@@ -28,6 +28,12 @@ fn a_filter_that_names_the_application_tells_where_every_device_is() {
     assert_eq!(part(&ttn, EUI), None, "the server's name for it is not known");
     let (chirpstack, _) = addresses("application/7/device/{device}/event/+", "chirpstack");
     assert_eq!(part(&chirpstack, "70B3D57ED0000001").unwrap(), format!("application/7/device/{EUI}"));
+    let both = ["application/7/device/{device}/event/up", "v3/floors@ttn/devices/{device}/up"];
+    let routes = both.into_iter().zip(["chirpstack", "ttn"]);
+    let routes = routes.map(|(filter, format)| route(filter, NetworkServer::of_format(format)));
+    let both = Addresses::new(&routes.collect::<Vec<_>>());
+    assert_eq!(part(&both, "lounge").unwrap(), "v3/floors@ttn/devices/lounge");
+    assert_eq!(part(&both, EUI).unwrap(), format!("application/7/device/{EUI}"));
     let (nobody, _) = addresses("floors/{device}", "json");
     assert_eq!(part(&nobody, "lounge"), None);
 }

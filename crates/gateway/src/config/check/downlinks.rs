@@ -1,6 +1,6 @@
 //! Actions that go to LoRaWAN devices: to those that Riser hears itself, and to those of a network server.
 
-use ::adapters::mqtt::config::MqttConfig;
+use ::adapters::mqtt::config::{MqttConfig, Topic};
 use ::adapters::mqtt::{NetworkServer, TopicFilter};
 use codecs::Codec;
 use codecs::javascript::Engine;
@@ -46,7 +46,8 @@ pub(super) fn check_servers(
 ) {
     refuse_others(report, table, action, "does not go with `device`; write one of them");
     let (key, name) = (table.key("device"), action.adapter.trim_start_matches("mqtt."));
-    if config.adapters.mqtt.get(name).is_some_and(|adapter| !has_server(adapter)) {
+    let servers = config.adapters.mqtt.get(name).map(servers);
+    if servers.as_ref().is_some_and(Vec::is_empty) {
         let adapter = KeyPath::of("adapters.mqtt").key(name);
         report.error(
             &key,
@@ -59,18 +60,26 @@ pub(super) fn check_servers(
     }
     let address = find_device(config, said).and_then(|(_, device)| device.address.as_deref()).unwrap_or(said);
     let is_level = !address.contains(['/', '+', '#']) && !address.contains(char::is_control);
+    let by_dev_eui =
+        servers.is_some_and(|servers| servers.iter().all(|one| *one == NetworkServer::Chirpstack));
     if DeviceAddress::new(address).is_none() || !is_level {
         report.error(&key, format!("{} is no device in a network server's topics", quoted(address)));
+    } else if by_dev_eui && (address.len() != 16 || address.parse::<Eui>().is_err()) {
+        let address = quoted(address);
+        report.error(
+            &key,
+            format!("{address} is no DevEUI, by which ChirpStack knows its devices; write 16 hex digits, or the name of a table that has them as its address"),
+        );
     }
     check_content(report, table, action, config, true);
 }
 
-/// Whether a network server speaks through the adapter.
-fn has_server(adapter: &MqttConfig) -> bool {
-    adapter.topics.iter().any(|topic| {
-        let names_device = TopicFilter::parse(&topic.filter).is_ok_and(|filter| filter.names_device());
-        NetworkServer::of_format(&topic.format).is_some() && names_device
-    })
+/// The network servers that speak through the adapter and name their devices in topics.
+fn servers(adapter: &MqttConfig) -> Vec<NetworkServer> {
+    let names_device =
+        |topic: &&Topic| TopicFilter::parse(&topic.filter).is_ok_and(|filter| filter.names_device());
+    let topics = adapter.topics.iter().filter(names_device);
+    topics.filter_map(|topic| NetworkServer::of_format(&topic.format)).collect()
 }
 
 fn refuse_others(report: &mut Report, table: &KeyPath, action: &Action, why: &str) {
@@ -117,7 +126,7 @@ fn check_content(report: &mut Report, table: &KeyPath, action: &Action, config: 
                 object: object.into(),
                 encoder: Encoder { codec, by_server },
             };
-            try_out(report, table, &downlink);
+            try_out(report, table, downlink);
         }
         None => report.error(
             &table.key("payload"),
@@ -135,8 +144,8 @@ fn codec_of(name: Option<&str>) -> Option<Option<std::sync::Arc<Codec>>> {
 }
 
 /// The object goes through the encoder once: what that refuses now it would refuse when the alert is raised.
-fn try_out(report: &mut Report, table: &KeyPath, downlink: &Downlink) {
-    match downlink.encode() {
+fn try_out(report: &mut Report, table: &KeyPath, downlink: Downlink) {
+    match downlink.try_out() {
         Ok((_, payload)) => check_length(report, table, payload.len()),
         Err(EncodeError::NoPort) => no_port(report, table),
         Err(error) => {
