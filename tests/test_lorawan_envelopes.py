@@ -217,3 +217,18 @@ def test_check_tells_where_a_codec_is_broken(riser):
     said = gateway.cli("check", "--no-environment", "--config", "gateway.toml", check=78).stdout
     assert "error: devices.a.codec: codecs/a.js:2:" in said
     assert "error: devices.b.codec: codecs/b.toml:2:" in said
+
+
+def test_frames_that_never_came_are_told_by_the_counter(building):
+    before = building.dropped()
+    for counter in (5, 6, 9, 9, 2, 3):
+        building.ttn("gaps", f_port=1, f_cnt=counter, decoded_payload={"level": counter}, consumed_airtime="0.061696s")
+    metrics = building.metrics("gaps", level=6, airtime=6, frames_lost=3)
+    assert (metrics["airtime"]["avg"], metrics["airtime"]["unit"]) == (0.061696, "s")
+    lost = [body["metrics"]["frames_lost"] for body in building.heard.latest("gaps") if "frames_lost" in body["metrics"]]
+    assert sum(one["avg"] * one["count"] for one in lost) == 2 and max(one["max"] for one in lost) == 2
+    eui = "70b3d57ed00000bb"
+    for counter in (0, 4):
+        building.chirpstack("up", eui, fPort=1, fCnt=counter, object={"level": counter})
+    assert building.metrics(eui, level=2, frames_lost=1)["frames_lost"]["max"] == 3
+    assert building.dropped() == before

@@ -2,7 +2,8 @@
 //!
 //! - An uplink measures what the device's own codec reads in the bytes; where the device has none, what the server's
 //!   decoder read. Names are as with codecs in JavaScript: the server's decoders are those.
-//! - Every uplink also measures `rssi` and `snr` of the best receiver (by SNR, then RSSI) and `spreading_factor`.
+//! - Every uplink also measures `rssi` and `snr` of the best receiver (by SNR, then RSSI), `spreading_factor` and, where the
+//!   server tells it, `airtime`.
 //! - All is of the time that the server says, unless the device's own payload has a time.
 //! - Joins, acknowledgements, downlinks, logs and whatever else a server publishes are no error and measure nothing.
 //! - The servers leave out what is zero, or write null for what is not there. Members of an unexpected type count as not
@@ -58,6 +59,8 @@ pub struct Envelope {
     pub device: Option<String>,
     /// When the server received it.
     pub at: Option<Timestamp>,
+    /// The counter of the device's frame, where this is one that was on the air.
+    pub counter: Option<u32>,
     /// What happened.
     pub event: Event,
 }
@@ -100,6 +103,13 @@ impl Envelope {
     #[must_use]
     pub fn sender(&self) -> Option<&str> {
         self.dev_eui.as_deref().or(self.device.as_deref())
+    }
+
+    /// Tells how many frames of the device were lost before this one: measured as `frames_lost`.
+    pub fn lost_before(&mut self, frames: u32) {
+        if let Event::Uplink(uplink) = &mut self.event {
+            uplink.link.frames_lost = Some(frames);
+        }
     }
 
     /// Clears `out` and fills it with what the message measures; `codec` is the device's own, and `input` the message's.

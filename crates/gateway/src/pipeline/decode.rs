@@ -15,6 +15,7 @@ use gateway_core::{
 
 use super::directory::{DeviceRules, Directory, canonical};
 use super::engine::Engine;
+use super::frame_losses::FrameLosses;
 use super::sampled_log::SampledLog;
 use super::series::MAX_METRICS_PER_DEVICE;
 use super::step::{AdapterIndex, Batch, NewMetric, NewNames, Step, StepReading};
@@ -32,6 +33,7 @@ const MAX_DEVICE_NAME: usize = DeviceAddress::MAX_BYTES;
 pub(crate) struct Decoder {
     known: Known,
     measurements: Measurements,
+    losses: FrameLosses,
     /// Names that devices have brought in this step.
     brought: HashMap<DeviceId, usize>,
     log: SampledLog,
@@ -51,6 +53,7 @@ impl Decoder {
         Self {
             known: Known { codecs, directory },
             measurements: Measurements::default(),
+            losses: FrameLosses::default(),
             brought: HashMap::new(),
             log: SampledLog::default(),
         }
@@ -145,8 +148,9 @@ impl Decoder {
                 codec.decode(&input(uplink), &mut self.measurements)
             }
             Some(Err(error)) => Err(error),
-            Some(Ok(envelope)) => {
+            Some(Ok(mut envelope)) => {
                 self.known.name_sender(uplink, &envelope);
+                self.losses.note(uplink.device.as_ref(), &mut envelope);
                 let own = self.known.own_codec(uplink)?;
                 envelope.measure(own, &input(uplink), &mut self.measurements)
             }
