@@ -187,6 +187,15 @@ impl Codec {
         }
     }
 
+    /// The file of a codec in JavaScript. Asking it may take long: see [`javascript`].
+    #[must_use]
+    pub fn script_file(&self) -> Option<&str> {
+        match &self.0 {
+            Format::Javascript(script) => Some(script.file()),
+            _ => None,
+        }
+    }
+
     /// Clears `out` and fills it with what the payload says.
     ///
     /// # Errors

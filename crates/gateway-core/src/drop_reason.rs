@@ -40,11 +40,15 @@ pub enum DropReason {
     Damaged,
     /// A sender that expects no answer (MQTT QoS 0) was faster than the gateway for longer than a message may wait.
     NoRoom,
+    /// The device has no codec that reads its payload.
+    NoCodec,
+    /// The device's codec in JavaScript did not come back from this message or an earlier one.
+    CodecStuck,
 }
 
 impl DropReason {
     /// All of them, in the order of the ledger.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::BadPayload,
         Self::TooLarge,
         Self::NotFinite,
@@ -62,6 +66,8 @@ impl DropReason {
         Self::UpstreamRefused,
         Self::Damaged,
         Self::NoRoom,
+        Self::NoCodec,
+        Self::CodecStuck,
     ];
 
     /// The name in `audit`, `health` and the logs.
@@ -85,6 +91,8 @@ impl DropReason {
             Self::UpstreamRefused => "upstream_refused",
             Self::Damaged => "damaged",
             Self::NoRoom => "no_room",
+            Self::NoCodec => "no_codec",
+            Self::CodecStuck => "codec_stuck",
         }
     }
 }

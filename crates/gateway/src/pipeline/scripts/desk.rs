@@ -1,0 +1,64 @@
+//! What waits for one script: its messages in the order in which they came, and how fast it is.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gateway_core::Uplink;
+
+use super::super::reader::Reader;
+use crate::script_thread::PATIENCE;
+
+/// So much may wait for any script, however slow it is.
+const MESSAGES: usize = 64;
+const BYTES: usize = 512 << 10;
+
+/// A message, and what will read it.
+pub(super) struct Message {
+    pub(super) uplink: Uplink,
+    pub(super) reader: Arc<Reader>,
+}
+
+/// The messages of one script. It reads one at a time, so those of a device stay in their order.
+#[derive(Default)]
+pub(super) struct Desk {
+    waiting: VecDeque<Message>,
+    bytes: usize,
+    /// How long the script takes for a message, of late.
+    pace: Duration,
+    /// Whether a thread is at its first message.
+    pub(super) busy: bool,
+}
+
+impl Desk {
+    pub(super) fn push(&mut self, message: Message) {
+        self.bytes += message.uplink.payload.len();
+        self.waiting.push_back(message);
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Message> {
+        let message = self.waiting.pop_front()?;
+        self.bytes = self.bytes.saturating_sub(message.uplink.payload.len());
+        Some(message)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Whether it has more to do than it will have done soon: it would hold up everybody.
+    pub(super) fn is_behind(&self) -> bool {
+        let waiting = u32::try_from(self.waiting.len()).unwrap_or(u32::MAX);
+        let many = self.waiting.len() >= MESSAGES || self.bytes >= BYTES;
+        many && self.pace.saturating_mul(waiting) > PATIENCE
+    }
+
+    /// A message took so long, or takes so long already.
+    pub(super) fn took(&mut self, time: Duration) {
+        self.pace = if self.pace.is_zero() { time } else { (self.pace * 7 + time) / 8 };
+    }
+
+    pub(super) fn uplinks_mut(&mut self) -> impl Iterator<Item = &mut Uplink> {
+        self.waiting.iter_mut().map(|message| &mut message.uplink)
+    }
+}

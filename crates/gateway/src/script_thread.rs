@@ -1,0 +1,118 @@
+//! A thread on which codecs in JavaScript run, so that nobody waits for one that does not come back.
+//!
+//! A script's processor time is bounded from within, but not while the engine itself is at work: it looks for a text in a
+//! long one, or matches a regular expression, in one go. Such a thread cannot be stopped. Who waited gives it up, and
+//! keeps it in view: its memory and its share of the processor are gone until it comes back by itself.
+
+use std::io;
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+/// How long a call is waited for: a multiple of the processor time that a script has, for machines that are busy.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Most threads that have not come back. With so many no script is run until one does.
+pub(crate) const MAX_STUCK: usize = 4;
+
+/// Scripts shall not take the processor from the rest of the gateway: as `nice -n 10`.
+const NICE: i32 = 10;
+
+/// What a thread does.
+pub(crate) type Work = Box<dyn FnOnce() + Send>;
+
+/// A thread that waits for work, or does some.
+#[derive(Debug)]
+pub(crate) struct ScriptThread {
+    work: SyncSender<Work>,
+    thread: JoinHandle<()>,
+}
+
+/// The thread has ended, or is at work still.
+#[derive(Debug, thiserror::Error)]
+#[error("the thread for scripts takes no work, which is a bug: please report it")]
+pub(crate) struct NotTaken;
+
+impl ScriptThread {
+    /// # Errors
+    /// Where the system has no thread left.
+    pub(crate) fn start() -> io::Result<Self> {
+        let (work, given) = sync_channel::<Work>(1);
+        let thread = Builder::new().name("riser-script".to_owned()).spawn(move || {
+            // Linux has it for each thread. Refused, scripts run as everybody.
+            let _ = rustix::process::nice(NICE);
+            given.iter().for_each(|work| work());
+        })?;
+        Ok(Self { work, thread })
+    }
+
+    /// Has the thread do `work`, which tells how it went by itself. Never waits.
+    pub(crate) fn give(&self, work: Work) -> Result<(), NotTaken> {
+        self.work.try_send(work).map_err(|error: TrySendError<Work>| match error {
+            TrySendError::Full(_) | TrySendError::Disconnected(_) => NotTaken,
+        })
+    }
+
+    /// Leaves the thread to itself: it ends once its work has.
+    pub(crate) fn give_up(self) -> StuckThread {
+        StuckThread(self.thread)
+    }
+}
+
+/// A thread that did not come back in time.
+#[derive(Debug)]
+pub(crate) struct StuckThread(JoinHandle<()>);
+
+impl StuckThread {
+    pub(crate) fn is_back(&self) -> bool {
+        self.0.is_finished()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    #[test]
+    fn a_thread_that_was_given_up_is_back_when_its_work_has_ended() {
+        let thread = ScriptThread::start().unwrap();
+        let (end, wait) = channel::<()>();
+        let (began, beginning) = channel();
+        thread
+            .give(Box::new(move || {
+                began.send(()).unwrap();
+                let _ = wait.recv();
+            }))
+            .unwrap();
+        beginning.recv().unwrap();
+        let stuck = thread.give_up();
+        assert!(!stuck.is_back());
+        end.send(()).unwrap();
+        while !stuck.is_back() {
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn work_is_done_in_its_order_and_no_more_is_taken_than_one_behind_what_runs() {
+        let thread = ScriptThread::start().unwrap();
+        let (end, wait) = channel::<()>();
+        let (done, heard) = channel();
+        let (began, beginning) = channel();
+        let first = done.clone();
+        thread
+            .give(Box::new(move || {
+                began.send(()).unwrap();
+                let _ = wait.recv();
+                first.send(1).unwrap();
+            }))
+            .unwrap();
+        beginning.recv().unwrap();
+        thread.give(Box::new(move || done.send(2).unwrap())).unwrap();
+        assert!(thread.give(Box::new(|| ())).is_err());
+        end.send(()).unwrap();
+        assert_eq!([heard.recv().unwrap(), heard.recv().unwrap()], [1, 2]);
+    }
+}
