@@ -133,11 +133,7 @@ fn directory(config: &Config, codecs: &mut CodecTable) -> Result<Directory, Buil
     let timezone = config.gateway.timezone.as_deref();
     let mut devices = Vec::new();
     for (name, device) in &config.devices {
-        let codec = match &device.codec {
-            Some(file) if codecs::Codec::is_file(file) => Some(codecs.file(file)?),
-            Some(codec) => Some(codecs.id(codec, &[], timezone)?),
-            None => None,
-        };
+        let codec = device.codec.as_deref().map(|codec| codecs.of_device(codec, timezone)).transpose()?;
         let calibrate =
             device.calibrate.iter().map(|(metric, by)| (metric.clone(), (by.scale, by.offset))).collect();
         let address = device.address.clone().unwrap_or_else(|| name.clone());

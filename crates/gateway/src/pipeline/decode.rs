@@ -195,6 +195,9 @@ impl Known {
         if uplink.payload.is_empty() && uplink.link.is_known() {
             return Ok(Reader::Nothing);
         }
+        if uplink.codec == CodecId::NONE {
+            return self.own_codec(uplink)?.map(Reader::Payload).ok_or_else(|| self.no_codec(uplink));
+        }
         let format = self.codec(uplink.codec)?;
         match format.open(&uplink.payload) {
             None => Ok(Reader::Payload(self.own_codec(uplink)?.unwrap_or(format))),
@@ -209,6 +212,12 @@ impl Known {
 
     fn codec(&self, id: CodecId) -> Result<Arc<Codec>, Refusal> {
         self.codecs.get(usize::from(id.0)).cloned().ok_or(Refusal::NotInTable)
+    }
+
+    fn no_codec(&self, uplink: &Uplink) -> Refusal {
+        let address = uplink.device.as_ref().map_or("?", DeviceAddress::as_str);
+        let name = self.directory.find(&canonical(address)).map_or(address, |rules| &rules.name);
+        Refusal::NoCodec { device: name.to_owned() }
     }
 
     /// A network server tells a device's DevEUI beside the topic's name; either may be the one that the configuration knows.

@@ -13,7 +13,7 @@ pub(crate) enum Refusal {
     #[error("its codec is not in the table, which is a bug: please report it")]
     NotInTable,
     #[error(
-        "device {device} has no codec that reads its payload: write `codec = \"…\"` into its [devices.*] table; a built-in, or the vendor's file in JavaScript (docs/codecs.md)"
+        "device `{device}` has no codec that reads its payload: write `codec = \"…\"` into its table [devices.{device}], a built-in's name or the vendor's file in JavaScript"
     )]
     NoCodec { device: String },
     #[error(transparent)]

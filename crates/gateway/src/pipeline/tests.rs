@@ -9,6 +9,7 @@ mod models;
 mod neighbours;
 mod payloads;
 mod recovery;
+mod scripts;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

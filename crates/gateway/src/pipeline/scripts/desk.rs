@@ -62,3 +62,62 @@ impl Desk {
         self.waiting.iter_mut().map(|message| &mut message.uplink)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use gateway_core::{Ack, AdapterId, CodecId, Delivery, LinkQuality, Room, Timestamp};
+
+    use super::*;
+
+    fn desk(messages: usize, pace_millis: u64) -> Desk {
+        let mut desk = Desk::default();
+        desk.took(Duration::from_millis(pace_millis));
+        (0..messages).for_each(|_| desk.push(message()));
+        desk
+    }
+
+    fn message() -> Message {
+        let uplink = Uplink {
+            adapter: AdapterId::new("mqtt", "floor"),
+            device: None,
+            metric: None,
+            codec: CodecId(0),
+            topic: "t".into(),
+            received_at: Timestamp::EPOCH,
+            port: None,
+            link: LinkQuality::default(),
+            payload: Bytes::from_static(&[0; 1024]),
+            delivery: Delivery::AtMostOnce,
+            lost_before: 0,
+            room: Room::unbounded(),
+            ack: Ack::none(),
+        };
+        Message { uplink, reader: Arc::new(Reader::Nothing) }
+    }
+
+    #[test]
+    fn a_script_is_behind_where_more_waits_than_it_reads_in_time_and_never_with_a_few() {
+        assert!(!desk(63, 200).is_behind(), "a few always may wait");
+        assert!(desk(64, 200).is_behind());
+        assert!(!desk(256, 10).is_behind(), "a backlog is no fault of a script that is fast enough");
+        assert!(!desk(1_000, 0).is_behind(), "nobody knows yet how fast it is");
+    }
+
+    #[test]
+    fn a_slow_message_is_made_good_by_quick_ones() {
+        let mut desk = desk(64, 1_000);
+        assert!(desk.is_behind());
+        (0..32).for_each(|_| desk.took(Duration::from_millis(1)));
+        assert!(!desk.is_behind());
+    }
+
+    #[test]
+    fn what_has_left_weighs_no_more() {
+        let mut desk = desk(600, 100);
+        assert!(desk.is_behind());
+        while desk.pop().is_some() {}
+        assert!(desk.is_empty() && !desk.is_behind());
+        assert_eq!(desk.bytes, 0);
+    }
+}
