@@ -196,6 +196,14 @@ impl Codec {
         }
     }
 
+    /// Has a codec in JavaScript begin anew: nothing of earlier messages is left, whatever it did to the language's own
+    /// objects.
+    pub fn forget(&self) {
+        if let Format::Javascript(script) = &self.0 {
+            script.forget();
+        }
+    }
+
     /// Clears `out` and fills it with what the payload says.
     ///
     /// # Errors

@@ -69,6 +69,68 @@ impl StuckThread {
     }
 }
 
+/// Why work that was waited for gave nothing.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Lost {
+    #[error("the codec did not come back within {} s", PATIENCE.as_secs())]
+    Stuck,
+    #[error("the codec was not asked: {MAX_STUCK} others have not come back")]
+    TooManyStuck,
+    #[error("no thread for the codec")]
+    NoThread {
+        #[source]
+        source: io::Error,
+    },
+    #[error("the codec was not asked")]
+    NotTaken {
+        #[source]
+        source: NotTaken,
+    },
+}
+
+/// Runs scripts for whoever can wait for them, one at a time.
+#[derive(Debug, Default)]
+pub(crate) struct Waiting {
+    idle: Option<ScriptThread>,
+    stuck: Vec<StuckThread>,
+}
+
+impl Waiting {
+    /// Does `work` on another thread and waits for it, [`PATIENCE`] at most.
+    ///
+    /// # Errors
+    /// Where it is given up, or not begun.
+    pub(crate) fn run<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Lost> {
+        self.stuck.retain(|stuck| !stuck.is_back());
+        if self.stuck.len() >= MAX_STUCK {
+            return Err(Lost::TooManyStuck);
+        }
+        let thread = match self.idle.take() {
+            Some(thread) => thread,
+            None => ScriptThread::start().map_err(|source| Lost::NoThread { source })?,
+        };
+        let (tell, told) = sync_channel(1);
+        let work = Box::new(move || {
+            // Nobody listens any more where it was given up.
+            let _ = tell.send(work());
+        });
+        thread.give(work).map_err(|source| Lost::NotTaken { source })?;
+        match told.recv_timeout(PATIENCE) {
+            Ok(done) => {
+                self.idle = Some(thread);
+                Ok(done)
+            }
+            Err(_) => {
+                self.stuck.push(thread.give_up());
+                Err(Lost::Stuck)
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc::channel;

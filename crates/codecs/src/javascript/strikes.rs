@@ -57,6 +57,11 @@ impl Strikes {
         self.devices.push((device.into(), Count { times: 1, ..Count::default() }));
     }
 
+    /// It could not even be stopped: no message is to try that again soon.
+    pub(super) fn was_deaf(&mut self, device: &str) {
+        (0..DEVICE_STRIKES).for_each(|_| self.stopped(device));
+    }
+
     /// The codec came to an end by itself.
     pub(super) fn finished(&mut self, device: &str) {
         self.codec = Count::default();
@@ -165,5 +170,23 @@ mod tests {
             strikes.stopped(&device.to_string());
         }
         assert_eq!(strikes.devices.len(), MAX_DEVICES);
+    }
+
+    #[test]
+    fn a_codec_that_could_not_be_stopped_rests_at_once() {
+        // Some seconds' work for the engine, within which it does not look at its time.
+        let source = "function decodeUplink(input) {
+            if (input.bytes[0]) 'a'.repeat(200000).indexOf('a'.repeat(100000) + 'b');
+            return { data: { ok: true } };
+        }";
+        let script = super::super::Script::new("codec.js", source, &Default::default()).unwrap();
+        let ask = |byte| {
+            let call = super::super::Call { bytes: &[byte], port: None, received: "", device: Some("d") };
+            script.decode(&call)
+        };
+        assert_eq!(ask(1).unwrap_err(), ScriptFailure::TimedOut);
+        assert_eq!(ask(0).unwrap_err(), ScriptFailure::PutAside { times: 3, messages: 16 });
+        (0..15).for_each(|_| drop(ask(0)));
+        assert!(ask(0).is_ok());
     }
 }

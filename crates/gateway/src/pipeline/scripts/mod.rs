@@ -174,6 +174,9 @@ impl Scripts {
         let running = self.running.drain(..).map(|running| running.message);
         let waiting = self.desks.values_mut().flat_map(|desk| std::iter::from_fn(|| desk.pop()));
         let unread: Vec<_> = running.chain(waiting).collect();
+        (self.waiting, self.bytes) = (0, 0);
+        self.next.clear();
+        self.senders.clear();
         let lost = unread.into_iter().filter(|message| message.uplink.delivery == Delivery::AtMostOnce);
         self.done.extend(lost.map(|message| refused(message, Refusal::Stopping)));
         self.done.drain(..).collect()
