@@ -6,8 +6,12 @@
 
 use std::io;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, OnceLock};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
+
+use rustix::process::{Pid, setpriority_process};
+use rustix::thread::gettid;
 
 /// How long a call is waited for: a multiple of the processor time that a script has, for machines that are busy.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
@@ -15,8 +19,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 /// Most threads that have not come back. With so many no script is run until one does.
 pub(crate) const MAX_STUCK: usize = 4;
 
-/// Scripts shall not take the processor from the rest of the gateway: as `nice -n 10`.
-const NICE: i32 = 10;
+/// What is not waited for any more shall not take the processor from the rest of the gateway: as `nice -n 19`.
+const NICE: i32 = 19;
 
 /// What a thread does.
 pub(crate) type Work = Box<dyn FnOnce() + Send>;
@@ -26,6 +30,8 @@ pub(crate) type Work = Box<dyn FnOnce() + Send>;
 pub(crate) struct ScriptThread {
     work: SyncSender<Work>,
     thread: JoinHandle<()>,
+    /// The system's number for it, once it has begun.
+    number: Arc<OnceLock<Pid>>,
 }
 
 /// The thread has ended, or is at work still.
@@ -38,12 +44,13 @@ impl ScriptThread {
     /// Where the system has no thread left.
     pub(crate) fn start() -> io::Result<Self> {
         let (work, given) = sync_channel::<Work>(1);
+        let number = Arc::new(OnceLock::new());
+        let own_number = Arc::clone(&number);
         let thread = Builder::new().name("riser-script".to_owned()).spawn(move || {
-            // Linux has it for each thread. Refused, scripts run as everybody.
-            let _ = rustix::process::nice(NICE);
+            let _ = own_number.set(gettid());
             given.iter().for_each(|work| work());
         })?;
-        Ok(Self { work, thread })
+        Ok(Self { work, thread, number })
     }
 
     /// Has the thread do `work`, which tells how it went by itself. Never waits.
@@ -55,6 +62,8 @@ impl ScriptThread {
 
     /// Leaves the thread to itself: it ends once its work has.
     pub(crate) fn give_up(self) -> StuckThread {
+        // Linux has priorities for each thread. Refused, it runs as everybody.
+        let _ = self.number.get().map(|number| setpriority_process(Some(*number), NICE));
         StuckThread(self.thread)
     }
 }
@@ -149,8 +158,12 @@ mod tests {
             }))
             .unwrap();
         beginning.recv().unwrap();
+        let number = thread.number.get().unwrap().as_raw_nonzero();
         let stuck = thread.give_up();
         assert!(!stuck.is_back());
+        let told = std::fs::read_to_string(format!("/proc/self/task/{number}/stat")).unwrap();
+        let nice = told.rsplit(") ").next().unwrap().split(' ').nth(16);
+        assert_eq!(nice, Some("19"), "{told}");
         end.send(()).unwrap();
         while !stuck.is_back() {
             std::thread::yield_now();

@@ -98,6 +98,13 @@ impl Decoder {
         self.scripts.has_room()
     }
 
+    /// Which scripts have not come back, while there are any.
+    pub(crate) fn problem(&self) -> Option<String> {
+        let files: Vec<_> = self.scripts.stuck().collect();
+        (!files.is_empty())
+            .then(|| format!("codecs: {} did not come back and cannot be stopped", files.join(", ")))
+    }
+
     /// Whether no script has anything to read.
     pub(crate) fn is_idle(&self) -> bool {
         self.scripts.is_idle()
@@ -121,21 +128,20 @@ impl Decoder {
         if is_duplicate(&uplink, engine, step) {
             return Some((uplink.ack, Outcome::Taken));
         }
-        let mut measurements = std::mem::take(&mut self.measurements);
-        measurements.clear();
         let result = match self.known.reader(&mut uplink) {
-            Err(refusal) => Err(refusal),
-            Ok(reader) => match self.scripts.take(uplink, reader) {
-                Ok(()) => {
-                    self.measurements = measurements;
+            Err(refusal) => {
+                self.measurements.clear();
+                Err(refusal)
+            }
+            Ok(reader) => match self.scripts.desk_of(&uplink, &reader) {
+                Some(desk) => {
+                    self.scripts.take(desk, uplink, reader);
                     return None;
                 }
-                Err((back, reader)) => {
-                    uplink = back;
-                    reader.read(&input(&uplink), &mut measurements).map_err(Refusal::Undecodable)
-                }
+                None => reader.read(&input(&uplink), &mut self.measurements).map_err(Refusal::Undecodable),
             },
         };
+        let mut measurements = std::mem::take(&mut self.measurements);
         let outcome = self.put(&mut uplink, &mut measurements, result, engine, step);
         self.measurements = measurements;
         Some((uplink.ack, outcome))
@@ -205,7 +211,7 @@ impl Known {
             Some(Ok(envelope)) => {
                 self.name_sender(uplink, &envelope);
                 let own = self.own_codec(uplink)?;
-                Ok(Reader::Envelope(envelope, own))
+                Ok(Reader::Envelope(Box::new(envelope), own))
             }
         }
     }

@@ -257,6 +257,7 @@ impl Pipeline {
 
     fn tell_problems(&self) {
         let mut problems = self.durable.problems();
+        problems.extend(self.decoder.problem());
         if let Some(problem) = self.engine.models_are_full().map(no_room_for_models) {
             if !self.problems.borrow().contains(&problem) {
                 tracing::warn!("{problem}");

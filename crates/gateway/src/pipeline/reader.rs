@@ -14,7 +14,7 @@ pub(super) enum Reader {
     /// The payload is the device's own.
     Payload(Arc<Codec>),
     /// A network server's message, with the codec of the device's own where it has one.
-    Envelope(Envelope, Option<Arc<Codec>>),
+    Envelope(Box<Envelope>, Option<Arc<Codec>>),
 }
 
 impl Reader {

@@ -105,18 +105,23 @@ impl Default for Scripts {
 }
 
 impl Scripts {
-    /// Takes a message that a script reads, or that must not overtake another of its device. Any other is given back.
-    pub(super) fn take(&mut self, uplink: Uplink, reader: Reader) -> Result<(), (Uplink, Reader)> {
+    /// Where a message is to wait: a script reads it, or it must not overtake another of its device.
+    pub(super) fn desk_of(&self, uplink: &Uplink, reader: &Reader) -> Option<Arc<str>> {
+        if self.senders.is_empty() && reader.script().is_none() {
+            return None;
+        }
+        let busy_at = self.senders.get(&sender(uplink)).map(|(desk, _)| Arc::clone(desk));
+        busy_at.or_else(|| reader.script().map(file_of))
+    }
+
+    /// Takes a message, which waits at `file`.
+    pub(super) fn take(&mut self, file: Arc<str>, uplink: Uplink, reader: Reader) {
         let device = sender(&uplink);
-        let busy_at = self.senders.get(&device).map(|(desk, _)| Arc::clone(desk));
-        let Some(file) = busy_at.or_else(|| reader.script().map(file_of)) else {
-            return Err((uplink, reader));
-        };
         let message = Message { uplink, reader: Arc::new(reader) };
         let desk = self.desks.entry(Arc::clone(&file)).or_default();
         if desk.is_behind() || self.waiting >= 2 * MAX_WAITING {
             self.done.push_back(refused(message, Refusal::TooSlow { file: file.to_string() }));
-            return Ok(());
+            return;
         }
         if desk.is_empty() && !desk.busy {
             self.next.push_back(Arc::clone(&file));
@@ -126,7 +131,6 @@ impl Scripts {
         desk.push(message);
         self.senders.entry(device).or_insert((file, 0)).1 += 1;
         self.start();
-        Ok(())
     }
 
     /// Whether more may come.
@@ -180,6 +184,12 @@ impl Scripts {
         let lost = unread.into_iter().filter(|message| message.uplink.delivery == Delivery::AtMostOnce);
         self.done.extend(lost.map(|message| refused(message, Refusal::Stopping)));
         self.done.drain(..).collect()
+    }
+
+    /// The files of scripts that have not come back.
+    pub(super) fn stuck(&self) -> impl Iterator<Item = &str> {
+        let stuck = self.stuck.iter().filter(|stuck| !stuck.thread.is_back());
+        stuck.filter_map(|stuck| stuck.script.script_file())
     }
 
     /// All messages that are here.
