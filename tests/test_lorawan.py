@@ -17,11 +17,14 @@ SLOW_WINDOWS = 'window = "5m"\nlateness = "10s"'
 class Roof:
     """A gateway with a forwarder, and the cloud behind it."""
 
-    def __init__(self, started, folder, cloud, heard, devices, more="", adapter="", **parts):
+    def __init__(self, started, folder, cloud, heard, devices, more="", adapter="", files=None, **parts):
         self.port = free_port()
         self.started, self.heard = started, heard
         text = config(cloud=cloud.port, floor=cloud.port, more=adapter_table(self.port, adapter) + devices + more, **parts)
         self.gateway = started.keep(Riser(folder / "gateway", text))
+        for name, text in (files or {}).items():
+            (self.gateway.folder / name).parent.mkdir(exist_ok=True)
+            (self.gateway.folder / name).write_text(text)
         self.starts = 0
 
     def start(self):
@@ -87,7 +90,20 @@ def test_a_device_without_a_codec_tells_only_how_it_was_heard_and_a_bad_payload_
     readings(heard, "lounge", "rssi", 1)
     readings(heard, "hall", "rssi", 1)
     assert not any("temperature" in body["metrics"] for body in heard.aggregates())
-    house.gateway.wait_ledger(taken=11, bad_payload=1)
+    house.gateway.wait_ledger(taken=12, bad_payload=1, no_codec=1)
+    assert "no codec that reads its payload: write `codec = " in house.gateway.log()
+    assert "[devices.lounge]" in house.gateway.log()
+
+
+def test_a_device_is_read_by_a_codec_in_javascript(roof, heard):
+    table = abp_table("lounge", ROOM).replace('codec = "node"', 'codec = "codecs/room.js"')
+    script = "function decodeUplink(input) { return { data: { TempC_SHT: input.bytes[0], port: input.fPort } }; }"
+    house = roof(table, files={"codecs/room.js": script})
+    house.forwarder().push(Node(ROOM, **ABP).uplink(b"\x15", port=7))
+    [temperature] = readings(heard, "lounge", "temperature", 1)
+    assert (temperature["avg"], temperature["unit"]) == (21, "Cel")
+    assert [summary["avg"] for summary in readings(heard, "lounge", "port", 1)] == [7]
+    house.gateway.wait_ledger(taken=7)
 
 
 def test_a_device_joins_and_is_heard_and_goes_on_after_a_kill_where_a_replay_is_refused(roof, heard):

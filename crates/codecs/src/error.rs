@@ -191,6 +191,7 @@ impl DecodeError {
             Self::TooLarge { .. } => DropReason::TooLarge,
             Self::NotFinite => DropReason::NotFinite,
             Self::TooManyReadings { .. } => DropReason::TooManyReadings,
+            Self::NoDeviceCodec => DropReason::NoCodec,
             _ => DropReason::BadPayload,
         }
     }

@@ -187,6 +187,23 @@ impl Codec {
         }
     }
 
+    /// The file of a codec in JavaScript. Asking it may take long: see [`javascript`].
+    #[must_use]
+    pub fn script_file(&self) -> Option<&str> {
+        match &self.0 {
+            Format::Javascript(script) => Some(script.file()),
+            _ => None,
+        }
+    }
+
+    /// Has a codec in JavaScript begin anew: nothing of earlier messages is left, whatever it did to the language's own
+    /// objects.
+    pub fn forget(&self) {
+        if let Format::Javascript(script) = &self.0 {
+            script.forget();
+        }
+    }
+
     /// Clears `out` and fills it with what the payload says.
     ///
     /// # Errors

@@ -48,11 +48,15 @@ pub enum DropReason {
     CounterGap,
     /// A device asks to join with a number that was in use before.
     DevNonce,
+    /// The device has no codec that reads its payload.
+    NoCodec,
+    /// The device's codec in JavaScript did not come back from this message or an earlier one.
+    CodecStuck,
 }
 
 impl DropReason {
     /// All of them, in the order of the ledger.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 23] = [
         Self::BadPayload,
         Self::TooLarge,
         Self::NotFinite,
@@ -74,6 +78,8 @@ impl DropReason {
         Self::Replay,
         Self::CounterGap,
         Self::DevNonce,
+        Self::NoCodec,
+        Self::CodecStuck,
     ];
 
     /// The name in `audit`, `health` and the logs.
@@ -101,6 +107,8 @@ impl DropReason {
             Self::Replay => "replay",
             Self::CounterGap => "counter_gap",
             Self::DevNonce => "dev_nonce",
+            Self::NoCodec => "no_codec",
+            Self::CodecStuck => "codec_stuck",
         }
     }
 }

@@ -50,6 +50,11 @@ impl fmt::Display for AdapterId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CodecId(pub u16);
 
+impl CodecId {
+    /// None of them: only a codec in the device's own table reads the payload.
+    pub const NONE: Self = Self(u16::MAX);
+}
+
 /// What the radio said of the last hop, where there is one.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct LinkQuality {

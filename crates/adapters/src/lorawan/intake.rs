@@ -8,7 +8,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use foldhash::fast::FixedState;
-use gateway_core::{Ack, AdapterId, Delivery, DeviceAddress, DropReason, LinkQuality, Outcome, Room, Timestamp, Uplink};
+use gateway_core::{
+    Ack, AdapterId, CodecId, Delivery, DeviceAddress, DropReason, LinkQuality, Outcome, Room, Timestamp,
+    Uplink,
+};
 use lorawan_link::{Data, DataRate, Reason, UplinkToken};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
@@ -73,12 +76,15 @@ impl Intake {
             again: uplink.again || !known.resets(),
         };
         let link = link(&uplink);
-        let (port, payload) = self.readable(known, uplink.data).unzip();
+        let (port, payload) = uplink.data.map(|data| (data.f_port, Bytes::from(data.payload))).unzip();
+        if known.codec.is_none() && payload.is_some() {
+            self.without_codec = self.without_codec.saturating_add(1);
+        }
         self.waiting.push_back(Uplink {
             adapter: self.adapter.clone(),
             device: DeviceAddress::new(&uplink.device.to_string()),
             metric: None,
-            codec: known.codec.unwrap_or(gateway_core::CodecId(u16::MAX)),
+            codec: known.codec.unwrap_or(CodecId::NONE),
             topic: Arc::from(""),
             received_at: Timestamp::from_millis(uplink.time.as_millisecond()),
             port,
@@ -97,16 +103,6 @@ impl Intake {
     pub(super) fn lose_one(&mut self, now: Instant) {
         self.tally.dropped(DropReason::NoRoom, now);
         self.lost_in_all = self.lost_in_all.saturating_add(1);
-    }
-
-    /// What a codec can read of it.
-    fn readable(&mut self, known: &KnownDevice, data: Option<Data>) -> Option<(u8, Bytes)> {
-        let Data { f_port, payload } = data?;
-        if known.codec.is_none() {
-            self.without_codec = self.without_codec.saturating_add(1);
-            return None;
-        }
-        Some((f_port, payload.into()))
     }
 
     fn ack(&self, token: UplinkToken, place: OwnedSemaphorePermit) -> Ack {

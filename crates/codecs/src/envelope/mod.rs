@@ -134,6 +134,20 @@ impl Envelope {
         measured
     }
 
+    /// Fills `out` with what the radio says of a message whose payload is not read.
+    ///
+    /// # Errors
+    /// As [`Self::measure`].
+    pub fn measure_radio(&self, out: &mut Measurements) -> Result<(), DecodeError> {
+        out.clear();
+        let Event::Uplink(uplink) = &self.event else { return Ok(()) };
+        let measured = out.add_link(&uplink.link);
+        if let Some(at) = self.at {
+            out.set_missing_times(at);
+        }
+        measured
+    }
+
     /// As [`Codec::explain`]. That nobody can read the bytes is a remark here: the message itself is fine.
     pub(crate) fn explain(&self, input: &Input<'_>, out: &mut Measurements) -> Explained {
         let mut told = Explained { data: self.decoded(), ..Explained::default() };

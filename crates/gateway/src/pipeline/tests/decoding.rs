@@ -121,7 +121,7 @@ fn everybody_who_waits_is_told_also_of_what_was_refused() {
     let mut acks = Vec::new();
     let mut step = Step::tick(at(0), None, house.engine.registry().next_numbers());
     let uplinks = vec![with_ack("{\"t\":1}"), with_ack("broken")];
-    house.decoder.decode(uplinks, &house.engine, &mut step, &mut acks);
+    house.decoder.decode(Vec::new(), uplinks, &house.engine, &mut step, &mut acks);
     assert_eq!(told.load(Ordering::Relaxed), 0, "nobody is told before the step is stored");
     acks.into_iter().for_each(|(ack, outcome)| ack.tell(outcome));
     assert_eq!(told.load(Ordering::Relaxed), 2);
