@@ -148,16 +148,12 @@ pub async fn send(
     }
     let mut sender = Sender::start(target, sockets, building, clock);
     sender.join(&stop).await;
-    let joined = !sender.ready.is_empty();
-    if joined {
-        sender.run(load, &stop).await;
+    if sender.joined == 0 && sender.sent.not_joined > 0 {
+        let (devices, region) = (sender.sent.not_joined, target.region.to_string());
+        return Err(SimulateError::NoneJoined { devices, region });
     }
-    let sent = sender.finish().await;
-    if !joined && sent.not_joined > 0 {
-        let region = target.region.to_string();
-        return Err(SimulateError::NoneJoined { devices: sent.not_joined, region });
-    }
-    Ok(sent)
+    sender.run(load, &stop).await;
+    Ok(sender.finish().await)
 }
 
 fn silence(address: SocketAddr) -> String {
@@ -186,6 +182,7 @@ struct Sender {
     running: JoinSet<()>,
     /// Devices that have a session and do nothing, in the order of their turns.
     ready: VecDeque<usize>,
+    joined: usize,
     /// Tasks without an outcome yet.
     pending: usize,
     sent: Sent,
@@ -211,8 +208,8 @@ impl Sender {
             let (told, clock) = (tell.clone(), Arc::clone(&clock));
             running.spawn(Forwarder { first, site, socket, tasks, told, clock }.run());
         }
-        let (ready, pending, sent) = (VecDeque::new(), 0, Sent::default());
-        Self { building, clock, sites, told, running, ready, pending, sent }
+        let (ready, joined, pending, sent) = (VecDeque::new(), 0, 0, Sent::default());
+        Self { building, clock, sites, told, running, ready, joined, pending, sent }
     }
 
     /// Until every device has joined or given up.
@@ -290,7 +287,8 @@ impl Sender {
             }
             Told::NotArrived => self.sent.unacknowledged += 1,
             Told::NotJoined => self.sent.not_joined += 1,
-            Told::Joined | Told::Repeated | Told::Ready => {}
+            Told::Joined => self.joined += 1,
+            Told::Repeated | Told::Ready => {}
         }
     }
 

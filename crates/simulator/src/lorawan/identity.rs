@@ -10,8 +10,8 @@ use crate::chance::mix;
 const EUI: u64 = 0x7269_7365_7200_0000;
 /// Where the numbers of forwarders begin: above those of devices.
 const FIRST_FORWARDER: u64 = 0xff00;
-/// The upper half of the addresses that belong to no network operator (NetID 000000); the gateway's own are in the lower.
-const ADDRESS: u32 = 0x0100_0000;
+/// The addresses of NetID 000001, for everybody's use like those of 000000, which `riser run` takes for devices that join.
+const ADDRESS: u32 = 0x0200_0000;
 
 /// What a device is known by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,7 +116,7 @@ mod tests {
     fn numbers_and_keys_are_written_as_gateways_take_them() {
         let identity = Identity::new(3, 258);
         assert_eq!((&*identity.dev_eui(), &*identity.join_eui()), ("7269736572030102", "7269736572000000"));
-        assert_eq!(identity.dev_addr(), "01030102");
+        assert_eq!(identity.dev_addr(), "02030102");
         assert!([identity.app_key(), identity.nwk_skey(), identity.app_skey()].iter().all(|k| k.len() == 32));
     }
 }

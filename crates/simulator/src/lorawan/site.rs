@@ -55,7 +55,7 @@ pub(super) enum Told {
     NotArrived,
     /// Sent once more: to the gateway, or on the air.
     Repeated,
-    /// The node has done listening and takes the next task.
+    /// The node has a session, has done listening, and takes the next task.
     Ready,
 }
 
@@ -389,7 +389,7 @@ impl Site {
         let Some(station) = self.stations.get_mut(place) else { return };
         let over =
             |exchange: &Exchange| exchange.told && exchange.window.is_none() && exchange.push.is_none();
-        if station.exchange.take_if(|exchange| over(exchange)).is_some() {
+        if station.exchange.take_if(|exchange| over(exchange)).is_some() && station.node.has_session() {
             self.tell(place, Told::Ready);
         }
     }
