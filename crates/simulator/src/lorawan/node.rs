@@ -52,6 +52,7 @@ pub(super) enum Window {
 pub(super) struct Node {
     device: Device<Radio, DefaultFactory, Numbers, 256>,
     identity: Identity,
+    region: Region,
     /// For joining, and afterwards.
     data_rates: (DR, DR),
     /// Before a frame that wants an acknowledgement.
@@ -65,6 +66,7 @@ impl Node {
         Self {
             device: Device::new(plan, Radio::default(), Numbers(entropy)),
             identity,
+            region,
             data_rates: (region.join_data_rate(distance), region.data_rate(distance)),
             before: None,
         }
@@ -119,8 +121,9 @@ impl Node {
         let opened = self.device.handle_event(Event::TimeoutFired);
         let listening = self.device.get_radio().listening;
         let heard = sent.filter(|sent| {
-            listening
-                .is_some_and(|radio| radio.frequency == sent.frequency && data_rate(&radio) == sent.data_rate)
+            listening.is_some_and(|radio| {
+                self.region.listens(radio.frequency) == sent.frequency && data_rate(&radio) == sent.data_rate
+            })
         });
         let mut response = opened;
         if let Some(sent) = heard {

@@ -52,6 +52,15 @@ impl Region {
             Self::Eu868 | Self::As923 | Self::In865 => self.data_rate(distance),
         }
     }
+
+    /// Where a node listens that says it listens at `frequency` (Hz). Crate `lorawan-device` has the first downlink channel
+    /// of AU915 1 MHz too low (RP002, 2.8.7: 923.3 MHz).
+    pub(super) const fn listens(self, frequency: u32) -> u32 {
+        match (self, frequency) {
+            (Self::Au915, 922_300_000) => 923_300_000,
+            _ => frequency,
+        }
+    }
 }
 
 impl fmt::Display for Region {

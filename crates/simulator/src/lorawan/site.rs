@@ -167,7 +167,7 @@ impl Site {
     pub(super) fn receive(&mut self, datagram: &[u8], now: Now) {
         match semtech::read(datagram) {
             Some(Received::PushAck(token)) => self.pushed(token),
-            Some(Received::PullResp(token, downlink)) => self.send_down(token, downlink, now.instant),
+            Some(Received::PullResp(token, downlink)) => self.send_down(token, &downlink, now.instant),
             Some(Received::PullAck(_)) | None => {}
         }
     }
@@ -287,7 +287,7 @@ impl Site {
     }
 
     /// What the gateway wants sent goes to whoever will listen then.
-    fn send_down(&mut self, token: u16, downlink: Downlink, now: Instant) {
+    fn send_down(&mut self, token: u16, downlink: &Downlink, now: Instant) {
         let late = downlink.tmst.is_some_and(|tmst| self.has_passed(tmst, now));
         let error = if late { "TOO_LATE" } else { "NONE" };
         self.outputs.push_back(Output::Send(semtech::tx_ack(token, self.eui, error)));
