@@ -100,10 +100,10 @@ def test_a_device_has_the_names_and_units_that_its_codec_and_table_give(house, c
 
 @pytest.mark.parametrize("region", ["US915", "AU915", "AS923", "IN865"])
 def test_devices_join_and_are_acknowledged_in_every_region(house, region):
-    gateway, port = house("--devices", 3, region=region)
-    options = ["--devices", 3, "--rate", 3, "--for", "1s", "--confirmed", "--region", region]
+    gateway, port = house("--devices", 12, region=region)
+    options = ["--devices", 12, "--rate", 12, "--for", "1s", "--confirmed", "--region", region]
     messages, readings, _, refused, unanswered = numbers(gateway.cli(*command(port, *options), check=0).stdout)
-    assert (messages, refused, unanswered) == (3, 0, 0)
+    assert (messages, refused, unanswered) == (12, 0, 0)
     gateway.wait_ledger(taken=readings)
 
 
@@ -156,16 +156,16 @@ def test_what_was_on_its_way_while_the_gateway_was_frozen_arrives_once(house):
 def test_after_a_kill_devices_go_on_in_their_sessions_and_nothing_acknowledged_is_lost(house):
     gateway, port = house("--devices", 6)
     with running(gateway, command(port, "--devices", 6, "--rate", 6, "--for", "24s", "--confirmed")) as (_, result):
-        wait_until(lambda: gateway.audit()["in"] > 0, 20, "the first reading")
-        joins = gateway.log().count("has joined as")
+        wait_until(lambda: gateway.log().count("has joined as") == 6, 30, "all six devices")
         before = gateway.audit()["in"]
         gateway.kill()
         gateway.start()
         wait_until(lambda: gateway.log().count(f"lorawan: listens on 127.0.0.1:{port}") == 2, 20, "the second start")
         _, readings, _, refused, unanswered = result()
     assert (refused, unanswered) == (0, 0)
-    assert readings > before
-    assert gateway.log().count("has joined as") == joins == 6, "no device has joined again"
+    assert readings > before > 0
+    # A session that was confirmed just before the kill is told twice; another one would have another address.
+    assert len(set(re.findall(r"(\w+ has joined as \w+)", gateway.log()))) == 6, "no device has joined again"
     ledger = gateway.wait_ledger(taken=readings + gateway.audit()["dropped"].get("duplicate", 0))
     assert ledger["dropped"].keys() <= {"duplicate"}
 

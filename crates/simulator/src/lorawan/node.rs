@@ -64,7 +64,11 @@ impl Node {
     pub(super) fn new(identity: Identity, region: Region, distance: usize, entropy: u64) -> Self {
         let plan = Configuration::new(region.plan());
         Self {
-            device: Device::new(plan, Radio::default(), Numbers(entropy)),
+            device: Device::new(
+                plan,
+                Radio::default(),
+                Numbers { state: entropy, seven: region.has_seven_channels() },
+            ),
             identity,
             region,
             data_rates: (region.join_data_rate(distance), region.data_rate(distance)),
@@ -225,16 +229,21 @@ impl Timings for Radio {
 }
 
 /// Numbers that differ, which is all that DevNonces and the choice of a channel need.
-struct Numbers(u64);
+struct Numbers {
+    state: u64,
+    /// None ends in the bits 111, see [`Region::has_seven_channels`].
+    seven: bool,
+}
 
 impl RngCore for Numbers {
     fn next_u32(&mut self) -> u32 {
-        (self.next_u64() >> 32) as u32
+        let number = (self.next_u64() >> 32) as u32;
+        if self.seven && number & 7 == 7 { number ^ 4 } else { number }
     }
 
     fn next_u64(&mut self) -> u64 {
-        self.0 = mix(self.0);
-        self.0
+        self.state = mix(self.state);
+        self.state
     }
 
     fn fill_bytes(&mut self, bytes: &mut [u8]) {

@@ -53,6 +53,12 @@ impl Region {
         }
     }
 
+    /// Whether the network's channels and the region's own are seven: of these crate `lorawan-device` takes one by three
+    /// random bits, and panics at the eighth.
+    pub(super) const fn has_seven_channels(self) -> bool {
+        matches!(self, Self::As923)
+    }
+
     /// Where a node listens that says it listens at `frequency` (Hz). Crate `lorawan-device` has the first downlink channel
     /// of AU915 1 MHz too low (RP002, 2.8.7: 923.3 MHz).
     pub(super) const fn listens(self, frequency: u32) -> u32 {
