@@ -270,6 +270,10 @@ def test_the_demo_shows_aggregates_and_an_alert_without_anything_else(tmp_path, 
         assert newest.returncode == 0 and json.loads(newest.stdout), newest
         protocols = {body["protocol"] for body in heard.aggregates(device=sensor.rpartition("/")[2])}
         assert protocols == {"coap"} and any(body["protocol"] == "mqtt" for body in heard.aggregates())
+        heard.wait_for(lambda: heard.aggregates("water-meter"), 30 - (time.monotonic() - began), "a node that has joined")
+        meter = heard.aggregates("water-meter")[0]
+        assert (meter["protocol"], meter["zone"]) == ("lorawan", "basement")
+        assert meter["metrics"]["water"]["avg"] >= 250_000 and "rssi" in meter["metrics"]
         assert process.wait(40) == 0
     finally:
         process.kill()
