@@ -37,11 +37,11 @@ class House:
         self.make, self.floor, self.cloud, self.heard, self.sensor = riser, floor, cloud, heard, sensor
         self.said = collector(floor, "#")
 
-    def start(self, action, topics=WILD, more="", codec=LED_JS, adapter="mqtt.floor"):
+    def start(self, action, topics=WILD, more="", adapter="mqtt.floor"):
         topics = [*topics, ("sensors/{device}/telemetry", "json")]
         text = config(cloud=self.cloud.port, floor=self.floor.port, topics=topics, more=rule(action, adapter) + more)
         self.gateway = self.make(text)
-        (self.gateway.folder / "led.js").write_text(codec)
+        (self.gateway.folder / "led.js").write_text(LED_JS)
         self.gateway.start()
         self.heard.wait_online()
         return self.gateway
@@ -152,7 +152,7 @@ def test_an_object_for_a_device_of_our_own_goes_through_its_codec(house, started
 
 def test_an_encoder_that_hangs_fails_its_action_alone(house):
     """It answers while the configuration is checked, and hangs from some seconds later on."""
-    until = now_millis() + 5000
+    until = now_millis() + 10_000
     lamp = '[devices.lamp]\ncodec = "led.js"\n'
     hangs = f"device = \"lamp\", payload = '{{\"led\":true,\"until\":{until}}}' }}, {{ adapter = \"mqtt.floor\", "
     fine = 'device = "hall", port = 10, payload = "hex:00"'
@@ -168,8 +168,11 @@ def test_an_encoder_that_hangs_fails_its_action_alone(house):
     ttn_uplink(house, "lamp")
     house.heard.wait_count("lamp", "level", 1)
     topic = f"building/gateways/{ID}/health"
-    told = lambda: [body["adapters"]["mqtt.floor"].get("actions") for body in house.heard.on(topic)]  # noqa: E731
-    house.heard.wait_for(lambda: {"done": 5, "failed": 5} in told(), 75, "the count in health")
+
+    def counts():
+        return [body["adapters"]["mqtt.floor"].get("actions") for body in house.heard.on(topic)]
+
+    house.heard.wait_for(lambda: {"done": 5, "failed": 5} in counts(), 75, "the count in health")
 
 
 @pytest.mark.parametrize(
