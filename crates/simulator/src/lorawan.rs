@@ -11,6 +11,7 @@
 //! gateway has answered with PUSH_ACK, which it also does to a frame that it has no key for; with
 //! [`Target::confirmed`] it has acknowledged each frame to its node. A gateway that does not answer holds the sender back.
 
+mod clock;
 mod forwarder;
 mod identity;
 mod node;
@@ -118,7 +119,7 @@ fn check(building: &Building) -> Result<(), SimulateError> {
     Ok(())
 }
 
-/// Has all devices join, then sends until the time is up or `stop` is cancelled, then waits for the last answers. `clock`
+/// Has all devices join that have to, then sends until the time is up or `stop` is cancelled, then waits for the last answers. `clock`
 /// tells the devices' time of day, and the forwarders theirs.
 ///
 /// # Errors
@@ -147,7 +148,10 @@ pub async fn send(
         }
     }
     let mut sender = Sender::start(target, sockets, building, clock);
-    sender.join(&stop).await;
+    match target.activation {
+        Activation::Otaa => sender.join(&stop).await,
+        Activation::Abp => sender.ready.extend(0..sender.building.len()),
+    }
     if sender.joined == 0 && sender.sent.not_joined > 0 {
         let (devices, region) = (sender.sent.not_joined, target.region.to_string());
         return Err(SimulateError::NoneJoined { devices, region });

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use gateway_core::Timestamp;
 
+use super::clock::{Clock, after};
 use super::node::{Node, OnAir, Window};
 use super::payload::Payload;
 use super::semtech::{self, Downlink, Heard, Received};
@@ -37,7 +38,7 @@ pub(super) struct Now {
 pub(super) struct Task {
     /// The node's place at this site.
     pub(super) node: usize,
-    /// `None`: only join.
+    /// `None`: only join; of a node without a session.
     pub(super) payload: Option<Payload>,
 }
 
@@ -69,11 +70,10 @@ pub(super) enum Output {
 pub(super) struct Site {
     eui: u64,
     confirmed: bool,
-    began: Instant,
+    clock: Clock,
     stations: Vec<Station>,
     next_pull: Instant,
     next_token: u16,
-    last_tmst: u32,
     outputs: VecDeque<Output>,
 }
 
@@ -121,11 +121,10 @@ impl Site {
         Self {
             eui,
             confirmed,
-            began: now,
+            clock: Clock::new(now),
             stations: stations.collect(),
             next_pull: now,
             next_token: 0,
-            last_tmst: 0,
             outputs: VecDeque::new(),
         }
     }
@@ -144,10 +143,6 @@ impl Site {
         let Some(station) = self.stations.get_mut(task.node) else { return };
         if station.exchange.is_some() {
             return;
-        }
-        if task.payload.is_none() && station.node.has_session() {
-            self.tell(task.node, Told::Joined);
-            return self.tell(task.node, Told::Ready);
         }
         let joining = !station.node.has_session();
         station.exchange = Some(Exchange {
@@ -175,7 +170,7 @@ impl Site {
     /// When to call [`timeout`](Self::timeout).
     pub(super) fn next_deadline(&self) -> Instant {
         let exchanges = self.stations.iter().filter_map(|station| station.exchange.as_ref());
-        let windows = exchanges.clone().filter_map(|exchange| Some(self.at(exchange.window?)));
+        let windows = exchanges.clone().filter_map(|exchange| Some(self.clock.at(exchange.window?)));
         let pushes = exchanges.filter_map(|exchange| Some(exchange.push.as_ref()?.again));
         windows.chain(pushes).min().map_or(self.next_pull, |first| first.min(self.next_pull))
     }
@@ -193,10 +188,6 @@ impl Site {
         }
     }
 
-    fn at(&self, millis: u32) -> Instant {
-        self.began + Duration::from_millis(millis.into())
-    }
-
     fn token(&mut self) -> u16 {
         self.next_token = self.next_token.wrapping_add(1);
         self.next_token
@@ -206,20 +197,10 @@ impl Site {
         self.outputs.push_back(Output::Told(place, told));
     }
 
-    /// The forwarder's clock. No two frames end at the same time, so that no downlink is for two nodes.
-    #[expect(clippy::cast_possible_truncation, reason = "it starts anew after 71 minutes, as in a real one")]
-    fn tmst(&mut self, now: Instant) -> u32 {
-        let micros = now.saturating_duration_since(self.began).as_micros() as u32;
-        let behind = micros.wrapping_sub(self.last_tmst);
-        self.last_tmst =
-            if behind == 0 || behind > u32::MAX / 2 { self.last_tmst.wrapping_add(1) } else { micros };
-        self.last_tmst
-    }
-
     /// The node sends, and the forwarder hears it at once: time on the air is not simulated.
     fn transmit(&mut self, place: usize, now: Now) {
-        let tmst = self.tmst(now.instant);
-        let millis = self.millis(now.instant);
+        let tmst = self.clock.end_of_frame(now.instant);
+        let millis = self.clock.millis(now.instant);
         let (confirmed, token, eui) = (self.confirmed, self.token(), self.eui);
         let Some(station) = self.stations.get_mut(place) else { return };
         let Some(exchange) = &mut station.exchange else { return };
@@ -243,11 +224,6 @@ impl Site {
         if exchange.sent > 1 {
             self.tell(place, Told::Repeated);
         }
-    }
-
-    #[expect(clippy::cast_possible_truncation, reason = "49 days")]
-    fn millis(&self, now: Instant) -> u32 {
-        now.saturating_duration_since(self.began).as_millis() as u32
     }
 
     fn pushed(&mut self, token: u16) {
@@ -288,7 +264,7 @@ impl Site {
 
     /// What the gateway wants sent goes to whoever will listen then.
     fn send_down(&mut self, token: u16, downlink: &Downlink, now: Instant) {
-        let late = downlink.tmst.is_some_and(|tmst| self.has_passed(tmst, now));
+        let late = downlink.tmst.is_some_and(|tmst| self.clock.has_passed(tmst, now));
         let error = if late { "TOO_LATE" } else { "NONE" };
         self.outputs.push_back(Output::Send(semtech::tx_ack(token, self.eui, error)));
         // What is sent at once is for nodes of class C; there are none.
@@ -303,19 +279,13 @@ impl Site {
         }
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "as the forwarder's clock")]
-    fn has_passed(&self, tmst: u32, now: Instant) -> bool {
-        let micros = now.saturating_duration_since(self.began).as_micros() as u32;
-        micros.wrapping_sub(tmst) < u32::MAX / 2
-    }
-
     /// Opens and closes the node's window, where one is due.
     fn listen(&mut self, place: usize, now: Now) {
         let confirmed = self.confirmed;
-        let began = self.began;
+        let clock = self.clock;
         let Some(station) = self.stations.get_mut(place) else { return };
         let Some(exchange) = &mut station.exchange else { return };
-        let due = exchange.window.filter(|at| began + Duration::from_millis((*at).into()) <= now.instant);
+        let due = exchange.window.filter(|at| clock.at(*at) <= now.instant);
         let Some(opens) = due else { return };
         let (tmst, millis) = exchange.ended;
         let now_sent = exchange.downlink.as_ref().filter(|downlink| {
@@ -399,11 +369,6 @@ impl Site {
         self.outcome(place, told);
         self.release(place);
     }
-}
-
-/// µs from one time of the forwarder's clock to a later one, within the minute in which a node may listen.
-fn after(later: u32, earlier: u32) -> Option<u32> {
-    Some(later.wrapping_sub(earlier)).filter(|micros| *micros < 60_000_000)
 }
 
 #[cfg(test)]

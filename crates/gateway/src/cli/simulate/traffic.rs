@@ -23,7 +23,12 @@ pub(super) fn send(args: &Args, target: &str) -> Result<Exit, Failure> {
         sent.messages, sent.readings, sent.repeated, sent.refused, sent.unacknowledged
     ))?;
     if sent.not_joined > 0 {
-        print_line(&format!("{} devices could not join", sent.not_joined))?;
+        let devices = args.devices.unwrap_or(DEVICES);
+        print_line(&format!(
+            "{} of {devices} devices could not join: the gateway's log says which, and whether it has no such device or \
+             another key",
+            sent.not_joined
+        ))?;
     }
     Ok(if sent.unacknowledged == 0 && sent.not_joined == 0 { Exit::Fine } else { Exit::Unavailable })
 }
