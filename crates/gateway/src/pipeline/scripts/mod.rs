@@ -222,11 +222,11 @@ impl Scripts {
     /// Has a thread read the message; an error is what came of one that needs none, or gets none.
     fn run(&mut self, file: &Arc<str>, message: Message, no_thread: bool) -> Result<Running, Box<Answered>> {
         let Some(script) = message.reader.script().cloned() else { return Err(Box::new(read(message))) };
-        let stuck = || Refusal::Stuck { file: file.to_string() };
         if self.stuck.iter().any(|stuck| Arc::ptr_eq(&stuck.script, &script)) {
-            return Err(Box::new(refused(message, stuck())));
+            return Err(Box::new(refused(message, Refusal::Stuck { file: file.to_string() })));
         }
-        let given = self.thread().filter(|_| !no_thread).and_then(|thread| {
+        let thread = if no_thread { None } else { self.thread() };
+        let given = thread.and_then(|thread| {
             self.calls += 1;
             let work = call::work(self.calls, &message.uplink, &message.reader, self.tell.clone());
             thread.give(work).ok().map(|()| thread)
