@@ -85,7 +85,8 @@ impl Window {
             Slot::First => self.delay,
             Slot::Second => self.delay + Duration::from_secs(1),
         };
-        let Some(until) = (self.heard + after).checked_sub(settings.lead).filter(|until| *until >= now) else {
+        let Some(until) = (self.heard + after).checked_sub(settings.lead).filter(|until| *until >= now)
+        else {
             return Vec::new();
         };
         let shot = |heard_by| self.shot(slot, after, heard_by, settings.region, until);

@@ -140,7 +140,9 @@ impl fmt::Display for Reason {
             Self::LateCopy => "another forwarder has delivered the frame already",
             Self::Repeated => "a confirmed frame was sent again",
             Self::Gap => "the frame's counter is too far ahead",
-            Self::CountersLost => "the device's counters were lost, so the frame may be an old one: write its fcnt_up",
+            Self::CountersLost => {
+                "the device's counters were lost, so the frame may be an old one: write its fcnt_up"
+            }
             Self::DevNonce => "the join request's DevNonce was in use before",
             Self::JoinExhausted => "the device has joined too often, or the network has no address left",
         })

@@ -9,9 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use gateway_core::ports::{Adapter, AdapterContext, AdapterError, Clock, Command};
 use gateway_core::{AdapterId, CodecId, Condition, Timestamp, Uplink};
-use lorawan_link::{
-    Activation, Claimed, DeviceConfig, Eui, Network, Now, Output, Transmission, UplinkToken,
-};
+use lorawan_link::{Activation, Claimed, DeviceConfig, Eui, Network, Now, Output, Transmission, UplinkToken};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until};

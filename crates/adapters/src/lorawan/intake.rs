@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use foldhash::fast::FixedState;
-use gateway_core::{Ack, AdapterId, Delivery, DeviceAddress, DropReason, LinkQuality, Outcome, Room, Timestamp, Uplink};
+use gateway_core::{
+    Ack, AdapterId, Delivery, DeviceAddress, DropReason, LinkQuality, Outcome, Room, Timestamp, Uplink,
+};
 use lorawan_link::{Data, DataRate, Reason, UplinkToken};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;

@@ -32,7 +32,11 @@ pub(super) struct Damage {
 impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { finding, aside, lost } = self;
-        write!(f, "{finding}; begun anew with what could be read, the damaged file is kept as {}", aside.display())?;
+        write!(
+            f,
+            "{finding}; begun anew with what could be read, the damaged file is kept as {}",
+            aside.display()
+        )?;
         if !lost.is_empty() {
             write!(f, "; nothing could be read of {}: who joins has to join again", lost.join(", "))?;
         }

@@ -124,10 +124,8 @@ impl Store {
     /// Looks at every page.
     pub(super) fn check(&self) -> Result<(), StoreError> {
         let fails = |source| failed("check", &self.path, source);
-        let finding: String = self
-            .connection
-            .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
-            .map_err(fails)?;
+        let finding: String =
+            self.connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(fails)?;
         if finding == "ok" { Ok(()) } else { Err(StoreError::Damaged { path: self.path.clone(), finding }) }
     }
 

@@ -90,10 +90,7 @@ fn normalize_uplink_adds_what_the_data_does_not_say_in_our_names() {
     let mut out = Measurements::new();
     codec(source).decode(&INPUT, &mut out).unwrap();
     let found: Vec<_> = out.iter().map(|it| (it.metric.to_owned(), it.value)).collect();
-    assert_eq!(
-        found,
-        named(&[("humidity", 40.0), ("t", 21.5), ("temperature", 21.5), ("voltage", 3.6)])
-    );
+    assert_eq!(found, named(&[("humidity", 40.0), ("t", 21.5), ("temperature", 21.5), ("voltage", 3.6)]));
     let several =
         source.replace("return { data: {", "return { data: [{}, {").replace("strange: 1 }", "strange: 1 }]");
     let several = several.replacen("[{}, {", "{", 1);

@@ -310,7 +310,9 @@ impl Network {
         let device = flight.device;
         self.queue.push_back(Output::Downlink { device, id: item.id, outcome: Outcome::Sent });
         let Some(known) = self.devices.get_mut(&device) else { return };
-        if item.confirmed && let Some(id) = known.unconfirmed.replace(item.id) {
+        if item.confirmed
+            && let Some(id) = known.unconfirmed.replace(item.id)
+        {
             let outcome = Outcome::Failed(Failure::NotAcknowledged);
             self.queue.push_back(Output::Downlink { device, id, outcome });
         }

@@ -304,7 +304,9 @@ impl Network {
     #[must_use]
     pub fn untaken(&mut self, token: UplinkToken) -> bool {
         let told = self.devices.get_mut(&token.device).and_then(|device| device.told.as_mut());
-        let Some(told) = told.filter(|told| told.serial == token.serial && told.confirmed) else { return false };
+        let Some(told) = told.filter(|told| told.serial == token.serial && told.confirmed) else {
+            return false;
+        };
         told.untaken = true;
         true
     }

@@ -98,7 +98,10 @@ fn data_rates_sizes_and_powers_are_those_of_the_tables() {
     for region in [Region::Us915, Region::Au915] {
         has(region, 8, &wide);
     }
-    assert_eq!((Region::In865.data_rate(6), Region::Us915.data_rate(5), Region::Au915.data_rate(7)), (None, None, None));
+    assert_eq!(
+        (Region::In865.data_rate(6), Region::Us915.data_rate(5), Region::Au915.data_rate(7)),
+        (None, None, None)
+    );
     for (region, rx2, eirp, limits) in [
         (Region::Eu868, (869_525_000, 0), 16, (5, 7)),
         (Region::Us915, (923_300_000, 8), 30, (3, 14)),
@@ -106,9 +109,14 @@ fn data_rates_sizes_and_powers_are_those_of_the_tables() {
         (Region::As923, (923_200_000, 2), 16, (5, 7)),
         (Region::In865, (866_550_000, 2), 30, (5, 10)),
     ] {
-        let (first, _) = region.rx1(if region == Region::Us915 { 902_300_000 } else { 915_200_000 }, 0, 0).unwrap();
+        let (first, _) =
+            region.rx1(if region == Region::Us915 { 902_300_000 } else { 915_200_000 }, 0, 0).unwrap();
         let eirp_outside = if region == Region::Eu868 { 868_100_000 } else { first };
-        assert_eq!((region.rx2(), region.max_eirp(eirp_outside), region.adr_limits()), (rx2, eirp, limits), "{region}");
+        assert_eq!(
+            (region.rx2(), region.max_eirp(eirp_outside), region.adr_limits()),
+            (rx2, eirp, limits),
+            "{region}"
+        );
     }
 }
 
@@ -116,7 +124,8 @@ fn data_rates_sizes_and_powers_are_those_of_the_tables() {
 #[test]
 fn the_sub_bands_of_europe_have_their_shares() {
     let bands = Region::Eu868.sub_bands().iter();
-    let rows: Vec<_> = bands.map(|band| (band.from / 1_000, band.to / 1_000, band.per_mille, band.max_eirp)).collect();
+    let rows: Vec<_> =
+        bands.map(|band| (band.from / 1_000, band.to / 1_000, band.per_mille, band.max_eirp)).collect();
     let expected = [
         (863_000, 865_000, 1, 16),
         (865_000, 868_000, 10, 16),

@@ -35,7 +35,9 @@ fn answer_all(host: &mut Host) {
                 assert!(!uplink.receivers.is_empty());
                 host.taken(uplink.token);
             }
-            Output::Send { bytes, .. } | Output::Transmit(Transmission { bytes, .. }) => assert!(bytes.len() < 700, "{}", bytes.len()),
+            Output::Send { bytes, .. } | Output::Transmit(Transmission { bytes, .. }) => {
+                assert!(bytes.len() < 700, "{}", bytes.len());
+            }
             _ => {}
         }
     }

@@ -219,7 +219,11 @@ fn a_downlink_is_told_as_sent_only_after_it_has_left() {
     let id = host.send(b"on", false);
     host.uplink(&up(0));
     let [held] = &host.held_back()[..] else { panic!("one frame") };
-    assert_eq!(held.until, host.start + Duration::from_millis(800), "the first window less the time for the way");
+    assert_eq!(
+        held.until,
+        host.start + Duration::from_millis(800),
+        "the first window less the time for the way"
+    );
     host.pass(10_000);
     assert!(host.outcomes().is_empty());
     host.left(held.id);
