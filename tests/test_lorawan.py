@@ -283,7 +283,7 @@ def test_a_reload_lets_a_device_start_again_whose_batteries_were_changed(roof):
     house.gateway.wait_ledger(taken=22, replay=1)
 
 
-def test_of_several_forwarders_those_on_the_lists_are_heard(roof, heard):
+def test_of_several_forwarders_those_on_the_lists_are_heard(roof):
     house = roof(
         abp_table("lounge", ROOM),
         adapter='gateways = ["aa555a0000000101", "aa555a0000000102"]\nnetworks = ["127.0.0.1/32", "127.0.0.2/32"]',
@@ -301,7 +301,6 @@ def test_of_several_forwarders_those_on_the_lists_are_heard(roof, heard):
     house.gateway.wait_ledger(taken=7)
     first.push(node.uplink(FRAME), rssi=-70)
     assert house.gateway.wait_ledger(taken=14)["dropped"] == {}
-    wait_figures(heard, {"refused_gateway_unknown": 1, "refused_network": 1, "gateways": 2, "uplinks": 2})
 
 
 def test_a_forwarder_that_has_used_up_its_air_time_is_told_in_health_and_sends_no_more(roof, heard):

@@ -36,7 +36,7 @@ fn answer_all(host: &mut Host) {
                 host.taken(uplink.token);
             }
             Output::Send { bytes, .. } | Output::Transmit(Transmission { bytes, .. }) => {
-                assert!(bytes.len() < 700, "{}", bytes.len())
+                assert!(bytes.len() < 700, "{}", bytes.len());
             }
             _ => {}
         }
