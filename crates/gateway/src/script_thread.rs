@@ -98,10 +98,17 @@ pub(crate) enum Lost {
 }
 
 /// Runs scripts for whoever can wait for them, one at a time.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Waiting {
+    patience: Duration,
     idle: Option<ScriptThread>,
     stuck: Vec<StuckThread>,
+}
+
+impl Default for Waiting {
+    fn default() -> Self {
+        Self { patience: PATIENCE, idle: None, stuck: Vec::new() }
+    }
 }
 
 impl Waiting {
@@ -127,7 +134,7 @@ impl Waiting {
             let _ = tell.send(work());
         });
         thread.give(work).map_err(|source| Lost::NotTaken { source })?;
-        match told.recv_timeout(PATIENCE) {
+        match told.recv_timeout(self.patience) {
             Ok(done) => {
                 self.idle = Some(thread);
                 Ok(done)
@@ -189,5 +196,21 @@ mod tests {
         assert!(thread.give(Box::new(|| ())).is_err());
         end.send(()).unwrap();
         assert_eq!([heard.recv().unwrap(), heard.recv().unwrap()], [1, 2]);
+    }
+
+    #[test]
+    fn with_too_many_stuck_nothing_is_begun_until_one_is_back() {
+        let mut waiting = Waiting { patience: Duration::from_millis(20), ..Waiting::default() };
+        let (ends, waits): (Vec<_>, Vec<_>) = (0..MAX_STUCK).map(|_| channel::<()>()).unzip();
+        for wait in waits {
+            assert!(matches!(waiting.run(move || wait.recv()), Err(Lost::Stuck)));
+        }
+        assert!(matches!(waiting.run(|| 1), Err(Lost::TooManyStuck)));
+        drop(ends);
+        while waiting.stuck.iter().any(|stuck| !stuck.is_back()) {
+            std::thread::yield_now();
+        }
+        waiting.patience = PATIENCE;
+        assert_eq!(waiting.run(|| 1).unwrap(), 1);
     }
 }

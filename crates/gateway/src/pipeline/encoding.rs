@@ -1,30 +1,23 @@
 //! Commands that say what a LoRaWAN device shall do: the device's codec makes the bytes of them (`encodeDownlink`).
 //!
-//! Promises: each command is encoded on a thread of its own. One is at a time and at most [`WAITING`] wait, so that commands
-//! leave in the order in which they came. What a codec does wrong fails its command alone: it cannot put aside the device's
-//! uplinks, and one that does not come back is given up after [`PATIENCE`]. Where our codec has no encoder, a network server
-//! is asked to use its own.
+//! Promises: commands are encoded one after the other and leave in the order in which they came; at most [`WAITING`] wait.
+//! What a codec does wrong fails its command alone: it cannot put aside the device's uplinks, and one that does not come
+//! back is given up (`script_thread.rs`). Where our codec has no encoder, a network server is asked to use its own.
 
-use std::io;
-use std::sync::{Arc, OnceLock, mpsc as std_mpsc};
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use codecs::javascript::ScriptFailure;
 use codecs::{Codec, DecodeError};
 use gateway_core::ports::{Destination, DownlinkContent};
 use serde_json::Value;
-use tokio::sync::{Semaphore, mpsc, oneshot};
-use tokio::time::timeout;
+use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
+
+use crate::script_thread::{Lost, Waiting};
 
 /// Commands that wait for their bytes, at most.
 const WAITING: usize = 64;
-/// How long a codec is waited for: a multiple of the processor time that it has, for machines that are busy. The engine does
-/// not look at the time while it is at work itself, such as at a regular expression.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// Threads that may not have come back, at most.
-const STUCK: usize = 4;
-
 /// A command for a device, and who makes the bytes of it.
 #[derive(Debug, Clone)]
 pub(crate) struct Downlink {
@@ -62,15 +55,9 @@ pub(crate) enum EncodeError {
         /// What it says.
         port: u8,
     },
-    /// Given up.
-    #[error("the codec did not come back")]
-    Stuck,
-    /// As many as may be have not come back.
-    #[error("{STUCK} commands are with codecs that do not come back; nothing is encoded until one does")]
-    AllStuck,
-    /// The system has none left.
-    #[error("there is no thread for the codec")]
-    NoThread(#[from] io::Error),
+    /// It was given up, or not asked.
+    #[error(transparent)]
+    Lost(#[from] Lost),
 }
 
 impl Downlink {
@@ -106,18 +93,7 @@ impl Downlink {
     /// # Errors
     /// As [`Self::encode`], and where the codec does not come back.
     pub(crate) fn try_out(self) -> Result<(Destination, Bytes), EncodeError> {
-        let (tell, told) = std_mpsc::channel();
-        Arc::new(self).on_a_thread(move |encoded| drop(tell.send(encoded)))?;
-        told.recv_timeout(PATIENCE).unwrap_or(Err(EncodeError::Stuck))
-    }
-
-    /// Encodes on a thread that is left to itself: nobody can stop one in which the engine is at work.
-    fn on_a_thread(
-        self: Arc<Self>,
-        tell: impl FnOnce(Result<(Destination, Bytes), EncodeError>) + Send + 'static,
-    ) -> io::Result<()> {
-        let thread = std::thread::Builder::new().name("riser-encoder".to_owned());
-        thread.spawn(move || tell(self.encode())).map(drop)
+        Waiting::default().run(move || self.encode())?
     }
 
     fn to(&self, port: u8, content: DownlinkContent) -> Destination {
@@ -146,27 +122,17 @@ impl Desk {
 }
 
 async fn work(mut next: mpsc::Receiver<(Arc<Downlink>, Then)>) {
-    let threads = Arc::new(Semaphore::new(STUCK));
+    let mut scripts = Waiting::default();
     while let Some((downlink, then)) = next.recv().await {
-        let encoded = encode(downlink, &threads, PATIENCE).await;
+        let asked = spawn_blocking(move || {
+            let encoded = scripts.run(move || downlink.encode());
+            (scripts, encoded)
+        });
+        let Ok((back, encoded)) = asked.await else { return };
+        scripts = back;
+        let encoded = encoded.unwrap_or_else(|lost| Err(lost.into()));
         then(encoded.map_err(|error| crate::telemetry::chain(&error)));
     }
-}
-
-/// A thread keeps its permit of `threads` until it comes back, be it after it was given up.
-async fn encode(
-    downlink: Arc<Downlink>,
-    threads: &Arc<Semaphore>,
-    patience: Duration,
-) -> Result<(Destination, Bytes), EncodeError> {
-    let permit = Arc::clone(threads).try_acquire_owned().map_err(|_| EncodeError::AllStuck)?;
-    let (tell, told) = oneshot::channel();
-    downlink.on_a_thread(move |encoded| {
-        drop(permit);
-        // Who waited may have given up.
-        let _ = tell.send(encoded);
-    })?;
-    timeout(patience, told).await.ok().and_then(Result::ok).unwrap_or(Err(EncodeError::Stuck))
 }
 
 #[cfg(test)]

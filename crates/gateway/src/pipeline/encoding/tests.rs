@@ -96,20 +96,3 @@ async fn commands_leave_in_the_order_in_which_they_came_and_too_many_are_refused
         assert_eq!(destination, to(number + 1, DownlinkContent::Bytes));
     }
 }
-
-#[tokio::test]
-async fn a_codec_that_does_not_come_back_is_given_up_and_holds_its_thread_until_it_does() {
-    // Some seconds' work for the engine, within which it does not look at its time.
-    const DEAF: &str = "
-        function decodeUplink(input) { return { data: {} }; }
-        function encodeDownlink(input) { 'a'.repeat(40000).indexOf('a'.repeat(20000) + 'b'); return { bytes: [] }; }";
-    let threads = Arc::new(Semaphore::new(1));
-    let deaf = Arc::new(downlink(Some(DEAF), false, Some(1), json!({})));
-    let given_up = encode(deaf, &threads, Duration::from_millis(100)).await;
-    assert!(matches!(given_up, Err(EncodeError::Stuck)), "{given_up:?}");
-    let fine = Arc::new(downlink(Some(LED), false, Some(1), json!({ "led": 1 })));
-    let refused = encode(Arc::clone(&fine), &threads, PATIENCE).await;
-    assert!(matches!(refused, Err(EncodeError::AllStuck)), "{refused:?}");
-    drop(threads.acquire().await.unwrap());
-    assert!(encode(fine, &threads, PATIENCE).await.is_ok());
-}
