@@ -9,10 +9,11 @@ use gateway_core::ports::Clock as _;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::advertisement::Told;
 use super::{Exit, Failure, print_line};
 use crate::clock::SystemClock;
 
-/// One line of `--batch`. What later codecs need (fPort, advertisement) is read and passed on, or refused by them.
+/// One line of `--batch`.
 #[derive(Debug, Deserialize)]
 struct Row {
     codec: String,
@@ -34,6 +35,11 @@ struct Row {
     /// Hexadecimal.
     #[serde(default)]
     bytes: Option<String>,
+    #[serde(default)]
+    advertisement: Option<Told>,
+    /// Of the device that sent the advertisement.
+    #[serde(default)]
+    bindkey: Option<String>,
 }
 
 /// One line of the answer.
@@ -90,6 +96,8 @@ pub(crate) fn single(
         received: time,
         payload: None,
         bytes: None,
+        advertisement: None,
+        bindkey: None,
     };
     let decoded = decode(&row, &payload, &mut codecs);
     print_line(&serde_json::to_string_pretty(&decoded).unwrap_or_default())?;
@@ -114,13 +122,16 @@ pub(crate) fn batch() -> Result<Exit, Failure> {
 }
 
 fn bytes_of(row: &Row) -> Result<Vec<u8>, String> {
+    if let Some(told) = &row.advertisement {
+        return told.bytes();
+    }
     match (&row.payload, &row.bytes) {
         (Some(Value::String(text)), _) => Ok(text_or_hex(&row.codec, text)),
         // A payload that was not put into quotes is meant as the JSON that it is.
         (Some(json), _) => Ok(json.to_string().into_bytes()),
         (None, Some(hex)) => from_hex(hex).ok_or_else(|| "`bytes` is not hexadecimal".to_owned()),
         (None, None) => {
-            Err("a row needs `payload` (text or hexadecimal) or `bytes` (hexadecimal)".to_owned())
+            Err("a row needs `payload` (text or hexadecimal), `bytes` (hexadecimal) or `advertisement`".to_owned())
         }
     }
 }
@@ -135,7 +146,7 @@ fn text_or_hex(codec: &str, text: &str) -> Vec<u8> {
     }
 }
 
-fn from_hex(text: &str) -> Option<Vec<u8>> {
+pub(super) fn from_hex(text: &str) -> Option<Vec<u8>> {
     let digits: Option<Vec<u8>> =
         text.trim().chars().map(|c| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok())).collect();
     let digits = digits?;
@@ -153,6 +164,14 @@ struct Codecs {
 }
 
 impl Codecs {
+    /// The codec of a row. That of advertisements is made anew each time, since it remembers devices.
+    fn of(&mut self, row: &Row) -> Result<Codec, String> {
+        match &row.advertisement {
+            Some(told) if row.codec == "ble" => Ok(Codec::ble(told.keys(row.bindkey.as_deref())?)),
+            _ => self.find(&row.codec, &row.columns),
+        }
+    }
+
     fn find(&mut self, name: &str, columns: &[String]) -> Result<Codec, String> {
         if Codec::is_file(name) {
             let Self { engine, files } = self;
@@ -173,7 +192,7 @@ fn read(file: &str, engine: &Engine) -> Result<Codec, String> {
 }
 
 fn decode(row: &Row, payload: &[u8], codecs: &mut Codecs) -> Decoded {
-    let codec = match codecs.find(&row.codec, &row.columns) {
+    let codec = match codecs.of(row) {
         Ok(codec) => codec,
         Err(why) => return Decoded::error(why),
     };
@@ -182,7 +201,7 @@ fn decode(row: &Row, payload: &[u8], codecs: &mut Codecs) -> Decoded {
     let input = Input {
         payload,
         topic: &row.topic,
-        device: row.device.as_deref(),
+        device: row.device.as_deref().or(row.advertisement.as_ref().and_then(|told| told.address.as_deref())),
         metric: row.metric.as_deref(),
         port: row.port,
         received_at,

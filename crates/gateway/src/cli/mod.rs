@@ -1,5 +1,6 @@
 //! The command line: what can be asked of `riser`, and with which exit code it answers.
 
+mod advertisement;
 mod acknowledge;
 mod audit;
 mod check;

@@ -1,0 +1,41 @@
+//! The list of formats, and which service, company or name tells that an advertisement is of one.
+
+use super::advertisement::{Advertisement, Entry};
+use super::readings::Readings;
+use super::{BleProblem, Packet, bthome};
+
+/// A format of advertisements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Kind {
+    /// BTHome 1 and 2.
+    Bthome,
+}
+
+impl Kind {
+    /// Its name, in docs and errors.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bthome => "bthome",
+        }
+    }
+
+    /// Of which format an advertisement is: the first of its services and manufacturers that tells, else its name.
+    #[must_use]
+    pub fn of(advertisement: &Advertisement<'_>) -> Option<Self> {
+        advertisement.entries().find_map(|entry| match entry {
+            Entry::Service(uuid, _) => match uuid {
+                bthome::V2 | bthome::V1 | bthome::V1_ENCRYPTED => Some(Self::Bthome),
+                _ => None,
+            },
+            _ => None,
+        })
+    }
+
+    pub(super) fn decode(self, packet: &Packet<'_>, out: &mut Readings<'_>) -> Result<(), BleProblem> {
+        match self {
+            Self::Bthome => bthome::decode(packet, out),
+        }
+    }
+}
