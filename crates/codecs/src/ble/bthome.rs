@@ -39,8 +39,10 @@ enum Form {
     Signed(usize, f64),
     /// One byte, 0 or 1.
     State,
+    /// 1 where something is open; zigbee2mqtt's `contact` is 1 where it is closed.
+    Opening,
 }
-use Form::{Signed, State, Unsigned};
+use Form::{Opening, Signed, State, Unsigned};
 
 /// (id, metric, SenML unit or "" where the name implies it or there is none, form), in the order of the ids.
 const OBJECTS: &[(u8, &str, &str, Form)] = &[
@@ -60,7 +62,7 @@ const OBJECTS: &[(u8, &str, &str, Form)] = &[
     (0x0e, "pm10", "", Unsigned(2, 1.0)),
     (0x0f, "state", "", State),
     (0x10, "power_on", "", State),
-    (0x11, "opening", "", State),
+    (0x11, "contact", "", Opening),
     (0x12, "co2", "", Unsigned(2, 1.0)),
     (0x13, "voc", "ug/m3", Unsigned(2, 1.0)),
     (0x14, "moisture", "/100", Unsigned(2, 100.0)),
@@ -69,14 +71,14 @@ const OBJECTS: &[(u8, &str, &str, Form)] = &[
     (0x17, "carbon_monoxide", "", State),
     (0x18, "cold", "", State),
     (0x19, "connectivity", "", State),
-    (0x1a, "door", "", State),
-    (0x1b, "garage_door", "", State),
+    (0x1a, "contact", "", Opening),
+    (0x1b, "contact", "", Opening),
     (0x1c, "gas", "", State),
     (0x1d, "heat", "", State),
     (0x1e, "light", "", State),
     (0x1f, "lock", "", State),
     (0x20, "water_leak", "", State),
-    (0x21, "motion", "", State),
+    (0x21, "occupancy", "", State),
     (0x22, "moving", "", State),
     (0x23, "occupancy", "", State),
     (0x24, "plug", "", State),
@@ -88,7 +90,7 @@ const OBJECTS: &[(u8, &str, &str, Form)] = &[
     (0x2a, "sound", "", State),
     (0x2b, "tamper", "", State),
     (0x2c, "vibration", "", State),
-    (0x2d, "window", "", State),
+    (0x2d, "contact", "", Opening),
     (0x2e, "humidity", "", Unsigned(1, 1.0)),
     (0x2f, "moisture", "/100", Unsigned(1, 1.0)),
     (0x3d, "count", "", Unsigned(2, 1.0)),
@@ -173,12 +175,14 @@ fn version_2(packet: &Packet<'_>, data: Bytes<'_>, out: &mut Readings<'_>) -> Re
         return Err(BleProblem::Layout("its version is not 2"));
     }
     out.note("version", 2);
+    // An early draft of version 2 had the address in the data where bit 1 is set.
+    let data = data.from(if flags & 2 == 0 { 1 } else { 7 })?;
     if flags & 1 == 0 {
         packet.refuse_plain()?;
-        return objects_2(packet, data.from(1)?, out);
+        return objects_2(packet, data, out);
     }
     let nonce = [&packet.address()?.0[..], &[0xd2, 0xfc, flags]].concat();
-    let Some(plain) = open(packet, data.from(1)?, nonce, &[])? else { return Ok(()) };
+    let Some(plain) = open(packet, data, nonce, &[])? else { return Ok(()) };
     objects_2(packet, Bytes(plain.bytes()), out)
 }
 
@@ -247,7 +251,7 @@ fn length(id: u8) -> Option<usize> {
         TIME | FIRMWARE_4 => Some(4),
         _ => Some(match entry(id)?.3 {
             Unsigned(length, _) | Signed(length, _) => length,
-            State => 1,
+            State | Opening => 1,
         }),
     }
 }
@@ -293,8 +297,8 @@ fn measure(
     out: &mut Readings<'_>,
 ) -> Result<(), BleProblem> {
     let number = match (form, kind) {
-        (State, _) => {
-            out.state_again(metric, value.u8(0)? != 0);
+        (State | Opening, _) => {
+            out.state_again(metric, (value.u8(0)? != 0) != (form == Opening));
             return Ok(());
         }
         // Version 1 may say otherwise than the table: 0 unsigned, 1 signed, 2 a float.

@@ -68,6 +68,11 @@ impl<'a> Bytes<'a> {
         self.array(at).map(u32::from_be_bytes)
     }
 
+    /// A float of four bytes, little endian.
+    pub(super) fn f32(self) -> Result<f64, BleProblem> {
+        self.array(0).map(f32::from_le_bytes).map(f64::from)
+    }
+
     /// Up to eight bytes, little endian.
     pub(super) fn unsigned(self) -> f64 {
         let value = self.0.iter().rev().take(8).fold(0_u64, |value, byte| value << 8 | u64::from(*byte));

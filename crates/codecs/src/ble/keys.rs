@@ -136,6 +136,10 @@ pub(super) struct Plain {
 }
 
 impl Plain {
+    pub(super) fn new(buffer: [u8; MAX_TEXT], length: usize) -> Self {
+        Self { buffer, length }
+    }
+
     pub(super) fn bytes(&self) -> &[u8] {
         self.buffer.get(..self.length).unwrap_or_default()
     }

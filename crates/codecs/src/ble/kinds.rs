@@ -2,7 +2,7 @@
 
 use super::advertisement::{Advertisement, Entry};
 use super::readings::Readings;
-use super::{BleProblem, Packet, bthome};
+use super::{BleProblem, Packet, bthome, mi_scale, mibeacon};
 
 /// A format of advertisements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -10,6 +10,10 @@ use super::{BleProblem, Packet, bthome};
 pub enum Kind {
     /// BTHome 1 and 2.
     Bthome,
+    /// Xiaomi's MiBeacon.
+    Mibeacon,
+    /// Xiaomi's scales.
+    MiScale,
 }
 
 impl Kind {
@@ -18,6 +22,8 @@ impl Kind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Bthome => "bthome",
+            Self::Mibeacon => "mibeacon",
+            Self::MiScale => "mi-scale",
         }
     }
 
@@ -27,6 +33,8 @@ impl Kind {
         advertisement.entries().find_map(|entry| match entry {
             Entry::Service(uuid, _) => match uuid {
                 bthome::V2 | bthome::V1 | bthome::V1_ENCRYPTED => Some(Self::Bthome),
+                mibeacon::SERVICE => Some(Self::Mibeacon),
+                mi_scale::WEIGHT | mi_scale::COMPOSITION => Some(Self::MiScale),
                 _ => None,
             },
             _ => None,
@@ -36,6 +44,8 @@ impl Kind {
     pub(super) fn decode(self, packet: &Packet<'_>, out: &mut Readings<'_>) -> Result<(), BleProblem> {
         match self {
             Self::Bthome => bthome::decode(packet, out),
+            Self::Mibeacon => mibeacon::decode(packet, out),
+            Self::MiScale => mi_scale::decode(packet, out),
         }
     }
 }

@@ -13,6 +13,8 @@ mod bytes;
 mod keys;
 mod kinds;
 mod memory;
+mod mi_scale;
+mod mibeacon;
 mod problem;
 mod readings;
 
