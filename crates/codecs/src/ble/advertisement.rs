@@ -268,7 +268,11 @@ impl Builder {
     ///
     /// # Errors
     /// Where it does not fit.
-    pub fn manufacturer_data(&mut self, company: u16, data: &[u8]) -> Result<&mut Self, AdvertisementProblem> {
+    pub fn manufacturer_data(
+        &mut self,
+        company: u16,
+        data: &[u8],
+    ) -> Result<&mut Self, AdvertisementProblem> {
         self.push(MANUFACTURER_DATA, &company.to_le_bytes(), data)
     }
 

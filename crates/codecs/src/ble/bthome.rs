@@ -14,8 +14,7 @@
 use super::advertisement::Uuid;
 use super::keys::{Plain, Sealed};
 use super::readings::Readings;
-use super::{BleProblem, Bytes, Heard, Packet};
-
+use super::{BleProblem, Bytes, Heard, Packet, shelly_blu};
 
 pub(super) const V2: Uuid = Uuid::short(0xfcd2);
 pub(super) const V1: Uuid = Uuid::short(0x181c);
@@ -154,6 +153,11 @@ const PLACES: [u8; 256] = {
 };
 
 pub(super) fn decode(packet: &Packet<'_>, out: &mut Readings<'_>) -> Result<(), BleProblem> {
+    if out.noting()
+        && let Some(model) = shelly_blu::model(&packet.advertisement)
+    {
+        out.note("model", model);
+    }
     if let Some(data) = packet.advertisement.service(V2) {
         return version_2(packet, data, out);
     }

@@ -60,10 +60,6 @@ impl<'a> Bytes<'a> {
         self.array(at).map(u32::from_le_bytes)
     }
 
-    pub(super) fn i32(self, at: usize) -> Result<i32, BleProblem> {
-        self.array(at).map(i32::from_le_bytes)
-    }
-
     pub(super) fn u32_be(self, at: usize) -> Result<u32, BleProblem> {
         self.array(at).map(u32::from_be_bytes)
     }
@@ -73,17 +69,21 @@ impl<'a> Bytes<'a> {
         self.array(0).map(f32::from_le_bytes).map(f64::from)
     }
 
-    /// Up to eight bytes, little endian.
-    pub(super) fn unsigned(self) -> f64 {
-        let value = self.0.iter().rev().take(8).fold(0_u64, |value, byte| value << 8 | u64::from(*byte));
-        value as f64
+    /// The first eight bytes at most, little endian.
+    pub(super) fn whole(self) -> u64 {
+        let first = self.0.get(..8).unwrap_or(self.0);
+        first.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte))
     }
 
-    /// Up to eight bytes, little endian, in two's complement.
+    /// As [`Self::whole`].
+    pub(super) fn unsigned(self) -> f64 {
+        self.whole() as f64
+    }
+
+    /// As [`Self::whole`], in two's complement.
     pub(super) fn signed(self) -> f64 {
-        let bits = 8 * self.0.len().clamp(1, 8);
-        let value = self.0.iter().rev().take(8).fold(0_u64, |value, byte| value << 8 | u64::from(*byte));
-        (value << (64 - bits)).cast_signed() as f64 / (1_u64 << (64 - bits)) as f64
+        let unused = 64 - 8 * self.0.len().clamp(1, 8);
+        ((self.whole() << unused).cast_signed() >> unused) as f64
     }
 
     pub(super) fn array<const N: usize>(self, at: usize) -> Result<[u8; N], BleProblem> {

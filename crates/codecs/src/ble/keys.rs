@@ -157,7 +157,8 @@ impl Sealed<'_> {
     /// Opens it. Formats with a tag of one byte cannot be checked and only decrypt.
     pub(super) fn open(&self, key: &[u8; 16]) -> Result<Plain, BleProblem> {
         let mut plain = Plain { buffer: [0; MAX_TEXT], length: self.text.len() };
-        let text = plain.buffer.get_mut(..self.text.len()).ok_or(BleProblem::Layout("its text is too long"))?;
+        let text =
+            plain.buffer.get_mut(..self.text.len()).ok_or(BleProblem::Layout("its text is too long"))?;
         text.copy_from_slice(self.text);
         let text = InOutBuf::from(text);
         let opened = match (self.tag.len(), self.nonce.len()) {

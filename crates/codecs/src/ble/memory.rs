@@ -14,7 +14,7 @@ use super::keys::Address;
 /// Most beacons that are remembered.
 pub const MAX_BEACONS: usize = 5_000;
 /// Most entries of manufacturers that are remembered of one beacon.
-pub const MAX_ENTRIES: usize = 96;
+const MAX_ENTRIES: usize = 96;
 
 /// A counter below this may follow a higher one: the device began anew, with a new battery …
 const RESTARTED: u64 = 100;
@@ -55,12 +55,7 @@ pub(super) struct Memory {
 
 impl Memory {
     /// Takes a counter that may only grow.
-    pub(super) fn counter(
-        &mut self,
-        address: Address,
-        now: u64,
-        at: Timestamp,
-    ) -> Result<Heard, BleProblem> {
+    pub(super) fn counter(&mut self, address: Address, now: u64, at: Timestamp) -> Result<Heard, BleProblem> {
         let beacon = self.beacon(address);
         let Some((last, heard)) = beacon.counter else {
             beacon.counter = Some((now, at));
@@ -100,8 +95,7 @@ impl Memory {
         entries: impl Iterator<Item = (u16, super::Bytes<'a>)> + Clone,
     ) -> Option<(u16, super::Bytes<'a>)> {
         let beacon = self.beacon(address);
-        let mut changed =
-            entries.clone().filter(|(id, data)| !beacon.entries.contains(&hash(*id, data.0)));
+        let mut changed = entries.clone().filter(|(id, data)| !beacon.entries.contains(&hash(*id, data.0)));
         let newest = changed.next().filter(|_| changed.next().is_none());
         drop(changed);
         beacon.entries.clear();

@@ -8,15 +8,32 @@
 //! at one moment, such as a button's press, is `action.single` = 1.
 
 pub mod advertisement;
+mod aranet;
 mod bthome;
 mod bytes;
+mod eddystone;
+mod govee;
+mod ibeacon;
+mod inkbird;
 mod keys;
 mod kinds;
 mod memory;
 mod mi_scale;
 mod mibeacon;
+mod mopeka;
+mod oral_b;
 mod problem;
+mod pvvx;
+mod qingping;
 mod readings;
+mod ruuvi;
+mod sensirion;
+mod sensorpro;
+mod sensorpush;
+mod shelly_blu;
+mod switchbot;
+mod thermobeacon;
+mod thermopro;
 
 use std::sync::{Mutex, PoisonError};
 
@@ -26,7 +43,7 @@ use serde_json::{Map, Value};
 pub use advertisement::{Advertisement, AdvertisementProblem, Uuid};
 pub use bytes::Bytes;
 pub use keys::{Address, BindKey, Keys, NotABindKey, NotAnAddress};
-pub use kinds::Kind;
+pub use kinds::{Kind, identity};
 pub use memory::MAX_BEACONS;
 pub use problem::BleProblem;
 
@@ -64,7 +81,8 @@ impl Ble {
         let read = self.read(input, out, Some(&mut notes));
         if read.is_ok() {
             for measured in out.iter() {
-                let value = if measured.boolean { (measured.value != 0.0).into() } else { measured.value.into() };
+                let value =
+                    if measured.boolean { (measured.value != 0.0).into() } else { measured.value.into() };
                 notes.entry(measured.metric).or_insert(value);
             }
         }
@@ -142,9 +160,8 @@ impl Packet<'_> {
             (None, _) => None,
             (Some(_), Some(_)) => {
                 let address = self.address?;
-                let newest = self.memory(|memory| {
-                    memory.newest(address, ours().collect::<Vec<_>>().into_iter())
-                });
+                let newest =
+                    self.memory(|memory| memory.newest(address, ours().collect::<Vec<_>>().into_iter()));
                 newest
             }
         }
@@ -154,4 +171,12 @@ impl Packet<'_> {
     fn memory<T>(&self, work: impl FnOnce(&mut Memory) -> T) -> T {
         work(&mut self.ble.memory.lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+/// The two bytes of the company id, where they are part of the values, and the data.
+fn joined(company: u16, data: Bytes<'_>) -> Vec<u8> {
+    let mut whole = Vec::with_capacity(2 + data.len());
+    whole.extend(company.to_le_bytes());
+    whole.extend(data.0);
+    whole
 }

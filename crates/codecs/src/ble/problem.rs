@@ -34,7 +34,9 @@ pub enum BleProblem {
     )]
     WrongKey,
     /// The key has a length that this encryption does not take.
-    #[error("this encryption takes a key of {expected} hexadecimal digits; look at the file that `bindkey_file` names")]
+    #[error(
+        "this encryption takes a key of {expected} hexadecimal digits; look at the file that `bindkey_file` names"
+    )]
     KeyLength {
         /// In hexadecimal digits.
         expected: usize,

@@ -44,10 +44,23 @@ impl<'m> Readings<'m> {
         self.push(&name, value.into());
     }
 
+    /// Of a part of the device: `temperature_remote`.
+    pub(super) fn measure_part(&mut self, metric: &str, suffix: &str, value: f64) {
+        if suffix.is_empty() {
+            return self.measure(metric, value);
+        }
+        let name = format!("{metric}{suffix}");
+        self.measure(&name, value);
+    }
+
     /// The first of its name as it is, the second as `temperature_2`, and so on.
     pub(super) fn measure_again(&mut self, metric: &str, value: f64, unit: &str) {
         if !self.out.has(metric) {
-            return if unit.is_empty() { self.measure(metric, value) } else { self.measure_in(metric, value, unit) };
+            return if unit.is_empty() {
+                self.measure(metric, value)
+            } else {
+                self.measure_in(metric, value, unit)
+            };
         }
         let name = self.free_name(metric);
         self.push(&name, value.into());
@@ -97,10 +110,6 @@ impl<'m> Readings<'m> {
     /// Whether notes are wanted: else what is only for them need not be made.
     pub(super) fn noting(&self) -> bool {
         self.notes.is_some()
-    }
-
-    pub(super) fn has(&mut self, metric: &str) -> bool {
-        self.out.has(metric)
     }
 
     fn push(&mut self, metric: &str, quantity: Quantity) {

@@ -33,9 +33,9 @@ fn remote(model: &str) -> &'static [&'static str] {
             &["fan", "light", "wind_speed", "color_temperature", "wind_mode", "brightness"]
         }
         "YLYK01YL-VENFAN" => &["swing", "power", "timer_60", "speed_up", "timer_30", "speed_down"],
-        "YLYB01YL-BHFRC" => &[
-            "stop", "air_exchange", "fan", "speed_up", "speed_down", "dry", "light", "swing", "heat",
-        ],
+        "YLYB01YL-BHFRC" => {
+            &["stop", "air_exchange", "fan", "speed_up", "speed_down", "dry", "light", "swing", "heat"]
+        }
         _ => &[],
     }
 }

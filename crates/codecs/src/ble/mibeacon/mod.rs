@@ -64,7 +64,9 @@ impl<'a> Frame<'a> {
             at += 6;
             let said = Address(said);
             if address.is_some_and(|sender| sender != said) {
-                return Err(BleProblem::Layout("the address in it is not its sender's: a gateway repeats it, or it is forged"));
+                return Err(BleProblem::Layout(
+                    "the address in it is not its sender's: a gateway repeats it, or it is forged",
+                ));
             }
             address = Some(said);
         }

@@ -66,12 +66,7 @@ const OBJECTS: &[(u16, &str, &str, usize, Form)] = &[
 /// For this long after a movement there is one, in seconds.
 const STILL_MOVING: f64 = 30.0;
 
-pub(super) fn read(
-    id: u16,
-    data: Bytes<'_>,
-    model: &str,
-    out: &mut Readings<'_>,
-) -> Result<(), BleProblem> {
+pub(super) fn read(id: u16, data: Bytes<'_>, model: &str, out: &mut Readings<'_>) -> Result<(), BleProblem> {
     match id {
         0x0003 => out.state("occupancy", true),
         0x0006 => fingerprint(data, out)?,
