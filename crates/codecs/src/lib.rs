@@ -141,15 +141,15 @@ impl Codec {
             "node" => Format::Node,
             "ttn" => Format::Envelope(envelope::Server::Ttn),
             "chirpstack" => Format::Envelope(envelope::Server::Chirpstack),
-            "ble" => Format::Ble(Arc::default()),
+            "ble" => Format::Ble(Arc::new(ble::Ble::new(ble::Keys::new()))),
             _ => return Err(CodecError::Unknown { name: name.chars().take(64).collect() }),
         }))
     }
 
-    /// `ble` with the keys of the devices that encrypt. What it remembers of devices is its own: one for the whole gateway.
+    /// `ble` with keys. What it remembers of devices is its own: make one for the whole gateway, and clone it.
     #[must_use]
-    pub fn ble(keys: ble::Keys) -> Self {
-        Self(Format::Ble(Arc::new(ble::Ble::new(keys))))
+    pub fn ble(ble: ble::Ble) -> Self {
+        Self(Format::Ble(Arc::new(ble)))
     }
 
     /// Whether `codec = "…"` names a file rather than a built-in: one that ends in `.js` or `.toml`.

@@ -142,13 +142,13 @@ impl<'a> Advertisement<'a> {
     }
 
     /// Data and services, in the order of the advertisement.
-    pub fn entries(&self) -> impl Iterator<Item = Entry<'a>> + use<'a> {
+    pub fn entries(&self) -> impl Iterator<Item = Entry<'a>> + Clone + use<'a> {
         let structures = std::iter::successors(split(self.structures), |(_, _, rest)| split(rest));
         structures.flat_map(|(kind, data, _)| Entries { kind, data })
     }
 
     /// The data of manufacturers.
-    pub fn manufacturer_data(&self) -> impl Iterator<Item = (u16, Bytes<'a>)> + use<'a> {
+    pub fn manufacturer_data(&self) -> impl Iterator<Item = (u16, Bytes<'a>)> + Clone + use<'a> {
         self.entries().filter_map(|entry| match entry {
             Entry::Manufacturer(company, data) => Some((company, Bytes(data))),
             _ => None,
@@ -186,6 +186,7 @@ fn split(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
 }
 
 /// What one structure says: of lists, one UUID after another.
+#[derive(Clone)]
 struct Entries<'a> {
     kind: u8,
     data: &'a [u8],

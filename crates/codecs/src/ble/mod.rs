@@ -53,17 +53,25 @@ use readings::Readings;
 use crate::{DecodeError, Input, Measurements};
 
 /// The decoder of advertisements: keys, and a bounded memory of devices.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Ble {
     keys: Keys,
-    memory: Mutex<Memory>,
+    /// None: each advertisement stands alone.
+    memory: Option<Mutex<Memory>>,
 }
 
 impl Ble {
     /// With the keys of the devices that encrypt.
     #[must_use]
     pub fn new(keys: Keys) -> Self {
-        Self { keys, memory: Mutex::default() }
+        Self { keys, memory: Some(Mutex::default()) }
+    }
+
+    /// [`Self::new`] without a memory: an advertisement means the same whatever came before. Nothing is a replay, and of
+    /// several entries of a manufacturer the last one is taken for the newest.
+    #[must_use]
+    pub fn alone(keys: Keys) -> Self {
+        Self { keys, memory: None }
     }
 
     pub(crate) fn decode(&self, input: &Input<'_>, out: &mut Measurements) -> Result<(), DecodeError> {
@@ -139,37 +147,32 @@ impl Packet<'_> {
     /// Takes a counter that may only grow. Only once the packet is known to be the device's own.
     fn counter(&self, now: u64) -> Result<Heard, BleProblem> {
         let address = self.address()?;
-        self.memory(|memory| memory.counter(address, now, self.at))
+        self.memory(|memory| memory.counter(address, now, self.at)).unwrap_or(Ok(Heard::New))
     }
 
     /// Takes a packet's number. Nothing is known to be heard again of a sender without an address.
     fn number(&self, now: u8) -> Heard {
-        match self.address {
-            Some(address) => self.memory(|memory| memory.packet(address, now, self.at)),
-            None => Heard::New,
-        }
+        let heard = |address| self.memory(|memory| memory.packet(address, now, self.at));
+        self.address.and_then(heard).unwrap_or(Heard::New)
     }
 
     /// Of the manufacturer's data that a stack has added up, and `is_ours` tells to be of the format, the newest.
     fn newest(&self, is_ours: impl Fn(u16) -> bool + Copy) -> Option<(u16, Bytes<'_>)> {
-        let ours = || self.advertisement.manufacturer_data().filter(move |(id, _)| is_ours(*id));
-        let mut one = ours();
-        match (one.next(), one.next()) {
+        let ours = self.advertisement.manufacturer_data().filter(move |(id, _)| is_ours(*id));
+        let last = ours.clone().last()?;
+        let is_alone = ours.clone().nth(1).is_none();
+        let changed = |address| self.memory(|memory| memory.newest(address, ours));
+        match self.address.and_then(changed) {
             // A stack that keeps nothing back: what is there is new.
-            (Some(only), None) => Some(only),
-            (None, _) => None,
-            (Some(_), Some(_)) => {
-                let address = self.address?;
-                let newest =
-                    self.memory(|memory| memory.newest(address, ours().collect::<Vec<_>>().into_iter()));
-                newest
-            }
+            Some(newest) if !is_alone => newest,
+            _ => Some(last),
         }
     }
 
     /// A decoder that panicked elsewhere has left the memory whole: no entry is half written.
-    fn memory<T>(&self, work: impl FnOnce(&mut Memory) -> T) -> T {
-        work(&mut self.ble.memory.lock().unwrap_or_else(PoisonError::into_inner))
+    fn memory<T>(&self, work: impl FnOnce(&mut Memory) -> T) -> Option<T> {
+        let memory = self.ble.memory.as_ref()?;
+        Some(work(&mut memory.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 }
 

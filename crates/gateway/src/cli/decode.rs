@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io::BufRead as _;
 
+use codecs::ble::Ble;
 use codecs::javascript::Engine;
 use codecs::{Codec, Explained, Input, Measurements, Options};
 use gateway_core::ports::Clock as _;
@@ -164,10 +165,10 @@ struct Codecs {
 }
 
 impl Codecs {
-    /// The codec of a row. That of advertisements is made anew each time, since it remembers devices.
+    /// The codec of a row. That of advertisements is made anew each time: a row stands alone, and brings its own key.
     fn of(&mut self, row: &Row) -> Result<Codec, String> {
         match &row.advertisement {
-            Some(told) if row.codec == "ble" => Ok(Codec::ble(told.keys(row.bindkey.as_deref())?)),
+            Some(told) if row.codec == "ble" => Ok(Codec::ble(Ble::alone(told.keys(row.bindkey.as_deref())?))),
             _ => self.find(&row.codec, &row.columns),
         }
     }

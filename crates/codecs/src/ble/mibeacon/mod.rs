@@ -3,7 +3,7 @@
 //! Source: Xiaomi IoT Developer Platform, "Mi Bluetooth Beacon protocol" (service data of 0xFE95).
 //!
 //! Frame control (2 bytes: bit 3 encrypted, 4 address, 5 capabilities, 6 objects, 7 mesh, 12 to 15 version), product id
-//! (2), packet number (1), address (6, least significant byte first), capability (1, and 2 more bytes of input and output
+//! (2), packet number (1), address (6, least significant byte first), capability (1, and one more of input and output
 //! where bit 5 of it is set), then objects: id (2), length (1), data.
 //!
 //! Encrypted from version 4 on: objects, 3 bytes of counter, 4 bytes of tag; AES-CCM with the nonce address (reversed),
