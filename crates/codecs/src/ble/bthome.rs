@@ -142,6 +142,7 @@ const BUTTONS: [(u8, &str); 7] = [
 ];
 
 /// By id, one more than the place in [`OBJECTS`]; 0 where there is none.
+#[expect(clippy::indexing_slicing, reason = "worked out when it is compiled")]
 const PLACES: [u8; 256] = {
     let mut places = [0; 256];
     let mut place = 0;

@@ -27,9 +27,8 @@ const BY_CONNECTION: [&str; 5] = ["ink@iam-t1", "ink@iht-2pb", "int-11p-b", "int
 const NOT_PLUGGED_IN: i16 = -1;
 
 pub(super) fn is_name(name: &str) -> bool {
-    let starts =
-        |known: &&str| name.get(..known.len()).is_some_and(|start| start.eq_ignore_ascii_case(known));
-    NAMES.iter().any(|known| starts(known)) || BY_CONNECTION.iter().any(|known| starts(known))
+    let starts = |known: &str| name.get(..known.len()).is_some_and(|start| start.eq_ignore_ascii_case(known));
+    NAMES.into_iter().chain(BY_CONNECTION).any(starts)
 }
 
 pub(super) fn decode(packet: &Packet<'_>, out: &mut Readings<'_>) -> Result<(), BleProblem> {

@@ -137,13 +137,13 @@ impl Kind {
     }
 
     fn by_name(name: &str) -> Option<Self> {
-        let known: [(fn(&str) -> bool, Self); 4] = [
-            (govee::is_name, Self::Govee),
-            (inkbird::is_name, Self::Inkbird),
-            (thermopro::is_name, Self::Thermopro),
-            (sensorpush::is_name, Self::Sensorpush),
-        ];
-        known.iter().find(|(is_name, _)| is_name(name)).map(|(_, kind)| *kind)
+        match name {
+            _ if govee::is_name(name) => Some(Self::Govee),
+            _ if inkbird::is_name(name) => Some(Self::Inkbird),
+            _ if thermopro::is_name(name) => Some(Self::Thermopro),
+            _ if sensorpush::is_name(name) => Some(Self::Sensorpush),
+            _ => None,
+        }
     }
 
     /// Ids that belong to somebody else, and are told by the length or the first bytes of the data.

@@ -53,29 +53,20 @@ impl<'m> Readings<'m> {
         self.measure(&name, value);
     }
 
-    /// The first of its name as it is, the second as `temperature_2`, and so on.
+    /// The first of its name as it is, the second as `temperature_2`, and so on. `unit` is `""` where the name implies it.
     pub(super) fn measure_again(&mut self, metric: &str, value: f64, unit: &str) {
-        if !self.out.has(metric) {
-            return if unit.is_empty() {
-                self.measure(metric, value)
-            } else {
-                self.measure_in(metric, value, unit)
-            };
-        }
-        let name = self.free_name(metric);
-        self.push(&name, value.into());
+        let second = self.out.has(metric).then(|| self.free_name(metric));
+        let name = second.as_deref().unwrap_or(metric);
+        self.push(name, value.into());
         if !unit.is_empty() {
-            self.out.set_unit(&name, unit);
+            self.out.set_unit(name, unit);
         }
     }
 
     /// As [`Self::measure_again`], of one of two states.
     pub(super) fn state_again(&mut self, metric: &str, on: bool) {
-        if !self.out.has(metric) {
-            return self.state(metric, on);
-        }
-        let name = self.free_name(metric);
-        self.state(&name, on);
+        let second = self.out.has(metric).then(|| self.free_name(metric));
+        self.state(second.as_deref().unwrap_or(metric), on);
     }
 
     /// No packet has as many values of one kind as a u8 counts.

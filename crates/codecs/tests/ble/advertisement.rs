@@ -65,7 +65,8 @@ fn what_does_not_fit_is_not_built() {
 
 #[test]
 fn a_uuid_has_all_its_digits() {
-    for wrong in ["", "fcd2", "0000fcd2-0000-1000-8000-00805f9b34fg", "0000fcd2-0000-1000-8000-00805f9b34fb0"] {
+    for wrong in ["", "fcd2", "0000fcd2-0000-1000-8000-00805f9b34fg", "0000fcd2-0000-1000-8000-00805f9b34fb0"]
+    {
         assert_eq!(wrong.parse::<Uuid>(), Err(AdvertisementProblem::Uuid), "{wrong}");
     }
 }

@@ -45,8 +45,14 @@ fn version_2_measures() {
 
 #[test]
 fn an_open_door_has_no_contact_and_a_movement_is_occupancy() {
-    assert_eq!(v2("40 1A 01  21 01  2D 00"), named(&[("contact", 0.0), ("occupancy", 1.0), ("contact_2", 1.0)]));
-    assert_eq!(v2("40 15 01 20 00 29 01"), named(&[("battery_low", 1.0), ("water_leak", 0.0), ("smoke", 1.0)]));
+    assert_eq!(
+        v2("40 1A 01  21 01  2D 00"),
+        named(&[("contact", 0.0), ("occupancy", 1.0), ("contact_2", 1.0)])
+    );
+    assert_eq!(
+        v2("40 15 01 20 00 29 01"),
+        named(&[("battery_low", 1.0), ("water_leak", 0.0), ("smoke", 1.0)])
+    );
 }
 
 #[test]
@@ -76,7 +82,8 @@ fn version_1_says_how_long_and_of_which_type_a_value_is() {
 #[test]
 fn a_packet_is_heard_once() {
     let listener = Listener::new(Keys::new());
-    let packet = |data| listener.hear(&Beacon { service: vec![(0xfcd2, data)], ..Beacon::default() }, 1).unwrap();
+    let packet =
+        |data| listener.hear(&Beacon { service: vec![(0xfcd2, data)], ..Beacon::default() }, 1).unwrap();
     assert_eq!(packet("40 00 09 01 61").len(), 1);
     assert_eq!(packet("40 00 09 01 61"), []);
     assert_eq!(packet("40 00 0A 01 61").len(), 1);

@@ -38,7 +38,12 @@ fn bthome_2(counter: u32) -> String {
     written(&[&[0x41], &text, &counter, &tag])
 }
 
-fn hear(listener: &Listener, service: u16, data: &str, second: i64) -> Result<Vec<(String, f64)>, BleProblem> {
+fn hear(
+    listener: &Listener,
+    service: u16,
+    data: &str,
+    second: i64,
+) -> Result<Vec<(String, f64)>, BleProblem> {
     listener.hear(&Beacon { service: vec![(service, data)], ..Beacon::default() }, second)
 }
 
@@ -166,7 +171,9 @@ fn what_is_forged_does_not_move_the_counter() {
 fn a_key_is_never_shown_and_a_wrong_one_is_refused() {
     let key: BindKey = KEY.parse().unwrap();
     assert_eq!(format!("{key:?}"), "BindKey");
-    for wrong in ["", "0011", &KEY[1..], "g0112233445566778899aabbccddeeff", "ÿ0112233445566778899aabbccddeef"] {
+    for wrong in
+        ["", "0011", &KEY[1..], "g0112233445566778899aabbccddeeff", "ÿ0112233445566778899aabbccddeef"]
+    {
         assert!(wrong.parse::<BindKey>().is_err(), "{wrong}");
     }
     assert!(format!(" {KEY}\n").parse::<BindKey>().is_ok());

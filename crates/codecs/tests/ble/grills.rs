@@ -4,7 +4,11 @@ use crate::support::Beacon;
 
 #[test]
 fn govee_probes() {
-    let one = Beacon { name: "GVH5183_0B0C", maker: vec![(0x67dd, "EF01000101E40180 0866 1CE8 0000")], ..Beacon::default() };
+    let one = Beacon {
+        name: "GVH5183_0B0C",
+        maker: vec![(0x67dd, "EF01000101E40180 0866 1CE8 0000")],
+        ..Beacon::default()
+    };
     one.measures(&[("probe_temperature_1", 21.5), ("probe_alarm_temperature_1", 74.0)]);
     let pair = "2001000101E40286 0866 FFFF 86 FFFF FFFF";
     let pair = Beacon { name: "GVH5184_0B0C", maker: vec![(0x1b36, pair)], ..Beacon::default() };
@@ -30,7 +34,11 @@ fn thermopro_probes() {
 fn inkbird_probes() {
     let data = "0000 0C0B0A38C1A4 D700 FFFF CEFF 0000";
     let grill = Beacon { name: "iBBQ", maker: vec![(0x0000, data)], ..Beacon::default() };
-    grill.measures(&[("probe_temperature_1", 21.5), ("probe_temperature_3", -5.0), ("probe_temperature_4", 0.0)]);
+    grill.measures(&[
+        ("probe_temperature_1", 21.5),
+        ("probe_temperature_3", -5.0),
+        ("probe_temperature_4", 0.0),
+    ]);
 }
 
 #[test]

@@ -12,10 +12,12 @@ fn objects(product: &str, objects: &str) -> Vec<(String, f64)> {
 #[test]
 fn a_room_is_measured() {
     let room = objects("5b05", "0d10 04 D7FF 2602  0a10 01 58  0710 03 2C0100");
-    let expected =
-        [("temperature", -4.1), ("humidity", 55.0), ("battery", 88.0), ("illuminance", 300.0)];
+    let expected = [("temperature", -4.1), ("humidity", 55.0), ("battery", 88.0), ("illuminance", 300.0)];
     assert_eq!(room, named(&expected));
-    assert_eq!(objects("9800", "0810 01 40  0910 02 5702"), named(&[("moisture", 64.0), ("conductivity", 599.0)]));
+    assert_eq!(
+        objects("9800", "0810 01 40  0910 02 5702"),
+        named(&[("moisture", 64.0), ("conductivity", 599.0)])
+    );
     assert_eq!(objects("b555", "014c 04 CDCCAC41"), named(&[("temperature", 21.6)]));
 }
 
@@ -33,7 +35,10 @@ fn a_door_a_leak_and_smoke_are_states() {
 fn a_button_says_which_and_how() {
     assert_eq!(objects("bf07", "0110 03 000002"), named(&[("action.long", 1.0)]));
     assert_eq!(objects("5301", "0110 03 010000"), named(&[("action_off.single", 1.0)]));
-    assert_eq!(objects("fd0d", "0110 03 050001"), named(&[("action_left.long", 1.0), ("action_right.long", 1.0)]));
+    assert_eq!(
+        objects("fd0d", "0110 03 050001"),
+        named(&[("action_left.long", 1.0), ("action_right.long", 1.0)])
+    );
     assert_eq!(objects("b603", "0110 03 00FE04"), named(&[("dimmer", -2.0)]));
     assert_eq!(objects("4919", "0d4e 01 02"), named(&[("action_right.double", 1.0)]));
 }

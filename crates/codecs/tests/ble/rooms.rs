@@ -6,7 +6,10 @@ use crate::support::Beacon;
 
 #[test]
 fn ruuvi_5_as_its_documentation_has_it() {
-    let tag = Beacon { maker: vec![(0x0499, "05 12FC 5394 C37C 0004 FFFC 040C AC36 42 00CD CBB8334C884F")], ..Beacon::default() };
+    let tag = Beacon {
+        maker: vec![(0x0499, "05 12FC 5394 C37C 0004 FFFC 040C AC36 42 00CD CBB8334C884F")],
+        ..Beacon::default()
+    };
     tag.measures(&[
         ("temperature", 24.3),
         ("humidity", 53.49),
@@ -18,7 +21,10 @@ fn ruuvi_5_as_its_documentation_has_it() {
         ("tx_power", 4.0),
         ("movements", 66.0),
     ]);
-    let none = Beacon { maker: vec![(0x0499, "05 8000 FFFF FFFF 8000 8000 8000 FFFF FF FFFF FFFFFFFFFFFF")], ..Beacon::default() };
+    let none = Beacon {
+        maker: vec![(0x0499, "05 8000 FFFF FFFF 8000 8000 8000 FFFF FF FFFF FFFFFFFFFFFF")],
+        ..Beacon::default()
+    };
     none.measures(&[]);
 }
 
@@ -34,7 +40,10 @@ fn ruuvi_3_6_and_e1() {
         ("acceleration_z", 0.0),
         ("voltage", 3.0),
     ]);
-    let air = Beacon { maker: vec![(0x0499, "06 170C 5668 C79E 0070 00C9 05 01 D9 FF CD C0 4C884F")], ..Beacon::default() };
+    let air = Beacon {
+        maker: vec![(0x0499, "06 170C 5668 C79E 0070 00C9 05 01 D9 FF CD C0 4C884F")],
+        ..Beacon::default()
+    };
     air.measures(&[
         ("temperature", 29.5),
         ("humidity", 55.3),
@@ -45,7 +54,8 @@ fn ruuvi_3_6_and_e1() {
         ("nox_index", 3.0),
         ("illuminance", 13_027.0),
     ]);
-    let long = "E1 170C 5668 C79E 0065 0070 FFFF 11CA FFFF 0A 02 000064 000000 DECDEE 40 0000000000 CBB8334C884F";
+    let long =
+        "E1 170C 5668 C79E 0065 0070 FFFF 11CA FFFF 0A 02 000064 000000 DECDEE 40 0000000000 CBB8334C884F";
     let long = Beacon { maker: vec![(0x0499, long)], ..Beacon::default() };
     long.measures(&[
         ("temperature", 29.5),
@@ -64,7 +74,8 @@ fn ruuvi_3_6_and_e1() {
 
 #[test]
 fn pvvx_and_atc1441() {
-    let pvvx = Beacon { service: vec![(0x181a, "0C0B0A38C1A4 18FC 7C15 860B 58 07 04")], ..Beacon::default() };
+    let pvvx =
+        Beacon { service: vec![(0x181a, "0C0B0A38C1A4 18FC 7C15 860B 58 07 04")], ..Beacon::default() };
     pvvx.measures(&[("temperature", -10.0), ("humidity", 55.0), ("voltage", 2.95), ("battery", 88.0)]);
     let atc = Beacon { service: vec![(0x181a, "A4C1380A0B0C FF9C 37 58 0B86 07")], ..Beacon::default() };
     atc.measures(&[("temperature", -10.0), ("humidity", 55.0), ("voltage", 2.95), ("battery", 88.0)]);
@@ -79,17 +90,20 @@ fn govee() {
     packed("00 0349FE 58 00").measures(&[("temperature", 21.5), ("humidity", 55.0), ("battery", 88.0)]);
     packed("00 8349FE 58 00").measures(&[("temperature", -21.5), ("humidity", 55.0), ("battery", 88.0)]);
     packed("00 0349FE D8 00").measures(&[("battery", 88.0)]);
-    let plain = Beacon { name: "Govee_H5074_0B0C", maker: vec![(0xec88, "00 6608 7C15 58 02")], ..Beacon::default() };
+    let plain =
+        Beacon { name: "Govee_H5074_0B0C", maker: vec![(0xec88, "00 6608 7C15 58 02")], ..Beacon::default() };
     plain.measures(&[("temperature", 21.5), ("humidity", 55.0), ("battery", 88.0)]);
     let glued = "0101 0349FE 58 4C000215494E54454C4C495F524F434B535F48575075F2FF0C";
     let glued = Beacon { name: "GVH5103_0B0C", maker: vec![(0x0001, glued)], ..Beacon::default() };
     glued.measures(&[("temperature", 21.5), ("humidity", 55.0), ("battery", 88.0)]);
-    let co2 = Beacon { name: "GV51400B0C", maker: vec![(0x0001, "0101 0349FE 0320 00")], ..Beacon::default() };
+    let co2 =
+        Beacon { name: "GV51400B0C", maker: vec![(0x0001, "0101 0349FE 0320 00")], ..Beacon::default() };
     co2.measures(&[("temperature", 21.5), ("humidity", 55.0), ("co2", 800.0)]);
     // -2.5 °C, 55.1 %, 7 µg/m³ are 25,551,007.
     let air = Beacon { name: "GVH5106_0B0C", maker: vec![(0x0001, "0101 8185E09F")], ..Beacon::default() };
     air.measures(&[("temperature", -2.5), ("humidity", 55.1), ("pm25", 7.0)]);
-    let remote = Beacon { name: "B51780B0C", maker: vec![(0x0001, "0101 01 0349FE 58 00 02")], ..Beacon::default() };
+    let remote =
+        Beacon { name: "B51780B0C", maker: vec![(0x0001, "0101 01 0349FE 58 00 02")], ..Beacon::default() };
     remote.measures(&[("temperature_remote", 21.5), ("humidity_remote", 55.0), ("battery_remote", 88.0)]);
     let present = Beacon { maker: vec![(0x8803, "EC0001 01 01 11")], ..Beacon::default() };
     present.measures(&[("presence", 1.0), ("occupancy", 1.0)]);
@@ -99,7 +113,13 @@ fn govee() {
 fn qingping() {
     let data = "0815 0C0B0A38C1A4 01 04 D7FF 2602 02 01 58 13 02 2003 07 02 9527 7F 01 00";
     let all = Beacon { service: vec![(0xfdcd, data)], ..Beacon::default() };
-    all.measures(&[("temperature", -4.1), ("humidity", 55.0), ("battery", 88.0), ("co2", 800.0), ("pressure", 1013.3)]);
+    all.measures(&[
+        ("temperature", -4.1),
+        ("humidity", 55.0),
+        ("battery", 88.0),
+        ("co2", 800.0),
+        ("pressure", 1013.3),
+    ]);
     let motion = Beacon { service: vec![(0xfdcd, "0812 0C0B0A38C1A4 08 04 01 2C0100")], ..Beacon::default() };
     motion.measures(&[("occupancy", 1.0), ("illuminance", 300.0)]);
     let broken = Beacon { service: vec![(0xfdcd, "0812 0C0B0A38C1A4 08 04 01")], ..Beacon::default() };
@@ -114,7 +134,13 @@ fn aranet() {
         maker: vec![(0x0702, "21 0A0401 0C0F01 01 2003 AE01 9527 37 58 01 2C01 7800 05")],
         ..Beacon::default()
     };
-    four.measures(&[("co2", 800.0), ("temperature", 21.5), ("pressure", 1013.3), ("humidity", 55.0), ("battery", 88.0)]);
+    four.measures(&[
+        ("co2", 800.0),
+        ("temperature", 21.5),
+        ("pressure", 1013.3),
+        ("humidity", 55.0),
+        ("battery", 88.0),
+    ]);
     assert_eq!(four.data()["firmware"], "1.4.10");
     let two = Beacon {
         name: "Aranet2 0B0C",
@@ -145,7 +171,8 @@ fn aranet() {
         ("humidity", 55.0),
         ("battery", 88.0),
     ]);
-    let shut = Beacon { name: "Aranet4 0B0C", maker: vec![(0x0702, "01 0A0401 0C0F01")], ..Beacon::default() };
+    let shut =
+        Beacon { name: "Aranet4 0B0C", maker: vec![(0x0702, "01 0A0401 0C0F01")], ..Beacon::default() };
     assert!(shut.problem().to_string().contains("Smart Home integrations"));
 }
 
@@ -163,7 +190,8 @@ fn inkbird() {
     short.measures(&[("temperature", 21.5), ("humidity", 55.0), ("battery", 88.0)]);
     let pool = Beacon { name: "tps", maker: vec![(0xfc18, "0000 00 0000 58 08")], ..Beacon::default() };
     pool.measures(&[("temperature", -10.0), ("battery", 88.0)]);
-    let long = Beacon { maker: vec![(0x2449, "08120000 D700 2602 58 00 64 08 00000000")], ..Beacon::default() };
+    let long =
+        Beacon { maker: vec![(0x2449, "08120000 D700 2602 58 00 64 08 00000000")], ..Beacon::default() };
     long.measures(&[("temperature", 21.5), ("humidity", 55.0), ("battery", 88.0)]);
     let damaged = Beacon { name: "sps", maker: vec![(0x0866, "FFFF 00 0000 58 08")], ..Beacon::default() };
     assert_eq!(damaged.problem(), BleProblem::Implausible("humidity"));
@@ -204,7 +232,8 @@ fn sensorpush() {
     let data: String = bytes[1..4].iter().map(|byte| format!("{byte:02x}")).collect();
     let room = Beacon { name: "SensorPush HT.w 0B0C", maker: vec![(company, &data)], ..Beacon::default() };
     room.measures(&[("temperature", 21.5), ("humidity", 55.0)]);
-    let page = Beacon { name: "SensorPush HT.w 0B0C", maker: vec![(company | 1, &data)], ..Beacon::default() };
+    let page =
+        Beacon { name: "SensorPush HT.w 0B0C", maker: vec![(company | 1, &data)], ..Beacon::default() };
     page.measures(&[]);
     // Raw words of an SHT2x: temperature 6,373 of 16,384, humidity 1,999 of 4,096.
     let bits = (1_u32 << 26 | 6373 << 12 | 1999).to_le_bytes();
@@ -216,7 +245,8 @@ fn sensorpush() {
 
 #[test]
 fn sensorpro_and_mopeka() {
-    let room = Beacon { maker: vec![(0xaa55, "0101 A4C1380A0B0C 0107 0866 157C 58 0001")], ..Beacon::default() };
+    let room =
+        Beacon { maker: vec![(0xaa55, "0101 A4C1380A0B0C 0107 0866 157C 58 0001")], ..Beacon::default() };
     room.measures(&[("voltage", 2.63), ("temperature", 21.5), ("humidity", 55.0), ("battery", 88.0)]);
     // 3 V, 20 °C, button, level 1,000 of quality 3.
     let tank = Beacon { maker: vec![(0x0059, "03 60 BC E8C3 0A0B0C 80 7F")], ..Beacon::default() };

@@ -49,7 +49,10 @@ impl Beacon<'_> {
     }
 
     pub(crate) fn data(&self) -> serde_json::Value {
-        Codec::by_name("ble", &codecs::Options::default()).unwrap().data(&input(&self.bytes(), ADDRESS, 0)).unwrap()
+        Codec::by_name("ble", &codecs::Options::default())
+            .unwrap()
+            .data(&input(&self.bytes(), ADDRESS, 0))
+            .unwrap()
     }
 
     #[track_caller]

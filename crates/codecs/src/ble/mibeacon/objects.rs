@@ -3,8 +3,9 @@
 //! Source: the platform's list of object ids ("Mi Bluetooth Beacon: attributes and events"), and for 0x48xx and later the
 //! MIoT specifications of the models, whose objects several models share.
 
-use super::super::readings::Readings;
-use super::super::{BleProblem, Bytes};
+use super::super::readings::{Readings, rounded};
+use super::super::{BleProblem, Bytes, mi_scale};
+use super::{buttons, locks};
 
 /// How a value is written, in little endian.
 #[derive(Clone, Copy)]
@@ -72,10 +73,10 @@ pub(super) fn read(id: u16, data: Bytes<'_>, model: &str, out: &mut Readings<'_>
         0x0006 => fingerprint(data, out)?,
         0x0007 => door(data.u8(0)?, out),
         0x0008 => out.state("armed", data.u8(0)? == 0),
-        0x000b => super::locks::action(data, out)?,
+        0x000b => locks::action(data, out)?,
         0x000f => moved_with_light(data, model, out)?,
         0x0010 => toothbrush(data, out)?,
-        0x1001 => super::buttons::press(data, model, out)?,
+        0x1001 => buttons::press(data, model, out)?,
         0x1005 => {
             out.state("power_on", data.u8(0)? != 0);
             out.measure("temperature", data.number(1)?);
@@ -102,10 +103,10 @@ pub(super) fn read(id: u16, data: Bytes<'_>, model: &str, out: &mut Readings<'_>
         0x4a1a if data.u8(0)? == 1 => out.state("contact", false),
         0x4a68 => water(data.u8(0)?, out),
         0x4a0c..=0x4a0e | 0x4e0c..=0x4e0e | 0x560c..=0x560e => {
-            super::buttons::pressed(id, data, model, out);
+            buttons::pressed(id, data, model, out);
         }
-        0x4e16 => super::super::mi_scale::weight(data, out)?,
-        0x6e16 => super::super::mi_scale::composition(data, out)?,
+        0x4e16 => mi_scale::weight(data, out)?,
+        0x6e16 => mi_scale::composition(data, out)?,
         0x5422 => out.note("charging", data.number(0)?),
         _ => plain(id, data, out),
     }
@@ -122,7 +123,7 @@ fn plain(id: u16, data: Bytes<'_>, out: &mut Readings<'_>) {
     let value = match form {
         Unsigned(per) => data.unsigned() / per,
         Signed(per) => data.signed() / per,
-        Float => super::super::readings::rounded(data.f32().unwrap_or(f64::NAN)),
+        Float => rounded(data.f32().unwrap_or(f64::NAN)),
         State => return out.state(metric, data.unsigned() != 0.0),
         Not => return out.state(metric, data.unsigned() == 0.0),
     };
@@ -214,8 +215,9 @@ fn brushing(data: Bytes<'_>, out: &mut Readings<'_>) -> Result<(), BleProblem> {
 /// Of the thermometer MMC-T201-1, whose two sensors make one temperature by a curve that was fitted to its own display.
 fn body_temperature(data: Bytes<'_>, out: &mut Readings<'_>) -> Result<(), BleProblem> {
     let (inner, outer) = (f64::from(data.i16(0)?) / 100.0, f64::from(data.i16(2)?) / 100.0);
+    #[expect(clippy::approx_constant, reason = "a number that was fitted")]
     let value = 3.71934e-11 * (0.69314 * inner).exp() - 1.02801e-8 * (0.53871 * outer).exp() + 36.413;
-    out.measure("temperature", super::super::readings::rounded(value));
+    out.measure("temperature", rounded(value));
     out.measure("battery", data.number(4)?);
     Ok(())
 }
