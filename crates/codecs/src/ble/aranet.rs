@@ -8,7 +8,7 @@
 //! |---|---|---|
 //! | 0 Aranet4 | 9 | CO2, temperature ×20, pressure ×10, humidity, battery, colour, interval, age |
 //! | 1 Aranet2 | 8 | -, temperature ×20, -, humidity ×10, -, battery, status, interval, age, counter |
-//! | 2 Radiation | 6 | dose in nSv (4), its seconds (4), rate in 10 nSv/h, -, battery, -, interval, age, counter |
+//! | 2 Radiation | 6 | dose in nSv (4), its seconds (4), rate in nSv/h, -, battery, -, interval, age, counter |
 //! | 3 Radon | 8 | Bq/m³, temperature ×20, pressure ×10, humidity ×10, -, battery, colour, interval, age, counter |
 
 use super::readings::Readings;
@@ -71,7 +71,7 @@ fn radiation(data: Bytes<'_>, out: &mut Readings<'_>) -> Result<(), BleProblem> 
     out.measure_in("radiation_duration", f64::from(data.u32(4)?), "s");
     let rate = data.u16(8)?;
     if is_valid(rate) {
-        out.measure_in("radiation_rate", f64::from(rate) / 100.0, "uSv/h");
+        out.measure_in("radiation_rate", f64::from(rate) / 1000.0, "uSv/h");
     }
     out.measure("battery", data.number(11)?);
     Ok(())

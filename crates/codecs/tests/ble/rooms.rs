@@ -150,7 +150,7 @@ fn aranet() {
     two.measures(&[("temperature", 21.5), ("humidity", 55.0), ("battery", 88.0)]);
     let radiation = Beacon {
         name: "Aranet☢ 0B0C",
-        maker: vec![(0x0702, "02 21 0A0401 0C 40420F00 100E0000 0D00 00 58 00 2C01 7800 05")],
+        maker: vec![(0x0702, "02 21 0A0401 0C 40420F00 100E0000 8200 00 58 00 2C01 7800 05")],
         ..Beacon::default()
     };
     radiation.measures(&[
@@ -181,7 +181,11 @@ fn sensirion() {
     let gadget = |data| Beacon { name: "MyCO2", maker: vec![(0x06d5, data)], ..Beacon::default() };
     gadget("0008 AB12 4761 CC8C 2003").measures(&[("temperature", 21.5), ("humidity", 55.0), ("co2", 800.0)]);
     gadget("0006 AB12 4761 EB7C").measures(&[("temperature", 21.5), ("humidity", 55.0)]);
+    let all = gadget("001A AB12 4761 CC8C 2003 6400 0100 7000");
+    let climate = [("temperature", 21.5), ("humidity", 55.0), ("co2", 800.0)];
+    all.measures(&[&climate[..], &[("voc_index", 100.0), ("nox_index", 1.0), ("pm25", 11.2)]].concat());
     assert!(matches!(gadget("00FF AB12").problem(), BleProblem::Layout(_)));
+    assert_eq!(gadget("0008 AB12 4761 CC8C 20").problem(), BleProblem::TooShort);
 }
 
 #[test]
