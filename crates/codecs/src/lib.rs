@@ -4,6 +4,7 @@
 //! with the [`DropReason`](gateway_core::DropReason) it is counted under. Promises, whatever the bytes: no panic, no
 //! recursion deeper than [`MAX_DEPTH`], at most [`MAX_READINGS`] from at most [`MAX_PAYLOAD_BYTES`], all or nothing.
 
+pub mod ble;
 mod cayenne_lpp;
 mod cbor;
 mod csv;
@@ -100,6 +101,7 @@ enum Format {
     Envelope(envelope::Server),
     Struct(Arc<struct_codec::StructCodec>),
     Javascript(Arc<javascript::Script>),
+    Ble(Arc<ble::Ble>),
 }
 
 impl Codec {
@@ -117,6 +119,7 @@ impl Codec {
         "node",
         "ttn",
         "chirpstack",
+        "ble",
     ];
 
     /// The codec called `name`.
@@ -138,8 +141,15 @@ impl Codec {
             "node" => Format::Node,
             "ttn" => Format::Envelope(envelope::Server::Ttn),
             "chirpstack" => Format::Envelope(envelope::Server::Chirpstack),
+            "ble" => Format::Ble(Arc::new(ble::Ble::new(ble::Keys::new()))),
             _ => return Err(CodecError::Unknown { name: name.chars().take(64).collect() }),
         }))
+    }
+
+    /// `ble` with keys. What it remembers of devices is its own: make one for the whole gateway, and clone it.
+    #[must_use]
+    pub fn ble(ble: ble::Ble) -> Self {
+        Self(Format::Ble(Arc::new(ble)))
     }
 
     /// Whether `codec = "…"` names a file rather than a built-in: one that ends in `.js` or `.toml`.
@@ -184,6 +194,7 @@ impl Codec {
             Format::Envelope(envelope::Server::Chirpstack) => "chirpstack",
             Format::Struct(_) => "struct",
             Format::Javascript(_) => "javascript",
+            Format::Ble(_) => "ble",
         }
     }
 
@@ -225,6 +236,7 @@ impl Codec {
             Format::Envelope(server) => envelope::decode(*server, input, out),
             Format::Struct(codec) => codec.decode(input, out),
             Format::Javascript(script) => javascript::decode(script, input, out),
+            Format::Ble(ble) => ble.decode(input, out),
         });
         if decoded.is_err() {
             out.clear();
@@ -252,6 +264,9 @@ impl Codec {
         out.clear();
         if let Format::Javascript(script) = &self.0 {
             return explain_script(script, &input.without_empty_names(), received, out);
+        }
+        if let Format::Ble(ble) = &self.0 {
+            return explain_ble(ble, &input.without_empty_names(), out);
         }
         if let Some(opened) = self.open(input.payload) {
             return opened.map_or_else(Explained::failed, |envelope| envelope.explain(input, out));
@@ -295,6 +310,10 @@ impl Codec {
             Format::Envelope(server) => envelope::data(*server, input),
             Format::Struct(codec) => codec.data(input),
             Format::Javascript(script) => Ok(javascript::run(script, input, None)?.data),
+            Format::Ble(ble) => {
+                let (notes, read) = ble.explain(input, &mut Measurements::new());
+                read.map(|()| notes.into())
+            }
         }
     }
 }
@@ -349,6 +368,17 @@ fn explain_script(
         errors.push(error.to_string());
     }
     Explained { data: answer.data, normalized: answer.normalized, errors, warnings: answer.warnings }
+}
+
+/// The format of an advertisement is told also where it cannot be read.
+fn explain_ble(ble: &ble::Ble, input: &Input<'_>, out: &mut Measurements) -> Explained {
+    let (notes, read) = ble.explain(input, out);
+    let errors: Vec<_> = read.err().map(|error| in_words(&error)).into_iter().collect();
+    if !errors.is_empty() {
+        out.clear();
+    }
+    let data = if notes.is_empty() { serde_json::Value::Null } else { notes.into() };
+    Explained { data, errors, ..Explained::default() }
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io::BufRead as _;
 
+use codecs::ble::Ble;
 use codecs::javascript::Engine;
 use codecs::{Codec, Explained, Input, Measurements, Options};
 use gateway_core::Timestamp;
@@ -10,13 +11,14 @@ use gateway_core::ports::Clock as _;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::advertisement::Told;
 use super::{Exit, Failure, print_line};
 use crate::clock::SystemClock;
 use crate::codec_file;
 use crate::script_thread::Waiting;
 use crate::telemetry::chain;
 
-/// One line of `--batch`. What later codecs need (fPort, advertisement) is read and passed on, or refused by them.
+/// One line of `--batch`.
 #[derive(Debug, Deserialize)]
 struct Row {
     codec: String,
@@ -38,6 +40,11 @@ struct Row {
     /// Hexadecimal.
     #[serde(default)]
     bytes: Option<String>,
+    #[serde(default)]
+    advertisement: Option<Told>,
+    /// Of the device that sent the advertisement.
+    #[serde(default)]
+    bindkey: Option<String>,
 }
 
 /// One line of the answer.
@@ -94,6 +101,8 @@ pub(crate) fn single(
         received: time,
         payload: None,
         bytes: None,
+        advertisement: None,
+        bindkey: None,
     };
     let decoded = decode(&row, payload, &mut codecs);
     print_line(&serde_json::to_string_pretty(&decoded).unwrap_or_default())?;
@@ -118,13 +127,17 @@ pub(crate) fn batch() -> Result<Exit, Failure> {
 }
 
 fn bytes_of(row: &Row) -> Result<Vec<u8>, String> {
+    if let Some(told) = &row.advertisement {
+        return told.bytes();
+    }
     match (&row.payload, &row.bytes) {
         (Some(Value::String(text)), _) => Ok(text_or_hex(&row.codec, text)),
         // A payload that was not put into quotes is meant as the JSON that it is.
         (Some(json), _) => Ok(json.to_string().into_bytes()),
         (None, Some(hex)) => from_hex(hex).ok_or_else(|| "`bytes` is not hexadecimal".to_owned()),
         (None, None) => {
-            Err("a row needs `payload` (text or hexadecimal) or `bytes` (hexadecimal)".to_owned())
+            Err("a row needs `payload` (text or hexadecimal), `bytes` (hexadecimal) or `advertisement`"
+                .to_owned())
         }
     }
 }
@@ -139,7 +152,7 @@ fn text_or_hex(codec: &str, text: &str) -> Vec<u8> {
     }
 }
 
-fn from_hex(text: &str) -> Option<Vec<u8>> {
+pub(super) fn from_hex(text: &str) -> Option<Vec<u8>> {
     let digits: Option<Vec<u8>> =
         text.trim().chars().map(|c| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok())).collect();
     let digits = digits?;
@@ -158,6 +171,16 @@ struct Codecs {
 }
 
 impl Codecs {
+    /// The codec of a row. That of advertisements is made anew each time: a row stands alone, and brings its own key.
+    fn of(&mut self, row: &Row) -> Result<Codec, String> {
+        match &row.advertisement {
+            Some(told) if row.codec == "ble" => {
+                Ok(Codec::ble(Ble::alone(told.keys(row.bindkey.as_deref())?)))
+            }
+            _ => self.find(&row.codec, &row.columns),
+        }
+    }
+
     fn find(&mut self, name: &str, columns: &[String]) -> Result<Codec, String> {
         if Codec::is_file(name) {
             let Self { engine, files, .. } = self;
@@ -216,7 +239,7 @@ fn read(file: &str, engine: &Engine) -> Result<Codec, String> {
 }
 
 fn decode(row: &Row, payload: Vec<u8>, codecs: &mut Codecs) -> Decoded {
-    let codec = match codecs.find(&row.codec, &row.columns) {
+    let codec = match codecs.of(row) {
         Ok(codec) => codec,
         Err(why) => return Decoded::error(why),
     };
@@ -225,7 +248,10 @@ fn decode(row: &Row, payload: Vec<u8>, codecs: &mut Codecs) -> Decoded {
     let message = Message {
         payload,
         topic: row.topic.clone(),
-        device: row.device.clone(),
+        device: row
+            .device
+            .clone()
+            .or_else(|| row.advertisement.as_ref().and_then(|told| told.address.clone())),
         metric: row.metric.clone(),
         port: row.port,
         received: row.received.clone(),
