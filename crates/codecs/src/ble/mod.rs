@@ -9,17 +9,21 @@
 
 pub mod advertisement;
 mod aranet;
+mod bluemaestro;
 mod bthome;
 mod bytes;
 mod eddystone;
 mod govee;
+mod hhcc;
 mod ibeacon;
 mod inkbird;
+mod jaalee;
 mod keys;
 mod kinds;
 mod memory;
 mod mi_scale;
 mod mibeacon;
+mod mikrotik;
 mod mopeka;
 mod oral_b;
 mod problem;
@@ -32,6 +36,7 @@ mod sensorpro;
 mod sensorpush;
 mod shelly_blu;
 mod switchbot;
+mod teltonika;
 mod thermobeacon;
 mod thermopro;
 
