@@ -149,9 +149,9 @@ impl Packet<'_> {
         }
     }
 
-    /// Takes a counter that may only grow. Only once the packet is known to be the device's own.
-    fn counter(&self, now: u64) -> Result<Heard, BleProblem> {
-        let address = self.address()?;
+    /// Takes a counter that may only grow. Only once the packet is known to be the device's own: a forged one would lock
+    /// the device out.
+    fn counter(&self, address: Address, now: u64) -> Result<Heard, BleProblem> {
         self.memory(|memory| memory.counter(address, now, self.at)).unwrap_or(Ok(Heard::New))
     }
 

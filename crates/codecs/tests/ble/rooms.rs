@@ -104,7 +104,7 @@ fn govee() {
     air.measures(&[("temperature", -2.5), ("humidity", 55.1), ("pm25", 7.0)]);
     let remote =
         Beacon { name: "B51780B0C", maker: vec![(0x0001, "0101 01 0349FE 58 00 02")], ..Beacon::default() };
-    remote.measures(&[("temperature_remote", 21.5), ("humidity_remote", 55.0), ("battery_remote", 88.0)]);
+    remote.measures(&[("remote_temperature", 21.5), ("remote_humidity", 55.0), ("remote_battery", 88.0)]);
     let present = Beacon { maker: vec![(0x8803, "EC0001 01 01 11")], ..Beacon::default() };
     present.measures(&[("presence", 1.0), ("occupancy", 1.0)]);
 }

@@ -132,7 +132,8 @@ fn bytes_of(row: &Row) -> Result<Vec<u8>, String> {
         (Some(json), _) => Ok(json.to_string().into_bytes()),
         (None, Some(hex)) => from_hex(hex).ok_or_else(|| "`bytes` is not hexadecimal".to_owned()),
         (None, None) => {
-            Err("a row needs `payload` (text or hexadecimal), `bytes` (hexadecimal) or `advertisement`".to_owned())
+            Err("a row needs `payload` (text or hexadecimal), `bytes` (hexadecimal) or `advertisement`"
+                .to_owned())
         }
     }
 }
@@ -168,7 +169,9 @@ impl Codecs {
     /// The codec of a row. That of advertisements is made anew each time: a row stands alone, and brings its own key.
     fn of(&mut self, row: &Row) -> Result<Codec, String> {
         match &row.advertisement {
-            Some(told) if row.codec == "ble" => Ok(Codec::ble(Ble::alone(told.keys(row.bindkey.as_deref())?))),
+            Some(told) if row.codec == "ble" => {
+                Ok(Codec::ble(Ble::alone(told.keys(row.bindkey.as_deref())?)))
+            }
             _ => self.find(&row.codec, &row.columns),
         }
     }

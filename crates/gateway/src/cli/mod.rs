@@ -1,7 +1,7 @@
 //! The command line: what can be asked of `riser`, and with which exit code it answers.
 
-mod advertisement;
 mod acknowledge;
+mod advertisement;
 mod audit;
 mod check;
 mod config;
