@@ -6,6 +6,10 @@
 
 use std::hint::black_box;
 
+use aes::Aes128;
+use ccm::Ccm;
+use ccm::aead::{AeadInOut as _, KeyInit as _};
+use ccm::consts::{U4, U13};
 use codecs::ble::advertisement::Builder;
 use codecs::ble::{Ble, Keys, Uuid};
 use codecs::{Codec, Input, Measurements};
@@ -72,6 +76,22 @@ fn built((_, name, id, data, is_service): Row) -> Vec<u8> {
     builder.build()
 }
 
+/// BTHome with temperature, humidity and battery, encrypted; and its key.
+fn encrypted() -> (Vec<u8>, Keys) {
+    const KEY: [u8; 16] = [7; 16];
+    const COUNTER: [u8; 4] = [1, 0, 0, 0];
+    let nonce = [0xa4, 0xc1, 0x38, 10, 11, 12, 0xd2, 0xfc, 0x41, 1, 0, 0, 0];
+    let mut text = [0x01, 0x61, 0x02, 0xca, 0x09, 0x03, 0xbf, 0x13];
+    let cipher = Ccm::<Aes128, U4, U13>::new(&KEY.into());
+    let tag = cipher.encrypt_inout_detached(&nonce.into(), &[], text.as_mut_slice().into()).unwrap();
+    let data = [&[0x41][..], &text, &COUNTER, &tag].concat();
+    let mut keys = Keys::new();
+    keys.insert(ADDRESS.parse().unwrap(), "07".repeat(16).parse().unwrap());
+    let mut builder = Builder::new();
+    builder.service_data(Uuid::short(0xfcd2), &data).unwrap();
+    (builder.build(), keys)
+}
+
 fn advertisements(c: &mut Criterion) {
     let mut group = c.benchmark_group("advertisements");
     group.throughput(Throughput::Elements(1));
@@ -97,6 +117,19 @@ fn advertisements(c: &mut Criterion) {
             });
         });
     }
+    let (payload, keys) = encrypted();
+    // Without a memory, to which the same counter would be the same advertisement.
+    let codec = Codec::ble(Ble::alone(keys));
+    let received_at = Timestamp::from_millis(1_795_168_800_000);
+    group.bench_function("bthome encrypted", |b| {
+        b.iter(|| {
+            let payload = black_box(&payload);
+            let input =
+                Input { payload, topic: "", device: Some(ADDRESS), metric: None, port: None, received_at };
+            codec.decode(&input, &mut out).unwrap();
+            assert_eq!(out.len(), 3);
+        });
+    });
     group.finish();
 }
 

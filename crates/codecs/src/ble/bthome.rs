@@ -204,7 +204,7 @@ fn open(
     let sealed =
         Sealed { text: data.part(0, text)?.0, tag: data.part(text + 4, 4)?.0, nonce: &nonce, associated };
     let plain = sealed.open(key)?;
-    let heard = packet.counter(u64::from(data.u32(text)?))?;
+    let heard = packet.counter(packet.address()?, u64::from(data.u32(text)?))?;
     Ok((heard == Heard::New).then_some(plain))
 }
 

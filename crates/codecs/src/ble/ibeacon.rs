@@ -29,7 +29,7 @@ pub(super) fn identity(advertisement: &Advertisement<'_>) -> Option<String> {
     ))
 }
 
-fn find<'a>(advertisement: &Advertisement<'a>) -> Option<Bytes<'a>> {
+pub(super) fn find<'a>(advertisement: &Advertisement<'a>) -> Option<Bytes<'a>> {
     let data = advertisement.manufacturer(COMPANY)?;
     (data.len() >= LENGTH && data.0.starts_with(&PREFIX)).then_some(data)
 }

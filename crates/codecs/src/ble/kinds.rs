@@ -3,8 +3,9 @@
 use super::advertisement::{Advertisement, Entry, Uuid};
 use super::readings::Readings;
 use super::{
-    BleProblem, Packet, aranet, bthome, eddystone, govee, ibeacon, inkbird, mi_scale, mibeacon, mopeka,
-    oral_b, pvvx, qingping, ruuvi, sensirion, sensorpro, sensorpush, switchbot, thermobeacon, thermopro,
+    BleProblem, Packet, aranet, bluemaestro, bthome, eddystone, govee, hhcc, ibeacon, inkbird, jaalee,
+    mi_scale, mibeacon, mikrotik, mopeka, oral_b, pvvx, qingping, ruuvi, sensirion, sensorpro, sensorpush,
+    switchbot, teltonika, thermobeacon, thermopro,
 };
 
 /// A format of advertisements.
@@ -28,6 +29,11 @@ pub enum Kind {
     Sensorpro,
     Mopeka,
     MiScale,
+    Bluemaestro,
+    Teltonika,
+    Mikrotik,
+    Hhcc,
+    Jaalee,
     OralB,
     Tilt,
     Eddystone,
@@ -38,7 +44,7 @@ type Decode = fn(&Packet<'_>, &mut Readings<'_>) -> Result<(), BleProblem>;
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 25] = [
         Self::Bthome,
         Self::Ruuvi,
         Self::Mibeacon,
@@ -55,6 +61,11 @@ impl Kind {
         Self::Sensorpro,
         Self::Mopeka,
         Self::MiScale,
+        Self::Bluemaestro,
+        Self::Teltonika,
+        Self::Mikrotik,
+        Self::Hhcc,
+        Self::Jaalee,
         Self::OralB,
         Self::Tilt,
         Self::Eddystone,
@@ -89,6 +100,11 @@ impl Kind {
             Self::Sensorpro => ("sensorpro", sensorpro::decode),
             Self::Mopeka => ("mopeka", mopeka::decode),
             Self::MiScale => ("mi-scale", mi_scale::decode),
+            Self::Bluemaestro => ("bluemaestro", bluemaestro::decode),
+            Self::Teltonika => ("teltonika", teltonika::decode),
+            Self::Mikrotik => ("mikrotik", mikrotik::decode),
+            Self::Hhcc => ("hhcc", hhcc::decode),
+            Self::Jaalee => ("jaalee", jaalee::decode),
             Self::OralB => ("oral-b", oral_b::decode),
             Self::Tilt => ("tilt", ibeacon::decode_tilt),
             Self::Eddystone => ("eddystone", eddystone::decode),
@@ -114,6 +130,9 @@ impl Kind {
                 switchbot::COMPANY => Some(Self::Switchbot),
                 aranet::COMPANY => Some(Self::Aranet),
                 sensirion::COMPANY => Some(Self::Sensirion),
+                bluemaestro::COMPANY => Some(Self::Bluemaestro),
+                teltonika::EYE | teltonika::PUCK => Some(Self::Teltonika),
+                mikrotik::COMPANY => Some(Self::Mikrotik),
                 oral_b::COMPANY => Some(Self::OralB),
                 // With the service data that names the model it is no Mopeka.
                 mopeka::COMPANY if mopeka::is_one(data) => Some(Self::Mopeka),
@@ -131,6 +150,8 @@ impl Kind {
             switchbot::SERVICE | switchbot::OLD_SERVICE => Some(Self::Switchbot),
             qingping::SERVICE => Some(Self::Qingping),
             mi_scale::WEIGHT | mi_scale::COMPOSITION => Some(Self::MiScale),
+            hhcc::SERVICE => Some(Self::Hhcc),
+            jaalee::SERVICE => Some(Self::Jaalee),
             eddystone::SERVICE => Some(Self::Eddystone),
             _ => None,
         }
@@ -164,6 +185,9 @@ impl Kind {
     fn apple(advertisement: &Advertisement<'_>) -> Option<Self> {
         if ibeacon::is_tilt(advertisement) {
             return Some(Self::Tilt);
+        }
+        if jaalee::is_one(advertisement) {
+            return Some(Self::Jaalee);
         }
         ibeacon::is_one(advertisement).then_some(Self::Ibeacon)
     }

@@ -9,17 +9,21 @@
 
 pub mod advertisement;
 mod aranet;
+mod bluemaestro;
 mod bthome;
 mod bytes;
 mod eddystone;
 mod govee;
+mod hhcc;
 mod ibeacon;
 mod inkbird;
+mod jaalee;
 mod keys;
 mod kinds;
 mod memory;
 mod mi_scale;
 mod mibeacon;
+mod mikrotik;
 mod mopeka;
 mod oral_b;
 mod problem;
@@ -32,6 +36,7 @@ mod sensorpro;
 mod sensorpush;
 mod shelly_blu;
 mod switchbot;
+mod teltonika;
 mod thermobeacon;
 mod thermopro;
 
@@ -144,9 +149,9 @@ impl Packet<'_> {
         }
     }
 
-    /// Takes a counter that may only grow. Only once the packet is known to be the device's own.
-    fn counter(&self, now: u64) -> Result<Heard, BleProblem> {
-        let address = self.address()?;
+    /// Takes a counter that may only grow. Only once the packet is known to be the device's own: a forged one would lock
+    /// the device out.
+    fn counter(&self, address: Address, now: u64) -> Result<Heard, BleProblem> {
         self.memory(|memory| memory.counter(address, now, self.at)).unwrap_or(Ok(Heard::New))
     }
 

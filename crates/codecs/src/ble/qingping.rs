@@ -42,7 +42,6 @@ fn object(id: u8, data: Bytes<'_>, out: &mut Readings<'_>) -> Result<(), BleProb
             out.measure("pm10", f64::from(data.u16(2)?));
         }
         (0x13, 2) => out.measure("co2", f64::from(data.u16(0)?)),
-        (0x14, 2) => out.measure("voc_index", f64::from(data.u16(0)?)),
         (0x0f, 1) => out.note("sequence", data.u8(0)?),
         _ => {}
     }

@@ -44,13 +44,16 @@ impl<'m> Readings<'m> {
         self.push(&name, value.into());
     }
 
-    /// Of a part of the device: `temperature_remote`.
-    pub(super) fn measure_part(&mut self, metric: &str, suffix: &str, value: f64) {
-        if suffix.is_empty() {
+    /// Of a part of the device, such as `remote_`; `""` is the device itself.
+    pub(super) fn measure_part(&mut self, part: &str, metric: &str, value: f64) {
+        if part.is_empty() {
             return self.measure(metric, value);
         }
-        let name = format!("{metric}{suffix}");
-        self.measure(&name, value);
+        let name = format!("{part}{metric}");
+        match crate::unit_of(metric) {
+            Some(unit) => self.measure_in(&name, value, unit),
+            None => self.measure(&name, value),
+        }
     }
 
     /// The first of its name as it is, the second as `temperature_2`, and so on. `unit` is `""` where the name implies it.

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use crate::support::{ADDRESS, Beacon, hex, input};
 
 /// One of each format, to be damaged.
-const SEEDS: [(&str, u16, &str, bool); 21] = [
+const SEEDS: [(&str, u16, &str, bool); 27] = [
     ("", 0xfcd2, "40 00 01 02 CA 09 3A 01 3C 02 03 53 02 4142", true),
     ("", 0xfcd2, "41 00112233 44556677 8899AABB", true),
     ("", 0x181c, "23 02 CA 09 43 02 00 3C", true),
@@ -28,6 +28,12 @@ const SEEDS: [(&str, u16, &str, bool); 21] = [
     ("TP972S", 0x7200, "006a0a33d3b8420040ae426606ae426c54737744f8", false),
     ("SensorPush HT.w", 0x0001, "003fff", false),
     ("", 0x004c, "0215 A495BB10C5B14B44B5121370F02D74DE 0044 0400 C5", false),
+    ("", 0x0969, "A4C1380A0B0C 01 58 05 95 37 00000000 80 0000", false),
+    ("", 0x0133, "17 58 0E10 0001 00D7 0226 0078 0000", false),
+    ("", 0x089a, "01 B7 0866 37 8003 0A FFF6 64", false),
+    ("", 0x094f, "01 00 0000 0001 00FF 0000 8015 10270000 01 58", false),
+    ("", 0xfd50, "28 00D7 00012C 58 0257", true),
+    ("", 0xf525, "58 0C0B0A38C1A4 6147 8CCC", true),
     ("", 0x00dc, "03210C 03 80 01 1E 01 02 0A 04", false),
 ];
 

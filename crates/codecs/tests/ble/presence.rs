@@ -42,3 +42,12 @@ fn eddystone_tells_identity_address_and_telemetry() {
     assert!(matches!(frame("20 01 000102030405060708090A0B 0000 0000").problem(), BleProblem::Closed(_)));
     assert!(matches!(frame("30 E7 0001020304050607").problem(), BleProblem::Closed(_)));
 }
+
+#[test]
+fn every_format_stands_in_the_docs() {
+    let docs = include_str!("../../../../docs/ble.md");
+    for kind in Kind::ALL {
+        assert!(docs.contains(&format!("\n| `{}` | ", kind.name())), "{}", kind.name());
+    }
+    assert_eq!(docs.matches("\n| `").count(), Kind::ALL.len(), "a format that is not there any more");
+}

@@ -104,7 +104,7 @@ fn govee() {
     air.measures(&[("temperature", -2.5), ("humidity", 55.1), ("pm25", 7.0)]);
     let remote =
         Beacon { name: "B51780B0C", maker: vec![(0x0001, "0101 01 0349FE 58 00 02")], ..Beacon::default() };
-    remote.measures(&[("temperature_remote", 21.5), ("humidity_remote", 55.0), ("battery_remote", 88.0)]);
+    remote.measures(&[("remote_temperature", 21.5), ("remote_humidity", 55.0), ("remote_battery", 88.0)]);
     let present = Beacon { maker: vec![(0x8803, "EC0001 01 01 11")], ..Beacon::default() };
     present.measures(&[("presence", 1.0), ("occupancy", 1.0)]);
 }
@@ -264,4 +264,56 @@ fn sensorpro_and_mopeka() {
     ]);
     let somebody_else = Beacon { maker: vec![(0x0059, "03 60 BC E8C3 000000 80 7F")], ..Beacon::default() };
     assert_eq!(somebody_else.problem(), BleProblem::Unknown);
+}
+
+#[test]
+fn tags_of_other_makers() {
+    let disc = Beacon { maker: vec![(0x0133, "17 58 0E10 0001 00D7 0226 0078 0000")], ..Beacon::default() };
+    disc.measures(&[("battery", 88.0), ("temperature", 21.5), ("humidity", 55.0), ("dew_point", 12.0)]);
+    let pressure =
+        Beacon { maker: vec![(0x0133, "1B 58 0E10 0001 FFD7 0226 2795 0000")], ..Beacon::default() };
+    pressure.measures(&[("battery", 88.0), ("temperature", -4.1), ("humidity", 55.0), ("pressure", 1013.3)]);
+    let eye = Beacon { maker: vec![(0x089a, "01 B7 0866 37 8003 0A FFF6 64")], ..Beacon::default() };
+    eye.measures(&[
+        ("temperature", 21.5),
+        ("humidity", 55.0),
+        ("contact", 0.0),
+        ("moving", 1.0),
+        ("movements", 3.0),
+        ("pitch", 10.0),
+        ("roll", -10.0),
+        ("battery_low", 0.0),
+        ("voltage", 3.0),
+    ]);
+    let puck = Beacon { maker: vec![(0x0757, "21 37 00 6608"), (0x0757, "F1 58")], ..Beacon::default() };
+    puck.measures(&[("temperature", 21.5), ("humidity", 55.0), ("battery", 88.0)]);
+    let tag = Beacon {
+        maker: vec![(0x094f, "01 00 0000 0001 00FF 0000 8015 10270000 01 58")],
+        ..Beacon::default()
+    };
+    tag.measures(&[
+        ("acceleration_x", 1.0),
+        ("acceleration_y", -1.0),
+        ("acceleration_z", 0.0),
+        ("temperature", 21.5),
+        ("uptime", 10_000.0),
+        ("contact", 1.0),
+        ("tilt", 0.0),
+        ("drop", 0.0),
+        ("impact", 0.0),
+        ("battery", 88.0),
+    ]);
+    let plant = Beacon { service: vec![(0xfd50, "28 00D7 00012C 58 0257")], ..Beacon::default() };
+    plant.measures(&[
+        ("moisture", 40.0),
+        ("temperature", 21.5),
+        ("illuminance", 300.0),
+        ("battery", 88.0),
+        ("conductivity", 599.0),
+    ]);
+    let beacon = "0215 EBEFD08370A247C89837E7B5634DF525 6147 8CCC C5 58";
+    let beacon = Beacon { maker: vec![(0x004c, beacon)], ..Beacon::default() };
+    beacon.measures(&[("temperature", 21.5), ("humidity", 55.0), ("battery", 88.0)]);
+    let service = Beacon { service: vec![(0xf525, "58 0C0B0A38C1A4 6147 8CCC")], ..Beacon::default() };
+    service.measures(&[("temperature", 21.5), ("humidity", 55.0), ("battery", 88.0)]);
 }

@@ -78,8 +78,20 @@ fn a_model_in_four_bytes_is_found_at_the_end() {
 }
 
 #[test]
+fn lights_fans_and_what_only_has_a_battery() {
+    let light = [("state", 1.0), ("brightness", 48.0)];
+    device(&[(0xfd3d, "720064")], &[(0x0969, "A4C1380A0B0C 0A B0 2000")]).measures(&light);
+    device(&[(0xfd3d, "0000000010D0B4")], &[(0x0969, "A4C1380A0B0C 0A B0 2000")]).measures(&light);
+    device(&[(0xfd3d, "7E0058")], &[(0x0969, "A4C1380A0B0C 01 80 58")])
+        .measures(&[("state", 1.0), ("battery", 88.0)]);
+    let vacuum = [(0x0969, "A4C1380A0B0C 01 01 111111 10 58 0F")];
+    device(&[(0xfd3d, "2E0000")], &vacuum).measures(&[("battery", 88.0)]);
+    device(&[(0xfd3d, "628058")], &[]).measures(&[("battery", 88.0)]);
+}
+
+#[test]
 fn without_the_service_data_nobody_knows_the_model() {
     let problem = device(&[], &[(0x0969, "A4C1380A0B0C 0100 05 95 37 00")]).problem();
     assert!(problem.to_string().contains("actively"), "{problem}");
-    assert!(matches!(device(&[(0xfd3d, "7E00")], &[]).problem(), BleProblem::Layout(_)));
+    assert!(matches!(device(&[(0xfd3d, "7F00")], &[]).problem(), BleProblem::Layout(_)));
 }

@@ -193,13 +193,13 @@ fn two_probes(data: Bytes<'_>, out: &mut Readings<'_>) -> Result<(), BleProblem>
 
 /// H5178 speaks for itself and for its remote sensor outdoors, one at a time.
 fn indoors_and_out(data: Bytes<'_>, out: &mut Readings<'_>) -> Result<(), BleProblem> {
-    let suffix = if data.u8(2)? == 1 { "_remote" } else { "" };
+    let part = if data.u8(2)? == 1 { "remote_" } else { "" };
     let battery = data.u8(6)?;
     let (temperature, humidity) = unpack(data.u24_be(3)?);
     if battery & 0x80 == 0 && RANGE.contains(&temperature) {
-        out.measure_part("temperature", suffix, temperature);
-        out.measure_part("humidity", suffix, humidity);
+        out.measure_part(part, "temperature", temperature);
+        out.measure_part(part, "humidity", humidity);
     }
-    out.measure_part("battery", suffix, f64::from(battery & 0x7f));
+    out.measure_part(part, "battery", f64::from(battery & 0x7f));
     Ok(())
 }

@@ -8,8 +8,8 @@
 //!
 //! Encrypted from version 4 on: objects, 3 bytes of counter, 4 bytes of tag; AES-CCM with the nonce address (reversed),
 //! product, packet number, counter, over the associated byte 0x11. Before that ([`legacy`]): a key of 12 bytes, and a
-//! checksum that nobody has described, so that a wrong key shows by what comes out only.
-//! The counter and the packet number make one number of 32 bits that may only grow.
+//! checksum that nobody has described, so that a wrong key shows by what comes out only, and nothing tells a recording from
+//! the device. From version 4 on, counter and packet number make one number of 32 bits that may only grow.
 
 mod buttons;
 mod legacy;
@@ -88,15 +88,14 @@ impl<'a> Frame<'a> {
     fn open(&self, packet: &Packet<'_>) -> Result<Option<Plain>, BleProblem> {
         let address = self.address.ok_or(BleProblem::NoAddress)?;
         let key = packet.ble.keys.of(address).ok_or(BleProblem::NoKey)?;
-        let number = u32::from(self.head[4]);
-        let (plain, counter) = if self.version < 4 {
-            let plain = legacy::open(self.rest, &self.head, address, key)?;
-            (plain, self.rest.u24(self.rest.len().saturating_sub(4))?)
+        let number = self.head[4];
+        let (plain, heard) = if self.version < 4 {
+            (legacy::open(self.rest, &self.head, address, key)?, packet.number(number))
         } else {
-            self.open_sealed(address, key.sixteen()?)?
+            let (plain, counter) = self.open_sealed(address, key.sixteen()?)?;
+            // The packet number turns over first.
+            (plain, packet.counter(address, u64::from(counter) << 8 | u64::from(number))?)
         };
-        // The packet number turns over first.
-        let heard = packet.counter(u64::from(counter << 8 | number))?;
         Ok((heard == Heard::New).then_some(plain))
     }
 

@@ -47,8 +47,6 @@ const OBJECTS: &[(u16, &str, &str, usize, Form)] = &[
     (0x483c, "occupancy", "", 1, State),
     (0x483d, "presence_duration", "s", 4, Unsigned(1.0)),
     (0x483e, "absence_duration", "s", 4, Unsigned(1.0)),
-    (0x4851, "presence_duration", "min", 1, Unsigned(1.0)),
-    (0x4852, "absence_duration", "min", 1, Unsigned(1.0)),
     (0x487b, "splash", "", 1, State),
     (0x4a01, "battery_low", "", 1, State),
     (0x4c01, "temperature", "", 4, Float),
@@ -93,6 +91,9 @@ pub(super) fn read(id: u16, data: Bytes<'_>, model: &str, out: &mut Readings<'_>
         0x2000 => body_temperature(data, out)?,
         0x3003 => brushing(data, out)?,
         0x4804 | 0x4a12 => opening(data.u8(0)?, 1, u8::MAX, out),
+        // Of one byte or four, by the model.
+        0x4851 => out.measure_in("presence_duration", data.unsigned(), "min"),
+        0x4852 => out.measure_in("absence_duration", data.unsigned(), "min"),
         0x484e => out.state("occupancy", is_occupied(data.u8(0)?, model)),
         0x4a08 => {
             out.state("occupancy", true);

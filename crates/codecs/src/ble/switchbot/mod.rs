@@ -45,7 +45,7 @@ impl<'a> Told<'a> {
 }
 
 /// A model in the last bytes of the service data of newer devices.
-const LONG_MODELS: [([u8; 3], &str); 9] = [
+const LONG_MODELS: [([u8; 3], &str); 24] = [
     ([0x10, 0xb9, 0x40], "Hub 3"),
     ([0x10, 0xf3, 0xd8], "Climate Panel"),
     ([0x11, 0x36, 0x40], "Radiator Thermostat"),
@@ -54,7 +54,22 @@ const LONG_MODELS: [([u8; 3], &str); 9] = [
     ([0x11, 0x69, 0x08], "Lock Lite"),
     ([0x11, 0x69, 0x09], "Lock Ultra"),
     ([0x10, 0xff, 0x90], "Lock Pro"),
-    ([0x10, 0xa5, 0xb8], "Relay Switch 2PM"),
+    ([0x10, 0xd0, 0xb0], "Light"),
+    ([0x10, 0xd0, 0xb1], "Light"),
+    ([0x10, 0xd0, 0xb2], "Light"),
+    ([0x10, 0xd0, 0xb3], "Light"),
+    ([0x10, 0xd0, 0xb4], "Light"),
+    ([0x10, 0xd0, 0xb5], "Light"),
+    ([0x10, 0xd0, 0xb6], "Light"),
+    ([0x10, 0xd0, 0xb7], "Light"),
+    ([0x11, 0x22, 0xb8], "Light"),
+    ([0x11, 0xbb, 0x10], "Light"),
+    ([0x11, 0x07, 0x60], "Fan"),
+    ([0x10, 0xe0, 0x50], "Vacuum"),
+    ([0x10, 0xfb, 0xa8], "Vacuum"),
+    ([0x11, 0x3e, 0x10], "Art Frame"),
+    ([0x11, 0x03, 0x78], "Keypad Vision"),
+    ([0x11, 0x51, 0x98], "Keypad Vision"),
 ];
 
 fn long_model(service: Bytes<'_>) -> Option<&'static str> {
@@ -99,6 +114,13 @@ pub(super) fn decode(packet: &Packet<'_>, out: &mut Readings<'_>) -> Result<(), 
         "Garage Door Opener" => switches::garage(told, out),
         "Lock" | "Lock Lite" => switches::lock(told, out),
         "Lock Pro" | "Lock Ultra" => switches::lock_pro(told, out),
+        "Light" => switches::light(told, out),
+        "Fan" => switches::fan(told, out),
+        "Air Purifier" => switches::relay(told, out),
+        "Humidifier" => switches::humidifier(told, out),
+        "Vacuum" => switches::battery_at(12, told, out),
+        "Vacuum K10" => switches::battery_at(8, told, out),
+        "Art Frame" | "Keypad Vision" => switches::battery_at(7, told, out),
         _ => {
             told.battery(out);
             Ok(())
@@ -131,6 +153,12 @@ fn short_model(code: u8) -> Option<&'static str> {
         b'o' | b'O' => "Lock",
         b'-' | 0x0d => "Lock Lite",
         b'$' | 0x04 => "Lock Pro",
+        b'u' | b'U' | b'q' | b'Q' | b'n' | b'N' | b'r' | b'R' => "Light",
+        b'~' => "Fan",
+        b'*' | b'+' | b'7' | b'8' | 0x0a | 0x0b | 0x17 | 0x18 => "Air Purifier",
+        b'e' | b'E' => "Humidifier",
+        b'.' | b'3' | b'z' | b'Z' | 0x0f | 0x13 => "Vacuum",
+        b'(' | b'}' | b']' | 0x08 => "Vacuum K10",
         b'y' | b'Y' => "Keypad",
         b'b' | b'B' => "Remote",
         _ => return None,

@@ -118,3 +118,28 @@ pub(super) fn lock_pro(told: Told<'_>, out: &mut Readings<'_>) -> Read {
     out.measure("battery", f64::from(maker.u8(9)? & 0x7f));
     Ok(())
 }
+
+pub(super) fn light(told: Told<'_>, out: &mut Readings<'_>) -> Read {
+    let maker = told.maker(8).ok_or(BleProblem::TooShort)?;
+    let byte = maker.u8(7)?;
+    out.state("state", byte & 0x80 != 0);
+    out.measure_in("brightness", f64::from(byte & 0x7f), "/100");
+    Ok(())
+}
+
+pub(super) fn fan(told: Told<'_>, out: &mut Readings<'_>) -> Read {
+    relay(told, out)?;
+    battery_at(8, told, out)
+}
+
+pub(super) fn humidifier(told: Told<'_>, out: &mut Readings<'_>) -> Read {
+    out.state("state", told.service.u8(1)? != 0);
+    Ok(())
+}
+
+/// Devices that say nothing else that could be measured.
+pub(super) fn battery_at(at: usize, told: Told<'_>, out: &mut Readings<'_>) -> Read {
+    let maker = told.maker(at + 1).ok_or(BleProblem::TooShort)?;
+    out.measure("battery", f64::from(maker.u8(at)? & 0x7f));
+    Ok(())
+}
