@@ -10,6 +10,7 @@ mod cbor;
 mod csv;
 pub mod envelope;
 mod error;
+mod explain;
 mod flatten;
 pub mod javascript;
 mod json;
@@ -33,6 +34,7 @@ use gateway_core::Timestamp;
 use jiff::tz::TimeZone;
 
 pub use error::{CodecError, CsvProblem, DecodeError, LppProblem, Place};
+pub use explain::Explained;
 pub use flatten::MAX_DEPTH;
 pub use measurements::{MAX_NAME_BYTES, MAX_READINGS, Measurement, Measurements};
 pub use units::unit_of;
@@ -263,10 +265,10 @@ impl Codec {
     pub fn explain(&self, input: &Input<'_>, received: Option<&str>, out: &mut Measurements) -> Explained {
         out.clear();
         if let Format::Javascript(script) = &self.0 {
-            return explain_script(script, &input.without_empty_names(), received, out);
+            return explain::script(script, &input.without_empty_names(), received, out);
         }
         if let Format::Ble(ble) = &self.0 {
-            return explain_ble(ble, &input.without_empty_names(), out);
+            return explain::advertisement(ble, &input.without_empty_names(), out);
         }
         if let Some(opened) = self.open(input.payload) {
             return opened.map_or_else(Explained::failed, |envelope| envelope.explain(input, out));
@@ -316,69 +318,6 @@ impl Codec {
             }
         }
     }
-}
-
-/// What [`Codec::explain`] tells.
-#[derive(Debug, Default)]
-pub struct Explained {
-    /// What the payload says before measurements are made of it; null where nothing.
-    pub data: serde_json::Value,
-    /// What `normalizeUplink` made of it.
-    pub normalized: Option<Vec<serde_json::Value>>,
-    /// Why nothing was measured: each to be shown as it stands.
-    pub errors: Vec<String>,
-    /// What a codec in JavaScript remarks.
-    pub warnings: Vec<String>,
-}
-
-impl Explained {
-    #[expect(clippy::needless_pass_by_value, reason = "the end of a chain")]
-    fn failed(error: DecodeError) -> Self {
-        Self { errors: vec![in_words(&error)], ..Self::default() }
-    }
-}
-
-/// An error with its causes.
-fn in_words(error: &DecodeError) -> String {
-    let mut words = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(why) = cause {
-        words = format!("{words}: {why}");
-        cause = why.source();
-    }
-    words
-}
-
-fn explain_script(
-    script: &javascript::Script,
-    input: &Input<'_>,
-    received: Option<&str>,
-    out: &mut Measurements,
-) -> Explained {
-    let answer = check_size(input.payload)
-        .and_then(|()| javascript::run(script, input, received).map_err(DecodeError::from));
-    let answer = match answer {
-        Ok(answer) => answer,
-        Err(error) => return Explained::failed(error),
-    };
-    let measured = if answer.errors.is_empty() { javascript::measure(&answer, out) } else { Ok(()) };
-    let mut errors = answer.errors;
-    if let Err(error) = measured {
-        out.clear();
-        errors.push(error.to_string());
-    }
-    Explained { data: answer.data, normalized: answer.normalized, errors, warnings: answer.warnings }
-}
-
-/// The format of an advertisement is told also where it cannot be read.
-fn explain_ble(ble: &ble::Ble, input: &Input<'_>, out: &mut Measurements) -> Explained {
-    let (notes, read) = ble.explain(input, out);
-    let errors: Vec<_> = read.err().map(|error| in_words(&error)).into_iter().collect();
-    if !errors.is_empty() {
-        out.clear();
-    }
-    let data = if notes.is_empty() { serde_json::Value::Null } else { notes.into() };
-    Explained { data, errors, ..Explained::default() }
 }
 
 #[derive(Debug, Clone, Copy)]

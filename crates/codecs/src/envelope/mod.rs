@@ -19,9 +19,10 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use gateway_core::{LinkQuality, Timestamp};
 use serde_json::Value;
 
+use crate::explain::in_words;
 use crate::javascript::measure_data;
 use crate::words::from_bool;
-use crate::{Codec, DecodeError, Explained, Input, Measurements, in_words};
+use crate::{Codec, DecodeError, Explained, Input, Measurements};
 
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
