@@ -199,7 +199,7 @@ def test_decode_shows_what_a_codec_file_makes_of_a_payload(bench):
 
     out = decode("good.js", b"\x15")
     assert out["data"] == {"TempC_SHT": 21, "air": {"humidity": 40}, "BatV": 3.6}
-    assert out["metrics"] == {"temperature": 21, "humidity": 40, "battery_voltage": 3.6}
+    assert out["metrics"] == {"temperature": 21, "humidity": 40, "voltage": 3.6}
     assert decode("table.toml", b"\x00\xd7")["metrics"] == {"temperature": 21.5}
     assert "the payload has 1 bytes" in decode("table.toml", b"\x00")["errors"][0]
     assert decode("loops.js", b"!")["errors"] == ["the codec was stopped after 200 ms"]
