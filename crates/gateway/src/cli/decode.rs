@@ -16,7 +16,7 @@ use super::{Exit, Failure, print_line};
 use crate::clock::SystemClock;
 use crate::codec_file;
 use crate::script_thread::Waiting;
-use crate::telemetry::chain;
+use gateway_core::chain;
 
 /// One line of `--batch`.
 #[derive(Debug, Deserialize)]

@@ -5,6 +5,7 @@ use ::adapters::mqtt::{NetworkServer, TopicFilter};
 use codecs::Codec;
 use codecs::javascript::Engine;
 use gateway_core::DeviceAddress;
+use gateway_core::suggest::did_you_mean;
 use lorawan_link::Eui;
 
 use crate::codec_file;
@@ -12,7 +13,6 @@ use crate::config::action::{Content, find_device};
 use crate::config::key_path::{KeyPath, quoted};
 use crate::config::model::{Action, Config, Device};
 use crate::config::report::Report;
-use crate::config::suggest::did_you_mean;
 use crate::pipeline::encoding::{Downlink, EncodeError, Encoder};
 
 /// What any region's fastest data rate carries (RP002).
@@ -149,7 +149,7 @@ fn try_out(report: &mut Report, table: &KeyPath, downlink: Downlink) {
         Ok((_, payload)) => check_length(report, table, payload.len()),
         Err(EncodeError::NoPort) => no_port(report, table),
         Err(error) => {
-            let text = crate::telemetry::chain(&error).replace(char::is_control, "\u{fffd}");
+            let text = gateway_core::chain(&error).replace(char::is_control, "\u{fffd}");
             report.error(&table.key("payload"), text);
         }
     }
