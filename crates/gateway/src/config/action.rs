@@ -74,12 +74,15 @@ impl Action {
 /// The device that an action calls `said`: by the name of its table, its address, or its DevEUI.
 pub(crate) fn find_device<'c>(config: &'c Config, said: &str) -> Option<(&'c String, &'c Device)> {
     let same = |address: &str| DeviceAddress::canonical(address) == DeviceAddress::canonical(said);
-    let is_it = |device: &Device| {
-        let dev_eui = device.lorawan.as_ref().and_then(|lorawan| lorawan.dev_eui.parse::<Eui>().ok());
-        device.address.as_deref().is_some_and(same) || dev_eui.is_some_and(|eui| said.parse() == Ok(eui))
-    };
+    let is_it = |device: &Device| device.address.as_deref().is_some_and(same) || has_dev_eui(device, said);
     let named = config.devices.get_key_value(said);
     named.or_else(|| config.devices.iter().find(|(_, device)| is_it(device)))
+}
+
+/// Whether `said` is the DevEUI in the device's `lorawan`.
+pub(crate) fn has_dev_eui(device: &Device, said: &str) -> bool {
+    let dev_eui = device.lorawan.as_ref().and_then(|lorawan| lorawan.dev_eui.parse::<Eui>().ok());
+    dev_eui.is_some_and(|dev_eui| said.parse() == Ok(dev_eui))
 }
 
 #[cfg(test)]
