@@ -1,1 +1,8 @@
-//! Bluetooth Low Energy through BlueZ.
+//! Bluetooth Low Energy through BlueZ, over D-Bus: what is in the air, and the values of devices.
+//!
+//! Knows no sensor's format. Promises: no call waits without a limit, no queue is without a bound, and whatever becomes of
+//! bluetoothd or the adapter, it goes on when they do.
+
+mod link;
+
+pub use link::{Link, LinkError};
