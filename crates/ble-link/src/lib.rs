@@ -3,6 +3,9 @@
 //! Knows no sensor's format. Promises: no call waits without a limit, no queue is without a bound, and whatever becomes of
 //! bluetoothd or the adapter, it goes on when they do.
 
+pub mod gatt;
 mod link;
+mod uuid;
 
 pub use link::{Link, LinkError};
+pub use uuid::{NotAUuid, Uuid};
