@@ -3,6 +3,14 @@
 //! Knows no sensor's format. Promises: no call waits without a limit, no queue is without a bound, and whatever becomes of
 //! bluetoothd or the adapter, it goes on when they do.
 
+mod heard;
+mod ladder;
 mod link;
+mod radio;
+mod scan;
+mod session;
 
+pub use heard::Heard;
+pub use ladder::{Ladder, Step};
 pub use link::{Link, LinkError};
+pub use radio::{Options, Radio, Scan, State, Status};

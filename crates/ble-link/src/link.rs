@@ -84,6 +84,9 @@ pub enum LinkError {
         #[source]
         source: zbus::Error,
     },
+    /// The bus has closed the connection.
+    #[error("the D-Bus system bus has ended")]
+    BusClosed,
     /// bluetoothd has ended or was started anew.
     #[error("bluetoothd has ended")]
     BluezEnded,
@@ -189,8 +192,18 @@ pub(crate) fn flag(properties: &Properties, name: &str) -> Option<bool> {
 async fn owner(connection: &Connection) -> Result<OwnedUniqueName, LinkError> {
     const DBUS: &str = "org.freedesktop.DBus";
     // bluetoothd may be started by being asked for.
-    let _ = call(connection, DBUS, "/org/freedesktop/DBus", DBUS, "StartServiceByName", &(BLUEZ, 0_u32), PATIENCE).await;
-    let asked = call(connection, DBUS, "/org/freedesktop/DBus", DBUS, "GetNameOwner", &(BLUEZ,), PATIENCE).await;
+    let _ = call(
+        connection,
+        DBUS,
+        "/org/freedesktop/DBus",
+        DBUS,
+        "StartServiceByName",
+        &(BLUEZ, 0_u32),
+        PATIENCE,
+    )
+    .await;
+    let asked =
+        call(connection, DBUS, "/org/freedesktop/DBus", DBUS, "GetNameOwner", &(BLUEZ,), PATIENCE).await;
     let message = asked.map_err(|error| match error {
         LinkError::Refused { .. } => LinkError::NoBluez,
         error => error,
