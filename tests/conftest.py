@@ -6,6 +6,7 @@ RISER_BIN names the binary; without it, target/debug/riser. A skipped test fails
 import pytest
 
 import faults
+from bluez import Bluez
 from coap import CoapHouse
 from faults.site import ACTION, ALERT, Site
 from gateway import Riser, config
@@ -110,6 +111,14 @@ def riser(started, tmp_path):
         return started.keep(Riser(tmp_path / f"riser-{count}", text, **options))
 
     return make
+
+
+@pytest.fixture
+def bluez(started):
+    """bluetoothd with the adapter hci0, on a bus of its own; a gateway finds it with `env=bluez.env`."""
+    service = started.keep(Bluez())
+    service.add_adapter("hci0")
+    return service
 
 
 @pytest.fixture(scope="session")

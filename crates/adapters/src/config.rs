@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::ble::config::BleConfig;
 use crate::coap::config::CoapConfig;
 use crate::lorawan::config::LorawanConfig;
 use crate::mqtt::config::MqttConfig;
@@ -22,4 +23,6 @@ pub struct Config {
     pub coap: BTreeMap<String, CoapConfig>,
     /// LoRaWAN devices behind packet forwarders. The name is yours: `[adapters.lorawan.roof]`.
     pub lorawan: BTreeMap<String, LorawanConfig>,
+    /// Bluetooth Low Energy sensors and beacons. The name is yours: `[adapters.ble.hall]`.
+    pub ble: BTreeMap<String, BleConfig>,
 }

@@ -1,5 +1,6 @@
 //! Links to devices: a folder per protocol.
 
+pub mod ble;
 pub mod coap;
 mod complaints;
 pub mod config;

@@ -4,8 +4,16 @@
 //! bluetoothd or the adapter, it goes on when they do.
 
 pub mod gatt;
+mod heard;
+mod ladder;
 mod link;
+mod radio;
+mod scan;
+mod session;
 mod uuid;
 
+pub use heard::Heard;
+pub use ladder::{Ladder, Step};
 pub use link::{Link, LinkError};
+pub use radio::{Options, Radio, Scan, State, Status};
 pub use uuid::{NotAUuid, Uuid};

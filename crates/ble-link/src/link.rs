@@ -84,6 +84,9 @@ pub enum LinkError {
         #[source]
         source: zbus::Error,
     },
+    /// The bus has closed the connection.
+    #[error("the D-Bus system bus has ended")]
+    BusClosed,
     /// bluetoothd has ended or was started anew.
     #[error("bluetoothd has ended")]
     BluezEnded,

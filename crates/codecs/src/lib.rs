@@ -147,6 +147,9 @@ impl Codec {
             "chirpstack" => Format::Envelope(envelope::Server::Chirpstack),
             "ble" => Format::Ble(Arc::new(ble::Ble::new(ble::Keys::new()))),
             "gatt" => Format::Gatt,
+            _ if let Some(kind) = ble::Kind::named(name) => {
+                Format::Ble(Arc::new(ble::Ble::new(ble::Keys::new()).only(kind)))
+            }
             _ => return Err(CodecError::Unknown { name: name.chars().take(64).collect() }),
         }))
     }
@@ -155,6 +158,19 @@ impl Codec {
     #[must_use]
     pub fn ble(ble: ble::Ble) -> Self {
         Self(Format::Ble(Arc::new(ble)))
+    }
+
+    /// Whether `name` is a format of advertisements: `bthome`, `ruuvi` …
+    #[must_use]
+    pub fn is_ble_format(name: &str) -> bool {
+        ble::Kind::named(name).is_some()
+    }
+
+    /// Whether a payload of this format is read by the codec in the device's own table instead. What a device advertises,
+    /// only by one for advertisements.
+    #[must_use]
+    pub fn gives_way_to(&self, own: &Self) -> bool {
+        !matches!(self.0, Format::Ble(_)) || matches!(own.0, Format::Ble(_))
     }
 
     /// Whether `codec = "…"` names a file rather than a built-in: one that ends in `.js` or `.toml`.

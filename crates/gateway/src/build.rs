@@ -4,6 +4,7 @@
 
 mod actions;
 mod adapters;
+mod ble;
 mod broker;
 mod coap;
 mod coap_client;
@@ -119,6 +120,7 @@ pub(crate) fn reconfiguration(
     config: &Config,
     codecs: &mut CodecTable,
 ) -> Result<Reconfiguration, BuildError> {
+    codecs.set_keys(ble::keys(config)?);
     Ok(Reconfiguration {
         settings: settings(config),
         directory: directory(config, codecs)?,

@@ -29,7 +29,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("broker", &["gateway-core"]),
     ("history", &["gateway-core"]),
     ("mqtt-link", &["gateway-core"]),
-    ("adapters", &["coap-link", "gateway-core", "lorawan-link", "mqtt-link"]),
+    ("ble-link", &["gateway-core"]),
+    ("adapters", &["ble-link", "coap-link", "codecs", "gateway-core", "lorawan-link", "mqtt-link"]),
     ("simulator", &["coap-link", "gateway-core", "mqtt-link"]),
     ("sinks", &["gateway-core", "mqtt-link", "outbox"]),
     ("testkit", &["gateway-core"]),
@@ -37,6 +38,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "riser",
         &[
+            "ble-link",
             "coap-link",
             "gateway-core",
             "journal",

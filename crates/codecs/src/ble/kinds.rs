@@ -78,6 +78,12 @@ impl Kind {
         self.entry().0
     }
 
+    /// The format of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
     pub(super) fn decode(self, packet: &Packet<'_>, out: &mut Readings<'_>) -> Result<(), BleProblem> {
         (self.entry().1)(packet, out)
     }

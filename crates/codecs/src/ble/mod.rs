@@ -40,7 +40,7 @@ mod teltonika;
 mod thermobeacon;
 mod thermopro;
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use gateway_core::Timestamp;
 use serde_json::{Map, Value};
@@ -55,28 +55,46 @@ pub use problem::BleProblem;
 use memory::{Heard, Memory};
 use readings::Readings;
 
+use crate::words::from_bool;
 use crate::{DecodeError, Input, Measurements};
 
+/// The metric that is 1 while a beacon is heard. An empty payload that is said to measure it tells that the beacon has left.
+pub const PRESENCE: &str = "presence";
+
 /// The decoder of advertisements: keys, and a bounded memory of devices.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Ble {
     keys: Keys,
     /// None: each advertisement stands alone.
-    memory: Option<Mutex<Memory>>,
+    memory: Option<Arc<Mutex<Memory>>>,
+    /// Read as this format, whatever else the advertisement carries.
+    only: Option<Kind>,
 }
 
 impl Ble {
     /// With the keys of the devices that encrypt.
     #[must_use]
     pub fn new(keys: Keys) -> Self {
-        Self { keys, memory: Some(Mutex::default()) }
+        Self { keys, memory: Some(Arc::default()), only: None }
     }
 
     /// [`Self::new`] without a memory: an advertisement means the same whatever came before. Nothing is a replay, and of
     /// several entries of a manufacturer the last one is taken for the newest.
     #[must_use]
     pub fn alone(keys: Keys) -> Self {
-        Self { keys, memory: None }
+        Self { keys, memory: None, only: None }
+    }
+
+    /// The same with other keys: what is remembered of devices is shared.
+    #[must_use]
+    pub fn with_keys(&self, keys: Keys) -> Self {
+        Self { keys, ..self.clone() }
+    }
+
+    /// The same for devices of one format: what is remembered of devices is shared.
+    #[must_use]
+    pub fn only(&self, kind: Kind) -> Self {
+        Self { only: Some(kind), ..self.clone() }
     }
 
     pub(crate) fn decode(&self, input: &Input<'_>, out: &mut Measurements) -> Result<(), DecodeError> {
@@ -111,7 +129,12 @@ impl Ble {
         let refused = |format, problem| DecodeError::Ble { format, problem };
         let advertisement =
             Advertisement::parse(input.payload).map_err(|problem| refused("ble", problem.into()))?;
-        let kind = Kind::of(&advertisement).ok_or(refused("ble", BleProblem::Unknown))?;
+        if input.payload.is_empty() && input.metric == Some(PRESENCE) {
+            out.begin_record();
+            return out.push(PRESENCE, from_bool(false));
+        }
+        let kind = self.only.or_else(|| Kind::of(&advertisement));
+        let kind = kind.ok_or(refused("ble", BleProblem::Unknown))?;
         if let Some(notes) = notes.as_deref_mut() {
             notes.insert("format".to_owned(), kind.name().into());
         }

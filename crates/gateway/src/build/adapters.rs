@@ -31,6 +31,7 @@ pub(crate) fn adapters(
     embedded: Option<&Embedded>,
     latest: &Latest,
 ) -> Result<Vec<Blueprint>, BuildError> {
+    codecs.set_keys(super::ble::keys(config)?);
     let mut blueprints = Vec::new();
     for (name, mqtt) in &config.adapters.mqtt {
         let id = AdapterId::new("mqtt", name);
@@ -51,6 +52,9 @@ pub(crate) fn adapters(
     }
     for (name, lorawan) in &config.adapters.lorawan {
         blueprints.push(super::lorawan::blueprint(config, name, lorawan, codecs)?);
+    }
+    for (name, ble) in &config.adapters.ble {
+        blueprints.push(super::ble::blueprint(config, name, ble, codecs)?);
     }
     Ok(blueprints)
 }

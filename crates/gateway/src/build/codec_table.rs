@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use adapters::ble::Air;
 use codecs::Codec;
+use codecs::ble::{Ble, Keys, Kind};
 use codecs::javascript::Engine;
 use gateway_core::CodecId;
 
@@ -15,6 +17,22 @@ use crate::codec_file;
 pub(crate) struct CodecTable {
     known: Vec<(Source, Arc<Codec>)>,
     engine: Engine,
+    advertisements: Advertisements,
+}
+
+/// What all codecs of advertisements share.
+#[derive(Debug)]
+struct Advertisements {
+    ble: Ble,
+    /// What tells these keys from others.
+    keys: u64,
+    air: Air,
+}
+
+impl Default for Advertisements {
+    fn default() -> Self {
+        Self { ble: Ble::new(Keys::new()), keys: 0, air: Air::default() }
+    }
 }
 
 /// What a codec was made of.
@@ -30,11 +48,20 @@ enum Source {
         file: String,
         text: u64,
     },
+    /// With other keys it takes the old one's place and number too.
+    Advertisements {
+        format: String,
+        keys: u64,
+    },
 }
 
 impl Source {
     fn is_file(&self, file: &str) -> bool {
         matches!(self, Self::File { file: known, .. } if known == file)
+    }
+
+    fn is_of_advertisements(&self, format: &str) -> bool {
+        matches!(self, Self::Advertisements { format: known, .. } if known == format)
     }
 }
 
@@ -45,6 +72,10 @@ impl CodecTable {
         columns: &[String],
         timezone: Option<&str>,
     ) -> Result<CodecId, BuildError> {
+        let kind = Kind::named(format);
+        if format == "ble" || kind.is_some() {
+            return self.of_advertisements(format, kind);
+        }
         let source = Source::BuiltIn {
             format: format.to_owned(),
             columns: columns.to_vec(),
@@ -57,6 +88,54 @@ impl CodecTable {
         let codec = Codec::by_name(format, &options).map_err(|error| failed(format, &error))?;
         self.known.push((source, Arc::new(codec)));
         number(self.known.len() - 1)
+    }
+
+    /// The keys that devices encrypt with, and what tells these from others.
+    pub(super) fn set_keys(&mut self, (keys, fingerprint): (Keys, u64)) {
+        let Advertisements { ble, keys: known, .. } = &mut self.advertisements;
+        if *known != fingerprint {
+            (*ble, *known) = (ble.with_keys(keys), fingerprint);
+        }
+    }
+
+    /// The air of the building.
+    pub(super) fn air(&self) -> Air {
+        self.advertisements.air.clone()
+    }
+
+    fn of_advertisements(&mut self, format: &str, kind: Option<Kind>) -> Result<CodecId, BuildError> {
+        let Advertisements { ble, keys, .. } = &self.advertisements;
+        let source = Source::Advertisements { format: format.to_owned(), keys: *keys };
+        let place = self.known.iter().position(|(known, _)| known.is_of_advertisements(format));
+        let is_current =
+            place.and_then(|index| self.known.get(index)).is_some_and(|(known, _)| *known == source);
+        let codec = || Arc::new(Codec::ble(kind.map_or_else(|| ble.clone(), |kind| ble.only(kind))));
+        match place {
+            Some(index) if is_current => number(index),
+            place => {
+                let codec = codec();
+                self.put(place, source, codec)
+            }
+        }
+    }
+
+    /// Puts a codec into its place, or behind the others.
+    fn put(
+        &mut self,
+        place: Option<usize>,
+        source: Source,
+        codec: Arc<Codec>,
+    ) -> Result<CodecId, BuildError> {
+        match place {
+            Some(index) => {
+                self.known.splice(index..=index, [(source, codec)]);
+                number(index)
+            }
+            None => {
+                self.known.push((source, codec));
+                number(self.known.len() - 1)
+            }
+        }
     }
 
     /// `[devices.*] codec`: a built-in's name, or a file.
@@ -79,16 +158,8 @@ impl CodecTable {
             return number(index);
         }
         let codec = Arc::new(codec_file::compile(file, &text, &self.engine).map_err(broken)?);
-        match self.known.iter().position(|(known, _)| known.is_file(file)) {
-            Some(index) => {
-                self.known.splice(index..=index, [(source, codec)]);
-                number(index)
-            }
-            None => {
-                self.known.push((source, codec));
-                number(self.known.len() - 1)
-            }
-        }
+        let place = self.known.iter().position(|(known, _)| known.is_file(file));
+        self.put(place, source, codec)
     }
 
     /// The codec of that number.

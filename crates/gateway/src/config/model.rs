@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use adapters::lorawan::config::LorawanDevice;
-use gateway_core::settings::{ByteSize, HumanDuration};
+use gateway_core::settings::{ByteSize, HumanDuration, Secret};
 use gateway_core::{MetricKind, Severity};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -125,6 +125,12 @@ pub(crate) struct Device {
     pub(crate) codec: Option<String>,
     /// Its numbers and keys, where it speaks LoRaWAN to `[adapters.lorawan.*]`.
     pub(crate) lorawan: Option<LorawanDevice>,
+    /// The key that its Bluetooth advertisements are encrypted with: 32 hexadecimal digits, or 24.
+    #[schemars(example = "231d39c1d7cc1ab1aee224cd096db932")]
+    pub(crate) bindkey: Option<Secret>,
+    /// A file with that key.
+    #[schemars(example = &"lounge.bindkey")]
+    pub(crate) bindkey_file: Option<PathBuf>,
     /// New names for its metrics: `rename = { tempc = "temperature" }`.
     #[schemars(example = example_rename())]
     pub(crate) rename: BTreeMap<String, String>,

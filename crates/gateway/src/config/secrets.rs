@@ -48,9 +48,12 @@ pub(crate) fn resolve(report: &mut Report, config: &mut Config, directory: &Path
         }
     }
     for (name, device) in &mut config.devices {
+        let table = KeyPath::of("devices").key(name);
+        place(directory, [&mut device.bindkey_file]);
+        let file = device.bindkey_file.as_deref();
+        text_key(report, &table, "bindkey", &mut device.bindkey, file);
         let Some(lorawan) = &mut device.lorawan else { continue };
-        let table = KeyPath::of("devices").key(name).key("lorawan");
-        lorawan_keys(report, &table, lorawan, directory);
+        lorawan_keys(report, &table.key("lorawan"), lorawan, directory);
     }
     if let Some(broker) = &mut config.broker {
         place(directory, [&mut broker.ca_file, &mut broker.cert_file, &mut broker.key_file]);
@@ -110,18 +113,23 @@ fn lorawan_keys(report: &mut Report, table: &KeyPath, lorawan: &mut LorawanDevic
     ];
     for (name, key, path) in keys {
         place(directory, [&mut *path]);
-        let Some(file) = path.as_deref() else { continue };
-        let entry = table.key(&format!("{name}_file"));
-        if key.is_some() {
-            report.error(&entry, format!("there is `{name}` too; keep one of them"));
-            continue;
-        }
-        match read_text(file, MAX_PASSWORD_BYTES) {
-            Ok(text) => *key = Some(Secret::new(without_newline(&text).to_owned())),
-            Err(why) => report.error(&entry, why),
-        }
-        warn_if_public(report, &entry, file);
+        text_key(report, table, name, key, path.as_deref());
     }
+}
+
+/// As [`password`], for a key in digits: `<name>_file` where it is no `<name>`.
+fn text_key(report: &mut Report, table: &KeyPath, name: &str, key: &mut Option<Secret>, file: Option<&Path>) {
+    let Some(file) = file else { return };
+    let entry = table.key(&format!("{name}_file"));
+    if key.is_some() {
+        report.error(&entry, format!("there is `{name}` too; keep one of them"));
+        return;
+    }
+    match read_text(file, MAX_PASSWORD_BYTES) {
+        Ok(text) => *key = Some(Secret::new(without_newline(&text).to_owned())),
+        Err(why) => report.error(&entry, why),
+    }
+    warn_if_public(report, &entry, file);
 }
 
 fn without_newline(text: &str) -> &str {

@@ -214,7 +214,10 @@ impl Known {
         }
         let format = self.codec(uplink.codec)?;
         match format.open(&uplink.payload) {
-            None => Ok(Reader::Payload(self.own_codec(uplink)?.unwrap_or(format))),
+            None => {
+                let own = self.own_codec(uplink)?.filter(|own| format.gives_way_to(own));
+                Ok(Reader::Payload(own.unwrap_or(format)))
+            }
             Some(Err(error)) => Err(Refusal::Undecodable(error)),
             Some(Ok(mut envelope)) => {
                 self.name_sender(uplink, &envelope);

@@ -2,13 +2,13 @@
 
 use ::adapters::mqtt::TopicFilter;
 use ::adapters::mqtt::config::{MqttConfig, Topic};
+use codecs::ble::Kind;
 use codecs::{Codec, Options};
 use gateway_core::suggest::did_you_mean;
 
 use super::link::{self, Link};
 use crate::config::key_path::{KeyPath, quoted};
 use crate::config::model::Config;
-use crate::config::not_yet;
 use crate::config::report::Report;
 
 pub(super) fn check(report: &mut Report, config: &Config) {
@@ -113,17 +113,17 @@ fn check_format(report: &mut Report, table: &KeyPath, topic: &Topic) -> bool {
 
 /// Whether there is a codec of that name; else an error.
 pub(super) fn check_codec(report: &mut Report, key: &KeyPath, name: &str) -> bool {
-    if Codec::NAMES.contains(&name) {
+    if Codec::NAMES.contains(&name) || Codec::is_ble_format(name) {
         return true;
     }
     if Codec::is_file(name) {
         report.error(key, "is a codec's file; name it as the `codec` of the [devices.*] tables that need it");
         return false;
     }
-    let text = not_yet::codec(name).unwrap_or_else(|| {
-        let meant = did_you_mean(name, Codec::NAMES.iter().copied());
-        format!("{} is no format; allowed: {}{meant}", quoted(name), Codec::NAMES.join(", "))
-    });
+    let known = Codec::NAMES.iter().copied().chain(Kind::ALL.map(Kind::name));
+    let meant = did_you_mean(name, known);
+    let allowed = Codec::NAMES.join(", ");
+    let text = format!("{} is no format; allowed: {allowed}, and those of docs/ble.md{meant}", quoted(name));
     report.error(key, text);
     false
 }

@@ -4,6 +4,7 @@
 mod adapters;
 mod aggregate;
 mod anomaly;
+mod ble;
 mod broker;
 mod coap;
 mod coap_client;
@@ -30,6 +31,7 @@ pub(crate) fn check(report: &mut Report, config: &Config) {
     adapters::check(report, config);
     coap::check(report, config);
     lorawan::check(report, config);
+    ble::check(report, config);
     devices::check(report, config);
     aggregate::check(report, &config.aggregate);
     anomaly::check(report, &config.anomaly);

@@ -18,6 +18,7 @@ const NAMES: &[(&str, &str)] = &[
     ("adapters.coap.lan.psk", "sensor01"),
     ("adapters.coap.lan.servers", "10.0.0.9"),
     ("adapters.lorawan", "roof"),
+    ("adapters.ble", "hall"),
     ("devices", "lounge"),
     ("devices.lounge.calibrate", "temperature"),
     ("aggregate.metrics", "energy"),

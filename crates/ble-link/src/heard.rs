@@ -1,0 +1,128 @@
+//! What was heard of a device, made of the properties of its BlueZ object.
+
+use std::sync::Arc;
+
+use zbus::{Array, Dict, OwnedVariant, Variant};
+
+use crate::link::{Properties, text};
+
+/// Largest data of a service or manufacturer that is read: more than any advertisement holds.
+const MAX_DATA: usize = 254;
+/// Most entries of a kind that are read of one advertisement.
+const MAX_ENTRIES: usize = 64;
+
+/// One advertisement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heard {
+    /// `A4:C1:38:8D:18:B2`, in upper case.
+    pub address: Arc<str>,
+    /// In dBm, where BlueZ tells.
+    pub rssi: Option<i16>,
+    /// The device's name: that of an earlier advertisement too, since it is rarely sent with the data.
+    pub name: Option<Arc<str>>,
+    /// UUIDs of services that it offers, as 128 bits; of earlier advertisements too.
+    pub services: Arc<[u128]>,
+    /// Data of services, by their UUIDs.
+    pub service_data: Vec<(u128, Vec<u8>)>,
+    /// Data of manufacturers, by their company ids.
+    pub manufacturer_data: Vec<(u16, Vec<u8>)>,
+}
+
+/// What stays of a device from one advertisement to the next.
+#[derive(Debug, Clone)]
+pub(crate) struct Device {
+    address: Arc<str>,
+    rssi: Option<i16>,
+    name: Option<Arc<str>>,
+    services: Arc<[u128]>,
+}
+
+impl Device {
+    /// From all properties of its object; `None` where it has no address.
+    pub(crate) fn new(properties: &Properties) -> Option<Self> {
+        let address = text(properties, "Address")?.to_ascii_uppercase().into();
+        let mut device = Self { address, rssi: None, name: None, services: Arc::new([]) };
+        device.update(properties);
+        Some(device)
+    }
+
+    /// Takes changed properties. Says what they tell of an advertisement, where they do.
+    pub(crate) fn changed(&mut self, properties: &Properties) -> Option<Heard> {
+        self.update(properties);
+        let service_data = entries(properties, "ServiceData", |key| uuid(key.downcast_ref::<&str>().ok()?));
+        let manufacturer_data = entries(properties, "ManufacturerData", |key| key.downcast_ref::<u16>().ok());
+        if service_data.is_empty() && manufacturer_data.is_empty() {
+            return None;
+        }
+        Some(Heard {
+            address: Arc::clone(&self.address),
+            rssi: self.rssi,
+            name: self.name.clone(),
+            services: Arc::clone(&self.services),
+            service_data,
+            manufacturer_data,
+        })
+    }
+
+    /// BlueZ has taken these properties back: the device is out of reach.
+    pub(crate) fn invalidated(&mut self, names: &[&str]) {
+        if names.contains(&"RSSI") {
+            self.rssi = None;
+        }
+    }
+
+    /// Whether it was heard lately: BlueZ takes the strength back when it was not.
+    pub(crate) fn is_near(&self) -> bool {
+        self.rssi.is_some()
+    }
+
+    fn update(&mut self, properties: &Properties) {
+        if let Some(rssi) = properties.get("RSSI").and_then(|value| value.downcast_ref::<i16>().ok()) {
+            self.rssi = Some(rssi);
+        }
+        // `Alias` is the address where there is no name.
+        if let Some(name) = text(properties, "Name") {
+            self.name = Some(name.into());
+        }
+        if let Some(uuids) = properties.get("UUIDs").and_then(|value| value.downcast_ref::<&Array<'_>>().ok())
+        {
+            let uuids = uuids.iter().take(MAX_ENTRIES);
+            self.services = uuids.filter_map(|value| uuid(value.downcast_ref::<&str>().ok()?)).collect();
+        }
+    }
+}
+
+/// The entries of a dictionary of bytes.
+fn entries<K>(
+    properties: &Properties,
+    name: &str,
+    key: impl Fn(&Variant<'_>) -> Option<K>,
+) -> Vec<(K, Vec<u8>)> {
+    let Some(entries) = properties.get(name).and_then(dictionary) else { return Vec::new() };
+    let entries = entries.iter().take(MAX_ENTRIES);
+    entries.filter_map(|(name, data)| Some((key(name)?, bytes(data)?))).collect()
+}
+
+fn dictionary(value: &OwnedVariant) -> Option<&Dict<'_, '_>> {
+    value.downcast_ref::<&Dict<'_, '_>>().ok()
+}
+
+/// The bytes of a variant that holds them; `None` where it does not, or too many.
+pub(crate) fn bytes(value: &Variant<'_>) -> Option<Vec<u8>> {
+    let value = match value {
+        Variant::Variant(inner) => inner,
+        value => value,
+    };
+    let array = value.downcast_ref::<&Array<'_>>().ok()?;
+    if array.len() > MAX_DATA {
+        return None;
+    }
+    array.iter().map(|byte| byte.downcast_ref::<u8>().ok()).collect()
+}
+
+/// A UUID as D-Bus writes it: 36 characters.
+pub(crate) fn uuid(text: &str) -> Option<u128> {
+    let digits = text.len() == 36 && text.bytes().filter(|byte| *byte == b'-').count() == 4;
+    let mut digits = digits.then(|| text.chars().filter(|character| *character != '-'))?;
+    digits.try_fold(0_u128, |value, digit| Some(value << 4 | u128::from(digit.to_digit(16)?)))
+}

@@ -1,0 +1,57 @@
+//! The Bluetooth adapters, and the keys of the devices that encrypt.
+
+use std::sync::Arc;
+
+use adapters::ble::config::{BleConfig, Listening, ScanMode};
+use adapters::ble::{BleAdapter, Listener, Settings};
+use ble_link::Options;
+use codecs::ble::{Address, BindKey, Keys};
+use gateway_core::settings::Secret;
+use gateway_core::{AdapterId, DeviceAddress};
+
+use super::{BuildError, CodecTable, failed};
+use crate::config::model::Config;
+use crate::supervisor::Blueprint;
+
+/// `[adapters.ble.<name>]`.
+pub(super) fn blueprint(
+    config: &Config,
+    name: &str,
+    ble: &BleConfig,
+    codecs: &mut CodecTable,
+) -> Result<Blueprint, BuildError> {
+    let id = AdapterId::new("ble", name);
+    let addresses = config.devices.iter().map(|(name, device)| device.address.as_ref().unwrap_or(name));
+    let listening = config.adapters.ble.values().filter(|other| other.scan != ScanMode::Off);
+    let listener = Listener {
+        adapter: id.clone(),
+        codec: codecs.id("ble", &[], None)?,
+        known: Arc::new(addresses.map(|address| DeviceAddress::canonical(address).into_owned()).collect()),
+        only_known: ble.devices == Listening::Known,
+        alone: listening.count() < 2,
+        left_after: ble.left_after.0,
+        air: codecs.air(),
+    };
+    let radio = Options { adapter: ble.adapter.clone(), scan: ble.scan.into(), quiet: ble.quiet_after.0 };
+    let fingerprint =
+        super::adapters::fingerprint(&format!("{ble:?} {:?} {}", listener.known, listener.alone));
+    let settings = Settings { radio, listener };
+    let make_id = id.clone();
+    let make = Box::new(move || Box::new(BleAdapter::new(make_id.clone(), settings.clone())) as _);
+    Ok(Blueprint { id, fingerprint, make })
+}
+
+/// The keys of all devices, and what tells these from others.
+pub(super) fn keys(config: &Config) -> Result<(Keys, u64), BuildError> {
+    let (mut keys, mut all) = (Keys::new(), String::new());
+    for (name, device) in &config.devices {
+        let Some(key) = device.bindkey.as_ref().map(Secret::expose) else { continue };
+        let at = || format!("devices.{name}.bindkey");
+        let address = device.address.as_ref().unwrap_or(name);
+        let address: Address = address.parse().map_err(|error| failed(at(), &error))?;
+        let bind_key: BindKey = key.parse().map_err(|error| failed(at(), &error))?;
+        keys.insert(address, bind_key);
+        all.push_str(&format!("{address:?} {key} "));
+    }
+    Ok((keys, super::adapters::fingerprint(&all)))
+}

@@ -1,0 +1,403 @@
+"""Bluetooth Low Energy, from what is in the air to the cloud, through a stand-in for bluetoothd on a real bus (bluez/)."""
+
+import threading
+
+import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESCCM
+
+from bluez import Bluez
+from bluez.device import uuid128
+from gateway import ID, config
+from peers import wait_until
+
+LOUNGE, HALL, ATTIC = "A4:C1:38:8D:18:B2", "54:48:E6:8F:80:A5", "C0:98:E5:00:00:01"
+LOUNGE_TABLE = f'[devices.lounge]\naddress = "{LOUNGE}"\nzone = "floor-1/lounge"\n'
+BEACON = "00112233-4455-6677-8899-aabbccddeeff/100/7"
+VALUES = (("values/{device}/{metric}", "value"),)
+
+
+def bthome(celsius):
+    """Service data of BTHome 2: a temperature (bthome.io/format)."""
+    return {"fcd2": b"\x40\x02" + round(celsius * 100).to_bytes(2, "little", signed=True)}
+
+
+def encrypted(celsius, key, counter, address=LOUNGE):
+    """The same, encrypted (bthome.io/encryption)."""
+    number = counter.to_bytes(4, "little")
+    nonce = bytes.fromhex(address.replace(":", "")) + b"\xd2\xfc\x41" + number
+    sealed = AESCCM(key, tag_length=4).encrypt(nonce, bthome(celsius)["fcd2"][1:], None)
+    return {"fcd2": b"\x41" + sealed[:-4] + number + sealed[-4:]}
+
+
+def ibeacon():
+    identity, major, minor = BEACON.split("/")
+    numbers = int(major).to_bytes(2, "big") + int(minor).to_bytes(2, "big")
+    return {0x004C: b"\x02\x15" + bytes.fromhex(identity.replace("-", "")) + numbers + b"\xc5"}
+
+
+def ble(name="hall", more=""):
+    return f"[adapters.ble.{name}]\n{more}\n"
+
+
+class House:
+    """A gateway with Bluetooth and an MQTT floor, and the cloud behind it."""
+
+    def __init__(self, gateway, bluez, sensor, heard):
+        self.gateway, self.bluez, self.sensor, self.heard = gateway, bluez, sensor, heard
+        self._floor = 0
+
+    def listens(self, name="hci0"):
+        wait_until(lambda: self.bluez.is_discovering(name), 40, lambda: f"a scan\n{self.gateway.log()}")
+        return self
+
+    def health(self, name="ble.hall"):
+        messages = self.heard.on(f"building/gateways/{ID}/health")
+        return messages[-1]["adapters"][name] if messages else {}
+
+    def wait_health(self, says, name="ble.hall", timeout=80):
+        """Waits for health, which comes once a minute, and within 5 s when an adapter went up or down."""
+        return wait_until(
+            lambda: says(self.health(name)) and self.health(name), timeout, lambda: f"{self.health(name)}\n{self.gateway.log()}"
+        )
+
+    def wait_down(self, text):
+        told = self.wait_health(lambda told: told.get("state") == "down", timeout=40)
+        assert text in told["last_error"], told
+        return told
+
+    def wait_up(self):
+        return self.wait_health(lambda told: told.get("state") == "up", timeout=60)
+
+    def is_heard(self, address=LOUNGE, celsius=21.47, device="lounge"):
+        """Says something until it is heard, and waits for it in the cloud."""
+        before = self.count(device)
+        wait_until(lambda: self.bluez.advertise(address, service=bthome(celsius)), 60, lambda: f"a scan\n{self.gateway.log()}")
+        wait_until(lambda: self.count(device) > before, 15, lambda: f"{device} after {before}\n{self.gateway.log()}")
+
+    def count(self, device, metric="temperature"):
+        return self.heard.count(device, metric)
+
+    def floor_goes_on(self):
+        self._floor += 1
+        self.sensor.send("values/plant/temperature", "20")
+        self.heard.wait_count("plant", "temperature", self._floor)
+
+
+@pytest.fixture
+def house(cloud, floor, sensor, heard, riser):
+    """A factory: a running gateway with these tables, on this bus."""
+
+    def run(bluez, tables=ble() + LOUNGE_TABLE, files=None, **parts):
+        text = config(cloud=cloud.port, floor=floor.port, topics=VALUES, more=tables, **parts)
+        gateway = riser(text, env=bluez.env)
+        for name, content in (files or {}).items():
+            (gateway.folder / name).write_text(content)
+            (gateway.folder / name).chmod(0o600)
+        gateway.start()
+        return House(gateway, bluez, sensor, heard)
+
+    return run
+
+
+def summaries(heard, device, metric):
+    return [body["metrics"][metric] for body in heard.latest(device) if metric in body["metrics"]]
+
+
+def test_each_advertisement_is_a_reading_of_its_device_by_its_name_or_its_address(house, bluez, heard):
+    building = house(bluez).listens()
+    # The first of a device comes with its discovery alone, and one that repeats the last is one more.
+    for celsius in (21.47, 21.47, 21.53):
+        assert bluez.advertise(LOUNGE, rssi=-71, name="ATC_8D18B2", service=bthome(celsius)) == 1
+    assert bluez.advertise(HALL, service=bthome(-3.5)) == 1
+    heard.wait_count("lounge", "temperature", 3)
+    heard.wait_count(HALL, "temperature", 1)
+    [body, *_] = heard.aggregates("lounge")
+    assert (body["protocol"], body["zone"]) == ("ble", "floor-1/lounge")
+    temperature, rssi = body["metrics"]["temperature"], body["metrics"]["rssi"]
+    assert (temperature["min"], temperature["unit"]) == (21.47, "Cel")
+    assert (rssi["avg"], rssi["unit"]) == (-71, "dBm")
+    assert [summary["avg"] for summary in summaries(heard, HALL, "temperature")] == [-3.5]
+    building.gateway.wait_ledger(taken=8)
+    building.floor_goes_on()
+
+
+def test_it_asks_for_low_energy_alone_and_for_everything_that_is_said(house, bluez):
+    building = house(bluez).listens()
+    [filter] = bluez.filters()
+    assert (filter["Transport"], filter["DuplicateData"]) == ("le", True)
+    # Sensors of the kind that does not call itself discoverable, and cannot be connected.
+    assert bluez.advertise(LOUNGE, flags=0x04, connectable=False, service=bthome(20)) == 1
+    building.heard.wait_count("lounge", "temperature", 1)
+    bluez_calls = bluez.called("GetAll") + bluez.called("Get")
+    for celsius in range(50):
+        bluez.advertise(LOUNGE, service=bthome(celsius))
+    building.heard.wait_count("lounge", "temperature", 51)
+    assert bluez.called("GetAll") + bluez.called("Get") == bluez_calls, "bluetoothd is not asked about what it tells"
+    assert building.gateway.stop() == 0
+    wait_until(lambda: not bluez.is_discovering(), what="the end of the scan")
+
+
+def test_what_bluetoothd_knows_already_is_heard_at_the_start(house, bluez, started):
+    # Somebody else scans too.
+    first = house(bluez).listens()
+    bluez.advertise(LOUNGE, service=bthome(20))
+    first.heard.wait_count("lounge", "temperature", 1)
+    first.gateway.kill()
+    first.gateway.start()
+    first.listens()
+    bluez.advertise(LOUNGE, service=bthome(22))
+    first.heard.wait_for(lambda: any(s["max"] == 22 for s in summaries(first.heard, "lounge", "temperature")), what="22")
+
+
+def test_an_encrypted_device_is_read_with_its_key_and_a_replay_is_refused(house, bluez, heard):
+    key = bytes.fromhex("231d39c1d7cc1ab1aee224cd096db932")
+    table = LOUNGE_TABLE + 'bindkey_file = "lounge.bindkey"\n'
+    building = house(bluez, ble() + table, files={"lounge.bindkey": key.hex() + "\n"}).listens()
+    recorded = encrypted(21.47, key, 1000)
+    for said in (recorded, encrypted(22.5, key, 1001), recorded):
+        assert bluez.advertise(LOUNGE, service=said) == 1
+    heard.wait_count("lounge", "temperature", 2)
+    # `rssi` is not the device's word.
+    building.gateway.wait_ledger(replay=1)
+    assert bluez.advertise(LOUNGE, service=encrypted(5, bytes(16), 1002)) == 1
+    ledger = building.gateway.wait_ledger(replay=1, decryption=1)
+    assert set(ledger["dropped"]) == {"replay", "decryption"}
+    assert {summary["max"] for summary in summaries(heard, "lounge", "temperature")} <= {21.47, 22.5}
+
+
+def test_a_beacon_is_here_and_has_left_whatever_its_address(house, bluez, heard):
+    house(bluez, ble(more='left_after = "3s"')).listens()
+    for address in (LOUNGE, HALL):
+        assert bluez.advertise(address, manufacturer=ibeacon(), address_type="random") == 1
+
+    def presence():
+        return [summary["last"] for summary in summaries(heard, BEACON, "presence")]
+
+    wait_until(lambda: presence()[-1:] == [0], 30, presence)
+    assert presence()[0] == 1 and heard.count(BEACON, "presence") == 3
+    assert bluez.advertise(LOUNGE, manufacturer=ibeacon(), address_type="random") == 1
+    wait_until(lambda: presence()[-1:] == [1], 30, presence)
+
+
+def test_a_beacon_that_goes_on_does_not_leave(house, bluez, heard):
+    house(bluez, ble(more='left_after = "2s"')).listens()
+    stop = threading.Event()
+
+    def speak():
+        while not stop.wait(0.3):
+            bluez.advertise(LOUNGE, manufacturer=ibeacon())
+
+    speaker = threading.Thread(target=speak)
+    speaker.start()
+    try:
+        heard.wait_for(lambda: heard.count(BEACON, "presence") >= 25, 30, "25 times presence")
+    finally:
+        stop.set()
+        speaker.join()
+    assert {summary["min"] for summary in summaries(heard, BEACON, "presence")[:-1]} == {1}
+
+
+def test_only_the_devices_of_the_list_are_heard_and_strange_formats_are_none(house, bluez, heard):
+    building = house(bluez, ble(more='devices = "known"') + LOUNGE_TABLE).listens()
+    assert bluez.advertise(HALL, service=bthome(5)) == 1
+    assert bluez.advertise(ATTIC, manufacturer={0x0075: bytes(24)}) == 1
+    building.is_heard()
+    building.gateway.wait_ledger(taken=2)
+    assert not heard.aggregates(HALL)
+    figures = building.wait_health(lambda told: told.get("figures", {}).get("advertisements") == 1)["figures"]
+    assert (figures["unknown_device"], figures["unknown_format"]) == (1, 1)
+
+
+def test_what_two_adapters_hear_counts_once(house, bluez, heard):
+    bluez.add_adapter("hci1")
+    tables = ble("hall", 'adapter = "hci0"') + ble("attic", 'adapter = "00:1a:7d:da:71:01"') + LOUNGE_TABLE
+    building = house(bluez, tables).listens("hci0").listens("hci1")
+    for celsius in range(10):
+        assert bluez.advertise(LOUNGE, service=bthome(celsius)) == 2
+    heard.wait_count("lounge", "temperature", 10)
+    # Out of reach of the first.
+    assert bluez.advertise(LOUNGE, adapter="hci1", service=bthome(30)) == 1
+    heard.wait_count("lounge", "temperature", 11)
+    building.gateway.wait_ledger(taken=22)
+    # One is unplugged, and the other goes on.
+    bluez.remove_adapter("hci0")
+    building.wait_down("hci0")
+    building.is_heard()
+    assert building.health("ble.attic")["state"] == "up"
+
+
+def test_a_bluetoothd_that_restarts_is_found_again(house, bluez):
+    building = house(bluez).listens()
+    building.is_heard()
+    bluez.restart()
+    building.is_heard()
+    bluez.stop()
+    building.wait_down("bluetoothd")
+    building.floor_goes_on()
+    bluez.start()
+    building.is_heard()
+    told = building.wait_up()
+    assert told["last_error_at"] < told["since"]
+    figures = building.wait_health(lambda told: told["figures"].get("sessions_rebuilt", 0) >= 2)["figures"]
+    assert figures["advertisements"] == 3
+
+
+def test_an_adapter_that_is_unplugged_is_used_again_when_it_is_back(house, bluez):
+    building = house(bluez).listens()
+    building.is_heard()
+    bluez.remove_adapter("hci0")
+    building.wait_down("hci0")
+    building.floor_goes_on()
+    bluez.add_adapter("hci0")
+    building.is_heard()
+    building.wait_up()
+
+
+def test_an_adapter_that_rfkill_blocks_is_told_and_used_again(house, bluez):
+    building = house(bluez).listens()
+    building.is_heard()
+    bluez.power(False)
+    building.wait_down("rfkill unblock")
+    building.floor_goes_on()
+    bluez.power(True)
+    building.is_heard()
+    building.wait_up()
+
+
+def test_an_adapter_that_somebody_switched_off_is_switched_on(house, bluez):
+    building = house(bluez).listens()
+    building.is_heard()
+    bluez.power(False, blocked=False)
+    wait_until(bluez.is_on, 30, "power")
+    building.listens().is_heard()
+
+
+def test_a_scan_that_somebody_ended_begins_again(house, bluez):
+    building = house(bluez).listens()
+    building.is_heard()
+    bluez.stop_discovery()
+    building.is_heard()
+    figures = building.wait_health(lambda told: told.get("figures", {}).get("scan_restarts"))["figures"]
+    assert figures["scan_restarts"] == 1 and "power_cycles" not in figures
+
+
+def test_a_scan_that_has_gone_quiet_is_started_again_then_the_adapter_switched_off_and_on_then_the_session_rebuilt(
+    house, bluez
+):
+    building = house(bluez, ble(more='quiet_after = "2s"') + LOUNGE_TABLE).listens()
+    building.is_heard()
+    # The next thing is not heard: bluetoothd says that it scans, and tells nothing.
+    first = len(bluez.calls)
+    building.gateway.wait_log("rebuilding session", timeout=40)
+    building.floor_goes_on()
+    calls = [(call.member, *call.body[1:2], *(v.value for v in call.body[2:3])) for call in bluez.calls[first:]]
+    steps = [call for call in calls if call[0] in ("StopDiscovery", "StartDiscovery", "Set")]
+    begun = [("StopDiscovery",), ("StartDiscovery",), ("StopDiscovery",), ("Set", "Powered", False), ("Set", "Powered", True)]
+    assert steps[:6] == [*begun, ("StartDiscovery",)], steps
+    figures = building.wait_health(lambda told: told.get("figures", {}).get("sessions_rebuilt"))["figures"]
+    assert figures["scan_restarts"] >= 1 and figures["power_cycles"] >= 1
+    building.is_heard()
+    log = building.gateway.log()
+    assert log.index("restarting scan") < log.index("power-cycling") < log.index("rebuilding session")
+
+
+@pytest.mark.parametrize("method", ["StartDiscovery", "GetManagedObjects", "*"])
+def test_a_bluetoothd_that_does_not_answer_holds_up_nobody(house, bluez, method):
+    bluez.hang(method)
+    building = house(bluez)
+    building.wait_down("does not answer")
+    building.floor_goes_on()
+    bluez.resume(method)
+    building.is_heard()
+    building.wait_up()
+
+
+def test_a_bluetoothd_that_refuses_to_scan_is_asked_again(house, bluez):
+    bluez.refuse("StartDiscovery", "org.bluez.Error.InProgress", "Operation already in progress")
+    bluez.refuse("SetDiscoveryFilter", "org.bluez.Error.NotReady", "Resource Not Ready")
+    building = house(bluez)
+    building.wait_down("Resource Not Ready")
+    bluez.allow("SetDiscoveryFilter")
+    bluez.allow("StartDiscovery")
+    building.is_heard()
+    building.wait_up()
+
+
+def test_without_bluetoothd_or_a_bus_the_gateway_runs_and_waits_for_them(house, started):
+    bluez = started.keep(Bluez(bus=False))
+    building = house(bluez)
+    building.wait_down("no D-Bus system bus")
+    building.floor_goes_on()
+    bluez.start_bus()
+    wait_until(lambda: "no bluetoothd" in building.gateway.log(), 60, building.gateway.log)
+    bluez.add_adapter("hci0")
+    bluez.start()
+    building.is_heard()
+    building.wait_up()
+    # The bus itself ends and comes back.
+    bluez.stop_bus()
+    building.wait_down("D-Bus")
+    building.floor_goes_on()
+    bluez.start_bus()
+    bluez.start()
+    building.is_heard()
+    assert building.gateway.stop() == 0
+
+
+def test_a_user_whom_the_bus_does_not_let_through_is_told_which_group(house, started):
+    bluez = started.keep(Bluez(bus=False))
+    bluez.start_bus('<deny send_destination="org.bluez"/>')
+    bluez.add_adapter("hci0")
+    bluez.start()
+    building = house(bluez)
+    building.wait_down("usermod -aG bluetooth")
+
+
+def test_a_passive_scan_sends_nothing_and_hears_everything(house, started, heard):
+    bluez = started.keep(Bluez())
+    bluez.add_adapter("hci0", monitors=True)
+    building = house(bluez, ble(more='scan = "passive"') + LOUNGE_TABLE)
+    wait_until(lambda: bluez.advertise(LOUNGE, service=bthome(20)), 20, lambda: f"a monitor\n{building.gateway.log()}")
+    for celsius in (21, 22, 23):
+        assert bluez.advertise(LOUNGE, service=bthome(celsius)) == 1
+    heard.wait_count("lounge", "temperature", 4)
+    assert bluez.called("StartDiscovery") == 0
+    # The kernel takes it back: it then scans actively rather than not at all.
+    bluez.monitors_work(False)
+    building.listens().is_heard()
+
+
+def test_a_passive_scan_hears_a_beacon_that_says_the_same_for_ever(house, started, heard):
+    bluez = started.keep(Bluez())
+    bluez.add_adapter("hci0", monitors=True)
+    building = house(bluez, ble(more='scan = "passive"\nleft_after = "2s"'))
+    wait_until(lambda: bluez.advertise(LOUNGE, manufacturer=ibeacon()), 20, lambda: f"a monitor\n{building.gateway.log()}")
+    stop = threading.Event()
+
+    def speak():
+        while not stop.wait(0.3):
+            bluez.advertise(LOUNGE, manufacturer=ibeacon())
+
+    speaker = threading.Thread(target=speak)
+    speaker.start()
+    try:
+        heard.wait_for(lambda: heard.count(BEACON, "presence") >= 25, 30, "25 times presence")
+    finally:
+        stop.set()
+        speaker.join()
+    assert {summary["min"] for summary in summaries(heard, BEACON, "presence")[:-1]} == {1}
+    assert bluez.called("StartDiscovery") == 0
+
+
+def test_a_passive_scan_is_active_where_bluetoothd_offers_none(house, bluez):
+    house(bluez, ble(more='scan = "passive"') + LOUNGE_TABLE).listens().is_heard()
+
+
+def test_what_bluetoothd_should_not_say_harms_nobody(house, bluez):
+    building = house(bluez).listens()
+    bluez.advertise(LOUNGE, service={}, manufacturer={0xFFFF: b"", 0x004C: bytes(250)})
+    bluez.advertise(LOUNGE, service={"fcd2": b""}, name="x" * 240)
+    bluez.advertise(LOUNGE, service={uuid128("fcd2"): b"\x40" + bytes(230)}, rssi=127)
+    bluez.advertise(HALL, services=["fcd2"] * 50, manufacturer=dict.fromkeys(range(60), b"\x01"))
+    building.is_heard()
+    building.floor_goes_on()
