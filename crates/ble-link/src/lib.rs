@@ -6,6 +6,7 @@
 mod heard;
 mod ladder;
 mod link;
+mod monitor;
 mod radio;
 mod scan;
 mod session;
@@ -13,4 +14,5 @@ mod session;
 pub use heard::Heard;
 pub use ladder::{Ladder, Step};
 pub use link::{Link, LinkError};
+pub use monitor::Pattern;
 pub use radio::{Options, Radio, Scan, State, Status};
