@@ -68,7 +68,8 @@ impl BleProblem {
     pub(crate) fn reason(self) -> DropReason {
         match self {
             Self::Advertisement(AdvertisementProblem::TooLong) => DropReason::TooLarge,
-            Self::Replay { .. } => DropReason::Duplicate,
+            Self::Replay { .. } => DropReason::Replay,
+            Self::WrongKey => DropReason::BadMic,
             _ => DropReason::BadPayload,
         }
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use adapters::ble::config::{BleConfig, Listening, ScanMode};
 use adapters::ble::{BleAdapter, Followed, Listener, Plan, Settings};
 use ble_link::{Options, Uuid};
-use codecs::ble::{Address, BindKey, Keys};
+use codecs::ble::{Address, BindKey, Keys, patterns};
 use gateway_core::settings::Secret;
 use gateway_core::{AdapterId, DeviceAddress};
 
@@ -34,7 +34,12 @@ pub(super) fn blueprint(
         air: codecs.air(),
     };
     let plan = plan(config, name, ble, codecs)?;
-    let radio = Options { adapter: ble.adapter.clone(), scan: ble.scan.into(), quiet: ble.quiet_after.0 };
+    let radio = Options {
+        adapter: ble.adapter.clone(),
+        scan: ble.scan.into(),
+        patterns: patterns(),
+        quiet: ble.quiet_after.0,
+    };
     let fingerprint = super::adapters::fingerprint(&format!(
         "{ble:?} {:?} {} {:?}",
         listener.known, listener.alone, plan.devices

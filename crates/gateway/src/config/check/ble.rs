@@ -18,8 +18,8 @@ use crate::config::key_path::{KeyPath, quoted};
 use crate::config::model::{Action, Config, Device};
 use crate::config::report::Report;
 
-/// Many sensors are heard every ten seconds only.
-const SHORTEST: Duration = Duration::from_secs(5);
+/// Shorter times would tell of what is only between two advertisements, or read without a pause.
+const SHORTEST: Duration = Duration::from_secs(1);
 /// What controllers are able to.
 const CONNECTIONS: RangeInclusive<usize> = 1..=32;
 /// What one adapter connects to in turn.
@@ -60,7 +60,7 @@ fn check_adapter(report: &mut Report, table: &KeyPath, ble: &BleConfig) {
     }
     for (key, value) in [("left_after", ble.left_after), ("quiet_after", ble.quiet_after)] {
         if value.0 < SHORTEST {
-            report.error(&table.key(key), "is out of range; allowed: from \"5s\"");
+            report.error(&table.key(key), "is out of range; allowed: from \"1s\"");
         }
     }
 }
@@ -95,7 +95,7 @@ fn check_connect(report: &mut Report, table: &KeyPath, ble: &BleConfig) {
             report.error(&entry.key("service"), error.to_string());
         }
         if connect.every.0 < SHORTEST {
-            report.error(&entry.key("every"), "is out of range; allowed: from \"5s\"");
+            report.error(&entry.key("every"), "is out of range; allowed: from \"1s\"");
         }
         for (uuid, codec) in &connect.codecs {
             check_codec_of(report, &entry.key("codecs").key(uuid), uuid, codec);
