@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use adapters::ble::config::{BleConfig, Listening, ScanMode};
 use adapters::ble::{BleAdapter, Listener, Settings};
-use ble_link::Options;
+use ble_link::{Options, Speaker};
 use codecs::ble::{Address, BindKey, Keys, patterns};
 use gateway_core::settings::Secret;
 use gateway_core::{AdapterId, DeviceAddress};
@@ -19,6 +19,7 @@ pub(super) fn blueprint(
     name: &str,
     ble: &BleConfig,
     codecs: &mut CodecTable,
+    speaker: Option<&Speaker>,
 ) -> Result<Blueprint, BuildError> {
     let id = AdapterId::new("ble", name);
     let addresses = config.devices.iter().map(|(name, device)| device.address.as_ref().unwrap_or(name));
@@ -37,6 +38,7 @@ pub(super) fn blueprint(
         scan: ble.scan.into(),
         patterns: patterns(),
         quiet: ble.quiet_after.0,
+        speaker: speaker.cloned(),
     };
     let fingerprint =
         super::adapters::fingerprint(&format!("{ble:?} {:?} {}", listener.known, listener.alone));
