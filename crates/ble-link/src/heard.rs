@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tokio::time::Instant;
 use zbus::{Array, Dict, OwnedVariant, Variant};
 
 use crate::link::{Properties, text};
@@ -35,13 +36,25 @@ pub(crate) struct Device {
     rssi: Option<i16>,
     name: Option<Arc<str>>,
     services: Arc<[u128]>,
+    service_data: Vec<(u128, Vec<u8>)>,
+    manufacturer_data: Vec<(u16, Vec<u8>)>,
+    /// When it was last told.
+    pub(crate) told_at: Option<Instant>,
 }
 
 impl Device {
     /// From all properties of its object; `None` where it has no address.
     pub(crate) fn new(properties: &Properties) -> Option<Self> {
         let address = text(properties, "Address")?.to_ascii_uppercase().into();
-        let mut device = Self { address, rssi: None, name: None, services: Arc::new([]) };
+        let mut device = Self {
+            address,
+            rssi: None,
+            name: None,
+            services: Arc::new([]),
+            service_data: Vec::new(),
+            manufacturer_data: Vec::new(),
+            told_at: None,
+        };
         device.update(properties);
         Some(device)
     }
@@ -54,13 +67,20 @@ impl Device {
         if service_data.is_empty() && manufacturer_data.is_empty() {
             return None;
         }
-        Some(Heard {
+        (self.service_data, self.manufacturer_data) = (service_data, manufacturer_data);
+        self.again()
+    }
+
+    /// What it said last, as if it had been said again.
+    pub(crate) fn again(&self) -> Option<Heard> {
+        let said = !self.service_data.is_empty() || !self.manufacturer_data.is_empty();
+        said.then(|| Heard {
             address: Arc::clone(&self.address),
             rssi: self.rssi,
             name: self.name.clone(),
             services: Arc::clone(&self.services),
-            service_data,
-            manufacturer_data,
+            service_data: self.service_data.clone(),
+            manufacturer_data: self.manufacturer_data.clone(),
         })
     }
 

@@ -131,6 +131,11 @@ impl Link {
         name_of(&self.adapter)
     }
 
+    /// Whether bluetoothd is still the one that was found.
+    pub(crate) async fn is_current(&self) -> Result<bool, LinkError> {
+        Ok(owner(&self.connection).await? == self.owner)
+    }
+
     /// All objects of bluetoothd, with their properties.
     pub(crate) async fn objects(&self) -> Result<ManagedObjects, LinkError> {
         managed_objects(&self.connection).await

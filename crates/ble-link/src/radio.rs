@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::heard::Heard;
 use crate::ladder::{Ladder, Step};
 use crate::link::{ADAPTER, Link, LinkError, flag};
+use crate::monitor::{Pattern, Told};
 use crate::scan::Scanner;
 use crate::session::{Event, Session};
 
@@ -42,6 +43,8 @@ pub struct Options {
     pub adapter: String,
     /// How to listen.
     pub scan: Scan,
+    /// What a passive scan watches for.
+    pub patterns: Vec<Pattern>,
     /// After how long without any sound something is done about it.
     pub quiet: Duration,
 }
@@ -165,7 +168,7 @@ impl Keeper {
     async fn session(&mut self) -> Result<(), LinkError> {
         let link = Link::open(&self.options.adapter).await?;
         let (mut session, heard) = Session::begin(link.clone()).await?;
-        let mut scanner = Scanner::new(link.clone(), self.options.scan);
+        let mut scanner = Scanner::new(link.clone(), self.options.scan, self.options.patterns.clone());
         self.link.send_replace(Some(link));
         self.ladder.begun(Instant::now());
         heard.into_iter().for_each(|heard| self.deliver(heard));
@@ -186,7 +189,7 @@ impl Keeper {
                 check_at = self.climb(step, &mut scanner).await?.map(|pause| Instant::now() + pause);
             }
             let ladder_due = (self.options.scan != Scan::Off).then(|| self.ladder.due());
-            let due = [check_at, ladder_due].into_iter().flatten().min();
+            let due = [check_at, ladder_due, session.next_repeat()].into_iter().flatten().min();
             tokio::select! {
                 event = session.next() => {
                     let settled = Instant::now() + SETTLE;
@@ -203,8 +206,19 @@ impl Keeper {
                         }
                     }
                 }
+                told = scanner.told() => match told {
+                    Told::Found(device) => {
+                        self.sound();
+                        session.found(device, Instant::now());
+                    }
+                    Told::Released => {
+                        scanner.is_released();
+                        check_at = Some(Instant::now());
+                    }
+                },
                 () = until(due) => {}
             }
+            session.repeats(Instant::now()).into_iter().for_each(|heard| self.deliver(heard));
         }
     }
 
@@ -229,7 +243,7 @@ impl Keeper {
             switch_on(&link).await?;
         }
         let discovers = flag(&adapter, "Discovering").unwrap_or_default();
-        if scanner.is_on() && !discovers {
+        if scanner.is_discovering() && !discovers {
             self.count(|status| &mut status.scan_restarts);
             scanner.stop().await;
         }

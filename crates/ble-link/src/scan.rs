@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use zbus::Variant;
 
 use crate::link::{Link, LinkError};
+use crate::monitor::{Monitors, Pattern, Told};
 use crate::radio::{Scan, State};
 
 /// Devices of any strength. With it bluetoothd tells of every change of the strength, without it of large ones.
@@ -14,12 +15,20 @@ const IN_PROGRESS: &str = "org.bluez.Error.InProgress";
 pub(crate) struct Scanner {
     link: Link,
     scan: Scan,
-    on: bool,
+    patterns: Vec<Pattern>,
+    on: On,
+}
+
+/// What bluetoothd does because of us.
+enum On {
+    Nothing,
+    Discovery,
+    Monitors(Monitors),
 }
 
 impl Scanner {
-    pub(crate) fn new(link: Link, scan: Scan) -> Self {
-        Self { link, scan, on: false }
+    pub(crate) fn new(link: Link, scan: Scan, patterns: Vec<Pattern>) -> Self {
+        Self { link, scan, patterns, on: On::Nothing }
     }
 
     pub(crate) fn link(&self) -> &Link {
@@ -27,23 +36,46 @@ impl Scanner {
     }
 
     /// Whether bluetoothd should be discovering because of us.
-    pub(crate) fn is_on(&self) -> bool {
-        self.on
+    pub(crate) fn is_discovering(&self) -> bool {
+        matches!(self.on, On::Discovery)
     }
 
     /// bluetoothd has stopped by itself.
     pub(crate) fn forget(&mut self) {
-        self.on = false;
+        self.on = On::Nothing;
+    }
+
+    /// bluetoothd has stopped to watch passively; it is not asked for that again in this session.
+    pub(crate) fn is_released(&mut self) {
+        (self.scan, self.on) = (Scan::Active, On::Nothing);
+    }
+
+    /// What a passive scan has found; for ever nothing where there is none. May be cancelled.
+    pub(crate) async fn told(&mut self) -> Told {
+        match &mut self.on {
+            On::Monitors(monitors) => monitors.next().await,
+            On::Nothing | On::Discovery => std::future::pending().await,
+        }
     }
 
     /// Has bluetoothd listen, where it does not yet.
     pub(crate) async fn start(&mut self) -> Result<State, LinkError> {
-        if self.scan == Scan::Off {
-            return Ok(State::Idle);
+        match (&self.on, self.scan) {
+            (_, Scan::Off) => return Ok(State::Idle),
+            (On::Nothing, Scan::Passive) => match Monitors::register(&self.link, &self.patterns).await {
+                Ok(monitors) => self.on = On::Monitors(monitors),
+                Err(LinkError::Refused { .. }) => self.scan = Scan::Active,
+                Err(error) => return Err(error),
+            },
+            _ => {}
         }
-        if !self.on {
-            self.discover().await?;
-            self.on = true;
+        match &self.on {
+            On::Monitors(_) => return Ok(State::Passive),
+            On::Discovery => {}
+            On::Nothing => {
+                self.discover().await?;
+                self.on = On::Discovery;
+            }
         }
         Ok(State::Active)
     }
@@ -65,8 +97,10 @@ impl Scanner {
 
     /// Has it listen no longer. Where that fails it did not.
     pub(crate) async fn stop(&mut self) {
-        if std::mem::take(&mut self.on) {
-            let _ = self.link.call_adapter("StopDiscovery", &()).await;
+        match std::mem::replace(&mut self.on, On::Nothing) {
+            On::Nothing => {}
+            On::Discovery => drop(self.link.call_adapter("StopDiscovery", &()).await),
+            On::Monitors(monitors) => monitors.unregister(self.patterns.len()).await,
         }
     }
 }

@@ -1,9 +1,11 @@
 //! One session with bluetoothd: the devices it knows, and its signals, one after another in their order.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::num::NonZeroUsize;
+use std::time::Duration;
 
 use futures_util::StreamExt as _;
+use tokio::time::Instant;
 use zbus::message::Type;
 use zbus::{AsyncDrop as _, MatchRule, Message, MessageStream, ObjectPath, OwnedObjectPath};
 
@@ -14,13 +16,17 @@ use crate::link::{ADAPTER, BLUEZ, DEVICE, Link, LinkError, OBJECTS, PROPERTIES, 
 const QUEUE: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1_023);
 /// Most devices that are known at once; bluetoothd forgets those that it has not heard for half a minute.
 const MAX_DEVICES: usize = 10_000;
+/// How long after an advertisement was found bluetoothd tells what has changed.
+const TOLD_WITHIN: Duration = Duration::from_millis(300);
+/// Most devices that are found at once.
+const MAX_FOUND: usize = 1_024;
 
 /// What a signal told.
 #[derive(Debug)]
 pub(crate) enum Event {
     /// An advertisement.
     Heard(Heard),
-    /// A device is there that says nothing of its own accord, or nothing new.
+    /// A device is there, and says nothing that could be read.
     Near,
     /// The adapter was switched on or off.
     Powered(bool),
@@ -33,6 +39,8 @@ pub(crate) struct Session {
     signals: MessageStream,
     owners: MessageStream,
     devices: HashMap<OwnedObjectPath, Device>,
+    /// Devices that a passive scan has found, and when what they say is as it was before.
+    found: VecDeque<(Instant, OwnedObjectPath)>,
 }
 
 type Changed<'m> = (&'m str, Properties, Vec<&'m str>);
@@ -53,7 +61,11 @@ impl Session {
         let signals = MessageStream::for_match_rule(signals, &link.connection, Some(QUEUE));
         let owners = MessageStream::for_match_rule(owners, &link.connection, None);
         let (signals, owners) = (signals.await.map_err(broken)?, owners.await.map_err(broken)?);
-        let mut session = Self { link, signals, owners, devices: HashMap::new() };
+        // It may have been started anew before its end would have been told.
+        if !link.is_current().await? {
+            return Err(LinkError::BluezEnded);
+        }
+        let mut session = Self { link, signals, owners, devices: HashMap::new(), found: VecDeque::new() };
         let heard = session.look_around().await?;
         Ok((session, heard))
     }
@@ -93,6 +105,35 @@ impl Session {
                 return Ok(event);
             }
         }
+    }
+
+    /// A passive scan has found a device. Of that bluetoothd tells only what has changed: where nothing has, the device
+    /// has said the same again.
+    pub(crate) fn found(&mut self, path: OwnedObjectPath, now: Instant) {
+        let told_at = self.devices.get(&path).and_then(|device| device.told_at);
+        let is_told = told_at.is_some_and(|at| now < at + TOLD_WITHIN);
+        let is_found = || self.found.iter().any(|(_, known)| *known == path);
+        if !is_told && self.found.len() < MAX_FOUND && !is_found() {
+            self.found.push_back((now + TOLD_WITHIN, path));
+        }
+    }
+
+    /// When the next device that was found has said the same again, if it has.
+    pub(crate) fn next_repeat(&self) -> Option<Instant> {
+        self.found.front().map(|(due, _)| *due)
+    }
+
+    /// What devices have said again.
+    pub(crate) fn repeats(&mut self, now: Instant) -> Vec<Heard> {
+        let mut repeats = Vec::new();
+        while self.next_repeat().is_some_and(|due| due <= now)
+            && let Some((due, path)) = self.found.pop_front()
+        {
+            let device = self.devices.get(&path);
+            let is_told = device.and_then(|device| device.told_at).is_some_and(|at| due - TOLD_WITHIN <= at);
+            repeats.extend(device.filter(|_| !is_told).and_then(Device::again));
+        }
+        repeats
     }
 
     /// Tells the bus that nothing more is wanted.
@@ -135,7 +176,13 @@ impl Session {
         let path = ObjectPath::try_from(path).ok()?;
         let device = self.devices.get_mut(&path)?;
         device.invalidated(&invalidated);
-        Some(device.changed(&changed).map_or(Event::Near, Event::Heard))
+        // Connections change properties too, and so does the end of a scan.
+        let is_near = changed.contains_key("RSSI").then_some(Event::Near);
+        let heard = device.changed(&changed).map(Event::Heard);
+        if heard.is_some() {
+            device.told_at = Some(Instant::now());
+        }
+        heard.or(is_near)
     }
 
     fn added(&mut self, message: &Message) -> Option<Event> {
@@ -164,6 +211,7 @@ impl Session {
     fn discovered(&mut self, path: OwnedObjectPath, properties: &Properties) -> (Option<Heard>, bool) {
         let Some(mut device) = Device::new(properties) else { return (None, false) };
         let told = (device.changed(properties), device.is_near());
+        device.told_at = told.0.is_some().then(Instant::now);
         if self.devices.len() < MAX_DEVICES || self.devices.contains_key(&path) {
             self.devices.insert(path, device);
         }

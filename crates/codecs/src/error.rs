@@ -135,6 +135,14 @@ pub enum DecodeError {
         /// What is wrong, and what to do.
         problem: crate::ble::BleProblem,
     },
+    /// The value of a GATT characteristic that is refused.
+    #[error("characteristic `{uuid}`: {problem}")]
+    Gatt {
+        /// Its UUID.
+        uuid: String,
+        /// What is wrong, and what to do.
+        problem: crate::gatt::GattProblem,
+    },
     /// A line of CSV does not fit the columns.
     #[error("line {line}: {problem}")]
     Csv {

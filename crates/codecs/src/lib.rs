@@ -12,6 +12,7 @@ pub mod envelope;
 mod error;
 mod explain;
 mod flatten;
+pub mod gatt;
 pub mod javascript;
 mod json;
 mod measurements;
@@ -46,7 +47,7 @@ pub const MAX_PAYLOAD_BYTES: usize = 256 * 1024;
 pub struct Input<'a> {
     /// The bytes.
     pub payload: &'a [u8],
-    /// The MQTT topic; empty where there is none.
+    /// The MQTT topic, or the UUID of a GATT characteristic; empty where there is none.
     pub topic: &'a str,
     /// Who sent it, where the link or the topic's `{device}` tells.
     pub device: Option<&'a str>,
@@ -103,6 +104,7 @@ enum Format {
     Struct(Arc<struct_codec::StructCodec>),
     Javascript(Arc<javascript::Script>),
     Ble(Arc<ble::Ble>),
+    Gatt,
 }
 
 impl Codec {
@@ -121,6 +123,7 @@ impl Codec {
         "ttn",
         "chirpstack",
         "ble",
+        "gatt",
     ];
 
     /// The codec called `name`.
@@ -143,6 +146,7 @@ impl Codec {
             "ttn" => Format::Envelope(envelope::Server::Ttn),
             "chirpstack" => Format::Envelope(envelope::Server::Chirpstack),
             "ble" => Format::Ble(Arc::new(ble::Ble::new(ble::Keys::new()))),
+            "gatt" => Format::Gatt,
             _ if let Some(kind) = ble::Kind::named(name) => {
                 Format::Ble(Arc::new(ble::Ble::new(ble::Keys::new()).only(kind)))
             }
@@ -212,6 +216,7 @@ impl Codec {
             Format::Struct(_) => "struct",
             Format::Javascript(_) => "javascript",
             Format::Ble(_) => "ble",
+            Format::Gatt => "gatt",
         }
     }
 
@@ -254,6 +259,7 @@ impl Codec {
             Format::Struct(codec) => codec.decode(input, out),
             Format::Javascript(script) => javascript::decode(script, input, out),
             Format::Ble(ble) => ble.decode(input, out),
+            Format::Gatt => gatt::decode(input, out),
         });
         if decoded.is_err() {
             out.clear();
@@ -331,6 +337,7 @@ impl Codec {
                 let (notes, read) = ble.explain(input, &mut Measurements::new());
                 read.map(|()| notes.into())
             }
+            Format::Gatt => gatt::data(input),
         }
     }
 }

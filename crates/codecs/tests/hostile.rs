@@ -37,6 +37,8 @@ const TOPICS: &[&str] = &[
     "plug/status/switch:0",
     "plug/status/",
     "plug/online",
+    "2a6e",
+    "2bd6/2",
 ];
 
 fn all() -> Vec<Codec> {

@@ -26,6 +26,7 @@ mod mibeacon;
 mod mikrotik;
 mod mopeka;
 mod oral_b;
+mod patterns;
 mod problem;
 mod pvvx;
 mod qingping;
@@ -50,6 +51,7 @@ pub use bytes::Bytes;
 pub use keys::{Address, BindKey, Keys, NotABindKey, NotAnAddress};
 pub use kinds::{Kind, identity};
 pub use memory::MAX_BEACONS;
+pub use patterns::patterns;
 pub use problem::BleProblem;
 
 use memory::{Heard, Memory};

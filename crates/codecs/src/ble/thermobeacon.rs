@@ -8,7 +8,7 @@ use super::readings::{Readings, rounded};
 use super::{BleProblem, Packet};
 
 /// Models.
-const COMPANIES: [u16; 7] = [0x10, 0x11, 0x14, 0x15, 0x18, 0x1b, 0x30];
+pub(super) const COMPANIES: [u16; 7] = [0x10, 0x11, 0x14, 0x15, 0x18, 0x1b, 0x30];
 const CURRENT: usize = 18;
 const EXTREMES: usize = 20;
 

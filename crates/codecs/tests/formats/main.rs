@@ -12,6 +12,7 @@ mod cayenne_lpp;
 mod chirpstack;
 mod csv;
 mod docs;
+mod gatt;
 mod javascript;
 mod json;
 mod node;

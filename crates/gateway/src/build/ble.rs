@@ -5,7 +5,7 @@ use std::sync::Arc;
 use adapters::ble::config::{BleConfig, Listening, ScanMode};
 use adapters::ble::{BleAdapter, Listener, Settings};
 use ble_link::Options;
-use codecs::ble::{Address, BindKey, Keys};
+use codecs::ble::{Address, BindKey, Keys, patterns};
 use gateway_core::settings::Secret;
 use gateway_core::{AdapterId, DeviceAddress};
 
@@ -32,7 +32,12 @@ pub(super) fn blueprint(
         left_after: ble.left_after.0,
         air: codecs.air(),
     };
-    let radio = Options { adapter: ble.adapter.clone(), scan: ble.scan.into(), quiet: ble.quiet_after.0 };
+    let radio = Options {
+        adapter: ble.adapter.clone(),
+        scan: ble.scan.into(),
+        patterns: patterns(),
+        quiet: ble.quiet_after.0,
+    };
     let fingerprint =
         super::adapters::fingerprint(&format!("{ble:?} {:?} {}", listener.known, listener.alone));
     let settings = Settings { radio, listener };

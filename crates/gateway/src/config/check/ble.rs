@@ -11,8 +11,8 @@ use crate::config::key_path::{KeyPath, quoted};
 use crate::config::model::{Config, Device};
 use crate::config::report::Report;
 
-/// Many sensors are heard every ten seconds only.
-const SHORTEST: Duration = Duration::from_secs(5);
+/// Shorter times would tell of what is only between two advertisements.
+const SHORTEST: Duration = Duration::from_secs(1);
 
 pub(super) fn check(report: &mut Report, config: &Config) {
     let mut taken: BTreeMap<String, &str> = BTreeMap::new();
@@ -48,7 +48,7 @@ fn check_adapter(report: &mut Report, table: &KeyPath, ble: &BleConfig) {
     }
     for (key, value) in [("left_after", ble.left_after), ("quiet_after", ble.quiet_after)] {
         if value.0 < SHORTEST {
-            report.error(&table.key(key), "is out of range; allowed: from \"5s\"");
+            report.error(&table.key(key), "is out of range; allowed: from \"1s\"");
         }
     }
 }
