@@ -4,7 +4,7 @@
 
 mod actions;
 mod adapters;
-mod ble;
+pub(crate) mod ble;
 mod broker;
 mod coap;
 mod coap_client;

@@ -14,4 +14,4 @@ mod intake;
 
 pub use adapter::{BleAdapter, Settings};
 pub use air::Air;
-pub use intake::Listener;
+pub use intake::{Listener, payload};

@@ -49,7 +49,7 @@ pub(super) fn blueprint(
 }
 
 /// The keys of all devices, and what tells these from others.
-pub(super) fn keys(config: &Config) -> Result<(Keys, u64), BuildError> {
+pub(crate) fn keys(config: &Config) -> Result<(Keys, u64), BuildError> {
     let (mut keys, mut all) = (Keys::new(), String::new());
     for (name, device) in &config.devices {
         let Some(key) = device.bindkey.as_ref().map(Secret::expose) else { continue };
