@@ -4,7 +4,7 @@
 
 mod actions;
 mod adapters;
-mod ble;
+pub(crate) mod ble;
 mod broker;
 mod coap;
 mod coap_client;
@@ -14,7 +14,7 @@ mod lorawan;
 
 use std::path::{Path, PathBuf};
 
-pub(crate) use self::adapters::{Embedded, adapters, wanted};
+pub(crate) use self::adapters::{Around, Embedded, adapters, wanted};
 pub(crate) use self::broker::broker;
 pub(crate) use self::coap_client::server_url;
 pub(crate) use self::codec_table::CodecTable;

@@ -80,7 +80,7 @@ pub enum ScanMode {
     /// Devices are asked for their scan responses: some put names and values there.
     #[default]
     Active,
-    /// Nothing is sent. What a device repeats without a change is not told.
+    /// Nothing is sent: what devices put into scan responses is not heard.
     Passive,
     /// Not at all: the adapter is for `connect` alone.
     Off,

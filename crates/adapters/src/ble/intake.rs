@@ -176,7 +176,10 @@ impl Intake {
 }
 
 /// The advertisement as it is on the air.
-fn payload(heard: &Heard) -> Result<Vec<u8>, AdvertisementProblem> {
+///
+/// # Errors
+/// Where it is longer than any advertisement.
+pub fn payload(heard: &Heard) -> Result<Vec<u8>, AdvertisementProblem> {
     let mut builder = Builder::new();
     if let Some(name) = &heard.name {
         builder.name(name)?;

@@ -21,4 +21,4 @@ mod slots;
 pub use adapter::{BleAdapter, Settings};
 pub use air::Air;
 pub use connections::{Followed, Plan};
-pub use intake::Listener;
+pub use intake::{Listener, payload};

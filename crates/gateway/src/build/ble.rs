@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use adapters::ble::config::{BleConfig, Listening, ScanMode};
 use adapters::ble::{BleAdapter, Followed, Listener, Plan, Settings};
-use ble_link::{Options, Uuid};
+use ble_link::{Options, Speaker, Uuid};
 use codecs::ble::{Address, BindKey, Keys, patterns};
 use gateway_core::settings::Secret;
 use gateway_core::{AdapterId, DeviceAddress};
@@ -20,6 +20,7 @@ pub(super) fn blueprint(
     name: &str,
     ble: &BleConfig,
     codecs: &mut CodecTable,
+    speaker: Option<&Speaker>,
 ) -> Result<Blueprint, BuildError> {
     let id = AdapterId::new("ble", name);
     let addresses = config.devices.iter().map(|(name, device)| device.address.as_ref().unwrap_or(name));
@@ -39,6 +40,7 @@ pub(super) fn blueprint(
         scan: ble.scan.into(),
         patterns: patterns(),
         quiet: ble.quiet_after.0,
+        speaker: speaker.cloned(),
     };
     let fingerprint = super::adapters::fingerprint(&format!(
         "{ble:?} {:?} {} {:?}",
@@ -72,7 +74,7 @@ fn plan(config: &Config, name: &str, ble: &BleConfig, codecs: &mut CodecTable) -
 }
 
 /// The keys of all devices, and what tells these from others.
-pub(super) fn keys(config: &Config) -> Result<(Keys, u64), BuildError> {
+pub(crate) fn keys(config: &Config) -> Result<(Keys, u64), BuildError> {
     let (mut keys, mut all) = (Keys::new(), String::new());
     for (name, device) in &config.devices {
         let Some(key) = device.bindkey.as_ref().map(Secret::expose) else { continue };
