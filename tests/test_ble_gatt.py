@@ -40,7 +40,7 @@ class House:
 
     def parts(self):
         messages = self.heard.on(f"building/gateways/{ID}/health")
-        return messages[-1]["adapters"]["ble.hall"].get("parts", {}) if messages else {}
+        return messages[-1]["adapters"]["ble.hall"].get("observed", {}) if messages else {}
 
     def values(self, device, metric="temperature"):
         bodies = self.heard.latest(device)
