@@ -18,7 +18,7 @@ use crate::config::key_path::{KeyPath, quoted};
 use crate::config::model::{Action, Config, Device};
 use crate::config::report::Report;
 
-/// Shorter times would tell of what is only between two advertisements.
+/// Shorter times would tell of what is only between two advertisements, or read without a pause.
 const SHORTEST: Duration = Duration::from_secs(1);
 /// What controllers are able to.
 const CONNECTIONS: RangeInclusive<usize> = 1..=32;
@@ -95,7 +95,7 @@ fn check_connect(report: &mut Report, table: &KeyPath, ble: &BleConfig) {
             report.error(&entry.key("service"), error.to_string());
         }
         if connect.every.0 < SHORTEST {
-            report.error(&entry.key("every"), "is out of range; allowed: from \"5s\"");
+            report.error(&entry.key("every"), "is out of range; allowed: from \"1s\"");
         }
         for (uuid, codec) in &connect.codecs {
             check_codec_of(report, &entry.key("codecs").key(uuid), uuid, codec);
