@@ -6,6 +6,7 @@ use tokio::time::Instant;
 use zbus::{Array, Dict, OwnedVariant, Variant};
 
 use crate::link::{Properties, text};
+use crate::uuid::Uuid;
 
 /// Largest data of a service or manufacturer that is read: more than any advertisement holds.
 const MAX_DATA: usize = 254;
@@ -128,7 +129,7 @@ fn dictionary(value: &OwnedVariant) -> Option<&Dict<'_, '_>> {
 }
 
 /// The bytes of a variant that holds them; `None` where it does not, or too many.
-pub(crate) fn bytes(value: &Variant<'_>) -> Option<Vec<u8>> {
+fn bytes(value: &Variant<'_>) -> Option<Vec<u8>> {
     let value = match value {
         Variant::Variant(inner) => inner,
         value => value,
@@ -140,11 +141,8 @@ pub(crate) fn bytes(value: &Variant<'_>) -> Option<Vec<u8>> {
     array.iter().map(|byte| byte.downcast_ref::<u8>().ok()).collect()
 }
 
-/// A UUID as D-Bus writes it: 36 characters.
-pub(crate) fn uuid(text: &str) -> Option<u128> {
-    let digits = text.len() == 36 && text.bytes().filter(|byte| *byte == b'-').count() == 4;
-    let mut digits = digits.then(|| text.chars().filter(|character| *character != '-'))?;
-    digits.try_fold(0_u128, |value, digit| Some(value << 4 | u128::from(digit.to_digit(16)?)))
+fn uuid(text: &str) -> Option<u128> {
+    text.parse().map(Uuid::bits).ok()
 }
 
 #[cfg(test)]
