@@ -135,8 +135,9 @@ impl Connection {
                 None => tokio::select! {
                     slot = turn(&self.shared, self.stays, self.followed.as_ref()) => slot,
                     Some(command) = self.orders.recv() => {
-                        *order = Some(command);
-                        self.shared.slots.take(Purpose::Command).await
+                        let due = order.insert(command).due;
+                        let slot = timeout_at(due, self.shared.slots.take(Purpose::Command)).await;
+                        slot.map_err(|_| Failure::Late)?
                     }
                 },
             };
@@ -210,7 +211,7 @@ impl Connection {
                             self.hand_on(followed, characteristic, value).await?;
                         }
                         let now = values.lost();
-                        self.shared.lost.fetch_add(now - lost, Ordering::Relaxed);
+                        self.shared.lost.fetch_add(now.saturating_sub(lost), Ordering::Relaxed);
                         lost = now;
                     }
                     Told::Gone { why } => {
