@@ -49,6 +49,11 @@ class House:
     def count(self, device, metric="temperature"):
         return self.heard.count(device, metric)
 
+    def wait_written(self, device, characteristic, value):
+        """What was written; nothing is known of a device before it is connected."""
+        self.wait(lambda: self.bluez.called("WriteValue"), "a write")
+        self.wait(lambda: self.bluez.written(device, characteristic) == [value], "what was written")
+
     def wait_values(self, device, metric="temperature", count=1):
         self.wait(lambda: self.count(device, metric) >= count, f"{count} of {device} {metric}")
 
@@ -215,7 +220,7 @@ def test_an_alert_writes_a_characteristic(house, bluez, sensor, flags, connected
     if connected:
         building.wait(lambda: bluez.is_notifying(LOUNGE, "2a6e"), "a subscription")
     sensor.send("values/plant/temperature", "41")
-    building.wait(lambda: bluez.written(LOUNGE, "2a56") == [b"\x01\xff"], "what was written")
+    building.wait_written(LOUNGE, "2a56", b"\x01\xff")
     assert bluez.called("Connect") == 1
     building.wait(lambda: bluez.is_connected(LOUNGE) is connected, "the connection as it was")
 
@@ -228,7 +233,7 @@ def test_a_command_goes_before_a_device_that_stays_where_there_is_one_connection
     is_in_the_air(bluez, LOUNGE, HALL)
     building.wait(lambda: bluez.is_notifying(LOUNGE, "2a6e"), "a subscription")
     sensor.send("values/plant/temperature", "41")
-    building.wait(lambda: bluez.written(HALL, "2a56") == [b"on"], "what was written")
+    building.wait_written(HALL, "2a56", b"on")
     building.wait(lambda: bluez.is_notifying(LOUNGE, "2a6e"), "its turn again")
 
 
@@ -251,7 +256,7 @@ def test_a_command_that_cannot_be_carried_out_says_why(house, bluez, sensor):
         (table(connect(LOUNGE, more=', codecs = { "2a" = "json" }')), "is no UUID"),
         (table(connect(LOUNGE, more=', codecs = { "2a00" = "own.js" }')), "table of fields (.toml)"),
         (table(connect(LOUNGE, more=', codecs = { "2a00" = "gone.toml" }')), "gone.toml"),
-        (table(connect(LOUNGE), more="max_connections = 0"), "max_connections: is out of range; allowed: 1 to 32"),
+        (table(connect(LOUNGE), more="max_connections = 0"), "max_connections: 0 is out of range; allowed: from 1 to 32"),
         (table(connect(LOUNGE, more=', evry = "1s"')), 'unknown key; did you mean "every"?'),
         ("[adapters.ble.hall]\n" + rule('device = "lounge", payload = "on"'), '"lounge" is no Bluetooth address'),
         ("[adapters.ble.hall]\n" + rule('device = "lounge", payload = "on"'), "characteristic"),

@@ -49,7 +49,8 @@ pub(super) struct Connection {
     backoff: Backoff,
     /// It has characteristics that notify.
     stays: bool,
-    is_down: bool,
+    /// What went wrong last, until it works again.
+    problem: Option<String>,
 }
 
 impl Connection {
@@ -60,7 +61,7 @@ impl Connection {
         orders: mpsc::Receiver<Order>,
     ) -> Self {
         let backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
-        Self { shared, address, followed, orders, backoff, stays: false, is_down: false }
+        Self { shared, address, followed, orders, backoff, stays: false, problem: None }
     }
 
     /// Until `stop`; then what waits is told that it was not done, and the device is disconnected.
@@ -282,7 +283,7 @@ impl Connection {
     /// Its values come; `problem` is with some of them.
     fn works(&mut self, problem: Option<GattError>) {
         self.backoff.reset();
-        if std::mem::take(&mut self.is_down) {
+        if self.problem.take().is_some() {
             info!(adapter = %self.shared.adapter, device = %self.address, "ble: connected");
         }
         self.tell("connected", problem.map(|error| gateway_core::chain(&error)));
@@ -291,9 +292,10 @@ impl Connection {
     /// Tells what went wrong, and says how long to wait.
     fn failed(&mut self, failure: &Failure) -> Duration {
         let text = gateway_core::chain(failure);
-        if self.followed.is_some() && !std::mem::replace(&mut self.is_down, true) {
+        if self.followed.is_some() && self.problem.as_ref() != Some(&text) {
             warn!(adapter = %self.shared.adapter, device = %self.address, "ble: {text}; tried again until it works");
         }
+        self.problem = Some(text.clone());
         self.tell("down", Some(text));
         let pause = self.backoff.next_wait(rand::random());
         match failure {

@@ -1,7 +1,6 @@
 //! `[adapters.ble.*]`, and the keys of `[devices.*]`.
 
 use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use adapters::ble::config::{BleConfig, Connect, Listening, ScanMode};
@@ -20,8 +19,6 @@ use crate::config::report::Report;
 
 /// Shorter times would tell of what is only between two advertisements, or read without a pause.
 const SHORTEST: Duration = Duration::from_secs(1);
-/// What controllers are able to.
-const CONNECTIONS: RangeInclusive<usize> = 1..=32;
 /// What one adapter connects to in turn.
 const MOST_CONNECTED: usize = 256;
 
@@ -67,9 +64,6 @@ fn check_adapter(report: &mut Report, table: &KeyPath, ble: &BleConfig) {
 
 /// The devices that are connected to.
 fn check_connect(report: &mut Report, table: &KeyPath, ble: &BleConfig) {
-    if !CONNECTIONS.contains(&ble.max_connections) {
-        report.error(&table.key("max_connections"), "is out of range; allowed: 1 to 32");
-    }
     if ble.scan == ScanMode::Off && ble.connect.is_empty() && report.is_whole(&table.key("connect")) {
         report.warning(
             &table.key("scan"),
