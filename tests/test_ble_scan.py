@@ -55,7 +55,7 @@ def test_it_lists_devices_with_their_newest_values_the_nearest_first_and_counts_
     assert first.split()[:4] == ["-51", LOUNGE, "-", "bthome"] and "temperature 21.47 Cel" in first
     assert second.split()[:4] == ["-70", BEACON, "-", "ibeacon"] and "presence 1" in second
     assert third.split()[:4] == ["-80", HALL, "ATC_8F80A5", "bthome"] and "temperature -3.5 Cel" in third
-    assert rest == "3 devices of known formats; 2 others, such as phones and headphones"
+    assert rest == "Devices of known formats: 3. Others, such as phones and headphones: 2."
     assert done.stderr == ""
 
 

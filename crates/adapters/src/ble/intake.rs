@@ -209,3 +209,7 @@ fn hash(heard: &Heard) -> u64 {
     }
     hasher.finish()
 }
+
+#[cfg(test)]
+#[path = "intake_tests.rs"]
+mod tests;

@@ -153,7 +153,7 @@ impl Seen {
             (0, 0) => "Nothing was heard. Is a sensor near, and its battery good? --for 1m listens longer."
                 .to_owned(),
             (_, others) => {
-                format!("{listed} devices of known formats; {others} others, such as phones and headphones")
+                format!("Devices of known formats: {listed}. Others, such as phones and headphones: {others}.")
             }
         }
     }
