@@ -309,6 +309,8 @@ def test_the_demo_shows_aggregates_and_an_alert_without_anything_else(tmp_path, 
         meter = heard.aggregates("water-meter")[0]
         assert (meter["protocol"], meter["zone"]) == ("lorawan", "basement")
         assert meter["metrics"]["water"]["avg"] >= 250_000 and "rssi" in meter["metrics"]
+        sensor = heard.aggregates("lounge-0025")[0]
+        assert sensor["protocol"] == "ble" and "rssi" in sensor["metrics"]
         assert process.wait(40) == 0
     finally:
         process.kill()

@@ -330,7 +330,7 @@ fn characteristics(objects: &ManagedObjects, device: &OwnedObjectPath) -> Vec<Ch
         let properties = interfaces.get(CHARACTERISTIC)?;
         let service = properties.get("Service")?.downcast_ref::<&zbus::ObjectPath<'_>>().ok()?;
         let service = text(objects.get(service)?.get(SERVICE)?, "UUID")?.parse().ok()?;
-        Some(characteristic(path, properties, service)?)
+        characteristic(path, properties, service)
     });
     let mut found: Vec<_> = found.take(MAX_CHARACTERISTICS).collect();
     // service000a/char000b: the handles, in hexadecimal digits of one length.

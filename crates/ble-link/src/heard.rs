@@ -6,6 +6,7 @@ use tokio::time::Instant;
 use zbus::{Array, Dict, OwnedVariant, Variant};
 
 use crate::link::{Properties, text};
+use crate::uuid::Uuid;
 
 /// Largest data of a service or manufacturer that is read: more than any advertisement holds.
 const MAX_DATA: usize = 254;
@@ -128,7 +129,7 @@ fn dictionary(value: &OwnedVariant) -> Option<&Dict<'_, '_>> {
 }
 
 /// The bytes of a variant that holds them; `None` where it does not, or too many.
-pub(crate) fn bytes(value: &Variant<'_>) -> Option<Vec<u8>> {
+fn bytes(value: &Variant<'_>) -> Option<Vec<u8>> {
     let value = match value {
         Variant::Variant(inner) => inner,
         value => value,
@@ -140,9 +141,65 @@ pub(crate) fn bytes(value: &Variant<'_>) -> Option<Vec<u8>> {
     array.iter().map(|byte| byte.downcast_ref::<u8>().ok()).collect()
 }
 
-/// A UUID as D-Bus writes it: 36 characters.
-pub(crate) fn uuid(text: &str) -> Option<u128> {
-    let digits = text.len() == 36 && text.bytes().filter(|byte| *byte == b'-').count() == 4;
-    let mut digits = digits.then(|| text.chars().filter(|character| *character != '-'))?;
-    digits.try_fold(0_u128, |value, digit| Some(value << 4 | u128::from(digit.to_digit(16)?)))
+fn uuid(text: &str) -> Option<u128> {
+    text.parse().map(Uuid::bits).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use zbus::Variant;
+
+    use super::*;
+
+    const BTHOME: &str = "0000fcd2-0000-1000-8000-00805f9b34fb";
+
+    fn properties(entries: impl IntoIterator<Item = (&'static str, Variant<'static>)>) -> Properties {
+        entries.into_iter().map(|(name, value)| (name.to_owned(), value.try_into().unwrap())).collect()
+    }
+
+    fn service_data(bytes: &[u8]) -> Variant<'static> {
+        Variant::from(HashMap::from([(BTHOME.to_owned(), Variant::from(bytes.to_vec()))]))
+    }
+
+    #[test]
+    fn data_is_of_this_advertisement_alone_name_and_strength_may_be_of_an_earlier_one() {
+        let mut device = Device::new(&properties([
+            ("Address", "a4:c1:38:8d:18:b2".into()),
+            ("Name", "ATC".into()),
+            ("RSSI", (-60_i16).into()),
+        ]))
+        .unwrap();
+        let company = HashMap::from([(0x0499_u16, Variant::from(vec![5_u8, 1]))]);
+        let first = device.changed(&properties([("ManufacturerData", company.into())])).unwrap();
+        assert_eq!((&*first.address, first.rssi), ("A4:C1:38:8D:18:B2", Some(-60)));
+        assert_eq!((first.manufacturer_data, first.service_data), (vec![(0x0499, vec![5, 1])], vec![]));
+        let second = properties([("ServiceData", service_data(&[0x40])), ("RSSI", (-70_i16).into())]);
+        let second = device.changed(&second).unwrap();
+        assert_eq!((second.name.as_deref(), second.rssi), (Some("ATC"), Some(-70)));
+        assert_eq!(second.service_data, [(uuid(BTHOME).unwrap(), vec![0x40])]);
+        assert!(second.manufacturer_data.is_empty());
+    }
+
+    #[test]
+    fn what_carries_no_data_is_no_advertisement() {
+        let mut device = Device::new(&properties([("Address", "A4:C1:38:8D:18:B2".into())])).unwrap();
+        assert_eq!(device.changed(&properties([("Connected", true.into())])), None);
+        assert!(!device.is_near());
+        assert_eq!(device.changed(&properties([("RSSI", (-60_i16).into())])), None);
+        assert!(device.is_near());
+        device.invalidated(&["RSSI"]);
+        assert!(!device.is_near());
+    }
+
+    #[test]
+    fn what_is_not_as_documented_is_left_out() {
+        assert!(Device::new(&properties([("Address", 7_u32.into())])).is_none());
+        let mut device = Device::new(&properties([("Address", "A4:C1:38:8D:18:B2".into())])).unwrap();
+        let odd = HashMap::from([("not a uuid".to_owned(), Variant::from(vec![1_u8]))]);
+        let long = HashMap::from([(1_u16, Variant::from(vec![0_u8; 255])), (2, Variant::from("text"))]);
+        let told = [("ServiceData", odd.into()), ("ManufacturerData", long.into()), ("RSSI", "far".into())];
+        assert_eq!(device.changed(&properties(told)), None);
+    }
 }

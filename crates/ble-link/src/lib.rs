@@ -11,6 +11,7 @@ mod monitor;
 mod radio;
 mod scan;
 mod session;
+mod speaker;
 mod uuid;
 
 pub use heard::Heard;
@@ -18,4 +19,5 @@ pub use ladder::{Ladder, Step};
 pub use link::{Link, LinkError};
 pub use monitor::Pattern;
 pub use radio::{Options, Radio, Scan, State, Status};
+pub use speaker::Speaker;
 pub use uuid::{NotAUuid, Uuid};

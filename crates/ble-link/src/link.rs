@@ -172,6 +172,15 @@ impl Link {
         message.body().deserialize().map_err(|source| LinkError::Broken { call: "GetAll", source })
     }
 
+    /// Whether the adapter is switched on.
+    ///
+    /// # Errors
+    /// Where bluetoothd does not say.
+    pub async fn is_powered(&self) -> Result<bool, LinkError> {
+        let adapter = self.properties(&self.adapter, ADAPTER).await?;
+        Ok(flag(&adapter, "Powered").unwrap_or_default())
+    }
+
     /// Switches the adapter on or off.
     pub(crate) async fn set_powered(&self, on: bool) -> Result<(), LinkError> {
         let body = (ADAPTER, "Powered", Variant::from(on));

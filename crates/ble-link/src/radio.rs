@@ -16,6 +16,7 @@ use crate::link::{ADAPTER, Link, LinkError, flag};
 use crate::monitor::{Pattern, Told};
 use crate::scan::Scanner;
 use crate::session::{Event, Session};
+use crate::speaker::Speaker;
 
 /// Pauses between two attempts.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -47,6 +48,8 @@ pub struct Options {
     pub patterns: Vec<Pattern>,
     /// After how long without any sound something is done about it.
     pub quiet: Duration,
+    /// In place of an adapter: what a simulated building says.
+    pub speaker: Option<Speaker>,
 }
 
 /// How a radio is doing.
@@ -117,6 +120,15 @@ impl Radio {
         let (heard_to, heard) = mpsc::channel(room);
         let (status_to, status) = watch::channel(Status::default());
         let (link_to, link) = watch::channel(None);
+        if let Some(speaker) = options.speaker {
+            status_to.send_replace(Status { state: State::Active, ..Status::default() });
+            tokio::spawn(async move {
+                // Nobody is told any more once they are dropped.
+                let _told = (status_to, link_to);
+                stop.run_until_cancelled(speaker.relay(heard_to)).await;
+            });
+            return Self { heard, status, link };
+        }
         let backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         let ladder = Ladder::new(options.quiet, Instant::now());
         let keeper = Keeper {

@@ -40,7 +40,7 @@ pub struct Command {
     /// The bytes to send.
     pub payload: Bytes,
     /// Told when the link has taken it (MQTT: PUBACK; CoAP: the device's 2.xx; LoRaWAN: a forwarder has sent it, or the
-    /// device has confirmed it), or why it did not.
+    /// device has confirmed it; Bluetooth: the device has confirmed it, where it does), or why it did not.
     pub done: oneshot::Sender<Result<(), CommandError>>,
 }
 
@@ -69,6 +69,13 @@ pub enum Destination {
         /// What the payload is.
         content: DownlinkContent,
     },
+    /// Bluetooth Low Energy: a characteristic of a device.
+    Characteristic {
+        /// The device's address.
+        device: String,
+        /// The characteristic's UUID: four hexadecimal digits, or 36 characters.
+        characteristic: String,
+    },
 }
 
 impl std::fmt::Display for Destination {
@@ -77,6 +84,9 @@ impl std::fmt::Display for Destination {
             Self::Topic(topic) => f.write_str(topic),
             Self::Resource { url, .. } => f.write_str(url),
             Self::Device { device, port, .. } => write!(f, "{device}, port {port}"),
+            Self::Characteristic { device, characteristic } => {
+                write!(f, "{device}, characteristic {characteristic}")
+            }
         }
     }
 }

@@ -87,6 +87,13 @@ impl LinkQuality {
         .filter_map(|(name, value, unit)| Some((name, value?, unit)))
     }
 
+    /// Whether a metric of that name tells of a radio link rather than of the building. It is never at rest, moves with
+    /// whoever walks by, and there are as many as there are devices: it is not judged for anomalies.
+    #[must_use]
+    pub fn is_of_radio(metric: &str) -> bool {
+        matches!(metric, "rssi" | "snr" | "spreading_factor" | "airtime" | "frames_lost" | "power_at_1m")
+    }
+
     /// Whether the radio said anything.
     #[must_use]
     pub fn is_known(&self) -> bool {

@@ -14,7 +14,7 @@ mod lorawan;
 
 use std::path::{Path, PathBuf};
 
-pub(crate) use self::adapters::{Embedded, adapters, wanted};
+pub(crate) use self::adapters::{Around, Embedded, adapters, wanted};
 pub(crate) use self::broker::broker;
 pub(crate) use self::coap_client::server_url;
 pub(crate) use self::codec_table::CodecTable;

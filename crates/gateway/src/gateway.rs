@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use ble_link::Speaker;
 use broker::{Broker, Tap};
 use gateway_core::Condition;
 use gateway_core::ports::Clock;
@@ -12,7 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::Auditor;
-use crate::build::{self, BuildError, CodecTable, Embedded};
+use crate::build::{self, Around, BuildError, CodecTable, Embedded};
 use crate::clock::SystemClock;
 use crate::config::model::Config;
 use crate::history;
@@ -71,6 +72,7 @@ pub(crate) struct Gateway {
     retraining: Option<retrain::Handle>,
     broker: Option<Broker>,
     embedded: Option<Embedded>,
+    speaker: Option<Speaker>,
     feed: LiveFeed,
     auditor: Auditor,
     problems: Problems,
@@ -82,6 +84,11 @@ pub(crate) struct Gateway {
 impl Gateway {
     /// Starts everything a checked configuration names. Links that are down are no error: they are tried again.
     pub(crate) async fn start(config: &Config) -> Result<Self, StartError> {
+        Self::start_hearing(config, None).await
+    }
+
+    /// [`Self::start`] with Bluetooth adapters that hear `speaker`, where there is one, in place of the air.
+    pub(crate) async fn start_hearing(config: &Config, speaker: Option<Speaker>) -> Result<Self, StartError> {
         let data_dir = &config.gateway.data_dir;
         create_data_dir(data_dir)?;
         let stop = CancellationToken::new();
@@ -103,7 +110,8 @@ impl Gateway {
         let reconcile = recovered.is_new || recovered.damaged || outbox_damaged || outbox_is_new;
         let (broker, embedded) = start_broker(config, &mut codecs).await?;
         let feed = LiveFeed::default();
-        let adapters = build::adapters(config, &mut codecs, embedded.as_ref(), feed.latest())?;
+        let around = Around { embedded: embedded.as_ref(), latest: feed.latest(), speaker: speaker.as_ref() };
+        let adapters = build::adapters(config, &mut codecs, &around)?;
         let new = build::reconfiguration(config, &mut codecs)?;
         // The thread ends once the outbox is closed; where its disk holds it, maybe never: nobody waits for it.
         let outbox = outbox.map(outbox::spawn).transpose()?.map(|(handle, _thread)| handle);
@@ -169,6 +177,7 @@ impl Gateway {
             retraining,
             broker,
             embedded,
+            speaker,
             feed,
             auditor,
             problems,
@@ -236,8 +245,12 @@ impl Gateway {
         effective.journal = self.config.journal.clone();
         effective.history.clone_from(&self.config.history);
 
-        let blueprints =
-            build::adapters(&effective, &mut self.codecs, self.embedded.as_ref(), self.feed.latest())?;
+        let around = Around {
+            embedded: self.embedded.as_ref(),
+            latest: self.feed.latest(),
+            speaker: self.speaker.as_ref(),
+        };
+        let blueprints = build::adapters(&effective, &mut self.codecs, &around)?;
         let wanted = build::wanted(&effective, &mut self.codecs)?;
         // No model of an earlier look at the folder replaces one that is trained meanwhile.
         let held = match &self.retraining {

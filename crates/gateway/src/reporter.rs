@@ -66,9 +66,10 @@ impl Reporter {
         }
     }
 
-    fn say_online(&mut self, missing: &[String]) {
+    fn say_online(&mut self, missing: &[(String, bool)]) {
         let problems = self.problems.borrow_and_update().clone();
-        self.upstream.say_online(missing, &problems);
+        let names: Vec<_> = missing.iter().map(|(name, _)| name.clone()).collect();
+        self.upstream.say_online(&names, &problems);
     }
 
     /// Returns once all are up, or after a bounded wait.
@@ -83,11 +84,15 @@ impl Reporter {
         let _ = tokio::time::timeout(ONLINE_PATIENCE, all_up).await;
     }
 
-    /// The adapters that are not up.
-    async fn missing(&self) -> Vec<String> {
+    /// The adapters that are not up, and whether they are down: one that is starting may go down, which is news.
+    async fn missing(&self) -> Vec<(String, bool)> {
         let watched = self.supervisor.lock().await.watch();
-        let is_down = |health: &AdapterHealth| health.state != AdapterState::Up;
-        watched.into_iter().filter(|(_, health)| is_down(&health.borrow())).map(|(name, _)| name).collect()
+        let is_missing = |health: &AdapterHealth| match health.state {
+            AdapterState::Up => None,
+            AdapterState::Starting => Some(false),
+            AdapterState::Down { .. } => Some(true),
+        };
+        watched.into_iter().filter_map(|(name, health)| Some((name, is_missing(&health.borrow())?))).collect()
     }
 
     async fn health(&self) -> Option<Health> {

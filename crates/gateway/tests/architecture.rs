@@ -31,7 +31,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("mqtt-link", &["gateway-core"]),
     ("ble-link", &["gateway-core"]),
     ("adapters", &["ble-link", "coap-link", "codecs", "gateway-core", "lorawan-link", "mqtt-link"]),
-    ("simulator", &["coap-link", "gateway-core", "mqtt-link"]),
+    ("simulator", &["ble-link", "coap-link", "gateway-core", "mqtt-link"]),
     ("sinks", &["gateway-core", "mqtt-link", "outbox"]),
     ("testkit", &["gateway-core"]),
     ("wire", &[]),

@@ -11,6 +11,7 @@ use gateway_core::{AdapterId, Condition};
 use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 
+use super::connections::{Connections, Plan};
 use super::intake::{Counts, Intake, Listener};
 
 /// Advertisements that wait for this task.
@@ -25,6 +26,8 @@ pub struct Settings {
     pub radio: Options,
     /// Who is heard.
     pub listener: Listener,
+    /// Who is connected to.
+    pub plan: Plan,
 }
 
 /// The devices of `[adapters.ble.<name>]`.
@@ -48,16 +51,19 @@ impl Adapter for BleAdapter {
     }
 
     async fn run(&mut self, context: &mut AdapterContext) -> Result<(), AdapterError> {
-        let AdapterContext { uplinks, commands: _, condition, clock, stop } = context;
+        let AdapterContext { uplinks, commands, condition, clock, stop } = context;
         let mut radio = Radio::start(self.settings.radio.clone(), ROOM, stop.clone());
         let mut intake = Intake::new(self.settings.listener.clone());
+        let (plan, link) = (self.settings.plan.clone(), radio.link.clone());
+        let mut connections =
+            Connections::start(plan, self.id.clone(), link, condition.clone(), stop.clone());
         let mut report = Report::new(&self.id, &self.settings.radio.adapter, condition);
         let mut look_at = Instant::now();
         loop {
             if look_at <= Instant::now() {
                 look_at = Instant::now() + LOOK_EVERY;
                 intake.look_for_the_missing(clock.now(), Instant::now());
-                report.figures(&mut intake, &radio.status.borrow());
+                report.figures(&mut intake, &radio.status.borrow(), connections.lost());
             }
             tokio::select! {
                 () = stop.cancelled() => break,
@@ -67,10 +73,13 @@ impl Adapter for BleAdapter {
                     Err(_) => break,
                 },
                 Some(heard) = radio.heard.recv() => intake.hear(&heard, clock.now(), Instant::now()),
+                Some(value) = connections.values.recv() => intake.take(value, clock.now()),
+                Some(command) = commands.recv() => connections.command(command),
                 Ok(()) = radio.status.changed() => report.status(&radio.status.borrow_and_update()),
                 () = sleep_until(look_at) => {}
             }
         }
+        connections.close().await;
         Ok(())
     }
 }
@@ -81,11 +90,13 @@ struct Report<'a> {
     condition: &'a Condition,
     part: Arc<str>,
     last: Status,
+    /// Values of connected devices that were lost, so far.
+    lost: u64,
 }
 
 impl<'a> Report<'a> {
     fn new(id: &'a AdapterId, adapter: &str, condition: &'a Condition) -> Self {
-        Self { id, condition, part: adapter.into(), last: Status::default() }
+        Self { id, condition, part: adapter.into(), last: Status::default(), lost: 0 }
     }
 
     fn status(&mut self, status: &Status) {
@@ -112,8 +123,10 @@ impl<'a> Report<'a> {
         self.last = status.clone();
     }
 
-    fn figures(&mut self, intake: &mut Intake, status: &Status) {
+    fn figures(&mut self, intake: &mut Intake, status: &Status, lost: u64) {
         intake.lose(status.lost.saturating_sub(self.last.lost));
+        intake.lose(lost.saturating_sub(self.lost));
+        self.lost = lost;
         self.last.lost = status.lost;
         self.condition.show(figures(&intake.counts, status));
     }
@@ -122,6 +135,7 @@ impl<'a> Report<'a> {
 /// Figures by name; what never happened is left out, but for what one looks for first.
 fn figures(counts: &Counts, status: &Status) -> BTreeMap<String, u64> {
     let happened = [
+        ("values", counts.values),
         ("unknown_format", counts.unknown_format),
         ("unknown_device", counts.unknown_device),
         ("heard_elsewhere", counts.elsewhere),

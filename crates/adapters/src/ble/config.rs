@@ -1,5 +1,6 @@
 //! `[adapters.ble.*]`.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use gateway_core::settings::HumanDuration;
@@ -23,6 +24,11 @@ pub struct BleConfig {
     pub left_after: HumanDuration,
     /// Where not a single device was heard for this long, the scan is started anew; later the adapter is switched off and on.
     pub quiet_after: HumanDuration,
+    /// Devices that are connected to, for the values that they do not advertise.
+    pub connect: Vec<Connect>,
+    /// Devices that are connected at once, at most: what the adapter is able to, less what others need.
+    #[schemars(range(min = 1, max = 32))]
+    pub max_connections: usize,
 }
 
 impl Default for BleConfig {
@@ -33,7 +39,36 @@ impl Default for BleConfig {
             devices: Listening::default(),
             left_after: HumanDuration(Duration::from_secs(60)),
             quiet_after: HumanDuration(Duration::from_secs(120)),
+            connect: Vec::new(),
+            max_connections: 3,
         }
+    }
+}
+
+/// A device whose characteristics (GATT) are wanted. Those that notify tell their values by themselves; the others are read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "BleConnect")]
+pub struct Connect {
+    /// The device's Bluetooth address.
+    #[schemars(example = "A4:C1:38:8D:18:B2")]
+    pub address: String,
+    /// The service that is looked at: four hexadecimal digits, or all 36 characters. Default: all that the device has.
+    #[serde(default)]
+    #[schemars(example = &"181a")]
+    pub service: Option<String>,
+    /// How often it is read where its values do not come by themselves, and how long it stays connected where others wait.
+    #[serde(default = "Connect::usual_every")]
+    pub every: HumanDuration,
+    /// What reads characteristics that docs/formats.md (gatt) does not list, by their UUIDs: the name of a format, or a file
+    /// with a table of fields (`.toml`).
+    #[serde(default)]
+    pub codecs: BTreeMap<String, String>,
+}
+
+impl Connect {
+    const fn usual_every() -> HumanDuration {
+        HumanDuration::from_secs(300)
     }
 }
 
@@ -45,7 +80,7 @@ pub enum ScanMode {
     /// Devices are asked for their scan responses: some put names and values there.
     #[default]
     Active,
-    /// Nothing is sent. What a device repeats without a change is not told.
+    /// Nothing is sent: what devices put into scan responses is not heard.
     Passive,
     /// Not at all: the adapter is for `connect` alone.
     Off,

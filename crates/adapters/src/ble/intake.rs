@@ -16,6 +16,7 @@ use gateway_core::{Ack, AdapterId, CodecId, Delivery, DeviceAddress, LinkQuality
 use tokio::time::Instant;
 
 use super::air::Air;
+use super::connections::Value;
 
 /// Messages that wait for the pipeline.
 const WAITING: usize = 1_024;
@@ -47,6 +48,8 @@ pub struct Listener {
 pub(super) struct Counts {
     /// Handed over.
     pub(super) taken: u64,
+    /// Values of connected devices.
+    pub(super) values: u64,
     /// Of no format that is known: phones, headphones …
     pub(super) unknown_format: u64,
     /// Of devices that the configuration does not name.
@@ -101,6 +104,14 @@ impl Intake {
         let link = LinkQuality { rssi: heard.rssi.map(f64::from), ..LinkQuality::default() };
         let uplink = self.uplink(&device, payload.into(), received_at);
         self.push(Uplink { link, ..uplink });
+    }
+
+    /// Takes a value of a connected device.
+    pub(super) fn take(&mut self, value: Value, received_at: Timestamp) {
+        let Value { device, characteristic, codec, value } = value;
+        self.counts.values = self.counts.values.saturating_add(1);
+        let uplink = self.uplink(&device, value, received_at);
+        self.push(Uplink { codec, topic: characteristic, ..uplink });
     }
 
     /// Tells of the beacons that have left.
@@ -198,3 +209,7 @@ fn hash(heard: &Heard) -> u64 {
     }
     hasher.finish()
 }
+
+#[cfg(test)]
+#[path = "intake_tests.rs"]
+mod tests;

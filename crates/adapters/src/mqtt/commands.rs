@@ -122,7 +122,9 @@ impl Sender<'_> {
                 let downlink = Downlink { port, confirmed, content, payload: &payload };
                 downlink.message(&address).ok_or_else(|| self.refused("the payload is no JSON object"))
             }
-            Destination::Resource { .. } => Err(self.refused(&format!("{to} is no MQTT topic"))),
+            Destination::Resource { .. } | Destination::Characteristic { .. } => {
+                Err(self.refused(&format!("{to} is no MQTT topic")))
+            }
         }
     }
 

@@ -21,6 +21,9 @@ pub(super) fn actions(
         let mut actions = Vec::new();
         for written in &alert.actions {
             let message = match &written.device {
+                Some(device) if written.adapter.starts_with("ble.") => {
+                    to_characteristic(written, device, config)
+                }
                 Some(device) => to_device(written, device, config, codecs)?,
                 None => elsewhere(written),
             };
@@ -43,6 +46,14 @@ fn elsewhere(action: &Written) -> Option<Message> {
         (None, None) => return None,
     };
     Some(Message::Ready { to, payload: action.payload.clone().into() })
+}
+
+fn to_characteristic(action: &Written, said: &str, config: &Config) -> Option<Message> {
+    let found = action::find_device(config, said);
+    let address = found.map_or(said, |(name, device)| device.address.as_deref().unwrap_or(name));
+    let characteristic = action.characteristic.clone()?;
+    let to = Destination::Characteristic { device: address.to_owned(), characteristic };
+    Some(Message::Ready { to, payload: action::bytes_of(&action.payload)?.into() })
 }
 
 fn to_device(

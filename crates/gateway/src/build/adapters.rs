@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use adapters::mqtt::config::MqttConfig;
 use adapters::mqtt::{MqttAdapter, NetworkServer, Route, Source, TopicFilter};
+use ble_link::Speaker;
 use broker::Tap;
 use gateway_core::settings::Secret;
 use gateway_core::{AdapterId, Latest};
@@ -24,13 +25,23 @@ pub(crate) struct Embedded {
     pub(crate) health: tokio::sync::watch::Receiver<gateway_core::AdapterHealth>,
 }
 
+/// What adapters share with the rest of the gateway.
+#[derive(Clone, Copy)]
+pub(crate) struct Around<'a> {
+    pub(crate) embedded: Option<&'a Embedded>,
+    /// The newest values, which CoAP clients read.
+    pub(crate) latest: &'a Latest,
+    /// What the Bluetooth adapters hear in place of the air.
+    pub(crate) speaker: Option<&'a Speaker>,
+}
+
 /// All adapters of the configuration.
 pub(crate) fn adapters(
     config: &Config,
     codecs: &mut CodecTable,
-    embedded: Option<&Embedded>,
-    latest: &Latest,
+    around: &Around<'_>,
 ) -> Result<Vec<Blueprint>, BuildError> {
+    let Around { embedded, latest, speaker } = *around;
     codecs.set_keys(super::ble::keys(config)?);
     let mut blueprints = Vec::new();
     for (name, mqtt) in &config.adapters.mqtt {
@@ -54,7 +65,7 @@ pub(crate) fn adapters(
         blueprints.push(super::lorawan::blueprint(config, name, lorawan, codecs)?);
     }
     for (name, ble) in &config.adapters.ble {
-        blueprints.push(super::ble::blueprint(config, name, ble, codecs)?);
+        blueprints.push(super::ble::blueprint(config, name, ble, codecs, speaker)?);
     }
     Ok(blueprints)
 }

@@ -96,7 +96,7 @@ async fn listen(
 ) -> Result<Seen, Failure> {
     let stop = CancellationToken::new();
     let _stops_at_the_end = stop.clone().drop_guard();
-    let options = Options { adapter, scan: Scan::Active, patterns: Vec::new(), quiet: NEVER };
+    let options = Options { adapter, scan: Scan::Active, patterns: Vec::new(), quiet: NEVER, speaker: None };
     let mut radio = Radio::start(options, ROOM, stop);
     until_it_scans(&mut radio.status).await?;
     let mut seen = Seen::new(keys, names);

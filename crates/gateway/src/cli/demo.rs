@@ -12,8 +12,10 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::Duration;
 
+use adapters::ble::config::BleConfig;
 use adapters::coap::config::{CoapConfig, Psk};
 use adapters::mqtt::config::{MqttConfig, Topic};
+use ble_link::Speaker;
 use gateway_core::Severity;
 use gateway_core::settings::{HumanDuration, Secret};
 use mqtt_link::{BrokerUrl, Event, Options, Qos, Subscriber};
@@ -25,7 +27,7 @@ use crate::gateway::Gateway;
 use screen::Screen;
 use sensors::Sensors;
 
-const DEVICES: NonZeroUsize = NonZeroUsize::MIN.saturating_add(23);
+const DEVICES: NonZeroUsize = NonZeroUsize::MIN.saturating_add(24);
 
 /// Of the sensors that speak DTLS. No secret: whoever can reach the demo's loopback ports may take part.
 const IDENTITY: &str = "demo";
@@ -50,12 +52,13 @@ async fn show(speed: f64, duration: Option<Duration>, data_dir: &Path) -> Result
         .map_err(|error| Failure::new(Exit::Unavailable, format!("no free port on 127.0.0.1: {error}")))?;
     let sensors = Sensors::new(DEVICES);
     let config = config(ports, data_dir, &sensors);
-    let gateway = Gateway::start(&config)
+    let speaker = Speaker::default();
+    let gateway = Gateway::start_hearing(&config, Some(speaker.clone()))
         .await
         .map_err(|error| Failure::new(Exit::Software, gateway_core::chain(&error)))?;
     introduce(ports, &sensors)?;
     let stop = CancellationToken::new();
-    let senders = tokio::spawn(sensors.send(ports, speed, stop.clone()));
+    let senders = tokio::spawn(sensors.send(ports, speaker, speed, stop.clone()));
     let url: BrokerUrl =
         url(ports.mqtt).parse().map_err(|_| Failure::new(Exit::Software, "our own address is wrong"))?;
     let cloud =
@@ -103,8 +106,9 @@ fn url(port: u16) -> String {
 fn introduce(ports: Ports, sensors: &Sensors) -> Result<(), Failure> {
     let device = sensors.coap.places().next().map_or("lounge-0001", |(name, _)| name);
     for line in [
-        "A building of 24 devices sends over MQTT to the embedded broker, and over CoAP in the clear and with DTLS; a water",
-        "meter, a probe in the soil and a weather station join over LoRaWAN. The same broker plays the cloud.",
+        "A building of 25 devices sends over MQTT to the embedded broker, over CoAP in the clear and with DTLS, and as",
+        "Bluetooth sensors to a simulated radio; a water meter, a probe in the soil and a weather station join over LoRaWAN.",
+        "The same broker plays the cloud.",
         "Some devices misbehave. Windows are 5 s long, so the first aggregates come within 10 s. Ctrl-C ends it.",
         &format!("Look over its shoulder:  mosquitto_sub -h 127.0.0.1 -p {} -t 'building/#' -v", ports.mqtt),
         &format!(
@@ -146,12 +150,18 @@ fn config(ports: Ports, data_dir: &Path, sensors: &Sensors) -> Config {
     };
     config.adapters.mqtt = BTreeMap::from([("floor".to_owned(), floor)]);
     config.adapters.coap = BTreeMap::from([("floor".to_owned(), coap(ports, sensors))]);
+    config.adapters.ble = BTreeMap::from([("hall".to_owned(), BleConfig::default())]);
     config.adapters.lorawan = BTreeMap::from([("roof".to_owned(), lorawan::adapter(ports))]);
     config.devices = sensors
         .places()
         .map(|(device, zone)| {
             (device.to_owned(), Device { zone: Some(zone.to_owned()), ..Device::default() })
         })
+        .chain(sensors.advertising().map(|(device, zone, address)| {
+            let device_table =
+                Device { address: Some(address), zone: Some(zone.to_owned()), ..Device::default() };
+            (device.to_owned(), device_table)
+        }))
         .chain(lorawan::devices(sensors))
         .collect();
     let hot = Alert {

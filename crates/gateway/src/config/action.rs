@@ -10,7 +10,8 @@ use serde_json::{Map, Value};
 use super::model::{Config, Device};
 
 /// One message that an alert sends into the building when it is raised: to a `topic` through an MQTT adapter, to a `url`
-/// through a CoAP adapter, to a `device` through a LoRaWAN adapter or an MQTT adapter with a network server.
+/// through a CoAP adapter, to a `device` through a LoRaWAN adapter or an MQTT adapter with a network server, to a
+/// `characteristic` of a `device` through a Bluetooth adapter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Action {
@@ -34,7 +35,7 @@ pub(crate) struct Action {
     #[schemars(example = &"text")]
     pub(crate) format: Option<CommandFormat>,
     /// LoRaWAN, heard by Riser or by a network server: to which device, by the name of its table, its DevEUI, or its name in the
-    /// server's topics.
+    /// server's topics. Bluetooth: by the name of its table or its address.
     #[serde(default)]
     #[schemars(example = &"lounge")]
     pub(crate) device: Option<String>,
@@ -46,8 +47,12 @@ pub(crate) struct Action {
     #[serde(default)]
     #[schemars(example = &false)]
     pub(crate) confirmed: Option<bool>,
+    /// Bluetooth: which characteristic of the device is written, by its UUID.
+    #[serde(default)]
+    #[schemars(example = &"2a56")]
+    pub(crate) characteristic: Option<String>,
     /// What, as text. For LoRaWAN: `hex:…`, or a JSON object for `encodeDownlink` of the device's codec, or else of the
-    /// network server's.
+    /// network server's. For Bluetooth: `hex:…`, else the text's bytes.
     #[schemars(example = r#"{"fan_mode":"high"}"#)]
     pub(crate) payload: String,
 }
@@ -68,6 +73,14 @@ impl Action {
             Some(digits) => hex::decode(digits.trim()).ok().map(Content::Bytes),
             None => serde_json::from_str(&self.payload).ok().map(Content::Object),
         }
+    }
+}
+
+/// The bytes that a characteristic is to get: of `hex:…`, or of the text; `None` where the digits are none.
+pub(crate) fn bytes_of(payload: &str) -> Option<Vec<u8>> {
+    match payload.trim().strip_prefix("hex:") {
+        Some(digits) => hex::decode(digits.trim()).ok(),
+        None => Some(payload.as_bytes().to_vec()),
     }
 }
 

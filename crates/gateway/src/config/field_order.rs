@@ -25,6 +25,7 @@ pub(crate) fn field_order(table: &str) -> &'static [&'static str] {
         "CoapServer" => fields_of::<adapters::coap::config::Server>(),
         "LorawanAdapter" => fields_of::<adapters::lorawan::config::LorawanConfig>(),
         "BleAdapter" => fields_of::<adapters::ble::config::BleConfig>(),
+        "BleConnect" => fields_of::<adapters::ble::config::Connect>(),
         "LorawanDevice" => fields_of::<adapters::lorawan::config::LorawanDevice>(),
         "Topic" => fields_of::<adapters::mqtt::config::Topic>(),
         "Device" => fields_of::<model::Device>(),

@@ -1,6 +1,8 @@
 //! What the machine lacks for a configuration that is right: a free port, a broker in reach, a clock that is set.
 //! All of it may be there later, so all of it is a warning. Only `riser check` asks.
 
+mod bluetooth;
+
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs as _, UdpSocket};
 use std::thread;
@@ -31,6 +33,7 @@ pub(crate) fn probe(loaded: &Loaded) -> Findings {
     probe_listeners(&mut report, loaded);
     probe_coap(&mut report, loaded);
     probe_lorawan(&mut report, loaded);
+    bluetooth::probe(&mut report, loaded);
     probe_brokers(&mut report, loaded);
     if let Some(memory) = memory() {
         probe_memory(&mut report, &loaded.config.anomaly, memory);

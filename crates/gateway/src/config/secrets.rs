@@ -42,7 +42,9 @@ pub(crate) fn resolve(report: &mut Report, config: &mut Config, directory: &Path
             key(report, &table.key("servers").key(host), &mut server.key, server.key_file.as_deref());
         }
     }
-    for codec in config.devices.values_mut().filter_map(|device| device.codec.as_mut()) {
+    let of_devices = config.devices.values_mut().filter_map(|device| device.codec.as_mut());
+    let connected = config.adapters.ble.values_mut().flat_map(|ble| ble.connect.iter_mut());
+    for codec in of_devices.chain(connected.flat_map(|connect| connect.codecs.values_mut())) {
         if codecs::Codec::is_file(codec) {
             *codec = directory.join(&*codec).display().to_string();
         }

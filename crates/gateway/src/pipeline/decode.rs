@@ -216,6 +216,8 @@ impl Known {
         match format.open(&uplink.payload) {
             None => {
                 let own = self.own_codec(uplink)?.filter(|own| format.gives_way_to(own));
+                // A characteristic's codec was chosen for it alone.
+                let own = own.filter(|_| !is_of_characteristic(uplink));
                 Ok(Reader::Payload(own.unwrap_or(format)))
             }
             Some(Err(error)) => Err(Refusal::Undecodable(error)),
@@ -256,6 +258,11 @@ impl Known {
         let rules = uplink.device.as_ref().and_then(|name| self.directory.find(&canonical(name.as_str())));
         rules.and_then(|rules| rules.codec).map(|id| self.codec(id)).transpose()
     }
+}
+
+/// Whether it is the value of a GATT characteristic, which has a codec of its own; an advertisement has no topic.
+fn is_of_characteristic(uplink: &Uplink) -> bool {
+    uplink.adapter.kind() == "ble" && !uplink.topic.is_empty()
 }
 
 /// Whether the same message was taken before; then it is counted as sent again.

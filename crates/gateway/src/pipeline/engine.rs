@@ -9,7 +9,7 @@ use aggregator::{Admission, Aggregator};
 use alerts::Alerts;
 use anomaly::Quantity;
 use gateway_core::{
-    Aggregate, Alert, DropReason, MetricId, MetricKind, Now, Reading, Score, Subject, Timestamp,
+    Aggregate, Alert, DropReason, LinkQuality, MetricId, MetricKind, Now, Reading, Score, Subject, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -293,7 +293,9 @@ impl Engine {
         alerts: &mut Vec<Alert>,
     ) -> Result<(), DropReason> {
         let metric = self.registry.metric(reading.metric).ok_or(DropReason::UnknownDevice)?;
-        let judged = self.settings.judging.as_ref().map(|judging| (metric.kind, judging.max_series));
+        let is_judged = !LinkQuality::is_of_radio(self.registry.metric_name(reading.metric));
+        let judging = self.settings.judging.as_ref().filter(|_| is_judged);
+        let judged = judging.map(|judging| (metric.kind, judging.max_series));
         let device = self.series.get_mut(reading.device.0 as usize).ok_or(DropReason::UnknownDevice)?;
         let series = device.series(reading.metric).ok_or(DropReason::TooManyMetrics)?;
         match self.windows.push(reading, now) {

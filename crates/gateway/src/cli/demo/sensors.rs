@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ble_link::Speaker;
 use gateway_core::ports::Clock as _;
 use mqtt_link::Options;
 use simulator::coap::{Key, Psk, Target};
@@ -15,15 +16,17 @@ use crate::clock::SystemClock;
 
 /// Messages a second of each device at `--speed 1`.
 const RATE: f64 = 2.0;
-/// Devices from this one on speak CoAP, from that one on over DTLS.
+/// Devices from this one on speak CoAP, from the next one on over DTLS, from the last one on Bluetooth.
 const FIRST_COAP: usize = 16;
 const FIRST_COAPS: usize = 22;
+const FIRST_BLE: usize = 23;
 
 /// Devices by protocol.
 pub(super) struct Sensors {
     pub(super) mqtt: Building,
     pub(super) coap: Building,
     pub(super) coaps: Building,
+    pub(super) ble: Building,
     pub(super) lorawan: Building,
 }
 
@@ -32,17 +35,24 @@ impl Sensors {
         let mut mqtt = Building::mixed(devices, 1);
         misbehave(&mut mqtt);
         let mut coap = mqtt.split_off(FIRST_COAP);
-        let coaps = coap.split_off(FIRST_COAPS - FIRST_COAP);
-        Self { mqtt, coap, coaps, lorawan: Building::around(1) }
+        let mut coaps = coap.split_off(FIRST_COAPS - FIRST_COAP);
+        let ble = coaps.split_off(FIRST_BLE - FIRST_COAPS);
+        Self { mqtt, coap, coaps, ble, lorawan: Building::around(1) }
     }
 
-    /// Name and zone of every device but the LoRaWAN nodes, of which the gateway has to know more.
+    /// Name and zone of every device that says its name itself.
     pub(super) fn places(&self) -> impl Iterator<Item = (&str, &str)> {
         self.mqtt.places().chain(self.coap.places()).chain(self.coaps.places())
     }
 
+    /// Name, zone and address of the Bluetooth sensors.
+    pub(super) fn advertising(&self) -> impl Iterator<Item = (&str, &str, String)> {
+        let places = self.ble.places().enumerate();
+        places.map(|(index, (name, zone))| (name, zone, simulator::ble::address(index)))
+    }
+
     /// Sends all protocols' traffic until `stop`.
-    pub(super) async fn send(self, ports: Ports, speed: f64, stop: CancellationToken) {
+    pub(super) async fn send(self, ports: Ports, speaker: Speaker, speed: f64, stop: CancellationToken) {
         let clock = Arc::new(SystemClock);
         let load = |building: &Building| {
             let devices = u32::try_from(building.len()).unwrap_or(u32::MAX);
@@ -57,14 +67,22 @@ impl Sensors {
         let (mqtt_load, coap_load, coaps_load) = (load(&self.mqtt), load(&self.coap), load(&self.coaps));
         // As often as their receive windows let them.
         let lorawan_load = load(&self.lorawan);
+        let ble_load = load(&self.ble);
         let options = Options::new(url, "demo-building");
-        let (mqtt, coap, coaps, lorawan) = tokio::join!(
+        let (mqtt, coap, coaps, ble, lorawan) = tokio::join!(
             simulator::mqtt::send(options, self.mqtt, mqtt_load, clock.clone(), stop.clone()),
             simulator::coap::send(&plain, self.coap, coap_load, clock.clone(), stop.clone()),
             simulator::coap::send(&secured, self.coaps, coaps_load, clock.clone(), stop.clone()),
+            simulator::ble::send(&speaker, self.ble, ble_load, clock.clone(), stop.clone()),
             simulator::lorawan::send(&nodes, self.lorawan, lorawan_load, clock, stop),
         );
-        let all = [("MQTT", mqtt), ("CoAP", coap), ("CoAP over DTLS", coaps), ("LoRaWAN", lorawan)];
+        let all = [
+            ("MQTT", mqtt),
+            ("CoAP", coap),
+            ("CoAP over DTLS", coaps),
+            ("Bluetooth", ble),
+            ("LoRaWAN", lorawan),
+        ];
         for (protocol, sent) in all {
             report(protocol, sent);
         }

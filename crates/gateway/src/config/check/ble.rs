@@ -3,22 +3,31 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use adapters::ble::config::{BleConfig, Listening};
+use adapters::ble::config::{BleConfig, Connect, Listening, ScanMode};
+use ble_link::Uuid;
+use ble_link::gatt::MAX_VALUE;
+use codecs::Codec;
 use codecs::ble::{Address, BindKey};
+use codecs::javascript::Engine;
 use gateway_core::settings::Secret;
 
+use crate::codec_file;
+use crate::config::action::{bytes_of, find_device};
 use crate::config::key_path::{KeyPath, quoted};
-use crate::config::model::{Config, Device};
+use crate::config::model::{Action, Config, Device};
 use crate::config::report::Report;
 
-/// Shorter times would tell of what is only between two advertisements.
+/// Shorter times would tell of what is only between two advertisements, or read without a pause.
 const SHORTEST: Duration = Duration::from_secs(1);
+/// What one adapter connects to in turn.
+const MOST_CONNECTED: usize = 256;
 
 pub(super) fn check(report: &mut Report, config: &Config) {
     let mut taken: BTreeMap<String, &str> = BTreeMap::new();
     for (name, ble) in &config.adapters.ble {
         let table = KeyPath::of("adapters.ble").key(name);
         check_adapter(report, &table, ble);
+        check_connect(report, &table, ble);
         if let Some(first) = taken.insert(ble.adapter.to_ascii_lowercase(), name) {
             let first = KeyPath::of("adapters.ble").key(first);
             report
@@ -50,6 +59,106 @@ fn check_adapter(report: &mut Report, table: &KeyPath, ble: &BleConfig) {
         if value.0 < SHORTEST {
             report.error(&table.key(key), "is out of range; allowed: from \"1s\"");
         }
+    }
+}
+
+/// The devices that are connected to.
+fn check_connect(report: &mut Report, table: &KeyPath, ble: &BleConfig) {
+    if ble.scan == ScanMode::Off && ble.connect.is_empty() && report.is_whole(&table.key("connect")) {
+        report.warning(
+            &table.key("scan"),
+            "is off, and `connect` names no device: there is nothing to do but commands",
+        );
+    }
+    let list = table.key("connect");
+    if ble.connect.len() > MOST_CONNECTED {
+        report.error(
+            &list,
+            format!("has more than {MOST_CONNECTED} entries; use a second adapter for the rest"),
+        );
+    }
+    for (i, connect) in ble.connect.iter().enumerate() {
+        let entry = list.index(i);
+        check_address(report, &entry.key("address"), &connect.address);
+        let is_same = |earlier: &Connect| earlier.address.eq_ignore_ascii_case(&connect.address);
+        if ble.connect.iter().take(i).any(is_same) {
+            let address = quoted(&connect.address);
+            report.error(&entry.key("address"), format!("{address} is there twice; leave one out"));
+        }
+        if let Some(Err(error)) = connect.service.as_deref().map(str::parse::<Uuid>) {
+            report.error(&entry.key("service"), error.to_string());
+        }
+        if connect.every.0 < SHORTEST {
+            report.error(&entry.key("every"), "is out of range; allowed: from \"1s\"");
+        }
+        for (uuid, codec) in &connect.codecs {
+            check_codec_of(report, &entry.key("codecs").key(uuid), uuid, codec);
+        }
+    }
+}
+
+fn check_address(report: &mut Report, key: &KeyPath, address: &str) {
+    if address.parse::<Address>().is_err() || !address.contains(':') {
+        let address = quoted(address);
+        report.error(key, format!("{address} is no Bluetooth address; write it as \"A4:C1:38:8D:18:B2\""));
+    }
+}
+
+/// What reads a characteristic: a format, or a table of fields.
+fn check_codec_of(report: &mut Report, key: &KeyPath, uuid: &str, codec: &str) {
+    if let Err(error) = uuid.parse::<Uuid>() {
+        report.error(key, error.to_string());
+    }
+    if !Codec::is_file(codec) {
+        if super::adapters::check_codec(report, key, codec) && codec == "csv" {
+            report.error(key, "csv needs columns; a characteristic has none");
+        }
+        return;
+    }
+    if !codec.ends_with(".toml") {
+        report
+            .error(key, "scripts read whole devices; describe a characteristic by a table of fields (.toml)");
+        return;
+    }
+    for problem in codec_file::load(codec, &Engine::default()).err().unwrap_or_default() {
+        report.error(key, problem.replace(char::is_control, "\u{fffd}"));
+    }
+}
+
+/// An action through `[adapters.ble.*]`.
+pub(super) fn check_action(report: &mut Report, table: &KeyPath, action: &Action, config: &Config) {
+    let of_others = [
+        ("topic", action.topic.is_some()),
+        ("url", action.url.is_some()),
+        ("method", action.method.is_some()),
+        ("format", action.format.is_some()),
+        ("port", action.port.is_some()),
+        ("confirmed", action.confirmed.is_some()),
+    ];
+    for (key, _) in of_others.into_iter().filter(|(_, written)| *written) {
+        let why = "is not for Bluetooth adapters; this one writes a `characteristic` of a `device`";
+        report.error(&table.key(key), why);
+    }
+    match &action.device {
+        Some(said) => {
+            let found = find_device(config, said);
+            let address = found.map_or(said, |(name, device)| device.address.as_ref().unwrap_or(name));
+            check_address(report, &table.key("device"), address);
+        }
+        None => report.missing(table, "device", "missing; write the name of a device, or its address"),
+    }
+    match action.characteristic.as_deref().map(str::parse::<Uuid>) {
+        Some(Ok(_)) => {}
+        Some(Err(error)) => report.error(&table.key("characteristic"), error.to_string()),
+        None => report.missing(table, "characteristic", "missing; write its UUID, such as \"2a56\""),
+    }
+    match bytes_of(&action.payload).map(|bytes| bytes.len()) {
+        None => report.error(&table.key("payload"), "write an even number of hex digits behind hex:"),
+        Some(bytes) if bytes > MAX_VALUE => {
+            let text = format!("is {bytes} bytes for the device; a characteristic has at most {MAX_VALUE}");
+            report.error(&table.key("payload"), text);
+        }
+        Some(_) => {}
     }
 }
 

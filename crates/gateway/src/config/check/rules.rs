@@ -4,7 +4,7 @@ use gateway_core::suggest::did_you_mean;
 use globset::Glob;
 
 use super::coap_client::check_url;
-use super::downlinks;
+use super::{ble, downlinks};
 use crate::config::key_path::{KeyPath, quoted};
 use crate::config::model::{Action, Alert, Config};
 use crate::config::report::Report;
@@ -48,7 +48,8 @@ fn check_action(report: &mut Report, table: &KeyPath, action: &Action, config: &
     let mqtt = config.adapters.mqtt.keys().map(|name| format!("mqtt.{name}"));
     let coap = config.adapters.coap.keys().map(|name| format!("coap.{name}"));
     let lorawan = config.adapters.lorawan.keys().map(|name| format!("lorawan.{name}"));
-    let names = mqtt.chain(coap).chain(lorawan).collect::<Vec<_>>();
+    let ble = config.adapters.ble.keys().map(|name| format!("ble.{name}"));
+    let names = mqtt.chain(coap).chain(lorawan).chain(ble).collect::<Vec<_>>();
     if !names.contains(&action.adapter) && report.is_whole(&KeyPath::of("adapters")) {
         let meant = did_you_mean(&action.adapter, names.iter().map(String::as_str));
         let list = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
@@ -57,8 +58,13 @@ fn check_action(report: &mut Report, table: &KeyPath, action: &Action, config: &
             format!("there is no adapter {}; there are: {list}{meant}", quoted(&action.adapter)),
         );
     }
-    match action.adapter.split_once('.') {
+    let kind = action.adapter.split_once('.');
+    if action.characteristic.is_some() && !matches!(kind, Some(("ble", _))) {
+        report.error(&table.key("characteristic"), "is for Bluetooth adapters");
+    }
+    match kind {
         Some(("coap", name)) => check_resource(report, table, action, name, config),
+        Some(("ble", _)) => ble::check_action(report, table, action, config),
         Some(("lorawan", _)) => downlinks::check_ours(report, table, action, config),
         _ => match &action.device {
             Some(device) => downlinks::check_servers(report, table, action, device, config),

@@ -1,6 +1,6 @@
 //! There are so many anomaly models and no more; which series have one is part of the state.
 
-use gateway_core::AlertState;
+use gateway_core::{AlertState, LinkQuality};
 use journal::Position;
 
 use super::super::checkpoint::CheckpointFile;
@@ -82,6 +82,17 @@ fn a_lower_bound_takes_no_model_away_and_a_model_that_is_off_refuses_nobody() {
     live(&mut house, &["d"], 13..14, 21.0);
     assert_eq!(house.engine.models(), ModelCount { kept: 2, refused: 1 });
     assert_eq!(house.engine.models_are_full(), None);
+}
+
+#[test]
+fn what_the_radio_tells_of_itself_has_no_model() {
+    let mut house = house(2);
+    let link =
+        LinkQuality { rssi: Some(-60.0), snr: Some(7.0), airtime: Some(0.06), ..LinkQuality::default() };
+    let mut heard = uplink("a", "{\"temperature\":21}", at(0));
+    heard.link = link;
+    house.turn(vec![heard], at(0));
+    assert_eq!(house.engine.models(), ModelCount { kept: 1, refused: 0 });
 }
 
 #[test]
