@@ -153,7 +153,9 @@ impl Seen {
             (0, 0) => "Nothing was heard. Is a sensor near, and its battery good? --for 1m listens longer."
                 .to_owned(),
             (_, others) => {
-                format!("Devices of known formats: {listed}. Others, such as phones and headphones: {others}.")
+                format!(
+                    "Devices of known formats: {listed}. Others, such as phones and headphones: {others}."
+                )
             }
         }
     }
