@@ -8,6 +8,8 @@ mod decode;
 mod demo;
 mod detect;
 mod exit;
+#[cfg(test)]
+mod manual_tests;
 mod replay;
 mod run;
 mod simulate;
