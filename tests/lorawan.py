@@ -120,7 +120,7 @@ class Forwarder:
         self._answered(PULL_ACK, self.send(PULL_DATA))
 
     def rxpk(self, frame, **fields):
-        self.tmst += 1_000_000
+        self.tmst = (self.tmst + 1_000_000) % 2**32
         rxpk = {"tmst": self.tmst, "freq": 868.1, "chan": 0, "rfch": 0, "stat": 1, "modu": "LORA", "datr": "SF7BW125"}
         rxpk |= {"codr": "4/5", "rssi": -90, "lsnr": 5.5, "size": len(frame), "data": base64.b64encode(frame).decode()}
         return {name: value for name, value in (rxpk | fields).items() if value is not None}

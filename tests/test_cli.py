@@ -163,6 +163,41 @@ def test_decode_batch_answers_one_for_one(riser):
     assert out[7]["metrics"]["temperature"] == 21.5
 
 
+def test_decode_batch_reads_advertisements_each_by_itself(riser):
+    def row(service="", maker="", address="A4:C1:38:0A:0B:0C", name="", **more):
+        base = "-0000-1000-8000-00805f9b34fb"
+        told = {
+            "address": address,
+            "name": name,
+            "service_data": {f"0000{service[:4]}{base}": service[5:]} if service else {},
+            "manufacturer_data": dict(entry.split() for entry in maker.split(",")) if maker else {},
+        }
+        return {"codec": "ble", "advertisement": told, **more}
+
+    sealed = "fcd2 4100112233445566778899aabb"
+    rows = [
+        row("fcd2 4000090266082e37"),
+        row("fcd2 4000090266082e37"),
+        row(maker="1177 0512fc5394c37c0004fffc040cac364200cdcbb8334c884f"),
+        row(maker="51138 001422,53186 0014220b01", name="TP357S (0B0C)"),
+        row(sealed),
+        row(sealed, bindkey="00112233445566778899aabbccddeeff"),
+        row(sealed, bindkey="0011"),
+        row(sealed, bindkey="00112233445566778899aabbccddeeff", address=""),
+        row("fcd2 zz"),
+        row(),
+    ]
+    done = riser(REPLAY_CONFIG).cli("decode", "--batch", input="".join(json.dumps(r) + "\n" for r in rows), check=0)
+    out = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [bool(r["errors"]) for r in out] == [False] * 4 + [True] * 6
+    assert out[0]["metrics"] == {"temperature": 21.5, "humidity": 55} == out[1]["metrics"], "no memory of earlier rows"
+    assert out[0]["data"]["format"] == "bthome"
+    assert out[2]["metrics"]["pressure"] == 1000.44 and out[2]["metrics"]["voltage"] == 2.977
+    assert out[3]["metrics"] == {"temperature": 20.7, "humidity": 20, "battery": 100}, "the last entry is the newest"
+    assert "bindkey_file" in out[4]["errors"][0] and "does not open" in out[5]["errors"][0]
+    assert "hexadecimal" in out[6]["errors"][0] and "address" in out[7]["errors"][0]
+
+
 def test_tail_follows_a_running_gateway(main_job, sensor, heard, started):
     gateway = main_job(more='[alerts.hot]\nmetric = "temperature"\nabove = 40.0')
     follow = {
@@ -270,6 +305,10 @@ def test_the_demo_shows_aggregates_and_an_alert_without_anything_else(tmp_path, 
         assert newest.returncode == 0 and json.loads(newest.stdout), newest
         protocols = {body["protocol"] for body in heard.aggregates(device=sensor.rpartition("/")[2])}
         assert protocols == {"coap"} and any(body["protocol"] == "mqtt" for body in heard.aggregates())
+        heard.wait_for(lambda: heard.aggregates("water-meter"), 30 - (time.monotonic() - began), "a node that has joined")
+        meter = heard.aggregates("water-meter")[0]
+        assert (meter["protocol"], meter["zone"]) == ("lorawan", "basement")
+        assert meter["metrics"]["water"]["avg"] >= 250_000 and "rssi" in meter["metrics"]
         assert process.wait(40) == 0
     finally:
         process.kill()

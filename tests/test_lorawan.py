@@ -17,11 +17,14 @@ SLOW_WINDOWS = 'window = "5m"\nlateness = "10s"'
 class Roof:
     """A gateway with a forwarder, and the cloud behind it."""
 
-    def __init__(self, started, folder, cloud, heard, devices, more="", adapter="", **parts):
+    def __init__(self, started, folder, cloud, heard, devices, more="", adapter="", files=None, **parts):
         self.port = free_port()
         self.started, self.heard = started, heard
         text = config(cloud=cloud.port, floor=cloud.port, more=adapter_table(self.port, adapter) + devices + more, **parts)
         self.gateway = started.keep(Riser(folder / "gateway", text))
+        for name, text in (files or {}).items():
+            (self.gateway.folder / name).parent.mkdir(exist_ok=True)
+            (self.gateway.folder / name).write_text(text)
         self.starts = 0
 
     def start(self):
@@ -87,7 +90,20 @@ def test_a_device_without_a_codec_tells_only_how_it_was_heard_and_a_bad_payload_
     readings(heard, "lounge", "rssi", 1)
     readings(heard, "hall", "rssi", 1)
     assert not any("temperature" in body["metrics"] for body in heard.aggregates())
-    house.gateway.wait_ledger(taken=11, bad_payload=1)
+    house.gateway.wait_ledger(taken=12, bad_payload=1, no_codec=1)
+    assert "no codec that reads its payload: write `codec = " in house.gateway.log()
+    assert "[devices.lounge]" in house.gateway.log()
+
+
+def test_a_device_is_read_by_a_codec_in_javascript(roof, heard):
+    table = abp_table("lounge", ROOM).replace('codec = "node"', 'codec = "codecs/room.js"')
+    script = "function decodeUplink(input) { return { data: { TempC_SHT: input.bytes[0], port: input.fPort } }; }"
+    house = roof(table, files={"codecs/room.js": script})
+    house.forwarder().push(Node(ROOM, **ABP).uplink(b"\x15", port=7))
+    [temperature] = readings(heard, "lounge", "temperature", 1)
+    assert (temperature["avg"], temperature["unit"]) == (21, "Cel")
+    assert [summary["avg"] for summary in readings(heard, "lounge", "port", 1)] == [7]
+    house.gateway.wait_ledger(taken=7)
 
 
 def test_a_device_joins_and_is_heard_and_goes_on_after_a_kill_where_a_replay_is_refused(roof, heard):
@@ -114,8 +130,8 @@ def test_a_device_joins_and_is_heard_and_goes_on_after_a_kill_where_a_replay_is_
     forwarder.push(request)
     house.gateway.wait_log("lorawan: refused: the frame's counter was in use before")
     forwarder.push(node.uplink(FRAME))
-    ledger = house.gateway.wait_ledger(taken=14)
-    assert ledger["dropped"] == {}
+    ledger = house.gateway.wait_ledger(taken=16)
+    assert ledger["dropped"] == {"replay": 1, "dev_nonce": 1}
 
 
 def test_what_a_kill_kept_from_the_sessions_file_the_journal_knows(roof):
@@ -204,6 +220,104 @@ def test_a_device_of_class_c_is_commanded_at_once(roof, heard):
     house.gateway.wait_log("action taken")
 
 
+def wait_figures(heard, expected):
+    """Waits until `health`, which comes once a minute, shows these numbers; all of them."""
+
+    def figures():
+        messages = heard.on(f"building/gateways/{ID}/health")
+        return messages[-1]["adapters"]["lorawan.roof"]["figures"] if messages else {}
+
+    wait_until(lambda: expected.items() <= figures().items(), 90, figures)
+    return figures()
+
+
+def test_refused_frames_of_known_devices_are_dropped_readings_by_reason_and_foreign_ones_are_none(roof):
+    house = roof(abp_table("lounge", ROOM) + otaa_table("hall", HALL), aggregate=SLOW_WINDOWS)
+    node, joins, forwarder = Node(ROOM, **ABP), Node(HALL, app_key=APP_KEY), house.forwarder()
+    frames = [node.uplink(FRAME) for _ in range(2)]
+    for frame in frames:
+        forwarder.push(frame)
+    house.gateway.wait_ledger(taken=14)
+    forwarder.push(frames[0])
+    node.fcnt = 30_000
+    forwarder.push(node.uplink(FRAME))
+    forwarder.push(frames[1][:-1] + bytes([frames[1][-1] ^ 1]))
+    request = joins.join_request()
+    forwarder.push(request)
+    house.gateway.wait_log("lorawan: refused")
+    # Beyond the time in which copies of a frame are one frame.
+    house.gateway.wait_ledger(taken=17, replay=1, counter_gap=1, bad_mic=1)
+    forwarder.push(request)
+    foreign = Node("a84041ffff0000ff", **ABP | {"address": "26000001"})
+    forwarder.push(foreign.uplink(FRAME))
+    house.gateway.wait_ledger(taken=18, dev_nonce=1)
+    assert house.gateway.stop() == 0
+    assert house.gateway.audit()["dropped"] == {"replay": 1, "counter_gap": 1, "bad_mic": 1, "dev_nonce": 1}
+
+
+def test_a_first_frame_with_the_counter_0_is_taken_behind_fcnt_up_0(roof):
+    house = roof(abp_table("lounge", ROOM, more=", fcnt_up = 0"))
+    forwarder = house.forwarder()
+    forwarder.push(Node(ROOM, **ABP).uplink(FRAME))
+    assert house.gateway.wait_ledger(taken=7)["dropped"] == {}
+
+
+def test_a_reload_lets_a_device_start_again_whose_batteries_were_changed(roof):
+    house = roof(abp_table("lounge", ROOM), aggregate=SLOW_WINDOWS)
+    node, forwarder = Node(ROOM, **ABP), house.forwarder()
+    node.fcnt = 100
+    forwarder.push(node.uplink(FRAME))
+    house.gateway.wait_ledger(taken=7)
+    node.fcnt = 0
+    forwarder.push(node.uplink(FRAME))
+    house.gateway.wait_ledger(taken=8, replay=1)
+    house.gateway.rewrite("rx_delay = 5", "rx_delay = 5, resets = true")
+    house.gateway.reload()
+    line = f"lorawan: listens on 127.0.0.1:{house.port}"
+    wait_until(lambda: house.gateway.log().count(line) == 2, what=house.gateway.log)
+    forwarder.push(node.uplink(FRAME))
+    house.gateway.wait_ledger(taken=15, replay=1)
+    # From there on its counter counts.
+    node.fcnt = 100
+    forwarder.push(node.uplink(FRAME))
+    house.gateway.wait_ledger(taken=22, replay=1)
+
+
+def test_of_several_forwarders_those_on_the_lists_are_heard(roof):
+    house = roof(
+        abp_table("lounge", ROOM),
+        adapter='gateways = ["aa555a0000000101", "aa555a0000000102"]\nnetworks = ["127.0.0.1/32", "127.0.0.2/32"]',
+        aggregate=SLOW_WINDOWS,
+    )
+    node = Node(ROOM, **ABP)
+    first = house.forwarder()
+    second = house.forwarder(eui="aa555a0000000102", host="127.0.0.2")
+    unlisted = house.forwarder(eui="aa555a0000000103", host="127.0.0.2")
+    elsewhere = house.forwarder(eui="aa555a0000000102", host="127.0.0.3")
+    for forwarder in (unlisted, elsewhere):
+        forwarder.send(PUSH_DATA, json.dumps({"rxpk": [forwarder.rxpk(node.uplink(FRAME))]}).encode())
+    house.gateway.wait_log("the forwarder's EUI is not among those allowed")
+    second.push(node.uplink(FRAME), rssi=-60)
+    house.gateway.wait_ledger(taken=7)
+    first.push(node.uplink(FRAME), rssi=-70)
+    assert house.gateway.wait_ledger(taken=14)["dropped"] == {}
+
+
+def test_a_forwarder_that_has_used_up_its_air_time_is_told_in_health_and_sends_no_more(roof, heard):
+    house = roof(abp_table("lounge", ROOM), aggregate=SLOW_WINDOWS, journal='sync_every = "0s"')
+    node, forwarder = Node(ROOM, **ABP), house.forwarder()
+    forwarder.pull()
+    band = "gateway_aa555a0000000101_band_h1.5"
+    # 868.8 MHz: one in a thousand, 3.6 s an hour; an answer at SF12 takes more than a second. Then the second window.
+    answers = []
+    for _ in range(5):
+        forwarder.push(node.uplink(FRAME, confirmed=True), freq=868.8, datr="SF12BW125")
+        answers.append(forwarder.answer(node)[1]["freq"])
+    assert answers == [868.8, 868.8, 868.8, 869.525, 869.525]
+    figures = wait_figures(heard, {f"{band}_allowed_ms": 3_600})
+    assert 2_400 < figures[f"{band}_used_ms"] <= 3_600
+
+
 def test_what_is_refused_is_counted_by_its_reason(roof, heard):
     house = roof(
         abp_table("lounge", ROOM) + otaa_table("hall", HALL),
@@ -235,14 +349,9 @@ def test_what_is_refused_is_counted_by_its_reason(roof, heard):
         "network": 1,
     }
     expected = {f"refused_{reason}": count for reason, count in wrong.items()} | {"uplinks": 1, "devices": 2, "gateways": 1}
-
-    def figures():
-        messages = heard.on(f"building/gateways/{ID}/health")
-        return messages[-1]["adapters"]["lorawan.roof"]["figures"] if messages else {}
-
-    wait_until(lambda: expected.items() <= figures().items(), 90, figures)
-    assert "gateway_aa555a0000000101_silent_s" in figures()
-    house.gateway.wait_ledger(taken=7)
+    assert "gateway_aa555a0000000101_silent_s" in wait_figures(heard, expected)
+    # Those of devices that are known here are in the ledger too: one with a forged MIC, one that joins with a wrong key.
+    assert house.gateway.wait_ledger(taken=9)["dropped"] == {"bad_mic": 2}
 
 
 def test_keys_lie_in_files_and_are_nowhere_to_be_seen(roof, heard, tmp_path):

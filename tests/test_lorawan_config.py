@@ -83,7 +83,7 @@ def test_devices_that_clash_or_cannot_be_read_are_told(findings):
     [
         ('device = "hal", port = 10, payload = "hex:00"', '.device: "hal" is no device with `lorawan`; did you mean "hall"?'),
         ('device = "hall", payload = "hex:00"', ".port: missing; write the device's port for commands, 1 to 223"),
-        ('device = "hall", port = 10, payload = "on"', ".payload: write hex: and an even number of hex digits, at most 242 bytes"),
+        ('device = "hall", port = 10, payload = "on"', ".payload: write hex: and an even number of hex digits, or a JSON object for the device's encoder"),
         ('topic = "x", payload = "hex:00"', ".device: missing; write the name of a device that has `lorawan`"),
     ],
 )

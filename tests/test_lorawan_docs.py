@@ -15,7 +15,7 @@ PAGE = DOCS / "lorawan.md"
 def test_the_configuration_of_the_page_hears_its_devices_and_switches_one(started, tmp_path):
     port = free_port()
     text = PAGE.read_text().replace("127.0.0.1:1700", f"127.0.0.1:{port}")
-    tables = "\n".join(blocks(text, "toml"))
+    tables = "\n".join(blocks(text.split("## Through a network server")[0], "toml"))
     gateway = started.keep(Riser(tmp_path / "gateway", f'[gateway]\nid = "hq"\ndata_dir = "data"\n{tables}'))
     subprocess.run(blocks(text, "sh")[0], shell=True, check=True, cwd=gateway.folder)
     checked = gateway.cli("check", "--config", gateway.config, check=0)
@@ -38,3 +38,10 @@ def test_the_configuration_of_the_page_hears_its_devices_and_switches_one(starte
     command, _ = forwarder.answer(hall)
     assert (command["port"], command["payload"]) == (10, b"\x0a\xff")
     gateway.wait_log("action taken")
+
+
+def test_the_configuration_for_network_servers_passes_the_check(riser):
+    [tables] = blocks(PAGE.read_text().split("## Through a network server")[1], "toml")
+    gateway = riser(f'[gateway]\nid = "hq"\ndata_dir = "data"\n{tables}')
+    (gateway.folder / "ttn.key").write_text("NNSXS.ABC\n")
+    gateway.cli("check", "--no-environment", "--config", gateway.config, check=0)

@@ -86,8 +86,8 @@ class Building:
             merged.update(body["metrics"])
         return merged
 
-    def dropped(self):
-        return self.gateway.audit()["dropped"].get("bad_payload", 0)
+    def dropped(self, reason="bad_payload"):
+        return self.gateway.audit()["dropped"].get(reason, 0)
 
     def close(self):
         for thing in (self.gateway, self.server, self.heard, self.floor, self.cloud):
@@ -170,11 +170,11 @@ def test_chirpstacks_uplink_join_and_status(building):
 
 
 def test_bytes_that_nobody_can_read_are_counted_and_told_and_the_radio_is_kept(building):
-    before = building.dropped()
+    before = building.dropped("no_codec")
     building.ttn("unreadable", event="join")
     building.ttn("unreadable", f_port=1, frm_payload="AQI=", rx_metadata=RECEIVERS)
     assert set(building.metrics("unreadable", rssi=1, snr=1)) == {"rssi", "snr"}
-    assert building.dropped() == before + 1
+    assert building.dropped("no_codec") == before + 1
     building.gateway.wait_log("the device has no codec")
 
 
@@ -217,3 +217,18 @@ def test_check_tells_where_a_codec_is_broken(riser):
     said = gateway.cli("check", "--no-environment", "--config", "gateway.toml", check=78).stdout
     assert "error: devices.a.codec: codecs/a.js:2:" in said
     assert "error: devices.b.codec: codecs/b.toml:2:" in said
+
+
+def test_frames_that_never_came_are_told_by_the_counter(building):
+    before = building.dropped()
+    for counter in (5, 6, 9, 9, 2, 3):
+        building.ttn("gaps", f_port=1, f_cnt=counter, decoded_payload={"level": counter}, consumed_airtime="0.061696s")
+    metrics = building.metrics("gaps", level=6, airtime=6, frames_lost=3)
+    assert (metrics["airtime"]["avg"], metrics["airtime"]["unit"]) == (0.061696, "s")
+    lost = [body["metrics"]["frames_lost"] for body in building.heard.latest("gaps") if "frames_lost" in body["metrics"]]
+    assert sum(one["avg"] * one["count"] for one in lost) == 2 and max(one["max"] for one in lost) == 2
+    eui = "70b3d57ed00000bb"
+    for counter in (0, 4):
+        building.chirpstack("up", eui, fPort=1, fCnt=counter, object={"level": counter})
+    assert building.metrics(eui, level=2, frames_lost=1)["frames_lost"]["max"] == 3
+    assert building.dropped() == before

@@ -79,7 +79,7 @@ def test_a_fault_is_heard_from_its_start_on(recorded):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ([], "--target <ADDR>|--days <N>"),
+        ([], "--target <ADDR>|--print-config|--days <N>"),
         (["--days", "2", "--target", "127.0.0.1:1883"], "cannot be used with"),
         (["--target", "127.0.0.1:1883", "--every", "1m"], "cannot be used with"),
         (["--days", "2", "--rate", "5"], "cannot be used with"),

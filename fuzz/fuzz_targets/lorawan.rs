@@ -14,6 +14,7 @@ use lorawan::maccommands::SerializableMacCommand;
 use lorawan::parser::FCtrl;
 use lorawan_link::{
     Abp, Activation, Class, DevAddr, DeviceConfig, Eui, Key, Network, Now, Otaa, Output, Region, Settings,
+    Transmission,
 };
 
 const KEY: [u8; 16] = [1; 16];
@@ -21,7 +22,8 @@ const DEVICE: Eui = Eui::new(1);
 
 /// Narrow, so that the fuzzer reaches the bounds.
 fn network(region: Region) -> Network {
-    let settings = Settings { gateways: 3, held: 3, flights: 3, receivers: 2, queue: 2, ..Settings::new(region) };
+    let settings =
+        Settings { gateways: 3, held: 3, flights: 3, receivers: 2, queue: 2, ..Settings::new(region) };
     let mut network = Network::new(settings);
     let abp = Abp {
         address: DevAddr::new(0),
@@ -33,7 +35,10 @@ fn network(region: Region) -> Network {
     };
     network.add(DeviceConfig { dev_eui: DEVICE, activation: Activation::Abp(abp), class: Class::A }, None);
     let otaa = Otaa { join_eui: Eui::new(0), app_key: Key::new(KEY) };
-    network.add(DeviceConfig { dev_eui: Eui::new(2), activation: Activation::Otaa(otaa), class: Class::C }, None);
+    network.add(
+        DeviceConfig { dev_eui: Eui::new(2), activation: Activation::Otaa(otaa), class: Class::C },
+        None,
+    );
     network
 }
 
@@ -61,7 +66,10 @@ fn signed(parts: &[u8], confirmed: bool) -> Option<Vec<u8>> {
     let payload = if *port == 0 { &[] } else { &payload[..payload.len().min(200)] };
     let mut creator = DataPayloadCreator::new();
     creator.set_uplink(true).set_confirmed(confirmed).set_dev_addr(&[0; 4]);
-    creator.set_fctrl(&FCtrl::new(f_ctrl & 0xf0, true)).set_fcnt(u16::from_le_bytes([*low, *high]).into()).set_f_port(*port);
+    creator
+        .set_fctrl(&FCtrl::new(f_ctrl & 0xf0, true))
+        .set_fcnt(u16::from_le_bytes([*low, *high]).into())
+        .set_f_port(*port);
     let commands = commands.split_first().map(|(first, rest)| Commands(*first, rest));
     let commands: Vec<&dyn SerializableMacCommand> = commands.iter().map(|commands| commands as _).collect();
     Some(creator.build(payload, &commands, &KEY.into(), &KEY.into()).ok()?.to_vec())
@@ -81,6 +89,10 @@ fn drain(network: &mut Network, answers: bool, now: Now) {
     while let Some(output) = network.poll() {
         match output {
             Output::Send { bytes, .. } => assert!(bytes.len() < 700, "{}", bytes.len()),
+            Output::Transmit(Transmission { id, bytes, .. }) => {
+                assert!(bytes.len() < 700, "{}", bytes.len());
+                if answers { network.left(id, now) } else { network.withheld(id, now) }
+            }
             Output::Store { token, .. } if answers => network.stored(token, now),
             Output::Uplink(uplink) => {
                 assert!((1..=2).contains(&uplink.receivers.len()));

@@ -1,5 +1,6 @@
 //! What must hold for a codec, whatever the bytes: no panic, no endless work, and measurements within their bounds.
 
+use codecs::ble::{Ble, Keys};
 use codecs::{Codec, Input, MAX_NAME_BYTES, MAX_READINGS, Measurements, Options};
 use gateway_core::Timestamp;
 
@@ -61,6 +62,36 @@ pub fn open(name: &str, data: &[u8]) {
     let _ = envelope.measure(Some(&own), &input, &mut out);
     check(&out, true);
     assert!(out.iter().all(|it| envelope.at.is_none() || it.at.is_some()), "a time for all of them");
+}
+
+/// Runs the codec of advertisements on `data`: three of one device in a row, each up to a NUL NUL NUL, once with the
+/// device's key and once without.
+///
+/// # Panics
+/// Where a promise is broken.
+pub fn advertisement(data: &[u8]) {
+    const ADDRESS: &str = "A4:C1:38:0A:0B:0C";
+    let mut keys = Keys::new();
+    let key = "00112233445566778899aabbccddeeff".parse().expect("a key");
+    keys.insert(ADDRESS.parse().expect("an address"), key);
+    for (codec, device) in [
+        (Codec::ble(Ble::new(keys)), Some(ADDRESS)),
+        (Codec::ble(Ble::new(Keys::new())), Some(ADDRESS)),
+        (Codec::ble(Ble::alone(Keys::new())), None),
+    ] {
+        let mut out = Measurements::new();
+        let mut rest = data;
+        for second in 0..3 {
+            let end = rest.windows(3).position(|part| part == [0; 3]).unwrap_or(rest.len());
+            let (payload, behind) = rest.split_at(end);
+            rest = behind.get(3..).unwrap_or_default();
+            let received_at = Timestamp::from_millis(1_795_168_800_000 + 1000 * second);
+            let input = Input { payload, topic: "", device, metric: None, port: None, received_at };
+            let decoded = codec.decode(&input, &mut out);
+            check(&out, decoded.is_ok());
+            let _ = codec.explain(&input, None, &mut out);
+        }
+    }
 }
 
 fn split_topic(data: &[u8]) -> (&str, &[u8]) {

@@ -141,11 +141,11 @@ impl Door {
         }
     }
 
-    /// Sends a datagram, or drops it.
-    pub(crate) async fn send(&mut self, to: SocketAddr, datagram: &[u8]) {
+    /// Sends a datagram, or drops it; says whether it has left.
+    pub(crate) async fn send(&mut self, to: SocketAddr, datagram: &[u8]) -> bool {
         let State::Open(udp) = &self.state else {
             self.unsent = self.unsent.saturating_add(1);
-            return;
+            return false;
         };
         let mut sent = udp.try_send(to, datagram);
         let full = sent.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
@@ -158,6 +158,7 @@ impl Door {
         if sent.is_err() {
             self.unsent = self.unsent.saturating_add(1);
         }
+        sent.is_ok()
     }
 }
 

@@ -25,7 +25,12 @@ const NOW: Timestamp = Timestamp::from_millis(1_795_132_800_000);
 const PERSISTENT: &[&str] = &["persistence true", "persistence_location {dir}/"];
 
 fn route(filter: &str, codec: u16) -> Route {
-    Route { filter: TopicFilter::parse(filter).unwrap(), codec: CodecId(codec), names_with_slashes: false }
+    Route {
+        filter: TopicFilter::parse(filter).unwrap(),
+        codec: CodecId(codec),
+        names_with_slashes: false,
+        server: None,
+    }
 }
 
 fn zigbee2mqtt(filter: &str, codec: u16) -> Route {

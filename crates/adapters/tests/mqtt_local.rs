@@ -45,7 +45,7 @@ async fn hands_over_what_it_is_given_and_at_the_stop_what_waits() {
     // Nobody listens there: it is for commands.
     let commands = Options::new("mqtt://127.0.0.1:9".parse().unwrap(), "riser-internal-floor");
     let filter = TopicFilter::parse("values/{device}/{metric}").unwrap();
-    let routes = vec![Route { filter, codec: CodecId(3), names_with_slashes: false }];
+    let routes = vec![Route { filter, codec: CodecId(3), names_with_slashes: false, server: None }];
     let source = Source::Local { broker: seam, commands };
     let mut adapter = MqttAdapter::new(AdapterId::new("mqtt", "floor"), source, routes);
     let (uplinks, mut taken) = mpsc::channel(1);

@@ -127,6 +127,14 @@ pub enum DecodeError {
     /// A codec in JavaScript gave nothing.
     #[error(transparent)]
     Script(#[from] crate::javascript::ScriptFailure),
+    /// An advertisement that is refused.
+    #[error("{format}: {problem}")]
+    Ble {
+        /// The format it is of; `ble` where that is not known.
+        format: &'static str,
+        /// What is wrong, and what to do.
+        problem: crate::ble::BleProblem,
+    },
     /// A line of CSV does not fit the columns.
     #[error("line {line}: {problem}")]
     Csv {
@@ -191,6 +199,8 @@ impl DecodeError {
             Self::TooLarge { .. } => DropReason::TooLarge,
             Self::NotFinite => DropReason::NotFinite,
             Self::TooManyReadings { .. } => DropReason::TooManyReadings,
+            Self::NoDeviceCodec => DropReason::NoCodec,
+            Self::Ble { problem, .. } => problem.reason(),
             _ => DropReason::BadPayload,
         }
     }

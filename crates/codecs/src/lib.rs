@@ -4,11 +4,13 @@
 //! with the [`DropReason`](gateway_core::DropReason) it is counted under. Promises, whatever the bytes: no panic, no
 //! recursion deeper than [`MAX_DEPTH`], at most [`MAX_READINGS`] from at most [`MAX_PAYLOAD_BYTES`], all or nothing.
 
+pub mod ble;
 mod cayenne_lpp;
 mod cbor;
 mod csv;
 pub mod envelope;
 mod error;
+mod explain;
 mod flatten;
 pub mod javascript;
 mod json;
@@ -32,6 +34,7 @@ use gateway_core::Timestamp;
 use jiff::tz::TimeZone;
 
 pub use error::{CodecError, CsvProblem, DecodeError, LppProblem, Place};
+pub use explain::Explained;
 pub use flatten::MAX_DEPTH;
 pub use measurements::{MAX_NAME_BYTES, MAX_READINGS, Measurement, Measurements};
 pub use units::unit_of;
@@ -100,6 +103,7 @@ enum Format {
     Envelope(envelope::Server),
     Struct(Arc<struct_codec::StructCodec>),
     Javascript(Arc<javascript::Script>),
+    Ble(Arc<ble::Ble>),
 }
 
 impl Codec {
@@ -117,6 +121,7 @@ impl Codec {
         "node",
         "ttn",
         "chirpstack",
+        "ble",
     ];
 
     /// The codec called `name`.
@@ -138,8 +143,15 @@ impl Codec {
             "node" => Format::Node,
             "ttn" => Format::Envelope(envelope::Server::Ttn),
             "chirpstack" => Format::Envelope(envelope::Server::Chirpstack),
+            "ble" => Format::Ble(Arc::new(ble::Ble::new(ble::Keys::new()))),
             _ => return Err(CodecError::Unknown { name: name.chars().take(64).collect() }),
         }))
+    }
+
+    /// `ble` with keys. What it remembers of devices is its own: make one for the whole gateway, and clone it.
+    #[must_use]
+    pub fn ble(ble: ble::Ble) -> Self {
+        Self(Format::Ble(Arc::new(ble)))
     }
 
     /// Whether `codec = "…"` names a file rather than a built-in: one that ends in `.js` or `.toml`.
@@ -184,6 +196,24 @@ impl Codec {
             Format::Envelope(envelope::Server::Chirpstack) => "chirpstack",
             Format::Struct(_) => "struct",
             Format::Javascript(_) => "javascript",
+            Format::Ble(_) => "ble",
+        }
+    }
+
+    /// The file of a codec in JavaScript. Asking it may take long: see [`javascript`].
+    #[must_use]
+    pub fn script_file(&self) -> Option<&str> {
+        match &self.0 {
+            Format::Javascript(script) => Some(script.file()),
+            _ => None,
+        }
+    }
+
+    /// Has a codec in JavaScript begin anew: nothing of earlier messages is left, whatever it did to the language's own
+    /// objects.
+    pub fn forget(&self) {
+        if let Format::Javascript(script) = &self.0 {
+            script.forget();
         }
     }
 
@@ -208,6 +238,7 @@ impl Codec {
             Format::Envelope(server) => envelope::decode(*server, input, out),
             Format::Struct(codec) => codec.decode(input, out),
             Format::Javascript(script) => javascript::decode(script, input, out),
+            Format::Ble(ble) => ble.decode(input, out),
         });
         if decoded.is_err() {
             out.clear();
@@ -234,7 +265,10 @@ impl Codec {
     pub fn explain(&self, input: &Input<'_>, received: Option<&str>, out: &mut Measurements) -> Explained {
         out.clear();
         if let Format::Javascript(script) = &self.0 {
-            return explain_script(script, &input.without_empty_names(), received, out);
+            return explain::script(script, &input.without_empty_names(), received, out);
+        }
+        if let Format::Ble(ble) = &self.0 {
+            return explain::advertisement(ble, &input.without_empty_names(), out);
         }
         if let Some(opened) = self.open(input.payload) {
             return opened.map_or_else(Explained::failed, |envelope| envelope.explain(input, out));
@@ -278,60 +312,12 @@ impl Codec {
             Format::Envelope(server) => envelope::data(*server, input),
             Format::Struct(codec) => codec.data(input),
             Format::Javascript(script) => Ok(javascript::run(script, input, None)?.data),
+            Format::Ble(ble) => {
+                let (notes, read) = ble.explain(input, &mut Measurements::new());
+                read.map(|()| notes.into())
+            }
         }
     }
-}
-
-/// What [`Codec::explain`] tells.
-#[derive(Debug, Default)]
-pub struct Explained {
-    /// What the payload says before measurements are made of it; null where nothing.
-    pub data: serde_json::Value,
-    /// What `normalizeUplink` made of it.
-    pub normalized: Option<Vec<serde_json::Value>>,
-    /// Why nothing was measured: each to be shown as it stands.
-    pub errors: Vec<String>,
-    /// What a codec in JavaScript remarks.
-    pub warnings: Vec<String>,
-}
-
-impl Explained {
-    #[expect(clippy::needless_pass_by_value, reason = "the end of a chain")]
-    fn failed(error: DecodeError) -> Self {
-        Self { errors: vec![in_words(&error)], ..Self::default() }
-    }
-}
-
-/// An error with its causes.
-fn in_words(error: &DecodeError) -> String {
-    let mut words = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(why) = cause {
-        words = format!("{words}: {why}");
-        cause = why.source();
-    }
-    words
-}
-
-fn explain_script(
-    script: &javascript::Script,
-    input: &Input<'_>,
-    received: Option<&str>,
-    out: &mut Measurements,
-) -> Explained {
-    let answer = check_size(input.payload)
-        .and_then(|()| javascript::run(script, input, received).map_err(DecodeError::from));
-    let answer = match answer {
-        Ok(answer) => answer,
-        Err(error) => return Explained::failed(error),
-    };
-    let measured = if answer.errors.is_empty() { javascript::measure(&answer, out) } else { Ok(()) };
-    let mut errors = answer.errors;
-    if let Err(error) = measured {
-        out.clear();
-        errors.push(error.to_string());
-    }
-    Explained { data: answer.data, normalized: answer.normalized, errors, warnings: answer.warnings }
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -70,9 +70,10 @@ const NAMES: &[(&str, &str, &[&str])] = &[
         &["Illuminance", "lux", "Lux", "light_lux", "ILL_lx", "ILL_lux", "air.lightIntensity"],
     ),
     (
-        "battery_voltage",
+        "voltage",
         "V",
         &[
+            "battery_voltage",
             "BatV",
             "batV",
             "Bat_V",
@@ -106,7 +107,7 @@ const NAMES: &[(&str, &str, &[&str])] = &[
 ];
 
 /// In what `normalizeUplink` returns, one name means something else than in most codecs: there a battery's is a voltage.
-const NORMALIZED_BATTERY: (&str, &str) = ("battery_voltage", "V");
+const NORMALIZED_BATTERY: (&str, &str) = ("voltage", "V");
 
 /// Our metric and unit (`""`: none) for what a vendor calls `name`. Some hand out `{"value": 21.5, "unit": "°C"}`.
 pub(crate) fn known(name: &str) -> Option<(&'static str, &'static str)> {
@@ -170,7 +171,7 @@ mod tests {
 
     #[test]
     fn a_value_in_an_object_of_its_own_is_the_objects() {
-        assert_eq!(known("battery_voltage.value"), Some(("battery_voltage", "V")));
+        assert_eq!(known("battery_voltage.value"), Some(("voltage", "V")));
         assert_eq!(known("BatV.value"), known("BatV"));
         assert_eq!(known("temperature.value"), Some(("temperature", "Cel")));
         assert_eq!(known("temperature"), None, "it is ours already");
@@ -181,7 +182,7 @@ mod tests {
 
     #[test]
     fn a_battery_is_a_voltage_only_where_it_was_normalized() {
-        assert_eq!(normalized("battery"), Some(("battery_voltage", "V")));
+        assert_eq!(normalized("battery"), Some(("voltage", "V")));
         assert_eq!(known("battery"), None);
         assert_eq!(normalized("air.temperature"), known("air.temperature"));
     }

@@ -40,11 +40,23 @@ pub enum DropReason {
     Damaged,
     /// A sender that expects no answer (MQTT QoS 0) was faster than the gateway for longer than a message may wait.
     NoRoom,
+    /// The message's integrity code is wrong: a wrong key, or a forged message in a known device's name.
+    BadMic,
+    /// The message's counter was in use before.
+    Replay,
+    /// The message's counter is too far ahead of the last one.
+    CounterGap,
+    /// A device asks to join with a number that was in use before.
+    DevNonce,
+    /// The device has no codec that reads its payload.
+    NoCodec,
+    /// The device's codec in JavaScript did not come back from this message or an earlier one.
+    CodecStuck,
 }
 
 impl DropReason {
     /// All of them, in the order of the ledger.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 23] = [
         Self::BadPayload,
         Self::TooLarge,
         Self::NotFinite,
@@ -62,6 +74,12 @@ impl DropReason {
         Self::UpstreamRefused,
         Self::Damaged,
         Self::NoRoom,
+        Self::BadMic,
+        Self::Replay,
+        Self::CounterGap,
+        Self::DevNonce,
+        Self::NoCodec,
+        Self::CodecStuck,
     ];
 
     /// The name in `audit`, `health` and the logs.
@@ -85,6 +103,12 @@ impl DropReason {
             Self::UpstreamRefused => "upstream_refused",
             Self::Damaged => "damaged",
             Self::NoRoom => "no_room",
+            Self::BadMic => "bad_mic",
+            Self::Replay => "replay",
+            Self::CounterGap => "counter_gap",
+            Self::DevNonce => "dev_nonce",
+            Self::NoCodec => "no_codec",
+            Self::CodecStuck => "codec_stuck",
         }
     }
 }

@@ -58,14 +58,16 @@ pub enum Destination {
         /// What the payload is.
         format: CommandFormat,
     },
-    /// LoRaWAN: a device.
+    /// LoRaWAN: a device, heard by ourselves or by a network server.
     Device {
-        /// Its name in `[devices.*]`, or its DevEUI.
+        /// Its name in `[devices.*]`, or its DevEUI; with a network server the name in its topics, or its DevEUI.
         device: String,
         /// LoRaWAN FPort, 1 to 223.
         port: u8,
         /// Whether the device is to confirm it.
         confirmed: bool,
+        /// What the payload is.
+        content: DownlinkContent,
     },
 }
 
@@ -77,6 +79,15 @@ impl std::fmt::Display for Destination {
             Self::Device { device, port, .. } => write!(f, "{device}, port {port}"),
         }
     }
+}
+
+/// What the payload of a downlink is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DownlinkContent {
+    /// The device's own bytes.
+    Bytes,
+    /// A JSON object, of which a network server is to make the bytes.
+    Object,
 }
 
 /// What a command does to a resource.

@@ -50,6 +50,11 @@ impl fmt::Display for AdapterId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CodecId(pub u16);
 
+impl CodecId {
+    /// None of them: only a codec in the device's own table reads the payload.
+    pub const NONE: Self = Self(u16::MAX);
+}
+
 /// What the radio said of the last hop, where there is one.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct LinkQuality {
@@ -192,6 +197,9 @@ pub struct Uplink {
     pub delivery: Delivery,
     /// How many messages before it the adapter lost for want of room: to be counted as dropped.
     pub lost_before: u32,
+    /// Messages that the adapter itself refused, by reason: to be counted as dropped. Where there are any the uplink
+    /// carries nothing else.
+    pub refused: Vec<(DropReason, u32)>,
     /// Its part of the memory for what is under way; free again when it is decoded.
     pub room: Room,
     /// Whom to tell.

@@ -2,6 +2,7 @@
 //!
 //! Everything here is a plain translation of a configuration that has been checked; nothing is started.
 
+mod actions;
 mod adapters;
 mod broker;
 mod coap;
@@ -10,7 +11,6 @@ mod codec_table;
 mod link;
 mod lorawan;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 pub(crate) use self::adapters::{Embedded, adapters, wanted};
@@ -23,7 +23,6 @@ use lorawan_link::Eui;
 
 use crate::config::model::{Alert, Config, UnknownDevices};
 use crate::pipeline::Reconfiguration;
-use crate::pipeline::actions::Action;
 use crate::pipeline::directory::{DeviceRules, Directory};
 use crate::pipeline::engine::Settings;
 use crate::pipeline::judging::Judging;
@@ -123,8 +122,8 @@ pub(crate) fn reconfiguration(
     Ok(Reconfiguration {
         settings: settings(config),
         directory: directory(config, codecs)?,
+        actions: actions::actions(config, codecs)?,
         codecs: codecs.all(),
-        actions: actions(config),
         models: crate::models::load(&config.gateway.data_dir),
     })
 }
@@ -133,11 +132,7 @@ fn directory(config: &Config, codecs: &mut CodecTable) -> Result<Directory, Buil
     let timezone = config.gateway.timezone.as_deref();
     let mut devices = Vec::new();
     for (name, device) in &config.devices {
-        let codec = match &device.codec {
-            Some(file) if codecs::Codec::is_file(file) => Some(codecs.file(file)?),
-            Some(codec) => Some(codecs.id(codec, &[], timezone)?),
-            None => None,
-        };
+        let codec = device.codec.as_deref().map(|codec| codecs.of_device(codec, timezone)).transpose()?;
         let calibrate =
             device.calibrate.iter().map(|(metric, by)| (metric.clone(), (by.scale, by.offset))).collect();
         let address = device.address.clone().unwrap_or_else(|| name.clone());
@@ -151,18 +146,6 @@ fn directory(config: &Config, codecs: &mut CodecTable) -> Result<Directory, Buil
     }
     let accept = config.gateway.unknown_devices == UnknownDevices::Accept;
     Ok(Directory::new(devices, accept, config.gateway.max_devices))
-}
-
-fn actions(config: &Config) -> BTreeMap<String, Vec<Action>> {
-    let of = |alert: &Alert| {
-        // `check` has refused an action that goes nowhere.
-        let one = |action: &crate::config::model::Action| {
-            let (adapter, payload) = (action.adapter.clone(), action.bytes()?.into());
-            Some(Action { adapter, to: action.destination()?, payload })
-        };
-        alert.actions.iter().filter_map(one).collect::<Vec<_>>()
-    };
-    config.alerts.iter().map(|(name, alert)| (name.clone(), of(alert))).collect()
 }
 
 /// How the outbox is kept.

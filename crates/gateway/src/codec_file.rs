@@ -6,6 +6,8 @@ use codecs::Codec;
 use codecs::javascript::{Engine, MAX_FILE_BYTES};
 
 use crate::config::secrets::read_text;
+use crate::script_thread::Waiting;
+use crate::telemetry::chain;
 
 /// The text of a codec's file.
 ///
@@ -18,10 +20,14 @@ pub(crate) fn read(file: &str) -> Result<String, String> {
 /// The codec in `text`, which stands in `file`.
 ///
 /// # Errors
-/// Every problem in words, each with the file and the place in it.
+/// Every problem in words, each with the file and the place in it; one of them is a file that does not come to its end.
 pub(crate) fn compile(file: &str, text: &str, engine: &Engine) -> Result<Codec, Vec<String>> {
     let in_words = |problems: Vec<codecs::CodecError>| problems.iter().map(ToString::to_string).collect();
-    Codec::from_file(file, text, engine).map_err(in_words)
+    let (name, text, engine) = (file.to_owned(), text.to_owned(), engine.clone());
+    // A script's own statements are run, and may not come back.
+    let compiled = Waiting::default().run(move || Codec::from_file(&name, &text, &engine));
+    let lost = |lost| vec![format!("{file}: {}; mend what it does outside its functions", chain(&lost))];
+    compiled.map_err(lost)?.map_err(in_words)
 }
 
 /// [`read`] and [`compile`].

@@ -15,6 +15,7 @@ mod pipeline;
 mod problems;
 mod reporter;
 mod retrain;
+mod script_thread;
 mod supervisor;
 mod telemetry;
 mod upstream;

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::adr::Adr;
@@ -11,6 +12,7 @@ use crate::ids::{DevAddr, Eui};
 use crate::join::Joining;
 use crate::key::Key;
 use crate::output::DownlinkId;
+use crate::region::Region;
 use crate::session::{RxParameters, Session};
 
 /// How many DevNonces of a device are remembered. Nodes before 1.0.4 draw them by lot; an older one could be replayed,
@@ -84,6 +86,42 @@ pub struct DeviceState {
     pub dev_nonces: VecDeque<u16>,
     /// How many join accepts it was sent: the next AppNonce is one more.
     pub app_nonces: u32,
+    /// Its counters were lost: its frames are refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locked: Option<Locked>,
+}
+
+/// An ABP device whose counters were lost is not heard until its owner says where its counter is, with another
+/// [`last_f_cnt_up`](Abp::last_f_cnt_up) than before, or that it may start anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Locked {
+    /// What its owner had said when they were lost.
+    pub last_f_cnt_up: Option<u32>,
+}
+
+impl DeviceState {
+    /// What to go on with when the state that was stored of a device cannot be read, so that nothing is used twice: the
+    /// AppNonces of a device that joins go on above all that can have been used; an ABP device is
+    /// [locked](Locked), unless it may start anew whenever it likes.
+    #[must_use]
+    pub fn after_loss(config: &DeviceConfig, region: Region, now: Timestamp) -> Self {
+        match &config.activation {
+            Activation::Otaa(_) => Self { app_nonces: app_nonces_by(now), ..Self::default() },
+            Activation::Abp(abp) if abp.resets => Self::default(),
+            Activation::Abp(abp) => {
+                let (network, app) = (abp.nwk_s_key.clone(), abp.app_s_key.clone());
+                let session = Session::new(abp.address, network, app, None, RxParameters::of(region));
+                let locked = Some(Locked { last_f_cnt_up: abp.last_f_cnt_up });
+                Self { session: Some(session), locked, ..Self::default() }
+            }
+        }
+    }
+}
+
+/// More AppNonces than a device can have used: one for each minute since 2020, of the 24 bits' 32 years.
+fn app_nonces_by(now: Timestamp) -> u32 {
+    const BEGIN: i64 = 1_577_836_800;
+    u32::try_from(now.as_second().saturating_sub(BEGIN) / 60).unwrap_or(0)
 }
 
 /// One of a device's sessions.
@@ -118,6 +156,9 @@ pub(crate) struct Told {
     pub(crate) serial: u64,
     pub(crate) f_cnt: u32,
     pub(crate) first_heard: Instant,
+    pub(crate) confirmed: bool,
+    /// The host could not take it, and its device may send it again.
+    pub(crate) untaken: bool,
 }
 
 impl Device {
@@ -134,7 +175,14 @@ impl Device {
                     && session.nwk_s_key == abp.nwk_s_key
                     && session.app_s_key == abp.app_s_key
             };
-            if !state.session.as_ref().is_some_and(same) {
+            let is_told = |locked: &Locked| abp.resets || abp.last_f_cnt_up != locked.last_f_cnt_up;
+            let unlocked = state.locked.take_if(|locked| is_told(locked)).is_some();
+            if unlocked {
+                let (network, app) = (abp.nwk_s_key.clone(), abp.app_s_key.clone());
+                let session = Session::new(abp.address, network, app, abp.last_f_cnt_up, usual);
+                state.session = Some(session.with_downlinks_behind_uplinks());
+            } else if !state.session.as_ref().is_some_and(same) {
+                state.locked = None;
                 let (network, app) = (abp.nwk_s_key.clone(), abp.app_s_key.clone());
                 state.session = Some(Session::new(abp.address, network, app, abp.last_f_cnt_up, usual));
             }
@@ -142,6 +190,8 @@ impl Device {
                 session.rx = abp.rx.unwrap_or(usual);
             }
             state.offered = None;
+        } else {
+            state.locked = None;
         }
         Self {
             config,
@@ -155,6 +205,10 @@ impl Device {
             status_asked: None,
             heard_by: Vec::new(),
         }
+    }
+
+    pub(crate) const fn is_locked(&self) -> bool {
+        self.state.locked.is_some()
     }
 
     pub(crate) fn resets(&self) -> bool {

@@ -74,6 +74,8 @@ pub(crate) struct Shot {
     pub(crate) frequency: u32,
     /// Number of the data rate.
     pub(crate) data_rate: u8,
+    /// When the forwarder has to have it.
+    pub(crate) until: Instant,
 }
 
 impl Window {
@@ -83,16 +85,22 @@ impl Window {
             Slot::First => self.delay,
             Slot::Second => self.delay + Duration::from_secs(1),
         };
-        if self.heard + after < now + settings.lead {
+        let Some(until) = (self.heard + after).checked_sub(settings.lead).filter(|until| *until >= now)
+        else {
             return Vec::new();
-        }
-        self.heard_by
-            .iter()
-            .filter_map(|heard_by| self.shot(slot, after, heard_by, settings.region))
-            .collect()
+        };
+        let shot = |heard_by| self.shot(slot, after, heard_by, settings.region, until);
+        self.heard_by.iter().filter_map(shot).collect()
     }
 
-    fn shot(&self, slot: Slot, after: Duration, heard_by: &HeardBy, region: Region) -> Option<Shot> {
+    fn shot(
+        &self,
+        slot: Slot,
+        after: Duration,
+        heard_by: &HeardBy,
+        region: Region,
+        until: Instant,
+    ) -> Option<Shot> {
         let (frequency, data_rate) = match slot {
             Slot::First => {
                 let uplink = region.uplink_number(heard_by.data_rate)?;
@@ -103,7 +111,7 @@ impl Window {
         // The delays are seconds, far below the 71 minutes after which the clock starts again.
         let micros = u32::try_from(after.as_micros()).ok()?;
         let when = When::Tmst(heard_by.tmst.wrapping_add(micros));
-        Some(Shot { gateway: heard_by.gateway, when, frequency, data_rate })
+        Some(Shot { gateway: heard_by.gateway, when, frequency, data_rate, until })
     }
 }
 

@@ -79,6 +79,7 @@ fn windows_are_reckoned_in_each_gateways_own_clock_which_goes_round() {
         when: When::Tmst(tmst),
         frequency: 868_100_000,
         data_rate: 3,
+        until: now + Duration::from_millis(800),
     });
     assert_eq!(first, expected);
     let second = window(now).shots(Slot::Second, &settings, now);

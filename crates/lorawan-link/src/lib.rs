@@ -11,11 +11,13 @@
 //! - [`Network::poll`] after each of these and after each call below, until it returns `None`. Nothing leaves and nothing
 //!   is told in any other way, and the outputs are to be acted on in their order.
 //!
-//! Three outputs want an answer:
+//! Four outputs want an answer:
 //! - [`Output::Store`]: the state is to be stored before what comes behind it is acted on; then [`Network::stored`]. A join
 //!   accept leaves only after that.
 //! - [`Output::Uplink`]: when the host has it for good, [`Network::taken`]. A confirmed uplink is acknowledged only after
-//!   that: in the first receive window if there is time, else in the second, else when the device repeats it.
+//!   that: in the first receive window if there is time, else in the second, else when the device repeats it. When the
+//!   host cannot take it, [`Network::untaken`]: a confirmed one is then told again when the device repeats it.
+//! - [`Output::Transmit`]: when its datagram has left, [`Network::left`]; when it will not, [`Network::withheld`].
 //! - [`Output::Downlink`] tells what became of what [`Network::send`] took.
 //!
 //! # What it promises
@@ -87,7 +89,7 @@ mod settings;
 
 pub use airtime::airtime;
 pub use data_rate::DataRate;
-pub use device::{Abp, Activation, Class, DeviceConfig, DeviceState, Otaa};
+pub use device::{Abp, Activation, Class, DeviceConfig, DeviceState, Locked, Otaa};
 pub use duty::Use;
 pub use gateways::GatewayView;
 pub use ids::{DevAddr, Eui, IdError, NetId};
@@ -95,7 +97,8 @@ pub use key::{Key, KeyError};
 pub use mac::{Battery, Status};
 pub use network::{Holdings, Network, Now};
 pub use output::{
-    Claimed, Data, DownlinkId, Failure, Outcome, Output, Receiver, SendError, StoreToken, Uplink, UplinkToken,
+    Claimed, Data, DownlinkId, Failure, Outcome, Output, Receiver, SendError, StoreToken, Transmission,
+    TransmissionId, Uplink, UplinkToken,
 };
 pub use reason::Reason;
 pub use region::{Region, SubBand, UnknownRegion};

@@ -1,7 +1,7 @@
 //! What comes out of a network: datagrams to send, sessions to store, and what happened.
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
@@ -15,13 +15,15 @@ use crate::semtech::{Antenna, Rxpk, TxError};
 /// What there is to do or to know.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Output {
-    /// A datagram for a forwarder.
+    /// An answer to a forwarder's datagram. May leave at once, whatever waits to be stored.
     Send {
         /// Its address.
         to: SocketAddr,
         /// The datagram.
         bytes: Vec<u8>,
     },
+    /// A frame for a device, in a datagram for a forwarder.
+    Transmit(Transmission),
     /// The state of a device has changed: what was stored of it before is out of date. To be stored before the outputs
     /// behind this one are acted on.
     Store {
@@ -61,6 +63,24 @@ pub enum Output {
     },
 }
 
+/// A frame that a forwarder is to send. It may leave when all is stored that came out before it; the host says which it
+/// was: [`Network::left`](crate::Network::left) or [`Network::withheld`](crate::Network::withheld).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transmission {
+    /// Its name.
+    pub id: TransmissionId,
+    /// The forwarder's address.
+    pub to: SocketAddr,
+    /// The datagram.
+    pub bytes: Vec<u8>,
+    /// After this it is no use to the device any more.
+    pub until: Instant,
+}
+
+/// Names a transmission.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TransmissionId(pub(crate) u64);
+
 /// Who a refused frame claims to be from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Claimed {
@@ -87,6 +107,10 @@ pub struct Uplink {
     pub data: Option<Data>,
     /// Frames between the last one and this that were not heard.
     pub frames_lost: u32,
+    /// It came before, and the host has not said that it has it.
+    pub again: bool,
+    /// The frame before this one was [not taken](crate::Network::untaken), and its device has given it up.
+    pub one_given_up: bool,
     /// The forwarder's time where it is near ours, else when it came.
     pub time: Timestamp,
     /// How long it was on the air.
@@ -180,7 +204,7 @@ pub struct DownlinkId(pub(crate) u64);
 /// What became of a downlink.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// A forwarder took it and did not say that it could not send it.
+    /// It left for a forwarder, which did not say that it could not send it.
     Sent,
     /// The device has confirmed it.
     Acknowledged,
@@ -203,6 +227,9 @@ pub enum Failure {
     /// The session can count no further.
     #[error("the session's counter is used up: the device has to join again")]
     CounterExhausted,
+    /// The host did not let it leave in time.
+    #[error("it could not leave in time: the session behind it was not on disk, or the socket had no room")]
+    Withheld,
     /// The device is no longer known.
     #[error("the device was removed")]
     Removed,

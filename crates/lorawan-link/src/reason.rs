@@ -55,10 +55,14 @@ pub enum Reason {
     Mic,
     /// A frame that was heard before, or an older one.
     Replay,
+    /// The last frame again, by a forwarder whose link is slower than the time for copies.
+    LateCopy,
     /// A confirmed frame again, since its sender has no answer yet: answered again, counted once.
     Repeated,
     /// A counter too far ahead.
     Gap,
+    /// A frame of a device whose counters were lost: it may be an old one.
+    CountersLost,
     /// A DevNonce that was in use before.
     DevNonce,
     /// A device has used up its AppNonces, or its network all addresses.
@@ -95,8 +99,10 @@ impl Reason {
             Self::JoinEui => "join_eui",
             Self::Mic => "mic",
             Self::Replay => "replay",
+            Self::LateCopy => "late_copy",
             Self::Repeated => "repeated",
             Self::Gap => "gap",
+            Self::CountersLost => "counters_lost",
             Self::DevNonce => "dev_nonce",
             Self::JoinExhausted => "join_exhausted",
         }
@@ -131,8 +137,12 @@ impl fmt::Display for Reason {
             Self::JoinEui => "the device is not to join, or not with this JoinEUI",
             Self::Mic => "the frame's integrity code is wrong: check the device's keys",
             Self::Replay => "the frame's counter was in use before",
+            Self::LateCopy => "another forwarder has delivered the frame already",
             Self::Repeated => "a confirmed frame was sent again",
             Self::Gap => "the frame's counter is too far ahead",
+            Self::CountersLost => {
+                "the device's counters were lost, so the frame may be an old one: write its fcnt_up"
+            }
             Self::DevNonce => "the join request's DevNonce was in use before",
             Self::JoinExhausted => "the device has joined too often, or the network has no address left",
         })

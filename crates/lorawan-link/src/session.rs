@@ -101,6 +101,13 @@ impl Session {
         Self { address, nwk_s_key, app_s_key, last_up, f_cnt_down: 0, rx, tx_power: 0, next_down: None }
     }
 
+    /// Its downlinks' counter lies where its device has not seen one: a device of class A is sent one frame behind each
+    /// of its own at most.
+    pub(crate) fn with_downlinks_behind_uplinks(self) -> Self {
+        let last_up = self.last_up.map_or(0, |last| last.f_cnt);
+        Self { f_cnt_down: last_up.saturating_add(RESERVED), ..self }
+    }
+
     /// Whether a frame for its address belongs to it. `resets`: whether a device may start again at 0.
     pub(crate) fn judge(&self, frame: &DataUp<'_>, max_gap: u32, resets: bool) -> Verdict {
         let low = u32::from(frame.f_cnt);

@@ -33,6 +33,12 @@ pub(crate) enum Kind {
     Contact,
     /// People and light, through zigbee2mqtt.
     Occupancy,
+    /// Litres, and how warm the water is.
+    WaterMeter,
+    /// Moisture and temperature of the ground.
+    Soil,
+    /// The weather on the roof.
+    Weather,
 }
 
 #[derive(Debug, Clone)]
@@ -45,9 +51,9 @@ pub(crate) struct Device {
     fault: Option<(Fault, Timestamp)>,
     /// Values of the last message; what a stuck device repeats.
     last: Option<Values>,
-    /// When it was last asked, and its meter's reading then in kWh.
+    /// When it was last asked, and what its meter has counted until then, in kWh or litres.
     metered: Option<Timestamp>,
-    energy: f64,
+    counted: f64,
 }
 
 /// What a device has to say at one time, before a protocol gives it a form.
@@ -74,7 +80,7 @@ pub(crate) enum Value {
 
 impl Device {
     pub(crate) fn new(name: String, zone: String, kind: Kind, seed: u64) -> Self {
-        Self { name, zone, kind, seed, messages: 0, fault: None, last: None, metered: None, energy: 0.0 }
+        Self { name, zone, kind, seed, messages: 0, fault: None, last: None, metered: None, counted: 0.0 }
     }
 
     pub(crate) fn fail(&mut self, fault: Fault, from: Timestamp) {
@@ -118,22 +124,42 @@ impl Device {
             Kind::Meter => self.meter(at, chance),
             Kind::Contact => contact(at, chance),
             Kind::Occupancy => occupancy(at, chance),
+            Kind::WaterMeter => self.water(at, chance),
+            Kind::Soil => soil(at, chance),
+            Kind::Weather => weather(at, chance),
         }
     }
 
     fn meter(&mut self, at: Timestamp, chance: Chance) -> Values {
         let power = (80.0 + 900.0 * profile::activity(at) + 15.0 * chance.gaussian(0)).max(0.0);
+        self.count(at, power / 1000.0);
+        vec![("power", Value::Number(power, 1)), ("energy", Value::Number(1000.0 + self.counted, 4))]
+    }
+
+    fn water(&mut self, at: Timestamp, chance: Chance) -> Values {
+        let an_hour = (5.0 + 600.0 * profile::activity(at) * (1.0 + 0.3 * chance.gaussian(0))).max(0.0);
+        self.count(at, an_hour);
+        let temperature = 11.0 + 0.2 * chance.gaussian(1);
+        vec![
+            ("water", Value::Number(250_000.0 + self.counted, 0)),
+            ("temperature", Value::Number(temperature, 1)),
+            ("battery", battery(self.seed)),
+        ]
+    }
+
+    fn count(&mut self, at: Timestamp, an_hour: f64) {
         let hours = self.metered.map_or(0.0, |last| at.since(last).as_secs_f64() / 3600.0);
         self.metered = Some(at);
-        self.energy += power * hours / 1000.0;
-        vec![("power", Value::Number(power, 1)), ("energy", Value::Number(1000.0 + self.energy, 4))]
+        self.counted += an_hour * hours;
     }
 
     fn write(&self, sample: &Sample) -> Message {
         let name = &self.name;
         let topic = match self.kind {
             Kind::ClimateValues => return self.write_value(sample),
-            Kind::Climate | Kind::Meter => format!("sensors/{name}/telemetry"),
+            Kind::Climate | Kind::Meter | Kind::WaterMeter | Kind::Soil | Kind::Weather => {
+                format!("sensors/{name}/telemetry")
+            }
             Kind::Contact | Kind::Occupancy => format!("zigbee2mqtt/{name}"),
         };
         let payload = sample.json().into();
@@ -198,7 +224,7 @@ fn contact(at: Timestamp, chance: Chance) -> Values {
     let open = chance.even(0) < 0.02 + 0.2 * profile::activity(at);
     vec![
         ("contact", Value::Boolean(!open)),
-        ("battery", Value::Number(60.0 + (40.0 * Chance::of_device(chance.seed).even(0)).floor(), 0)),
+        ("battery", battery(chance.seed)),
         ("linkquality", Value::Number(100.0 + (60.0 * chance.even(1)).floor(), 0)),
     ]
 }
@@ -209,9 +235,33 @@ fn occupancy(at: Timestamp, chance: Chance) -> Values {
     vec![
         ("occupancy", Value::Boolean(chance.even(0) < 0.8 * busy)),
         ("illuminance", Value::Number((light * (1.0 + 0.03 * chance.gaussian(1))).max(0.0), 0)),
-        ("battery", Value::Number(60.0 + (40.0 * Chance::of_device(chance.seed).even(0)).floor(), 0)),
+        ("battery", battery(chance.seed)),
         ("linkquality", Value::Number(100.0 + (60.0 * chance.even(2)).floor(), 0)),
     ]
+}
+
+fn soil(at: Timestamp, chance: Chance) -> Values {
+    vec![
+        ("temperature", Value::Number(9.0 + 1.5 * profile::warmth(at) + 0.1 * chance.gaussian(0), 1)),
+        ("soil_moisture", Value::Number((38.0 + 1.0 * chance.gaussian(1)).clamp(0.0, 100.0), 0)),
+        ("battery", battery(chance.seed)),
+    ]
+}
+
+fn weather(at: Timestamp, chance: Chance) -> Values {
+    let temperature = 8.0 + 5.0 * profile::warmth(at) + 0.1 * chance.gaussian(0);
+    let humidity = 70.0 - 12.0 * profile::warmth(at) + 0.5 * chance.gaussian(1);
+    vec![
+        ("temperature", Value::Number(temperature, 1)),
+        ("humidity", Value::Number(humidity.clamp(0.0, 100.0), 1)),
+        ("pressure", Value::Number(1013.0 + 0.3 * chance.gaussian(2), 1)),
+        ("illuminance", Value::Number(20_000.0 * profile::daylight(at), 0)),
+    ]
+}
+
+/// As full as the device's own chance would have it.
+fn battery(seed: u64) -> Value {
+    Value::Number(60.0 + (40.0 * Chance::of_device(seed).even(0)).floor(), 0)
 }
 
 impl fmt::Display for Value {

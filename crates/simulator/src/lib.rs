@@ -1,7 +1,7 @@
 //! A building that does not exist, and senders that make real traffic of it.
 //!
 //! [`Building`] is sans-IO: it says what a device would send at a given time, and is the same for the same seed.
-//! A module per protocol ([`mqtt`], [`coap`]) puts that on real sockets. [`month`] is for looking at weeks at once: rooms with people,
+//! A module per protocol ([`mqtt`], [`coap`], [`lorawan`]) puts that on real sockets. [`month`] is for looking at weeks at once: rooms with people,
 //! weather and heating, and faults as buildings have them.
 
 mod building;
@@ -10,6 +10,7 @@ pub mod coap;
 mod device;
 mod fault;
 mod load;
+pub mod lorawan;
 pub mod month;
 pub mod mqtt;
 mod profile;

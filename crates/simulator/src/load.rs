@@ -35,7 +35,8 @@ impl Load {
 /// What was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Sent {
-    /// Messages that were acknowledged: over MQTT by the broker's PUBACK, over CoAP by the gateway's 2.04.
+    /// Messages that were acknowledged: over MQTT by the broker's PUBACK, over CoAP by the gateway's 2.04, over LoRaWAN by
+    /// the PUSH_ACK that the forwarder gets, or to the node itself where it asks for that.
     pub messages: u64,
     /// The readings in them, as the gateway's ledger counts.
     pub readings: u64,
@@ -46,6 +47,8 @@ pub struct Sent {
     pub refused: u64,
     /// Messages without an answer when the time was up.
     pub unacknowledged: u64,
+    /// LoRaWAN devices that asked to join and were not answered, so that they could send nothing.
+    pub not_joined: u64,
 }
 
 /// Why nothing could be sent.
@@ -69,6 +72,26 @@ pub enum SimulateError {
         /// Why.
         #[source]
         source: coap_link::dtls::SetupError,
+    },
+    /// There are no numbers for so many.
+    #[error("{devices} LoRaWAN devices are too many; give at most {most}")]
+    TooManyDevices {
+        /// How many were asked for.
+        devices: usize,
+        /// How many can be.
+        most: usize,
+    },
+    /// The gateway is there, and answers no join request.
+    #[error(
+        "none of {devices} devices could join: the gateway answers, but not to their join requests. Are their \
+         [devices.*] in its gateway.toml (--print-config writes them, with the same --seed and --devices), is its region \
+         {region}? In its log and its health, refused_device_unknown and refused_mic tell which"
+    )]
+    NoneJoined {
+        /// How many have tried.
+        devices: u64,
+        /// Whose channels they used.
+        region: String,
     },
     /// Each device would need a session of its own.
     #[error(

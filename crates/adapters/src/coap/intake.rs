@@ -127,6 +127,7 @@ impl Intake {
             payload: report.payload,
             delivery,
             lost_before: std::mem::take(&mut self.lost),
+            refused: Vec::new(),
             room,
             ack: self.ack(report.id, place),
         });

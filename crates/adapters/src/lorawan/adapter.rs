@@ -8,20 +8,21 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use gateway_core::ports::{Adapter, AdapterContext, AdapterError, Clock, Command};
-use gateway_core::{AdapterId, CodecId, Condition, Uplink};
-use lorawan_link::{Activation, Claimed, DeviceConfig, DeviceState, Eui, Network, Now, Output};
+use gateway_core::{AdapterId, CodecId, Condition, Timestamp, Uplink};
+use lorawan_link::{Activation, Claimed, DeviceConfig, Eui, Network, Now, Output, Transmission, UplinkToken};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::commands::Commands;
 use super::figures::{self, Counts};
 use super::intake::{Intake, Told};
 use super::keeper::{Freed, Keeper};
 use super::networks;
-use super::store::{Store, StoreError};
+use super::salvage;
+use super::store::Store;
 use crate::complaints::Complaints;
 use crate::door::{Door, Inbox};
 
@@ -31,8 +32,6 @@ const FIGURES_EVERY: Duration = Duration::from_secs(5);
 const LAST_WORDS: Duration = Duration::from_secs(4);
 /// Uplinks of which the word is read in one go.
 const WORDS: usize = 256;
-/// The kind of datagram that a downlink is (Semtech's PROTOCOL.TXT, 5.2: PULL_RESP), in its fourth byte.
-const PULL_RESP: u8 = 3;
 
 /// What `[adapters.lorawan.<name>]` and the devices' tables say, ready for use.
 #[derive(Debug, Clone)]
@@ -91,28 +90,28 @@ impl LorawanAdapter {
     }
 
     /// The sessions' file, and the network with what was in it.
-    async fn open(&self) -> Result<(Store, Network), AdapterError> {
+    async fn open(&self, now: Timestamp) -> Result<(Store, Network), AdapterError> {
         let (path, devices) = (self.settings.sessions.clone(), Arc::clone(&self.settings.devices));
-        let opened = spawn_blocking(move || read(&path, &devices)).await;
-        let (store, states) =
-            opened.map_err(|error| self.failed(&error))?.map_err(|error| self.failed(&error))?;
+        let region = self.settings.link.region;
+        let opened = spawn_blocking(move || salvage::open(&path, &devices, region, now)).await;
+        let opened = opened.map_err(|error| self.failed(&error))?.map_err(|error| self.failed(&error))?;
+        let salvage::Opened { store, states, damage } = opened;
+        if let Some(damage) = damage {
+            error!(adapter = %self.id, "lorawan: {damage}");
+        }
         let seed = rand::random();
         let mut network = Network::new(lorawan_link::Settings { seed, ..self.settings.link.clone() });
         for (known, state) in self.settings.devices.iter().zip(states) {
             network.add(known.config.clone(), state);
         }
+        let locked = network.locked().filter_map(|device| self.settings.device(device));
+        let locked: Vec<_> = locked.map(|known| &*known.name).collect();
+        if !locked.is_empty() {
+            let names = locked.join(", ");
+            warn!(adapter = %self.id, "lorawan: the counters of {names} were lost with a damaged lorawan.db: not heard until fcnt_up of each is written, or changed; see docs/lorawan.md");
+        }
         Ok((store, network))
     }
-}
-
-/// Opens the file and reads what it has of each device, in their order. Waits for the disk.
-fn read(
-    path: &std::path::Path,
-    devices: &[KnownDevice],
-) -> Result<(Store, Vec<Option<DeviceState>>), StoreError> {
-    let store = Store::open(path)?;
-    let states = devices.iter().map(|known| store.read(known.config.dev_eui)).collect::<Result<_, _>>()?;
-    Ok((store, states))
 }
 
 #[async_trait]
@@ -122,7 +121,7 @@ impl Adapter for LorawanAdapter {
     }
 
     async fn run(&mut self, context: &mut AdapterContext) -> Result<(), AdapterError> {
-        let (store, network) = self.open().await?;
+        let (store, network) = self.open(context.clock.now()).await?;
         let (intake, told) = Intake::new(&self.id);
         let mut roof = Roof {
             id: &self.id,
@@ -175,6 +174,8 @@ impl Roof<'_> {
         let mut give_up = None;
         loop {
             self.drain().await;
+            self.give_up_late();
+            self.drain().await;
             self.keeper.write_due(Instant::now());
             self.tell_condition(condition);
             if figures_due <= Instant::now() {
@@ -184,18 +185,25 @@ impl Roof<'_> {
             if give_up.is_some_and(|at| self.intake.is_idle() || at <= Instant::now()) {
                 return Ok(());
             }
-            let due =
-                [self.network.next_deadline().map(Instant::from_std), self.keeper.next_deadline(), give_up];
+            if give_up.is_some() {
+                self.intake.hurry(Instant::now());
+            }
+            let waiting = self.intake.has_waiting(Instant::now());
+            let due = [
+                self.network.next_deadline().map(Instant::from_std),
+                self.keeper.next_deadline(),
+                self.intake.next_deadline().filter(|_| !waiting),
+                give_up,
+            ];
             let wake = due.into_iter().flatten().min().unwrap_or(figures_due).min(figures_due);
-            let waiting = self.intake.has_waiting();
             let mut freed = Freed::default();
             tokio::select! {
                 () = stop.cancelled(), if give_up.is_none() => give_up = Some(Instant::now() + LAST_WORDS),
                 () = self.door.serve(&mut inbox) => {}
                 place = uplinks.reserve(), if waiting => match place {
-                    Ok(place) => place.send(self.intake.batch()),
+                    Ok(place) => place.send(self.intake.batch(Instant::now())),
                     // The pipeline has ended.
-                    Err(_) => drop(self.intake.batch()),
+                    Err(_) => drop(self.intake.batch(Instant::now())),
                 },
                 _ = told.recv_many(&mut words, WORDS) => {}
                 Some(command) = commands.recv(), if give_up.is_none() => {
@@ -239,17 +247,43 @@ impl Roof<'_> {
         match word.outcome {
             // Refused for good is taken too: sent again, it would be refused again.
             Some(_) => self.network.taken(word.token, self.now()),
-            None => self.counts.untaken = self.counts.untaken.saturating_add(1),
+            None => self.untaken(word.token),
+        }
+    }
+
+    /// A confirmed uplink comes again, since its device is not answered; another is lost.
+    fn untaken(&mut self, token: UplinkToken) {
+        self.counts.untaken = self.counts.untaken.saturating_add(1);
+        if !self.network.untaken(token) {
+            self.intake.lose_one(Instant::now());
         }
     }
 
     /// What a write has set free.
     async fn release(&mut self, freed: Freed) {
-        for (to, bytes) in freed.downlinks {
-            self.door.send(to, &bytes).await;
+        for transmission in freed.downlinks {
+            self.transmit(transmission).await;
         }
         for token in freed.tokens {
             self.network.stored(token, self.now());
+        }
+    }
+
+    /// Lets a frame for a device leave, if there is still time.
+    async fn transmit(&mut self, transmission: Transmission) {
+        let Transmission { id, to, bytes, until } = transmission;
+        let in_time = self.now().instant <= until;
+        if in_time && self.door.send(to, &bytes).await {
+            self.network.left(id, self.now());
+        } else {
+            self.network.withheld(id, self.now());
+        }
+    }
+
+    /// What the disk has held up for too long.
+    fn give_up_late(&mut self) {
+        for id in self.keeper.given_up(Instant::now()) {
+            self.network.withheld(id, self.now());
         }
     }
 
@@ -262,20 +296,20 @@ impl Roof<'_> {
 
     async fn spoken(&mut self, output: Output) {
         match output {
-            Output::Send { to, bytes } => {
-                let bytes = match bytes.get(3) {
-                    Some(&PULL_RESP) => self.keeper.behind(to, bytes, Instant::now()),
-                    _ => Some(bytes),
-                };
-                if let Some(bytes) = bytes {
-                    self.door.send(to, &bytes).await;
+            Output::Send { to, bytes } => drop(self.door.send(to, &bytes).await),
+            Output::Transmit(transmission) => {
+                if let Some(transmission) = self.keeper.behind(transmission, Instant::now()) {
+                    self.transmit(transmission).await;
                 }
             }
             Output::Store { token, state } => self.keeper.store(token, state, Instant::now()),
             Output::Uplink(uplink) => {
                 self.counts.uplinks = self.counts.uplinks.saturating_add(1);
-                if let Some(known) = self.settings.device(uplink.device) {
-                    self.intake.take(known, *uplink);
+                let token = uplink.token;
+                if let Some(known) = self.settings.device(uplink.device)
+                    && !self.intake.take(known, *uplink, Instant::now())
+                {
+                    self.untaken(token);
                 }
             }
             Output::Joined { device, address } => {
@@ -285,6 +319,7 @@ impl Roof<'_> {
             }
             Output::Downlink { id, outcome, .. } => self.commands.told(id, outcome),
             Output::Refused { reason, from, gateway, claimed } => {
+                self.intake.refuse(reason, Instant::now());
                 debug!(adapter = %self.id, "lorawan: frame of {claimed:?} from {from} refused: {reason}");
                 if let Some(passed_over) = self.refusals.due(Instant::now().into_std()) {
                     let gateway = gateway.map(|gateway| gateway.to_string());

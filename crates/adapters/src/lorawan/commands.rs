@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use gateway_core::AdapterId;
-use gateway_core::ports::{Command, CommandError, Destination};
+use gateway_core::ports::{Command, CommandError, Destination, DownlinkContent};
 use lorawan_link::{DownlinkId, Eui, Failure, Network, Now, Outcome, SendError};
 use tokio::sync::oneshot;
 
@@ -56,9 +56,12 @@ impl Commands {
         network: &mut Network,
         now: Now,
     ) -> Result<(DownlinkId, bool), CommandError> {
-        let Destination::Device { device, port, confirmed } = to else {
+        let Destination::Device { device, port, confirmed, content } = to else {
             return Err(self.refused(format!("{to} is no LoRaWAN device")));
         };
+        if *content != DownlinkContent::Bytes {
+            return Err(self.refused(format!("nobody has encoded what is for {to}")));
+        }
         let dev_eui = find(device, devices)
             .ok_or_else(|| self.refused(format!("there is no LoRaWAN device {device}")))?;
         let id =
@@ -89,7 +92,7 @@ impl Commands {
         let (adapter, reason) = (self.adapter.clone(), failure.to_string());
         match failure {
             Failure::NotAcknowledged => CommandError::Unanswered { adapter, reason },
-            Failure::Forwarder(_) => CommandError::Unreachable { adapter, reason },
+            Failure::Forwarder(_) | Failure::Withheld => CommandError::Unreachable { adapter, reason },
             Failure::TooLong | Failure::CounterExhausted | Failure::Removed => self.refused(reason),
         }
     }

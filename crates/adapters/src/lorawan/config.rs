@@ -139,8 +139,8 @@ pub struct LorawanDevice {
     #[serde(default)]
     #[schemars(example = &"lounge.app")]
     pub app_skey_file: Option<PathBuf>,
-    /// ABP: the counter of the last frame that another server accepted; what Riser itself stored wins. Default: any first
-    /// frame is taken.
+    /// ABP: the counter of the last frame that another server accepted; what Riser itself stored wins. Default, and with 0:
+    /// any first frame is taken.
     #[serde(default)]
     #[schemars(example = &0)]
     pub fcnt_up: Option<u32>,

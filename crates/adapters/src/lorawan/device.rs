@@ -90,7 +90,8 @@ impl Reader {
             address: address?,
             nwk_s_key: nwk_s_key?,
             app_s_key: app_s_key?,
-            last_f_cnt_up: device.fcnt_up,
+            // 0 is what people write for a new device: its first frame, which has it, is to be heard.
+            last_f_cnt_up: device.fcnt_up.filter(|last| *last > 0),
             rx,
             resets: device.resets,
         })
@@ -173,6 +174,9 @@ mod tests {
         let late = LorawanDevice { rx_delay: Some(5), fcnt_up: Some(7), ..device(true) };
         let Activation::Abp(abp) = read(&late, Region::Eu868).unwrap().activation else { panic!("not ABP") };
         assert_eq!((abp.rx.map(|rx| rx.delay), abp.last_f_cnt_up), (Some(5), Some(7)));
+        let new = LorawanDevice { fcnt_up: Some(0), ..device(true) };
+        let Activation::Abp(abp) = read(&new, Region::Eu868).unwrap().activation else { panic!("not ABP") };
+        assert_eq!(abp.last_f_cnt_up, None, "its first frame has the counter 0");
     }
 
     #[test]

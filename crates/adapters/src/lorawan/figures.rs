@@ -34,6 +34,7 @@ pub(super) fn figures(counts: &Counts, network: &mut Network, now: Now) -> BTree
     ]);
     let mut happened = BTreeMap::from([
         ("downlinks_waiting".to_owned(), number(holds.queued)),
+        ("devices_locked".to_owned(), number(network.locked().count())),
         ("refused_network".to_owned(), counts.foreign),
         ("untaken".to_owned(), counts.untaken),
         ("unsent".to_owned(), counts.unsent),

@@ -1,6 +1,6 @@
 //! The way of the uplinks into the pipeline, and of its word on each back to the network.
 //!
-//! So many may be under way; one more is lost, and counted as lost for want of room.
+//! So many may be under way; there is no room for more. What will not come again is counted as lost.
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher as _, Hasher as _};
@@ -8,11 +8,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use foldhash::fast::FixedState;
-use gateway_core::{Ack, AdapterId, Delivery, DeviceAddress, LinkQuality, Outcome, Room, Timestamp, Uplink};
-use lorawan_link::{Data, DataRate, UplinkToken};
+use gateway_core::{
+    Ack, AdapterId, CodecId, Delivery, DeviceAddress, DropReason, LinkQuality, Outcome, Room, Timestamp,
+    Uplink,
+};
+use lorawan_link::{Data, DataRate, Reason, UplinkToken};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::Instant;
 
 use super::adapter::KnownDevice;
+use super::tally::Tally;
 
 /// Uplinks under way at once; each has 242 bytes at most.
 pub(super) const UNDER_WAY: usize = 1_024;
@@ -36,7 +41,7 @@ pub(super) struct Intake {
     waiting: VecDeque<Uplink>,
     places: Arc<Semaphore>,
     tell: mpsc::Sender<Told>,
-    lost: u32,
+    tally: Tally,
     /// Lost since the start.
     pub(super) lost_in_all: u64,
     /// Payloads that nobody can read: their devices have no codec.
@@ -52,52 +57,52 @@ impl Intake {
             waiting: VecDeque::new(),
             places: Arc::new(Semaphore::new(UNDER_WAY)),
             tell,
-            lost: 0,
+            tally: Tally::default(),
             lost_in_all: 0,
             without_codec: 0,
         };
         (intake, told)
     }
 
-    /// Puts an uplink behind the others.
-    pub(super) fn take(&mut self, known: &KnownDevice, uplink: lorawan_link::Uplink) {
-        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
-            self.lost = self.lost.saturating_add(1);
-            self.lost_in_all = self.lost_in_all.saturating_add(1);
-            return;
-        };
+    /// Puts an uplink behind the others; says whether there was room.
+    pub(super) fn take(&mut self, known: &KnownDevice, uplink: lorawan_link::Uplink, now: Instant) -> bool {
+        if uplink.one_given_up {
+            self.lose_one(now);
+        }
+        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else { return false };
         let delivery = Delivery::AtLeastOnce {
             key: key(&uplink),
             // A counter that may start again names nothing for good.
-            again: !known.resets(),
+            again: uplink.again || !known.resets(),
         };
         let link = link(&uplink);
-        let (port, payload) = self.readable(known, uplink.data).unzip();
+        let (port, payload) = uplink.data.map(|data| (data.f_port, Bytes::from(data.payload))).unzip();
+        if known.codec.is_none() && payload.is_some() {
+            self.without_codec = self.without_codec.saturating_add(1);
+        }
         self.waiting.push_back(Uplink {
             adapter: self.adapter.clone(),
             device: DeviceAddress::new(&uplink.device.to_string()),
             metric: None,
-            codec: known.codec.unwrap_or(gateway_core::CodecId(u16::MAX)),
+            codec: known.codec.unwrap_or(CodecId::NONE),
             topic: Arc::from(""),
             received_at: Timestamp::from_millis(uplink.time.as_millisecond()),
             port,
             link,
             payload: payload.unwrap_or_default(),
             delivery,
-            lost_before: std::mem::take(&mut self.lost),
+            lost_before: 0,
+            refused: Vec::new(),
             room: Room::unbounded(),
             ack: self.ack(uplink.token, place),
         });
+        true
     }
 
-    /// What a codec can read of it.
-    fn readable(&mut self, known: &KnownDevice, data: Option<Data>) -> Option<(u8, Bytes)> {
-        let Data { f_port, payload } = data?;
-        if known.codec.is_none() {
-            self.without_codec = self.without_codec.saturating_add(1);
-            return None;
-        }
-        Some((f_port, payload.into()))
+    /// An uplink was not taken and will not come again.
+    pub(super) fn lose_one(&mut self, now: Instant) {
+        self.tally.dropped(DropReason::NoRoom, now);
+        self.lost_in_all = self.lost_in_all.saturating_add(1);
     }
 
     fn ack(&self, token: UplinkToken, place: OwnedSemaphorePermit) -> Ack {
@@ -105,19 +110,58 @@ impl Intake {
         Ack::new(move |outcome| word.say(Some(outcome)))
     }
 
-    /// The next uplinks to hand over.
-    pub(super) fn batch(&mut self) -> Vec<Uplink> {
-        let count = self.waiting.len().min(BATCH);
-        self.waiting.drain(..count).collect()
+    /// A frame was refused.
+    pub(super) fn refuse(&mut self, reason: Reason, now: Instant) {
+        self.tally.refused(reason, now);
     }
 
-    pub(super) fn has_waiting(&self) -> bool {
-        !self.waiting.is_empty()
+    /// The next uplinks to hand over.
+    pub(super) fn batch(&mut self, now: Instant) -> Vec<Uplink> {
+        let count = self.waiting.len().min(BATCH);
+        let mut batch: Vec<_> = self.waiting.drain(..count).collect();
+        if self.tally.due().is_some_and(|due| due <= now) {
+            batch.push(self.refusals());
+        }
+        batch
+    }
+
+    pub(super) fn has_waiting(&self, now: Instant) -> bool {
+        !self.waiting.is_empty() || self.tally.due().is_some_and(|due| due <= now)
+    }
+
+    /// When there is something to hand over, if nothing else comes.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.tally.due()
+    }
+
+    /// Nothing more comes: what was counted is handed over now.
+    pub(super) fn hurry(&mut self, now: Instant) {
+        self.tally.hurry(now);
     }
 
     /// Whether everything was handed over and answered.
     pub(super) fn is_idle(&self) -> bool {
-        self.places.available_permits() == UNDER_WAY
+        self.places.available_permits() == UNDER_WAY && self.tally.due().is_none()
+    }
+
+    /// An uplink that tells the ledger what was counted.
+    fn refusals(&mut self) -> Uplink {
+        Uplink {
+            adapter: self.adapter.clone(),
+            device: None,
+            metric: None,
+            codec: gateway_core::CodecId(u16::MAX),
+            topic: Arc::from(""),
+            received_at: Timestamp::EPOCH,
+            port: None,
+            link: LinkQuality::default(),
+            payload: Bytes::new(),
+            delivery: Delivery::AtMostOnce,
+            lost_before: 0,
+            refused: self.tally.take(),
+            room: Room::unbounded(),
+            ack: Ack::none(),
+        }
     }
 }
 

@@ -1,14 +1,13 @@
 //! What is to be stored of the sessions, and what may leave only after that.
 //!
 //! States are gathered for a short time and written together on a thread of SQLite's own; a downlink that waits behind one
-//! has them written at once. While the disk refuses, the newest states are kept and tried again, and downlinks that would
-//! come too late are given up.
+//! has them written at once. While the disk refuses or hangs, the newest states are kept and tried again, and downlinks
+//! that would come too late are given up: each that was put here comes out, to leave or as given up.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use lorawan_link::{DeviceState, Eui, StoreToken};
+use lorawan_link::{DeviceState, Eui, StoreToken, Transmission, TransmissionId};
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use tokio::time::Instant;
 
@@ -18,8 +17,6 @@ use super::store::{Store, StoreError};
 const GATHER: Duration = Duration::from_millis(500);
 /// How long to wait after the disk has refused.
 const RETRY: Duration = Duration::from_secs(1);
-/// A device's last receive window is over after 16 s (LoRaWAN 1.0.4, RXTimingSetupReq).
-const TOO_LATE: Duration = Duration::from_secs(16);
 /// Downlinks that may wait for the disk.
 const MOST_WAITING: usize = 256;
 /// Words that a device waits for; older ones are of joins whose windows are over.
@@ -44,11 +41,9 @@ enum Shelf {
 
 #[derive(Debug)]
 struct Waiting {
-    to: SocketAddr,
-    bytes: Vec<u8>,
+    transmission: Transmission,
     /// The write that it waits for.
     behind: u64,
-    since: Instant,
 }
 
 #[derive(Debug)]
@@ -62,6 +57,8 @@ pub(super) struct Keeper {
     waiting: VecDeque<Waiting>,
     /// How many writes have begun.
     begun: u64,
+    /// Downlinks that were given up for want of room, not told yet.
+    crowded_out: Vec<TransmissionId>,
     /// Downlinks that were given up.
     pub(super) given_up: u64,
     /// Why the last write failed.
@@ -74,7 +71,7 @@ pub(super) struct Freed {
     /// For [`lorawan_link::Network::stored`].
     pub(super) tokens: Vec<StoreToken>,
     /// Downlinks that may leave.
-    pub(super) downlinks: Vec<(SocketAddr, Vec<u8>)>,
+    pub(super) downlinks: Vec<Transmission>,
 }
 
 impl Keeper {
@@ -86,6 +83,7 @@ impl Keeper {
             not_before: None,
             waiting: VecDeque::new(),
             begun: 0,
+            crowded_out: Vec::new(),
             given_up: 0,
             problem: None,
         }
@@ -101,25 +99,47 @@ impl Keeper {
     }
 
     /// Takes a downlink; hands it back where nothing is to be stored before it.
-    pub(super) fn behind(&mut self, to: SocketAddr, bytes: Vec<u8>, now: Instant) -> Option<Vec<u8>> {
+    pub(super) fn behind(&mut self, transmission: Transmission, now: Instant) -> Option<Transmission> {
         let writing = matches!(self.shelf, Shelf::Writing(_));
         if self.dirty.is_empty() && !writing {
-            return Some(bytes);
+            return Some(transmission);
         }
         let behind = if self.dirty.is_empty() { self.begun } else { self.begun.saturating_add(1) };
         if !self.dirty.is_empty() {
             self.due = Some(now);
         }
-        self.waiting.push_back(Waiting { to, bytes, behind, since: now });
-        if self.waiting.len() > MOST_WAITING {
-            self.waiting.pop_front();
-            self.given_up = self.given_up.saturating_add(1);
+        self.waiting.push_back(Waiting { transmission, behind });
+        if self.waiting.len() > MOST_WAITING
+            && let Some(oldest) = self.waiting.pop_front()
+        {
+            self.crowded_out.push(oldest.transmission.id);
         }
         None
     }
 
-    /// When there is something to write.
+    /// The downlinks that are given up: their time is over, or there was no room.
+    pub(super) fn given_up(&mut self, now: Instant) -> Vec<TransmissionId> {
+        let mut given_up = std::mem::take(&mut self.crowded_out);
+        self.waiting.retain(|waiting| {
+            let late = Instant::from_std(waiting.transmission.until) < now;
+            if late {
+                given_up.push(waiting.transmission.id);
+            }
+            !late
+        });
+        self.given_up = self.given_up.saturating_add(u64::try_from(given_up.len()).unwrap_or(u64::MAX));
+        given_up
+    }
+
+    /// When there is something to write, or to give up.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
+        let until = self.waiting.iter().map(|waiting| Instant::from_std(waiting.transmission.until)).min();
+        // Until then it may leave.
+        let over = until.map(|until| until + Duration::from_millis(1));
+        [self.write_at(), over].into_iter().flatten().min()
+    }
+
+    fn write_at(&self) -> Option<Instant> {
         match self.shelf {
             Shelf::Idle(_) => self.due.map(|due| self.not_before.map_or(due, |earliest| due.max(earliest))),
             Shelf::Writing(_) | Shelf::Gone => None,
@@ -128,7 +148,7 @@ impl Keeper {
 
     /// Begins to write what is due.
     pub(super) fn write_due(&mut self, now: Instant) {
-        if self.next_deadline().is_some_and(|due| due <= now) {
+        if self.write_at().is_some_and(|due| due <= now) {
             self.write();
         }
     }
@@ -166,7 +186,6 @@ impl Keeper {
                 self.not_before = Some(now + RETRY);
                 self.due = Some(now);
                 self.keep(batch);
-                self.give_up_late(now);
                 Ok(Freed::default())
             }
         }
@@ -176,7 +195,7 @@ impl Keeper {
         let tokens = batch.into_values().flat_map(|dirty| dirty.tokens).collect();
         let mut downlinks = Vec::new();
         while let Some(first) = self.waiting.pop_front_if(|waiting| waiting.behind <= self.begun) {
-            downlinks.push((first.to, first.bytes));
+            downlinks.push(first.transmission);
         }
         Freed { tokens, downlinks }
     }
@@ -189,16 +208,6 @@ impl Keeper {
                 newer.tokens.into_iter().for_each(|token| old.push(token));
             }
             self.dirty.insert(device, old);
-        }
-    }
-
-    fn give_up_late(&mut self, now: Instant) {
-        while self
-            .waiting
-            .pop_front_if(|waiting| now.saturating_duration_since(waiting.since) > TOO_LATE)
-            .is_some()
-        {
-            self.given_up = self.given_up.saturating_add(1);
         }
     }
 

@@ -6,7 +6,7 @@
 //! - No join accept and no other downlink leaves before the session behind it is on disk; counters of uplinks follow
 //!   within a second, and at the stop.
 //! - One task owns socket and network; what it holds is bounded, whatever comes in. SQLite works on threads of its own.
-//! - Every refused frame is counted with its reason. Keys do not print.
+//! - Every refused frame is counted with its reason, those of known devices in the ledger. Keys do not print.
 //! - A port that is taken is waited for.
 
 mod adapter;
@@ -17,7 +17,9 @@ mod figures;
 mod intake;
 mod keeper;
 mod networks;
+mod salvage;
 mod store;
+mod tally;
 
 pub use adapter::{KnownDevice, LorawanAdapter, Settings};
 pub use networks::{Network, NetworkError};

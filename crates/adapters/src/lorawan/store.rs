@@ -57,17 +57,36 @@ pub enum StoreError {
         /// Its `user_version`.
         version: i64,
     },
+    /// SQLite's own check of the whole file has found something.
+    #[error("the LoRaWAN sessions' file {} is damaged: {finding}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What it has found first.
+        finding: String,
+    },
     /// A row that cannot be read.
-    #[error(
-        "the LoRaWAN session of {device} in {} cannot be read; delete that row, and the device starts anew",
-        path.display()
-    )]
+    #[error("the LoRaWAN session of {device} in {} cannot be read", path.display())]
     Row {
         /// The file.
         path: PathBuf,
         /// Whose.
         device: Eui,
     },
+}
+
+impl StoreError {
+    /// Whether the file itself is damaged: then another try is no better.
+    pub(super) fn is_damage(&self) -> bool {
+        match self {
+            Self::Sqlite { source, .. } => matches!(
+                source.sqlite_error_code(),
+                Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase)
+            ),
+            Self::Damaged { .. } | Self::Row { .. } => true,
+            Self::File { .. } | Self::Foreign { .. } => false,
+        }
+    }
 }
 
 /// The open file.
@@ -100,6 +119,14 @@ impl Store {
             _ => return Err(StoreError::Foreign { path: path.to_owned(), application, version }),
         }
         Ok(Self { path: path.to_owned(), connection })
+    }
+
+    /// Looks at every page.
+    pub(super) fn check(&self) -> Result<(), StoreError> {
+        let fails = |source| failed("check", &self.path, source);
+        let finding: String =
+            self.connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(fails)?;
+        if finding == "ok" { Ok(()) } else { Err(StoreError::Damaged { path: self.path.clone(), finding }) }
     }
 
     /// What was stored of a device last.

@@ -9,6 +9,7 @@ use mqtt_link::{Options, Qos, Subscriber};
 use tokio::sync::mpsc;
 use tracing::info;
 
+use super::addresses::Addresses;
 use super::intake::Intake;
 use super::remote::Remote;
 use super::routes::{Route, Routes};
@@ -67,11 +68,13 @@ impl Adapter for MqttAdapter {
 
     async fn run(&mut self, context: &mut AdapterContext) -> Result<(), AdapterError> {
         let AdapterContext { uplinks, commands, condition, clock, stop } = context;
+        let addresses = Addresses::new(&self.routes);
         let routes = Routes::new(self.routes.clone());
         let filters = routes.subscriptions();
         // A child: where the pipeline is gone, the commands end too.
         let stop = stop.child_token();
-        let intake = Intake { id: &self.id, routes, clock: &**clock, uplinks, stop: &stop };
+        let intake =
+            Intake { id: &self.id, routes, addresses: &addresses, clock: &**clock, uplinks, stop: &stop };
         let messages = async {
             let taken = match &self.source {
                 Source::Remote(link) => {
@@ -90,7 +93,7 @@ impl Adapter for MqttAdapter {
             stop.cancel();
             taken
         };
-        let commands = commands::run(&self.id, self.source.commands(), commands, &stop);
+        let commands = commands::run(&self.id, self.source.commands(), &addresses, commands, &stop);
         let (taken, ()) = tokio::join!(messages, commands);
         taken
     }

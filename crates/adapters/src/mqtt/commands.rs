@@ -2,12 +2,16 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use bytes::Bytes;
 use gateway_core::AdapterId;
 use gateway_core::ports::{Command, CommandError, Destination};
 use mqtt_link::{Options, Publisher, PublisherEvent, Session, SubmitError};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
+
+use super::addresses::Addresses;
+use super::downlink::Downlink;
 
 /// Commands that may wait for the connection, or for the broker to acknowledge earlier ones.
 const WAITING: usize = 64;
@@ -18,12 +22,14 @@ type Done = oneshot::Sender<Result<(), CommandError>>;
 pub(super) async fn run(
     adapter: &AdapterId,
     link: &Options,
+    addresses: &Addresses,
     commands: &mut mpsc::Receiver<Command>,
     stop: &CancellationToken,
 ) {
     let Some(Some(first)) = stop.run_until_cancelled(commands.recv()).await else { return };
     let mut sender = Sender {
         adapter,
+        addresses,
         publisher: Publisher::start(options(link)),
         connection: Connection::Starting,
         waiting: VecDeque::new(),
@@ -69,11 +75,19 @@ enum Connection {
 
 struct Sender<'a> {
     adapter: &'a AdapterId,
+    addresses: &'a Addresses,
     publisher: Publisher,
     connection: Connection,
-    waiting: VecDeque<Command>,
+    waiting: VecDeque<Message>,
     in_flight: HashMap<u64, Done>,
     next_token: u64,
+}
+
+/// A command that has its topic.
+struct Message {
+    topic: String,
+    payload: Bytes,
+    done: Done,
 }
 
 impl Sender<'_> {
@@ -83,8 +97,32 @@ impl Sender<'_> {
         } else if self.waiting.len() >= WAITING {
             tell(command.done, Err(CommandError::Busy { adapter: self.adapter.clone() }));
         } else {
-            self.waiting.push_back(command);
+            let Command { to, payload, done } = command;
+            match self.addressed(to, payload) {
+                Ok((topic, payload)) => self.waiting.push_back(Message { topic, payload, done }),
+                Err(error) => tell(done, Err(error)),
+            }
             self.fill();
+        }
+    }
+
+    /// The topic, and what is published there.
+    fn addressed(&self, to: Destination, payload: Bytes) -> Result<(String, Bytes), CommandError> {
+        match to {
+            Destination::Topic(topic) => Ok((topic, payload)),
+            Destination::Device { device, port, confirmed, content } => {
+                let address = self.addresses.of(&device).ok_or_else(|| CommandError::Unreachable {
+                    adapter: self.adapter.clone(),
+                    reason: format!(
+                        "{device} has sent nothing since the start, so its topic is not known; to reach it before it \
+                         sends, write the application for the + in the filter, and the server's name for the device \
+                         as its address"
+                    ),
+                })?;
+                let downlink = Downlink { port, confirmed, content, payload: &payload };
+                downlink.message(&address).ok_or_else(|| self.refused("the payload is no JSON object"))
+            }
+            Destination::Resource { .. } => Err(self.refused(&format!("{to} is no MQTT topic"))),
         }
     }
 
@@ -107,11 +145,7 @@ impl Sender<'_> {
     /// Submits what waits, as far as the broker takes it.
     fn fill(&mut self) {
         while self.connection == Connection::Up {
-            let Some(Command { to, payload, done }) = self.waiting.pop_front() else { return };
-            let Destination::Topic(topic) = to else {
-                tell(done, Err(self.refused(&format!("{to} is no MQTT topic"))));
-                continue;
-            };
+            let Some(Message { topic, payload, done }) = self.waiting.pop_front() else { return };
             let token = self.next_token;
             match self.publisher.try_publish(token, &topic, payload.clone(), false) {
                 Ok(()) => {
@@ -119,8 +153,7 @@ impl Sender<'_> {
                     self.in_flight.insert(token, done);
                 }
                 Err(SubmitError::WindowFull | SubmitError::NotConnected) => {
-                    let to = Destination::Topic(topic);
-                    return self.waiting.push_front(Command { to, payload, done });
+                    return self.waiting.push_front(Message { topic, payload, done });
                 }
                 Err(error) => tell(done, Err(self.refused(&error.to_string()))),
             }
@@ -138,7 +171,7 @@ impl Sender<'_> {
     }
 
     fn fail_all(&mut self) {
-        let waiting = self.waiting.drain(..).map(|command| command.done);
+        let waiting = self.waiting.drain(..).map(|message| message.done);
         for done in waiting.chain(self.in_flight.drain().map(|(_, done)| done)) {
             tell(done, Err(CommandError::NotConnected { adapter: self.adapter.clone() }));
         }

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+use super::addresses::Addresses;
 use super::routes::{Known, Routes};
 
 /// Uplinks handed over in one go, at most.
@@ -42,6 +43,7 @@ pub(super) fn delivery_key(client: Option<&str>, packet_id: u16, topic: &str, pa
 pub(super) struct Intake<'a> {
     pub(super) id: &'a AdapterId,
     pub(super) routes: Routes,
+    pub(super) addresses: &'a Addresses,
     pub(super) clock: &'a dyn Clock,
     pub(super) uplinks: &'a mpsc::Sender<Vec<Uplink>>,
     pub(super) stop: &'a CancellationToken,
@@ -103,6 +105,7 @@ pub(super) fn uplink(
         payload,
         delivery,
         lost_before: 0,
+        refused: Vec::new(),
         room,
         ack,
     }

@@ -41,6 +41,7 @@ fn read(intake: &mut Intake<'_>, message: LocalMessage, now: Timestamp) -> Optio
         ack.tell(Outcome::Taken);
         return None;
     };
+    intake.addresses.hear(&mut known.untold, &payload);
     let delivery = origin.map_or(Delivery::AtMostOnce, |origin| Delivery::AtLeastOnce {
         key: delivery_key(Some(&origin.client), origin.packet_id, &topic, payload_hash(&payload)),
         again: origin.again,

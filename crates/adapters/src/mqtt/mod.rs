@@ -9,11 +9,14 @@
 //!   topic brought last: a reconnection is no new reading. After a restart it counts once more.
 //!   The embedded broker replays none to us.
 //! - What no filter matches, and what zigbee2mqtt says besides readings, is left aside and not counted.
+//! - A command for a device of a network server is published where and as The Things Stack or ChirpStack want it.
 //! - A slow pipeline slows the broker down; nothing piles up here.
 
 mod adapter;
+mod addresses;
 mod commands;
 pub mod config;
+mod downlink;
 mod intake;
 mod local;
 mod remote;
@@ -22,5 +25,6 @@ mod subscriptions;
 mod topic;
 
 pub use adapter::{MqttAdapter, Source, subscriptions};
+pub use downlink::NetworkServer;
 pub use routes::Route;
 pub use topic::{Captures, InvalidTopicFilter, TopicFilter};

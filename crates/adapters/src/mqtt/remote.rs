@@ -104,6 +104,7 @@ impl<'a> Remote<'a> {
             message.ack.send();
             return None;
         };
+        self.intake.addresses.hear(&mut known.untold, &message.payload);
         let payload_hash = payload_hash(&message.payload);
         if message.retain && known.last_payload == Some(payload_hash) {
             message.ack.send();

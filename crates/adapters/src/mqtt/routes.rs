@@ -6,6 +6,8 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 use gateway_core::{CodecId, DeviceAddress};
 
+use super::addresses::Address;
+use super::downlink::NetworkServer;
 use super::subscriptions::without_overlaps;
 use super::topic::{Captures, TopicFilter};
 
@@ -18,6 +20,8 @@ pub struct Route {
     pub codec: CodecId,
     /// Whether a `{device}` at the end may hold `/`, as zigbee2mqtt's names do; its other topics are then left aside.
     pub names_with_slashes: bool,
+    /// Whose messages they are, where a network server speaks for LoRaWAN devices: they can then be sent something.
+    pub server: Option<NetworkServer>,
 }
 
 impl Route {
@@ -39,6 +43,8 @@ pub(super) struct Known {
     pub(super) codec: CodecId,
     /// Hash of the payload that it brought last.
     pub(super) last_payload: Option<u64>,
+    /// Where a network server's device is, until [`super::addresses::Addresses`] has been told.
+    pub(super) untold: Option<Address>,
 }
 
 /// Finds a topic's route. Remembers [`Routes::REMEMBERED`] topics at most, and forgets all of them when it is full: an
@@ -91,6 +97,7 @@ fn search(routes: &[Route], topic: &str) -> Option<Known> {
         metric: captures.metric.map(Into::into),
         codec: route.codec,
         last_payload: None,
+        untold: Address::of_topic(route, topic),
     })
 }
 

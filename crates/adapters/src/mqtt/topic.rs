@@ -129,6 +129,26 @@ impl TopicFilter {
         Some(Captures { device: Some(device), ..captures })
     }
 
+    /// The part of a topic that matches, up to the device's level: `v3/floors@ttn/devices/lounge`.
+    #[must_use]
+    pub fn device_part<'t>(&self, topic: &'t str) -> Option<&'t str> {
+        let place = self.levels.iter().position(|level| *level == Level::Device)?;
+        let end = topic.match_indices('/').nth(place).map_or(topic.len(), |(at, _)| at);
+        topic.get(..end)
+    }
+
+    /// [`Self::device_part`] of `device`'s topics, where no wildcard stands before `{device}`.
+    #[must_use]
+    pub fn device_part_of(&self, device: &str) -> Option<String> {
+        let place = self.levels.iter().position(|level| *level == Level::Device)?;
+        let named = self.levels.iter().take(place).map(|level| match level {
+            Level::Name(name) => Some(&**name),
+            Level::Any | Level::Device | Level::Metric => None,
+        });
+        let levels: Vec<&str> = named.chain([Some(device)]).collect::<Option<_>>()?;
+        Some(levels.join("/"))
+    }
+
     /// The levels before a last `{device}`.
     fn before_names(&self) -> Option<&[Level]> {
         match self.levels.split_last() {

@@ -1,17 +1,18 @@
 //! ChirpStack v4: the events of its MQTT integration in JSON (https://www.chirpstack.io/docs/chirpstack/integrations/events.html).
 //!
 //! Which event it is stands in the topic alone, which may have been changed on the way: it is told by its members.
+//! How long a frame was on the air is not told, and not to be computed: it depends on FOpts, which no event has.
 
 use gateway_core::LinkQuality;
 use serde_json::Value;
 
-use super::fields::{best, dev_eui, has, port, small, text, time};
+use super::fields::{best, dev_eui, has, port, small, text, time, whole};
 use super::{Envelope, Event, Status, Uplink};
 
-/// Members that only events have in which nothing is measured: `integration` (whose `object` is no device's), `txack`,
-/// `ack`, `log`, `location`.
-const OTHERS: [&str; 7] =
-    ["integrationName", "downlinkId", "queueItemId", "acknowledged", "level", "code", "location"];
+/// Members that only messages have in which nothing is measured: `integration` (whose `object` is no device's), `txack`,
+/// `ack`, `log`, `location`; and `command/down`, which a wide subscription brings back to us.
+const OTHERS: [&str; 8] =
+    ["integrationName", "downlinkId", "queueItemId", "acknowledged", "level", "code", "location", "devEui"];
 const STATUS: [&str; 4] = ["margin", "batteryLevel", "batteryLevelUnavailable", "externalPowerSource"];
 const UPLINK: [&str; 6] = ["rxInfo", "data", "object", "fPort", "fCnt", "dr"];
 
@@ -21,6 +22,7 @@ pub(super) fn open(message: &Value) -> Envelope {
         dev_eui: dev_eui(info, "devEui"),
         device: text(info, "deviceName").map(str::to_owned),
         at: time(message, "time"),
+        counter: whole(message, "fCnt"),
         event: event(message),
     }
 }

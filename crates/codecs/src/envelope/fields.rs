@@ -32,7 +32,18 @@ pub(super) fn port(object: &Value, key: &str) -> u8 {
 
 /// A whole number up to 255.
 pub(super) fn small(object: &Value, key: &str) -> Option<u8> {
-    object.get(key).and_then(Value::as_u64).and_then(|number| u8::try_from(number).ok())
+    whole(object, key).and_then(|number| u8::try_from(number).ok())
+}
+
+/// A whole number of 32 bits.
+pub(super) fn whole(object: &Value, key: &str) -> Option<u32> {
+    object.get(key).and_then(Value::as_u64).and_then(|number| u32::try_from(number).ok())
+}
+
+/// A length of time as protobuf's JSON has it, `"0.061696s"`, in seconds; zero is none.
+pub(super) fn seconds(object: &Value, key: &str) -> Option<f64> {
+    let seconds: f64 = text(object, key)?.strip_suffix('s')?.parse().ok()?;
+    (seconds.is_finite() && seconds > 0.0).then_some(seconds)
 }
 
 /// RSSI and SNR of the best of `receivers`: by SNR, then by RSSI.

@@ -2,7 +2,8 @@
 //!
 //! - An uplink measures what the device's own codec reads in the bytes; where the device has none, what the server's
 //!   decoder read. Names are as with codecs in JavaScript: the server's decoders are those.
-//! - Every uplink also measures `rssi` and `snr` of the best receiver (by SNR, then RSSI) and `spreading_factor`.
+//! - Every uplink also measures `rssi` and `snr` of the best receiver (by SNR, then RSSI), `spreading_factor` and, where the
+//!   server tells it, `airtime`.
 //! - All is of the time that the server says, unless the device's own payload has a time.
 //! - Joins, acknowledgements, downlinks, logs and whatever else a server publishes are no error and measure nothing.
 //! - The servers leave out what is zero, or write null for what is not there. Members of an unexpected type count as not
@@ -18,9 +19,10 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use gateway_core::{LinkQuality, Timestamp};
 use serde_json::Value;
 
+use crate::explain::in_words;
 use crate::javascript::measure_data;
 use crate::words::from_bool;
-use crate::{Codec, DecodeError, Explained, Input, Measurements, in_words};
+use crate::{Codec, DecodeError, Explained, Input, Measurements};
 
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
@@ -58,6 +60,8 @@ pub struct Envelope {
     pub device: Option<String>,
     /// When the server received it.
     pub at: Option<Timestamp>,
+    /// The counter of the device's frame, where this is one that was on the air.
+    pub counter: Option<u32>,
     /// What happened.
     pub event: Event,
 }
@@ -102,6 +106,13 @@ impl Envelope {
         self.dev_eui.as_deref().or(self.device.as_deref())
     }
 
+    /// Tells how many frames of the device were lost before this one: measured as `frames_lost`.
+    pub fn lost_before(&mut self, frames: u32) {
+        if let Event::Uplink(uplink) = &mut self.event {
+            uplink.link.frames_lost = Some(frames);
+        }
+    }
+
     /// Clears `out` and fills it with what the message measures; `codec` is the device's own, and `input` the message's.
     ///
     /// # Errors
@@ -118,6 +129,20 @@ impl Envelope {
             Event::Status(status) => status.measure(out),
             Event::Other => Ok(()),
         };
+        if let Some(at) = self.at {
+            out.set_missing_times(at);
+        }
+        measured
+    }
+
+    /// Fills `out` with what the radio says of a message whose payload is not read.
+    ///
+    /// # Errors
+    /// As [`Self::measure`].
+    pub fn measure_radio(&self, out: &mut Measurements) -> Result<(), DecodeError> {
+        out.clear();
+        let Event::Uplink(uplink) = &self.event else { return Ok(()) };
+        let measured = out.add_link(&uplink.link);
         if let Some(at) = self.at {
             out.set_missing_times(at);
         }

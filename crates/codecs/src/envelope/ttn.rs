@@ -6,16 +6,18 @@
 use gateway_core::LinkQuality;
 use serde_json::Value;
 
-use super::fields::{best, dev_eui, has, port, small, text, time};
+use super::fields::{best, dev_eui, has, port, seconds, small, text, time, whole};
 use super::{Envelope, Event, Uplink};
 
 pub(super) fn open(message: &Value) -> Envelope {
     let ids = message.get("end_device_ids").unwrap_or(&Value::Null);
     let event = event(message);
+    let is_simulated = message.get("simulated") == Some(&Value::Bool(true));
     Envelope {
         dev_eui: dev_eui(ids, "dev_eui"),
         device: text(ids, "device_id").map(str::to_owned),
         at: event.and_then(|(event, _)| time(event, "received_at")).or_else(|| time(message, "received_at")),
+        counter: event.filter(|_| !is_simulated).map(|(event, _)| whole(event, "f_cnt").unwrap_or(0)),
         event: event.map_or(Event::Other, |(event, kind)| Event::Uplink(uplink(event, kind))),
     }
 }
@@ -47,6 +49,7 @@ fn uplink(event: &Value, kind: Kind) -> Uplink {
         normalized,
         link: LinkQuality {
             spreading_factor: small(lora, "spreading_factor"),
+            airtime: seconds(event, "consumed_airtime"),
             ..best(event.get("rx_metadata"))
         },
     }

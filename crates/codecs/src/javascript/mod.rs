@@ -4,7 +4,8 @@
 //! Promises: a codec has [`TIME_LIMIT`] of processor time a call, [`MEMORY_LIMIT`] and [`STACK_LIMIT`]; no file, no network,
 //! no clock but `Date`, which is in UTC; `console` is silent. What it does to its variables or to the language's objects
 //! reaches no other codec, and what it keeps in variables no later message. One that is stopped again and again is given a
-//! rest (`strikes`). However many there are, at most 150 are in memory ([`Engine`]).
+//! rest (`strikes`). The engine does not look at the time while it is at work itself, such as at finding a text in a long
+//! one: a call may block for long. Call codecs where nobody waits for them. However many there are, at most 150 are in memory ([`Engine`]).
 
 mod answer;
 mod error;
@@ -124,11 +125,18 @@ impl Script {
         self.ask(Door::Encode, &input, Some(device)).and_then(|turn| Downlink::of(&turn))
     }
 
+    /// Has the next call begin anew: what the file left in the language's own objects is gone.
+    pub fn forget(&self) {
+        self.slot.ask().sandbox = None;
+    }
+
     fn ask(&self, door: Door, input: &str, device: Option<&str>) -> Result<String, ScriptFailure> {
         let state = &mut *self.slot.ask();
         device.map_or(Ok(()), |device| state.strikes.admit(device))?;
         let answer = self.sandbox(state).and_then(|sandbox| sandbox.call(door, input));
+        let was_deaf = state.sandbox.as_ref().is_some_and(Sandbox::was_deaf);
         match (&answer, device) {
+            (Err(ScriptFailure::TimedOut), Some(device)) if was_deaf => state.strikes.was_deaf(device),
             (Err(ScriptFailure::TimedOut), Some(device)) => state.strikes.stopped(device),
             (_, Some(device)) => state.strikes.finished(device),
             (_, None) => {}

@@ -57,6 +57,11 @@ impl Strikes {
         self.devices.push((device.into(), Count { times: 1, ..Count::default() }));
     }
 
+    /// It could not even be stopped: no message is to try that again soon.
+    pub(super) fn was_deaf(&mut self, device: &str) {
+        (0..DEVICE_STRIKES).for_each(|_| self.stopped(device));
+    }
+
     /// The codec came to an end by itself.
     pub(super) fn finished(&mut self, device: &str) {
         self.codec = Count::default();
@@ -165,5 +170,13 @@ mod tests {
             strikes.stopped(&device.to_string());
         }
         assert_eq!(strikes.devices.len(), MAX_DEVICES);
+    }
+
+    #[test]
+    fn a_device_whose_message_could_not_even_be_stopped_rests_at_once() {
+        let mut strikes = Strikes::default();
+        strikes.was_deaf("a");
+        assert_eq!(rest_of(&mut strikes, "a"), 16);
+        assert_eq!(rest_of(&mut strikes, "b"), 0);
     }
 }

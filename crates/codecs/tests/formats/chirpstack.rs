@@ -119,6 +119,8 @@ fn everything_else_measures_nothing_and_is_no_error() {
         json!({"level": "ERROR", "code": "UPLINK_MIC", "description": "MIC is invalid", "context": {}}),
         json!({"location": {"latitude": 37.3, "longitude": -8.8, "altitude": 2}}),
         json!({"integrationName": "loracloud", "eventType": "modem", "object": {"temp": 25.0, "dnlink": null}}),
+        json!({"devEui": "70b3d57ed0000001", "confirmed": true, "fPort": 10, "data": "AQI="}),
+        json!({"devEui": "70b3d57ed0000001", "confirmed": false, "fPort": 10, "object": {"led": true}}),
         json!({}),
     ] {
         assert_eq!(metrics(members.clone()), [], "{members}");

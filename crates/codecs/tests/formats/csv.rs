@@ -67,7 +67,7 @@ fn an_unknown_codec_is_told_what_there_is() {
     let error = Codec::by_name("jsn", &options(&[])).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "there is no codec `jsn`; there are value, json, cbor, cayenne-lpp, senml, zigbee2mqtt, tasmota, shelly, csv, node, ttn, chirpstack"
+        "there is no codec `jsn`; there are value, json, cbor, cayenne-lpp, senml, zigbee2mqtt, tasmota, shelly, csv, node, ttn, chirpstack, ble"
     );
     for name in Codec::NAMES {
         assert_eq!(Codec::by_name(name, &options(&["a"])).unwrap().name(), *name);

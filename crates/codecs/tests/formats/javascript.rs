@@ -55,7 +55,7 @@ fn vendors_names_become_ours_with_our_units_and_theirs_are_kept_beside() {
     assert_eq!(
         found,
         [
-            ("battery_voltage".to_owned(), 3.1, text("V"), text("BatV")),
+            ("voltage".to_owned(), 3.1, text("V"), text("BatV")),
             ("temperature".to_owned(), 21.5, text("Cel"), text("TempC_SHT")),
             ("other".to_owned(), 1.0, None, None),
         ]
@@ -64,7 +64,7 @@ fn vendors_names_become_ours_with_our_units_and_theirs_are_kept_beside() {
         names(
             "{ air: { temperature: 21.5 }, battery_voltage: { value: 3.1, unit: 'V' }, odd: { value: 2 } }"
         ),
-        named(&[("temperature", 21.5), ("battery_voltage", 3.1), ("odd.value", 2.0)])
+        named(&[("temperature", 21.5), ("voltage", 3.1), ("odd.value", 2.0)])
     );
 }
 
@@ -90,10 +90,7 @@ fn normalize_uplink_adds_what_the_data_does_not_say_in_our_names() {
     let mut out = Measurements::new();
     codec(source).decode(&INPUT, &mut out).unwrap();
     let found: Vec<_> = out.iter().map(|it| (it.metric.to_owned(), it.value)).collect();
-    assert_eq!(
-        found,
-        named(&[("humidity", 40.0), ("t", 21.5), ("temperature", 21.5), ("battery_voltage", 3.6)])
-    );
+    assert_eq!(found, named(&[("humidity", 40.0), ("t", 21.5), ("temperature", 21.5), ("voltage", 3.6)]));
     let several =
         source.replace("return { data: {", "return { data: [{}, {").replace("strange: 1 }", "strange: 1 }]");
     let several = several.replacen("[{}, {", "{", 1);

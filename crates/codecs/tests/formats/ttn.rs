@@ -56,7 +56,7 @@ fn an_uplink_measures_what_the_server_decoded_and_how_it_was_heard() {
 #[test]
 fn the_decoders_names_become_ours_as_with_codecs_in_javascript() {
     let payload = uplink(&json!({"decoded_payload": {"TempC_SHT": 21.5, "BatV": 3.1}}));
-    assert_eq!(message(&payload).metrics(), with_radio(&[("temperature", 21.5), ("battery_voltage", 3.1)]));
+    assert_eq!(message(&payload).metrics(), with_radio(&[("temperature", 21.5), ("voltage", 3.1)]));
 }
 
 #[test]
@@ -192,6 +192,40 @@ fn an_uplink_without_a_payload_tells_how_it_was_heard() {
     );
     assert_eq!(message(&payload).metrics(), named(&RADIO));
     assert_eq!(message(r#"{"uplink_message":{}}"#).metrics(), []);
+}
+
+#[test]
+fn how_long_it_was_on_the_air_is_what_the_server_says_where_that_is_a_time() {
+    for (said, airtime) in [
+        (json!("0.061696s"), Some(0.061_696)),
+        (json!("2s"), Some(2.0)),
+        (json!("0s"), None),
+        (json!("-1s"), None),
+        (json!("infs"), None),
+        (json!("NaNs"), None),
+        (json!("1e999s"), None),
+        (json!("61ms"), None),
+        (json!(0.06), None),
+        (Value::Null, None),
+    ] {
+        let payload = uplink(&json!({ "consumed_airtime": said }));
+        let found = message(&payload).found();
+        let told = found.iter().find(|it| it.metric == "airtime");
+        assert_eq!(told.map(|it| it.value), airtime, "{said}");
+        assert!(told.is_none_or(|it| it.unit.as_deref() == Some("s")));
+    }
+}
+
+#[test]
+fn the_counter_is_that_of_a_frame_that_was_on_the_air() {
+    let counter = |payload: &str| {
+        let codec = Codec::by_name("ttn", &Options::default()).unwrap();
+        codec.open(payload.as_bytes()).unwrap().unwrap().counter
+    };
+    assert_eq!(counter(&uplink(&json!({}))), Some(9));
+    assert_eq!(counter(&uplink(&json!({ "f_cnt": "(left out)" }))), Some(0), "the server leaves out zero");
+    assert_eq!(counter(r#"{"uplink_message":{"f_port":1},"simulated":true}"#), None);
+    assert_eq!(counter(r#"{"downlink_sent":{"f_cnt":3}}"#), None);
 }
 
 #[test]

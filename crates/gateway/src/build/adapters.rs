@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use adapters::mqtt::config::MqttConfig;
-use adapters::mqtt::{MqttAdapter, Route, Source, TopicFilter};
+use adapters::mqtt::{MqttAdapter, NetworkServer, Route, Source, TopicFilter};
 use broker::Tap;
 use gateway_core::settings::Secret;
 use gateway_core::{AdapterId, Latest};
@@ -65,7 +65,8 @@ fn routes(
     for topic in &mqtt.topics {
         let filter = TopicFilter::parse(&topic.filter).map_err(|error| failed(key, &error))?;
         let codec = codecs.id(&topic.format, &topic.columns, config.gateway.timezone.as_deref())?;
-        routes.push(Route { filter, codec, names_with_slashes: topic.format == "zigbee2mqtt" });
+        let server = NetworkServer::of_format(&topic.format);
+        routes.push(Route { filter, codec, names_with_slashes: topic.format == "zigbee2mqtt", server });
     }
     Ok(routes)
 }

@@ -59,8 +59,16 @@ impl CodecTable {
         number(self.known.len() - 1)
     }
 
+    /// `[devices.*] codec`: a built-in's name, or a file.
+    pub(super) fn of_device(&mut self, codec: &str, timezone: Option<&str>) -> Result<CodecId, BuildError> {
+        match Codec::is_file(codec) {
+            true => self.file(codec),
+            false => self.id(codec, &[], timezone),
+        }
+    }
+
     /// The codec in a file, as the file is now. One that has not changed keeps what it knows of devices that make it loop.
-    pub(super) fn file(&mut self, file: &str) -> Result<CodecId, BuildError> {
+    fn file(&mut self, file: &str) -> Result<CodecId, BuildError> {
         let broken = |problems: Vec<String>| BuildError {
             key: "[devices.*] codec".to_owned(),
             reason: problems.join("\n"),
@@ -81,6 +89,11 @@ impl CodecTable {
                 number(self.known.len() - 1)
             }
         }
+    }
+
+    /// The codec of that number.
+    pub(super) fn get(&self, id: CodecId) -> Option<Arc<Codec>> {
+        self.known.get(usize::from(id.0)).map(|(_, codec)| Arc::clone(codec))
     }
 
     /// All of them, by [`CodecId`].

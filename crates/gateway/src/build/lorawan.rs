@@ -78,7 +78,7 @@ fn devices(
             BuildError { key: key(), reason: reasons.collect::<Vec<_>>().join("; ") }
         })?;
         let timezone = config.gateway.timezone.as_deref();
-        let codec = device.codec.as_deref().map(|codec| codecs.id(codec, &[], timezone)).transpose()?;
+        let codec = device.codec.as_deref().map(|codec| codecs.of_device(codec, timezone)).transpose()?;
         devices.push(KnownDevice { name: name.clone(), config: config_of, codec });
     }
     devices.sort_unstable_by_key(|known| known.config.dev_eui);

@@ -3,16 +3,22 @@
 use std::collections::HashMap;
 use std::io::BufRead as _;
 
+use codecs::ble::Ble;
 use codecs::javascript::Engine;
 use codecs::{Codec, Explained, Input, Measurements, Options};
+use gateway_core::Timestamp;
 use gateway_core::ports::Clock as _;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::advertisement::Told;
 use super::{Exit, Failure, print_line};
 use crate::clock::SystemClock;
+use crate::codec_file;
+use crate::script_thread::Waiting;
+use crate::telemetry::chain;
 
-/// One line of `--batch`. What later codecs need (fPort, advertisement) is read and passed on, or refused by them.
+/// One line of `--batch`.
 #[derive(Debug, Deserialize)]
 struct Row {
     codec: String,
@@ -34,6 +40,11 @@ struct Row {
     /// Hexadecimal.
     #[serde(default)]
     bytes: Option<String>,
+    #[serde(default)]
+    advertisement: Option<Told>,
+    /// Of the device that sent the advertisement.
+    #[serde(default)]
+    bindkey: Option<String>,
 }
 
 /// One line of the answer.
@@ -73,7 +84,7 @@ pub(crate) fn single(
             "the payload is not hexadecimal: two digits a byte, no separators",
         ));
     };
-    let is_time = |time: &String| time.parse::<gateway_core::Timestamp>().is_ok();
+    let is_time = |time: &String| time.parse::<Timestamp>().is_ok();
     if let Some(time) = time.as_ref().filter(|time| !is_time(time)) {
         return Err(Failure::new(
             Exit::Usage,
@@ -90,8 +101,10 @@ pub(crate) fn single(
         received: time,
         payload: None,
         bytes: None,
+        advertisement: None,
+        bindkey: None,
     };
-    let decoded = decode(&row, &payload, &mut codecs);
+    let decoded = decode(&row, payload, &mut codecs);
     print_line(&serde_json::to_string_pretty(&decoded).unwrap_or_default())?;
     Ok(Exit::Fine)
 }
@@ -103,7 +116,7 @@ pub(crate) fn batch() -> Result<Exit, Failure> {
             line.map_err(|error| Failure::new(Exit::NoInput, format!("cannot read stdin: {error}")))?;
         let decoded = match serde_json::from_slice::<Row>(&line) {
             Ok(row) => match bytes_of(&row) {
-                Ok(payload) => decode(&row, &payload, &mut codecs),
+                Ok(payload) => decode(&row, payload, &mut codecs),
                 Err(message) => Decoded::error(message),
             },
             Err(error) => Decoded::error(format!("not a row of a batch: {error}")),
@@ -114,13 +127,17 @@ pub(crate) fn batch() -> Result<Exit, Failure> {
 }
 
 fn bytes_of(row: &Row) -> Result<Vec<u8>, String> {
+    if let Some(told) = &row.advertisement {
+        return told.bytes();
+    }
     match (&row.payload, &row.bytes) {
         (Some(Value::String(text)), _) => Ok(text_or_hex(&row.codec, text)),
         // A payload that was not put into quotes is meant as the JSON that it is.
         (Some(json), _) => Ok(json.to_string().into_bytes()),
         (None, Some(hex)) => from_hex(hex).ok_or_else(|| "`bytes` is not hexadecimal".to_owned()),
         (None, None) => {
-            Err("a row needs `payload` (text or hexadecimal) or `bytes` (hexadecimal)".to_owned())
+            Err("a row needs `payload` (text or hexadecimal), `bytes` (hexadecimal) or `advertisement`"
+                .to_owned())
         }
     }
 }
@@ -135,7 +152,7 @@ fn text_or_hex(codec: &str, text: &str) -> Vec<u8> {
     }
 }
 
-fn from_hex(text: &str) -> Option<Vec<u8>> {
+pub(super) fn from_hex(text: &str) -> Option<Vec<u8>> {
     let digits: Option<Vec<u8>> =
         text.trim().chars().map(|c| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok())).collect();
     let digits = digits?;
@@ -145,51 +162,102 @@ fn from_hex(text: &str) -> Option<Vec<u8>> {
     Some(digits.chunks_exact(2).map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit)).collect())
 }
 
-/// The codecs that rows name; a file is read and compiled once.
+/// The codecs that rows name; a file is read once.
 #[derive(Default)]
 struct Codecs {
     engine: Engine,
     files: HashMap<String, Result<Codec, String>>,
+    scripts: Waiting,
 }
 
 impl Codecs {
+    /// The codec of a row. That of advertisements is made anew each time: a row stands alone, and brings its own key.
+    fn of(&mut self, row: &Row) -> Result<Codec, String> {
+        match &row.advertisement {
+            Some(told) if row.codec == "ble" => {
+                Ok(Codec::ble(Ble::alone(told.keys(row.bindkey.as_deref())?)))
+            }
+            _ => self.find(&row.codec, &row.columns),
+        }
+    }
+
     fn find(&mut self, name: &str, columns: &[String]) -> Result<Codec, String> {
         if Codec::is_file(name) {
-            let Self { engine, files } = self;
+            let Self { engine, files, .. } = self;
             return files.entry(name.to_owned()).or_insert_with(|| read(name, engine)).clone();
         }
         let options = Options { columns: columns.to_vec(), ..Options::default() };
-        Codec::by_name(name, &options).map_err(|error| crate::telemetry::chain(&error))
+        Codec::by_name(name, &options).map_err(|error| chain(&error))
+    }
+
+    /// [`Codec::explain`]; a script is waited for no longer than in the gateway, and remembers no earlier row.
+    fn explain(&mut self, codec: Codec, row: &Row, message: Message) -> (Explained, Measurements) {
+        if codec.script_file().is_none() {
+            return message.explain(&codec);
+        }
+        let told = self.scripts.run(move || {
+            codec.forget();
+            message.explain(&codec)
+        });
+        told.unwrap_or_else(|lost| {
+            // It is busy still: the next row gets another.
+            self.files.remove(&row.codec);
+            (Explained { errors: vec![chain(&lost)], ..Explained::default() }, Measurements::default())
+        })
+    }
+}
+
+/// What a codec is asked about, on whichever thread.
+struct Message {
+    payload: Vec<u8>,
+    topic: String,
+    device: Option<String>,
+    metric: Option<String>,
+    port: Option<u8>,
+    received: Option<String>,
+    received_at: Timestamp,
+}
+
+impl Message {
+    fn explain(&self, codec: &Codec) -> (Explained, Measurements) {
+        let input = Input {
+            payload: &self.payload,
+            topic: &self.topic,
+            device: self.device.as_deref(),
+            metric: self.metric.as_deref(),
+            port: self.port,
+            received_at: self.received_at,
+        };
+        let mut measurements = Measurements::default();
+        let explained = codec.explain(&input, self.received.as_deref(), &mut measurements);
+        (explained, measurements)
     }
 }
 
 fn read(file: &str, engine: &Engine) -> Result<Codec, String> {
-    let text =
-        std::fs::read_to_string(file).map_err(|error| format!("cannot read the codec {file}: {error}"))?;
-    Codec::from_file(file, &text, engine).map_err(|problems| {
-        let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
-        problems.join("\n")
-    })
+    codec_file::load(file, engine).map_err(|problems| problems.join("\n"))
 }
 
-fn decode(row: &Row, payload: &[u8], codecs: &mut Codecs) -> Decoded {
-    let codec = match codecs.find(&row.codec, &row.columns) {
+fn decode(row: &Row, payload: Vec<u8>, codecs: &mut Codecs) -> Decoded {
+    let codec = match codecs.of(row) {
         Ok(codec) => codec,
         Err(why) => return Decoded::error(why),
     };
     let received_at =
         row.received.as_deref().and_then(|text| text.parse().ok()).unwrap_or_else(|| SystemClock.now());
-    let input = Input {
+    let message = Message {
         payload,
-        topic: &row.topic,
-        device: row.device.as_deref(),
-        metric: row.metric.as_deref(),
+        topic: row.topic.clone(),
+        device: row
+            .device
+            .clone()
+            .or_else(|| row.advertisement.as_ref().and_then(|told| told.address.clone())),
+        metric: row.metric.clone(),
         port: row.port,
+        received: row.received.clone(),
         received_at,
     };
-    let mut measurements = Measurements::default();
-    let Explained { data, errors, mut warnings, .. } =
-        codec.explain(&input, row.received.as_deref(), &mut measurements);
+    let (Explained { data, errors, mut warnings, .. }, measurements) = codecs.explain(codec, row, message);
     if measurements.not_finite() > 0 {
         warnings.push(format!("{} values are NaN or infinite and make no metric", measurements.not_finite()));
     }

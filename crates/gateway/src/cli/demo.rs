@@ -1,6 +1,7 @@
 //! `riser demo`: a whole building in one process. The embedded broker is both the floor's and the cloud's; everything
 //! goes over real sockets of this machine.
 
+mod lorawan;
 mod screen;
 mod sensors;
 
@@ -74,6 +75,7 @@ struct Ports {
     mqtt: u16,
     coap: u16,
     coaps: u16,
+    lorawan: u16,
 }
 
 impl Ports {
@@ -84,10 +86,12 @@ impl Ports {
         // Kept until all are found, so that no two are the same.
         let coap = udp(5683).or_else(|_| udp(0))?;
         let coaps = udp(5684).or_else(|_| udp(0))?;
+        let lorawan = udp(1700).or_else(|_| udp(0))?;
         Ok(Self {
             mqtt: tcp(1883).or_else(|_| tcp(0))?.local_addr()?.port(),
             coap: coap.local_addr()?.port(),
             coaps: coaps.local_addr()?.port(),
+            lorawan: lorawan.local_addr()?.port(),
         })
     }
 }
@@ -99,8 +103,8 @@ fn url(port: u16) -> String {
 fn introduce(ports: Ports, sensors: &Sensors) -> Result<(), Failure> {
     let device = sensors.coap.places().next().map_or("lounge-0001", |(name, _)| name);
     for line in [
-        "A building of 24 devices sends over MQTT to the embedded broker, and over CoAP in the clear and with DTLS; the",
-        "same broker plays the cloud.",
+        "A building of 24 devices sends over MQTT to the embedded broker, and over CoAP in the clear and with DTLS; a water",
+        "meter, a probe in the soil and a weather station join over LoRaWAN. The same broker plays the cloud.",
         "Some devices misbehave. Windows are 5 s long, so the first aggregates come within 10 s. Ctrl-C ends it.",
         &format!("Look over its shoulder:  mosquitto_sub -h 127.0.0.1 -p {} -t 'building/#' -v", ports.mqtt),
         &format!(
@@ -142,11 +146,13 @@ fn config(ports: Ports, data_dir: &Path, sensors: &Sensors) -> Config {
     };
     config.adapters.mqtt = BTreeMap::from([("floor".to_owned(), floor)]);
     config.adapters.coap = BTreeMap::from([("floor".to_owned(), coap(ports, sensors))]);
+    config.adapters.lorawan = BTreeMap::from([("roof".to_owned(), lorawan::adapter(ports))]);
     config.devices = sensors
         .places()
         .map(|(device, zone)| {
             (device.to_owned(), Device { zone: Some(zone.to_owned()), ..Device::default() })
         })
+        .chain(lorawan::devices(sensors))
         .collect();
     let hot = Alert {
         metric: Some("temperature".to_owned()),

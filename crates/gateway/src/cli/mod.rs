@@ -1,6 +1,7 @@
 //! The command line: what can be asked of `riser`, and with which exit code it answers.
 
 mod acknowledge;
+mod advertisement;
 mod audit;
 mod check;
 mod config;
@@ -179,7 +180,7 @@ enum Command {
     },
     /// Send real protocol traffic at a gateway, or write weeks of a building as a recording
     #[command(
-        after_help = "Examples:\n  riser simulate --target 127.0.0.1:1883 --protocol mqtt --devices 100 --rate 50\n  riser simulate --target mqtts://gateway:8883 --username floor1 --password-file floor1.password --devices 1000 --rate 500 --for 20s\n  riser simulate --target 127.0.0.1:5683 --protocol coap --devices 100 --rate 50\n  riser simulate --target 127.0.0.1:5684 --protocol coaps --psk-identity sensor01 --psk-file sensor01.psk --devices 1\n  riser simulate --target gateway:5684 --protocol coaps --psk-identity '{device}' --psk-file floor1.psk --devices 50\n  riser simulate --days 30 > month.jsonl; riser replay month.jsonl --alerts\n  riser simulate --days 30 --from 2026-07-06 --every 1m --seed 2 > july.jsonl\n  riser simulate --days 30 --fault stuck@climate-101 --fault drift@climate-106/co2+12d > faulty.jsonl\n\nFaults: stuck, offset, drift, spike, dropout, noise, dead-battery, heating-at-night, window-open.\nThe month is the same for the same seed and beginning; local time is UTC."
+        after_help = "Examples:\n  riser simulate --target 127.0.0.1:1883 --protocol mqtt --devices 100 --rate 50\n  riser simulate --target mqtts://gateway:8883 --username floor1 --password-file floor1.password --devices 1000 --rate 500 --for 20s\n  riser simulate --target 127.0.0.1:5683 --protocol coap --devices 100 --rate 50\n  riser simulate --target 127.0.0.1:5684 --protocol coaps --psk-identity sensor01 --psk-file sensor01.psk --devices 1\n  riser simulate --target gateway:5684 --protocol coaps --psk-identity '{device}' --psk-file floor1.psk --devices 50\n  riser simulate --protocol lorawan --print-config --devices 100 >> gateway.toml\n  riser simulate --target 127.0.0.1:1700 --protocol lorawan --devices 100 --rate 10 --for 1m\n  riser simulate --days 30 > month.jsonl; riser replay month.jsonl --alerts\n  riser simulate --days 30 --from 2026-07-06 --every 1m --seed 2 > july.jsonl\n  riser simulate --days 30 --fault stuck@climate-101 --fault drift@climate-106/co2+12d > faulty.jsonl\n\nFaults: stuck, offset, drift, spike, dropout, noise, dead-battery, heating-at-night, window-open.\nThe month is the same for the same seed and beginning; local time is UTC."
     )]
     Simulate(simulate::Args),
     /// Print the commented example, the reference or the JSON Schema of the configuration

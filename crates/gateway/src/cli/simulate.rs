@@ -1,6 +1,7 @@
 //! `riser simulate`: a building's traffic, at a gateway or a broker before it; or weeks of a building, as a recording.
 
 mod coap;
+mod lorawan;
 mod mqtt;
 mod recording;
 mod traffic;
@@ -10,13 +11,14 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, ValueEnum};
 use gateway_core::settings::HumanDuration;
+use simulator::lorawan::Region;
 use simulator::month::Planned;
 
 use super::{Exit, Failure};
 
 /// What to make, and where it goes.
 #[derive(Debug, clap::Args)]
-#[command(group(ArgGroup::new("output").required(true).args(["target", "days"])))]
+#[command(group(ArgGroup::new("output").required(true).args(["target", "print_config", "days"])))]
 pub(crate) struct Args {
     /// How many devices [default: 10, or 25 with --days]
     #[arg(long, value_name = "N")]
@@ -34,7 +36,7 @@ pub(crate) struct Args {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Traffic")]
 struct Traffic {
-    /// Send to HOST:PORT, or a URL: mqtt://, mqtts://, ws://, wss://, coap://, coaps://
+    /// Send to HOST:PORT, or a URL: mqtt://, mqtts://, ws://, wss://, coap://, coaps://, udp:// (lorawan)
     #[arg(long, value_name = "ADDR")]
     target: Option<String>,
     /// What to speak
@@ -64,6 +66,18 @@ struct Traffic {
     /// A file with the key of every identity, without a last newline, or hex:… (coaps)
     #[arg(long, value_name = "FILE", requires = "psk_identity", conflicts_with = "days")]
     psk_file: Option<PathBuf>,
+    /// EU868, US915, AU915, AS923 or IN865 [default: EU868] (lorawan)
+    #[arg(long, conflicts_with = "days")]
+    region: Option<Region>,
+    /// Devices have their sessions from the start instead of joining (lorawan)
+    #[arg(long, conflicts_with = "days")]
+    abp: bool,
+    /// Each frame is acknowledged to its device, else sent again (lorawan)
+    #[arg(long, conflicts_with = "days")]
+    confirmed: bool,
+    /// Write the devices' [devices.*], with their keys, for gateway.toml; send nothing (lorawan)
+    #[arg(long, conflicts_with = "days")]
+    print_config: bool,
 }
 
 /// Many days at once, to stdout.
@@ -74,16 +88,16 @@ struct Recording {
     #[arg(long, value_name = "N")]
     days: Option<NonZeroU32>,
     /// From one reading of a device to the next
-    #[arg(long, value_name = "DURATION", default_value = "5m", conflicts_with = "target")]
+    #[arg(long, value_name = "DURATION", default_value = "5m", conflicts_with_all = ["target", "print_config"])]
     every: HumanDuration,
     /// The first day, or time; the season follows it
-    #[arg(long, value_name = "DATE", default_value = "2026-01-05", conflicts_with = "target")]
+    #[arg(long, value_name = "DATE", default_value = "2026-01-05", conflicts_with_all = ["target", "print_config"])]
     from: String,
     /// Only the devices of this zone; they show what they would show among all
-    #[arg(long, value_name = "ZONE", conflicts_with = "target")]
+    #[arg(long, value_name = "ZONE", conflicts_with_all = ["target", "print_config"])]
     zone: Option<String>,
     /// KIND[@DEVICE[/METRIC]][+START], after 8 days where no start is given; may be given again
-    #[arg(long, value_name = "FAULT", conflicts_with = "target")]
+    #[arg(long, value_name = "FAULT", conflicts_with_all = ["target", "print_config"])]
     fault: Vec<Planned>,
 }
 
@@ -95,13 +109,16 @@ enum Protocol {
     Coap,
     /// DTLS with a pre-shared key
     Coaps,
+    /// Nodes behind Semtech UDP packet forwarders; they join, with keys made of --seed
+    Lorawan,
 }
 
 pub(crate) fn simulate(args: &Args) -> Result<Exit, Failure> {
     match (args.recording.days, &args.traffic.target) {
         (Some(days), _) => recording::write(args, days),
         (None, Some(target)) => traffic::send(args, target),
+        (None, None) if args.traffic.print_config => traffic::print_config(args),
         // The command line does not let this through.
-        (None, None) => Err(Failure::new(Exit::Usage, "give --target or --days".to_owned())),
+        (None, None) => Err(Failure::new(Exit::Usage, "give --target, --print-config or --days".to_owned())),
     }
 }

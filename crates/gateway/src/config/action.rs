@@ -1,11 +1,16 @@
 //! `actions` of `[alerts.*]`: what is sent where.
 
-use gateway_core::ports::{CommandFormat, CommandMethod, Destination};
+use gateway_core::DeviceAddress;
+use gateway_core::ports::{CommandFormat, CommandMethod};
+use lorawan_link::Eui;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::model::{Config, Device};
 
 /// One message that an alert sends into the building when it is raised: to a `topic` through an MQTT adapter, to a `url`
-/// through a CoAP adapter, to a `device` through a LoRaWAN adapter.
+/// through a CoAP adapter, to a `device` through a LoRaWAN adapter or an MQTT adapter with a network server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Action {
@@ -28,11 +33,12 @@ pub(crate) struct Action {
     #[serde(default)]
     #[schemars(example = &"text")]
     pub(crate) format: Option<CommandFormat>,
-    /// LoRaWAN: to which device, by the name of its table or its DevEUI.
+    /// LoRaWAN, heard by Riser or by a network server: to which device, by the name of its table, its DevEUI, or its name in the
+    /// server's topics.
     #[serde(default)]
     #[schemars(example = &"lounge")]
     pub(crate) device: Option<String>,
-    /// LoRaWAN: to which of its ports.
+    /// LoRaWAN: to which of its ports. Default: the one that its codec's `encodeDownlink` says.
     #[serde(default)]
     #[schemars(range(min = 1, max = 223), example = &10)]
     pub(crate) port: Option<u8>,
@@ -40,41 +46,47 @@ pub(crate) struct Action {
     #[serde(default)]
     #[schemars(example = &false)]
     pub(crate) confirmed: Option<bool>,
-    /// What, as text; for LoRaWAN `hex:…`.
+    /// What, as text. For LoRaWAN: `hex:…`, or a JSON object for `encodeDownlink` of the device's codec, or else of the
+    /// network server's.
     #[schemars(example = r#"{"fan_mode":"high"}"#)]
     pub(crate) payload: String,
 }
 
-impl Action {
-    /// Where it goes; `None` where nothing says so.
-    pub(crate) fn destination(&self) -> Option<Destination> {
-        match (&self.topic, &self.url, &self.device) {
-            (Some(topic), ..) => Some(Destination::Topic(topic.clone())),
-            (None, Some(url), _) => Some(Destination::Resource {
-                url: url.clone(),
-                method: self.method.unwrap_or_default(),
-                format: self.format.unwrap_or_default(),
-            }),
-            (None, None, Some(device)) => Some(Destination::Device {
-                device: device.clone(),
-                port: self.port?,
-                confirmed: self.confirmed.unwrap_or_default(),
-            }),
-            (None, None, None) => None,
-        }
-    }
+/// What a LoRaWAN device is to get.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Content {
+    /// Its own bytes.
+    Bytes(Vec<u8>),
+    /// For an encoder.
+    Object(Map<String, Value>),
+}
 
-    /// What is sent: the text, or for LoRaWAN the bytes of its hex digits; `None` where these are none.
-    pub(crate) fn bytes(&self) -> Option<Vec<u8>> {
-        if self.device.is_none() {
-            return Some(self.payload.as_bytes().to_vec());
+impl Action {
+    /// What its `payload` is for a LoRaWAN device; `None` where it is neither bytes in hex digits nor an object.
+    pub(crate) fn content(&self) -> Option<Content> {
+        match self.payload.trim().strip_prefix("hex:") {
+            Some(digits) => bytes(digits.trim()).map(Content::Bytes),
+            None => serde_json::from_str(&self.payload).ok().map(Content::Object),
         }
-        let digits = self.payload.strip_prefix("hex:")?.trim();
-        let (pairs, rest) = digits.as_bytes().as_chunks::<2>();
-        let nibble = |digit: u8| char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
-        let byte = |[high, low]: &[u8; 2]| Some(nibble(*high)? << 4 | nibble(*low)?);
-        if rest.is_empty() { pairs.iter().map(byte).collect() } else { None }
     }
+}
+
+/// The device that an action calls `said`: by the name of its table, its address, or its DevEUI.
+pub(crate) fn find_device<'c>(config: &'c Config, said: &str) -> Option<(&'c String, &'c Device)> {
+    let same = |address: &str| DeviceAddress::canonical(address) == DeviceAddress::canonical(said);
+    let is_it = |device: &Device| {
+        let dev_eui = device.lorawan.as_ref().and_then(|lorawan| lorawan.dev_eui.parse::<Eui>().ok());
+        device.address.as_deref().is_some_and(same) || dev_eui.is_some_and(|eui| said.parse() == Ok(eui))
+    };
+    let named = config.devices.get_key_value(said);
+    named.or_else(|| config.devices.iter().find(|(_, device)| is_it(device)))
+}
+
+fn bytes(digits: &str) -> Option<Vec<u8>> {
+    let (pairs, rest) = digits.as_bytes().as_chunks::<2>();
+    let nibble = |digit: u8| char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
+    let byte = |[high, low]: &[u8; 2]| Some(nibble(*high)? << 4 | nibble(*low)?);
+    if rest.is_empty() { pairs.iter().map(byte).collect() } else { None }
 }
 
 #[cfg(test)]
@@ -82,17 +94,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lorawan_payload_is_the_bytes_of_its_digits_and_nothing_else() {
-        let bytes = |payload: &str| {
+    fn a_lorawan_payload_is_the_bytes_of_its_digits_or_an_object_and_nothing_else() {
+        let content = |payload: &str| {
             let action = toml::from_str::<Action>(&format!(
-                "adapter = \"lorawan.roof\"\ndevice = \"hall\"\nport = 10\npayload = \"{payload}\""
+                "adapter = \"lorawan.roof\"\ndevice = \"hall\"\nport = 10\npayload = '{payload}'"
             ));
-            action.unwrap().bytes()
+            action.unwrap().content()
         };
-        assert_eq!(bytes("hex:0aFF"), Some(vec![0x0a, 0xff]));
-        assert_eq!(bytes("hex:"), Some(Vec::new()));
-        for wrong in ["0aff", "hex:0af", "hex:0g", "on"] {
-            assert_eq!(bytes(wrong), None, "{wrong}");
+        assert_eq!(content("hex:0aFF"), Some(Content::Bytes(vec![0x0a, 0xff])));
+        assert_eq!(content("hex:"), Some(Content::Bytes(Vec::new())));
+        let object = Map::from_iter([("led".to_owned(), true.into())]);
+        assert_eq!(content("{\"led\":true}"), Some(Content::Object(object)));
+        for wrong in ["0aff", "hex:0af", "hex:0g", "on", "[1]", "{\"led\"", ""] {
+            assert_eq!(content(wrong), None, "{wrong}");
         }
     }
 }

@@ -7,7 +7,7 @@
 //! Every error is told at once and with its place; a [`Loaded`] has none. The example, the reference and the JSON Schema
 //! are made of the same types (`reference`).
 
-mod action;
+pub(crate) mod action;
 mod check;
 mod diff;
 mod document;

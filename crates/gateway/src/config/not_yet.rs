@@ -13,7 +13,7 @@ const KEYS: &[(&str, &str, &str)] = &[
     ("adapters.serial", "`serial` adapter", ADAPTERS),
     ("adapters.tcp", "`tcp` adapter", ADAPTERS),
     ("devices.*.commands", "commands to devices (`commands`)", DEVICES),
-    ("devices.*.bindkey", "Bluetooth (`bindkey`)", DEVICES),
+    ("devices.*.bindkey_file", "Bluetooth (`bindkey_file`)", DEVICES),
     ("sinks", "further sinks (`sinks`)", "results go to [upstream]"),
     ("http", "dashboard or API (`http`)", "`riser tail` follows a running gateway"),
 ];
@@ -54,7 +54,7 @@ mod tests {
             key(&KeyPath::of("adapters.ble")).unwrap(),
             "this version of riser has no `ble` adapter yet; it has: mqtt, coap, lorawan"
         );
-        assert!(key(&KeyPath::of("devices.lounge.bindkey")).is_some());
+        assert!(key(&KeyPath::of("devices.lounge.bindkey_file")).is_some());
         assert!(key(&KeyPath::of("adapters.mqtt")).is_none());
         assert!(value(&KeyPath::of("upstream.format"), "senml").is_some());
         assert!(value(&KeyPath::of("upstream.format"), "json").is_none());

@@ -10,13 +10,23 @@ use gateway_core::ports::{Command, Destination};
 use gateway_core::{Alert, AlertState, Condition};
 use tokio::sync::{mpsc, oneshot};
 
+use super::encoding::{Desk, Downlink, Encoded};
+
 /// One command of a rule.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Action {
     /// `mqtt.floor`.
     pub(crate) adapter: String,
-    pub(crate) to: Destination,
-    pub(crate) payload: Bytes,
+    pub(crate) message: Message,
+}
+
+/// What an adapter is told.
+#[derive(Debug, Clone)]
+pub(crate) enum Message {
+    /// As it stands.
+    Ready { to: Destination, payload: Bytes },
+    /// Once the device's codec has made bytes of it.
+    ToEncode(Arc<Downlink>),
 }
 
 /// How to command an adapter.
@@ -34,11 +44,12 @@ pub(crate) type Commanders = Arc<Mutex<BTreeMap<String, Commander>>>;
 pub(crate) struct Actions {
     by_rule: BTreeMap<String, Vec<Action>>,
     commanders: Commanders,
+    desk: Desk,
 }
 
 impl Actions {
     pub(crate) fn new(by_rule: BTreeMap<String, Vec<Action>>, commanders: Commanders) -> Self {
-        Self { by_rule, commanders }
+        Self { by_rule, commanders, desk: Desk::default() }
     }
 
     pub(crate) fn reconfigure(&mut self, by_rule: BTreeMap<String, Vec<Action>>) {
@@ -51,25 +62,52 @@ impl Actions {
             return;
         }
         for action in self.by_rule.get(&*alert.rule).into_iter().flatten() {
-            if let Err(reason) = self.send(action, &alert.rule) {
-                tracing::error!(rule = %alert.rule, adapter = %action.adapter, "action not sent: {reason}");
+            let order = Order {
+                rule: Arc::clone(&alert.rule),
+                adapter: action.adapter.clone(),
+                commanders: Arc::clone(&self.commanders),
+            };
+            match &action.message {
+                Message::Ready { to, payload } => order.send(to.clone(), payload.clone()),
+                Message::ToEncode(downlink) => self.encode(order, downlink),
             }
         }
     }
 
-    fn send(&self, action: &Action, rule: &Arc<str>) -> Result<(), &'static str> {
-        let commanders = self.commanders.lock().unwrap_or_else(PoisonError::into_inner);
-        let adapter = commanders.get(&action.adapter).ok_or("no such adapter runs")?;
-        let (done, result) = oneshot::channel();
-        let payload = action.payload.clone();
-        let condition = adapter.condition.clone();
-        if adapter.commands.try_send(Command { to: action.to.clone(), payload, done }).is_err() {
-            condition.commanded(false);
-            return Err("too many commands wait for it");
+    fn encode(&self, order: Order, downlink: &Arc<Downlink>) {
+        let refused = order.clone();
+        let then = move |encoded: Encoded| match encoded {
+            Ok((to, payload)) => order.send(to, payload),
+            Err(reason) => order.fail(&reason),
+        };
+        if !self.desk.take(downlink, then) {
+            refused.fail("too many commands wait for their codecs");
         }
-        let (rule, adapter, to) = (Arc::clone(rule), action.adapter.clone(), action.to.to_string());
+    }
+}
+
+/// A command on its way to its adapter.
+#[derive(Clone)]
+struct Order {
+    rule: Arc<str>,
+    adapter: String,
+    commanders: Commanders,
+}
+
+impl Order {
+    /// Gives it to the adapter; what becomes of it is told in the log, and counted.
+    fn send(self, to: Destination, payload: Bytes) {
+        let Some((commands, condition)) = self.commander() else {
+            return self.log_failure("no such adapter runs");
+        };
+        let (done, result) = oneshot::channel();
+        let said = to.to_string();
+        if commands.try_send(Command { to, payload, done }).is_err() {
+            return self.fail("too many commands wait for it");
+        }
+        let Self { rule, adapter, .. } = self;
         tokio::spawn(async move {
-            let result = result.await;
+            let (result, to) = (result.await, said);
             condition.commanded(matches!(result, Ok(Ok(()))));
             match result {
                 Ok(Ok(())) => tracing::info!(%rule, adapter, to, "action taken"),
@@ -77,6 +115,22 @@ impl Actions {
                 Err(_) => tracing::error!(%rule, adapter, to, "action lost: its adapter stopped"),
             }
         });
-        Ok(())
+    }
+
+    /// It did not get as far as its adapter, for whose device it was.
+    fn fail(&self, reason: &str) {
+        if let Some((_, condition)) = self.commander() {
+            condition.commanded(false);
+        }
+        self.log_failure(reason);
+    }
+
+    fn log_failure(&self, reason: &str) {
+        tracing::error!(rule = %self.rule, adapter = %self.adapter, "action not sent: {reason}");
+    }
+
+    fn commander(&self) -> Option<(mpsc::Sender<Command>, Condition)> {
+        let commanders = self.commanders.lock().unwrap_or_else(PoisonError::into_inner);
+        commanders.get(&self.adapter).map(|one| (one.commands.clone(), one.condition.clone()))
     }
 }

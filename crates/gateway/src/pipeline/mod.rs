@@ -6,8 +6,8 @@
 //!
 //! ```text
 //! adapters --Uplink--> decode --Step--> journal --> engine --Outputs--> outbox --> upstream
-//!                                          |           \--actions--> adapters
-//!                                          +--> Ack
+//!                       |  ^               |           \--actions--> adapters
+//!                     scripts              +--> Ack
 //! ```
 
 pub(crate) mod acknowledging;
@@ -21,29 +21,37 @@ mod deliveries;
 pub(crate) mod directory;
 mod durable;
 mod earlier;
+pub(crate) mod encoding;
 pub(crate) mod engine;
+mod frame_losses;
 mod journaling;
 pub(crate) mod judging;
 pub(crate) mod ledger;
 pub(crate) mod live;
+mod naming;
 mod origins;
 pub(crate) mod payload;
 mod peers;
+mod reader;
 mod reconcile;
+mod refusal;
 pub(crate) mod registry;
 mod sampled_log;
+mod scripts;
 mod series;
 pub(crate) mod step;
 pub(crate) mod store;
 mod stored;
+mod times;
+mod turns;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use anomaly::multivariate::file::Stored;
 use codecs::Codec;
+use gateway_core::Uplink;
 use gateway_core::ports::Clock;
-use gateway_core::{Timestamp, Uplink};
 use journal::Position;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
@@ -62,13 +70,11 @@ pub(crate) use journaling::JournalMode;
 use ledger::{Balance, Beyond};
 use live::LiveFeed;
 use payload::Identity;
+use scripts::Answered;
 pub(crate) use series::ModelCount;
 use step::Step;
-
-/// Most uplinks taken in one turn, and most bytes of payload before the last of them: bounds a step, which the journal
-/// must be able to hold, and how long an alert may wait behind others.
-const MAX_TURN: usize = 256;
-const MAX_TURN_BYTES: usize = 256 * 1024;
+use times::{AWAY, by_new_clock, was_away};
+use turns::{fill, turns_worth};
 
 /// Most models of devices in one step; a model has at most 64 KiB.
 const MODELS_A_STEP: usize = 8;
@@ -76,8 +82,8 @@ const MODELS_A_STEP: usize = 8;
 /// Longest sleep while something is due later: the wall clock may be set meanwhile.
 const MAX_SLEEP: Duration = Duration::from_secs(5);
 
-/// A gateway that was gone for longer than this was away: shorter, and nobody's silence is longer for it.
-const AWAY: Duration = Duration::from_secs(2);
+/// How long a stop waits for scripts.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// What the rest of the gateway asks of the pipeline.
 pub(crate) enum Control {
@@ -164,33 +170,51 @@ impl Pipeline {
         let mut watch = StepWatch::new(self.clock.now(), ticks());
         loop {
             let wake = self.wake_at();
-            let open = self.durable.room() || self.stop.is_cancelled();
+            let ending = self.stop.is_cancelled();
+            let open = self.durable.room() || ending;
+            let may_come = open && (self.decoder.has_room() || ending);
             tokio::select! {
-                batch = uplinks.recv(), if open => {
+                batch = uplinks.recv(), if may_come => {
                     let Some(batch) = batch else { break };
                     let mut batch = fill(batch, &mut uplinks);
                     while !batch.is_empty() {
                         let later = batch.split_off(turns_worth(&batch));
                         let reading = watch.read(self.clock.now(), ticks());
-                        self.turn(std::mem::replace(&mut batch, later), reading);
+                        self.turn(Vec::new(), std::mem::replace(&mut batch, later), reading);
                     }
+                }
+                answered = self.decoder.answered(), if open => {
+                    let reading = watch.read(self.clock.now(), ticks());
+                    self.turn(answered, Vec::new(), reading);
                 }
                 Some(request) = control.recv() => self.answer(request, taken_before),
                 () = self.durable.progress() => {}
                 () = tokio::time::sleep_until(wake) => {}
-                () = self.stop.cancelled(), if !open => {}
+                () = self.stop.cancelled(), if !may_come => {}
             }
             let reading = watch.read(self.clock.now(), ticks());
             let due = self.engine.next_deadline().is_some_and(|due| due <= reading.now.at);
             if due || reading.stepped_from.is_some() || reading.away_since.is_some() {
-                self.turn(Vec::new(), reading);
+                self.turn(Vec::new(), Vec::new(), reading);
             }
             self.durable.settle(reading.now.at);
             self.durable.checkpoint_when_due(&self.engine, reading.now.at).await;
             self.tell_problems();
             self.answer_pings();
         }
+        self.last_words(&mut watch).await;
         self.durable.finish(&self.engine, self.clock.now()).await;
+    }
+
+    /// What scripts are still at when everything else is done; they have a while.
+    async fn last_words(&mut self, watch: &mut StepWatch) {
+        let end = Instant::now() + LAST_WORDS;
+        while !self.decoder.is_idle() {
+            let answered = tokio::time::timeout_at(end, self.decoder.answered()).await;
+            let answered = answered.unwrap_or_else(|_| self.decoder.close());
+            let reading = watch.read(self.clock.now(), ticks());
+            self.turn(answered, Vec::new(), reading);
+        }
     }
 
     /// Hands over what a crash left undelivered, and takes a first step: what has changed while nobody ran. Actions are
@@ -235,6 +259,7 @@ impl Pipeline {
 
     fn tell_problems(&self) {
         let mut problems = self.durable.problems();
+        problems.extend(self.decoder.problem());
         if let Some(problem) = self.engine.models_are_full().map(no_room_for_models) {
             if !self.problems.borrow().contains(&problem) {
                 tracing::warn!("{problem}");
@@ -253,13 +278,14 @@ impl Pipeline {
         self.durable.due().map_or(due, |sync| sync.min(due))
     }
 
-    fn turn(&mut self, mut uplinks: Vec<Uplink>, reading: ClockReading) {
+    fn turn(&mut self, mut answered: Vec<Answered>, mut uplinks: Vec<Uplink>, reading: ClockReading) {
         let ClockReading { now, stepped_from, away_since } = reading;
         if let Some(from) = stepped_from {
             tracing::warn!(%from, to = %now.at, "the clock was set");
-            uplinks
-                .iter_mut()
-                .for_each(|uplink| uplink.received_at = by_new_clock(uplink.received_at, from, now.at));
+            let answered = answered.iter_mut().map(|answered| &mut answered.uplink);
+            for uplink in uplinks.iter_mut().chain(answered).chain(self.decoder.waiting()) {
+                uplink.received_at = by_new_clock(uplink.received_at, from, now.at);
+            }
         }
         if let Some(since) = away_since {
             tracing::warn!(%since, until = %now.at, "nobody listened: the machine slept, or this process stood still");
@@ -267,7 +293,7 @@ impl Pipeline {
         let mut step = Step::tick(now, stepped_from, self.engine.registry().next_numbers());
         step.away_since = away_since;
         let mut acks: Vec<PendingAck> = Vec::new();
-        self.decoder.decode(uplinks, &self.engine, &mut step, &mut acks);
+        self.decoder.decode(answered, uplinks, &self.engine, &mut step, &mut acks);
         self.take(&step, acks);
     }
 
@@ -352,22 +378,6 @@ fn no_room_for_models(max: u32) -> String {
     )
 }
 
-/// What waited while the clock was set from `old` to `new` arrived by the clock that it is nearer to.
-fn by_new_clock(arrived: Timestamp, old: Timestamp, new: Timestamp) -> Timestamp {
-    let age = old.millis_after(arrived);
-    if age.abs() < new.millis_after(arrived).abs() {
-        Timestamp::from_millis(new.as_millis().saturating_sub(age))
-    } else {
-        arrived
-    }
-}
-
-/// Whether between the newest step and the first one after a start anybody may have spoken unheard. The clock may stand
-/// before the newest step: then nobody knows how long.
-fn was_away(listened_until: Timestamp, now: Timestamp) -> bool {
-    now < listened_until || now.since(listened_until) > AWAY
-}
-
 /// The ledger of `engine` with what lies beyond it.
 pub(crate) fn balance(engine: &Engine, beyond: &Beyond) -> Balance {
     let name = |adapter| deliver::account(adapter, engine.registry()).to_string();
@@ -377,28 +387,6 @@ pub(crate) fn balance(engine: &Engine, beyond: &Beyond) -> Balance {
 /// Whose readings the aggregates in `outputs` answer for.
 pub(crate) fn shares(engine: &Engine, outputs: &Outputs) -> Vec<outbox::Share> {
     deliver::shares(outputs, engine.registry())
-}
-
-/// Takes what else has arrived already, up to a turn's worth.
-fn fill(mut batch: Vec<Uplink>, uplinks: &mut mpsc::Receiver<Vec<Uplink>>) -> Vec<Uplink> {
-    while turns_worth(&batch) == batch.len() && batch.len() < MAX_TURN {
-        match uplinks.try_recv() {
-            Ok(more) => batch.extend(more),
-            Err(_) => break,
-        }
-    }
-    batch
-}
-
-/// How many of `batch` one turn takes; at least one where there is one.
-fn turns_worth(batch: &[Uplink]) -> usize {
-    let mut bytes = 0;
-    let fits = batch.iter().take(MAX_TURN).take_while(|uplink| {
-        let room = bytes < MAX_TURN_BYTES;
-        bytes += uplink.payload.len();
-        room
-    });
-    fits.count()
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod models;
 mod neighbours;
 mod payloads;
 mod recovery;
+mod scripts;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -84,6 +85,7 @@ fn uplink(device: &str, payload: &str, received: Now) -> Uplink {
         payload: Bytes::copy_from_slice(payload.as_bytes()),
         delivery: Delivery::AtMostOnce,
         lost_before: 0,
+        refused: Vec::new(),
         room: gateway_core::Room::unbounded(),
         ack: Ack::none(),
     }
@@ -102,7 +104,11 @@ impl House {
 
     fn step(&mut self, uplinks: Vec<Uplink>, now: Now) -> Step {
         let mut step = Step::tick(now, None, self.engine.registry().next_numbers());
-        self.decoder.decode(uplinks, &self.engine, &mut step, &mut Vec::new());
+        self.decoder.decode(Vec::new(), uplinks, &self.engine, &mut step, &mut Vec::new());
+        while !self.decoder.is_idle() {
+            let answered = self.decoder.answered_blocking();
+            self.decoder.decode(answered, Vec::new(), &self.engine, &mut step, &mut Vec::new());
+        }
         step
     }
 
@@ -126,7 +132,7 @@ impl House {
 fn what_waited_while_the_clock_was_set_arrived_by_the_new_one() {
     let (old, new) = (at(0).at, at(3_600_000).at);
     let waited = at(-200).at;
-    assert_eq!(super::by_new_clock(waited, old, new), at(3_600_000 - 200).at);
-    assert_eq!(super::by_new_clock(at(3_599_900).at, old, new), at(3_599_900).at, "it came after");
-    assert_eq!(super::by_new_clock(new, new, old), old, "set back");
+    assert_eq!(super::times::by_new_clock(waited, old, new), at(3_600_000 - 200).at);
+    assert_eq!(super::times::by_new_clock(at(3_599_900).at, old, new), at(3_599_900).at, "it came after");
+    assert_eq!(super::times::by_new_clock(new, new, old), old, "set back");
 }

@@ -78,6 +78,7 @@ fn uplink(adapter: &AdapterId) -> Uplink {
         payload: "1".into(),
         delivery: Delivery::AtMostOnce,
         lost_before: 0,
+        refused: Vec::new(),
         room: gateway_core::Room::unbounded(),
         ack: Ack::none(),
     }

@@ -9,18 +9,21 @@ use crate::downlink::{Owed, Queued, Shot, Slot, Window, Wishes, compose};
 use crate::gateways::Path;
 use crate::ids::Eui;
 use crate::mac::{STATUS, link_adr};
-use crate::output::{DownlinkId, Failure, Outcome, Output, SendError};
-use crate::semtech::{Head, TxError, Txpk, When, pull_resp, tx_ack};
+use crate::output::{DownlinkId, Failure, Outcome, Output, SendError, Transmission, TransmissionId};
+use crate::semtech::{Head, Txpk, When, pull_resp, tx_ack};
 
 /// Forwarders can send no louder, in dBm.
 const LOUDEST: i8 = 27;
 /// Ports for applications (LoRaWAN 1.0.4, 4.3.2).
 const PORTS: std::ops::RangeInclusive<u8> = 1..=223;
 
-/// A frame that a forwarder has and may still refuse.
+/// How long a frame for a device that listens all the time may wait for the host to let it leave.
+const PATIENCE: Duration = Duration::from_secs(16);
+
+/// A frame on its way: not yet let go by the host, or with a forwarder that may still refuse it.
 #[derive(Debug)]
 pub(super) struct Flight {
-    token: u16,
+    id: TransmissionId,
     device: Eui,
     gateway: Eui,
     item: Option<Item>,
@@ -28,7 +31,15 @@ pub(super) struct Flight {
     airtime: Duration,
     /// The same frame in the second window.
     again: Option<(Window, Vec<u8>)>,
-    pub(super) due: Instant,
+    /// When a forwarder's silence means that it has sent; `None` while the frame has not left.
+    pub(super) due: Option<Instant>,
+}
+
+impl Flight {
+    /// What its datagram and the forwarder's word on it carry.
+    fn token(&self) -> u16 {
+        self.id.0 as u16
+    }
 }
 
 /// A frame on its way to a forwarder.
@@ -105,9 +116,20 @@ impl Network {
             when: When::Now,
             frequency: rx.rx2_frequency,
             data_rate: rx.rx2_data_rate,
+            until: now.instant + PATIENCE,
         };
         let shots: Vec<_> = heard_by.into_iter().map(shot).collect();
         self.compose_and_fire(eui, &shots, &Owed::default(), None, now);
+        if self.devices.get(&eui).is_some_and(|device| device.queue.len() > 0) {
+            self.impatient.insert(eui);
+        }
+    }
+
+    /// A forwarder listens: what found none before is tried again.
+    pub(super) fn flush_impatient(&mut self, now: Now) {
+        for eui in std::mem::take(&mut self.impatient) {
+            self.flush(eui, now);
+        }
     }
 
     /// Answers a device's last uplink in the first window, or in the second where that is too late or the air is full.
@@ -213,15 +235,36 @@ impl Network {
         self.gateways.charge(gateway, frequency, airtime, now.instant);
         let power = region.max_eirp(frequency).saturating_sub(self.settings.antenna_gain).min(LOUDEST);
         let txpk = Txpk { when, frequency, power, data_rate, data: phy };
-        let token = self.next_serial() as u16;
-        self.queue.push_back(Output::Send { to: path.to, bytes: pull_resp(path.version, token, &txpk) });
+        let id = TransmissionId(self.next_serial());
         let again = again.map(|window| (window, phy.to_vec()));
-        let due = now.instant + self.settings.tx_ack_within;
-        self.flights.push_back(Flight { token, device, gateway, item, frequency, airtime, again, due });
+        let flight = Flight { id, device, gateway, item, frequency, airtime, again, due: None };
+        let bytes = pull_resp(path.version, flight.token(), &txpk);
+        let transmission = Transmission { id, to: path.to, bytes, until: shot.until };
+        self.queue.push_back(Output::Transmit(transmission));
+        self.flights.push_back(flight);
         if self.flights.len() > self.settings.flights
             && let Some(oldest) = self.flights.pop_front()
         {
-            self.landed(&oldest, now);
+            match oldest.due {
+                Some(_) => self.landed(&oldest, now),
+                None => self.tell_failed(oldest.device, oldest.item, Failure::Withheld),
+            }
+        }
+    }
+
+    /// A frame has left for its forwarder: from now on its silence means that it has sent.
+    pub fn left(&mut self, id: TransmissionId, now: Now) {
+        let due = now.instant + self.settings.tx_ack_within;
+        if let Some(flight) = self.flights.iter_mut().find(|flight| flight.id == id) {
+            flight.due = Some(due);
+        }
+    }
+
+    /// A frame has not left and will not: there may be time for the second window.
+    pub fn withheld(&mut self, id: TransmissionId, now: Now) {
+        let place = self.flights.iter().position(|flight| flight.id == id);
+        if let Some(flight) = place.and_then(|place| self.flights.remove(place)) {
+            self.rejected(flight, Failure::Withheld, now);
         }
     }
 
@@ -229,21 +272,34 @@ impl Network {
     pub(super) fn tx_acknowledged(&mut self, head: &Head, json: &[u8], now: Now) {
         let token = u16::from_be_bytes(head.token);
         let mut flights = self.flights.iter();
-        let Some(place) = flights.position(|flight| flight.token == token && flight.gateway == head.gateway)
-        else {
-            return;
+        let is_it = |flight: &Flight| {
+            flight.due.is_some() && flight.token() == token && flight.gateway == head.gateway
         };
+        let Some(place) = flights.position(is_it) else { return };
         let Some(flight) = self.flights.remove(place) else { return };
         match tx_ack(json) {
             Ok(()) => self.landed(&flight, now),
-            Err(error) => self.rejected(flight, error, now),
+            Err(error) => self.rejected(flight, Failure::Forwarder(error), now),
         }
     }
 
     /// Frames of which nothing bad was heard for long enough are sent.
     pub(super) fn land_flights(&mut self, now: Now) {
-        while self.flights.front().is_some_and(|flight| flight.due <= now.instant)
-            && let Some(flight) = self.flights.pop_front()
+        let over = |flight: &Flight| flight.due.is_some_and(|due| due <= now.instant);
+        while let Some(place) = self.flights.iter().position(over)
+            && let Some(flight) = self.flights.remove(place)
+        {
+            self.landed(&flight, now);
+        }
+    }
+
+    /// The device confirms what its forwarder has not spoken of yet: so it was sent.
+    pub(super) fn land_what_is_confirmed(&mut self, device: Eui, now: Now) {
+        let confirmed = |flight: &Flight| {
+            flight.device == device && flight.due.is_some() && flight.item.is_some_and(|item| item.confirmed)
+        };
+        if let Some(place) = self.flights.iter().position(confirmed)
+            && let Some(flight) = self.flights.remove(place)
         {
             self.landed(&flight, now);
         }
@@ -254,16 +310,19 @@ impl Network {
         let device = flight.device;
         self.queue.push_back(Output::Downlink { device, id: item.id, outcome: Outcome::Sent });
         let Some(known) = self.devices.get_mut(&device) else { return };
-        if item.confirmed {
-            known.unconfirmed = Some(item.id);
+        if item.confirmed
+            && let Some(id) = known.unconfirmed.replace(item.id)
+        {
+            let outcome = Outcome::Failed(Failure::NotAcknowledged);
+            self.queue.push_back(Output::Downlink { device, id, outcome });
         }
         if known.config.class == Class::C && known.queue.len() > 0 {
             self.flush(device, now);
         }
     }
 
-    /// A forwarder cannot send a frame: there may be time for the second window.
-    fn rejected(&mut self, flight: Flight, error: TxError, now: Now) {
+    /// A frame is not sent: there may be time for the second window.
+    fn rejected(&mut self, flight: Flight, failure: Failure, now: Now) {
         self.gateways.refund(flight.gateway, flight.frequency, flight.airtime, now.instant);
         let Flight { device, item, again, .. } = flight;
         let region = self.settings.region;
@@ -274,7 +333,7 @@ impl Network {
                 return;
             }
         }
-        self.tell_failed(device, item, Failure::Forwarder(error));
+        self.tell_failed(device, item, failure);
     }
 
     fn tell_failed(&mut self, device: Eui, item: Option<Item>, failure: Failure) {

@@ -4,7 +4,7 @@ mod answers;
 mod joins;
 mod uplinks;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Instant;
 
@@ -60,6 +60,8 @@ pub struct Network {
     gateways: Gateways,
     held: Held<Accepted>,
     flights: VecDeque<Flight>,
+    /// Devices of class C whose downlinks found no forwarder that could send.
+    impatient: BTreeSet<Eui>,
     refused: BTreeMap<Reason, u64>,
     serial: u64,
 }
@@ -76,6 +78,7 @@ impl Network {
             gateways: Gateways::new(&settings),
             held: Held::new(settings.dedup, settings.held, settings.receivers),
             flights: VecDeque::new(),
+            impatient: BTreeSet::new(),
             refused: BTreeMap::new(),
             serial: 0,
             settings,
@@ -116,6 +119,11 @@ impl Network {
         self.devices.get(&device).map(|device| &device.state)
     }
 
+    /// The devices that are [locked](crate::Locked), in no order.
+    pub fn locked(&self) -> impl Iterator<Item = Eui> {
+        self.devices.iter().filter(|(_, device)| device.is_locked()).map(|(eui, _)| *eui)
+    }
+
     /// Takes a datagram of a packet forwarder.
     pub fn receive(&mut self, from: SocketAddr, datagram: &[u8], now: Now) {
         let (head, json) = match Head::decode(datagram) {
@@ -141,7 +149,7 @@ impl Network {
         }
         match head.kind {
             Kind::PushData => self.pushed(Origin { from, gateway: head.gateway }, json, now),
-            Kind::PullData => {}
+            Kind::PullData => self.flush_impatient(now),
             Kind::TxAck => self.tx_acknowledged(&head, json, now),
         }
         self.close_held(now);
@@ -156,7 +164,7 @@ impl Network {
     /// When [`timeout`](Self::timeout) is to be called; `None` while there is nothing to wait for.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {
-        let flight = self.flights.front().map(|flight| flight.due);
+        let flight = self.flights.iter().filter_map(|flight| flight.due).min();
         [self.held.next_deadline(), flight].into_iter().flatten().min()
     }
 

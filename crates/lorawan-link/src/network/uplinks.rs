@@ -23,6 +23,9 @@ use crate::session::Verdict;
 /// before its second window, two seconds after its frame.
 const SLOW_COPY: Duration = Duration::from_secs(1);
 
+/// A copy from another forwarder that comes this soon was held up on that one's link.
+const LATE_COPY: Duration = Duration::from_secs(10);
+
 /// Where a datagram comes from.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Origin {
@@ -44,6 +47,8 @@ pub(super) struct AcceptedData {
     f_cnt: u32,
     /// Whether it is a frame that was accepted before.
     repeated: bool,
+    /// Whether the device has given up a frame that the host could not take.
+    one_given_up: bool,
     confirmed: bool,
     adr: bool,
     adr_ack_req: bool,
@@ -87,7 +92,8 @@ impl Network {
             }
             Frame::Data(frame) => {
                 let claimed = Some(Claimed::Address(frame.address));
-                let accepted = self.judge(&frame, phy.len(), now).map_err(|reason| (reason, claimed))?;
+                let judged = self.judge(&frame, phy.len(), origin.gateway, now);
+                let accepted = judged.map_err(|reason| (reason, claimed))?;
                 if accepted.repeated {
                     self.refuse(Reason::Repeated, origin.from, Some(origin.gateway), claimed);
                 }
@@ -99,7 +105,13 @@ impl Network {
     }
 
     /// Finds out whose frame it is. Several devices may have its address: the MIC tells.
-    fn judge(&mut self, frame: &DataUp<'_>, length: usize, now: Now) -> Result<AcceptedData, Reason> {
+    fn judge(
+        &mut self,
+        frame: &DataUp<'_>,
+        length: usize,
+        gateway: Eui,
+        now: Now,
+    ) -> Result<AcceptedData, Reason> {
         let sharing = self.addresses.get(&frame.address).ok_or(Reason::AddressUnknown)?;
         let mut refused = Reason::Mic;
         for eui in sharing {
@@ -112,14 +124,28 @@ impl Network {
                 match session.judge(frame, self.settings.max_fcnt_gap, device.resets()) {
                     Verdict::Refused(Reason::Mic) => {}
                     Verdict::Refused(reason) => refused = reason,
+                    _ if device.is_locked() => refused = Reason::CountersLost,
                     verdict => {
                         let eui = *eui;
+                        if matches!(verdict, Verdict::Repeated { .. })
+                            && self.is_late_copy(eui, frame.confirmed, gateway, now)
+                        {
+                            return Err(Reason::LateCopy);
+                        }
                         return self.accept(eui, which, frame, verdict, length, now);
                     }
                 }
             }
         }
         Err(refused)
+    }
+
+    /// Whether the last frame comes again since another forwarder's link is slow, and not since its device waits.
+    fn is_late_copy(&self, eui: Eui, confirmed: bool, gateway: Eui, now: Now) -> bool {
+        let Some(device) = self.devices.get(&eui) else { return false };
+        let Some(told) = device.told.filter(|told| !told.untaken) else { return false };
+        let age = now.instant.saturating_duration_since(told.first_heard);
+        !device.heard_by.contains(&gateway) && age < if confirmed { SLOW_COPY } else { LATE_COPY }
     }
 
     /// The frame is this device's: its counters move.
@@ -132,13 +158,17 @@ impl Network {
         length: usize,
         now: Now,
     ) -> Result<AcceptedData, Reason> {
+        let told = self.devices.get(&eui).and_then(|device| device.told);
+        let untaken = told.is_some_and(|told| told.untaken);
+        let slow =
+            told.is_some_and(|told| now.instant.saturating_duration_since(told.first_heard) < SLOW_COPY);
         if which == Which::Offered {
             self.use_offered(eui, frame.address);
         }
+        if frame.ack && !matches!(verdict, Verdict::Repeated { .. }) {
+            self.land_what_is_confirmed(eui, now);
+        }
         let device = self.devices.get_mut(&eui).ok_or(Reason::DeviceUnknown)?;
-        let slow = device
-            .told
-            .is_some_and(|told| now.instant.saturating_duration_since(told.first_heard) < SLOW_COPY);
         let session = device.state.session.as_mut().ok_or(Reason::DeviceUnknown)?;
         let (f_cnt, lost, repeated) = match verdict {
             Verdict::New { f_cnt, lost } => (f_cnt, lost, false),
@@ -146,12 +176,13 @@ impl Network {
                 session.reset();
                 (f_cnt, 0, false)
             }
-            Verdict::Repeated { f_cnt } if frame.confirmed && !slow => (f_cnt, 0, true),
+            Verdict::Repeated { f_cnt } if frame.confirmed && (untaken || !slow) => (f_cnt, 0, true),
             Verdict::Repeated { .. } => return Err(Reason::Replay),
             Verdict::Refused(reason) => return Err(reason),
         };
         if !repeated {
             session.accept(f_cnt, frame.mic);
+            device.told = device.told.map(|told| Told { untaken: false, ..told });
         }
         let key = if frame.f_port == Some(0) { &session.nwk_s_key } else { &session.app_s_key };
         let payload = frame.decrypt(key, f_cnt);
@@ -172,6 +203,7 @@ impl Network {
             address: frame.address,
             f_cnt,
             repeated,
+            one_given_up: untaken && !repeated,
             confirmed: frame.confirmed,
             adr: frame.adr,
             adr_ack_req: frame.adr_ack_req,
@@ -244,8 +276,8 @@ impl Network {
             }
             return;
         }
-        device.told = Some(Told { serial, f_cnt: accepted.f_cnt, first_heard: accepted.heard.instant });
-        let confirmed = accepted.confirmed;
+        let (confirmed, first_heard) = (accepted.confirmed, accepted.heard.instant);
+        device.told = Some(Told { serial, f_cnt: accepted.f_cnt, first_heard, confirmed, untaken: false });
         self.queue.push_back(Output::Uplink(Box::new(Uplink {
             token: UplinkToken { device: eui, serial },
             device: eui,
@@ -254,6 +286,8 @@ impl Network {
             confirmed,
             data: accepted.data,
             frames_lost: accepted.lost,
+            again: accepted.repeated,
+            one_given_up: accepted.one_given_up,
             time,
             airtime: airtime(data_rate, accepted.length, true),
             receivers,
@@ -263,6 +297,18 @@ impl Network {
         if !confirmed {
             self.answer(eui, now);
         }
+    }
+
+    /// The host could not take an uplink. Whether it may come again: a confirmed one is told again when its device
+    /// repeats it, or [`given up`](Uplink::one_given_up) with the device's next frame; an unconfirmed one is lost.
+    #[must_use]
+    pub fn untaken(&mut self, token: UplinkToken) -> bool {
+        let told = self.devices.get_mut(&token.device).and_then(|device| device.told.as_mut());
+        let Some(told) = told.filter(|told| told.serial == token.serial && told.confirmed) else {
+            return false;
+        };
+        told.untaken = true;
+        true
     }
 
     /// The host has an uplink for good: if its device waits for an answer, it gets it.
@@ -283,7 +329,7 @@ impl Network {
 }
 
 fn told_already(device: &Device, f_cnt: u32) -> bool {
-    device.told.is_some_and(|told| told.f_cnt == f_cnt)
+    device.told.is_some_and(|told| told.f_cnt == f_cnt && !told.untaken)
 }
 
 fn owed(accepted: &AcceptedData, best: &Receiver, gateways: usize, time: Timestamp) -> Owed {

@@ -121,7 +121,8 @@ impl Region {
     pub fn rx1(self, frequency: u32, uplink_number: u8, offset: u8) -> Option<(u32, u8)> {
         let number = match self {
             Self::Eu868 => uplink_number.saturating_sub(offset),
-            Self::As923 | Self::In865 => tables::rx1_with_negative_offsets(uplink_number, offset),
+            Self::As923 => tables::rx1_as923(uplink_number, offset),
+            Self::In865 => tables::rx1_in865(uplink_number, offset),
             Self::Us915 => tables::rx1_us915(uplink_number, offset)?,
             Self::Au915 => tables::rx1_au915(uplink_number, offset)?,
         };

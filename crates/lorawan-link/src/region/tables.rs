@@ -168,11 +168,20 @@ pub(super) const IN865: Plan = Plan {
     sub_bands: &[],
 };
 
-/// RX1DROffset 6 and 7 mean -1 and -2 (AS923: 2.10.7, IN865: 2.12.7).
-pub(super) fn rx1_with_negative_offsets(uplink: u8, offset: u8) -> u8 {
+/// RX1DROffset 6 and 7 mean -1 and -2 (AS923: 2.10.7, without a dwell time in downlinks).
+pub(super) fn rx1_as923(uplink: u8, offset: u8) -> u8 {
     match offset {
-        0..=5 => uplink.saturating_sub(offset).min(5),
-        _ => uplink.saturating_add(offset.min(7) - 5).min(5),
+        0..=5 => uplink.saturating_sub(offset),
+        _ => uplink.saturating_add(offset.min(7) - 5),
+    }
+    .min(7)
+}
+
+/// The same (2.12.7), but that there is no DR6.
+pub(super) fn rx1_in865(uplink: u8, offset: u8) -> u8 {
+    match rx1_as923(uplink, offset) {
+        6 => 5,
+        number => number,
     }
 }
 

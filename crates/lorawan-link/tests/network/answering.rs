@@ -117,3 +117,48 @@ fn an_answer_uses_a_new_counter_each_time() {
         host.pull(HERE);
     }
 }
+
+#[test]
+fn a_confirmed_uplink_that_the_host_could_not_take_is_told_again_and_answered_when_it_is_taken() {
+    let mut host = host();
+    let uplink = host.uplink(&confirmed(7));
+    assert!(host.network.untaken(uplink.token));
+    // Even at once, when a copy of a slow forwarder is all that there is.
+    host.push(2, &confirmed(7), 5.0);
+    host.pass(200);
+    let again = host.only_uplink();
+    assert_eq!((again.f_cnt, again.again, again.one_given_up), (7, true, false));
+    assert!(host.network.untaken(again.token));
+    assert!(!host.network.untaken(uplink.token), "it is settled");
+    host.pass(3_000);
+    let third = host.uplink(&confirmed(7));
+    assert!(host.sent().is_empty(), "nothing is acknowledged that nobody has");
+    host.taken(third.token);
+    assert_eq!(read(&host.only_sent().phy, 0).0, ACK);
+    host.pass(3_000);
+    host.push(HERE, &confirmed(7), 5.0);
+    host.pass(200);
+    assert!(host.uplinks().is_empty(), "now it counts once");
+}
+
+#[test]
+fn a_frame_that_was_not_taken_is_told_as_given_up_once_with_its_devices_next_one() {
+    let mut host = host();
+    let uplink = host.uplink(&confirmed(0));
+    assert!(host.network.untaken(uplink.token));
+    host.push(HERE, &up(1), 5.0);
+    host.push(HERE, &up(2), 5.0);
+    host.pass(200);
+    let given_up: Vec<_> = host.uplinks().iter().map(|uplink| uplink.one_given_up).collect();
+    assert_eq!(given_up, [true, false]);
+    host.push(HERE, &confirmed(0), 5.0);
+    assert_eq!(host.refusals(), [Reason::Replay]);
+}
+
+#[test]
+fn an_unconfirmed_frame_that_was_not_taken_is_lost() {
+    let mut host = host();
+    let uplink = host.uplink(&up(0));
+    assert!(!host.network.untaken(uplink.token));
+    assert!(!host.uplink(&up(1)).one_given_up, "the host has counted it");
+}

@@ -76,8 +76,11 @@ fn a_forwarder_of_version_one_is_spoken_to_in_it() {
     host.receive(HERE, &pull);
     host.send(b"on", false);
     host.uplink(&up(0));
-    let downlinks = replies(&mut host).into_iter().filter(|bytes| bytes[3] == 3);
-    assert_eq!(downlinks.map(|bytes| bytes[0]).collect::<Vec<_>>(), [1]);
+    let downlinks = host.outputs.iter().filter_map(|output| match output {
+        Output::Transmit(transmission) => Some(&transmission.bytes),
+        _ => None,
+    });
+    assert_eq!(downlinks.map(|bytes| (bytes[0], bytes[3])).collect::<Vec<_>>(), [(1, 3)]);
     host.pass(2_000);
     assert_eq!(host.outcomes().len(), 1);
 }

@@ -12,6 +12,7 @@ mod answering;
 mod forwarders;
 mod hostile;
 mod joining;
+mod losing;
 mod node;
 mod nodes;
 mod sending;

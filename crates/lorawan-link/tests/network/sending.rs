@@ -211,3 +211,83 @@ fn a_gateway_keeps_to_its_share_of_the_air_and_goes_on_in_another_sub_band() {
     assert!(frequencies[..first].iter().all(|frequency| *frequency == 868.3));
     assert!(frequencies[first..].iter().all(|frequency| *frequency == 869.525));
 }
+
+#[test]
+fn a_downlink_is_told_as_sent_only_after_it_has_left() {
+    let mut host = host();
+    host.holds_back = true;
+    let id = host.send(b"on", false);
+    host.uplink(&up(0));
+    let [held] = &host.held_back()[..] else { panic!("one frame") };
+    assert_eq!(
+        held.until,
+        host.start + Duration::from_millis(800),
+        "the first window less the time for the way"
+    );
+    host.pass(10_000);
+    assert!(host.outcomes().is_empty());
+    host.left(held.id);
+    host.pass(2_000);
+    assert_eq!(host.outcomes(), [(id, Outcome::Sent)]);
+}
+
+#[test]
+fn a_downlink_that_is_withheld_is_tried_in_the_second_window_and_then_told_as_failed() {
+    let mut host = host();
+    host.holds_back = true;
+    let id = host.send(b"on", false);
+    host.uplink(&up(0));
+    let [first] = &host.held_back()[..] else { panic!("one frame") };
+    host.pass(800);
+    host.withheld(first.id);
+    let [second] = &host.held_back()[..] else { panic!("the second window") };
+    assert_eq!(second.until, first.until + Duration::from_secs(1));
+    host.pass(1_000);
+    host.withheld(second.id);
+    host.left(second.id);
+    host.pass(10_000);
+    assert_eq!(host.outcomes(), [(id, Outcome::Failed(Failure::Withheld))]);
+    assert_eq!(host.network.holdings().flights, 0);
+    let now = host.now();
+    let used: Duration = host.network.gateways(now)[0].duty_cycle.iter().map(|each| each.used).sum();
+    assert_eq!(used, Duration::ZERO, "what was not sent does not count");
+}
+
+#[test]
+fn a_confirmation_that_overtakes_the_forwarders_word_counts() {
+    let mut host = host();
+    let id = host.send(b"on", true);
+    host.uplink(&up(0));
+    assert!(host.outcomes().is_empty(), "the forwarder has said nothing yet");
+    host.uplink(&Up { f_cnt: 1, f_ctrl: 0x20, ..Up::default() }.phy());
+    assert_eq!(host.outcomes(), [(id, Outcome::Sent), (id, Outcome::Acknowledged)]);
+    host.pass(5_000);
+    host.uplink(&up(2));
+    assert!(host.outcomes().is_empty());
+}
+
+#[test]
+fn each_of_two_confirmed_downlinks_to_a_device_of_class_c_has_an_outcome() {
+    let mut host = Host::new(settings());
+    host.network.add(DeviceConfig { class: Class::C, ..abp(1) }, None);
+    host.pull(HERE);
+    let (first, second) = (host.send(b"on", true), host.send(b"off", true));
+    host.pass(3_000);
+    host.uplink(&Up { f_ctrl: 0x20, ..Up::default() }.phy());
+    let outcomes = host.outcomes();
+    assert!(outcomes.contains(&(first, Outcome::Failed(Failure::NotAcknowledged))), "{outcomes:?}");
+    assert!(outcomes.contains(&(second, Outcome::Acknowledged)), "{outcomes:?}");
+}
+
+#[test]
+fn a_command_for_a_device_of_class_c_waits_for_a_forwarder_that_listens() {
+    let mut host = Host::new(settings());
+    host.network.add(DeviceConfig { class: Class::C, ..abp(1) }, None);
+    let id = host.send(b"on", false);
+    assert!(host.sent().is_empty());
+    host.pass(5_000);
+    host.pull(HERE);
+    host.only_sent();
+    host.pass(2_000);
+    assert_eq!(host.outcomes(), [(id, Outcome::Sent)]);
+}

@@ -12,7 +12,7 @@ use lorawan::maccommands::SerializableMacCommand;
 use lorawan::parser::{DecryptedDataPayload, FCtrl};
 use lorawan_link::{
     Abp, Activation, Class, DevAddr, DeviceConfig, DeviceState, DownlinkId, Eui, Key, Network, Now, Otaa,
-    Outcome, Output, Reason, Region, Settings, StoreToken, Uplink, UplinkToken,
+    Outcome, Output, Reason, Region, Settings, StoreToken, Transmission, TransmissionId, Uplink, UplinkToken,
 };
 use serde_json::{Value, json};
 
@@ -31,6 +31,8 @@ pub(crate) struct Host {
     pub(crate) millis: u64,
     /// What came out since it was asked for last.
     pub(crate) outputs: Vec<Output>,
+    /// Nothing leaves for a forwarder.
+    pub(crate) holds_back: bool,
 }
 
 /// A frame that a forwarder was told to send.
@@ -59,7 +61,7 @@ impl Host {
     pub(crate) fn new(settings: Settings) -> Self {
         #[expect(clippy::disallowed_methods, reason = "an instant cannot be made in another way")]
         let start = Instant::now();
-        Self { network: Network::new(settings), start, millis: 0, outputs: Vec::new() }
+        Self { network: Network::new(settings), start, millis: 0, outputs: Vec::new(), holds_back: false }
     }
 
     pub(crate) fn now(&self) -> Now {
@@ -69,8 +71,34 @@ impl Host {
 
     fn drain(&mut self) {
         while let Some(output) = self.network.poll() {
+            if let Output::Transmit(transmission) = &output
+                && !self.holds_back
+            {
+                let now = self.now();
+                self.network.left(transmission.id, now);
+            }
             self.outputs.push(output);
         }
+    }
+
+    /// The transmissions that were held back.
+    pub(crate) fn held_back(&mut self) -> Vec<Transmission> {
+        let of = |output: Output| match output {
+            Output::Transmit(transmission) => Some(transmission),
+            _ => None,
+        };
+        self.outputs().into_iter().filter_map(of).collect()
+    }
+
+    pub(crate) fn left(&mut self, id: TransmissionId) {
+        let now = self.now();
+        self.network.left(id, now);
+    }
+
+    pub(crate) fn withheld(&mut self, id: TransmissionId) {
+        let now = self.now();
+        self.network.withheld(id, now);
+        self.drain();
     }
 
     /// Lets time go by, doing what is due when it is due.
@@ -235,7 +263,7 @@ pub(crate) fn rxpk(tmst: u32, phy: &[u8], snr: f64) -> Value {
 }
 
 fn frame(output: &Output) -> Option<Sent> {
-    let Output::Send { to: SocketAddr::V4(to), bytes } = output else { return None };
+    let Output::Transmit(Transmission { to: SocketAddr::V4(to), bytes, .. }) = output else { return None };
     let [2, t0, t1, 3, json @ ..] = &bytes[..] else { return None };
     let txpk = serde_json::from_slice::<Value>(json).unwrap()["txpk"].take();
     let phy = STANDARD.decode(txpk["data"].as_str().unwrap()).unwrap();

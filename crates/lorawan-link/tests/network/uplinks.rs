@@ -38,7 +38,12 @@ fn two_forwarders_make_one_uplink_and_a_late_copy_none() {
     host.push(3, &up(0), 9.0);
     host.pass(300);
     assert!(host.uplinks().is_empty());
-    assert_eq!(host.refusals(), [Reason::Replay]);
+    assert_eq!(host.refusals(), [Reason::LateCopy]);
+    // The same forwarder again, or anyone much later: somebody sends what he has recorded.
+    host.push(2, &up(0), 9.0);
+    host.pass(10_000);
+    host.push(3, &up(0), 9.0);
+    assert_eq!(host.refusals(), [Reason::Replay, Reason::Replay]);
 }
 
 #[test]

@@ -62,6 +62,7 @@ impl Intake {
             // It was acknowledged when it arrived, and does not come again.
             delivery: Delivery::AtMostOnce,
             lost_before: std::mem::take(&mut self.lost),
+            refused: Vec::new(),
             room: Room::unbounded(),
             ack: Ack::none(),
         });

@@ -1,7 +1,12 @@
 use super::*;
 
 fn route(filter: &str, codec: u16, names_with_slashes: bool) -> Route {
-    Route { filter: TopicFilter::parse(filter).unwrap(), codec: CodecId(codec), names_with_slashes }
+    Route {
+        filter: TopicFilter::parse(filter).unwrap(),
+        codec: CodecId(codec),
+        names_with_slashes,
+        server: None,
+    }
 }
 
 fn found(routes: &mut Routes, topic: &str) -> Option<(u16, Option<String>)> {

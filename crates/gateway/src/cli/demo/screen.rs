@@ -13,7 +13,7 @@ use crate::live_socket::Line;
 use crate::pipeline::ledger::Balance;
 
 /// Rows of the table, and alerts under it.
-const ROWS: usize = 24;
+const ROWS: usize = 27;
 const ALERTS: usize = 8;
 
 /// What has been seen, and how to show it.

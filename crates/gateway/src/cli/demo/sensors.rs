@@ -10,7 +10,7 @@ use simulator::coap::{Key, Psk, Target};
 use simulator::{Building, Fault, Load, Sent, SimulateError};
 use tokio_util::sync::CancellationToken;
 
-use super::{IDENTITY, KEY, Ports, local, url};
+use super::{IDENTITY, KEY, Ports, local, lorawan, url};
 use crate::clock::SystemClock;
 
 /// Messages a second of each device at `--speed 1`.
@@ -24,6 +24,7 @@ pub(super) struct Sensors {
     pub(super) mqtt: Building,
     pub(super) coap: Building,
     pub(super) coaps: Building,
+    pub(super) lorawan: Building,
 }
 
 impl Sensors {
@@ -32,10 +33,10 @@ impl Sensors {
         misbehave(&mut mqtt);
         let mut coap = mqtt.split_off(FIRST_COAP);
         let coaps = coap.split_off(FIRST_COAPS - FIRST_COAP);
-        Self { mqtt, coap, coaps }
+        Self { mqtt, coap, coaps, lorawan: Building::around(1) }
     }
 
-    /// Name and zone of every device.
+    /// Name and zone of every device but the LoRaWAN nodes, of which the gateway has to know more.
     pub(super) fn places(&self) -> impl Iterator<Item = (&str, &str)> {
         self.mqtt.places().chain(self.coap.places()).chain(self.coaps.places())
     }
@@ -52,14 +53,19 @@ impl Sensors {
         let plain = Target { address: local(ports.coap), psk: None };
         let psk = Psk { identity: IDENTITY.to_owned(), key };
         let secured = Target { address: local(ports.coaps), psk: Some(psk) };
+        let nodes = lorawan::target(ports);
         let (mqtt_load, coap_load, coaps_load) = (load(&self.mqtt), load(&self.coap), load(&self.coaps));
+        // As often as their receive windows let them.
+        let lorawan_load = load(&self.lorawan);
         let options = Options::new(url, "demo-building");
-        let (mqtt, coap, coaps) = tokio::join!(
+        let (mqtt, coap, coaps, lorawan) = tokio::join!(
             simulator::mqtt::send(options, self.mqtt, mqtt_load, clock.clone(), stop.clone()),
             simulator::coap::send(&plain, self.coap, coap_load, clock.clone(), stop.clone()),
-            simulator::coap::send(&secured, self.coaps, coaps_load, clock, stop),
+            simulator::coap::send(&secured, self.coaps, coaps_load, clock.clone(), stop.clone()),
+            simulator::lorawan::send(&nodes, self.lorawan, lorawan_load, clock, stop),
         );
-        for (protocol, sent) in [("MQTT", mqtt), ("CoAP", coap), ("CoAP over DTLS", coaps)] {
+        let all = [("MQTT", mqtt), ("CoAP", coap), ("CoAP over DTLS", coaps), ("LoRaWAN", lorawan)];
+        for (protocol, sent) in all {
             report(protocol, sent);
         }
     }

@@ -1,12 +1,13 @@
 //! A building's traffic, at a gateway or a broker before it, until the time is up.
 
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use simulator::{Building, Load, Sent, SimulateError};
 use tokio_util::sync::CancellationToken;
 
-use super::{Args, Protocol, Traffic, coap, mqtt};
+use super::{Args, Protocol, Traffic, coap, lorawan, mqtt};
 use crate::cli::{Exit, Failure, print_line};
 use crate::clock::SystemClock;
 
@@ -15,39 +16,60 @@ const DEVICES: NonZeroUsize = NonZeroUsize::MIN.saturating_add(9);
 
 pub(super) fn send(args: &Args, target: &str) -> Result<Exit, Failure> {
     crate::telemetry::start("warn");
-    let traffic = &args.traffic;
-    suits(traffic)?;
-    let devices = args.devices.unwrap_or(DEVICES);
-    let building =
-        if traffic.mixed { Building::mixed(devices, args.seed) } else { Building::new(devices, args.seed) };
-    let sent = crate::cli::runtime()?.block_on(speak(traffic, target, building))?;
+    suits(&args.traffic)?;
+    let sent = crate::cli::runtime()?.block_on(speak(args, target, building(args)))?;
     print_line(&format!(
         "sent {} messages with {} readings; {} sent again, {} refused, {} without an answer",
         sent.messages, sent.readings, sent.repeated, sent.refused, sent.unacknowledged
     ))?;
-    Ok(if sent.unacknowledged == 0 { Exit::Fine } else { Exit::Unavailable })
+    if sent.not_joined > 0 {
+        let devices = args.devices.unwrap_or(DEVICES);
+        print_line(&format!(
+            "{} of {devices} devices could not join: the gateway's log says which, and whether it has no such device or \
+             another key",
+            sent.not_joined
+        ))?;
+    }
+    Ok(if sent.unacknowledged == 0 && sent.not_joined == 0 { Exit::Fine } else { Exit::Unavailable })
+}
+
+/// What the gateway has to know of the devices beforehand.
+pub(super) fn print_config(args: &Args) -> Result<Exit, Failure> {
+    suits(&args.traffic)?;
+    lorawan::print_config(args, &building(args))
+}
+
+fn building(args: &Args) -> Building {
+    let devices = args.devices.unwrap_or(DEVICES);
+    if args.traffic.mixed { Building::mixed(devices, args.seed) } else { Building::new(devices, args.seed) }
 }
 
 /// Refuses what the protocol has no use for: who gives it expects something of it.
 fn suits(traffic: &Traffic) -> Result<(), Failure> {
     let of_mqtt = traffic.username.is_some() || traffic.ca_file.is_some();
+    let of_lorawan = traffic.region.is_some() || traffic.abp || traffic.confirmed || traffic.print_config;
     let wrong = match traffic.protocol {
+        Protocol::Mqtt | Protocol::Coap | Protocol::Coaps if of_lorawan => {
+            "--region, --abp, --confirmed and --print-config are for --protocol lorawan"
+        }
+        Protocol::Lorawan if traffic.psk_identity.is_some() => "--psk-identity is for --protocol coaps",
         Protocol::Mqtt if traffic.psk_identity.is_some() => "--psk-identity is for --protocol coaps",
         Protocol::Coap if traffic.psk_identity.is_some() => {
             "--psk-identity is for --protocol coaps; coap is in the clear"
         }
-        Protocol::Coap | Protocol::Coaps if of_mqtt => {
+        Protocol::Coap | Protocol::Coaps | Protocol::Lorawan if of_mqtt => {
             "--username, --password-file and --ca-file are for --protocol mqtt"
         }
         Protocol::Coaps if traffic.psk_identity.is_none() => {
             "--protocol coaps takes --psk-identity and --psk-file"
         }
-        Protocol::Mqtt | Protocol::Coap | Protocol::Coaps => return Ok(()),
+        Protocol::Mqtt | Protocol::Coap | Protocol::Coaps | Protocol::Lorawan => return Ok(()),
     };
     Err(Failure::new(Exit::Usage, wrong))
 }
 
-async fn speak(traffic: &Traffic, target: &str, building: Building) -> Result<Sent, Failure> {
+async fn speak(args: &Args, target: &str, building: Building) -> Result<Sent, Failure> {
+    let traffic = &args.traffic;
     let load = Load { rate: traffic.rate, duration: traffic.duration.map(|duration| duration.0) };
     let clock = Arc::new(SystemClock);
     let sent = match traffic.protocol {
@@ -59,16 +81,51 @@ async fn speak(traffic: &Traffic, target: &str, building: Building) -> Result<Se
             let target = coap::target(traffic, target).await?;
             simulator::coap::send(&target, building, load, clock, interruption()).await
         }
+        Protocol::Lorawan => {
+            let target = lorawan::target(args, target).await?;
+            simulator::lorawan::send(&target, building, load, clock, interruption()).await
+        }
     };
-    sent.map_err(|error| {
-        let exit = match error {
-            SimulateError::BadRate { .. }
-            | SimulateError::BadKey { .. }
-            | SimulateError::TooManyIdentities { .. } => Exit::Usage,
-            SimulateError::Unreachable { .. } => Exit::Unavailable,
-        };
-        Failure::new(exit, crate::telemetry::chain(&error))
-    })
+    sent.map_err(|error| failure(&error))
+}
+
+pub(super) fn failure(error: &SimulateError) -> Failure {
+    let exit = match error {
+        SimulateError::BadRate { .. }
+        | SimulateError::BadKey { .. }
+        | SimulateError::TooManyDevices { .. }
+        | SimulateError::TooManyIdentities { .. } => Exit::Usage,
+        SimulateError::Unreachable { .. } | SimulateError::NoneJoined { .. } => Exit::Unavailable,
+    };
+    Failure::new(exit, crate::telemetry::chain(error))
+}
+
+/// HOST or HOST:PORT, also behind `scheme://`, for `--protocol protocol`.
+pub(super) async fn address(
+    target: &str,
+    scheme: &str,
+    port: u16,
+    protocol: &str,
+) -> Result<SocketAddr, Failure> {
+    let usage = |what: &str| Failure::new(Exit::Usage, format!("--target: {what}"));
+    let authority = match target.split_once("://") {
+        None => target,
+        Some((given, rest)) if given.eq_ignore_ascii_case(scheme) => rest.trim_end_matches('/'),
+        Some((given, _)) => {
+            return Err(usage(&format!("{given}:// is not what --protocol {protocol} speaks")));
+        }
+    };
+    if authority.is_empty() || authority.contains('/') {
+        return Err(usage(&format!("`{target}` is not HOST:PORT; a path is the devices' own")));
+    }
+    let has_port =
+        authority.rsplit_once(':').is_some_and(|(host, _)| !host.contains(':') || host.ends_with(']'));
+    let authority = if has_port { authority.to_owned() } else { format!("{authority}:{port}") };
+    let found = tokio::net::lookup_host(&authority).await;
+    let mut found = found.map_err(|error| {
+        Failure::new(Exit::Unavailable, format!("cannot find the address of {authority}: {error}"))
+    })?;
+    found.next().ok_or_else(|| Failure::new(Exit::Unavailable, format!("{authority} has no address")))
 }
 
 /// Cancelled by Ctrl-C.

@@ -1,4 +1,4 @@
-//! `[adapters.lorawan.*]`, `lorawan` of `[devices.*]`, and actions that go to such devices.
+//! `[adapters.lorawan.*]`, and `lorawan` of `[devices.*]`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,15 +10,12 @@ use lorawan_link::{Eui, NetId, Region};
 
 use super::broker::clash;
 use super::coap_listeners;
-use crate::config::key_path::{KeyPath, quoted};
-use crate::config::model::{Action, Config};
+use crate::config::key_path::KeyPath;
+use crate::config::model::Config;
 use crate::config::report::Report;
-use crate::config::suggest::did_you_mean;
 
 /// A device that has the shortest delay listens a second after its frame.
 const LONGEST_DEDUP: Duration = Duration::from_millis(500);
-/// What any region's fastest data rate carries (RP002).
-const LONGEST_PAYLOAD: usize = 242;
 
 pub(super) fn check(report: &mut Report, config: &Config) {
     let adapters = &config.adapters.lorawan;
@@ -121,47 +118,5 @@ fn check_devices(report: &mut Report, config: &Config) {
         if config.adapters.lorawan.is_empty() && report.is_whole(&KeyPath::of("adapters")) {
             report.warning(&table, "is not used: there is no [adapters.lorawan.*]");
         }
-    }
-}
-
-/// An action that goes to a LoRaWAN device.
-pub(super) fn check_action(report: &mut Report, table: &KeyPath, action: &Action, config: &Config) {
-    let of_others = [
-        ("topic", action.topic.is_some()),
-        ("url", action.url.is_some()),
-        ("method", action.method.is_some()),
-        ("format", action.format.is_some()),
-    ];
-    for (key, _) in of_others.into_iter().filter(|(_, written)| *written) {
-        report.error(&table.key(key), "is not for LoRaWAN adapters; this one sends to a `device` and `port`");
-    }
-    match &action.device {
-        Some(said) => check_target(report, &table.key("device"), said, config),
-        None => report.missing(table, "device", "missing; write the name of a device that has `lorawan`"),
-    }
-    if action.port.is_none() && report.is_whole(&table.key("port")) {
-        report.missing(table, "port", "missing; write the device's port for commands, 1 to 223");
-    }
-    if action.device.is_none() {
-        return;
-    }
-    let bytes = action.bytes();
-    if bytes.is_none_or(|bytes| bytes.len() > LONGEST_PAYLOAD) {
-        report.error(
-            &table.key("payload"),
-            format!("write hex: and an even number of hex digits, at most {LONGEST_PAYLOAD} bytes"),
-        );
-    }
-}
-
-fn check_target(report: &mut Report, key: &KeyPath, said: &str, config: &Config) {
-    let devices = || config.devices.iter().filter(|(_, device)| device.lorawan.is_some());
-    let is_it = |(name, device): (&String, &crate::config::model::Device)| {
-        let dev_eui = device.lorawan.as_ref().and_then(|lorawan| lorawan.dev_eui.parse::<Eui>().ok());
-        name == said || dev_eui.is_some_and(|dev_eui| said.parse() == Ok(dev_eui))
-    };
-    if !devices().any(is_it) && report.is_whole(&KeyPath::of("devices")) {
-        let meant = did_you_mean(said, devices().map(|(name, _)| name.as_str()));
-        report.error(key, format!("{} is no device with `lorawan`{meant}", quoted(said)));
     }
 }

@@ -8,6 +8,7 @@ mod broker;
 mod coap;
 mod coap_client;
 mod devices;
+mod downlinks;
 pub(crate) mod files;
 mod gateway;
 mod history;

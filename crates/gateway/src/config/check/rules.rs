@@ -3,6 +3,7 @@
 use globset::Glob;
 
 use super::coap_client::check_url;
+use super::downlinks;
 use crate::config::key_path::{KeyPath, quoted};
 use crate::config::model::{Action, Alert, Config};
 use crate::config::report::Report;
@@ -58,8 +59,11 @@ fn check_action(report: &mut Report, table: &KeyPath, action: &Action, config: &
     }
     match action.adapter.split_once('.') {
         Some(("coap", name)) => check_resource(report, table, action, name, config),
-        Some(("lorawan", _)) => super::lorawan::check_action(report, table, action, config),
-        _ => check_topic(report, table, action),
+        Some(("lorawan", _)) => downlinks::check_ours(report, table, action, config),
+        _ => match &action.device {
+            Some(device) => downlinks::check_servers(report, table, action, device, config),
+            None => check_topic(report, table, action),
+        },
     }
 }
 
@@ -71,7 +75,7 @@ fn refuse_lorawan(report: &mut Report, table: &KeyPath, action: &Action) {
         ("confirmed", action.confirmed.is_some()),
     ];
     for (key, _) in of_lorawan.into_iter().filter(|(_, written)| *written) {
-        report.error(&table.key(key), "is for LoRaWAN adapters");
+        report.error(&table.key(key), "is for LoRaWAN devices");
     }
 }
 

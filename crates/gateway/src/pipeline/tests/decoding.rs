@@ -97,6 +97,17 @@ fn what_an_adapter_lost_for_want_of_room_is_counted() {
 }
 
 #[test]
+fn what_an_adapter_refused_is_counted_by_its_reason_and_is_no_message() {
+    let mut house = House::new();
+    let refused = vec![(DropReason::BadMic, 2), (DropReason::Replay, 3)];
+    house.turn(vec![Uplink { refused, ..uplink("a", "", at(0)) }, uplink("a", r#"{"t":1}"#, at(0))], at(0));
+    let balance = house.balance(0);
+    let dropped = &balance.total.dropped;
+    assert_eq!((dropped.get("bad_mic"), dropped.get("replay"), dropped.len()), (Some(&2), Some(&3), 2));
+    assert_eq!((balance.total.open, balance.balanced), (1, true));
+}
+
+#[test]
 fn everybody_who_waits_is_told_also_of_what_was_refused() {
     let told = Arc::new(AtomicUsize::new(0));
     let with_ack = |payload: &str| {
@@ -110,7 +121,7 @@ fn everybody_who_waits_is_told_also_of_what_was_refused() {
     let mut acks = Vec::new();
     let mut step = Step::tick(at(0), None, house.engine.registry().next_numbers());
     let uplinks = vec![with_ack("{\"t\":1}"), with_ack("broken")];
-    house.decoder.decode(uplinks, &house.engine, &mut step, &mut acks);
+    house.decoder.decode(Vec::new(), uplinks, &house.engine, &mut step, &mut acks);
     assert_eq!(told.load(Ordering::Relaxed), 0, "nobody is told before the step is stored");
     acks.into_iter().for_each(|(ack, outcome)| ack.tell(outcome));
     assert_eq!(told.load(Ordering::Relaxed), 2);

@@ -90,7 +90,7 @@ fn bytes_that_nobody_can_read_are_counted_and_the_radio_is_measured() {
     let mut house = house(&[]);
     let step = house.step(vec![sent(Some("room-7"), "Bw==", "null")], at(0));
     assert_eq!(told(&step), (vec!["room-7"], RADIO.to_vec()));
-    assert_eq!(step.batches[0].dropped, [(DropReason::BadPayload, 1)]);
+    assert_eq!(step.batches[0].dropped, [(DropReason::NoCodec, 1)]);
 }
 
 #[test]

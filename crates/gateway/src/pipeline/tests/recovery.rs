@@ -176,6 +176,7 @@ fn a_clock_that_was_set_loses_and_doubles_nothing() {
         let reading = if minute == 3 { gateway_core::Now::at(now) } else { reading };
         let mut step = Step::tick(reading, stepped_from, house.engine.registry().next_numbers());
         house.decoder.decode(
+            Vec::new(),
             vec![uplink("d", r#"{"temperature":20}"#, reading)],
             &house.engine,
             &mut step,

@@ -1,0 +1,190 @@
+//! `ble`: advertisements of Bluetooth Low Energy sensors, a file per format.
+//!
+//! [`Ble`] is the decoder of one gateway: it finds the format by what the advertisement carries (the list in
+//! [`kinds`]), opens what is encrypted with the device's [`BindKey`], and remembers of a bounded number of devices what
+//! tells a new advertisement from an old one sent again. docs/ble.md lists formats and devices.
+//!
+//! Values are in the words of zigbee2mqtt with SenML's units, as everywhere; two-valued ones count 0 and 1. What happens
+//! at one moment, such as a button's press, is `action.single` = 1.
+
+pub mod advertisement;
+mod aranet;
+mod bluemaestro;
+mod bthome;
+mod bytes;
+mod eddystone;
+mod govee;
+mod hhcc;
+mod ibeacon;
+mod inkbird;
+mod jaalee;
+mod keys;
+mod kinds;
+mod memory;
+mod mi_scale;
+mod mibeacon;
+mod mikrotik;
+mod mopeka;
+mod oral_b;
+mod problem;
+mod pvvx;
+mod qingping;
+mod readings;
+mod ruuvi;
+mod sensirion;
+mod sensorpro;
+mod sensorpush;
+mod shelly_blu;
+mod switchbot;
+mod teltonika;
+mod thermobeacon;
+mod thermopro;
+
+use std::sync::{Mutex, PoisonError};
+
+use gateway_core::Timestamp;
+use serde_json::{Map, Value};
+
+pub use advertisement::{Advertisement, AdvertisementProblem, Uuid};
+pub use bytes::Bytes;
+pub use keys::{Address, BindKey, Keys, NotABindKey, NotAnAddress};
+pub use kinds::{Kind, identity};
+pub use memory::MAX_BEACONS;
+pub use problem::BleProblem;
+
+use memory::{Heard, Memory};
+use readings::Readings;
+
+use crate::{DecodeError, Input, Measurements};
+
+/// The decoder of advertisements: keys, and a bounded memory of devices.
+#[derive(Debug)]
+pub struct Ble {
+    keys: Keys,
+    /// None: each advertisement stands alone.
+    memory: Option<Mutex<Memory>>,
+}
+
+impl Ble {
+    /// With the keys of the devices that encrypt.
+    #[must_use]
+    pub fn new(keys: Keys) -> Self {
+        Self { keys, memory: Some(Mutex::default()) }
+    }
+
+    /// [`Self::new`] without a memory: an advertisement means the same whatever came before. Nothing is a replay, and of
+    /// several entries of a manufacturer the last one is taken for the newest.
+    #[must_use]
+    pub fn alone(keys: Keys) -> Self {
+        Self { keys, memory: None }
+    }
+
+    pub(crate) fn decode(&self, input: &Input<'_>, out: &mut Measurements) -> Result<(), DecodeError> {
+        self.read(input, out, None)
+    }
+
+    /// [`Self::decode`], and what people want to know besides: the format, the model, states in words, the measurements
+    /// by name.
+    pub(crate) fn explain(
+        &self,
+        input: &Input<'_>,
+        out: &mut Measurements,
+    ) -> (Map<String, Value>, Result<(), DecodeError>) {
+        let mut notes = Map::new();
+        let read = self.read(input, out, Some(&mut notes));
+        if read.is_ok() {
+            for measured in out.iter() {
+                let value =
+                    if measured.boolean { (measured.value != 0.0).into() } else { measured.value.into() };
+                notes.entry(measured.metric).or_insert(value);
+            }
+        }
+        (notes, read)
+    }
+
+    fn read(
+        &self,
+        input: &Input<'_>,
+        out: &mut Measurements,
+        mut notes: Option<&mut Map<String, Value>>,
+    ) -> Result<(), DecodeError> {
+        let refused = |format, problem| DecodeError::Ble { format, problem };
+        let advertisement =
+            Advertisement::parse(input.payload).map_err(|problem| refused("ble", problem.into()))?;
+        let kind = Kind::of(&advertisement).ok_or(refused("ble", BleProblem::Unknown))?;
+        if let Some(notes) = notes.as_deref_mut() {
+            notes.insert("format".to_owned(), kind.name().into());
+        }
+        out.begin_record();
+        let address = input.device.and_then(|device| device.parse().ok());
+        let packet = Packet { advertisement, address, at: input.received_at, ble: self };
+        let mut readings = Readings::new(out, notes);
+        kind.decode(&packet, &mut readings).map_err(|problem| refused(kind.name(), problem))?;
+        readings.finish()
+    }
+}
+
+/// An advertisement with what is known of its sender.
+struct Packet<'a> {
+    advertisement: Advertisement<'a>,
+    address: Option<Address>,
+    at: Timestamp,
+    ble: &'a Ble,
+}
+
+impl Packet<'_> {
+    fn address(&self) -> Result<Address, BleProblem> {
+        self.address.ok_or(BleProblem::NoAddress)
+    }
+
+    fn key(&self) -> Result<&BindKey, BleProblem> {
+        self.ble.keys.of(self.address()?).ok_or(BleProblem::NoKey)
+    }
+
+    /// For formats that can encrypt: a device with a key is not believed what it says in plain text.
+    fn refuse_plain(&self) -> Result<(), BleProblem> {
+        match self.address.and_then(|address| self.ble.keys.of(address)) {
+            Some(_) => Err(BleProblem::NotEncrypted),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes a counter that may only grow. Only once the packet is known to be the device's own: a forged one would lock
+    /// the device out.
+    fn counter(&self, address: Address, now: u64) -> Result<Heard, BleProblem> {
+        self.memory(|memory| memory.counter(address, now, self.at)).unwrap_or(Ok(Heard::New))
+    }
+
+    /// Takes a packet's number. Nothing is known to be heard again of a sender without an address.
+    fn number(&self, now: u8) -> Heard {
+        let heard = |address| self.memory(|memory| memory.packet(address, now, self.at));
+        self.address.and_then(heard).unwrap_or(Heard::New)
+    }
+
+    /// Of the manufacturer's data that a stack has added up, and `is_ours` tells to be of the format, the newest.
+    fn newest(&self, is_ours: impl Fn(u16) -> bool + Copy) -> Option<(u16, Bytes<'_>)> {
+        let ours = self.advertisement.manufacturer_data().filter(move |(id, _)| is_ours(*id));
+        let last = ours.clone().last()?;
+        let is_alone = ours.clone().nth(1).is_none();
+        let changed = |address| self.memory(|memory| memory.newest(address, ours));
+        match self.address.and_then(changed) {
+            // A stack that keeps nothing back: what is there is new.
+            Some(newest) if !is_alone => newest,
+            _ => Some(last),
+        }
+    }
+
+    /// A decoder that panicked elsewhere has left the memory whole: no entry is half written.
+    fn memory<T>(&self, work: impl FnOnce(&mut Memory) -> T) -> Option<T> {
+        let memory = self.ble.memory.as_ref()?;
+        Some(work(&mut memory.lock().unwrap_or_else(PoisonError::into_inner)))
+    }
+}
+
+/// The two bytes of the company id, where they are part of the values, and the data.
+fn joined(company: u16, data: Bytes<'_>) -> Vec<u8> {
+    let mut whole = Vec::with_capacity(2 + data.len());
+    whole.extend(company.to_le_bytes());
+    whole.extend(data.0);
+    whole
+}

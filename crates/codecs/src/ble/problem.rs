@@ -1,0 +1,75 @@
+//! Why an advertisement was refused. No error shows a key, or the advertisement itself.
+
+use gateway_core::DropReason;
+
+use super::advertisement::AdvertisementProblem;
+
+/// What is wrong with an advertisement, or with what the gateway knows of its sender.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BleProblem {
+    /// Not an advertisement.
+    #[error(transparent)]
+    Advertisement(#[from] AdvertisementProblem),
+    /// Nothing in it is of a format that is known.
+    #[error("nothing in the advertisement is of a format that is known; docs/ble.md lists them")]
+    Unknown,
+    /// The format's data ends too early.
+    #[error("its data ends within a value")]
+    TooShort,
+    /// The data is not laid out as the format has it.
+    #[error("{0}")]
+    Layout(&'static str),
+    /// A value that no sensor measures: damaged on the way.
+    #[error("its {0} is none that the sensor can measure: the advertisement is damaged")]
+    Implausible(&'static str),
+    /// Encrypted, and there is no key.
+    #[error(
+        "it is encrypted and there is no key; put the key's hexadecimal digits into a file, and name that file as `bindkey_file` in the device's [devices.*] table"
+    )]
+    NoKey,
+    /// Encrypted with another key.
+    #[error(
+        "the bind key does not open it; read the device's key again (it changes each time that the device is paired) and put it into the file that `bindkey_file` names"
+    )]
+    WrongKey,
+    /// The key has a length that this encryption does not take.
+    #[error(
+        "this encryption takes a key of {expected} hexadecimal digits; look at the file that `bindkey_file` names"
+    )]
+    KeyLength {
+        /// In hexadecimal digits.
+        expected: usize,
+    },
+    /// In plain text from a device whose key is known: anybody may have sent it.
+    #[error(
+        "it is not encrypted though the device has a `bindkey_file`, so anybody may have sent it; remove `bindkey_file` if the device does not encrypt any more"
+    )]
+    NotEncrypted,
+    /// Encrypted with the sender's address, which the adapter does not tell.
+    #[error("it cannot be opened without its sender's address, and the adapter tells none")]
+    NoAddress,
+    /// The counter went back: a recording played again.
+    #[error(
+        "its counter went back from {last} to {now}: an old advertisement sent again; after a change of the battery it is heard again within a minute"
+    )]
+    Replay {
+        /// The highest that was heard.
+        last: u64,
+        /// What this one says.
+        now: u64,
+    },
+    /// The data is there and cannot be read by anybody but the maker's own program.
+    #[error("{0}")]
+    Closed(&'static str),
+}
+
+impl BleProblem {
+    pub(crate) fn reason(self) -> DropReason {
+        match self {
+            Self::Advertisement(AdvertisementProblem::TooLong) => DropReason::TooLarge,
+            Self::Replay { .. } => DropReason::Duplicate,
+            _ => DropReason::BadPayload,
+        }
+    }
+}
