@@ -6,3 +6,4 @@ pub mod config;
 mod door;
 pub mod lorawan;
 pub mod mqtt;
+mod places;

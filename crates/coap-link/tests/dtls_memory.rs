@@ -7,18 +7,12 @@ use std::time::Instant;
 
 use coap_link::dtls::{Client, Credentials, Key, Keys, Limits, Output, Server};
 use coap_link::{Identity, Peer};
+use testkit::resident;
 
 const PEERS: usize = 1000;
 
 fn key() -> Key {
     Key::new(b"sixteen byte key".to_vec()).unwrap()
-}
-
-/// The process's memory in bytes.
-fn resident() -> usize {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.trim().strip_suffix(" kB").unwrap().parse::<usize>().unwrap() * 1024
 }
 
 /// A place of its own for each peer.
@@ -69,7 +63,7 @@ impl Bench {
     }
 
     /// A thousand more clients that get as far as `rounds`; what each costs in bytes.
-    fn cost(&mut self, rounds: usize, then: fn(&mut Self, &mut Client, SocketAddr)) -> usize {
+    fn cost(&mut self, rounds: usize, then: fn(&mut Self, &mut Client, SocketAddr)) -> u64 {
         let before = resident();
         for _ in 0..PEERS {
             let from = address(self.peers);
@@ -79,7 +73,7 @@ impl Bench {
             self.exchange(&mut client, from, rounds);
             then(self, &mut client, from);
         }
-        resident().saturating_sub(before) / PEERS
+        resident().saturating_sub(before) / PEERS as u64
     }
 
     /// As a sensor does: readings, and answers to them.

@@ -1,5 +1,7 @@
 //! What a payload says, in full and for people: what `riser decode` shows.
 
+use gateway_core::chain;
+
 use crate::{DecodeError, Input, Measurements, ble, check_size, javascript};
 
 /// What [`crate::Codec::explain`] tells.
@@ -18,19 +20,8 @@ pub struct Explained {
 impl Explained {
     #[expect(clippy::needless_pass_by_value, reason = "the end of a chain")]
     pub(crate) fn failed(error: DecodeError) -> Self {
-        Self { errors: vec![in_words(&error)], ..Self::default() }
+        Self { errors: vec![chain(&error)], ..Self::default() }
     }
-}
-
-/// An error with its causes.
-pub(crate) fn in_words(error: &DecodeError) -> String {
-    let mut words = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(why) = cause {
-        words = format!("{words}: {why}");
-        cause = why.source();
-    }
-    words
 }
 
 pub(crate) fn script(
@@ -57,7 +48,7 @@ pub(crate) fn script(
 /// The format of an advertisement is told also where it cannot be read.
 pub(crate) fn advertisement(ble: &ble::Ble, input: &Input<'_>, out: &mut Measurements) -> Explained {
     let (notes, read) = ble.explain(input, out);
-    let errors: Vec<_> = read.err().map(|error| in_words(&error)).into_iter().collect();
+    let errors: Vec<_> = read.err().map(|error| chain(&error)).into_iter().collect();
     if !errors.is_empty() {
         out.clear();
     }

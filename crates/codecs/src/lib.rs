@@ -20,7 +20,6 @@ mod node;
 mod senml;
 mod shelly;
 mod struct_codec;
-mod suggest;
 mod tasmota;
 mod time;
 mod units;

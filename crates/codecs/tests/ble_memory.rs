@@ -7,13 +7,7 @@ use codecs::ble::advertisement::Builder;
 use codecs::ble::{Ble, Keys, MAX_BEACONS};
 use codecs::{Codec, Input, Measurements};
 use gateway_core::Timestamp;
-
-/// Resident memory in KiB.
-fn resident() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
-}
+use testkit::resident;
 
 #[test]
 fn five_thousand_beacons_take_less_than_20_mb() {
@@ -41,7 +35,7 @@ fn five_thousand_beacons_take_less_than_20_mb() {
         codec.decode(&input, &mut out).unwrap();
         assert!(out.is_empty(), "which of the entries is the newest cannot be told");
     }
-    let taken = resident().saturating_sub(before);
+    let taken = resident().saturating_sub(before) / 1024;
     println!("{MAX_BEACONS} beacons: {taken} KiB");
     assert!(taken < 20_000, "{taken} KiB");
 }

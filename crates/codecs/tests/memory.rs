@@ -9,6 +9,7 @@
 )]
 
 use codecs::javascript::{Call, Engine, Script};
+use testkit::resident;
 
 /// About 12 KB, the mean of those that vendors publish: a table and forty functions.
 fn source(number: usize) -> String {
@@ -23,13 +24,6 @@ fn source(number: usize) -> String {
     format!("{functions}function decodeUplink(input) {{ return {{ data: field7(input.bytes, 0) }}; }}\n")
 }
 
-/// Resident memory in KiB.
-fn resident() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
-}
-
 #[test]
 fn five_hundred_codecs_take_less_than_64_mib() {
     let before = resident();
@@ -40,7 +34,7 @@ fn five_hundred_codecs_take_less_than_64_mib() {
             Call { bytes: &[0, 7], port: Some(1), received: "2026-11-20T10:00:00.000Z", device: Some("d") };
         assert_eq!(script.decode(&call).unwrap().data["value"], 1);
     }
-    let taken = resident().saturating_sub(before);
+    let taken = resident().saturating_sub(before) / 1024;
     println!("500 codecs of {} bytes: {taken} KiB, all of them asked", source(1).len());
     assert!(taken < 64 * 1024, "{taken} KiB");
 }

@@ -76,6 +76,20 @@ impl Condition {
         self.become_now(AdapterState::Down { reason: reason.clone() }, Some(reason));
     }
 
+    /// It works where there are no `problems`, else it does not, because of them. Said again, it is no news.
+    pub fn with_problems(&self, problems: &str) {
+        let is_known = match &self.told.borrow().state {
+            AdapterState::Starting => false,
+            AdapterState::Up => problems.is_empty(),
+            AdapterState::Down { reason } => reason == problems,
+        };
+        match is_known {
+            true => {}
+            false if problems.is_empty() => self.up(),
+            false => self.down(problems),
+        }
+    }
+
     /// It failed and is being started again. It is up when it says so itself.
     pub fn restarted(&self) {
         self.told.send_modify(|health| health.restarts = health.restarts.saturating_add(1));
@@ -181,6 +195,28 @@ mod tests {
             AdapterHealth { state: AdapterState::Up, since: Timestamp::from_millis(4), restarts: 1, ..down };
         assert_eq!(*told.borrow(), up);
     }
+
+    #[test]
+    fn problems_that_are_said_again_are_no_news() {
+        let clock = Arc::new(Hand(AtomicI64::new(1)));
+        let condition = Condition::new(clock.clone());
+        let mut told = condition.watch();
+        let mut is_news = |millis, problems| {
+            clock.0.store(millis, Ordering::SeqCst);
+            condition.with_problems(problems);
+            let is_news = told.has_changed().unwrap();
+            let health = told.borrow_and_update();
+            (is_news, health.state.clone(), health.last_error.as_ref().map(|(at, _)| at.as_millis()))
+        };
+        let down = |reason: &str| AdapterState::Down { reason: reason.to_owned() };
+        assert_eq!(is_news(2, ""), (true, AdapterState::Up, None));
+        assert_eq!(is_news(3, ""), (false, AdapterState::Up, None));
+        assert_eq!(is_news(4, "taken"), (true, down("taken"), Some(4)));
+        assert_eq!(is_news(5, "taken"), (false, down("taken"), Some(4)));
+        assert_eq!(is_news(6, "gone"), (true, down("gone"), Some(6)));
+        assert_eq!(is_news(7, ""), (true, AdapterState::Up, Some(6)));
+    }
+
     #[test]
     fn a_part_has_its_own_since_and_last_error() {
         let clock = Arc::new(Hand(AtomicI64::new(1)));

@@ -25,19 +25,24 @@ impl DeviceAddress {
     #[must_use]
     pub fn canonical(address: &str) -> Cow<'_, str> {
         let bytes = address.as_bytes();
-        let is_eui = bytes.len() == 16 && bytes.iter().all(u8::is_ascii_hexdigit);
         let is_mac = bytes.len() == 17
             && bytes
                 .iter()
                 .enumerate()
                 .all(|(i, b)| if i % 3 == 2 { *b == b':' } else { b.is_ascii_hexdigit() });
-        if is_eui && bytes.iter().any(u8::is_ascii_uppercase) {
+        if Self::is_dev_eui(address) && bytes.iter().any(u8::is_ascii_uppercase) {
             Cow::Owned(address.to_ascii_lowercase())
         } else if is_mac && bytes.iter().any(u8::is_ascii_lowercase) {
             Cow::Owned(address.to_ascii_uppercase())
         } else {
             Cow::Borrowed(address)
         }
+    }
+
+    /// Whether a text is a DevEUI: 16 hexadecimal digits and nothing else.
+    #[must_use]
+    pub fn is_dev_eui(text: &str) -> bool {
+        text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
     }
 
     /// The text.

@@ -36,7 +36,7 @@ pub(crate) struct BuildError {
 }
 
 fn failed(key: impl Into<String>, error: &dyn std::error::Error) -> BuildError {
-    BuildError { key: key.into(), reason: crate::telemetry::chain(error) }
+    BuildError { key: key.into(), reason: gateway_core::chain(error) }
 }
 
 /// Where the outbox's file lies.

@@ -7,7 +7,7 @@ use codecs::javascript::{Engine, MAX_FILE_BYTES};
 
 use crate::config::secrets::read_text;
 use crate::script_thread::Waiting;
-use crate::telemetry::chain;
+use gateway_core::chain;
 
 /// The text of a codec's file.
 ///

@@ -311,7 +311,7 @@ impl Gateway {
         if let Some(outbox) = self.outbox {
             match tokio::time::timeout(LAST_PATIENCE, outbox.close()).await {
                 Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::error!("{}", crate::telemetry::chain(&error)),
+                Ok(Err(error)) => tracing::error!("{}", gateway_core::chain(&error)),
                 Err(_) => tracing::error!(
                     "the outbox's disk does not answer; what it has not stored is in the journal"
                 ),

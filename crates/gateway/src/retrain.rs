@@ -154,7 +154,7 @@ impl Retrainer {
 
     /// Told once for each reason.
     fn cannot_look(&mut self, failure: &Failure) {
-        let reason = Some(crate::telemetry::chain(failure));
+        let reason = Some(gateway_core::chain(failure));
         if let Some(why) = reason.as_ref().filter(|_| reason != self.trouble) {
             tracing::warn!("cannot see which devices to train: {why}; the models stay, it is tried again");
         }

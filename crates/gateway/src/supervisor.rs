@@ -180,7 +180,7 @@ async fn run_once(make: &Make, context: &mut AdapterContext) -> String {
     };
     match guarded(run).await {
         Ok(Ok(())) => "it ended without being told to".to_owned(),
-        Ok(Err(error)) => crate::telemetry::chain(&error),
+        Ok(Err(error)) => gateway_core::chain(&error),
         Err(panic) => format!("a bug stopped it ({panic}); please report it"),
     }
 }

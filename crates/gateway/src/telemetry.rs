@@ -1,7 +1,5 @@
-//! Logs to stderr, and errors with their causes, printed once.
+//! Logs to stderr.
 
-use std::error::Error;
-use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 
 use tracing_subscriber::EnvFilter;
@@ -18,15 +16,4 @@ pub(crate) fn start(default: &str) {
         .with_ansi(std::io::stderr().is_terminal());
     // A second start (tests, demo) keeps the first.
     let _ = if journald { builder.without_time().try_init() } else { builder.try_init() };
-}
-
-/// An error and all its causes on one line.
-pub(crate) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let _ = write!(text, ": {error}");
-        cause = error.source();
-    }
-    text
 }

@@ -3,7 +3,6 @@
 //! While the disk refuses, what waits is kept in memory and tried again; what finds no room there is left out and counted.
 //! A file that is damaged is put aside and a new one begun. Nobody ever waits for it.
 
-use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,7 +10,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use gateway_core::ports::Clock;
-use gateway_core::{Room, Timestamp};
+use gateway_core::{Room, Timestamp, chain};
 use tokio::runtime;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout_at};
@@ -216,17 +215,6 @@ impl Writer {
         self.status.send_modify(|status| status.aside = Some(aside.into()));
         Ok(())
     }
-}
-
-/// An error with its causes.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -56,25 +56,17 @@ impl FromStr for Key {
             return Err(KeyError::Length { length: text.chars().count() });
         }
         let mut bytes = Zeroizing::new([0; 16]);
-        for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-            *byte = pair.iter().try_fold(0, |sum, digit| {
-                let digit = char::from(*digit).to_digit(16).ok_or(KeyError::Digit)?;
-                Ok(sum << 4 | digit as u8)
-            })?;
-        }
+        hex::decode_to_slice(text, bytes.as_mut_slice()).map_err(|_| KeyError::Digit)?;
         Ok(Self(bytes))
     }
 }
 
 impl Serialize for Key {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut text = Zeroizing::new(String::with_capacity(32));
-        for byte in self.0.iter() {
-            for digit in [byte >> 4, byte & 0xf] {
-                text.extend(char::from_digit(digit.into(), 16));
-            }
-        }
-        serializer.serialize_str(&text)
+        let mut digits = Zeroizing::new([0; 32]);
+        hex::encode_to_slice(self.0.as_slice(), digits.as_mut_slice()).map_err(serde::ser::Error::custom)?;
+        let text = std::str::from_utf8(digits.as_slice()).map_err(serde::ser::Error::custom)?;
+        serializer.serialize_str(text)
     }
 }
 

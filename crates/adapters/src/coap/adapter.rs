@@ -138,7 +138,6 @@ impl Adapter for CoapAdapter {
             dtls,
             refusals: Complaints::default(),
             clock: Arc::clone(&context.clock),
-            condition_told: None,
         };
         let AdapterContext { uplinks, commands, condition, clock, stop } = context;
         let (uplinks, condition) = (&*uplinks, &*condition);
@@ -166,8 +165,6 @@ struct House<'a> {
     dtls: Option<dtls::Server>,
     refusals: Complaints,
     clock: Arc<dyn Clock>,
-    /// Why it was said to be down; empty where up.
-    condition_told: Option<String>,
 }
 
 impl House<'_> {
@@ -322,18 +319,10 @@ impl House<'_> {
     }
 
     /// Up while every listener is.
-    fn tell_condition(&mut self, condition: &Condition) {
+    fn tell_condition(&self, condition: &Condition) {
         let problems = [&self.clear_door, &self.secure_door].into_iter().flatten().filter_map(Door::problem);
         let present = problems.collect::<Vec<_>>().join("; ");
-        if self.condition_told.as_ref() == Some(&present) {
-            return;
-        }
-        if present.is_empty() {
-            condition.up();
-        } else {
-            condition.down(present.clone());
-        }
-        self.condition_told = Some(present);
+        condition.with_problems(&present);
     }
 
     fn figures(&self) -> std::collections::BTreeMap<String, u64> {

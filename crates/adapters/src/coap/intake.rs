@@ -6,16 +6,15 @@
 use std::collections::VecDeque;
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use coap_link::{Peer, RequestId};
 use foldhash::fast::FixedState;
-use gateway_core::{
-    Ack, AdapterId, CodecId, Delivery, DeviceAddress, LinkQuality, Outcome, Space, Timestamp, Uplink,
-};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use gateway_core::{AdapterId, CodecId, Delivery, DeviceAddress, LinkQuality, Space, Timestamp, Uplink};
+use tokio::sync::mpsc;
+
+use crate::places::{self, Places};
 
 /// Reports under way at once.
 pub(super) const UNDER_WAY: usize = 1_024;
@@ -29,16 +28,8 @@ const REPEATS_FROM_BEFORE: Duration = Duration::from_secs(60);
 /// The same at every start, so that a message is known again that was first sent before a restart.
 const KEYS: FixedState = FixedState::with_seed(0x5249_5345_5220_636f);
 
-/// The pipeline's word on a report.
-#[derive(Debug)]
-pub(super) struct Told {
-    /// Which request brought it.
-    pub(super) id: RequestId,
-    /// `None`: it could not be taken, and stays with its sender.
-    pub(super) outcome: Option<Outcome>,
-    pub(super) why: Option<String>,
-    _place: OwnedSemaphorePermit,
-}
+/// The pipeline's word on a report, by the request that brought it. Where it could not be taken it stays with its sender.
+pub(super) type Told = places::Told<RequestId>;
 
 /// What a device reported.
 #[derive(Debug)]
@@ -62,9 +53,8 @@ pub(super) struct NoRoom;
 pub(super) struct Intake {
     adapter: AdapterId,
     waiting: VecDeque<Uplink>,
-    places: Arc<Semaphore>,
+    places: Places<RequestId>,
     space: Space,
-    tell: mpsc::Sender<Told>,
     /// Reports that nobody will send again.
     lost: u32,
     /// How many of these the engine has told of so far.
@@ -74,14 +64,12 @@ pub(super) struct Intake {
 
 impl Intake {
     pub(super) fn new(adapter: &AdapterId, now: Instant) -> (Self, mpsc::Receiver<Told>) {
-        // A place is held until its word is read, so the channel is never full.
-        let (tell, told) = mpsc::channel(UNDER_WAY);
+        let (places, told) = Places::new(UNDER_WAY);
         let intake = Self {
             adapter: adapter.clone(),
             waiting: VecDeque::new(),
-            places: Arc::new(Semaphore::new(UNDER_WAY)),
+            places,
             space: Space::new(BYTES_UNDER_WAY),
-            tell,
             lost: 0,
             lost_in_engine: 0,
             repeats_until: now + REPEATS_FROM_BEFORE,
@@ -96,7 +84,7 @@ impl Intake {
         received_at: Timestamp,
         now: Instant,
     ) -> Result<(), NoRoom> {
-        let place = Arc::clone(&self.places).try_acquire_owned().ok();
+        let place = self.places.take();
         let room = self.space.try_take(report.payload.len());
         let (Some(place), Some(room)) = (place, room) else {
             if !report.confirmable {
@@ -129,7 +117,7 @@ impl Intake {
             lost_before: std::mem::take(&mut self.lost),
             refused: Vec::new(),
             room,
-            ack: self.ack(report.id, place),
+            ack: self.places.ack(report.id, place),
         });
         Ok(())
     }
@@ -139,11 +127,6 @@ impl Intake {
         let more = total.saturating_sub(self.lost_in_engine);
         self.lost = self.lost.saturating_add(u32::try_from(more).unwrap_or(u32::MAX));
         self.lost_in_engine = total;
-    }
-
-    fn ack(&self, id: RequestId, place: OwnedSemaphorePermit) -> Ack {
-        let mut word = Word { id, tell: self.tell.clone(), place: Some(place) };
-        Ack::in_words(move |outcome, why| word.say(Some(outcome), why))
     }
 
     /// The next reports to hand over.
@@ -158,7 +141,7 @@ impl Intake {
 
     /// Whether everything was handed over and answered.
     pub(super) fn is_idle(&self) -> bool {
-        self.places.available_permits() == UNDER_WAY
+        self.places.are_all_free()
     }
 }
 
@@ -175,28 +158,6 @@ fn key(peer: &Peer, fingerprint: u64) -> u64 {
     }
     hasher.write_u64(fingerprint);
     hasher.finish()
-}
-
-/// Says how it went; dropped without a word, that it could not be taken.
-struct Word {
-    id: RequestId,
-    tell: mpsc::Sender<Told>,
-    place: Option<OwnedSemaphorePermit>,
-}
-
-impl Word {
-    fn say(&mut self, outcome: Option<Outcome>, why: Option<String>) {
-        if let Some(place) = self.place.take() {
-            // Who waited for it may have ended.
-            let _ = self.tell.try_send(Told { id: self.id, outcome, why, _place: place });
-        }
-    }
-}
-
-impl Drop for Word {
-    fn drop(&mut self) {
-        self.say(None, None);
-    }
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ pub enum BadKey {
 pub fn read(text: &Secret) -> Result<(Key, usize), BadKey> {
     let text = text.expose();
     let bytes = match text.strip_prefix("hex:") {
-        Some(digits) => from_hex(digits.trim()).ok_or(BadKey::NotHex)?,
+        Some(digits) => hex::decode(digits.trim()).map_err(|_| BadKey::NotHex)?,
         None => text.as_bytes().to_vec(),
     };
     let length = bytes.len();
@@ -36,19 +36,7 @@ pub fn read(text: &Secret) -> Result<(Key, usize), BadKey> {
 pub fn from_file(bytes: &[u8]) -> Secret {
     let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
     let text = std::str::from_utf8(bytes).map(str::to_owned);
-    Secret::new(text.unwrap_or_else(|_| format!("hex:{}", to_hex(bytes))))
-}
-
-fn from_hex(digits: &str) -> Option<Vec<u8>> {
-    let (pairs, rest) = digits.as_bytes().as_chunks::<2>();
-    let nibble = |digit: u8| char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
-    let byte = |[high, low]: &[u8; 2]| Some(nibble(*high)? << 4 | nibble(*low)?);
-    if rest.is_empty() { pairs.iter().map(byte).collect() } else { None }
-}
-
-fn to_hex(bytes: &[u8]) -> String {
-    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+    Secret::new(text.unwrap_or_else(|_| format!("hex:{}", hex::encode(bytes))))
 }
 
 #[cfg(test)]

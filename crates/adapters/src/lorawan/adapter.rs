@@ -134,7 +134,6 @@ impl Adapter for LorawanAdapter {
             counts: Counts::default(),
             refusals: Complaints::default(),
             clock: Arc::clone(&context.clock),
-            condition_told: None,
         };
         let AdapterContext { uplinks, commands, condition, stop, .. } = context;
         let lived = roof.live(uplinks, commands, condition, stop, told).await;
@@ -155,8 +154,6 @@ struct Roof<'a> {
     counts: Counts,
     refusals: Complaints,
     clock: Arc<dyn Clock>,
-    /// Why it was said to be down; empty where up.
-    condition_told: Option<String>,
 }
 
 impl Roof<'_> {
@@ -246,8 +243,8 @@ impl Roof<'_> {
     fn word(&mut self, word: &Told) {
         match word.outcome {
             // Refused for good is taken too: sent again, it would be refused again.
-            Some(_) => self.network.taken(word.token, self.now()),
-            None => self.untaken(word.token),
+            Some(_) => self.network.taken(word.id, self.now()),
+            None => self.untaken(word.id),
         }
     }
 
@@ -334,18 +331,10 @@ impl Roof<'_> {
     }
 
     /// Up while its port is open and its sessions can be stored.
-    fn tell_condition(&mut self, condition: &Condition) {
+    fn tell_condition(&self, condition: &Condition) {
         let problems = [self.door.problem(), self.keeper.problem.as_deref()];
         let present = problems.into_iter().flatten().collect::<Vec<_>>().join("; ");
-        if self.condition_told.as_ref() == Some(&present) {
-            return;
-        }
-        if present.is_empty() {
-            condition.up();
-        } else {
-            condition.down(present.clone());
-        }
-        self.condition_told = Some(present);
+        condition.with_problems(&present);
     }
 
     fn figures(&mut self) -> std::collections::BTreeMap<String, u64> {

@@ -9,15 +9,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 use foldhash::fast::FixedState;
 use gateway_core::{
-    Ack, AdapterId, CodecId, Delivery, DeviceAddress, DropReason, LinkQuality, Outcome, Room, Timestamp,
-    Uplink,
+    Ack, AdapterId, CodecId, Delivery, DeviceAddress, DropReason, LinkQuality, Room, Timestamp, Uplink,
 };
 use lorawan_link::{Data, DataRate, Reason, UplinkToken};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::adapter::KnownDevice;
 use super::tally::Tally;
+use crate::places::{self, Places};
 
 /// Uplinks under way at once; each has 242 bytes at most.
 pub(super) const UNDER_WAY: usize = 1_024;
@@ -27,20 +27,13 @@ const BATCH: usize = 256;
 const KEYS: FixedState = FixedState::with_seed(0x5249_5345_526c_6f72);
 
 /// The pipeline's word on an uplink.
-#[derive(Debug)]
-pub(super) struct Told {
-    pub(super) token: UplinkToken,
-    /// `None`: it could not be taken.
-    pub(super) outcome: Option<Outcome>,
-    _place: OwnedSemaphorePermit,
-}
+pub(super) type Told = places::Told<UplinkToken>;
 
 #[derive(Debug)]
 pub(super) struct Intake {
     adapter: AdapterId,
     waiting: VecDeque<Uplink>,
-    places: Arc<Semaphore>,
-    tell: mpsc::Sender<Told>,
+    places: Places<UplinkToken>,
     tally: Tally,
     /// Lost since the start.
     pub(super) lost_in_all: u64,
@@ -50,13 +43,11 @@ pub(super) struct Intake {
 
 impl Intake {
     pub(super) fn new(adapter: &AdapterId) -> (Self, mpsc::Receiver<Told>) {
-        // A place is held until its word is read, so the channel is never full.
-        let (tell, told) = mpsc::channel(UNDER_WAY);
+        let (places, told) = Places::new(UNDER_WAY);
         let intake = Self {
             adapter: adapter.clone(),
             waiting: VecDeque::new(),
-            places: Arc::new(Semaphore::new(UNDER_WAY)),
-            tell,
+            places,
             tally: Tally::default(),
             lost_in_all: 0,
             without_codec: 0,
@@ -69,7 +60,7 @@ impl Intake {
         if uplink.one_given_up {
             self.lose_one(now);
         }
-        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else { return false };
+        let Some(place) = self.places.take() else { return false };
         let delivery = Delivery::AtLeastOnce {
             key: key(&uplink),
             // A counter that may start again names nothing for good.
@@ -94,7 +85,7 @@ impl Intake {
             lost_before: 0,
             refused: Vec::new(),
             room: Room::unbounded(),
-            ack: self.ack(uplink.token, place),
+            ack: self.places.ack(uplink.token, place),
         });
         true
     }
@@ -103,11 +94,6 @@ impl Intake {
     pub(super) fn lose_one(&mut self, now: Instant) {
         self.tally.dropped(DropReason::NoRoom, now);
         self.lost_in_all = self.lost_in_all.saturating_add(1);
-    }
-
-    fn ack(&self, token: UplinkToken, place: OwnedSemaphorePermit) -> Ack {
-        let mut word = Word { token, tell: self.tell.clone(), place: Some(place) };
-        Ack::new(move |outcome| word.say(Some(outcome)))
     }
 
     /// A frame was refused.
@@ -141,7 +127,7 @@ impl Intake {
 
     /// Whether everything was handed over and answered.
     pub(super) fn is_idle(&self) -> bool {
-        self.places.available_permits() == UNDER_WAY && self.tally.due().is_none()
+        self.places.are_all_free() && self.tally.due().is_none()
     }
 
     /// An uplink that tells the ledger what was counted.
@@ -150,7 +136,7 @@ impl Intake {
             adapter: self.adapter.clone(),
             device: None,
             metric: None,
-            codec: gateway_core::CodecId(u16::MAX),
+            codec: CodecId::NONE,
             topic: Arc::from(""),
             received_at: Timestamp::EPOCH,
             port: None,
@@ -197,26 +183,4 @@ fn key(uplink: &lorawan_link::Uplink) -> u64 {
         hasher.write(payload);
     }
     hasher.finish()
-}
-
-/// Says how it went; dropped without a word, that it could not be taken.
-struct Word {
-    token: UplinkToken,
-    tell: mpsc::Sender<Told>,
-    place: Option<OwnedSemaphorePermit>,
-}
-
-impl Word {
-    fn say(&mut self, outcome: Option<Outcome>) {
-        if let Some(place) = self.place.take() {
-            // Who waited for it may have ended.
-            let _ = self.tell.try_send(Told { token: self.token, outcome, _place: place });
-        }
-    }
-}
-
-impl Drop for Word {
-    fn drop(&mut self) {
-        self.say(None);
-    }
 }

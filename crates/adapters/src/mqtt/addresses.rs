@@ -82,7 +82,9 @@ impl Addresses {
 
     /// ChirpStack's topics have DevEUIs; The Things Stack's have names of its own, so a DevEUI alone tells none of them.
     fn by_filter(&self, device: &str) -> Option<Address> {
-        let is_of = |server: &NetworkServer| is_dev_eui(device) == (*server == NetworkServer::Chirpstack);
+        let is_of = |server: &NetworkServer| {
+            DeviceAddress::is_dev_eui(device) == (*server == NetworkServer::Chirpstack)
+        };
         self.filters.iter().filter(|(_, server)| is_of(server)).find_map(|(filter, server)| {
             let device_part = filter.device_part_of(device)?.into();
             Some(Address { server: *server, device_part })
@@ -101,11 +103,7 @@ fn dev_eui(payload: &[u8]) -> Option<String> {
         dev_eui: String,
     }
     let message = serde_json::from_slice::<Message>(payload).ok()?;
-    Some(message.end_device_ids.dev_eui).filter(|eui| is_dev_eui(eui))
-}
-
-fn is_dev_eui(text: &str) -> bool {
-    text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+    Some(message.end_device_ids.dev_eui).filter(|eui| DeviceAddress::is_dev_eui(eui))
 }
 
 #[cfg(test)]

@@ -82,12 +82,8 @@ impl FromStr for BindKey {
             _ => return Err(NotABindKey),
         };
         let mut key = Zeroizing::new([0_u8; 16]);
-        let digits = text.chars().map(|character| character.to_digit(16));
-        for (index, digit) in digits.enumerate() {
-            let digit = digit.and_then(|digit| u8::try_from(digit).ok()).ok_or(NotABindKey)?;
-            let byte = key.get_mut(index / 2).ok_or(NotABindKey)?;
-            *byte = *byte << 4 | digit;
-        }
+        let bytes = key.get_mut(..text.len() / 2).ok_or(NotABindKey)?;
+        hex::decode_to_slice(text, bytes).map_err(|_| NotABindKey)?;
         Ok(Self(key, length))
     }
 }

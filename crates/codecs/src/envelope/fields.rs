@@ -1,6 +1,6 @@
 //! Members of a network server's JSON, read with patience: what is null or of another type is not there.
 
-use gateway_core::{LinkQuality, Timestamp};
+use gateway_core::{DeviceAddress, LinkQuality, Timestamp};
 use serde_json::Value;
 
 /// Whether the member is there and not null.
@@ -15,8 +15,7 @@ pub(super) fn text<'a>(object: &'a Value, key: &str) -> Option<&'a str> {
 /// A DevEUI in the form under which a device is known by it.
 pub(super) fn dev_eui(object: &Value, key: &str) -> Option<String> {
     let eui = text(object, key)?;
-    let is_eui = eui.len() == 16 && eui.bytes().all(|byte| byte.is_ascii_hexdigit());
-    is_eui.then(|| eui.to_ascii_lowercase())
+    DeviceAddress::is_dev_eui(eui).then(|| eui.to_ascii_lowercase())
 }
 
 /// A time in RFC 3339. Year 1 is what a server writes that does not know.

@@ -16,10 +16,9 @@ mod ttn;
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use gateway_core::{LinkQuality, Timestamp};
+use gateway_core::{LinkQuality, Timestamp, chain};
 use serde_json::Value;
 
-use crate::explain::in_words;
 use crate::javascript::measure_data;
 use crate::words::from_bool;
 use crate::{Codec, DecodeError, Explained, Input, Measurements};
@@ -155,7 +154,7 @@ impl Envelope {
         match self.measure(None, input, out) {
             Ok(()) => {}
             Err(error @ DecodeError::NoDeviceCodec) => told.warnings.push(error.to_string()),
-            Err(error) => told.errors.push(in_words(&error)),
+            Err(error) => told.errors.push(chain(&error)),
         }
         told
     }

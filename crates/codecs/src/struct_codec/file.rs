@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use gateway_core::suggest::did_you_mean;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::number::Number;
 use super::{Bits, Field, MAX_FIELDS, StructCodec};
-use crate::suggest::did_you_mean;
 use crate::{CodecError, MAX_NAME_BYTES, Place};
 
 const FIELD_KEYS: [&str; 7] = ["name", "type", "at", "bits", "scale", "offset", "unit"];

@@ -23,14 +23,13 @@ pub(super) fn adapter_link(
     let default_id = || format!("riser-{}-{name}", config.gateway.id());
     let mut options = match (&mqtt.url, embedded) {
         (Some(url), _) => {
-            let url = url.parse().map_err(|error| crate::telemetry::chain(&error))?;
+            let url = url.parse().map_err(|error| gateway_core::chain(&error))?;
             let mut options = Options::new(url, mqtt.client_id.clone().unwrap_or_else(default_id));
             options.credentials = credentials(mqtt.username.as_ref(), mqtt.password.as_ref());
             options
         }
         (None, Some(embedded)) => {
-            let url =
-                format!("mqtt://{}", embedded.address).parse().map_err(|e| crate::telemetry::chain(&e))?;
+            let url = format!("mqtt://{}", embedded.address).parse().map_err(|e| gateway_core::chain(&e))?;
             let mut options = Options::new(url, format!("{}{name}", broker::INTERNAL_CLIENT_PREFIX));
             options.credentials = Some(embedded.credentials.clone());
             options

@@ -87,7 +87,7 @@ fn of_files(config: &Config) -> Result<Audit, Trouble> {
             format!("{} is not there: no gateway has run with this configuration", data_dir.display());
         return Err(Trouble::Other(Failure::new(Exit::NoInput, message)));
     }
-    let failed = |error: &dyn std::error::Error| Failure::new(Exit::NoInput, crate::telemetry::chain(error));
+    let failed = |error: &dyn std::error::Error| Failure::new(Exit::NoInput, gateway_core::chain(error));
     let outbox_failed = |error: outbox::OutboxError| match error {
         outbox::OutboxError::InUse { .. } => Trouble::InUse(failed(&error)),
         _ => Trouble::Other(failed(&error)),

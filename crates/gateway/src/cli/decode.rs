@@ -16,7 +16,7 @@ use super::{Exit, Failure, print_line};
 use crate::clock::SystemClock;
 use crate::codec_file;
 use crate::script_thread::Waiting;
-use crate::telemetry::chain;
+use gateway_core::chain;
 
 /// One line of `--batch`.
 #[derive(Debug, Deserialize)]
@@ -153,13 +153,7 @@ fn text_or_hex(codec: &str, text: &str) -> Vec<u8> {
 }
 
 pub(super) fn from_hex(text: &str) -> Option<Vec<u8>> {
-    let digits: Option<Vec<u8>> =
-        text.trim().chars().map(|c| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok())).collect();
-    let digits = digits?;
-    if digits.len() % 2 != 0 {
-        return None;
-    }
-    Some(digits.chunks_exact(2).map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit)).collect())
+    hex::decode(text.trim()).ok()
 }
 
 /// The codecs that rows name; a file is read once.

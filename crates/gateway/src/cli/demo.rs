@@ -52,7 +52,7 @@ async fn show(speed: f64, duration: Option<Duration>, data_dir: &Path) -> Result
     let config = config(ports, data_dir, &sensors);
     let gateway = Gateway::start(&config)
         .await
-        .map_err(|error| Failure::new(Exit::Software, crate::telemetry::chain(&error)))?;
+        .map_err(|error| Failure::new(Exit::Software, gateway_core::chain(&error)))?;
     introduce(ports, &sensors)?;
     let stop = CancellationToken::new();
     let senders = tokio::spawn(sensors.send(ports, speed, stop.clone()));

@@ -119,5 +119,5 @@ fn failure(error: &StartError) -> Failure {
         StartError::Broker(_) => Exit::Unavailable,
         StartError::Outbox(_) | StartError::Store(_) => Exit::CannotCreate,
     };
-    Failure::new(exit, crate::telemetry::chain(error))
+    Failure::new(exit, gateway_core::chain(error))
 }

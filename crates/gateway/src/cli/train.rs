@@ -71,7 +71,7 @@ fn all(
         };
         let stored = models::stored(device, range, &fitted);
         let path = file::write(folder, &stored)
-            .map_err(|error| Failure::new(Exit::CannotCreate, crate::telemetry::chain(&error)))?;
+            .map_err(|error| Failure::new(Exit::CannotCreate, gateway_core::chain(&error)))?;
         trained += 1;
         let report = Report { stored: &stored, fitted: &fitted, path };
         print_line(&if json { report.json().to_string() } else { report.text() })?;

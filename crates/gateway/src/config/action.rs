@@ -65,7 +65,7 @@ impl Action {
     /// What its `payload` is for a LoRaWAN device; `None` where it is neither bytes in hex digits nor an object.
     pub(crate) fn content(&self) -> Option<Content> {
         match self.payload.trim().strip_prefix("hex:") {
-            Some(digits) => bytes(digits.trim()).map(Content::Bytes),
+            Some(digits) => hex::decode(digits.trim()).ok().map(Content::Bytes),
             None => serde_json::from_str(&self.payload).ok().map(Content::Object),
         }
     }
@@ -74,19 +74,15 @@ impl Action {
 /// The device that an action calls `said`: by the name of its table, its address, or its DevEUI.
 pub(crate) fn find_device<'c>(config: &'c Config, said: &str) -> Option<(&'c String, &'c Device)> {
     let same = |address: &str| DeviceAddress::canonical(address) == DeviceAddress::canonical(said);
-    let is_it = |device: &Device| {
-        let dev_eui = device.lorawan.as_ref().and_then(|lorawan| lorawan.dev_eui.parse::<Eui>().ok());
-        device.address.as_deref().is_some_and(same) || dev_eui.is_some_and(|eui| said.parse() == Ok(eui))
-    };
+    let is_it = |device: &Device| device.address.as_deref().is_some_and(same) || has_dev_eui(device, said);
     let named = config.devices.get_key_value(said);
     named.or_else(|| config.devices.iter().find(|(_, device)| is_it(device)))
 }
 
-fn bytes(digits: &str) -> Option<Vec<u8>> {
-    let (pairs, rest) = digits.as_bytes().as_chunks::<2>();
-    let nibble = |digit: u8| char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
-    let byte = |[high, low]: &[u8; 2]| Some(nibble(*high)? << 4 | nibble(*low)?);
-    if rest.is_empty() { pairs.iter().map(byte).collect() } else { None }
+/// Whether `said` is the DevEUI in the device's `lorawan`.
+pub(crate) fn has_dev_eui(device: &Device, said: &str) -> bool {
+    let dev_eui = device.lorawan.as_ref().and_then(|lorawan| lorawan.dev_eui.parse::<Eui>().ok());
+    dev_eui.is_some_and(|dev_eui| said.parse() == Ok(dev_eui))
 }
 
 #[cfg(test)]

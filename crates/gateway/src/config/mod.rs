@@ -24,7 +24,6 @@ pub(crate) mod reference;
 mod report;
 pub(crate) mod secrets;
 mod shape;
-mod suggest;
 #[cfg(test)]
 mod tests;
 mod validate;

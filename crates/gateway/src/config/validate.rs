@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use gateway_core::settings::{ByteSize, HumanDuration};
+use gateway_core::suggest::did_you_mean;
 
 use super::document::{Entry, Node, Value};
 use super::finding::Place;
@@ -12,7 +13,6 @@ use super::key_path::{KeyPath, quoted};
 use super::not_yet;
 use super::report::Report;
 use super::shape::{Field, Shape, Text};
-use super::suggest::did_you_mean;
 
 /// Takes everything out of `node` that `shape` does not allow, and tells why. Whether `node` itself may stay.
 pub(crate) fn validate(report: &mut Report, shape: &Shape, node: &mut Node, path: &KeyPath) -> bool {

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::checkpoint::{CheckpointError, CheckpointFile};
 use super::engine::Engine;
-use crate::telemetry::chain;
+use gateway_core::chain;
 
 /// Journal bytes after which a checkpoint is worth its own, at least.
 const AFTER: u64 = 8 << 20;

@@ -194,7 +194,7 @@ impl Decoder {
     fn refuse(&mut self, uplink: &mut Uplink, refusal: &Refusal, batch: &mut Batch, now: Now) -> Outcome {
         let reason = refusal.reason();
         batch.drop(reason, 1);
-        uplink.ack.explain(|| crate::telemetry::chain(refusal));
+        uplink.ack.explain(|| gateway_core::chain(refusal));
         self.log.refused(uplink, reason, refusal, now);
         Outcome::Refused(reason)
     }

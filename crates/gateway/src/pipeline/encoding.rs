@@ -131,7 +131,7 @@ async fn work(mut next: mpsc::Receiver<(Arc<Downlink>, Then)>) {
         let Ok((back, encoded)) = asked.await else { return };
         scripts = back;
         let encoded = encoded.unwrap_or_else(|lost| Err(lost.into()));
-        then(encoded.map_err(|error| crate::telemetry::chain(&error)));
+        then(encoded.map_err(|error| gateway_core::chain(&error)));
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::step::Step;
-use crate::telemetry::chain;
+use gateway_core::chain;
 
 /// Aggregates wait this long for others, so that a closing window costs one sync and not one a device.
 pub(super) const GATHER: Duration = Duration::from_millis(100);

@@ -26,7 +26,7 @@ impl SampledLog {
             passed_over,
             payload = %excerpt(&uplink.payload),
             "message refused: {}",
-            crate::telemetry::chain(why)
+            gateway_core::chain(why)
         );
     }
 

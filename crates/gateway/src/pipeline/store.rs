@@ -167,7 +167,7 @@ fn replay(
                 replayed_bytes += payload.len() as u64;
                 Step::read(content, payload).map(|step| (at, step)).map_err(|error| error.to_string())
             }
-            Err(error) => Err(crate::telemetry::chain(&error)),
+            Err(error) => Err(gateway_core::chain(&error)),
         };
         match step {
             Ok((at, step)) => {

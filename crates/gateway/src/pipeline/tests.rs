@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use codecs::{Codec, Options};
-use gateway_core::{Ack, AdapterId, CodecId, Delivery, DeviceAddress, LinkQuality, Now, Timestamp, Uplink};
+use gateway_core::{Ack, AdapterId, CodecId, Delivery, DeviceAddress, Now, Timestamp, Uplink};
 
 use super::decode::Decoder;
 use super::directory::Directory;
@@ -74,20 +74,10 @@ fn open_house() -> Directory {
 
 fn uplink(device: &str, payload: &str, received: Now) -> Uplink {
     Uplink {
-        adapter: AdapterId::new("mqtt", "floor"),
         device: DeviceAddress::new(device),
-        metric: None,
-        codec: CodecId(0),
         topic: format!("sensors/{device}/telemetry").into(),
         received_at: received.at,
-        port: None,
-        link: LinkQuality::default(),
-        payload: Bytes::copy_from_slice(payload.as_bytes()),
-        delivery: Delivery::AtMostOnce,
-        lost_before: 0,
-        refused: Vec::new(),
-        room: gateway_core::Room::unbounded(),
-        ack: Ack::none(),
+        ..testkit::uplink(AdapterId::new("mqtt", "floor"), payload)
     }
 }
 

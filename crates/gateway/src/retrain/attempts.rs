@@ -20,7 +20,7 @@ struct Attempt {
 impl Attempts {
     /// Notes a failure, and logs it where it is a new one; a device that is not fit for a model is none.
     pub(super) fn failed(&mut self, device: &str, failure: &Failure, now: Timestamp) {
-        let reason = crate::telemetry::chain(failure);
+        let reason = gateway_core::chain(failure);
         let known = self.0.get(device).is_some_and(|attempt| attempt.reason == reason);
         if matches!(failure, Failure::Unfit(_)) {
             tracing::debug!(device, "no model: {reason}");

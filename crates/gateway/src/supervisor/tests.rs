@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use gateway_core::ports::{AdapterError, AdapterState};
-use gateway_core::{Ack, CodecId, Delivery, LinkQuality, Timestamp};
 
 use super::*;
 
@@ -47,7 +46,7 @@ impl Adapter for Little {
             Does::Ends => Ok(()),
             Does::IgnoresStop => loop {
                 context.condition.up();
-                let _ = context.uplinks.send(vec![uplink(&self.id)]).await;
+                let _ = context.uplinks.send(vec![testkit::uplink(self.id.clone(), "1")]).await;
             },
             Does::Works | Does::Recovers => {
                 context.condition.up();
@@ -55,32 +54,13 @@ impl Adapter for Little {
                 let work = async {
                     loop {
                         tokio::time::sleep(Duration::from_secs(1)).await;
-                        let _ = uplinks.send(vec![uplink(&self.id)]).await;
+                        let _ = uplinks.send(vec![testkit::uplink(self.id.clone(), "1")]).await;
                     }
                 };
                 stop.run_until_cancelled(work).await;
                 Ok(())
             }
         }
-    }
-}
-
-fn uplink(adapter: &AdapterId) -> Uplink {
-    Uplink {
-        adapter: adapter.clone(),
-        device: None,
-        metric: None,
-        codec: CodecId(0),
-        topic: "t".into(),
-        received_at: Timestamp::EPOCH,
-        port: None,
-        link: LinkQuality::default(),
-        payload: "1".into(),
-        delivery: Delivery::AtMostOnce,
-        lost_before: 0,
-        refused: Vec::new(),
-        room: gateway_core::Room::unbounded(),
-        ack: Ack::none(),
     }
 }
 

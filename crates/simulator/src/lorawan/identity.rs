@@ -2,8 +2,6 @@
 //!
 //! They are no secret: whoever knows the seed knows the keys.
 
-use std::fmt::Write as _;
-
 use crate::chance::mix;
 
 /// `riser` in ASCII, with the bit set that says "locally administered"; a byte of the seed and two of the number follow.
@@ -55,7 +53,7 @@ impl Identity {
     /// 32 hex digits: what a device joins with.
     #[must_use]
     pub fn app_key(&self) -> String {
-        hex(&self.app_key)
+        hex::encode(self.app_key)
     }
 
     /// 8 hex digits: the address in a session that needs no join.
@@ -67,13 +65,13 @@ impl Identity {
     /// 32 hex digits: the network's key of that session.
     #[must_use]
     pub fn nwk_skey(&self) -> String {
-        hex(&self.nwk_skey)
+        hex::encode(self.nwk_skey)
     }
 
     /// 32 hex digits: the application's key of that session.
     #[must_use]
     pub fn app_skey(&self) -> String {
-        hex(&self.app_skey)
+        hex::encode(self.app_skey)
     }
 }
 
@@ -85,13 +83,6 @@ pub(super) const fn forwarder(seed: u64, number: usize) -> u64 {
 fn key(seed: u64, device: u64, purpose: u64) -> [u8; 16] {
     let high = mix(mix(mix(seed) ^ device) ^ purpose);
     (u128::from(high) << 64 | u128::from(mix(high))).to_be_bytes()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

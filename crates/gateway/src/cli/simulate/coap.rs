@@ -24,7 +24,7 @@ fn key(file: &Path) -> Result<Key, Failure> {
     let bytes = std::fs::read(file)
         .map_err(|error| Failure::new(Exit::NoInput, format!("cannot read {}: {error}", file.display())))?;
     let (key, _) = read(&from_file(&bytes)).map_err(|error| {
-        let error = crate::telemetry::chain(&error);
+        let error = gateway_core::chain(&error);
         Failure::new(Exit::Usage, format!("--psk-file {}: {error}", file.display()))
     })?;
     Ok(key)

@@ -8,9 +8,9 @@ use crate::cli::{Exit, Failure};
 
 pub(super) fn options(args: &Traffic, target: &str) -> Result<Options, Failure> {
     let url = if target.contains("://") { target.to_owned() } else { format!("mqtt://{target}") };
-    let url: BrokerUrl = url.parse().map_err(|error| {
-        Failure::new(Exit::Usage, format!("--target: {}", crate::telemetry::chain(&error)))
-    })?;
+    let url: BrokerUrl = url
+        .parse()
+        .map_err(|error| Failure::new(Exit::Usage, format!("--target: {}", gateway_core::chain(&error))))?;
     let mut options = Options::new(url, format!("riser-simulate-{}", std::process::id()));
     options.tls = Tls { ca_file: args.ca_file.clone(), ..Tls::default() };
     if let (Some(user), Some(file)) = (&args.username, &args.password_file) {

@@ -13,7 +13,7 @@ use crate::cli::{Exit, Failure, time_text};
 pub(super) fn write(args: &Args, days: NonZeroU32) -> Result<Exit, Failure> {
     crate::telemetry::start("warn");
     let month = Month::new(&settings(args, days)?)
-        .map_err(|error| Failure::new(Exit::Usage, crate::telemetry::chain(&error)))?;
+        .map_err(|error| Failure::new(Exit::Usage, gateway_core::chain(&error)))?;
     let mut out = BufWriter::new(io::stdout().lock());
     let written = month.into_iter().try_for_each(|row| write_row(&mut out, &row));
     written.and_then(|()| out.flush()).map_err(|error| Failure::stdout(&error))?;

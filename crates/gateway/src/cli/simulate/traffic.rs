@@ -97,7 +97,7 @@ pub(super) fn failure(error: &SimulateError) -> Failure {
         | SimulateError::TooManyIdentities { .. } => Exit::Usage,
         SimulateError::Unreachable { .. } | SimulateError::NoneJoined { .. } => Exit::Unavailable,
     };
-    Failure::new(exit, crate::telemetry::chain(error))
+    Failure::new(exit, gateway_core::chain(error))
 }
 
 /// HOST or HOST:PORT, also behind `scheme://`, for `--protocol protocol`.

@@ -54,5 +54,5 @@ impl History {
 }
 
 fn unreadable(error: &HistoryError) -> Failure {
-    Failure::new(Exit::NoInput, crate::telemetry::chain(error))
+    Failure::new(Exit::NoInput, gateway_core::chain(error))
 }

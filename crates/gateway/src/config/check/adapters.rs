@@ -3,13 +3,13 @@
 use ::adapters::mqtt::TopicFilter;
 use ::adapters::mqtt::config::{MqttConfig, Topic};
 use codecs::{Codec, Options};
+use gateway_core::suggest::did_you_mean;
 
 use super::link::{self, Link};
 use crate::config::key_path::{KeyPath, quoted};
 use crate::config::model::Config;
 use crate::config::not_yet;
 use crate::config::report::Report;
-use crate::config::suggest::did_you_mean;
 
 pub(super) fn check(report: &mut Report, config: &Config) {
     for (name, adapter) in &config.adapters.mqtt {

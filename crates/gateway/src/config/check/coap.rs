@@ -92,7 +92,7 @@ pub(super) fn check_key(report: &mut Report, table: &KeyPath, secret: Option<&Se
             &place,
             format!("the key has {length} bytes and can be guessed; make one with: openssl rand -hex 16, and write hex: before it"),
         ),
-        Some(Err(error)) => report.error(&place, crate::telemetry::chain(&error)),
+        Some(Err(error)) => report.error(&place, gateway_core::chain(&error)),
         None if !in_file => {
             report.missing(table, "key_file", "missing; write key_file, or key");
         }

@@ -5,14 +5,14 @@ use ::adapters::mqtt::{NetworkServer, TopicFilter};
 use codecs::Codec;
 use codecs::javascript::Engine;
 use gateway_core::DeviceAddress;
+use gateway_core::suggest::did_you_mean;
 use lorawan_link::Eui;
 
 use crate::codec_file;
-use crate::config::action::{Content, find_device};
+use crate::config::action::{Content, find_device, has_dev_eui};
 use crate::config::key_path::{KeyPath, quoted};
-use crate::config::model::{Action, Config, Device};
+use crate::config::model::{Action, Config};
 use crate::config::report::Report;
-use crate::config::suggest::did_you_mean;
 use crate::pipeline::encoding::{Downlink, EncodeError, Encoder};
 
 /// What any region's fastest data rate carries (RP002).
@@ -96,11 +96,8 @@ fn refuse_others(report: &mut Report, table: &KeyPath, action: &Action, why: &st
 
 fn check_ours_exists(report: &mut Report, key: &KeyPath, said: &str, config: &Config) {
     let devices = || config.devices.iter().filter(|(_, device)| device.lorawan.is_some());
-    let is_it = |(name, device): (&String, &Device)| {
-        let dev_eui = device.lorawan.as_ref().and_then(|lorawan| lorawan.dev_eui.parse::<Eui>().ok());
-        name == said || dev_eui.is_some_and(|dev_eui| said.parse() == Ok(dev_eui))
-    };
-    if !devices().any(is_it) && report.is_whole(&KeyPath::of("devices")) {
+    let is_there = devices().any(|(name, device)| name == said || has_dev_eui(device, said));
+    if !is_there && report.is_whole(&KeyPath::of("devices")) {
         let meant = did_you_mean(said, devices().map(|(name, _)| name.as_str()));
         report.error(key, format!("{} is no device with `lorawan`{meant}", quoted(said)));
     }
@@ -149,7 +146,7 @@ fn try_out(report: &mut Report, table: &KeyPath, downlink: Downlink) {
         Ok((_, payload)) => check_length(report, table, payload.len()),
         Err(EncodeError::NoPort) => no_port(report, table),
         Err(error) => {
-            let text = crate::telemetry::chain(&error).replace(char::is_control, "\u{fffd}");
+            let text = gateway_core::chain(&error).replace(char::is_control, "\u{fffd}");
             report.error(&table.key("payload"), text);
         }
     }

@@ -1,5 +1,6 @@
 //! `[alerts.*]`: rules that can fire, and actions that can go somewhere.
 
+use gateway_core::suggest::did_you_mean;
 use globset::Glob;
 
 use super::coap_client::check_url;
@@ -7,7 +8,6 @@ use super::downlinks;
 use crate::config::key_path::{KeyPath, quoted};
 use crate::config::model::{Action, Alert, Config};
 use crate::config::report::Report;
-use crate::config::suggest::did_you_mean;
 
 pub(super) fn check(report: &mut Report, config: &Config) {
     for (name, alert) in &config.alerts {

@@ -40,7 +40,7 @@ fn the_codec_says_bytes_and_port_and_the_users_port_counts_more() {
 fn what_the_codec_refuses_fails_with_its_words_also_where_a_server_could_be_asked() {
     for by_server in [false, true] {
         let error = downlink(Some(LED), by_server, Some(1), json!({ "lamp": 1 })).encode().unwrap_err();
-        assert_eq!(crate::telemetry::chain(&error), "the codec says: no led");
+        assert_eq!(gateway_core::chain(&error), "the codec says: no led");
     }
 }
 

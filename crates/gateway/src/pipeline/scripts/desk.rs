@@ -66,7 +66,7 @@ impl Desk {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use gateway_core::{Ack, AdapterId, CodecId, Delivery, LinkQuality, Room, Timestamp};
+    use gateway_core::AdapterId;
 
     use super::*;
 
@@ -78,22 +78,8 @@ mod tests {
     }
 
     fn message() -> Message {
-        let uplink = Uplink {
-            adapter: AdapterId::new("mqtt", "floor"),
-            device: None,
-            metric: None,
-            codec: CodecId(0),
-            topic: "t".into(),
-            received_at: Timestamp::EPOCH,
-            port: None,
-            link: LinkQuality::default(),
-            payload: Bytes::from_static(&[0; 1024]),
-            delivery: Delivery::AtMostOnce,
-            lost_before: 0,
-            refused: Vec::new(),
-            room: Room::unbounded(),
-            ack: Ack::none(),
-        };
+        let uplink = testkit::uplink(AdapterId::new("mqtt", "floor"), "");
+        let uplink = Uplink { payload: Bytes::from_static(&[0; 1024]), ..uplink };
         Message { uplink, reader: Arc::new(Reader::Nothing) }
     }
 

@@ -1,7 +1,7 @@
 //! "Did you mean": the allowed name that a misspelt one is nearest to.
 
 /// The one of `allowed` that `name` most probably stands for; `None` where nothing is near.
-pub(crate) fn nearest<'a>(name: &str, allowed: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+fn nearest<'a>(name: &str, allowed: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let name = name.to_lowercase();
     allowed
         .into_iter()
@@ -17,7 +17,8 @@ fn tolerance(name: &str, candidate: &str) -> usize {
 }
 
 /// `; did you mean "x"?`, or nothing.
-pub(crate) fn did_you_mean<'a>(name: &str, allowed: impl IntoIterator<Item = &'a str>) -> String {
+#[must_use]
+pub fn did_you_mean<'a>(name: &str, allowed: impl IntoIterator<Item = &'a str>) -> String {
     nearest(name, allowed).map(|found| format!("; did you mean \"{found}\"?")).unwrap_or_default()
 }
 
