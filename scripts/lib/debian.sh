@@ -25,3 +25,17 @@ install_missing() {
   "${as_root[@]}" apt-get update -qq
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"
 }
+
+# download_foreign ARCHITECTURE FOLDER PACKAGE…: fetches packages of another architecture without adding it to this
+# machine, which would change what is installed here.
+download_foreign() {
+  local arch=$1 folder=$2 lists
+  shift 2
+  lists=$(mktemp -d)
+  mkdir -p "$lists/partial" "$folder"
+  local options=(-qq -oAPT::Architecture="$arch" -oAPT::Architectures="$arch" -oDir::State::Lists="$lists"
+    -oDir::State::status=/dev/null -oAPT::Sandbox::User=root)
+  apt-get "${options[@]}" update
+  (cd "$folder" && apt-get "${options[@]}" download "$@")
+  rm -r "$lists"
+}

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs as _, UdpSocket};
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
@@ -28,9 +29,11 @@ pub(crate) fn probe(loaded: &Loaded) -> Findings {
     let mut report = loaded.report.clone();
     report.findings.clear();
     probe_clock(&mut report, crate::clock::SystemClock.now());
+    surroundings::probe_time_service(&mut report, Path::new("/"));
     probe_listeners(&mut report, loaded);
     probe_coap(&mut report, loaded);
     probe_lorawan(&mut report, loaded);
+    surroundings::probe_firewall(&mut report, loaded, Path::new("/"));
     probe_brokers(&mut report, loaded);
     if let Some(memory) = memory() {
         probe_memory(&mut report, &loaded.config.anomaly, memory);
@@ -139,5 +142,6 @@ fn reach(url: &BrokerUrl) -> Result<(), String> {
     Err(unreachable(last))
 }
 
+mod surroundings;
 #[cfg(test)]
 mod tests;
