@@ -60,7 +60,7 @@ def test_it_comes_up_once_installed_and_says_what_to_do_next(site):
     assert site.machine.run("dpkg --verify riser") == ""
 
 
-def test_it_is_small_and_starts_at_once(site, record_property):
+def test_it_is_small_and_starts_at_once(site):
     began, active = (int(site.show(f"{name}TimestampMonotonic")) for name in ("ExecMainStart", "ActiveEnter"))
     started, memory = (active - began) / 1000, site.machine.run(f"grep VmRSS /proc/{site.show('MainPID')}/status")
     print(f"start {started:.0f} ms (emulated), {memory}")
@@ -80,6 +80,15 @@ def test_a_file_with_a_mistake_does_not_reach_the_running_gateway(site):
     assert site.machine.run(f"cat {CONFIGURATION}") == shipped
     site.machine.run("systemctl reload riser")
     assert site.show("MainPID") == pid
+
+
+def test_a_file_with_a_mistake_ends_a_start_for_good(site):
+    site.machine.run(f"sed -i 's/^prefix = /prefx = /' {CONFIGURATION}")
+    assert "failed" in site.machine.run("systemctl restart riser", check=False)
+    # Not "activating", which is what it is between two attempts.
+    assert site.show("ActiveState") == "failed" and site.show("ExecMainStatus") == "78"
+    site.machine.run(f"sed -i 's/^prefx = /prefix = /' {CONFIGURATION}")
+    site.machine.run("systemctl start riser")
 
 
 def test_readings_from_outside_reach_a_broker_outside(site):
