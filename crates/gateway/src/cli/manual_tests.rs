@@ -1,4 +1,4 @@
-//! The manual pages and shell completions of the package are what the command line says.
+//! What the Debian package ships beside the binary is what the binary says: manual pages, completions, the version.
 
 use std::path::{Path, PathBuf};
 
@@ -46,4 +46,11 @@ fn the_shell_completions_are_what_the_command_line_says() {
         clap_complete::generate(shell, &mut Cli::command(), "riser", &mut script);
         is_committed(&Path::new("completions").join(file), &script);
     }
+}
+
+#[test]
+fn the_package_has_the_binarys_version() {
+    let changelog = include_str!("../../../../packaging/debian/changelog");
+    let first = changelog.lines().next().unwrap();
+    assert!(first.starts_with(concat!("riser (", env!("CARGO_PKG_VERSION"), ")")), "{first}");
 }
