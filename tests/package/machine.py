@@ -41,7 +41,7 @@ class Machine:
         self._said = bytearray()
         self._process = subprocess.Popen(
             ["timeout", "1800", "qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a72", "-smp", "2", "-m", "1024", "-display", "none"]
-            + ["-kernel", kernel, "-initrd", initrd, "-append", "console=ttyAMA0 quiet systemd.show_status=no"]
+            + ["-kernel", kernel, "-initrd", initrd, "-append", "console=ttyAMA0 quiet loglevel=0 systemd.show_status=no"]
             + ["-drive", f"file={disk},format=raw,if=none,id=disk", "-device", "virtio-blk-pci,drive=disk"]
             + ["-netdev", f"user,id=net,hostfwd=tcp:{HOST}:{port}-:1883"]
             + ["-device", "virtio-net-pci,netdev=net,romfile=", "-serial", "stdio", "-monitor", "none"],
