@@ -40,12 +40,12 @@ pub(crate) async fn pat(stages: Stages) {
     }
 }
 
-/// Shows in `systemctl status` what is wrong, for ever.
-pub(crate) async fn show(mut problems: Problems) {
+/// Shows in `systemctl status` what is wrong, for ever; `well` where nothing is.
+pub(crate) async fn show(mut problems: Problems, well: String) {
     loop {
-        let words = problems.borrow_and_update().join("; ");
-        let text = if words.is_empty() { "all is well".to_owned() } else { words };
-        notify(&[sd_notify::NotifyState::Status(&text)]);
+        let wrong = problems.borrow_and_update().join("; ");
+        let text = if wrong.is_empty() { &well } else { &wrong };
+        notify(&[sd_notify::NotifyState::Status(text)]);
         if problems.changed().await.is_err() {
             return;
         }

@@ -14,8 +14,8 @@ use tracing::{info, warn};
 use super::connections::{Connections, Plan};
 use super::intake::{Counts, Intake, Listener};
 
-/// Advertisements that wait for this task.
-const ROOM: usize = 1_024;
+/// Advertisements that wait for this task: after a start bluetoothd tells of all devices at once.
+const ROOM: usize = 8_192;
 /// How often `health` gets new figures, and beacons that have left are looked for.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 

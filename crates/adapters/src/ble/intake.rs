@@ -19,7 +19,7 @@ use super::air::Air;
 use super::connections::Value;
 
 /// Messages that wait for the pipeline.
-const WAITING: usize = 1_024;
+const WAITING: usize = 8_192;
 /// Messages handed over in one go.
 const BATCH: usize = 256;
 const HASH: FixedState = FixedState::with_seed(0x5249_5345_5262_6c65);

@@ -10,6 +10,8 @@ mod decode;
 mod demo;
 mod detect;
 mod exit;
+#[cfg(test)]
+mod manual_tests;
 mod replay;
 mod run;
 mod simulate;

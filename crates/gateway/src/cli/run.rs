@@ -53,7 +53,7 @@ async fn until_stopped(config: &ConfigArg, loaded: &Loaded) -> Result<Exit, Fail
     let mut gateway = Gateway::start(&loaded.config).await.map_err(|error| failure(&error))?;
     notify(&[sd_notify::NotifyState::Ready]);
     let watchdog = tokio::spawn(watchdog::pat(gateway.stages()));
-    let shown = tokio::spawn(watchdog::show(gateway.problems()));
+    let shown = tokio::spawn(watchdog::show(gateway.problems(), all_is_well(loaded)));
     loop {
         tokio::select! {
             _ = term.recv() => break,
@@ -80,6 +80,15 @@ async fn until_stopped(config: &ConfigArg, loaded: &Loaded) -> Result<Exit, Fail
         () = watchdog::pat_blindly() => {}
     }
     Ok(Exit::Fine)
+}
+
+/// What `systemctl status` shows while nothing is wrong: after an installation, what to do next.
+fn all_is_well(loaded: &Loaded) -> String {
+    if loaded.config.upstream.is_some() {
+        return "all is well".to_owned();
+    }
+    let file = loaded.path.display();
+    format!("runs, and sends nothing to a cloud: fill in [upstream] in {file}, then restart")
 }
 
 /// A new file takes effect as a whole or not at all.

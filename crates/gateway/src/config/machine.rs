@@ -2,9 +2,11 @@
 //! All of it may be there later, so all of it is a warning. Only `riser check` asks.
 
 mod bluetooth;
+mod surroundings;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs as _, UdpSocket};
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
@@ -30,10 +32,12 @@ pub(crate) fn probe(loaded: &Loaded) -> Findings {
     let mut report = loaded.report.clone();
     report.findings.clear();
     probe_clock(&mut report, crate::clock::SystemClock.now());
+    surroundings::probe_time_service(&mut report, Path::new("/"));
     probe_listeners(&mut report, loaded);
     probe_coap(&mut report, loaded);
     probe_lorawan(&mut report, loaded);
     bluetooth::probe(&mut report, loaded);
+    surroundings::probe_firewall(&mut report, loaded, Path::new("/"));
     probe_brokers(&mut report, loaded);
     if let Some(memory) = memory() {
         probe_memory(&mut report, &loaded.config.anomaly, memory);

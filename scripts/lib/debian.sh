@@ -1,0 +1,41 @@
+# Sourced by scripts: the Debian packages that they need, installed where they are missing.
+
+fail() {
+  printf '\n%s: %s\n' "scripts/${0##*/}" "$*" >&2
+  exit 1
+}
+
+# need PACKAGE TEST…: remembers the Debian package where the test command fails.
+missing=()
+need() {
+  local package=$1
+  shift
+  "$@" >/dev/null 2>&1 || missing+=("$package")
+}
+
+install_missing() {
+  ((${#missing[@]})) || return 0
+  echo "Debian packages missing here: ${missing[*]}"
+  local as_root=()
+  if ((EUID != 0)); then
+    command -v sudo >/dev/null || fail "neither root nor sudo; install by hand: apt-get install ${missing[*]}"
+    as_root=(sudo)
+  fi
+  command -v apt-get >/dev/null || fail "no apt-get on this machine; install the likes of: ${missing[*]}"
+  "${as_root[@]}" apt-get update -qq
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"
+}
+
+# download_foreign ARCHITECTURE FOLDER PACKAGE…: fetches packages of another architecture without adding it to this
+# machine, which would change what is installed here.
+download_foreign() {
+  local arch=$1 folder=$2 lists
+  shift 2
+  lists=$(mktemp -d)
+  mkdir -p "$lists/partial" "$folder"
+  local options=(-qq -oAPT::Architecture="$arch" -oAPT::Architectures="$arch" -oDir::State::Lists="$lists"
+    -oDir::State::status=/dev/null -oAPT::Sandbox::User=root)
+  apt-get "${options[@]}" update
+  (cd "$folder" && apt-get "${options[@]}" download "$@")
+  rm -r "$lists"
+}
