@@ -200,6 +200,10 @@ class Bluez:
     def is_connected(self, address, name="hci0"):
         return self._do(lambda: self._device(address, name).is_connected)
 
+    def connected(self, name="hci0"):
+        """How many devices are connected at this moment."""
+        return self._do(lambda: sum(device.is_connected for device in self._adapter(name).devices()))
+
     def is_notifying(self, address, uuid, name="hci0"):
         """Whether somebody has subscribed, and it is connected."""
         return self._do(lambda: any(found.is_notifying for found in self._characteristics(address, uuid, name)))
