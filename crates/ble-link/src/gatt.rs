@@ -20,11 +20,11 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 use zbus::fdo::ManagedObjects;
 use zbus::message::Sequence;
-use zbus::{Array, DynamicType, Message, OwnedObjectPath, OwnedVariant, Variant};
+use zbus::{Array, DynamicType, Message, OwnedObjectPath, Variant};
 
 pub use error::GattError;
 
-use crate::link::{DEVICE, Link, LinkError, PATIENCE, Properties, flag, text};
+use crate::link::{DEVICE, Link, LinkError, PATIENCE, Properties, flag, is_below, text};
 use crate::uuid::Uuid;
 use watch::{Change, Watch};
 
@@ -284,7 +284,7 @@ impl Drop for Connected {
 
 /// The device's object below the adapter.
 fn find(objects: &ManagedObjects, link: &Link, address: &str) -> Result<OwnedObjectPath, GattError> {
-    let devices = objects.iter().filter(|(path, _)| is_below(path, &link.adapter));
+    let devices = objects.iter().filter(|(path, _)| is_below(path.as_str(), &link.adapter));
     let mut devices = devices.filter_map(|(path, interfaces)| Some((path, interfaces.get(DEVICE)?)));
     let is_it = |properties: &Properties| {
         text(properties, "Address").is_some_and(|found| found.eq_ignore_ascii_case(address))
@@ -325,7 +325,7 @@ async fn resolve(
 }
 
 fn characteristics(objects: &ManagedObjects, device: &OwnedObjectPath) -> Vec<Characteristic> {
-    let below = objects.iter().filter(|(path, _)| is_below(path, device));
+    let below = objects.iter().filter(|(path, _)| is_below(path.as_str(), device));
     let found = below.filter_map(|(path, interfaces)| {
         let properties = interfaces.get(CHARACTERISTIC)?;
         let service = properties.get("Service")?.downcast_ref::<&zbus::ObjectPath<'_>>().ok()?;
@@ -365,22 +365,9 @@ fn characteristic(path: &OwnedObjectPath, properties: &Properties, service: Uuid
     })
 }
 
-/// The bytes of a property, where it holds bytes and no more than a characteristic can have.
-fn bytes_of(value: &OwnedVariant) -> Option<Vec<u8>> {
-    let array = value.downcast_ref::<&Array<'_>>().ok()?;
-    if array.len() > MAX_VALUE {
-        return None;
-    }
-    array.iter().map(|byte| byte.downcast_ref::<u8>().ok()).collect()
-}
-
 fn check_length(value: &[u8]) -> Result<(), GattError> {
     let bytes = value.len();
     if bytes > MAX_VALUE { Err(GattError::TooLong { bytes, most: MAX_VALUE }) } else { Ok(()) }
-}
-
-fn is_below(path: &OwnedObjectPath, parent: &OwnedObjectPath) -> bool {
-    path.as_str().strip_prefix(parent.as_str()).is_some_and(|rest| rest.starts_with('/'))
 }
 
 fn broken(call: &'static str, source: zbus::Error) -> LinkError {

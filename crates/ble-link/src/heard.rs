@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use zbus::{Array, Dict, OwnedVariant, Variant};
 
-use crate::link::{Properties, text};
+use crate::link::{Properties, bytes, text};
 use crate::uuid::Uuid;
 
 /// Largest data of a service or manufacturer that is read: more than any advertisement holds.
@@ -121,24 +121,11 @@ fn entries<K>(
 ) -> Vec<(K, Vec<u8>)> {
     let Some(entries) = properties.get(name).and_then(dictionary) else { return Vec::new() };
     let entries = entries.iter().take(MAX_ENTRIES);
-    entries.filter_map(|(name, data)| Some((key(name)?, bytes(data)?))).collect()
+    entries.filter_map(|(name, data)| Some((key(name)?, bytes(data, MAX_DATA)?))).collect()
 }
 
 fn dictionary(value: &OwnedVariant) -> Option<&Dict<'_, '_>> {
     value.downcast_ref::<&Dict<'_, '_>>().ok()
-}
-
-/// The bytes of a variant that holds them; `None` where it does not, or too many.
-fn bytes(value: &Variant<'_>) -> Option<Vec<u8>> {
-    let value = match value {
-        Variant::Variant(inner) => inner,
-        value => value,
-    };
-    let array = value.downcast_ref::<&Array<'_>>().ok()?;
-    if array.len() > MAX_DATA {
-        return None;
-    }
-    array.iter().map(|byte| byte.downcast_ref::<u8>().ok()).collect()
 }
 
 fn uuid(text: &str) -> Option<u128> {

@@ -9,7 +9,7 @@ use serde::Serialize;
 use tokio::time::timeout;
 use zbus::fdo::ManagedObjects;
 use zbus::names::OwnedUniqueName;
-use zbus::{Connection, DynamicType, Message, OwnedObjectPath, OwnedVariant, Variant, fdo};
+use zbus::{Array, Connection, DynamicType, Message, OwnedObjectPath, OwnedVariant, Variant, fdo};
 
 pub(crate) const BLUEZ: &str = "org.bluez";
 pub(crate) const ADAPTER: &str = "org.bluez.Adapter1";
@@ -22,6 +22,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Properties of one interface of an object.
 pub(crate) type Properties = HashMap<String, OwnedVariant>;
+
+/// The body of `PropertiesChanged`: of which interface, what changed, and what no longer holds.
+pub(crate) type Changed<'m> = (&'m str, Properties, Vec<&'m str>);
 
 /// Why BlueZ cannot be spoken to, or would not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -191,6 +194,20 @@ impl Link {
 /// The last part of an object's path.
 pub(crate) fn name_of(path: &OwnedObjectPath) -> &str {
     path.as_str().rsplit('/').next().unwrap_or_default()
+}
+
+/// Whether an object lies below another.
+pub(crate) fn is_below(path: &str, parent: &OwnedObjectPath) -> bool {
+    path.strip_prefix(parent.as_str()).is_some_and(|rest| rest.starts_with('/'))
+}
+
+/// The bytes that a variant holds; `None` where it holds something else, or more than `most`.
+pub(crate) fn bytes(value: &Variant<'_>, most: usize) -> Option<Vec<u8>> {
+    let array = value.downcast_ref::<&Array<'_>>().ok()?;
+    if array.len() > most {
+        return None;
+    }
+    array.iter().map(|byte| byte.downcast_ref::<u8>().ok()).collect()
 }
 
 /// A text among properties.

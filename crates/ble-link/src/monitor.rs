@@ -32,6 +32,8 @@ pub(crate) enum Told {
 pub(crate) struct Monitors {
     link: Link,
     root: OwnedObjectPath,
+    /// How many there are.
+    count: usize,
     told: mpsc::Receiver<Told>,
 }
 
@@ -81,10 +83,10 @@ impl Monitors {
             let monitor = Monitor { patterns, told: sender.clone() };
             server.at(format!("{ROOT}/{index}"), monitor).await.map_err(broken)?;
         }
-        let monitors = Self { link: link.clone(), root, told };
-        let registered = monitors.call("RegisterMonitor").await;
-        if let Err(error) = registered {
-            monitors.take_down(patterns.len()).await;
+        let count = patterns.len().div_ceil(PATTERNS);
+        let monitors = Self { link: link.clone(), root, count, told };
+        if let Err(error) = monitors.call("RegisterMonitor").await {
+            monitors.take_down().await;
             return Err(error);
         }
         Ok(monitors)
@@ -96,14 +98,14 @@ impl Monitors {
     }
 
     /// Has it watch no longer.
-    pub(crate) async fn unregister(self, patterns: usize) {
+    pub(crate) async fn unregister(self) {
         let _ = self.call("UnregisterMonitor").await;
-        self.take_down(patterns).await;
+        self.take_down().await;
     }
 
-    async fn take_down(&self, patterns: usize) {
+    async fn take_down(&self) {
         let server = self.link.connection.object_server();
-        for index in 0..patterns.div_ceil(PATTERNS) {
+        for index in 0..self.count {
             let _ = server.remove::<Monitor, _>(format!("{ROOT}/{index}")).await;
         }
     }

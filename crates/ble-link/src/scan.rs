@@ -100,7 +100,7 @@ impl Scanner {
         match std::mem::replace(&mut self.on, On::Nothing) {
             On::Nothing => {}
             On::Discovery => drop(self.link.call_adapter("StopDiscovery", &()).await),
-            On::Monitors(monitors) => monitors.unregister(self.patterns.len()).await,
+            On::Monitors(monitors) => monitors.unregister().await,
         }
     }
 }

@@ -10,7 +10,9 @@ use zbus::message::Type;
 use zbus::{AsyncDrop as _, MatchRule, Message, MessageStream, ObjectPath, OwnedObjectPath};
 
 use crate::heard::{Device, Heard};
-use crate::link::{ADAPTER, BLUEZ, DEVICE, Link, LinkError, OBJECTS, PROPERTIES, Properties, flag};
+use crate::link::{
+    ADAPTER, BLUEZ, Changed, DEVICE, Link, LinkError, OBJECTS, PROPERTIES, Properties, flag, is_below,
+};
 
 /// Signals that wait; while they are full the bus keeps more.
 const QUEUE: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1_023);
@@ -43,7 +45,6 @@ pub(crate) struct Session {
     found: VecDeque<(Instant, OwnedObjectPath)>,
 }
 
-type Changed<'m> = (&'m str, Properties, Vec<&'m str>);
 type Interfaces = HashMap<String, Properties>;
 
 impl Session {
@@ -74,7 +75,7 @@ impl Session {
         let objects = self.link.objects().await?;
         let mut heard = Vec::new();
         for (path, interfaces) in &objects {
-            let device = interfaces.get(DEVICE).filter(|_| self.is_below(path.as_str()));
+            let device = interfaces.get(DEVICE).filter(|_| is_below(path.as_str(), &self.link.adapter));
             let Some(properties) = device else { continue };
             // What bluetoothd has known for long, and did not hear lately, is no news.
             if let (Some(told), true) = self.discovered(path.clone(), properties) {
@@ -161,7 +162,7 @@ impl Session {
 
     fn changed(&mut self, path: &str, message: &Message) -> Option<Event> {
         let is_adapter = path == self.link.adapter.as_str();
-        if !is_adapter && !self.is_below(path) {
+        if !is_adapter && !is_below(path, &self.link.adapter) {
             return None;
         }
         let body = message.body();
@@ -188,7 +189,7 @@ impl Session {
     fn added(&mut self, message: &Message) -> Option<Event> {
         let body = message.body();
         let (path, mut interfaces): (OwnedObjectPath, Interfaces) = body.deserialize().ok()?;
-        let properties = interfaces.remove(DEVICE).filter(|_| self.is_below(path.as_str()))?;
+        let properties = interfaces.remove(DEVICE).filter(|_| is_below(path.as_str(), &self.link.adapter))?;
         let (heard, _) = self.discovered(path, &properties);
         Some(heard.map_or(Event::Near, Event::Heard))
     }
@@ -216,9 +217,5 @@ impl Session {
             self.devices.insert(path, device);
         }
         told
-    }
-
-    fn is_below(&self, path: &str) -> bool {
-        path.strip_prefix(self.link.adapter.as_str()).is_some_and(|rest| rest.starts_with('/'))
     }
 }

@@ -179,7 +179,7 @@ impl Characteristic {
         let raw = match self.number {
             Medfloat16(places) => return Ok(medfloat16(raw, places)),
             Unsigned(_) => raw,
-            Signed(_) => two_complement(raw, needed),
+            Signed(bytes) => two_complement(raw, 8 * bytes),
         };
         if self.none.contains(&raw) {
             return Ok(None);
@@ -201,9 +201,9 @@ impl Number {
     }
 }
 
-/// Of so many bytes: fewer than eight.
-const fn two_complement(raw: i64, bytes: usize) -> i64 {
-    let sign = 1 << (8 * bytes - 1);
+/// Of so many bits: fewer than 64.
+const fn two_complement(raw: i64, bits: usize) -> i64 {
+    let sign = 1 << (bits - 1);
     (raw ^ sign) - sign
 }
 
@@ -212,15 +212,10 @@ fn medfloat16(raw: i64, places: i32) -> Option<f64> {
     if (0x07fe..=0x0802).contains(&raw) {
         return None;
     }
-    let (exponent, mantissa) = (raw >> 12, raw & 0x0fff);
-    let exponent = ((exponent ^ 8) - 8) as i32 + places;
-    let mantissa = two_complement_12(mantissa) as f64;
+    let exponent = two_complement(raw >> 12, 4) as i32 + places;
+    let mantissa = two_complement(raw & 0x0fff, 12) as f64;
     let power = 10_f64.powi(exponent.abs());
     Some(if exponent < 0 { mantissa / power } else { mantissa * power })
-}
-
-const fn two_complement_12(raw: i64) -> i64 {
-    (raw ^ 0x0800) - 0x0800
 }
 
 /// What is wrong with the value of a characteristic.

@@ -87,9 +87,11 @@ impl Intake {
             return;
         }
         let known = &self.listener.known;
-        let beacon = identity(&advertisement).filter(|_| !known.contains(&*heard.address));
-        let is_beacon = beacon.is_some() || identity(&advertisement).is_some();
-        let device: Arc<str> = beacon.map_or_else(|| Arc::clone(&heard.address), Arc::from);
+        let beacon = identity(&advertisement);
+        let is_beacon = beacon.is_some();
+        // One that is configured by its address keeps that.
+        let name = beacon.filter(|_| !known.contains(&*heard.address));
+        let device: Arc<str> = name.map_or_else(|| Arc::clone(&heard.address), Arc::from);
         if self.listener.only_known && !known.contains(&*DeviceAddress::canonical(&device)) {
             self.counts.unknown_device = self.counts.unknown_device.saturating_add(1);
             return;

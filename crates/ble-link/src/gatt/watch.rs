@@ -7,8 +7,8 @@ use tokio::time::timeout;
 use zbus::message::{Sequence, Type};
 use zbus::{MatchRule, Message, MessageStream, OwnedObjectPath, match_rule};
 
-use super::{CHARACTERISTIC, bytes_of};
-use crate::link::{DEVICE, Link, LinkError, OBJECTS, PATIENCE, PROPERTIES, Properties, flag};
+use super::{CHARACTERISTIC, MAX_VALUE};
+use crate::link::{Changed, DEVICE, Link, LinkError, OBJECTS, PATIENCE, PROPERTIES, bytes, flag};
 
 /// Signals that wait to be read. Who holds a watch reads on: a full queue holds up the whole connection to the bus.
 const QUEUE: NonZeroUsize = NonZeroUsize::MIN.saturating_add(255);
@@ -31,8 +31,6 @@ pub(super) struct Watch {
     link: Link,
     device: OwnedObjectPath,
 }
-
-type Changed<'m> = (&'m str, Properties, Vec<&'m str>);
 
 impl Watch {
     pub(super) async fn begin(link: &Link, device: &OwnedObjectPath) -> Result<Self, LinkError> {
@@ -120,7 +118,7 @@ impl Watch {
                 is_news.then_some(Change::Device { connected, resolved, at })
             }
             CHARACTERISTIC => {
-                let value = changed.get("Value").and_then(bytes_of)?;
+                let value = changed.get("Value").and_then(|value| bytes(value, MAX_VALUE))?;
                 Some(Change::Value { path: path.to_owned().into(), value, at })
             }
             _ => None,

@@ -106,17 +106,12 @@ impl CodecTable {
     fn of_advertisements(&mut self, format: &str, kind: Option<Kind>) -> Result<CodecId, BuildError> {
         let Advertisements { ble, keys, .. } = &self.advertisements;
         let source = Source::Advertisements { format: format.to_owned(), keys: *keys };
-        let place = self.known.iter().position(|(known, _)| known.is_of_advertisements(format));
-        let is_current =
-            place.and_then(|index| self.known.get(index)).is_some_and(|(known, _)| *known == source);
-        let codec = || Arc::new(Codec::ble(kind.map_or_else(|| ble.clone(), |kind| ble.only(kind))));
-        match place {
-            Some(index) if is_current => number(index),
-            place => {
-                let codec = codec();
-                self.put(place, source, codec)
-            }
+        if let Some(index) = self.known.iter().position(|(known, _)| *known == source) {
+            return number(index);
         }
+        let codec = Arc::new(Codec::ble(kind.map_or_else(|| ble.clone(), |kind| ble.only(kind))));
+        let place = self.known.iter().position(|(known, _)| known.is_of_advertisements(format));
+        self.put(place, source, codec)
     }
 
     /// Puts a codec into its place, or behind the others.

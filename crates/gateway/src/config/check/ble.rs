@@ -46,10 +46,9 @@ pub(super) fn check(report: &mut Report, config: &Config) {
 }
 
 fn check_adapter(report: &mut Report, table: &KeyPath, ble: &BleConfig) {
-    let is_address = ble.adapter.parse::<Address>().is_ok() && ble.adapter.contains(':');
     let number = ble.adapter.strip_prefix("hci").unwrap_or_default();
     let is_name = !number.is_empty() && number.len() <= 5 && number.bytes().all(|byte| byte.is_ascii_digit());
-    if !is_address && !is_name {
+    if !is_address(&ble.adapter) && !is_name {
         report.error(
             &table.key("adapter"),
             "is no Bluetooth adapter; write its name, such as \"hci0\", or its address (`bluetoothctl list`)",
@@ -97,8 +96,13 @@ fn check_connect(report: &mut Report, table: &KeyPath, ble: &BleConfig) {
     }
 }
 
+/// With colons, as bluetoothd writes it.
+fn is_address(text: &str) -> bool {
+    text.contains(':') && text.parse::<Address>().is_ok()
+}
+
 fn check_address(report: &mut Report, key: &KeyPath, address: &str) {
-    if address.parse::<Address>().is_err() || !address.contains(':') {
+    if !is_address(address) {
         let address = quoted(address);
         report.error(key, format!("{address} is no Bluetooth address; write it as \"A4:C1:38:8D:18:B2\""));
     }
