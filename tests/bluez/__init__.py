@@ -25,9 +25,9 @@ PATIENCE = 10
 class Bluez:
     """May be used from any thread."""
 
-    def __init__(self, running=True, bus=True):
-        """`running`: whether bluetoothd runs yet; `bus`: whether there is a bus yet."""
-        self._bus = Bus()
+    def __init__(self, running=True, bus=True, on=None):
+        """`running`: whether bluetoothd runs yet; `bus`: whether there is a bus yet; `on`: another bus than its own."""
+        self._bus = on or Bus()
         self.env = {"DBUS_SYSTEM_BUS_ADDRESS": self._bus.address}
         self._server = Server(self._bus.address, "org.bluez")
         self._server.gatt = {}
@@ -56,7 +56,7 @@ class Bluez:
         self.start()
 
     def start_bus(self, more=""):
-        """`more`: further rules of the bus, such as `<deny send_destination="org.bluez"/>`."""
+        """`more`: further rules of its own bus, such as `<deny send_destination="org.bluez"/>`."""
         self._bus.start(more)
 
     def stop_bus(self):

@@ -20,12 +20,21 @@ def test_the_unit_is_right_and_hardened(installed):
 
 def test_installed_files_belong_to_whom_they_should(installed):
     assert installed.run("dpkg", "--verify", "riser") == ""
-    assert installed.owner("/etc/riser") == "root:riser 0750"
-    assert installed.owner("/etc/riser/codecs") == "root:riser 0750"
+    assert installed.owner("/etc/riser") == "root:riser 2750"
+    assert installed.owner("/etc/riser/codecs") == "root:riser 2750"
     assert installed.owner("/etc/riser/gateway.toml") == "root:riser 0640"
     assert installed.owner("/var/lib/riser") == "riser:riser 0750"
     assert installed.run("id", "-Gn", "riser").split() == ["riser", "dialout"]
     assert installed.run("systemctl", "is-enabled", "riser").strip() == "enabled"
+
+
+def test_the_gateway_may_read_what_root_puts_beside_the_configuration(root, package):
+    root.install(package)
+    root.run("sh", "-c", "umask 027; echo secret > /etc/riser/upstream.password")
+    root.run("install", "-m", "0640", "/etc/riser/upstream.password", "/etc/riser/codecs/key")
+    for path in "/etc/riser/upstream.password", "/etc/riser/codecs/key":
+        assert root.owner(path) == "root:riser 0640"
+    assert root.run("cat", "/etc/riser/codecs/key", user="riser") == "secret\n"
 
 
 def test_the_shipped_configuration_has_no_mistake(installed):
