@@ -1,12 +1,11 @@
 //! The whole gateway: what is started in which order, what a reload changes, and how it ends with nothing lost.
 
-use std::io;
-use std::path::{Path, PathBuf};
+mod opening;
+
 use std::sync::Arc;
 
 use ble_link::Speaker;
-use broker::{Broker, Tap};
-use gateway_core::Condition;
+use broker::Broker;
 use gateway_core::ports::Clock;
 use outbox::Outbox;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -20,12 +19,10 @@ use crate::history;
 use crate::live_socket;
 use crate::pipeline::actions::{Actions, Commanders};
 use crate::pipeline::decode::Decoder;
-use crate::pipeline::engine::Outputs;
 use crate::pipeline::ledger::Balance;
 use crate::pipeline::live::LiveFeed;
 use crate::pipeline::payload::Identity;
-use crate::pipeline::registry::Registry;
-use crate::pipeline::{Begin, Control, Durable, JournalMode, Pipeline, Undelivered, store};
+use crate::pipeline::{Begin, Control, Durable, Pipeline, Undelivered};
 use crate::problems::{self, Problems};
 use crate::reporter::Reporter;
 use crate::retrain;
@@ -33,31 +30,13 @@ use crate::supervisor::Supervisor;
 use crate::upstream::Upstream;
 use crate::watchdog::Stages;
 
+pub(crate) use opening::StartError;
+
 /// Batches of uplinks that may wait for the pipeline; beyond, adapters hold back their links.
 const WAITING_BATCHES: usize = 8;
 
 /// How long a stop waits for the outbox to be closed.
 const LAST_PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
-
-/// Why the gateway cannot start.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum StartError {
-    /// No place for its files.
-    #[error("cannot create {}; set gateway.data_dir to a folder that this user may write", path.display())]
-    DataDir {
-        path: PathBuf,
-        #[source]
-        source: io::Error,
-    },
-    #[error(transparent)]
-    Build(#[from] BuildError),
-    #[error(transparent)]
-    Broker(#[from] broker::BrokerError),
-    #[error(transparent)]
-    Outbox(#[from] outbox::OutboxError),
-    #[error(transparent)]
-    Store(#[from] store::StoreError),
-}
 
 /// A running gateway.
 pub(crate) struct Gateway {
@@ -90,25 +69,26 @@ impl Gateway {
     /// [`Self::start`] with Bluetooth adapters that hear `speaker`, where there is one, in place of the air.
     pub(crate) async fn start_hearing(config: &Config, speaker: Option<Speaker>) -> Result<Self, StartError> {
         let data_dir = &config.gateway.data_dir;
-        create_data_dir(data_dir)?;
+        opening::create_data_dir(data_dir)?;
         let stop = CancellationToken::new();
         let mut codecs = CodecTable::default();
-        let outbox = open_outbox(config)?;
+        let outbox = opening::open_outbox(config)?;
         let (outbox, outbox_damaged) =
             outbox.map_or((None, false), |(outbox, damaged)| (Some(outbox), damaged));
         let mark = outbox.as_ref().map_or(0, Outbox::mark);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let history = history::start(config, Arc::clone(&clock));
         let mut windows = Vec::new();
-        let (mode, recovered) = open_store(config, build::settings(config), mark, |outputs, registry| {
-            if history.is_some() {
-                windows.append(&mut history::windows(outputs, registry));
-            }
-        })?;
+        let (mode, recovered) =
+            opening::open_store(config, build::settings(config), mark, |outputs, registry| {
+                if history.is_some() {
+                    windows.append(&mut history::windows(outputs, registry));
+                }
+            })?;
         // An outbox that is begun anew beside an older state has lost what the state remembers.
         let outbox_is_new = outbox.as_ref().is_some_and(|outbox| outbox.next_seq() == 1);
         let reconcile = recovered.is_new || recovered.damaged || outbox_damaged || outbox_is_new;
-        let (broker, embedded) = start_broker(config, &mut codecs).await?;
+        let (broker, embedded) = opening::start_broker(config, &mut codecs).await?;
         let feed = LiveFeed::default();
         let around = Around { embedded: embedded.as_ref(), latest: feed.latest(), speaker: speaker.as_ref() };
         let adapters = build::adapters(config, &mut codecs, &around)?;
@@ -339,75 +319,4 @@ impl Gateway {
         let _ = std::fs::remove_file(live_socket::path(&self.config.gateway.data_dir));
         tracing::info!("stopped");
     }
-}
-
-fn create_data_dir(path: &Path) -> Result<(), StartError> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o750)
-        .create(path)
-        .map_err(|source| StartError::DataDir { path: path.to_owned(), source })
-}
-
-/// The outbox, and whether damage was found in it.
-fn open_outbox(config: &Config) -> Result<Option<(Outbox, bool)>, StartError> {
-    let path = build::outbox_path(&config.gateway.data_dir);
-    let options = match &config.upstream {
-        Some(upstream) => build::outbox_options(&upstream.outbox),
-        // What was queued before `[upstream]` was taken out waits for its return.
-        None if path.exists() => build::outbox_options(&Default::default()),
-        None => return Ok(None),
-    };
-    let (outbox, recovery) = Outbox::open(&path, options)?;
-    if let Some(from) = recovery.migrated_from {
-        tracing::info!("the outbox was brought from format {from} to the present one");
-    }
-    if let Some(damage) = &recovery.damage {
-        problems::log_damage(damage);
-    }
-    Ok(Some((outbox, recovery.damage.is_some())))
-}
-
-fn open_store(
-    config: &Config,
-    settings: crate::pipeline::engine::Settings,
-    mark: u64,
-    again: impl FnMut(&Outputs, &Registry),
-) -> Result<(JournalMode, store::Recovered), StartError> {
-    let data_dir = &config.gateway.data_dir;
-    // Opened even where the journal is off: its lock keeps two gateways apart, and it may hold steps from before.
-    let (journal, recovered) = store::open(data_dir, settings, mark, again)?;
-    if recovered.replayed > 0 {
-        tracing::info!(
-            steps = recovered.replayed,
-            open = recovered.engine.open_readings(),
-            "state brought back"
-        );
-    }
-    let mode = if config.journal.enabled {
-        JournalMode::On { journal: Box::new(journal), sync_every: config.journal.sync_every.0 }
-    } else {
-        let mut journal = journal;
-        journal.truncate_before(journal.next()).map_err(store::StoreError::from)?;
-        store::forget(data_dir)?;
-        JournalMode::Off { _lock: Box::new(journal) }
-    };
-    Ok((mode, recovered))
-}
-
-async fn start_broker(
-    config: &Config,
-    codecs: &mut CodecTable,
-) -> Result<(Option<Broker>, Option<Embedded>), StartError> {
-    let Some(settings) = &config.broker else { return Ok((None, None)) };
-    let tap = Tap::default();
-    // What comes before the adapters have started waits for them.
-    tap.set_wanted(build::wanted(config, codecs)?);
-    let condition = Condition::new(Arc::new(SystemClock));
-    let health = condition.watch();
-    let settings = build::broker(settings, &config.gateway.data_dir)?;
-    let broker = Broker::start(settings, tap.clone(), condition).await?;
-    let (address, credentials) = (broker.internal_address(), broker.internal_credentials());
-    Ok((Some(broker), Some(Embedded { tap, address, credentials, health })))
 }

@@ -1,0 +1,110 @@
+//! What a start opens before anything runs: the folder, the outbox, the stored state, the embedded broker. Each that
+//! cannot be opened is a reason not to start.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use broker::{Broker, Tap};
+use gateway_core::Condition;
+use outbox::Outbox;
+
+use crate::build::{self, BuildError, CodecTable, Embedded};
+use crate::clock::SystemClock;
+use crate::config::model::Config;
+use crate::pipeline::engine::{Outputs, Settings};
+use crate::pipeline::registry::Registry;
+use crate::pipeline::{JournalMode, store};
+use crate::problems;
+
+/// Why the gateway cannot start.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    /// No place for its files.
+    #[error("cannot create {}; set gateway.data_dir to a folder that this user may write", path.display())]
+    DataDir {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    #[error(transparent)]
+    Broker(#[from] broker::BrokerError),
+    #[error(transparent)]
+    Outbox(#[from] outbox::OutboxError),
+    #[error(transparent)]
+    Store(#[from] store::StoreError),
+}
+
+/// [`StartError::DataDir`] where it cannot be made.
+pub(super) fn create_data_dir(path: &Path) -> Result<(), StartError> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o750)
+        .create(path)
+        .map_err(|source| StartError::DataDir { path: path.to_owned(), source })
+}
+
+/// The outbox, and whether damage was found in it.
+pub(super) fn open_outbox(config: &Config) -> Result<Option<(Outbox, bool)>, StartError> {
+    let path = build::outbox_path(&config.gateway.data_dir);
+    let options = match &config.upstream {
+        Some(upstream) => build::outbox_options(&upstream.outbox),
+        // What was queued before `[upstream]` was taken out waits for its return.
+        None if path.exists() => build::outbox_options(&Default::default()),
+        None => return Ok(None),
+    };
+    let (outbox, recovery) = Outbox::open(&path, options)?;
+    if let Some(from) = recovery.migrated_from {
+        tracing::info!("the outbox was brought from format {from} to the present one");
+    }
+    if let Some(damage) = &recovery.damage {
+        problems::log_damage(damage);
+    }
+    Ok(Some((outbox, recovery.damage.is_some())))
+}
+
+pub(super) fn open_store(
+    config: &Config,
+    settings: Settings,
+    mark: u64,
+    again: impl FnMut(&Outputs, &Registry),
+) -> Result<(JournalMode, store::Recovered), StartError> {
+    let data_dir = &config.gateway.data_dir;
+    // Opened even where the journal is off: its lock keeps two gateways apart, and it may hold steps from before.
+    let (journal, recovered) = store::open(data_dir, settings, mark, again)?;
+    if recovered.replayed > 0 {
+        tracing::info!(
+            steps = recovered.replayed,
+            open = recovered.engine.open_readings(),
+            "state brought back"
+        );
+    }
+    let mode = if config.journal.enabled {
+        JournalMode::On { journal: Box::new(journal), sync_every: config.journal.sync_every.0 }
+    } else {
+        let mut journal = journal;
+        journal.truncate_before(journal.next()).map_err(store::StoreError::from)?;
+        store::forget(data_dir)?;
+        JournalMode::Off { _lock: Box::new(journal) }
+    };
+    Ok((mode, recovered))
+}
+
+pub(super) async fn start_broker(
+    config: &Config,
+    codecs: &mut CodecTable,
+) -> Result<(Option<Broker>, Option<Embedded>), StartError> {
+    let Some(settings) = &config.broker else { return Ok((None, None)) };
+    let tap = Tap::default();
+    // What comes before the adapters have started waits for them.
+    tap.set_wanted(build::wanted(config, codecs)?);
+    let condition = Condition::new(Arc::new(SystemClock));
+    let health = condition.watch();
+    let settings = build::broker(settings, &config.gateway.data_dir)?;
+    let broker = Broker::start(settings, tap.clone(), condition).await?;
+    let (address, credentials) = (broker.internal_address(), broker.internal_credentials());
+    Ok((Some(broker), Some(Embedded { tap, address, credentials, health })))
+}
