@@ -98,5 +98,6 @@ class Machine:
         self.wait_up(shells + 1)
 
     def close(self):
-        self._process.kill()
+        # `timeout` passes it on to the machine; killed itself, it would leave the machine running.
+        self._process.terminate()
         self._process.wait(10)

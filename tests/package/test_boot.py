@@ -31,6 +31,11 @@ class Site:
     def show(self, name):
         return self.machine.run(f"systemctl show riser --value --property {name}")
 
+    def milliseconds_to_start(self):
+        """From the start of `riser run` to its "ready"."""
+        began, active = (int(self.show(f"{name}TimestampMonotonic")) for name in ("ExecMainStart", "ActiveEnter"))
+        return (active - began) / 1000
+
     def close(self):
         self.machine.close()
         self.cloud.close()
@@ -62,12 +67,12 @@ def test_it_comes_up_once_installed_and_says_what_to_do_next(site):
 
 
 def test_it_is_small_and_starts_at_once(site):
-    began, active = (int(site.show(f"{name}TimestampMonotonic")) for name in ("ExecMainStart", "ActiveEnter"))
-    started, memory = (active - began) / 1000, site.machine.run(f"grep VmRSS /proc/{site.show('MainPID')}/status")
-    print(f"start {started:.0f} ms (emulated), {memory}")
+    first, memory = site.milliseconds_to_start(), site.machine.run(f"grep VmRSS /proc/{site.show('MainPID')}/status")
+    site.machine.run("systemctl restart riser")
+    print(f"first start {first:.0f} ms, second {site.milliseconds_to_start():.0f} ms (emulated), {memory}")
     assert int(memory.split()[1]) < 25_000
-    # The aim is 300 ms on a Pi; emulation takes many times as long.
-    assert started < 10_000
+    # The aim is 300 ms on a Pi; emulation takes many times as long, above all what it translates for the first time.
+    assert first < 10_000
 
 
 def test_a_file_with_a_mistake_does_not_reach_the_running_gateway(site):
@@ -90,6 +95,27 @@ def test_a_file_with_a_mistake_ends_a_start_for_good(site):
     assert site.show("ActiveState") == "failed" and site.show("ExecMainStatus") == "78"
     site.machine.run(f"sed -i 's/^prefx = /prefix = /' {CONFIGURATION}")
     site.machine.run("systemctl start riser")
+
+
+def test_data_on_another_disk_needs_a_line_and_the_log_says_which(site):
+    folder = "/mnt/ssd/riser"
+    shipped = site.machine.run(f"cat {CONFIGURATION}")
+    site.machine.run(f"install -d -o riser -g riser -m 0750 {folder}")
+    site.machine.run(f"sed -i 's#^data_dir .*#data_dir = \"{folder}\"#' {CONFIGURATION}")
+    site.machine.run("systemctl restart riser", check=False)
+    assert site.show("ExecMainStatus") == "73"
+    line = f"ReadWritePaths={folder}"
+    assert f"is read-only here; let the service write there with `systemctl edit riser`: [Service], {line}" in site.machine.run(
+        "journalctl --unit riser --no-pager"
+    )
+    drop_in = "/etc/systemd/system/riser.service.d"
+    site.machine.run(f"mkdir {drop_in}")
+    site.machine.write(f"{drop_in}/override.conf", f"[Service]\n{line}\n")
+    site.machine.run("systemctl daemon-reload; systemctl restart riser")
+    assert "journal" in site.machine.run(f"ls {folder}")
+    site.machine.run(f"rm -r {drop_in}; systemctl daemon-reload")
+    site.machine.write(CONFIGURATION, shipped)
+    site.machine.run("systemctl restart riser")
 
 
 def test_readings_from_outside_reach_a_broker_outside(site):

@@ -2,6 +2,7 @@
 //! All of it may be there later, so all of it is a warning. Only `riser check` asks.
 
 mod bluetooth;
+mod data_dir;
 mod surroundings;
 
 use std::io;
@@ -33,6 +34,7 @@ pub(crate) fn probe(loaded: &Loaded) -> Findings {
     report.findings.clear();
     probe_clock(&mut report, crate::clock::SystemClock.now());
     surroundings::probe_time_service(&mut report, Path::new("/"));
+    data_dir::probe(&mut report, loaded);
     probe_listeners(&mut report, loaded);
     probe_coap(&mut report, loaded);
     probe_lorawan(&mut report, loaded);

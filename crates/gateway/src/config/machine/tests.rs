@@ -5,6 +5,9 @@ use super::*;
 use crate::config::load::{Layers, from_bytes};
 
 fn probed(text: &str) -> Vec<String> {
+    // The usual folder may not be this user's.
+    let data = tempfile::tempdir().unwrap();
+    let text = format!("{text}[gateway]\ndata_dir = {:?}\n", data.path());
     let loaded = from_bytes(Path::new("gateway.toml"), text.as_bytes(), Layers::default()).unwrap();
     probe(&loaded).warnings().collect()
 }
