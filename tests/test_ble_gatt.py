@@ -111,6 +111,25 @@ def test_a_device_that_notifies_stays_connected_and_each_value_counts_once(house
     building.wait(lambda: not bluez.is_connected(LOUNGE), "the end of the connection")
 
 
+def test_a_connection_that_gives_values_is_not_cut_because_nothing_else_is_heard(house, bluez):
+    bluez.add_gatt(LOUNGE, sensing(21.0, ["read", "notify"]))
+    building = house(bluez, table(connect(LOUNGE, every="1h"), more='quiet_after = "2s"'))
+    is_in_the_air(bluez, LOUNGE)
+    building.wait(lambda: bluez.is_notifying(LOUNGE, "2a6e"), "a subscription")
+    first = len(bluez.calls)
+
+    def calls(member):
+        return sum(call.member == member for call in bluez.calls[first:])
+
+    def speaks_until_the_scan_began_anew(times):
+        assert bluez.set_value(LOUNGE, "2a6e", celsius(21))
+        return calls("StartDiscovery") >= times
+
+    # The second time is long after the adapter would have been switched off.
+    building.wait(lambda: speaks_until_the_scan_began_anew(2), "a scan that begins anew twice", 60)
+    assert calls("Set") == 0 and bluez.called("Connect") == 1
+
+
 def test_a_device_that_went_out_of_reach_is_connected_again(house, bluez, heard):
     bluez.add_gatt(LOUNGE, sensing(21.0, ["read", "notify"]))
     building = house(bluez, table(connect(LOUNGE, every="1h")))

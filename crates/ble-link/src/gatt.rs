@@ -28,7 +28,7 @@ use crate::link::{DEVICE, Link, LinkError, PATIENCE, Properties, flag, is_below,
 use crate::uuid::Uuid;
 use watch::{Change, Watch};
 
-const CHARACTERISTIC: &str = "org.bluez.GattCharacteristic1";
+pub(crate) const CHARACTERISTIC: &str = "org.bluez.GattCharacteristic1";
 const SERVICE: &str = "org.bluez.GattService1";
 
 /// How long a device may take to connect, to tell its services, or to answer: as long as its own protocol gives it (Core

@@ -10,6 +10,9 @@ use tokio::time::Instant;
 /// Pauses between two climbs: it doubles up to the longest.
 const LONGEST_PAUSE: Duration = Duration::from_hours(1);
 
+/// For so many times the quiet that is suspected, the value of a connected device speaks for the controller.
+const SPEAKS_FOR: u32 = 5;
+
 /// What to do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
@@ -43,19 +46,26 @@ pub struct Ladder {
     pause: Duration,
     next: usize,
     due: Instant,
+    spared_until: Option<Instant>,
 }
 
 impl Ladder {
     /// A scan that has just begun. It is suspected after `quiet` without a sound.
     #[must_use]
     pub fn new(quiet: Duration, now: Instant) -> Self {
-        Self { quiet, pause: quiet, next: 0, due: now + quiet }
+        Self { quiet, pause: quiet, next: 0, due: now + quiet, spared_until: None }
     }
 
     /// Something was heard: all is well.
     pub fn heard(&mut self, now: Instant) {
         (self.pause, self.next) = (self.quiet, 0);
         self.due = now + self.quiet;
+    }
+
+    /// A connected device gave a value: the controller works, whatever the scan does, and all steps but the first would
+    /// cut the connection. They are not taken for a while.
+    pub fn spoken(&mut self, now: Instant) {
+        self.spared_until = Some(now + self.quiet.saturating_mul(SPEAKS_FOR));
     }
 
     /// A scan has begun anew: it is given time.
@@ -80,7 +90,8 @@ impl Ladder {
         if now < self.due {
             return None;
         }
-        let step = STEPS.get(self.next).copied();
+        let is_spared = self.spared_until.is_some_and(|until| now < until);
+        let step = STEPS.get(self.next).copied().filter(|step| !is_spared || *step == Step::RestartScan);
         self.next += 1;
         if self.next < STEPS.len() {
             self.due = now + self.quiet;
@@ -128,6 +139,18 @@ mod tests {
         assert!(!ladder.is_quiet());
         assert_eq!(ladder.step(at(259)), None);
         assert_eq!(ladder.step(at(260)), Some(Step::RestartScan));
+    }
+
+    #[test]
+    fn what_is_connected_is_not_cut_while_it_speaks() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut ladder = Ladder::new(QUIET, start);
+        ladder.spoken(at(30));
+        assert_eq!(ladder.step(at(60)), Some(Step::RestartScan), "it does not speak for the scan");
+        assert_eq!((ladder.step(at(120)), ladder.step(at(180))), (None, None));
+        assert_eq!(ladder.step(at(420)), Some(Step::RestartScan));
+        assert_eq!(ladder.step(at(480)), Some(Step::PowerCycle), "silent for longer than it speaks for");
     }
 
     #[test]

@@ -211,6 +211,7 @@ impl Keeper {
                             self.deliver(heard);
                         }
                         Event::Near => self.sound(),
+                        Event::Spoken => self.ladder.spoken(Instant::now()),
                         Event::Powered(true) => check_at = Some(Instant::now()),
                         Event::Discovering(true) => {}
                         Event::Powered(false) | Event::Discovering(false) => {

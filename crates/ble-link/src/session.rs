@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use zbus::message::Type;
 use zbus::{AsyncDrop as _, MatchRule, Message, MessageStream, ObjectPath, OwnedObjectPath};
 
+use crate::gatt::CHARACTERISTIC;
 use crate::heard::{Device, Heard};
 use crate::link::{
     ADAPTER, BLUEZ, Changed, DEVICE, Link, LinkError, OBJECTS, PROPERTIES, Properties, flag, is_below,
@@ -30,6 +31,8 @@ pub(crate) enum Event {
     Heard(Heard),
     /// A device is there, and says nothing that could be read.
     Near,
+    /// A connected device gave a value.
+    Spoken,
     /// The adapter was switched on or off.
     Powered(bool),
     /// bluetoothd listens, or does not.
@@ -170,6 +173,9 @@ impl Session {
         if is_adapter && interface == ADAPTER {
             let powered = flag(&changed, "Powered").map(Event::Powered);
             return powered.or_else(|| flag(&changed, "Discovering").map(Event::Discovering));
+        }
+        if interface == CHARACTERISTIC {
+            return changed.contains_key("Value").then_some(Event::Spoken);
         }
         if interface != DEVICE {
             return None;
