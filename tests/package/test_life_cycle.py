@@ -73,7 +73,7 @@ def test_what_was_taken_survives_upgrade_and_downgrade(started, root, service, p
     broker = f'[broker]\nlisten = "127.0.0.1:{port}"\nanonymous = true\n'
     tables = broker + adapter_table(roof) + otaa_table("hall", HALL)
     root.install(package)
-    text = write_configuration(root, config(cloud=cloud.port, more=tables))
+    text = write_configuration(root, config(cloud=cloud.port, anomaly="enabled = true", more=tables))
 
     # The cloud is away: all of it is queued.
     service.start()
@@ -87,11 +87,14 @@ def test_what_was_taken_survives_upgrade_and_downgrade(started, root, service, p
     forwarder.push(node.uplink(FRAME))
     taken = service.wait_ledger(lambda ledger: ledger["queued"] > 20 and not ledger["open"])["in"]
     service.stop()
+    models = service.ledger()["models"]
+    assert models["kept"] > 0
 
     root.install(other_version(package, NEWER, tmp_path))
     assert root.path(CONFIGURATION).read_text() == text
     assert "As shipped with" in root.path(CONFIGURATION + ".dpkg-dist").read_text()
-    assert service.ledger()["queued"] == taken
+    ledger = service.ledger()
+    assert (ledger["queued"], ledger["models"]) == (taken, models)
     service.start()
     # The session that was joined before is good still.
     wait_until(lambda: service.log().count("lorawan: listens on") == 2, 60, service.log)
@@ -100,8 +103,10 @@ def test_what_was_taken_survives_upgrade_and_downgrade(started, root, service, p
     taken = service.wait_ledger(lambda ledger: ledger["in"] > taken and not ledger["open"])["in"]
     service.stop()
 
+    before = service.ledger()
     root.install(other_version(package, OLDER, tmp_path))
     assert root.path(CONFIGURATION).read_text() == text
+    assert service.ledger() == before
     cloud.start()
     heard = started.keep(Collector(cloud.port))
     service.start()
