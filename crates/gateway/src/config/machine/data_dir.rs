@@ -15,11 +15,11 @@ pub(super) fn probe(report: &mut Report, loaded: &Loaded) {
     let Some(folder) = data_dir.ancestors().find(|folder| folder.exists()) else { return };
     // The dot: a file is no folder, whatever its mode.
     if let Err(error) = rustix::fs::access(folder.join("."), Access::WRITE_OK | Access::EXEC_OK) {
-        report.warning(&KeyPath::of("gateway.data_dir"), cannot_write(folder, data_dir, error.into()));
+        report.warning(&KeyPath::of("gateway.data_dir"), cannot_write(folder, data_dir, &error.into()));
     }
 }
 
-fn cannot_write(folder: &Path, data_dir: &Path, error: io::Error) -> String {
+fn cannot_write(folder: &Path, data_dir: &Path, error: &io::Error) -> String {
     let folder = folder.display();
     if error.kind() == io::ErrorKind::ReadOnlyFilesystem {
         // Far more often the unit's sandbox than a disk.
@@ -68,7 +68,7 @@ mod tests {
     #[test]
     fn a_sandbox_is_told_how_to_open() {
         let told =
-            cannot_write(Path::new("/mnt"), Path::new("/mnt/ssd"), io::ErrorKind::ReadOnlyFilesystem.into());
+            cannot_write(Path::new("/mnt"), Path::new("/mnt/ssd"), &io::ErrorKind::ReadOnlyFilesystem.into());
         assert_eq!(
             told,
             "/mnt is read-only here; let the service write there with `systemctl edit riser`: [Service], \
