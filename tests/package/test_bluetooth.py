@@ -1,8 +1,6 @@
 """The installed gateway's user may speak to BlueZ, by the real bus and its real rules (of dbus, bluez and this package);
 only the one that answers is a stand-in, for there is no radio here."""
 
-import subprocess
-
 import pytest
 from bluez import Bluez
 from peers import wait_until
@@ -28,15 +26,13 @@ class SystemBus:
 
     def start(self):
         self._socket.parent.mkdir(exist_ok=True)
-        self._process = self._root.start(
-            "dbus-daemon", "--system", "--nofork", "--nopidfile", stderr=subprocess.PIPE, text=True
-        )
+        self._process = self._root.start("dbus-daemon", "--system", "--nofork", "--nopidfile")
         wait_until(self._socket.exists, 30, lambda: f"dbus-daemon: exit {self._process.poll()}")
 
     def stop(self):
         if self._process:
             self._process.terminate()
-            self._process.communicate(timeout=10)
+            self._process.wait(10)
             self._process = None
 
     def close(self):

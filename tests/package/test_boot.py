@@ -31,11 +31,6 @@ class Site:
     def show(self, name):
         return self.machine.run(f"systemctl show riser --value --property {name}")
 
-    def milliseconds_to_start(self):
-        """From the start of `riser run` to its "ready"."""
-        began, active = (int(self.show(f"{name}TimestampMonotonic")) for name in ("ExecMainStart", "ActiveEnter"))
-        return (active - began) / 1000
-
     def close(self):
         self.machine.close()
         self.cloud.close()
@@ -67,12 +62,12 @@ def test_it_comes_up_once_installed_and_says_what_to_do_next(site):
 
 
 def test_it_is_small_and_starts_at_once(site):
-    first, memory = site.milliseconds_to_start(), site.machine.run(f"grep VmRSS /proc/{site.show('MainPID')}/status")
-    site.machine.run("systemctl restart riser")
-    print(f"first start {first:.0f} ms, second {site.milliseconds_to_start():.0f} ms (emulated), {memory}")
+    began, active = (int(site.show(f"{name}TimestampMonotonic")) for name in ("ExecMainStart", "ActiveEnter"))
+    started, memory = (active - began) / 1000, site.machine.run(f"grep VmRSS /proc/{site.show('MainPID')}/status")
+    print(f"start {started:.0f} ms (emulated), {memory}")
     assert int(memory.split()[1]) < 25_000
-    # The aim is 300 ms on a Pi; emulation takes many times as long, above all what it translates for the first time.
-    assert first < 10_000
+    # The aim is 300 ms on a Pi; emulation takes many times as long.
+    assert started < 10_000
 
 
 def test_a_file_with_a_mistake_does_not_reach_the_running_gateway(site):
@@ -99,7 +94,7 @@ def test_a_file_with_a_mistake_ends_a_start_for_good(site):
 
 def test_data_on_another_disk_needs_a_line_and_the_log_says_which(site):
     folder = "/mnt/ssd/riser"
-    shipped = site.machine.run(f"cat {CONFIGURATION}")
+    site.machine.run(f"cp {CONFIGURATION} /root/shipped.toml")
     site.machine.run(f"install -d -o riser -g riser -m 0750 {folder}")
     site.machine.run(f"sed -i 's#^data_dir .*#data_dir = \"{folder}\"#' {CONFIGURATION}")
     site.machine.run("systemctl restart riser", check=False)
@@ -114,7 +109,8 @@ def test_data_on_another_disk_needs_a_line_and_the_log_says_which(site):
     site.machine.run("systemctl daemon-reload; systemctl restart riser")
     assert "journal" in site.machine.run(f"ls {folder}")
     site.machine.run(f"rm -r {drop_in}; systemctl daemon-reload")
-    site.machine.write(CONFIGURATION, shipped)
+    # Into the file that is there: owner and mode stay.
+    site.machine.run(f"cp /root/shipped.toml {CONFIGURATION}")
     site.machine.run("systemctl restart riser")
 
 

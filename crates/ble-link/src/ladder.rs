@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Pauses between two climbs: it doubles up to the longest.
+/// The longest pause between two climbs; each is four times the one before.
 const LONGEST_PAUSE: Duration = Duration::from_hours(1);
 
 /// For so many times the quiet that is suspected, the value of a connected device speaks for the controller.

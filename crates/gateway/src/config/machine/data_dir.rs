@@ -34,16 +34,12 @@ fn cannot_write(folder: &Path, data_dir: &Path, error: &io::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::{loaded, told};
     use super::*;
-    use crate::config::finding::Findings;
-    use crate::config::load::{Layers, from_bytes};
 
     fn warned(data_dir: &Path) -> Vec<String> {
-        let text = format!("[gateway]\ndata_dir = {data_dir:?}\n");
-        let loaded = from_bytes(Path::new("gateway.toml"), text.as_bytes(), Layers::default()).unwrap();
-        let mut report = Report::default();
-        probe(&mut report, &loaded);
-        Findings::new("gateway.toml", report.findings).warnings().collect()
+        let loaded = loaded(&format!("[gateway]\ndata_dir = {data_dir:?}\n"));
+        told(|report| probe(report, &loaded))
     }
 
     #[test]

@@ -1,15 +1,8 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
+use super::super::tests::{loaded, told};
 use super::*;
-use crate::config::finding::Findings;
-use crate::config::load::{Layers, from_bytes};
-
-fn told(probe: impl FnOnce(&mut Report)) -> Vec<String> {
-    let mut report = Report::default();
-    probe(&mut report);
-    Findings::new("gateway.toml", report.findings).warnings().collect()
-}
 
 #[test]
 fn a_time_service_that_has_not_set_the_clock_is_told() {
@@ -26,10 +19,7 @@ fn a_time_service_that_has_not_set_the_clock_is_told() {
 fn a_firewall_before_doors_that_others_come_through_is_told_with_their_ports() {
     let root = tempfile::tempdir().unwrap();
     let file = |name: &str| root.path().join(name);
-    let warned = |text: &str| {
-        let loaded = from_bytes(Path::new("gateway.toml"), text.as_bytes(), Layers::default()).unwrap();
-        told(|report| probe_firewall(report, &loaded, root.path()))
-    };
+    let warned = |text: &str| told(|report| probe_firewall(report, &loaded(text), root.path()));
     let open = "[broker]\nlisten = \"0.0.0.0:1883\"\nanonymous = true\n[adapters.coap.lan]\nlisten = \"[::]:5683\"\n";
     assert!(warned(open).is_empty(), "there is none");
 

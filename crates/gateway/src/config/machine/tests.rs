@@ -4,12 +4,23 @@ use std::path::Path;
 use super::*;
 use crate::config::load::{Layers, from_bytes};
 
+/// A configuration without a mistake.
+pub(super) fn loaded(text: &str) -> Loaded {
+    from_bytes(Path::new("gateway.toml"), text.as_bytes(), Layers::default()).unwrap()
+}
+
+/// What one probe warns of.
+pub(super) fn told(probe: impl FnOnce(&mut Report)) -> Vec<String> {
+    let mut report = Report::default();
+    probe(&mut report);
+    Findings::new("gateway.toml", report.findings).warnings().collect()
+}
+
 fn probed(text: &str) -> Vec<String> {
     // The usual folder may not be this user's.
     let data = tempfile::tempdir().unwrap();
     let text = format!("{text}[gateway]\ndata_dir = {:?}\n", data.path());
-    let loaded = from_bytes(Path::new("gateway.toml"), text.as_bytes(), Layers::default()).unwrap();
-    probe(&loaded).warnings().collect()
+    probe(&loaded(&text)).warnings().collect()
 }
 
 #[test]
@@ -42,26 +53,16 @@ fn what_is_there_is_not_told() {
 
 #[test]
 fn an_unset_clock_is_a_warning() {
-    let mut report = Report::default();
-    probe_clock(&mut report, Timestamp::EPOCH);
-    assert_eq!(report.findings.len(), 1);
-    let mut report = Report::default();
-    probe_clock(&mut report, Timestamp::PLAUSIBLE);
-    assert!(report.findings.is_empty());
+    assert_eq!(told(|report| probe_clock(report, Timestamp::EPOCH)).len(), 1);
+    assert!(told(|report| probe_clock(report, Timestamp::PLAUSIBLE)).is_empty());
 }
 
 #[test]
 fn models_that_may_fill_half_of_the_memory_are_a_warning() {
-    let loaded = from_bytes(Path::new("gateway.toml"), b"", Layers::default()).unwrap();
-    let warned = |anomaly: Anomaly, memory| {
-        let mut report = loaded.report.clone();
-        report.findings.clear();
-        probe_memory(&mut report, &anomaly, memory);
-        Findings::new("gateway.toml", report.findings).warnings().collect::<Vec<_>>()
-    };
-    let told = "gateway.toml:1:1: warning: anomaly.max_series: 10000 models may take 163 MB, more than half of this \
+    let warned = |anomaly: Anomaly, memory| told(|report| probe_memory(report, &anomaly, memory));
+    let line = "gateway.toml:1:1: warning: anomaly.max_series: 10000 models may take 163 MB, more than half of this \
                 machine's memory (320 MB)";
-    assert_eq!(warned(Anomaly::default(), 320_000_000), [told]);
+    assert_eq!(warned(Anomaly::default(), 320_000_000), [line]);
     assert!(warned(Anomaly::default(), 512_000_000).is_empty());
     assert!(warned(Anomaly { enabled: false, ..Anomaly::default() }, 320_000_000).is_empty());
     assert!(memory().unwrap() > 1 << 20);
