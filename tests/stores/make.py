@@ -1,6 +1,7 @@
-"""Makes a store of the present format version for test_stores.py to keep: `python stores/make.py v3 path/to/riser`.
+"""Makes a store of the present format version for test_stores.py to keep: `python stores/make.py v1 path/to/riser`.
 
-Do it with the last binary that writes that version, before its successor lands. The store is one of a gateway that was
+Do it again whenever version 1 changes before 0.1.0 is released. From then on do it with the last binary that writes a
+version, before its successor lands. The store is one of a gateway that was
 killed: a checkpoint, a journal with steps after it, an outbox with messages that the cloud has not had, open windows.
 """
 

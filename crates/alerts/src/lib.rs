@@ -14,7 +14,6 @@
 //!   reading on. After a long absence of ours ([`Alerts::was_away`]) it has its whole `silent_for` again.
 //! - Its size is bounded by the registry's devices and metrics; a rate keeps at most 130 points.
 
-pub mod earlier;
 mod lowest;
 mod order;
 mod raised;

@@ -143,11 +143,6 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
-    /// Of a gateway that only knew when the last anomaly was raised.
-    pub(crate) const fn earlier(last_raised: Option<Timestamp>) -> Self {
-        Self { told: Vec::new(), last_raised }
-    }
-
     /// From when on `sight` may be raised; none where at any time.
     pub(crate) fn free_at(&self, sight: &Sight) -> Option<Timestamp> {
         let rested = self.last_raised.map(|last| last + REST);

@@ -31,7 +31,7 @@
 //! frame:   crc32 u32 of what follows | payload length u32 | position u64 | payload
 //! ```
 //! Within a segment positions have no gaps. Records at or beyond the first position of the next segment are not read:
-//! they were written anew there. `content` is [`Options::content`]; format and content were one number, 1, once.
+//! they were written anew there. `content` is [`Options::content`].
 //! Later versions keep the segment's 24 header bytes as they are here, so that every version can refuse what is newer
 //! than itself.
 //!

@@ -96,16 +96,14 @@ impl CheckpointFile {
         let position = fields.take();
         let sum = u32::from_le_bytes(fields.take());
         let found = u32::from_le_bytes(version);
-        // Version 1 summed the body alone.
-        let right = if found < 2 { crc32fast::hash(body) } else { checksum(version, position, body) };
         // A later version keeps this header and its sum, so that damage is not taken for a newer file.
-        if sum != right {
+        if sum != checksum(version, position, body) {
             return Err(self.damaged("its checksum is wrong"));
         }
         if found > VERSION {
             return Err(CheckpointError::Newer { path: self.path.clone(), found });
         }
-        let engine = stored::read(found, body).map_err(|error| self.damaged(&error.to_string()))?;
+        let engine = stored::read(body).map_err(|error| self.damaged(&error.to_string()))?;
         Ok((Position(u64::from_le_bytes(position)), engine))
     }
 

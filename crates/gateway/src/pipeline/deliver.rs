@@ -13,9 +13,6 @@ use super::payload::{self, Identity, Payload};
 use super::registry::Registry;
 use super::step::AdapterIndex;
 
-/// The account of what came in before there were accounts.
-pub(crate) const EARLIER: &str = "earlier";
-
 /// What came of one step.
 pub(crate) struct Waiting {
     pub(crate) position: Position,
@@ -113,11 +110,11 @@ fn accounts(shares: &Shares, registry: &Registry) -> Vec<Share> {
     shares.iter().map(share).collect()
 }
 
-/// The name of an adapter's account.
+/// The name of an adapter's account; that of a lost adapter where damage to the store took the name.
 pub(crate) fn account(adapter: AdapterIndex, registry: &Registry) -> Arc<str> {
     match registry.adapter(adapter) {
         Some(adapter) => AdapterId::name(adapter),
-        None => EARLIER.into(),
+        None => format!("lost.{}", adapter.0).into(),
     }
 }
 

@@ -122,9 +122,7 @@ impl Engine {
 
     /// The same, by the adapter that brought them.
     pub(crate) fn open_by_adapter(&self) -> impl Iterator<Item = (AdapterIndex, u64)> {
-        let known: u64 = self.origins.open().map(|(_, readings)| readings).sum();
-        let earlier = self.open_readings().saturating_sub(known);
-        self.origins.open().chain(std::iter::once((AdapterIndex::EARLIER, earlier)))
+        self.origins.open()
     }
 
     /// The time of the newest step; none where there was none.
@@ -182,9 +180,6 @@ impl Engine {
         if let Some(settings) = &step.settings {
             self.reconfigure((**settings).clone());
         }
-        if let Some(readings) = step.begins_after {
-            self.ledger.take(AdapterIndex::EARLIER, readings);
-        }
         if let Some(since) = step.away_since {
             self.alerts.was_away(since, step.now);
         }
@@ -195,8 +190,7 @@ impl Engine {
         step.models.iter().for_each(|new| self.combinations.learn(new));
         step.corrections.iter().for_each(|correction| self.ledger.correct(correction));
         for batch in &step.batches {
-            let account = if step.earlier { AdapterIndex::EARLIER } else { batch.adapter };
-            self.take(batch, account, step.now, &mut out.alerts);
+            self.take(batch, step.now, &mut out.alerts);
         }
         let mut closed = Vec::new();
         self.windows.advance(step.now, &mut closed);
@@ -261,7 +255,8 @@ impl Engine {
         self.windows.set_kind(metric, kind);
     }
 
-    fn take(&mut self, batch: &Batch, account: AdapterIndex, now: Now, alerts: &mut Vec<Alert>) {
+    fn take(&mut self, batch: &Batch, now: Now, alerts: &mut Vec<Alert>) {
+        let account = batch.adapter;
         let refused: u64 = batch.dropped.iter().map(|(_, count)| u64::from(*count)).sum();
         self.ledger.take(account, batch.readings.len() as u64 + refused);
         for (reason, count) in &batch.dropped {
@@ -270,7 +265,7 @@ impl Engine {
         self.remember(batch);
         for reading in &batch.readings {
             let reading = reading.reading(now);
-            match self.take_reading(batch.adapter, &reading, now, alerts) {
+            match self.take_reading(account, &reading, now, alerts) {
                 Ok(()) => self.origins.admit(reading.device, account),
                 Err(reason) => self.ledger.drop(account, reason, 1),
             }

@@ -20,7 +20,6 @@ mod deliver;
 mod deliveries;
 pub(crate) mod directory;
 mod durable;
-mod earlier;
 pub(crate) mod encoding;
 pub(crate) mod engine;
 mod frame_losses;

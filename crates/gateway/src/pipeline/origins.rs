@@ -31,8 +31,7 @@ impl Origins {
         }
     }
 
-    /// A publication answers for `readings` of a device: whose they were. What nobody is known to have brought is from
-    /// before there were accounts.
+    /// A publication answers for `readings` of a device: whose they were.
     pub(crate) fn close(&mut self, device: DeviceId, readings: u32) -> Shares {
         let mut left = readings;
         let mut closed = Shares::new();
@@ -46,9 +45,6 @@ impl Origins {
                 left -= taken;
             }
             shares.retain(|(_, count)| *count > 0);
-        }
-        if left > 0 {
-            closed.push((AdapterIndex::EARLIER, left));
         }
         closed
     }
@@ -76,14 +72,5 @@ mod tests {
         assert_eq!(origins.open().collect::<Vec<_>>(), [(FLOOR, 1), (ROOF, 1)]);
         assert_eq!(origins.close(DeviceId(3), 2), [(FLOOR, 1), (ROOF, 1)]);
         assert_eq!(origins.open().count(), 0);
-    }
-
-    #[test]
-    fn what_nobody_is_known_to_have_brought_is_from_before_the_accounts() {
-        let mut origins = Origins::default();
-        origins.admit(DeviceId(0), FLOOR);
-        assert_eq!(origins.close(DeviceId(0), 3), [(FLOOR, 1), (AdapterIndex::EARLIER, 2)]);
-        assert_eq!(origins.close(DeviceId(9), 1), [(AdapterIndex::EARLIER, 1)]);
-        assert!(origins.close(DeviceId(9), 0).is_empty());
     }
 }

@@ -3,7 +3,6 @@
 
 use gateway_core::AdapterId;
 
-use super::deliver::EARLIER;
 use super::engine::Engine;
 use super::ledger::Beyond;
 use super::step::{AdapterIndex, Correction, NewNames};
@@ -35,9 +34,6 @@ pub(crate) fn corrections(engine: &Engine, beyond: &Beyond, names: &mut NewNames
 
 /// An account may be of an adapter whose name the state has lost.
 fn index(name: &str, engine: &Engine, names: &mut NewNames) -> AdapterIndex {
-    if name == EARLIER {
-        return AdapterIndex::EARLIER;
-    }
     let (kind, rest) = name.split_once('.').unwrap_or((name, ""));
     names.adapter(engine.registry(), &AdapterId::new(kind, rest))
 }

@@ -53,11 +53,6 @@ impl ModelCount {
 }
 
 impl DeviceSeries {
-    /// Those of a device that has these metrics, with nothing learnt.
-    pub(super) fn of_metrics(metrics: impl Iterator<Item = MetricId>) -> Self {
-        Self(metrics.map(|metric| Series { metric, learnt: Learnt::Nothing }).collect())
-    }
-
     pub(super) fn metric_count(&self) -> usize {
         self.0.len()
     }

@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 
 use super::acknowledging::Acknowledgement;
 use super::combinations::NewModel;
-use super::earlier::StepV1;
 use super::engine::Settings;
 use super::registry::Registry;
 
@@ -16,11 +15,6 @@ use super::registry::Registry;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct AdapterIndex(pub(crate) u16);
-
-impl AdapterIndex {
-    /// Nobody's: what came in before the ledger knew accounts.
-    pub(crate) const EARLIER: Self = Self(u16::MAX);
-}
 
 /// One turn of the pipeline.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,8 +26,6 @@ pub(crate) struct Step {
     /// New settings, in force from this step on. The first step of a store has them, so that no step is ever judged by
     /// other settings than when it was taken.
     pub(crate) settings: Option<Box<Settings>>,
-    /// In the first step of a store of version 0: how many readings the outbox has had from an earlier one.
-    pub(crate) begins_after: Option<u64>,
     /// Names heard for the first time; their numbers follow on from those before.
     pub(crate) names: NewNames,
     /// What came in, by adapter.
@@ -46,9 +38,6 @@ pub(crate) struct Step {
     pub(crate) acknowledged: Vec<Acknowledgement>,
     /// Models of devices as a whole, in force from this step on.
     pub(crate) models: Vec<NewModel>,
-    /// Taken before the ledger knew accounts.
-    #[serde(skip)]
-    pub(crate) earlier: bool,
 }
 
 /// What is to be set right in one adapter's row of the ledger, in readings.
@@ -61,9 +50,9 @@ pub(crate) struct Correction {
     pub(crate) lost: u64,
 }
 
-/// The version of a step as the journal's records hold it, kept with each segment. 0: without `away_since` and
-/// `corrections`, by a gateway that knew no accounts. 1: other settings.
-pub(crate) const STEP_VERSION: u16 = 2;
+/// The version of a step as the journal's records hold it, kept with each segment. Raised whenever the form changes;
+/// then [`Step::read`] learns to read the one before.
+pub(crate) const STEP_VERSION: u16 = 1;
 
 impl Step {
     /// A step in which nothing but time has gone by.
@@ -73,29 +62,18 @@ impl Step {
             now,
             stepped_from,
             settings: None,
-            begins_after: None,
             names,
             batches: Vec::new(),
             away_since: None,
             corrections: Vec::new(),
             acknowledged: Vec::new(),
             models: Vec::new(),
-            earlier: false,
         }
     }
 
-    /// Reads a record of the journal; `version` is what [`STEP_VERSION`] was when it was written.
-    pub(crate) fn read(version: u16, mut record: Vec<u8>) -> Result<Self, postcard::Error> {
-        match version {
-            0 => {
-                let (nobody_away, no_corrections) = (0, 0);
-                record.extend([nobody_away, no_corrections]);
-                let step = Self::from(postcard::from_bytes::<StepV1>(&record)?);
-                Ok(Self { earlier: true, ..step })
-            }
-            1 => postcard::from_bytes::<StepV1>(&record).map(Self::from),
-            _ => postcard::from_bytes(&record),
-        }
+    /// Reads a record of the journal.
+    pub(crate) fn read(record: &[u8]) -> Result<Self, postcard::Error> {
+        postcard::from_bytes(record)
     }
 }
 

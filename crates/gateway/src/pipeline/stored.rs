@@ -1,20 +1,15 @@
 //! The engine's state as bytes: the body of a checkpoint.
 //!
 //! A row of parts, each its length (u32, little-endian) and its postcard: what a later version changes in one part
-//! leaves the others as they are. Version 1 was one postcard of everything; version 2 had other settings, alerts
-//! and models.
+//! leaves the others as they are.
 
-use alerts::earlier::AlertsV2;
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::combinations::Combinations;
-use super::earlier::{EarlierSettings, EngineV1, SeriesV2};
 use super::engine::Engine;
-use super::peers::ZonePeers;
-use super::series::{DeviceSeries, ModelCount};
+use super::series::ModelCount;
 
 /// Raised whenever the form of a part changes; then [`read`] learns to read the one before.
-pub(crate) const VERSION: u32 = 3;
+pub(crate) const VERSION: u32 = 1;
 
 /// Appends the state.
 pub(crate) fn write(engine: &Engine, bytes: &mut Vec<u8>) -> Result<(), postcard::Error> {
@@ -31,28 +26,21 @@ pub(crate) fn write(engine: &Engine, bytes: &mut Vec<u8>) -> Result<(), postcard
     put(&engine.combinations, bytes)
 }
 
-/// Reads what any version up to [`VERSION`] wrote.
-pub(crate) fn read(version: u32, body: &[u8]) -> Result<Engine, postcard::Error> {
-    if version < 2 {
-        return postcard::from_bytes::<EngineV1>(body).map(Engine::from);
-    }
+/// Reads what [`write`] wrote.
+pub(crate) fn read(body: &[u8]) -> Result<Engine, postcard::Error> {
     let mut parts = Parts(body);
-    let settings = if version < 3 { parts.take::<EarlierSettings>()?.into() } else { parts.take()? };
+    let settings = parts.take()?;
     let mut engine = Engine {
         registry: parts.take()?,
         windows: parts.take()?,
-        alerts: if version < 3 { parts.take::<AlertsV2>()?.into() } else { parts.take()? },
-        series: if version < 3 {
-            parts.take::<Vec<SeriesV2>>()?.into_iter().map(DeviceSeries::from).collect()
-        } else {
-            parts.take()?
-        },
+        alerts: parts.take()?,
+        series: parts.take()?,
         ledger: parts.take()?,
         deliveries: parts.take()?,
         origins: parts.take()?,
         listened_until: parts.take()?,
-        peers: if version < 3 { ZonePeers::default() } else { parts.take()? },
-        combinations: if version < 3 { Combinations::default() } else { parts.take()? },
+        peers: parts.take()?,
+        combinations: parts.take()?,
         ..Engine::new(settings)
     };
     engine.models = ModelCount::of(&engine.series);

@@ -5,7 +5,7 @@ use anomaly::multivariate::{Windows, fit};
 use gateway_core::{Alert, AlertKind, AlertState, Timestamp};
 
 use super::super::engine::Outputs;
-use super::super::step::{STEP_VERSION, Step};
+use super::super::step::Step;
 use super::super::stored;
 use super::{House, at, settings, uplink};
 
@@ -86,13 +86,13 @@ fn models_and_what_is_raised_survive_in_step_and_checkpoint() {
     assert_eq!(window(&mut house, 0, 70.0, flow(25.0)).len(), 1);
     let mut bytes = Vec::new();
     stored::write(&house.engine, &mut bytes).unwrap();
-    house.engine = stored::read(stored::VERSION, &bytes).unwrap();
+    house.engine = stored::read(&bytes).unwrap();
     assert_eq!(window(&mut house, 2, 70.0, flow(25.0)), []);
 
     let step = learning(&self::house(Vec::new()), vec![pump()]);
     assert_eq!(step.models.len(), 1);
     let record = postcard::to_stdvec(&step).unwrap();
-    assert_eq!(Step::read(STEP_VERSION, record).unwrap(), step);
+    assert_eq!(Step::read(&record).unwrap(), step);
 }
 
 #[test]

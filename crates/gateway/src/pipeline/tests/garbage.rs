@@ -1,79 +1,47 @@
 //! Checkpoints and steps that nobody wrote so, past every checksum: reading them ends in an error or in some state,
 //! never in a panic, and a length that lies takes no memory.
 
-use std::fs;
-use std::path::Path;
 use std::process::Command;
 
 use gateway_core::Timestamp;
-use journal::{Position, Reader};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
 use super::super::engine::{Engine, Outputs};
-use super::super::step::{AdapterIndex, Correction, STEP_VERSION, Step};
+use super::super::step::{AdapterIndex, Correction, Step};
 use super::super::stored;
 use super::recovery::steps;
 use super::settings;
 
-/// What is read, with the version that it is read as.
+/// What is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
-    Step(u16),
+    Step,
     /// Without the header.
-    Checkpoint(u32),
+    Checkpoint,
 }
 
-const FORMS: [Form; 6] = [
-    Form::Step(0),
-    Form::Step(1),
-    Form::Step(2),
-    Form::Checkpoint(1),
-    Form::Checkpoint(2),
-    Form::Checkpoint(3),
-];
+const FORMS: [Form; 2] = [Form::Step, Form::Checkpoint];
 
 impl Form {
     fn can_be_read(self, bytes: &[u8]) -> bool {
         match self {
-            Form::Step(version) => Step::read(version, bytes.to_vec()).is_ok(),
-            Form::Checkpoint(version) => stored::read(version, bytes).is_ok(),
+            Form::Step => Step::read(bytes).is_ok(),
+            Form::Checkpoint => stored::read(bytes).is_ok(),
         }
     }
 
     /// Bytes of it that are right.
     fn right(self) -> Vec<u8> {
         match self {
-            Form::Step(STEP_VERSION) => postcard::to_stdvec(&full_step()).unwrap(),
-            Form::Step(version) => stored_step(version),
-            Form::Checkpoint(stored::VERSION) => {
+            Form::Step => postcard::to_stdvec(&full_step()).unwrap(),
+            Form::Checkpoint => {
                 let mut bytes = Vec::new();
                 stored::write(&used_engine(), &mut bytes).unwrap();
                 bytes
             }
-            Form::Checkpoint(version) => {
-                let file = format!("v{version}/data/state.checkpoint");
-                fs::read(Path::new(STORES).join(file)).unwrap().split_off(HEADER)
-            }
         }
     }
-
-    fn is_in_parts(self) -> bool {
-        matches!(self, Form::Checkpoint(2..))
-    }
-}
-
-/// A store of each earlier version.
-const STORES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/stores");
-/// Bytes of a checkpoint before its body.
-const HEADER: usize = 24;
-
-/// The longest step of that version in the stores.
-fn stored_step(version: u16) -> Vec<u8> {
-    let journal = Path::new(STORES).join(format!("v{}/data/journal", version + 1));
-    let records = Reader::open(&journal, STEP_VERSION).unwrap().read_from(Position::FIRST);
-    let records = records.map(Result::unwrap).filter(|record| record.content == version);
-    records.map(|record| record.payload).max_by_key(Vec::len).unwrap()
 }
 
 fn some_steps() -> Vec<Step> {
@@ -97,7 +65,7 @@ fn used_engine() -> Engine {
 
 /// The parts of a checkpoint, without their lengths; all of what has no parts.
 fn parts(form: Form, mut bytes: &[u8]) -> Vec<Vec<u8>> {
-    if !form.is_in_parts() {
+    if form == Form::Step {
         return vec![bytes.to_vec()];
     }
     let mut parts = Vec::new();
@@ -112,7 +80,7 @@ fn parts(form: Form, mut bytes: &[u8]) -> Vec<Vec<u8>> {
 fn join(form: Form, parts: &[Vec<u8>]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for part in parts {
-        if form.is_in_parts() {
+        if form == Form::Checkpoint {
             bytes.extend(u32::try_from(part.len()).unwrap().to_le_bytes());
         }
         bytes.extend(part);
@@ -160,9 +128,7 @@ fn what_is_whole_can_be_read_and_what_is_cut_short_cannot() {
     for form in FORMS {
         let right = form.right();
         assert!(form.can_be_read(&right), "{form:?}");
-        // To a step of version 0 two zeros are added: they may stand for its own last bytes.
-        let lengths = if form == Form::Step(0) { 0..right.len() - 2 } else { 0..right.len() };
-        for length in lengths {
+        for length in 0..right.len() {
             assert!(!form.can_be_read(&right[..length]), "{form:?} cut to {length} of {} bytes", right.len());
         }
     }
