@@ -49,10 +49,10 @@ def make(version, binary):
         sensor = Publisher(floor.port)
         hour = now_millis() // HOUR * HOUR
         sensor.send_all(batch(hour - 9 * HOUR, 2))
-        riser.wait_ledger(published=72, timeout=40)
+        riser.wait_ledger(published=72, timeout=120)
         cloud.stop()
         sensor.send_all(batch(hour - 6 * HOUR, 2))
-        riser.wait_ledger(queued=72, timeout=40)
+        riser.wait_ledger(queued=72, timeout=120)
         riser.stop()
         riser.start()
         floor.wait_log("Sending SUBACK to riser", times=2)
@@ -60,7 +60,7 @@ def make(version, binary):
         sensor.send("sensors/attic/telemetry", {"temperature": 50.0, "ts": now_millis()})
         sensor.send("sensors/attic/telemetry", b"no json")
         sensor.send("sensors/cellar/telemetry", {"temperature": 9.5, "ts": now_millis()})
-        ledger = riser.wait_ledger(queued=144, open=2, timeout=40)
+        ledger = riser.wait_ledger(queued=144, open=2, timeout=120)
         # What it had cost the disk is told of a running gateway only.
         ledger.pop("disk", None)
         riser.kill()
