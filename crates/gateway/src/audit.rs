@@ -7,9 +7,9 @@ use gateway_core::ports::Clock as _;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::clock::{SystemClock, monotonic};
-use crate::pipeline::ledger::Balance;
-use crate::pipeline::{BytesWritten, Control, ModelCount};
+use pipeline::clock::{SystemClock, monotonic};
+use pipeline::engine::ledger::Balance;
+use pipeline::{BytesWritten, Control, ModelCount};
 
 /// How long the outbox may take to list what was dropped; its disk may hang.
 const PATIENCE: Duration = Duration::from_secs(1);

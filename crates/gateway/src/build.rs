@@ -23,10 +23,10 @@ pub(crate) use self::link::upstream_link;
 use lorawan_link::Eui;
 
 use crate::config::model::{Alert, Config, UnknownDevices};
-use crate::pipeline::Reconfiguration;
-use crate::pipeline::directory::{DeviceRules, Directory};
-use crate::pipeline::engine::Settings;
-use crate::pipeline::judging::Judging;
+use pipeline::Reconfiguration;
+use pipeline::decode::directory::{DeviceRules, Directory};
+use pipeline::engine::Settings;
+use pipeline::engine::judging::Judging;
 
 /// A configuration that passed its checks and still cannot be built.
 #[derive(Debug, thiserror::Error)]

@@ -6,8 +6,8 @@ use codecs::Codec;
 use codecs::javascript::{Engine, MAX_FILE_BYTES};
 
 use crate::config::secrets::read_text;
-use crate::script_thread::Waiting;
 use gateway_core::chain;
+use pipeline::scripts::thread::Waiting;
 
 /// The text of a codec's file.
 ///

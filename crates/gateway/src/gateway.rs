@@ -13,22 +13,22 @@ use tokio_util::sync::CancellationToken;
 
 use crate::audit::Auditor;
 use crate::build::{self, Around, BuildError, CodecTable, Embedded};
-use crate::clock::SystemClock;
 use crate::config::model::Config;
 use crate::history;
 use crate::live_socket;
-use crate::pipeline::actions::{Actions, Commanders};
-use crate::pipeline::decode::Decoder;
-use crate::pipeline::ledger::Balance;
-use crate::pipeline::live::LiveFeed;
-use crate::pipeline::payload::Identity;
-use crate::pipeline::{Begin, Control, Durable, Pipeline, Undelivered};
-use crate::problems::{self, Problems};
 use crate::reporter::Reporter;
 use crate::retrain;
 use crate::supervisor::Supervisor;
 use crate::upstream::Upstream;
 use crate::watchdog::Stages;
+use pipeline::clock::SystemClock;
+use pipeline::decode::Decoder;
+use pipeline::deliver::actions::{Actions, Commanders};
+use pipeline::deliver::live::LiveFeed;
+use pipeline::deliver::payload::Identity;
+use pipeline::engine::ledger::Balance;
+use pipeline::problems::{self, Problems};
+use pipeline::{Begin, Control, Durable, Pipeline, Undelivered};
 
 pub(crate) use opening::StartError;
 
@@ -82,7 +82,7 @@ impl Gateway {
         let (mode, recovered) =
             opening::open_store(config, build::settings(config), mark, |outputs, registry| {
                 if history.is_some() {
-                    windows.append(&mut history::windows(outputs, registry));
+                    windows.append(&mut pipeline::deliver::history::windows(outputs, registry));
                 }
             })?;
         // An outbox that is begun anew beside an older state has lost what the state remembers.

@@ -8,8 +8,8 @@ use gateway_core::{AdapterHealth, PartHealth};
 use serde::Serialize;
 
 use crate::audit::{Disk, DroppedRange};
-use crate::pipeline::ModelCount;
-use crate::pipeline::ledger::Balance;
+use pipeline::ModelCount;
+use pipeline::engine::ledger::Balance;
 
 /// How often.
 pub(crate) const EVERY: Duration = Duration::from_secs(60);

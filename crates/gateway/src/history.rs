@@ -1,4 +1,4 @@
-//! The local history: which windows go there, and what is told of its troubles.
+//! The local history: its thread, and what is told of its troubles.
 //!
 //! It is no part of the loss ledger, and nothing depends on it: whatever is wrong with it is told, and the gateway goes on.
 
@@ -7,19 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gateway_core::ports::Clock;
-use gateway_core::{MetricId, Subject, Summary};
-use history::{Handle, Options, Row, Status};
+use history::{Handle, Options, Status};
 use tokio::sync::watch;
-use tokio::time::Instant;
 
 use crate::config::model::Config;
-use crate::pipeline::engine::Outputs;
-use crate::pipeline::registry::Registry;
 
-/// How long a start gives the disk to take what is made again after a crash, and a stop to take what waits.
+/// How long a stop gives the disk to take what waits.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Windows of that handed over at once.
-const PORTION: usize = 1_000;
 
 /// Where the history is.
 pub(crate) fn path(data_dir: &Path) -> PathBuf {
@@ -47,46 +41,11 @@ pub(crate) fn start(config: &Config, clock: Arc<dyn Clock>) -> Option<Handle> {
     }
 }
 
-/// The windows of devices in `outputs`; zones can be made of them.
-pub(crate) fn windows(outputs: &Outputs, registry: &Registry) -> Vec<(Box<str>, Row)> {
-    let one = |closed: &crate::pipeline::engine::Closed| {
-        let aggregate = &closed.aggregate;
-        let Subject::Device(device) = aggregate.subject else { return None };
-        let name =
-            |(metric, summary): &(MetricId, Summary)| (registry.metric_name(*metric).into(), summary.into());
-        let row = Row {
-            start: aggregate.window.start,
-            end: aggregate.window.end,
-            revision: aggregate.revision,
-            metrics: aggregate.metrics.iter().map(name).collect(),
-        };
-        Some((registry.device_name(device).into(), row))
-    };
-    outputs.aggregates.iter().filter_map(one).collect()
-}
-
-/// Hands over what was made again after a crash. What is there already stays as it is.
-pub(crate) async fn repeat(history: &Handle, mut windows: Vec<(Box<str>, Row)>) {
-    let until = Instant::now() + PATIENCE;
-    while !windows.is_empty() {
-        let later = windows.split_off(PORTION.min(windows.len()));
-        history.record_until(std::mem::replace(&mut windows, later), until).await;
-    }
-    history.flush();
-}
-
 /// Has it written what waits. A disk that does not answer holds its thread alone, maybe for ever.
 pub(crate) async fn close(history: &Handle) {
     if tokio::time::timeout(PATIENCE, history.close()).await.is_err() {
         tracing::error!("the history's disk does not answer; its newest windows are left out");
     }
-}
-
-/// What is wrong with it at the moment, for people.
-pub(crate) fn problem(history: &Handle) -> Option<String> {
-    let status = history.status();
-    let status = status.borrow();
-    status.trouble.as_ref().map(|trouble| format!("history: {trouble}"))
 }
 
 /// Tells the log once of each trouble and of its end, and what it cost.

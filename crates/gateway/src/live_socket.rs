@@ -16,9 +16,9 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::Auditor;
-use crate::pipeline::Control;
-use crate::pipeline::acknowledging::Request;
-use crate::pipeline::live::{Item, Kind, LiveFeed};
+use pipeline::Control;
+use pipeline::acknowledging::Request;
+use pipeline::deliver::live::{Item, Kind, LiveFeed};
 
 /// Watchers at one time.
 const MAX_CLIENTS: usize = 16;

@@ -9,11 +9,11 @@ use gateway_core::{AdapterHealth, Now};
 use tokio::time::{Interval, MissedTickBehavior};
 
 use crate::audit::Auditor;
-use crate::clock::SystemClock;
 use crate::health::{self, Health, Memory, Queue, UpstreamHealth};
-use crate::pipeline::payload::Identity;
-use crate::problems::Problems;
 use crate::supervisor::Supervisor;
+use pipeline::clock::SystemClock;
+use pipeline::deliver::payload::Identity;
+use pipeline::problems::Problems;
 
 /// How long `online` waits for adapters that are not there yet.
 const ONLINE_PATIENCE: Duration = Duration::from_secs(10);

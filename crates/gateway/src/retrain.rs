@@ -19,8 +19,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::model::Config;
 use crate::models::{self, Kinds};
-use crate::pipeline::Control;
 use attempts::Attempts;
+use pipeline::Control;
 use work::{Failure, Look};
 
 /// How often it looks whether a device is due; more often where `retrain` is shorter.

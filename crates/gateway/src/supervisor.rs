@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::pipeline::actions::{Commander, Commanders};
+use pipeline::deliver::actions::{Commander, Commanders};
 
 /// An adapter that ran this long begins again with short pauses.
 const GOOD_RUN: Duration = Duration::from_secs(300);

@@ -8,10 +8,10 @@ use serde::Serialize;
 use sinks::upstream_mqtt::{self, Direct, Settings, State};
 
 use crate::build::{self, BuildError};
-use crate::clock::SystemClock;
 use crate::config::model::Config;
 use crate::health::Health;
-use crate::pipeline::payload::Identity;
+use pipeline::clock::SystemClock;
+use pipeline::deliver::payload::Identity;
 
 /// The connection to the cloud.
 pub(crate) struct Upstream {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::pipeline::Control;
-use crate::problems::Problems;
+use pipeline::Control;
+use pipeline::problems::Problems;
 
 /// The stages that are asked.
 pub(crate) struct Stages {

@@ -33,6 +33,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("adapters", &["ble-link", "coap-link", "codecs", "gateway-core", "lorawan-link", "mqtt-link"]),
     ("simulator", &["ble-link", "coap-link", "gateway-core", "mqtt-link"]),
     ("sinks", &["gateway-core", "mqtt-link", "outbox"]),
+    (
+        "pipeline",
+        &["aggregator", "alerts", "anomaly", "codecs", "gateway-core", "history", "journal", "outbox"],
+    ),
     ("testkit", &["gateway-core"]),
     ("wire", &[]),
     (
@@ -43,6 +47,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "gateway-core",
             "journal",
             "outbox",
+            "pipeline",
             "codecs",
             "aggregator",
             "anomaly",

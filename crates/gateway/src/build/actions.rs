@@ -8,8 +8,8 @@ use gateway_core::ports::{Destination, DownlinkContent};
 use super::{BuildError, CodecTable};
 use crate::config::action::{self, Content};
 use crate::config::model::{Action as Written, Config};
-use crate::pipeline::actions::{Action, Message};
-use crate::pipeline::encoding::{Downlink, Encoder};
+use pipeline::deliver::actions::{Action, Message};
+use pipeline::deliver::encoding::{Downlink, Encoder};
 
 /// Rule -> its actions.
 pub(super) fn actions(

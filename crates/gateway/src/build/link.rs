@@ -8,7 +8,7 @@ use mqtt_link::{Options, Session, Tls};
 
 use super::{BuildError, Embedded, failed};
 use crate::config::model::Config;
-use crate::pipeline::decode::MAX_PAYLOAD;
+use pipeline::decode::MAX_PAYLOAD;
 
 /// How long a broker keeps what was published while the gateway was away.
 const AWAY: Duration = Duration::from_secs(7 * 24 * 3600);

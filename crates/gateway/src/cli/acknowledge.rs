@@ -9,7 +9,7 @@ use tokio::io::AsyncBufReadExt as _;
 
 use super::{ConfigArg, Exit, Failure, print_line, tail};
 use crate::live_socket::{self, Question};
-use crate::pipeline::acknowledging::{Answer, Request, Row};
+use pipeline::acknowledging::{Answer, Request, Row};
 
 /// How long a running gateway may take to answer; its disk may be slow.
 const PATIENCE: Duration = Duration::from_secs(15);

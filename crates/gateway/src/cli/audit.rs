@@ -11,8 +11,8 @@ use crate::audit::{Audit, newest_first};
 use crate::build;
 use crate::config::model::Config;
 use crate::live_socket::{self, Question};
-use crate::pipeline::ledger::{Balance, Beyond, Row};
-use crate::pipeline::{self, store};
+use pipeline::durable::store;
+use pipeline::engine::ledger::{Balance, Beyond, Row};
 
 /// How often, and how long after each other, a gateway that is starting is asked.
 const ATTEMPTS: u32 = 25;

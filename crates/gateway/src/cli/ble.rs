@@ -21,8 +21,8 @@ use tracing::warn;
 use self::seen::Seen;
 use super::{ConfigArg, Exit, Failure, print_line};
 use crate::build;
-use crate::clock::SystemClock;
 use crate::config::model::Config;
+use pipeline::clock::SystemClock;
 
 /// Advertisements that wait to be decoded.
 const ROOM: usize = 1_024;

@@ -13,10 +13,10 @@ use serde_json::{Map, Value};
 
 use super::advertisement::Told;
 use super::{Exit, Failure, print_line};
-use crate::clock::SystemClock;
 use crate::codec_file;
-use crate::script_thread::Waiting;
 use gateway_core::chain;
+use pipeline::clock::SystemClock;
+use pipeline::scripts::thread::Waiting;
 
 /// One line of `--batch`.
 #[derive(Debug, Deserialize)]

@@ -32,7 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub(crate) fn probe(loaded: &Loaded) -> Findings {
     let mut report = loaded.report.clone();
     report.findings.clear();
-    probe_clock(&mut report, crate::clock::SystemClock.now());
+    probe_clock(&mut report, pipeline::clock::SystemClock.now());
     surroundings::probe_time_service(&mut report, Path::new("/"));
     data_dir::probe(&mut report, loaded);
     probe_listeners(&mut report, loaded);

@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use super::action::Action;
-use crate::pipeline::judging::MAX_SERIES;
+use pipeline::engine::judging::MAX_SERIES;
 
 /// Riser's whole configuration.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]

@@ -10,12 +10,13 @@ use gateway_core::Condition;
 use outbox::Outbox;
 
 use crate::build::{self, BuildError, CodecTable, Embedded};
-use crate::clock::SystemClock;
 use crate::config::model::Config;
-use crate::pipeline::engine::{Outputs, Settings};
-use crate::pipeline::registry::Registry;
-use crate::pipeline::{JournalMode, store};
-use crate::problems;
+use pipeline::JournalMode;
+use pipeline::clock::SystemClock;
+use pipeline::durable::store;
+use pipeline::engine::registry::Registry;
+use pipeline::engine::{Outputs, Settings};
+use pipeline::problems;
 
 /// Why the gateway cannot start.
 #[derive(Debug, thiserror::Error)]

@@ -74,7 +74,7 @@ struct House {
 impl House {
     fn new(room: usize) -> Self {
         let (sender, uplinks) = mpsc::channel(room);
-        let clock = Arc::new(crate::clock::SystemClock);
+        let clock = Arc::new(pipeline::clock::SystemClock);
         let supervisor = Supervisor::new(sender, Commanders::default(), clock);
         Self { supervisor, uplinks, made: Arc::default() }
     }

@@ -12,7 +12,7 @@ use simulator::{Building, Fault, Load, Sent, SimulateError};
 use tokio_util::sync::CancellationToken;
 
 use super::{IDENTITY, KEY, Ports, local, lorawan, url};
-use crate::clock::SystemClock;
+use pipeline::clock::SystemClock;
 
 /// Messages a second of each device at `--speed 1`.
 const RATE: f64 = 2.0;

@@ -7,7 +7,7 @@ use gateway_core::{Alert, AlertState, Timestamp};
 use serde::Serialize;
 
 use crate::cli::tail;
-use crate::pipeline::registry::Registry;
+use pipeline::engine::registry::Registry;
 
 /// Whose alert, by names.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Args, Protocol, Traffic, coap, lorawan, mqtt};
 use crate::cli::{Exit, Failure, print_line};
-use crate::clock::SystemClock;
+use pipeline::clock::SystemClock;
 
 /// Where nothing is said.
 const DEVICES: NonZeroUsize = NonZeroUsize::MIN.saturating_add(9);

@@ -6,9 +6,9 @@ use gateway_core::ports::Clock as _;
 use history::{HistoryError, Store};
 
 use crate::cli::{Exit, Failure};
-use crate::clock::SystemClock;
 use crate::config::model::Config;
 use crate::models::{self, Kinds};
+use pipeline::clock::SystemClock;
 
 /// What a gateway's `[history]` has stored so far.
 pub(super) struct History {

@@ -10,7 +10,7 @@ use super::broker::clash;
 use crate::config::key_path::KeyPath;
 use crate::config::model::Config;
 use crate::config::report::Report;
-use crate::pipeline::decode::MAX_PAYLOAD;
+use pipeline::decode::MAX_PAYLOAD;
 
 /// The longest identity that DTLS carries here, in bytes.
 const LONGEST_IDENTITY: usize = 256;

@@ -13,7 +13,7 @@ use crate::config::action::{Content, find_device, has_dev_eui};
 use crate::config::key_path::{KeyPath, quoted};
 use crate::config::model::{Action, Config};
 use crate::config::report::Report;
-use crate::pipeline::encoding::{Downlink, EncodeError, Encoder};
+use pipeline::deliver::encoding::{Downlink, EncodeError, Encoder};
 
 /// What any region's fastest data rate carries (RP002).
 const LONGEST_PAYLOAD: usize = 242;

@@ -6,11 +6,11 @@ use gateway_core::Timestamp;
 use gateway_core::ports::Clock as _;
 use mqtt_link::tls;
 
-use crate::clock::SystemClock;
 use crate::config::key_path::KeyPath;
 use crate::config::model::Config;
 use crate::config::report::Report;
 use crate::config::secrets::{check_pem, warn_if_public};
+use pipeline::clock::SystemClock;
 
 /// A certificate and its key: both or none, readable, PEM.
 pub(super) fn check_pair(report: &mut Report, table: &KeyPath, cert: Option<&Path>, key: Option<&Path>) {

@@ -1,0 +1,109 @@
+//! What is raised, and somebody taking note of it: `riser acknowledge`.
+//!
+//! Taking note changes the state, so it is a step, and is answered when the journal has it.
+
+use std::time::Duration;
+
+use alerts::Raised;
+use gateway_core::{Ack, AlertKind, Now, Outcome};
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+
+use super::Pipeline;
+use crate::engine::Engine;
+use crate::engine::step::{Acknowledgement, Step};
+
+/// The same by names.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Request {
+    pub device: String,
+    pub metric: Option<String>,
+    pub hold: Duration,
+}
+
+/// One alert that is out.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Row {
+    pub alert: String,
+    pub kind: String,
+    pub severity: String,
+    pub device: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metric: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detector: Option<String>,
+    pub since: String,
+}
+
+/// What came of it.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// Nobody of this name was ever heard.
+    UnknownDevice,
+    /// No metric of this name was ever heard.
+    UnknownMetric,
+    /// Those that were raised are cleared; `others` are no anomalies and stay.
+    Done { acknowledged: Vec<Row>, others: Vec<Row> },
+}
+
+/// All that is out.
+pub fn raised(engine: &Engine) -> Vec<Row> {
+    engine.alerts.raised().map(|raised| row(engine, &raised)).collect()
+}
+
+fn row(engine: &Engine, raised: &Raised<'_>) -> Row {
+    Row {
+        alert: raised.rule.to_string(),
+        kind: raised.kind.as_str().to_owned(),
+        severity: raised.severity.as_str().to_owned(),
+        device: engine.registry.device_name(raised.device).to_owned(),
+        metric: raised.metric.map(|metric| engine.registry.metric_name(metric).to_owned()),
+        detector: raised.oddity.map(|oddity| oddity.as_str().to_owned()),
+        since: raised.since.to_string(),
+    }
+}
+
+impl Pipeline {
+    /// Who asked is told nothing where no step can be taken.
+    pub fn acknowledge(&mut self, request: &Request, reply: oneshot::Sender<Answer>) {
+        let registry = self.engine.registry();
+        let Some(device) = registry.device_id(&request.device) else {
+            let _ = reply.send(Answer::UnknownDevice);
+            return;
+        };
+        let metric = request.metric.as_deref().map(|name| registry.metric_id(name));
+        if metric == Some(None) {
+            let _ = reply.send(Answer::UnknownMetric);
+            return;
+        }
+        let acknowledgement = Acknowledgement { device, metric: metric.flatten(), hold: request.hold };
+        let (acknowledged, others) = self.meant(&acknowledgement);
+        let is_any = !acknowledged.is_empty();
+        let answer = Answer::Done { acknowledged, others };
+        if !is_any {
+            let _ = reply.send(answer);
+            return;
+        }
+        let now = Now::at(self.clock.now());
+        let mut step = Step::tick(now, None, self.engine.registry().next_numbers());
+        step.acknowledged.push(acknowledgement);
+        let tell = Ack::new(move |_| {
+            let _ = reply.send(answer);
+        });
+        self.take(&step, vec![(tell, Outcome::Taken)]);
+    }
+
+    /// What is raised there: anomalies, and the rest.
+    fn meant(&self, of: &Acknowledgement) -> (Vec<Row>, Vec<Row>) {
+        let (anomalies, others): (Vec<_>, Vec<_>) = self
+            .engine
+            .alerts
+            .raised()
+            .filter(|raised| raised.device == of.device)
+            .filter(|raised| of.metric.is_none() || raised.metric == of.metric)
+            .partition(|raised| raised.kind == AlertKind::Anomaly);
+        let rows = |raised: &[Raised<'_>]| raised.iter().map(|one| row(&self.engine, one)).collect();
+        (rows(&anomalies), rows(&others))
+    }
+}

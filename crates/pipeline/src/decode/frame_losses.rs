@@ -1,0 +1,79 @@
+//! Frames of a network server's devices that never came: gaps in their counters.
+//!
+//! What was lost is a reading of the step, so that a replay after a crash needs none of the memory here. It begins anew at each
+//! start: the first frame of a device tells nothing, and neither does one whose counter has begun again.
+
+use std::collections::HashMap;
+
+use codecs::envelope::Envelope;
+use foldhash::fast::RandomState;
+use gateway_core::DeviceAddress;
+
+use super::directory::canonical;
+
+/// Devices that are remembered, at most; when full, all are forgotten.
+const REMEMBERED: usize = 16_384;
+
+/// Counters that are further apart belong to different sessions (LoRaWAN 1.0.4, MAX_FCNT_GAP).
+const MAX_GAP: u32 = 16_384;
+
+/// Device -> the counter of its last frame.
+#[derive(Debug, Default)]
+pub(crate) struct FrameLosses(HashMap<Box<str>, u32, RandomState>);
+
+impl FrameLosses {
+    /// Writes into a message how many frames were lost before it, where that is known.
+    pub(crate) fn note(&mut self, device: Option<&DeviceAddress>, envelope: &mut Envelope) {
+        if let (Some(device), Some(counter)) = (device, envelope.counter)
+            && let Some(lost) = self.lost(&canonical(device.as_str()), counter)
+        {
+            envelope.lost_before(lost);
+        }
+    }
+
+    fn lost(&mut self, device: &str, counter: u32) -> Option<u32> {
+        let Some(last) = self.0.get_mut(device) else {
+            if self.0.len() >= REMEMBERED {
+                self.0.clear();
+            }
+            self.0.insert(device.into(), counter);
+            return None;
+        };
+        let last = std::mem::replace(last, counter);
+        // The same frame again is none, and a lower counter has begun again.
+        let lost = counter.checked_sub(last)?.checked_sub(1)?;
+        (lost < MAX_GAP).then_some(lost)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gap_in_the_counter_is_what_was_lost() {
+        let mut losses = FrameLosses::default();
+        let told: Vec<_> = [5, 6, 9, 9, 10].map(|counter| losses.lost("hall", counter)).into();
+        assert_eq!(told, [None, Some(0), Some(2), None, Some(0)]);
+        assert_eq!(losses.lost("lounge", 7), None, "another device");
+    }
+
+    #[test]
+    fn a_counter_that_begins_again_or_leaps_tells_nothing() {
+        let mut losses = FrameLosses::default();
+        let leap = MAX_GAP + 10;
+        let told: Vec<_> =
+            [9, 0, 1, leap, leap + 1, u32::MAX, 0].map(|counter| losses.lost("hall", counter)).into();
+        assert_eq!(told, [None, None, Some(0), None, Some(0), None, None]);
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let mut losses = FrameLosses::default();
+        for number in 0..=REMEMBERED {
+            losses.lost(&format!("d{number}"), 1);
+        }
+        assert!(losses.0.len() <= REMEMBERED);
+        assert_eq!(losses.lost(&format!("d{REMEMBERED}"), 2), Some(0), "the newest is known");
+    }
+}

@@ -1,0 +1,148 @@
+//! Measurements to readings: which device and metric they are of, with their numbers; and the bounds on what may get one.
+
+use std::collections::HashMap;
+
+use codecs::{Measurement, Measurements};
+use gateway_core::{DeviceAddress, DeviceId, DropReason, MetricId, Now, Reading, Timestamp, Uplink};
+
+use super::directory::{DeviceRules, Directory, canonical};
+use crate::engine::Engine;
+use crate::engine::series::MAX_METRICS_PER_DEVICE;
+use crate::engine::step::{Batch, NewMetric, NewNames, StepReading};
+
+/// Most metric names in the whole gateway.
+const MAX_METRICS: u32 = 10_000;
+
+/// Longest device name in bytes.
+const MAX_DEVICE_NAME: usize = DeviceAddress::MAX_BYTES;
+
+/// Gives numbers to names, the step's new ones included.
+pub(crate) struct Naming<'a> {
+    pub(crate) engine: &'a Engine,
+    pub(crate) names: &'a mut NewNames,
+    pub(crate) directory: &'a Directory,
+    /// Names that devices have brought in this step.
+    pub(crate) brought: &'a mut HashMap<DeviceId, usize>,
+}
+
+/// A device that has its number, and what is configured for it.
+#[derive(Clone, Copy)]
+struct Speaker<'a> {
+    device: DeviceId,
+    rules: Option<&'a DeviceRules>,
+}
+
+impl<'a> Naming<'a> {
+    /// Makes readings of `measurements`; an error is why one or more of them were counted as dropped.
+    pub(crate) fn readings(
+        &mut self,
+        measurements: &Measurements,
+        uplink: &Uplink,
+        batch: &mut Batch,
+        now: Now,
+    ) -> Result<(), DropReason> {
+        let sender = uplink.device.as_ref().map(DeviceAddress::as_str);
+        // Most payloads are about their sender alone, who is looked up once.
+        let mut known_sender = None;
+        let mut worst = Ok(());
+        for measurement in measurements.iter() {
+            let speaker = match measurement.device {
+                Some(named) => self.speaker(Some(named)),
+                None => *known_sender.get_or_insert_with(|| self.speaker(sender)),
+            };
+            match speaker.and_then(|speaker| self.reading(&measurement, speaker, uplink.received_at)) {
+                Ok(reading) => batch.readings.push(StepReading::new(reading, now)),
+                Err(reason) => {
+                    batch.drop(reason, 1);
+                    worst = Err(reason);
+                }
+            }
+        }
+        worst
+    }
+
+    /// Who it is that calls itself `said`.
+    fn speaker(&mut self, said: Option<&str>) -> Result<Speaker<'a>, DropReason> {
+        let said = said.filter(|name| !name.is_empty() && name.len() <= MAX_DEVICE_NAME);
+        let address = canonical(said.ok_or(DropReason::BadDevice)?);
+        let rules = self.directory.find(&address);
+        let device = self.device(rules.map_or(&*address, |rules| &rules.name), rules.is_some())?;
+        Ok(Speaker { device, rules })
+    }
+
+    fn reading(
+        &mut self,
+        measurement: &Measurement<'_>,
+        Speaker { device, rules }: Speaker<'_>,
+        received_at: Timestamp,
+    ) -> Result<Reading, DropReason> {
+        let name = renamed(measurement, rules);
+        let value = calibrated(measurement.value, name, rules);
+        if !value.is_finite() {
+            return Err(DropReason::NotFinite);
+        }
+        let metric = self.metric(device, name, measurement)?;
+        Ok(Reading { device, metric, value, at: measurement.at.unwrap_or(received_at) })
+    }
+
+    fn device(&mut self, name: &str, configured: bool) -> Result<DeviceId, DropReason> {
+        if !configured && !self.directory.accept_unknown {
+            return Err(DropReason::UnknownDevice);
+        }
+        if let Some(id) = self.names.known_device(self.engine.registry(), name) {
+            return Ok(id);
+        }
+        // Devices that the configuration names always find room.
+        let reserved = if configured { u32::try_from(self.directory.len()).unwrap_or(0) } else { 0 };
+        let room = self.directory.max_devices.saturating_add(reserved);
+        if self.names.device_total(self.engine.registry()) >= room {
+            return Err(DropReason::TooManyDevices);
+        }
+        Ok(self.names.device(self.engine.registry(), name))
+    }
+
+    fn metric(
+        &mut self,
+        device: DeviceId,
+        name: &str,
+        measurement: &Measurement<'_>,
+    ) -> Result<MetricId, DropReason> {
+        let id = match self.names.known_metric(self.engine.registry(), name) {
+            Some(id) => id,
+            None => self.new_metric(device, name, measurement.boolean)?,
+        };
+        if let Some(unit) = measurement.unit {
+            self.names.told_unit(self.engine.registry(), device, id, unit);
+        }
+        Ok(id)
+    }
+
+    fn new_metric(&mut self, device: DeviceId, name: &str, boolean: bool) -> Result<MetricId, DropReason> {
+        // One device that makes up names must not use up everybody's.
+        let brought = self.brought.entry(device).or_default();
+        let full = self.engine.metrics_of(device) + *brought >= MAX_METRICS_PER_DEVICE;
+        if full || self.names.metric_total(self.engine.registry()) >= MAX_METRICS {
+            return Err(DropReason::TooManyMetrics);
+        }
+        *brought += 1;
+        Ok(self.names.metric(self.engine.registry(), name, || NewMetric {
+            name: name.into(),
+            unit: codecs::unit_of(name).map(Into::into),
+            boolean,
+        }))
+    }
+}
+
+/// A rename may say what the payload says, or the name that its codec made of that.
+fn renamed<'a>(measurement: &Measurement<'a>, rules: Option<&'a DeviceRules>) -> &'a str {
+    let Some(rules) = rules else { return measurement.metric };
+    let said = measurement.said.and_then(|said| rules.rename.get(said));
+    said.or_else(|| rules.rename.get(measurement.metric)).map_or(measurement.metric, String::as_str)
+}
+
+fn calibrated(value: f64, metric: &str, rules: Option<&DeviceRules>) -> f64 {
+    match rules.and_then(|rules| rules.calibrate.get(metric)) {
+        Some((scale, offset)) => value * scale + offset,
+        None => value,
+    }
+}

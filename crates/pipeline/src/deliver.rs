@@ -1,0 +1,129 @@
+//! What the pipeline concluded, on its way out: to the outbox once the steps behind it are durable.
+
+pub mod actions;
+pub mod encoding;
+pub mod history;
+pub mod live;
+pub mod payload;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use gateway_core::AdapterId;
+use journal::Position;
+use outbox::{Body, Entry, EntryError, Priority, Share};
+
+use crate::engine::Outputs;
+use crate::engine::origins::Shares;
+use crate::engine::registry::Registry;
+use crate::engine::step::AdapterIndex;
+use payload::{Identity, Payload};
+
+/// What came of one step.
+pub(crate) struct Waiting {
+    pub(crate) position: Position,
+    pub(crate) entries: Vec<Entry>,
+    /// The readings that the entries answer for.
+    pub(crate) shares: Vec<Share>,
+    /// Whether there is an alert among the entries.
+    pub(crate) urgent: bool,
+}
+
+/// Steps that wait for the journal's sync and for room in the outbox, oldest first.
+#[derive(Default)]
+pub(crate) struct WaitingRoom {
+    steps: VecDeque<Waiting>,
+    bytes: usize,
+}
+
+impl WaitingRoom {
+    pub(crate) fn push(&mut self, step: Waiting) {
+        self.bytes += step.bytes();
+        self.steps.push_back(step);
+    }
+
+    /// The oldest step, where it is not newer than `durable`.
+    pub(crate) fn next(&mut self, durable: Position) -> Option<Waiting> {
+        let step = self.steps.pop_front_if(|step| step.position <= durable)?;
+        self.bytes -= step.bytes();
+        Some(step)
+    }
+
+    /// Puts back what `next` gave.
+    pub(crate) fn put_back(&mut self, step: Waiting) {
+        self.bytes += step.bytes();
+        self.steps.push_front(step);
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Waiting> {
+        self.steps.iter()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// Memory that it all takes, about.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+impl Waiting {
+    fn bytes(&self) -> usize {
+        self.entries.iter().map(Entry::memory).sum()
+    }
+}
+
+/// Entries for the outbox: alerts first and urgent, then aggregates.
+pub(crate) fn entries(outputs: &Outputs, registry: &Registry, identity: &Identity) -> Vec<Entry> {
+    let alerts = outputs
+        .alerts
+        .iter()
+        .map(|alert| (Priority::Urgent, payload::alert(alert, registry, identity), Vec::new()));
+    let aggregates = outputs.aggregates.iter().map(|closed| {
+        let payload = payload::aggregate(&closed.aggregate, registry, identity);
+        (Priority::Normal, payload, accounts(&closed.shares, registry))
+    });
+    let mut entries = Vec::with_capacity(outputs.alerts.len() + outputs.aggregates.len());
+    for (priority, payload, shares) in alerts.chain(aggregates) {
+        match entry(priority, payload, shares) {
+            Ok(entry) => entries.push(entry),
+            // 256 metrics of 128 bytes and a topic of a few hundred bytes stay far below the outbox's limits.
+            Err(error) => tracing::error!("an aggregate cannot be queued and is lost: {error}"),
+        }
+    }
+    entries
+}
+
+/// The readings of all aggregates in `outputs`, by account.
+pub(crate) fn shares(outputs: &Outputs, registry: &Registry) -> Vec<Share> {
+    let mut all = Shares::new();
+    for (adapter, readings) in outputs.aggregates.iter().flat_map(|closed| &closed.shares) {
+        match all.iter_mut().find(|(known, _)| known == adapter) {
+            Some((_, sum)) => *sum += readings,
+            None => all.push((*adapter, *readings)),
+        }
+    }
+    accounts(&all, registry)
+}
+
+fn accounts(shares: &Shares, registry: &Registry) -> Vec<Share> {
+    let share = |(adapter, weight): &(AdapterIndex, u32)| Share {
+        account: account(*adapter, registry),
+        weight: *weight,
+    };
+    shares.iter().map(share).collect()
+}
+
+/// The name of an adapter's account; that of a lost adapter where damage to the store took the name.
+pub(crate) fn account(adapter: AdapterIndex, registry: &Registry) -> Arc<str> {
+    match registry.adapter(adapter) {
+        Some(adapter) => AdapterId::name(adapter),
+        None => format!("lost.{}", adapter.0).into(),
+    }
+}
+
+fn entry(priority: Priority, payload: Payload, shares: Vec<Share>) -> Result<Entry, EntryError> {
+    Entry::new(priority, payload.topic, Body::new(payload.json, payload.seq_at)?, shares)
+}

@@ -1,0 +1,222 @@
+//! The loss ledger: every reading that came in is published, queued, in an open window, or dropped for a reason; for each
+//! adapter and as a whole.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use gateway_core::DropReason;
+use serde::{Deserialize, Serialize};
+
+use super::step::{AdapterIndex, Correction};
+
+/// What the pipeline itself has counted since the store was made. Part of the checkpoint.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Ledger {
+    taken: BTreeMap<AdapterIndex, u64>,
+    dropped: BTreeMap<(AdapterIndex, DropReason), u64>,
+}
+
+impl Ledger {
+    pub fn take(&mut self, adapter: AdapterIndex, readings: u64) {
+        add(self.taken.entry(adapter).or_default(), readings);
+    }
+
+    pub fn drop(&mut self, adapter: AdapterIndex, reason: DropReason, readings: u64) {
+        add(self.dropped.entry((adapter, reason)).or_default(), readings);
+    }
+
+    /// What a damaged store has made us forget.
+    pub fn correct(&mut self, correction: &Correction) {
+        self.take(correction.adapter, correction.forgotten);
+        if correction.lost > 0 {
+            self.drop(correction.adapter, DropReason::Damaged, correction.lost);
+        }
+    }
+
+    /// Readings that came in, by adapter.
+    pub fn taken(&self) -> impl Iterator<Item = (AdapterIndex, u64)> + '_ {
+        self.taken.iter().map(|(adapter, count)| (*adapter, *count))
+    }
+
+    /// Readings that came in, of all adapters.
+    pub fn taken_in_all(&self) -> u64 {
+        self.taken.values().fold(0, |sum, readings| sum.saturating_add(*readings))
+    }
+
+    /// Readings dropped, by adapter and reason.
+    pub fn dropped(&self) -> impl Iterator<Item = (AdapterIndex, DropReason, u64)> + '_ {
+        self.dropped.iter().map(|((adapter, reason), count)| (*adapter, *reason, *count))
+    }
+}
+
+/// Numbers from a file may be anything.
+fn add(count: &mut u64, readings: u64) {
+    *count = count.saturating_add(readings);
+}
+
+/// What lies beyond the windows, in readings, by account: the adapter's name.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Beyond {
+    pub accounts: BTreeMap<Arc<str>, Account>,
+}
+
+/// One adapter's share of what lies beyond the windows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Account {
+    pub published: u64,
+    pub queued: u64,
+    pub full: u64,
+    pub refused: u64,
+    pub damaged: u64,
+}
+
+impl Beyond {
+    /// Readings on their way into the outbox.
+    pub fn queue(&mut self, account: &Arc<str>, readings: u64) {
+        self.accounts.entry(Arc::clone(account)).or_default().queued += readings;
+    }
+}
+
+impl From<&BTreeMap<Arc<str>, outbox::Account>> for Beyond {
+    fn from(accounts: &BTreeMap<Arc<str>, outbox::Account>) -> Self {
+        let row = |account: &outbox::Account| Account {
+            published: account.published,
+            queued: account.queued,
+            full: account.dropped_full,
+            refused: account.dropped_refused,
+            damaged: account.dropped_damaged,
+        };
+        Self { accounts: accounts.iter().map(|(name, account)| (Arc::clone(name), row(account))).collect() }
+    }
+}
+
+/// One line of the ledger, in readings: an adapter's, or the sum.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Row {
+    /// Came in.
+    #[serde(rename = "in")]
+    pub taken: u64,
+    /// The other side has acknowledged them.
+    pub published: u64,
+    /// Waiting to be sent.
+    pub queued: u64,
+    /// In windows not yet closed.
+    pub open: u64,
+    /// Given up, by reason.
+    pub dropped: BTreeMap<String, u64>,
+}
+
+impl Row {
+    fn drop(&mut self, reason: DropReason, readings: u64) {
+        if readings > 0 {
+            *self.dropped.entry(reason.as_str().to_owned()).or_default() += readings;
+        }
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.taken += other.taken;
+        self.published += other.published;
+        self.queued += other.queued;
+        self.open += other.open;
+        for (reason, readings) in &other.dropped {
+            *self.dropped.entry(reason.clone()).or_default() += readings;
+        }
+    }
+
+    /// Where the readings are that came in.
+    pub fn accounted(&self) -> u64 {
+        self.published + self.queued + self.open + self.dropped.values().sum::<u64>()
+    }
+
+    fn is_balanced(&self) -> bool {
+        self.taken == self.accounted()
+    }
+}
+
+/// The whole balance, for `riser audit`, `health` and the end of `riser replay`. All in readings.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Balance {
+    /// The sum.
+    #[serde(flatten)]
+    pub total: Row,
+    /// Whether it is right, for each adapter.
+    pub balanced: bool,
+    /// The same by adapter.
+    pub adapters: BTreeMap<String, Row>,
+}
+
+impl Balance {
+    /// Draws the balance of `ledger`, of `open` readings by adapter and of what lies beyond the windows.
+    pub fn draw(
+        ledger: &Ledger,
+        name: impl Fn(AdapterIndex) -> String,
+        open: impl IntoIterator<Item = (AdapterIndex, u64)>,
+        beyond: &Beyond,
+    ) -> Self {
+        let mut adapters: BTreeMap<String, Row> = BTreeMap::new();
+        for (adapter, readings) in ledger.taken() {
+            adapters.entry(name(adapter)).or_default().taken += readings;
+        }
+        for (adapter, reason, readings) in ledger.dropped() {
+            adapters.entry(name(adapter)).or_default().drop(reason, readings);
+        }
+        for (adapter, readings) in open {
+            adapters.entry(name(adapter)).or_default().open += readings;
+        }
+        for (name, account) in &beyond.accounts {
+            let row = adapters.entry(name.to_string()).or_default();
+            row.published += account.published;
+            row.queued += account.queued;
+            row.drop(DropReason::OutboxFull, account.full);
+            row.drop(DropReason::UpstreamRefused, account.refused);
+            row.drop(DropReason::Damaged, account.damaged);
+        }
+        adapters.retain(|_, row| row.taken > 0 || row.accounted() > 0);
+        let mut total = Row::default();
+        adapters.values().for_each(|row| total.add(row));
+        Self { balanced: adapters.values().all(Row::is_balanced), total, adapters }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FLOOR: AdapterIndex = AdapterIndex(0);
+
+    fn draw(ledger: &Ledger, open: u64, account: Account) -> Balance {
+        let beyond = Beyond { accounts: BTreeMap::from([("mqtt.floor".into(), account)]) };
+        Balance::draw(ledger, |_| "mqtt.floor".to_owned(), [(FLOOR, open)], &beyond)
+    }
+
+    #[test]
+    fn balances_when_every_reading_is_somewhere() {
+        let mut ledger = Ledger::default();
+        ledger.take(FLOOR, 10);
+        ledger.drop(FLOOR, DropReason::Late, 1);
+        let balance = draw(&ledger, 2, Account { published: 3, queued: 3, full: 1, ..Account::default() });
+        assert!(balance.balanced, "{balance:?}");
+        assert_eq!(balance.total.dropped["late"], 1);
+        assert_eq!(balance.total.dropped["outbox_full"], 1);
+        assert_eq!(balance.adapters["mqtt.floor"], balance.total);
+    }
+
+    #[test]
+    fn does_not_balance_when_one_is_missing() {
+        let mut ledger = Ledger::default();
+        ledger.take(FLOOR, 10);
+        assert!(!draw(&ledger, 2, Account { published: 7, ..Account::default() }).balanced);
+    }
+
+    #[test]
+    fn does_not_balance_when_one_adapter_pays_for_another() {
+        let mut ledger = Ledger::default();
+        ledger.take(FLOOR, 1);
+        let beyond = Beyond {
+            accounts: BTreeMap::from([("coap.lan".into(), Account { published: 1, ..Account::default() })]),
+        };
+        let balance = Balance::draw(&ledger, |_| "mqtt.floor".to_owned(), [], &beyond);
+        assert_eq!(balance.total.taken, balance.total.accounted());
+        assert!(!balance.balanced);
+    }
+}

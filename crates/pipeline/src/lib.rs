@@ -1,0 +1,369 @@
+//! An uplink's way through the gateway: decode, journal, windows and detectors, outbox. One owner of all state.
+//!
+//! A turn takes what has arrived, makes a [`Step`] of it, writes that to the journal, applies it to the [`Engine`], tells
+//! the senders and hands what came out to the outbox once the journal is synced that far. No turn waits for a disk. After a crash the steps
+//! are applied again; outputs that the outbox holds already are recognised by their position.
+//!
+//! ```text
+//! adapters --Uplink--> decode --Step--> journal --> engine --Outputs--> outbox --> upstream
+//!                       |  ^               |           \--actions--> adapters
+//!                     scripts              +--> Ack
+//! ```
+
+pub mod acknowledging;
+pub mod clock;
+pub mod decode;
+pub mod deliver;
+pub mod durable;
+pub mod engine;
+pub mod problems;
+pub mod scripts;
+mod times;
+mod turns;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anomaly::multivariate::file::Stored;
+use codecs::Codec;
+use gateway_core::Uplink;
+use gateway_core::ports::Clock;
+use journal::Position;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use clock::{ClockReading, StepWatch, ticks};
+use decode::directory::Directory;
+use decode::{Decoder, PendingAck};
+use deliver::Waiting;
+use deliver::actions::{Action, Actions};
+use deliver::live::LiveFeed;
+use deliver::payload::Identity;
+pub use durable::journaling::JournalMode;
+pub use durable::{Begin, BytesWritten, Durable};
+use engine::combinations::NewModel;
+use engine::ledger::{Balance, Beyond};
+pub use engine::series::ModelCount;
+use engine::step::Step;
+use engine::{Engine, Outputs, Settings};
+use scripts::Answered;
+use times::{AWAY, by_new_clock, was_away};
+use turns::{fill, turns_worth};
+
+/// Most models of devices in one step; a model has at most 64 KiB.
+const MODELS_A_STEP: usize = 8;
+
+/// Longest sleep while something is due later: the wall clock may be set meanwhile.
+const MAX_SLEEP: Duration = Duration::from_secs(5);
+
+/// How long a stop waits for scripts.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// What the rest of the gateway asks of the pipeline.
+pub enum Control {
+    /// New configuration; windows and queue stay. Answered when it is in force.
+    Reconfigure(Box<Reconfiguration>, oneshot::Sender<()>),
+    /// A model of a device as a whole, beside those of the others.
+    Learn(Box<Stored>),
+    /// The ledger, as of now.
+    Balance(oneshot::Sender<Report>),
+    /// The alerts that are out.
+    Raised(oneshot::Sender<Vec<acknowledging::Row>>),
+    /// Somebody takes note of anomalies. Answered when the journal has it.
+    Acknowledge(acknowledging::Request, oneshot::Sender<acknowledging::Answer>),
+    /// Whether it still turns, and no disk has kept it waiting for `limit`: only then it is answered.
+    Ping { limit: Duration, reply: oneshot::Sender<()> },
+}
+
+/// The ledger, and what it cost the disk.
+pub struct Report {
+    pub balance: Balance,
+    /// Readings taken since the start.
+    pub taken: u64,
+    pub written: BytesWritten,
+    pub models: ModelCount,
+}
+
+/// What the state that was brought back still owes.
+pub struct Undelivered {
+    /// What came of steps after the outbox's mark.
+    pub outputs: Vec<(Position, Outputs)>,
+    /// Windows that came of any step since the checkpoint: the local history may lack them.
+    pub windows: Vec<(Box<str>, history::Row)>,
+    /// The models of devices as a whole.
+    pub models: Vec<Stored>,
+    /// The present configuration: in force from the first new step on.
+    pub settings: Settings,
+    /// The outbox's books may tell of readings that this state never saw, or no longer tell of some that it did: the
+    /// state is new, or the disk was damaged.
+    pub reconcile: bool,
+    /// Steps were brought back from the journal.
+    pub replayed: bool,
+}
+
+/// What a reload changes.
+pub struct Reconfiguration {
+    pub settings: Settings,
+    pub codecs: Vec<Arc<Codec>>,
+    pub directory: Directory,
+    pub actions: std::collections::BTreeMap<String, Vec<Action>>,
+    pub models: Vec<Stored>,
+}
+
+/// What a pipeline is made of.
+pub struct Pipeline {
+    pub engine: Engine,
+    pub decoder: Decoder,
+    pub actions: Actions,
+    pub durable: Durable,
+    pub live: LiveFeed,
+    pub identity: Identity,
+    pub clock: Arc<dyn Clock>,
+    /// What is wrong with the disk.
+    pub problems: watch::Sender<Vec<String>>,
+    /// Cancelled when the gateway stops: what cannot be taken then stays with its senders.
+    pub stop: CancellationToken,
+    /// Who wants to know whether it turns.
+    pub pings: Vec<Ping>,
+}
+
+/// How long a disk may take, and whom to tell that it has not taken longer.
+pub type Ping = (Duration, oneshot::Sender<()>);
+
+impl Pipeline {
+    /// Delivers what a crash left undelivered, then runs until all senders of uplinks are gone; then everything taken
+    /// is stored.
+    pub async fn run(
+        mut self,
+        undelivered: Undelivered,
+        mut uplinks: mpsc::Receiver<Vec<Uplink>>,
+        mut control: mpsc::Receiver<Control>,
+    ) {
+        let taken_before = self.engine.ledger().taken_in_all();
+        self.begin(undelivered).await;
+        let mut watch = StepWatch::new(self.clock.now(), ticks());
+        loop {
+            let wake = self.wake_at();
+            let ending = self.stop.is_cancelled();
+            let open = self.durable.room() || ending;
+            let may_come = open && (self.decoder.has_room() || ending);
+            tokio::select! {
+                batch = uplinks.recv(), if may_come => {
+                    let Some(batch) = batch else { break };
+                    let mut batch = fill(batch, &mut uplinks);
+                    while !batch.is_empty() {
+                        let later = batch.split_off(turns_worth(&batch));
+                        let reading = watch.read(self.clock.now(), ticks());
+                        self.turn(Vec::new(), std::mem::replace(&mut batch, later), reading);
+                    }
+                }
+                answered = self.decoder.answered(), if open => {
+                    let reading = watch.read(self.clock.now(), ticks());
+                    self.turn(answered, Vec::new(), reading);
+                }
+                Some(request) = control.recv() => self.answer(request, taken_before),
+                () = self.durable.progress() => {}
+                () = tokio::time::sleep_until(wake) => {}
+                () = self.stop.cancelled(), if !may_come => {}
+            }
+            let reading = watch.read(self.clock.now(), ticks());
+            let due = self.engine.next_deadline().is_some_and(|due| due <= reading.now.at);
+            if due || reading.stepped_from.is_some() || reading.away_since.is_some() {
+                self.turn(Vec::new(), Vec::new(), reading);
+            }
+            self.durable.settle(reading.now.at);
+            self.durable.checkpoint_when_due(&self.engine, reading.now.at).await;
+            self.tell_problems();
+            self.answer_pings();
+        }
+        self.last_words(&mut watch).await;
+        self.durable.finish(&self.engine, self.clock.now()).await;
+    }
+
+    /// What scripts are still at when everything else is done; they have a while.
+    async fn last_words(&mut self, watch: &mut StepWatch) {
+        let end = Instant::now() + LAST_WORDS;
+        while !self.decoder.is_idle() {
+            let answered = tokio::time::timeout_at(end, self.decoder.answered()).await;
+            let answered = answered.unwrap_or_else(|_| self.decoder.close());
+            let reading = watch.read(self.clock.now(), ticks());
+            self.turn(answered, Vec::new(), reading);
+        }
+    }
+
+    /// Hands over what a crash left undelivered, and takes a first step: what has changed while nobody ran. Actions are
+    /// not run again: they ran in the turn that took the step, and may be hours old.
+    async fn begin(&mut self, undelivered: Undelivered) {
+        for (position, outputs) in undelivered.outputs {
+            self.hand_over(position, &outputs);
+        }
+        self.durable.remember_again(undelivered.windows).await;
+        let now = gateway_core::Now::at(self.clock.now());
+        let mut step = Step::tick(now, None, self.engine.registry().next_numbers());
+        if undelivered.reconcile {
+            step.corrections =
+                durable::reconcile::corrections(&self.engine, &self.durable.beyond(), &mut step.names);
+        }
+        if *self.engine.settings() != undelivered.settings {
+            step.settings = Some(Box::new(undelivered.settings));
+        }
+        let listened_until = self.engine.listened_until();
+        step.away_since = listened_until.filter(|until| was_away(*until, now.at));
+        // A clock that now stands before the newest step was set; windows must not wait until it is there again.
+        step.stepped_from = listened_until.filter(|until| now.at < *until);
+        // The first step of a store holds its settings, so that none is ever judged by others.
+        if self.engine.listened_until().is_none() && step.settings.is_none() {
+            step.settings = Some(Box::new(self.engine.settings().clone()));
+        }
+        self.take(&step, Vec::new());
+        self.learn(&self.engine.combinations().difference(undelivered.models));
+        self.durable.settle(now.at);
+        if undelivered.replayed {
+            // What was read may be in the system's memory alone, where a sync once failed.
+            self.durable.checkpoint_now(&self.engine, now.at).await;
+        }
+    }
+
+    /// Unanswered pings are kept: a disk that moves again answers them.
+    fn answer_pings(&mut self) {
+        let waited = self.durable.waited();
+        for (_, reply) in self.pings.extract_if(.., |(limit, _)| waited < *limit) {
+            let _ = reply.send(());
+        }
+    }
+
+    fn tell_problems(&self) {
+        let mut problems = self.durable.problems();
+        problems.extend(self.decoder.problem());
+        if let Some(problem) = self.engine.models_are_full().map(no_room_for_models) {
+            if !self.problems.borrow().contains(&problem) {
+                tracing::warn!("{problem}");
+            }
+            problems.push(problem);
+        }
+        problems::tell(&self.problems, problems);
+    }
+
+    fn wake_at(&self) -> Instant {
+        let now = Instant::now();
+        let wait = self.engine.next_deadline().map_or(MAX_SLEEP, |due| due.since(self.clock.now()));
+        // What is due and cannot be taken is no reason to turn in circles.
+        let wait = if self.durable.room() { wait } else { wait.max(AWAY) };
+        let due = now + wait.min(MAX_SLEEP);
+        self.durable.due().map_or(due, |sync| sync.min(due))
+    }
+
+    fn turn(&mut self, mut answered: Vec<Answered>, mut uplinks: Vec<Uplink>, reading: ClockReading) {
+        let ClockReading { now, stepped_from, away_since } = reading;
+        if let Some(from) = stepped_from {
+            tracing::warn!(%from, to = %now.at, "the clock was set");
+            let answered = answered.iter_mut().map(|answered| &mut answered.uplink);
+            for uplink in uplinks.iter_mut().chain(answered).chain(self.decoder.waiting()) {
+                uplink.received_at = by_new_clock(uplink.received_at, from, now.at);
+            }
+        }
+        if let Some(since) = away_since {
+            tracing::warn!(%since, until = %now.at, "nobody listened: the machine slept, or this process stood still");
+        }
+        let mut step = Step::tick(now, stepped_from, self.engine.registry().next_numbers());
+        step.away_since = away_since;
+        let mut acks: Vec<PendingAck> = Vec::new();
+        self.decoder.decode(answered, uplinks, &self.engine, &mut step, &mut acks);
+        self.take(&step, acks);
+    }
+
+    /// Gives a step its place in the journal, applies it, hands over what came of it and tells the senders.
+    fn take(&mut self, step: &Step, acks: Vec<PendingAck>) {
+        // Untold, the senders keep their messages.
+        let Some(position) = self.durable.record(step) else { return };
+        let mut outputs = Outputs::default();
+        self.engine.apply(step, &mut outputs);
+        outputs.alerts.iter().for_each(|alert| self.actions.run(alert));
+        self.live.note(step, self.engine.registry(), self.engine.settings().windows.max_future);
+        self.live.show(step, &outputs, self.engine.registry(), &self.identity);
+        self.durable.remember(&outputs, self.engine.registry());
+        self.hand_over(position, &outputs);
+        self.durable.tell_when_safe(position, acks);
+    }
+
+    fn hand_over(&mut self, position: Position, outputs: &Outputs) {
+        if !self.engine.settings().upstream || outputs.is_empty() {
+            return;
+        }
+        let registry = self.engine.registry();
+        self.durable.push(Waiting {
+            position,
+            entries: deliver::entries(outputs, registry, &self.identity),
+            shares: deliver::shares(outputs, registry),
+            urgent: !outputs.alerts.is_empty(),
+        });
+    }
+
+    /// A step of its own: steps from here on are judged by the new settings, those before by the old.
+    fn reconfigure(&mut self, settings: Settings) {
+        let now = gateway_core::Now::at(self.clock.now());
+        let mut step = Step::tick(now, None, self.engine.registry().next_numbers());
+        step.settings = Some(Box::new(settings));
+        self.take(&step, Vec::new());
+    }
+
+    /// Steps of their own, a few models each: the journal must be able to hold a step.
+    fn learn(&mut self, models: &[NewModel]) {
+        for models in models.chunks(MODELS_A_STEP) {
+            let now = gateway_core::Now::at(self.clock.now());
+            let mut step = Step::tick(now, None, self.engine.registry().next_numbers());
+            step.models = models.to_vec();
+            self.take(&step, Vec::new());
+        }
+    }
+
+    /// Who asked may have gone away.
+    fn answer(&mut self, request: Control, taken_before: u64) {
+        match request {
+            Control::Reconfigure(new, done) => {
+                let Reconfiguration { settings, codecs, directory, actions, models } = *new;
+                self.decoder.reconfigure(codecs, directory);
+                self.actions.reconfigure(actions);
+                self.reconfigure(settings);
+                self.learn(&self.engine.combinations().difference(models));
+                let _ = done.send(());
+            }
+            Control::Learn(stored) => self.learn(&[NewModel::from(*stored)]),
+            Control::Balance(reply) => {
+                let _ = reply.send(Report {
+                    balance: balance(&self.engine, &self.durable.beyond()),
+                    taken: self.engine.ledger().taken_in_all() - taken_before,
+                    written: self.durable.bytes_written(),
+                    models: self.engine.models(),
+                });
+            }
+            Control::Raised(reply) => {
+                let _ = reply.send(acknowledging::raised(&self.engine));
+            }
+            Control::Acknowledge(request, reply) => self.acknowledge(&request, reply),
+            Control::Ping { limit, reply } => self.pings.push((limit, reply)),
+        }
+    }
+}
+
+/// The same words while it lasts, so that status and log tell it once; `health` and `riser audit` count.
+fn no_room_for_models(max: u32) -> String {
+    format!(
+        "anomaly: {max} series have a model, new ones are not judged; raise [anomaly] max_series if there is memory (16 KB each)"
+    )
+}
+
+/// The ledger of `engine` with what lies beyond it.
+pub fn balance(engine: &Engine, beyond: &Beyond) -> Balance {
+    let name = |adapter| deliver::account(adapter, engine.registry()).to_string();
+    Balance::draw(engine.ledger(), name, engine.open_by_adapter(), beyond)
+}
+
+/// Whose readings the aggregates in `outputs` answer for.
+pub fn shares(engine: &Engine, outputs: &Outputs) -> Vec<outbox::Share> {
+    deliver::shares(outputs, engine.registry())
+}
+
+#[cfg(test)]
+mod tests;

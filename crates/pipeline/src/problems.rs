@@ -1,0 +1,96 @@
+//! What is wrong with the gateway at the moment, gathered in one place: for the status, `health` and systemd. What the
+//! outbox suffers is logged here too, once.
+
+use std::sync::Arc;
+
+use outbox::Damage;
+use tokio::sync::watch;
+
+/// Problems in words, none where all is well.
+pub type Problems = watch::Receiver<Vec<String>>;
+
+/// Joins what the pipeline and the outbox complain of. The task ends when the pipeline does.
+pub fn gather(
+    mut pipeline: watch::Receiver<Vec<String>>,
+    mut outbox: Option<watch::Receiver<outbox::Status>>,
+) -> Problems {
+    let (sender, receiver) = watch::channel(Vec::new());
+    tokio::spawn(async move {
+        let mut logged = Logged::default();
+        loop {
+            let mut problems = pipeline.borrow_and_update().clone();
+            if let Some(outbox) = &mut outbox {
+                let status = outbox.borrow_and_update();
+                let (error, damage) = (status.last_error.clone(), status.damage.clone());
+                drop(status);
+                logged.log(error.as_deref(), damage);
+                problems.extend(error.map(|error| format!("outbox: {error}")));
+            }
+            tell(&sender, problems);
+            let outbox_changed = async {
+                let Some(outbox) = &mut outbox else { return std::future::pending().await };
+                if outbox.changed().await.is_err() {
+                    // An outbox that is gone has nothing more to say.
+                    std::future::pending::<()>().await;
+                }
+            };
+            tokio::select! {
+                changed = pipeline.changed() => if changed.is_err() { return },
+                () = outbox_changed => {}
+            }
+        }
+    });
+    receiver
+}
+
+/// What the log has of the outbox.
+#[derive(Default)]
+struct Logged {
+    troubled: bool,
+    damage: Option<Arc<Damage>>,
+}
+
+impl Logged {
+    fn log(&mut self, error: Option<&str>, damage: Option<Arc<Damage>>) {
+        match error {
+            Some(why) if !self.troubled => tracing::error!("{why}; it is kept in memory and tried again"),
+            None if self.troubled => tracing::info!("the outbox can be written again"),
+            _ => {}
+        }
+        self.troubled = error.is_some();
+        // Two damages may look alike; each is one of its own.
+        if let Some(new) = damage
+            && self.damage.as_ref().is_none_or(|old| !Arc::ptr_eq(old, &new))
+        {
+            log_damage(&new);
+            self.damage = Some(new);
+        }
+    }
+}
+
+/// Says what an outbox that was damaged has lost. It is whole again: no problem of the moment.
+pub fn log_damage(damage: &Damage) {
+    let aside = damage.aside.display();
+    match damage.lost {
+        Some(lost) => tracing::error!(
+            messages = lost.entries,
+            readings = lost.weight,
+            "the outbox was damaged; it is kept as {aside}; what was lost is counted"
+        ),
+        None => tracing::error!(
+            "the outbox was damaged, its books too; it is kept as {aside}; what can be sent again is, with new numbers"
+        ),
+    }
+}
+
+/// Wakes who listens only where something has changed.
+pub fn tell(sender: &watch::Sender<Vec<String>>, problems: Vec<String>) {
+    sender.send_if_modified(|told| {
+        let changed = *told != problems;
+        *told = problems;
+        changed
+    });
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,89 @@
+//! The JSON that the cloud reads, to the letter.
+
+use super::{House, TEN, at, uplink};
+use crate::deliver::payload::{self, Identity};
+
+fn identity() -> Identity {
+    Identity { id: "hq-north".to_owned(), prefix: "building".to_owned() }
+}
+
+#[test]
+fn an_aggregate_carries_what_the_interface_promises() {
+    let mut house = House::new();
+    house.turn(vec![uplink("lounge", r#"{"temperature":21.0}"#, at(0))], at(0));
+    house.turn(vec![uplink("lounge", r#"{"temperature":22.0}"#, at(5000))], at(5000));
+    let outputs = house.turn(Vec::new(), at(11_000));
+    let payload = payload::aggregate(&outputs.aggregates[0].aggregate, house.engine.registry(), &identity());
+    assert_eq!(payload.topic, "building/sensors/lounge/aggregated");
+    let json = String::from_utf8(payload.numbered(4711)).unwrap();
+    let expected = format!(
+        concat!(
+            r#"{{"id":"hq-north/lounge/{}/10000","gateway":"hq-north","seq":4711,"device":"lounge","#,
+            r#""zone":"floor-1/lounge","protocol":"mqtt","#,
+            r#""window":{{"start":"2026-11-20T10:00:00.000Z","end":"2026-11-20T10:00:10.000Z"}},"#,
+            r#""metrics":{{"temperature":{{"avg":21.5,"min":21.0,"max":22.0,"std":0.5,"count":2,"#,
+            r#""first":21.0,"last":22.0,"unit":"Cel"}}}},"revision":0,"late":0,"time_quality":"synced"}}"#
+        ),
+        TEN
+    );
+    assert_eq!(json, expected);
+}
+
+#[test]
+fn an_alert_leaves_with_the_reading_that_raised_it() {
+    let mut house = House::new();
+    let outputs = house.turn(vec![uplink("a/b", r#"{"temperature":41.2}"#, at(0))], at(0));
+    assert!(outputs.aggregates.is_empty());
+    let payload = payload::alert(&outputs.alerts[0], house.engine.registry(), &identity());
+    assert_eq!(payload.topic, "building/alerts/a%2Fb");
+    let json: serde_json::Value = serde_json::from_slice(&payload.numbered(1)).unwrap();
+    for (key, value) in [
+        ("gateway", "hq-north"),
+        ("device", "a/b"),
+        ("metric", "temperature"),
+        ("alert", "too-hot"),
+        ("kind", "threshold"),
+        ("state", "raised"),
+        ("severity", "critical"),
+        ("time", "2026-11-20T10:00:00.000Z"),
+        ("message", "temperature 41.2 is above 40"),
+    ] {
+        assert_eq!(json[key], value, "{key}");
+    }
+    assert_eq!(json["value"], 41.2);
+    assert_eq!(json["seq"], 1);
+}
+
+#[test]
+fn an_anomaly_tells_its_detector_and_what_was_expected() {
+    let mut house = House::new();
+    house.turn(vec![uplink("lounge", r#"{"temperature":21.0}"#, at(0))], at(0));
+    let mut alert = gateway_core::Alert {
+        rule: "anomaly".into(),
+        device: gateway_core::DeviceId(0),
+        metric: None,
+        kind: gateway_core::AlertKind::Anomaly,
+        state: gateway_core::AlertState::Raised,
+        severity: gateway_core::Severity::Warning,
+        value: Some(31.2),
+        score: Some(0.75),
+        oddity: Some(gateway_core::Oddity::Profile),
+        expected: Some((20.5, 22.5)),
+        since: at(0).at,
+        at: at(0).at,
+        message: "odd".to_owned(),
+    };
+    let json = |alert: &gateway_core::Alert| -> serde_json::Value {
+        let payload = payload::alert(alert, house.engine.registry(), &identity());
+        serde_json::from_slice(&payload.numbered(1)).unwrap()
+    };
+    let told = json(&alert);
+    assert_eq!((&told["score"], &told["detector"]), (&0.75.into(), &"profile".into()));
+    assert_eq!(told["expected"], serde_json::json!([20.5, 22.5]));
+    assert_eq!(told.get("metric"), None);
+
+    alert.expected = Some((f64::NEG_INFINITY, 22.5));
+    assert_eq!(json(&alert).get("expected"), None, "JSON has no infinity");
+    alert.oddity = None;
+    assert_eq!(json(&alert).get("detector"), None);
+}
