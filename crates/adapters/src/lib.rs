@@ -1,10 +1,18 @@
-//! Links to devices: a folder per protocol.
+//! Links to devices: a folder for each kind of adapter, behind one trait ([`kind::AdapterKind`]).
+//!
+//! [`kinds`] lists the kinds; everything outside this crate sees [`Adapters`].
 
+mod adapters;
 pub mod ble;
 pub mod coap;
 mod complaints;
-pub mod config;
 mod door;
+pub mod downlink;
+pub mod kind;
+pub mod kinds;
 pub mod lorawan;
 pub mod mqtt;
 mod places;
+pub mod site;
+
+pub use adapters::{Adapters, ConfiguredKind, KindInfo, KindSchemas, KindTables, RawAction};

@@ -6,9 +6,9 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use adapters::mqtt::{MqttAdapter, Route, Source, TopicFilter};
+use adapters::mqtt::{MqttAdapter, MqttTarget, Route, Source, TopicFilter};
 use gateway_core::ports::{
-    Adapter, AdapterContext, AdapterError, AdapterState, Command, CommandError, Destination,
+    Adapter, AdapterContext, AdapterError, AdapterState, Command, CommandError, Target,
 };
 use gateway_core::{AdapterHealth, AdapterId, CodecId, Condition, Delivery, Outcome, Timestamp, Uplink};
 use mqtt_link::{Options, Protocol, Session};
@@ -104,8 +104,8 @@ impl Running {
 
     async fn command(&self, topic: &str, payload: &'static str) -> Result<(), CommandError> {
         let (done, told) = oneshot::channel();
-        let to = Destination::Topic(topic.to_owned());
-        let command = Command { to, payload: payload.into(), done };
+        let target = Target::new(MqttTarget::Topic(topic.to_owned()));
+        let command = Command { target, payload: payload.into(), done };
         self.commands.send(command).await.unwrap();
         tokio::time::timeout(SOON, told).await.expect("the outcome is told").unwrap()
     }

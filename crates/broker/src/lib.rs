@@ -22,6 +22,7 @@
 mod acl;
 mod auth;
 mod broker;
+pub mod check;
 mod client;
 pub mod config;
 mod door;

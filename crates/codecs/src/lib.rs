@@ -1,4 +1,5 @@
-//! Bytes to measurements, a file per format. No IO, no clock, no state: the same input makes the same output.
+//! Bytes to measurements, a file per format. A codec has no clock and no state: the same input makes the same output.
+//! [`CodecTable`] makes each codec of a configuration once, those in files too.
 //!
 //! [`Codec::decode`] fills a [`Measurements`] list that the caller keeps; what a payload cannot be is a [`DecodeError`]
 //! with the [`DropReason`](gateway_core::DropReason) it is counted under. Promises, whatever the bytes: no panic, no
@@ -7,10 +8,12 @@
 pub mod ble;
 mod cayenne_lpp;
 mod cbor;
+pub mod check;
 mod csv;
 pub mod envelope;
 mod error;
 mod explain;
+pub mod file;
 mod flatten;
 pub mod gatt;
 pub mod javascript;
@@ -18,9 +21,11 @@ mod json;
 mod measurements;
 mod names;
 mod node;
+pub mod script_thread;
 mod senml;
 mod shelly;
 mod struct_codec;
+mod table;
 mod tasmota;
 mod time;
 mod units;
@@ -37,6 +42,7 @@ pub use error::{CodecError, CsvProblem, DecodeError, LppProblem, Place};
 pub use explain::Explained;
 pub use flatten::MAX_DEPTH;
 pub use measurements::{MAX_NAME_BYTES, MAX_READINGS, Measurement, Measurements};
+pub use table::CodecTable;
 pub use units::unit_of;
 
 /// Largest payload that is read: the embedded broker's largest packet.

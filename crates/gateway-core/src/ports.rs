@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+pub use crate::target::{Message, Prepare, Target};
 use crate::{Ack, AdapterId, Condition, Moment, Room, Score, Timestamp, Uplink};
 
 /// Tells the time. Only the gateway's pipeline and its adapters hold one; everything else is given `now`.
@@ -35,91 +34,12 @@ pub enum AdapterState {
 /// A command for a device behind an adapter: an action of an alert, or one from upstream.
 #[derive(Debug)]
 pub struct Command {
-    /// Where to.
-    pub to: Destination,
+    /// Where to; only the adapter reads it.
+    pub target: Target,
     /// The bytes to send.
     pub payload: Bytes,
-    /// Told when the link has taken it (MQTT: PUBACK; CoAP: the device's 2.xx; LoRaWAN: a forwarder has sent it, or the
-    /// device has confirmed it; Bluetooth: the device has confirmed it, where it does), or why it did not.
+    /// Answered once the link has taken it: acknowledged, where the link does that.
     pub done: oneshot::Sender<Result<(), CommandError>>,
-}
-
-/// Where a command goes, in the words of its link.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Destination {
-    /// MQTT: the topic to publish to.
-    Topic(String),
-    /// CoAP: the resource of a device.
-    Resource {
-        /// `coap://` or `coaps://`, host and path.
-        url: String,
-        /// What is done to it.
-        method: CommandMethod,
-        /// What the payload is.
-        format: CommandFormat,
-    },
-    /// LoRaWAN: a device, heard by ourselves or by a network server.
-    Device {
-        /// Its name in `[devices.*]`, or its DevEUI; with a network server the name in its topics, or its DevEUI.
-        device: String,
-        /// LoRaWAN FPort, 1 to 223.
-        port: u8,
-        /// Whether the device is to confirm it.
-        confirmed: bool,
-        /// What the payload is.
-        content: DownlinkContent,
-    },
-    /// Bluetooth Low Energy: a characteristic of a device.
-    Characteristic {
-        /// The device's address.
-        device: String,
-        /// The characteristic's UUID: four hexadecimal digits, or 36 characters.
-        characteristic: String,
-    },
-}
-
-impl std::fmt::Display for Destination {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Topic(topic) => f.write_str(topic),
-            Self::Resource { url, .. } => f.write_str(url),
-            Self::Device { device, port, .. } => write!(f, "{device}, port {port}"),
-            Self::Characteristic { device, characteristic } => {
-                write!(f, "{device}, characteristic {characteristic}")
-            }
-        }
-    }
-}
-
-/// What the payload of a downlink is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DownlinkContent {
-    /// The device's own bytes.
-    Bytes,
-    /// A JSON object, of which a network server is to make the bytes.
-    Object,
-}
-
-/// What a command does to a resource.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum CommandMethod {
-    /// The payload is what it shall be.
-    #[default]
-    Put,
-    /// The payload is for it to process.
-    Post,
-}
-
-/// What a command's payload is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum CommandFormat {
-    /// `text/plain`
-    #[default]
-    Text,
-    /// `application/json`
-    Json,
 }
 
 /// Why a command did not reach its link.

@@ -8,6 +8,29 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
+mod device;
+mod table_type;
+
+pub use device::{Calibration, Device};
+pub use table_type::TableType;
+
+/// A configuration that passed its checks and still cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{key}: {reason}")]
+pub struct BuildError {
+    /// The key that is to blame.
+    pub key: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+impl BuildError {
+    /// The error and its causes, blamed on `key`.
+    pub fn new(key: impl Into<String>, error: &dyn std::error::Error) -> Self {
+        Self { key: key.into(), reason: crate::chain(error) }
+    }
+}
+
 /// A text that is no duration or size; says what is allowed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not {what}; write {allowed}")]

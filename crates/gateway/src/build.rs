@@ -2,43 +2,25 @@
 //!
 //! Everything here is a plain translation of a configuration that has been checked; nothing is started.
 
-mod actions;
 mod adapters;
-pub(crate) mod ble;
 mod broker;
-mod coap;
-mod coap_client;
-mod codec_table;
-mod link;
-mod lorawan;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-pub(crate) use self::adapters::{Around, Embedded, adapters, wanted};
+use codecs::CodecTable;
+use gateway_config::{Config, UnknownDevices, rule};
+use gateway_core::Services;
+use gateway_core::settings::BuildError;
+
+pub(crate) use self::adapters::{Embedded, adapters, wanted};
 pub(crate) use self::broker::broker;
-pub(crate) use self::coap_client::server_url;
-pub(crate) use self::codec_table::CodecTable;
-pub(crate) use self::link::upstream_link;
 
-use lorawan_link::Eui;
-
-use crate::config::model::{Alert, Config, UnknownDevices};
 use pipeline::Reconfiguration;
 use pipeline::decode::directory::{DeviceRules, Directory};
+use pipeline::deliver::actions::Action;
 use pipeline::engine::Settings;
 use pipeline::engine::judging::Judging;
-
-/// A configuration that passed its checks and still cannot be built.
-#[derive(Debug, thiserror::Error)]
-#[error("{key}: {reason}")]
-pub(crate) struct BuildError {
-    pub(crate) key: String,
-    pub(crate) reason: String,
-}
-
-fn failed(key: impl Into<String>, error: &dyn std::error::Error) -> BuildError {
-    BuildError { key: key.into(), reason: gateway_core::chain(error) }
-}
 
 /// Where the outbox's file lies.
 pub(crate) fn outbox_path(data_dir: &Path) -> PathBuf {
@@ -93,40 +75,41 @@ fn rules(config: &Config) -> Vec<alerts::Rule> {
     rules
 }
 
-/// An `[alerts.*]` table in the words of the crate that judges.
-pub(crate) fn rule(name: &str, alert: &Alert) -> alerts::RuleSpec {
-    alerts::RuleSpec {
-        name: name.into(),
-        metric: alert.metric.clone(),
-        when: alerts::Conditions {
-            above: alert.above,
-            below: alert.below,
-            rises_by: alert.rises_by,
-            falls_by: alert.falls_by,
-            within: alert.within.unwrap_or_default().0,
-            silent_for: alert.silent_for.map(|duration| duration.0),
-            anomaly: alert.anomaly,
-        },
-        hold_for: alert.r#for.0,
-        clear_by: alert.clear_by,
-        severity: alert.severity,
-        devices: alert.devices.clone(),
-        zones: alert.zones.clone(),
-    }
-}
-
 /// What a reload hands to the pipeline.
 pub(crate) fn reconfiguration(
     config: &Config,
     codecs: &mut CodecTable,
+    services: &Services,
 ) -> Result<Reconfiguration, BuildError> {
-    codecs.set_keys(ble::keys(config)?);
     Ok(Reconfiguration {
         settings: settings(config),
         directory: directory(config, codecs)?,
-        actions: actions::actions(config, codecs)?,
+        actions: actions(config, codecs, services)?,
         codecs: codecs.all(),
         models: crate::models::load(&config.gateway.data_dir),
+    })
+}
+
+/// Rule -> its actions.
+fn actions(
+    config: &Config,
+    codecs: &mut CodecTable,
+    services: &Services,
+) -> Result<BTreeMap<String, Vec<Action>>, BuildError> {
+    self::adapters::with_context(config, codecs, services, |context| {
+        self::adapters::prepare(config, context)?;
+        let mut by_rule = BTreeMap::new();
+        for (name, alert) in &config.alerts {
+            let mut actions = Vec::new();
+            for action in &alert.actions {
+                let Some(kind) = config.adapters.kind_of(&action.adapter) else { continue };
+                let message = kind.message(action.raw(), context)?;
+                // `check` has refused an action that goes nowhere.
+                actions.extend(message.map(|message| Action { adapter: action.adapter.clone(), message }));
+            }
+            by_rule.insert(name.clone(), actions);
+        }
+        Ok(by_rule)
     })
 }
 
@@ -139,20 +122,20 @@ fn directory(config: &Config, codecs: &mut CodecTable) -> Result<Directory, Buil
             device.calibrate.iter().map(|(metric, by)| (metric.clone(), (by.scale, by.offset))).collect();
         let address = device.address.clone().unwrap_or_else(|| name.clone());
         let rules = DeviceRules { name: name.clone(), codec, rename: device.rename.clone(), calibrate };
-        if let Some(lorawan) = &device.lorawan
-            && let Ok(dev_eui) = lorawan.dev_eui.parse::<Eui>()
-        {
-            devices.push((dev_eui.to_string(), rules.clone()));
-        }
         devices.push((address, rules));
+    }
+    let by_kinds = config.adapters.kinds().flat_map(|kind| kind.addresses()).collect::<Vec<_>>();
+    for (address, name) in by_kinds {
+        let rules = devices.iter().find(|(_, rules)| rules.name == name).map(|(_, rules)| rules.clone());
+        devices.extend(rules.map(|rules| (address, rules)));
     }
     let accept = config.gateway.unknown_devices == UnknownDevices::Accept;
     Ok(Directory::new(devices, accept, config.gateway.max_devices))
 }
 
 /// How the outbox is kept.
-pub(crate) fn outbox_options(config: &sinks::upstream_mqtt::config::Outbox) -> outbox::Options {
-    use sinks::upstream_mqtt::config::WhenFull;
+pub(crate) fn outbox_options(config: &sinks::upstream::config::Outbox) -> outbox::Options {
+    use sinks::upstream::config::WhenFull;
     outbox::Options {
         max_bytes: config.max_size.0,
         when_full: match config.when_full {

@@ -4,16 +4,18 @@ mod opening;
 
 use std::sync::Arc;
 
-use ble_link::Speaker;
 use broker::Broker;
+use codecs::CodecTable;
+use gateway_config::Config;
+use gateway_core::Services;
 use gateway_core::ports::Clock;
+use gateway_core::settings::BuildError;
 use outbox::Outbox;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::Auditor;
-use crate::build::{self, Around, BuildError, CodecTable, Embedded};
-use crate::config::model::Config;
+use crate::build::{self, Embedded};
 use crate::history;
 use crate::live_socket;
 use crate::reporter::Reporter;
@@ -51,7 +53,7 @@ pub(crate) struct Gateway {
     retraining: Option<retrain::Handle>,
     broker: Option<Broker>,
     embedded: Option<Embedded>,
-    speaker: Option<Speaker>,
+    services: Services,
     feed: LiveFeed,
     auditor: Auditor,
     problems: Problems,
@@ -63,11 +65,11 @@ pub(crate) struct Gateway {
 impl Gateway {
     /// Starts everything a checked configuration names. Links that are down are no error: they are tried again.
     pub(crate) async fn start(config: &Config) -> Result<Self, StartError> {
-        Self::start_hearing(config, None).await
+        Self::start_with(config, Services::default()).await
     }
 
-    /// [`Self::start`] with Bluetooth adapters that hear `speaker`, where there is one, in place of the air.
-    pub(crate) async fn start_hearing(config: &Config, speaker: Option<Speaker>) -> Result<Self, StartError> {
+    /// [`Self::start`] with more than the gateway itself lends to adapters, such as a simulated radio.
+    pub(crate) async fn start_with(config: &Config, services: Services) -> Result<Self, StartError> {
         let data_dir = &config.gateway.data_dir;
         opening::create_data_dir(data_dir)?;
         let stop = CancellationToken::new();
@@ -90,9 +92,12 @@ impl Gateway {
         let reconcile = recovered.is_new || recovered.damaged || outbox_damaged || outbox_is_new;
         let (broker, embedded) = opening::start_broker(config, &mut codecs).await?;
         let feed = LiveFeed::default();
-        let around = Around { embedded: embedded.as_ref(), latest: feed.latest(), speaker: speaker.as_ref() };
-        let adapters = build::adapters(config, &mut codecs, &around)?;
-        let new = build::reconfiguration(config, &mut codecs)?;
+        services.insert(feed.latest().clone());
+        if let Some(embedded) = &embedded {
+            embedded.lend(&services);
+        }
+        let adapters = build::adapters(config, &mut codecs, &services)?;
+        let new = build::reconfiguration(config, &mut codecs, &services)?;
         // The thread ends once the outbox is closed; where its disk holds it, maybe never: nobody waits for it.
         let outbox = outbox.map(outbox::spawn).transpose()?.map(|(handle, _thread)| handle);
 
@@ -157,7 +162,7 @@ impl Gateway {
             retraining,
             broker,
             embedded,
-            speaker,
+            services,
             feed,
             auditor,
             problems,
@@ -214,7 +219,7 @@ impl Gateway {
 
     /// Puts a new, checked configuration in force; returns the keys that need a restart to change.
     pub(crate) async fn reload(&mut self, new: &Config) -> Result<Vec<String>, BuildError> {
-        let restart = crate::config::restart_needed(&self.config, new);
+        let restart = gateway_config::restart_needed(&self.config, new);
         let mut effective = new.clone();
         // What needs a restart stays as it is, so that it cannot be half changed.
         effective.gateway.id = Some(self.config.gateway.id());
@@ -225,19 +230,14 @@ impl Gateway {
         effective.journal = self.config.journal.clone();
         effective.history.clone_from(&self.config.history);
 
-        let around = Around {
-            embedded: self.embedded.as_ref(),
-            latest: self.feed.latest(),
-            speaker: self.speaker.as_ref(),
-        };
-        let blueprints = build::adapters(&effective, &mut self.codecs, &around)?;
+        let blueprints = build::adapters(&effective, &mut self.codecs, &self.services)?;
         let wanted = build::wanted(&effective, &mut self.codecs)?;
         // No model of an earlier look at the folder replaces one that is trained meanwhile.
         let held = match &self.retraining {
             Some(retraining) => Some(retraining.reload(&effective).await),
             None => None,
         };
-        let reconfiguration = build::reconfiguration(&effective, &mut self.codecs)?;
+        let reconfiguration = build::reconfiguration(&effective, &mut self.codecs, &self.services)?;
         effective.broker = self.reload_users(new)?;
         // The pipeline knows new codecs before an adapter names one.
         let (done, in_force) = oneshot::channel();

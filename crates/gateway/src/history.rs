@@ -10,7 +10,7 @@ use gateway_core::ports::Clock;
 use history::{Handle, Options, Status};
 use tokio::sync::watch;
 
-use crate::config::model::Config;
+use gateway_config::Config;
 
 /// How long a stop gives the disk to take what waits.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -3,8 +3,6 @@
 mod audit;
 mod build;
 mod cli;
-mod codec_file;
-mod config;
 mod gateway;
 mod health;
 mod history;

@@ -12,7 +12,7 @@ use anomaly::multivariate::{Fitted, Windows};
 use gateway_core::{MetricKind, Timestamp};
 use history::{HistoryError, Store};
 
-use crate::config::model::Config;
+use gateway_config::Config;
 
 /// Most models that are used; the rest is told and left out.
 pub(crate) const MAX_MODELS: usize = 4_096;

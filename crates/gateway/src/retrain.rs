@@ -12,12 +12,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anomaly::multivariate::file;
+use gateway_config::Config;
 use gateway_core::ports::Clock;
 use tokio::sync::{Mutex, MutexGuard, mpsc, watch};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::model::Config;
 use crate::models::{self, Kinds};
 use attempts::Attempts;
 use pipeline::Control;

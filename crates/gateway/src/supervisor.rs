@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use gateway_core::ports::{Adapter, AdapterContext, Clock};
+use adapters::kind::{Blueprint, Make};
+use gateway_core::ports::{AdapterContext, Clock};
 use gateway_core::{AdapterHealth, AdapterId, Backoff, Condition, Uplink, guarded};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -29,17 +30,6 @@ const ABORT_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Commands that may wait for one adapter.
 const WAITING_COMMANDS: usize = 64;
-
-/// Makes an adapter, each time a new one.
-pub(crate) type Make = Box<dyn Fn() -> Box<dyn Adapter> + Send + Sync>;
-
-/// How to make an adapter, and from what: the same blueprint makes the same adapter.
-pub(crate) struct Blueprint {
-    pub(crate) id: AdapterId,
-    /// Compared at a reload: an adapter whose fingerprint is the same runs on.
-    pub(crate) fingerprint: u64,
-    pub(crate) make: Make,
-}
 
 struct Running {
     fingerprint: u64,

@@ -4,25 +4,25 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use gateway_core::ports::Clock as _;
+use gateway_core::settings::BuildError;
 use serde::Serialize;
-use sinks::upstream_mqtt::{self, Direct, Settings, State};
+use sinks::upstream::{self, Direct, Settings, State};
 
-use crate::build::{self, BuildError};
-use crate::config::model::Config;
 use crate::health::Health;
+use gateway_config::Config;
 use pipeline::clock::SystemClock;
 use pipeline::deliver::payload::Identity;
 
 /// The connection to the cloud.
 pub(crate) struct Upstream {
-    sink: upstream_mqtt::Upstream,
+    sink: upstream::Upstream,
     speaker: Speaker,
 }
 
 /// Says what is not queued: the status, and health.
 #[derive(Clone)]
 pub(crate) struct Speaker {
-    sink: upstream_mqtt::Speaker,
+    sink: upstream::Speaker,
     health_topic: String,
 }
 
@@ -57,19 +57,19 @@ impl Upstream {
     /// Starts to connect and to empty the outbox.
     pub(crate) fn start(
         config: &Config,
-        upstream: &upstream_mqtt::config::Config,
+        upstream: &upstream::config::Config,
         identity: &Identity,
         outbox: outbox::Handle,
     ) -> Result<Self, BuildError> {
         let base = format!("{}/gateways/{}", identity.prefix, identity.id);
         let settings = Settings {
-            link: build::upstream_link(config, upstream)?,
+            link: upstream::check::link(upstream, &config.gateway.id())?,
             max_in_flight: upstream.outbox.max_in_flight,
             compression: upstream.compression,
             status_topic: format!("{base}/status"),
             offline: Status::bytes("offline", &[], &[]),
         };
-        let sink = upstream_mqtt::Upstream::start(settings, outbox, Arc::new(SystemClock));
+        let sink = upstream::Upstream::start(settings, outbox, Arc::new(SystemClock));
         let speaker = Speaker { sink: sink.speaker(), health_topic: format!("{base}/health") };
         Ok(Self { sink, speaker })
     }

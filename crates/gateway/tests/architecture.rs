@@ -31,6 +31,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("mqtt-link", &["gateway-core"]),
     ("ble-link", &["gateway-core"]),
     ("adapters", &["ble-link", "coap-link", "codecs", "gateway-core", "lorawan-link", "mqtt-link"]),
+    ("gateway-config", &["adapters", "alerts", "broker", "codecs", "gateway-core", "sinks"]),
     ("simulator", &["ble-link", "coap-link", "gateway-core", "mqtt-link"]),
     ("sinks", &["gateway-core", "mqtt-link", "outbox"]),
     (
@@ -44,6 +45,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &[
             "ble-link",
             "coap-link",
+            "gateway-config",
             "gateway-core",
             "journal",
             "outbox",

@@ -15,6 +15,7 @@ mod options;
 mod patience;
 mod publisher;
 mod session;
+pub mod settings;
 mod sleep;
 mod subscriber;
 pub mod tls;

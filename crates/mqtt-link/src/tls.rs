@@ -2,16 +2,12 @@
 //!
 //! The cryptography is ring's, named explicitly: no process-wide default is needed or set.
 
-mod validity;
-
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::{Error as PemError, PemObject};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-
-pub use validity::Validity;
 
 use crate::Tls;
 
@@ -95,11 +91,6 @@ pub fn load(tls: &Tls) -> Result<Arc<ClientConfig>, TlsError> {
         _ => return Err(TlsError::HalfAPair),
     };
     Ok(Arc::new(config))
-}
-
-/// The validity of each certificate in a PEM file, in order; of what is no certificate, none.
-pub fn validities(path: &Path) -> Result<Vec<Validity>, TlsError> {
-    Ok(certificates(path)?.iter().filter_map(|certificate| Validity::of(certificate)).collect())
 }
 
 fn roots_from(path: &Path) -> Result<RootCertStore, TlsError> {

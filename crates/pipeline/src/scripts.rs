@@ -2,14 +2,13 @@
 //!
 //! Promises: a turn never waits for a script. The messages of one device are answered in the order in which they came,
 //! whatever reads them. At most [`THREADS`] scripts run; each script has its own queue, and the queues take turns. One
-//! that does not come back within [`PATIENCE`](crate::scripts::thread::PATIENCE) is given up: its message is refused, and so are further ones for it,
+//! that does not come back within [`PATIENCE`](codecs::script_thread::PATIENCE) is given up: its message is refused, and so are further ones for it,
 //! until it is back or its file has changed. What waits is bounded: [`Scripts::has_room`] says when to take no more.
 
 mod call;
 mod desk;
 pub(crate) mod reader;
 pub(crate) mod refusal;
-pub mod thread;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -22,8 +21,8 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::scripts::reader::{Reader, input};
 use crate::scripts::refusal::Refusal;
-use crate::scripts::thread::{MAX_STUCK, ScriptThread, StuckThread};
 use call::Answer;
+use codecs::script_thread::{MAX_STUCK, ScriptThread, StuckThread};
 use desk::{Desk, Message};
 
 /// Most scripts that run at a time.

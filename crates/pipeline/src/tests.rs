@@ -21,7 +21,7 @@ use gateway_core::{Ack, AdapterId, CodecId, Delivery, DeviceAddress, Now, Timest
 
 use crate::decode::Decoder;
 use crate::decode::directory::Directory;
-use crate::engine::judging::{Judging, MAX_SERIES};
+use crate::engine::judging::Judging;
 use crate::engine::step::Step;
 use crate::engine::{Engine, Outputs, Settings};
 
@@ -40,7 +40,7 @@ pub(super) fn settings() -> Settings {
         zones: BTreeMap::from([("lounge".to_owned(), "floor-1/lounge".to_owned())]),
         rules: vec![too_hot()],
         upstream: true,
-        judging: Some(Judging { timezone: "UTC".into(), hold: alerts::DEFAULT_HOLD, max_series: MAX_SERIES }),
+        judging: Some(Judging { timezone: "UTC".into(), hold: alerts::DEFAULT_HOLD, max_series: 10_000 }),
     }
 }
 

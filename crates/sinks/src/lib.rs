@@ -1,3 +1,3 @@
 //! Where results go.
 
-pub mod upstream_mqtt;
+pub mod upstream;

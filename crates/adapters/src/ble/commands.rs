@@ -8,9 +8,11 @@ use ble_link::gatt::{GattError, Peripheral};
 use ble_link::{LinkError, Uuid};
 use bytes::Bytes;
 use gateway_core::AdapterId;
-use gateway_core::ports::{Command, CommandError, Destination};
+use gateway_core::ports::{Command, CommandError};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
+
+use super::kind::CharacteristicTarget;
 
 /// How long a command may wait until its device is connected.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -31,10 +33,10 @@ pub(super) struct Order {
 impl Order {
     /// What a command wants, and the address of the device; one that cannot be is answered.
     pub(super) fn of(command: Command, adapter: &AdapterId) -> Option<(String, Self)> {
-        let Command { to, payload: value, done } = command;
+        let Command { target, payload: value, done } = command;
         let refused = |reason: String| Err(CommandError::Refused { adapter: adapter.clone(), reason });
-        let Destination::Characteristic { device, characteristic } = to else {
-            tell(done, refused(format!("{to} is no characteristic of a Bluetooth device")));
+        let Some(CharacteristicTarget { device, characteristic }) = target.get() else {
+            tell(done, refused(format!("{target} is no characteristic of a Bluetooth device")));
             return None;
         };
         match characteristic.parse() {

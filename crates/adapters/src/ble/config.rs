@@ -1,9 +1,10 @@
 //! `[adapters.ble.*]`.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use gateway_core::settings::HumanDuration;
+use gateway_core::settings::{HumanDuration, Secret};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -106,4 +107,16 @@ pub enum Listening {
     All,
     /// Those that a `[devices.*]` names.
     Known,
+}
+
+/// The keys of `[devices.*]` for devices that encrypt what they advertise.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct DeviceKeys {
+    /// The key that its Bluetooth advertisements are encrypted with: 32 hexadecimal digits, or 24.
+    #[schemars(example = "231d39c1d7cc1ab1aee224cd096db932")]
+    pub bindkey: Option<Secret>,
+    /// A file with that key.
+    #[schemars(example = &"lounge.bindkey")]
+    pub bindkey_file: Option<PathBuf>,
 }

@@ -11,14 +11,20 @@
 
 mod adapter;
 mod air;
+mod build;
+mod check;
 mod commands;
 pub mod config;
 mod connection;
 mod connections;
 mod intake;
+mod kind;
+mod probe;
 mod slots;
 
 pub use adapter::{BleAdapter, Settings};
 pub use air::Air;
+pub use build::keys;
 pub use connections::{Followed, Plan};
 pub use intake::{Listener, payload};
+pub use kind::{Ble, CharacteristicTarget, TargetKeys};

@@ -12,12 +12,17 @@
 
 mod access;
 mod adapter;
+mod build;
+mod build_client;
+mod check;
+mod check_client;
 pub mod client;
 pub mod config;
 mod figures;
 mod formats;
 mod intake;
 pub mod key;
+mod kind;
 mod names;
 mod observed;
 mod outcomes;
@@ -28,4 +33,5 @@ mod views;
 pub use access::Holder;
 pub use adapter::{CoapAdapter, Settings};
 pub use formats::Codecs;
+pub use kind::{Coap, CommandFormat, CommandMethod, Resource, TargetKeys};
 pub use names::{Known, Names};

@@ -7,11 +7,12 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use gateway_core::AdapterId;
-use gateway_core::ports::{Command, CommandError, Destination, DownlinkContent};
+use gateway_core::ports::{Command, CommandError, Target};
 use lorawan_link::{DownlinkId, Eui, Failure, Network, Now, Outcome, SendError};
 use tokio::sync::oneshot;
 
 use super::adapter::KnownDevice;
+use crate::downlink::{DownlinkContent, DownlinkTarget};
 
 #[derive(Debug)]
 struct UnderWay {
@@ -39,8 +40,8 @@ impl Commands {
         network: &mut Network,
         now: Now,
     ) {
-        let Command { to, payload, done } = command;
-        match self.send(&to, &payload, devices, network, now) {
+        let Command { target, payload, done } = command;
+        match self.send(&target, &payload, devices, network, now) {
             Ok((id, confirmed)) => {
                 self.under_way.insert(id, UnderWay { confirmed, done });
             }
@@ -50,17 +51,17 @@ impl Commands {
 
     fn send(
         &self,
-        to: &Destination,
+        target: &Target,
         payload: &Bytes,
         devices: &[KnownDevice],
         network: &mut Network,
         now: Now,
     ) -> Result<(DownlinkId, bool), CommandError> {
-        let Destination::Device { device, port, confirmed, content } = to else {
-            return Err(self.refused(format!("{to} is no LoRaWAN device")));
+        let Some(DownlinkTarget { device, port, confirmed, content }) = target.get() else {
+            return Err(self.refused(format!("{target} is no LoRaWAN device")));
         };
         if *content != DownlinkContent::Bytes {
-            return Err(self.refused(format!("nobody has encoded what is for {to}")));
+            return Err(self.refused(format!("the payload for {target} is not encoded")));
         }
         let dev_eui = find(device, devices)
             .ok_or_else(|| self.refused(format!("there is no LoRaWAN device {device}")))?;

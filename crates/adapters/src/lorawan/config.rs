@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use gateway_core::settings::{HumanDuration, ListenAddress, Secret};
-use lorawan_link::Region;
+use lorawan_link::{Eui, Region};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -155,6 +155,22 @@ pub struct LorawanDevice {
     /// When it listens: `A` after its own uplinks, `C` all the time.
     #[serde(default)]
     pub class: DeviceClass,
+}
+
+impl LorawanDevice {
+    /// Whether `text` is its DevEUI.
+    #[must_use]
+    pub fn has_dev_eui(&self, text: &str) -> bool {
+        self.dev_eui.parse::<Eui>().is_ok_and(|dev_eui| text.parse() == Ok(dev_eui))
+    }
+}
+
+/// The keys of `[devices.*]` for devices that speak LoRaWAN.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct DeviceKeys {
+    /// Its numbers and keys, where it speaks LoRaWAN to `[adapters.lorawan.*]`.
+    pub lorawan: Option<LorawanDevice>,
 }
 
 /// When a device listens.

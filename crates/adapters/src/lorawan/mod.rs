@@ -10,17 +10,21 @@
 //! - A port that is taken is waited for.
 
 mod adapter;
+mod build;
+mod check;
 mod commands;
 pub mod config;
 pub mod device;
 mod figures;
 mod intake;
 mod keeper;
+mod kind;
 mod networks;
 mod salvage;
 mod store;
 mod tally;
 
 pub use adapter::{KnownDevice, LorawanAdapter, Settings};
+pub use kind::{Lorawan, TargetKeys};
 pub use networks::{Network, NetworkError};
 pub use store::StoreError;

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use bytes::Bytes;
 use gateway_core::AdapterId;
-use gateway_core::ports::{Command, CommandError, Destination};
+use gateway_core::ports::{Command, CommandError, Target};
 use mqtt_link::{Options, Publisher, PublisherEvent, Session, SubmitError};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -12,6 +12,7 @@ use tracing::warn;
 
 use super::addresses::Addresses;
 use super::downlink::Downlink;
+use super::kind::MqttTarget;
 
 /// Commands that may wait for the connection, or for the broker to acknowledge earlier ones.
 const WAITING: usize = 64;
@@ -97,8 +98,8 @@ impl Sender<'_> {
         } else if self.waiting.len() >= WAITING {
             tell(command.done, Err(CommandError::Busy { adapter: self.adapter.clone() }));
         } else {
-            let Command { to, payload, done } = command;
-            match self.addressed(to, payload) {
+            let Command { target, payload, done } = command;
+            match self.addressed(&target, payload) {
                 Ok((topic, payload)) => self.waiting.push_back(Message { topic, payload, done }),
                 Err(error) => tell(done, Err(error)),
             }
@@ -107,24 +108,23 @@ impl Sender<'_> {
     }
 
     /// The topic, and what is published there.
-    fn addressed(&self, to: Destination, payload: Bytes) -> Result<(String, Bytes), CommandError> {
-        match to {
-            Destination::Topic(topic) => Ok((topic, payload)),
-            Destination::Device { device, port, confirmed, content } => {
-                let address = self.addresses.of(&device).ok_or_else(|| CommandError::Unreachable {
+    fn addressed(&self, target: &Target, payload: Bytes) -> Result<(String, Bytes), CommandError> {
+        match target.get() {
+            Some(MqttTarget::Topic(topic)) => Ok((topic.clone(), payload)),
+            Some(MqttTarget::Device(target)) => {
+                let address = self.addresses.of(&target.device).ok_or_else(|| CommandError::Unreachable {
                     adapter: self.adapter.clone(),
                     reason: format!(
-                        "{device} has sent nothing since the start, so its topic is not known; to reach it before it \
+                        "{} has sent nothing since the start, so its topic is not known; to reach it before it \
                          sends, write the application for the + in the filter, and the server's name for the device \
-                         as its address"
+                         as its address",
+                        target.device
                     ),
                 })?;
-                let downlink = Downlink { port, confirmed, content, payload: &payload };
+                let downlink = Downlink { target, payload: &payload };
                 downlink.message(&address).ok_or_else(|| self.refused("the payload is no JSON object"))
             }
-            Destination::Resource { .. } | Destination::Characteristic { .. } => {
-                Err(self.refused(&format!("{to} is no MQTT topic")))
-            }
+            None => Err(self.refused(&format!("{target} is no MQTT topic"))),
         }
     }
 

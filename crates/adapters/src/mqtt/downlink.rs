@@ -10,10 +10,10 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
-use gateway_core::ports::DownlinkContent;
 use serde_json::{Map, Value, json};
 
 use super::addresses::Address;
+use crate::downlink::{DownlinkContent, DownlinkTarget};
 
 /// Who speaks for LoRaWAN devices on a broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,9 +39,7 @@ impl NetworkServer {
 /// What a device is to get.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Downlink<'a> {
-    pub(super) port: u8,
-    pub(super) confirmed: bool,
-    pub(super) content: DownlinkContent,
+    pub(super) target: &'a DownlinkTarget,
     pub(super) payload: &'a [u8],
 }
 
@@ -51,16 +49,16 @@ impl Downlink<'_> {
         let (topic, message) = match to.server {
             NetworkServer::TheThingsStack => {
                 let mut downlink = self.body(["frm_payload", "decoded_payload"])?;
-                downlink.insert("f_port".to_owned(), self.port.into());
-                downlink.insert("confirmed".to_owned(), self.confirmed.into());
+                downlink.insert("f_port".to_owned(), self.target.port.into());
+                downlink.insert("confirmed".to_owned(), self.target.confirmed.into());
                 downlink.insert("priority".to_owned(), "NORMAL".into());
                 (format!("{}/down/push", to.device_part), json!({ "downlinks": [downlink] }))
             }
             NetworkServer::Chirpstack => {
                 let mut downlink = self.body(["data", "object"])?;
                 downlink.insert("devEui".to_owned(), to.device().into());
-                downlink.insert("fPort".to_owned(), self.port.into());
-                downlink.insert("confirmed".to_owned(), self.confirmed.into());
+                downlink.insert("fPort".to_owned(), self.target.port.into());
+                downlink.insert("confirmed".to_owned(), self.target.confirmed.into());
                 (format!("{}/command/down", to.device_part), Value::Object(downlink))
             }
         };
@@ -69,7 +67,7 @@ impl Downlink<'_> {
 
     /// `keys`: how the server calls the device's bytes in base64, and the object.
     fn body(&self, [bytes, object]: [&str; 2]) -> Option<Map<String, Value>> {
-        let (key, value) = match self.content {
+        let (key, value) = match self.target.content {
             DownlinkContent::Bytes => (bytes, BASE64.encode(self.payload).into()),
             DownlinkContent::Object => (object, Value::Object(serde_json::from_slice(self.payload).ok()?)),
         };

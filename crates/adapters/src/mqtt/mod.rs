@@ -14,10 +14,13 @@
 
 mod adapter;
 mod addresses;
+mod build;
+mod check;
 mod commands;
 pub mod config;
 mod downlink;
 mod intake;
+mod kind;
 mod local;
 mod remote;
 mod routes;
@@ -25,6 +28,8 @@ mod subscriptions;
 mod topic;
 
 pub use adapter::{MqttAdapter, Source, subscriptions};
+pub use build::{EmbeddedBroker, wanted_of_embedded};
 pub use downlink::NetworkServer;
+pub use kind::{Mqtt, MqttTarget, TargetKeys};
 pub use routes::Route;
 pub use topic::{Captures, InvalidTopicFilter, TopicFilter};

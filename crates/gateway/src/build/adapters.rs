@@ -1,19 +1,17 @@
-//! The adapters: where each gets its messages, and which it wants.
+//! The adapters, and what they share with the rest of the gateway.
 
 use std::sync::Arc;
 
-use adapters::mqtt::config::MqttConfig;
-use adapters::mqtt::{MqttAdapter, NetworkServer, Route, Source, TopicFilter};
-use ble_link::Speaker;
+use adapters::kind::{Blueprint, BuildContext};
+use adapters::mqtt::{EmbeddedBroker, Mqtt, wanted_of_embedded};
 use broker::Tap;
-use gateway_core::settings::Secret;
-use gateway_core::{AdapterId, Latest};
-use mqtt_link::Options;
+use codecs::CodecTable;
+use gateway_config::Config;
+use gateway_core::ports::Clock as _;
+use gateway_core::settings::{BuildError, Secret};
+use gateway_core::{AdapterId, Services};
 
-use super::link::adapter_link;
-use super::{BuildError, CodecTable, failed};
-use crate::config::model::Config;
-use crate::supervisor::{Blueprint, Make};
+use pipeline::clock::SystemClock;
 
 /// Where the embedded broker hands messages to the gateway's own adapters, and takes their commands.
 #[derive(Debug, Clone)]
@@ -25,72 +23,49 @@ pub(crate) struct Embedded {
     pub(crate) health: tokio::sync::watch::Receiver<gateway_core::AdapterHealth>,
 }
 
-/// What adapters share with the rest of the gateway.
-#[derive(Clone, Copy)]
-pub(crate) struct Around<'a> {
-    pub(crate) embedded: Option<&'a Embedded>,
-    /// The newest values, which CoAP clients read.
-    pub(crate) latest: &'a Latest,
-    /// What the Bluetooth adapters hear in place of the air.
-    pub(crate) speaker: Option<&'a Speaker>,
+impl Embedded {
+    /// Lends the broker to adapters.
+    pub(crate) fn lend(&self, services: &Services) {
+        services.insert(EmbeddedBroker {
+            messages: Arc::new(self.tap.clone()),
+            address: self.address,
+            credentials: self.credentials.clone(),
+            client_id_prefix: broker::INTERNAL_CLIENT_PREFIX,
+        });
+    }
+}
+
+/// Calls `build` with what kinds of adapters are built with.
+pub(crate) fn with_context<T>(
+    config: &Config,
+    codecs: &mut CodecTable,
+    services: &Services,
+    build: impl FnOnce(&mut BuildContext<'_>) -> T,
+) -> T {
+    let id = config.gateway.id();
+    let site = config.site(&id, SystemClock.now());
+    build(&mut BuildContext { site: &site, codecs, services })
 }
 
 /// All adapters of the configuration.
 pub(crate) fn adapters(
     config: &Config,
     codecs: &mut CodecTable,
-    around: &Around<'_>,
+    services: &Services,
 ) -> Result<Vec<Blueprint>, BuildError> {
-    let Around { embedded, latest, speaker } = *around;
-    codecs.set_keys(super::ble::keys(config)?);
-    let mut blueprints = Vec::new();
-    for (name, mqtt) in &config.adapters.mqtt {
-        let id = AdapterId::new("mqtt", name);
-        let key = format!("adapters.{id}");
-        let routes = routes(config, &key, mqtt, codecs)?;
-        let link = adapter_link(config, name, mqtt, embedded)
-            .map_err(|reason| BuildError { key: key.clone(), reason })?;
-        // The debug form has everything but the password.
-        let password = mqtt.password.as_ref().map_or("", Secret::expose);
-        let fingerprint = fingerprint(&format!("{mqtt:?} {link:?} {routes:?} {password}"));
-        let (make_id, source) = (id.clone(), source(mqtt, link, embedded));
-        let make: Make =
-            Box::new(move || Box::new(MqttAdapter::new(make_id.clone(), source.clone(), routes.clone())));
-        blueprints.push(Blueprint { id, fingerprint, make });
-    }
-    for (name, coap) in &config.adapters.coap {
-        blueprints.push(super::coap::blueprint(config, name, coap, codecs, latest)?);
-    }
-    for (name, lorawan) in &config.adapters.lorawan {
-        blueprints.push(super::lorawan::blueprint(config, name, lorawan, codecs)?);
-    }
-    for (name, ble) in &config.adapters.ble {
-        blueprints.push(super::ble::blueprint(config, name, ble, codecs, speaker)?);
-    }
-    Ok(blueprints)
+    with_context(config, codecs, services, |context| {
+        prepare(config, context)?;
+        let mut blueprints = Vec::new();
+        for kind in config.adapters.kinds() {
+            blueprints.extend(kind.build(context)?);
+        }
+        Ok(blueprints)
+    })
 }
 
-fn routes(
-    config: &Config,
-    key: &str,
-    mqtt: &MqttConfig,
-    codecs: &mut CodecTable,
-) -> Result<Vec<Route>, BuildError> {
-    let mut routes = Vec::new();
-    for topic in &mqtt.topics {
-        let filter = TopicFilter::parse(&topic.filter).map_err(|error| failed(key, &error))?;
-        let codec = codecs.id(&topic.format, &topic.columns, config.gateway.timezone.as_deref())?;
-        let server = NetworkServer::of_format(&topic.format);
-        routes.push(Route { filter, codec, names_with_slashes: topic.format == "zigbee2mqtt", server });
-    }
-    Ok(routes)
-}
-
-fn source(mqtt: &MqttConfig, link: Options, embedded: Option<&Embedded>) -> Source {
-    match embedded.filter(|_| mqtt.url.is_none()) {
-        Some(embedded) => Source::Local { broker: Arc::new(embedded.tap.clone()), commands: link },
-        None => Source::Remote(link),
-    }
+/// What must be done before anything is built of the configuration.
+pub(crate) fn prepare(config: &Config, context: &mut BuildContext<'_>) -> Result<(), BuildError> {
+    config.adapters.kinds().try_for_each(|kind| kind.prepare(context))
 }
 
 /// What each adapter wants of the embedded broker's messages.
@@ -98,16 +73,7 @@ pub(crate) fn wanted(
     config: &Config,
     codecs: &mut CodecTable,
 ) -> Result<Vec<(AdapterId, Vec<String>)>, BuildError> {
-    let mut wanted = Vec::new();
-    for (name, mqtt) in config.adapters.mqtt.iter().filter(|(_, mqtt)| mqtt.url.is_none()) {
-        let id = AdapterId::new("mqtt", name);
-        let routes = routes(config, &format!("adapters.{id}"), mqtt, codecs)?;
-        wanted.push((id, adapters::mqtt::subscriptions(&routes)));
-    }
-    Ok(wanted)
-}
-
-pub(super) fn fingerprint(text: &str) -> u64 {
-    use std::hash::BuildHasher as _;
-    foldhash::quality::FixedState::default().hash_one(text)
+    let Some(mqtt) = config.adapters.of::<Mqtt>() else { return Ok(Vec::new()) };
+    let id = config.gateway.id();
+    wanted_of_embedded(mqtt, &config.site(&id, SystemClock.now()), codecs)
 }

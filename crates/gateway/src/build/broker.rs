@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{BuildError, failed};
+use gateway_core::settings::BuildError;
 
 /// The embedded broker.
 pub(crate) fn broker(
@@ -47,7 +47,9 @@ fn broker_password(name: &str, user: &broker::config::User) -> Result<broker::Pa
     let key = format!("broker.users.{name}");
     // A text that looks like a hash is one, wherever it stands.
     match user.password_hash.as_ref().or(user.password.as_ref()) {
-        Some(text) => broker::PasswordSource::from_text(text.expose()).map_err(|error| failed(key, &error)),
+        Some(text) => {
+            broker::PasswordSource::from_text(text.expose()).map_err(|error| BuildError::new(key, &error))
+        }
         None => Err(BuildError {
             key,
             reason: "has no password; set `password_file` or `password_hash`".to_owned(),

@@ -1,5 +1,6 @@
 //! `riser audit`: the loss ledger, of a running gateway from itself, of a stopped one from its files.
 
+use gateway_config::Config;
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,7 +10,6 @@ use tokio::io::AsyncBufReadExt as _;
 use super::{ConfigArg, Exit, Failure, print_line};
 use crate::audit::{Audit, newest_first};
 use crate::build;
-use crate::config::model::Config;
 use crate::live_socket::{self, Question};
 use pipeline::durable::store;
 use pipeline::engine::ledger::{Balance, Beyond, Row};

@@ -8,6 +8,7 @@ mod seen;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use adapters::ble::Ble;
 use ble_link::{Options, Radio, Scan, State, Status};
 use clap::Subcommand;
 use codecs::ble::Keys;
@@ -20,8 +21,7 @@ use tracing::warn;
 
 use self::seen::Seen;
 use super::{ConfigArg, Exit, Failure, print_line};
-use crate::build;
-use crate::config::model::Config;
+use gateway_config::Config;
 use pipeline::clock::SystemClock;
 
 /// Advertisements that wait to be decoded.
@@ -32,7 +32,7 @@ const USUAL_ADAPTER: &str = "hci0";
 const NEVER: Duration = Duration::from_hours(24);
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum Ble {
+pub(crate) enum BleCommand {
     /// List the sensors and beacons in the air with their newest values, the nearest first
     #[command(
         after_help = "Examples:\n  riser ble scan\n  riser ble scan --for 1m --adapter hci1\n  sudo riser ble scan --config /etc/riser/gateway.toml     with the names and bind keys of that file\n  riser ble scan --json | jq -r 'select(.rssi > -70) | .address'\n\nRSSI is the strength in dBm: -40 is beside the adapter, -90 is hardly heard.\nA running gateway is not disturbed. Exit code 69: no bluetoothd, no adapter, or not allowed to use it."
@@ -55,13 +55,20 @@ pub(crate) struct Args {
     json: bool,
 }
 
-pub(crate) fn ble(what: Ble) -> Result<Exit, Failure> {
-    let Ble::Scan(args) = what;
+pub(crate) fn ble(what: BleCommand) -> Result<Exit, Failure> {
+    let BleCommand::Scan(args) = what;
     crate::telemetry::start("warn");
     let config = configuration(&args.config)?;
-    let (keys, _) =
-        build::ble::keys(&config).map_err(|error| Failure::new(Exit::Config, gateway_core::chain(&error)))?;
-    let configured = config.adapters.ble.values().next().map(|ble| ble.adapter.clone());
+    let ble = config.adapters.of::<Ble>();
+    let keys = match ble {
+        Some(ble) => {
+            let id = config.gateway.id();
+            let keys = adapters::ble::keys(ble, &config.site(&id, SystemClock.now()));
+            keys.map_err(|error| Failure::new(Exit::Config, gateway_core::chain(&error)))?.0
+        }
+        None => Keys::new(),
+    };
+    let configured = ble.and_then(|ble| ble.adapters.values().next()).map(|ble| ble.adapter.clone());
     let adapter = args.adapter.or(configured).unwrap_or_else(|| USUAL_ADAPTER.to_owned());
     let seen = super::runtime()?.block_on(listen(adapter, args.duration.0, keys, names(&config)))?;
     let lines = if args.json { seen.json() } else { seen.text() };

@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 
 use super::{Exit, Failure};
-use crate::config::reference;
+use gateway_config::reference;
 
 /// Which of the three.
 #[derive(Debug, Clone, Copy, ValueEnum)]

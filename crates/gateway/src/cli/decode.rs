@@ -13,10 +13,10 @@ use serde_json::{Map, Value};
 
 use super::advertisement::Told;
 use super::{Exit, Failure, print_line};
-use crate::codec_file;
+use codecs::file;
+use codecs::script_thread::Waiting;
 use gateway_core::chain;
 use pipeline::clock::SystemClock;
-use pipeline::scripts::thread::Waiting;
 
 /// One line of `--batch`.
 #[derive(Debug, Deserialize)]
@@ -229,7 +229,7 @@ impl Message {
 }
 
 fn read(file: &str, engine: &Engine) -> Result<Codec, String> {
-    codec_file::load(file, engine).map_err(|problems| problems.join("\n"))
+    file::load(file, engine).map_err(|problems| problems.join("\n"))
 }
 
 fn decode(row: &Row, payload: Vec<u8>, codecs: &mut Codecs) -> Decoded {

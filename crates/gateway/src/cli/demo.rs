@@ -12,18 +12,23 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::Duration;
 
+use adapters::ble::Ble;
 use adapters::ble::config::BleConfig;
+use adapters::coap::Coap;
 use adapters::coap::config::{CoapConfig, Psk};
+use adapters::lorawan::Lorawan;
+use adapters::mqtt::Mqtt;
 use adapters::mqtt::config::{MqttConfig, Topic};
 use ble_link::Speaker;
-use gateway_core::Severity;
 use gateway_core::settings::{HumanDuration, Secret};
+use gateway_core::{Services, Severity};
 use mqtt_link::{BrokerUrl, Event, Options, Qos, Subscriber};
 use tokio_util::sync::CancellationToken;
 
 use super::{Exit, Failure, print_line};
-use crate::config::model::{Alert, Config, Device};
 use crate::gateway::Gateway;
+use gateway_config::{Alert, Config};
+use gateway_core::settings::Device;
 use screen::Screen;
 use sensors::Sensors;
 
@@ -53,7 +58,9 @@ async fn show(speed: f64, duration: Option<Duration>, data_dir: &Path) -> Result
     let sensors = Sensors::new(DEVICES);
     let config = config(ports, data_dir, &sensors);
     let speaker = Speaker::default();
-    let gateway = Gateway::start_hearing(&config, Some(speaker.clone()))
+    let services = Services::default();
+    services.insert(speaker.clone());
+    let gateway = Gateway::start_with(&config, services)
         .await
         .map_err(|error| Failure::new(Exit::Software, gateway_core::chain(&error)))?;
     introduce(ports, &sensors)?;
@@ -148,10 +155,10 @@ fn config(ports: Ports, data_dir: &Path, sensors: &Sensors) -> Config {
         ],
         ..MqttConfig::default()
     };
-    config.adapters.mqtt = BTreeMap::from([("floor".to_owned(), floor)]);
-    config.adapters.coap = BTreeMap::from([("floor".to_owned(), coap(ports, sensors))]);
-    config.adapters.ble = BTreeMap::from([("hall".to_owned(), BleConfig::default())]);
-    config.adapters.lorawan = BTreeMap::from([("roof".to_owned(), lorawan::adapter(ports))]);
+    config.adapters.insert::<Mqtt>("floor", floor);
+    config.adapters.insert::<Coap>("floor", coap(ports, sensors));
+    config.adapters.insert::<Ble>("hall", BleConfig::default());
+    config.adapters.insert::<Lorawan>("roof", lorawan::adapter(ports));
     config.devices = sensors
         .places()
         .map(|(device, zone)| {
@@ -162,8 +169,8 @@ fn config(ports: Ports, data_dir: &Path, sensors: &Sensors) -> Config {
                 Device { address: Some(address), zone: Some(zone.to_owned()), ..Device::default() };
             (device.to_owned(), device_table)
         }))
-        .chain(lorawan::devices(sensors))
         .collect();
+    lorawan::add_devices(&mut config, sensors);
     let hot = Alert {
         metric: Some("temperature".to_owned()),
         above: Some(30.0),
@@ -198,8 +205,8 @@ fn local(port: u16) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, port))
 }
 
-fn upstream(port: u16) -> sinks::upstream_mqtt::config::Config {
-    sinks::upstream_mqtt::config::Config { url: url(port), ..Default::default() }
+fn upstream(port: u16) -> sinks::upstream::config::Config {
+    sinks::upstream::config::Config { url: url(port), ..Default::default() }
 }
 
 /// Draws what the cloud gets until the time is up or Ctrl-C.

@@ -28,7 +28,7 @@ use gateway_core::settings::HumanDuration;
 
 pub(crate) use exit::{Exit, Failure};
 
-use crate::config::LoadOptions;
+use gateway_config::LoadOptions;
 
 /// Riser, an edge gateway for smart buildings: sensors in, aggregates and alerts out, nothing lost on the way.
 #[derive(Debug, Parser)]
@@ -182,7 +182,7 @@ enum Command {
     /// What Bluetooth sensors and beacons say
     Ble {
         #[command(subcommand)]
-        what: ble::Ble,
+        what: ble::BleCommand,
     },
     /// Send real protocol traffic at a gateway, or write weeks of a building as a recording
     #[command(

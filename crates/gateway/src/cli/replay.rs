@@ -87,7 +87,7 @@ struct Replay {
 }
 
 impl Replay {
-    fn new(config: &crate::config::model::Config, args: &Args) -> Self {
+    fn new(config: &gateway_config::Config, args: &Args) -> Self {
         let mut settings = build::settings(config);
         // What is printed counts as published.
         settings.upstream = true;

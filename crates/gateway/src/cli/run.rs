@@ -5,30 +5,39 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{ConfigArg, Exit, Failure, print_line};
-use crate::config::{self, ConfigError, Loaded};
 use crate::gateway::{Gateway, StartError};
 use crate::watchdog::{self, notify};
+use gateway_config::{self as config, ConfigError, Loaded};
+use gateway_core::ports::Clock as _;
+use pipeline::clock::SystemClock;
 
 /// Reads and checks the configuration; what is wrong in it goes to stdout, as with `riser check`.
 pub(crate) fn load(config: &ConfigArg, environment: bool) -> Result<Loaded, Failure> {
-    loaded(config::load(&config.options(environment)))
+    loaded(config::load(&config.options(environment), SystemClock.now()))
 }
 
 fn loaded(loaded: Result<Loaded, ConfigError>) -> Result<Loaded, Failure> {
     loaded.map_err(|error| match &error {
         ConfigError::Invalid { findings } => match print_line(findings.to_string().trim_end()) {
-            Ok(()) => Failure::silent(error.exit()),
+            Ok(()) => Failure::silent(exit(&error)),
             Err(failure) => failure,
         },
-        _ => Failure::new(error.exit(), error.to_string()),
+        _ => Failure::new(exit(&error), error.to_string()),
     })
+}
+
+const fn exit(error: &ConfigError) -> Exit {
+    match error {
+        ConfigError::NoneFound { .. } | ConfigError::Unreadable { .. } => Exit::NoInput,
+        ConfigError::Invalid { .. } => Exit::Config,
+    }
 }
 
 /// As [`load`], but no file at all means the defaults, with what environment and command line say: for commands that
 /// need no gateway.
 pub(crate) fn load_or_default(config: &ConfigArg) -> Result<Loaded, Failure> {
     let options = config.options(true);
-    loaded(config::load_or_default(&options))
+    loaded(config::load_or_default(&options, SystemClock.now()))
 }
 
 pub(crate) fn run(config: &ConfigArg) -> Result<Exit, Failure> {
@@ -93,7 +102,7 @@ fn all_is_well(loaded: &Loaded) -> String {
 
 /// A new file takes effect as a whole or not at all.
 async fn reload(gateway: &mut Gateway, config: &ConfigArg) {
-    let loaded = match config::load(&config.options(true)) {
+    let loaded = match config::load(&config.options(true), SystemClock.now()) {
         Ok(loaded) => loaded,
         Err(error) => {
             tracing::error!("the new configuration is wrong, the old one stays in force:\n{error}");

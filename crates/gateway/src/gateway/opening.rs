@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use broker::{Broker, Tap};
+use codecs::CodecTable;
 use gateway_core::Condition;
+use gateway_core::settings::BuildError;
 use outbox::Outbox;
 
-use crate::build::{self, BuildError, CodecTable, Embedded};
-use crate::config::model::Config;
+use crate::build::{self, Embedded};
+use gateway_config::Config;
 use pipeline::JournalMode;
 use pipeline::clock::SystemClock;
 use pipeline::durable::store;

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use gateway_core::ports::{AdapterError, AdapterState};
 
+use gateway_core::ports::Adapter;
+
 use super::*;
 
 /// What a little adapter does when it runs.

@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use gateway_core::ports::{Command, Destination};
+use gateway_core::ports::{Command, Message, Prepare, Target};
 use gateway_core::{Alert, AlertState, Condition};
 use tokio::sync::{mpsc, oneshot};
 
-use super::encoding::{Desk, Downlink, Encoded};
+use super::encoding::{PrepareQueue, Prepared};
 
 /// One command of a rule.
 #[derive(Debug, Clone)]
@@ -18,15 +18,6 @@ pub struct Action {
     /// `mqtt.floor`.
     pub adapter: String,
     pub message: Message,
-}
-
-/// What an adapter is told.
-#[derive(Debug, Clone)]
-pub enum Message {
-    /// As it stands.
-    Ready { to: Destination, payload: Bytes },
-    /// Once the device's codec has made bytes of it.
-    ToEncode(Arc<Downlink>),
 }
 
 /// How to command an adapter.
@@ -44,12 +35,12 @@ pub type Commanders = Arc<Mutex<BTreeMap<String, Commander>>>;
 pub struct Actions {
     by_rule: BTreeMap<String, Vec<Action>>,
     commanders: Commanders,
-    desk: Desk,
+    preparing: PrepareQueue,
 }
 
 impl Actions {
     pub fn new(by_rule: BTreeMap<String, Vec<Action>>, commanders: Commanders) -> Self {
-        Self { by_rule, commanders, desk: Desk::default() }
+        Self { by_rule, commanders, preparing: PrepareQueue::default() }
     }
 
     pub fn reconfigure(&mut self, by_rule: BTreeMap<String, Vec<Action>>) {
@@ -68,19 +59,19 @@ impl Actions {
                 commanders: Arc::clone(&self.commanders),
             };
             match &action.message {
-                Message::Ready { to, payload } => order.send(to.clone(), payload.clone()),
-                Message::ToEncode(downlink) => self.encode(order, downlink),
+                Message::Ready { target, payload } => order.send(target.clone(), payload.clone()),
+                Message::Prepared(message) => self.prepare(order, message),
             }
         }
     }
 
-    fn encode(&self, order: Order, downlink: &Arc<Downlink>) {
+    fn prepare(&self, order: Order, message: &Arc<dyn Prepare>) {
         let refused = order.clone();
-        let then = move |encoded: Encoded| match encoded {
-            Ok((to, payload)) => order.send(to, payload),
+        let then = move |prepared: Prepared| match prepared {
+            Ok((target, payload)) => order.send(target, payload),
             Err(reason) => order.fail(&reason),
         };
-        if !self.desk.take(downlink, then) {
+        if !self.preparing.push(message, then) {
             refused.fail("too many commands wait for their codecs");
         }
     }
@@ -96,18 +87,18 @@ struct Order {
 
 impl Order {
     /// Gives it to the adapter; what becomes of it is told in the log, and counted.
-    fn send(self, to: Destination, payload: Bytes) {
+    fn send(self, target: Target, payload: Bytes) {
         let Some((commands, condition)) = self.commander() else {
             return self.log_failure("no such adapter runs");
         };
         let (done, result) = oneshot::channel();
-        let said = to.to_string();
-        if commands.try_send(Command { to, payload, done }).is_err() {
+        let to = target.to_string();
+        if commands.try_send(Command { target, payload, done }).is_err() {
             return self.fail("too many commands wait for it");
         }
         let Self { rule, adapter, .. } = self;
         tokio::spawn(async move {
-            let (result, to) = (result.await, said);
+            let result = result.await;
             condition.commanded(matches!(result, Ok(Ok(()))));
             match result {
                 Ok(Ok(())) => tracing::info!(%rule, adapter, to, "action taken"),

@@ -1,139 +1,77 @@
-//! Commands that say what a LoRaWAN device shall do: the device's codec makes the bytes of them (`encodeDownlink`).
+//! Messages of actions that must be prepared before they can be sent: a device's codec makes their bytes.
 //!
-//! Promises: commands are encoded one after the other and leave in the order in which they came; at most [`WAITING`] wait.
-//! What a codec does wrong fails its command alone: it cannot put aside the device's uplinks, and one that does not come
-//! back is given up (`script_thread.rs`). Where our codec has no encoder, a network server is asked to use its own.
+//! Messages are prepared one after the other and leave in the order in which they came; at most [`MAX_WAITING`] wait.
+//! One that does not come back is given up ([`codecs::script_thread`]) and fails alone.
 
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use codecs::javascript::ScriptFailure;
-use codecs::{Codec, DecodeError};
-use gateway_core::ports::{Destination, DownlinkContent};
-use serde_json::Value;
+use codecs::script_thread::Waiting;
+use gateway_core::ports::{Prepare, Target};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
-use crate::scripts::thread::{Lost, Waiting};
+/// Messages that wait to be prepared, at most.
+const MAX_WAITING: usize = 64;
 
-/// Commands that wait for their bytes, at most.
-const WAITING: usize = 64;
-/// A command for a device, and who makes the bytes of it.
-#[derive(Debug, Clone)]
-pub struct Downlink {
-    /// As its adapter knows it.
-    pub device: String,
-    /// The user's word; it counts more than the codec's.
-    pub port: Option<u8>,
-    pub confirmed: bool,
-    /// A JSON object.
-    pub object: Value,
-    pub encoder: Encoder,
-}
+/// Where a message goes and its bytes, or why there is none.
+pub type Prepared = Result<(Target, Bytes), String>;
+type Then = Box<dyn FnOnce(Prepared) + Send>;
 
-/// Who makes the bytes of a command.
-#[derive(Debug, Clone)]
-pub struct Encoder {
-    /// The device's codec.
-    pub codec: Option<Arc<Codec>>,
-    /// A network server does where the codec does not.
-    pub by_server: bool,
-}
-
-/// Why there are no bytes.
-#[derive(Debug, thiserror::Error)]
-pub enum EncodeError {
-    /// The codec refuses, or has no encoder.
-    #[error(transparent)]
-    Codec(#[from] DecodeError),
-    /// Nobody says which port.
-    #[error("the codec says no fPort; write `port`")]
-    NoPort,
-    /// LoRaWAN has application ports from 1 to 223.
-    #[error("the codec says fPort {port}; allowed are 1 to 223")]
-    Port {
-        /// What it says.
-        port: u8,
-    },
-    /// It was given up, or not asked.
-    #[error(transparent)]
-    Lost(#[from] Lost),
-}
-
-impl Downlink {
-    /// The command as its adapter takes it. May take as long as the engine likes.
-    ///
-    /// # Errors
-    /// Where nobody can make bytes of it.
-    fn encode(&self) -> Result<(Destination, Bytes), EncodeError> {
-        // A name of its own: a codec that loops here is not put aside for what the device sends.
-        let asker = format!("commands to {}", self.device);
-        let encoded = match &self.encoder.codec {
-            Some(codec) => codec.encode(&self.object, &asker),
-            None => Err(ScriptFailure::NoEncoder.into()),
-        };
-        match encoded {
-            Ok(downlink) => {
-                let port = self.port.or(downlink.port).ok_or(EncodeError::NoPort)?;
-                if !(1..=223).contains(&port) {
-                    return Err(EncodeError::Port { port });
-                }
-                Ok((self.to(port, DownlinkContent::Bytes), downlink.bytes.into()))
-            }
-            Err(DecodeError::Script(ScriptFailure::NoEncoder)) if self.encoder.by_server => {
-                let port = self.port.ok_or(EncodeError::NoPort)?;
-                Ok((self.to(port, DownlinkContent::Object), self.object.to_string().into()))
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// [`Self::encode`] for those who may wait, such as `riser check`.
-    ///
-    /// # Errors
-    /// As [`Self::encode`], and where the codec does not come back.
-    pub fn try_out(self) -> Result<(Destination, Bytes), EncodeError> {
-        Waiting::default().run(move || self.encode())?
-    }
-
-    fn to(&self, port: u8, content: DownlinkContent) -> Destination {
-        Destination::Device { device: self.device.clone(), port, confirmed: self.confirmed, content }
-    }
-}
-
-/// A command as its adapter takes it, or why there is none.
-pub type Encoded = Result<(Destination, Bytes), String>;
-type Then = Box<dyn FnOnce(Encoded) + Send>;
-
-/// Makes the bytes of commands, one after the other.
+/// Prepares messages, one after the other.
 #[derive(Default)]
-pub struct Desk(OnceLock<mpsc::Sender<(Arc<Downlink>, Then)>>);
+pub struct PrepareQueue(OnceLock<mpsc::Sender<(Arc<dyn Prepare>, Then)>>);
 
-impl Desk {
-    /// Takes a command; `then` is told what came of it. False where too many wait.
-    pub fn take(&self, downlink: &Arc<Downlink>, then: impl FnOnce(Encoded) + Send + 'static) -> bool {
+impl PrepareQueue {
+    /// Takes a message; `then` is called with what came of it. False where too many wait.
+    pub fn push(&self, message: &Arc<dyn Prepare>, then: impl FnOnce(Prepared) + Send + 'static) -> bool {
         let waiting = self.0.get_or_init(|| {
-            let (waiting, next) = mpsc::channel(WAITING);
+            let (waiting, next) = mpsc::channel(MAX_WAITING);
             tokio::spawn(work(next));
             waiting
         });
-        waiting.try_send((Arc::clone(downlink), Box::new(then))).is_ok()
+        waiting.try_send((Arc::clone(message), Box::new(then))).is_ok()
     }
 }
 
-async fn work(mut next: mpsc::Receiver<(Arc<Downlink>, Then)>) {
+async fn work(mut next: mpsc::Receiver<(Arc<dyn Prepare>, Then)>) {
     let mut scripts = Waiting::default();
-    while let Some((downlink, then)) = next.recv().await {
-        let asked = spawn_blocking(move || {
-            let encoded = scripts.run(move || downlink.encode());
-            (scripts, encoded)
+    while let Some((message, then)) = next.recv().await {
+        let prepared = spawn_blocking(move || {
+            let prepared = scripts.run(move || message.prepare());
+            (scripts, prepared)
         });
-        let Ok((back, encoded)) = asked.await else { return };
+        let Ok((back, prepared)) = prepared.await else { return };
         scripts = back;
-        let encoded = encoded.unwrap_or_else(|lost| Err(lost.into()));
-        then(encoded.map_err(|error| gateway_core::chain(&error)));
+        then(prepared.unwrap_or_else(|lost| Err(gateway_core::chain(&lost))));
     }
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    struct Numbered(usize);
+
+    impl Prepare for Numbered {
+        fn prepare(&self) -> Prepared {
+            Ok((Target::new(self.0), Bytes::new()))
+        }
+    }
+
+    #[tokio::test]
+    async fn messages_leave_in_the_order_in_which_they_came_and_too_many_are_refused() {
+        let queue = PrepareQueue::default();
+        let (sender, mut prepared) = mpsc::unbounded_channel();
+        let taken = (0..=MAX_WAITING).filter(|number| {
+            let message: Arc<dyn Prepare> = Arc::new(Numbered(*number));
+            let sender = sender.clone();
+            queue.push(&message, move |prepared| sender.send(prepared).unwrap())
+        });
+        assert_eq!(taken.count(), MAX_WAITING, "none has been prepared yet");
+        for number in 0..MAX_WAITING {
+            let (target, _) = prepared.recv().await.unwrap().unwrap();
+            assert_eq!(target.get::<usize>(), Some(&number));
+        }
+    }
+}

@@ -17,9 +17,6 @@ pub struct Judging {
     pub max_series: u32,
 }
 
-/// [`Judging::max_series`] where nobody says otherwise: 160 MB of models at most.
-pub const MAX_SERIES: u32 = 10_000;
-
 /// Offsets change at quarters of an hour at the finest.
 const QUARTER_MILLIS: i64 = 900_000;
 

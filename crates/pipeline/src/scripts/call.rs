@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::reader::Reader;
-use crate::scripts::thread::Work;
+use codecs::script_thread::Work;
 
 /// A message as a thread has it.
 struct Asked {

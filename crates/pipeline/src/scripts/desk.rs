@@ -7,7 +7,7 @@ use std::time::Duration;
 use gateway_core::Uplink;
 
 use super::reader::Reader;
-use crate::scripts::thread::PATIENCE;
+use codecs::script_thread::PATIENCE;
 
 /// So much may wait for any script, however slow it is.
 const MESSAGES: usize = 64;

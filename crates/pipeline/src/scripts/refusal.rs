@@ -3,7 +3,7 @@
 use codecs::DecodeError;
 use gateway_core::DropReason;
 
-use crate::scripts::thread::PATIENCE;
+use codecs::script_thread::PATIENCE;
 
 /// Why a payload gave nothing.
 #[derive(Debug, thiserror::Error)]

@@ -10,11 +10,12 @@ use std::time::Instant;
 use bytes::Bytes;
 use coap_link::{ContentFormat, Engine, Method, Peer, Request, RequestFailure, Response, Token};
 use gateway_core::AdapterId;
-use gateway_core::ports::{Command, CommandError, CommandFormat, CommandMethod, Destination};
+use gateway_core::ports::{Command, CommandError, Target};
 use tokio::sync::oneshot;
 
 use super::observed::refusal;
 use super::url::CoapUrl;
+use crate::coap::kind::{CommandFormat, CommandMethod, Resource};
 
 /// Commands that may be under way; a further one is refused.
 const UNDER_WAY: usize = 64;
@@ -41,12 +42,12 @@ impl Commands {
 
     /// Takes a command whose device is now to be reached; one that cannot be given is told so.
     pub(super) fn take(&mut self, command: Command) -> Option<(CommandId, Arc<CoapUrl>)> {
-        let Command { to, payload, done } = command;
+        let Command { target, payload, done } = command;
         if self.under_way.len() >= UNDER_WAY {
             tell(done, Err(CommandError::Busy { adapter: self.adapter.clone() }));
             return None;
         }
-        let (url, request) = match request(&to, payload) {
+        let (url, request) = match request(&target, payload) {
             Ok(it) => it,
             Err(reason) => {
                 tell(done, Err(self.refused(reason)));
@@ -127,9 +128,9 @@ impl Commands {
     }
 }
 
-fn request(to: &Destination, payload: Bytes) -> Result<(CoapUrl, Request), String> {
-    let Destination::Resource { url, method, format } = to else {
-        return Err(format!("{to} is no CoAP address"));
+fn request(target: &Target, payload: Bytes) -> Result<(CoapUrl, Request), String> {
+    let Some(Resource { url, method, format }) = target.get() else {
+        return Err(format!("{target} is no CoAP address"));
     };
     let url: CoapUrl = url.parse().map_err(|error| format!("{url} {error}"))?;
     let method = match method {

@@ -1,8 +1,8 @@
 use gateway_core::CodecId;
-use gateway_core::ports::DownlinkContent;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::downlink::{DownlinkContent, DownlinkTarget};
 use crate::mqtt::downlink::Downlink;
 
 const EUI: &str = "70b3d57ed0000001";
@@ -71,7 +71,8 @@ fn what_is_remembered_is_bounded() {
 }
 
 fn message(to: &Address, content: DownlinkContent, payload: &[u8]) -> Option<(String, Value)> {
-    let downlink = Downlink { port: 10, confirmed: true, content, payload };
+    let target = DownlinkTarget { device: "hall".to_owned(), port: 10, confirmed: true, content };
+    let downlink = Downlink { target: &target, payload };
     let (topic, message) = downlink.message(to)?;
     Some((topic, serde_json::from_slice(&message).unwrap()))
 }

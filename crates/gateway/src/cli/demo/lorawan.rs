@@ -1,12 +1,13 @@
 //! The demo's LoRaWAN: the gateway's side of it, and what the simulated nodes are sent with.
 
-use adapters::lorawan::config::{DeviceClass, LorawanConfig, LorawanDevice, RegionName};
-use gateway_core::settings::Secret;
+use adapters::lorawan::Lorawan;
+use adapters::lorawan::config::{DeviceClass, DeviceKeys, LorawanConfig, LorawanDevice, RegionName};
+use gateway_config::Config;
+use gateway_core::settings::{Device, Secret};
 use simulator::lorawan::{Activation, Region, Registration, Target, registrations};
 
 use super::sensors::Sensors;
 use super::{Ports, local};
-use crate::config::model::Device;
 
 /// What keys are made of. No secret: whoever can reach the demo's loopback ports may take part.
 const SEED: u64 = 1;
@@ -29,13 +30,15 @@ pub(super) fn target(ports: Ports) -> Target {
     }
 }
 
-/// `[devices.*]` of the nodes.
-pub(super) fn devices(sensors: &Sensors) -> impl Iterator<Item = (String, Device)> {
+/// Adds `[devices.*]` of the nodes.
+pub(super) fn add_devices(config: &mut Config, sensors: &Sensors) {
     // There are few, so they are not too many.
-    registrations(&sensors.lorawan, SEED).unwrap_or_default().into_iter().map(device)
+    for registration in registrations(&sensors.lorawan, SEED).unwrap_or_default() {
+        add_device(config, registration);
+    }
 }
 
-fn device(registration: Registration) -> (String, Device) {
+fn add_device(config: &mut Config, registration: Registration) {
     let Registration { name, zone, identity, codec, rename } = registration;
     let lorawan = LorawanDevice {
         dev_eui: identity.dev_eui(),
@@ -52,13 +55,8 @@ fn device(registration: Registration) -> (String, Device) {
         rx_delay: None,
         class: DeviceClass::A,
     };
+    config.adapters.insert_device::<Lorawan>(&name, DeviceKeys { lorawan: Some(lorawan) });
     let rename = rename.into_iter().map(|(codec, name)| (codec, name.to_owned())).collect();
-    let device = Device {
-        zone: Some(zone),
-        codec: Some(codec.to_owned()),
-        lorawan: Some(lorawan),
-        rename,
-        ..Device::default()
-    };
-    (name, device)
+    let device = Device { zone: Some(zone), codec: Some(codec.to_owned()), rename, ..Device::default() };
+    config.devices.insert(name, device);
 }

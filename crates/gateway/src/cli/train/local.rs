@@ -6,8 +6,8 @@ use gateway_core::ports::Clock as _;
 use history::{HistoryError, Store};
 
 use crate::cli::{Exit, Failure};
-use crate::config::model::Config;
 use crate::models::{self, Kinds};
+use gateway_config::Config;
 use pipeline::clock::SystemClock;
 
 /// What a gateway's `[history]` has stored so far.

@@ -2,15 +2,15 @@ use coap_link::{Code, Output, Settings};
 
 use super::*;
 
-fn resource(url: &str) -> Destination {
-    Destination::Resource { url: url.to_owned(), method: CommandMethod::Post, format: CommandFormat::Json }
+fn resource(url: &str) -> Target {
+    Target::new(Resource { url: url.to_owned(), method: CommandMethod::Post, format: CommandFormat::Json })
 }
 
 type Done = oneshot::Receiver<Result<(), CommandError>>;
 
-fn command(to: Destination) -> (Command, Done) {
+fn command(target: Target) -> (Command, Done) {
     let (done, told) = oneshot::channel();
-    (Command { to, payload: Bytes::from("[1]"), done }, told)
+    (Command { target, payload: Bytes::from("[1]"), done }, told)
 }
 
 struct Bench {
@@ -87,7 +87,7 @@ fn a_refusal_and_a_silence_are_told_apart() {
 #[test]
 fn what_is_no_command_for_a_coap_device_is_refused_at_once() {
     let mut bench = bench(Settings::default());
-    for to in [Destination::Topic("hvac/set".to_owned()), resource("http://10.0.0.9/relay")] {
+    for to in [Target::new("hvac/set".to_owned()), resource("http://10.0.0.9/relay")] {
         let (command, told) = command(to);
         assert!(bench.commands.take(command).is_none());
         assert!(matches!(outcome(told), Err(CommandError::Refused { .. })));

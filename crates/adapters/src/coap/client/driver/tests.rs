@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use coap_link::{ContentFormat, Endpoint, Method, Request, Udp};
-use gateway_core::ports::{CommandError, CommandFormat, CommandMethod, Destination};
+use gateway_core::ports::{CommandError, Target};
 use gateway_core::{CodecId, DeviceAddress, Timestamp};
 use tokio::sync::oneshot;
 
 use super::*;
+use crate::coap::{CommandFormat, CommandMethod, Resource};
 
 struct Noon;
 
@@ -67,8 +68,8 @@ impl Running {
     async fn command(&self, url: String) -> Result<(), CommandError> {
         let (done, told) = oneshot::channel();
         let (method, format) = (CommandMethod::Put, CommandFormat::Text);
-        let to = Destination::Resource { url, method, format };
-        self.commands.send(Command { to, payload: Bytes::from("1"), done }).await.unwrap();
+        let target = Target::new(Resource { url, method, format });
+        self.commands.send(Command { target, payload: Bytes::from("1"), done }).await.unwrap();
         told.await.unwrap()
     }
 

@@ -1,0 +1,32 @@
+//! Whether there is a bluetoothd with an adapter of that name, for this user.
+
+use std::time::Duration;
+
+use ble_link::{Link, LinkError};
+use gateway_core::findings::{KeyPath, Report};
+use tokio::time::timeout;
+
+/// How long bluetoothd may take to answer.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+pub(super) fn probe(report: &mut Report, key: &KeyPath, adapter: &str) {
+    // Without a runtime nothing else would work either; what the gateway itself says then is enough.
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
+    if let Err(why) = runtime.block_on(try_out(adapter)) {
+        report.warning(key, why);
+    }
+}
+
+async fn try_out(adapter: &str) -> Result<(), String> {
+    let tried = timeout(PATIENCE, async {
+        let link = Link::open(adapter).await?;
+        match link.is_powered().await? {
+            true => Ok(()),
+            false => Err(LinkError::Off { adapter: link.adapter_name().to_owned() }),
+        }
+    });
+    match tried.await {
+        Ok(answer) => answer.map_err(|error| error.to_string()),
+        Err(_) => Err("bluetoothd does not answer".to_owned()),
+    }
+}

@@ -1,0 +1,208 @@
+//! What a kind of adapter is to the rest of the gateway: one trait, implemented once in the kind's folder.
+//!
+//! A kind brings its table of `gateway.toml`, the keys that it adds to `[devices.*]` and to actions, its checks, its
+//! secrets, its probes of the machine and its construction. The rest of the gateway sees [`crate::Adapters`] only.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::path::Path;
+
+use codecs::CodecTable;
+use gateway_core::files::Files;
+use gateway_core::findings::{KeyPath, Report};
+use gateway_core::listener::Listener;
+use gateway_core::ports::{Adapter, Message};
+use gateway_core::settings::{BuildError, TableType};
+use gateway_core::{AdapterId, Services};
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+
+use crate::site::Site;
+
+/// A struct that can be a table of `gateway.toml`.
+pub trait Table:
+    Debug + Clone + PartialEq + Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static
+{
+}
+impl<T> Table for T where
+    T: Debug + Clone + PartialEq + Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static
+{
+}
+
+/// A kind that adds no keys somewhere.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NoKeys {}
+
+/// One kind of adapter, such as all that is configured by `[adapters.mqtt.*]`.
+///
+/// Its functions are called in this order: [`Self::read_files`], [`Self::read_device_files`], [`Self::check`] and
+/// [`Self::check_action`] when a configuration is loaded; [`Self::probe`] by `riser check`; [`Self::prepare`],
+/// [`Self::build`] and [`Self::message`] when it comes into force.
+pub trait AdapterKind: Debug + Clone + PartialEq + Send + Sync + Sized + 'static {
+    /// The level in `[adapters.<NAME>.*]`: lower-case letters.
+    const NAME: &'static str;
+    /// What people call it.
+    const LABEL: &'static str;
+    /// Stands above its tables in the reference and the example.
+    const DOC: &'static str;
+    /// What an action through such an adapter needs, for the refusal of other keys: "sends to a `topic`".
+    const TARGET: &'static str;
+
+    /// What the `payload` of an action may be, for the reference.
+    const PAYLOAD_DOC: &'static str = "";
+
+    /// One table `[adapters.<NAME>.<name>]`.
+    type Table: Table;
+    /// The keys that it adds to `[devices.*]`.
+    type DeviceKeys: Table + Default;
+    /// The keys that it adds to an action, beside `adapter` and `payload`.
+    type Target: Table;
+
+    /// The structs within [`Self::Table`] and [`Self::DeviceKeys`] that are tables themselves.
+    fn nested_tables() -> Vec<TableType> {
+        Vec::new()
+    }
+
+    /// How the generated example shows it.
+    fn example() -> Example;
+
+    /// Makes the paths in a table start at the configuration's folder, and reads secrets from files.
+    fn read_files(_table: &mut Self::Table, _path: &KeyPath, _files: &mut Files<'_>) {}
+
+    /// As [`Self::read_files`], for the keys of a device.
+    fn read_device_files(_keys: &mut Self::DeviceKeys, _path: &KeyPath, _files: &mut Files<'_>) {}
+
+    /// Warns where `file`, the configuration itself, holds a secret and everybody can read it.
+    fn check_own_file(_table: &Self::Table, _path: &KeyPath, _file: &Path, _report: &mut Report) {}
+
+    /// An address under which a device is known besides its `address`.
+    fn device_address(_keys: &Self::DeviceKeys) -> Option<String> {
+        None
+    }
+
+    /// Reports everything that is wrong with the tables of this kind, and with its keys of devices. Opens no socket.
+    fn check(all: &Configured<Self>, site: &Site<'_>, report: &mut Report);
+
+    /// Reports everything that is wrong with an action.
+    fn check_action(action: &Action<'_, Self>, all: &Configured<Self>, site: &Site<'_>, report: &mut Report);
+
+    /// What an action sends. `None` where [`Self::check_action`] refuses it.
+    ///
+    /// # Errors
+    /// What it needs cannot be read any more.
+    fn message(
+        action: &Action<'_, Self>,
+        all: &Configured<Self>,
+        context: &mut BuildContext<'_>,
+    ) -> Result<Option<Message>, BuildError>;
+
+    /// The addresses that an adapter listens on; `path` is that of its table.
+    fn listeners(_table: &Self::Table, _path: &KeyPath) -> Vec<Listener> {
+        Vec::new()
+    }
+
+    /// Warns of what the machine lacks for an adapter now, besides its [listeners](Self::listeners). May wait some seconds.
+    fn probe(_table: &Self::Table, _path: &KeyPath, _report: &mut Report) {}
+
+    /// Does what must be done before any adapter of any kind is built, also where none of this kind is configured.
+    ///
+    /// # Errors
+    /// The configuration passed its checks and cannot be used all the same.
+    fn prepare(_all: &Configured<Self>, _context: &mut BuildContext<'_>) -> Result<(), BuildError> {
+        Ok(())
+    }
+
+    /// How to make the adapter `id`, which is `table`; `all` holds it and the others.
+    ///
+    /// # Errors
+    /// The configuration passed its checks and cannot be used all the same.
+    fn build(
+        id: &AdapterId,
+        table: &Self::Table,
+        all: &Configured<Self>,
+        context: &mut BuildContext<'_>,
+    ) -> Result<Blueprint, BuildError>;
+}
+
+/// All that is configured for one kind.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Configured<K: AdapterKind> {
+    /// Its adapters by their names.
+    pub adapters: BTreeMap<String, K::Table>,
+    /// Its keys of devices, by the devices' names; devices without any of them are left out.
+    pub devices: BTreeMap<String, K::DeviceKeys>,
+}
+
+impl<K: AdapterKind> Default for Configured<K> {
+    fn default() -> Self {
+        Self { adapters: BTreeMap::new(), devices: BTreeMap::new() }
+    }
+}
+
+/// An action of an alert.
+#[derive(Debug)]
+pub struct Action<'a, K: AdapterKind> {
+    /// Where it stands.
+    pub path: KeyPath,
+    /// The name of its adapter: `floor`.
+    pub adapter: &'a str,
+    /// The kind's own keys.
+    pub target: K::Target,
+    /// What is sent, as text.
+    pub payload: &'a str,
+}
+
+/// How the generated example shows a kind.
+#[derive(Debug, Clone, Default)]
+pub struct Example {
+    /// The name of the adapter: `floor` in `[adapters.mqtt.floor]`.
+    pub name: &'static str,
+    /// Whether it is switched on there.
+    pub on: bool,
+    /// Keys that it sets otherwise than by default.
+    pub values: Vec<(&'static str, Json)>,
+    /// Names that stand for `*` in tables of the table: `("psk", "sensor01")`.
+    pub names: &'static [(&'static str, &'static str)],
+}
+
+/// What adapters are built with.
+pub struct BuildContext<'a> {
+    /// The rest of the configuration.
+    pub site: &'a Site<'a>,
+    /// The codecs in use.
+    pub codecs: &'a mut CodecTable,
+    /// What the gateway lends.
+    pub services: &'a Services,
+}
+
+/// Makes an adapter, each time a new one.
+pub type Make = Box<dyn Fn() -> Box<dyn Adapter> + Send + Sync>;
+
+/// How to make an adapter, and from what: equal fingerprints make equal adapters.
+pub struct Blueprint {
+    /// Which adapter.
+    pub id: AdapterId,
+    /// Compared at a reload: an adapter whose fingerprint is the same runs on.
+    pub fingerprint: u64,
+    /// Makes it.
+    pub make: Make,
+}
+
+impl Blueprint {
+    /// `settings` is all that the adapter is made from, secrets included, as text.
+    pub fn new<A: Adapter + 'static>(
+        id: &AdapterId,
+        settings: &str,
+        make: impl Fn(AdapterId) -> A + Send + Sync + 'static,
+    ) -> Self {
+        let make_id = id.clone();
+        Self {
+            id: id.clone(),
+            fingerprint: gateway_core::fingerprint(settings),
+            make: Box::new(move || Box::new(make(make_id.clone()))),
+        }
+    }
+}

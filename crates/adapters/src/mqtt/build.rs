@@ -1,0 +1,126 @@
+//! From `[adapters.mqtt.*]` to an adapter: its connection, and what it wants of which topics.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use codecs::{CodecTable, MAX_PAYLOAD_BYTES};
+use gateway_core::AdapterId;
+use gateway_core::ports::LocalBroker;
+use gateway_core::settings::{BuildError, Secret};
+use mqtt_link::settings::credentials;
+use mqtt_link::{Options, Session, Tls};
+
+use super::adapter::{MqttAdapter, Source, subscriptions};
+use super::config::MqttConfig;
+use super::kind::Mqtt;
+use super::{NetworkServer, Route, TopicFilter};
+use crate::kind::{Blueprint, BuildContext, Configured};
+use crate::site::Site;
+
+/// How long a broker keeps what was published while the gateway was away.
+const SESSION_EXPIRY: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// The embedded broker, lent to the adapters without a `url`.
+#[derive(Clone)]
+pub struct EmbeddedBroker {
+    /// Hands over what devices publish.
+    pub messages: Arc<dyn LocalBroker>,
+    /// Where commands are published.
+    pub address: SocketAddr,
+    /// Who publishes them.
+    pub credentials: (String, Secret),
+    /// What the client ids of the gateway's own connections begin with.
+    pub client_id_prefix: &'static str,
+}
+
+/// What each adapter wants of the embedded broker's messages: topic filters.
+///
+/// # Errors
+/// A filter or format that the checks refuse.
+pub fn wanted_of_embedded(
+    all: &Configured<Mqtt>,
+    site: &Site<'_>,
+    codecs: &mut CodecTable,
+) -> Result<Vec<(AdapterId, Vec<String>)>, BuildError> {
+    let mut wanted = Vec::new();
+    for (name, mqtt) in all.adapters.iter().filter(|(_, mqtt)| mqtt.url.is_none()) {
+        let id = AdapterId::new("mqtt", name);
+        let routes = routes(&format!("adapters.{id}"), mqtt, site, codecs)?;
+        wanted.push((id, subscriptions(&routes)));
+    }
+    Ok(wanted)
+}
+
+pub(super) fn blueprint(
+    id: &AdapterId,
+    mqtt: &MqttConfig,
+    context: &mut BuildContext<'_>,
+) -> Result<Blueprint, BuildError> {
+    let key = format!("adapters.{id}");
+    let routes = routes(&key, mqtt, context.site, context.codecs)?;
+    let embedded = context.services.get::<EmbeddedBroker>().filter(|_| mqtt.url.is_none());
+    let link = link(id, mqtt, context.site.gateway, embedded.as_ref())
+        .map_err(|reason| BuildError { key, reason })?;
+    // The debug form has everything but the password.
+    let password = mqtt.password.as_ref().map_or("", Secret::expose);
+    let settings = format!("{mqtt:?} {link:?} {routes:?} {password}");
+    let source = match embedded {
+        Some(embedded) => Source::Local { broker: embedded.messages, commands: link },
+        None => Source::Remote(link),
+    };
+    Ok(Blueprint::new(id, &settings, move |id| MqttAdapter::new(id, source.clone(), routes.clone())))
+}
+
+fn routes(
+    key: &str,
+    mqtt: &MqttConfig,
+    site: &Site<'_>,
+    codecs: &mut CodecTable,
+) -> Result<Vec<Route>, BuildError> {
+    let mut routes = Vec::new();
+    for topic in &mqtt.topics {
+        let filter = TopicFilter::parse(&topic.filter).map_err(|error| BuildError::new(key, &error))?;
+        let codec = codecs.id(&topic.format, &topic.columns, site.timezone)?;
+        let server = NetworkServer::of_format(&topic.format);
+        routes.push(Route { filter, codec, names_with_slashes: topic.format == "zigbee2mqtt", server });
+    }
+    Ok(routes)
+}
+
+/// The connection; `Err` says in words what is missing.
+fn link(
+    id: &AdapterId,
+    mqtt: &MqttConfig,
+    gateway: &str,
+    embedded: Option<&EmbeddedBroker>,
+) -> Result<Options, String> {
+    let name = id.as_str().split_once('.').map_or("", |(_, name)| name);
+    let mut options = match (&mqtt.url, embedded) {
+        (Some(url), _) => {
+            let url = url.parse().map_err(|error| gateway_core::chain(&error))?;
+            let default_id = || format!("riser-{gateway}-{name}");
+            let mut options = Options::new(url, mqtt.client_id.clone().unwrap_or_else(default_id));
+            options.credentials = credentials(mqtt.username.as_ref(), mqtt.password.as_ref());
+            options
+        }
+        (None, Some(embedded)) => {
+            let url = format!("mqtt://{}", embedded.address).parse().map_err(|e| gateway_core::chain(&e))?;
+            let mut options = Options::new(url, format!("{}{name}", embedded.client_id_prefix));
+            options.credentials = Some(embedded.credentials.clone());
+            options
+        }
+        (None, None) => return Err("there is neither a `url` nor a [broker] to connect to".to_owned()),
+    };
+    options.protocol = mqtt.protocol;
+    options.tls = Tls {
+        ca_file: mqtt.ca_file.clone(),
+        cert_file: mqtt.cert_file.clone(),
+        key_file: mqtt.key_file.clone(),
+    };
+    options.keep_alive = mqtt.keep_alive.0;
+    options.session = Session::Persistent { expiry: SESSION_EXPIRY };
+    // Somewhat more than is decoded, so that what is cut is counted as too large.
+    options.max_packet_size = u32::try_from(MAX_PAYLOAD_BYTES).unwrap_or(u32::MAX).saturating_add(1024);
+    Ok(options)
+}

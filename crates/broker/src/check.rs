@@ -1,0 +1,134 @@
+//! `[broker]`: the files that it names, and whether it can work: listeners, certificates, users.
+
+use gateway_core::Timestamp;
+use gateway_core::files::{Files, check_ca, check_pair};
+use gateway_core::findings::{KeyPath, Report, one_line};
+use gateway_core::listener::{Listener, Transport};
+
+use crate::config::{Config, User};
+use crate::{PasswordSource, validate_filter};
+
+/// Makes paths start at the configuration's folder, and reads passwords from files.
+pub fn read_files(broker: &mut Config, files: &mut Files<'_>) {
+    files.resolve([&mut broker.ca_file, &mut broker.cert_file, &mut broker.key_file]);
+    for (name, user) in &mut broker.users {
+        let table = KeyPath::of("broker.users").key(name);
+        files.password(&table, &mut user.password, &mut user.password_file);
+    }
+}
+
+/// Reports everything that is wrong with `[broker]`; `now` is for dates in certificates.
+pub fn check(report: &mut Report, broker: &Config, now: Timestamp) {
+    let table = KeyPath::of("broker");
+    let listeners = listeners(broker);
+    if listeners.is_empty() {
+        report.missing(
+            &table,
+            "listen",
+            "missing: nobody can connect; write it, such as listen = \"0.0.0.0:1883\"",
+        );
+    }
+    check_tls(report, &table, broker, now);
+    check_entrance(report, &table, broker, &listeners);
+    if !(1 << 10..=256 << 20).contains(&broker.max_packet_size.0) {
+        report.error(&table.key("max_packet_size"), "is out of range; allowed: from \"1KiB\" to \"256MiB\"");
+    }
+    for (name, user) in &broker.users {
+        check_user(report, &table.key("users").key(name), user);
+    }
+}
+
+/// Every address that it listens on.
+#[must_use]
+pub fn listeners(broker: &Config) -> Vec<Listener> {
+    let addresses = [
+        ("listen", broker.listen),
+        ("websocket", broker.websocket),
+        ("listen_tls", broker.listen_tls),
+        ("websocket_tls", broker.websocket_tls),
+    ];
+    let listener = |(key, address): (&str, Option<_>)| {
+        Some(Listener { key: KeyPath::of("broker").key(key), transport: Transport::Tcp, address: address? })
+    };
+    addresses.into_iter().filter_map(listener).collect()
+}
+
+/// Warns where `file`, the configuration itself, holds a password and everybody can read it.
+pub fn check_own_file(report: &mut Report, broker: &Config, file: &std::path::Path) {
+    let inline = |user: &User| user.password.is_some() && user.password_file.is_none();
+    for (name, _) in broker.users.iter().filter(|(_, user)| inline(user)) {
+        report.warn_of_secret(&KeyPath::of("broker.users").key(name).key("password"), file);
+    }
+}
+
+fn check_tls(report: &mut Report, table: &KeyPath, broker: &Config, now: Timestamp) {
+    check_pair(report, table, broker.cert_file.as_deref(), broker.key_file.as_deref(), now);
+    check_ca(report, table, broker.ca_file.as_deref());
+    for (key, door) in [("listen_tls", broker.listen_tls), ("websocket_tls", broker.websocket_tls)] {
+        if door.is_some() && broker.cert_file.is_none() && broker.key_file.is_none() {
+            report.error(&table.key(key), "needs `cert_file` and `key_file`");
+        }
+    }
+    let encrypted = broker.listen_tls.is_some() || broker.websocket_tls.is_some();
+    if !encrypted && broker.cert_file.is_some() {
+        report.warning(
+            &table.key("cert_file"),
+            "is not used: there is neither `listen_tls` nor `websocket_tls`",
+        );
+    }
+}
+
+fn check_entrance(report: &mut Report, table: &KeyPath, broker: &Config, listeners: &[Listener]) {
+    if broker.anonymous {
+        for Listener { key, address, .. } in listeners.iter().filter(|one| !one.address.ip().is_loopback()) {
+            report.warning(
+                key,
+                format!(
+                    "whoever reaches {address} may publish and subscribe to everything; set anonymous = false"
+                ),
+            );
+        }
+    } else if broker.users.is_empty() && report.is_whole(&table.key("users")) {
+        report.warning(table, "there are no users and anonymous = false: nobody can connect");
+    }
+}
+
+fn check_user(report: &mut Report, table: &KeyPath, user: &User) {
+    let plain = user.password.is_some() || user.password_file.is_some();
+    match (&user.password_hash, plain) {
+        (Some(_), true) => report.error(
+            &table.key("password_hash"),
+            "there is a password too; keep one of password, password_file and password_hash",
+        ),
+        (Some(hash), false) if !hash.expose().starts_with("$argon2") => report.error(
+            &table.key("password_hash"),
+            "is not an Argon2 PHC string; write what `argon2 -e` prints, $argon2id$v=19$…",
+        ),
+        (None, false) => report.missing(
+            table,
+            "password_file",
+            "missing; write one of password, password_file and password_hash",
+        ),
+        _ => {}
+    }
+    let from = if user.password_file.is_some() { "password_file" } else { "password" };
+    for (key, text) in [(from, &user.password), ("password_hash", &user.password_hash)] {
+        let Some(text) = text else { continue };
+        if let Err(error) = PasswordSource::from_text(text.expose()) {
+            report.error(&table.key(key), error.to_string());
+        }
+    }
+    for (key, filters) in [("publish", &user.publish), ("subscribe", &user.subscribe)] {
+        for (i, filter) in filters.iter().enumerate() {
+            if let Err(error) = validate_filter(filter) {
+                report.error(&table.key(key).index(i), one_line(&error.to_string()));
+            }
+        }
+    }
+    if user.publish.is_empty() && user.subscribe.is_empty() {
+        let whole = report.is_whole(table);
+        if whole {
+            report.warning(table, "may do nothing: write what it may `publish` and `subscribe` to");
+        }
+    }
+}

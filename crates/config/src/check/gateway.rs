@@ -1,0 +1,41 @@
+//! `[gateway]`: its names become topic levels upstream.
+
+use crate::model::{Gateway, is_id_char};
+use gateway_core::findings::{KeyPath, Report, quoted};
+
+pub(super) fn check(report: &mut Report, gateway: &Gateway) {
+    let table = KeyPath::of("gateway");
+    if let Some(id) = &gateway.id
+        && (id.is_empty() || !id.chars().all(is_id_char))
+    {
+        report
+            .error(&table.key("id"), format!("{} is not an id; write letters, digits, - and _", quoted(id)));
+    }
+    check_prefix(report, &table.key("prefix"), &gateway.prefix);
+    if let Some(zone) = &gateway.timezone
+        && jiff::tz::TimeZone::get(zone).is_err()
+    {
+        report.error(
+            &table.key("timezone"),
+            format!("{} is not a time zone; write one such as \"Europe/Paris\" or \"UTC\"", quoted(zone)),
+        );
+    }
+    if gateway.data_dir.as_os_str().is_empty() {
+        report.error(&table.key("data_dir"), "is empty; write a directory such as \"/var/lib/riser\"");
+    }
+}
+
+fn check_prefix(report: &mut Report, key: &KeyPath, prefix: &str) {
+    let problem = if prefix.is_empty() {
+        "is empty"
+    } else if prefix.contains(['+', '#']) || prefix.contains(char::is_control) {
+        "holds +, # or a control character, which no topic to publish to can have"
+    } else if prefix.starts_with('/') || prefix.ends_with('/') || prefix.contains("//") {
+        "has an empty topic level"
+    } else if prefix.starts_with('$') {
+        "begins with $, which belongs to brokers"
+    } else {
+        return;
+    };
+    report.error(key, format!("{problem}; write one or more topic levels such as \"building\""));
+}

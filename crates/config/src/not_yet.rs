@@ -1,0 +1,53 @@
+//! What Riser's documents promise and this version does not have: an honest word instead of "unknown key".
+//!
+//! Whoever adds the feature removes its line here.
+
+use gateway_core::findings::KeyPath;
+
+/// Tables and keys; `*` is any name.
+const KEYS: &[(&str, &str, &str)] = &[
+    ("devices.*.commands", "commands to devices (`commands`)", "actions of [alerts.*] send commands"),
+    ("sinks", "further sinks (`sinks`)", "results go to [upstream]"),
+    ("http", "dashboard or API (`http`)", "`riser tail` follows a running gateway"),
+];
+
+/// Kinds of adapters.
+const ADAPTERS: &[&str] = &["serial", "tcp"];
+
+/// Values of keys; `*` is any name.
+const VALUES: &[(&str, &str, &str)] =
+    &[("upstream.format", "senml", "it has: json"), ("upstream.format", "sparkplug", "it has: json")];
+
+/// What to say of a key that is promised and not there yet.
+pub(crate) fn key(path: &KeyPath) -> Option<String> {
+    if let Some(kind) = ADAPTERS.iter().find(|kind| *path == KeyPath::of("adapters").key(kind)) {
+        let has: Vec<_> = adapters::kinds::all().iter().map(|kind| kind.name()).collect();
+        return Some(format!(
+            "this version of riser has no `{kind}` adapter yet; it has: {}",
+            has.join(", ")
+        ));
+    }
+    let (_, what, instead) = KEYS.iter().find(|(pattern, ..)| path.matches(pattern))?;
+    Some(format!("this version of riser has no {what} yet; {instead}"))
+}
+
+/// What to say of a value that is promised and not there yet.
+pub(crate) fn value(path: &KeyPath, value: &str) -> Option<String> {
+    let (_, what, instead) =
+        VALUES.iter().find(|(pattern, word, _)| *word == value && path.matches(pattern))?;
+    Some(format!("this version of riser has no `{what}` yet; {instead}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_what_is_there_instead() {
+        assert!(key(&KeyPath::of("adapters.serial")).unwrap().contains("it has: "));
+        assert!(key(&KeyPath::of("devices.lounge.commands")).is_some());
+        assert!(key(&KeyPath::of("adapters.other")).is_none());
+        assert!(value(&KeyPath::of("upstream.format"), "senml").is_some());
+        assert!(value(&KeyPath::of("upstream.format"), "json").is_none());
+    }
+}

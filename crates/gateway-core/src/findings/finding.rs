@@ -1,0 +1,99 @@
+//! What is wrong with a configuration, and where: one line a finding, in the order of the file.
+
+use std::fmt;
+
+use super::key_path::KeyPath;
+
+/// Where a finding points.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// In the file; both are counted from 1, the column in characters.
+    File {
+        /// Line.
+        line: usize,
+        /// Column.
+        column: usize,
+    },
+    /// An environment variable.
+    Environment(String),
+    /// A `--set` on the command line.
+    Flag(String),
+}
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Riser does not start with it.
+    Error,
+    /// Riser starts; probably not as meant.
+    Warning,
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Finding {
+    /// Where.
+    pub place: Place,
+    /// How bad.
+    pub level: Level,
+    /// Which key; the root where it is about no key.
+    pub key: KeyPath,
+    /// What is wrong, what is allowed. Never holds a secret.
+    pub text: String,
+}
+
+/// All findings of one configuration, in order.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Findings {
+    /// The file as the user named it; what every line begins with.
+    file: String,
+    list: Vec<Finding>,
+}
+
+impl Findings {
+    /// Findings about `file`, sorted by position; the same twice is told once.
+    pub fn new(file: &str, mut list: Vec<Finding>) -> Self {
+        list.sort();
+        list.dedup();
+        Self { file: file.to_owned(), list }
+    }
+
+    /// Whether any of them keeps Riser from starting.
+    pub fn has_errors(&self) -> bool {
+        self.list.iter().any(|finding| finding.level == Level::Error)
+    }
+
+    /// The warnings, a line each.
+    pub fn warnings(&self) -> impl Iterator<Item = String> {
+        self.list.iter().filter(|finding| finding.level == Level::Warning).map(|finding| self.line(finding))
+    }
+
+    /// Takes `others` in, of the same file.
+    pub fn extend(&mut self, others: Self) {
+        self.list.extend(others.list);
+        self.list.sort();
+        self.list.dedup();
+    }
+
+    /// One line for `finding`.
+    fn line(&self, finding: &Finding) -> String {
+        let place = match &finding.place {
+            Place::File { line, column } => format!("{}:{line}:{column}", self.file),
+            Place::Environment(name) => format!("environment {name}"),
+            Place::Flag(key) => format!("--set {key}"),
+        };
+        let level = match finding.level {
+            Level::Error => "error",
+            Level::Warning => "warning",
+        };
+        let separator = if finding.key.is_root() { "" } else { ": " };
+        format!("{place}: {level}: {}{separator}{}", finding.key, finding.text)
+    }
+}
+
+/// One line a finding.
+impl fmt::Display for Findings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.list.iter().try_for_each(|finding| writeln!(f, "{}", self.line(finding)))
+    }
+}

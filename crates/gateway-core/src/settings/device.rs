@@ -1,0 +1,46 @@
+//! `[devices.*]`: what holds for a device whatever it is heard through. Kinds of adapters add keys of their own.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// One device.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Device {
+    /// As the device names itself: a topic's name, a MAC, a DevEUI. Default: the name of this table.
+    #[schemars(example = "A4:C1:38:8D:18:B2")]
+    pub address: Option<String>,
+    /// Where it is; levels are separated by `/`.
+    #[schemars(example = "floor-1/lounge")]
+    pub zone: Option<String>,
+    /// What its payloads are, where `format` does not tell: a built-in codec, or a `.js` or `.toml` file.
+    #[schemars(example = &"codecs/am307.js")]
+    pub codec: Option<String>,
+    /// New names for its metrics: `rename = { tempc = "temperature" }`.
+    #[schemars(example = example_rename())]
+    pub rename: BTreeMap<String, String>,
+    /// Corrections by metric (after `rename`): value × scale + offset.
+    pub calibrate: BTreeMap<String, Calibration>,
+}
+
+fn example_rename() -> BTreeMap<String, String> {
+    BTreeMap::from([("tempc".to_owned(), "temperature".to_owned())])
+}
+
+/// A linear correction: value × scale + offset.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Calibration {
+    /// Multiplies the value.
+    pub scale: f64,
+    /// Is added after that.
+    pub offset: f64,
+}
+
+impl Default for Calibration {
+    fn default() -> Self {
+        Self { scale: 1.0, offset: 0.0 }
+    }
+}

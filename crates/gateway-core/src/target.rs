@@ -1,0 +1,87 @@
+//! Where a command goes: said by an adapter's kind when it reads the configuration, read by that adapter alone.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+/// A target in the words of one kind of adapter; for everything else it is a text for the log.
+#[derive(Clone)]
+pub struct Target(Arc<dyn Value>);
+
+trait Value: Any + fmt::Display + Send + Sync {}
+impl<T: Any + fmt::Display + Send + Sync> Value for T {}
+
+impl Target {
+    /// Wraps what the kind understands.
+    #[must_use]
+    pub fn new<T: fmt::Display + Send + Sync + 'static>(target: T) -> Self {
+        Self(Arc::new(target))
+    }
+
+    /// The target, where it is of this kind.
+    #[must_use]
+    pub fn get<T: 'static>(&self) -> Option<&T> {
+        let value: &dyn Any = &*self.0;
+        value.downcast_ref()
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Target({})", self.0)
+    }
+}
+
+/// What an action sends.
+#[derive(Clone)]
+pub enum Message {
+    /// As it stands.
+    Ready {
+        /// Where to.
+        target: Target,
+        /// The bytes.
+        payload: Bytes,
+    },
+    /// Made anew each time, by something that may take long.
+    Prepared(Arc<dyn Prepare>),
+}
+
+/// Makes a message when it is needed.
+pub trait Prepare: Send + Sync {
+    /// Where the message goes, and its bytes. May block for as long as a script runs; called on a thread that nothing
+    /// else waits for.
+    ///
+    /// # Errors
+    /// Why there is no message, for people.
+    fn prepare(&self) -> Result<(Target, Bytes), String>;
+}
+
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ready { target, .. } => write!(f, "Message({target})"),
+            Self::Prepared(_) => f.write_str("Message(prepared)"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_its_own_kind_reads_a_target() {
+        let target = Target::new("a/b".to_owned());
+        assert_eq!(target.get::<String>().map(String::as_str), Some("a/b"));
+        assert!(target.get::<u8>().is_none());
+        assert_eq!(target.to_string(), "a/b");
+    }
+}
