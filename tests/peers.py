@@ -16,6 +16,9 @@ import paho.mqtt.client as mqtt
 
 HOST = "127.0.0.1"
 
+# Where Debian keeps mosquitto, and only root's PATH looks.
+os.environ["PATH"] += ":/usr/sbin"
+
 
 WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
 WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
@@ -57,6 +60,12 @@ def stands_still(number):
 
     wait_until(still, 30, lambda: f"an end of {seen[-3:]}")
     return seen[-1][1]
+
+
+def udp_backlog(port):
+    """Bytes of memory that datagrams take which wait in the kernel for who listens on this port."""
+    rows = [line.split() for line in pathlib.Path("/proc/net/udp").read_text().splitlines()[1:]]
+    return sum(int(row[4].split(":")[1], 16) for row in rows if int(row[1].split(":")[1], 16) == port)
 
 
 class Mosquitto:

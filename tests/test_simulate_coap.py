@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from gateway import BINARY, ID
-from peers import wait_until
+from peers import stands_still, udp_backlog, wait_until
 
 KEY = "sixteen byte key"
 LIBCOAP = "coap-server-openssl"
@@ -94,14 +94,16 @@ def test_a_device_that_its_identity_may_not_report_is_refused_and_the_reason_tol
 def test_what_was_on_its_way_while_the_gateway_was_frozen_arrives_once(riser, ports, tmp_path):
     gateway = riser(coap_config(ports, identities(tmp_path, ["unused"])))
     gateway.start()
+    gateway.wait_log(f"coap: listens on 127.0.0.1:{ports[0]}")
     command = ["simulate", "--target", f"127.0.0.1:{ports[0]}", "--protocol", "coap"]
     command += ["--devices", "10", "--rate", "50", "--for", "8s"]
     with subprocess_of(gateway, command) as process:
         wait_until(lambda: gateway.audit()["in"] > 0, 10, "the first reading")
         gateway.freeze()
-        # Longer than the first time-out of every CON on its way, so each is sent again.
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(4)
+        # Each device has one CON on its way. Sent again, all are there twice.
+        wait_until(lambda: udp_backlog(ports[0]) > 0, what="datagrams that wait")
+        once = stands_still(lambda: udp_backlog(ports[0]))
+        wait_until(lambda: udp_backlog(ports[0]) >= 2 * once, 30, "each of them sent again")
         gateway.thaw()
         out, err = process.communicate(timeout=40)
     assert process.returncode == 0, out + err
