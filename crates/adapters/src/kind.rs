@@ -164,6 +164,8 @@ pub struct Example {
     pub on: bool,
     /// Keys that it sets otherwise than by default.
     pub values: Vec<(&'static str, Json)>,
+    /// An action through it.
+    pub action: Option<Json>,
     /// Names that stand for `*` in tables of the table: `("psk", "sensor01")`.
     pub names: &'static [(&'static str, &'static str)],
 }

@@ -6,7 +6,6 @@ mod adapters;
 pub mod ble;
 pub mod coap;
 mod complaints;
-mod door;
 pub mod downlink;
 pub mod kind;
 pub mod kinds;
@@ -14,5 +13,6 @@ pub mod lorawan;
 pub mod mqtt;
 mod places;
 pub mod site;
+mod udp;
 
 pub use adapters::{Adapters, ConfiguredKind, KindInfo, KindSchemas, KindTables, RawAction};

@@ -129,6 +129,20 @@ impl Measurements {
         Ok(())
     }
 
+    /// Adds what the link itself has understood of the message.
+    ///
+    /// # Errors
+    /// Where there are more readings than a payload may hold, or a name is empty or too long.
+    pub fn add_all(&mut self, understood: &[gateway_core::Measurement]) -> Result<(), DecodeError> {
+        for gateway_core::Measurement { metric, value, is_state, unit } in understood {
+            self.push(metric, Quantity { value: *value, boolean: *is_state })?;
+            if let Some(unit) = unit {
+                self.set_unit(metric, unit);
+            }
+        }
+        Ok(())
+    }
+
     /// Begins the next record: what is set from now on says nothing of the measurements before.
     pub(crate) fn begin_record(&mut self) {
         self.record_start = self.entries.len();

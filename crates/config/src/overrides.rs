@@ -2,8 +2,8 @@
 //! command line.
 //!
 //! The shape says what a value's text is turned into; lists and tables are written as in TOML. Names are compared
-//! without case and with `-` and `_` alike, first with those in the file: `RISER__ADAPTERS__MQTT__ROOF_2__URL` is
-//! `[adapters.mqtt.Roof-2]` where the file has that, else `[adapters.mqtt.roof_2]`.
+//! without case and with `-` and `_` alike, first with those in the file: `RISER__DEVICES__ROOF_2__ZONE` is
+//! `zone` of `[devices.Roof-2]` where the file has that, else of `[devices.roof_2]`.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -35,11 +35,7 @@ pub(crate) fn from_flags(flags: &[String], report: &mut Report) -> Vec<Override>
             }),
             None => {
                 let place = Place::Flag(flag.clone());
-                report.error_at(
-                    &place,
-                    &KeyPath::root(),
-                    "write KEY=VALUE: --set upstream.url=mqtt://localhost",
-                );
+                report.error_at(&place, &KeyPath::root(), "write KEY=VALUE: --set gateway.id=hq-north");
             }
         }
     }

@@ -30,7 +30,7 @@ pub fn reference() -> String {
          - Names in `*` places are yours. A table that is not there is off, or has its defaults.\n\
          - `RISER__UPSTREAM__URL=…` in the environment overrides one key: `__` stands between levels, lists and tables\n  \
            are written as in TOML. Names are compared without case, `-` and `_` alike, first with those in the file:\n  \
-           `RISER__ADAPTERS__MQTT__ROOF_2__URL` is `[adapters.mqtt.Roof-2]` where the file has that table.\n\
+           `RISER__DEVICES__ROOF_2__ZONE` is `zone` of `[devices.Roof-2]` where the file has that table.\n\
          - On SIGHUP Riser reads the file again. Adapters, devices, windows, the anomaly model and alerts change at once;\n  \
            `gateway.id`, `gateway.prefix`, `gateway.data_dir`, `[upstream]`, `[broker]`, `[journal]` and `[history]` at the next\n  \
            start.\n  \

@@ -22,7 +22,7 @@ pub struct AdapterHealth {
     pub restarts: u32,
     /// What it counts, by names of its own; empty where it counts nothing.
     pub figures: BTreeMap<String, u64>,
-    /// What it follows one by one: CoAP's observed resources, by their addresses.
+    /// What it follows one by one, such as observed resources, by their addresses.
     pub parts: BTreeMap<Arc<str>, PartHealth>,
     /// Commands that its devices or their broker took since the start.
     pub commands_done: u64,

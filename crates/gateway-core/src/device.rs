@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A device as it names itself on its link: a topic's name, a MAC, a DevEUI, a CoAP path.
+/// A device as it names itself on its link: a topic's name, a MAC, a DevEUI, a path.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct DeviceAddress(Box<str>);

@@ -38,7 +38,7 @@ pub enum DropReason {
     UpstreamRefused,
     /// Damage to the disk took it.
     Damaged,
-    /// A sender that expects no answer (MQTT QoS 0) was faster than the gateway for longer than a message may wait.
+    /// A sender that expects no answer was faster than the gateway for longer than a message may wait.
     NoRoom,
     /// The message's integrity code is wrong: a wrong key, or a forged message in a known device's name.
     BadMic,

@@ -47,6 +47,6 @@ pub use room::{Room, Space};
 pub use score::{Oddity, Score};
 pub use services::Services;
 pub use time::{Now, ParseTimestampError, TimeQuality, Timestamp};
-pub use uplink::{Ack, AdapterId, CodecId, Delivery, LinkQuality, Outcome, Uplink};
+pub use uplink::{Ack, AdapterId, CodecId, Delivery, LinkQuality, Measurement, Outcome, Uplink};
 pub use validity::Validity;
 pub use window::Window;

@@ -111,7 +111,7 @@ pub struct AdapterError {
 /// by itself: then, and after a panic, it is thrown away and another is made.
 #[async_trait]
 pub trait Adapter: Send {
-    /// `mqtt.floor`.
+    /// Its name: `kind.name`.
     fn id(&self) -> &AdapterId;
 
     /// Runs until `context.stop`.

@@ -1,4 +1,4 @@
-//! Names as levels of an MQTT topic.
+//! Names as levels of a topic.
 
 use std::borrow::Cow;
 

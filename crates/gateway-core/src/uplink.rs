@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{DeviceAddress, DropReason, Room, Timestamp};
 
-/// An adapter's name: its kind and its table's name, `mqtt.floor`.
+/// An adapter's name: its kind and its table's name, `kind.name`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct AdapterId(Arc<str>);
@@ -32,7 +32,7 @@ impl AdapterId {
         Arc::clone(&self.0)
     }
 
-    /// The kind: `mqtt`.
+    /// The kind.
     #[must_use]
     pub fn kind(&self) -> &str {
         self.0.split_once('.').map_or(&*self.0, |(kind, _)| kind)
@@ -68,7 +68,7 @@ pub struct LinkQuality {
     pub airtime: Option<f64>,
     /// How many of the sender's messages before it were not heard, by its counter.
     pub frames_lost: Option<u32>,
-    /// The sender's battery in per cent, where the link itself tells (LoRaWAN's DevStatusAns).
+    /// The sender's battery in per cent, where the link itself tells (a status of the link itself).
     pub battery: Option<f64>,
 }
 
@@ -104,14 +104,14 @@ impl LinkQuality {
 /// Whether the sender may hand the same message over twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Delivery {
-    /// Never again: MQTT QoS 0, a CoAP NON.
+    /// Never again.
     #[default]
     AtMostOnce,
-    /// Until it sees the acknowledgement: MQTT QoS 1.
+    /// Until it sees the acknowledgement.
     AtLeastOnce {
         /// The same for the same message of the same session: its packet id, topic and payload, hashed.
         key: u64,
-        /// The sender says that it sent this before (MQTT's DUP): a known `key` is then a duplicate.
+        /// The sender says that it sent this before: a known `key` is then a duplicate.
         again: bool,
     },
 }
@@ -179,7 +179,22 @@ impl fmt::Debug for Ack {
     }
 }
 
-/// One message from one device, not yet understood.
+/// A value that a link has understood by itself, such as a register's.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Measurement {
+    /// Which metric.
+    pub metric: Box<str>,
+    /// The value; one that is not finite is refused and counted.
+    pub value: f64,
+    /// Whether it is a state, off or on, 0 or 1.
+    pub is_state: bool,
+    /// Its unit (SenML's name), where it is known.
+    pub unit: Option<&'static str>,
+}
+
+/// One message from one device: bytes that a codec reads, or measurements that the link has understood already.
+///
+/// [`Uplink::new`] makes one with nothing in it; set what there is.
 #[derive(Debug)]
 pub struct Uplink {
     /// Which adapter heard it.
@@ -190,16 +205,21 @@ pub struct Uplink {
     pub metric: Option<Box<str>>,
     /// Which codec reads it, unless the device's own table says otherwise.
     pub codec: CodecId,
-    /// The MQTT topic, for codecs that need it and for the log; empty on links without topics.
+    /// Where on its link it came from (a topic, a path, a characteristic), for codecs that need it and for the log;
+    /// empty on links that have no such names.
     pub topic: Arc<str>,
     /// When it arrived.
     pub received_at: Timestamp,
-    /// LoRaWAN FPort.
+    /// The application port, on links that have ports.
     pub port: Option<u8>,
     /// The radio's word on it.
     pub link: LinkQuality,
     /// The bytes.
     pub payload: Bytes,
+    /// What the link has understood already; then `payload` is empty and no codec is asked.
+    pub measurements: Vec<Measurement>,
+    /// Whether `codec` was chosen for just this value: then the codec in the device's own table does not replace it.
+    pub codec_is_fixed: bool,
     /// Whether it may come again.
     pub delivery: Delivery,
     /// How many messages before it the adapter lost for want of room: to be counted as dropped.
@@ -211,4 +231,30 @@ pub struct Uplink {
     pub room: Room,
     /// Whom to tell.
     pub ack: Ack,
+}
+
+impl Uplink {
+    /// A message of `adapter` with nothing in it: from no device in particular, to be read by no codec, never sent
+    /// again, with no one to answer.
+    #[must_use]
+    pub fn new(adapter: AdapterId, received_at: Timestamp) -> Self {
+        Self {
+            adapter,
+            device: None,
+            metric: None,
+            codec: CodecId::NONE,
+            topic: Arc::from(""),
+            received_at,
+            port: None,
+            link: LinkQuality::default(),
+            payload: Bytes::new(),
+            measurements: Vec::new(),
+            codec_is_fixed: false,
+            delivery: Delivery::AtMostOnce,
+            lost_before: 0,
+            refused: Vec::new(),
+            room: Room::unbounded(),
+            ack: Ack::none(),
+        }
+    }
 }

@@ -12,6 +12,7 @@
 )]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use cargo_metadata::{CargoOpt, DependencyKind, Metadata, MetadataCommand, Package};
 
@@ -136,4 +137,67 @@ fn nothing_depends_on_the_binary() {
         .map(|(name, _)| name)
         .collect();
     assert!(above.is_empty(), "{above:?} depend on riser: the gateway is on top, nothing stands on it");
+}
+
+/// Crates that know no protocol by name: what a protocol needs there is a mistake in a seam.
+const NO_PROTOCOLS: &[&str] = &["gateway-core", "config", "pipeline"];
+
+/// Names of protocols, in lower case.
+const PROTOCOLS: &[&str] = &[
+    "bacnet",
+    "ble",
+    "bluetooth",
+    "coap",
+    "dtls",
+    "gatt",
+    "knx",
+    "lorawan",
+    "modbus",
+    "mqtt",
+    "zigbee",
+    "zigbee2mqtt",
+];
+
+#[test]
+fn no_protocol_is_named_where_protocols_are_not_known() {
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut named = Vec::new();
+    for name in NO_PROTOCOLS {
+        for file in sources(&crates.join(name).join("src")) {
+            let text = std::fs::read_to_string(&file).unwrap();
+            // Tests are about real protocols.
+            let text = text.split("#[cfg(test)]").next().unwrap();
+            for (number, line) in text.lines().enumerate() {
+                let lower = line.to_lowercase();
+                let mut words = lower.split(|c: char| !c.is_ascii_alphanumeric());
+                if words.any(|word| PROTOCOLS.contains(&word)) {
+                    named.push(format!("  {}:{}: {}", file.display(), number + 1, line.trim()));
+                }
+            }
+        }
+    }
+    assert!(
+        named.is_empty(),
+        "a protocol is named in a crate that knows none ({}):\n{}\nMove it into the folder of its kind in crates/adapters.",
+        NO_PROTOCOLS.join(", "),
+        named.join("\n")
+    );
+}
+
+/// All source files below a folder, without those that hold tests alone.
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let stem = path.file_stem().unwrap().to_string_lossy().into_owned();
+        if stem == "tests" || stem.ends_with("_tests") {
+            continue;
+        }
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+    found
 }

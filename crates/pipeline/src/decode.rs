@@ -175,8 +175,9 @@ impl Decoder {
         if let Delivery::AtLeastOnce { key, .. } = uplink.delivery {
             batch.deliveries.push(key);
         }
-        // What the radio says is there even where the payload cannot be read.
+        // What the link itself says is there even where the payload cannot be read.
         let heard = measurements.add_link(&uplink.link).map_err(Refusal::Undecodable);
+        let heard = heard.and(measurements.add_all(&uplink.measurements).map_err(Refusal::Undecodable));
         let mut outcome = Outcome::Taken;
         if let Err(refusal) = result.and(heard) {
             outcome = self.refuse(uplink, &refusal, batch, *now);
@@ -211,7 +212,8 @@ impl Known {
         if uplink.payload.len() > MAX_PAYLOAD {
             return Err(Refusal::TooLarge);
         }
-        if uplink.payload.is_empty() && uplink.link.is_known() {
+        let is_read = !uplink.measurements.is_empty() || uplink.link.is_known();
+        if uplink.payload.is_empty() && is_read {
             return Ok(Reader::Nothing);
         }
         if uplink.codec == CodecId::NONE {
@@ -221,8 +223,7 @@ impl Known {
         match format.open(&uplink.payload) {
             None => {
                 let own = self.own_codec(uplink)?.filter(|own| format.gives_way_to(own));
-                // A characteristic's codec was chosen for it alone.
-                let own = own.filter(|_| !is_of_characteristic(uplink));
+                let own = own.filter(|_| !uplink.codec_is_fixed);
                 Ok(Reader::Payload(own.unwrap_or(format)))
             }
             Some(Err(error)) => Err(Refusal::Undecodable(error)),
@@ -263,11 +264,6 @@ impl Known {
         let rules = uplink.device.as_ref().and_then(|name| self.directory.find(&canonical(name.as_str())));
         rules.and_then(|rules| rules.codec).map(|id| self.codec(id)).transpose()
     }
-}
-
-/// Whether it is the value of a GATT characteristic, which has a codec of its own; an advertisement has no topic.
-fn is_of_characteristic(uplink: &Uplink) -> bool {
-    uplink.adapter.kind() == "ble" && !uplink.topic.is_empty()
 }
 
 /// Whether the same message was taken before; then it is counted as sent again.

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use codecs::ble::advertisement::{Advertisement, AdvertisementProblem, Builder, Uuid};
 use codecs::ble::{Kind, PRESENCE, identity};
 use foldhash::fast::FixedState;
-use gateway_core::{Ack, AdapterId, CodecId, Delivery, DeviceAddress, LinkQuality, Room, Timestamp, Uplink};
+use gateway_core::{AdapterId, CodecId, DeviceAddress, LinkQuality, Timestamp, Uplink};
 use tokio::time::Instant;
 
 use super::air::Air;
@@ -113,7 +113,7 @@ impl Intake {
         let Value { device, characteristic, codec, value } = value;
         self.counts.values = self.counts.values.saturating_add(1);
         let uplink = self.uplink(&device, value, received_at);
-        self.push(Uplink { codec, topic: characteristic, ..uplink });
+        self.push(Uplink { codec, codec_is_fixed: true, topic: characteristic, ..uplink });
     }
 
     /// Tells of the beacons that have left.
@@ -144,20 +144,10 @@ impl Intake {
     /// A message of a device, as advertisements are; whoever has another kind of message changes it.
     pub(super) fn uplink(&self, device: &str, payload: Bytes, received_at: Timestamp) -> Uplink {
         Uplink {
-            adapter: self.listener.adapter.clone(),
             device: DeviceAddress::new(device),
-            metric: None,
             codec: self.listener.codec,
-            topic: Arc::from(""),
-            received_at,
-            port: None,
-            link: LinkQuality::default(),
             payload,
-            delivery: Delivery::AtMostOnce,
-            lost_before: 0,
-            refused: Vec::new(),
-            room: Room::unbounded(),
-            ack: Ack::none(),
+            ..Uplink::new(self.listener.adapter.clone(), received_at)
         }
     }
 

@@ -21,8 +21,9 @@ use super::intake::{Intake, Told, UNDER_WAY};
 use super::names::Names;
 use super::observed::Observed;
 use super::server::{Asked, Server};
+use super::socket::{CoapListener, CoapSocket};
 use crate::complaints::Complaints;
-use crate::door::{self, Door, Inbox};
+use crate::udp::{self, Inbox};
 
 /// How often `health` gets new figures.
 const FIGURES_EVERY: Duration = Duration::from_secs(5);
@@ -125,16 +126,17 @@ impl Adapter for CoapAdapter {
                 let keys = access::keys(&settings.holders).map_err(|error| self.failed(&error))?;
                 let server = dtls::Server::new(keys, settings.limits(), now.into_std())
                     .map_err(|error| self.failed(&error))?;
-                Some((server, Door::open(&self.id, address, false)))
+                Some((server, CoapListener::open(&self.id, address, CoapSocket::bind)))
             }
             None => None,
         };
-        let (dtls, secure_door) = secured.unzip();
+        let (dtls, secure_listener) = secured.unzip();
+        let bind = if settings.multicast { CoapSocket::bind_with_groups } else { CoapSocket::bind };
         let mut house = House {
             id: &self.id,
             server,
-            clear_door: settings.listen.map(|address| Door::open(&self.id, address, settings.multicast)),
-            secure_door,
+            clear_listener: settings.listen.map(|address| CoapListener::open(&self.id, address, bind)),
+            secure_listener,
             dtls,
             refusals: Complaints::default(),
             clock: Arc::clone(&context.clock),
@@ -160,8 +162,8 @@ impl Adapter for CoapAdapter {
 struct House<'a> {
     id: &'a AdapterId,
     server: Server<'a>,
-    clear_door: Option<Door>,
-    secure_door: Option<Door>,
+    clear_listener: Option<CoapListener>,
+    secure_listener: Option<CoapListener>,
     dtls: Option<dtls::Server>,
     refusals: Complaints,
     clock: Arc<dyn Clock>,
@@ -198,8 +200,8 @@ impl House<'_> {
                     self.server.stopping = true;
                     give_up = Some(Instant::now() + LAST_ANSWERS);
                 }
-                () = door::serve(&mut self.clear_door, &mut clear) => {}
-                () = door::serve(&mut self.secure_door, &mut secure) => {}
+                () = udp::serve(&mut self.clear_listener, &mut clear) => {}
+                () = udp::serve(&mut self.secure_listener, &mut secure) => {}
                 place = uplinks.reserve(), if waiting => match place {
                     Ok(place) => place.send(self.server.intake.batch()),
                     // The pipeline has ended: what waits stays with its senders.
@@ -274,8 +276,8 @@ impl House<'_> {
         let now = Instant::now().into_std();
         match output {
             dtls::Output::Send { address, bytes } => {
-                if let Some(door) = &mut self.secure_door {
-                    door.send(address, &bytes).await;
+                if let Some(listener) = &mut self.secure_listener {
+                    listener.send(address, &bytes).await;
                 }
             }
             dtls::Output::Plain { peer, bytes } => self.server.engine.receive(&peer, &bytes, now),
@@ -302,8 +304,8 @@ impl House<'_> {
                 let _ = self.dtls.as_mut().map(|dtls| dtls.send(&peer, &bytes));
             }
             Output::Send { peer, bytes } => {
-                if let Some(door) = &mut self.clear_door {
-                    door.send(peer.address, &bytes).await;
+                if let Some(listener) = &mut self.clear_listener {
+                    listener.send(peer.address, &bytes).await;
                 }
             }
             Output::Request { id, peer, request, fingerprint, multicast } => {
@@ -320,7 +322,10 @@ impl House<'_> {
 
     /// Up while every listener is.
     fn tell_condition(&self, condition: &Condition) {
-        let problems = [&self.clear_door, &self.secure_door].into_iter().flatten().filter_map(Door::problem);
+        let problems = [&self.clear_listener, &self.secure_listener]
+            .into_iter()
+            .flatten()
+            .filter_map(CoapListener::problem);
         let present = problems.collect::<Vec<_>>().join("; ");
         condition.with_problems(&present);
     }
@@ -330,7 +335,7 @@ impl House<'_> {
             &self.server.counts,
             &self.server.engine,
             self.dtls.as_ref(),
-            [&self.clear_door, &self.secure_door],
+            [&self.clear_listener, &self.secure_listener],
         );
         let observed = u64::try_from(self.server.observed.len()).unwrap_or(u64::MAX);
         figures.insert("observed".to_owned(), observed);

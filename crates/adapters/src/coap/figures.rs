@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use coap_link::{Engine, dtls};
 
-use crate::door::Door;
+use super::socket::CoapListener;
 
 /// What the server counts by itself.
 #[derive(Debug, Default)]
@@ -30,7 +30,7 @@ pub(super) fn figures(
     counts: &Counts,
     engine: &Engine,
     dtls: Option<&dtls::Server>,
-    doors: [&Option<Door>; 2],
+    listeners: [&Option<CoapListener>; 2],
 ) -> BTreeMap<String, u64> {
     let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
     let (holds, counted) = (engine.holdings(), engine.counters());
@@ -50,7 +50,7 @@ pub(super) fn figures(
         ("unanswered".to_owned(), counted.unanswered),
         ("dropped_messages".to_owned(), counted.dropped),
         ("echoes".to_owned(), counted.echoes),
-        ("unsent".to_owned(), doors.into_iter().flatten().map(|door| door.unsent).sum()),
+        ("unsent".to_owned(), listeners.into_iter().flatten().map(|listener| listener.unsent).sum()),
     ]);
     happened.extend(counts.errors.clone());
     if let Some(dtls) = dtls {

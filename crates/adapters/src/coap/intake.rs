@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use coap_link::{Peer, RequestId};
 use foldhash::fast::FixedState;
-use gateway_core::{AdapterId, CodecId, Delivery, DeviceAddress, LinkQuality, Space, Timestamp, Uplink};
+use gateway_core::{AdapterId, CodecId, Delivery, DeviceAddress, Space, Timestamp, Uplink};
 use tokio::sync::mpsc;
 
 use crate::places::{self, Places};
@@ -104,20 +104,16 @@ impl Intake {
             false => Delivery::AtMostOnce,
         };
         self.waiting.push_back(Uplink {
-            adapter: self.adapter.clone(),
             device: DeviceAddress::new(report.device),
             metric: report.metric.map(Into::into),
             codec: report.codec,
             topic: topic.into(),
-            received_at,
-            port: None,
-            link: LinkQuality::default(),
             payload: report.payload,
             delivery,
             lost_before: std::mem::take(&mut self.lost),
-            refused: Vec::new(),
             room,
             ack: self.places.ack(report.id, place),
+            ..Uplink::new(self.adapter.clone(), received_at)
         });
         Ok(())
     }

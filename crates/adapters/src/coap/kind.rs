@@ -98,6 +98,7 @@ impl AdapterKind for Coap {
             name: "lan",
             on: false,
             values: vec![("observe", observe)],
+            action: None,
             names: &[("psk", "sensor01"), ("servers", "10.0.0.9")],
         }
     }

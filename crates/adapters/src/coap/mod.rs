@@ -28,6 +28,7 @@ mod observed;
 mod outcomes;
 mod resource;
 mod server;
+mod socket;
 mod views;
 
 pub use access::Holder;

@@ -24,7 +24,7 @@ use super::networks;
 use super::salvage;
 use super::store::Store;
 use crate::complaints::Complaints;
-use crate::door::{Door, Inbox};
+use crate::udp::{Inbox, UdpListener, UnicastSocket};
 
 /// How often `health` gets new figures.
 const FIGURES_EVERY: Duration = Duration::from_secs(5);
@@ -126,7 +126,7 @@ impl Adapter for LorawanAdapter {
         let mut roof = Roof {
             id: &self.id,
             settings: &self.settings,
-            door: Door::open(&self.id, self.settings.listen, false),
+            listener: UdpListener::open(&self.id, self.settings.listen, UnicastSocket::bind),
             network,
             keeper: Keeper::new(store),
             intake,
@@ -146,7 +146,7 @@ impl Adapter for LorawanAdapter {
 struct Roof<'a> {
     id: &'a AdapterId,
     settings: &'a Settings,
-    door: Door,
+    listener: UdpListener<UnicastSocket>,
     network: Network,
     keeper: Keeper,
     intake: Intake,
@@ -196,7 +196,7 @@ impl Roof<'_> {
             let mut freed = Freed::default();
             tokio::select! {
                 () = stop.cancelled(), if give_up.is_none() => give_up = Some(Instant::now() + LAST_WORDS),
-                () = self.door.serve(&mut inbox) => {}
+                () = self.listener.serve(&mut inbox) => {}
                 place = uplinks.reserve(), if waiting => match place {
                     Ok(place) => place.send(self.intake.batch(Instant::now())),
                     // The pipeline has ended.
@@ -270,7 +270,7 @@ impl Roof<'_> {
     async fn transmit(&mut self, transmission: Transmission) {
         let Transmission { id, to, bytes, until } = transmission;
         let in_time = self.now().instant <= until;
-        if in_time && self.door.send(to, &bytes).await {
+        if in_time && self.listener.send(to, &bytes).await {
             self.network.left(id, self.now());
         } else {
             self.network.withheld(id, self.now());
@@ -293,7 +293,7 @@ impl Roof<'_> {
 
     async fn spoken(&mut self, output: Output) {
         match output {
-            Output::Send { to, bytes } => drop(self.door.send(to, &bytes).await),
+            Output::Send { to, bytes } => drop(self.listener.send(to, &bytes).await),
             Output::Transmit(transmission) => {
                 if let Some(transmission) = self.keeper.behind(transmission, Instant::now()) {
                     self.transmit(transmission).await;
@@ -332,13 +332,13 @@ impl Roof<'_> {
 
     /// Up while its port is open and its sessions can be stored.
     fn tell_condition(&self, condition: &Condition) {
-        let problems = [self.door.problem(), self.keeper.problem.as_deref()];
+        let problems = [self.listener.problem(), self.keeper.problem.as_deref()];
         let present = problems.into_iter().flatten().collect::<Vec<_>>().join("; ");
         condition.with_problems(&present);
     }
 
     fn figures(&mut self) -> std::collections::BTreeMap<String, u64> {
-        self.counts.unsent = self.door.unsent;
+        self.counts.unsent = self.listener.unsent;
         self.counts.given_up = self.keeper.given_up;
         self.counts.lost = self.intake.lost_in_all;
         self.counts.without_codec = self.intake.without_codec;

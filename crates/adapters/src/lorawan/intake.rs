@@ -4,13 +4,10 @@
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher as _, Hasher as _};
-use std::sync::Arc;
 
 use bytes::Bytes;
 use foldhash::fast::FixedState;
-use gateway_core::{
-    Ack, AdapterId, CodecId, Delivery, DeviceAddress, DropReason, LinkQuality, Room, Timestamp, Uplink,
-};
+use gateway_core::{AdapterId, CodecId, Delivery, DeviceAddress, DropReason, LinkQuality, Timestamp, Uplink};
 use lorawan_link::{Data, DataRate, Reason, UplinkToken};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -72,20 +69,14 @@ impl Intake {
             self.without_codec = self.without_codec.saturating_add(1);
         }
         self.waiting.push_back(Uplink {
-            adapter: self.adapter.clone(),
             device: DeviceAddress::new(&uplink.device.to_string()),
-            metric: None,
             codec: known.codec.unwrap_or(CodecId::NONE),
-            topic: Arc::from(""),
-            received_at: Timestamp::from_millis(uplink.time.as_millisecond()),
             port,
             link,
             payload: payload.unwrap_or_default(),
             delivery,
-            lost_before: 0,
-            refused: Vec::new(),
-            room: Room::unbounded(),
             ack: self.places.ack(uplink.token, place),
+            ..Uplink::new(self.adapter.clone(), Timestamp::from_millis(uplink.time.as_millisecond()))
         });
         true
     }
@@ -132,22 +123,7 @@ impl Intake {
 
     /// An uplink that tells the ledger what was counted.
     fn refusals(&mut self) -> Uplink {
-        Uplink {
-            adapter: self.adapter.clone(),
-            device: None,
-            metric: None,
-            codec: CodecId::NONE,
-            topic: Arc::from(""),
-            received_at: Timestamp::EPOCH,
-            port: None,
-            link: LinkQuality::default(),
-            payload: Bytes::new(),
-            delivery: Delivery::AtMostOnce,
-            lost_before: 0,
-            refused: self.tally.take(),
-            room: Room::unbounded(),
-            ack: Ack::none(),
-        }
+        Uplink { refused: self.tally.take(), ..Uplink::new(self.adapter.clone(), Timestamp::EPOCH) }
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use foldhash::fast::FixedState;
 use gateway_core::ports::{AdapterError, Clock};
-use gateway_core::{Ack, AdapterId, Delivery, LinkQuality, Room, Timestamp, Uplink};
+use gateway_core::{Ack, AdapterId, Delivery, Room, Timestamp, Uplink};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -94,20 +94,15 @@ pub(super) fn uplink(
     room: Room,
 ) -> Uplink {
     Uplink {
-        adapter: adapter.clone(),
         device: known.device.clone(),
         metric: known.metric.clone(),
         codec: known.codec,
         topic: known.topic.clone(),
-        received_at,
-        port: None,
-        link: LinkQuality::default(),
         payload,
         delivery,
-        lost_before: 0,
-        refused: Vec::new(),
         room,
         ack,
+        ..Uplink::new(adapter.clone(), received_at)
     }
 }
 

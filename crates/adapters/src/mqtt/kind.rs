@@ -85,7 +85,16 @@ impl AdapterKind for Mqtt {
             { "filter": "sensors/{device}/telemetry", "format": "json" },
             { "filter": "zigbee2mqtt/{device}", "format": "zigbee2mqtt" },
         ]);
-        Example { name: "floor", on: true, values: vec![("topics", topics)], names: &[] }
+        let action = json!({
+            "adapter": "mqtt.floor", "topic": "zigbee2mqtt/hvac_zone_1/set", "payload": "{\"fan_mode\":\"high\"}"
+        });
+        Example {
+            name: "floor",
+            on: true,
+            values: vec![("topics", topics)],
+            action: Some(action),
+            names: &[],
+        }
     }
 
     fn read_files(table: &mut MqttConfig, path: &KeyPath, files: &mut Files<'_>) {

@@ -43,9 +43,9 @@ fn set_here(path: &KeyPath) -> Option<Json> {
     Some(match path.to_string().as_str() {
         "broker.listen" => json!("127.0.0.1:1883"),
         "broker.anonymous" => json!(true),
-        "alerts.too-hot.actions" => json!([
-            { "adapter": "mqtt.floor", "topic": "zigbee2mqtt/hvac_zone_1/set", "payload": "{\"fan_mode\":\"high\"}" },
-        ]),
+        "alerts.too-hot.actions" => {
+            Json::Array(kinds::all().iter().filter_map(|kind| kind.example().action).take(1).collect())
+        }
         _ => {
             return kinds::all().iter().find_map(|kind| {
                 let (example, table) = (kind.example(), kind_table(*kind));

@@ -1,4 +1,4 @@
-//! Where a key stands, as people write it: `adapters.mqtt.floor.topics[0].filter`.
+//! Where a key stands, as people write it: `alerts.too-hot.actions[0].payload`.
 
 use std::fmt::{self, Write as _};
 

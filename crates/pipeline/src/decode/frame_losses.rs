@@ -14,7 +14,7 @@ use super::directory::canonical;
 /// Devices that are remembered, at most; when full, all are forgotten.
 const REMEMBERED: usize = 16_384;
 
-/// Counters that are further apart belong to different sessions (LoRaWAN 1.0.4, MAX_FCNT_GAP).
+/// Counters that are further apart belong to different sessions (MAX_FCNT_GAP of the LoRa Alliance).
 const MAX_GAP: u32 = 16_384;
 
 /// Device -> the counter of its last frame.

@@ -15,7 +15,7 @@ use super::encoding::{PrepareQueue, Prepared};
 /// One command of a rule.
 #[derive(Debug, Clone)]
 pub struct Action {
-    /// `mqtt.floor`.
+    /// Its name: `kind.name`.
     pub adapter: String,
     pub message: Message,
 }

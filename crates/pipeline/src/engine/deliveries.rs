@@ -6,7 +6,7 @@ use std::collections::hash_map::{Entry, HashMap};
 use foldhash::fast::FixedState;
 use serde::{Deserialize, Serialize};
 
-/// How many are remembered per adapter: no broker has more under way than MQTT has packet ids. With fewer, one message
+/// How many are remembered per adapter: no broker has more under way than there are packet ids (65,535). With fewer, one message
 /// too many would push out the very keys that come again first.
 const REMEMBERED: usize = 65_535;
 

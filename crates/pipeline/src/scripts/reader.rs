@@ -9,7 +9,7 @@ use gateway_core::{DeviceAddress, Uplink};
 /// What reads one message, found before it is read.
 #[derive(Debug)]
 pub(crate) enum Reader {
-    /// A frame without a payload, such as LoRaWAN devices send to be asked something.
+    /// A message without a payload, such as devices send to be asked something; or one that its link has understood.
     Nothing,
     /// The payload is the device's own.
     Payload(Arc<Codec>),

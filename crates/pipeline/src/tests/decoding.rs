@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use gateway_core::{Ack, Delivery, DropReason, Uplink};
+use gateway_core::{Ack, AdapterId, Delivery, DeviceAddress, DropReason, Measurement, Uplink};
 
 use super::{House, at, decoder, open_house, uplink};
 use crate::decode::directory::{DeviceRules, Directory};
@@ -143,4 +143,22 @@ fn a_unit_belongs_to_the_device_that_told_it() {
         registry.unit(registry.device_id(device).unwrap(), registry.metric_id("temperature").unwrap())
     };
     assert_eq!((unit("k"), unit("c")), (Some("K"), Some("Cel")));
+}
+
+#[test]
+fn what_a_link_has_understood_itself_needs_no_codec() {
+    let mut house = House::new();
+    let measured =
+        |metric: &str, value| Measurement { metric: metric.into(), value, is_state: false, unit: None };
+    let measurements =
+        vec![measured("power", 12.5), measured("energy", f64::NAN), measured("voltage", 230.0)];
+    let message = Uplink {
+        device: DeviceAddress::new("meter-1"),
+        measurements,
+        ..Uplink::new(AdapterId::new("wire", "cellar"), at(0).at)
+    };
+    house.turn(vec![message], at(0));
+    let balance = house.balance(0);
+    assert_eq!((balance.total.open, balance.total.dropped.get("not_finite")), (2, Some(&1)));
+    assert!(balance.balanced);
 }

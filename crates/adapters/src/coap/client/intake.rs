@@ -1,6 +1,6 @@
 //! From what a device tells to uplinks, which wait here while the pipeline is busy.
 
-use gateway_core::{Ack, AdapterId, Delivery, LinkQuality, Room, Timestamp, Uplink};
+use gateway_core::{AdapterId, Timestamp, Uplink};
 
 use super::Follow;
 use super::observed::News;
@@ -50,21 +50,14 @@ impl Intake {
             return complaint;
         }
         self.waiting.push(Uplink {
-            adapter: self.adapter.clone(),
             device: Some(follow.device.clone()),
             metric: follow.metric.clone(),
             codec,
             topic: follow.name.clone(),
-            received_at,
-            port: None,
-            link: LinkQuality::default(),
             payload: news.payload,
-            // It was acknowledged when it arrived, and does not come again.
-            delivery: Delivery::AtMostOnce,
             lost_before: std::mem::take(&mut self.lost),
-            refused: Vec::new(),
-            room: Room::unbounded(),
-            ack: Ack::none(),
+            // It was acknowledged when it arrived, and does not come again.
+            ..Uplink::new(self.adapter.clone(), received_at)
         });
         complaint
     }
