@@ -13,7 +13,7 @@ use std::time::Duration;
 use adapters::coap::client::ClientSettings;
 use adapters::coap::{CoapAdapter, Codecs, Names, Settings};
 use gateway_core::ports::{Adapter, AdapterContext, AdapterState, Command};
-use gateway_core::{AdapterId, CodecId, Condition, Delivery, DropReason, Latest, Outcome, Timestamp, Uplink};
+use gateway_core::{AdapterId, CodecId, Condition, Delivery, DropReason, Outcome, Timestamp, Uplink};
 use testkit::clock::ManualClock;
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
@@ -61,7 +61,8 @@ impl Site {
             names: Arc::new(Names::default()),
             client: ClientSettings::default(),
         };
-        let mut adapter = CoapAdapter::new(AdapterId::new("coap", "lan"), settings, Latest::default());
+        let mut adapter =
+            CoapAdapter::new(AdapterId::new("coap", "lan"), settings, read_model::ReadModel::default());
         let (sender, uplinks) = mpsc::channel(1);
         let (commands, no_commands) = mpsc::channel(1);
         let stop = CancellationToken::new();

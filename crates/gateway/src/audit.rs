@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
 use pipeline::clock::{SystemClock, monotonic};
-use pipeline::engine::ledger::Balance;
 use pipeline::{BytesWritten, Control, ModelCount};
+use read_model::{Balance, ReadModel};
 
 /// How long the outbox may take to list what was dropped; its disk may hang.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -82,14 +82,19 @@ pub(crate) struct Disk {
 pub(crate) struct Auditor {
     control: mpsc::Sender<Control>,
     outbox: Option<outbox::Handle>,
+    read_model: ReadModel,
     started: Instant,
     since: Timestamp,
 }
 
 impl Auditor {
     /// From now on.
-    pub(crate) fn new(control: mpsc::Sender<Control>, outbox: Option<outbox::Handle>) -> Self {
-        Self { control, outbox, started: monotonic(), since: SystemClock.now() }
+    pub(crate) fn new(
+        control: mpsc::Sender<Control>,
+        outbox: Option<outbox::Handle>,
+        read_model: ReadModel,
+    ) -> Self {
+        Self { control, outbox, read_model, started: monotonic(), since: SystemClock.now() }
     }
 
     /// Since it was made.
@@ -102,9 +107,10 @@ impl Auditor {
         let (reply, answer) = oneshot::channel();
         self.control.send(Control::Balance(reply)).await.ok()?;
         let report = answer.await.ok()?;
+        let balance = (*self.read_model.ledger()?.balance).clone();
         let disk = self.disk(report.taken, report.written);
         let dropped_ranges = self.dropped().await;
-        Some(Audit { balance: report.balance, dropped_ranges, models: report.models, disk: Some(disk) })
+        Some(Audit { balance, dropped_ranges, models: report.models, disk: Some(disk) })
     }
 
     async fn dropped(&self) -> Vec<DroppedRange> {

@@ -26,11 +26,11 @@ use crate::watchdog::Stages;
 use pipeline::clock::SystemClock;
 use pipeline::decode::Decoder;
 use pipeline::deliver::actions::{Actions, Commanders};
-use pipeline::deliver::live::LiveFeed;
 use pipeline::deliver::payload::Identity;
-use pipeline::engine::ledger::Balance;
 use pipeline::problems::{self, Problems};
 use pipeline::{Begin, Control, Durable, Pipeline, Undelivered};
+use read_model::Balance;
+use read_model::ReadModel;
 
 pub(crate) use opening::StartError;
 
@@ -54,7 +54,7 @@ pub(crate) struct Gateway {
     broker: Option<Broker>,
     embedded: Option<Embedded>,
     services: Services,
-    feed: LiveFeed,
+    read_model: ReadModel,
     auditor: Auditor,
     problems: Problems,
     /// Ends what only watches: health, the socket.
@@ -91,8 +91,8 @@ impl Gateway {
         let outbox_is_new = outbox.as_ref().is_some_and(|outbox| outbox.next_seq() == 1);
         let reconcile = recovered.is_new || recovered.damaged || outbox_damaged || outbox_is_new;
         let (broker, embedded) = opening::start_broker(config, &mut codecs).await?;
-        let feed = LiveFeed::default();
-        services.insert(feed.latest().clone());
+        let read_model = ReadModel::default();
+        services.insert(read_model.clone());
         if let Some(embedded) = &embedded {
             embedded.lend(&services);
         }
@@ -117,16 +117,17 @@ impl Gateway {
             decoder: Decoder::new(new.codecs, new.directory),
             actions: Actions::new(new.actions, Arc::clone(&commanders)),
             durable: Durable::new(data_dir, begin),
-            live: feed.clone(),
+            read_model: read_model.clone(),
             identity: identity.clone(),
             clock: Arc::clone(&clock),
             problems: complaints,
             stop: stop.clone(),
             pings: Vec::new(),
+            ledger_due: tokio::time::Instant::now(),
         };
         let (uplinks, uplink_receiver) = mpsc::channel(WAITING_BATCHES);
         let (control, control_receiver) = mpsc::channel(8);
-        let mut supervisor = Supervisor::new(uplinks, commanders, Arc::clone(&clock));
+        let mut supervisor = Supervisor::new(uplinks, commanders, Arc::clone(&clock), read_model.clone());
         if let Some(embedded) = &embedded {
             supervisor.also_show("broker", embedded.health.clone());
         }
@@ -143,7 +144,7 @@ impl Gateway {
 
         let problems = problems::gather(heard, outbox.as_ref().map(outbox::Handle::status));
         let retraining = history.as_ref().map(|_| retrain::start(config, &control, clock, stop.clone()));
-        let auditor = Auditor::new(control.clone(), outbox.clone());
+        let auditor = Auditor::new(control.clone(), outbox.clone(), read_model.clone());
         let upstream = match (&config.upstream, &outbox) {
             (Some(upstream), Some(handle)) => {
                 Some(Upstream::start(config, upstream, &identity, handle.clone())?)
@@ -163,7 +164,7 @@ impl Gateway {
             broker,
             embedded,
             services,
-            feed,
+            read_model,
             auditor,
             problems,
             watchers: CancellationToken::new(),
@@ -179,7 +180,7 @@ impl Gateway {
             Ok(listener) => {
                 let stop = self.watchers.clone();
                 let sources = live_socket::Sources {
-                    feed: self.feed.clone(),
+                    read_model: self.read_model.clone(),
                     auditor: self.auditor.clone(),
                     control: self.control.clone(),
                 };
@@ -193,7 +194,7 @@ impl Gateway {
         if let Some(upstream) = &self.upstream {
             let reporter = Reporter {
                 identity: identity.clone(),
-                supervisor: Arc::clone(&self.supervisor),
+                read_model: self.read_model.clone(),
                 auditor: self.auditor.clone(),
                 outbox: self.outbox.clone(),
                 upstream: upstream.speaker(),

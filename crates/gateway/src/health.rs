@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::audit::{Disk, DroppedRange};
 use pipeline::ModelCount;
-use pipeline::engine::ledger::Balance;
+use read_model::Balance;
 
 /// How often.
 pub(crate) const EVERY: Duration = Duration::from_secs(60);

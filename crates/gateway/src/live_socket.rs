@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::audit::Auditor;
 use pipeline::Control;
 use pipeline::acknowledging::Request;
-use pipeline::deliver::live::{Item, Kind, LiveFeed};
+use read_model::{Item, Kind, ReadModel};
 
 /// Watchers at one time.
 const MAX_CLIENTS: usize = 16;
@@ -70,7 +70,7 @@ pub(crate) fn bind(data_dir: &Path) -> io::Result<UnixListener> {
 /// Who knows the answers.
 #[derive(Clone)]
 pub(crate) struct Sources {
-    pub(crate) feed: LiveFeed,
+    pub(crate) read_model: ReadModel,
     pub(crate) auditor: Auditor,
     pub(crate) control: mpsc::Sender<Control>,
 }
@@ -105,7 +105,7 @@ pub(crate) async fn serve(listener: UnixListener, sources: Sources, stop: Cancel
 }
 
 async fn answer(stream: UnixStream, sources: &Sources) -> io::Result<()> {
-    let Sources { feed, auditor, control } = sources;
+    let Sources { read_model, auditor, control } = sources;
     let (read, mut write) = stream.into_split();
     let mut line = String::new();
     let mut reader = BufReader::new(read.take(MAX_QUESTION));
@@ -128,7 +128,7 @@ async fn answer(stream: UnixStream, sources: &Sources) -> io::Result<()> {
                 Ok(devices) => devices,
                 Err(error) => return write.write_all(refusal(&error).as_bytes()).await,
             };
-            let items = if readings { feed.readings() } else { feed.results() };
+            let items = if readings { read_model.readings() } else { read_model.results() };
             follow(items, &Wanted { readings, aggregates, alerts, device }, &mut write).await
         }
         Err(error) => write.write_all(refusal(&error).as_bytes()).await,

@@ -1,7 +1,6 @@
 //! Tells the cloud how the gateway is doing: `online` when it is time, then `health` every minute.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use gateway_core::ports::{AdapterState, Clock as _};
@@ -10,10 +9,10 @@ use tokio::time::{Interval, MissedTickBehavior};
 
 use crate::audit::Auditor;
 use crate::health::{self, Health, Memory, Queue, UpstreamHealth};
-use crate::supervisor::Supervisor;
 use pipeline::clock::SystemClock;
 use pipeline::deliver::payload::Identity;
 use pipeline::problems::Problems;
+use read_model::ReadModel;
 
 /// How long `online` waits for adapters that are not there yet.
 const ONLINE_PATIENCE: Duration = Duration::from_secs(10);
@@ -27,7 +26,7 @@ const RANGES: usize = 10;
 /// What it needs to know.
 pub(crate) struct Reporter {
     pub(crate) identity: Identity,
-    pub(crate) supervisor: Arc<tokio::sync::Mutex<Supervisor>>,
+    pub(crate) read_model: ReadModel,
     pub(crate) auditor: Auditor,
     pub(crate) outbox: Option<outbox::Handle>,
     pub(crate) upstream: crate::upstream::Speaker,
@@ -38,7 +37,7 @@ impl Reporter {
     /// Runs until it is dropped.
     pub(crate) async fn run(mut self) {
         self.wait_for_adapters().await;
-        let mut missing = self.missing().await;
+        let mut missing = self.missing();
         self.say_online(&missing);
         let mut minute = every(health::EVERY);
         let mut look = every(LOOK);
@@ -46,7 +45,7 @@ impl Reporter {
             tokio::select! {
                 _ = minute.tick() => {}
                 _ = look.tick() => {
-                    let now_missing = self.missing().await;
+                    let now_missing = self.missing();
                     if now_missing == missing {
                         continue;
                     }
@@ -74,7 +73,7 @@ impl Reporter {
 
     /// Returns once all are up, or after a bounded wait.
     async fn wait_for_adapters(&self) {
-        let watched = self.supervisor.lock().await.watch();
+        let watched = self.read_model.watch_adapters();
         let all_up = async {
             for (_, mut state) in watched {
                 // An adapter that is gone will not come up.
@@ -85,8 +84,8 @@ impl Reporter {
     }
 
     /// The adapters that are not up, and whether they are down: one that is starting may go down, which is news.
-    async fn missing(&self) -> Vec<(String, bool)> {
-        let watched = self.supervisor.lock().await.watch();
+    fn missing(&self) -> Vec<(String, bool)> {
+        let watched = self.read_model.watch_adapters();
         let is_missing = |health: &AdapterHealth| match health.state {
             AdapterState::Up => None,
             AdapterState::Starting => Some(false),
@@ -99,7 +98,7 @@ impl Reporter {
         let audit = self.auditor.audit().await?;
         let now = Now::at(SystemClock.now());
         let sink = self.upstream.state();
-        let adapters: BTreeMap<_, _> = self.supervisor.lock().await.health();
+        let adapters: BTreeMap<_, _> = self.read_model.adapters();
         Some(Health {
             gateway: self.identity.id.clone(),
             time: now.at.to_string(),

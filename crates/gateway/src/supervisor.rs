@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use pipeline::deliver::actions::{Commander, Commanders};
+use read_model::ReadModel;
 
 /// An adapter that ran this long begins again with short pauses.
 const GOOD_RUN: Duration = Duration::from_secs(300);
@@ -46,6 +47,7 @@ pub(crate) struct Supervisor {
     uplinks: mpsc::Sender<Vec<Uplink>>,
     commanders: Commanders,
     clock: Arc<dyn Clock>,
+    read_model: ReadModel,
 }
 
 impl Supervisor {
@@ -53,13 +55,15 @@ impl Supervisor {
         uplinks: mpsc::Sender<Vec<Uplink>>,
         commanders: Commanders,
         clock: Arc<dyn Clock>,
+        read_model: ReadModel,
     ) -> Self {
-        Self { running: BTreeMap::new(), others: BTreeMap::new(), uplinks, commanders, clock }
+        Self { running: BTreeMap::new(), others: BTreeMap::new(), uplinks, commanders, clock, read_model }
     }
 
     /// Shows `health` among the adapters', as `name`.
     pub(crate) fn also_show(&mut self, name: &str, health: watch::Receiver<AdapterHealth>) {
         self.others.insert(name.to_owned(), health);
+        self.read_model.set_adapters(self.watch());
     }
 
     /// Makes what runs equal to `blueprints`: stops what is gone or changed, starts what is new, leaves the rest alone.
@@ -78,6 +82,7 @@ impl Supervisor {
                 self.start(blueprint);
             }
         }
+        self.read_model.set_adapters(self.watch());
     }
 
     fn start(&mut self, Blueprint { id, fingerprint, make }: Blueprint) {
@@ -127,12 +132,7 @@ impl Supervisor {
     }
 
     /// How each is doing.
-    pub(crate) fn health(&self) -> BTreeMap<String, AdapterHealth> {
-        self.watch().into_iter().map(|(name, health)| (name, health.borrow().clone())).collect()
-    }
-
-    /// Receivers of how each is doing, to wait on.
-    pub(crate) fn watch(&self) -> Vec<(String, watch::Receiver<AdapterHealth>)> {
+    fn watch(&self) -> Vec<(String, watch::Receiver<AdapterHealth>)> {
         let adapters = self.running.iter().map(|(id, running)| (id.to_string(), running.health.clone()));
         let others = self.others.iter().map(|(name, health)| (name.clone(), health.clone()));
         adapters.chain(others).collect()

@@ -3,8 +3,8 @@
 pub mod actions;
 pub mod encoding;
 pub mod history;
-pub mod live;
 pub mod payload;
+pub mod publish;
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -38,15 +38,16 @@ use decode::directory::Directory;
 use decode::{Decoder, PendingAck};
 use deliver::Waiting;
 use deliver::actions::{Action, Actions};
-use deliver::live::LiveFeed;
 use deliver::payload::Identity;
+use deliver::publish;
 pub use durable::journaling::JournalMode;
 pub use durable::{Begin, BytesWritten, Durable};
 use engine::combinations::NewModel;
-use engine::ledger::{Balance, Beyond};
+use engine::ledger::{Beyond, draw};
 pub use engine::series::ModelCount;
 use engine::step::Step;
 use engine::{Engine, Outputs, Settings};
+use read_model::{Balance, ReadModel};
 use scripts::Answered;
 use times::{AWAY, by_new_clock, was_away};
 use turns::{fill, turns_worth};
@@ -55,7 +56,7 @@ use turns::{fill, turns_worth};
 const MODELS_A_STEP: usize = 8;
 
 /// Longest sleep while something is due later: the wall clock may be set meanwhile.
-const MAX_SLEEP: Duration = Duration::from_secs(5);
+const MAX_SLEEP: Duration = read_model::LEDGER_WHEN_IDLE;
 
 /// How long a stop waits for scripts.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -76,9 +77,8 @@ pub enum Control {
     Ping { limit: Duration, reply: oneshot::Sender<()> },
 }
 
-/// The ledger, and what it cost the disk.
+/// What came in, and what it cost the disk. The ledger of the same moment is in the read model.
 pub struct Report {
-    pub balance: Balance,
     /// Readings taken since the start.
     pub taken: u64,
     pub written: BytesWritten,
@@ -117,7 +117,7 @@ pub struct Pipeline {
     pub decoder: Decoder,
     pub actions: Actions,
     pub durable: Durable,
-    pub live: LiveFeed,
+    pub read_model: ReadModel,
     pub identity: Identity,
     pub clock: Arc<dyn Clock>,
     /// What is wrong with the disk.
@@ -126,6 +126,8 @@ pub struct Pipeline {
     pub stop: CancellationToken,
     /// Who wants to know whether it turns.
     pub pings: Vec<Ping>,
+    /// When the read model's ledger is next brought up to date.
+    pub ledger_due: Instant,
 }
 
 /// How long a disk may take, and whom to tell that it has not taken longer.
@@ -141,6 +143,7 @@ impl Pipeline {
         mut control: mpsc::Receiver<Control>,
     ) {
         let taken_before = self.engine.ledger().taken_in_all();
+        publish::restored(&self.read_model, &self.engine);
         self.begin(undelivered).await;
         let mut watch = StepWatch::new(self.clock.now(), ticks());
         loop {
@@ -173,6 +176,7 @@ impl Pipeline {
                 self.turn(Vec::new(), Vec::new(), reading);
             }
             self.durable.settle(reading.now.at);
+            self.publish_ledger_when_due();
             self.durable.checkpoint_when_due(&self.engine, reading.now.at).await;
             self.tell_problems();
             self.answer_pings();
@@ -223,6 +227,17 @@ impl Pipeline {
             // What was read may be in the system's memory alone, where a sync once failed.
             self.durable.checkpoint_now(&self.engine, now.at).await;
         }
+    }
+
+    fn publish_ledger_when_due(&mut self) {
+        if self.ledger_due <= Instant::now() {
+            self.publish_ledger();
+        }
+    }
+
+    fn publish_ledger(&mut self) {
+        self.ledger_due = Instant::now() + read_model::LEDGER_EVERY;
+        self.read_model.set_ledger(self.clock.now(), balance(&self.engine, &self.durable.beyond()));
     }
 
     /// Unanswered pings are kept: a disk that moves again answers them.
@@ -280,8 +295,8 @@ impl Pipeline {
         let mut outputs = Outputs::default();
         self.engine.apply(step, &mut outputs);
         outputs.alerts.iter().for_each(|alert| self.actions.run(alert));
-        self.live.note(step, self.engine.registry(), self.engine.settings().windows.max_future);
-        self.live.show(step, &outputs, self.engine.registry(), &self.identity);
+        publish::changes(&self.read_model, step, &outputs, &self.engine);
+        publish::stream(&self.read_model, step, &outputs, self.engine.registry(), &self.identity);
         self.durable.remember(&outputs, self.engine.registry());
         self.hand_over(position, &outputs);
         self.durable.tell_when_safe(position, acks);
@@ -331,8 +346,8 @@ impl Pipeline {
             }
             Control::Learn(stored) => self.learn(&[NewModel::from(*stored)]),
             Control::Balance(reply) => {
+                self.publish_ledger();
                 let _ = reply.send(Report {
-                    balance: balance(&self.engine, &self.durable.beyond()),
                     taken: self.engine.ledger().taken_in_all() - taken_before,
                     written: self.durable.bytes_written(),
                     models: self.engine.models(),
@@ -357,7 +372,7 @@ fn no_room_for_models(max: u32) -> String {
 /// The ledger of `engine` with what lies beyond it.
 pub fn balance(engine: &Engine, beyond: &Beyond) -> Balance {
     let name = |adapter| deliver::account(adapter, engine.registry()).to_string();
-    Balance::draw(engine.ledger(), name, engine.open_by_adapter(), beyond)
+    draw(engine.ledger(), name, engine.open_by_adapter(), beyond)
 }
 
 /// Whose readings the aggregates in `outputs` answer for.

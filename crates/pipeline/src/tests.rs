@@ -109,7 +109,7 @@ impl House {
         outputs
     }
 
-    fn balance(&self, published: u64) -> crate::engine::ledger::Balance {
+    fn balance(&self, published: u64) -> read_model::Balance {
         let account = crate::engine::ledger::Account { published, ..Default::default() };
         super::balance(
             &self.engine,

@@ -7,7 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use coap_link::{Engine, Output, Peer, dtls};
 use gateway_core::ports::{Adapter, AdapterContext, AdapterError, Clock};
-use gateway_core::{AdapterId, Condition, Latest, Uplink};
+use gateway_core::{AdapterId, Condition, Uplink};
+use read_model::ReadModel;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -85,14 +86,14 @@ impl Settings {
 pub struct CoapAdapter {
     id: AdapterId,
     settings: Settings,
-    latest: Latest,
+    read_model: ReadModel,
 }
 
 impl CoapAdapter {
-    /// An adapter that has not started; `latest` is what it answers with.
+    /// An adapter that has not started; it answers with what `read_model` knows.
     #[must_use]
-    pub const fn new(id: AdapterId, settings: Settings, latest: Latest) -> Self {
-        Self { id, settings, latest }
+    pub const fn new(id: AdapterId, settings: Settings, read_model: ReadModel) -> Self {
+        Self { id, settings, read_model }
     }
 
     fn failed(&self, reason: &dyn std::fmt::Display) -> AdapterError {
@@ -112,7 +113,7 @@ impl Adapter for CoapAdapter {
         let (intake, told) = Intake::new(&self.id, now.into_std());
         let server = Server {
             settings,
-            latest: &self.latest,
+            read_model: &self.read_model,
             engine: Engine::new(settings.engine()),
             access: Access::new(&settings.holders),
             intake,
@@ -177,7 +178,7 @@ impl House<'_> {
         stop: &CancellationToken,
         mut told: mpsc::Receiver<Told>,
     ) {
-        let follower = self.server.latest.follow();
+        let follower = self.server.read_model.follow();
         let (mut clear, mut secure) = (Inbox::default(), Inbox::default());
         let mut words = Vec::with_capacity(WORDS);
         let mut figures_due = Instant::now();
@@ -211,7 +212,7 @@ impl House<'_> {
                 devices = follower.changed() => {
                     let (server, now) = (&mut self.server, Instant::now().into_std());
                     for device in devices {
-                        server.observed.tell(&device, server.latest, &mut server.engine, now);
+                        server.observed.tell(&device, server.read_model, &mut server.engine, now);
                     }
                 }
                 () = sleep_until(wake) => {}

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use gateway_core::settings::{BuildError, Secret};
-use gateway_core::{AdapterId, Latest};
+use gateway_core::AdapterId;
+use read_model::ReadModel;
 
 use super::config::{CoapConfig, Psk};
 use super::{CoapAdapter, Codecs, Holder, Known, Names, Settings, build_client, key};
@@ -44,7 +45,7 @@ pub(super) fn blueprint(
         .map(|(name, device)| (name, &device.address, device.codec.is_some(), &device.rename))
         .collect::<Vec<_>>();
     let text = format!("{coap:?} {codecs:?} {devices:?} {keys:?}");
-    let latest = context.services.shared::<Latest>();
+    let latest = context.services.shared::<ReadModel>();
     Ok(Blueprint::new(id, &text, move |id| CoapAdapter::new(id, settings.clone(), latest.clone())))
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use coap_link::Engine;
-use gateway_core::Latest;
+use read_model::ReadModel;
 
 use super::views::View;
 
@@ -53,12 +53,12 @@ impl Observed {
     }
 
     /// Tells all who observe `device` or one of its metrics.
-    pub(super) fn tell(&self, device: &str, latest: &Latest, engine: &mut Engine, now: Instant) {
+    pub(super) fn tell(&self, device: &str, read_model: &ReadModel, engine: &mut Engine, now: Instant) {
         let Some(views) = self.0.get(device) else { return };
-        let Some(values) = latest.of(device) else { return };
+        let Some(device) = read_model.device(device) else { return };
         for view in views {
-            if let Some(response) = view.of(device, &values) {
-                engine.notify(&resource(device, view), response, now);
+            if let Some(response) = view.of(&device) {
+                engine.notify(&resource(&device.name, view), response, now);
             }
         }
     }

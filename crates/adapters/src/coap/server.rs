@@ -1,12 +1,12 @@
 //! What is answered to whom: reports are passed on, values are shown, the rest is refused.
 
-use std::collections::BTreeMap;
 use std::time::Instant;
 
 use coap_link::{
     Code, ContentFormat, Engine, Link, Method, Observe, Peer, Request, RequestId, Response, link_format,
 };
-use gateway_core::{Latest, LatestValues, Timestamp};
+use gateway_core::Timestamp;
+use read_model::{Device, ReadModel};
 use tracing::warn;
 
 use super::access::Access;
@@ -52,7 +52,7 @@ impl Named<'_> {
 
 pub(super) struct Server<'a> {
     pub(super) settings: &'a Settings,
-    pub(super) latest: &'a Latest,
+    pub(super) read_model: &'a ReadModel,
     pub(super) engine: Engine,
     pub(super) access: Access,
     pub(super) intake: Intake,
@@ -106,13 +106,14 @@ impl Server<'_> {
 
     fn show(&mut self, asked: &Asked, named: &Named<'_>, now: Instant) -> Result<(), Response> {
         let unknown = || Response::error(Code::NOT_FOUND, "no value since the gateway started");
-        let values = self.latest.of(named.name).ok_or_else(unknown)?;
+        let device = self.read_model.device(named.name).filter(|device| !device.series().is_empty());
+        let device = device.ok_or_else(unknown)?;
         let Some(view) = View::new(named.metric_name(), asked.request.accept) else {
             let formats =
                 if named.metric.is_some() { "0, 50, 60, 110 and 112" } else { "50, 60, 110 and 112" };
             return Err(Response::error(Code::NOT_ACCEPTABLE, format!("there are {formats}")));
         };
-        let response = view.of(named.name, &values).ok_or_else(unknown)?;
+        let response = view.of(&device).ok_or_else(unknown)?;
         let name = resource(named.name, &view);
         self.engine.respond_observable(asked.id, &name, response, now);
         if asked.request.observe == Some(Observe::Register) {
@@ -156,8 +157,8 @@ impl Server<'_> {
         if request.if_match.is_none() && !request.if_none_match {
             return Ok(());
         }
-        let values = self.latest.of(named.name);
-        let states: Vec<Response> = values.iter().flat_map(|values| states(named, values)).collect();
+        let device = self.read_model.device(named.name);
+        let states: Vec<Response> = device.iter().flat_map(|device| states(named, device)).collect();
         let failed = |why| Err(Response::error(Code::PRECONDITION_FAILED, why));
         if request.if_none_match && !states.is_empty() {
             return failed("there is a value already");
@@ -186,11 +187,14 @@ impl Server<'_> {
         }
         let mut text = String::new();
         let mut is_cut = false;
-        for (device, values) in self.latest.all() {
-            if !self.access.allows(&asked.peer, &[&device]) {
+        let mut devices = self.read_model.devices();
+        devices.retain(|device| !device.series().is_empty());
+        devices.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        for device in devices {
+            if !self.access.allows(&asked.peer, &[&device.name]) {
                 continue;
             }
-            let more = link_format(&links(&device, &values), &asked.request.query);
+            let more = link_format(&links(&device), &asked.request.query);
             if text.len() + more.len() > LONGEST_LIST {
                 is_cut = true;
                 break;
@@ -227,21 +231,21 @@ impl Server<'_> {
 }
 
 /// What a resource is in each of its formats.
-fn states(named: &Named<'_>, values: &LatestValues) -> Vec<Response> {
-    let view = |format| View::new(named.metric_name(), Some(format))?.of(named.name, values);
+fn states(named: &Named<'_>, device: &Device) -> Vec<Response> {
+    let view = |format| View::new(named.metric_name(), Some(format))?.of(device);
     FORMATS.into_iter().filter_map(view).collect()
 }
 
 /// A device and its metrics.
-fn links(device: &str, values: &BTreeMap<std::sync::Arc<str>, gateway_core::LatestValue>) -> Vec<Link> {
-    let metrics: Vec<&str> = values.keys().map(|metric| &**metric).collect();
-    let whole = Link::new(["sensors", device])
+fn links(device: &Device) -> Vec<Link> {
+    let metrics: Vec<&str> = device.series().iter().map(|series| &*series.name).collect();
+    let whole = Link::new(["sensors", &*device.name])
         .with("rt", metrics.join(" "))
         .with("if", "core.b")
         .with("ct", "50 60 110 112")
         .observable();
     let one = |metric: &str| {
-        Link::new(["sensors", device, metric])
+        Link::new(["sensors", &*device.name, metric])
             .with("rt", metric)
             .with("if", "core.s")
             .with("ct", "0 50 60 110 112")

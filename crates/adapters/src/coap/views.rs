@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use coap_link::{ContentFormat, ETag, Response};
 use foldhash::fast::FixedState;
-use gateway_core::{LatestValue, LatestValues};
+use read_model::{Device, Series};
 use serde_json::{Value as Json, json};
 
 /// For how long an answer counts as fresh.
@@ -41,30 +41,27 @@ impl View {
     }
 
     /// 2.05 with the values of `device`; `None` where there are none.
-    pub(super) fn of(&self, device: &str, values: &LatestValues) -> Option<Response> {
+    pub(super) fn of(&self, device: &Device) -> Option<Response> {
         let one = match &self.metric {
-            Some(metric) => Some(values.get_key_value(&**metric)?),
+            Some(metric) => Some(device.get(metric)?),
             None => None,
         };
-        let all: Vec<(&str, &LatestValue)> = match one {
-            Some((name, value)) => vec![(&**name, value)],
-            None => values.iter().map(|(name, value)| (&**name, value)).collect(),
-        };
+        let all: &[Series] = one.map_or(device.series(), std::slice::from_ref);
         if all.is_empty() {
             return None;
         }
         let payload = match (self.format, one) {
-            (ContentFormat::TEXT, Some((_, value))) => number(value.value).into_bytes(),
-            (ContentFormat::JSON, Some((_, value))) => json!(value.value).to_string().into_bytes(),
-            (ContentFormat::CBOR, Some((_, value))) => {
+            (ContentFormat::TEXT, Some(series)) => number(series.value).into_bytes(),
+            (ContentFormat::JSON, Some(series)) => json!(series.value).to_string().into_bytes(),
+            (ContentFormat::CBOR, Some(series)) => {
                 let mut cbor = Cbor::default();
-                cbor.float(value.value);
+                cbor.float(series.value);
                 cbor.0
             }
-            (ContentFormat::CBOR, None) => cbor_object(&all),
-            (ContentFormat::SENML_JSON, _) => senml_json(device, &all),
-            (ContentFormat::SENML_CBOR, _) => senml_cbor(device, &all),
-            _ => json_object(&all),
+            (ContentFormat::CBOR, None) => cbor_object(all),
+            (ContentFormat::SENML_JSON, _) => senml_json(&device.name, all),
+            (ContentFormat::SENML_CBOR, _) => senml_cbor(&device.name, all),
+            _ => json_object(all),
         };
         let tag = ETag::new(&TAGS.hash_one((self.format, &payload)).to_be_bytes());
         let response = Response::content(self.format, payload).with_max_age(FRESH);
@@ -78,9 +75,9 @@ fn number(value: f64) -> String {
     if plain { value.to_string() } else { format!("{value:e}") }
 }
 
-fn json_object(all: &[(&str, &LatestValue)]) -> Vec<u8> {
+fn json_object(all: &[Series]) -> Vec<u8> {
     let object: serde_json::Map<String, Json> =
-        all.iter().map(|(name, value)| ((*name).to_owned(), json!(value.value))).collect();
+        all.iter().map(|series| (series.name.to_string(), json!(series.value))).collect();
     Json::Object(object).to_string().into_bytes()
 }
 
@@ -94,16 +91,16 @@ fn senml_name(name: &str) -> String {
     name.chars().map(|c| if allowed(c) { c } else { '_' }).collect()
 }
 
-fn seconds(value: &LatestValue) -> f64 {
+fn seconds(series: &Series) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "milliseconds of any year near ours are exact in an f64")]
-    let millis = value.at.as_millis() as f64;
+    let millis = series.at.as_millis() as f64;
     millis / 1000.0
 }
 
-fn senml_json(device: &str, all: &[(&str, &LatestValue)]) -> Vec<u8> {
-    let record = |(index, (name, value)): (usize, &(&str, &LatestValue))| {
-        let mut record = json!({ "n": senml_name(name), "v": value.value, "t": seconds(value) });
-        if let (Some(unit), Some(record)) = (&value.unit, record.as_object_mut()) {
+fn senml_json(device: &str, all: &[Series]) -> Vec<u8> {
+    let record = |(index, series): (usize, &Series)| {
+        let mut record = json!({ "n": senml_name(&series.name), "v": series.value, "t": seconds(series) });
+        if let (Some(unit), Some(record)) = (&series.unit, record.as_object_mut()) {
             record.insert("u".to_owned(), json!(**unit));
         }
         if let (0, Some(record)) = (index, record.as_object_mut()) {
@@ -115,7 +112,7 @@ fn senml_json(device: &str, all: &[(&str, &LatestValue)]) -> Vec<u8> {
 }
 
 /// RFC 8428, 6: labels are numbers.
-fn senml_cbor(device: &str, all: &[(&str, &LatestValue)]) -> Vec<u8> {
+fn senml_cbor(device: &str, all: &[Series]) -> Vec<u8> {
     const BASE_NAME: i8 = -2;
     const NAME: i8 = 0;
     const UNIT: i8 = 1;
@@ -123,32 +120,32 @@ fn senml_cbor(device: &str, all: &[(&str, &LatestValue)]) -> Vec<u8> {
     const TIME: i8 = 6;
     let mut cbor = Cbor::default();
     cbor.array(all.len());
-    for (index, (name, value)) in all.iter().enumerate() {
-        cbor.map(3 + usize::from(index == 0) + usize::from(value.unit.is_some()));
+    for (index, series) in all.iter().enumerate() {
+        cbor.map(3 + usize::from(index == 0) + usize::from(series.unit.is_some()));
         if index == 0 {
             cbor.label(BASE_NAME);
             cbor.text(&base_name(device));
         }
         cbor.label(NAME);
-        cbor.text(&senml_name(name));
-        if let Some(unit) = &value.unit {
+        cbor.text(&senml_name(&series.name));
+        if let Some(unit) = &series.unit {
             cbor.label(UNIT);
             cbor.text(unit);
         }
         cbor.label(VALUE);
-        cbor.float(value.value);
+        cbor.float(series.value);
         cbor.label(TIME);
-        cbor.float(seconds(value));
+        cbor.float(seconds(series));
     }
     cbor.0
 }
 
-fn cbor_object(all: &[(&str, &LatestValue)]) -> Vec<u8> {
+fn cbor_object(all: &[Series]) -> Vec<u8> {
     let mut cbor = Cbor::default();
     cbor.map(all.len());
-    for (name, value) in all {
-        cbor.text(name);
-        cbor.float(value.value);
+    for series in all {
+        cbor.text(&series.name);
+        cbor.float(series.value);
     }
     cbor.0
 }
@@ -199,19 +196,34 @@ impl Cbor {
 
 #[cfg(test)]
 mod tests {
-    use gateway_core::Timestamp;
+    use std::sync::Arc;
+
+    use gateway_core::{DeviceId, MetricId, MetricKind, Timestamp};
+    use read_model::{Description, ReadModel, SeriesDescription};
 
     use super::*;
 
-    fn lounge() -> LatestValues {
+    /// A device with a temperature and a door.
+    fn device(name: &str) -> Arc<Device> {
+        let model = ReadModel::default();
+        let mut writer = model.write();
+        writer.add_device(Description { name: name.into(), zone: None, protocol: None });
         let at = Timestamp::from_millis(1_795_132_800_500);
-        let value = |value, unit: Option<&str>| LatestValue { value, at, unit: unit.map(Into::into) };
-        [("temperature".into(), value(21.5, Some("Cel"))), ("door".into(), value(1.0, None))].into()
+        for (metric, value, unit) in [("temperature", 21.5, Some("Cel")), ("door", 1.0, None)] {
+            let series = || SeriesDescription {
+                name: metric.into(),
+                unit: unit.map(Into::into),
+                kind: MetricKind::Gauge,
+            };
+            writer.value(DeviceId(0), MetricId(u32::from(unit.is_none())), value, at, series);
+        }
+        drop(writer);
+        model.device(name).unwrap()
     }
 
     fn payload(metric: Option<&str>, accept: Option<u16>) -> Vec<u8> {
         let view = View::new(metric, accept.map(ContentFormat)).unwrap();
-        view.of("the lounge", &lounge()).unwrap().payload.to_vec()
+        view.of(&device("the lounge")).unwrap().payload.to_vec()
     }
 
     #[test]
@@ -223,7 +235,7 @@ mod tests {
         assert_eq!(payload(None, Some(60))[..6], *b"\xa2\x64door");
         assert!(View::new(None, Some(ContentFormat::TEXT)).is_none());
         assert!(View::new(Some("door"), Some(ContentFormat::OCTETS)).is_none());
-        assert!(View::new(Some("co2"), None).unwrap().of("the lounge", &lounge()).is_none());
+        assert!(View::new(Some("co2"), None).unwrap().of(&device("the lounge")).is_none());
     }
 
     #[test]
@@ -241,7 +253,7 @@ mod tests {
     fn a_tag_is_of_a_value_in_a_format() {
         let tag = |metric, accept| {
             let view = View::new(Some(metric), accept).unwrap();
-            view.of("lounge", &lounge()).unwrap().etag.unwrap()
+            view.of(&device("lounge")).unwrap().etag.unwrap()
         };
         assert_eq!(tag("door", None), tag("door", Some(ContentFormat::TEXT)));
         assert_ne!(tag("door", None), tag("temperature", None));

@@ -12,7 +12,8 @@ use crate::audit::{Audit, newest_first};
 use crate::build;
 use crate::live_socket::{self, Question};
 use pipeline::durable::store;
-use pipeline::engine::ledger::{Balance, Beyond, Row};
+use pipeline::engine::ledger::Beyond;
+use read_model::{Balance, Row};
 
 /// How often, and how long after each other, a gateway that is starting is asked.
 const ATTEMPTS: u32 = 25;

@@ -77,7 +77,7 @@ impl House {
     fn new(room: usize) -> Self {
         let (sender, uplinks) = mpsc::channel(room);
         let clock = Arc::new(pipeline::clock::SystemClock);
-        let supervisor = Supervisor::new(sender, Commanders::default(), clock);
+        let supervisor = Supervisor::new(sender, Commanders::default(), clock, ReadModel::default());
         Self { supervisor, uplinks, made: Arc::default() }
     }
 
@@ -102,7 +102,7 @@ impl House {
     }
 
     fn health(&self, name: &str) -> AdapterHealth {
-        self.supervisor.health()[&format!("little.{name}")].clone()
+        self.supervisor.read_model.adapters()[&format!("little.{name}")].clone()
     }
 
     fn last_error(&self, name: &str) -> String {
@@ -184,7 +184,7 @@ async fn a_reload_exchanges_a_deaf_adapter_and_leaves_the_others_alone() {
     assert_eq!((house.made("works"), house.made("other"), house.made("new")), (1, 2, 1));
     assert!(heard["little.works"] >= 59 && heard["little.new"] >= 59, "{heard:?}");
     house.run(&[]).await;
-    assert!(house.supervisor.health().is_empty());
+    assert!(house.supervisor.read_model.adapters().is_empty());
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use gateway_core::DropReason;
+use read_model::{Balance, Row};
 use serde::{Deserialize, Serialize};
 
 use super::step::{AdapterIndex, Correction};
@@ -90,92 +91,36 @@ impl From<&BTreeMap<Arc<str>, outbox::Account>> for Beyond {
     }
 }
 
-/// One line of the ledger, in readings: an adapter's, or the sum.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Row {
-    /// Came in.
-    #[serde(rename = "in")]
-    pub taken: u64,
-    /// The other side has acknowledged them.
-    pub published: u64,
-    /// Waiting to be sent.
-    pub queued: u64,
-    /// In windows not yet closed.
-    pub open: u64,
-    /// Given up, by reason.
-    pub dropped: BTreeMap<String, u64>,
-}
-
-impl Row {
-    fn drop(&mut self, reason: DropReason, readings: u64) {
-        if readings > 0 {
-            *self.dropped.entry(reason.as_str().to_owned()).or_default() += readings;
-        }
+/// Draws the balance of `ledger`, of `open` readings by adapter and of what lies beyond the windows.
+pub fn draw(
+    ledger: &Ledger,
+    name: impl Fn(AdapterIndex) -> String,
+    open: impl IntoIterator<Item = (AdapterIndex, u64)>,
+    beyond: &Beyond,
+) -> Balance {
+    let mut open_by_adapter: BTreeMap<AdapterIndex, u64> = BTreeMap::new();
+    for (adapter, readings) in open {
+        *open_by_adapter.entry(adapter).or_default() += readings;
     }
-
-    fn add(&mut self, other: &Self) {
-        self.taken += other.taken;
-        self.published += other.published;
-        self.queued += other.queued;
-        self.open += other.open;
-        for (reason, readings) in &other.dropped {
-            *self.dropped.entry(reason.clone()).or_default() += readings;
-        }
+    let mut adapters: BTreeMap<String, Row> = BTreeMap::new();
+    for (adapter, readings) in ledger.taken() {
+        adapters.entry(name(adapter)).or_default().taken += readings;
     }
-
-    /// Where the readings are that came in.
-    pub fn accounted(&self) -> u64 {
-        self.published + self.queued + self.open + self.dropped.values().sum::<u64>()
+    for (adapter, reason, readings) in ledger.dropped() {
+        adapters.entry(name(adapter)).or_default().drop(reason, readings);
     }
-
-    fn is_balanced(&self) -> bool {
-        self.taken == self.accounted()
+    for (adapter, readings) in open_by_adapter {
+        adapters.entry(name(adapter)).or_default().open += readings;
     }
-}
-
-/// The whole balance, for `riser audit`, `health` and the end of `riser replay`. All in readings.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Balance {
-    /// The sum.
-    #[serde(flatten)]
-    pub total: Row,
-    /// Whether it is right, for each adapter.
-    pub balanced: bool,
-    /// The same by adapter.
-    pub adapters: BTreeMap<String, Row>,
-}
-
-impl Balance {
-    /// Draws the balance of `ledger`, of `open` readings by adapter and of what lies beyond the windows.
-    pub fn draw(
-        ledger: &Ledger,
-        name: impl Fn(AdapterIndex) -> String,
-        open: impl IntoIterator<Item = (AdapterIndex, u64)>,
-        beyond: &Beyond,
-    ) -> Self {
-        let mut adapters: BTreeMap<String, Row> = BTreeMap::new();
-        for (adapter, readings) in ledger.taken() {
-            adapters.entry(name(adapter)).or_default().taken += readings;
-        }
-        for (adapter, reason, readings) in ledger.dropped() {
-            adapters.entry(name(adapter)).or_default().drop(reason, readings);
-        }
-        for (adapter, readings) in open {
-            adapters.entry(name(adapter)).or_default().open += readings;
-        }
-        for (name, account) in &beyond.accounts {
-            let row = adapters.entry(name.to_string()).or_default();
-            row.published += account.published;
-            row.queued += account.queued;
-            row.drop(DropReason::OutboxFull, account.full);
-            row.drop(DropReason::UpstreamRefused, account.refused);
-            row.drop(DropReason::Damaged, account.damaged);
-        }
-        adapters.retain(|_, row| row.taken > 0 || row.accounted() > 0);
-        let mut total = Row::default();
-        adapters.values().for_each(|row| total.add(row));
-        Self { balanced: adapters.values().all(Row::is_balanced), total, adapters }
+    for (name, account) in &beyond.accounts {
+        let row = adapters.entry(name.to_string()).or_default();
+        row.published += account.published;
+        row.queued += account.queued;
+        row.drop(DropReason::OutboxFull, account.full);
+        row.drop(DropReason::UpstreamRefused, account.refused);
+        row.drop(DropReason::Damaged, account.damaged);
     }
+    Balance::of(adapters)
 }
 
 #[cfg(test)]
@@ -186,7 +131,7 @@ mod tests {
 
     fn draw(ledger: &Ledger, open: u64, account: Account) -> Balance {
         let beyond = Beyond { accounts: BTreeMap::from([("mqtt.floor".into(), account)]) };
-        Balance::draw(ledger, |_| "mqtt.floor".to_owned(), [(FLOOR, open)], &beyond)
+        super::draw(ledger, |_| "mqtt.floor".to_owned(), [(FLOOR, open)], &beyond)
     }
 
     #[test]
@@ -215,7 +160,7 @@ mod tests {
         let beyond = Beyond {
             accounts: BTreeMap::from([("coap.lan".into(), Account { published: 1, ..Account::default() })]),
         };
-        let balance = Balance::draw(&ledger, |_| "mqtt.floor".to_owned(), [], &beyond);
+        let balance = super::draw(&ledger, |_| "mqtt.floor".to_owned(), [], &beyond);
         assert_eq!(balance.total.taken, balance.total.accounted());
         assert!(!balance.balanced);
     }

@@ -173,8 +173,12 @@ impl Registry {
         self.metrics.get(id.0 as usize)
     }
 
+    pub fn zone(&self, id: ZoneId) -> Option<&Arc<str>> {
+        self.zones.get(id.0 as usize)
+    }
+
     pub fn zone_name(&self, id: ZoneId) -> Option<&str> {
-        self.zones.get(id.0 as usize).map(|name| &**name)
+        self.zone(id).map(|name| &**name)
     }
 
     pub fn adapter(&self, index: AdapterIndex) -> Option<&AdapterId> {

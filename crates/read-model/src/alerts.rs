@@ -1,0 +1,47 @@
+//! The alerts that are raised and not cleared.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use gateway_core::{AlertKind, DeviceId, MetricId, Severity, Timestamp};
+
+/// An alert that is raised.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenAlert {
+    /// The name of its `[alerts.*]` table, or `anomaly`.
+    pub rule: Arc<str>,
+    pub device: Arc<str>,
+    /// None where it is about the device as a whole.
+    pub metric: Option<Arc<str>>,
+    pub kind: AlertKind,
+    pub severity: Severity,
+    /// When it was raised, in event time.
+    pub since: Timestamp,
+}
+
+type Key = (DeviceId, Option<MetricId>, Arc<str>);
+
+/// One for each rule and series, or device.
+#[derive(Debug, Default)]
+pub(crate) struct Alerts(BTreeMap<Key, Arc<OpenAlert>>);
+
+impl Alerts {
+    pub(crate) fn raise(&mut self, device: DeviceId, metric: Option<MetricId>, alert: OpenAlert) {
+        self.0.insert((device, metric, Arc::clone(&alert.rule)), Arc::new(alert));
+    }
+
+    pub(crate) fn clear(&mut self, device: DeviceId, metric: Option<MetricId>, rule: &Arc<str>) {
+        self.0.remove(&(device, metric, Arc::clone(rule)));
+    }
+
+    pub(crate) fn all(&self) -> Vec<Arc<OpenAlert>> {
+        self.0.values().map(Arc::clone).collect()
+    }
+
+    /// The worst that is raised for a series.
+    pub(crate) fn worst(&self, device: DeviceId, metric: MetricId) -> Option<Severity> {
+        let first = (device, Some(metric), Arc::from(""));
+        let of_series = self.0.range(first..).take_while(|((d, m, _), _)| *d == device && *m == Some(metric));
+        of_series.map(|(_, alert)| alert.severity).max()
+    }
+}
