@@ -12,6 +12,7 @@
 )]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use cargo_metadata::{CargoOpt, DependencyKind, Metadata, MetadataCommand, Package};
@@ -205,4 +206,41 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
         }
     }
     found
+}
+
+/// Folder of the pipeline -> the folders it may use. Only what stands above one may use it: no cycles.
+const PIPELINE: &[(&str, &[&str])] = &[
+    ("engine", &[]),
+    ("scripts", &[]),
+    ("decode", &["engine", "scripts"]),
+    ("deliver", &["engine", "scripts"]),
+    ("durable", &["decode", "deliver", "engine"]),
+];
+
+/// The files of a folder of the pipeline, with the one that carries its name.
+fn files_of(folder: &str) -> Vec<PathBuf> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../pipeline/src");
+    let inside = fs::read_dir(source.join(folder)).unwrap().map(|entry| entry.unwrap().path());
+    let files: Vec<_> = inside.filter(|path| path.is_file()).collect();
+    assert!(!files.is_empty(), "{folder} is empty");
+    files.into_iter().chain([source.join(folder).with_extension("rs")]).collect()
+}
+
+#[test]
+fn folders_of_the_pipeline_use_each_other_in_one_direction() {
+    let mut wrong = Vec::new();
+    for (folder, allowed) in PIPELINE {
+        for file in files_of(folder) {
+            let text = fs::read_to_string(&file).unwrap();
+            let code = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+            for line in code.lines().filter(|line| !line.trim_start().starts_with("//")) {
+                let used = line.split("crate::").skip(1);
+                let used =
+                    used.filter_map(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next());
+                let is_wrong = |name: &&str| name != folder && !allowed.contains(name);
+                wrong.extend(used.filter(is_wrong).map(|name| format!("{} -> {name}", file.display())));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "not in the table PIPELINE: {wrong:#?}");
 }

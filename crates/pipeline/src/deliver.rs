@@ -12,11 +12,13 @@ use std::sync::Arc;
 use gateway_core::AdapterId;
 use journal::Position;
 use outbox::{Body, Entry, EntryError, Priority, Share};
+use read_model::Balance;
 
-use crate::engine::Outputs;
+use crate::engine::ledger::{Beyond, draw};
 use crate::engine::origins::Shares;
 use crate::engine::registry::Registry;
 use crate::engine::step::AdapterIndex;
+use crate::engine::{Engine, Outputs};
 use payload::{Identity, Payload};
 
 /// What came of one step.
@@ -122,6 +124,12 @@ pub(crate) fn account(adapter: AdapterIndex, registry: &Registry) -> Arc<str> {
         Some(adapter) => AdapterId::name(adapter),
         None => format!("lost.{}", adapter.0).into(),
     }
+}
+
+/// The ledger of `engine` with what lies beyond it.
+pub fn balance(engine: &Engine, beyond: &Beyond) -> Balance {
+    let name = |adapter| account(adapter, engine.registry()).to_string();
+    draw(engine.ledger(), name, engine.open_by_adapter(), beyond)
 }
 
 fn entry(priority: Priority, payload: Payload, shares: Vec<Share>) -> Result<Entry, EntryError> {

@@ -38,16 +38,16 @@ use decode::directory::Directory;
 use decode::{Decoder, PendingAck};
 use deliver::Waiting;
 use deliver::actions::{Action, Actions};
+pub use deliver::balance;
 use deliver::payload::Identity;
 use deliver::publish;
 pub use durable::journaling::JournalMode;
 pub use durable::{Begin, BytesWritten, Durable};
 use engine::combinations::NewModel;
-use engine::ledger::{Beyond, draw};
 pub use engine::series::ModelCount;
 use engine::step::Step;
 use engine::{Engine, Outputs, Settings};
-use read_model::{Balance, ReadModel};
+use read_model::ReadModel;
 use scripts::Answered;
 use times::{AWAY, by_new_clock, was_away};
 use turns::{fill, turns_worth};
@@ -367,12 +367,6 @@ fn no_room_for_models(max: u32) -> String {
     format!(
         "anomaly: {max} series have a model, new ones are not judged; raise [anomaly] max_series if there is memory (16 KB each)"
     )
-}
-
-/// The ledger of `engine` with what lies beyond it.
-pub fn balance(engine: &Engine, beyond: &Beyond) -> Balance {
-    let name = |adapter| deliver::account(adapter, engine.registry()).to_string();
-    draw(engine.ledger(), name, engine.open_by_adapter(), beyond)
 }
 
 /// Whose readings the aggregates in `outputs` answer for.

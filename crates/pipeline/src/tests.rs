@@ -5,6 +5,7 @@ mod damage;
 mod decoding;
 mod envelopes;
 mod garbage;
+mod known_now;
 mod models;
 mod neighbours;
 mod payloads;

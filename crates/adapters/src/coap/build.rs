@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use gateway_core::settings::{BuildError, Secret};
 use gateway_core::AdapterId;
+use gateway_core::settings::{BuildError, Secret};
 use read_model::ReadModel;
 
 use super::config::{CoapConfig, Psk};

@@ -9,7 +9,7 @@ use crate::engine::step::{AdapterIndex, Correction, NewNames};
 
 /// The corrections that make every row balance.
 pub(crate) fn corrections(engine: &Engine, beyond: &Beyond, names: &mut NewNames) -> Vec<Correction> {
-    let balance = crate::balance(engine, beyond);
+    let balance = crate::deliver::balance(engine, beyond);
     let mut corrections = Vec::new();
     for (name, row) in &balance.adapters {
         let (taken, accounted) = (row.taken, row.accounted());
