@@ -258,7 +258,7 @@ def test_check_says_what_is_wrong_with_an_address_a_key_or_an_action(floor, rise
         'there is no identity and key for "10.0.0.9"; write them into `servers`',
         "adapters.coap.lan.observe[1].every: is out of range",
         "write the host of a coaps:// address",
-        "alerts.hot.actions[0].topic: is for MQTT adapters",
+        "alerts.hot.actions[0].topic: is not for CoAP adapters",
         "alerts.hot.actions[0].url: missing",
         "alerts.hot.actions[1].url: is for CoAP adapters",
         "alerts.hot.actions[1].method: is for CoAP adapters",
