@@ -378,6 +378,18 @@ fn numbers_that_are_none_are_told_with_everything_else() {
 }
 
 #[test]
+fn health_comes_at_least_once_a_minute() {
+    for allowed in ["1s", "60s"] {
+        finds(&format!("[gateway]\nhealth_every = \"{allowed}\"\n"), &[]);
+    }
+    let range =
+        "gateway.toml:2:1: error: gateway.health_every: is out of range; allowed: from \"1s\" to \"60s\"";
+    for wrong in ["999ms", "61s"] {
+        finds(&format!("[gateway]\nhealth_every = \"{wrong}\"\n"), &[range]);
+    }
+}
+
+#[test]
 fn training_is_not_asked_for_more_often_than_a_machine_can_look() {
     finds("[anomaly]\nretrain = \"0s\"\n", &[]);
     finds("[anomaly]\nretrain = \"1s\"\n", &[]);

@@ -199,6 +199,7 @@ impl Gateway {
                 outbox: self.outbox.clone(),
                 upstream: upstream.speaker(),
                 problems: self.problems.clone(),
+                health_every: self.config.gateway.health_every.0,
             };
             let stop = self.watchers.clone();
             tokio::spawn(async move {

@@ -1,7 +1,6 @@
-//! `health`: once a minute, how the gateway is doing.
+//! `health`: how the gateway is doing, every `gateway.health_every`.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use gateway_core::ports::AdapterState;
 use gateway_core::{AdapterHealth, PartHealth};
@@ -10,9 +9,6 @@ use serde::Serialize;
 use crate::audit::{Disk, DroppedRange};
 use pipeline::ModelCount;
 use read_model::Balance;
-
-/// How often.
-pub(crate) const EVERY: Duration = Duration::from_secs(60);
 
 /// The payload of `{prefix}/gateways/{id}/health`.
 #[derive(Debug, Serialize)]

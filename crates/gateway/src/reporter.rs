@@ -1,4 +1,4 @@
-//! Tells the cloud how the gateway is doing: `online` when it is time, then `health` every minute.
+//! Tells the cloud how the gateway is doing: `online` when it is time, then `health` every `gateway.health_every`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use gateway_core::{AdapterHealth, Now};
 use tokio::time::{Interval, MissedTickBehavior};
 
 use crate::audit::Auditor;
-use crate::health::{self, Health, Memory, Queue, UpstreamHealth};
+use crate::health::{Health, Memory, Queue, UpstreamHealth};
 use pipeline::clock::SystemClock;
 use pipeline::deliver::payload::Identity;
 use pipeline::problems::Problems;
@@ -31,6 +31,7 @@ pub(crate) struct Reporter {
     pub(crate) outbox: Option<outbox::Handle>,
     pub(crate) upstream: crate::upstream::Speaker,
     pub(crate) problems: Problems,
+    pub(crate) health_every: Duration,
 }
 
 impl Reporter {
@@ -39,11 +40,11 @@ impl Reporter {
         self.wait_for_adapters().await;
         let mut missing = self.missing();
         self.say_online(&missing);
-        let mut minute = every(health::EVERY);
+        let mut health = every(self.health_every);
         let mut look = every(LOOK);
         loop {
             tokio::select! {
-                _ = minute.tick() => {}
+                _ = health.tick() => {}
                 _ = look.tick() => {
                     let now_missing = self.missing();
                     if now_missing == missing {
