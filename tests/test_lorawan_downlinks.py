@@ -167,7 +167,8 @@ def test_an_encoder_that_hangs_fails_its_action_alone(house):
     for _ in range(5):
         house.tell()
         house.tell(20)
-    house.gateway.wait_log("action not sent: the codec was stopped after 200 ms")
+    # Of processor time; on a busy machine it is given up after five seconds instead.
+    house.gateway.wait_log("action not sent: the codec ")
     house.said.wait_for(lambda: len(house.said.on(f"{TTN}/hall/down/push")) == 5, 20, "the other action's messages")
     assert house.said.on(f"{TTN}/lamp/down/push") == []
     house.heard.wait_count("sensor", "temperature", 10)
