@@ -37,7 +37,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "adapters",
         &["ble-link", "coap-link", "codecs", "gateway-core", "lorawan-link", "mqtt-link", "read-model"],
     ),
-    ("gateway-config", &["adapters", "alerts", "broker", "codecs", "gateway-core", "mqtt-link", "sinks"]),
+    ("gateway-config", &["adapters", "alerts", "broker", "codecs", "gateway-core", "sinks"]),
     ("simulator", &["ble-link", "coap-link", "gateway-core", "mqtt-link"]),
     ("sinks", &["gateway-core", "mqtt-link", "outbox"]),
     (

@@ -24,10 +24,10 @@ use journal::Position;
 use tokio::time::{Instant, timeout};
 
 use crate::decode::PendingAck;
-use crate::deliver::{Waiting, WaitingRoom};
+use crate::deliver::{PendingOutputs, PendingQueue};
 use crate::durable::checkpoints::Checkpoints;
 use crate::durable::journaling::{GATHER, JournalMode, Journaling};
-use crate::engine::ledger::Beyond;
+use crate::engine::ledger::ExternalAccounts;
 use crate::engine::registry::Registry;
 use crate::engine::step::Step;
 use crate::engine::{Engine, Outputs};
@@ -82,9 +82,9 @@ pub struct Durable {
     broken: bool,
     /// Senders to tell, by the step that holds their messages.
     to_tell: VecDeque<(Position, Vec<PendingAck>)>,
-    waiting: WaitingRoom,
+    waiting: PendingQueue,
     /// What the outbox was given and may not have committed yet, without its contents.
-    handed: VecDeque<Waiting>,
+    handed: VecDeque<PendingOutputs>,
     last_flush: Instant,
 }
 
@@ -100,7 +100,7 @@ impl Durable {
             mark,
             broken: false,
             to_tell: VecDeque::new(),
-            waiting: WaitingRoom::default(),
+            waiting: PendingQueue::default(),
             handed: VecDeque::new(),
             last_flush: Instant::now(),
         }
@@ -157,7 +157,7 @@ impl Durable {
     }
 
     /// Puts what came of a step behind the journal's next sync. Alerts do not wait for others.
-    pub(crate) fn push(&mut self, step: Waiting) {
+    pub(crate) fn push(&mut self, step: PendingOutputs) {
         if step.urgent {
             self.journal.hurry();
         }
@@ -243,11 +243,11 @@ impl Durable {
     }
 
     /// What lies beyond the windows: the outbox's books, and what is on its way there.
-    pub(crate) fn beyond(&self) -> Beyond {
-        let Some(outbox) = &self.outbox else { return Beyond::default() };
+    pub(crate) fn beyond(&self) -> ExternalAccounts {
+        let Some(outbox) = &self.outbox else { return ExternalAccounts::default() };
         let status = outbox.status();
         let status = status.borrow();
-        let mut beyond = Beyond::from(&*status.accounts);
+        let mut beyond = ExternalAccounts::from(&*status.accounts);
         let on_the_way = self.handed.iter().filter(|step| step.position.0 > status.mark);
         for share in on_the_way.chain(self.waiting.iter()).flat_map(|step| &step.shares) {
             beyond.queue(&share.account, u64::from(share.weight));

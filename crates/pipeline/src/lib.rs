@@ -36,7 +36,7 @@ use tokio_util::sync::CancellationToken;
 use clock::{ClockReading, StepWatch, ticks};
 use decode::directory::Directory;
 use decode::{Decoder, PendingAck};
-use deliver::Waiting;
+use deliver::PendingOutputs;
 use deliver::actions::{Action, Actions};
 pub use deliver::balance;
 use deliver::payload::Identity;
@@ -59,7 +59,7 @@ const MODELS_A_STEP: usize = 8;
 const MAX_SLEEP: Duration = read_model::LEDGER_WHEN_IDLE;
 
 /// How long a stop waits for scripts.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What the rest of the gateway asks of the pipeline.
 pub enum Control {
@@ -181,13 +181,13 @@ impl Pipeline {
             self.tell_problems();
             self.answer_pings();
         }
-        self.last_words(&mut watch).await;
+        self.drain_scripts(&mut watch).await;
         self.durable.finish(&self.engine, self.clock.now()).await;
     }
 
     /// What scripts are still at when everything else is done; they have a while.
-    async fn last_words(&mut self, watch: &mut StepWatch) {
-        let end = Instant::now() + LAST_WORDS;
+    async fn drain_scripts(&mut self, watch: &mut StepWatch) {
+        let end = Instant::now() + DRAIN_TIMEOUT;
         while !self.decoder.is_idle() {
             let answered = tokio::time::timeout_at(end, self.decoder.answered()).await;
             let answered = answered.unwrap_or_else(|_| self.decoder.close());
@@ -307,7 +307,7 @@ impl Pipeline {
             return;
         }
         let registry = self.engine.registry();
-        self.durable.push(Waiting {
+        self.durable.push(PendingOutputs {
             position,
             entries: deliver::entries(outputs, registry, &self.identity),
             shares: deliver::shares(outputs, registry),

@@ -114,7 +114,7 @@ impl House {
         let account = crate::engine::ledger::Account { published, ..Default::default() };
         super::balance(
             &self.engine,
-            &crate::engine::ledger::Beyond { accounts: [("mqtt.floor".into(), account)].into() },
+            &crate::engine::ledger::ExternalAccounts { accounts: [("mqtt.floor".into(), account)].into() },
         )
     }
 }

@@ -21,7 +21,7 @@ pub(crate) struct Message {
 
 /// The messages of one script. It reads one at a time, so those of a device stay in their order.
 #[derive(Default)]
-pub(crate) struct Desk {
+pub(crate) struct ScriptQueue {
     waiting: VecDeque<Message>,
     bytes: usize,
     /// How long the script takes for a message, of late.
@@ -30,7 +30,7 @@ pub(crate) struct Desk {
     pub(crate) busy: bool,
 }
 
-impl Desk {
+impl ScriptQueue {
     pub(crate) fn push(&mut self, message: Message) {
         self.bytes += message.uplink.payload.len();
         self.waiting.push_back(message);
@@ -70,8 +70,8 @@ mod tests {
 
     use super::*;
 
-    fn desk(messages: usize, pace_millis: u64) -> Desk {
-        let mut desk = Desk::default();
+    fn desk(messages: usize, pace_millis: u64) -> ScriptQueue {
+        let mut desk = ScriptQueue::default();
         desk.took(Duration::from_millis(pace_millis));
         (0..messages).for_each(|_| desk.push(message()));
         desk
