@@ -1,11 +1,11 @@
 //! When the pipeline's steps are safe, and what waits for that.
 //!
-//! Promises, in this order: a step is in the journal before its senders are told (with `sync_every = "0s"`, on the
+//! Promises, in this order: a step is in the journal before its senders are acknowledged (with `sync_every = "0s"`, on the
 //! disk); what came of a step is handed to the outbox only when the journal is on the disk that far, so that a power
 //! cut never leaves an outbox that knows more than the journal; a checkpoint is written only when the outbox holds
 //! everything that came of the steps in it.
 //!
-//! While the journal's disk refuses, steps are kept in memory and their senders are not told; when as much is kept as
+//! While the journal's disk refuses, steps are kept in memory and their senders are not acknowledged; when as much is kept as
 //! may be, [`Durable::room`] says so, and nothing more is taken.
 
 pub mod checkpoint;
@@ -47,7 +47,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const FLUSH_EVERY: Duration = Duration::from_secs(300);
 
 /// How long a stop waits for the disk.
-const LAST_PATIENCE: Duration = Duration::from_secs(5);
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Where the durable side begins.
 pub struct Begin {
@@ -81,7 +81,7 @@ pub struct Durable {
     /// The outbox is gone: what was meant for it lives in the journal alone, which must stay as it is.
     broken: bool,
     /// Senders to tell, by the step that holds their messages.
-    to_tell: VecDeque<(Position, Vec<PendingAck>)>,
+    to_acknowledge: VecDeque<(Position, Vec<PendingAck>)>,
     waiting: PendingQueue,
     /// What the outbox was given and may not have committed yet, without its contents.
     handed: VecDeque<PendingOutputs>,
@@ -99,7 +99,7 @@ impl Durable {
             history,
             mark,
             broken: false,
-            to_tell: VecDeque::new(),
+            to_acknowledge: VecDeque::new(),
             waiting: PendingQueue::default(),
             handed: VecDeque::new(),
             last_flush: Instant::now(),
@@ -138,20 +138,20 @@ impl Durable {
     }
 
     /// Tells senders once the step at `position` is safe.
-    pub(crate) fn tell_when_safe(&mut self, position: Position, acks: Vec<PendingAck>) {
+    pub(crate) fn acknowledge_when_safe(&mut self, position: Position, acks: Vec<PendingAck>) {
         if acks.is_empty() {
             return;
         }
         if self.journal.tells_after_sync() {
             self.journal.hurry();
         }
-        self.to_tell.push_back((position, acks));
-        self.tell();
+        self.to_acknowledge.push_back((position, acks));
+        self.acknowledge_durable();
     }
 
-    fn tell(&mut self) {
+    fn acknowledge_durable(&mut self) {
         let safe = self.journal.safe();
-        while let Some((_, acks)) = self.to_tell.pop_front_if(|(position, _)| *position <= safe) {
+        while let Some((_, acks)) = self.to_acknowledge.pop_front_if(|(position, _)| *position <= safe) {
             acks.into_iter().for_each(|(ack, outcome)| ack.tell(outcome));
         }
     }
@@ -194,7 +194,7 @@ impl Durable {
     /// Begins what is due, and hands over what is durable.
     pub(crate) fn settle(&mut self, now: Timestamp) {
         self.journal.settle(!self.waiting.is_empty());
-        self.tell();
+        self.acknowledge_durable();
         self.release(now);
         self.flush_now_and_then();
     }
@@ -207,7 +207,7 @@ impl Durable {
             && let Some(outbox) = self.outbox.clone()
         {
             self.last_flush = Instant::now();
-            // Its status tells of a failure.
+            // A failure is in its status.
             tokio::spawn(async move { outbox.flush().await.is_ok() });
         }
     }
@@ -269,7 +269,7 @@ impl Durable {
 
     /// Begins to write a checkpoint, if what came of the steps so far can be stored soon.
     pub(crate) async fn checkpoint_now(&mut self, engine: &Engine, now: Timestamp) {
-        if self.journal.is_on() && self.drain(now, LAST_PATIENCE).await {
+        if self.journal.is_on() && self.drain(now, STOP_TIMEOUT).await {
             self.begin_checkpoint(engine);
         }
     }
@@ -311,11 +311,11 @@ impl Durable {
     /// The end: stores everything, within a bound, and writes a last checkpoint where that could be done.
     pub(crate) async fn finish(mut self, engine: &Engine, now: Timestamp) {
         if self.checkpoints.is_running() {
-            let _it_is_only_waited_for = timeout(LAST_PATIENCE, self.checkpoints.finished()).await;
+            let _it_is_only_waited_for = timeout(STOP_TIMEOUT, self.checkpoints.finished()).await;
         }
-        if self.drain(now, LAST_PATIENCE).await {
+        if self.drain(now, STOP_TIMEOUT).await {
             self.begin_checkpoint(engine);
-            if let Ok(Some(keep)) = timeout(LAST_PATIENCE, self.checkpoints.finished()).await {
+            if let Ok(Some(keep)) = timeout(STOP_TIMEOUT, self.checkpoints.finished()).await {
                 self.journal.truncate(keep);
             }
         } else {
@@ -323,6 +323,6 @@ impl Durable {
                 "no last checkpoint is written: the disk has not stored everything; the journal keeps it"
             );
         }
-        self.tell();
+        self.acknowledge_durable();
     }
 }
