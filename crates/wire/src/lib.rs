@@ -2,7 +2,7 @@
 //!
 //! The firmware writes them into a buffer of its own ([`Encoder`], [`Climate`]); the gateway reads them ([`decode`]). All
 //! integers are big-endian. Promises: no allocation, no dependency, no panic whatever the bytes; what an encoder writes,
-//! [`decode`] reads back as the same readings; the bytes of a version never change (`tests/golden_bytes.rs`).
+//! [`decode`] reads back as the same readings; the bytes of a version never change (`tests/it/golden_bytes.rs`).
 //!
 //! | bytes | layout |
 //! |---|---|

@@ -1,0 +1,5 @@
+//! The tests of what this crate offers to others: one program, since each more is linked again.
+
+mod coap;
+mod mqtt;
+mod mqtt_local;

@@ -1,0 +1,7 @@
+//! The tests of what this crate offers to others: one program, since each more is linked again.
+
+mod clock;
+mod oracle;
+mod support;
+mod timeline;
+mod zones;

@@ -1,0 +1,4 @@
+//! The tests of what this crate offers to others: one program, since each more is linked again.
+
+mod coap;
+mod mosquitto;
