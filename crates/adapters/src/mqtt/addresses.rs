@@ -11,9 +11,9 @@ use foldhash::fast::RandomState;
 use gateway_core::DeviceAddress;
 use serde::Deserialize;
 
+use super::TopicFilter;
 use super::downlink::NetworkServer;
 use super::routes::Route;
-use super::topic::TopicFilter;
 
 /// Addresses that are remembered, at most; when full, all are forgotten and heard anew.
 const REMEMBERED: usize = 16_384;

@@ -9,7 +9,7 @@ use gateway_core::{CodecId, DeviceAddress};
 use super::addresses::Address;
 use super::downlink::NetworkServer;
 use super::subscriptions::without_overlaps;
-use super::topic::{Captures, TopicFilter};
+use super::{Captures, TopicFilter};
 
 /// One of `[adapters.mqtt.*] topics`.
 #[derive(Debug, Clone)]
