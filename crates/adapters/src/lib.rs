@@ -9,9 +9,11 @@ mod complaints;
 pub mod downlink;
 pub mod kind;
 pub mod kinds;
+pub mod lines;
 pub mod lorawan;
 pub mod mqtt;
 mod places;
+pub mod serial;
 pub mod site;
 mod udp;
 
