@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 
 use crate::adapters::{KindInfo, Registered};
-use crate::{ble, coap, lorawan, mqtt, serial};
+use crate::{ble, coap, lorawan, mqtt, serial, tcp};
 
 /// Every kind, in the order of the reference.
 #[must_use]
@@ -14,5 +14,6 @@ pub fn all() -> &'static [&'static dyn KindInfo] {
         &Registered::<lorawan::Lorawan>(PhantomData),
         &Registered::<ble::Ble>(PhantomData),
         &Registered::<serial::Serial>(PhantomData),
+        &Registered::<tcp::Tcp>(PhantomData),
     ]
 }

@@ -15,6 +15,7 @@ pub mod mqtt;
 mod places;
 pub mod serial;
 pub mod site;
+pub mod tcp;
 mod udp;
 
 pub use adapters::{Adapters, ConfiguredKind, KindInfo, KindSchemas, KindTables, RawAction};
