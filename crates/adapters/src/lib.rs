@@ -9,10 +9,13 @@ mod complaints;
 pub mod downlink;
 pub mod kind;
 pub mod kinds;
+pub mod lines;
 pub mod lorawan;
 pub mod mqtt;
 mod places;
+pub mod serial;
 pub mod site;
+pub mod tcp;
 mod udp;
 
 pub use adapters::{Adapters, ConfiguredKind, KindInfo, KindSchemas, KindTables, RawAction};
