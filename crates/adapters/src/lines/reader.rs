@@ -2,7 +2,6 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
 
 use bytes::Bytes;
 use gateway_core::{AdapterId, CodecId, DeviceAddress, DropReason, Timestamp, Uplink};
@@ -120,7 +119,7 @@ impl LineReader {
         }
         self.counts.refused.fetch_add(1, Ordering::Relaxed);
         let mut complaints = self.counts.complaints.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(passed_over) = complaints.due(Instant::now()) {
+        if let Some(passed_over) = complaints.due(tokio::time::Instant::now().into_std()) {
             let sender = self.sender.as_ref().map_or("", DeviceAddress::as_str);
             warn!(adapter = %self.source.adapter, sender, passed_over, "line refused: {error}");
         }

@@ -19,7 +19,7 @@ pub(super) async fn run(adapter: &AdapterId, port: &Port, commands: &mut mpsc::R
         // The sender may have stopped waiting.
         let _ = command.done.send(result);
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// Answers a command that comes while the port is not open.

@@ -169,13 +169,13 @@ impl Server {
                     }
                     Err(error) => self.cannot_accept(&error, condition).await,
                 },
-                Some(ended) = self.tasks.join_next(), if !self.tasks.is_empty() => self.ended(ended),
+                Some(ended) = self.tasks.join_next(), if !self.tasks.is_empty() => self.joined(&ended),
                 Some(command) = commands.recv() => refuse(&self.context.id, command),
                 _ = figures.tick() => condition.show(self.figures()),
             }
         }
         while let Some(ended) = self.tasks.join_next().await {
-            self.ended(ended);
+            self.joined(&ended);
         }
         match self.context.uplinks.is_closed() {
             false => Ok(()),
@@ -194,7 +194,7 @@ impl Server {
             Admission::Wait => self.waiting = Some((stream, address)),
             Admission::Refused => {
                 self.counts.refused = self.counts.refused.saturating_add(1);
-                if let Some(passed_over) = self.refusals.due(std::time::Instant::now()) {
+                if let Some(passed_over) = self.refusals.due(Instant::now().into_std()) {
                     let connections = self.peers.len();
                     warn!(
                         adapter = %self.context.id, passed_over,
@@ -222,9 +222,14 @@ impl Server {
         });
     }
 
-    fn ended(&mut self, ended: Result<(ConnectionId, IpAddr, End), JoinError>) {
+    fn joined(&mut self, ended: &Result<(ConnectionId, IpAddr, End), JoinError>) {
         // No task is aborted, and a panic ends as a broken connection.
-        let Ok((id, address, end)) = ended else { return };
+        if let Ok((id, address, end)) = ended {
+            self.ended(*id, *address, end);
+        }
+    }
+
+    fn ended(&mut self, id: ConnectionId, address: IpAddr, end: &End) {
         debug!(adapter = %self.context.id, "tcp: connection of {address} has ended: {end:?}");
         self.peers.remove(id);
         match end {
@@ -241,7 +246,7 @@ impl Server {
     /// Too few file descriptors, mostly. Connections that end free some.
     async fn cannot_accept(&mut self, error: &io::Error, condition: &Condition) {
         condition.with_problems(&format!("cannot accept connections: {error}"));
-        if let Some(passed_over) = self.refusals.due(std::time::Instant::now()) {
+        if let Some(passed_over) = self.refusals.due(Instant::now().into_std()) {
             warn!(adapter = %self.context.id, passed_over, "tcp: cannot accept connections: {error}");
         }
         tokio::select! {

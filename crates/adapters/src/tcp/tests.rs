@@ -126,7 +126,7 @@ async fn a_line_is_of_its_peers_address_and_one_that_breaks_off_is_counted() {
 async fn bytes_that_never_end_a_line_keep_no_connection_open() {
     let mut adapter = Fixture::up(Settings { idle: Duration::from_secs(1), ..settings() }).await;
     let mut peer = adapter.connect(1).await;
-    let begun = std::time::Instant::now();
+    let begun = tokio::time::Instant::now();
     peer.write_all(&[b'x'; 20]).await.unwrap();
     assert_eq!(adapter.next().await[0].refused, [(DropReason::TooLarge, 1)]);
     let dripping = async {
@@ -192,7 +192,7 @@ async fn a_flood_is_held_back_and_others_are_heard_meanwhile() {
     let mut adapter = Fixture::up(Settings { max_rate: 1_000, ..settings() }).await;
     let mut flood = adapter.connect(1).await;
     let flooding = tokio::spawn(async move { while flood.write_all(&b"1\n".repeat(1_000)).await.is_ok() {} });
-    let begun = std::time::Instant::now();
+    let begun = tokio::time::Instant::now();
     let mut quiet = adapter.connect(2).await;
     let (mut of_flood, mut of_quiet) = (0_u32, 0);
     while of_quiet < 5 {
