@@ -2,57 +2,57 @@
 //!
 //! Sans-IO: readings and the time go in, alerts come out, in an order that depends on nothing else. What it promises:
 //! - An alert is raised once and cleared once, with the same `since`; hysteresis (`clear_by`), `for`, and for
-//!   anomalies three ordinary readings and five minutes between raises, keep it from flapping.
-//! - An anomaly that people were told of, or have acknowledged, is held back: [`told`](mod@told) says what is the same
-//!   thing, and for how long.
+//!   anomalies three normal readings and five minutes between raises, keep it from flapping.
+//! - An anomaly that was notified or acknowledged is held back: [`suppression`](mod@suppression) says what counts as the
+//!   same anomaly, and for how long.
 //! - A reading older than the newest of its series neither raises nor clears; it does show that its device is alive.
 //! - Serialised and restored, or given new rules, it goes on where it stood: nothing is raised twice. An alert whose
 //!   rule is gone, or no longer speaks of the device, is cleared.
 //! - What holds for as long as `for` says is raised by the next reading or by the clock, whichever is first: a device
-//!   that speaks only of changes is believed until it says otherwise.
+//!   that reports only changes is believed until it reports another value.
 //! - Silence and `for` are counted by the clock, but only while the gateway listens. A device is watched from its first
 //!   reading on. After a long absence of ours ([`Alerts::was_away`]) it has its whole `silent_for` again.
 //! - Its size is bounded by the registry's devices and metrics; a rate keeps at most 130 points.
 
-mod lowest;
-mod order;
-mod raised;
+mod active;
+mod alert_builder;
+mod messages;
+mod reading_order;
 mod rule;
 mod silence;
+mod sliding_minimum;
 mod state;
 mod subject;
-mod telling;
-mod told;
-mod words;
+mod suppression;
 
 use std::time::Duration;
 
 use gateway_core::{Alert, AlertState, DeviceId, MetricId, Now, Reading, Score, Timestamp};
 use serde::{Deserialize, Serialize};
 
-pub use raised::Raised;
+pub use active::ActiveAlert;
 pub use rule::{ANOMALY, Conditions, Rule, RuleProblem, RuleSpec};
 pub use subject::{DeviceSubject, Subject};
 
-use silence::{Silence, Watch};
-use state::{Asked, Standing};
-use subject::{Device, Moves, Orphan};
+use silence::{ClockWatch, Silence};
+use state::{RuleContext, RuleState};
+use subject::{Device, OrphanedAlert, RuleChanges};
 
-/// How long an anomaly that was told is held back, where nobody says otherwise: a day and a half, so that what comes
-/// back the next day, an hour earlier or later, is not told again at once.
+/// How long a notified anomaly is held back by default: a day and a half, so that what comes
+/// back the next day, an hour earlier or later, is not notified again at once.
 pub const DEFAULT_HOLD: Duration = Duration::from_secs(36 * 3600);
 
-/// All rules and where they stand on every series. Serialise it to keep it over a restart.
+/// All rules and their state on every series. Serialise it to keep it over a restart.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Alerts {
     rules: Vec<Rule>,
     /// By [`DeviceId`].
     devices: Vec<Device>,
-    orphans: Vec<Orphan>,
-    watch: Watch,
-    /// No silence is due before this.
+    orphans: Vec<OrphanedAlert>,
+    watch: ClockWatch,
+    /// No device or series can become silent before this.
     next_silence: Option<Timestamp>,
-    /// Nothing that is pending falls due before this.
+    /// No pending alert is due before this.
     next_due: Option<Timestamp>,
     hold: Duration,
 }
@@ -65,14 +65,14 @@ impl Alerts {
             rules,
             devices: Vec::new(),
             orphans: Vec::new(),
-            watch: Watch::default(),
+            watch: ClockWatch::default(),
             next_silence: None,
             next_due: None,
             hold: DEFAULT_HOLD,
         }
     }
 
-    /// For how long an anomaly that was told is held back, from the next one on: `[anomaly] hold`; zero for not at all.
+    /// For how long a notified anomaly is held back, from the next one on: `[anomaly] hold`; zero for not at all.
     pub fn set_hold(&mut self, hold: Duration) {
         self.hold = hold;
     }
@@ -81,16 +81,16 @@ impl Alerts {
     /// what was pending under other conditions begins again; alerts of the others are cleared by the next
     /// [`Self::advance`].
     pub fn reconfigure(&mut self, rules: Vec<Rule>) {
-        let moves = Moves { old: &self.rules, new: &rules };
+        let changes = RuleChanges { old: &self.rules, new: &rules };
         for (id, device) in (0..).map(DeviceId).zip(&mut self.devices) {
             device.matched = false;
-            moves.silences(&mut device.silences, (id, None), &mut self.orphans);
-            moves.standings(&mut device.standings, (id, None), &mut self.orphans);
+            changes.silences(&mut device.silences, (id, None), &mut self.orphans);
+            changes.rule_states(&mut device.rule_states, (id, None), &mut self.orphans);
             for series in &mut device.series {
                 series.matched = false;
                 let of = (id, Some(series.metric));
-                moves.silences(&mut series.silences, of, &mut self.orphans);
-                moves.standings(&mut series.standings, of, &mut self.orphans);
+                changes.silences(&mut series.silences, of, &mut self.orphans);
+                changes.rule_states(&mut series.rule_states, of, &mut self.orphans);
             }
         }
         self.rules = rules;
@@ -107,11 +107,11 @@ impl Alerts {
         now: Now,
         out: &mut Vec<Alert>,
     ) {
-        self.look_at_clock(now.at);
+        self.check_clock(now.at);
         let Some(device) = known(&mut self.devices, subject.device) else { return };
         if !device.matched {
             device.match_rules(&self.rules, &subject.whole(), &mut self.orphans);
-            self.next_silence = look_soon(self.next_silence, &device.silences);
+            self.next_silence = schedule_check(self.next_silence, &device.silences);
         }
         device.heard = Some(now.at);
         let mut ended = end_silences(&mut device.silences, &self.rules, (subject, None), now.at, out);
@@ -119,7 +119,7 @@ impl Alerts {
         let Some(series) = device.series(subject.metric) else { return };
         if !series.matched {
             series.match_rules(&self.rules, subject, &mut self.orphans);
-            self.next_silence = look_soon(self.next_silence, &series.silences);
+            self.next_silence = schedule_check(self.next_silence, &series.silences);
         }
         series.heard = Some(now.at);
         ended |=
@@ -127,25 +127,25 @@ impl Alerts {
         if ended {
             self.next_silence = Some(Timestamp::EPOCH);
         }
-        if series.standings.is_empty() || !series.admit(reading, now.at) {
+        if series.rule_states.is_empty() || !series.admit(reading, now.at) {
             return;
         }
-        for standing in &mut series.standings {
-            let Some(rule) = self.rules.get(standing.rule as usize) else { continue };
-            let asked = Asked { rule: rule.spec(), hold: self.hold, at: reading.at, now: now.at };
-            if let Some(change) = standing.observe(&asked, reading, score) {
-                let around = telling::around(subject, series.steady.length());
-                let of = (subject.metric, &around);
-                out.push(telling::of_series(rule.spec(), subject.device, of, &change));
-            } else if let Some(due) = standing.due(rule.spec()) {
+        for rule_state in &mut series.rule_states {
+            let Some(rule) = self.rules.get(rule_state.rule as usize) else { continue };
+            let context = RuleContext { rule: rule.spec(), hold: self.hold, at: reading.at, now: now.at };
+            if let Some(change) = rule_state.observe(&context, reading, score) {
+                let message_context = alert_builder::context(subject, series.unchanged.length());
+                let of = (subject.metric, &message_context);
+                out.push(alert_builder::of_series(rule.spec(), subject.device, of, &change));
+            } else if let Some(due) = rule_state.due(rule.spec()) {
                 self.next_due = Some(earliest(self.next_due, due));
             }
         }
     }
 
-    /// Judges one closed window of a device as a whole, which began at `at`: whether the combination of its values is odd
-    /// ([`gateway_core::Oddity::Combination`]), by the rules that have `anomaly` and no `metric`. The alert has no metric;
-    /// it is over after two ordinary windows. `values` are those that make it odd, for people, or empty:
+    /// Judges one closed window of a device as a whole, which began at `at`: whether the combination of its values is an anomaly
+    /// ([`gateway_core::AnomalyKind::Combination`]), by the rules that have `anomaly` and no `metric`. The alert has no metric;
+    /// it is cleared after two normal windows. `values` are those that do not fit each other, for people, or empty:
     /// `temperature 21, heating 100`.
     pub fn observe_device(
         &mut self,
@@ -156,21 +156,21 @@ impl Alerts {
         now: Now,
         out: &mut Vec<Alert>,
     ) {
-        self.look_at_clock(now.at);
+        self.check_clock(now.at);
         let Some(device) = known(&mut self.devices, subject.device) else { return };
         if !device.matched {
             device.match_rules(&self.rules, subject, &mut self.orphans);
-            self.next_silence = look_soon(self.next_silence, &device.silences);
+            self.next_silence = schedule_check(self.next_silence, &device.silences);
         }
-        if device.standings.is_empty() || !device.admit(at, now.at) {
+        if device.rule_states.is_empty() || !device.admit(at, now.at) {
             return;
         }
-        for standing in &mut device.standings {
-            let Some(rule) = self.rules.get(standing.rule as usize) else { continue };
-            let asked = Asked { rule: rule.spec(), hold: self.hold, at, now: now.at };
-            if let Some(change) = standing.observe_device(&asked, score) {
-                out.push(telling::of_device(rule.spec(), subject.device, values, &change));
-            } else if let Some(due) = standing.due(rule.spec()) {
+        for rule_state in &mut device.rule_states {
+            let Some(rule) = self.rules.get(rule_state.rule as usize) else { continue };
+            let context = RuleContext { rule: rule.spec(), hold: self.hold, at, now: now.at };
+            if let Some(change) = rule_state.observe_device(&context, score) {
+                out.push(alert_builder::of_device(rule.spec(), subject.device, values, &change));
+            } else if let Some(due) = rule_state.due(rule.spec()) {
                 self.next_due = Some(earliest(self.next_due, due));
             }
         }
@@ -179,8 +179,8 @@ impl Alerts {
     /// What the passing of time raises: silence, and what has held for as long as `for` says. Also clears what
     /// [`Self::reconfigure`] left behind. To be called when [`Self::next_deadline`] is due, and at once when the clock was set back (time until then counts for nothing).
     pub fn advance(&mut self, now: Now, out: &mut Vec<Alert>) {
-        self.look_at_clock(now.at);
-        out.extend(self.orphans.drain(..).map(|orphan| telling::farewell(orphan, now.at)));
+        self.check_clock(now.at);
+        out.extend(self.orphans.drain(..).map(|orphan| alert_builder::rule_removed(orphan, now.at)));
         if self.next_due.is_some_and(|due| due <= now.at) {
             self.raise_due(now.at, out);
         }
@@ -191,28 +191,28 @@ impl Alerts {
 
     fn raise_due(&mut self, now: Timestamp, out: &mut Vec<Alert>) {
         let mut next: Option<Timestamp> = None;
-        let mut look = |standing: &mut Standing| {
-            let spec = self.rules.get(standing.rule as usize)?.spec();
-            let change = standing.fall_due(spec, self.hold, now);
+        let mut look = |rule_state: &mut RuleState| {
+            let spec = self.rules.get(rule_state.rule as usize)?.spec();
+            let change = rule_state.raise_if_due(spec, self.hold, now);
             if change.is_none()
-                && let Some(due) = standing.due(spec)
+                && let Some(due) = rule_state.due(spec)
             {
                 next = Some(earliest(next, due));
             }
             Some((spec, change?))
         };
         for (id, device) in (0..).map(DeviceId).zip(&mut self.devices) {
-            for standing in &mut device.standings {
-                if let Some((spec, change)) = look(standing) {
-                    out.push(telling::of_device(spec, id, "", &change));
+            for rule_state in &mut device.rule_states {
+                if let Some((spec, change)) = look(rule_state) {
+                    out.push(alert_builder::of_device(spec, id, "", &change));
                 }
             }
             for series in &mut device.series {
-                for index in 0..series.standings.len() {
-                    let found = series.standings.get_mut(index).and_then(&mut look);
+                for index in 0..series.rule_states.len() {
+                    let found = series.rule_states.get_mut(index).and_then(&mut look);
                     if let Some((spec, change)) = found {
-                        let of = (series.metric, &telling::around_series(series));
-                        out.push(telling::of_series(spec, id, of, &change));
+                        let of = (series.metric, &alert_builder::context_of_series(series));
+                        out.push(alert_builder::of_series(spec, id, of, &change));
                     }
                 }
             }
@@ -224,7 +224,7 @@ impl Alerts {
         let mut next: Option<Timestamp> = None;
         for (id, device) in (0..).map(DeviceId).zip(&mut self.devices) {
             let mut watched =
-                Watched { rules: &self.rules, device: id, name: &device.name, now, next: &mut next };
+                SilenceCheck { rules: &self.rules, device: id, name: &device.name, now, next: &mut next };
             watched.judge(&mut device.silences, None, device.heard, out);
             for series in &mut device.series {
                 let metric = Some((series.metric, &*series.name));
@@ -244,11 +244,11 @@ impl Alerts {
         Some(self.watch.next_look().map_or(due, |look| look.min(due)))
     }
 
-    /// Between `since` and `now`, both by the present clock, nobody listened: the machine slept, or the gateway was
+    /// Between `since` and `now`, both by the present clock, the gateway did not listen: the machine slept, or the gateway was
     /// stopped. To be called before anything else is told of that time. Where the clock now stands before `since`, it
-    /// was set back meanwhile, and how long nobody listened is not known.
+    /// was set back meanwhile, and for how long is not known.
     ///
-    /// What is raised stays raised. That time is no part of a `for`. A device may have spoken meanwhile in vain: after
+    /// What is raised stays raised. That time is no part of a `for`. A device may have sent meanwhile: after
     /// more than 90 s, or an unknown time, it has its whole `silent_for` from now on; less is only not counted, so
     /// that a gateway that restarts again and again still notices who is silent.
     pub fn was_away(&mut self, since: Timestamp, now: Now) {
@@ -256,7 +256,7 @@ impl Alerts {
         self.watch.was_away(away);
         self.shift(away);
         // The clock may have been set besides.
-        self.look_at_clock(now.at);
+        self.check_clock(now.at);
         if !silence::is_short(away) {
             for device in &mut self.devices {
                 device.heard = device.heard.map(|_| now.at);
@@ -267,8 +267,8 @@ impl Alerts {
         }
     }
 
-    /// Time that the gateway was away, or that its clock was set by, was nobody's silence, and no part of a `for`.
-    fn look_at_clock(&mut self, now: Timestamp) {
+    /// Time that the gateway was away, or that its clock was set by, counts neither as silence nor as part of a `for`.
+    fn check_clock(&mut self, now: Timestamp) {
         let jump = self.watch.look(now);
         if jump != 0 {
             self.shift(jump);
@@ -280,10 +280,10 @@ impl Alerts {
         let shifted = |at: Timestamp| Timestamp::from_millis(at.as_millis().saturating_add(jump));
         for device in &mut self.devices {
             device.heard = device.heard.map(shifted);
-            device.standings.iter_mut().for_each(|standing| standing.shift(shifted));
+            device.rule_states.iter_mut().for_each(|rule_state| rule_state.shift(shifted));
             for series in &mut device.series {
                 series.heard = series.heard.map(shifted);
-                series.standings.iter_mut().for_each(|standing| standing.shift(shifted));
+                series.rule_states.iter_mut().for_each(|rule_state| rule_state.shift(shifted));
             }
         }
         self.next_silence = self.next_silence.map(|_| Timestamp::EPOCH);
@@ -304,13 +304,13 @@ fn earliest(next: Option<Timestamp>, due: Timestamp) -> Timestamp {
     next.map_or(due, |next| next.min(due))
 }
 
-/// Somebody new is watched: the next [`Alerts::advance`] looks at everybody.
-fn look_soon(next: Option<Timestamp>, silences: &[Silence]) -> Option<Timestamp> {
+/// A new device or series is watched: the next [`Alerts::advance`] checks all.
+fn schedule_check(next: Option<Timestamp>, silences: &[Silence]) -> Option<Timestamp> {
     if silences.is_empty() { next } else { Some(Timestamp::EPOCH) }
 }
 
-/// One device under the eyes of [`Alerts::advance`].
-struct Watched<'a> {
+/// One device that [`Alerts::advance`] checks for silence.
+struct SilenceCheck<'a> {
     rules: &'a [Rule],
     device: DeviceId,
     name: &'a str,
@@ -319,7 +319,7 @@ struct Watched<'a> {
     next: &'a mut Option<Timestamp>,
 }
 
-impl Watched<'_> {
+impl SilenceCheck<'_> {
     fn judge(
         &mut self,
         silences: &mut [Silence],
@@ -337,14 +337,14 @@ impl Watched<'_> {
                 continue;
             }
             silence.since = Some(self.now);
-            let message = words::silent(self.name, metric.map(|(_, name)| name), after);
+            let message = messages::silent(self.name, metric.map(|(_, name)| name), after);
             let of = (self.device, metric.map(|(id, _)| id));
             let times = (self.now, self.now);
-            out.push(telling::silence(rule.spec(), of, AlertState::Raised, times, message));
+            out.push(alert_builder::silence(rule.spec(), of, AlertState::Raised, times, message));
         }
     }
 }
-/// Clears those that are out; whether there were any.
+/// Clears the active ones; whether there were any.
 fn end_silences(
     silences: &mut [Silence],
     rules: &[Rule],
@@ -357,9 +357,9 @@ fn end_silences(
         let Some(since) = silence.since.take() else { continue };
         ended = true;
         let Some(rule) = rules.get(silence.rule as usize) else { continue };
-        let message = words::heard_again(subject.device_name, metric.map(|_| subject.metric_name));
+        let message = messages::heard_again(subject.device_name, metric.map(|_| subject.metric_name));
         let of = (subject.device, metric);
-        out.push(telling::silence(rule.spec(), of, AlertState::Cleared, (since, now), message));
+        out.push(alert_builder::silence(rule.spec(), of, AlertState::Cleared, (since, now), message));
     }
     ended
 }

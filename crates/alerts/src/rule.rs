@@ -1,4 +1,4 @@
-//! What a rule says: the content of one `[alerts.*]` table, and which series it speaks of.
+//! A rule: the content of one `[alerts.*]` table, and which series it matches.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use gateway_core::Severity;
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use serde::{Deserialize, Serialize};
 
-/// The name of the built-in rule that speaks for the anomaly model.
+/// The name of the built-in rule for the anomaly model.
 pub const ANOMALY: &str = "anomaly";
 
 /// One `[alerts.<name>]` table as it was written. The alert is raised while any of its conditions holds.
@@ -15,16 +15,14 @@ pub const ANOMALY: &str = "anomaly";
 pub struct RuleSpec {
     /// The table's name; unique.
     pub name: Arc<str>,
-    /// The metric it speaks of; none for anomalies of every metric, and for silence of a device as a whole.
+    /// The metric it matches; none for anomalies of every metric, and for silence of a device as a whole.
     pub metric: Option<String>,
-    /// What makes it hold.
     pub when: Conditions,
     /// How long a condition must hold before the alert is raised: `for`, in event time of the series, or by the clock
     /// since the condition's first reading came, whichever is first; silence adds it to `silent_for`, by the clock.
     pub hold_for: Duration,
     /// How far a value, or a rise or fall, must come back behind its limit to clear the alert; in the metric's unit.
     pub clear_by: f64,
-    /// How bad.
     pub severity: Severity,
     /// Globs over device names; empty for all.
     pub devices: Vec<String>,
@@ -116,7 +114,7 @@ impl RuleSpec {
     }
 
     /// Whether what holds under `other` holds under this too: the same conditions on the same series.
-    pub(crate) fn asks_the_same(&self, other: &Self) -> bool {
+    pub(crate) fn has_same_conditions(&self, other: &Self) -> bool {
         self.when == other.when
             && self.metric == other.metric
             && self.devices == other.devices
@@ -195,22 +193,21 @@ impl Rule {
         })
     }
 
-    /// What it says.
     #[must_use]
     pub const fn spec(&self) -> &RuleSpec {
         &self.spec
     }
 
-    pub(crate) fn speaks_of_device(&self, device: &str, zone: Option<&str>) -> bool {
+    pub(crate) fn matches_device(&self, device: &str, zone: Option<&str>) -> bool {
         self.devices.as_ref().is_none_or(|globs| globs.is_match(device))
             && self.zones.as_ref().is_none_or(|globs| globs.is_match(zone.unwrap_or_default()))
     }
 
-    pub(crate) fn speaks_of_metric(&self, metric: &str) -> bool {
+    pub(crate) fn matches_metric(&self, metric: &str) -> bool {
         self.spec.metric.as_deref().is_none_or(|own| own == metric)
     }
 
-    /// How long after the last word it calls a subject silent.
+    /// How long after its last reading a subject counts as silent.
     pub(crate) fn silent_after(&self) -> Option<Duration> {
         self.spec.when.silent_for.map(|silent| silent.saturating_add(self.spec.hold_for))
     }

@@ -1,15 +1,15 @@
-//! Who has not been heard for how long, by the gateway's clock.
+//! Which devices and series were not heard for how long, by the gateway's clock.
 //!
-//! Time in which the gateway itself did not listen, or by which its clock was set, is nobody's silence, and no part of
-//! a `for`. The former is told; the latter, and an absence that nobody noticed, show as a gap between two looks at the
-//! clock, so [`Watch`] asks to be called at least every [`HEARTBEAT`].
+//! Time in which the gateway itself did not listen, or by which its clock was set, counts neither as silence nor
+//! as part of a `for`. The caller reports the former; the latter, and an absence that was not reported, show as a gap between
+//! two looks at the clock, so [`ClockWatch`] asks to be called at least every [`HEARTBEAT`].
 
 use std::time::Duration;
 
 use gateway_core::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// How often the clock must be looked at while anybody is watched or anything is pending.
+/// How often the clock must be looked at while a device is watched or an alert is pending.
 pub(crate) const HEARTBEAT: Duration = Duration::from_secs(30);
 /// A gap longer than this means that the gateway was stopped or suspended, or the clock was set forward.
 const LONGEST_GAP: Duration = Duration::from_secs(90);
@@ -30,11 +30,11 @@ pub(crate) struct Silence {
 
 /// Notices jumps of the clock.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub(crate) struct Watch {
+pub(crate) struct ClockWatch {
     last_look: Option<Timestamp>,
 }
 
-impl Watch {
+impl ClockWatch {
     /// By how many milliseconds, of either sign, the clock jumped since the last look; 0 for time that simply passed.
     pub(crate) fn look(&mut self, now: Timestamp) -> i64 {
         let passed = self.last_look.map_or(0, |last| now.millis_after(last));

@@ -1,4 +1,4 @@
-//! What is kept of each device and series: when it was heard, and where the rules that speak of it stand.
+//! What is kept of each device and series: when it was last heard, and the state of the rules that match it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,23 +6,19 @@ use std::time::Duration;
 use gateway_core::{AlertKind, DeviceId, MetricId, Reading, Severity, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::order::{Admission, Order};
+use crate::reading_order::{Admission, ReadingOrder};
 use crate::rule::Rule;
 use crate::silence::Silence;
-use crate::state::{Phase, Standing};
+use crate::state::{Phase, RuleState};
 
-/// Whose reading it is, with the names that rules speak of.
+/// Whose reading it is, with the names that rules match.
 #[derive(Debug, Clone, Copy)]
 pub struct Subject<'a> {
-    /// The device.
     pub device: DeviceId,
-    /// Its name.
     pub device_name: &'a str,
     /// Its zone, where it has one.
     pub zone: Option<&'a str>,
-    /// The metric.
     pub metric: MetricId,
-    /// Its name.
     pub metric_name: &'a str,
 }
 
@@ -33,12 +29,10 @@ impl<'a> Subject<'a> {
     }
 }
 
-/// Which device a window is of, with the names that rules speak of.
+/// Which device a window is of, with the names that rules match.
 #[derive(Debug, Clone, Copy)]
 pub struct DeviceSubject<'a> {
-    /// The device.
     pub device: DeviceId,
-    /// Its name.
     pub device_name: &'a str,
     /// Its zone, where it has one.
     pub zone: Option<&'a str>,
@@ -47,50 +41,50 @@ pub struct DeviceSubject<'a> {
 /// One device.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Device {
-    /// Whether `silences` and `standings` are those of the rules in force.
+    /// Whether `silences` and `rule_states` are those of the rules in force.
     pub(crate) matched: bool,
-    /// For messages about silence; empty where no rule asks.
+    /// For messages about silence; empty where no rule has `silent_for`.
     pub(crate) name: Box<str>,
     pub(crate) heard: Option<Timestamp>,
     pub(crate) silences: Vec<Silence>,
     pub(crate) series: Vec<Series>,
     /// Of its windows.
-    pub(crate) order: Order,
+    pub(crate) order: ReadingOrder,
     /// Of rules about anomalies, for the device as a whole.
-    pub(crate) standings: Vec<Standing>,
+    pub(crate) rule_states: Vec<RuleState>,
 }
 
 /// One metric of one device.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Series {
     pub(crate) metric: MetricId,
-    /// Whether `standings` and `silences` are those of the rules in force.
+    /// Whether `rule_states` and `silences` are those of the rules in force.
     pub(crate) matched: bool,
     /// For messages of what the clock raises; empty where no rule has `silent_for` or `for`.
     pub(crate) name: Box<str>,
     pub(crate) heard: Option<Timestamp>,
-    pub(crate) order: Order,
-    pub(crate) standings: Vec<Standing>,
+    pub(crate) order: ReadingOrder,
+    pub(crate) rule_states: Vec<RuleState>,
     pub(crate) silences: Vec<Silence>,
-    pub(crate) steady: Steady,
+    pub(crate) unchanged: Unchanged,
 }
 
-/// For how long a series has shown exactly the same value.
+/// Since when a series has shown exactly the same value.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Steady {
+pub(crate) struct Unchanged {
     value: f64,
     since: Timestamp,
     until: Timestamp,
 }
 
-impl Default for Steady {
+impl Default for Unchanged {
     fn default() -> Self {
         Self { value: f64::NAN, since: Timestamp::EPOCH, until: Timestamp::EPOCH }
     }
 }
 
-impl Steady {
-    fn see(&mut self, value: f64, at: Timestamp) {
+impl Unchanged {
+    fn update(&mut self, value: f64, at: Timestamp) {
         if value.to_bits() != self.value.to_bits() || at < self.since {
             self.since = at;
             self.value = value;
@@ -104,9 +98,9 @@ impl Steady {
     }
 }
 
-/// An alert that is out although its rule no longer speaks of its subject; it is cleared at the next occasion.
+/// An active alert whose rule no longer matches its subject; the next [`crate::Alerts::advance`] clears it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Orphan {
+pub(crate) struct OrphanedAlert {
     pub(crate) rule: Arc<str>,
     pub(crate) device: DeviceId,
     pub(crate) metric: Option<MetricId>,
@@ -127,7 +121,7 @@ impl Device {
 
     /// Whether a window that began at `at` may raise and clear.
     pub(crate) fn admit(&mut self, at: Timestamp, now: Timestamp) -> bool {
-        obey(self.order.admit(at, now), &mut self.standings)
+        apply_admission(self.order.admit(at, now), &mut self.rule_states)
     }
 
     /// Finds the rules that watch this device as a whole.
@@ -135,14 +129,14 @@ impl Device {
         &mut self,
         rules: &[Rule],
         subject: &DeviceSubject<'_>,
-        orphans: &mut Vec<Orphan>,
+        orphans: &mut Vec<OrphanedAlert>,
     ) {
         let is_meant = |rule: &Rule| {
-            rule.spec().metric.is_none() && rule.speaks_of_device(subject.device_name, subject.zone)
+            rule.spec().metric.is_none() && rule.matches_device(subject.device_name, subject.zone)
         };
         let of = (subject.device, None);
         let judges = |rule: &Rule| rule.spec().when.anomaly.is_some() && is_meant(rule);
-        match_standings(&mut self.standings, rules, judges, of, orphans);
+        match_rule_states(&mut self.rule_states, rules, judges, of, orphans);
         let watches = |rule: &Rule| rule.silent_after().is_some() && is_meant(rule);
         match_silences(&mut self.silences, rules, watches, of, orphans);
         let watched = rules.iter().any(|rule| rule.silent_after().is_some());
@@ -158,64 +152,68 @@ impl Series {
             matched: false,
             name: Box::default(),
             heard: None,
-            order: Order::default(),
-            standings: Vec::new(),
+            order: ReadingOrder::default(),
+            rule_states: Vec::new(),
             silences: Vec::new(),
-            steady: Steady::default(),
+            unchanged: Unchanged::default(),
         }
     }
 
     /// Whether a reading may raise and clear.
     pub(crate) fn admit(&mut self, reading: &Reading, now: Timestamp) -> bool {
-        let admitted = obey(self.order.admit(reading.at, now), &mut self.standings);
+        let admitted = apply_admission(self.order.admit(reading.at, now), &mut self.rule_states);
         if admitted {
-            self.steady.see(reading.value, reading.at);
+            self.unchanged.update(reading.value, reading.at);
         }
         admitted
     }
 
-    /// Finds the rules that speak of this series; those that did already keep their state.
-    pub(crate) fn match_rules(&mut self, rules: &[Rule], subject: &Subject<'_>, orphans: &mut Vec<Orphan>) {
-        let speaks = |rule: &Rule| {
-            rule.speaks_of_metric(subject.metric_name)
-                && rule.speaks_of_device(subject.device_name, subject.zone)
+    /// Finds the rules that match this series; those that did already keep their state.
+    pub(crate) fn match_rules(
+        &mut self,
+        rules: &[Rule],
+        subject: &Subject<'_>,
+        orphans: &mut Vec<OrphanedAlert>,
+    ) {
+        let matches = |rule: &Rule| {
+            rule.matches_metric(subject.metric_name) && rule.matches_device(subject.device_name, subject.zone)
         };
         let of = (subject.device, Some(subject.metric));
-        let judges = |rule: &Rule| rule.spec().when.has_value_condition() && speaks(rule);
-        match_standings(&mut self.standings, rules, judges, of, orphans);
+        let judges = |rule: &Rule| rule.spec().when.has_value_condition() && matches(rule);
+        match_rule_states(&mut self.rule_states, rules, judges, of, orphans);
         let watches =
-            |rule: &Rule| rule.spec().metric.is_some() && rule.silent_after().is_some() && speaks(rule);
+            |rule: &Rule| rule.spec().metric.is_some() && rule.silent_after().is_some() && matches(rule);
         match_silences(&mut self.silences, rules, watches, of, orphans);
-        let waits = |standing: &Standing| {
-            rules.get(standing.rule as usize).is_some_and(|rule| !rule.spec().hold_for.is_zero())
+        let waits = |rule_state: &RuleState| {
+            rules.get(rule_state.rule as usize).is_some_and(|rule| !rule.spec().hold_for.is_zero())
         };
-        let is_told = !self.silences.is_empty() || self.standings.iter().any(waits);
-        self.name = if is_told { subject.metric_name.into() } else { Box::default() };
+        let needs_name = !self.silences.is_empty() || self.rule_states.iter().any(waits);
+        self.name = if needs_name { subject.metric_name.into() } else { Box::default() };
         self.matched = true;
     }
 }
 
-/// Does what an admission says; whether there was one.
-fn obey(admission: Admission, standings: &mut [Standing]) -> bool {
+/// Whether the reading counts; a clock that was set back is passed on to the rules.
+fn apply_admission(admission: Admission, rule_states: &mut [RuleState]) -> bool {
     match admission {
         Admission::InOrder => true,
         Admission::SetBack(millis) => {
-            standings.iter_mut().for_each(|standing| standing.set_back(millis));
+            rule_states.iter_mut().for_each(|rule_state| rule_state.set_back(millis));
             true
         }
         Admission::Late => false,
     }
 }
 
-/// The alert that `standing` leaves behind, where it is out.
+/// The alert that `rule_state` leaves behind, where it is raised.
 fn orphan(
-    standing: &Standing,
+    rule_state: &RuleState,
     rules: &[Rule],
     (device, metric): (DeviceId, Option<MetricId>),
-) -> Option<Orphan> {
-    let Phase::Raised { since, cause, .. } = standing.phase else { return None };
-    let spec = rules.get(standing.rule as usize)?.spec();
-    Some(Orphan {
+) -> Option<OrphanedAlert> {
+    let Phase::Raised { since, cause, .. } = rule_state.phase else { return None };
+    let spec = rules.get(rule_state.rule as usize)?.spec();
+    Some(OrphanedAlert {
         rule: Arc::clone(&spec.name),
         device,
         metric,
@@ -226,14 +224,14 @@ fn orphan(
 }
 
 /// The same for silence.
-fn orphan_silence(
+fn orphaned_silence(
     silence: &Silence,
     rules: &[Rule],
     (device, metric): (DeviceId, Option<MetricId>),
-) -> Option<Orphan> {
+) -> Option<OrphanedAlert> {
     let spec = rules.get(silence.rule as usize)?.spec();
     let since = silence.since?;
-    Some(Orphan {
+    Some(OrphanedAlert {
         rule: Arc::clone(&spec.name),
         device,
         metric,
@@ -243,14 +241,14 @@ fn orphan_silence(
     })
 }
 
-/// How rules changed: where each old one is now, and whether it asks the same.
-pub(crate) struct Moves<'a> {
+/// How rules changed: the new index of each old one, and whether its conditions are the same.
+pub(crate) struct RuleChanges<'a> {
     pub(crate) old: &'a [Rule],
     pub(crate) new: &'a [Rule],
 }
 
-impl Moves<'_> {
-    fn place(&self, old: u32) -> Option<u32> {
+impl RuleChanges<'_> {
+    fn new_index(&self, old: u32) -> Option<u32> {
         let name = &self.old.get(old as usize)?.spec().name;
         let index = self.new.iter().position(|rule| rule.spec().name == *name)?;
         u32::try_from(index).ok()
@@ -258,39 +256,39 @@ impl Moves<'_> {
 
     fn is_same(&self, old: u32, new: u32) -> bool {
         let (old, new) = (self.old.get(old as usize), self.new.get(new as usize));
-        old.zip(new).is_some_and(|(old, new)| old.spec().asks_the_same(new.spec()))
+        old.zip(new).is_some_and(|(old, new)| old.spec().has_same_conditions(new.spec()))
     }
 
-    /// What waited under other conditions begins again; alerts of rules that are gone are left behind.
-    pub(crate) fn standings(
+    /// What was pending under other conditions begins again; alerts of removed rules become orphans.
+    pub(crate) fn rule_states(
         &self,
-        standings: &mut Vec<Standing>,
+        rule_states: &mut Vec<RuleState>,
         of: (DeviceId, Option<MetricId>),
-        orphans: &mut Vec<Orphan>,
+        orphans: &mut Vec<OrphanedAlert>,
     ) {
-        standings.retain_mut(|standing| {
-            let Some(index) = self.place(standing.rule) else {
-                orphans.extend(orphan(standing, self.old, of));
+        rule_states.retain_mut(|rule_state| {
+            let Some(index) = self.new_index(rule_state.rule) else {
+                orphans.extend(orphan(rule_state, self.old, of));
                 return false;
             };
-            if !self.is_same(standing.rule, index) {
-                standing.stop_waiting();
+            if !self.is_same(rule_state.rule, index) {
+                rule_state.cancel_pending();
             }
-            standing.rule = index;
+            rule_state.rule = index;
             true
         });
     }
 
-    /// Alerts of rules that are gone are left behind.
+    /// Alerts of removed rules become orphans.
     pub(crate) fn silences(
         &self,
         silences: &mut Vec<Silence>,
         of: (DeviceId, Option<MetricId>),
-        orphans: &mut Vec<Orphan>,
+        orphans: &mut Vec<OrphanedAlert>,
     ) {
         silences.retain_mut(|silence| {
-            let Some(index) = self.place(silence.rule) else {
-                orphans.extend(orphan_silence(silence, self.old, of));
+            let Some(index) = self.new_index(silence.rule) else {
+                orphans.extend(orphaned_silence(silence, self.old, of));
                 return false;
             };
             silence.rule = index;
@@ -299,36 +297,36 @@ impl Moves<'_> {
     }
 }
 
-fn match_standings(
-    standings: &mut Vec<Standing>,
+fn match_rule_states(
+    rule_states: &mut Vec<RuleState>,
     rules: &[Rule],
-    speaks: impl Fn(&Rule) -> bool,
+    matches: impl Fn(&Rule) -> bool,
     of: (DeviceId, Option<MetricId>),
-    orphans: &mut Vec<Orphan>,
+    orphans: &mut Vec<OrphanedAlert>,
 ) {
-    let mut known = std::mem::take(standings);
+    let mut known = std::mem::take(rule_states);
     for (index, rule) in (0_u32..).zip(rules) {
-        if speaks(rule) {
-            let kept = known.iter().position(|standing| standing.rule == index);
-            standings.push(kept.map_or_else(|| Standing::new(index), |at| known.swap_remove(at)));
+        if matches(rule) {
+            let kept = known.iter().position(|rule_state| rule_state.rule == index);
+            rule_states.push(kept.map_or_else(|| RuleState::new(index), |at| known.swap_remove(at)));
         }
     }
-    orphans.extend(known.iter().filter_map(|standing| orphan(standing, rules, of)));
+    orphans.extend(known.iter().filter_map(|rule_state| orphan(rule_state, rules, of)));
 }
 
 fn match_silences(
     silences: &mut Vec<Silence>,
     rules: &[Rule],
-    speaks: impl Fn(&Rule) -> bool,
+    matches: impl Fn(&Rule) -> bool,
     of: (DeviceId, Option<MetricId>),
-    orphans: &mut Vec<Orphan>,
+    orphans: &mut Vec<OrphanedAlert>,
 ) {
     let mut known = std::mem::take(silences);
     for (index, rule) in (0_u32..).zip(rules) {
-        if speaks(rule) {
+        if matches(rule) {
             let kept = known.iter().position(|silence| silence.rule == index);
             silences.push(kept.map_or(Silence { rule: index, since: None }, |at| known.swap_remove(at)));
         }
     }
-    orphans.extend(known.iter().filter_map(|silence| orphan_silence(silence, rules, of)));
+    orphans.extend(known.iter().filter_map(|silence| orphaned_silence(silence, rules, of)));
 }

@@ -11,7 +11,7 @@
 //! Compared once a minute of event time for each device, and only with at least two peers heard lately; in between the
 //! score holds. Silence is not a value. A lasting new offset is the usual one after about a month.
 
-use gateway_core::{DeviceId, Oddity, Score, Timestamp};
+use gateway_core::{AnomalyKind, DeviceId, Score, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::LARGEST;
@@ -105,13 +105,13 @@ impl Peers {
             (member.said, member.compared) = ((0.0, 0.0, 0.0), at);
         }
         let (excess, low, high) = member.said;
-        score(excess, Oddity::Drift, Some((low, high)))
+        score(excess, AnomalyKind::Drift, Some((low, high)))
     }
 
     /// What to tell of a device whose value has this score: nothing new, where it does as its neighbours do and one of
     /// them was told already.
     pub fn tell(&mut self, device: DeviceId, at: Timestamp, score: Score) -> Score {
-        if score.value < 0.5 || score.oddity.is_none_or(Oddity::is_of_sensor) {
+        if score.value < 0.5 || score.anomaly_kind.is_none_or(AnomalyKind::is_sensor_fault) {
             return score;
         }
         let follows = self.members.iter().any(|member| member.device == device && member.follows);

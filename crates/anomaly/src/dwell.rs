@@ -6,7 +6,7 @@
 //! It sees readings only: of a device that reports changes and nothing in between it says nothing while the state lasts.
 //! Nor does a gap of three hours or more count. That is silence, which is not a value; the rule `silent_for` is for it.
 
-use gateway_core::{Moment, Oddity, Score};
+use gateway_core::{AnomalyKind, Moment, Score};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::{HOUR_MILLIS, LONGEST_STEP_MILLIS, WEEK_MILLIS, forget};
@@ -86,7 +86,7 @@ impl Dwell {
         let excess =
             |(stay, tolerated): (f64, Option<f64>)| tolerated.map_or(0.0, |tolerated| stay / tolerated);
         let excess = self.stay.into_iter().zip(state.tolerated()).map(excess).fold(0.0, f64::max);
-        let odd = score(excess, Oddity::Stuck, None);
+        let odd = score(excess, AnomalyKind::Stuck, None);
         if self.quiet {
             return Score { value: odd.value.min(LASTING), ..odd };
         }

@@ -4,7 +4,7 @@
 //! in which the loudest counts most; across the families all have the same say, because weights chosen on one set of
 //! series did not serve another. What is said counts only where it is stronger than all that was said of late.
 
-use gateway_core::{Moment, Oddity, Score};
+use gateway_core::{AnomalyKind, Moment, Score};
 use serde::{Deserialize, Serialize};
 
 use crate::calibration::Calibration;
@@ -20,13 +20,13 @@ use crate::spread::Spread;
 
 const STATISTICS: usize = 8;
 /// The families, and how many statistics each has, in the order of [`Detectors::observe`].
-const FAMILIES: [(Oddity, usize); 6] = [
-    (Oddity::Profile, 2),
-    (Oddity::Shift, 1),
-    (Oddity::Residual, 2),
-    (Oddity::Density, 1),
-    (Oddity::Markov, 1),
-    (Oddity::Noise, 1),
+const FAMILIES: [(AnomalyKind, usize); 6] = [
+    (AnomalyKind::Profile, 2),
+    (AnomalyKind::Shift, 1),
+    (AnomalyKind::Residual, 2),
+    (AnomalyKind::Density, 1),
+    (AnomalyKind::Markov, 1),
+    (AnomalyKind::Noise, 1),
 ];
 /// The strength with a score of 0.5. Where one family of six sets a record and the rest are silent, it is 1/6.
 const ODD: f64 = 0.4;
@@ -121,30 +121,37 @@ impl Ensemble {
         }
         let families = families(&ranks);
         let strength = mean(families);
-        let oddity = named(&families);
+        let anomaly_kind = named(&families);
         let is_new = self.gate.passes(strength);
         let enough = self.decision.speaks(&families, caution.to_speak);
         // A step of a coarse sensor may be the first in days, and is still no news.
         let usual = self.scale.denormalise(self.detectors.profile.usual());
         if let Some(enough) = enough.filter(|_| (value - usual).abs() > STEPS * resolution) {
-            let expected = self.expected(oddity, moment).filter(|(low, high)| value < *low || value > *high);
-            return Score { value: 1.0 - 0.5 / enough, expected, oddity: Some(oddity) };
+            let expected =
+                self.expected(anomaly_kind, moment).filter(|(low, high)| value < *low || value > *high);
+            return Score { value: 1.0 - 0.5 / enough, expected, anomaly_kind: Some(anomaly_kind) };
         }
         let odd = 0.5 * strength / (strength + ODD * caution.of_scores);
-        Score { value: if is_new { odd } else { odd.min(LASTING) }, expected: None, oddity: Some(oddity) }
+        Score {
+            value: if is_new { odd } else { odd.min(LASTING) },
+            expected: None,
+            anomaly_kind: Some(anomaly_kind),
+        }
     }
 
     /// In which range the newest value would not have been odd.
-    fn expected(&self, oddity: Oddity, moment: Moment) -> Option<(f64, f64)> {
+    fn expected(&self, anomaly_kind: AnomalyKind, moment: Moment) -> Option<(f64, f64)> {
         let distance = self.calibrations.first().map_or(0.0, Calibration::usual);
         let around = |centre: f64, distance: f64| (centre - distance, centre + distance);
-        let (low, high) = match oddity {
-            Oddity::Profile | Oddity::Shift => around(self.detectors.profile.usual(), DISTANCES * distance),
-            Oddity::Residual | Oddity::Markov => {
+        let (low, high) = match anomaly_kind {
+            AnomalyKind::Profile | AnomalyKind::Shift => {
+                around(self.detectors.profile.usual(), DISTANCES * distance)
+            }
+            AnomalyKind::Residual | AnomalyKind::Markov => {
                 let (foreseen, error) = self.detectors.residual.foreseen();
                 around(foreseen, DISTANCES * error)
             }
-            Oddity::Density => self.detectors.density.usual(moment)?,
+            AnomalyKind::Density => self.detectors.density.usual(moment)?,
             _ => return None,
         };
         Some((self.scale.denormalise(low), self.scale.denormalise(high)))
@@ -163,13 +170,18 @@ fn families(ranks: &[f64; STATISTICS]) -> [f64; FAMILIES.len()] {
 
 /// Which family to name: the loudest; but a spike is also a rare step and makes the last 60 values scatter, and people are
 /// told that it is far off.
-fn named(families: &[f64; FAMILIES.len()]) -> Oddity {
-    let of = |(oddity, _): (Oddity, usize), rank: &f64| (oddity, *rank);
+fn named(families: &[f64; FAMILIES.len()]) -> AnomalyKind {
+    let of = |(anomaly_kind, _): (AnomalyKind, usize), rank: &f64| (anomaly_kind, *rank);
     let all = || FAMILIES.into_iter().zip(families).map(|(family, rank)| of(family, rank));
-    let loudest = |one: (Oddity, f64), other: (Oddity, f64)| if other.1 > one.1 { other } else { one };
-    let plain = all()
-        .filter(|(oddity, rank)| matches!(oddity, Oddity::Profile | Oddity::Residual) && *rank >= RECORD);
-    plain.reduce(loudest).or_else(|| all().reduce(loudest)).map_or(Oddity::Profile, |(oddity, _)| oddity)
+    let loudest =
+        |one: (AnomalyKind, f64), other: (AnomalyKind, f64)| if other.1 > one.1 { other } else { one };
+    let plain = all().filter(|(anomaly_kind, rank)| {
+        matches!(anomaly_kind, AnomalyKind::Profile | AnomalyKind::Residual) && *rank >= RECORD
+    });
+    plain
+        .reduce(loudest)
+        .or_else(|| all().reduce(loudest))
+        .map_or(AnomalyKind::Profile, |(anomaly_kind, _)| anomaly_kind)
 }
 
 /// Zero of none.

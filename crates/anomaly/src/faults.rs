@@ -8,7 +8,7 @@
 //! building series (offices, duty cycles, dark nights, coarse sensors) an alarm is rarer than once a month; the tests
 //! hold that. Time decides nothing but how much was learnt, and a reading that comes twice is one.
 
-use gateway_core::{Oddity, Score};
+use gateway_core::{AnomalyKind, Score};
 use serde::{Deserialize, Serialize};
 
 use super::direction::Direction;
@@ -45,18 +45,18 @@ impl Faults {
         let sentinel = self.sentinel.observe(value, step_millis, age_millis);
         if sentinel >= 1.0 {
             // It is no value of the series: it neither holds still nor scatters.
-            return score(sentinel, Oddity::Sentinel, Some(self.sentinel.range()));
+            return score(sentinel, AnomalyKind::Sentinel, Some(self.sentinel.range()));
         }
         let stuck = self.stuck.observe(value, step_millis, age_millis);
         let noise = self.noise.observe(value, step_millis, age_millis);
-        score(stuck, Oddity::Stuck, None).max(score(noise, Oddity::Noise, None))
+        score(stuck, AnomalyKind::Stuck, None).max(score(noise, AnomalyKind::Noise, None))
     }
 }
 
 /// `excess` (how many times what is tolerated) to 0..1: 0.5 at 1, 0.8 at 2, 0.9 at 3.
-pub(crate) fn score(excess: f64, oddity: Oddity, expected: Option<(f64, f64)>) -> Score {
+pub(crate) fn score(excess: f64, anomaly_kind: AnomalyKind, expected: Option<(f64, f64)>) -> Score {
     if excess <= 0.0 {
         return Score::NONE;
     }
-    Score { value: 1.0 - 1.0 / (1.0 + excess * excess), expected, oddity: Some(oddity) }
+    Score { value: 1.0 - 1.0 / (1.0 + excess * excess), expected, anomaly_kind: Some(anomaly_kind) }
 }

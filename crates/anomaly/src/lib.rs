@@ -47,7 +47,7 @@ mod tests;
 mod trial;
 
 use gateway_core::ports::Detector;
-use gateway_core::{MetricKind, Moment, Oddity, Score};
+use gateway_core::{AnomalyKind, MetricKind, Moment, Score};
 use serde::{Deserialize, Serialize};
 
 use clock::{Clock, DAY_MILLIS, WEEK_MILLIS, share};
@@ -213,8 +213,8 @@ impl SeriesModel {
         let resolution = self.level.resolution();
         let leap = (self.quantity.cannot_leap())
             .then(|| self.leap.observe(value, step_millis, resolution, caution))
-            .map_or(Score::NONE, |leap| score(leap.excess, Oddity::Markov, leap.expected));
-        let level = score(level.excess, Oddity::Profile, level.expected);
+            .map_or(Score::NONE, |leap| score(leap.excess, AnomalyKind::Markov, leap.expected));
+        let level = score(level.excess, AnomalyKind::Profile, level.expected);
         self.onset.of(match (speaks, self.pace.is_quick()) {
             (false, _) => fault,
             (true, true) => odder(fault, level),
@@ -226,8 +226,8 @@ impl SeriesModel {
 /// The odder of two. What only broken sensors show is named so, however odd it is otherwise: a spike to 85 °C is no heat.
 fn odder(reading: Score, other: Score) -> Score {
     let odder = reading.max(other);
-    match reading.oddity {
-        Some(Oddity::Sentinel) => Score { value: odder.value, ..reading },
+    match reading.anomaly_kind {
+        Some(AnomalyKind::Sentinel) => Score { value: odder.value, ..reading },
         _ => odder,
     }
 }

@@ -1,6 +1,6 @@
 //! What goes on is said once, and again only where it has become twice as bad.
 
-use gateway_core::{Oddity, Score};
+use gateway_core::{AnomalyKind, Score};
 use serde::{Deserialize, Serialize};
 
 use crate::ensemble::LASTING;
@@ -8,7 +8,7 @@ use crate::ensemble::LASTING;
 /// What was said of what is going on.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub(crate) struct Onset {
-    oddity: Option<Oddity>,
+    anomaly_kind: Option<AnomalyKind>,
     odds: f64,
 }
 
@@ -20,11 +20,11 @@ impl Onset {
             return score;
         }
         let odds = score.value / (1.0 - score.value).max(f64::MIN_POSITIVE);
-        if score.oddity == self.oddity && odds < 2.0 * self.odds {
+        if score.anomaly_kind == self.anomaly_kind && odds < 2.0 * self.odds {
             return Score { value: LASTING, ..score };
         }
         if score.value >= 0.5 {
-            *self = Self { oddity: score.oddity, odds };
+            *self = Self { anomaly_kind: score.anomaly_kind, odds };
         }
         score
     }
@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     fn stuck(value: f64) -> Score {
-        Score { value, expected: None, oddity: Some(Oddity::Stuck) }
+        Score { value, expected: None, anomaly_kind: Some(AnomalyKind::Stuck) }
     }
 
     #[test]
@@ -49,7 +49,7 @@ mod tests {
     fn another_fault_is_news() {
         let mut onset = Onset::default();
         onset.of(stuck(0.9));
-        let noise = Score { oddity: Some(Oddity::Noise), ..stuck(0.6) };
+        let noise = Score { anomaly_kind: Some(AnomalyKind::Noise), ..stuck(0.6) };
         assert_eq!(onset.of(noise), noise);
     }
 }

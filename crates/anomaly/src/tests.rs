@@ -140,7 +140,7 @@ fn sees_a_spike_of_ten_standard_deviations_and_forgets_it() {
         let mut series = learnt(&mut rng);
         let score = series.next(21.0 + 3.3);
         assert!(score.value >= 0.5, "{score:?}");
-        assert_eq!(score.oddity, Some(Oddity::Profile));
+        assert_eq!(score.anomaly_kind, Some(AnomalyKind::Profile));
         let (low, high) = score.expected.unwrap();
         assert!(18.0 < low && low < 20.7 && 21.3 < high && high < 24.0, "{low} {high}");
         // What was said of it stands until the next sample.
@@ -180,7 +180,7 @@ fn sees_a_sensor_that_is_stuck_in_mid_range_within_the_hour() {
     let mut series = learnt(&mut rng);
     let first = (1..=60).find(|_| {
         let score = series.next(21.1);
-        score.value >= 0.5 && score.oddity == Some(Oddity::Stuck)
+        score.value >= 0.5 && score.anomaly_kind == Some(AnomalyKind::Stuck)
     });
     assert_eq!(first, Some(31), "half an hour after the first of them");
     assert_eq!(series.alarms((0..1000).map(|_| 21.0 + 0.3 * gaussian(&mut rng))), 0);
@@ -197,7 +197,7 @@ fn a_sensor_may_rest_at_its_lowest_value_all_night() {
     let mut dark_alarms = 0;
     for value in light {
         let score = series.next(value);
-        dark_alarms += usize::from(score.oddity == Some(Oddity::Stuck) && score.value >= 0.5);
+        dark_alarms += usize::from(score.anomaly_kind == Some(AnomalyKind::Stuck) && score.value >= 0.5);
     }
     assert_eq!(dark_alarms, 0);
 }

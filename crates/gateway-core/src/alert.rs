@@ -5,7 +5,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{DeviceId, MetricId, Oddity, Timestamp};
+use crate::{AnomalyKind, DeviceId, MetricId, Timestamp};
 
 /// How bad it is.
 #[derive(
@@ -102,7 +102,7 @@ pub struct Alert {
     /// The anomaly score in 0..1 where the kind is anomaly.
     pub score: Option<f64>,
     /// In which way it is odd, where the kind is anomaly and the detector can tell.
-    pub oddity: Option<Oddity>,
+    pub anomaly_kind: Option<AnomalyKind>,
     /// The range in which the value would not have been odd, lowest and highest, where the detector can tell.
     pub expected: Option<(f64, f64)>,
     /// When it was raised, in event time; the same in `raised` and `cleared`, so that both share an identity.

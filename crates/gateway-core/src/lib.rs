@@ -42,7 +42,7 @@ pub use guarded::guarded;
 pub use moment::Moment;
 pub use reading::{MetricKind, Reading};
 pub use room::{Room, Space};
-pub use score::{Oddity, Score};
+pub use score::{AnomalyKind, Score};
 pub use services::Services;
 pub use time::{Now, ParseTimestampError, TimeQuality, Timestamp};
 pub use uplink::{Ack, AdapterId, CodecId, Delivery, LinkQuality, Measurement, Outcome, Uplink};

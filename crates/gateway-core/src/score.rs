@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// In which way a value is odd: which detector says so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Oddity {
+pub enum AnomalyKind {
     /// Far from where the series is at this time of the day or week.
     Profile,
     /// The level has moved.
@@ -28,10 +28,10 @@ pub enum Oddity {
     Combination,
 }
 
-impl Oddity {
+impl AnomalyKind {
     /// What a sensor does and not the building: it never becomes usual.
     #[must_use]
-    pub const fn is_of_sensor(self) -> bool {
+    pub const fn is_sensor_fault(self) -> bool {
         matches!(self, Self::Stuck | Self::Sentinel | Self::Noise | Self::Drift)
     }
 
@@ -61,12 +61,12 @@ pub struct Score {
     /// The range in which a value would not have been odd, lowest and highest, where the detector can tell.
     pub expected: Option<(f64, f64)>,
     /// What is oddest about it; none where it is too early to tell.
-    pub oddity: Option<Oddity>,
+    pub anomaly_kind: Option<AnomalyKind>,
 }
 
 impl Score {
     /// Nothing odd, or too early to tell.
-    pub const NONE: Self = Self { value: 0.0, expected: None, oddity: None };
+    pub const NONE: Self = Self { value: 0.0, expected: None, anomaly_kind: None };
 
     /// The odder of two.
     #[must_use]

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use alerts::Raised;
+use alerts::ActiveAlert;
 use gateway_core::{Ack, AlertKind, Now, Outcome};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
@@ -49,17 +49,17 @@ pub enum Answer {
 
 /// All that is out.
 pub fn raised(engine: &Engine) -> Vec<Row> {
-    engine.alerts.raised().map(|raised| row(engine, &raised)).collect()
+    engine.alerts.active_alerts().map(|raised| row(engine, &raised)).collect()
 }
 
-fn row(engine: &Engine, raised: &Raised<'_>) -> Row {
+fn row(engine: &Engine, raised: &ActiveAlert<'_>) -> Row {
     Row {
         alert: raised.rule.to_string(),
         kind: raised.kind.as_str().to_owned(),
         severity: raised.severity.as_str().to_owned(),
         device: engine.registry.device_name(raised.device).to_owned(),
         metric: raised.metric.map(|metric| engine.registry.metric_name(metric).to_owned()),
-        detector: raised.oddity.map(|oddity| oddity.as_str().to_owned()),
+        detector: raised.anomaly_kind.map(|anomaly_kind| anomaly_kind.as_str().to_owned()),
         since: raised.since.to_string(),
     }
 }
@@ -99,11 +99,11 @@ impl Pipeline {
         let (anomalies, others): (Vec<_>, Vec<_>) = self
             .engine
             .alerts
-            .raised()
+            .active_alerts()
             .filter(|raised| raised.device == of.device)
             .filter(|raised| of.metric.is_none() || raised.metric == of.metric)
             .partition(|raised| raised.kind == AlertKind::Anomaly);
-        let rows = |raised: &[Raised<'_>]| raised.iter().map(|one| row(&self.engine, one)).collect();
+        let rows = |raised: &[ActiveAlert<'_>]| raised.iter().map(|one| row(&self.engine, one)).collect();
         (rows(&anomalies), rows(&others))
     }
 }

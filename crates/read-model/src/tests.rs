@@ -51,7 +51,7 @@ fn alert(rule: &str, metric: Option<MetricId>, state: AlertState, severity: Seve
         severity,
         value: None,
         score: None,
-        oddity: None,
+        anomaly_kind: None,
         expected: None,
         since: at(1),
         at: at(2),

@@ -10,10 +10,10 @@
 
 mod away;
 mod common;
+mod continuing;
 mod due;
-mod lasting;
 mod rules;
+mod suppression;
+mod suppression_properties;
 mod timeline;
-mod told;
-mod told_properties;
 mod whole;

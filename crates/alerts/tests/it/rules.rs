@@ -3,14 +3,14 @@
 
 use std::time::Duration;
 
-use crate::common::{CELLAR, House, LOUNGE, MINUTE, SECOND, START, messages, rule, silent, too_hot};
+use crate::common::{CELLAR, Fixture, LOUNGE, MINUTE, SECOND, START, messages, rule, silent, too_hot};
 use alerts::{Conditions, Rule, RuleSpec};
 use gateway_core::{AlertState, MetricId, Score};
 
 #[test]
 fn a_restart_raises_nothing_twice_and_forgets_nothing() {
     let hold = RuleSpec { name: "long".into(), hold_for: Duration::from_secs(300), ..too_hot() };
-    let mut time = House::new([too_hot(), hold]);
+    let mut time = Fixture::new([too_hot(), hold]);
     let raised = time.is(50.0);
     assert_eq!(raised.len(), 1);
     assert!(time.then(200 * SECOND, 50.0).is_empty());
@@ -27,7 +27,7 @@ fn a_restart_at_any_reading_changes_nothing() {
     let rules = || [too_hot(), silent(), rule("rate", rate)];
     let values = [20.0, 22.0, 25.5, 41.0, 41.0, 39.7, 39.0, 20.0, 4.0, 6.0];
     let run = |restart_before: Option<usize>| {
-        let (mut time, mut out) = (House::new(rules()), Vec::new());
+        let (mut time, mut out) = (Fixture::new(rules()), Vec::new());
         for (index, value) in values.into_iter().enumerate() {
             if restart_before == Some(index) {
                 time = time.restart();
@@ -46,7 +46,7 @@ fn a_restart_at_any_reading_changes_nothing() {
 #[test]
 fn rules_that_stay_keep_their_state_and_alerts_of_others_are_cleared() {
     let other = || RuleSpec { name: "other".into(), ..too_hot() };
-    let mut time = House::new([other(), too_hot()]);
+    let mut time = Fixture::new([other(), too_hot()]);
     let raised = time.is(50.0);
     assert_eq!(raised.len(), 2);
 
@@ -62,7 +62,7 @@ fn rules_that_stay_keep_their_state_and_alerts_of_others_are_cleared() {
 
 #[test]
 fn a_rule_that_no_longer_speaks_of_a_device_clears_its_alert() {
-    let mut time = House::new([too_hot()]);
+    let mut time = Fixture::new([too_hot()]);
     assert_eq!(time.is(50.0).len(), 1);
     time.reconfigure([RuleSpec { devices: vec!["cellar".into()], ..too_hot() }]);
     assert!(time.is(50.0).is_empty());
@@ -72,18 +72,18 @@ fn a_rule_that_no_longer_speaks_of_a_device_clears_its_alert() {
 
 #[test]
 fn raised_lists_what_is_out() {
-    let mut time = House::new([too_hot(), silent()]);
+    let mut time = Fixture::new([too_hot(), silent()]);
     time.is(50.0);
     time.wait(1000 * SECOND);
     let raised: Vec<_> =
-        time.alerts.raised().map(|alert| (&**alert.rule, alert.device.0, alert.metric)).collect();
+        time.alerts.active_alerts().map(|alert| (&**alert.rule, alert.device.0, alert.metric)).collect();
     assert_eq!(raised, [("silent", LOUNGE, None), ("too-hot", LOUNGE, Some(MetricId(0)))]);
 }
 
 #[test]
 fn devices_zones_and_metrics_choose_the_series() {
     let heard = |spec: RuleSpec| {
-        let mut time = House::new([spec]);
+        let mut time = Fixture::new([spec]);
         let mut raised = |device, metric| !time.hear(device, metric, 50.0, START, Score::NONE).is_empty();
         [raised(LOUNGE, "temperature"), raised(LOUNGE, "humidity"), raised(CELLAR, "temperature")]
     };

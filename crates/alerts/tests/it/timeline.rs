@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use crate::common::{House, LOUNGE, SECOND, START, messages, rule, silent, too_hot};
+use crate::common::{Fixture, LOUNGE, SECOND, START, messages, rule, silent, too_hot};
 use alerts::{Conditions, RuleSpec};
 use gateway_core::{AlertKind, AlertState, MetricId, Score, Severity, Timestamp};
 
 #[test]
 fn a_threshold_is_raised_once_and_cleared_behind_its_hysteresis() {
-    let mut time = House::new([too_hot()]);
+    let mut time = Fixture::new([too_hot()]);
     assert!(time.is(40.0).is_empty());
     let raised = time.then(60 * SECOND, 41.2);
     assert_eq!(messages(&raised), ["temperature 41.2 is above 40"]);
@@ -29,14 +29,14 @@ fn a_threshold_is_raised_once_and_cleared_behind_its_hysteresis() {
 
 #[test]
 fn without_hysteresis_the_limit_itself_clears() {
-    let mut time = House::new([RuleSpec { clear_by: 0.0, ..too_hot() }]);
+    let mut time = Fixture::new([RuleSpec { clear_by: 0.0, ..too_hot() }]);
     assert_eq!(time.is(40.1).len(), 1);
     assert_eq!(messages(&time.then(SECOND, 40.0)), ["temperature 40 is no longer above 40"]);
 }
 
 #[test]
 fn below_mirrors_above() {
-    let mut time = House::new([too_hot()]);
+    let mut time = Fixture::new([too_hot()]);
     assert!(time.is(5.0).is_empty());
     assert_eq!(messages(&time.then(60 * SECOND, 4.9)), ["temperature 4.9 is below 5"]);
     assert!(time.then(60 * SECOND, 5.4).is_empty());
@@ -46,7 +46,7 @@ fn below_mirrors_above() {
 #[test]
 fn clear_by_is_reached_in_decimals_too() {
     let clears_at = |when, clear_by, values: [f64; 3]| {
-        let mut time = House::new([RuleSpec { clear_by, ..rule("edge", when) }]);
+        let mut time = Fixture::new([RuleSpec { clear_by, ..rule("edge", when) }]);
         values.map(|value| time.then(SECOND, value).len())
     };
     let above = |limit| Conditions { above: Some(limit), ..Conditions::default() };
@@ -59,7 +59,7 @@ fn clear_by_is_reached_in_decimals_too() {
 
 #[test]
 fn for_waits_until_the_condition_has_held_without_a_break() {
-    let mut time = House::new([RuleSpec { hold_for: Duration::from_secs(300), ..too_hot() }]);
+    let mut time = Fixture::new([RuleSpec { hold_for: Duration::from_secs(300), ..too_hot() }]);
     assert!(time.is(41.0).is_empty());
     assert!(time.then(240 * SECOND, 41.0).is_empty());
     assert!(time.then(30 * SECOND, 39.8).is_empty(), "nothing was raised that could be cleared");
@@ -74,7 +74,7 @@ fn for_waits_until_the_condition_has_held_without_a_break() {
 
 #[test]
 fn a_straggler_neither_raises_nor_clears() {
-    let mut time = House::new([too_hot()]);
+    let mut time = Fixture::new([too_hot()]);
     assert!(time.is(20.0).is_empty());
     assert!(time.hear(LOUNGE, "temperature", 50.0, START - 1, Score::NONE).is_empty());
     assert_eq!(time.then(60 * SECOND, 50.0).len(), 1);
@@ -86,7 +86,7 @@ fn a_straggler_neither_raises_nor_clears() {
 
 #[test]
 fn a_device_whose_clock_ran_ahead_is_believed_again_after_three_readings() {
-    let mut time = House::new([too_hot()]);
+    let mut time = Fixture::new([too_hot()]);
     assert!(time.hear(LOUNGE, "temperature", 20.0, START + 3_000_000, Score::NONE).is_empty());
     assert!(time.then(SECOND, 50.0).is_empty());
     assert!(time.then(SECOND, 50.0).is_empty());
@@ -96,7 +96,7 @@ fn a_device_whose_clock_ran_ahead_is_believed_again_after_three_readings() {
 #[test]
 fn a_rise_is_measured_from_the_lowest_of_the_stretch() {
     let when = Conditions { rises_by: Some(6.0), within: Duration::from_secs(600), ..Conditions::default() };
-    let mut time = House::new([RuleSpec { clear_by: 1.0, ..rule("fire", when) }]);
+    let mut time = Fixture::new([RuleSpec { clear_by: 1.0, ..rule("fire", when) }]);
     for value in [21.0, 20.0, 22.0, 24.0] {
         assert!(time.then(120 * SECOND, value).is_empty());
     }
@@ -106,7 +106,7 @@ fn a_rise_is_measured_from_the_lowest_of_the_stretch() {
     assert!(time.then(30 * SECOND, 25.1).is_empty(), "5.1 is still within the hysteresis");
     assert_eq!(messages(&time.then(30 * SECOND, 25.0)), ["temperature 25 no longer rises by 6 within 10m"]);
 
-    let mut slow = House::new([rule("fire", when)]);
+    let mut slow = Fixture::new([rule("fire", when)]);
     for minute in 0..600 {
         assert!(slow.then(60 * SECOND, f64::from(minute) * 0.5).is_empty(), "5 in ten minutes");
     }
@@ -115,7 +115,7 @@ fn a_rise_is_measured_from_the_lowest_of_the_stretch() {
 #[test]
 fn a_fall_is_measured_from_the_highest() {
     let when = Conditions { falls_by: Some(3.0), within: Duration::from_secs(600), ..Conditions::default() };
-    let mut time = House::new([rule("window-open", when)]);
+    let mut time = Fixture::new([rule("window-open", when)]);
     assert!(time.is(21.0).is_empty());
     assert_eq!(messages(&time.then(300 * SECOND, 17.5)), ["temperature fell by 3.5 within 10m"]);
     assert_eq!(messages(&time.then(400 * SECOND, 17.0)).len(), 1, "the 21 is too long ago");
@@ -124,7 +124,7 @@ fn a_fall_is_measured_from_the_highest() {
 #[test]
 fn a_fall_clears_at_its_hysteresis() {
     let when = Conditions { falls_by: Some(3.0), within: Duration::from_secs(600), ..Conditions::default() };
-    let mut time = House::new([RuleSpec { clear_by: 1.0, ..rule("window-open", when) }]);
+    let mut time = Fixture::new([RuleSpec { clear_by: 1.0, ..rule("window-open", when) }]);
     assert!(time.is(21.0).is_empty());
     assert_eq!(time.then(10 * SECOND, 18.0).len(), 1);
     assert!(time.then(10 * SECOND, 18.9).is_empty());
@@ -133,7 +133,7 @@ fn a_fall_clears_at_its_hysteresis() {
 
 #[test]
 fn a_silent_device_is_raised_by_the_clock_and_cleared_by_its_next_word() {
-    let mut time = House::new([silent()]);
+    let mut time = Fixture::new([silent()]);
     assert!(time.is(20.0).is_empty());
     assert!(time.wait(899 * SECOND).is_empty());
     let raised = time.wait(SECOND);
@@ -149,7 +149,7 @@ fn a_silent_device_is_raised_by_the_clock_and_cleared_by_its_next_word() {
 #[test]
 fn any_metric_breaks_a_devices_silence_but_not_another_metrics() {
     let metric = RuleSpec { metric: Some("temperature".into()), name: "no-temperature".into(), ..silent() };
-    let mut time = House::new([silent(), metric]);
+    let mut time = Fixture::new([silent(), metric]);
     assert!(time.is(20.0).is_empty());
     assert!(time.wait(600 * SECOND).is_empty());
     assert!(time.hear(LOUNGE, "humidity", 50.0, time.now, Score::NONE).is_empty());
@@ -160,7 +160,7 @@ fn any_metric_breaks_a_devices_silence_but_not_another_metrics() {
 
 #[test]
 fn a_straggler_shows_that_its_device_is_alive() {
-    let mut time = House::new([silent()]);
+    let mut time = Fixture::new([silent()]);
     time.is(20.0);
     assert!(time.wait(800 * SECOND).is_empty());
     time.hear(LOUNGE, "temperature", 20.0, START - 1000, Score::NONE);
@@ -169,7 +169,7 @@ fn a_straggler_shows_that_its_device_is_alive() {
 
 #[test]
 fn nobody_is_called_silent_for_the_time_the_gateway_was_away() {
-    let mut time = House::new([silent()]);
+    let mut time = Fixture::new([silent()]);
     time.is(20.0);
     assert!(time.wait(600 * SECOND).is_empty());
     let mut time = time.restart();
@@ -181,7 +181,7 @@ fn nobody_is_called_silent_for_the_time_the_gateway_was_away() {
 #[test]
 fn a_clock_that_is_set_calls_nobody_silent_and_hides_no_silence() {
     for jump in [56 * 365 * 86_400_000, 3_600_000, -3_600_000, -60_000] {
-        let mut time = House::new([silent()]);
+        let mut time = Fixture::new([silent()]);
         time.is(20.0);
         assert!(time.wait(600 * SECOND).is_empty());
         time.now += jump;

@@ -76,7 +76,7 @@ fn alarms(rooms: usize, seed: u64, days: i64, fault: impl Fn(i64, usize, f64) ->
             let score = peers.observe(device(index), Timestamp::from_millis(at), fault(at, index, value));
             let odd = score.value >= 0.5;
             if odd && !raised[index] {
-                assert_eq!(score.oddity, Some(Oddity::Drift));
+                assert_eq!(score.anomaly_kind, Some(AnomalyKind::Drift));
                 found.push((at / DAY, index));
             }
             raised[index] = odd;
@@ -241,13 +241,13 @@ proptest! {
 }
 
 /// A score that is odd by itself.
-fn odd(oddity: Oddity) -> Score {
-    Score { value: 0.8, expected: None, oddity: Some(oddity) }
+fn odd(anomaly_kind: AnomalyKind) -> Score {
+    Score { value: 0.8, expected: None, anomaly_kind: Some(anomaly_kind) }
 }
 
-/// What is told of each device that shows the same oddity, ten minutes apart, after ten days; the last device is `away`
+/// What is told of each device that shows the same anomaly_kind, ten minutes apart, after ten days; the last device is `away`
 /// degrees warmer by then.
-fn told(oddity: Oddity, away: f64) -> Vec<bool> {
+fn told(anomaly_kind: AnomalyKind, away: f64) -> Vec<bool> {
     let mut floor = Floor::new(4, 7);
     let mut peers = Peers::default();
     let end = 10 * DAY;
@@ -259,30 +259,30 @@ fn told(oddity: Oddity, away: f64) -> Vec<bool> {
     }
     let later = |index: i64| Timestamp::from_millis(end + index * 10 * MINUTE);
     (0..4_u8)
-        .map(|index| peers.tell(device(index.into()), later(index.into()), odd(oddity)).value >= 0.5)
+        .map(|index| peers.tell(device(index.into()), later(index.into()), odd(anomaly_kind)).value >= 0.5)
         .collect()
 }
 
 #[test]
 fn what_a_whole_zone_shows_is_told_of_the_first() {
-    assert_eq!(told(Oddity::Profile, 0.0), [true, false, false, false]);
+    assert_eq!(told(AnomalyKind::Profile, 0.0), [true, false, false, false]);
 }
 
 #[test]
 fn who_is_apart_from_its_neighbours_is_told_though_they_were() {
-    assert_eq!(told(Oddity::Profile, 9.0), [true, false, false, true]);
+    assert_eq!(told(AnomalyKind::Profile, 9.0), [true, false, false, true]);
 }
 
 #[test]
 fn what_a_sensor_does_is_told_of_each() {
-    assert_eq!(told(Oddity::Stuck, 0.0), [true; 4]);
+    assert_eq!(told(AnomalyKind::Stuck, 0.0), [true; 4]);
 }
 
 #[test]
 fn what_is_told_of_one_device_is_no_reason_to_keep_its_next_oddity_back() {
     let mut peers = Peers::default();
     for minutes in [0, 10] {
-        let score = peers.tell(device(0), Timestamp::from_millis(minutes * MINUTE), odd(Oddity::Shift));
+        let score = peers.tell(device(0), Timestamp::from_millis(minutes * MINUTE), odd(AnomalyKind::Shift));
         assert!(score.value >= 0.5);
     }
 }

@@ -1,7 +1,7 @@
 //! Quiet in an ordinary house, and heard once where a state hangs.
 
 use gateway_core::ports::Detector;
-use gateway_core::{MetricKind, Moment, Oddity, Timestamp};
+use gateway_core::{AnomalyKind, MetricKind, Moment, Timestamp};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
@@ -23,7 +23,7 @@ fn alarms(days: i64, mut state: impl FnMut(i64) -> bool) -> Vec<i64> {
         let score = model.observe(moment, f64::from(u8::from(state(minute))));
         let odd = score.value >= 0.5;
         if odd && !raised {
-            assert_eq!(score.oddity, Some(Oddity::Stuck));
+            assert_eq!(score.anomaly_kind, Some(AnomalyKind::Stuck));
             alarms.push(minute);
         }
         raised = odd;

@@ -1,7 +1,7 @@
 //! Quiet on an ordinary building, quick on each fault.
 //! The delays are printed: `cargo test -p anomaly found_in_time -- --nocapture`.
 
-use gateway_core::{Oddity, Score, Timestamp};
+use gateway_core::{AnomalyKind, Score, Timestamp};
 use proptest::prelude::*;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -32,13 +32,13 @@ fn observe(timed: &mut Timed, (at, value): (i64, f64)) -> Score {
 }
 
 /// Beginnings of alarms: time and detector.
-fn alarms(faults: &mut Timed, readings: impl IntoIterator<Item = (i64, f64)>) -> Vec<(i64, Oddity)> {
+fn alarms(faults: &mut Timed, readings: impl IntoIterator<Item = (i64, f64)>) -> Vec<(i64, AnomalyKind)> {
     let mut alarms = Vec::new();
     let mut raised = false;
     for reading in readings {
         let score = observe(faults, reading);
         if score.value >= 0.5 && !raised {
-            alarms.push((reading.0, score.oddity.unwrap()));
+            alarms.push((reading.0, score.anomaly_kind.unwrap()));
         }
         raised = score.value >= 0.5;
     }
@@ -86,11 +86,11 @@ enum Fault {
 use Fault::{Frozen, Marker, Noisy};
 
 impl Fault {
-    const fn oddity(self) -> Oddity {
+    const fn anomaly_kind(self) -> AnomalyKind {
         match self {
-            Self::Frozen => Oddity::Stuck,
-            Self::Marker(_) => Oddity::Sentinel,
-            Self::Noisy(_) => Oddity::Noise,
+            Self::Frozen => AnomalyKind::Stuck,
+            Self::Marker(_) => AnomalyKind::Sentinel,
+            Self::Noisy(_) => AnomalyKind::Noise,
         }
     }
 
@@ -114,7 +114,8 @@ impl Fault {
                 let (mut faults, after) = learnt(&course, course[0].0 + day * DAY + hour * HOUR);
                 let struck = self.strike(after);
                 let begin = struck[0].0;
-                let found = alarms(&mut faults, struck).into_iter().find(|(_, odd)| *odd == self.oddity());
+                let found =
+                    alarms(&mut faults, struck).into_iter().find(|(_, odd)| *odd == self.anomaly_kind());
                 delays.push(found.map(|(at, _)| (at - begin) / MINUTE));
             }
         }
@@ -180,7 +181,7 @@ fn an_absurd_value_stays_odd_for_days_then_is_the_new_normal() {
             match hours {
                 _ if hours < 24 * days => {
                     assert!(
-                        score.value >= 0.8 && score.oddity == Some(Oddity::Sentinel),
+                        score.value >= 0.8 && score.anomaly_kind == Some(AnomalyKind::Sentinel),
                         "{marker} {score:?}"
                     );
                     let (low, high) = score.expected.unwrap();
@@ -188,7 +189,7 @@ fn an_absurd_value_stays_odd_for_days_then_is_the_new_normal() {
                 }
                 _ if hours > 24 * days => {
                     assert!(
-                        score.oddity != Some(Oddity::Sentinel),
+                        score.anomaly_kind != Some(AnomalyKind::Sentinel),
                         "{marker} after {hours} hours: {score:?}"
                     );
                 }
@@ -206,7 +207,7 @@ fn a_marker_that_is_reached_step_by_step_is_none() {
     let cooling =
         after.iter().zip(0_u32..).map(|((at, _), step)| (*at, (warm - 0.5 * f64::from(step)).max(-40.0)));
     let found = alarms(&mut faults, cooling.take(200));
-    assert!(found.iter().all(|(_, oddity)| *oddity != Oddity::Sentinel), "{found:?}");
+    assert!(found.iter().all(|(_, anomaly_kind)| *anomaly_kind != AnomalyKind::Sentinel), "{found:?}");
 }
 
 #[test]
@@ -232,7 +233,7 @@ fn a_few_spikes_are_not_noise_and_lasting_noise_is_the_new_normal_in_two_days() 
     let spikes =
         after.iter().zip(0..).map(|((at, value), i)| (*at, if i % 12 == 0 { value + 20.0 } else { *value }));
     let found = alarms(&mut faults.clone(), spikes);
-    assert!(found.iter().all(|(_, oddity)| *oddity != Oddity::Noise), "{found:?}");
+    assert!(found.iter().all(|(_, anomaly_kind)| *anomaly_kind != AnomalyKind::Noise), "{found:?}");
 
     let noisy = Noisy(10.0).strike(after);
     let mut faults = faults;

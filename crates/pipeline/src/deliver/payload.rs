@@ -85,7 +85,7 @@ pub fn alert(alert: &Alert, registry: &Registry, identity: &Identity) -> Payload
         severity: alert.severity.as_str(),
         value: alert.value,
         score: alert.score,
-        detector: alert.oddity.map(gateway_core::Oddity::as_str),
+        detector: alert.anomaly_kind.map(gateway_core::AnomalyKind::as_str),
         expected: alert.expected.filter(|(low, high)| low.is_finite() && high.is_finite()),
         time: alert.at.to_string(),
         since: alert.since.to_string(),

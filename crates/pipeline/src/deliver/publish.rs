@@ -25,7 +25,7 @@ pub(crate) fn restored(model: &ReadModel, engine: &Engine) {
     let registry = engine.registry();
     let mut writer = model.write();
     add_devices(&mut writer, registry);
-    for raised in engine.alerts.raised() {
+    for raised in engine.alerts.active_alerts() {
         let alert = OpenAlert {
             rule: Arc::clone(raised.rule),
             device: description(registry, raised.device).name,

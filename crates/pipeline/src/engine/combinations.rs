@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anomaly::multivariate::file::Stored;
 use anomaly::multivariate::{Judgement, Misfit, Verdict};
-use gateway_core::{Aggregate, DeviceId, MetricId, Oddity, Score, Subject};
+use gateway_core::{Aggregate, AnomalyKind, DeviceId, MetricId, Score, Subject};
 use serde::{Deserialize, Serialize};
 
 use super::registry::Registry;
@@ -79,7 +79,8 @@ impl Combinations {
 }
 
 fn judged(device: DeviceId, judgement: &Judgement) -> Judged {
-    let score = Score { value: judgement.score, expected: None, oddity: Some(Oddity::Combination) };
+    let score =
+        Score { value: judgement.score, expected: None, anomaly_kind: Some(AnomalyKind::Combination) };
     let values: Vec<String> = judgement.misfits.iter().map(told).collect();
     Judged { device, score, values: values.join(", ") }
 }

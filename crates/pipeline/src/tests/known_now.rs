@@ -22,7 +22,7 @@ fn of_model(model: &ReadModel) -> BTreeSet<AlertKey> {
 
 fn of_engine(engine: &Engine) -> BTreeSet<AlertKey> {
     let registry = engine.registry();
-    let raised = engine.alerts.raised().map(|raised| {
+    let raised = engine.alerts.active_alerts().map(|raised| {
         let metric = raised.metric.map(|metric| registry.metric_name(metric).to_owned());
         (raised.rule.to_string(), registry.device_name(raised.device).to_owned(), metric)
     });

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use gateway_core::{AlertState, Oddity};
+use gateway_core::{AlertState, AnomalyKind};
 use journal::Position;
 
 use super::{Fixture, accept_all, at, decoder, settings, uplink};
@@ -39,7 +39,7 @@ fn live(fixture: &mut Fixture, from: i64, until: i64) -> Vec<String> {
         });
         let uplinks = uplinks.collect();
         for alert in fixture.tick(uplinks, at(now)).alerts {
-            if alert.state == AlertState::Raised && alert.oddity == Some(Oddity::Drift) {
+            if alert.state == AlertState::Raised && alert.anomaly_kind == Some(AnomalyKind::Drift) {
                 raised.push(fixture.engine.registry().device_name(alert.device).to_owned());
             }
         }

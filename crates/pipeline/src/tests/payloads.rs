@@ -68,7 +68,7 @@ fn an_anomaly_tells_its_detector_and_what_was_expected() {
         severity: gateway_core::Severity::Warning,
         value: Some(31.2),
         score: Some(0.75),
-        oddity: Some(gateway_core::Oddity::Profile),
+        anomaly_kind: Some(gateway_core::AnomalyKind::Profile),
         expected: Some((20.5, 22.5)),
         since: at(0).at,
         at: at(0).at,
@@ -85,6 +85,6 @@ fn an_anomaly_tells_its_detector_and_what_was_expected() {
 
     alert.expected = Some((f64::NEG_INFINITY, 22.5));
     assert_eq!(json(&alert).get("expected"), None, "JSON has no infinity");
-    alert.oddity = None;
+    alert.anomaly_kind = None;
     assert_eq!(json(&alert).get("detector"), None);
 }

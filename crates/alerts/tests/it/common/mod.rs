@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use alerts::{Alerts, Conditions, DeviceSubject, Rule, RuleSpec, Subject};
-use gateway_core::{Alert, DeviceId, MetricId, Now, Oddity, Reading, Score, Severity, Timestamp};
+use gateway_core::{Alert, AnomalyKind, DeviceId, MetricId, Now, Reading, Score, Severity, Timestamp};
 
 /// 2026-11-20T00:00:00Z.
 pub(crate) const START: i64 = 1_795_132_800_000;
@@ -21,12 +21,12 @@ pub(crate) const CELLAR: u32 = 1;
 const METRICS: [&str; 3] = ["temperature", "humidity", "contact"];
 
 /// A gateway's clock and its alerts.
-pub(crate) struct House {
+pub(crate) struct Fixture {
     pub(crate) alerts: Alerts,
     pub(crate) now: i64,
 }
 
-impl House {
+impl Fixture {
     pub(crate) fn new(rules: impl IntoIterator<Item = RuleSpec>) -> Self {
         Self { alerts: Alerts::new(checked(rules)), now: START }
     }
@@ -49,7 +49,7 @@ impl House {
         out
     }
 
-    /// Lets the clock run, asking when it is asked to; what that raised and cleared.
+    /// Lets the clock run, asking when it is due; what that raised and cleared.
     pub(crate) fn wait(&mut self, millis: i64) -> Vec<Alert> {
         let (end, mut out) = (self.now + millis, Vec::new());
         loop {
@@ -173,8 +173,8 @@ pub(crate) fn checked(rules: impl IntoIterator<Item = RuleSpec>) -> Vec<Rule> {
 }
 
 /// A score where 20.123 to 22.444 was expected.
-pub(crate) fn odd(value: f64, oddity: Oddity) -> Score {
-    Score { value, expected: Some((20.123, 22.444)), oddity: Some(oddity) }
+pub(crate) fn odd(value: f64, anomaly_kind: AnomalyKind) -> Score {
+    Score { value, expected: Some((20.123, 22.444)), anomaly_kind: Some(anomaly_kind) }
 }
 
 pub(crate) fn messages(alerts: &[Alert]) -> Vec<&str> {

@@ -1,7 +1,7 @@
 //! Which readings may raise and clear: those that are not older than the newest of their series.
 //!
-//! A device whose clock ran ahead, and was then put right, would be silenced until time caught up. So where the newest
-//! lies beyond the present, and readings keep coming from before it, they are believed.
+//! A device whose clock ran ahead, and was then put right, would be ignored until time caught up. So where the newest
+//! lies beyond the present, and readings keep coming from before it, they are accepted.
 
 use gateway_core::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// So many readings in a row behind a newest one that lies in the future: the device's clock was put right.
 const CLOCK_SET_BACK: u8 = 3;
 
-/// What is to be done with a reading.
+/// How a reading stands to the newest of its series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Admission {
     /// It counts.
@@ -22,12 +22,12 @@ pub(crate) enum Admission {
 
 /// The newest time of a series.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub(crate) struct Order {
+pub(crate) struct ReadingOrder {
     newest: Option<Timestamp>,
     behind: u8,
 }
 
-impl Order {
+impl ReadingOrder {
     /// `at` is the event time, `now` the gateway's.
     pub(crate) fn admit(&mut self, at: Timestamp, now: Timestamp) -> Admission {
         let mut admission = Admission::InOrder;

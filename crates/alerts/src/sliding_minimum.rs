@@ -14,12 +14,12 @@ use serde::{Deserialize, Serialize};
 const PARTS: i64 = 128;
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub(crate) struct Lowest {
+pub(crate) struct SlidingMinimum {
     /// Ascending in time and in value.
     points: VecDeque<(Timestamp, f64)>,
 }
 
-impl Lowest {
+impl SlidingMinimum {
     /// Takes `value` in and returns the lowest of the last `within`, itself included. `at` never goes back.
     pub(crate) fn push(&mut self, at: Timestamp, value: f64, within: Duration) -> f64 {
         let oldest = at - within;
@@ -52,7 +52,7 @@ mod tests {
 
     #[test]
     fn forgets_what_is_older_than_the_stretch() {
-        let mut lowest = Lowest::default();
+        let mut lowest = SlidingMinimum::default();
         let minute = |n: i64| Timestamp::from_millis(n * 60_000);
         let within = Duration::from_secs(600);
         assert_eq!(lowest.push(minute(0), 1.0, within), 1.0);
@@ -68,7 +68,7 @@ mod tests {
             steps in prop::collection::vec((0..3_000_i64, -100.0..100.0_f64), 1..600),
         ) {
             let within = Duration::from_millis(128_000);
-            let mut lowest = Lowest::default();
+            let mut lowest = SlidingMinimum::default();
             let mut seen: Vec<(i64, f64)> = Vec::new();
             let mut at = 0;
             for (step, value) in steps {

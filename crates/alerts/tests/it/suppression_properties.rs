@@ -3,35 +3,41 @@
 
 use std::time::Duration;
 
-use crate::common::{HOUR, House, MINUTE};
-use gateway_core::{Alert, AlertState, Oddity, Score};
+use crate::common::{Fixture, HOUR, MINUTE};
+use gateway_core::{Alert, AlertState, AnomalyKind, Score};
 use proptest::prelude::*;
 
 const LOW: f64 = 20.0;
 const HIGH: f64 = 22.0;
 
 /// What may be seen: minutes after the one before, a value, its score, whether a range is told, and who says so.
-type Reading = (i64, f64, f64, bool, Oddity);
+type Reading = (i64, f64, f64, bool, AnomalyKind);
 
 fn reading() -> impl Strategy<Value = Reading> {
-    let oddities =
-        [Oddity::Profile, Oddity::Residual, Oddity::Stuck, Oddity::Sentinel, Oddity::Noise, Oddity::Drift];
+    let anomaly_kinds = [
+        AnomalyKind::Profile,
+        AnomalyKind::Residual,
+        AnomalyKind::Stuck,
+        AnomalyKind::Sentinel,
+        AnomalyKind::Noise,
+        AnomalyKind::Drift,
+    ];
     let minutes = prop_oneof![8 => 1..30_i64, 1 => 600..5000_i64];
     let score = prop_oneof![Just(0.0), 0.5..1.0_f64];
-    (minutes, 0.0..60.0_f64, score, any::<bool>(), prop::sample::select(oddities.to_vec()))
+    (minutes, 0.0..60.0_f64, score, any::<bool>(), prop::sample::select(anomaly_kinds.to_vec()))
 }
 
-fn score((_, _, value, has_range, oddity): Reading) -> Score {
-    Score { value, expected: has_range.then_some((LOW, HIGH)), oddity: Some(oddity) }
+fn score((_, _, value, has_range, anomaly_kind): Reading) -> Score {
+    Score { value, expected: has_range.then_some((LOW, HIGH)), anomaly_kind: Some(anomaly_kind) }
 }
 
-/// The same to people: the sort, and for values and drifts the side.
+/// The same to people: the class, and for values and drifts the side.
 fn thing(alert: &Alert) -> (u8, i8) {
-    let sort = match alert.oddity.unwrap() {
-        Oddity::Stuck => 1,
-        Oddity::Sentinel => 2,
-        Oddity::Noise => 3,
-        Oddity::Drift => 4,
+    let class = match alert.anomaly_kind.unwrap() {
+        AnomalyKind::Stuck => 1,
+        AnomalyKind::Sentinel => 2,
+        AnomalyKind::Noise => 3,
+        AnomalyKind::Drift => 4,
         _ => 0,
     };
     let value = alert.value.unwrap();
@@ -40,7 +46,7 @@ fn thing(alert: &Alert) -> (u8, i8) {
         Some((low, _)) if value < low => -1,
         _ => 0,
     };
-    (sort, if matches!(sort, 0 | 4) { side } else { 0 })
+    (class, if matches!(class, 0 | 4) { side } else { 0 })
 }
 
 fn distance(alert: &Alert) -> f64 {
@@ -51,13 +57,13 @@ fn distance(alert: &Alert) -> f64 {
 }
 
 fn run(hold: Duration, readings: &[Reading], restart_at: Option<usize>) -> Vec<Alert> {
-    let (mut house, mut out) = (House::judged(hold), Vec::new());
+    let (mut fixture, mut out) = (Fixture::judged(hold), Vec::new());
     for (index, reading) in readings.iter().enumerate() {
         if restart_at == Some(index) {
-            house = house.restart();
+            fixture = fixture.restart();
         }
-        house.now += reading.0 * MINUTE;
-        out.extend(house.scored(0, reading.1, score(*reading)));
+        fixture.now += reading.0 * MINUTE;
+        out.extend(fixture.scored(0, reading.1, score(*reading)));
     }
     out
 }
@@ -93,12 +99,12 @@ proptest! {
 
     #[test]
     fn what_is_kept_of_a_series_stays_small(readings in prop::collection::vec(reading(), 1..300)) {
-        let mut house = House::judged(Duration::from_secs(3600));
+        let mut fixture = Fixture::judged(Duration::from_secs(3600));
         for reading in readings {
-            house.now += reading.0 * MINUTE;
-            house.scored(0, reading.1, score(reading));
+            fixture.now += reading.0 * MINUTE;
+            fixture.scored(0, reading.1, score(reading));
         }
-        let bytes = postcard::to_stdvec(&house.alerts).unwrap().len();
+        let bytes = postcard::to_stdvec(&fixture.alerts).unwrap().len();
         prop_assert!(bytes < 600, "{bytes} bytes");
     }
 }

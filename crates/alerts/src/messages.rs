@@ -1,17 +1,17 @@
-//! The one line of an alert, for somebody who knows the building and not the gateway.
+//! The text of an alert, for a reader who knows the building and not the gateway.
 
 use std::fmt::Write;
 use std::time::Duration;
 
-use gateway_core::Oddity;
+use gateway_core::AnomalyKind;
 use gateway_core::settings::HumanDuration;
 
 use crate::rule::Conditions;
-use crate::state::{Cause, Held, Seen};
+use crate::state::{ActiveCondition, Cause, Observation};
 
-/// What surrounds a reading.
+/// What a message says beside the reading itself.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Around<'a> {
+pub(crate) struct MessageContext<'a> {
     /// The metric's name.
     pub(crate) name: &'a str,
     /// The device's zone, where it has one and it is known.
@@ -20,67 +20,76 @@ pub(crate) struct Around<'a> {
     pub(crate) unchanged: Duration,
 }
 
-pub(crate) fn raised(around: &Around<'_>, seen: &Seen, held: &Held, when: &Conditions) -> String {
-    let metric = around.name;
-    let value = number(seen.value.unwrap_or(held.amount), 6);
-    match held.cause {
+pub(crate) fn raised(
+    message_context: &MessageContext<'_>,
+    observation: &Observation,
+    condition: &ActiveCondition,
+    when: &Conditions,
+) -> String {
+    let metric = message_context.name;
+    let value = number(observation.value.unwrap_or(condition.amount), 6);
+    match condition.cause {
         Cause::Above => format!("{metric} {value} is above {}", limit(when.above)),
         Cause::Below => format!("{metric} {value} is below {}", limit(when.below)),
         Cause::Rises => {
-            format!("{metric} rose by {} within {}", number(held.amount, 6), duration(when.within))
+            format!("{metric} rose by {} within {}", number(condition.amount, 6), duration(when.within))
         }
         Cause::Falls => {
-            format!("{metric} fell by {} within {}", number(held.amount, 6), duration(when.within))
+            format!("{metric} fell by {} within {}", number(condition.amount, 6), duration(when.within))
         }
-        Cause::Anomaly => anomaly(around, &value, seen),
+        Cause::Anomaly => anomaly(message_context, &value, observation),
     }
 }
 
-/// One sentence for each way to be odd, then the range, then the detector for those who know them.
-fn anomaly(around: &Around<'_>, value: &str, seen: &Seen) -> String {
-    let metric = around.name;
-    let mut text = match seen.oddity {
+/// One sentence for each kind of anomaly, then the range, then the detector for those who know them.
+fn anomaly(message_context: &MessageContext<'_>, value: &str, observation: &Observation) -> String {
+    let metric = message_context.name;
+    let mut text = match observation.anomaly_kind {
         None => format!("{metric} {value} is unusual"),
-        Some(Oddity::Profile) => format!("{metric} {value} is unusual for this time of day"),
-        Some(Oddity::Shift) => format!("{metric} has settled at a new level: {value}"),
-        Some(Oddity::Residual) => format!("{metric} {value} does not follow from the readings before"),
-        Some(Oddity::Density) => format!("{metric} {value} hardly ever occurs at this time of day"),
-        Some(Oddity::Markov) => format!("{metric} {value} hardly ever follows the reading before"),
-        Some(Oddity::Stuck) => {
-            format!("{metric} has been exactly {value} for {}", how_long(around.unchanged))
+        Some(AnomalyKind::Profile) => format!("{metric} {value} is unusual for this time of day"),
+        Some(AnomalyKind::Shift) => format!("{metric} has settled at a new level: {value}"),
+        Some(AnomalyKind::Residual) => format!("{metric} {value} does not follow from the readings before"),
+        Some(AnomalyKind::Density) => format!("{metric} {value} hardly ever occurs at this time of day"),
+        Some(AnomalyKind::Markov) => format!("{metric} {value} hardly ever follows the reading before"),
+        Some(AnomalyKind::Stuck) => {
+            format!("{metric} has been exactly {value} for {}", how_long(message_context.unchanged))
         }
-        Some(Oddity::Sentinel) => {
+        Some(AnomalyKind::Sentinel) => {
             format!("{metric} {value} is what a broken or unplugged sensor shows")
         }
-        Some(Oddity::Noise) => format!("{metric} scatters far more than before, now {value}"),
-        Some(Oddity::Drift) => match around.zone {
+        Some(AnomalyKind::Noise) => format!("{metric} scatters far more than before, now {value}"),
+        Some(AnomalyKind::Drift) => match message_context.zone {
             Some(zone) => format!("{metric} {value} drifts away from its neighbours in {zone}"),
             None => format!("{metric} {value} drifts away from its neighbours"),
         },
-        Some(Oddity::Combination) => combination_of(&format!("{metric} {value}")),
+        Some(AnomalyKind::Combination) => combination_of(&format!("{metric} {value}")),
     };
-    if let Some((low, high)) = seen.expected {
-        let whose = if seen.oddity == Some(Oddity::Drift) { "they would have it at" } else { "usually" };
+    if let Some((low, high)) = observation.expected {
+        let whose = if observation.anomaly_kind == Some(AnomalyKind::Drift) {
+            "they would have it at"
+        } else {
+            "usually"
+        };
         let _ = write!(text, "; {whose} {} to {}", number(low, 4), number(high, 4));
     }
-    name_detector(text, seen.oddity)
+    name_detector(text, observation.anomaly_kind)
 }
 
-fn name_detector(mut text: String, oddity: Option<Oddity>) -> String {
-    if let Some(oddity) = oddity {
-        let _ = write!(text, " ({})", oddity.as_str());
+fn name_detector(mut text: String, anomaly_kind: Option<AnomalyKind>) -> String {
+    if let Some(anomaly_kind) = anomaly_kind {
+        let _ = write!(text, " ({})", anomaly_kind.as_str());
     }
     text
 }
 
-/// Of a device as a whole; `values` are the ones that make it odd, or empty.
+/// Of a device as a whole; `values` are the ones that do not fit each other, or empty.
 pub(crate) fn combination(values: &str) -> String {
-    name_detector(combination_of(values), Some(Oddity::Combination))
+    name_detector(combination_of(values), Some(AnomalyKind::Combination))
 }
 
 fn combination_of(values: &str) -> String {
-    const ODD: &str = "each value is ordinary, their combination is not";
-    if values.is_empty() { ODD.to_owned() } else { format!("{values}: {ODD}") }
+    const TEXT: &str = "each value is ordinary, their combination is not";
+    if values.is_empty() { TEXT.to_owned() } else { format!("{values}: {TEXT}") }
 }
 
 pub(crate) fn combination_over() -> String {
@@ -91,11 +100,16 @@ pub(crate) fn acknowledged(hold: Duration) -> String {
     format!("acknowledged; not told again for {} unless it gets clearly worse", duration(hold))
 }
 
-/// `has_settled`: an odd value is over because it stayed.
-pub(crate) fn cleared(metric: &str, held: &Held, has_settled: bool, when: &Conditions) -> String {
-    let value = number(held.amount, 6);
+/// `has_settled`: the alert ends because the value stayed.
+pub(crate) fn cleared(
+    metric: &str,
+    condition: &ActiveCondition,
+    has_settled: bool,
+    when: &Conditions,
+) -> String {
+    let value = number(condition.amount, 6);
     let within = duration(when.within);
-    match held.cause {
+    match condition.cause {
         Cause::Above if when.above.is_some() => {
             format!("{metric} {value} is no longer above {}", limit(when.above))
         }
@@ -148,7 +162,7 @@ fn how_long(unchanged: Duration) -> String {
     if unchanged < Duration::from_secs(60) { "unusually long".to_owned() } else { roughly(unchanged) }
 }
 
-/// In the unit of which there are at least two, cut: `5h`, `47m`; people read it, nobody calculates with it.
+/// In the unit of which there are at least two, cut: `5h`, `47m`; it is for people and not for arithmetic.
 fn roughly(duration: Duration) -> String {
     let secs = duration.as_secs();
     let units = [(86_400, "d"), (3600, "h"), (60, "m")];
@@ -187,42 +201,46 @@ mod tests {
     }
 
     #[test]
-    fn every_oddity_has_its_sentence_with_value_range_and_detector() {
-        let around = Around {
+    fn every_anomaly_kind_has_its_sentence_with_value_range_and_detector() {
+        let message_context = MessageContext {
             name: "temperature",
             zone: Some("floor-1"),
             unchanged: Duration::from_secs(5 * 3600 + 1700),
         };
-        let told = |oddity, expected| {
-            anomaly(&around, "31.2", &Seen { value: Some(31.2), score: 0.8, expected, oddity })
+        let message = |anomaly_kind, expected| {
+            anomaly(
+                &message_context,
+                "31.2",
+                &Observation { value: Some(31.2), score: 0.8, expected, anomaly_kind },
+            )
         };
         let range = Some((20.123, 22.444));
-        for (oddity, text) in [
-            (Oddity::Profile, "temperature 31.2 is unusual for this time of day"),
-            (Oddity::Shift, "temperature has settled at a new level: 31.2"),
-            (Oddity::Residual, "temperature 31.2 does not follow from the readings before"),
-            (Oddity::Density, "temperature 31.2 hardly ever occurs at this time of day"),
-            (Oddity::Markov, "temperature 31.2 hardly ever follows the reading before"),
-            (Oddity::Stuck, "temperature has been exactly 31.2 for 5h"),
-            (Oddity::Sentinel, "temperature 31.2 is what a broken or unplugged sensor shows"),
-            (Oddity::Noise, "temperature scatters far more than before, now 31.2"),
-            (Oddity::Drift, "temperature 31.2 drifts away from its neighbours in floor-1"),
-            (Oddity::Combination, "temperature 31.2: each value is ordinary, their combination is not"),
+        for (anomaly_kind, text) in [
+            (AnomalyKind::Profile, "temperature 31.2 is unusual for this time of day"),
+            (AnomalyKind::Shift, "temperature has settled at a new level: 31.2"),
+            (AnomalyKind::Residual, "temperature 31.2 does not follow from the readings before"),
+            (AnomalyKind::Density, "temperature 31.2 hardly ever occurs at this time of day"),
+            (AnomalyKind::Markov, "temperature 31.2 hardly ever follows the reading before"),
+            (AnomalyKind::Stuck, "temperature has been exactly 31.2 for 5h"),
+            (AnomalyKind::Sentinel, "temperature 31.2 is what a broken or unplugged sensor shows"),
+            (AnomalyKind::Noise, "temperature scatters far more than before, now 31.2"),
+            (AnomalyKind::Drift, "temperature 31.2 drifts away from its neighbours in floor-1"),
+            (AnomalyKind::Combination, "temperature 31.2: each value is ordinary, their combination is not"),
         ] {
-            let detector = oddity.as_str();
-            assert_eq!(told(Some(oddity), None), format!("{text} ({detector})"));
-            let whose = if oddity == Oddity::Drift { "they would have it at" } else { "usually" };
+            let detector = anomaly_kind.as_str();
+            assert_eq!(message(Some(anomaly_kind), None), format!("{text} ({detector})"));
+            let whose = if anomaly_kind == AnomalyKind::Drift { "they would have it at" } else { "usually" };
             let with_range = format!("{text}; {whose} 20.12 to 22.44 ({detector})");
-            assert_eq!(told(Some(oddity), range), with_range);
+            assert_eq!(message(Some(anomaly_kind), range), with_range);
         }
-        assert_eq!(told(None, range), "temperature 31.2 is unusual; usually 20.12 to 22.44");
+        assert_eq!(message(None, range), "temperature 31.2 is unusual; usually 20.12 to 22.44");
     }
 
     #[test]
-    fn stretches_of_time_are_cut_to_what_people_say() {
-        let said = |secs| roughly(Duration::from_secs(secs));
-        assert_eq!([said(0), said(119), said(120), said(7199)], ["0s", "119s", "2m", "119m"]);
-        assert_eq!([said(7200), said(100_000), said(172_800)], ["2h", "27h", "2d"]);
+    fn durations_are_rounded_down_to_one_unit() {
+        let text = |secs| roughly(Duration::from_secs(secs));
+        assert_eq!([text(0), text(119), text(120), text(7199)], ["0s", "119s", "2m", "119m"]);
+        assert_eq!([text(7200), text(100_000), text(172_800)], ["2h", "27h", "2d"]);
     }
 
     #[test]
