@@ -5,8 +5,8 @@
 //! differences between the devices of the zone, and the sensor's resolution: whichever is the largest. Sun in the
 //! afternoon, a busy room and a weekend are so part of the usual.
 //!
-//! And where a value is odd that a device's neighbours show as well, one of them is told and the others are not: it is
-//! the weather, or the boiler, and four alerts for one cause are three too many.
+//! An anomaly that a device's neighbours show as well is reported for one of them only: it is the weather, or the boiler,
+//! and four alerts for one cause are three too many.
 //!
 //! Compared once a minute of event time for each device, and only with at least two peers heard lately; in between the
 //! score holds. Silence is not a value. A lasting new offset is the usual one after about a month.
@@ -17,8 +17,8 @@ use serde::{Deserialize, Serialize};
 use super::LARGEST;
 use super::clock::{DAY_MILLIS, HOUR_MILLIS, LONGEST_STEP_MILLIS, WEEK_MILLIS, share};
 use super::direction::Direction;
-use super::ensemble::LASTING;
 use super::faults::score;
+use super::suppression::{REPEATED_SCORE, REPORTED_SCORE, ZoneReports};
 
 #[cfg(test)]
 mod tests;
@@ -37,7 +37,7 @@ const SET_BACK_MILLIS: i64 = HOUR_MILLIS.cast_signed();
 const SLOW_MILLIS: u64 = DAY_MILLIS;
 const USUAL_MILLIS: u64 = 21 * DAY_MILLIS;
 const DEVIATION_MILLIS: u64 = 28 * DAY_MILLIS;
-/// Event time compared before the first word.
+/// Event time compared before the first report.
 const LEARN_MILLIS: u64 = WEEK_MILLIS;
 /// Deviations (means of their sizes) that are tolerated.
 const TOLERATED: f64 = 6.0;
@@ -52,15 +52,11 @@ const OF_RESOLUTION: f64 = 0.5;
 /// The peers agree where the median of their deviations is smaller by this factor than the device's own.
 const AGREE: f64 = 1.5;
 
-/// For so long after one device was told the others that show the same are not.
-const TOLD_MILLIS: i64 = 12 * HOUR_MILLIS.cast_signed();
-
 /// The devices of one zone, by one metric. Serialise it to keep it over a restart.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Peers {
     members: Vec<Member>,
-    /// Which device was told last, and when what it showed was last seen at any.
-    told: Option<(DeviceId, Timestamp)>,
+    reports: ZoneReports,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -82,12 +78,12 @@ struct Member {
     deviation: f64,
     /// Whether the newest value compared lies as far from the peers as usual.
     follows: bool,
-    /// What the newest comparison said: how many times the tolerated, lowest and highest value expected.
-    said: (f64, f64, f64),
+    /// Result of the newest comparison: how many times the tolerated, lowest and highest value expected.
+    comparison: (f64, f64, f64),
 }
 
 impl Peers {
-    /// Takes a device's reading and says how far it has drifted from the others; 0.5 is odd. Values that are not
+    /// Takes a device's reading and says how far it has drifted from the others; 0.5 is reported. Values that are not
     /// finite, and those older than the device's newest, teach nothing.
     pub fn observe(&mut self, device: DeviceId, at: Timestamp, value: f64) -> Score {
         if !value.is_finite() {
@@ -95,39 +91,27 @@ impl Peers {
         }
         let value = value.clamp(-LARGEST, LARGEST);
         let Some(index) = self.index(device, at, value) else { return Score::NONE };
-        let due = self.members.get_mut(index).is_some_and(|member| member.hear(at, value));
+        let due = self.members.get_mut(index).is_some_and(|member| member.update(at, value));
         let others = if due { self.others(index, at) } else { None };
         let Some(member) = self.members.get_mut(index) else { return Score::NONE };
         if let Some(others) = others {
             member.compare(at, &others);
         } else if due {
-            // Nobody to compare with: neither odd nor a day older.
-            (member.said, member.compared) = ((0.0, 0.0, 0.0), at);
+            // No peers to compare with: neither an anomaly nor a day older.
+            (member.comparison, member.compared) = ((0.0, 0.0, 0.0), at);
         }
-        let (excess, low, high) = member.said;
+        let (excess, low, high) = member.comparison;
         score(excess, AnomalyKind::Drift, Some((low, high)))
     }
 
-    /// What to tell of a device whose value has this score: nothing new, where it does as its neighbours do and one of
-    /// them was told already.
-    pub fn tell(&mut self, device: DeviceId, at: Timestamp, score: Score) -> Score {
-        if score.value < 0.5 || score.anomaly_kind.is_none_or(AnomalyKind::is_sensor_fault) {
+    /// Holds back the anomaly of a device that behaves as its neighbours do, where one of them was reported already.
+    pub fn suppress_shared(&mut self, device: DeviceId, at: Timestamp, score: Score) -> Score {
+        if score.value < REPORTED_SCORE || score.anomaly_kind.is_none_or(AnomalyKind::is_sensor_fault) {
             return score;
         }
-        let follows = self.members.iter().any(|member| member.device == device && member.follows);
-        let is_told = |(other, when): (DeviceId, Timestamp)| {
-            other != device && (0..TOLD_MILLIS).contains(&at.millis_after(when))
-        };
-        match self.told.filter(|told| follows && is_told(*told)) {
-            Some((other, _)) => {
-                self.told = Some((other, at));
-                Score { value: LASTING, ..score }
-            }
-            None => {
-                self.told = Some((device, at));
-                score
-            }
-        }
+        let is_shared = self.members.iter().any(|member| member.device == device && member.follows);
+        let is_held_back = self.reports.holds_back(device, at, is_shared);
+        if is_held_back { Score { value: REPEATED_SCORE, ..score } } else { score }
     }
 
     /// Forgets the devices of which `stays` says no.
@@ -135,7 +119,6 @@ impl Peers {
         self.members.retain(|member| stays(member.device));
     }
 
-    /// Whether nobody is left.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.members.is_empty()
@@ -154,7 +137,7 @@ impl Peers {
     fn others(&self, index: usize, at: Timestamp) -> Option<Others> {
         // Whoever has drifted is no measure for the others.
         let is_other =
-            |(i, member): &(usize, &Member)| *i != index && member.is_fresh(at) && member.said.0 < 1.0;
+            |(i, member): &(usize, &Member)| *i != index && member.is_fresh(at) && member.comparison.0 < 1.0;
         let others = || self.members.iter().enumerate().filter(is_other).map(|(_, member)| member);
         if others().count() < LEAST_PEERS {
             return None;
@@ -193,12 +176,12 @@ impl Member {
             usual: 0.0,
             deviation: 0.0,
             follows: false,
-            said: (0.0, 0.0, 0.0),
+            comparison: (0.0, 0.0, 0.0),
         }
     }
 
     /// Takes the value; whether it is time to compare.
-    fn hear(&mut self, at: Timestamp, value: f64) -> bool {
+    fn update(&mut self, at: Timestamp, value: f64) -> bool {
         let elapsed = at.millis_after(self.heard);
         if elapsed < -SET_BACK_MILLIS {
             self.compared = at;
@@ -238,13 +221,13 @@ impl Member {
         let tolerated = TOLERATED * scale * self.caution();
         let size = self.now().abs();
         // Counters and batteries move apart by nature.
-        let speaks = self.age_millis >= LEARN_MILLIS
+        let may_report = self.age_millis >= LEARN_MILLIS
             && tolerated > 0.0
             && size >= AGREE * others.deviation_now
             && !self.direction.is_one_way();
-        let excess = if speaks { size / tolerated } else { 0.0 };
+        let excess = if may_report { size / tolerated } else { 0.0 };
         let middle = others.value + self.usual;
-        self.said = (excess, middle - tolerated, middle + tolerated);
+        self.comparison = (excess, middle - tolerated, middle + tolerated);
     }
 
     /// The deviation that says nothing.
@@ -255,7 +238,7 @@ impl Member {
             .max(OF_RESOLUTION * self.resolution)
     }
 
-    /// 2 when it begins to speak, falling to 1 within two weeks.
+    /// 2 after the first week, falling to 1 within two weeks.
     fn caution(&self) -> f64 {
         2.0 - share(self.age_millis.saturating_sub(LEARN_MILLIS), 2 * WEEK_MILLIS)
     }

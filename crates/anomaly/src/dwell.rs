@@ -10,8 +10,8 @@ use gateway_core::{AnomalyKind, Moment, Score};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::{HOUR_MILLIS, LONGEST_STEP_MILLIS, WEEK_MILLIS, forget};
-use crate::ensemble::LASTING;
 use crate::faults::score;
+use crate::suppression::REPEATED_SCORE;
 
 /// Changes and event time to have seen before a state can last too long.
 const LEARN_CHANGES: u32 = 50;
@@ -88,7 +88,7 @@ impl Dwell {
         let excess = self.stay.into_iter().zip(state.tolerated()).map(excess).fold(0.0, f64::max);
         let odd = score(excess, AnomalyKind::Stuck, None);
         if self.quiet {
-            return Score { value: odd.value.min(LASTING), ..odd };
+            return Score { value: odd.value.min(REPEATED_SCORE), ..odd };
         }
         self.quiet = excess >= 1.0;
         odd

@@ -1,22 +1,21 @@
-//! How the detectors speak with one voice.
+//! Combines the statistics of all detectors into one score.
 //!
 //! Every statistic is ranked among its own past ([`crate::calibration`]). Those that look at the same thing form a family,
-//! in which the loudest counts most; across the families all have the same say, because weights chosen on one set of
-//! series did not serve another. What is said counts only where it is stronger than all that was said of late.
+//! in which the loudest counts most; all families have the same weight, because weights chosen on one set of
+//! series did not serve another. [`crate::suppression`] decides what is reported.
 
 use gateway_core::{AnomalyKind, Moment, Score};
 use serde::{Deserialize, Serialize};
 
 use crate::calibration::Calibration;
-use crate::decision::Decision;
 use crate::density::Density;
-use crate::gate::Gate;
 use crate::markov::Markov;
 use crate::profile::Profile;
 use crate::residual::Residual;
 use crate::scale::Scale;
 use crate::shift::Shift;
 use crate::spread::Spread;
+use crate::suppression::{REPEATED_SCORE, SampleSuppression};
 
 const STATISTICS: usize = 8;
 /// The families, and how many statistics each has, in the order of [`Detectors::observe`].
@@ -28,14 +27,11 @@ const FAMILIES: [(AnomalyKind, usize); 6] = [
     (AnomalyKind::Markov, 1),
     (AnomalyKind::Noise, 1),
 ];
-/// The strength with a score of 0.5. Where one family of six sets a record and the rest are silent, it is 1/6.
-const ODD: f64 = 0.4;
-/// The highest score of what was said before: just above what alerts take for lasting (0.12), so that one that is out
-/// stays.
-pub(crate) const LASTING: f64 = 0.14;
+/// The strength with half of the highest score that is not reported. Where one family of six sets a record and the rest are silent, it is 1/6.
+const HALF_STRENGTH: f64 = 0.4;
 /// A family in which one of two statistics sets a record.
 const RECORD: f64 = 0.7;
-/// Steps of a sensor's resolution from the usual that are never spoken of.
+/// A value within so many steps of the sensor's resolution from the usual is never reported.
 const STEPS: f64 = 1.5;
 /// Mean distances that are nothing unusual.
 const DISTANCES: f64 = 4.0;
@@ -43,10 +39,10 @@ const DISTANCES: f64 = 4.0;
 /// How many times more it takes while a series is young.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Caution {
-    /// To be odd.
+    /// For a score below 0.5.
     pub(crate) of_scores: f64,
-    /// To be spoken of.
-    pub(crate) to_speak: f64,
+    /// For a report.
+    pub(crate) to_report: f64,
 }
 
 /// All detectors of a series and what they know, once the trial is over.
@@ -55,8 +51,7 @@ pub(crate) struct Ensemble {
     scale: Scale,
     detectors: Detectors,
     calibrations: Vec<Calibration>,
-    gate: Gate,
-    decision: Decision,
+    suppression: SampleSuppression,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -92,8 +87,8 @@ impl Detectors {
 }
 
 impl Ensemble {
-    /// From the trial's samples; `rest` is how many samples quieten the next.
-    pub(crate) fn from_trial(samples: &[(Moment, f64)], rest: u16) -> Self {
+    /// From the trial's samples. A reported anomaly that is over is not reported again for `quiet` samples.
+    pub(crate) fn from_trial(samples: &[(Moment, f64)], quiet: u16) -> Self {
         let scale = Scale::of(samples.iter().map(|(_, value)| *value));
         let mut detectors = Detectors::new(u32::try_from(samples.len()).unwrap_or(u32::MAX));
         let seen: Vec<[f64; STATISTICS]> = samples
@@ -102,7 +97,7 @@ impl Ensemble {
             .collect();
         let of = |index: usize| seen.iter().filter_map(move |row| row.get(index).copied());
         let calibrations = (0..STATISTICS).map(|index| Calibration::from_trial(of(index))).collect();
-        Self { scale, detectors, calibrations, gate: Gate::new(rest), decision: Decision::new(rest) }
+        Self { scale, detectors, calibrations, suppression: SampleSuppression::new(quiet) }
     }
 
     /// After a long silence the next value is no step from the last.
@@ -110,8 +105,8 @@ impl Ensemble {
         self.detectors.markov.forget_last();
     }
 
-    /// Judges a sample, then learns it: from 0.5 where it is [decided](Decision) that somebody should look, below where
-    /// it is odd at most, and no more than [`LASTING`] where that was said more strongly of late.
+    /// Scores a sample, then learns it: at least 0.5 where it is [reported](SampleSuppression), below where it is not, and
+    /// at most [`REPEATED_SCORE`] where a stronger one came shortly before.
     /// `resolution` is the smallest change of value that the sensor shows.
     pub(crate) fn observe(&mut self, moment: Moment, value: f64, caution: Caution, resolution: f64) -> Score {
         let statistics = self.detectors.observe(moment, self.scale.normalise(value), self.scale.log(value));
@@ -122,24 +117,23 @@ impl Ensemble {
         let families = families(&ranks);
         let strength = mean(families);
         let anomaly_kind = named(&families);
-        let is_new = self.gate.passes(strength);
-        let enough = self.decision.speaks(&families, caution.to_speak);
-        // A step of a coarse sensor may be the first in days, and is still no news.
+        let decision = self.suppression.add(&families, caution.to_report);
+        // A step of a coarse sensor may be the first in days, and is still no anomaly.
         let usual = self.scale.denormalise(self.detectors.profile.usual());
-        if let Some(enough) = enough.filter(|_| (value - usual).abs() > STEPS * resolution) {
+        if let Some(enough) = decision.reported.filter(|_| (value - usual).abs() > STEPS * resolution) {
             let expected =
                 self.expected(anomaly_kind, moment).filter(|(low, high)| value < *low || value > *high);
             return Score { value: 1.0 - 0.5 / enough, expected, anomaly_kind: Some(anomaly_kind) };
         }
-        let odd = 0.5 * strength / (strength + ODD * caution.of_scores);
+        let weak = 0.5 * strength / (strength + HALF_STRENGTH * caution.of_scores);
         Score {
-            value: if is_new { odd } else { odd.min(LASTING) },
+            value: if decision.is_strongest { weak } else { weak.min(REPEATED_SCORE) },
             expected: None,
             anomaly_kind: Some(anomaly_kind),
         }
     }
 
-    /// In which range the newest value would not have been odd.
+    /// In which range the newest value would have been normal.
     fn expected(&self, anomaly_kind: AnomalyKind, moment: Moment) -> Option<(f64, f64)> {
         let distance = self.calibrations.first().map_or(0.0, Calibration::usual);
         let around = |centre: f64, distance: f64| (centre - distance, centre + distance);

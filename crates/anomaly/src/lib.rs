@@ -1,35 +1,31 @@
 //! A light streaming anomaly model for one series: no labels, no settings, one set of parameters for every series.
 //!
-//! Each reading is judged by what came before it and then learnt, strictly in order:
-//! - [`ensemble`](mod@ensemble) looks at one sample in five minutes (at every reading of a slower sensor) and speaks
-//!   after a trial of 288: level against the daily and weekly profile, shift, predictor residual, density by time of
-//!   day, steps, spread;
+//! Each reading is compared with what came before it, gets a score in 0..1, and is then learnt, strictly in order:
+//! - [`ensemble`](mod@ensemble) looks at one sample in five minutes (at every reading of a slower sensor) after a trial
+//!   of 288: level against the daily and weekly profile, shift, predictor residual, density by time of day, steps, spread;
 //! - [`level`](mod@level) looks at every reading of quicker sensors: far from where the series is;
-//! - [`faults`](mod@faults) looks at every reading for what broken sensors do: stuck, sentinel, noise.
+//! - [`faults`](mod@faults) looks at every reading for what broken sensors do: stuck, sentinel, noise;
+//! - [`suppression`](mod@suppression) decides which anomalies are reported (a score of at least 0.5), and reports each once.
 //!
-//! The score is the largest of theirs in 0..1, with 0.5 where somebody should look. What it promises: finite input gives
-//! a finite score in 0..1 and never panics; time itself is never scored, so gaps, silence and irregular sampling are
-//! not odd; a counter is judged by its rate, of which a reset is no part; a state by how long it lasts
-//! ([`dwell`](mod@dwell)) and nothing else, for its values are all ordinary; a series keeps at most 16 KB.
+//! It guarantees: finite input gives a finite score in 0..1 and never panics. Time itself is never scored: gaps, silence and
+//! irregular sampling are no anomalies. A counter is scored by its rate, and a reset is no part of that. A state is scored
+//! by how long it lasts ([`dwell`](mod@dwell)) and not by its values. A series keeps at most 16 KB.
 
 mod bins;
 mod calibration;
 mod clock;
 mod cusum;
-mod decision;
 mod density;
 mod direction;
 mod drift;
 mod dwell;
 mod ensemble;
 mod faults;
-mod gate;
 mod leap;
 mod level;
 mod markov;
 pub mod multivariate;
 mod noise;
-mod onset;
 mod pace;
 mod profile;
 mod quantity;
@@ -41,6 +37,7 @@ mod sentinel;
 mod shift;
 mod spread;
 mod stuck;
+mod suppression;
 mod symbols;
 #[cfg(test)]
 mod tests;
@@ -57,10 +54,10 @@ use ensemble::{Caution, Ensemble};
 use faults::{Faults, score};
 use leap::Leap;
 use level::Level;
-use onset::Onset;
 use pace::Pace;
 pub use quantity::Quantity;
 use rate::Rate;
+use suppression::{REPEATED_SCORE, Report, Reports};
 pub use trial::Trial;
 
 /// Readings to learn from before [`level`](mod@level) may speak.
@@ -85,13 +82,13 @@ pub struct SeriesModel {
     leap: Leap,
     faults: Faults,
     dwell: Dwell,
-    onset: Onset,
+    reading_reports: Reports,
     rate: Rate,
     pace: Pace,
     varied: Varied,
     phase: Phase,
-    /// The ensemble's word on the newest sample, which stands until the next.
-    said: Score,
+    /// The ensemble's score of the newest sample, which holds until the next.
+    sample_score: Score,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -140,17 +137,17 @@ impl SeriesModel {
             leap: Leap::default(),
             faults: Faults::default(),
             dwell: Dwell::default(),
-            onset: Onset::default(),
+            reading_reports: Reports::of_readings(),
             rate: Rate::default(),
             pace: Pace::default(),
             varied: Varied::default(),
             phase: Phase::Learning(Vec::new()),
-            said: Score::NONE,
+            sample_score: Score::NONE,
         }
     }
 
-    /// Whether the judges of single readings may speak.
-    fn speaks(&self) -> bool {
+    /// Whether enough was learnt for the detectors that look at every reading.
+    fn is_learnt(&self) -> bool {
         self.readings >= LEARN_READINGS && self.clock.age_millis() >= self.quantity.learn_millis()
     }
 
@@ -159,11 +156,11 @@ impl SeriesModel {
         share(millis.saturating_sub(self.clock.age_millis()), millis)
     }
 
-    /// How many times more it takes while the ensemble has not known two weekends.
+    /// How many times more evidence it takes while the ensemble has not seen two weekends.
     fn caution(&self) -> Caution {
         // A caller that gives a series its own trial wants scores that compare with each other over all of it.
         let of_scores = if self.trial == Trial::Default { 1.0 + self.youth(WEEK_MILLIS) } else { 1.0 };
-        Caution { of_scores, to_speak: 1.0 + 1.5 * self.youth(2 * WEEK_MILLIS) }
+        Caution { of_scores, to_report: 1.0 + 1.5 * self.youth(2 * WEEK_MILLIS) }
     }
 
     /// Gives the ensemble its sample, where one is complete.
@@ -182,7 +179,8 @@ impl SeriesModel {
             Phase::Learning(samples) => {
                 samples.push((moment, value));
                 if samples.len() >= self.trial.samples() {
-                    self.phase = Phase::Judging(Box::new(Ensemble::from_trial(samples, self.trial.rest())));
+                    self.phase =
+                        Phase::Judging(Box::new(Ensemble::from_trial(samples, self.trial.quiet_samples())));
                 }
             }
             Phase::Judging(ensemble) => {
@@ -191,23 +189,23 @@ impl SeriesModel {
                 }
                 let score = ensemble.observe(moment, value, caution, self.level.resolution());
                 if self.varied.enough() {
-                    self.said = score;
+                    self.sample_score = score;
                 }
             }
         }
     }
 
-    /// What the ensemble says of the newest sample.
-    fn judge_sample(&mut self, moment: Moment, value: f64, is_copy: bool) -> Score {
+    /// The ensemble's score of the newest sample.
+    fn score_sample(&mut self, moment: Moment, value: f64, is_copy: bool) -> Score {
         if !is_copy {
             self.sample(moment, value);
         }
-        self.said
+        self.sample_score
     }
 
-    /// What the judges of single readings say.
-    fn judge_reading(&mut self, value: f64, step_millis: u64) -> Score {
-        let (caution, speaks) = (1.0 + 4.0 * self.youth(2 * WEEK_MILLIS), self.speaks());
+    /// The score of the detectors that look at every reading.
+    fn score_reading(&mut self, value: f64, step_millis: u64) -> Score {
+        let (caution, is_learnt) = (1.0 + 4.0 * self.youth(2 * WEEK_MILLIS), self.is_learnt());
         let level = self.level.observe(value, step_millis, caution);
         let fault = self.faults.observe(value, step_millis, self.clock.age_millis());
         let resolution = self.level.resolution();
@@ -215,20 +213,25 @@ impl SeriesModel {
             .then(|| self.leap.observe(value, step_millis, resolution, caution))
             .map_or(Score::NONE, |leap| score(leap.excess, AnomalyKind::Markov, leap.expected));
         let level = score(level.excess, AnomalyKind::Profile, level.expected);
-        self.onset.of(match (speaks, self.pace.is_quick()) {
+        let score = match (is_learnt, self.pace.is_quick()) {
             (false, _) => fault,
-            (true, true) => odder(fault, level),
-            (true, false) => odder(fault, leap),
-        })
+            (true, true) => stronger(fault, level),
+            (true, false) => stronger(fault, leap),
+        };
+        let odds = score.value / (1.0 - score.value).max(f64::MIN_POSITIVE);
+        match self.reading_reports.add(score.anomaly_kind, odds) {
+            Report::Repeated => Score { value: REPEATED_SCORE, ..score },
+            Report::New | Report::Weak => score,
+        }
     }
 }
 
-/// The odder of two. What only broken sensors show is named so, however odd it is otherwise: a spike to 85 °C is no heat.
-fn odder(reading: Score, other: Score) -> Score {
-    let odder = reading.max(other);
+/// The stronger of two. A value of a broken sensor keeps that name even if the other is stronger: 85 °C is no heat.
+fn stronger(reading: Score, other: Score) -> Score {
+    let stronger = reading.max(other);
     match reading.anomaly_kind {
-        Some(AnomalyKind::Sentinel) => Score { value: odder.value, ..reading },
-        _ => odder,
+        Some(AnomalyKind::Sentinel) => Score { value: stronger.value, ..reading },
+        _ => stronger,
     }
 }
 
@@ -246,10 +249,10 @@ impl Detector for SeriesModel {
         self.readings = self.readings.saturating_add(u32::from(!is_copy));
         let score = match self.quantity.kind {
             MetricKind::State => self.dwell.observe(moment, value, step_millis, self.clock.age_millis()),
-            MetricKind::Counter => self.judge_sample(moment, value, is_copy),
+            MetricKind::Counter => self.score_sample(moment, value, is_copy),
             MetricKind::Gauge => {
-                let said = self.judge_sample(moment, value, is_copy);
-                odder(self.judge_reading(value, step_millis), said)
+                let sample = self.score_sample(moment, value, is_copy);
+                stronger(self.score_reading(value, step_millis), sample)
             }
         };
         if self.trial.is_over(self.readings) { score } else { Score::NONE }

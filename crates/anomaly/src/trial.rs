@@ -1,17 +1,17 @@
-//! How long a series is only learnt from before the model may speak of it.
+//! How long a series is only learnt from before the model scores it.
 
 use serde::{Deserialize, Serialize};
 
-/// Samples where nobody says otherwise: a day, where a sensor sends at least every five minutes.
+/// Samples by default: a day, where a sensor sends at least every five minutes.
 const SAMPLES: u32 = 288;
-/// Of samples that quieten the next.
-const SHORTEST_REST: usize = 50;
+/// The shortest [`Trial::quiet_samples`].
+const SHORTEST_QUIET: usize = 50;
 /// The fewest that anything can be learnt from.
 const FEWEST: u32 = 10;
 /// No trial is longer: the Numenta Anomaly Benchmark's bound.
 const LONGEST: u32 = 750;
 
-/// The time in which a series is learnt from and nothing is said of it.
+/// The time in which a series is learnt from and not scored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Trial {
     /// What suits a gateway, which knows no series' end: 288 samples, and until then a simpler judge after 60 readings
@@ -39,7 +39,7 @@ impl Trial {
         samples.clamp(FEWEST, LONGEST) as usize
     }
 
-    /// Whether the caller's own trial allows a word on the `readings`-th reading.
+    /// Whether the `readings`-th reading is scored, by the caller's own trial.
     pub(crate) fn is_over(self, readings: u32) -> bool {
         match self {
             Self::Default => true,
@@ -48,10 +48,10 @@ impl Trial {
         }
     }
 
-    /// What was said of the last so many samples must be surpassed to be said again.
-    pub(crate) fn rest(self) -> u16 {
-        let rest = (self.samples() / 4).max(SHORTEST_REST);
-        u16::try_from(rest).unwrap_or(u16::MAX)
+    /// For so many samples after an anomaly of the ensemble is over it is not reported again.
+    pub(crate) fn quiet_samples(self) -> u16 {
+        let quiet = (self.samples() / 4).max(SHORTEST_QUIET);
+        u16::try_from(quiet).unwrap_or(u16::MAX)
     }
 }
 

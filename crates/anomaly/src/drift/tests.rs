@@ -259,7 +259,9 @@ fn told(anomaly_kind: AnomalyKind, away: f64) -> Vec<bool> {
     }
     let later = |index: i64| Timestamp::from_millis(end + index * 10 * MINUTE);
     (0..4_u8)
-        .map(|index| peers.tell(device(index.into()), later(index.into()), odd(anomaly_kind)).value >= 0.5)
+        .map(|index| {
+            peers.suppress_shared(device(index.into()), later(index.into()), odd(anomaly_kind)).value >= 0.5
+        })
         .collect()
 }
 
@@ -282,7 +284,11 @@ fn what_a_sensor_does_is_told_of_each() {
 fn what_is_told_of_one_device_is_no_reason_to_keep_its_next_oddity_back() {
     let mut peers = Peers::default();
     for minutes in [0, 10] {
-        let score = peers.tell(device(0), Timestamp::from_millis(minutes * MINUTE), odd(AnomalyKind::Shift));
+        let score = peers.suppress_shared(
+            device(0),
+            Timestamp::from_millis(minutes * MINUTE),
+            odd(AnomalyKind::Shift),
+        );
         assert!(score.value >= 0.5);
     }
 }

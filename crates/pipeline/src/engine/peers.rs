@@ -28,7 +28,7 @@ impl ZonePeers {
             (Some(zone), MetricKind::Gauge) => {
                 let peers = self.0.entry((zone, reading.metric)).or_default();
                 let drift = peers.observe(reading.device, reading.at, reading.value);
-                peers.tell(reading.device, reading.at, own).max(drift)
+                peers.suppress_shared(reading.device, reading.at, own).max(drift)
             }
             _ => own,
         }
