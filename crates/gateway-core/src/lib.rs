@@ -13,6 +13,7 @@ mod drop_reason;
 pub mod files;
 pub mod findings;
 mod fingerprint;
+pub mod durable;
 mod guarded;
 pub mod listener;
 mod moment;
