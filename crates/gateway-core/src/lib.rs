@@ -35,7 +35,7 @@ mod window;
 pub use aggregate::{Aggregate, Detail, Subject, Summary};
 pub use alert::{Alert, AlertKind, AlertState, Severity};
 pub use backoff::Backoff;
-pub use chain::chain;
+pub use chain::{causes, chain};
 pub use condition::{AdapterHealth, Condition, PartHealth};
 pub use device::{DeviceAddress, DeviceId, MetricId, ZoneId};
 pub use drop_reason::DropReason;
