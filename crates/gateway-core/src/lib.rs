@@ -6,6 +6,7 @@
 mod aggregate;
 mod alert;
 mod backoff;
+mod bounded_map;
 mod chain;
 mod condition;
 mod device;
@@ -35,6 +36,7 @@ mod window;
 pub use aggregate::{Aggregate, Detail, Subject, Summary};
 pub use alert::{Alert, AlertKind, AlertState, Severity};
 pub use backoff::Backoff;
+pub use bounded_map::BoundedMap;
 pub use chain::{causes, chain};
 pub use condition::{AdapterHealth, Condition, PartHealth};
 pub use device::{DeviceAddress, DeviceId, MetricId, ZoneId};

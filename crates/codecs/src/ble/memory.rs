@@ -4,9 +4,7 @@
 //! Promises: at most [`MAX_BEACONS`], the least recently heard goes; at most [`MAX_ENTRIES`] entries each: with all of
 //! it full, under 4 MB.
 
-use std::collections::{BTreeMap, HashMap};
-
-use gateway_core::Timestamp;
+use gateway_core::{BoundedMap, Timestamp};
 
 use super::BleProblem;
 use super::keys::Address;
@@ -36,8 +34,6 @@ pub(super) enum Heard {
 
 #[derive(Debug, Default)]
 struct Beacon {
-    /// Its place in `Memory::order`.
-    turn: u64,
     counter: Option<(u64, Timestamp)>,
     packet: Option<(u8, Timestamp)>,
     /// Hashes of the manufacturer's data that was there last time.
@@ -45,18 +41,21 @@ struct Beacon {
 }
 
 /// The beacons.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Memory {
-    beacons: HashMap<Address, Beacon>,
-    /// Who was heard when: the first goes first.
-    order: BTreeMap<u64, Address>,
-    turn: u64,
+    beacons: BoundedMap<Address, Beacon>,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self { beacons: BoundedMap::new(MAX_BEACONS) }
+    }
 }
 
 impl Memory {
     /// Takes a counter that may only grow.
     pub(super) fn counter(&mut self, address: Address, now: u64, at: Timestamp) -> Result<Heard, BleProblem> {
-        let beacon = self.beacon(address);
+        let beacon = self.beacons.refresh(address);
         let Some((last, heard)) = beacon.counter else {
             beacon.counter = Some((now, at));
             return Ok(Heard::New);
@@ -75,7 +74,7 @@ impl Memory {
     /// Takes the number of a packet, modulo 256, from a device that does not encrypt. Older than the last one, by what is
     /// on its way at most, counts as again.
     pub(super) fn packet(&mut self, address: Address, now: u8, at: Timestamp) -> Heard {
-        let beacon = self.beacon(address);
+        let beacon = self.beacons.refresh(address);
         if let Some((last, heard)) = beacon.packet {
             let recent = at.as_millis().saturating_sub(heard.as_millis()) <= SAME_PACKET;
             let ahead = now.wrapping_sub(last);
@@ -94,28 +93,13 @@ impl Memory {
         address: Address,
         entries: impl Iterator<Item = (u16, super::Bytes<'a>)> + Clone,
     ) -> Option<(u16, super::Bytes<'a>)> {
-        let beacon = self.beacon(address);
+        let beacon = self.beacons.refresh(address);
         let mut changed = entries.clone().filter(|(id, data)| !beacon.entries.contains(&hash(*id, data.0)));
         let newest = changed.next().filter(|_| changed.next().is_none());
         drop(changed);
         beacon.entries.clear();
         beacon.entries.extend(entries.take(MAX_ENTRIES).map(|(id, data)| hash(id, data.0)));
         newest
-    }
-
-    fn beacon(&mut self, address: Address) -> &mut Beacon {
-        self.turn += 1;
-        if let Some(known) = self.beacons.get(&address) {
-            self.order.remove(&known.turn);
-        } else if self.beacons.len() >= MAX_BEACONS
-            && let Some((_, oldest)) = self.order.pop_first()
-        {
-            self.beacons.remove(&oldest);
-        }
-        self.order.insert(self.turn, address);
-        let beacon = self.beacons.entry(address).or_default();
-        beacon.turn = self.turn;
-        beacon
     }
 }
 
@@ -188,7 +172,7 @@ mod tests {
         }
         memory.counter(address(0), 500, seconds(0)).unwrap();
         memory.counter(address(MAX_BEACONS), 500, seconds(0)).unwrap();
-        assert_eq!((memory.beacons.len(), memory.order.len()), (MAX_BEACONS, MAX_BEACONS));
+        assert_eq!(memory.beacons.len(), MAX_BEACONS);
         assert!(memory.counter(address(0), 499, seconds(0)).is_err(), "heard again just before");
         assert_eq!(memory.counter(address(1), 499, seconds(0)), Ok(Heard::New), "forgotten");
     }
