@@ -17,6 +17,7 @@ mod fingerprint;
 pub mod durable;
 mod guarded;
 pub mod listener;
+pub mod memory;
 mod moment;
 pub mod ports;
 mod reading;
