@@ -6,7 +6,7 @@
 //!
 //! Promise: with up to [`MAX_POINTS`] readings, in whatever order they come, the result is exact. Of more, the oldest are
 //! folded into sums; and once a window is published, readings in the middle of a rise or of an unchanged state are let go
-//! ([`Trail::compact`]). A straggler that falls between readings that are gone counts in avg, min, max, std and count, but does
+//! ([`Trail::compact`]). A late reading that falls between readings that are gone counts in avg, min, max, std and count, but does
 //! not change delta, changes or duration: right for a counter, unless it was reset just there.
 
 use gateway_core::{Detail, MetricKind, Timestamp, Window};
