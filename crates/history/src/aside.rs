@@ -1,4 +1,4 @@
-//! Puts a damaged file where people can look at it, so that a new one can begin: `history.db.damaged-<n>`, the newest
+//! Renames a damaged file, so that a new one can begin and people can inspect the old one: `history.db.damaged-<n>`, the newest
 //! only; `n` counts how often it has happened.
 
 use std::path::{Path, PathBuf};

@@ -44,7 +44,7 @@ impl Store {
     ) -> Result<Visited, HistoryError> {
         let fails = during("read", &self.path);
         let mut visited = Visited::default();
-        let Some(device) = names::find(&self.file, Of::Device, device).map_err(&fails)? else {
+        let Some(device) = names::find(&self.file, NameTable::Device, device).map_err(&fails)? else {
             return Ok(visited);
         };
         let metrics = names::metrics(&self.file).map_err(&fails)?;
