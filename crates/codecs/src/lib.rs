@@ -38,7 +38,7 @@ use std::sync::Arc;
 use gateway_core::Timestamp;
 use jiff::tz::TimeZone;
 
-pub use error::{CodecError, CsvProblem, DecodeError, LppProblem, Place};
+pub use error::{CodecError, CsvProblem, DecodeError, LppProblem, SourcePosition};
 pub use explain::Explained;
 pub use flatten::MAX_DEPTH;
 pub use measurements::{MAX_NAME_BYTES, MAX_READINGS, Measurement, Measurements};
@@ -175,7 +175,7 @@ impl Codec {
     /// Whether a payload of this format is read by the codec in the device's own table instead. What a device advertises,
     /// only by one for advertisements.
     #[must_use]
-    pub fn gives_way_to(&self, own: &Self) -> bool {
+    pub fn yields_to(&self, own: &Self) -> bool {
         !matches!(self.0, Format::Ble(_)) || matches!(own.0, Format::Ble(_))
     }
 
@@ -199,7 +199,9 @@ impl Codec {
             Some(FileKind::Script) => javascript::Script::new(file, text, engine)
                 .map(|script| Self(Format::Javascript(Arc::new(script))))
                 .map_err(|error| unusable(error.place(), error.to_string())),
-            None => Err(unusable(Place::default(), "a codec's file ends in .js or .toml".to_owned())),
+            None => {
+                Err(unusable(SourcePosition::default(), "a codec's file ends in .js or .toml".to_owned()))
+            }
         }
     }
 

@@ -14,7 +14,7 @@
 use super::advertisement::Uuid;
 use super::keys::{Plain, Sealed};
 use super::readings::Readings;
-use super::{BleProblem, Bytes, Heard, Packet, shelly_blu};
+use super::{BleProblem, Bytes, Novelty, Packet, shelly_blu};
 
 pub(super) const V2: Uuid = Uuid::short(0xfcd2);
 pub(super) const V1: Uuid = Uuid::short(0x181c);
@@ -205,7 +205,7 @@ fn open(
         Sealed { text: data.part(0, text)?.0, tag: data.part(text + 4, 4)?.0, nonce: &nonce, associated };
     let plain = sealed.open(key)?;
     let heard = packet.counter(packet.address()?, u64::from(data.u32(text)?))?;
-    Ok((heard == Heard::New).then_some(plain))
+    Ok((heard == Novelty::New).then_some(plain))
 }
 
 fn objects_2(packet: &Packet<'_>, data: Bytes<'_>, out: &mut Readings<'_>) -> Result<(), BleProblem> {
@@ -275,7 +275,7 @@ fn object(
     out: &mut Readings<'_>,
 ) -> Result<bool, BleProblem> {
     match id {
-        PACKET_ID => return Ok(packet.number(value.u8(0)?) == Heard::New),
+        PACKET_ID => return Ok(packet.number(value.u8(0)?) == Novelty::New),
         BUTTON => button(value.u8(0)?, out),
         DIMMER => dimmer(value, out)?,
         TIME => out.note("timestamp", value.unsigned()),

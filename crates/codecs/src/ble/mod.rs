@@ -54,7 +54,7 @@ pub use memory::MAX_BEACONS;
 pub use patterns::patterns;
 pub use problem::BleProblem;
 
-use memory::{Heard, Memory};
+use memory::{Memory, Novelty};
 use readings::Readings;
 
 use crate::words::from_bool;
@@ -176,14 +176,14 @@ impl Packet<'_> {
 
     /// Takes a counter that may only grow. Only once the packet is known to be the device's own: a forged one would lock
     /// the device out.
-    fn counter(&self, address: Address, now: u64) -> Result<Heard, BleProblem> {
-        self.memory(|memory| memory.counter(address, now, self.at)).unwrap_or(Ok(Heard::New))
+    fn counter(&self, address: Address, now: u64) -> Result<Novelty, BleProblem> {
+        self.memory(|memory| memory.counter(address, now, self.at)).unwrap_or(Ok(Novelty::New))
     }
 
     /// Takes a packet's number. Nothing is known to be heard again of a sender without an address.
-    fn number(&self, now: u8) -> Heard {
+    fn number(&self, now: u8) -> Novelty {
         let heard = |address| self.memory(|memory| memory.packet(address, now, self.at));
-        self.address.and_then(heard).unwrap_or(Heard::New)
+        self.address.and_then(heard).unwrap_or(Novelty::New)
     }
 
     /// Of the manufacturer's data that a stack has added up, and `is_ours` tells to be of the format, the newest.

@@ -16,7 +16,7 @@
 use super::advertisement::Uuid;
 use super::keys::{Plain, Sealed};
 use super::readings::Readings;
-use super::{BleProblem, Bytes, Heard, Packet};
+use super::{BleProblem, Bytes, Novelty, Packet};
 
 pub(super) const SERVICE: Uuid = Uuid::short(0x181a);
 
@@ -32,7 +32,7 @@ pub(super) fn decode(packet: &Packet<'_>, out: &mut Readings<'_>) -> Result<(), 
 
 fn atc1441(packet: &Packet<'_>, data: Bytes<'_>, out: &mut Readings<'_>) -> Result<(), BleProblem> {
     packet.refuse_plain()?;
-    if packet.number(data.u8(12)?) == Heard::Again {
+    if packet.number(data.u8(12)?) == Novelty::Repeated {
         return Ok(());
     }
     out.note("layout", "atc1441");
@@ -45,7 +45,7 @@ fn atc1441(packet: &Packet<'_>, data: Bytes<'_>, out: &mut Readings<'_>) -> Resu
 
 fn custom(packet: &Packet<'_>, data: Bytes<'_>, out: &mut Readings<'_>) -> Result<(), BleProblem> {
     packet.refuse_plain()?;
-    if packet.number(data.u8(13)?) == Heard::Again {
+    if packet.number(data.u8(13)?) == Novelty::Repeated {
         return Ok(());
     }
     out.note("layout", "pvvx");
@@ -59,7 +59,7 @@ fn custom(packet: &Packet<'_>, data: Bytes<'_>, out: &mut Readings<'_>) -> Resul
 
 fn sealed(packet: &Packet<'_>, data: Bytes<'_>, out: &mut Readings<'_>) -> Result<(), BleProblem> {
     let plain = open(packet, data)?;
-    if packet.number(data.u8(0)?) == Heard::Again {
+    if packet.number(data.u8(0)?) == Novelty::Repeated {
         return Ok(());
     }
     let text = Bytes(plain.bytes());

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::Place;
+use crate::SourcePosition;
 
 /// Longest text of a codec's own that is told on, in characters: a log line must not be as long as a codec likes.
 const MAX_TEXT: usize = 200;
@@ -14,7 +14,7 @@ pub enum ScriptError {
     #[error("{problem}")]
     Syntax {
         /// Where, where the engine tells.
-        place: Place,
+        place: SourcePosition,
         /// What the engine says.
         problem: Text,
     },
@@ -48,10 +48,10 @@ pub enum ScriptError {
 impl ScriptError {
     /// Where it is, where the engine tells.
     #[must_use]
-    pub fn place(&self) -> Place {
+    pub fn place(&self) -> SourcePosition {
         match self {
             Self::Syntax { place, .. } => *place,
-            _ => Place::default(),
+            _ => SourcePosition::default(),
         }
     }
 }
