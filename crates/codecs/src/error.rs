@@ -113,7 +113,7 @@ pub enum DecodeError {
         /// The payload's.
         port: Option<u8>,
     },
-    /// A network server's message whose bytes nobody can read.
+    /// A network server's message whose bytes no codec reads.
     #[error(
         "the network server did not decode the bytes and the device has no codec; write `codec = \"…\"` in its [devices.*] table, or give it a payload formatter in the server"
     )]

@@ -75,7 +75,7 @@ pub(crate) fn tree(
     }
 }
 
-/// Says where JSON is broken, and tells numbers that are none (`NaN`, `1e999`) from other mistakes.
+/// Reports where JSON is invalid, and distinguishes invalid numbers (`NaN`, `1e999`) from other errors.
 pub(crate) fn json_error(text: &str, source: serde_json::Error) -> DecodeError {
     let (line, column) = (source.line(), source.column());
     if source.to_string().starts_with("number out of range") || is_at_nan(text, line, column) {

@@ -65,7 +65,7 @@ impl Store {
     }
 
     /// The first `limit` windows of a device that start at `from` or later and before `to`, in order of start. What
-    /// damage made unreadable is left out; [`Self::visit`] tells of it.
+    /// damage made unreadable is left out; [`Self::visit`] reports it.
     ///
     /// # Errors
     /// Where the file cannot be read.

@@ -55,7 +55,7 @@ impl fmt::Display for DecodeError {
 
 impl core::error::Error for DecodeError {}
 
-/// Reads a frame; its length tells which layout it has.
+/// Reads a frame; its length decides which layout it has.
 ///
 /// # Errors
 /// If the first byte is missing or no known version, or a fixed layout holds an impossible value. Errors further on come out

@@ -3,7 +3,7 @@
 //! Source: bthome.io/format and bthome.io/encryption (version 2), bthome.io/v1 (version 1).
 //!
 //! Version 2 (UUID 0xFCD2): a byte of flags (bit 0 encrypted, bit 2 sends on events only, bits 5 to 7 the version), then
-//! objects: an id and a value whose length follows from the id. An unknown id ends the reading, since nobody can tell
+//! objects: an id and a value whose length follows from the id. An unknown id ends the reading, since it is unknown
 //! where the next one begins; what came before it counts. Encrypted: text, counter (4 bytes), tag (4 bytes); AES-CCM with
 //! the nonce address, UUID, flags, counter.
 //! Version 1 (0x181C plain, 0x181E encrypted): each object begins with its length (bits 0 to 4) and its type (bits 5

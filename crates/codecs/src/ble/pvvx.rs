@@ -1,5 +1,5 @@
 //! `pvvx`: the custom format of pvvx's firmware for Xiaomi's and Tuya's thermometers, and the older one of atc1441; plain
-//! and encrypted. All are service data of 0x181A, told apart by their length.
+//! and encrypted. All are service data of 0x181A, distinguished by their length.
 //!
 //! Source: github.com/pvvx/ATC_MiThermometer, README "Bluetooth Advertising Formats"; atc1441's is big endian.
 //!
@@ -11,7 +11,7 @@
 //! | 11 | pvvx encrypted: counter, text (temperature and humidity ×100, battery, flags), tag |
 //!
 //! Encrypted: AES-CCM, nonce address reversed, length byte, type, UUID, counter; associated byte 0x11. The counter has one
-//! byte and goes round in minutes: it tells repeats, not replays.
+//! byte and goes round in minutes: it detects repetitions, not replays.
 
 use super::advertisement::Uuid;
 use super::keys::{Plain, Sealed};

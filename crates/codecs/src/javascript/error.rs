@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::SourcePosition;
 
-/// Longest text of a codec's own that is told on, in characters: a log line must not be as long as a codec likes.
+/// Longest text of a codec that is passed on, in characters: a codec must not make log lines arbitrarily long.
 const MAX_TEXT: usize = 200;
 
 /// A file that is no codec.
@@ -13,7 +13,7 @@ pub enum ScriptError {
     /// It is not JavaScript as a script.
     #[error("{problem}")]
     Syntax {
-        /// Where, where the engine tells.
+        /// Position in the file, if the engine knows it.
         place: SourcePosition,
         /// What the engine says.
         problem: Text,
@@ -46,7 +46,7 @@ pub enum ScriptError {
 }
 
 impl ScriptError {
-    /// Where it is, where the engine tells.
+    /// Position in the file, if the engine knows it.
     #[must_use]
     pub fn place(&self) -> SourcePosition {
         match self {

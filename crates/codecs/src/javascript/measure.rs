@@ -1,7 +1,7 @@
 //! A codec's answer as measurements.
 //!
 //! `data` is flattened: nested names joined with `.`, booleans 0 and 1; null, texts and arrays make none. What vendors
-//! spell in their own way gets our name ([`crate::names`]). Where the codec has `normalizeUplink` and it tells of one
+//! spell differently gets our name ([`crate::names`]). If the codec has `normalizeUplink` and it returns one
 //! measurement, the quantities that `data` did not have under our names are added.
 
 use serde_json::Value;

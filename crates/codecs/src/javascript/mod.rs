@@ -5,7 +5,7 @@
 //! no clock but `Date`, which is in UTC; `console` is silent. What it does to its variables or to the language's objects
 //! reaches no other codec, and what it keeps in variables no later message. One that is stopped again and again is given a
 //! rest (`strikes`). The engine does not look at the time while it is at work itself, such as at finding a text in a long
-//! one: a call may block for long. Call codecs where nobody waits for them. However many there are, at most 150 are in memory ([`Engine`]).
+//! one: a call may block for long. Call codecs where no other task waits for them. However many there are, at most 150 are in memory ([`Engine`]).
 
 mod answer;
 mod error;
