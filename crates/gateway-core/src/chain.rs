@@ -5,9 +5,9 @@ use std::error::Error;
 /// An error and all its causes on one line. A cause that the text already contains is left out: many libraries print the
 /// cause in their own message and give it as the source too.
 #[must_use]
-pub fn chain(error: &(dyn Error + 'static)) -> String {
+pub fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
-    for cause in causes(error).skip(1) {
+    for cause in error.source().into_iter().flat_map(causes) {
         let cause = cause.to_string();
         if !text.contains(&cause) {
             text.push_str(": ");
