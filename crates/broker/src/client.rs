@@ -25,7 +25,7 @@ use crate::tap::Tap;
 type Hook<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// What all connections share.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) tap: Tap,
     refusals: Throttle,

@@ -8,7 +8,7 @@ use rusqlite::params;
 
 use crate::blob::{self, Key};
 use crate::error::{HistoryError, during};
-use crate::names::{self, Of};
+use crate::names::{self, NameTable};
 use crate::row::Row;
 use crate::store::Store;
 

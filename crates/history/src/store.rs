@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
 use crate::blob::{self, Entry, Key};
 use crate::error::{HistoryError, during};
-use crate::names::{self, Names, Of};
+use crate::names::{self, NameTable, Names};
 use crate::row::Row;
 use crate::schema;
 
