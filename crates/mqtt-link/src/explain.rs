@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::io;
 
-use gateway_core::Timestamp;
+use gateway_core::{Timestamp, causes};
 use rustls::{AlertDescription, CertificateError};
 use rustls_pki_types::UnixTime;
 
@@ -34,30 +34,13 @@ pub(crate) fn explain_error(error: &(dyn Error + 'static)) -> String {
                 "the broker refuses our certificate ({alert:?}): check cert_file, its dates and the clocks"
             )
         }
-        _ => error_chain(error),
+        _ => gateway_core::chain(error),
     }
-}
-
-/// An error with all its causes, without repetition.
-pub(crate) fn error_chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    for cause in sources(error).skip(1) {
-        let cause = cause.to_string();
-        if !text.contains(&cause) {
-            text.push_str(": ");
-            text.push_str(&cause);
-        }
-    }
-    text
-}
-
-fn sources<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |error| (*error).source())
 }
 
 /// The rustls error among the causes. rustls wraps its errors in `io::Error`, which does not name them as its source.
 fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
-    sources(error).find_map(|error| {
+    causes(error).find_map(|error| {
         let inside = || error.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref::<rustls::Error>();
         error.downcast_ref::<rustls::Error>().or_else(inside)
     })

@@ -162,7 +162,7 @@ impl Driver {
         let files = self.options.tls.clone();
         let loaded = tokio::task::spawn_blocking(move || tls::load(&files)).await;
         let loaded = loaded.map_err(|error| LinkError::new(error.to_string()))?;
-        loaded.map(Some).map_err(|error| LinkError::new(explain::error_chain(&error)))
+        loaded.map(Some).map_err(|error| LinkError::new(gateway_core::chain(&error)))
     }
 
     /// Connects with a clean session, so that the broker discards its queue, and disconnects at once.
