@@ -55,6 +55,10 @@ def config(
     return "\n\n".join(parts) + "\n"
 
 
+# A line of [gateway], for tests that read `health`: it comes every second, not every minute.
+HEALTH_EVERY_SECOND = 'health_every = "1s"'
+
+
 class Riser:
     """One gateway in a folder of its own, which is also where `data_dir` lies."""
 

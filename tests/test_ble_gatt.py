@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway import ID, config
+from gateway import HEALTH_EVERY_SECOND, ID, config
 from peers import wait_until
 
 LOUNGE, HALL, ATTIC, CELLAR = (f"A4:C1:38:00:00:0{number}" for number in range(1, 5))
@@ -61,7 +61,7 @@ class Setup:
 @pytest.fixture
 def setup(cloud, floor, heard, riser):
     def run(bluez, tables, files=None):
-        text = config(cloud=cloud.port, floor=floor.port, topics=VALUES, more=tables)
+        text = config(cloud=cloud.port, floor=floor.port, topics=VALUES, gateway=HEALTH_EVERY_SECOND, more=tables)
         gateway = riser(text, env=bluez.env)
         for name, content in (files or {}).items():
             (gateway.folder / name).write_text(content)
@@ -218,7 +218,6 @@ def test_health_says_of_each_device_what_is_wrong_and_what_to_do(setup, bluez):
     building.wait(lambda: f"bluetoothctl pair {LOUNGE}" in building.gateway.log(), "the hint to pair")
     building.wait(lambda: "none of its characteristics is read: it has 2a00" in building.gateway.log(), "what it has")
     building.wait(lambda: f"bluetoothd has not heard {ATTIC} yet" in building.gateway.log(), "who was not heard")
-    # Health comes once a minute.
     said = {LOUNGE: "bluetoothctl pair", HALL: "it has 2a00", ATTIC: "has not heard"}
     is_reported = lambda: all(text in building.parts().get(address, {}).get("last_error", "") for address, text in said.items())
     building.wait(is_reported, "what is wrong, in health", 80)

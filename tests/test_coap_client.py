@@ -3,7 +3,7 @@
 import pytest
 
 from coap_device import Device, Large, Libcoap, Value
-from gateway import ID, config
+from gateway import HEALTH_EVERY_SECOND, ID, config
 from peers import HOST, wait_until
 from readings import now_millis
 
@@ -126,6 +126,7 @@ def test_health_says_of_each_resource_how_it_is_and_what_cannot_be_read_is_count
         large=Large('{"t": 2, "pad": "' + "x" * 20_000 + '"}', format=JSON),
     )
     gateway = main_job(
+        gateway=HEALTH_EVERY_SECOND,
         more=coap(
             (odd.url("good"), 'device = "odd", metric = "good"'),
             (odd.url("xml"), 'device = "odd"'),
@@ -165,6 +166,7 @@ def test_health_says_of_each_resource_how_it_is_and_what_cannot_be_read_is_count
 def test_an_alert_switches_a_device(main_job, heard, sensor, device):
     ahu = device(relay=Value("0"), lamp=Value("{}", format=JSON))
     gateway = main_job(
+        gateway=HEALTH_EVERY_SECOND,
         aggregate=SLOW_WINDOWS,
         more=coap(more='listen = "127.0.0.1:0"\n').replace("observe = [\n\n]\n", "")
         + '[alerts.too-hot]\nmetric = "temperature"\nabove = 40.0\nclear_by = 0.5\nactions = [\n'
@@ -182,7 +184,9 @@ def test_an_alert_switches_a_device(main_job, heard, sensor, device):
     gateway.wait_log("the device answered 4.04")
     topic = f"building/gateways/{ID}/health"
     heard.wait_for(
-        lambda: heard.on(topic) and heard.on(topic)[-1]["adapters"]["coap.lan"].get("actions"), 75, "health"
+        lambda: heard.on(topic)
+        and sum(heard.on(topic)[-1]["adapters"]["coap.lan"].get("actions", {}).values()) == 3,
+        what="all actions in health",
     )
     assert heard.on(topic)[-1]["adapters"]["coap.lan"]["actions"] == {"done": 2, "failed": 1}
 
@@ -258,10 +262,10 @@ def test_check_says_what_is_wrong_with_an_address_a_key_or_an_action(floor, rise
         'there is no identity and key for "10.0.0.9"; write them into `servers`',
         "adapters.coap.lan.observe[1].every: is out of range",
         "write the host of a coaps:// address",
-        "alerts.hot.actions[0].topic: is for MQTT adapters",
+        "alerts.hot.actions[0].topic: is not for CoAP adapters",
         "alerts.hot.actions[0].url: missing",
-        "alerts.hot.actions[1].url: is for CoAP adapters",
-        "alerts.hot.actions[1].method: is for CoAP adapters",
+        "alerts.hot.actions[1].url: is not for MQTT adapters",
+        "alerts.hot.actions[1].method: is not for MQTT adapters",
         'alerts.hot.actions[2].url: "http://10.0.0.9/r" is no CoAP address',
     ):
         assert words in text, f"{words!r} is not in:\n{text}"

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from coap import TLS_BACKENDS, CoapClient
+from gateway import HEALTH_EVERY_SECOND
 from peers import HOST, free_port, wait_until
 
 ONE, TWO = "the key of one, 24 bytes", "the key of two, 24 bytes"
@@ -23,7 +24,7 @@ def secured(setup, tmp_path):
         f'one = {{ key_file = "{key_file}", devices = ["one", "hall-*"] }}\n'
         f'two = {{ key = "hex:{hex_key}", devices = ["two"] }}\n'
     )
-    there = setup(coap=psk)
+    there = setup(coap=psk, gateway=HEALTH_EVERY_SECOND)
     there.gateway.wait_log(f"coap: listens on {HOST}:{port}")
     there.secured = lambda tls, identity, key: CoapClient(port, tmp_path, tls, identity, key)
     return there

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from gateway import ID, Riser, config
+from gateway import HEALTH_EVERY_SECOND, ID, Riser, config
 from lorawan import ABP, APP_KEY, PUSH_DATA, Forwarder, Node, abp_table, adapter_table, otaa_table
 from peers import free_port, wait_until
 
@@ -221,7 +221,7 @@ def test_a_device_of_class_c_is_commanded_at_once(roof, heard):
 
 
 def wait_figures(heard, expected):
-    """Waits until `health`, which comes once a minute, shows these numbers; all of them."""
+    """Waits until `health` shows these numbers; all of them."""
 
     def figures():
         messages = heard.on(f"building/gateways/{ID}/health")
@@ -304,7 +304,9 @@ def test_of_several_forwarders_those_on_the_lists_are_heard(roof):
 
 
 def test_a_forwarder_that_has_used_up_its_air_time_is_reported_in_health_and_sends_no_more(roof, heard):
-    setup = roof(abp_table("lounge", ROOM), aggregate=SLOW_WINDOWS, journal='sync_every = "0s"')
+    setup = roof(
+        abp_table("lounge", ROOM), gateway=HEALTH_EVERY_SECOND, aggregate=SLOW_WINDOWS, journal='sync_every = "0s"'
+    )
     node, forwarder = Node(ROOM, **ABP), setup.forwarder()
     forwarder.pull()
     band = "gateway_aa555a0000000101_band_h1.5"
@@ -322,6 +324,7 @@ def test_what_is_refused_is_counted_by_its_reason(roof, heard):
     setup = roof(
         abp_table("lounge", ROOM) + otaa_table("hall", HALL),
         adapter='gateways = ["aa555a0000000101"]\nnetworks = ["127.0.0.0/30"]',
+        gateway=HEALTH_EVERY_SECOND,
     )
     node, forwarder = Node(ROOM, **ABP), setup.forwarder()
     good = node.uplink(FRAME)

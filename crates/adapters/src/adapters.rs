@@ -226,15 +226,13 @@ impl<K: AdapterKind> ConfiguredKind for Configured<K> {
 
     fn check_action(&self, path: &KeyPath, action: RawAction<'_>, site: &Site<'_>, report: &mut Report) {
         let own = TableType::of::<K::Target>();
-        let mut foreign = action.keys.keys().filter(|key| !own.fields.contains(&key.as_str())).peekable();
-        if foreign.peek().is_some() {
-            for key in foreign {
-                let why = format!("is not for {} adapters; this one {}", K::LABEL, K::TARGET);
-                report.error(&path.key(key), why);
-            }
-            return;
+        let (keys, foreign): (Map<_, _>, Map<_, _>) =
+            action.keys.clone().into_iter().partition(|(key, _)| own.fields.contains(&key.as_str()));
+        for key in foreign.keys() {
+            let why = format!("is not for {} adapters; this one {}", K::LABEL, K::TARGET);
+            report.error(&path.key(key), why);
         }
-        match typed::<K>(path.clone(), action) {
+        match typed::<K>(path.clone(), RawAction { keys: &keys, ..action }) {
             Ok(action) => K::check_action(&action, self, site, report),
             Err((key, why)) => report.error(&key, why),
         }

@@ -1,6 +1,6 @@
 //! Advertisements decoded a second, on one core, per format. The aim: over 1,000,000 of each.
 //!
-//! `cargo bench -p codecs --bench ble`; memory of 5,000 beacons: `cargo test -p codecs --release --test ble_memory -- --nocapture`.
+//! `cargo bench -p codecs --bench ble`; memory of 5,000 beacons: `cargo test -p codecs --release ble_memory -- --nocapture`.
 
 #![allow(missing_docs, clippy::unwrap_used, reason = "a benchmark")]
 

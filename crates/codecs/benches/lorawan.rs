@@ -1,6 +1,6 @@
 //! Payloads of LoRaWAN devices a second, on one core: Cayenne LPP, a struct codec, JavaScript. The aims: 50,000 and 5,000.
 //!
-//! `cargo bench -p codecs --bench lorawan`; memory of many codecs: `cargo test -p codecs --release --test memory -- --nocapture`.
+//! `cargo bench -p codecs --bench lorawan`; memory of many codecs: `cargo test -p codecs --release memory -- --nocapture`.
 
 #![allow(missing_docs, clippy::unwrap_used, reason = "a benchmark")]
 

@@ -14,6 +14,7 @@ pub fn restart_needed(old: &Config, new: &Config) -> Vec<String> {
         ("gateway.id", old.gateway.id() != new.gateway.id()),
         ("gateway.prefix", old.gateway.prefix != new.gateway.prefix),
         ("gateway.data_dir", old.gateway.data_dir != new.gateway.data_dir),
+        ("gateway.health_every", old.gateway.health_every != new.gateway.health_every),
         ("upstream", old.upstream != new.upstream),
         ("broker", listeners(old) != listeners(new)),
         ("journal", old.journal != new.journal),

@@ -87,6 +87,8 @@ pub struct Gateway {
     /// How many devices may be known at once; readings of any beyond are refused and counted.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub max_devices: u32,
+    /// How often `health` is sent, from `1s` to `60s`.
+    pub health_every: HumanDuration,
 }
 
 impl Default for Gateway {
@@ -98,6 +100,7 @@ impl Default for Gateway {
             timezone: None,
             unknown_devices: UnknownDevices::default(),
             max_devices: 10_000,
+            health_every: HumanDuration::from_secs(60),
         }
     }
 }

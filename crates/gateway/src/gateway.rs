@@ -197,8 +197,9 @@ impl Gateway {
                 read_model: self.read_model.clone(),
                 auditor: self.auditor.clone(),
                 outbox: self.outbox.clone(),
-                upstream: upstream.speaker(),
+                upstream: upstream.handle(),
                 problems: self.problems.clone(),
+                health_every: self.config.gateway.health_every.0,
             };
             let stop = self.watchers.clone();
             tokio::spawn(async move {

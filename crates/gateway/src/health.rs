@@ -1,18 +1,14 @@
-//! `health`: once a minute, how the gateway is doing.
+//! `health`: how the gateway is doing, every `gateway.health_every`.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use gateway_core::ports::AdapterState;
-use gateway_core::{AdapterHealth, PartHealth};
+use gateway_core::{AdapterHealth, PartHealth, memory};
 use serde::Serialize;
 
 use crate::audit::{Disk, DroppedRange};
 use pipeline::ModelCount;
 use read_model::Balance;
-
-/// How often.
-pub(crate) const EVERY: Duration = Duration::from_secs(60);
 
 /// The payload of `{prefix}/gateways/{id}/health`.
 #[derive(Debug, Serialize)]
@@ -151,10 +147,13 @@ pub(crate) struct Queue {
     pub(crate) error: Option<String>,
 }
 
-/// What the process takes, in bytes.
+/// Memory in bytes.
 #[derive(Debug, Serialize)]
 pub(crate) struct Memory {
+    /// What the process takes.
     pub(crate) resident: u64,
+    /// What each queue of messages may hold.
+    pub(crate) budget: BTreeMap<&'static str, u32>,
 }
 
 impl Memory {
@@ -164,6 +163,7 @@ impl Memory {
         let kib = status
             .lines()
             .find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse().ok());
-        Self { resident: kib.unwrap_or(0_u64) * 1024 }
+        let budget = memory::BUDGET.iter().map(|part| (part.name, part.bytes)).collect();
+        Self { resident: kib.unwrap_or(0_u64) * 1024, budget }
     }
 }

@@ -19,6 +19,7 @@ pub mod settings;
 mod sleep;
 mod subscriber;
 pub mod tls;
+mod topic_filter;
 mod v4;
 mod v5;
 
@@ -29,3 +30,4 @@ pub use options::{Options, Protocol, Qos, Session, Tls, Will};
 pub use publisher::{Publisher, PublisherEvent, SubmitError};
 pub use session::RefusedFilter;
 pub use subscriber::{Event, Subscriber};
+pub use topic_filter::{Captures, InvalidTopicFilter, TopicFilter};

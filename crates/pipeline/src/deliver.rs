@@ -14,7 +14,7 @@ use journal::Position;
 use outbox::{Body, Entry, EntryError, Priority, Share};
 use read_model::Balance;
 
-use crate::engine::ledger::{Beyond, draw};
+use crate::engine::ledger::{ExternalAccounts, draw};
 use crate::engine::origins::Shares;
 use crate::engine::registry::Registry;
 use crate::engine::step::AdapterIndex;
@@ -22,7 +22,7 @@ use crate::engine::{Engine, Outputs};
 use payload::{Identity, Payload};
 
 /// What came of one step.
-pub(crate) struct Waiting {
+pub(crate) struct PendingOutputs {
     pub(crate) position: Position,
     pub(crate) entries: Vec<Entry>,
     /// The readings that the entries answer for.
@@ -33,31 +33,31 @@ pub(crate) struct Waiting {
 
 /// Steps that wait for the journal's sync and for room in the outbox, oldest first.
 #[derive(Default)]
-pub(crate) struct WaitingRoom {
-    steps: VecDeque<Waiting>,
+pub(crate) struct PendingQueue {
+    steps: VecDeque<PendingOutputs>,
     bytes: usize,
 }
 
-impl WaitingRoom {
-    pub(crate) fn push(&mut self, step: Waiting) {
+impl PendingQueue {
+    pub(crate) fn push(&mut self, step: PendingOutputs) {
         self.bytes += step.bytes();
         self.steps.push_back(step);
     }
 
     /// The oldest step, where it is not newer than `durable`.
-    pub(crate) fn next(&mut self, durable: Position) -> Option<Waiting> {
+    pub(crate) fn next(&mut self, durable: Position) -> Option<PendingOutputs> {
         let step = self.steps.pop_front_if(|step| step.position <= durable)?;
         self.bytes -= step.bytes();
         Some(step)
     }
 
     /// Puts back what `next` gave.
-    pub(crate) fn put_back(&mut self, step: Waiting) {
+    pub(crate) fn put_back(&mut self, step: PendingOutputs) {
         self.bytes += step.bytes();
         self.steps.push_front(step);
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Waiting> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &PendingOutputs> {
         self.steps.iter()
     }
 
@@ -71,7 +71,7 @@ impl WaitingRoom {
     }
 }
 
-impl Waiting {
+impl PendingOutputs {
     fn bytes(&self) -> usize {
         self.entries.iter().map(Entry::memory).sum()
     }
@@ -127,7 +127,7 @@ pub(crate) fn account(adapter: AdapterIndex, registry: &Registry) -> Arc<str> {
 }
 
 /// The ledger of `engine` with what lies beyond it.
-pub fn balance(engine: &Engine, beyond: &Beyond) -> Balance {
+pub fn balance(engine: &Engine, beyond: &ExternalAccounts) -> Balance {
     let name = |adapter| account(adapter, engine.registry()).to_string();
     draw(engine.ledger(), name, engine.open_by_adapter(), beyond)
 }

@@ -1,11 +1,11 @@
 //! When the pipeline's steps are safe, and what waits for that.
 //!
-//! Promises, in this order: a step is in the journal before its senders are told (with `sync_every = "0s"`, on the
+//! Promises, in this order: a step is in the journal before its senders are acknowledged (with `sync_every = "0s"`, on the
 //! disk); what came of a step is handed to the outbox only when the journal is on the disk that far, so that a power
 //! cut never leaves an outbox that knows more than the journal; a checkpoint is written only when the outbox holds
 //! everything that came of the steps in it.
 //!
-//! While the journal's disk refuses, steps are kept in memory and their senders are not told; when as much is kept as
+//! While the journal's disk refuses, steps are kept in memory and their senders are not acknowledged; when as much is kept as
 //! may be, [`Durable::room`] says so, and nothing more is taken.
 
 pub mod checkpoint;
@@ -19,15 +19,15 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::time::Duration;
 
-use gateway_core::Timestamp;
+use gateway_core::{Timestamp, memory};
 use journal::Position;
 use tokio::time::{Instant, timeout};
 
 use crate::decode::PendingAck;
-use crate::deliver::{Waiting, WaitingRoom};
+use crate::deliver::{PendingOutputs, PendingQueue};
 use crate::durable::checkpoints::Checkpoints;
 use crate::durable::journaling::{GATHER, JournalMode, Journaling};
-use crate::engine::ledger::Beyond;
+use crate::engine::ledger::ExternalAccounts;
 use crate::engine::registry::Registry;
 use crate::engine::step::Step;
 use crate::engine::{Engine, Outputs};
@@ -37,7 +37,10 @@ use crate::engine::{Engine, Outputs};
 const MAX_HELD: u64 = journal::MAX_HELD_BYTES / 8 * 5;
 
 /// Entries that may wait for the outbox, in bytes, before nothing more is taken.
-const MAX_WAITING: usize = 8 << 20;
+const MAX_WAITING: usize = memory::OUTPUTS.bytes as usize;
+
+/// The crate `journal` knows nothing of the budget, and keeps to it.
+const _: () = assert!(journal::MAX_HELD_BYTES == memory::JOURNAL.bytes as u64);
 
 /// How long a checkpoint under steady load waits for the outbox.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -47,7 +50,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const FLUSH_EVERY: Duration = Duration::from_secs(300);
 
 /// How long a stop waits for the disk.
-const LAST_PATIENCE: Duration = Duration::from_secs(5);
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Where the durable side begins.
 pub struct Begin {
@@ -81,10 +84,10 @@ pub struct Durable {
     /// The outbox is gone: what was meant for it lives in the journal alone, which must stay as it is.
     broken: bool,
     /// Senders to tell, by the step that holds their messages.
-    to_tell: VecDeque<(Position, Vec<PendingAck>)>,
-    waiting: WaitingRoom,
+    to_acknowledge: VecDeque<(Position, Vec<PendingAck>)>,
+    waiting: PendingQueue,
     /// What the outbox was given and may not have committed yet, without its contents.
-    handed: VecDeque<Waiting>,
+    handed: VecDeque<PendingOutputs>,
     last_flush: Instant,
 }
 
@@ -99,8 +102,8 @@ impl Durable {
             history,
             mark,
             broken: false,
-            to_tell: VecDeque::new(),
-            waiting: WaitingRoom::default(),
+            to_acknowledge: VecDeque::new(),
+            waiting: PendingQueue::default(),
             handed: VecDeque::new(),
             last_flush: Instant::now(),
         }
@@ -138,26 +141,26 @@ impl Durable {
     }
 
     /// Tells senders once the step at `position` is safe.
-    pub(crate) fn tell_when_safe(&mut self, position: Position, acks: Vec<PendingAck>) {
+    pub(crate) fn acknowledge_when_safe(&mut self, position: Position, acks: Vec<PendingAck>) {
         if acks.is_empty() {
             return;
         }
         if self.journal.tells_after_sync() {
             self.journal.hurry();
         }
-        self.to_tell.push_back((position, acks));
-        self.tell();
+        self.to_acknowledge.push_back((position, acks));
+        self.acknowledge_durable();
     }
 
-    fn tell(&mut self) {
+    fn acknowledge_durable(&mut self) {
         let safe = self.journal.safe();
-        while let Some((_, acks)) = self.to_tell.pop_front_if(|(position, _)| *position <= safe) {
+        while let Some((_, acks)) = self.to_acknowledge.pop_front_if(|(position, _)| *position <= safe) {
             acks.into_iter().for_each(|(ack, outcome)| ack.tell(outcome));
         }
     }
 
     /// Puts what came of a step behind the journal's next sync. Alerts do not wait for others.
-    pub(crate) fn push(&mut self, step: Waiting) {
+    pub(crate) fn push(&mut self, step: PendingOutputs) {
         if step.urgent {
             self.journal.hurry();
         }
@@ -194,7 +197,7 @@ impl Durable {
     /// Begins what is due, and hands over what is durable.
     pub(crate) fn settle(&mut self, now: Timestamp) {
         self.journal.settle(!self.waiting.is_empty());
-        self.tell();
+        self.acknowledge_durable();
         self.release(now);
         self.flush_now_and_then();
     }
@@ -207,7 +210,7 @@ impl Durable {
             && let Some(outbox) = self.outbox.clone()
         {
             self.last_flush = Instant::now();
-            // Its status tells of a failure.
+            // A failure is in its status.
             tokio::spawn(async move { outbox.flush().await.is_ok() });
         }
     }
@@ -243,11 +246,11 @@ impl Durable {
     }
 
     /// What lies beyond the windows: the outbox's books, and what is on its way there.
-    pub(crate) fn beyond(&self) -> Beyond {
-        let Some(outbox) = &self.outbox else { return Beyond::default() };
+    pub(crate) fn beyond(&self) -> ExternalAccounts {
+        let Some(outbox) = &self.outbox else { return ExternalAccounts::default() };
         let status = outbox.status();
         let status = status.borrow();
-        let mut beyond = Beyond::from(&*status.accounts);
+        let mut beyond = ExternalAccounts::from(&*status.accounts);
         let on_the_way = self.handed.iter().filter(|step| step.position.0 > status.mark);
         for share in on_the_way.chain(self.waiting.iter()).flat_map(|step| &step.shares) {
             beyond.queue(&share.account, u64::from(share.weight));
@@ -269,7 +272,7 @@ impl Durable {
 
     /// Begins to write a checkpoint, if what came of the steps so far can be stored soon.
     pub(crate) async fn checkpoint_now(&mut self, engine: &Engine, now: Timestamp) {
-        if self.journal.is_on() && self.drain(now, LAST_PATIENCE).await {
+        if self.journal.is_on() && self.drain(now, STOP_TIMEOUT).await {
             self.begin_checkpoint(engine);
         }
     }
@@ -311,11 +314,11 @@ impl Durable {
     /// The end: stores everything, within a bound, and writes a last checkpoint where that could be done.
     pub(crate) async fn finish(mut self, engine: &Engine, now: Timestamp) {
         if self.checkpoints.is_running() {
-            let _it_is_only_waited_for = timeout(LAST_PATIENCE, self.checkpoints.finished()).await;
+            let _it_is_only_waited_for = timeout(STOP_TIMEOUT, self.checkpoints.finished()).await;
         }
-        if self.drain(now, LAST_PATIENCE).await {
+        if self.drain(now, STOP_TIMEOUT).await {
             self.begin_checkpoint(engine);
-            if let Ok(Some(keep)) = timeout(LAST_PATIENCE, self.checkpoints.finished()).await {
+            if let Ok(Some(keep)) = timeout(STOP_TIMEOUT, self.checkpoints.finished()).await {
                 self.journal.truncate(keep);
             }
         } else {
@@ -323,6 +326,6 @@ impl Durable {
                 "no last checkpoint is written: the disk has not stored everything; the journal keeps it"
             );
         }
-        self.tell();
+        self.acknowledge_durable();
     }
 }

@@ -1,8 +1,9 @@
-//! An uplink's way through the gateway: decode, journal, windows and detectors, outbox. One owner of all state.
+//! The path of an uplink through the gateway: decode, journal, windows and detectors, outbox. One owner of all state.
 //!
-//! A turn takes what has arrived, makes a [`Step`] of it, writes that to the journal, applies it to the [`Engine`], tells
-//! the senders and hands what came out to the outbox once the journal is synced that far. No turn waits for a disk. After a crash the steps
-//! are applied again; outputs that the outbox holds already are recognised by their position.
+//! A batch takes the uplinks that have arrived, makes a [`Step`] of them, appends it to the journal, applies it to the
+//! [`Engine`], acknowledges the senders, and hands the outputs to the outbox once the journal is synced that far. No batch
+//! waits for a disk. After a crash the steps are applied again; outputs that the outbox holds already are recognised by
+//! their position.
 //!
 //! ```text
 //! adapters --Uplink--> decode --Step--> journal --> engine --Outputs--> outbox --> upstream
@@ -11,6 +12,7 @@
 //! ```
 
 pub mod acknowledging;
+mod batches;
 pub mod clock;
 pub mod decode;
 pub mod deliver;
@@ -19,7 +21,6 @@ pub mod engine;
 pub mod problems;
 pub mod scripts;
 mod times;
-mod turns;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,10 +34,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use batches::{batch_length, fill};
 use clock::{ClockReading, StepWatch, ticks};
 use decode::directory::Directory;
 use decode::{Decoder, PendingAck};
-use deliver::Waiting;
+use deliver::PendingOutputs;
 use deliver::actions::{Action, Actions};
 pub use deliver::balance;
 use deliver::payload::Identity;
@@ -50,7 +52,6 @@ use engine::{Engine, Outputs, Settings};
 use read_model::ReadModel;
 use scripts::Answered;
 use times::{AWAY, by_new_clock, was_away};
-use turns::{fill, turns_worth};
 
 /// Most models of devices in one step; a model has at most 64 KiB.
 const MODELS_A_STEP: usize = 8;
@@ -59,7 +60,7 @@ const MODELS_A_STEP: usize = 8;
 const MAX_SLEEP: Duration = read_model::LEDGER_WHEN_IDLE;
 
 /// How long a stop waits for scripts.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What the rest of the gateway asks of the pipeline.
 pub enum Control {
@@ -73,7 +74,7 @@ pub enum Control {
     Raised(oneshot::Sender<Vec<acknowledging::Row>>),
     /// Somebody takes note of anomalies. Answered when the journal has it.
     Acknowledge(acknowledging::Request, oneshot::Sender<acknowledging::Answer>),
-    /// Whether it still turns, and no disk has kept it waiting for `limit`: only then it is answered.
+    /// Whether it still runs, and no disk has kept it waiting for `limit`: only then it is answered.
     Ping { limit: Duration, reply: oneshot::Sender<()> },
 }
 
@@ -124,13 +125,13 @@ pub struct Pipeline {
     pub problems: watch::Sender<Vec<String>>,
     /// Cancelled when the gateway stops: what cannot be taken then stays with its senders.
     pub stop: CancellationToken,
-    /// Who wants to know whether it turns.
+    /// Unanswered questions of the watchdog.
     pub pings: Vec<Ping>,
     /// When the read model's ledger is next brought up to date.
     pub ledger_due: Instant,
 }
 
-/// How long a disk may take, and whom to tell that it has not taken longer.
+/// How long a disk may take, and the reply where it has not taken longer.
 pub type Ping = (Duration, oneshot::Sender<()>);
 
 impl Pipeline {
@@ -156,14 +157,14 @@ impl Pipeline {
                     let Some(batch) = batch else { break };
                     let mut batch = fill(batch, &mut uplinks);
                     while !batch.is_empty() {
-                        let later = batch.split_off(turns_worth(&batch));
+                        let later = batch.split_off(batch_length(&batch));
                         let reading = watch.read(self.clock.now(), ticks());
-                        self.turn(Vec::new(), std::mem::replace(&mut batch, later), reading);
+                        self.tick(Vec::new(), std::mem::replace(&mut batch, later), reading);
                     }
                 }
                 answered = self.decoder.answered(), if open => {
                     let reading = watch.read(self.clock.now(), ticks());
-                    self.turn(answered, Vec::new(), reading);
+                    self.tick(answered, Vec::new(), reading);
                 }
                 Some(request) = control.recv() => self.answer(request, taken_before),
                 () = self.durable.progress() => {}
@@ -173,31 +174,31 @@ impl Pipeline {
             let reading = watch.read(self.clock.now(), ticks());
             let due = self.engine.next_deadline().is_some_and(|due| due <= reading.now.at);
             if due || reading.stepped_from.is_some() || reading.away_since.is_some() {
-                self.turn(Vec::new(), Vec::new(), reading);
+                self.tick(Vec::new(), Vec::new(), reading);
             }
             self.durable.settle(reading.now.at);
             self.publish_ledger_when_due();
             self.durable.checkpoint_when_due(&self.engine, reading.now.at).await;
-            self.tell_problems();
+            self.report_problems();
             self.answer_pings();
         }
-        self.last_words(&mut watch).await;
+        self.drain_scripts(&mut watch).await;
         self.durable.finish(&self.engine, self.clock.now()).await;
     }
 
     /// What scripts are still at when everything else is done; they have a while.
-    async fn last_words(&mut self, watch: &mut StepWatch) {
-        let end = Instant::now() + LAST_WORDS;
+    async fn drain_scripts(&mut self, watch: &mut StepWatch) {
+        let end = Instant::now() + DRAIN_TIMEOUT;
         while !self.decoder.is_idle() {
             let answered = tokio::time::timeout_at(end, self.decoder.answered()).await;
             let answered = answered.unwrap_or_else(|_| self.decoder.close());
             let reading = watch.read(self.clock.now(), ticks());
-            self.turn(answered, Vec::new(), reading);
+            self.tick(answered, Vec::new(), reading);
         }
     }
 
     /// Hands over what a crash left undelivered, and takes a first step: what has changed while nobody ran. Actions are
-    /// not run again: they ran in the turn that took the step, and may be hours old.
+    /// not run again: they ran in the batch that took the step, and may be hours old.
     async fn begin(&mut self, undelivered: Undelivered) {
         for (position, outputs) in undelivered.outputs {
             self.hand_over(position, &outputs);
@@ -248,7 +249,7 @@ impl Pipeline {
         }
     }
 
-    fn tell_problems(&self) {
+    fn report_problems(&self) {
         let mut problems = self.durable.problems();
         problems.extend(self.decoder.problem());
         if let Some(problem) = self.engine.models_are_full().map(no_room_for_models) {
@@ -263,13 +264,13 @@ impl Pipeline {
     fn wake_at(&self) -> Instant {
         let now = Instant::now();
         let wait = self.engine.next_deadline().map_or(MAX_SLEEP, |due| due.since(self.clock.now()));
-        // What is due and cannot be taken is no reason to turn in circles.
+        // What is due and cannot be taken must not make this a busy loop.
         let wait = if self.durable.room() { wait } else { wait.max(AWAY) };
         let due = now + wait.min(MAX_SLEEP);
         self.durable.due().map_or(due, |sync| sync.min(due))
     }
 
-    fn turn(&mut self, mut answered: Vec<Answered>, mut uplinks: Vec<Uplink>, reading: ClockReading) {
+    fn tick(&mut self, mut answered: Vec<Answered>, mut uplinks: Vec<Uplink>, reading: ClockReading) {
         let ClockReading { now, stepped_from, away_since } = reading;
         if let Some(from) = stepped_from {
             tracing::warn!(%from, to = %now.at, "the clock was set");
@@ -288,9 +289,9 @@ impl Pipeline {
         self.take(&step, acks);
     }
 
-    /// Gives a step its place in the journal, applies it, hands over what came of it and tells the senders.
+    /// Gives a step its place in the journal, applies it, hands over its outputs and acknowledges the senders.
     fn take(&mut self, step: &Step, acks: Vec<PendingAck>) {
-        // Untold, the senders keep their messages.
+        // Senders that are not acknowledged keep their messages.
         let Some(position) = self.durable.record(step) else { return };
         let mut outputs = Outputs::default();
         self.engine.apply(step, &mut outputs);
@@ -299,7 +300,7 @@ impl Pipeline {
         publish::stream(&self.read_model, step, &outputs, self.engine.registry(), &self.identity);
         self.durable.remember(&outputs, self.engine.registry());
         self.hand_over(position, &outputs);
-        self.durable.tell_when_safe(position, acks);
+        self.durable.acknowledge_when_safe(position, acks);
     }
 
     fn hand_over(&mut self, position: Position, outputs: &Outputs) {
@@ -307,7 +308,7 @@ impl Pipeline {
             return;
         }
         let registry = self.engine.registry();
-        self.durable.push(Waiting {
+        self.durable.push(PendingOutputs {
             position,
             entries: deliver::entries(outputs, registry, &self.identity),
             shares: deliver::shares(outputs, registry),
@@ -362,7 +363,7 @@ impl Pipeline {
     }
 }
 
-/// The same words while it lasts, so that status and log tell it once; `health` and `riser audit` count.
+/// The same text while it lasts, so that status and log report it once; `health` and `riser audit` count.
 fn no_room_for_models(max: u32) -> String {
     format!(
         "anomaly: {max} series have a model, new ones are not judged; raise [anomaly] max_series if there is memory (16 KB each)"

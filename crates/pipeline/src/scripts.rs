@@ -6,7 +6,7 @@
 //! until it is back or its file has changed. What waits is bounded: [`Scripts::has_room`] says when to take no more.
 
 mod call;
-mod desk;
+mod queue;
 pub(crate) mod reader;
 pub(crate) mod refusal;
 
@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use codecs::{Codec, Measurements};
-use gateway_core::{Delivery, DeviceAddress, Uplink};
+use gateway_core::{Delivery, DeviceAddress, Uplink, memory};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
@@ -23,14 +23,14 @@ use crate::scripts::reader::{Reader, input};
 use crate::scripts::refusal::Refusal;
 use call::Answer;
 use codecs::script_thread::{MAX_STUCK, ScriptThread, StuckThread};
-use desk::{Desk, Message};
+use queue::{Message, ScriptQueue};
 
 /// Most scripts that run at a time.
 const THREADS: usize = 2;
 
 /// Messages, and bytes of their payloads, that may wait before no more are taken.
 const MAX_WAITING: usize = 256;
-const MAX_WAITING_BYTES: usize = 2 << 20;
+const MAX_WAITING_BYTES: usize = memory::SCRIPTS.bytes as usize;
 
 /// Answers given at a time: they make one step.
 const MAX_ANSWERS: usize = 64;
@@ -50,7 +50,7 @@ pub(crate) struct Answered {
 /// What waits for scripts, and the threads on which they run.
 pub(crate) struct Scripts {
     /// By the script's file. They stay: they know how fast their script is.
-    desks: HashMap<Arc<str>, Desk>,
+    desks: HashMap<Arc<str>, ScriptQueue>,
     /// Those with something to do and no thread, in the order in which they get one.
     next: VecDeque<Arc<str>>,
     /// Devices with messages here: at which desk, and how many.
@@ -195,7 +195,7 @@ impl Scripts {
 
     /// All messages that are here.
     pub(crate) fn uplinks_mut(&mut self) -> impl Iterator<Item = &mut Uplink> {
-        let waiting = self.desks.values_mut().flat_map(Desk::uplinks_mut);
+        let waiting = self.desks.values_mut().flat_map(ScriptQueue::uplinks_mut);
         let running = self.running.iter_mut().map(|running| &mut running.message.uplink);
         let done = self.done.iter_mut().map(|answered| &mut answered.uplink);
         waiting.chain(running).chain(done)
@@ -207,7 +207,7 @@ impl Scripts {
         let threads = THREADS.min(MAX_STUCK.saturating_sub(self.stuck.len()));
         while self.running.len() < threads.max(1) {
             let Some(file) = self.next.pop_front() else { return };
-            let Some(message) = self.desks.get_mut(&file).and_then(Desk::pop) else { continue };
+            let Some(message) = self.desks.get_mut(&file).and_then(ScriptQueue::pop) else { continue };
             self.waiting = self.waiting.saturating_sub(1);
             self.bytes = self.bytes.saturating_sub(message.uplink.payload.len());
             match self.run(&file, message, threads == 0) {

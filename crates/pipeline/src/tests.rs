@@ -69,7 +69,7 @@ fn decoder(directory: Directory) -> Decoder {
     Decoder::new(vec![Arc::new(json)], directory)
 }
 
-fn open_house() -> Directory {
+fn accept_all() -> Directory {
     Directory::new([], true, 100)
 }
 
@@ -83,14 +83,14 @@ fn uplink(device: &str, payload: &str, received: Now) -> Uplink {
 }
 
 /// A decoder and an engine, turned by hand.
-struct House {
+struct Fixture {
     engine: Engine,
     decoder: Decoder,
 }
 
-impl House {
+impl Fixture {
     fn new() -> Self {
-        Self { engine: Engine::new(settings()), decoder: decoder(open_house()) }
+        Self { engine: Engine::new(settings()), decoder: decoder(accept_all()) }
     }
 
     fn step(&mut self, uplinks: Vec<Uplink>, now: Now) -> Step {
@@ -103,7 +103,7 @@ impl House {
         step
     }
 
-    fn turn(&mut self, uplinks: Vec<Uplink>, now: Now) -> Outputs {
+    fn tick(&mut self, uplinks: Vec<Uplink>, now: Now) -> Outputs {
         let step = self.step(uplinks, now);
         let mut outputs = Outputs::default();
         self.engine.apply(&step, &mut outputs);
@@ -114,7 +114,7 @@ impl House {
         let account = crate::engine::ledger::Account { published, ..Default::default() };
         super::balance(
             &self.engine,
-            &crate::engine::ledger::Beyond { accounts: [("mqtt.floor".into(), account)].into() },
+            &crate::engine::ledger::ExternalAccounts { accounts: [("mqtt.floor".into(), account)].into() },
         )
     }
 }

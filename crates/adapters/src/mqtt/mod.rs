@@ -25,11 +25,10 @@ mod local;
 mod remote;
 mod routes;
 mod subscriptions;
-mod topic;
 
 pub use adapter::{MqttAdapter, Source, subscriptions};
 pub use build::{EmbeddedBroker, wanted_of_embedded};
 pub use downlink::NetworkServer;
 pub use kind::{Mqtt, MqttTarget, TargetKeys};
+pub use mqtt_link::{Captures, InvalidTopicFilter, TopicFilter};
 pub use routes::Route;
-pub use topic::{Captures, InvalidTopicFilter, TopicFilter};

@@ -1,7 +1,13 @@
 //! `[gateway]`: its names become topic levels upstream.
 
+use std::time::Duration;
+
 use crate::model::{Gateway, is_id_char};
 use gateway_core::findings::{KeyPath, Report, quoted};
+
+const SHORTEST_HEALTH_EVERY: Duration = Duration::from_secs(1);
+/// Programs that watch a gateway rely on `health` once a minute.
+const LONGEST_HEALTH_EVERY: Duration = Duration::from_secs(60);
 
 pub(super) fn check(report: &mut Report, gateway: &Gateway) {
     let table = KeyPath::of("gateway");
@@ -22,6 +28,9 @@ pub(super) fn check(report: &mut Report, gateway: &Gateway) {
     }
     if gateway.data_dir.as_os_str().is_empty() {
         report.error(&table.key("data_dir"), "is empty; write a directory such as \"/var/lib/riser\"");
+    }
+    if !(SHORTEST_HEALTH_EVERY..=LONGEST_HEALTH_EVERY).contains(&gateway.health_every.0) {
+        report.error(&table.key("health_every"), "is out of range; allowed: from \"1s\" to \"60s\"");
     }
 }
 

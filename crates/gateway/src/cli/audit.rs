@@ -12,7 +12,7 @@ use crate::audit::{Audit, newest_first};
 use crate::build;
 use crate::live_socket::{self, Question};
 use pipeline::durable::store;
-use pipeline::engine::ledger::Beyond;
+use pipeline::engine::ledger::ExternalAccounts;
 use read_model::{Balance, Row};
 
 /// How often, and how long after each other, a gateway that is starting is asked.
@@ -96,7 +96,9 @@ fn of_files(config: &Config) -> Result<Audit, Trouble> {
     let outbox = build::outbox_path(data_dir);
     let found = if outbox.is_file() { Some(Outbox::inspect(&outbox).map_err(outbox_failed)?) } else { None };
     let mark = found.as_ref().map_or(0, |found| found.mark);
-    let mut beyond = found.as_ref().map_or_else(Beyond::default, |found| Beyond::from(&found.accounts));
+    let mut beyond = found
+        .as_ref()
+        .map_or_else(ExternalAccounts::default, |found| ExternalAccounts::from(&found.accounts));
     let mut recovered = store::inspect(data_dir, build::settings(config), mark)
         .map_err(|error| Trouble::Other(failed(&error)))?;
     if recovered.engine.settings().upstream {

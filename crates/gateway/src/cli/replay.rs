@@ -13,7 +13,7 @@ use crate::models;
 use pipeline::deliver::payload::{self, Identity};
 use pipeline::deliver::publish::unnumbered;
 use pipeline::engine::combinations::NewModel;
-use pipeline::engine::ledger::{Account, Beyond};
+use pipeline::engine::ledger::{Account, ExternalAccounts};
 use pipeline::engine::step::AdapterIndex;
 use pipeline::engine::step::{Batch, NewMetric, Step, StepReading};
 use pipeline::engine::{Engine, Outputs};
@@ -191,7 +191,7 @@ impl Replay {
             self.tick(due)?;
         }
         let account = Account { published: self.published, ..Account::default() };
-        let beyond = Beyond { accounts: [("replay.file".into(), account)].into() };
+        let beyond = ExternalAccounts { accounts: [("replay.file".into(), account)].into() };
         let balance = pipeline::balance(&self.engine, &beyond);
         let devices = (0..self.engine.registry().device_count()).map(DeviceId);
         let series = devices.map(|device| self.engine.metrics_of(device)).sum();

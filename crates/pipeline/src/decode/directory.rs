@@ -43,7 +43,7 @@ impl Directory {
     }
 
     /// How many devices the configuration names: they always find room.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.by_address.len()
     }
 }

@@ -4,11 +4,15 @@
 use gateway_core::AdapterId;
 
 use crate::engine::Engine;
-use crate::engine::ledger::Beyond;
+use crate::engine::ledger::ExternalAccounts;
 use crate::engine::step::{AdapterIndex, Correction, NewNames};
 
 /// The corrections that make every row balance.
-pub(crate) fn corrections(engine: &Engine, beyond: &Beyond, names: &mut NewNames) -> Vec<Correction> {
+pub(crate) fn corrections(
+    engine: &Engine,
+    beyond: &ExternalAccounts,
+    names: &mut NewNames,
+) -> Vec<Correction> {
     let balance = crate::deliver::balance(engine, beyond);
     let mut corrections = Vec::new();
     for (name, row) in &balance.adapters {

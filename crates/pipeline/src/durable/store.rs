@@ -10,7 +10,7 @@ use journal::{Journal, Options, Position, Reader, Record};
 
 use super::checkpoint::{CheckpointError, CheckpointFile, Loaded};
 use super::reconcile::corrections;
-use crate::engine::ledger::Beyond;
+use crate::engine::ledger::ExternalAccounts;
 use crate::engine::registry::Registry;
 use crate::engine::step::{STEP_VERSION, Step};
 use crate::engine::{Engine, Outputs, Settings};
@@ -86,7 +86,7 @@ pub fn inspect(data_dir: &Path, settings: Settings, mark: u64) -> Result<Recover
 }
 
 /// Sets the ledger right where the state or the outbox is new or was damaged, as the next start will.
-pub fn reconcile(recovered: &mut Recovered, beyond: &Beyond, outbox_is_new: bool) {
+pub fn reconcile(recovered: &mut Recovered, beyond: &ExternalAccounts, outbox_is_new: bool) {
     if !recovered.is_new && !recovered.damaged && !outbox_is_new {
         return;
     }

@@ -57,7 +57,7 @@ fn add(count: &mut u64, readings: u64) {
 
 /// What lies beyond the windows, in readings, by account: the adapter's name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Beyond {
+pub struct ExternalAccounts {
     pub accounts: BTreeMap<Arc<str>, Account>,
 }
 
@@ -71,14 +71,14 @@ pub struct Account {
     pub damaged: u64,
 }
 
-impl Beyond {
+impl ExternalAccounts {
     /// Readings on their way into the outbox.
     pub fn queue(&mut self, account: &Arc<str>, readings: u64) {
         self.accounts.entry(Arc::clone(account)).or_default().queued += readings;
     }
 }
 
-impl From<&BTreeMap<Arc<str>, outbox::Account>> for Beyond {
+impl From<&BTreeMap<Arc<str>, outbox::Account>> for ExternalAccounts {
     fn from(accounts: &BTreeMap<Arc<str>, outbox::Account>) -> Self {
         let row = |account: &outbox::Account| Account {
             published: account.published,
@@ -96,7 +96,7 @@ pub fn draw(
     ledger: &Ledger,
     name: impl Fn(AdapterIndex) -> String,
     open: impl IntoIterator<Item = (AdapterIndex, u64)>,
-    beyond: &Beyond,
+    beyond: &ExternalAccounts,
 ) -> Balance {
     let mut open_by_adapter: BTreeMap<AdapterIndex, u64> = BTreeMap::new();
     for (adapter, readings) in open {
@@ -130,7 +130,7 @@ mod tests {
     const FLOOR: AdapterIndex = AdapterIndex(0);
 
     fn draw(ledger: &Ledger, open: u64, account: Account) -> Balance {
-        let beyond = Beyond { accounts: BTreeMap::from([("mqtt.floor".into(), account)]) };
+        let beyond = ExternalAccounts { accounts: BTreeMap::from([("mqtt.floor".into(), account)]) };
         super::draw(ledger, |_| "mqtt.floor".to_owned(), [(FLOOR, open)], &beyond)
     }
 
@@ -157,7 +157,7 @@ mod tests {
     fn does_not_balance_when_one_adapter_pays_for_another() {
         let mut ledger = Ledger::default();
         ledger.take(FLOOR, 1);
-        let beyond = Beyond {
+        let beyond = ExternalAccounts {
             accounts: BTreeMap::from([("coap.lan".into(), Account { published: 1, ..Account::default() })]),
         };
         let balance = super::draw(&ledger, |_| "mqtt.floor".to_owned(), [], &beyond);

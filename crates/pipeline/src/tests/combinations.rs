@@ -4,7 +4,7 @@ use anomaly::multivariate::file::Stored;
 use anomaly::multivariate::{Windows, fit};
 use gateway_core::{Alert, AlertKind, AlertState, Timestamp};
 
-use super::{House, at, settings, uplink};
+use super::{Fixture, at, settings, uplink};
 use crate::durable::stored;
 use crate::engine::Outputs;
 use crate::engine::step::Step;
@@ -29,67 +29,67 @@ fn pump() -> Stored {
     Stored { device: "pump".into(), from, to, windows: 400, model }
 }
 
-fn house(models: Vec<Stored>) -> House {
+fn fixture(models: Vec<Stored>) -> Fixture {
     let mut settings = settings();
     settings.rules.push(alerts::Rule::anomaly(0.5).unwrap());
-    let mut house = House::new();
-    house.engine = super::Engine::new(settings);
-    let step = learning(&house, models);
-    house.engine.apply(&step, &mut Outputs::default());
-    house
+    let mut fixture = Fixture::new();
+    fixture.engine = super::Engine::new(settings);
+    let step = learning(&fixture, models);
+    fixture.engine.apply(&step, &mut Outputs::default());
+    fixture
 }
 
-fn learning(house: &House, models: Vec<Stored>) -> Step {
-    let mut step = Step::tick(at(0), None, house.engine.registry().next_numbers());
-    step.models = house.engine.combinations().difference(models);
+fn learning(fixture: &Fixture, models: Vec<Stored>) -> Step {
+    let mut step = Step::tick(at(0), None, fixture.engine.registry().next_numbers());
+    step.models = fixture.engine.combinations().difference(models);
     step
 }
 
 /// One reading in the window `number`, and then what closes it; the alerts of the device as a whole.
-fn window(house: &mut House, number: i64, power: f64, flow: f64) -> Vec<Alert> {
+fn window(fixture: &mut Fixture, number: i64, power: f64, flow: f64) -> Vec<Alert> {
     let payload = format!("{{\"power\":{power},\"flow\":{flow}}}");
-    house.turn(vec![uplink("pump", &payload, at(number * 10_000))], at(number * 10_000));
-    let mut alerts = house.turn(Vec::new(), at(number * 10_000 + 11_500)).alerts;
+    fixture.tick(vec![uplink("pump", &payload, at(number * 10_000))], at(number * 10_000));
+    let mut alerts = fixture.tick(Vec::new(), at(number * 10_000 + 11_500)).alerts;
     alerts.retain(|alert| alert.metric.is_none());
     alerts
 }
 
 #[test]
 fn an_odd_combination_is_told_once_and_is_over_after_two_ordinary_windows() {
-    let mut house = house(vec![pump()]);
-    assert_eq!(window(&mut house, 0, 70.0, flow(70.0)), []);
-    let raised = window(&mut house, 2, 70.0, flow(25.0));
+    let mut fixture = fixture(vec![pump()]);
+    assert_eq!(window(&mut fixture, 0, 70.0, flow(70.0)), []);
+    let raised = window(&mut fixture, 2, 70.0, flow(25.0));
     assert_eq!(raised.len(), 1);
     assert_eq!((raised[0].kind, raised[0].state), (AlertKind::Anomaly, AlertState::Raised));
     assert!(raised[0].message.contains("flow 3.25 (rather 5."), "{}", raised[0].message);
-    assert_eq!(window(&mut house, 4, 70.0, flow(25.0)), []);
-    assert_eq!(window(&mut house, 6, 70.0, flow(70.0)), []);
-    let cleared = window(&mut house, 8, 70.0, flow(70.0));
+    assert_eq!(window(&mut fixture, 4, 70.0, flow(25.0)), []);
+    assert_eq!(window(&mut fixture, 6, 70.0, flow(70.0)), []);
+    let cleared = window(&mut fixture, 8, 70.0, flow(70.0));
     assert_eq!(cleared.iter().map(|alert| alert.state).collect::<Vec<_>>(), [AlertState::Cleared]);
     assert_eq!(cleared[0].since, raised[0].since);
 }
 
 #[test]
 fn what_one_value_alone_explains_and_what_is_switched_off_is_not_told() {
-    let mut on = house(vec![pump()]);
+    let mut on = fixture(vec![pump()]);
     assert_eq!(window(&mut on, 0, 500.0, flow(25.0)), []);
-    let mut off = house(vec![pump()]);
+    let mut off = fixture(vec![pump()]);
     off.engine.settings.judging = None;
     assert_eq!(window(&mut off, 0, 70.0, flow(25.0)), []);
-    let mut without = house(Vec::new());
+    let mut without = fixture(Vec::new());
     assert_eq!(window(&mut without, 0, 70.0, flow(25.0)), []);
 }
 
 #[test]
 fn models_and_what_is_raised_survive_in_step_and_checkpoint() {
-    let mut house = house(vec![pump()]);
-    assert_eq!(window(&mut house, 0, 70.0, flow(25.0)).len(), 1);
+    let mut fixture = fixture(vec![pump()]);
+    assert_eq!(window(&mut fixture, 0, 70.0, flow(25.0)).len(), 1);
     let mut bytes = Vec::new();
-    stored::write(&house.engine, &mut bytes).unwrap();
-    house.engine = stored::read(&bytes).unwrap();
-    assert_eq!(window(&mut house, 2, 70.0, flow(25.0)), []);
+    stored::write(&fixture.engine, &mut bytes).unwrap();
+    fixture.engine = stored::read(&bytes).unwrap();
+    assert_eq!(window(&mut fixture, 2, 70.0, flow(25.0)), []);
 
-    let step = learning(&self::house(Vec::new()), vec![pump()]);
+    let step = learning(&self::fixture(Vec::new()), vec![pump()]);
     assert_eq!(step.models.len(), 1);
     let record = postcard::to_stdvec(&step).unwrap();
     assert_eq!(Step::read(&record).unwrap(), step);
@@ -97,9 +97,9 @@ fn models_and_what_is_raised_survive_in_step_and_checkpoint() {
 
 #[test]
 fn only_what_differs_is_learnt_and_what_is_gone_is_forgotten() {
-    let mut house = house(vec![pump()]);
-    assert_eq!(learning(&house, vec![pump()]).models, []);
-    let step = learning(&house, Vec::new());
-    house.engine.apply(&step, &mut Outputs::default());
-    assert_eq!(window(&mut house, 0, 70.0, flow(25.0)), []);
+    let mut fixture = fixture(vec![pump()]);
+    assert_eq!(learning(&fixture, vec![pump()]).models, []);
+    let step = learning(&fixture, Vec::new());
+    fixture.engine.apply(&step, &mut Outputs::default());
+    assert_eq!(window(&mut fixture, 0, 70.0, flow(25.0)), []);
 }

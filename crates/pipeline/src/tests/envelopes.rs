@@ -25,8 +25,8 @@ fn decoder(devices: &[(&str, &str, bool)]) -> Decoder {
     Decoder::new(vec![Arc::new(ttn), Arc::new(own)], directory)
 }
 
-fn house(devices: &[(&str, &str, bool)]) -> House {
-    House { engine: Engine::new(settings()), decoder: decoder(devices) }
+fn fixture(devices: &[(&str, &str, bool)]) -> Fixture {
+    Fixture { engine: Engine::new(settings()), decoder: decoder(devices) }
 }
 
 /// An uplink of `device` as the topic has it, with these bytes in base64, perhaps decoded.
@@ -63,8 +63,8 @@ fn a_device_is_known_by_the_topics_name_or_by_its_dev_eui() {
         ("other", Some(DEV_EUI), "70b3d57ed0001a2b"),
         ("other", None, "70b3d57ed0001a2b"),
     ] {
-        let mut house = house(&[("lounge", address, false)]);
-        let step = house.step(vec![sent(topic, "", r#"{"t":1}"#)], at(0));
+        let mut fixture = fixture(&[("lounge", address, false)]);
+        let step = fixture.step(vec![sent(topic, "", r#"{"t":1}"#)], at(0));
         let (devices, readings) = told(&step);
         assert_eq!(devices, [expected], "{address} {topic:?}");
         assert_eq!(readings, [&[("t", 1.0)], &RADIO[..]].concat());
@@ -73,35 +73,35 @@ fn a_device_is_known_by_the_topics_name_or_by_its_dev_eui() {
 
 #[test]
 fn the_name_of_the_topic_counts_where_both_are_known() {
-    let mut house = house(&[("by-topic", "room-7", true), ("by-eui", DEV_EUI, false)]);
-    let step = house.step(vec![sent(Some("room-7"), "Bw==", r#"{"t":1}"#)], at(0));
+    let mut fixture = fixture(&[("by-topic", "room-7", true), ("by-eui", DEV_EUI, false)]);
+    let step = fixture.step(vec![sent(Some("room-7"), "Bw==", r#"{"t":1}"#)], at(0));
     assert_eq!(told(&step), (vec!["by-topic"], [&[("first", 7.0)], &RADIO[..]].concat()));
 }
 
 #[test]
 fn a_codec_of_the_devices_own_is_found_by_its_dev_eui() {
-    let mut house = house(&[("lounge", DEV_EUI, true)]);
-    let step = house.step(vec![sent(Some("room-7"), "Bw==", "null")], at(0));
+    let mut fixture = fixture(&[("lounge", DEV_EUI, true)]);
+    let step = fixture.step(vec![sent(Some("room-7"), "Bw==", "null")], at(0));
     assert_eq!(told(&step), (vec!["lounge"], [&[("first", 7.0)], &RADIO[..]].concat()));
 }
 
 #[test]
 fn bytes_that_nobody_can_read_are_counted_and_the_radio_is_measured() {
-    let mut house = house(&[]);
-    let step = house.step(vec![sent(Some("room-7"), "Bw==", "null")], at(0));
+    let mut fixture = fixture(&[]);
+    let step = fixture.step(vec![sent(Some("room-7"), "Bw==", "null")], at(0));
     assert_eq!(told(&step), (vec!["room-7"], RADIO.to_vec()));
     assert_eq!(step.batches[0].dropped, [(DropReason::NoCodec, 1)]);
 }
 
 #[test]
 fn a_codec_that_loops_harms_only_its_device() {
-    let mut house = house(&[("looping", "loop", true), ("fine", "fine", true)]);
+    let mut fixture = fixture(&[("looping", "loop", true), ("fine", "fine", true)]);
     let mut messages = Vec::new();
     for _ in 0..8 {
         messages.push(sent(Some("loop"), "/w==", "null"));
         messages.push(sent(Some("fine"), "Bw==", "null"));
     }
-    let step = house.step(messages, at(0));
+    let step = fixture.step(messages, at(0));
     let (_, readings) = told(&step);
     assert_eq!(readings.iter().filter(|reading| **reading == ("first", 7.0)).count(), 8);
     assert_eq!(readings.iter().filter(|(metric, _)| *metric == "rssi").count(), 16);
@@ -110,9 +110,9 @@ fn a_codec_that_loops_harms_only_its_device() {
 
 #[test]
 fn a_join_is_no_device_yet() {
-    let mut house = house(&[]);
+    let mut fixture = fixture(&[]);
     let join = r#"{"end_device_ids":{"device_id":"d"},"join_accept":{"session_key_id":"AA=="}}"#;
-    let step = house.step(vec![uplink("d", join, at(0)), uplink("d", "[]", at(0))], at(0));
+    let step = fixture.step(vec![uplink("d", join, at(0)), uplink("d", "[]", at(0))], at(0));
     assert_eq!(told(&step), (vec![], vec![]));
     assert_eq!(step.batches[0].dropped, [(DropReason::BadPayload, 1)]);
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use gateway_core::{AlertState, Oddity};
 use journal::Position;
 
-use super::{House, at, decoder, open_house, settings, uplink};
+use super::{Fixture, accept_all, at, decoder, settings, uplink};
 use crate::durable::checkpoint::CheckpointFile;
 use crate::engine::{Engine, Settings};
 
@@ -21,12 +21,12 @@ fn one_zone(devices: u8) -> Settings {
     }
 }
 
-fn house(engine: Engine) -> House {
-    House { engine, decoder: decoder(open_house()) }
+fn fixture(engine: Engine) -> Fixture {
+    Fixture { engine, decoder: decoder(accept_all()) }
 }
 
 /// Four sensors until `until`; from the tenth day on `d0` creeps up by 0.3 K a day. Devices told to drift, in order.
-fn live(house: &mut House, from: i64, until: i64) -> Vec<String> {
+fn live(fixture: &mut Fixture, from: i64, until: i64) -> Vec<String> {
     let mut raised = Vec::new();
     for now in (from..until).step_by(usize::try_from(TURN).unwrap()) {
         let uplinks = (0..4_i64).map(|device| {
@@ -38,9 +38,9 @@ fn live(house: &mut House, from: i64, until: i64) -> Vec<String> {
             uplink(&format!("d{device}"), &format!("{{\"temperature\":{value:.2}}}"), at(now))
         });
         let uplinks = uplinks.collect();
-        for alert in house.turn(uplinks, at(now)).alerts {
+        for alert in fixture.tick(uplinks, at(now)).alerts {
             if alert.state == AlertState::Raised && alert.oddity == Some(Oddity::Drift) {
-                raised.push(house.engine.registry().device_name(alert.device).to_owned());
+                raised.push(fixture.engine.registry().device_name(alert.device).to_owned());
             }
         }
     }
@@ -49,27 +49,27 @@ fn live(house: &mut House, from: i64, until: i64) -> Vec<String> {
 
 #[test]
 fn a_sensor_that_drifts_away_from_its_zone_raises_an_alert_and_others_do_not() {
-    let mut house = house(Engine::new(one_zone(4)));
-    assert_eq!(live(&mut house, 0, 10 * DAY), Vec::<String>::new());
-    let raised = live(&mut house, 10 * DAY, 20 * DAY);
+    let mut fixture = fixture(Engine::new(one_zone(4)));
+    assert_eq!(live(&mut fixture, 0, 10 * DAY), Vec::<String>::new());
+    let raised = live(&mut fixture, 10 * DAY, 20 * DAY);
     assert!(!raised.is_empty() && raised.iter().all(|device| device == "d0"), "{raised:?}");
 }
 
 #[test]
 fn devices_without_a_zone_are_not_compared() {
-    let mut house = house(Engine::new(one_zone(0)));
-    assert_eq!(live(&mut house, 0, 20 * DAY), Vec::<String>::new());
+    let mut fixture = fixture(Engine::new(one_zone(0)));
+    assert_eq!(live(&mut fixture, 0, 20 * DAY), Vec::<String>::new());
 }
 
 #[test]
 fn what_is_known_of_the_neighbours_survives_a_restart_and_leaves_with_the_zone() {
-    let mut first = house(Engine::new(one_zone(4)));
+    let mut first = fixture(Engine::new(one_zone(4)));
     live(&mut first, 0, 10 * DAY);
     let dir = tempfile::tempdir().unwrap();
     let file = CheckpointFile::in_dir(dir.path());
     file.replace(&CheckpointFile::encode(Position(1), &first.engine).unwrap()).unwrap();
 
-    let mut restored = house(file.load().unwrap().unwrap().engine);
+    let mut restored = fixture(file.load().unwrap().unwrap().engine);
     assert_eq!(live(&mut restored, 10 * DAY, 16 * DAY), live(&mut first, 10 * DAY, 16 * DAY));
     let state = CheckpointFile::encode(Position(1), &restored.engine).unwrap();
     assert_eq!(state, CheckpointFile::encode(Position(1), &first.engine).unwrap());

@@ -1,6 +1,6 @@
 //! The JSON that the cloud reads, to the letter.
 
-use super::{House, TEN, at, uplink};
+use super::{Fixture, TEN, at, uplink};
 use crate::deliver::payload::{self, Identity};
 
 fn identity() -> Identity {
@@ -9,11 +9,12 @@ fn identity() -> Identity {
 
 #[test]
 fn an_aggregate_carries_what_the_interface_promises() {
-    let mut house = House::new();
-    house.turn(vec![uplink("lounge", r#"{"temperature":21.0}"#, at(0))], at(0));
-    house.turn(vec![uplink("lounge", r#"{"temperature":22.0}"#, at(5000))], at(5000));
-    let outputs = house.turn(Vec::new(), at(11_000));
-    let payload = payload::aggregate(&outputs.aggregates[0].aggregate, house.engine.registry(), &identity());
+    let mut fixture = Fixture::new();
+    fixture.tick(vec![uplink("lounge", r#"{"temperature":21.0}"#, at(0))], at(0));
+    fixture.tick(vec![uplink("lounge", r#"{"temperature":22.0}"#, at(5000))], at(5000));
+    let outputs = fixture.tick(Vec::new(), at(11_000));
+    let payload =
+        payload::aggregate(&outputs.aggregates[0].aggregate, fixture.engine.registry(), &identity());
     assert_eq!(payload.topic, "building/sensors/lounge/aggregated");
     let json = String::from_utf8(payload.numbered(4711)).unwrap();
     let expected = format!(
@@ -31,10 +32,10 @@ fn an_aggregate_carries_what_the_interface_promises() {
 
 #[test]
 fn an_alert_leaves_with_the_reading_that_raised_it() {
-    let mut house = House::new();
-    let outputs = house.turn(vec![uplink("a/b", r#"{"temperature":41.2}"#, at(0))], at(0));
+    let mut fixture = Fixture::new();
+    let outputs = fixture.tick(vec![uplink("a/b", r#"{"temperature":41.2}"#, at(0))], at(0));
     assert!(outputs.aggregates.is_empty());
-    let payload = payload::alert(&outputs.alerts[0], house.engine.registry(), &identity());
+    let payload = payload::alert(&outputs.alerts[0], fixture.engine.registry(), &identity());
     assert_eq!(payload.topic, "building/alerts/a%2Fb");
     let json: serde_json::Value = serde_json::from_slice(&payload.numbered(1)).unwrap();
     for (key, value) in [
@@ -56,8 +57,8 @@ fn an_alert_leaves_with_the_reading_that_raised_it() {
 
 #[test]
 fn an_anomaly_tells_its_detector_and_what_was_expected() {
-    let mut house = House::new();
-    house.turn(vec![uplink("lounge", r#"{"temperature":21.0}"#, at(0))], at(0));
+    let mut fixture = Fixture::new();
+    fixture.tick(vec![uplink("lounge", r#"{"temperature":21.0}"#, at(0))], at(0));
     let mut alert = gateway_core::Alert {
         rule: "anomaly".into(),
         device: gateway_core::DeviceId(0),
@@ -74,7 +75,7 @@ fn an_anomaly_tells_its_detector_and_what_was_expected() {
         message: "odd".to_owned(),
     };
     let json = |alert: &gateway_core::Alert| -> serde_json::Value {
-        let payload = payload::alert(alert, house.engine.registry(), &identity());
+        let payload = payload::alert(alert, fixture.engine.registry(), &identity());
         serde_json::from_slice(&payload.numbered(1)).unwrap()
     };
     let told = json(&alert);

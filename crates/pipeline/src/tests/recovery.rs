@@ -6,7 +6,7 @@ use std::time::Duration;
 use journal::{Journal, Position};
 use proptest::prelude::*;
 
-use super::{House, at, settings, uplink};
+use super::{Fixture, at, settings, uplink};
 use crate::durable::checkpoint::CheckpointFile;
 use crate::durable::store;
 use crate::engine::step::Step;
@@ -18,15 +18,15 @@ fn turns() -> impl Strategy<Value = Vec<(u8, f64, u16, u16)>> {
 }
 
 pub(super) fn steps(turns: &[(u8, f64, u16, u16)]) -> Vec<Step> {
-    let mut house = House::new();
+    let mut fixture = Fixture::new();
     let mut now = 0;
     let mut steps = Vec::new();
     for (device, value, gap, age) in turns {
         now += i64::from(*gap);
         let time = super::TEN + now - i64::from(*age);
         let payload = format!("{{\"temperature\":{value},\"ts\":{time}}}");
-        let step = house.step(vec![uplink(&format!("d{device}"), &payload, at(now))], at(now));
-        house.engine.apply(&step, &mut Outputs::default());
+        let step = fixture.step(vec![uplink(&format!("d{device}"), &payload, at(now))], at(now));
+        fixture.engine.apply(&step, &mut Outputs::default());
         steps.push(step);
     }
     steps
@@ -164,7 +164,7 @@ fn a_checkpoint_of_a_later_version_is_refused_and_kept() {
 
 #[test]
 fn a_clock_that_was_set_loses_and_doubles_nothing() {
-    let mut house = House::new();
+    let mut fixture = Fixture::new();
     let mut published = 0;
     let mut now = gateway_core::Timestamp::from_millis(5_000);
     for minute in 0..6 {
@@ -174,21 +174,21 @@ fn a_clock_that_was_set_loses_and_doubles_nothing() {
             now = at(0).at;
         }
         let reading = if minute == 3 { gateway_core::Now::at(now) } else { reading };
-        let mut step = Step::tick(reading, stepped_from, house.engine.registry().next_numbers());
-        house.decoder.decode(
+        let mut step = Step::tick(reading, stepped_from, fixture.engine.registry().next_numbers());
+        fixture.decoder.decode(
             Vec::new(),
             vec![uplink("d", r#"{"temperature":20}"#, reading)],
-            &house.engine,
+            &fixture.engine,
             &mut step,
             &mut Vec::new(),
         );
         let mut outputs = Outputs::default();
-        house.engine.apply(&step, &mut outputs);
+        fixture.engine.apply(&step, &mut outputs);
         published +=
             outputs.aggregates.iter().map(|closed| u64::from(closed.aggregate.readings)).sum::<u64>();
         now = now + Duration::from_secs(4);
     }
-    let balance = house.balance(published);
+    let balance = fixture.balance(published);
     assert!(balance.balanced, "{balance:?}");
     assert_eq!(balance.total.taken, 6);
     assert!(balance.total.dropped.is_empty(), "{balance:?}");

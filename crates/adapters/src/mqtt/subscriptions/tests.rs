@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::mqtt::topic::TopicFilter;
+use crate::mqtt::TopicFilter;
 
 fn merged(filters: &[&str]) -> Vec<String> {
     without_overlaps(filters.iter().map(|&filter| filter.to_owned()))

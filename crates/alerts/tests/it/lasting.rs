@@ -1,0 +1,42 @@
+//! An anomaly that goes on stays raised, although the model says it only once.
+#![allow(clippy::unwrap_used, reason = "what is not there fails the test")]
+
+use std::time::Duration;
+
+use crate::common::{House, MINUTE, messages, odd};
+use gateway_core::{Alert, Oddity, Score};
+
+/// The temperature every five minutes, for so many readings; what was said.
+fn keeps(house: &mut House, value: f64, score: Score, readings: usize) -> Vec<Alert> {
+    (0..readings).flat_map(|_| house.scored(5 * MINUTE, value, score)).collect()
+}
+
+const HOUR: usize = 12;
+const DAY: usize = 24 * HOUR;
+
+#[test]
+fn a_value_that_stays_out_of_the_range_is_raised_for_an_hour_and_no_news_then() {
+    let mut house = House::judged(Duration::ZERO);
+    assert_eq!(house.scored(MINUTE, 31.0, odd(0.9, Oddity::Shift)).len(), 1);
+    assert_eq!(keeps(&mut house, 31.0, Score::NONE, HOUR - 1), []);
+    let cleared = keeps(&mut house, 31.0, Score::NONE, 3);
+    assert_eq!(messages(&cleared), ["temperature 31 has stayed so for an hour and is no longer news"]);
+    assert_eq!(keeps(&mut house, 31.0, Score::NONE, DAY), []);
+}
+
+#[test]
+fn a_value_that_comes_back_ends_it_at_once() {
+    let mut house = House::judged(Duration::ZERO);
+    house.scored(MINUTE, 31.0, odd(0.9, Oddity::Profile));
+    assert_eq!(keeps(&mut house, 31.0, Score::NONE, 6), []);
+    assert_eq!(messages(&keeps(&mut house, 21.0, Score::NONE, 3)), ["temperature 21 is as usual again"]);
+}
+
+#[test]
+fn a_fault_stays_raised_for_as_long_as_its_detector_sees_it() {
+    let mut house = House::judged(Duration::ZERO);
+    let stuck = |value| Score { value, expected: None, oddity: Some(Oddity::Stuck) };
+    assert_eq!(house.scored(MINUTE, 21.3, stuck(0.6)).len(), 1);
+    assert_eq!(keeps(&mut house, 21.3, stuck(0.28), 3 * DAY), []);
+    assert_eq!(messages(&keeps(&mut house, 21.5, Score::NONE, 3)), ["temperature 21.5 is as usual again"]);
+}

@@ -1,0 +1,104 @@
+//! Whatever a series does: the same thing is never raised twice within the hold, and a restart changes nothing.
+#![allow(clippy::unwrap_used, reason = "what is not there fails the test")]
+
+use std::time::Duration;
+
+use crate::common::{HOUR, House, MINUTE};
+use gateway_core::{Alert, AlertState, Oddity, Score};
+use proptest::prelude::*;
+
+const LOW: f64 = 20.0;
+const HIGH: f64 = 22.0;
+
+/// What may be seen: minutes after the one before, a value, its score, whether a range is told, and who says so.
+type Reading = (i64, f64, f64, bool, Oddity);
+
+fn reading() -> impl Strategy<Value = Reading> {
+    let oddities =
+        [Oddity::Profile, Oddity::Residual, Oddity::Stuck, Oddity::Sentinel, Oddity::Noise, Oddity::Drift];
+    let minutes = prop_oneof![8 => 1..30_i64, 1 => 600..5000_i64];
+    let score = prop_oneof![Just(0.0), 0.5..1.0_f64];
+    (minutes, 0.0..60.0_f64, score, any::<bool>(), prop::sample::select(oddities.to_vec()))
+}
+
+fn score((_, _, value, has_range, oddity): Reading) -> Score {
+    Score { value, expected: has_range.then_some((LOW, HIGH)), oddity: Some(oddity) }
+}
+
+/// The same to people: the sort, and for values and drifts the side.
+fn thing(alert: &Alert) -> (u8, i8) {
+    let sort = match alert.oddity.unwrap() {
+        Oddity::Stuck => 1,
+        Oddity::Sentinel => 2,
+        Oddity::Noise => 3,
+        Oddity::Drift => 4,
+        _ => 0,
+    };
+    let value = alert.value.unwrap();
+    let side = match alert.expected {
+        Some((_, high)) if value > high => 1,
+        Some((low, _)) if value < low => -1,
+        _ => 0,
+    };
+    (sort, if matches!(sort, 0 | 4) { side } else { 0 })
+}
+
+fn distance(alert: &Alert) -> f64 {
+    match thing(alert) {
+        (_, 0) => alert.score.unwrap(),
+        _ => (alert.value.unwrap() - HIGH).max(LOW - alert.value.unwrap()),
+    }
+}
+
+fn run(hold: Duration, readings: &[Reading], restart_at: Option<usize>) -> Vec<Alert> {
+    let (mut house, mut out) = (House::judged(hold), Vec::new());
+    for (index, reading) in readings.iter().enumerate() {
+        if restart_at == Some(index) {
+            house = house.restart();
+        }
+        house.now += reading.0 * MINUTE;
+        out.extend(house.scored(0, reading.1, score(*reading)));
+    }
+    out
+}
+
+proptest! {
+    #[test]
+    fn the_same_thing_is_never_raised_twice_within_the_hold(
+        readings in prop::collection::vec(reading(), 1..300),
+        hours in 1..48_i64,
+    ) {
+        let hold = Duration::from_secs(u64::try_from(hours).unwrap() * 3600);
+        let raised: Vec<Alert> =
+            run(hold, &readings, None).into_iter().filter(|a| a.state == AlertState::Raised).collect();
+        for (index, later) in raised.iter().enumerate() {
+            let before = raised[..index].iter().rev().find(|earlier| thing(earlier) == thing(later));
+            let Some(before) = before else { continue };
+            let since = later.at.millis_after(before.at);
+            prop_assert!(
+                since >= hours * HOUR || distance(later) > distance(before),
+                "{later:?} only {since} ms after {before:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_restart_at_any_reading_changes_nothing(
+        readings in prop::collection::vec(reading(), 1..200),
+        at in 0..200_usize,
+    ) {
+        let hold = Duration::from_secs(6 * 3600);
+        prop_assert_eq!(run(hold, &readings, Some(at)), run(hold, &readings, None));
+    }
+
+    #[test]
+    fn what_is_kept_of_a_series_stays_small(readings in prop::collection::vec(reading(), 1..300)) {
+        let mut house = House::judged(Duration::from_secs(3600));
+        for reading in readings {
+            house.now += reading.0 * MINUTE;
+            house.scored(0, reading.1, score(reading));
+        }
+        let bytes = postcard::to_stdvec(&house.alerts).unwrap().len();
+        prop_assert!(bytes < 600, "{bytes} bytes");
+    }
+}

@@ -1,0 +1,163 @@
+//! Clients without manners: the broker stays up, and up for others.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+use std::time::Duration;
+
+use crate::common::{eventually, free, port, publish, settings, start, works};
+use broker::Tap;
+use bytes::{BufMut, BytesMut};
+use proptest::prelude::*;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// CONNECT of MQTT 3.1.1, clean session, client id `x`.
+const CONNECT: &[u8] = b"\x10\x0d\x00\x04MQTT\x04\x02\x00\x3c\x00\x01x";
+
+async fn connect(port: u16) -> TcpStream {
+    TcpStream::connect(("127.0.0.1", port)).await.unwrap()
+}
+
+/// Whether the other side closes the connection, whatever it says before.
+async fn is_closed(stream: &mut TcpStream) -> bool {
+    let mut bytes = [0; 1024];
+    let end = async { while stream.read(&mut bytes).await.is_ok_and(|count| count > 0) {} };
+    tokio::time::timeout(Duration::from_secs(20), end).await.is_ok()
+}
+
+#[tokio::test]
+async fn garbage_ends_the_connection_that_it_came_on() {
+    let folder = TempDir::new().unwrap();
+    let broker = start(settings(folder.path()), Tap::default()).await.unwrap();
+    let port = port(&broker, "mqtt");
+    for garbage in [&b"GET / HTTP/1.1\r\n\r\n"[..], &[0xff; 64], &[0x10, 0xff, 0xff, 0xff, 0xff, 0x7f]] {
+        let mut stream = connect(port).await;
+        stream.write_all(garbage).await.unwrap();
+        assert!(is_closed(&mut stream).await, "{garbage:?}");
+    }
+    assert!(works(port).await);
+    broker.stop().await;
+}
+
+#[tokio::test]
+async fn a_packet_of_a_megabyte_is_not_taken() {
+    let folder = TempDir::new().unwrap();
+    let broker = start(settings(folder.path()), Tap::default()).await.unwrap();
+    let port = port(&broker, "mqtt");
+    let file = folder.path().join("payload");
+    let send = async |bytes: usize| {
+        std::fs::write(&file, vec![b'x'; bytes]).unwrap();
+        let file = file.to_str().unwrap();
+        publish(port, &["-V", "mqttv311", "-q", "1", "-t", "big", "-f", file]).await.status.success()
+    };
+    assert!(send(200_000).await, "below the limit it is");
+    // Before the CONNECT, too, and without waiting for its bytes.
+    let mut stream = connect(port).await;
+    stream.write_all(&[0x10, 0x80, 0x80, 0x40]).await.unwrap();
+    assert!(is_closed(&mut stream).await);
+    let mut stream = connect(port).await;
+    stream.write_all(CONNECT).await.unwrap();
+    stream.write_all(&[0x30, 0x80, 0x80, 0x40, 0, 1, b'a']).await.unwrap();
+    assert!(is_closed(&mut stream).await);
+    assert!(works(port).await);
+    broker.stop().await;
+}
+
+#[tokio::test]
+async fn a_crowd_that_says_nothing_keeps_the_gateway_not_out_and_is_shown_the_door() {
+    let folder = TempDir::new().unwrap();
+    let mut settings = settings(folder.path());
+    settings.limits.max_clients = 300;
+    let broker = start(settings, Tap::default()).await.unwrap();
+    let port = port(&broker, "mqtt");
+    let mut crowd = Vec::new();
+    for _ in 0..1_000 {
+        crowd.push(connect(port).await);
+    }
+    let (name, password) = broker.internal_credentials();
+    let internal = broker.internal_address().port();
+    let login = ["-u", &name, "-P", password.expose(), "-t", "a", "-m", "1", "-q", "1"];
+    assert!(publish(internal, &login).await.status.success(), "the gateway's own door is free");
+    // Those beyond max_clients are closed at once, the others when their time for the CONNECT is over.
+    eventually(async || works(port).await).await;
+    assert!(is_closed(&mut crowd[0]).await);
+    assert!(is_closed(&mut crowd[999]).await);
+    broker.stop().await;
+}
+
+#[tokio::test]
+async fn a_stalled_websocket_handshake_holds_up_nobody() {
+    let folder = TempDir::new().unwrap();
+    let mut settings = settings(folder.path());
+    settings.websocket = free();
+    let broker = start(settings, Tap::default()).await.unwrap();
+    let port = port(&broker, "websocket");
+    let mut stalled = connect(port).await;
+    stalled.write_all(b"GET /mqtt HTTP/1.1\r\n").await.unwrap();
+    let mut upgraded = connect(port).await;
+    let request = "GET /mqtt HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                   Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+                   Sec-WebSocket-Protocol: mqtt\r\n\r\n";
+    upgraded.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = [0; 12];
+    let read = tokio::time::timeout(Duration::from_secs(5), upgraded.read_exact(&mut answer));
+    read.await.expect("is served while the other one stalls").unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 101");
+    broker.stop().await;
+}
+
+fn packet(first: u8, body: &[u8]) -> BytesMut {
+    let mut bytes = BytesMut::new();
+    bytes.put_u8(first);
+    let mut length = body.len();
+    loop {
+        let more = length >= 128;
+        bytes.put_u8(u8::try_from(length % 128).unwrap() | if more { 128 } else { 0 });
+        length /= 128;
+        if !more {
+            break;
+        }
+    }
+    bytes.put_slice(body);
+    bytes
+}
+
+#[test]
+fn no_packet_of_random_bytes_panics_in_the_broker() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let folder = TempDir::new().unwrap();
+    let broker = runtime.block_on(start(settings(folder.path()), Tap::default())).unwrap();
+    let port = port(&broker, "mqtt");
+    // A panic in a connection's task would go unnoticed: count them.
+    static PANICS: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        PANICS.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        before(info);
+    }));
+    let version = prop_oneof![Just(4_u8), Just(5_u8)];
+    let packets =
+        proptest::collection::vec((any::<u8>(), proptest::collection::vec(any::<u8>(), 0..40)), 1..4);
+    let config = ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() };
+    proptest!(config, |(version in version, packets in packets)| {
+        runtime.block_on(async {
+            let mut stream = connect(port).await;
+            let mut hello = CONNECT.to_vec();
+            hello[8] = version;
+            if version == 5 {
+                hello.insert(12, 0);
+                hello[1] += 1;
+            }
+            stream.write_all(&hello).await.unwrap();
+            for (first, body) in &packets {
+                // The broker may have closed already.
+                let _ = stream.write_all(&packet(*first, body)).await;
+            }
+            let _ = stream.shutdown().await;
+            is_closed(&mut stream).await;
+        });
+        prop_assert_eq!(PANICS.load(std::sync::atomic::Ordering::SeqCst), 0);
+    });
+    assert!(runtime.block_on(works(port)));
+    runtime.block_on(broker.stop());
+}
