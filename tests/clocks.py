@@ -31,12 +31,12 @@ class Machine:
     def sleep(self, seconds):
         """As if suspended for so long, here and now; connections are none the wiser."""
         self._slept += round(seconds * 1e9)
-        self._tell()
+        self._report()
 
     def set(self, seconds):
         """From now on the wall clock is wrong by so much."""
         self._set_by = round(seconds * 1e9)
-        self._tell()
+        self._report()
 
     def show(self, moment):
         """The wall clock is set to that time (seconds since 1970)."""
@@ -49,7 +49,7 @@ class Machine:
     def now_rfc3339(self):
         return datetime.fromtimestamp(self.now(), UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
-    def _tell(self):
+    def _report(self):
         # One store of 16 aligned bytes, where the gateway reads 8 at a time.
         self._map[:] = struct.pack("=qq", self._slept, self._set_by)
 

@@ -128,7 +128,7 @@ class Datagrams:
         self.socket.close()
 
 
-class CoapHouse:
+class CoapSetup:
     """A gateway with a CoAP port, and the cloud behind it."""
 
     def __init__(self, started, folder, cloud, collector, **parts):

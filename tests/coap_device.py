@@ -11,7 +11,7 @@ from peers import HOST, free_port, wait_until
 
 
 class Value(aiocoap.resource.ObservableResource):
-    """A resource that tells its value, and takes another by PUT."""
+    """A resource with a value; PUT changes it."""
 
     def __init__(self, text, format=0, max_age=60, observable=True, etag=False):
         super().__init__()

@@ -7,7 +7,7 @@ import pytest
 
 import faults
 from bluez import Bluez
-from coap import CoapHouse
+from coap import CoapSetup
 from faults.site import ACTION, ALERT, Site
 from gateway import Riser, config
 from peers import Certificates, Collector, Mosquitto, Publisher
@@ -128,7 +128,7 @@ def faults_library(tmp_path_factory):
 
 @pytest.fixture
 def site(cloud, floor, sensor, heard, collector, riser, faults_library):
-    """A factory: a gateway on a disk that can be broken, running unless told otherwise; `tables` adds to its file."""
+    """A factory: a gateway on a disk that can be broken, running unless `start=False`; `tables` adds to its file."""
 
     def run(start=True, tables="", env=None, **parts):
         gateway = riser(config(cloud=cloud.port, floor=floor.port, more=ALERT + tables, **parts), env=env)
@@ -161,6 +161,6 @@ def certificates(tmp_path_factory):
 
 
 @pytest.fixture
-def house(started, tmp_path, cloud, collector):
-    """A factory: `house()` starts a gateway with a CoAP port; its parts are those of `gateway.config`."""
-    return lambda **parts: CoapHouse(started, tmp_path, cloud, collector, **parts).start()
+def setup(started, tmp_path, cloud, collector):
+    """A factory: `setup()` starts a gateway with a CoAP port; its parts are those of `gateway.config`."""
+    return lambda **parts: CoapSetup(started, tmp_path, cloud, collector, **parts).start()

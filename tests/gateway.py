@@ -1,4 +1,4 @@
-"""The gateway under test: writes gateway.toml, runs the binary, and tells how it fares."""
+"""The gateway under test: writes gateway.toml, runs the binary, and reads its ledger and log."""
 
 import json
 import os
@@ -158,8 +158,8 @@ class Riser:
 
         def says():
             ledger.update(self.audit())
-            told = ledger | ledger["dropped"] | {"taken": ledger["in"]}
-            return all(told.get(name, 0) == number for name, number in numbers.items())
+            reported = ledger | ledger["dropped"] | {"taken": ledger["in"]}
+            return all(reported.get(name, 0) == number for name, number in numbers.items())
 
         wait_until(says, timeout, lambda: f"{numbers} in {ledger}")
         return ledger

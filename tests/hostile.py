@@ -1,6 +1,6 @@
 """Datagrams that no good device sends, and what a CoAP port may answer to each: a reset, an error, or nothing.
 
-What a datagram is is told by a reader of its own here (RFC 7252, 3), so that the gateway's is not its own judge.
+Datagrams are parsed by a separate parser (RFC 7252, 3), so that the gateway's parser does not judge itself.
 """
 
 import collections
@@ -94,7 +94,7 @@ def seeds():
     ]
     whole = [with_header(code, kind, **options) for code, options in packets for kind in (CON, NON)]
     others = [message(kind, code, 0) for kind in range(4) for code in ((0, 0), (2, 5), (1, 1), (7, 31))]
-    unknown = b"\x40\x01\x00\x00\xe1\x26\x02\x00\xffA"  # critical, and not known to anybody
+    unknown = b"\x40\x01\x00\x00\xe1\x26\x02\x00\xffA"  # critical and unknown
     return [*whole, *others, unknown]
 
 

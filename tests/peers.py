@@ -26,7 +26,7 @@ _given_ports = set()
 
 
 def free_port():
-    """A port that nobody has, no other test is given, and no outgoing connection is given while its owner is dead."""
+    """A free port: no other test gets it, and no outgoing connection takes it while its owner is down."""
     first_outgoing = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     while True:
         # Of two workers each has every second port, and so on.
@@ -324,7 +324,7 @@ class Collector:
 
 
 class Certificates:
-    """A certificate authority, a server of 127.0.0.1 and a client, and an authority that nobody knows."""
+    """A certificate authority, a server of 127.0.0.1 and a client, and an authority that no one trusts."""
 
     def __init__(self, folder):
         self.folder = folder

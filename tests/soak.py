@@ -97,7 +97,7 @@ class Load:
                 if nth == 0:
                     self._each(second)
                 self._message(second, nth)
-        except Exception as error:  # Told at the next look.
+        except Exception as error:  # Reported at the next check.
             self._error = error
 
     def _each(self, second):
@@ -149,7 +149,7 @@ class Load:
 
 
 class Counter(Collector):
-    """The cloud's application: how many readings it was told of, without keeping the messages."""
+    """The cloud's application: counts the readings it received, without keeping the messages."""
 
     def __init__(self, port):
         self.windows = {}

@@ -1,4 +1,4 @@
-"""`riser acknowledge`: an anomaly that somebody has taken note of is cleared and not told again, also after a crash."""
+"""`riser acknowledge`: an acknowledged anomaly is cleared and not reported again, also after a crash."""
 
 import json
 
@@ -48,12 +48,12 @@ def raised(gateway):
     return [json.loads(line) for line in acknowledge(gateway, "--json").stdout.splitlines()]
 
 
-def told(heard, device="lounge"):
+def reported(heard, device="lounge"):
     """What was said of a device; a crash may say it twice, with the same id."""
     return list({a["id"]: (a["kind"], a["state"]) for a in heard.alerts(device)}.values())
 
 
-def test_an_acknowledged_anomaly_is_cleared_and_not_told_again_even_after_a_crash(cloud, floor, sensor, heard, riser):
+def test_an_acknowledged_anomaly_is_cleared_and_not_reported_again_even_after_a_crash(cloud, floor, sensor, heard, riser):
     text = config(
         cloud=cloud.port,
         floor=floor.port,
@@ -69,12 +69,12 @@ def test_an_acknowledged_anomaly_is_cleared_and_not_told_again_even_after_a_cras
     hall.tell(ordinary, 3 * 1440)
     taken = 2 * 3 * 1440
     gateway.wait_ledger(taken=taken, timeout=90)
-    assert told(heard) == told(heard, "hall") == [], heard.alerts()
+    assert reported(heard) == reported(heard, "hall") == [], heard.alerts()
 
     for device in (lounge, hall):
         device.tell(BROKEN)
     since = rfc3339(lounge.at)
-    heard.wait_for(lambda: told(heard) and told(heard, "hall"), 15, "the anomalies")
+    heard.wait_for(lambda: reported(heard) and reported(heard, "hall"), 15, "the anomalies")
     alert = heard.alerts("lounge")[0]
     assert (alert["kind"], alert["state"], alert["value"], alert["since"]) == ("anomaly", "raised", BROKEN, since)
     assert alert["score"] >= 0.5 and alert["detector"] in alert["message"]
@@ -82,7 +82,7 @@ def test_an_acknowledged_anomaly_is_cleared_and_not_told_again_even_after_a_cras
     assert low < 21 < high < BROKEN
 
     sensor.send("sensors/cellar/telemetry", {"humidity": 95.0})
-    heard.wait_for(lambda: told(heard, "cellar"), 15, "the damp cellar")
+    heard.wait_for(lambda: reported(heard, "cellar"), 15, "the damp cellar")
     rows = {row["device"]: row for row in raised(gateway)}
     assert {d: (r["alert"], r["kind"], r["metric"]) for d, r in rows.items()} == {
         "lounge": ("anomaly", "anomaly", "temperature"),
@@ -96,7 +96,7 @@ def test_an_acknowledged_anomaly_is_cleared_and_not_told_again_even_after_a_cras
     assert "no anomaly is raised for cellar" in stays and "stays raised: cellar humidity, damp" in stays
     done = acknowledge(gateway, "lounge", "temperature", "--for", "60d").stdout
     assert done.startswith(f"acknowledged: lounge temperature, anomaly since {since}; not told again for 60d")
-    heard.wait_for(lambda: len(told(heard)) == 2, 15, "the alert cleared")
+    heard.wait_for(lambda: len(reported(heard)) == 2, 15, "the alert cleared")
     cleared = heard.alerts("lounge")[1]
     assert (cleared["state"], cleared["since"]) == ("cleared", since)
     assert cleared["message"] == "acknowledged; not told again for 60d unless it gets clearly worse"
@@ -107,16 +107,16 @@ def test_an_acknowledged_anomaly_is_cleared_and_not_told_again_even_after_a_cras
     gateway.start()
     wait_until(lambda: "cellar" in listed_when_running(gateway), 30, "the gateway's socket")
 
-    # Nobody has acknowledged the hall's, which sends the same: it is told each time, since `hold` is off.
+    # The hall's anomaly, with the same values, is not acknowledged: it is reported each time, since `hold` is off.
     for device in (lounge, hall):
         device.tell(ordinary, 600)
-    heard.wait_for(lambda: len(told(heard, "hall")) == 2, 15, "the end of the hall's anomaly")
+    heard.wait_for(lambda: len(reported(heard, "hall")) == 2, 15, "the end of the hall's anomaly")
     for device in (lounge, hall):
         device.tell(BROKEN, 5)
-    heard.wait_for(lambda: len(told(heard, "hall")) == 3, 15, "the hall's second anomaly")
+    heard.wait_for(lambda: len(reported(heard, "hall")) == 3, 15, "the hall's second anomaly")
     gateway.wait_ledger(taken=taken + 2 * 606 + 1)
     assert {row["device"] for row in raised(gateway)} == {"cellar", "hall"}
-    assert told(heard) == [("anomaly", "raised"), ("anomaly", "cleared")]
+    assert reported(heard) == [("anomaly", "raised"), ("anomaly", "cleared")]
 
 
 def listed_when_running(gateway):

@@ -1,4 +1,4 @@
-"""Adapters that never die: one's trouble is nobody else's, is told in `health`, and ends by itself when its cause does."""
+"""Adapters that never give up: a fault of one harms no other, is reported in `health`, and ends when its cause does."""
 
 import itertools
 import re
@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from doors import Door
+from tcp_proxy import TcpProxy
 from gateway import HEALTH_EVERY_SECOND, ID, config
 from peers import HOST, free_port, wait_until
 
@@ -17,8 +17,8 @@ VALUES = 'topics = [ { filter = "values/{device}/{metric}", format = "value" } ]
 
 
 @pytest.fixture
-def door(started):
-    return lambda *arguments: started.keep(Door(*arguments))
+def proxy(started):
+    return lambda *arguments: started.keep(TcpProxy(*arguments))
 
 
 def adapter(name, port, more=""):
@@ -67,20 +67,20 @@ def flow(started):
     return lambda *arguments: started.keep(Flow(*arguments))
 
 
-def test_every_kind_of_trouble_stays_with_its_adapter_is_told_and_ends_by_itself(
-    cloud, heard, riser, mosquitto, publisher, door, flow
+def test_every_kind_of_trouble_stays_with_its_adapter_is_reported_and_ends_by_itself(
+    cloud, heard, riser, mosquitto, publisher, proxy, flow
 ):
     brokers = {name: mosquitto() for name in ("gone", "garbage", "silent")}
     brokers["stranger"] = mosquitto(users={"riser": "another"})
     brokers["gone"].stop()
-    doors = {name: door(brokers[name].port, name) for name in ("garbage", "silent")}
+    proxies = {name: proxy(brokers[name].port, name) for name in ("garbage", "silent")}
     embedded, websocket = free_port(), free_port()
     taken = socket.create_server((HOST, websocket))
     tables = [
         broker_table(embedded, f'websocket = "{HOST}:{websocket}"'),
         adapter("gone", brokers["gone"].port),
-        adapter("garbage", doors["garbage"].port),
-        adapter("silent", doors["silent"].port),
+        adapter("garbage", proxies["garbage"].port),
+        adapter("silent", proxies["silent"].port),
         adapter("stranger", brokers["stranger"].port, 'username = "riser"\npassword = "hush"'),
     ]
     gateway = riser(config(cloud=cloud.port, gateway=HEALTH_EVERY_SECOND, more="\n".join(tables))).start()
@@ -91,16 +91,16 @@ def test_every_kind_of_trouble_stays_with_its_adapter_is_told_and_ends_by_itself
     assert first["mqtt.floor"]["state"] == "up" and "last_error" not in first["mqtt.floor"]
     assert first["broker"]["state"] == "down" and str(websocket) in first["broker"]["last_error"]
     for name, said in (("gone", "refused"), ("garbage", ""), ("stranger", "password")):
-        told = first[f"mqtt.{name}"]
-        assert told["state"] == "down" and said in told["last_error"], told
-        assert told["since"] <= told["last_error_at"] <= healths(heard)[0]["time"], told
+        reported = first[f"mqtt.{name}"]
+        assert reported["state"] == "down" and said in reported["last_error"], reported
+        assert reported["since"] <= reported["last_error_at"] <= healths(heard)[0]["time"], reported
     lounge.goes_on()
 
     # Each cause ends.
     taken.close()
     brokers["gone"].start()
     for name in ("garbage", "silent"):
-        doors[name].mode = "pass"
+        proxies[name].mode = "pass"
     users = brokers["stranger"].folder / "users"
     users.write_text("riser:hush\n")
     subprocess.run(["mosquitto_passwd", "-U", users], check=True)
@@ -113,11 +113,11 @@ def test_every_kind_of_trouble_stays_with_its_adapter_is_told_and_ends_by_itself
         heard.wait_count(name, "temperature", 1)
     lounge.goes_on()
     # Each comes back in its own time.
-    heard.wait_for(lambda: all(told["state"] == "up" for told in healths(heard)[-1]["adapters"].values()), 70, "all up")
+    heard.wait_for(lambda: all(reported["state"] == "up" for reported in healths(heard)[-1]["adapters"].values()), 70, "all up")
     second = healths(heard)[-1]["adapters"]
     for name in ("broker", "mqtt.gone", "mqtt.garbage", "mqtt.silent", "mqtt.stranger"):
-        told = second[name]
-        assert told["last_error"] and told["last_error_at"] < told["since"], (name, told)
+        reported = second[name]
+        assert reported["last_error"] and reported["last_error_at"] < reported["since"], (name, reported)
     assert second["mqtt.floor"] == first["mqtt.floor"], "nothing happened to it"
     lounge.close()
     heard.wait_count("lounge", "temperature", lounge.sent)
@@ -140,8 +140,8 @@ def test_an_embedded_broker_whose_port_is_taken_starts_when_it_is_free(
     sensor.send("values/lounge/temperature", "21")
     heard.wait_count("lounge", "temperature", 1)
     heard.wait_for(lambda: healths(heard), what="health")
-    told = healths(heard)[0]["adapters"]["broker"]
-    assert told["state"] == "down" and "another program" in told["last_error"], told
+    reported = healths(heard)[0]["adapters"]["broker"]
+    assert reported["state"] == "down" and "another program" in reported["last_error"], reported
 
     taken.close()
     gateway.wait_log("broker: listening for mqtt", timeout=60)
@@ -151,9 +151,9 @@ def test_an_embedded_broker_whose_port_is_taken_starts_when_it_is_free(
 
 
 def test_a_connection_that_dies_silently_is_replaced_and_loses_nothing(
-    cloud, floor, sensor, heard, riser, publisher, door, flow
+    cloud, floor, sensor, heard, riser, publisher, proxy, flow
 ):
-    port, way = free_port(), door(floor.port)
+    port, way = free_port(), proxy(floor.port)
     table = broker_table(port) + adapter("far", way.port)
     gateway = riser(config(cloud=cloud.port, more=table)).start()
     heard.wait_online()

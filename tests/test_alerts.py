@@ -99,7 +99,7 @@ def test_below_holds_for_and_rises_by_are_conditions_of_their_own(main_job, sens
     )
 
 
-def test_a_silent_device_is_told_and_its_return_too(main_job, sensor, heard):
+def test_a_silent_device_is_reported_and_its_return_too(main_job, sensor, heard):
     main_job(aggregate=SLOW_WINDOWS, more='[alerts.gone]\nsilent_for = "1s"')
     tell(sensor, "lounge", temperature=21.0)
     heard.wait_for(lambda: states(heard) == ["raised"], 10, "the alert of silence")
@@ -108,7 +108,7 @@ def test_a_silent_device_is_told_and_its_return_too(main_job, sensor, heard):
     heard.wait_for(lambda: states(heard)[:2] == ["raised", "cleared"], 10, "the return")
 
 
-def test_the_model_learns_a_series_and_tells_what_is_unlike_it(main_job, sensor, heard):
+def test_the_model_learns_a_series_and_reports_what_is_unlike_it(main_job, sensor, heard):
     main_job(aggregate='window = "1h"\nlateness = "10s"\ncorrect_for = "7d"', anomaly="enabled = true")
     # Two days of one reading a minute: a day's rise and fall with noise.
     minutes = np.arange(2 * 1440)

@@ -1,4 +1,4 @@
-"""The anomaly model in the running gateway: what it tells and what not, whose clock it goes by, and what it still knows
+"""The anomaly model in the running gateway: what it reports and what not, whose clock it goes by, and what it still knows
 after a restart and a power cut.
 
 Weeks of readings are sent in seconds, with their own times in the past, from a Monday's midnight on: every run sees the
@@ -62,7 +62,7 @@ class Series:
         self.sensor.send_all(self.messages(values))
 
 
-def tell_together(*logs):
+def report_together(*logs):
     """What several loggers send, in turns of an hour: neighbours are held against each other's newest."""
     sensor = logs[0][0].sensor
     turns = zip(*(series.messages(values, pack=12) for series, values in logs), strict=True)
@@ -76,13 +76,13 @@ def alerts(heard, device=None, state="raised"):
 
 
 class Watched:
-    """A gateway with the model on, and what it has told so far."""
+    """A gateway with the model on, and its alerts so far."""
 
     def __init__(self, gateway, sensor, heard):
         self.gateway, self.sensor, self.heard = gateway, sensor, heard
         self._markers = (f"marker-{n}" for n in itertools.count())
 
-    def told(self, state="raised"):
+    def reported(self, state="raised"):
         """The model's alerts, each once, of all that was sent: alerts come in the order of what caused them."""
         marker = next(self._markers)
         self.sensor.send(f"sensors/{marker}/telemetry", {"marker": 1.0})
@@ -121,19 +121,19 @@ def in_short(alerts):
 
 @pytest.mark.parametrize("end", ["stop", "kill"])
 def test_what_was_learnt_survives_a_restart_and_a_power_cut(watched, sensor, end):
-    house, begin = watched(), monday(1)
+    setup, begin = watched(), monday(1)
     values = room(1, begin, 4)
     lounge = Series(sensor, begin)
     lounge.tell(*values[: 3 * PER_DAY])
-    assert in_short(house.told()) == []
-    getattr(house.gateway, end)()
-    house.again()
+    assert in_short(setup.reported()) == []
+    getattr(setup.gateway, end)()
+    setup.again()
 
     lounge.tell(*values[3 * PER_DAY : 3 * PER_DAY + 3])
-    assert in_short(house.told()) == [], "what was ordinary before is ordinary after"
+    assert in_short(setup.reported()) == [], "what was ordinary before is ordinary after"
     at, usual = lounge.at, values[3 * PER_DAY + 3]
     lounge.tell(ODD)
-    (alert,) = house.told()
+    (alert,) = setup.reported()
     assert (alert["device"], alert["metric"], alert["value"]) == ("lounge", "temperature", ODD)
     assert alert["time"] == rfc3339(at) and alert["score"] >= 0.5
     low, high = alert["expected"]
@@ -153,14 +153,14 @@ def heated_by_the_clock(begin, days):
 def test_the_clock_on_the_wall_decides_what_is_usual_at_an_hour(watched, sensor, timezone, surprised):
     # Summer time begins in the night to 30 March 2025: by UTC the heating comes an hour early that day.
     begin = int(datetime(2025, 3, 3, tzinfo=UTC).timestamp()) * 1000
-    house = watched(timezone=timezone)
+    setup = watched(timezone=timezone)
     Series(sensor, begin, "pipe").tell(*heated_by_the_clock(begin, 28))
-    that_day = [a for a in house.told() if a["time"] >= "2025-03-30T03:00"]
+    that_day = [a for a in setup.reported() if a["time"] >= "2025-03-30T03:00"]
     assert [a["time"] for a in that_day] == (["2025-03-30T04:15:00.000Z"] if surprised else []), in_short(that_day)
 
 
-def test_what_is_usual_at_noon_is_told_at_midnight(watched, sensor):
-    house, begin = watched(timezone="Pacific/Kiritimati"), monday(3)
+def test_what_is_usual_at_noon_is_reported_at_midnight(watched, sensor):
+    setup, begin = watched(timezone="Pacific/Kiritimati"), monday(3)
     rng = np.random.default_rng(5)
     ahead = 14 * 3_600_000
     hours = ((at + ahead) % DAY / 3_600_000 for at in range(begin, begin + 16 * DAY, STEP))
@@ -170,29 +170,29 @@ def test_what_is_usual_at_noon_is_told_at_midnight(watched, sensor):
     light[midnight] = light[noon]
     lobby = Series(sensor, begin, "lobby", "light")
     lobby.tell(*light[:midnight])
-    assert in_short(house.told()) == []
+    assert in_short(setup.reported()) == []
     lobby.tell(*light[midnight:])
-    (alert,) = house.told()
+    (alert,) = setup.reported()
     assert alert["time"] == rfc3339(begin + midnight * STEP) and alert["expected"][1] < 100
 
 
 def test_an_outlier_is_forgotten_and_a_new_level_learnt(watched, sensor):
-    house, begin = watched(anomaly='hold = "0s"'), monday(6)
+    setup, begin = watched(anomaly='hold = "0s"'), monday(6)
     values = room(1, begin, 35)
     lounge = Series(sensor, begin)
     lounge.tell(*values[: 14 * PER_DAY], ODD)
-    assert [a["value"] for a in house.told()] == [ODD]
+    assert [a["value"] for a in setup.reported()] == [ODD]
     lounge.tell(*values[14 * PER_DAY + 1 : 16 * PER_DAY])
-    assert len(house.told()) == len(house.told("cleared")) == 1, in_short(house.told())
+    assert len(setup.reported()) == len(setup.reported("cleared")) == 1, in_short(setup.reported())
 
     warmer = [round(v + 6, 2) for v in values]
     moved, soon = lounge.at, lounge.at + 2 * 3_600_000
     lounge.tell(*warmer[16 * PER_DAY : 25 * PER_DAY])
-    learning = house.told()[1:]
+    learning = setup.reported()[1:]
     assert learning and rfc3339(moved) <= learning[0]["time"] < rfc3339(soon), in_short(learning)
     lounge.tell(*warmer[25 * PER_DAY :])
-    assert in_short(house.told()[1:]) == in_short(learning), "after nine days the new level is the usual one"
-    assert len(house.told("cleared")) == len(house.told())
+    assert in_short(setup.reported()[1:]) == in_short(learning), "after nine days the new level is the usual one"
+    assert len(setup.reported("cleared")) == len(setup.reported())
 
 
 def noisy(values, seed=2):
@@ -207,35 +207,35 @@ def noisy(values, seed=2):
         ("sentinel", lambda values: [85.0], "85"),
     ],
 )
-def test_a_broken_sensor_is_told_by_the_detector_for_it(watched, sensor, detector, broken, words):
-    house, begin = watched(anomaly='hold = "0s"'), monday(3)
+def test_a_broken_sensor_is_reported_by_the_detector_for_it(watched, sensor, detector, broken, words):
+    setup, begin = watched(anomaly='hold = "0s"'), monday(3)
     values = room(1, begin, 15)
     lounge = Series(sensor, begin)
     lounge.tell(*values[: 14 * PER_DAY])
-    assert in_short(house.told()) == []
+    assert in_short(setup.reported()) == []
     lounge.tell(*broken(values[14 * PER_DAY + 100 :]))
-    told = house.told()
-    named = [a for a in told if a["detector"] == detector]
-    assert named and words in named[0]["message"], in_short(told)
+    reported = setup.reported()
+    named = [a for a in reported if a["detector"] == detector]
+    assert named and words in named[0]["message"], in_short(reported)
 
 
-def test_noise_is_told_as_such_where_the_values_may_leap_and_by_its_first_leap_where_they_cannot(watched, sensor):
-    house, begin = watched(), monday(3)
+def test_noise_is_reported_as_such_where_the_values_may_leap_and_by_its_first_leap_where_they_cannot(watched, sensor):
+    setup, begin = watched(), monday(3)
     values = room(1, begin, 15)
     lounge, boiler = Series(sensor, begin), Series(sensor, begin, "boiler", "supply_temperature")
     for series in (lounge, boiler):
         series.tell(*values[: 14 * PER_DAY])
-    assert in_short(house.told()) == []
+    assert in_short(setup.reported()) == []
     for series in (lounge, boiler):
         series.tell(*noisy(values[14 * PER_DAY + 100 :]))
-    first = {a["device"]: a for a in reversed(house.told())}
+    first = {a["device"]: a for a in reversed(setup.reported())}
     assert first["lounge"]["detector"] == "markov" and first["lounge"]["time"] <= rfc3339(begin + 14 * DAY + 2 * STEP)
-    assert first["boiler"]["detector"] in ("noise", "residual"), in_short(house.told())
+    assert first["boiler"]["detector"] in ("noise", "residual"), in_short(setup.reported())
 
 
-def test_a_sensor_that_drifts_away_from_its_zone_is_told(watched, sensor):
+def test_a_sensor_that_drifts_away_from_its_zone_is_reported(watched, sensor):
     devices = [f"d{n}" for n in range(4)]
-    house = watched(more="".join(f'[devices.{d}]\nzone = "floor-1"\n' for d in devices))
+    setup = watched(more="".join(f'[devices.{d}]\nzone = "floor-1"\n' for d in devices))
     begin = monday(5)
     common = room(3, begin, 24)
     logs = []
@@ -245,9 +245,9 @@ def test_a_sensor_that_drifts_away_from_its_zone_is_told(watched, sensor):
         away = (0.3 * max(0.0, i / PER_DAY - 10) * (n == 0) for i in range(len(common)))
         values = [round(v + 0.2 * n + rng.normal(0, 0.05) + a, 2) for v, a in zip(common, away, strict=True)]
         logs.append((Series(sensor, begin, device), values))
-    tell_together(*logs)
-    drifts = [a for a in house.told() if a["detector"] == "drift"]
-    assert drifts and {a["device"] for a in drifts} == {"d0"}, in_short(house.told())
+    report_together(*logs)
+    drifts = [a for a in setup.reported() if a["detector"] == "drift"]
+    assert drifts and {a["device"] for a in drifts} == {"d0"}, in_short(setup.reported())
     assert "drifts away from its neighbours in floor-1" in drifts[0]["message"]
     first = rfc3339(begin + 12 * DAY), rfc3339(begin + 18 * DAY)
     assert first[0] < drifts[0]["time"] < first[1], "within eight days of the first tenth of a degree"
@@ -258,7 +258,7 @@ MOST_FALSE_ALERTS = 1
 
 
 def test_three_ordinary_weeks_of_a_small_building_raise_few_alerts(watched, sensor):
-    house, begin = watched(), monday(3)
+    setup, begin = watched(), monday(3)
     logs = []
     for n in range(6):
         rng = np.random.default_rng(100 + n)
@@ -268,14 +268,14 @@ def test_three_ordinary_weeks_of_a_small_building_raise_few_alerts(watched, sens
         air = [float(round(420 + 200 * p + rng.normal(0, 8))) for p in people]
         for metric, values in (("temperature", warm), ("humidity", damp), ("co2", air)):
             logs.append((Series(sensor, begin, f"room-{n}", metric), values))
-    tell_together(*logs)
-    told = house.told()
-    assert house.gateway.audit()["models"]["kept"] >= 18
-    assert len(told) <= MOST_FALSE_ALERTS, in_short(told)
+    report_together(*logs)
+    reported = setup.reported()
+    assert setup.gateway.audit()["models"]["kept"] >= 18
+    assert len(reported) <= MOST_FALSE_ALERTS, in_short(reported)
 
 
 def test_a_counter_is_judged_by_its_rate_and_a_reset_is_none(watched, sensor):
-    house, begin = watched(more='[aggregate.metrics.energy]\nkind = "counter"\n'), monday(3)
+    setup, begin = watched(more='[aggregate.metrics.energy]\nkind = "counter"\n'), monday(3)
     rng = np.random.default_rng(4)
     rates = [2 + max(0.0, v - 20) + rng.normal(0, 0.1) for v in room(4, begin, 16)]
     energy = [round(float(v), 2) for v in np.cumsum(rates)]
@@ -283,25 +283,25 @@ def test_a_counter_is_judged_by_its_rate_and_a_reset_is_none(watched, sensor):
     energy[changed:] = [round(v - energy[changed], 2) for v in energy[changed:]]
     meter = Series(sensor, begin, "meter", "energy")
     meter.tell(*energy)
-    assert in_short(house.told()) == [], "the meter was changed, which is no reason to call anybody"
+    assert in_short(setup.reported()) == [], "the meter was changed, which is no reason for an alert"
     meter.tell(*[energy[-1] + 200.0 * n for n in range(1, 7)])
-    (alert, *_) = house.told()
+    (alert, *_) = setup.reported()
     assert alert["device"] == "meter"
 
 
-def test_doors_and_lights_that_go_on_and_off_as_usual_are_not_told(watched, sensor):
-    house, begin = watched(more='[aggregate.metrics.motion]\nkind = "state"\n'), monday(3)
+def test_doors_and_lights_that_go_on_and_off_as_usual_are_not_reported(watched, sensor):
+    setup, begin = watched(more='[aggregate.metrics.motion]\nkind = "state"\n'), monday(3)
     rng = np.random.default_rng(9)
     busy = (7 <= at % DAY / 3_600_000 <= 18 and (at // DAY + 3) % 7 < 5 for at in range(begin, begin + 21 * DAY, STEP))
     Series(sensor, begin, "hall", "motion").tell(*(float(b and rng.random() < 0.4) for b in busy))
-    assert in_short(house.told()) == []
+    assert in_short(setup.reported()) == []
 
 
-def test_series_beyond_max_series_are_told_once_and_learn_when_there_is_room(watched, sensor, heard):
-    house, begin = watched(anomaly="max_series = 2"), monday(1)
+def test_series_beyond_max_series_are_reported_once_and_learn_when_there_is_room(watched, sensor, heard):
+    setup, begin = watched(anomaly="max_series = 2"), monday(1)
     rooms = [Series(sensor, begin, f"room-{n}") for n in range(3)]
     values = room(1, begin, 5)
-    tell_together(*((r, values[: 3 * PER_DAY]) for r in rooms))
+    report_together(*((r, values[: 3 * PER_DAY]) for r in rooms))
 
     def problems():
         return [m.body.get("problems", []) for m in list(heard.messages) if m.topic.endswith("/status")][-1]
@@ -309,16 +309,16 @@ def test_series_beyond_max_series_are_told_once_and_learn_when_there_is_room(wat
     heard.wait_for(problems, 15, "the problem in the status")
     words = "anomaly: 2 series have a model, new ones are not judged"
     assert problems()[0].startswith(words)
-    assert house.gateway.audit()["models"] == {"kept": 2, "refused": 1}
+    assert setup.gateway.audit()["models"] == {"kept": 2, "refused": 1}
     for r in rooms:
         r.tell(ODD)
-    # The marker of `told` is a series as well, which comes too late.
-    assert sorted(a["device"] for a in house.told()) == ["room-0", "room-1"]
-    assert house.gateway.audit()["models"] == {"kept": 2, "refused": 2}
-    assert house.gateway.log().count(words) == 1
+    # The marker of `reported` is a series as well, which comes too late.
+    assert sorted(a["device"] for a in setup.reported()) == ["room-0", "room-1"]
+    assert setup.gateway.audit()["models"] == {"kept": 2, "refused": 2}
+    assert setup.gateway.log().count(words) == 1
 
-    house.gateway.rewrite("max_series = 2", "max_series = 20")
-    house.gateway.reload()
+    setup.gateway.rewrite("max_series = 2", "max_series = 20")
+    setup.gateway.reload()
     heard.wait_for(lambda: not problems(), 15, "the end of the problem")
-    tell_together(*((r, values[3 * PER_DAY + 1 :]) for r in rooms))
-    wait_until(lambda: house.gateway.audit()["models"]["kept"] == 3, 15, "the third model")
+    report_together(*((r, values[3 * PER_DAY + 1 :]) for r in rooms))
+    wait_until(lambda: setup.gateway.audit()["models"]["kept"] == 3, 15, "the third model")

@@ -1,4 +1,4 @@
-"""What nobody should send: counted, logged by sample, and nobody else's readings harmed."""
+"""Invalid messages: they are counted, some are logged, and readings of other devices are not harmed."""
 
 import json
 import socket
@@ -24,7 +24,7 @@ def assert_good(heard, device):
     assert_summary(heard.latest(device)[0]["metrics"]["temperature"], GOOD)
 
 
-def test_broken_payloads_are_counted_and_harm_nobody(main_job, sensor, heard):
+def test_broken_payloads_are_counted_and_harm_no_one(main_job, sensor, heard):
     gateway = main_job()
     broken = [
         b"\xff\xfe\xfd",
@@ -119,7 +119,7 @@ def test_names_that_no_topic_can_hold_do_no_harm(main_job, sensor, heard):
     assert len({m.topic for m in heard.messages if m.topic.endswith("/aggregated")}) == len(names)
 
 
-def test_a_hostile_client_of_the_embedded_broker_harms_nobody(cloud, heard, riser, publisher):
+def test_a_hostile_client_of_the_embedded_broker_harms_no_one(cloud, heard, riser, publisher):
     port = free_port()
     gateway = riser(config(cloud=cloud.port, more=f'[broker]\nlisten = "{HOST}:{port}"\nanonymous = true')).start()
     heard.wait_online()

@@ -39,7 +39,7 @@ def ble(name="hall", more=""):
     return f"[adapters.ble.{name}]\n{more}\n"
 
 
-class House:
+class Setup:
     """A gateway with Bluetooth and an MQTT floor, and the cloud behind it."""
 
     def __init__(self, gateway, bluez, sensor, heard):
@@ -60,10 +60,10 @@ class House:
 
     def wait_down(self, text):
         """Waits until the adapter is down for a reason that has `text` in it; other reasons may come before."""
-        return self.wait_health(lambda told: told.get("state") == "down" and text in told["last_error"])
+        return self.wait_health(lambda reported: reported.get("state") == "down" and text in reported["last_error"])
 
     def wait_up(self):
-        return self.wait_health(lambda told: told.get("state") == "up")
+        return self.wait_health(lambda reported: reported.get("state") == "up")
 
     def is_heard(self, address=LOUNGE, celsius=21.47, device="lounge"):
         """Says something until it is heard, and waits for it in the cloud."""
@@ -82,7 +82,7 @@ class House:
 
 
 @pytest.fixture
-def house(cloud, floor, sensor, heard, riser):
+def setup(cloud, floor, sensor, heard, riser):
     """A factory: a running gateway with these tables, on this bus."""
 
     def run(bluez, tables=ble() + LOUNGE_TABLE, files=None, **parts):
@@ -93,7 +93,7 @@ def house(cloud, floor, sensor, heard, riser):
             (gateway.folder / name).write_text(content)
             (gateway.folder / name).chmod(0o600)
         gateway.start()
-        return House(gateway, bluez, sensor, heard)
+        return Setup(gateway, bluez, sensor, heard)
 
     return run
 
@@ -102,8 +102,8 @@ def summaries(heard, device, metric):
     return [body["metrics"][metric] for body in heard.latest(device) if metric in body["metrics"]]
 
 
-def test_each_advertisement_is_a_reading_of_its_device_by_its_name_or_its_address(house, bluez, heard):
-    building = house(bluez).listens()
+def test_each_advertisement_is_a_reading_of_its_device_by_its_name_or_its_address(setup, bluez, heard):
+    building = setup(bluez).listens()
     # The first of a device comes with its discovery alone, and one that repeats the last is one more.
     for celsius in (21.47, 21.47, 21.53):
         assert bluez.advertise(LOUNGE, rssi=-71, name="ATC_8D18B2", service=bthome(celsius)) == 1
@@ -120,8 +120,8 @@ def test_each_advertisement_is_a_reading_of_its_device_by_its_name_or_its_addres
     building.floor_goes_on()
 
 
-def test_it_asks_for_low_energy_alone_and_for_everything_that_is_said(house, bluez):
-    building = house(bluez).listens()
+def test_it_asks_for_low_energy_alone_and_for_everything_that_is_said(setup, bluez):
+    building = setup(bluez).listens()
     [filter] = bluez.filters()
     assert (filter["Transport"], filter["DuplicateData"]) == ("le", True)
     # Sensors of the kind that does not call itself discoverable, and cannot be connected.
@@ -131,13 +131,13 @@ def test_it_asks_for_low_energy_alone_and_for_everything_that_is_said(house, blu
     for celsius in range(50):
         bluez.advertise(LOUNGE, service=bthome(celsius))
     building.heard.wait_count("lounge", "temperature", 51)
-    assert bluez.called("GetAll") + bluez.called("Get") == bluez_calls, "bluetoothd is not asked about what it tells"
+    assert bluez.called("GetAll") + bluez.called("Get") == bluez_calls, "bluetoothd is not asked about what it reports"
     assert building.gateway.stop() == 0
     wait_until(lambda: not bluez.is_discovering(), what="the end of the scan")
 
 
-def test_a_device_that_bluetoothd_knows_already_is_heard_from_the_first_word_on(house, bluez, heard):
-    building = house(bluez).listens()
+def test_a_device_that_bluetoothd_knows_already_is_heard_from_the_first_word_on(setup, bluez, heard):
+    building = setup(bluez).listens()
     bluez.advertise(LOUNGE, name="ATC_8D18B2", service=bthome(20))
     heard.wait_count("lounge", "temperature", 1)
     building.gateway.kill()
@@ -150,10 +150,10 @@ def test_a_device_that_bluetoothd_knows_already_is_heard_from_the_first_word_on(
     assert heard.count("lounge", "temperature") == 2
 
 
-def test_an_encrypted_device_is_read_with_its_key_and_a_replay_is_refused(house, bluez, heard):
+def test_an_encrypted_device_is_read_with_its_key_and_a_replay_is_refused(setup, bluez, heard):
     key = bytes.fromhex("231d39c1d7cc1ab1aee224cd096db932")
     table = LOUNGE_TABLE + 'bindkey_file = "lounge.bindkey"\n'
-    building = house(bluez, ble() + table, files={"lounge.bindkey": key.hex() + "\n"}).listens()
+    building = setup(bluez, ble() + table, files={"lounge.bindkey": key.hex() + "\n"}).listens()
     for celsius, counter in ((21.47, 1000), (22.5, 1001), (40, 900)):
         assert bluez.advertise(LOUNGE, service=encrypted(celsius, key, counter)) == 1
     heard.wait_count("lounge", "temperature", 2)
@@ -164,8 +164,8 @@ def test_an_encrypted_device_is_read_with_its_key_and_a_replay_is_refused(house,
     assert {summary["max"] for summary in summaries(heard, "lounge", "temperature")} <= {21.47, 22.5}
 
 
-def test_a_beacon_is_here_and_has_left_whatever_its_address(house, bluez, heard):
-    house(bluez, ble(more='left_after = "5s"')).listens()
+def test_a_beacon_is_here_and_has_left_whatever_its_address(setup, bluez, heard):
+    setup(bluez, ble(more='left_after = "5s"')).listens()
     for address in (LOUNGE, HALL):
         assert bluez.advertise(address, manufacturer=ibeacon(), address_type="random") == 1
 
@@ -179,7 +179,7 @@ def test_a_beacon_is_here_and_has_left_whatever_its_address(house, bluez, heard)
 
 
 def stays_here(bluez, heard):
-    """The beacon says the same again and again, and is never told to have left."""
+    """The beacon repeats itself, and is never reported as gone."""
     stop = threading.Event()
 
     def speak():
@@ -196,26 +196,26 @@ def stays_here(bluez, heard):
     assert {summary["min"] for summary in summaries(heard, BEACON, "presence")[:-1]} == {1}
 
 
-def test_a_beacon_that_goes_on_does_not_leave(house, bluez, heard):
-    house(bluez, ble(more='left_after = "5s"')).listens()
+def test_a_beacon_that_goes_on_does_not_leave(setup, bluez, heard):
+    setup(bluez, ble(more='left_after = "5s"')).listens()
     stays_here(bluez, heard)
 
 
-def test_only_the_devices_of_the_list_are_heard_and_strange_formats_are_none(house, bluez, heard):
-    building = house(bluez, ble(more='devices = "known"') + LOUNGE_TABLE).listens()
+def test_only_the_devices_of_the_list_are_heard_and_strange_formats_are_none(setup, bluez, heard):
+    building = setup(bluez, ble(more='devices = "known"') + LOUNGE_TABLE).listens()
     assert bluez.advertise(HALL, service=bthome(5)) == 1
     assert bluez.advertise(ATTIC, manufacturer={0x0075: bytes(24)}) == 1
     building.is_heard()
     building.gateway.wait_ledger(taken=2)
     assert not heard.aggregates(HALL)
-    figures = building.wait_health(lambda told: told.get("figures", {}).get("advertisements") == 1)["figures"]
+    figures = building.wait_health(lambda reported: reported.get("figures", {}).get("advertisements") == 1)["figures"]
     assert (figures["unknown_device"], figures["unknown_format"]) == (1, 1)
 
 
-def test_what_two_adapters_hear_counts_once(house, bluez, heard):
+def test_what_two_adapters_hear_counts_once(setup, bluez, heard):
     bluez.add_adapter("hci1")
     tables = ble("hall", 'adapter = "hci0"') + ble("attic", 'adapter = "00:1a:7d:da:71:01"') + LOUNGE_TABLE
-    building = house(bluez, tables).listens("hci0").listens("hci1")
+    building = setup(bluez, tables).listens("hci0").listens("hci1")
     for celsius in range(10):
         assert bluez.advertise(LOUNGE, service=bthome(celsius)) == 2
         heard.wait_for(lambda: heard.count("lounge", "temperature") > celsius, 15, f"{celsius} degrees")
@@ -231,8 +231,8 @@ def test_what_two_adapters_hear_counts_once(house, bluez, heard):
     assert building.health("ble.attic")["state"] == "up"
 
 
-def test_a_bluetoothd_that_restarts_is_found_again(house, bluez):
-    building = house(bluez).listens()
+def test_a_bluetoothd_that_restarts_is_found_again(setup, bluez):
+    building = setup(bluez).listens()
     building.is_heard()
     bluez.restart()
     building.is_heard()
@@ -241,14 +241,14 @@ def test_a_bluetoothd_that_restarts_is_found_again(house, bluez):
     building.floor_goes_on()
     bluez.start()
     building.is_heard()
-    told = building.wait_up()
-    assert told["last_error_at"] < told["since"]
-    figures = building.wait_health(lambda told: told["figures"].get("sessions_rebuilt", 0) >= 2)["figures"]
+    reported = building.wait_up()
+    assert reported["last_error_at"] < reported["since"]
+    figures = building.wait_health(lambda reported: reported["figures"].get("sessions_rebuilt", 0) >= 2)["figures"]
     assert figures["advertisements"] == 3
 
 
-def test_an_adapter_that_is_unplugged_is_used_again_when_it_is_back(house, bluez):
-    building = house(bluez).listens()
+def test_an_adapter_that_is_unplugged_is_used_again_when_it_is_back(setup, bluez):
+    building = setup(bluez).listens()
     building.is_heard()
     bluez.remove_adapter("hci0")
     building.wait_down("hci0")
@@ -258,8 +258,8 @@ def test_an_adapter_that_is_unplugged_is_used_again_when_it_is_back(house, bluez
     building.wait_up()
 
 
-def test_an_adapter_that_rfkill_blocks_is_told_and_used_again(house, bluez):
-    building = house(bluez).listens()
+def test_an_adapter_that_rfkill_blocks_is_reported_and_used_again(setup, bluez):
+    building = setup(bluez).listens()
     building.is_heard()
     bluez.power(False)
     building.wait_down("rfkill unblock")
@@ -269,29 +269,29 @@ def test_an_adapter_that_rfkill_blocks_is_told_and_used_again(house, bluez):
     building.wait_up()
 
 
-def test_an_adapter_that_somebody_switched_off_is_switched_on(house, bluez):
-    building = house(bluez).listens()
+def test_an_adapter_that_somebody_switched_off_is_switched_on(setup, bluez):
+    building = setup(bluez).listens()
     building.is_heard()
     bluez.power(False, blocked=False)
     wait_until(bluez.is_on, 30, "power")
     building.listens().is_heard()
 
 
-def test_a_scan_that_somebody_ended_begins_again(house, bluez):
-    building = house(bluez).listens()
+def test_a_scan_that_somebody_ended_begins_again(setup, bluez):
+    building = setup(bluez).listens()
     building.is_heard()
     bluez.stop_discovery()
     building.is_heard()
-    figures = building.wait_health(lambda told: told.get("figures", {}).get("scan_restarts"))["figures"]
+    figures = building.wait_health(lambda reported: reported.get("figures", {}).get("scan_restarts"))["figures"]
     assert figures["scan_restarts"] == 1 and "power_cycles" not in figures
 
 
 def test_a_scan_that_has_gone_quiet_is_started_again_then_the_adapter_switched_off_and_on_then_the_session_rebuilt(
-    house, bluez
+    setup, bluez
 ):
-    building = house(bluez, ble(more='quiet_after = "5s"') + LOUNGE_TABLE).listens()
+    building = setup(bluez, ble(more='quiet_after = "5s"') + LOUNGE_TABLE).listens()
     building.is_heard()
-    # The next thing is not heard: bluetoothd says that it scans, and tells nothing.
+    # The next thing is not heard: bluetoothd says that it scans, and reports nothing.
     first = len(bluez.calls)
     building.gateway.wait_log("rebuilding session", timeout=40)
     building.floor_goes_on()
@@ -299,7 +299,7 @@ def test_a_scan_that_has_gone_quiet_is_started_again_then_the_adapter_switched_o
     steps = [call for call in calls if call[0] in ("StopDiscovery", "StartDiscovery", "Set")]
     begun = [("StopDiscovery",), ("StartDiscovery",), ("StopDiscovery",), ("Set", "Powered", False), ("Set", "Powered", True)]
     assert steps[:6] == [*begun, ("StartDiscovery",)], steps
-    figures = building.wait_health(lambda told: told.get("figures", {}).get("sessions_rebuilt"))["figures"]
+    figures = building.wait_health(lambda reported: reported.get("figures", {}).get("sessions_rebuilt"))["figures"]
     assert figures["scan_restarts"] >= 1 and figures["power_cycles"] >= 1
     building.is_heard()
     log = building.gateway.log()
@@ -307,9 +307,9 @@ def test_a_scan_that_has_gone_quiet_is_started_again_then_the_adapter_switched_o
 
 
 @pytest.mark.parametrize("method", ["StartDiscovery", "GetManagedObjects", "*"])
-def test_a_bluetoothd_that_does_not_answer_holds_up_nobody(house, bluez, method):
+def test_a_bluetoothd_that_does_not_answer_holds_up_no_one(setup, bluez, method):
     bluez.hang(method)
-    building = house(bluez)
+    building = setup(bluez)
     building.wait_down("does not answer")
     building.floor_goes_on()
     bluez.resume(method)
@@ -317,10 +317,10 @@ def test_a_bluetoothd_that_does_not_answer_holds_up_nobody(house, bluez, method)
     building.wait_up()
 
 
-def test_a_bluetoothd_that_refuses_to_scan_is_asked_again(house, bluez):
+def test_a_bluetoothd_that_refuses_to_scan_is_asked_again(setup, bluez):
     bluez.refuse("StartDiscovery", "org.bluez.Error.InProgress", "Operation already in progress")
     bluez.refuse("SetDiscoveryFilter", "org.bluez.Error.NotReady", "Resource Not Ready")
-    building = house(bluez)
+    building = setup(bluez)
     building.wait_down("Resource Not Ready")
     bluez.allow("SetDiscoveryFilter")
     bluez.allow("StartDiscovery")
@@ -328,9 +328,9 @@ def test_a_bluetoothd_that_refuses_to_scan_is_asked_again(house, bluez):
     building.wait_up()
 
 
-def test_without_bluetoothd_or_a_bus_the_gateway_runs_and_waits_for_them(house, started):
+def test_without_bluetoothd_or_a_bus_the_gateway_runs_and_waits_for_them(setup, started):
     bluez = started.keep(Bluez(bus=False))
-    building = house(bluez)
+    building = setup(bluez)
     building.wait_down("no D-Bus system bus")
     building.floor_goes_on()
     bluez.start_bus()
@@ -349,19 +349,19 @@ def test_without_bluetoothd_or_a_bus_the_gateway_runs_and_waits_for_them(house, 
     assert building.gateway.stop() == 0
 
 
-def test_a_user_whom_the_bus_does_not_let_through_is_told_which_group(house, started):
+def test_a_user_whom_the_bus_does_not_let_through_is_reported_which_group(setup, started):
     bluez = started.keep(Bluez(bus=False))
     bluez.start_bus('<deny send_destination="org.bluez"/>')
     bluez.add_adapter("hci0")
     bluez.start()
-    building = house(bluez)
+    building = setup(bluez)
     building.wait_down("usermod -aG bluetooth")
 
 
-def test_a_passive_scan_sends_nothing_and_hears_everything(house, started, heard):
+def test_a_passive_scan_sends_nothing_and_hears_everything(setup, started, heard):
     bluez = started.keep(Bluez())
     bluez.add_adapter("hci0", monitors=True)
-    building = house(bluez, ble(more='scan = "passive"') + LOUNGE_TABLE)
+    building = setup(bluez, ble(more='scan = "passive"') + LOUNGE_TABLE)
     wait_until(lambda: bluez.advertise(LOUNGE, service=bthome(20)), 20, lambda: f"a monitor\n{building.gateway.log()}")
     for celsius in (21, 22, 23):
         assert bluez.advertise(LOUNGE, service=bthome(celsius)) == 1
@@ -372,22 +372,22 @@ def test_a_passive_scan_sends_nothing_and_hears_everything(house, started, heard
     building.listens().is_heard()
 
 
-def test_a_passive_scan_hears_a_beacon_that_says_the_same_for_ever(house, started, heard):
+def test_a_passive_scan_hears_a_beacon_that_says_the_same_for_ever(setup, started, heard):
     bluez = started.keep(Bluez())
     bluez.add_adapter("hci0", monitors=True)
-    building = house(bluez, ble(more='scan = "passive"\nleft_after = "5s"'))
+    building = setup(bluez, ble(more='scan = "passive"\nleft_after = "5s"'))
     said = {"manufacturer": ibeacon()}
     wait_until(lambda: bluez.advertise(LOUNGE, **said), 20, lambda: f"a monitor\n{building.gateway.log()}")
     stays_here(bluez, heard)
     assert bluez.called("StartDiscovery") == 0
 
 
-def test_a_passive_scan_is_active_where_bluetoothd_offers_none(house, bluez):
-    house(bluez, ble(more='scan = "passive"') + LOUNGE_TABLE).listens().is_heard()
+def test_a_passive_scan_is_active_where_bluetoothd_offers_none(setup, bluez):
+    setup(bluez, ble(more='scan = "passive"') + LOUNGE_TABLE).listens().is_heard()
 
 
-def test_what_bluetoothd_should_not_say_harms_nobody(house, bluez):
-    building = house(bluez).listens()
+def test_what_bluetoothd_should_not_say_harms_no_one(setup, bluez):
+    building = setup(bluez).listens()
     bluez.advertise(LOUNGE, service={}, manufacturer={0xFFFF: b"", 0x004C: bytes(250)})
     bluez.advertise(LOUNGE, service={"fcd2": b""}, name="x" * 240)
     bluez.advertise(LOUNGE, service={uuid128("fcd2"): b"\x40" + bytes(230)}, rssi=127)

@@ -31,7 +31,7 @@ def table(*entries, more=""):
     return f"[adapters.ble.hall]\n{more}\nconnect = [ {', '.join(entries)} ]\n"
 
 
-class House:
+class Setup:
     def __init__(self, gateway, bluez, heard):
         self.gateway, self.bluez, self.heard = gateway, bluez, heard
 
@@ -59,14 +59,14 @@ class House:
 
 
 @pytest.fixture
-def house(cloud, floor, heard, riser):
+def setup(cloud, floor, heard, riser):
     def run(bluez, tables, files=None):
         text = config(cloud=cloud.port, floor=floor.port, topics=VALUES, gateway=HEALTH_EVERY_SECOND, more=tables)
         gateway = riser(text, env=bluez.env)
         for name, content in (files or {}).items():
             (gateway.folder / name).write_text(content)
         gateway.start()
-        building = House(gateway, bluez, heard)
+        building = Setup(gateway, bluez, heard)
         building.wait(bluez.is_discovering, "a scan")
         return building
 
@@ -78,42 +78,42 @@ def is_in_the_air(bluez, *addresses):
         bluez.advertise(address, name="sensor")
 
 
-def test_a_device_that_only_answers_is_read_again_and_again_and_left_alone_between(house, bluez, heard):
+def test_a_device_that_only_answers_is_read_again_and_again_and_left_alone_between(setup, bluez, heard):
     humidity = {"2a6f": (percent(45.67), ["read"])}
     bluez.add_gatt(LOUNGE, sensing(21.47, **humidity) | {"180f": {"2a19": (b"\x57", ["read"])}})
-    building = house(bluez, table(connect(LOUNGE)))
+    building = setup(bluez, table(connect(LOUNGE)))
     is_in_the_air(bluez, LOUNGE)
     building.wait_values(LOUNGE, "temperature", 3)
     building.wait(lambda: not bluez.is_connected(LOUNGE), "the end of a connection")
     for metric, value, unit in [("temperature", 21.47, "Cel"), ("humidity", 45.67, "%RH"), ("battery", 87, "%EL")]:
         building.wait_values(LOUNGE, metric, 1)
-        told = building.values(LOUNGE, metric)[0]
-        assert (told["min"], told["max"], told["unit"]) == (value, value, unit)
+        reported = building.values(LOUNGE, metric)[0]
+        assert (reported["min"], reported["max"], reported["unit"]) == (value, value, unit)
     assert bluez.called("StartNotify") == 0
-    # What was read is counted once, though bluetoothd tells it as a signal too.
+    # What was read is counted once, though bluetoothd also sends it as a signal.
     assert building.gateway.stop() == 0
     reads = sum(call.member == "ReadValue" for call in bluez.calls)
     assert building.count(LOUNGE) + building.count(LOUNGE, "humidity") + building.count(LOUNGE, "battery") <= reads
 
 
-def test_a_device_that_notifies_stays_connected_and_each_value_counts_once(house, bluez, heard):
+def test_a_device_that_notifies_stays_connected_and_each_value_counts_once(setup, bluez, heard):
     bluez.add_gatt(LOUNGE, sensing(21.0, ["read", "notify"]))
-    building = house(bluez, table(connect(LOUNGE, every="1h")))
+    building = setup(bluez, table(connect(LOUNGE, every="1h")))
     is_in_the_air(bluez, LOUNGE)
     building.wait(lambda: bluez.is_notifying(LOUNGE, "2a6e"), "a subscription")
     building.wait_values(LOUNGE, "temperature", 1)
     for value in (22.0, 22.0, 23.5):
         assert bluez.set_value(LOUNGE, "2a6e", celsius(value))
     heard.wait_count(LOUNGE, "temperature", 4)
-    assert max(told["max"] for told in building.values(LOUNGE)) == 23.5
+    assert max(reported["max"] for reported in building.values(LOUNGE)) == 23.5
     assert (bluez.called("Connect"), bluez.called("ReadValue")) == (1, 1)
     assert building.gateway.stop() == 0
     building.wait(lambda: not bluez.is_connected(LOUNGE), "the end of the connection")
 
 
-def test_a_connection_that_gives_values_is_not_cut_because_nothing_else_is_heard(house, bluez):
+def test_a_connection_that_gives_values_is_not_cut_because_nothing_else_is_heard(setup, bluez):
     bluez.add_gatt(LOUNGE, sensing(21.0, ["read", "notify"]))
-    building = house(bluez, table(connect(LOUNGE, every="1h"), more='quiet_after = "2s"'))
+    building = setup(bluez, table(connect(LOUNGE, every="1h"), more='quiet_after = "2s"'))
     is_in_the_air(bluez, LOUNGE)
     building.wait(lambda: bluez.is_notifying(LOUNGE, "2a6e"), "a subscription")
     first = len(bluez.calls)
@@ -130,21 +130,21 @@ def test_a_connection_that_gives_values_is_not_cut_because_nothing_else_is_heard
     assert calls("Set") == 0 and bluez.called("Connect") == 1
 
 
-def test_a_device_that_went_out_of_reach_is_connected_again(house, bluez, heard):
+def test_a_device_that_went_out_of_reach_is_connected_again(setup, bluez, heard):
     bluez.add_gatt(LOUNGE, sensing(21.0, ["read", "notify"]))
-    building = house(bluez, table(connect(LOUNGE, every="1h")))
+    building = setup(bluez, table(connect(LOUNGE, every="1h")))
     is_in_the_air(bluez, LOUNGE)
     building.wait(lambda: bluez.is_notifying(LOUNGE, "2a6e"), "a subscription")
     bluez.disconnect(LOUNGE)
     building.wait(lambda: bluez.is_notifying(LOUNGE, "2a6e"), "another subscription")
     assert bluez.set_value(LOUNGE, "2a6e", celsius(25))
-    building.wait(lambda: max((told["max"] for told in building.values(LOUNGE)), default=0) == 25, "the value")
+    building.wait(lambda: max((reported["max"] for reported in building.values(LOUNGE)), default=0) == 25, "the value")
     assert "has disconnected" in building.gateway.log()
 
 
-def test_bluetoothd_may_be_started_anew(house, bluez, heard):
+def test_bluetoothd_may_be_started_anew(setup, bluez, heard):
     bluez.add_gatt(LOUNGE, sensing(21.0))
-    building = house(bluez, table(connect(LOUNGE)))
+    building = setup(bluez, table(connect(LOUNGE)))
     is_in_the_air(bluez, LOUNGE)
     building.wait_values(LOUNGE, "temperature", 1)
     bluez.restart()
@@ -153,9 +153,9 @@ def test_bluetoothd_may_be_started_anew(house, bluez, heard):
     building.wait(lambda: bluez.advertise(LOUNGE, name="sensor") is not None and building.count(LOUNGE) > before, "a value", 60)
 
 
-def test_a_device_that_hangs_holds_up_nobody_else(house, bluez, heard):
+def test_a_device_that_hangs_holds_up_no_one_else(setup, bluez, heard):
     bluez.add_gatt(LOUNGE, sensing(21.0))
-    building = house(bluez, table(connect(LOUNGE), connect(HALL), connect(ATTIC), more="max_connections = 2"))
+    building = setup(bluez, table(connect(LOUNGE), connect(HALL), connect(ATTIC), more="max_connections = 2"))
     is_in_the_air(bluez, LOUNGE)
     building.wait_values(LOUNGE, "temperature", 1)
     bluez.add_gatt(HALL, sensing(19.0))
@@ -169,11 +169,11 @@ def test_a_device_that_hangs_holds_up_nobody_else(house, bluez, heard):
     building.wait_values(HALL, "temperature", 1)
 
 
-def test_no_more_than_so_many_are_connected_at_once_and_each_gets_its_turn(house, bluez, heard):
+def test_no_more_than_so_many_are_connected_at_once_and_each_gets_its_turn(setup, bluez, heard):
     addresses = [f"A4:C1:38:00:01:{number:02X}" for number in range(8)]
     for number, address in enumerate(addresses):
         bluez.add_gatt(address, sensing(20 + number, ["notify", "read"] if number < 3 else ["read"]))
-    building = house(bluez, table(*map(connect, addresses), more="max_connections = 2"))
+    building = setup(bluez, table(*map(connect, addresses), more="max_connections = 2"))
     is_in_the_air(bluez, *addresses)
     most = 0
 
@@ -185,42 +185,42 @@ def test_no_more_than_so_many_are_connected_at_once_and_each_gets_its_turn(house
     building.wait(all_were_read, "three values of each", 90)
     assert most <= 2
     for number, address in enumerate(addresses):
-        assert {told["avg"] for told in building.values(address)} == {20 + number}
+        assert {reported["avg"] for reported in building.values(address)} == {20 + number}
 
 
-def test_a_characteristic_of_ones_own_is_read_by_a_table_of_fields(house, bluez, heard):
+def test_a_characteristic_of_ones_own_is_read_by_a_table_of_fields(setup, bluez, heard):
     codec = '[[fields]]\nname = "co2"\ntype = "u16le"\n'
     bluez.add_gatt(LOUNGE, {"1234": {OWN: (b"\x2c\x01", ["read"]), "2a6e": (celsius(21), ["read"])}})
     entry = connect(LOUNGE, more=f', codecs = {{ "{OWN}" = "own.toml" }}')
-    building = house(bluez, table(entry), files={"own.toml": codec})
+    building = setup(bluez, table(entry), files={"own.toml": codec})
     is_in_the_air(bluez, LOUNGE)
     building.wait_values(LOUNGE, "co2", 1)
     building.wait_values(LOUNGE, "temperature", 1)
     assert building.values(LOUNGE, "co2")[0]["avg"] == 300
 
 
-def test_two_characteristics_of_one_kind_are_told_apart(house, bluez, heard):
+def test_two_characteristics_of_one_kind_are_reported_apart(setup, bluez, heard):
     twice = [("2a6e", (celsius(21), ["read"])), ("2a6e", (celsius(60), ["read"]))]
     bluez.add_gatt(LOUNGE, [(SENSING, twice)])
-    building = house(bluez, table(connect(LOUNGE, more=', service = "181a"')))
+    building = setup(bluez, table(connect(LOUNGE, more=', service = "181a"')))
     is_in_the_air(bluez, LOUNGE)
     building.wait_values(LOUNGE, "temperature_2", 1)
     assert building.values(LOUNGE, "temperature")[0]["max"] == 21
     assert building.values(LOUNGE, "temperature_2")[0]["min"] == 60
 
 
-def test_health_says_of_each_device_what_is_wrong_and_what_to_do(house, bluez):
+def test_health_says_of_each_device_what_is_wrong_and_what_to_do(setup, bluez):
     bluez.add_gatt(LOUNGE, sensing(21.0))
     bluez.add_gatt(HALL, {"1234": {"2a00": (b"x", ["read"])}})
-    building = house(bluez, table(connect(LOUNGE), connect(HALL), connect(ATTIC)))
+    building = setup(bluez, table(connect(LOUNGE), connect(HALL), connect(ATTIC)))
     is_in_the_air(bluez, LOUNGE, HALL)
     bluez.refuse("ReadValue", "org.bluez.Error.NotPermitted", "Not paired")
     building.wait(lambda: f"bluetoothctl pair {LOUNGE}" in building.gateway.log(), "the hint to pair")
     building.wait(lambda: "none of its characteristics is read: it has 2a00" in building.gateway.log(), "what it has")
     building.wait(lambda: f"bluetoothd has not heard {ATTIC} yet" in building.gateway.log(), "who was not heard")
     said = {LOUNGE: "bluetoothctl pair", HALL: "it has 2a00", ATTIC: "has not heard"}
-    is_told = lambda: all(text in building.parts().get(address, {}).get("last_error", "") for address, text in said.items())
-    building.wait(is_told, "what is wrong, in health", 80)
+    is_reported = lambda: all(text in building.parts().get(address, {}).get("last_error", "") for address, text in said.items())
+    building.wait(is_reported, "what is wrong, in health", 80)
     assert {building.parts()[address]["state"] for address in said} <= {"down", "connecting", "waiting"}
 
 
@@ -229,13 +229,13 @@ def rule(action):
 
 
 @pytest.mark.parametrize("flags, connected", [(["write"], True), (["write-without-response"], False)])
-def test_an_alert_writes_a_characteristic(house, bluez, sensor, flags, connected):
+def test_an_alert_writes_a_characteristic(setup, bluez, sensor, flags, connected):
     notifies = ["read", "notify"]
     bluez.add_gatt(LOUNGE, sensing(21.0, notifies) | {AUTOMATION: {"2a56": (b"\0", flags)}})
     action = 'device = "lounge", characteristic = "2a56", payload = "hex:01ff"'
     lounge = f'[devices.lounge]\naddress = "{LOUNGE}"\n'
     more = table(connect(LOUNGE, every="1h")) if connected else "[adapters.ble.hall]\n"
-    building = house(bluez, more + lounge + rule(action))
+    building = setup(bluez, more + lounge + rule(action))
     is_in_the_air(bluez, LOUNGE)
     if connected:
         building.wait(lambda: bluez.is_notifying(LOUNGE, "2a6e"), "a subscription")
@@ -245,11 +245,11 @@ def test_an_alert_writes_a_characteristic(house, bluez, sensor, flags, connected
     building.wait(lambda: bluez.is_connected(LOUNGE) is connected, "the connection as it was")
 
 
-def test_a_command_goes_before_a_device_that_stays_where_there_is_one_connection(house, bluez, sensor):
+def test_a_command_goes_before_a_device_that_stays_where_there_is_one_connection(setup, bluez, sensor):
     bluez.add_gatt(LOUNGE, sensing(21.0, ["read", "notify"]))
     bluez.add_gatt(HALL, {AUTOMATION: {"2a56": (b"\0", ["write"])}})
     action = f'device = "{HALL}", characteristic = "2a56", payload = "on"'
-    building = house(bluez, table(connect(LOUNGE, every="1h"), more="max_connections = 1") + rule(action))
+    building = setup(bluez, table(connect(LOUNGE, every="1h"), more="max_connections = 1") + rule(action))
     is_in_the_air(bluez, LOUNGE, HALL)
     building.wait(lambda: bluez.is_notifying(LOUNGE, "2a6e"), "a subscription")
     sensor.send("values/plant/temperature", "41")
@@ -257,10 +257,10 @@ def test_a_command_goes_before_a_device_that_stays_where_there_is_one_connection
     building.wait(lambda: bluez.is_notifying(LOUNGE, "2a6e"), "its turn again")
 
 
-def test_a_command_that_cannot_be_carried_out_says_why(house, bluez, sensor):
+def test_a_command_that_cannot_be_carried_out_says_why(setup, bluez, sensor):
     bluez.add_gatt(LOUNGE, {AUTOMATION: {"2a56": (b"\0", ["read"])}})
     action = f'device = "{LOUNGE}", characteristic = "2a56", payload = "on"'
-    building = house(bluez, "[adapters.ble.hall]\n" + rule(action))
+    building = setup(bluez, "[adapters.ble.hall]\n" + rule(action))
     is_in_the_air(bluez, LOUNGE)
     sensor.send("values/plant/temperature", "41")
     building.wait(lambda: "no characteristic 2a56 that can be written" in building.gateway.log(), "the reason")

@@ -1,4 +1,4 @@
-"""`riser ble scan`: what is in the air, for whoever stands in the room."""
+"""`riser ble scan`: lists the Bluetooth devices in range."""
 
 import json
 import threading
@@ -86,7 +86,7 @@ def test_names_from_the_air_cannot_command_a_terminal(scan):
     assert "\x1b" not in done.stdout and len(done.stdout.splitlines()) == 3
 
 
-def test_silence_is_told(scan):
+def test_silence_is_reported(scan):
     assert scan([]).stdout.startswith("Nothing was heard.")
 
 

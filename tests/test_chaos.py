@@ -243,15 +243,15 @@ def test_what_was_sent_again_may_be_counted_as_often_as_it_was_delivered():
     assert story.findings() == []
 
 
-def test_a_window_tells_its_readings_at_the_precision_that_is_promised():
+def test_a_window_reports_its_readings_at_the_precision_that_is_promised():
     chance = random.Random(3)
     for _ in range(2000):
         window = START + chance.randrange(2) * WINDOW_MS
         times = {Reading("d", window, slot): chance.randrange(BASE) for slot in range(SLOTS)}
         held = {reading: n for reading, n in times.items() if n} or {Reading("d", window, 0): 1}
-        told = summary([reading.value for reading, n in held.items() for _ in range(n)])
-        told["avg"] *= 1 + chance.choice((-1e-9, 0, 1e-9))
-        assert decode("d", window, told) == held
+        reported = summary([reading.value for reading, n in held.items() for _ in range(n)])
+        reported["avg"] *= 1 + chance.choice((-1e-9, 0, 1e-9))
+        assert decode("d", window, reported) == held
     with pytest.raises(Undecodable):
         decode("d", START + WINDOW_MS, summary([1.0]))
 

@@ -166,13 +166,13 @@ def test_decode_batch_answers_one_for_one(riser):
 def test_decode_batch_reads_advertisements_each_by_itself(riser):
     def row(service="", maker="", address="A4:C1:38:0A:0B:0C", name="", **more):
         base = "-0000-1000-8000-00805f9b34fb"
-        told = {
+        reported = {
             "address": address,
             "name": name,
             "service_data": {f"0000{service[:4]}{base}": service[5:]} if service else {},
             "manufacturer_data": dict(entry.split() for entry in maker.split(",")) if maker else {},
         }
-        return {"codec": "ble", "advertisement": told, **more}
+        return {"codec": "ble", "advertisement": reported, **more}
 
     sealed = "fcd2 4100112233445566778899aabb"
     rows = [

@@ -84,7 +84,7 @@ silent_for = "7s"
 """
 
 
-def told(heard, alert):
+def reported(heard, alert):
     """(moment, device, state) of each, once: what comes again has the same `seq`."""
     first = {}
     for message in heard.messages:
@@ -180,21 +180,21 @@ def test_a_night_raises_no_alert_and_clears_none(clock, night, sensor, heard, ru
     gateway = running(more=ALERTS)
     pending_since = time.time()
     sensor.send("sensors/boiler/telemetry", {"temperature": 50})
-    heard.wait_for(lambda: told(heard, "too-hot"), what="the alert")
+    heard.wait_for(lambda: reported(heard, "too-hot"), what="the alert")
     sensor.send("sensors/warm/telemetry", {"temperature": 35})
     sensor.send("sensors/quiet/telemetry", {"temperature": 20})
     wait_until(lambda: time.time() > pending_since + 2, what="a part of the time that the rules want")
     night(gateway)
     awake = time.time()
-    heard.wait_for(lambda: len(told(heard, "silent")) == 3, 30, "three silent devices")
+    heard.wait_for(lambda: len(reported(heard, "silent")) == 3, 30, "three silent devices")
     # Listened to for 7 s since, all three; the 5 s of heat go on where they were.
-    assert all(at - awake > 6.5 for at, *_ in told(heard, "silent")), (awake, told(heard, "silent"))
-    heard.wait_for(lambda: len(told(heard, "hot-for-long")) == 2, 10, "the devices that stayed hot")
-    for at, device, state in told(heard, "hot-for-long"):
+    assert all(at - awake > 6.5 for at, *_ in reported(heard, "silent")), (awake, reported(heard, "silent"))
+    heard.wait_for(lambda: len(reported(heard, "hot-for-long")) == 2, 10, "the devices that stayed hot")
+    for at, device, state in reported(heard, "hot-for-long"):
         assert device in ("boiler", "warm") and state == "raised" and at - pending_since > 4.5
-    assert [(device, state) for _, device, state in told(heard, "too-hot")] == [("boiler", "raised")]
+    assert [(device, state) for _, device, state in reported(heard, "too-hot")] == [("boiler", "raised")]
     sensor.send("sensors/boiler/telemetry", {"temperature": 20})
-    heard.wait_for(lambda: len(told(heard, "too-hot")) == 2, what="the alert cleared")
+    heard.wait_for(lambda: len(reported(heard, "too-hot")) == 2, what="the alert cleared")
 
 
 def test_a_dead_connection_is_made_anew_within_seconds_of_waking(cloud, started, clock, sensor, heard, running):
@@ -212,7 +212,7 @@ def test_a_dead_connection_is_made_anew_within_seconds_of_waking(cloud, started,
 def test_a_step_while_windows_alerts_and_the_outbox_have_work(clock, cloud, sensor, heard, running, step):
     gateway = running(more=ALERTS)
     sensor.send("sensors/boiler/telemetry", {"temperature": 50})
-    heard.wait_for(lambda: told(heard, "too-hot"), what="the alert")
+    heard.wait_for(lambda: reported(heard, "too-hot"), what="the alert")
     cloud.stop()
     sensor.send("sensors/warm/telemetry", {"temperature": 35})
     pending_since = time.time()
@@ -221,11 +221,11 @@ def test_a_step_while_windows_alerts_and_the_outbox_have_work(clock, cloud, sens
     sent = send_for(sensor, 2, sent)
     cloud.start()
     sent = send_for(sensor, 2, sent)
-    heard.wait_for(lambda: len(told(heard, "silent")) == 3, 30, "three silent devices, which is all")
-    assert all(at - pending_since > 6.5 for at, *_ in told(heard, "silent"))
-    assert {device for _, device, _ in told(heard, "hot-for-long")} == {"boiler", "warm"}
-    assert all(at - pending_since > 4.5 for at, device, _ in told(heard, "hot-for-long") if device == "warm")
-    assert [(device, state) for _, device, state in told(heard, "too-hot")] == [("boiler", "raised")]
+    heard.wait_for(lambda: len(reported(heard, "silent")) == 3, 30, "three silent devices, which is all")
+    assert all(at - pending_since > 6.5 for at, *_ in reported(heard, "silent"))
+    assert {device for _, device, _ in reported(heard, "hot-for-long")} == {"boiler", "warm"}
+    assert all(at - pending_since > 4.5 for at, device, _ in reported(heard, "hot-for-long") if device == "warm")
+    assert [(device, state) for _, device, state in reported(heard, "too-hot")] == [("boiler", "raised")]
     check_whole(heard, gateway, sent, others=2)
     assert_gap_free(heard.numbered())
 
@@ -263,7 +263,7 @@ def test_a_restart_with_a_clock_behind_the_stored_time(clock, sensor, heard, run
     """A power cut on a board without a battery: the clock begins at 1970 again, and is set a little later."""
     gateway = running(more=ALERTS)
     sensor.send("sensors/boiler/telemetry", {"temperature": 50})
-    heard.wait_for(lambda: told(heard, "too-hot"), what="the alert")
+    heard.wait_for(lambda: reported(heard, "too-hot"), what="the alert")
     sent = send_for(sensor, 5, 0)
     getattr(gateway, end)()
     clock.show(100)
@@ -273,11 +273,11 @@ def test_a_restart_with_a_clock_behind_the_stored_time(clock, sensor, heard, run
     clock.set(0)
     sent = send_for(sensor, 5, sent)
     check_whole(heard, gateway, sent, others=1)
-    heard.wait_for(lambda: len(told(heard, "silent")) == 2, 30, "two silent devices")
-    assert all(at - restarted > 6.5 for at, *_ in told(heard, "silent")), (restarted, told(heard, "silent"))
+    heard.wait_for(lambda: len(reported(heard, "silent")) == 2, 30, "two silent devices")
+    assert all(at - restarted > 6.5 for at, *_ in reported(heard, "silent")), (restarted, reported(heard, "silent"))
     sensor.send("sensors/boiler/telemetry", {"temperature": 20})
-    heard.wait_for(lambda: len(told(heard, "too-hot")) == 2, what="the alert cleared")
-    assert [state for *_, state in told(heard, "too-hot")] == ["raised", "cleared"]
+    heard.wait_for(lambda: len(reported(heard, "too-hot")) == 2, what="the alert cleared")
+    assert [state for *_, state in reported(heard, "too-hot")] == ["raised", "cleared"]
     assert_gap_free(heard.numbered())
 
 

@@ -26,66 +26,66 @@ SENML_CBOR = b"\x82\xa3\x00\x6btemperature\x01\x63Cel\x02\xfb" + struct.pack("!d
     [(50, OBJECT), (60, CBOR), (110, SENML), (112, SENML_CBOR), (None, OBJECT), (None, SENML), (None, CBOR)],
     ids=["json", "cbor", "senml-json", "senml-cbor", "bare object", "bare senml", "bare cbor"],
 )
-def test_a_report_in_each_format_reaches_the_cloud_as_an_aggregate(house, method, format, payload):
-    house = house()
-    answer = house.client.ask(method, "/sensors/lounge", payload, format=format)
+def test_a_report_in_each_format_reaches_the_cloud_as_an_aggregate(setup, method, format, payload):
+    setup = setup()
+    answer = setup.client.ask(method, "/sensors/lounge", payload, format=format)
     assert answer.code == "2.04", answer.output
-    house.cloud.wait_count("lounge", "temperature", 1)
-    house.cloud.wait_count("lounge", "door", 1)
-    aggregate = house.cloud.aggregates("lounge")[0]
+    setup.cloud.wait_count("lounge", "temperature", 1)
+    setup.cloud.wait_count("lounge", "door", 1)
+    aggregate = setup.cloud.aggregates("lounge")[0]
     assert aggregate["protocol"] == "coap"
     assert aggregate["metrics"]["temperature"]["avg"] == 21.5
-    house.gateway.wait_ledger(taken=2, published=2)
+    setup.gateway.wait_ledger(taken=2, published=2)
 
 
 @pytest.mark.parametrize("method", ["post", "put"])
-def test_a_node_frame_is_an_octet_stream(house, method):
-    house = house(journal=SYNC_FIRST)
+def test_a_node_frame_is_an_octet_stream(setup, method):
+    setup = setup(journal=SYNC_FIRST)
     for frame in ("08632d", "fdda2d0bc4", "012108d40402640d00000bea"):
-        answer = house.client.ask(method, "/sensors/cellar", bytes.fromhex(frame), format=42)
+        answer = setup.client.ask(method, "/sensors/cellar", bytes.fromhex(frame), format=42)
         assert answer.code == "2.04", answer.output
-    assert json.loads(house.client.get("/sensors/cellar").body) == {
+    assert json.loads(setup.client.get("/sensors/cellar").body) == {
         "co2": 612.0,
         "humidity": 45.0,
         "temperature": -5.5,
         "temperature_1": 22.6,
         "voltage": 3.05,
     }
-    house.cloud.wait_count("cellar", "temperature", 2)
-    house.gateway.wait_ledger(taken=8, published=8)
+    setup.cloud.wait_count("cellar", "temperature", 2)
+    setup.gateway.wait_ledger(taken=8, published=8)
 
 
-def test_a_frame_of_a_later_version_is_refused_and_counted(house):
-    house = house()
-    answer = house.client.post("/sensors/cellar", bytes.fromhex("02010863"), format=42)
+def test_a_frame_of_a_later_version_is_refused_and_counted(setup):
+    setup = setup()
+    answer = setup.client.post("/sensors/cellar", bytes.fromhex("02010863"), format=42)
     assert answer.code == "4.00" and "version 2" in answer.output
-    assert house.dropped() == {"bad_payload": 1}
-    assert "version 2, and only version 1 is known here" in house.gateway.log()
+    assert setup.dropped() == {"bad_payload": 1}
+    assert "version 2, and only version 1 is known here" in setup.gateway.log()
 
 
-def test_a_device_with_the_codec_node_needs_no_content_format(house):
-    house = house(more='[devices.cellar]\ncodec = "node"')
+def test_a_device_with_the_codec_node_needs_no_content_format(setup):
+    setup = setup(more='[devices.cellar]\ncodec = "node"')
     # By its beginning it would be a CBOR map.
-    assert house.client.post("/sensors/cellar", bytes.fromhex("a2002d")).code == "2.04"
-    assert house.client.get("/sensors/cellar/temperature").body == "-240.64"
+    assert setup.client.post("/sensors/cellar", bytes.fromhex("a2002d")).code == "2.04"
+    assert setup.client.get("/sensors/cellar/temperature").body == "-240.64"
 
 
-def test_a_number_as_text_is_a_value_of_the_metric_in_the_path(house):
-    house = house()
-    assert house.client.post("/sensors/lounge/temperature", "21.5").code == "2.04"
-    assert house.client.put("/sensors/lounge/temperature", "22.5", format=0).code == "2.04"
-    house.cloud.wait_count("lounge", "temperature", 2)
+def test_a_number_as_text_is_a_value_of_the_metric_in_the_path(setup):
+    setup = setup()
+    assert setup.client.post("/sensors/lounge/temperature", "21.5").code == "2.04"
+    assert setup.client.put("/sensors/lounge/temperature", "22.5", format=0).code == "2.04"
+    setup.cloud.wait_count("lounge", "temperature", 2)
 
 
-def test_a_body_of_3000_bytes_arrives_whole_by_block1(house):
-    house = house()
+def test_a_body_of_3000_bytes_arrives_whole_by_block1(setup):
+    setup = setup()
     body = json.dumps({f"metric-{i:03}": i for i in range(180)})
     assert len(body) > 3000
     for size in (64, 1024):
-        answer = house.client.post("/sensors/large", body, format=50, more=["-b", str(size)])
+        answer = setup.client.post("/sensors/large", body, format=50, more=["-b", str(size)])
         assert answer.code == "2.04", answer.output[-500:]
-    house.gateway.wait_ledger(taken=360)
-    assert len(json.loads(house.client.get("/sensors/large", more=["-b", "128"]).body)) == 180
+    setup.gateway.wait_ledger(taken=360)
+    assert len(json.loads(setup.client.get("/sensors/large", more=["-b", "128"]).body)) == 180
 
 
 @pytest.mark.parametrize(
@@ -106,59 +106,59 @@ def test_a_body_of_3000_bytes_arrives_whole_by_block1(house):
     ],
     ids=lambda case: case if isinstance(case, str) else " ".join(str(part)[:20] for part in case),
 )
-def test_what_cannot_be_taken_is_answered_with_its_code_and_why(house, ask, code, why):
-    house = house(coap='max_size = "4KiB"')
+def test_what_cannot_be_taken_is_answered_with_its_code_and_why(setup, ask, code, why):
+    setup = setup(coap='max_size = "4KiB"')
     method, path, payload, format = ask
-    answer = house.client.ask(method, path, payload, format=format)
+    answer = setup.client.ask(method, path, payload, format=format)
     assert answer.code == code, answer.output
     assert why in answer.output
-    assert house.client.post("/sensors/good/temperature", "1").code == "2.04"
-    house.cloud.wait_count("good", "temperature", 1)
+    assert setup.client.post("/sensors/good/temperature", "1").code == "2.04"
+    setup.cloud.wait_count("good", "temperature", 1)
 
 
-def test_a_datagram_that_comes_twice_counts_once_and_is_answered_twice(house):
-    house = house()
-    device = house.datagrams()
+def test_a_datagram_that_comes_twice_counts_once_and_is_answered_twice(setup):
+    setup = setup()
+    device = setup.datagrams()
     first = report(7, "sensors", "lounge", "co2", payload=b"400")
     assert device.exchange(first) == device.exchange(first) == (2, (2, 4), 7)
     # Other bytes under the same id are another report; so are the same bytes from another device.
     assert device.exchange(report(8, "sensors", "lounge", "co2", payload=b"400"))[1] == (2, 4)
-    assert house.datagrams().exchange(first)[1] == (2, 4)
-    house.gateway.wait_ledger(taken=3)
+    assert setup.datagrams().exchange(first)[1] == (2, 4)
+    setup.gateway.wait_ledger(taken=3)
 
 
-def test_a_report_that_comes_again_after_a_crash_counts_once(house):
-    house = house(journal=SYNC_FIRST)
-    device = house.datagrams()
+def test_a_report_that_comes_again_after_a_crash_counts_once(setup):
+    setup = setup(journal=SYNC_FIRST)
+    device = setup.datagrams()
     datagrams = [report(mid, "sensors", "lounge", "co2", payload=b"400") for mid in range(20)]
     assert all(device.exchange(datagram)[1] == (2, 4) for datagram in datagrams)
-    house.gateway.kill()
-    house.start()
+    setup.gateway.kill()
+    setup.start()
     # As if no answer had come.
     assert all(device.exchange(datagram)[1] == (2, 4) for datagram in datagrams)
     assert device.exchange(report(99, "sensors", "lounge", "co2", payload=b"400"))[1] == (2, 4)
-    house.cloud.wait_count("lounge", "co2", 21, timeout=30)
-    ledger = house.gateway.audit()
+    setup.cloud.wait_count("lounge", "co2", 21, timeout=30)
+    ledger = setup.gateway.audit()
     assert ledger["dropped"] == {"duplicate": 20}
 
 
-def test_killed_after_2_04_nothing_is_lost(house):
-    house = house(journal=SYNC_FIRST)
+def test_killed_after_2_04_nothing_is_lost(setup):
+    setup = setup(journal=SYNC_FIRST)
     sent = 0
     for round in range(3):
-        device = house.datagrams()
+        device = setup.datagrams()
         for mid in range(50):
             value = str(round * 100 + mid).encode()
             assert device.exchange(report(mid, "sensors", "meter", "energy", payload=value))[1] == (2, 4)
             sent += 1
-        house.gateway.kill()
-        house.start()
-    house.cloud.wait_count("meter", "energy", sent, timeout=30)
+        setup.gateway.kill()
+        setup.start()
+    setup.cloud.wait_count("meter", "energy", sent, timeout=30)
 
 
-def test_a_report_that_wants_no_answer_is_taken_and_answered_as_it_came(house):
-    house = house()
-    device = house.datagrams()
+def test_a_report_that_wants_no_answer_is_taken_and_answered_as_it_came(setup):
+    setup = setup()
+    device = setup.datagrams()
     kind, code, _ = device.exchange(report(1, "sensors", "lounge", "co2", payload=b"400", kind=NON))
     assert (kind, code) == (NON, (2, 4))
     # No-Response (RFC 7967): nothing but errors is wanted; the next answer is to the next request.
@@ -167,45 +167,45 @@ def test_a_report_that_wants_no_answer_is_taken_and_answered_as_it_came(house):
     bare = message(NON, (0, 2), 2, b"\x02", quiet)
     device.send(bare + far + b"\xff5")
     assert device.exchange(message(CON, (0, 0), 3)) == (RST, (0, 0), 3)
-    house.gateway.wait_ledger(taken=2)
+    setup.gateway.wait_ledger(taken=2)
 
 
-def test_an_unknown_device_is_refused_where_only_known_ones_are_taken(house):
-    house = house(gateway='unknown_devices = "ignore"', more='[devices.lounge]\naddress = "a4:c1:38:8d:18:b2"')
-    assert house.client.post("/sensors/stranger/co2", "400").code == "4.04"
-    assert house.client.post("/sensors/A4:C1:38:8D:18:B2/co2", "400").code == "2.04"
+def test_an_unknown_device_is_refused_where_only_known_ones_are_taken(setup):
+    setup = setup(gateway='unknown_devices = "ignore"', more='[devices.lounge]\naddress = "a4:c1:38:8d:18:b2"')
+    assert setup.client.post("/sensors/stranger/co2", "400").code == "4.04"
+    assert setup.client.post("/sensors/A4:C1:38:8D:18:B2/co2", "400").code == "2.04"
     # The same path, however the address is written, and the name.
     for path in ("a4:c1:38:8d:18:b2", "A4:C1:38:8D:18:B2", "lounge"):
-        assert house.client.get(f"/sensors/{path}/co2").body == "400"
-    assert house.dropped() == {"unknown_device": 1}
-    house.cloud.wait_count("lounge", "co2", 1)
+        assert setup.client.get(f"/sensors/{path}/co2").body == "400"
+    assert setup.dropped() == {"unknown_device": 1}
+    setup.cloud.wait_count("lounge", "co2", 1)
 
 
-def test_no_more_devices_than_allowed_are_known(house):
-    house = house(gateway="max_devices = 1")
-    assert house.client.post("/sensors/first/co2", "400").code == "2.04"
-    answer = house.client.post("/sensors/second/co2", "400")
+def test_no_more_devices_than_allowed_are_known(setup):
+    setup = setup(gateway="max_devices = 1")
+    assert setup.client.post("/sensors/first/co2", "400").code == "2.04"
+    answer = setup.client.post("/sensors/second/co2", "400")
     assert answer.code == "5.03" and "Max-Age" in answer.line and "max_devices" in answer.output
-    assert house.client.post("/sensors/first/co2", "401").code == "2.04"
-    assert house.dropped() == {"too_many_devices": 1}
+    assert setup.client.post("/sensors/first/co2", "401").code == "2.04"
+    assert setup.dropped() == {"too_many_devices": 1}
 
 
-def test_a_renamed_metric_is_read_under_both_names(house):
-    house = house(more='[devices.lounge]\nrename = { tempc = "temperature" }')
-    assert house.client.post("/sensors/lounge/tempc", "21.5").code == "2.04"
+def test_a_renamed_metric_is_read_under_both_names(setup):
+    setup = setup(more='[devices.lounge]\nrename = { tempc = "temperature" }')
+    assert setup.client.post("/sensors/lounge/tempc", "21.5").code == "2.04"
     for metric in ("tempc", "temperature"):
-        assert house.client.get(f"/sensors/lounge/{metric}").body == "21.5"
+        assert setup.client.get(f"/sensors/lounge/{metric}").body == "21.5"
 
 
-def test_a_device_with_a_codec_of_its_own_is_read_by_that(house):
-    house = house(more='[devices.odd]\ncodec = "value"')
-    assert house.client.post("/sensors/odd/co2", "400", format=42).code == "2.04"
-    house.cloud.wait_count("odd", "co2", 1)
+def test_a_device_with_a_codec_of_its_own_is_read_by_that(setup):
+    setup = setup(more='[devices.odd]\ncodec = "value"')
+    assert setup.client.post("/sensors/odd/co2", "400", format=42).code == "2.04"
+    setup.cloud.wait_count("odd", "co2", 1)
 
 
-def test_hostile_datagrams_disturb_no_good_sensor(house):
-    house = house()
-    attacker, device = house.datagrams(), house.datagrams()
+def test_hostile_datagrams_disturb_no_good_sensor(setup):
+    setup = setup()
+    attacker, device = setup.datagrams(), setup.datagrams()
     attacker.socket.setblocking(False)
     chance = random.Random(7)
     good = report(0, "sensors", "good", "co2", payload=b"400")
@@ -219,19 +219,19 @@ def test_hostile_datagrams_disturb_no_good_sensor(house):
             if b"good" not in datagram:
                 attacker.send(datagram)
         assert device.exchange(report(mid, "sensors", "good", "co2", payload=b"400")) == (2, (2, 4), mid)
-    wait_until(lambda: house.cloud.count("good", "co2") == 300, 20, "300 readings")
-    assert house.gateway.process.poll() is None
-    house.gateway.audit()
+    wait_until(lambda: setup.cloud.count("good", "co2") == 300, 20, "300 readings")
+    assert setup.gateway.process.poll() is None
+    setup.gateway.audit()
 
 
-def test_a_port_that_is_taken_is_waited_for(house):
+def test_a_port_that_is_taken_is_waited_for(setup):
     other = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     blocked = free_port()
     other.bind((HOST, blocked))
     psk = f'listen_dtls = "{HOST}:{blocked}"\npsk = {{ one = {{ key = "hex:{KEY}", devices = ["*"] }} }}'
-    house = house(coap=psk)
+    setup = setup(coap=psk)
     # The other listener works meanwhile.
-    assert house.client.post("/sensors/lounge/co2", "400").code == "2.04"
-    house.gateway.wait_log(f"127.0.0.1:{blocked} is taken by another program")
+    assert setup.client.post("/sensors/lounge/co2", "400").code == "2.04"
+    setup.gateway.wait_log(f"127.0.0.1:{blocked} is taken by another program")
     other.close()
-    house.gateway.wait_log(f"coap: listens on 127.0.0.1:{blocked}", timeout=40)
+    setup.gateway.wait_log(f"coap: listens on 127.0.0.1:{blocked}", timeout=40)

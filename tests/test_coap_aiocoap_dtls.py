@@ -14,26 +14,26 @@ KEY = "sixteen byte key"
 
 
 @pytest.fixture
-def secured(house):
+def secured(setup):
     port = free_port()
     psk = f'listen_dtls = "{HOST}:{port}"\npsk = {{ one = {{ key = "{KEY}", devices = ["one"] }} }}\n'
-    house = house(coap=psk)
-    house.gateway.wait_log(f"coap: listens on {HOST}:{port}")
-    house.base = f"coaps://{HOST}:{port}"
-    return house
+    setup = setup(coap=psk)
+    setup.gateway.wait_log(f"coap: listens on {HOST}:{port}")
+    setup.base = f"coaps://{HOST}:{port}"
+    return setup
 
 
-def talk(house, key, conversation):
+def talk(setup, key, conversation):
     """Runs `conversation(ask)`; `ask(code, path, …)` sends a request and returns it."""
 
     async def run():
         context = await aiocoap.Context.create_client_context()
         try:
             who = {"dtls": {"psk": {"ascii": key}, "client-identity": {"ascii": "one"}}}
-            context.client_credentials.load_from_dict({f"{house.base}/*": who})
+            context.client_credentials.load_from_dict({f"{setup.base}/*": who})
 
             def ask(code, path, **options):
-                return context.request(aiocoap.Message(code=code, uri=house.base + path, **options))
+                return context.request(aiocoap.Message(code=code, uri=setup.base + path, **options))
 
             await asyncio.wait_for(conversation(ask), 60)
         finally:

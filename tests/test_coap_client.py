@@ -63,7 +63,7 @@ def test_notifications_become_readings_of_the_device_that_the_configuration_name
     wait_value(heard, "ahu-3", "temperature", 21.5)
     assert ahu.resources["temperature"].asked == 2  # by us, and by aiocoap for the notification
     assert gateway.stop() == 0
-    assert ahu.resources["temperature"].observers == 0  # it was told that nobody listens any more
+    assert ahu.resources["temperature"].observers == 0  # it was told that no observer is left
     ledger = gateway.audit()
     assert ledger["adapters"]["coap.lan"]["in"] == 5 and ledger["dropped"] == {}
 
@@ -141,14 +141,14 @@ def test_health_says_of_each_resource_how_it_is_and_what_cannot_be_read_is_count
     assert ledger["adapters"]["coap.lan"]["in"] == 4
     topic = f"building/gateways/{ID}/health"
 
-    def told():
+    def reported():
         return {} if not heard.on(topic) else heard.on(topic)[-1]["adapters"]["coap.lan"].get("observed", {})
 
     def is_settled():
-        return told() and all(part["state"] != "starting" for part in told().values())
+        return reported() and all(part["state"] != "starting" for part in reported().values())
 
     heard.wait_for(is_settled, 75, "health, once each has answered")
-    states = {url.rsplit("/", 1)[1]: part for url, part in told().items()}
+    states = {url.rsplit("/", 1)[1]: part for url, part in reported().items()}
     assert {name: part["state"] for name, part in states.items()} == {
         "good": "observing",
         "xml": "observing",

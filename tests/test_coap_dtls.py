@@ -12,7 +12,7 @@ ONE, TWO = "the key of one, 24 bytes", "the key of two, 24 bytes"
 
 
 @pytest.fixture
-def secured(house, tmp_path):
+def secured(setup, tmp_path):
     """A gateway with two identities; `secured(tls, identity, key)` is a client of it."""
     port = free_port()
     key_file = tmp_path / "one.psk"
@@ -24,7 +24,7 @@ def secured(house, tmp_path):
         f'one = {{ key_file = "{key_file}", devices = ["one", "hall-*"] }}\n'
         f'two = {{ key = "hex:{hex_key}", devices = ["two"] }}\n'
     )
-    there = house(coap=psk, gateway=HEALTH_EVERY_SECOND)
+    there = setup(coap=psk, gateway=HEALTH_EVERY_SECOND)
     there.gateway.wait_log(f"coap: listens on {HOST}:{port}")
     there.secured = lambda tls, identity, key: CoapClient(port, tmp_path, tls, identity, key)
     return there
@@ -41,7 +41,7 @@ def test_an_identity_reports_and_reads_its_own_devices_and_no_others(secured, tl
     for ask in (one.post("/sensors/two/co2", "1"), one.get("/sensors/two/co2"), one.get("/sensors/hall")):
         assert ask.code == "4.03", ask.output
     assert one.get("/.well-known/core?if=core.b").body.count("<") == 2
-    # In the clear everybody reads everything.
+    # Without DTLS every peer reads everything.
     assert secured.client.get("/sensors/two/co2").body == "500"
     secured.gateway.wait_ledger(taken=3)
 

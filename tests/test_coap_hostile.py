@@ -44,12 +44,12 @@ class Sample:
 class Siege:
     """A gateway under attack, and sensors that go on reporting."""
 
-    def __init__(self, house, started, folder, capsys):
+    def __init__(self, setup, started, folder, capsys):
         self.port = free_port()
         psk = f'listen_dtls = "{HOST}:{self.port}"\npsk = {{ one = {{ key = "{ONE}", devices = ["one"] }} }}'
-        self.house = house(coap=BOUNDS + psk, **PARTS)
-        self.house.gateway.wait_log(f"coap: listens on {HOST}:{self.port}")
-        self.sensor = self.house.datagrams()
+        self.setup = setup(coap=BOUNDS + psk, **PARTS)
+        self.setup.gateway.wait_log(f"coap: listens on {HOST}:{self.port}")
+        self.sensor = self.setup.datagrams()
         self.secured = CoapClient(self.port, folder, "openssl", "one", ONE)
         self.reports = {"good": 0, "one": 0}
         self._started = started
@@ -66,7 +66,7 @@ class Siege:
         mid = self.reports["good"] & 0xFFFF
         answer = self.sensor.exchange(report(mid, "sensors", "good", "co2", payload=b"400"))
         assert answer == (hostile.ACK, (2, 4), mid)
-        return Sample(time.monotonic(), own_mib(status_of(self.house.gateway.process.pid)))
+        return Sample(time.monotonic(), own_mib(status_of(self.setup.gateway.process.pid)))
 
     def report_secured(self):
         self.reports["one"] += 1
@@ -87,14 +87,14 @@ class Siege:
         assert grown <= MAX_GROWTH_MIB
         for device, count in self.reports.items():
             if count:
-                self.house.cloud.wait_count(device, "co2", count, timeout=30)
-        self.house.gateway.audit()
+                self.setup.cloud.wait_count(device, "co2", count, timeout=30)
+        self.setup.gateway.audit()
         return answers
 
 
 @pytest.fixture
-def siege(house, started, tmp_path, capsys):
-    return Siege(house, started, tmp_path, capsys)
+def siege(setup, started, tmp_path, capsys):
+    return Siege(setup, started, tmp_path, capsys)
 
 
 def turns(attackers, datagrams):
@@ -112,7 +112,7 @@ def short_ones(chance):
 @pytest.mark.timeout(120 + SPOILED // 1_000)
 def test_a_port_in_the_clear_answers_what_fits_or_nothing_and_does_not_grow(siege):
     chance = random.Random(SEED)
-    attackers = siege.attackers(hostile.Attacker, siege.house.port)
+    attackers = siege.attackers(hostile.Attacker, siege.setup.port)
     for attacker, some in turns(attackers, short_ones(chance)):
         siege.turn(attacker, some)
     seeds = hostile.seeds()

@@ -64,45 +64,45 @@ def asker(started):
     return lambda port, **options: started.keep(Asker(port, **options))
 
 
-def test_all_of_it_works_over_ipv6(house):
-    house = house(host=HOST_V6)
-    assert house.client.post("/sensors/lounge", '{"temperature":21.5,"co2":400}', format=50).code == "2.04"
-    assert house.client.get("/sensors/lounge/co2").body == "400"
-    assert "</sensors/lounge>" in house.client.get("/.well-known/core").body
-    observer = house.client.observe("/sensors/lounge/co2", 6)
+def test_all_of_it_works_over_ipv6(setup):
+    setup = setup(host=HOST_V6)
+    assert setup.client.post("/sensors/lounge", '{"temperature":21.5,"co2":400}', format=50).code == "2.04"
+    assert setup.client.get("/sensors/lounge/co2").body == "400"
+    assert "</sensors/lounge>" in setup.client.get("/.well-known/core").body
+    observer = setup.client.observe("/sensors/lounge/co2", 6)
     seen = [observer.stdout.readline().strip()]
     for value in range(401, 404):
-        assert house.client.post("/sensors/lounge/co2", str(value)).code == "2.04"
+        assert setup.client.post("/sensors/lounge/co2", str(value)).code == "2.04"
         seen.append(observer.stdout.readline().strip())
     assert seen == ["400", "401", "402", "403"]
     observer.wait(20)
-    house.cloud.wait_count("lounge", "co2", 4)
+    setup.cloud.wait_count("lounge", "co2", 4)
 
 
 @pytest.mark.parametrize("tls", TLS_BACKENDS)
-def test_dtls_works_over_ipv6(house, tmp_path, tls):
+def test_dtls_works_over_ipv6(setup, tmp_path, tls):
     port, key = free_port(), "the key of one, 24 bytes"
     psk = f'listen_dtls = "{HOST_V6}:{port}"\npsk = {{ one = {{ key = "{key}", devices = ["one"] }} }}\n'
-    house = house(host=HOST_V6, coap=psk)
-    house.gateway.wait_log(f"coap: listens on {HOST_V6}:{port}")
+    setup = setup(host=HOST_V6, coap=psk)
+    setup.gateway.wait_log(f"coap: listens on {HOST_V6}:{port}")
     one = CoapClient(port, tmp_path, tls, "one", key, host=HOST_V6)
     assert one.post("/sensors/one/co2", "400").code == "2.04"
     assert one.get("/sensors/one/co2").body == "400"
     assert one.get("/sensors/two/co2").code == "4.03"
 
 
-def test_any_address_of_ipv6_takes_ipv4_too(house):
-    house = house(host="[::]")
+def test_any_address_of_ipv6_takes_ipv4_too(setup):
+    setup = setup(host="[::]")
     for host in (HOST, HOST_V6):
-        client = CoapClient(house.port, house.folder, host=host)
+        client = CoapClient(setup.port, setup.folder, host=host)
         assert client.post("/sensors/lounge/co2", "400").code == "2.04"
-    house.cloud.wait_count("lounge", "co2", 2)
+    setup.cloud.wait_count("lounge", "co2", 2)
 
 
-def test_libcoap_finds_the_gateway_by_multicast(house):
-    house = house(host="0.0.0.0")
-    assert house.client.post("/sensors/lounge/co2", "400").code == "2.04"
-    group = CoapClient(house.port, house.folder, host=GROUP_V4)
+def test_libcoap_finds_the_gateway_by_multicast(setup):
+    setup = setup(host="0.0.0.0")
+    assert setup.client.post("/sensors/lounge/co2", "400").code == "2.04"
+    group = CoapClient(setup.port, setup.folder, host=GROUP_V4)
     answer = group.get("/.well-known/core?rt=co2", more=["-N", "-B", str(LEISURE + 3)])
     assert answer.code == "2.05" and "</sensors/lounge>" in answer.body, answer.output
 
@@ -112,11 +112,11 @@ def test_libcoap_finds_the_gateway_by_multicast(house):
     [("0.0.0.0", GROUP_V4), ("[::]", GROUP_V4), ("[::]", LINK_V6), ("[::]", SITE_V6)],
     ids=["ipv4", "ipv4 of both", "ipv6 link", "ipv6 site"],
 )
-def test_a_group_is_answered_once_and_only_with_something_useful(house, asker, listen, group):
-    house = house(host=listen)
-    client = CoapClient(house.port, house.folder, host=HOST)
+def test_a_group_is_answered_once_and_only_with_something_useful(setup, asker, listen, group):
+    setup = setup(host=listen)
+    client = CoapClient(setup.port, setup.folder, host=HOST)
     assert client.post("/sensors/lounge/co2", "400").code == "2.04"
-    device = asker(house.port, v6=group in (LINK_V6, SITE_V6))
+    device = asker(setup.port, v6=group in (LINK_V6, SITE_V6))
     device.ask(group, 1, [(11, b"elsewhere")])
     device.ask(group, 2, [*CORE, (15, b"rt=pressure")])
     device.ask(group, 3, [(11, b"sensors"), (11, b"nobody")])
@@ -129,11 +129,11 @@ def test_a_group_is_answered_once_and_only_with_something_useful(house, asker, l
     assert b"</sensors/lounge>" in heard[0][1]
 
 
-def test_without_multicast_no_group_is_answered(house, asker):
-    house = house(host="0.0.0.0", coap="multicast = false\n")
-    assert house.client.post("/sensors/lounge/co2", "400").code == "2.04"
-    device = asker(house.port)
+def test_without_multicast_no_group_is_answered(setup, asker):
+    setup = setup(host="0.0.0.0", coap="multicast = false\n")
+    assert setup.client.post("/sensors/lounge/co2", "400").code == "2.04"
+    device = asker(setup.port)
     device.ask(GROUP_V4, 1, CORE)
     assert device.answers() == []
     # It was there all the time.
-    assert house.client.get("/.well-known/core").code == "2.05"
+    assert setup.client.get("/.well-known/core").code == "2.05"

@@ -17,8 +17,8 @@ CONFIRM_EVERY = 10
 class Device:
     """A socket whose answers are read by aiocoap."""
 
-    def __init__(self, house):
-        self.datagrams, self.house, self.mid = house.datagrams(), house, 0
+    def __init__(self, setup):
+        self.datagrams, self.setup, self.mid = setup.datagrams(), setup, 0
 
     def send(self, kind, code, options=(), payload=b"", token=b"\x01"):
         self.mid += 1
@@ -48,19 +48,19 @@ class Device:
 
 
 @pytest.fixture
-def device(house):
-    return Device(house())
+def device(setup):
+    return Device(setup())
 
 
-def tell(house, value):
-    assert house.client.post("/sensors/lounge/co2", str(value)).code == "2.04"
+def tell(setup, value):
+    assert setup.client.post("/sensors/lounge/co2", str(value)).code == "2.04"
 
 
 def assert_hears_nothing_of(device, value):
     """Another observer hears of this value, and the device does not."""
-    witness = Device(device.house)
+    witness = Device(device.setup)
     witness.observe()
-    tell(device.house, value)
+    tell(device.setup, value)
     assert witness.hear().payload == str(value).encode()
     assert device.is_silent()
 
@@ -74,7 +74,7 @@ def test_an_unknown_critical_option_is_4_02_and_where_no_answer_is_due_a_reset(d
         assert (answer.mtype, answer.code) == (aiocoap.RST, Code.EMPTY)
     # An elective one does not matter.
     assert device.ask(kind, POST, [*LOUNGE, (16, b"\x01")], b"400").code is Code.CHANGED
-    device.house.gateway.wait_ledger(taken=1)
+    device.setup.gateway.wait_ledger(taken=1)
 
 
 def test_a_confirmable_message_that_is_no_coap_gets_a_reset_and_any_other_nothing(device):
@@ -86,8 +86,8 @@ def test_a_confirmable_message_that_is_no_coap_gets_a_reset_and_any_other_nothin
     assert device.is_silent()
 
 
-def test_a_body_whose_size1_is_too_large_is_refused_at_its_first_block(house):
-    device = Device(house(coap='max_size = "4KiB"'))
+def test_a_body_whose_size1_is_too_large_is_refused_at_its_first_block(setup):
+    device = Device(setup(coap='max_size = "4KiB"'))
 
     def first_block(mid, size1):
         block = aiocoap.Message(code=aiocoap.POST, uri_path=["sensors", "lounge"], content_format=50, payload=b"x" * 1024)
@@ -102,48 +102,48 @@ def test_a_body_whose_size1_is_too_large_is_refused_at_its_first_block(house):
 
 
 def test_an_observer_is_asked_now_and_then_whether_it_is_there_and_leaves_by_a_reset(device):
-    house = device.house
-    tell(house, 0)
+    setup = device.setup
+    tell(setup, 0)
     first = device.observe()
     assert (first.code, first.payload, first.opt.observe is not None) == (Code.CONTENT, b"0", True)
     kinds, last = [], first.opt.observe
     for value in range(1, 2 * CONFIRM_EVERY + 1):
-        tell(house, value)
+        tell(setup, value)
         news = device.hear()
         assert news.payload == str(value).encode() and news.opt.observe > last and news.opt.max_age == 60
         kinds, last = [*kinds, news.mtype], news.opt.observe
         if news.mtype is aiocoap.CON:
             device.answer(ACK, news)
     assert [at for at, kind in enumerate(kinds, 1) if kind is aiocoap.CON] == [10, 20]
-    tell(house, 100)
+    tell(setup, 100)
     device.answer(RST, device.hear())
     assert device.is_silent()
     assert_hears_nothing_of(device, 101)
 
 
 def test_an_observer_leaves_by_asking_to_and_by_a_reset_of_a_confirmable_notification(device):
-    house = device.house
-    tell(house, 0)
+    setup = device.setup
+    tell(setup, 0)
     assert device.observe().opt.observe is not None
     assert device.ask(CON, GET, [(6, b"\x01"), *LOUNGE]).opt.observe is None
     assert_hears_nothing_of(device, 1)
     assert device.observe(token=b"\x02").opt.observe is not None
     for value in range(2, CONFIRM_EVERY + 2):
-        tell(house, value)
+        tell(setup, value)
         news = device.hear()
     assert news.mtype is aiocoap.CON
     device.answer(RST, news)
     assert_hears_nothing_of(device, 100)
 
 
-def test_who_observes_beyond_the_bound_is_answered_once(house):
-    house = house(coap="max_observers = 2\n")
-    tell(house, 0)
-    devices = [Device(house) for _ in range(3)]
+def test_who_observes_beyond_the_bound_is_answered_once(setup):
+    setup = setup(coap="max_observers = 2\n")
+    tell(setup, 0)
+    devices = [Device(setup) for _ in range(3)]
     observing = [device.observe() for device in devices]
     assert [answer.code for answer in observing] == [Code.CONTENT] * 3
     assert [answer.opt.observe is not None for answer in observing] == [True, True, False]
-    tell(house, 1)
+    tell(setup, 1)
     assert [device.hear().payload for device in devices[:2]] == [b"1", b"1"]
     # The others have heard it by now.
     assert devices[2].is_silent()
@@ -169,17 +169,17 @@ def own_address():
         return probe.getsockname()[0]
 
 
-def test_a_large_answer_to_an_address_that_nobody_has_proved_goes_out_in_small_blocks_with_an_echo(house):
-    house = house(host="0.0.0.0")
+def test_a_large_answer_to_an_address_that_no_one_has_proved_goes_out_in_small_blocks_with_an_echo(setup):
+    setup = setup(host="0.0.0.0")
     large = "{" + ",".join(f'"metric-{i:03}":{i}' for i in range(150)) + "}"
-    assert house.client.post("/sensors/lounge", large, format=50).code == "2.04"
+    assert setup.client.post("/sensors/lounge", large, format=50).code == "2.04"
     address = own_address()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
         stranger.bind((address, 0))
         stranger.settimeout(10)
         ask = [(11, b"sensors"), (11, b"lounge")]
         request = message(CON, GET, 1, b"\x01", ask)
-        stranger.sendto(request, (address, house.port))
+        stranger.sendto(request, (address, setup.port))
         datagram = stranger.recv(2000)
         first = aiocoap.Message.decode(datagram)
         assert len(datagram) <= max(3 * len(request), 136)
@@ -188,9 +188,9 @@ def test_a_large_answer_to_an_address_that_nobody_has_proved_goes_out_in_small_b
         proof = aiocoap.Message(code=aiocoap.GET, uri_path=["sensors", "lounge"])
         proof.opt.echo = first.opt.echo
         proof.mtype, proof.mid, proof.token = aiocoap.CON, 2, b"\x02"
-        stranger.sendto(proof.encode(), (address, house.port))
+        stranger.sendto(proof.encode(), (address, setup.port))
         whole = aiocoap.Message.decode(stranger.recv(2000))
         assert whole.opt.block2.size == 1024 and len(whole.payload) == 1024
     # libcoap knows nothing of that and gets it all.
-    answer = CoapClient(house.port, house.folder, host=address).get("/sensors/lounge")
+    answer = CoapClient(setup.port, setup.folder, host=address).get("/sensors/lounge")
     assert answer.body.count("metric-") == 150

@@ -17,50 +17,50 @@ def floor_device(started, cloud):
     return started.keep(Publisher(cloud.port))
 
 
-def known(house, path, body, timeout=15):
+def known(setup, path, body, timeout=15):
     """Waits until the value is there, and returns the answer."""
     answers = []
 
     def there():
-        answers.append(house.client.get(path))
+        answers.append(setup.client.get(path))
         return answers[-1].body == body
 
     wait_until(there, timeout, lambda: f"{body} at {path}: {answers[-1]}")
     return answers[-1]
 
 
-def test_the_values_of_a_device_that_speaks_mqtt_are_read_by_coap(house, floor_device):
-    house = house()
-    house.cloud.wait_online()
+def test_the_values_of_a_device_that_speaks_mqtt_are_read_by_coap(setup, floor_device):
+    setup = setup()
+    setup.cloud.wait_online()
     floor_device.send("sensors/hall/telemetry", '{"temperature":21.5,"co2":400}')
-    answer = known(house, "/sensors/hall/temperature", "21.5")
+    answer = known(setup, "/sensors/hall/temperature", "21.5")
     assert answer.code == "2.05" and "ETag" in answer.line and "Max-Age:60" in answer.line
-    assert json.loads(house.client.get("/sensors/hall").body) == {"co2": 400, "temperature": 21.5}
+    assert json.loads(setup.client.get("/sensors/hall").body) == {"co2": 400, "temperature": 21.5}
 
 
-def test_accept_chooses_the_format_and_what_there_is_not_is_4_06(house):
-    house = house()
-    house.client.post("/sensors/lounge", '{"temperature":21.5}', format=50)
-    senml = json.loads(house.client.get("/sensors/lounge", accept=110).body)
+def test_accept_chooses_the_format_and_what_there_is_not_is_4_06(setup):
+    setup = setup()
+    setup.client.post("/sensors/lounge", '{"temperature":21.5}', format=50)
+    senml = json.loads(setup.client.get("/sensors/lounge", accept=110).body)
     assert [(r["bn"], r["n"], r["u"], r["v"]) for r in senml] == [("lounge/", "temperature", "Cel", 21.5)]
     for path, formats in (("/sensors/lounge", (50, 60, 110, 112)), ("/sensors/lounge/temperature", (0, 50, 60, 110, 112))):
         for format in formats:
-            assert house.client.get(path, accept=format).code == "2.05"
-        assert house.client.get(path, accept=41).code == "4.06"
+            assert setup.client.get(path, accept=format).code == "2.05"
+        assert setup.client.get(path, accept=41).code == "4.06"
     # What is read can be reported again, in each format.
     for format in (60, 110, 112):
-        body = house.folder / "body"
-        house.client.get("/sensors/lounge", accept=format)
-        assert house.client.post("/sensors/copy", body.read_bytes(), format=format).code == "2.04"
-    house.cloud.wait_count("copy", "temperature", 3)
+        body = setup.folder / "body"
+        setup.client.get("/sensors/lounge", accept=format)
+        assert setup.client.post("/sensors/copy", body.read_bytes(), format=format).code == "2.04"
+    setup.cloud.wait_count("copy", "temperature", 3)
 
 
-def test_coap_client_observes_a_device_that_speaks_mqtt(house, floor_device):
-    house = house()
-    house.cloud.wait_online()
+def test_coap_client_observes_a_device_that_speaks_mqtt(setup, floor_device):
+    setup = setup()
+    setup.cloud.wait_online()
     floor_device.send("sensors/hall/telemetry", '{"temperature":20}')
-    known(house, "/sensors/hall/temperature", "20")
-    observer = house.client.observe("/sensors/hall/temperature", 6)
+    known(setup, "/sensors/hall/temperature", "20")
+    observer = setup.client.observe("/sensors/hall/temperature", 6)
     seen = [observer.stdout.readline().strip()]
     for value in range(21, 26):
         floor_device.send("sensors/hall/telemetry", json.dumps({"temperature": value}))
@@ -69,10 +69,10 @@ def test_coap_client_observes_a_device_that_speaks_mqtt(house, floor_device):
     observer.wait(20)
 
 
-def test_aiocoap_reports_reads_and_observes(house, floor_device):
-    house = house()
-    house.cloud.wait_online()
-    base = house.client.base
+def test_aiocoap_reports_reads_and_observes(setup, floor_device):
+    setup = setup()
+    setup.cloud.wait_online()
+    base = setup.client.base
 
     async def talk():
         context = await aiocoap.Context.create_client_context()
@@ -109,14 +109,14 @@ def test_aiocoap_reports_reads_and_observes(house, floor_device):
     asyncio.run(talk())
 
 
-def test_what_there_is_is_listed_and_filtered(house):
-    house = house()
-    assert house.client.get("/.well-known/core").code == "2.05"
-    house.client.post("/sensors/lounge", '{"temperature":21.5,"co2":400}', format=50)
-    house.client.post("/sensors/the%20hall/co2", "400")
+def test_what_there_is_is_listed_and_filtered(setup):
+    setup = setup()
+    assert setup.client.get("/.well-known/core").code == "2.05"
+    setup.client.post("/sensors/lounge", '{"temperature":21.5,"co2":400}', format=50)
+    setup.client.post("/sensors/the%20hall/co2", "400")
 
     def links(query=""):
-        body = house.client.get(f"/.well-known/core{query}").body
+        body = setup.client.get(f"/.well-known/core{query}").body
         return [link.split(";")[0] for link in body.split(",")] if body else []
 
     lounge = ["</sensors/lounge>", "</sensors/lounge/co2>", "</sensors/lounge/temperature>"]
@@ -126,21 +126,21 @@ def test_what_there_is_is_listed_and_filtered(house):
     assert links("?href=/sensors/lounge*") == lounge
     assert links("?rt=pressure") == []
     assert links("?if=core.b&rt=co2") == ["</sensors/lounge>", "</sensors/the%20hall>"]
-    core = house.client.get("/.well-known/core").body
+    core = setup.client.get("/.well-known/core").body
     assert core.startswith('</sensors/lounge>;rt="co2 temperature";if="core.b";ct="50 60 110 112";obs,')
 
 
-def test_a_list_that_is_too_long_is_cut_and_told_and_a_query_finds_the_rest(house):
-    house = house()
-    device = house.datagrams()
+def test_a_list_that_is_too_long_is_cut_and_reported_and_a_query_finds_the_rest(setup):
+    setup = setup()
+    device = setup.datagrams()
     names = [f"{number:04}-{'a' * 60}" for number in range(1400)]
     for mid, name in enumerate(names):
         first = [(11, b"sensors")]
         head = message(CON, (0, 2), mid, b"\x01", first)
         # A path segment of 65 bytes: its length is 13 and 52 more.
         assert device.exchange(head + bytes([0x0D, len(name) - 13]) + name.encode() + b"\x03co2\xff1")[1] == (2, 4)
-    listed = house.client.get("/.well-known/core").body
+    listed = setup.client.get("/.well-known/core").body
     assert names[0] in listed and names[-1] not in listed
     assert 256 * 1000 < len(listed) <= 256 * 1024
-    house.gateway.wait_log("/.well-known/core for 127.0.0.1")
-    assert names[-1] in house.client.get("/.well-known/core?href=/sensors/1399*").body
+    setup.gateway.wait_log("/.well-known/core for 127.0.0.1")
+    assert names[-1] in setup.client.get("/.well-known/core?href=/sensors/1399*").body

@@ -1,4 +1,4 @@
-"""Codecs in JavaScript beside the pipeline: whatever a script does, nobody but its devices waits for it."""
+"""Codecs in JavaScript beside the pipeline: whatever a script does, only its devices wait for it."""
 
 import json
 
@@ -51,7 +51,7 @@ function decodeUplink(input) {
 TOPICS = (("raw/{device}", "value"), ("values/{device}/{metric}", "value"))
 
 
-class House:
+class Setup:
     """A gateway with an embedded broker: each device has a connection of its own."""
 
     def __init__(self, gateway, port, heard, publisher):
@@ -77,111 +77,111 @@ def begin(sensor, device, payload):
 
 
 @pytest.fixture
-def house(cloud, heard, riser, publisher):
+def setup(cloud, heard, riser, publisher):
     port = free_port()
     broker = f'[broker]\nlisten = "{HOST}:{port}"\nanonymous = true\n'
     gateway = riser(config(cloud=cloud.port, topics=TOPICS, more=broker + DEVICES))
-    return House(gateway, port, heard, publisher).start()
+    return Setup(gateway, port, heard, publisher).start()
 
 
-def test_a_script_that_blocks_holds_up_nobody_else(house):
-    blocked, steady, scripted = house.sensor(), house.sensor(), house.sensor()
+def test_a_script_that_blocks_holds_up_no_one_else(setup):
+    blocked, steady, scripted = setup.sensor(), setup.sensor(), setup.sensor()
     blocked_message = begin(blocked, "blocking", b"!0")
     for i in range(20):
         steady.send("values/steady/temperature", str(20 + i))
         scripted.send("raw/good", bytes([20 + i]))
     assert not blocked_message.is_published(), "the script was still at it while forty messages went by"
-    house.heard.wait_count("steady", "temperature", 20)
-    house.heard.wait_count("good", "temperature", 20)
+    setup.heard.wait_count("steady", "temperature", 20)
+    setup.heard.wait_count("good", "temperature", 20)
 
     blocked_message.wait_for_publish(15)
     assert blocked_message.is_published(), "it is acknowledged once it is counted"
-    house.gateway.wait_log("blocks.js")
-    assert "did not come back within 5 s" in house.gateway.log()
-    house.gateway.wait_ledger(codec_stuck=1)
+    setup.gateway.wait_log("blocks.js")
+    assert "did not come back within 5 s" in setup.gateway.log()
+    setup.gateway.wait_ledger(codec_stuck=1)
 
     # As long as its script has not come back, its devices are refused at once.
-    house.sensor().send("raw/beside", b"\x15\x00")
-    house.gateway.wait_ledger(codec_stuck=2)
+    setup.sensor().send("raw/beside", b"\x15\x00")
+    setup.gateway.wait_ledger(codec_stuck=2)
     scripted.send("raw/good", bytes([60]))
-    house.heard.wait_count("good", "temperature", 21)
-    assert house.gateway.stop() == 0, "a script that has not come back does not hold up the end"
+    setup.heard.wait_count("good", "temperature", 21)
+    assert setup.gateway.stop() == 0, "a script that has not come back does not hold up the end"
 
 
-def test_a_script_that_blocks_is_asked_again_once_its_file_is_mended(house):
-    sensor = house.sensor()
+def test_a_script_that_blocks_is_asked_again_once_its_file_is_mended(setup):
+    sensor = setup.sensor()
     sensor.send("raw/blocking", b"!0")
-    house.gateway.wait_ledger(codec_stuck=1)
-    (house.codecs / "blocks.js").write_text(BLOCKS.replace("'a'.repeat", "'b'.repeat"))
-    house.gateway.reload()
-    house.gateway.wait_log("the new configuration is in force")
+    setup.gateway.wait_ledger(codec_stuck=1)
+    (setup.codecs / "blocks.js").write_text(BLOCKS.replace("'a'.repeat", "'b'.repeat"))
+    setup.gateway.reload()
+    setup.gateway.wait_log("the new configuration is in force")
     sensor.send("raw/blocking", b"!0")
-    house.heard.wait_count("blocking", "temperature", 1)
-    house.gateway.wait_ledger(codec_stuck=1)
+    setup.heard.wait_count("blocking", "temperature", 1)
+    setup.gateway.wait_ledger(codec_stuck=1)
 
 
-def test_messages_of_a_device_stay_in_order_and_each_is_acknowledged_once_it_is_counted(house):
-    sensor = house.sensor()
+def test_messages_of_a_device_stay_in_order_and_each_is_acknowledged_once_it_is_counted(setup):
+    sensor = setup.sensor()
     # The first loops until it is stopped; the others wait for it.
     looping = [begin(sensor, "looping", payload) for payload in (b"!", b"\x01", b"\x02", b"\x03")]
     for message in looping:
         message.wait_for_publish(15)
         assert message.is_published()
-    house.gateway.wait_ledger(bad_payload=1)
-    house.heard.wait_count("looping", "temperature", 3)
+    setup.gateway.wait_ledger(bad_payload=1)
+    setup.heard.wait_count("looping", "temperature", 3)
     sensor.send_all([("raw/beside", bytes([20, i])) for i in range(200)])
-    house.heard.wait_count("beside", "order", 200)
-    assert house.gateway.audit()["dropped"] == {"bad_payload": 1}
+    setup.heard.wait_count("beside", "order", 200)
+    assert setup.gateway.audit()["dropped"] == {"bad_payload": 1}
 
 
-def test_what_is_under_way_at_the_end_is_not_lost(house):
-    sensor = house.sensor()
+def test_what_is_under_way_at_the_end_is_not_lost(setup):
+    sensor = setup.sensor()
     messages = [begin(sensor, "beside", bytes([20, i])) for i in range(200)]
-    assert house.gateway.stop() == 0
-    taken = house.gateway.audit()["in"]
+    assert setup.gateway.stop() == 0
+    taken = setup.gateway.audit()["in"]
     acknowledged = sum(message.is_published() for message in messages)
     assert taken >= 2 * acknowledged, "two metrics each: what was acknowledged is there"
 
 
-def test_a_rename_may_say_the_vendors_spelling(house):
-    house.sensor().send("raw/renamed", b"\x15")
+def test_a_rename_may_say_the_vendors_spelling(setup):
+    setup.sensor().send("raw/renamed", b"\x15")
     for metric, values in (("supply", [20.5]), ("damp", [40]), ("battery_voltage", [3.6])):
-        house.heard.wait_count("renamed", metric, 1)
-        body = next(b for b in house.heard.latest("renamed") if metric in b["metrics"])
+        setup.heard.wait_count("renamed", metric, 1)
+        body = next(b for b in setup.heard.latest("renamed") if metric in b["metrics"])
         assert_summary(body["metrics"][metric], values)
-    assert {name for body in house.heard.latest("renamed") for name in body["metrics"]} == {
+    assert {name for body in setup.heard.latest("renamed") for name in body["metrics"]} == {
         "supply",
         "damp",
         "battery_voltage",
     }
 
 
-def test_a_reload_keeps_the_old_table_where_the_new_one_is_broken(house):
-    sensor, file = house.sensor(), house.codecs / "table.toml"
+def test_a_reload_keeps_the_old_table_where_the_new_one_is_broken(setup):
+    sensor, file = setup.sensor(), setup.codecs / "table.toml"
     sensor.send("raw/table", b"\x00\xd7")
-    house.heard.wait_count("table", "temperature", 1)
+    setup.heard.wait_count("table", "temperature", 1)
     file.write_text(TABLE + 'fields2 = []\n')
-    house.gateway.reload()
-    house.gateway.wait_log("the old one stays in force")
-    assert "table.toml:2:1" in house.gateway.log()
+    setup.gateway.reload()
+    setup.gateway.wait_log("the old one stays in force")
+    assert "table.toml:2:1" in setup.gateway.log()
     sensor.send("raw/table", b"\x00\xd7")
-    house.heard.wait_count("table", "temperature", 2)
+    setup.heard.wait_count("table", "temperature", 2)
     file.write_text(TABLE.replace("0.1", "1"))
-    house.gateway.reload()
-    house.gateway.wait_log("the new configuration is in force")
+    setup.gateway.reload()
+    setup.gateway.wait_log("the new configuration is in force")
     sensor.send("raw/table", b"\x00\xd7")
-    house.heard.wait_count("table", "temperature", 3)
-    assert max(b["metrics"]["temperature"]["max"] for b in house.heard.latest("table")) == 215
+    setup.heard.wait_count("table", "temperature", 3)
+    assert max(b["metrics"]["temperature"]["max"] for b in setup.heard.latest("table")) == 215
 
 
-def test_a_file_whose_own_statements_do_not_end_is_a_finding_and_stops_no_reload(house):
-    (house.codecs / "good.js").write_text("'a'.repeat(2000000).indexOf('a'.repeat(1000000) + 'b');" + GOOD)
-    done = house.gateway.cli("check", "--config", house.gateway.config, check=78)
+def test_a_file_whose_own_statements_do_not_end_is_a_finding_and_stops_no_reload(setup):
+    (setup.codecs / "good.js").write_text("'a'.repeat(2000000).indexOf('a'.repeat(1000000) + 'b');" + GOOD)
+    done = setup.gateway.cli("check", "--config", setup.gateway.config, check=78)
     assert "good.js: the codec did not come back within 5 s" in done.stdout
-    house.gateway.reload()
-    house.gateway.wait_log("the old one stays in force")
-    house.sensor().send("raw/good", b"\x15")
-    house.heard.wait_count("good", "temperature", 1)
+    setup.gateway.reload()
+    setup.gateway.wait_log("the old one stays in force")
+    setup.sensor().send("raw/good", b"\x15")
+    setup.heard.wait_count("good", "temperature", 1)
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ topics = [ { filter = "sensors/{device}/telemetry", format = "json" } ]
 """
 
 
-def test_a_misspelt_key_is_told_to_the_letter(riser):
+def test_a_misspelt_key_is_reported_to_the_letter(riser):
     code, findings, output = check(riser, GOOD.replace("topics", "  topcs", 1))
     assert code == 78
     assert (
@@ -83,15 +83,15 @@ actions = [ { adapter = "mqtt.nowhere", topic = "a/b", payload = "" } ] #! alert
 """
 
 
-def test_every_problem_is_told_at_once_with_its_line(riser):
+def test_every_problem_is_reported_at_once_with_its_line(riser):
     text = PROBLEMS.replace("{port}", str(free_port()))
     code, findings, output = check(riser, text)
     assert code == 78
-    told = [(int(f["line"]), f["key"]) for f in findings if f["level"] == "error"]
+    reported = [(int(f["line"]), f["key"]) for f in findings if f["level"] == "error"]
     wanted = [(n, line.split("#! ")[1]) for n, line in enumerate(text.splitlines(), 1) if "#! " in line]
-    missing = [(n, key) for n, key in wanted if not any(at == n and name.startswith(key) for at, name in told)]
+    missing = [(n, key) for n, key in wanted if not any(at == n and name.startswith(key) for at, name in reported)]
     assert not missing, f"{missing} are not among\n{output}"
-    assert len(told) <= len(wanted) + 1, f"told more than there is:\n{output}"
+    assert len(reported) <= len(wanted) + 1, f"told more than there is:\n{output}"
     assert 'did you mean "compression"?' in output
     assert "drop_oldest" in output and "drop_newest" in output, "what is allowed"
     assert 'did you mean "json"?' in output
@@ -100,7 +100,7 @@ def test_every_problem_is_told_at_once_with_its_line(riser):
 @pytest.mark.parametrize(
     "text", ["[gateway\n", "[gateway]\nid = \n", '[gateway]\nid = "a"\nid = "b"\n', "[gateway]\nid = 'a'\n[gateway]\n"]
 )
-def test_what_is_no_toml_is_told_with_its_line(riser, text):
+def test_what_is_no_toml_is_reported_with_its_line(riser, text):
     code, _, output = check(riser, text)
     assert code == 78
     assert re.match(r"gateway\.toml:[1-4]:\d+: error: ", output), output
@@ -124,7 +124,7 @@ def test_what_the_machine_lacks_is_a_warning_unless_denied(riser):
         assert check(riser, text, "--deny-warnings")[0] == 78
 
 
-def test_secrets_are_never_told(riser):
+def test_secrets_are_never_reported(riser):
     text = GOOD.replace("topics", 'username = "u"\npassword = "hunter2"\ntopcs = 1\ntopics')
     _, _, output = check(riser, text)
     assert "topcs" in output and "hunter2" not in output

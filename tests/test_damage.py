@@ -110,7 +110,7 @@ class Damage:
     delivered: int = 2 * HALF
     open: int = 2 * OPEN
     # Whether what was lost can be counted. Where the outbox's books are lost too, what it had is handed over again, so
-    # that some arrives twice under the same id, and nobody knows what never arrives.
+    # that some arrives twice under the same id, and that it is unknown what never arrives.
     counted: bool = True
 
     def __str__(self):

@@ -193,9 +193,9 @@ def test_text_comes_out_as_it_stood(tmp_path):
     done = detect(tmp_path, "-", input=text)
     assert [row[:2] for row in rows(done.stdout)] == stood
     assert not any(float(row[2]) for row in rows(done.stdout))
-    told = done.stderr.decode()
-    assert "-:10: `21,5` is not a number" in told and "-:11: `yesterday, or so` is not a time" in told
-    assert told.count("is not judged") == 10 and len(stood) - 8 == 10
+    reported = done.stderr.decode()
+    assert "-:10: `21,5` is not a number" in reported and "-:11: `yesterday, or so` is not a time" in reported
+    assert reported.count("is not judged") == 10 and len(stood) - 8 == 10
 
 
 def test_bytes_that_are_no_text_and_rows_that_are_too_short_or_too_long(tmp_path):
@@ -217,12 +217,12 @@ def test_a_row_that_cannot_be_read_leaves_the_alert_as_it_is(tmp_path):
     assert mixed[:2501] + mixed[2503:] == scored, "and nothing was learnt"
 
 
-def test_many_bad_rows_are_told_by_a_count(tmp_path):
+def test_many_bad_rows_are_reported_by_a_count(tmp_path):
     text = as_csv(times(1001), [1.0, *["?"] * 1000])
     done = detect(tmp_path, "-", input=text.encode())
     assert len(rows(done.stdout)) == 1001
-    told = done.stderr.decode().splitlines()
-    assert len(told) == 11 and "-:3: " in told[0] and "990 more" in told[-1]
+    reported = done.stderr.decode().splitlines()
+    assert len(reported) == 11 and "-:3: " in reported[0] and "990 more" in reported[-1]
 
 
 def test_the_columns_are_found(tmp_path):
@@ -238,7 +238,7 @@ def test_the_columns_are_found(tmp_path):
         assert row == [line, expected, "0", "0"]
 
 
-def test_what_is_no_series_is_told(tmp_path):
+def test_what_is_no_series_is_reported(tmp_path):
     line = "2014-04-01 00:00:00"
     several = detect(tmp_path, "-", input=f"time,a,b\n{line},1,2\n".encode(), check=64)
     assert b"--column: time, a, b" in several.stderr and several.stdout == b""

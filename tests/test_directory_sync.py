@@ -16,39 +16,39 @@ def limited(site):
     """A factory: a running gateway on such a file system."""
 
     def start(**options):
-        house = site(start=False, **options)
-        house.disk.cannot_sync_directories()
-        house.start()
-        return house
+        setup = site(start=False, **options)
+        setup.disk.cannot_sync_directories()
+        setup.start()
+        return setup
 
     return start
 
 
 def test_journal_outbox_and_checkpoint_are_written(limited):
-    house = limited()
-    house.send_and_wait()
-    assert house.gateway.stop(timeout=15) == 0
-    assert house.disk.hits > 0
-    assert (house.gateway.data_dir / "state.checkpoint").exists()
-    assert "checkpoint" not in house.gateway.log(), house.gateway.log()
-    house.start()
-    house.send()
-    house.everything_arrives()
+    setup = limited()
+    setup.send_and_wait()
+    assert setup.gateway.stop(timeout=15) == 0
+    assert setup.disk.hits > 0
+    assert (setup.gateway.data_dir / "state.checkpoint").exists()
+    assert "checkpoint" not in setup.gateway.log(), setup.gateway.log()
+    setup.start()
+    setup.send()
+    setup.everything_arrives()
 
 
 def test_a_damaged_history_is_put_aside(limited):
-    house = limited(tables=HISTORY)
-    house.send_and_wait()
-    house.gateway.stop()
-    file = house.gateway.data_dir / "history.db"
+    setup = limited(tables=HISTORY)
+    setup.send_and_wait()
+    setup.gateway.stop()
+    file = setup.gateway.data_dir / "history.db"
     file.write_bytes(b"\x5a" * file.stat().st_size)
-    house.start()
-    house.gateway.wait_log("history.db.damaged-1")
-    house.send()
-    house.everything_arrives()
-    assert house.gateway.stop() == 0
-    assert house.disk.hits > 0
-    assert stored(house.gateway)
+    setup.start()
+    setup.gateway.wait_log("history.db.damaged-1")
+    setup.send()
+    setup.everything_arrives()
+    assert setup.gateway.stop() == 0
+    assert setup.disk.hits > 0
+    assert stored(setup.gateway)
 
 
 def test_a_model_is_written(riser, cloud, floor, faults_library, tmp_path):

@@ -50,23 +50,23 @@ def reading(device, start, i, value):
 @pytest.mark.parametrize("version", [mqtt.MQTTv311, mqtt.MQTTv5], ids=["v3.1.1", "v5"])
 @pytest.mark.parametrize("way", ["tcp", "websocket", "tls"])
 def test_sensors_connect_and_are_heard(building, publisher, certificates, version, way):
-    house = building()
+    setup = building()
     options = {
-        "tcp": {"port": house.port},
-        "websocket": {"port": house.websocket, "transport": "websockets"},
-        "tls": {"port": house.tls_port, "tls": certificates},
+        "tcp": {"port": setup.port},
+        "websocket": {"port": setup.websocket, "transport": "websockets"},
+        "tls": {"port": setup.tls_port, "tls": certificates},
     }[way]
     sensor = publisher(version=version, **options)
     start = window_ahead()
     sensor.send_all([reading("lounge", start, i, 20.0 + i) for i in range(10)], qos=1)
-    house.heard.wait_count("lounge", "temperature", 10)
-    assert_summary(house.heard.latest("lounge")[0]["metrics"]["temperature"], [20.0 + i for i in range(10)])
+    setup.heard.wait_count("lounge", "temperature", 10)
+    assert_summary(setup.heard.latest("lounge")[0]["metrics"]["temperature"], [20.0 + i for i in range(10)])
 
 
 def test_qos_0_and_2_and_the_command_line_client_are_heard(building, publisher):
-    house = building()
+    setup = building()
     start = window_ahead(2)
-    sensor = publisher(house.port)
+    sensor = publisher(setup.port)
     for qos in (0, 1, 2):
         sensor.send(f"sensors/qos{qos}/telemetry", {"temperature": 21.0, "ts": start}, qos=qos)
     for version in ("mqttv311", "mqttv5"):
@@ -76,7 +76,7 @@ def test_qos_0_and_2_and_the_command_line_client_are_heard(building, publisher):
                 "-h",
                 HOST,
                 "-p",
-                str(house.port),
+                str(setup.port),
                 "-V",
                 version,
                 "-q",
@@ -90,41 +90,41 @@ def test_qos_0_and_2_and_the_command_line_client_are_heard(building, publisher):
             timeout=10,
         )
     for device in ("qos0", "qos1", "qos2"):
-        house.heard.wait_count(device, "temperature", 1)
-    house.heard.wait_count("shell", "temperature", 2)
+        setup.heard.wait_count(device, "temperature", 1)
+    setup.heard.wait_count("shell", "temperature", 2)
 
 
 def test_wrong_passwords_and_nameless_clients_stay_outside(building, publisher):
-    house = building(USERS)
+    setup = building(USERS)
     for credentials in ({"username": "floor1", "password": "wrong"}, {"username": "nobody", "password": "hush"}, {}):
         for version in (mqtt.MQTTv311, mqtt.MQTTv5):
-            stranger = publisher(house.port, version=version, **credentials)
+            stranger = publisher(setup.port, version=version, **credentials)
             assert stranger.connack.is_failure, credentials
-    assert not publisher(house.port, username="floor1", password="hush").connack.is_failure
-    assert "hush" not in house.gateway.log() and "secret" not in house.gateway.log()
+    assert not publisher(setup.port, username="floor1", password="hush").connack.is_failure
+    assert "hush" not in setup.gateway.log() and "secret" not in setup.gateway.log()
 
 
 def test_a_user_publishes_only_what_it_may(building, publisher):
-    house = building(USERS + "\n")
-    sensor = publisher(house.port, username="floor1", password="hush")
+    setup = building(USERS + "\n")
+    sensor = publisher(setup.port, username="floor1", password="hush")
     start = window_ahead()
     # Refused, and yet the connection lives: a sensor with one wrong topic is not cut off.
     sensor.send("values/forbidden/temperature", "99")
     sensor.send(*reading("lounge", start, 0, 21.0))
-    house.heard.wait_count("lounge", "temperature", 1)
-    assert {a["device"] for a in house.heard.aggregates()} == {"lounge"}
-    assert house.gateway.audit()["in"] == 1
+    setup.heard.wait_count("lounge", "temperature", 1)
+    assert {a["device"] for a in setup.heard.aggregates()} == {"lounge"}
+    assert setup.gateway.audit()["in"] == 1
 
 
 def test_a_user_subscribes_only_to_what_it_may(building, publisher, collector):
-    house = building(USERS)
+    setup = building(USERS)
 
     def listen(topic):
-        return collector(house, topic, username="floor1", password="hush", decode=bytes.decode)
+        return collector(setup, topic, username="floor1", password="hush", decode=bytes.decode)
 
     allowed, refused, everything = listen("actuators/floor1/#"), listen("actuators/floor2/#"), listen("#")
     assert not allowed.refused and refused.refused
-    panel = publisher(house.port, username="panel", password="secret")
+    panel = publisher(setup.port, username="panel", password="secret")
     panel.send("actuators/floor2/lamp", "off")
     panel.send("actuators/floor1/lamp", "on")
     allowed.wait_for(lambda: allowed.messages, what="the command for its own floor")
@@ -134,21 +134,21 @@ def test_a_user_subscribes_only_to_what_it_may(building, publisher, collector):
 
 
 def test_retained_messages_work_between_the_buildings_clients(building, publisher, collector):
-    house = building()
-    publisher(house.port).send("actuators/lamp", "on", retain=True)
-    late = collector(house, "actuators/lamp", decode=bytes.decode)
+    setup = building()
+    publisher(setup.port).send("actuators/lamp", "on", retain=True)
+    late = collector(setup, "actuators/lamp", decode=bytes.decode)
     late.wait_for(lambda: late.messages, what="the retained message")
     assert late.messages[0].retained and late.messages[0].body == "on"
 
 
 def test_a_tls_client_trusts_only_the_right_authority(building, certificates):
-    house = building()
+    setup = building()
     command = [
         "mosquitto_pub",
         "-h",
         HOST,
         "-p",
-        str(house.tls_port),
+        str(setup.tls_port),
         "-t",
         "values/x/temperature",
         "-m",
@@ -162,18 +162,18 @@ def test_a_tls_client_trusts_only_the_right_authority(building, certificates):
 
 
 def test_an_action_reaches_a_device_on_the_embedded_broker(building, publisher, collector):
-    house = building(
+    setup = building(
         'anonymous = true\n[alerts.hot]\nmetric = "temperature"\nabove = 40.0\n'
         'actions = [ { adapter = "mqtt.floor", topic = "actuators/fan", payload = "on" } ]'
     )
-    fan = collector(house, "actuators/fan", decode=bytes.decode)
-    publisher(house.port).send("values/lounge/temperature", "41")
+    fan = collector(setup, "actuators/fan", decode=bytes.decode)
+    publisher(setup.port).send("values/lounge/temperature", "41")
     fan.wait_for(lambda: fan.messages, what="the fan's command")
     assert fan.messages[0].body == "on"
 
 
 def test_sessions_of_the_embedded_broker_survive_a_kill(building, publisher, collector):
-    house = building()
+    setup = building()
     options = mqtt.Properties(mqtt.PacketTypes.CONNECT)
     options.SessionExpiryInterval = 600
     heard = []
@@ -181,20 +181,20 @@ def test_sessions_of_the_embedded_broker_survive_a_kill(building, publisher, col
     display.on_message = lambda client, userdata, message: heard.append(message.payload)
     suback = []
     display.on_subscribe = lambda *arguments: suback.append(arguments)
-    display.connect(HOST, house.port, clean_start=False, properties=options)
+    display.connect(HOST, setup.port, clean_start=False, properties=options)
     display.subscribe("actuators/#", qos=1)
     wait_until(lambda: display.loop(0.1) == 0 and suback, what="the SUBACK")
     display.disconnect()
     display.loop(0.1)
-    publisher(house.port).send("actuators/lamp", "while away")
+    publisher(setup.port).send("actuators/lamp", "while away")
     # The broker writes a quarter of a second behind; what it has written, and given its name, survives.
-    queues = house.gateway.data_dir / "broker/queues"
+    queues = setup.gateway.data_dir / "broker/queues"
     named = lambda: [path for path in queues.rglob("*") if path.is_file() and ".tmp." not in path.name]
     wait_until(named, what="the queue on disk")
-    house.gateway.kill()
-    house.gateway.start()
-    house.heard.wait_for(lambda: house.heard.statuses()[-2:] == ["offline", "online"], what="offline, then online")
-    display.connect(HOST, house.port, clean_start=False, properties=options)
+    setup.gateway.kill()
+    setup.gateway.start()
+    setup.heard.wait_for(lambda: setup.heard.statuses()[-2:] == ["offline", "online"], what="offline, then online")
+    display.connect(HOST, setup.port, clean_start=False, properties=options)
     wait_until(lambda: (display.loop(0.1), heard)[1], what="the message kept for the display")
     assert heard == [b"while away"]
     display.disconnect()

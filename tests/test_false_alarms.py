@@ -104,7 +104,7 @@ def test_settings_reach_the_gateway_and_check_decides_the_exit_code():
     assert run(*SMALL, "--cases", "0", "--set", "anomaly.enabled=false", "--check").returncode == 0
 
 
-def test_a_wrong_setting_is_told():
+def test_a_wrong_setting_is_reported():
     done = run(*SMALL, "--set", "anomaly.treshold=1")
     assert done.returncode == 70 and "treshold" in done.stderr and "Traceback" not in done.stderr
 

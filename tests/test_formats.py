@@ -61,9 +61,9 @@ class Building:
 
 @pytest.fixture(scope="module")
 def building(tmp_path_factory):
-    house = Building(tmp_path_factory.mktemp("formats"))
-    yield house
-    house.close()
+    setup = Building(tmp_path_factory.mktemp("formats"))
+    yield setup
+    setup.close()
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_value_is_a_number_as_text(building, text, number):
 
 @pytest.mark.parametrize("key", ["time", "timestamp", "ts"])
 @pytest.mark.parametrize("form", ["rfc3339", "seconds", "milliseconds"])
-def test_json_tells_the_event_time_in_three_keys_and_three_forms(building, key, form):
+def test_json_reports_the_event_time_in_three_keys_and_three_forms(building, key, form):
     at = window_ahead() - 20_000 + 250
     device = f"json-{key}-{form}"
     building.send(

@@ -68,29 +68,29 @@ def millis(text):
 
 
 @pytest.fixture
-def house(site):
+def setup(site):
     """A factory: a gateway with a history."""
     return lambda **options: site(tables=HISTORY, **options)
 
 
-def test_after_a_stop_every_window_that_the_cloud_got_is_there_bit_for_bit(house):
-    house = house()
-    house.send_and_wait()
-    assert house.gateway.stop() == 0
-    windows = published(house.heard)
-    assert windows and stored(house.gateway) == windows
+def test_after_a_stop_every_window_that_the_cloud_got_is_there_bit_for_bit(setup):
+    setup = setup()
+    setup.send_and_wait()
+    assert setup.gateway.stop() == 0
+    windows = published(setup.heard)
+    assert windows and stored(setup.gateway) == windows
 
 
-def test_after_a_kill_what_was_not_written_yet_is_made_again_and_nothing_is_there_twice(house):
-    house = house()
-    house.send_and_wait()
-    assert stored(house.gateway) == {}, "windows are gathered for five minutes"
-    house.gateway.kill()
-    house.start()
-    house.send()
-    house.everything_arrives()
-    house.gateway.stop()
-    assert stored(house.gateway) == published(house.heard)
+def test_after_a_kill_what_was_not_written_yet_is_made_again_and_nothing_is_there_twice(setup):
+    setup = setup()
+    setup.send_and_wait()
+    assert stored(setup.gateway) == {}, "windows are gathered for five minutes"
+    setup.gateway.kill()
+    setup.start()
+    setup.send()
+    setup.everything_arrives()
+    setup.gateway.stop()
+    assert stored(setup.gateway) == published(setup.heard)
 
 
 def test_a_correction_replaces_the_window(main_job, sensor, heard):
@@ -107,77 +107,77 @@ def test_a_correction_replaces_the_window(main_job, sensor, heard):
     assert stored(gateway) == published(heard)
 
 
-def test_windows_older_than_keep_go(house):
-    house = house()
-    house.send_and_wait()
-    house.gateway.stop()
-    newest = max(end for _, _, end in stored(house.gateway))
-    house.gateway.rewrite('keep = "30d"', 'keep = "2s"')
-    house.start()
-    wait_until(lambda: now_millis() > newest + 2_000 and stored(house.gateway) == {}, 20, what="an empty history")
+def test_windows_older_than_keep_go(setup):
+    setup = setup()
+    setup.send_and_wait()
+    setup.gateway.stop()
+    newest = max(end for _, _, end in stored(setup.gateway))
+    setup.gateway.rewrite('keep = "30d"', 'keep = "2s"')
+    setup.start()
+    wait_until(lambda: now_millis() > newest + 2_000 and stored(setup.gateway) == {}, 20, what="an empty history")
 
 
 @pytest.mark.parametrize("table", ["", '[history]\nkeep = "0s"\n'])
 def test_without_the_table_or_with_keep_0_there_is_no_file(site, table):
-    house = site(tables=table)
-    house.send_and_wait()
-    house.gateway.stop()
-    assert not list(house.gateway.data_dir.glob("history*"))
+    setup = site(tables=table)
+    setup.send_and_wait()
+    setup.gateway.stop()
+    assert not list(setup.gateway.data_dir.glob("history*"))
 
 
 @pytest.mark.parametrize("trouble", ["full", "fail_writes", "read_only"])
-def test_a_disk_that_refuses_the_history_hurts_nothing_else(house, trouble):
-    house = house(start=False)
-    getattr(house.disk, trouble)("history")
-    house.start()
-    house.is_hit()
-    house.tells("history", f"{REFUSALS[trouble]}|unable to open database file")
-    house.send_and_wait()
-    house.fire()
-    house.everything_arrives()
-    assert len(re.findall("nothing else is affected", house.gateway.log())) == 1, "told once"
-    house.disk.heal()
-    house.is_well()
-    house.gateway.stop()
-    assert stored(house.gateway) == published(house.heard)
+def test_a_disk_that_refuses_the_history_hurts_nothing_else(setup, trouble):
+    setup = setup(start=False)
+    getattr(setup.disk, trouble)("history")
+    setup.start()
+    setup.is_hit()
+    setup.reports("history", f"{REFUSALS[trouble]}|unable to open database file")
+    setup.send_and_wait()
+    setup.fire()
+    setup.everything_arrives()
+    assert len(re.findall("nothing else is affected", setup.gateway.log())) == 1, "told once"
+    setup.disk.heal()
+    setup.is_well()
+    setup.gateway.stop()
+    assert stored(setup.gateway) == published(setup.heard)
 
 
-def test_a_stop_while_the_disk_refuses_the_history_ends_well(house):
-    house = house()
-    house.send_and_wait()
-    house.disk.full("history")
-    assert house.gateway.stop(timeout=15) == 0
-    assert house.disk.hits > 0
-    house.disk.heal()
-    house.start()
-    house.send()
-    house.everything_arrives()
+def test_a_stop_while_the_disk_refuses_the_history_ends_well(setup):
+    setup = setup()
+    setup.send_and_wait()
+    setup.disk.full("history")
+    assert setup.gateway.stop(timeout=15) == 0
+    assert setup.disk.hits > 0
+    setup.disk.heal()
+    setup.start()
+    setup.send()
+    setup.everything_arrives()
 
 
-def test_a_disk_that_hangs_with_the_history_holds_up_no_delivery_and_no_stop(house):
-    house = house()
-    house.send_and_wait()
-    house.disk.hang("history")
-    house.send()
-    house.everything_arrives()
-    assert house.gateway.stop(timeout=15) == 0
-    assert house.disk.waiting > 0
-    assert "the history's disk does not answer" in house.gateway.log()
+def test_a_disk_that_hangs_with_the_history_holds_up_no_delivery_and_no_stop(setup):
+    setup = setup()
+    setup.send_and_wait()
+    setup.disk.hang("history")
+    setup.send()
+    setup.everything_arrives()
+    assert setup.gateway.stop(timeout=15) == 0
+    assert setup.disk.waiting > 0
+    assert "the history's disk does not answer" in setup.gateway.log()
 
 
-def test_a_damaged_history_is_put_aside_and_a_new_one_begun(house):
-    house = house()
-    house.send_and_wait()
-    house.gateway.stop()
-    file = house.gateway.data_dir / "history.db"
+def test_a_damaged_history_is_put_aside_and_a_new_one_begun(setup):
+    setup = setup()
+    setup.send_and_wait()
+    setup.gateway.stop()
+    file = setup.gateway.data_dir / "history.db"
     for number in (1, 2):
         file.write_bytes(b"\x5a" * file.stat().st_size)
-        house.start()
-        house.gateway.wait_log(f"history.db.damaged-{number}")
-        house.send()
-        house.everything_arrives()
-        house.gateway.stop()
-        kept = [path.name for path in house.gateway.data_dir.glob("history.db.damaged-?")]
+        setup.start()
+        setup.gateway.wait_log(f"history.db.damaged-{number}")
+        setup.send()
+        setup.everything_arrives()
+        setup.gateway.stop()
+        kept = [path.name for path in setup.gateway.data_dir.glob("history.db.damaged-?")]
         assert kept == [f"history.db.damaged-{number}"], "the newest only"
-        assert 0 < len(stored(house.gateway)) < len(published(house.heard))
-        assert stored(house.gateway).items() <= published(house.heard).items()
+        assert 0 < len(stored(setup.gateway)) < len(published(setup.heard))
+        assert stored(setup.gateway).items() <= published(setup.heard).items()

@@ -14,7 +14,7 @@ FRAME = bytes.fromhex("08632d")
 SLOW_WINDOWS = 'window = "5m"\nlateness = "10s"'
 
 
-class Roof:
+class LorawanSetup:
     """A gateway with a forwarder, and the cloud behind it."""
 
     def __init__(self, started, folder, cloud, heard, devices, more="", adapter="", files=None, **parts):
@@ -42,7 +42,7 @@ class Roof:
 @pytest.fixture
 def roof(started, tmp_path, cloud, heard):
     """A factory: `roof(devices)` starts a gateway with these tables of devices."""
-    return lambda devices, **parts: Roof(started, tmp_path, cloud, heard, devices, **parts).start()
+    return lambda devices, **parts: LorawanSetup(started, tmp_path, cloud, heard, devices, **parts).start()
 
 
 def readings(heard, device, metric, count):
@@ -53,16 +53,16 @@ def readings(heard, device, metric, count):
 
 
 def test_an_uplink_of_an_abp_device_becomes_readings_with_how_it_was_heard(roof, heard):
-    house = roof(abp_table("lounge", ROOM, extra='zone = "floor-1/lounge"'))
-    node, forwarder = Node(ROOM, **ABP), house.forwarder()
+    setup = roof(abp_table("lounge", ROOM, extra='zone = "floor-1/lounge"'))
+    node, forwarder = Node(ROOM, **ABP), setup.forwarder()
     forwarder.push(node.uplink(FRAME), rssi=-97, lsnr=-3.2, datr="SF9BW125")
     [temperature] = readings(heard, "lounge", "temperature", 1)
     [body] = heard.aggregates("lounge")
     assert (body["protocol"], body["zone"]) == ("lorawan", "floor-1/lounge")
     assert (temperature["avg"], temperature["unit"]) == (21.47, "Cel")
-    told = {name: (metric["avg"], metric.get("unit")) for name, metric in body["metrics"].items()}
-    airtime = told.pop("airtime")
-    assert told == {
+    reported = {name: (metric["avg"], metric.get("unit")) for name, metric in body["metrics"].items()}
+    airtime = reported.pop("airtime")
+    assert reported == {
         "temperature": (21.47, "Cel"),
         "humidity": (45, "%RH"),
         "rssi": (-97, "dBm"),
@@ -77,38 +77,38 @@ def test_an_uplink_of_an_abp_device_becomes_readings_with_how_it_was_heard(roof,
     forwarder.push(node.uplink(None))
     assert [summary["avg"] for summary in readings(heard, "lounge", "frames_lost", 2)] == [0, 3]
     assert heard.count("lounge", "temperature") == 1
-    assert house.gateway.wait_ledger(taken=12)["dropped"] == {}
+    assert setup.gateway.wait_ledger(taken=12)["dropped"] == {}
 
 
-def test_a_device_without_a_codec_tells_only_how_it_was_heard_and_a_bad_payload_is_counted(roof, heard):
+def test_a_device_without_a_codec_reports_only_how_it_was_heard_and_a_bad_payload_is_counted(roof, heard):
     codecless = abp_table("lounge", ROOM).replace('codec = "node"\n', "")
     hall = abp_table("hall", HALL).replace(ABP["address"], "26011bdb")
-    house = roof(codecless + hall)
-    forwarder = house.forwarder()
+    setup = roof(codecless + hall)
+    forwarder = setup.forwarder()
     forwarder.push(Node(ROOM, **ABP).uplink(FRAME))
     forwarder.push(Node(HALL, **ABP | {"address": "26011bdb"}).uplink(b"\x07nonsense"))
     readings(heard, "lounge", "rssi", 1)
     readings(heard, "hall", "rssi", 1)
     assert not any("temperature" in body["metrics"] for body in heard.aggregates())
-    house.gateway.wait_ledger(taken=12, bad_payload=1, no_codec=1)
-    assert "no codec that reads its payload: write `codec = " in house.gateway.log()
-    assert "[devices.lounge]" in house.gateway.log()
+    setup.gateway.wait_ledger(taken=12, bad_payload=1, no_codec=1)
+    assert "no codec that reads its payload: write `codec = " in setup.gateway.log()
+    assert "[devices.lounge]" in setup.gateway.log()
 
 
 def test_a_device_is_read_by_a_codec_in_javascript(roof, heard):
     table = abp_table("lounge", ROOM).replace('codec = "node"', 'codec = "codecs/room.js"')
     script = "function decodeUplink(input) { return { data: { TempC_SHT: input.bytes[0], port: input.fPort } }; }"
-    house = roof(table, files={"codecs/room.js": script})
-    house.forwarder().push(Node(ROOM, **ABP).uplink(b"\x15", port=7))
+    setup = roof(table, files={"codecs/room.js": script})
+    setup.forwarder().push(Node(ROOM, **ABP).uplink(b"\x15", port=7))
     [temperature] = readings(heard, "lounge", "temperature", 1)
     assert (temperature["avg"], temperature["unit"]) == (21, "Cel")
     assert [summary["avg"] for summary in readings(heard, "lounge", "port", 1)] == [7]
-    house.gateway.wait_ledger(taken=7)
+    setup.gateway.wait_ledger(taken=7)
 
 
 def test_a_device_joins_and_is_heard_and_goes_on_after_a_kill_where_a_replay_is_refused(roof, heard):
-    house = roof(otaa_table("lounge", ROOM), aggregate=SLOW_WINDOWS)
-    node, forwarder = Node(ROOM, app_key=APP_KEY), house.forwarder()
+    setup = roof(otaa_table("lounge", ROOM), aggregate=SLOW_WINDOWS)
+    node, forwarder = Node(ROOM, app_key=APP_KEY), setup.forwarder()
     forwarder.pull()
     request = node.join_request()
     forwarder.push(request)
@@ -117,67 +117,67 @@ def test_a_device_joins_and_is_heard_and_goes_on_after_a_kill_where_a_replay_is_
     accept = node.open_accept(frame)
     assert accept["net_id"] == "000000"
     # It was stored before it left.
-    house.gateway.kill()
-    house.start()
+    setup.gateway.kill()
+    setup.start()
     forwarder.pull()
     first = node.uplink(FRAME)
     forwarder.push(first)
-    house.gateway.wait_log("has joined as " + accept["address"])
-    house.gateway.wait_ledger(taken=7)
-    house.gateway.kill()
-    house.start()
+    setup.gateway.wait_log("has joined as " + accept["address"])
+    setup.gateway.wait_ledger(taken=7)
+    setup.gateway.kill()
+    setup.start()
     forwarder.push(first)
     forwarder.push(request)
-    house.gateway.wait_log("lorawan: refused: the frame's counter was in use before")
+    setup.gateway.wait_log("lorawan: refused: the frame's counter was in use before")
     forwarder.push(node.uplink(FRAME))
-    ledger = house.gateway.wait_ledger(taken=16)
+    ledger = setup.gateway.wait_ledger(taken=16)
     assert ledger["dropped"] == {"replay": 1, "dev_nonce": 1}
 
 
 def test_what_a_kill_kept_from_the_sessions_file_the_journal_knows(roof):
-    house = roof(abp_table("lounge", ROOM), aggregate=SLOW_WINDOWS)
-    node, forwarder = Node(ROOM, **ABP), house.forwarder()
+    setup = roof(abp_table("lounge", ROOM), aggregate=SLOW_WINDOWS)
+    node, forwarder = Node(ROOM, **ABP), setup.forwarder()
     frame = node.uplink(FRAME)
     forwarder.push(frame)
-    house.gateway.wait_ledger(taken=7)
-    house.gateway.kill()
+    setup.gateway.wait_ledger(taken=7)
+    setup.gateway.kill()
     # As if the machine had lost its power before the counter was written.
-    for file in house.gateway.data_dir.glob("lorawan.db*"):
+    for file in setup.gateway.data_dir.glob("lorawan.db*"):
         file.unlink()
-    house.start()
+    setup.start()
     forwarder.push(frame)
-    house.gateway.wait_ledger(taken=8, duplicate=1)
+    setup.gateway.wait_ledger(taken=8, duplicate=1)
 
 
 def test_a_frame_that_two_forwarders_hear_counts_once_with_the_best_reception(roof, heard):
-    house = roof(abp_table("lounge", ROOM))
-    near, far = house.forwarder(), house.forwarder(eui="aa555a0000000102")
+    setup = roof(abp_table("lounge", ROOM))
+    near, far = setup.forwarder(), setup.forwarder(eui="aa555a0000000102")
     frame = Node(ROOM, **ABP).uplink(FRAME)
     far.push(frame, rssi=-110, lsnr=-9.5)
     near.push(frame, rssi=-60, lsnr=8.0)
     far.push(frame, rssi=-110, lsnr=-9.5)
     [rssi] = readings(heard, "lounge", "rssi", 1)
     assert rssi["avg"] == -60
-    house.gateway.wait_ledger(taken=7)
+    setup.gateway.wait_ledger(taken=7)
 
 
 def test_a_confirmed_uplink_is_acknowledged_once_it_is_in_the_journal(roof):
-    house = roof(abp_table("lounge", ROOM), aggregate=SLOW_WINDOWS, journal='sync_every = "0s"')
-    node, forwarder = Node(ROOM, **ABP), house.forwarder()
+    setup = roof(abp_table("lounge", ROOM), aggregate=SLOW_WINDOWS, journal='sync_every = "0s"')
+    node, forwarder = Node(ROOM, **ABP), setup.forwarder()
     forwarder.pull()
     frame = node.uplink(FRAME, confirmed=True)
     forwarder.push(frame)
     answer, txpk = forwarder.answer(node)
-    house.gateway.kill()
+    setup.gateway.kill()
     assert answer["ack"]
     assert txpk["tmst"] == forwarder.tmst + 5_000_000
-    house.start()
+    setup.start()
     forwarder.pull()
     # The acknowledgement was lost, so the node sends again: answered again under another counter, and counted once.
     forwarder.push(frame)
     again, _ = forwarder.answer(node)
     assert again["ack"] and again["fcnt"] > answer["fcnt"]
-    house.gateway.wait_ledger(taken=7)
+    setup.gateway.wait_ledger(taken=7)
 
 
 def alert(more=""):
@@ -189,8 +189,8 @@ def alert(more=""):
 
 def test_an_alerts_action_reaches_a_device_after_its_next_uplink(roof, heard):
     hall = otaa_table("hall", HALL)
-    house = roof(abp_table("lounge", ROOM) + hall, more=alert(", confirmed = true"))
-    lounge, hall, forwarder = Node(ROOM, **ABP), Node(HALL, app_key=APP_KEY), house.forwarder()
+    setup = roof(abp_table("lounge", ROOM) + hall, more=alert(", confirmed = true"))
+    lounge, hall, forwarder = Node(ROOM, **ABP), Node(HALL, app_key=APP_KEY), setup.forwarder()
     forwarder.pull()
     forwarder.push(hall.join_request())
     hall.open_accept(forwarder.downlink()[0])
@@ -203,21 +203,21 @@ def test_an_alerts_action_reaches_a_device_after_its_next_uplink(roof, heard):
     forwarder.push(hall.uplink(FRAME))
     command, _ = forwarder.answer(hall)
     assert (command["port"], command["payload"], command["confirmed"]) == (10, b"\x0a\xff", True)
-    assert "action taken" not in house.gateway.log()
+    assert "action taken" not in setup.gateway.log()
     forwarder.push(hall.uplink(None, acknowledges=True))
-    house.gateway.wait_log("action taken")
+    setup.gateway.wait_log("action taken")
 
 
 def test_a_device_of_class_c_is_commanded_at_once(roof, heard):
     hall = abp_table("hall", HALL, more=', class = "C"').replace(ABP["address"], "26011bdb")
-    house = roof(abp_table("lounge", ROOM) + hall, more=alert())
-    hall, forwarder = Node(HALL, **ABP | {"address": "26011bdb"}), house.forwarder()
+    setup = roof(abp_table("lounge", ROOM) + hall, more=alert())
+    hall, forwarder = Node(HALL, **ABP | {"address": "26011bdb"}), setup.forwarder()
     forwarder.pull()
     forwarder.push(Node(ROOM, **ABP).uplink(bytes.fromhex("11942d")))
     command, txpk = forwarder.answer(hall)
     assert (txpk["imme"], txpk["freq"], txpk["datr"]) == (True, 869.525, "SF12BW125")
     assert command["payload"] == b"\x0a\xff"
-    house.gateway.wait_log("action taken")
+    setup.gateway.wait_log("action taken")
 
 
 def wait_figures(heard, expected):
@@ -232,82 +232,82 @@ def wait_figures(heard, expected):
 
 
 def test_refused_frames_of_known_devices_are_dropped_readings_by_reason_and_foreign_ones_are_none(roof):
-    house = roof(abp_table("lounge", ROOM) + otaa_table("hall", HALL), aggregate=SLOW_WINDOWS)
-    node, joins, forwarder = Node(ROOM, **ABP), Node(HALL, app_key=APP_KEY), house.forwarder()
+    setup = roof(abp_table("lounge", ROOM) + otaa_table("hall", HALL), aggregate=SLOW_WINDOWS)
+    node, joins, forwarder = Node(ROOM, **ABP), Node(HALL, app_key=APP_KEY), setup.forwarder()
     frames = [node.uplink(FRAME) for _ in range(2)]
     for frame in frames:
         forwarder.push(frame)
-    house.gateway.wait_ledger(taken=14)
+    setup.gateway.wait_ledger(taken=14)
     forwarder.push(frames[0])
     node.fcnt = 30_000
     forwarder.push(node.uplink(FRAME))
     forwarder.push(frames[1][:-1] + bytes([frames[1][-1] ^ 1]))
     request = joins.join_request()
     forwarder.push(request)
-    house.gateway.wait_log("lorawan: refused")
+    setup.gateway.wait_log("lorawan: refused")
     # Beyond the time in which copies of a frame are one frame.
-    house.gateway.wait_ledger(taken=17, replay=1, counter_gap=1, bad_mic=1)
+    setup.gateway.wait_ledger(taken=17, replay=1, counter_gap=1, bad_mic=1)
     forwarder.push(request)
     foreign = Node("a84041ffff0000ff", **ABP | {"address": "26000001"})
     forwarder.push(foreign.uplink(FRAME))
-    house.gateway.wait_ledger(taken=18, dev_nonce=1)
-    assert house.gateway.stop() == 0
-    assert house.gateway.audit()["dropped"] == {"replay": 1, "counter_gap": 1, "bad_mic": 1, "dev_nonce": 1}
+    setup.gateway.wait_ledger(taken=18, dev_nonce=1)
+    assert setup.gateway.stop() == 0
+    assert setup.gateway.audit()["dropped"] == {"replay": 1, "counter_gap": 1, "bad_mic": 1, "dev_nonce": 1}
 
 
 def test_a_first_frame_with_the_counter_0_is_taken_behind_fcnt_up_0(roof):
-    house = roof(abp_table("lounge", ROOM, more=", fcnt_up = 0"))
-    forwarder = house.forwarder()
+    setup = roof(abp_table("lounge", ROOM, more=", fcnt_up = 0"))
+    forwarder = setup.forwarder()
     forwarder.push(Node(ROOM, **ABP).uplink(FRAME))
-    assert house.gateway.wait_ledger(taken=7)["dropped"] == {}
+    assert setup.gateway.wait_ledger(taken=7)["dropped"] == {}
 
 
 def test_a_reload_lets_a_device_start_again_whose_batteries_were_changed(roof):
-    house = roof(abp_table("lounge", ROOM), aggregate=SLOW_WINDOWS)
-    node, forwarder = Node(ROOM, **ABP), house.forwarder()
+    setup = roof(abp_table("lounge", ROOM), aggregate=SLOW_WINDOWS)
+    node, forwarder = Node(ROOM, **ABP), setup.forwarder()
     node.fcnt = 100
     forwarder.push(node.uplink(FRAME))
-    house.gateway.wait_ledger(taken=7)
+    setup.gateway.wait_ledger(taken=7)
     node.fcnt = 0
     forwarder.push(node.uplink(FRAME))
-    house.gateway.wait_ledger(taken=8, replay=1)
-    house.gateway.rewrite("rx_delay = 5", "rx_delay = 5, resets = true")
-    house.gateway.reload()
-    line = f"lorawan: listens on 127.0.0.1:{house.port}"
-    wait_until(lambda: house.gateway.log().count(line) == 2, what=house.gateway.log)
+    setup.gateway.wait_ledger(taken=8, replay=1)
+    setup.gateway.rewrite("rx_delay = 5", "rx_delay = 5, resets = true")
+    setup.gateway.reload()
+    line = f"lorawan: listens on 127.0.0.1:{setup.port}"
+    wait_until(lambda: setup.gateway.log().count(line) == 2, what=setup.gateway.log)
     forwarder.push(node.uplink(FRAME))
-    house.gateway.wait_ledger(taken=15, replay=1)
+    setup.gateway.wait_ledger(taken=15, replay=1)
     # From there on its counter counts.
     node.fcnt = 100
     forwarder.push(node.uplink(FRAME))
-    house.gateway.wait_ledger(taken=22, replay=1)
+    setup.gateway.wait_ledger(taken=22, replay=1)
 
 
 def test_of_several_forwarders_those_on_the_lists_are_heard(roof):
-    house = roof(
+    setup = roof(
         abp_table("lounge", ROOM),
         adapter='gateways = ["aa555a0000000101", "aa555a0000000102"]\nnetworks = ["127.0.0.1/32", "127.0.0.2/32"]',
         aggregate=SLOW_WINDOWS,
     )
     node = Node(ROOM, **ABP)
-    first = house.forwarder()
-    second = house.forwarder(eui="aa555a0000000102", host="127.0.0.2")
-    unlisted = house.forwarder(eui="aa555a0000000103", host="127.0.0.2")
-    elsewhere = house.forwarder(eui="aa555a0000000102", host="127.0.0.3")
+    first = setup.forwarder()
+    second = setup.forwarder(eui="aa555a0000000102", host="127.0.0.2")
+    unlisted = setup.forwarder(eui="aa555a0000000103", host="127.0.0.2")
+    elsewhere = setup.forwarder(eui="aa555a0000000102", host="127.0.0.3")
     for forwarder in (unlisted, elsewhere):
         forwarder.send(PUSH_DATA, json.dumps({"rxpk": [forwarder.rxpk(node.uplink(FRAME))]}).encode())
-    house.gateway.wait_log("the forwarder's EUI is not among those allowed")
+    setup.gateway.wait_log("the forwarder's EUI is not among those allowed")
     second.push(node.uplink(FRAME), rssi=-60)
-    house.gateway.wait_ledger(taken=7)
+    setup.gateway.wait_ledger(taken=7)
     first.push(node.uplink(FRAME), rssi=-70)
-    assert house.gateway.wait_ledger(taken=14)["dropped"] == {}
+    assert setup.gateway.wait_ledger(taken=14)["dropped"] == {}
 
 
-def test_a_forwarder_that_has_used_up_its_air_time_is_told_in_health_and_sends_no_more(roof, heard):
-    house = roof(
+def test_a_forwarder_that_has_used_up_its_air_time_is_reported_in_health_and_sends_no_more(roof, heard):
+    setup = roof(
         abp_table("lounge", ROOM), gateway=HEALTH_EVERY_SECOND, aggregate=SLOW_WINDOWS, journal='sync_every = "0s"'
     )
-    node, forwarder = Node(ROOM, **ABP), house.forwarder()
+    node, forwarder = Node(ROOM, **ABP), setup.forwarder()
     forwarder.pull()
     band = "gateway_aa555a0000000101_band_h1.5"
     # 868.8 MHz: one in a thousand, 3.6 s an hour; an answer at SF12 takes more than a second. Then the second window.
@@ -321,12 +321,12 @@ def test_a_forwarder_that_has_used_up_its_air_time_is_told_in_health_and_sends_n
 
 
 def test_what_is_refused_is_counted_by_its_reason(roof, heard):
-    house = roof(
+    setup = roof(
         abp_table("lounge", ROOM) + otaa_table("hall", HALL),
         adapter='gateways = ["aa555a0000000101"]\nnetworks = ["127.0.0.0/30"]',
         gateway=HEALTH_EVERY_SECOND,
     )
-    node, forwarder = Node(ROOM, **ABP), house.forwarder()
+    node, forwarder = Node(ROOM, **ABP), setup.forwarder()
     good = node.uplink(FRAME)
     forwarder.push(good, stat=-1)
     forwarder.push(good, stat=0)
@@ -336,8 +336,8 @@ def test_what_is_refused_is_counted_by_its_reason(roof, heard):
     forwarder.push(Node(HALL, app_key="44" * 16).join_request())
     forwarder.send(PUSH_DATA, b"{")
     forwarder.send(9)
-    house.forwarder(eui="aa555a0000000109").send(PUSH_DATA, b"{}")
-    house.started.keep(Forwarder(house.port, host="127.0.0.9")).send(PUSH_DATA, b"{}")
+    setup.forwarder(eui="aa555a0000000109").send(PUSH_DATA, b"{}")
+    setup.started.keep(Forwarder(setup.port, host="127.0.0.9")).send(PUSH_DATA, b"{}")
     forwarder.push(good)
     readings(heard, "lounge", "temperature", 1)
     wrong = {
@@ -354,7 +354,7 @@ def test_what_is_refused_is_counted_by_its_reason(roof, heard):
     expected = {f"refused_{reason}": count for reason, count in wrong.items()} | {"uplinks": 1, "devices": 2, "gateways": 1}
     assert "gateway_aa555a0000000101_silent_s" in wait_figures(heard, expected)
     # Those of devices that are known here are in the ledger too: one with a forged MIC, one that joins with a wrong key.
-    assert house.gateway.wait_ledger(taken=9)["dropped"] == {"bad_mic": 2}
+    assert setup.gateway.wait_ledger(taken=9)["dropped"] == {"bad_mic": 2}
 
 
 def test_keys_lie_in_files_and_are_nowhere_to_be_seen(roof, heard, tmp_path):
@@ -362,15 +362,15 @@ def test_keys_lie_in_files_and_are_nowhere_to_be_seen(roof, heard, tmp_path):
     keys.write_text(APP_KEY + "\n")
     keys.chmod(0o600)
     table = otaa_table("lounge", ROOM).replace(f'app_key = "{APP_KEY}"', f'app_key_file = "{keys}"')
-    house = roof(table)
-    node, forwarder = Node(ROOM, app_key=APP_KEY), house.forwarder()
+    setup = roof(table)
+    node, forwarder = Node(ROOM, app_key=APP_KEY), setup.forwarder()
     forwarder.pull()
     forwarder.push(node.join_request())
     node.open_accept(forwarder.downlink()[0])
     forwarder.push(node.uplink(FRAME))
     readings(heard, "lounge", "temperature", 1)
-    told = house.gateway.log() + json.dumps([message.raw.decode() for message in heard.messages])
+    reported = setup.gateway.log() + json.dumps([message.raw.decode() for message in heard.messages])
     for key in (APP_KEY, node.nwk.hex(), node.app.hex()):
-        assert key not in told
-    for file in house.gateway.data_dir.glob("lorawan.db*"):
+        assert key not in reported
+    for file in setup.gateway.data_dir.glob("lorawan.db*"):
         assert file.stat().st_mode & 0o077 == 0, file

@@ -39,11 +39,11 @@ def test_a_whole_configuration_has_no_findings(findings):
         ("gatways = []", 'error: adapters.lorawan.roof.gatways: unknown key; did you mean "gateways"?'),
     ],
 )
-def test_a_wrong_adapter_is_told(findings, adapter, expected):
+def test_a_wrong_adapter_is_reported(findings, adapter, expected):
     assert findings(adapter_table(free_port(), adapter) + otaa_table("hall", HALL)) == [expected]
 
 
-def test_a_region_is_needed_and_an_open_port_is_told(findings):
+def test_a_region_is_needed_and_an_open_port_is_reported(findings):
     text = '[adapters.lorawan.roof]\nlisten = "0.0.0.0:1700"\n' + otaa_table("hall", HALL)
     region, port = sorted(findings(text), key=lambda line: "listen" in line)
     assert region == "error: adapters.lorawan.roof.region: missing; write EU868, US915, AU915, AS923 or IN865"
@@ -61,12 +61,12 @@ def test_a_region_is_needed_and_an_open_port_is_told(findings):
         (f'dev_eui = "{ROOM}", app_key_file = "no.key", join_eui = "70b3d57ed0000001"', "app_key_file: cannot read"),
     ],
 )
-def test_a_wrong_device_is_told(findings, lorawan, expected):
+def test_a_wrong_device_is_reported(findings, lorawan, expected):
     [found] = findings(adapter_table(free_port()) + f'[devices.lounge]\ncodec = "node"\nlorawan = {{ {lorawan} }}\n')
     assert found.startswith("error: devices.lounge.lorawan") and expected in found
 
 
-def test_devices_that_clash_or_cannot_be_read_are_told(findings):
+def test_devices_that_clash_or_cannot_be_read_are_reported(findings):
     twice = abp_table("lounge", ROOM) + otaa_table("hall", ROOM)
     assert findings(adapter_table(free_port()) + twice) == [
         f"error: devices.lounge.lorawan.dev_eui: {ROOM} is the DevEUI of devices.hall too"
@@ -87,7 +87,7 @@ def test_devices_that_clash_or_cannot_be_read_are_told(findings):
         ('topic = "x", payload = "hex:00"', ".device: missing; write the name of a device that has `lorawan`"),
     ],
 )
-def test_a_wrong_action_is_told(findings, action, expected):
+def test_a_wrong_action_is_reported(findings, action, expected):
     rule = f'[alerts.hot]\nmetric = "temperature"\nabove = 40.0\nactions = [ {{ adapter = "lorawan.roof", {action} }} ]\n'
     found = findings(adapter_table(free_port()) + otaa_table("hall", HALL) + rule)
     assert any(line == "error: alerts.hot.actions[0]" + expected for line in found), found

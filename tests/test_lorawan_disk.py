@@ -21,7 +21,7 @@ UNDER_WAY = 1024
 
 
 @pytest.fixture
-def house(started, tmp_path, cloud, heard, faults_library):
+def setup(started, tmp_path, cloud, heard, faults_library):
     """A gateway on a disk that can be broken, and a forwarder."""
     port = free_port()
     tables = adapter_table(port) + abp_table("lounge", ROOM) + otaa_table("hall", HALL) + ALERT
@@ -36,101 +36,101 @@ def house(started, tmp_path, cloud, heard, faults_library):
     return gateway
 
 
-def test_no_join_accept_leaves_before_its_session_is_on_disk(house):
+def test_no_join_accept_leaves_before_its_session_is_on_disk(setup):
     node = Node(HALL, app_key=APP_KEY)
-    house.disk.hang("lorawan.db")
-    house.forwarder.push(node.join_request())
-    wait_until(lambda: house.disk.waiting >= 1, what="a sync that hangs")
-    assert house.forwarder.hears_nothing(1)
-    house.disk.heal()
-    node.open_accept(house.forwarder.downlink()[0])
+    setup.disk.hang("lorawan.db")
+    setup.forwarder.push(node.join_request())
+    wait_until(lambda: setup.disk.waiting >= 1, what="a sync that hangs")
+    assert setup.forwarder.hears_nothing(1)
+    setup.disk.heal()
+    node.open_accept(setup.forwarder.downlink()[0])
 
 
-def test_no_acknowledgement_leaves_before_the_counter_is_on_disk(house):
+def test_no_acknowledgement_leaves_before_the_counter_is_on_disk(setup):
     node = Node(ROOM, **ABP)
-    house.disk.hang("lorawan.db")
-    house.forwarder.push(node.uplink(FRAME, confirmed=True))
-    house.wait_ledger(taken=7)
-    assert house.forwarder.hears_nothing(1)
-    house.disk.heal()
-    assert house.forwarder.answer(node)[0]["ack"]
+    setup.disk.hang("lorawan.db")
+    setup.forwarder.push(node.uplink(FRAME, confirmed=True))
+    setup.wait_ledger(taken=7)
+    assert setup.forwarder.hears_nothing(1)
+    setup.disk.heal()
+    assert setup.forwarder.answer(node)[0]["ack"]
 
 
-def test_a_disk_that_refuses_sessions_is_told_and_uplinks_go_on(house, heard):
+def test_a_disk_that_refuses_sessions_is_reported_and_uplinks_go_on(setup, heard):
     node = Node(ROOM, **ABP)
-    house.disk.full("lorawan.db")
-    house.forwarder.push(node.uplink(FRAME))
-    house.wait_ledger(taken=7)
-    heard.wait_for(lambda: house.disk.hits >= 1, 20, "a refused write")
-    house.forwarder.push(node.uplink(FRAME, confirmed=True))
-    house.wait_ledger(taken=14)
-    assert house.forwarder.hears_nothing(1)
-    house.disk.heal()
+    setup.disk.full("lorawan.db")
+    setup.forwarder.push(node.uplink(FRAME))
+    setup.wait_ledger(taken=7)
+    heard.wait_for(lambda: setup.disk.hits >= 1, 20, "a refused write")
+    setup.forwarder.push(node.uplink(FRAME, confirmed=True))
+    setup.wait_ledger(taken=14)
+    assert setup.forwarder.hears_nothing(1)
+    setup.disk.heal()
     # Its windows are over, maybe; it sends again.
-    house.forwarder.push(node.uplink(FRAME, confirmed=True))
-    assert house.forwarder.answer(node)[0]["ack"]
+    setup.forwarder.push(node.uplink(FRAME, confirmed=True))
+    assert setup.forwarder.answer(node)[0]["ack"]
 
 
-def test_an_action_is_not_told_as_taken_while_the_disk_holds_it_back(house, heard):
+def test_an_action_is_not_reported_as_taken_while_the_disk_holds_it_back(setup, heard):
     node = Node(ROOM, **ABP)
-    house.forwarder.push(node.uplink(HOT))
+    setup.forwarder.push(node.uplink(HOT))
     heard.wait_for(lambda: heard.alerts("lounge"), 20, "the alert")
-    house.disk.hang("lorawan.db")
-    house.forwarder.push(node.uplink(FRAME))
-    wait_until(lambda: house.disk.waiting >= 1, what="a sync that hangs")
+    setup.disk.hang("lorawan.db")
+    setup.forwarder.push(node.uplink(FRAME))
+    wait_until(lambda: setup.disk.waiting >= 1, what="a sync that hangs")
     # Its windows are 5 and 6 s behind the frame; then it is too late.
-    house.wait_log("action failed: lorawan.roof does not reach the device: it could not leave in time", timeout=20)
-    house.disk.heal()
-    assert house.forwarder.hears_nothing_for(node, 1)
-    assert "action taken" not in house.log()
+    setup.wait_log("action failed: lorawan.roof does not reach the device: it could not leave in time", timeout=20)
+    setup.disk.heal()
+    assert setup.forwarder.hears_nothing_for(node, 1)
+    assert "action taken" not in setup.log()
 
 
-def test_a_confirmed_uplink_that_finds_no_room_is_not_acknowledged_and_taken_when_it_comes_again(house):
+def test_a_confirmed_uplink_that_finds_no_room_is_not_acknowledged_and_taken_when_it_comes_again(setup):
     node = Node(ROOM, **ABP)
-    house.disk.full("journal")
+    setup.disk.full("journal")
     for _ in range(UNDER_WAY // 64):
-        house.forwarder.push(*[node.uplink(FRAME) for _ in range(64)])
+        setup.forwarder.push(*[node.uplink(FRAME) for _ in range(64)])
     refused = node.uplink(FRAME, confirmed=True)
-    house.forwarder.push(refused)
-    assert house.forwarder.hears_nothing_for(node, 2)
-    assert house.wait_ledger(taken=7 * UNDER_WAY)["dropped"] == {}
-    house.disk.heal()
-    house.wait_log("the journal can be written again")
-    house.forwarder.pull()
-    house.forwarder.push(refused)
-    assert house.forwarder.answer(node)[0]["ack"]
-    assert house.wait_ledger(taken=7 * (UNDER_WAY + 1))["dropped"] == {}
+    setup.forwarder.push(refused)
+    assert setup.forwarder.hears_nothing_for(node, 2)
+    assert setup.wait_ledger(taken=7 * UNDER_WAY)["dropped"] == {}
+    setup.disk.heal()
+    setup.wait_log("the journal can be written again")
+    setup.forwarder.pull()
+    setup.forwarder.push(refused)
+    assert setup.forwarder.answer(node)[0]["ack"]
+    assert setup.wait_ledger(taken=7 * (UNDER_WAY + 1))["dropped"] == {}
 
 
-def test_a_damaged_sessions_file_is_put_aside_and_who_joins_joins_again(house, heard):
-    lounge, hall, forwarder = Node(ROOM, **ABP), Node(HALL, app_key=APP_KEY), house.forwarder
+def test_a_damaged_sessions_file_is_put_aside_and_who_joins_joins_again(setup, heard):
+    lounge, hall, forwarder = Node(ROOM, **ABP), Node(HALL, app_key=APP_KEY), setup.forwarder
     forwarder.push(hall.join_request())
     hall.open_accept(forwarder.downlink()[0])
     forwarder.push(hall.uplink(FRAME))
     old = lounge.uplink(FRAME)
     forwarder.push(old)
-    house.wait_ledger(taken=14)
-    assert house.stop() == 0
-    database = house.data_dir / "lorawan.db"
+    setup.wait_ledger(taken=14)
+    assert setup.stop() == 0
+    database = setup.data_dir / "lorawan.db"
     database.write_bytes(b"no database any more".ljust(8192, b"!"))
-    house.start()
-    house.wait_log("lorawan.db.damaged")
-    house.wait_log("the counters of lounge were lost with a damaged lorawan.db")
-    assert (house.data_dir / "lorawan.db.damaged").read_bytes().startswith(b"no database any more")
+    setup.start()
+    setup.wait_log("lorawan.db.damaged")
+    setup.wait_log("the counters of lounge were lost with a damaged lorawan.db")
+    assert (setup.data_dir / "lorawan.db.damaged").read_bytes().startswith(b"no database any more")
     forwarder.pull()
     # Who has recorded a frame gets nothing by it, even where the journal has forgotten it; nor does the device itself.
     forwarder.push(old)
     forwarder.push(lounge.uplink(FRAME))
-    house.wait_ledger(taken=16, damaged=2)
+    setup.wait_ledger(taken=16, damaged=2)
     # What waits from before is the question for the battery.
     forwarder.waiting.clear()
     forwarder.push(hall.join_request())
     hall.open_accept(forwarder.downlink()[0])
     forwarder.push(hall.uplink(FRAME))
-    house.wait_ledger(taken=23, damaged=2)
-    house.rewrite("rx_delay = 5", "rx_delay = 5, fcnt_up = 1")
-    house.reload()
-    wait_until(lambda: house.log().count("lorawan: listens on") == 3, what=house.log)
+    setup.wait_ledger(taken=23, damaged=2)
+    setup.rewrite("rx_delay = 5", "rx_delay = 5, fcnt_up = 1")
+    setup.reload()
+    wait_until(lambda: setup.log().count("lorawan: listens on") == 3, what=setup.log)
     forwarder.push(old)
     forwarder.push(lounge.uplink(FRAME))
-    assert house.wait_ledger(taken=31)["dropped"] == {"damaged": 2, "replay": 1}
+    assert setup.wait_ledger(taken=31)["dropped"] == {"damaged": 2, "replay": 1}

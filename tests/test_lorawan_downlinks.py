@@ -30,7 +30,7 @@ def rule(action, adapter="mqtt.floor"):
     return f'[alerts.hot]\nmetric = "temperature"\nabove = 40.0\ndevices = ["sensor"]\nactions = [ {{ adapter = "{adapter}", {action} }} ]\n'
 
 
-class House:
+class Setup:
     """A gateway, and the broker on which a network server would be."""
 
     def __init__(self, riser, floor, cloud, heard, sensor, collector):
@@ -63,123 +63,123 @@ class House:
 
 
 @pytest.fixture
-def house(riser, floor, cloud, heard, sensor, collector):
-    return House(riser, floor, cloud, heard, sensor, collector)
+def setup(riser, floor, cloud, heard, sensor, collector):
+    return Setup(riser, floor, cloud, heard, sensor, collector)
 
 
-def ttn_uplink(house, device, dev_eui=None):
+def ttn_uplink(setup, device, dev_eui=None):
     ids = {"device_id": device} | ({"dev_eui": dev_eui} if dev_eui else {})
     uplink = {"f_port": 1, "frm_payload": "Bw==", "decoded_payload": {"level": 7}, "consumed_airtime": "0.061696s"}
-    house.sensor.send(f"{TTN}/{device}/up", {"end_device_ids": ids, "uplink_message": uplink})
+    setup.sensor.send(f"{TTN}/{device}/up", {"end_device_ids": ids, "uplink_message": uplink})
 
 
-def test_the_things_stack_is_told_in_its_words_without_having_heard_the_device(house):
-    house.start('device = "hall", port = 10, payload = "hex:0aff"', topics=NAMED)
-    house.tell()
+def test_the_things_stack_is_reported_in_its_words_without_having_heard_the_device(setup):
+    setup.start('device = "hall", port = 10, payload = "hex:0aff"', topics=NAMED)
+    setup.tell()
     expected = {"f_port": 10, "frm_payload": "Cv8=", "confirmed": False, "priority": "NORMAL"}
-    assert house.published(f"{TTN}/hall/down/push") == {"downlinks": [expected]}
-    house.gateway.wait_log("action taken")
+    assert setup.published(f"{TTN}/hall/down/push") == {"downlinks": [expected]}
+    setup.gateway.wait_log("action taken")
 
 
-def test_an_object_that_our_codec_does_not_encode_is_left_to_the_things_stack(house):
-    house.start(f"device = \"hall\", port = 10, payload = '{{\"led\":true}}', confirmed = true", topics=NAMED)
-    house.tell()
+def test_an_object_that_our_codec_does_not_encode_is_left_to_the_things_stack(setup):
+    setup.start(f"device = \"hall\", port = 10, payload = '{{\"led\":true}}', confirmed = true", topics=NAMED)
+    setup.tell()
     expected = {"f_port": 10, "decoded_payload": LED, "confirmed": True, "priority": "NORMAL"}
-    assert house.published(f"{TTN}/hall/down/push") == {"downlinks": [expected]}
+    assert setup.published(f"{TTN}/hall/down/push") == {"downlinks": [expected]}
 
 
-def test_behind_a_wildcard_a_device_is_found_by_its_dev_eui_once_it_was_heard(house):
+def test_behind_a_wildcard_a_device_is_found_by_its_dev_eui_once_it_was_heard(setup):
     lamp = f'[devices.lamp]\naddress = "{EUI.upper()}"\ncodec = "led.js"\n'
-    house.start("device = \"lamp\", payload = '{\"led\":true}'", more=lamp)
-    house.tell()
-    house.gateway.wait_log("has sent nothing since the start")
-    ttn_uplink(house, "eui-lamp", EUI.upper())
-    house.heard.wait_count("lamp", "airtime", 1)
-    house.tell(20)
-    house.tell()
+    setup.start("device = \"lamp\", payload = '{\"led\":true}'", more=lamp)
+    setup.tell()
+    setup.gateway.wait_log("has sent nothing since the start")
+    ttn_uplink(setup, "eui-lamp", EUI.upper())
+    setup.heard.wait_count("lamp", "airtime", 1)
+    setup.tell(20)
+    setup.tell()
     # Bytes and port are what encodeDownlink of our own codec made.
     expected = {"f_port": 12, "frm_payload": base64.b64encode(b"\x01\xff").decode(), "confirmed": False, "priority": "NORMAL"}
-    assert house.published(f"{TTN}/eui-lamp/down/push") == {"downlinks": [expected]}
+    assert setup.published(f"{TTN}/eui-lamp/down/push") == {"downlinks": [expected]}
 
 
-def test_chirpstack_is_told_in_its_words(house):
-    house.start('device = "lamp", port = 10, payload = "hex:0aff", confirmed = true', more=f'[devices.lamp]\naddress = "{EUI}"\n')
+def test_chirpstack_is_reported_in_its_words(setup):
+    setup.start('device = "lamp", port = 10, payload = "hex:0aff", confirmed = true', more=f'[devices.lamp]\naddress = "{EUI}"\n')
     info = {"deviceInfo": {"devEui": EUI, "deviceName": "Lamp"}}
-    house.sensor.send(f"{CHIRPSTACK}/{EUI}/event/up", info | {"fPort": 1, "object": {"level": 7}})
-    house.heard.wait_count("lamp", "level", 1)
-    house.tell()
+    setup.sensor.send(f"{CHIRPSTACK}/{EUI}/event/up", info | {"fPort": 1, "object": {"level": 7}})
+    setup.heard.wait_count("lamp", "level", 1)
+    setup.tell()
     expected = {"devEui": EUI, "confirmed": True, "fPort": 10, "data": "Cv8="}
-    assert house.published(f"{CHIRPSTACK}/{EUI}/command/down") == expected
+    assert setup.published(f"{CHIRPSTACK}/{EUI}/command/down") == expected
 
 
-def test_an_object_that_our_codec_does_not_encode_is_left_to_chirpstack(house):
+def test_an_object_that_our_codec_does_not_encode_is_left_to_chirpstack(setup):
     topics = [(f"{CHIRPSTACK}/{{device}}/event/+", "chirpstack")]
-    house.start(f"device = \"{EUI}\", port = 10, payload = '{{\"led\":true}}'", topics=topics)
-    house.tell()
+    setup.start(f"device = \"{EUI}\", port = 10, payload = '{{\"led\":true}}'", topics=topics)
+    setup.tell()
     expected = {"devEui": EUI, "confirmed": False, "fPort": 10, "object": LED}
-    assert house.published(f"{CHIRPSTACK}/{EUI}/command/down") == expected
+    assert setup.published(f"{CHIRPSTACK}/{EUI}/command/down") == expected
 
 
-def test_what_servers_tell_of_downlinks_is_no_bad_payload_and_no_reading(house):
-    house.start('device = "hall", port = 10, payload = "hex:00"')
+def test_what_servers_report_of_downlinks_is_no_bad_payload_and_no_reading(setup):
+    setup.start('device = "hall", port = 10, payload = "hex:00"')
     ids = {"end_device_ids": {"device_id": "hall", "dev_eui": EUI}}
     downlink = {"f_port": 10, "frm_payload": "AA==", "decoded_payload": LED}
     for event in ("queued", "sent", "ack", "nack", "failed"):
         body = {"downlink": downlink, "error": {"code": 3}} if event == "failed" else downlink
-        house.sensor.send(f"{TTN}/hall/down/{event}", ids | {f"downlink_{event}": body})
+        setup.sensor.send(f"{TTN}/hall/down/{event}", ids | {f"downlink_{event}": body})
     info = {"deviceInfo": {"devEui": EUI}}
-    house.sensor.send(f"{CHIRPSTACK}/{EUI}/event/ack", info | {"queueItemId": "1b", "acknowledged": True})
-    house.sensor.send(f"{CHIRPSTACK}/{EUI}/event/txack", info | {"downlinkId": 3, "fCntDown": 1, "txInfo": {}})
-    house.sensor.send(f"{CHIRPSTACK}/{EUI}/event/log", info | {"level": "ERROR", "code": "F_CNT_DOWN"})
-    house.sensor.send(f"{CHIRPSTACK}/{EUI}/command/down", {"devEui": EUI, "fPort": 10, "confirmed": True, "data": "AA=="})
+    setup.sensor.send(f"{CHIRPSTACK}/{EUI}/event/ack", info | {"queueItemId": "1b", "acknowledged": True})
+    setup.sensor.send(f"{CHIRPSTACK}/{EUI}/event/txack", info | {"downlinkId": 3, "fCntDown": 1, "txInfo": {}})
+    setup.sensor.send(f"{CHIRPSTACK}/{EUI}/event/log", info | {"level": "ERROR", "code": "F_CNT_DOWN"})
+    setup.sensor.send(f"{CHIRPSTACK}/{EUI}/command/down", {"devEui": EUI, "fPort": 10, "confirmed": True, "data": "AA=="})
     # Our own order comes back on the wide filter, too.
-    house.tell()
-    house.published(f"{TTN}/hall/down/push")
-    house.tell(20)
-    house.heard.wait_count("sensor", "temperature", 2)
-    audit = house.gateway.audit()
+    setup.tell()
+    setup.published(f"{TTN}/hall/down/push")
+    setup.tell(20)
+    setup.heard.wait_count("sensor", "temperature", 2)
+    audit = setup.gateway.audit()
     assert (audit["in"], audit["dropped"]) == (2, {})
 
 
-def test_an_object_for_a_device_of_our_own_goes_through_its_codec(house, started):
+def test_an_object_for_a_device_of_our_own_goes_through_its_codec(setup, started):
     port = free_port()
     table = abp_table("lamp", EUI, more=', class = "C"').replace('codec = "node"', 'codec = "led.js"')
     table = adapter_table(port) + table
-    house.start("device = \"lamp\", payload = '{\"led\":true}'", more=table, adapter="lorawan.roof")
-    house.gateway.wait_log(f"lorawan: listens on 127.0.0.1:{port}")
+    setup.start("device = \"lamp\", payload = '{\"led\":true}'", more=table, adapter="lorawan.roof")
+    setup.gateway.wait_log(f"lorawan: listens on 127.0.0.1:{port}")
     lamp, forwarder = Node(EUI, **ABP), started.keep(Forwarder(port))
     forwarder.pull()
     forwarder.push(lamp.uplink(bytes([7])))
-    house.heard.wait_count("lamp", "level", 1)
-    house.tell()
+    setup.heard.wait_count("lamp", "level", 1)
+    setup.tell()
     command, _ = forwarder.answer(lamp)
     assert (command["port"], command["payload"]) == (12, b"\x01\xff")
 
 
-def test_an_encoder_that_hangs_fails_its_action_alone(house):
+def test_an_encoder_that_hangs_fails_its_action_alone(setup):
     """It answers while the configuration is checked, and hangs from some seconds later on."""
     until = now_millis() + 10_000
     lamp = '[devices.lamp]\ncodec = "led.js"\n'
     hangs = f"device = \"lamp\", payload = '{{\"led\":true,\"until\":{until}}}' }}, {{ adapter = \"mqtt.floor\", "
     fine = 'device = "hall", port = 10, payload = "hex:00"'
-    house.start(hangs + fine, more=lamp, topics=NAMED)
+    setup.start(hangs + fine, more=lamp, topics=NAMED)
     wait_until(lambda: now_millis() > until, what="the encoder's time")
     for _ in range(5):
-        house.tell()
-        house.tell(20)
+        setup.tell()
+        setup.tell(20)
     # Of processor time; on a busy machine it is given up after five seconds instead.
-    house.gateway.wait_log("action not sent: the codec ")
-    house.said.wait_for(lambda: len(house.said.on(f"{TTN}/hall/down/push")) == 5, 20, "the other action's messages")
-    assert house.said.on(f"{TTN}/lamp/down/push") == []
-    house.heard.wait_count("sensor", "temperature", 10)
-    ttn_uplink(house, "lamp")
-    house.heard.wait_count("lamp", "level", 1)
+    setup.gateway.wait_log("action not sent: the codec ")
+    setup.said.wait_for(lambda: len(setup.said.on(f"{TTN}/hall/down/push")) == 5, 20, "the other action's messages")
+    assert setup.said.on(f"{TTN}/lamp/down/push") == []
+    setup.heard.wait_count("sensor", "temperature", 10)
+    ttn_uplink(setup, "lamp")
+    setup.heard.wait_count("lamp", "level", 1)
     topic = f"building/gateways/{ID}/health"
 
     def counts():
-        return [body["adapters"]["mqtt.floor"].get("actions") for body in house.heard.on(topic)]
+        return [body["adapters"]["mqtt.floor"].get("actions") for body in setup.heard.on(topic)]
 
-    house.heard.wait_for(lambda: {"done": 5, "failed": 5} in counts(), 75, "the count in health")
+    setup.heard.wait_for(lambda: {"done": 5, "failed": 5} in counts(), 75, "the count in health")
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ def test_an_encoder_that_hangs_fails_its_action_alone(house):
         ("device = \"l\", payload = '{\"broken\":1}'", '[devices.l]\ncodec = "led.js"\n', ".payload: the codec says: no such lamp"),
     ],
 )
-def test_a_wrong_action_is_told(riser, action, more, expected):
+def test_a_wrong_action_is_reported(riser, action, more, expected):
     gateway = riser(config(floor=1, topics=NAMED, more=rule(action) + more))
     (gateway.folder / "led.js").write_text(LED_JS)
     said = gateway.cli("check", "--no-environment", "--config", "gateway.toml", check=78).stdout

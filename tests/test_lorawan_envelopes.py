@@ -96,9 +96,9 @@ class Building:
 
 @pytest.fixture(scope="module")
 def building(tmp_path_factory):
-    house = Building(tmp_path_factory.mktemp("lorawan"))
-    yield house
-    house.close()
+    setup = Building(tmp_path_factory.mktemp("lorawan"))
+    yield setup
+    setup.close()
 
 
 def b64(*octets):
@@ -169,7 +169,7 @@ def test_chirpstacks_uplink_join_and_status(building):
     assert building.dropped() == before
 
 
-def test_bytes_that_nobody_can_read_are_counted_and_told_and_the_radio_is_kept(building):
+def test_bytes_that_no_one_can_read_are_counted_and_reported_and_the_radio_is_kept(building):
     before = building.dropped("no_codec")
     building.ttn("unreadable", event="join")
     building.ttn("unreadable", f_port=1, frm_payload="AQI=", rx_metadata=RECEIVERS)
@@ -208,7 +208,7 @@ def test_a_reload_takes_a_changed_codec_and_keeps_the_old_one_where_the_new_one_
     assert maxima[-1] == 50 and max(maxima[:-1], default=4) <= 4, "none but the last by the new codec"
 
 
-def test_check_tells_where_a_codec_is_broken(riser):
+def test_check_reports_where_a_codec_is_broken(riser):
     text = config(floor=1, topics=TOPICS, more='[devices.a]\ncodec = "codecs/a.js"\n[devices.b]\ncodec = "codecs/b.toml"\n')
     gateway = riser(text)
     (gateway.folder / "codecs").mkdir()
@@ -219,7 +219,7 @@ def test_check_tells_where_a_codec_is_broken(riser):
     assert "error: devices.b.codec: codecs/b.toml:2:" in said
 
 
-def test_frames_that_never_came_are_told_by_the_counter(building):
+def test_frames_that_never_came_are_reported_by_the_counter(building):
     before = building.dropped()
     for counter in (5, 6, 9, 9, 2, 3):
         building.ttn("gaps", f_port=1, f_cnt=counter, decoded_payload={"level": counter}, consumed_airtime="0.061696s")

@@ -20,7 +20,7 @@ SLOW = '[aggregate]\nwindow = "1h"\n'
 
 
 @pytest.fixture
-def house(riser):
+def setup(riser):
     """A factory: a running gateway that knows the simulated devices, and its port. `change` rewrites its file."""
 
     def make(*options, change=lambda text: text, region="EU868"):
@@ -69,8 +69,8 @@ def running(gateway, arguments):
         process.wait()
 
 
-def test_devices_join_and_what_is_reported_as_sent_is_in_the_ledger(house):
-    gateway, port = house("--devices", 10, "--mixed")
+def test_devices_join_and_what_is_reported_as_sent_is_in_the_ledger(setup):
+    gateway, port = setup("--devices", 10, "--mixed")
     done = gateway.cli(*command(port, "--devices", 10, "--mixed", "--rate", 20, "--for", "13s"), check=0)
     messages, readings, again, refused, unanswered = numbers(done.stdout)
     assert (refused, unanswered) == (0, 0)
@@ -84,9 +84,9 @@ def test_devices_join_and_what_is_reported_as_sent_is_in_the_ledger(house):
     gateway.wait_ledger(taken=readings + numbers(done.stdout)[1])
 
 
-def test_a_device_has_the_names_and_units_that_its_codec_and_table_give(house, cloud, heard):
+def test_a_device_has_the_names_and_units_that_its_codec_and_table_give(setup, cloud, heard):
     upstream = f'[upstream]\nurl = "mqtt://127.0.0.1:{cloud.port}"\n'
-    gateway, port = house("--devices", 2, change=lambda text: text.replace(SLOW, '[aggregate]\nwindow = "1s"\n') + upstream)
+    gateway, port = setup("--devices", 2, change=lambda text: text.replace(SLOW, '[aggregate]\nwindow = "1s"\n') + upstream)
     gateway.cli(*command(port, "--devices", 2, "--rate", 2, "--for", "1s"), check=0)
     heard.wait_for(lambda: heard.aggregates("lounge-0001") and heard.aggregates("kitchen-0002"), 20, "both devices")
     [lounge], [kitchen] = heard.aggregates("lounge-0001"), heard.aggregates("kitchen-0002")
@@ -99,16 +99,16 @@ def test_a_device_has_the_names_and_units_that_its_codec_and_table_give(house, c
 
 
 @pytest.mark.parametrize("region", ["US915", "AU915", "AS923", "IN865"])
-def test_devices_join_and_are_acknowledged_in_every_region(house, region):
-    gateway, port = house("--devices", 12, region=region)
+def test_devices_join_and_are_acknowledged_in_every_region(setup, region):
+    gateway, port = setup("--devices", 12, region=region)
     options = ["--devices", 12, "--rate", 12, "--for", "1s", "--confirmed", "--region", region]
     messages, readings, _, refused, unanswered = numbers(gateway.cli(*command(port, *options), check=0).stdout)
     assert (messages, refused, unanswered) == (12, 0, 0)
     gateway.wait_ledger(taken=readings)
 
 
-def test_devices_with_sessions_of_their_own_start_again_at_0(house):
-    gateway, port = house("--devices", 5, "--abp")
+def test_devices_with_sessions_of_their_own_start_again_at_0(setup):
+    gateway, port = setup("--devices", 5, "--abp")
     taken = 0
     for _ in range(2):
         done = gateway.cli(*command(port, "--devices", 5, "--abp", "--rate", 10, "--for", "3s"), check=0)
@@ -118,12 +118,12 @@ def test_devices_with_sessions_of_their_own_start_again_at_0(house):
         gateway.wait_ledger(taken=taken)
 
 
-def test_a_wrong_key_is_told_in_the_end_and_the_other_devices_send(house):
+def test_a_wrong_key_is_reported_in_the_end_and_the_other_devices_send(setup):
     def spoil(text):
         table = text.index("[devices.kitchen-0002]")
         return text[:table] + re.sub(r'app_key = "\w+"', f'app_key = "{"0" * 32}"', text[table:], count=1)
 
-    gateway, port = house("--devices", 3, change=spoil)
+    gateway, port = setup("--devices", 3, change=spoil)
     done = gateway.cli(*command(port, "--devices", 3, "--rate", 3, "--for", "1s"), check=69)
     messages, readings, again, _, unanswered = numbers(done.stdout)
     assert (messages, again, unanswered) == (2, 2, 0)
@@ -133,15 +133,15 @@ def test_a_wrong_key_is_told_in_the_end_and_the_other_devices_send(house):
     gateway.wait_ledger(taken=readings + 3, bad_mic=3)
 
 
-def test_devices_that_the_gateway_does_not_know_are_told_what_to_look_at(house):
-    gateway, port = house("--devices", 2)
+def test_devices_that_the_gateway_does_not_know_are_reported_what_to_look_at(setup):
+    gateway, port = setup("--devices", 2)
     done = gateway.cli(*command(port, "--devices", 2, "--seed", 2, "--rate", 3, "--for", "1s"), check=69)
     assert done.stdout == ""
     assert "none of 2 devices could join" in done.stderr and "--print-config" in done.stderr
 
 
-def test_what_was_on_its_way_while_the_gateway_was_frozen_arrives_once(house):
-    gateway, port = house("--devices", 20)
+def test_what_was_on_its_way_while_the_gateway_was_frozen_arrives_once(setup):
+    gateway, port = setup("--devices", 20)
     with running(gateway, command(port, "--devices", 20, "--rate", 10, "--for", "14s")) as (process, result):
         wait_until(lambda: gateway.audit()["in"] > 0, 20, "the first reading")
         gateway.freeze()
@@ -154,8 +154,8 @@ def test_what_was_on_its_way_while_the_gateway_was_frozen_arrives_once(house):
     gateway.wait_ledger(taken=readings)
 
 
-def test_after_a_kill_devices_go_on_in_their_sessions_and_nothing_acknowledged_is_lost(house):
-    gateway, port = house("--devices", 6)
+def test_after_a_kill_devices_go_on_in_their_sessions_and_nothing_acknowledged_is_lost(setup):
+    gateway, port = setup("--devices", 6)
     with running(gateway, command(port, "--devices", 6, "--rate", 6, "--for", "24s", "--confirmed")) as (_, result):
         wait_until(lambda: gateway.log().count("has joined as") == 6, 30, "all six devices")
         before = gateway.audit()["in"]
@@ -171,15 +171,15 @@ def test_after_a_kill_devices_go_on_in_their_sessions_and_nothing_acknowledged_i
     assert ledger["dropped"].keys() <= {"duplicate"}
 
 
-def test_hundreds_of_devices_join_within_the_air_time_of_their_forwarders(house):
-    gateway, port = house("--devices", 300)
+def test_hundreds_of_devices_join_within_the_air_time_of_their_forwarders(setup):
+    gateway, port = setup("--devices", 300)
     done = gateway.cli(*command(port, "--devices", 300, "--rate", 300, "--for", "2s"), timeout=120, check=0)
     messages, readings, *_ = numbers(done.stdout)
     assert messages == 300
     assert gateway.wait_ledger(taken=readings)["dropped"] == {}
 
 
-def test_a_wrong_command_line_or_target_is_told_with_what_to_do(riser, tmp_path):
+def test_a_wrong_command_line_or_target_is_reported_with_what_to_do(riser, tmp_path):
     gateway = riser(NOTHING)
     (tmp_path / "key").write_text("hex:00")
     psk = ["--psk-identity", "a", "--psk-file", tmp_path / "key"]

@@ -163,7 +163,7 @@ def test_a_zone_gets_its_own_aggregate_over_all_its_devices(main_job, sensor, he
     assert heard.on(f"building/zones/{zone}/aggregated")[-1] == body
 
 
-def test_a_straggler_makes_a_corrected_aggregate(main_job, sensor, heard):
+def test_a_late_reading_makes_a_corrected_aggregate(main_job, sensor, heard):
     gateway = main_job()
     start = window_ahead()
     send_window(sensor, "lounge", start, [20.0, 21.0, 22.0])
@@ -213,7 +213,7 @@ def test_an_hour_of_old_readings_falls_into_its_right_windows(main_job, sensor, 
     assert max(a["revision"] for a in heard.aggregates("logger")) == 0, "a batch in order needs no corrections"
 
 
-def test_a_device_with_a_wrong_clock_delays_nobody(main_job, sensor, heard):
+def test_a_device_with_a_wrong_clock_delays_no_one(main_job, sensor, heard):
     main_job()
     sensor.send("sensors/ahead/telemetry", {"temperature": 1.0, "ts": now_millis() + 3_000_000})
     sensor.send("sensors/behind/telemetry", {"temperature": 2.0, "ts": now_millis() - 3_000_000})

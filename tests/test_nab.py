@@ -105,7 +105,7 @@ def test_rows_with_the_same_time_are_one_row_to_a_label():
     assert rows[9][0] is None and rows[10] == (0, 1.0) and rows[15][0] == 0 and rows[16][0] is None
 
 
-def test_a_label_that_is_no_row_is_told():
+def test_a_label_that_is_no_row_is_reported():
     with pytest.raises(ValueError, match="2015"):
         scoring.judge(TIMES, [("2015", TIMES[14])])
 

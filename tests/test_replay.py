@@ -101,7 +101,7 @@ def test_people_read_alerts_then_the_summary_then_the_ledger(recorded):
     assert out[-1].startswith("balanced"), "it ends with the ledger"
 
 
-def test_what_is_still_raised_at_the_end_is_told(recorded, riser):
+def test_what_is_still_raised_at_the_end_is_reported(recorded, riser):
     gateway = riser(CONFIG)
     rows = [f"{rfc3339(BEGIN + i * MINUTE)},hall,{35 if i > 10 else 20}" for i in range(31)]
     (gateway.folder / "short.csv").write_text("time,device,temperature\n" + "\n".join(rows) + "\n")

@@ -53,7 +53,7 @@ def test_two_days_of_a_building_are_replayed_whole(recorded):
     assert 15 < means["temperature"] < 28 and 450 < means["co2"] < 1300
 
 
-def test_a_line_tells_time_device_zone_and_metrics(riser):
+def test_a_line_reports_time_device_zone_and_metrics(riser):
     done = riser(CONFIG).cli("simulate", "--days", "1", "--from", "2026-07-06", "--zone", "outside", check=0)
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(rows) == 288
@@ -77,7 +77,7 @@ def test_a_fault_is_heard_from_its_start_on(recorded):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "reported"),
     [
         ([], "--target <ADDR>|--print-config|--days <N>"),
         (["--days", "2", "--target", "127.0.0.1:1883"], "cannot be used with"),
@@ -91,9 +91,9 @@ def test_a_fault_is_heard_from_its_start_on(recorded):
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_what_cannot_be_simulated_is_64_and_told(riser, arguments, told):
+def test_what_cannot_be_simulated_is_64_and_reported(riser, arguments, reported):
     done = riser(CONFIG).cli("simulate", *arguments, check=64)
-    assert done.stdout == "" and told in done.stderr
+    assert done.stdout == "" and reported in done.stderr
 
 
 def test_a_reader_that_goes_away_ends_it_quietly(riser):

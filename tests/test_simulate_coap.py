@@ -81,7 +81,7 @@ def test_each_device_reports_over_a_dtls_session_of_its_own_identity(riser, port
     gateway.wait_ledger(taken=readings)
 
 
-def test_a_device_that_its_identity_may_not_report_is_refused_and_the_reason_told(riser, ports, tmp_path):
+def test_a_device_that_its_identity_may_not_report_is_refused_and_the_reason_reported(riser, ports, tmp_path):
     gateway = riser(coap_config(ports, identities(tmp_path, ["lounge-0001"])))
     gateway.start()
     arguments = ["--target", f"127.0.0.1:{ports[1]}", "--protocol", "coaps", "--rate", 20, "--for", "1s", "--devices", 2]
@@ -156,7 +156,7 @@ def test_libcoaps_server_understands_every_post_and_has_no_such_path(riser, prot
     assert re.search(r"refuses.*4\.0[45] to /sensors/", done.stderr), done.stderr
 
 
-def test_a_wrong_command_line_or_target_is_told_with_what_to_do(riser, tmp_path):
+def test_a_wrong_command_line_or_target_is_reported_with_what_to_do(riser, tmp_path):
     gateway = riser(NOTHING)
     key = tmp_path / "key"
     key.write_text("hex:0")

@@ -83,7 +83,7 @@ def test_raw_readings_give_the_same_model_as_their_aggregates(gateway, tmp_path)
     assert reports[0] == reports[1]
 
 
-def test_who_cannot_be_trained_is_told_why(gateway, tmp_path):
+def test_who_cannot_be_trained_is_reported_why(gateway, tmp_path):
     file = history(tmp_path / "week.jsonl", windows=150)
     history(file, device="alone", metrics=("room",))
     done = train(gateway, "--history", file, check=66)
@@ -107,12 +107,12 @@ def feed_until(sensor, heard, state, **values):
     """A window is 2 s: the same values go on until an alert with this state was heard."""
     alerts = []
 
-    def told():
+    def reported():
         send(sensor, **values)
         alerts[:] = [alert for alert in combination_alerts(heard) if alert["state"] == state]
         return alerts
 
-    wait_until(told, 30, lambda: f"the device as a whole {state} in {heard.alerts()}")
+    wait_until(reported, 30, lambda: f"the device as a whole {state} in {heard.alerts()}")
     return alerts[0]
 
 
@@ -139,7 +139,7 @@ def test_a_running_gateway_takes_a_model_when_it_reloads(gateway, sensor, heard,
     feed_until(sensor, heard, "raised", valve=85.0, warmer=7.0, room=21.0)
 
 
-def test_a_damaged_model_is_told_and_keeps_nothing_from_running(gateway, sensor, heard, tmp_path):
+def test_a_damaged_model_is_reported_and_keeps_nothing_from_running(gateway, sensor, heard, tmp_path):
     train(gateway, "--history", history(tmp_path / "week.jsonl"))
     file = gateway.data_dir / "models" / "radiator.model"
     damaged = bytearray(file.read_bytes())
@@ -284,8 +284,8 @@ def test_replay_judges_by_the_models_of_the_data_directory(gateway, tmp_path):
     values = {"valve": 85.0, "warmer": 7.0, "room": 21.0}
     rows = [{"time": stamp(NOW // WINDOW * WINDOW + i * WINDOW), "device": "radiator", "metrics": values} for i in (0, 1)]
     odd.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    told = gateway.cli("replay", odd, "--config", gateway.config, "--alerts", check=0).stdout
-    assert "warmer 7 (rather 1" in told
+    reported = gateway.cli("replay", odd, "--config", gateway.config, "--alerts", check=0).stdout
+    assert "warmer 7 (rather 1" in reported
     (gateway.data_dir / "models" / "radiator.model").unlink()
-    told = gateway.cli("replay", odd, "--config", gateway.config, "--alerts", check=0).stdout
-    assert "rather" not in told
+    reported = gateway.cli("replay", odd, "--config", gateway.config, "--alerts", check=0).stdout
+    assert "rather" not in reported

@@ -61,10 +61,10 @@ def systemd(started):
 
 
 @pytest.fixture
-def house(site, systemd):
-    house = site(env=systemd.env)
+def setup(site, systemd):
+    setup = site(env=systemd.env)
     systemd.wait_for("READY=1")
-    return house
+    return setup
 
 
 def pats_go_on(systemd, since, times=4):
@@ -72,54 +72,54 @@ def pats_go_on(systemd, since, times=4):
     assert systemd.longest_gap(since) < LIMIT
 
 
-def test_the_watchdog_is_patted_when_idle_and_under_load(house, systemd):
+def test_the_watchdog_is_patted_when_idle_and_under_load(setup, systemd):
     pats_go_on(systemd, time.monotonic())
     began = time.monotonic()
-    house.sensor.send_all(house.sent.packs(20))
-    house.everything_arrives(40)
+    setup.sensor.send_all(setup.sent.packs(20))
+    setup.everything_arrives(40)
     pats_go_on(systemd, began)
-    assert house.gateway.stop() == 0
+    assert setup.gateway.stop() == 0
     systemd.wait_for("STOPPING=1")
 
 
 @pytest.mark.parametrize("part", ["outbox", "journal"])
-def test_a_stage_that_hangs_is_not_patted_for(house, systemd, part):
-    house.send_and_wait()
-    house.disk.hang(part)
-    house.send()
-    wait_until(lambda: house.disk.waiting > 0, what="a stage that hangs")
+def test_a_stage_that_hangs_is_not_patted_for(setup, systemd, part):
+    setup.send_and_wait()
+    setup.disk.hang(part)
+    setup.send()
+    wait_until(lambda: setup.disk.waiting > 0, what="a stage that hangs")
     wait_until(lambda: systemd.patience_left() < 0, 3 * LIMIT, "systemd's patience to end")
-    house.audit()
-    house.disk.heal()
-    house.everything_arrives()
+    setup.audit()
+    setup.disk.heal()
+    setup.everything_arrives()
     pats_go_on(systemd, time.monotonic(), 2)
 
 
-def test_a_disk_that_is_slow_and_moves_is_patted_for(house, systemd):
-    house.send_and_wait()
+def test_a_disk_that_is_slow_and_moves_is_patted_for(setup, systemd):
+    setup.send_and_wait()
     began = time.monotonic()
-    house.disk.slow(0.5)
+    setup.disk.slow(0.5)
     for _ in range(4):
-        house.send(1)
+        setup.send(1)
     pats_go_on(systemd, began)
-    house.everything_arrives()
+    setup.everything_arrives()
     assert systemd.longest_gap(began) < LIMIT
 
 
 @pytest.mark.parametrize("trouble", ["full", "fail_writes", "fail_syncs"])
-def test_a_disk_that_refuses_is_patted_for_and_the_status_tells_of_it(house, systemd, trouble):
-    house.send_and_wait()
+def test_a_disk_that_refuses_is_patted_for_and_the_status_reports_of_it(setup, systemd, trouble):
+    setup.send_and_wait()
     began = time.monotonic()
-    getattr(house.disk, trouble)()
-    house.send()
-    house.is_hit()
+    getattr(setup.disk, trouble)()
+    setup.send()
+    setup.is_hit()
     pats_go_on(systemd, began)
 
-    def is_told():
+    def is_reported():
         return re.search(REFUSALS[trouble], systemd.status())
 
-    wait_until(is_told, 10, lambda: f"{REFUSALS[trouble]} in {systemd.status()!r}")
-    house.disk.heal()
-    house.everything_arrives()
-    wait_until(lambda: not is_told(), 15, lambda: f"an end of {systemd.status()!r}")
+    wait_until(is_reported, 10, lambda: f"{REFUSALS[trouble]} in {systemd.status()!r}")
+    setup.disk.heal()
+    setup.everything_arrives()
+    wait_until(lambda: not is_reported(), 15, lambda: f"an end of {systemd.status()!r}")
     assert systemd.longest_gap(began) < LIMIT

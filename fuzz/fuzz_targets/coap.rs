@@ -25,7 +25,7 @@ fn settings() -> Settings {
 }
 
 fn check(engine: &Engine) {
-    let held = engine.holdings();
+    let held = engine.memory_use();
     assert!(
         held.peers <= 3 && held.open_requests <= 4 && held.observers <= 4 && held.verified <= 2,
         "{held:?}"
@@ -52,7 +52,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let mut engine = Engine::new(settings());
     let mut now = Instant::now();
     let peers = [[127, 0, 0, 1], [192, 0, 2, 1], [192, 0, 2, 2], [192, 0, 2, 3]];
-    let peers = peers.map(|address| Peer::in_the_clear((address, 5683).into()));
+    let peers = peers.map(|address| Peer::unsecured((address, 5683).into()));
     let observed = Request { observe: Some(Observe::Register), ..Request::new(Method::Get, "value") };
     engine.request(&peers[0], observed, now).expect("room for one");
     let mut rest = data;
@@ -80,5 +80,5 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         drain(&mut engine, true, now);
     }
     check(&engine);
-    assert_eq!((engine.holdings().assembly_bytes, engine.holdings().kept_bytes), (0, 0));
+    assert_eq!((engine.memory_use().assembly_bytes, engine.memory_use().kept_bytes), (0, 0));
 });

@@ -91,13 +91,13 @@ fn drain(network: &mut Network, answers: bool, now: Now) {
             Output::Send { bytes, .. } => assert!(bytes.len() < 700, "{}", bytes.len()),
             Output::Transmit(Transmission { id, bytes, .. }) => {
                 assert!(bytes.len() < 700, "{}", bytes.len());
-                if answers { network.left(id, now) } else { network.withheld(id, now) }
+                if answers { network.transmission_sent(id, now) } else { network.transmission_cancelled(id, now) }
             }
-            Output::Store { token, .. } if answers => network.stored(token, now),
+            Output::Store { token, .. } if answers => network.state_stored(token, now),
             Output::Uplink(uplink) => {
                 assert!((1..=2).contains(&uplink.receivers.len()));
                 if answers {
-                    network.taken(uplink.token, now);
+                    network.uplink_accepted(uplink.token, now);
                 }
             }
             _ => {}
@@ -132,7 +132,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         now = Now { instant: now.instant + passes, wall: now.wall + passes };
         network.timeout(now);
         drain(&mut network, answers, now);
-        let held = network.holdings();
+        let held = network.memory_use();
         assert!(held.gateways <= 3 && held.held <= 3 && held.flights <= 3 && held.queued <= 4, "{held:?}");
     }
     // A stored state is one that can be read again.

@@ -134,7 +134,7 @@ class Bluez:
         return self._do(lambda: [self._adapter(name).filters.get(client) for client in self._adapter(name).sessions])
 
     def stop_discovery(self, name="hci0"):
-        """Discovery ends without anybody having asked for it."""
+        """Discovery ends although no client asked for it."""
         self._do(lambda: self._adapter(name).stop_by_itself())
 
     def monitors_work(self, works, name="hci0"):

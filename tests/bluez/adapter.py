@@ -125,7 +125,7 @@ class Adapter(Object):
         self.change(ADAPTER, Discovering=flag(False))
 
     def _clean_up(self):
-        """Nobody discovers: strengths are taken back, and what cannot be connected is forgotten."""
+        """No client discovers: signal strengths are removed, and devices that cannot be connected are forgotten."""
         for device in self.devices():
             device.lose_strength()
             if device.is_temporary and not device.is_connectable:

@@ -69,7 +69,7 @@ class Device(Object):
             "Adapter": Variant("o", adapter.path),
             "ServicesResolved": flag(False),
         }
-        properties |= self._told(advertisement, filtered=True, duplicates=True)
+        properties |= self._reported(advertisement, filtered=True, duplicates=True)
         self.methods |= {"Connect": self._connect, "Disconnect": self._disconnect}
 
     @property
@@ -77,28 +77,28 @@ class Device(Object):
         return self.interfaces[DEVICE]["Connected"].value
 
     def hear(self, advertisement, filtered, duplicates):
-        self.change(DEVICE, **self._told(advertisement, filtered, duplicates))
+        self.change(DEVICE, **self._reported(advertisement, filtered, duplicates))
 
-    def _told(self, advertisement, filtered, duplicates):
+    def _reported(self, advertisement, filtered, duplicates):
         """The properties that BlueZ tells of when it hears this."""
         self.is_connectable = advertisement.connectable
-        has, told = self.interfaces[DEVICE], {}
+        has, reported = self.interfaces[DEVICE], {}
         before = has.get("RSSI")
         if not before or filtered or abs(before.value - advertisement.rssi) >= RSSI_THRESHOLD:
-            told["RSSI"] = Variant("n", advertisement.rssi)
+            reported["RSSI"] = Variant("n", advertisement.rssi)
         if advertisement.name and (not has.get("Name") or has["Name"].value != advertisement.name):
-            told |= {"Name": text(advertisement.name), "Alias": text(advertisement.name)}
+            reported |= {"Name": text(advertisement.name), "Alias": text(advertisement.name)}
         uuids = has["UUIDs"].value
         if new := [uuid for uuid in advertisement.services if uuid not in uuids]:
-            told["UUIDs"] = Variant("as", sorted([*uuids, *new]))
+            reported["UUIDs"] = Variant("as", sorted([*uuids, *new]))
         kinds = [("ManufacturerData", "a{qv}", advertisement.manufacturer), ("ServiceData", "a{sv}", advertisement.service)]
         for name, signature, data in kinds:
             known = has[name].value if name in has else {}
             new = {key: octets(value) for key, value in data.items()}
             if new and (duplicates or not known.items() >= new.items()):
                 # Where duplicates are wanted, what was sent before is no longer part of it.
-                told[name] = Variant(signature, new if duplicates else known | new)
-        return told
+                reported[name] = Variant(signature, new if duplicates else known | new)
+        return reported
 
     def lose_strength(self):
         self.change(DEVICE, RSSI=None)

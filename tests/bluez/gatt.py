@@ -89,15 +89,15 @@ class Characteristic(Object):
             raise bluez_error("NotSupported", "Operation is not supported")
         # Also while it is not connected: it is then subscribed to when it is.
         self._subscribers.add(sender)
-        self._tell_notifying()
+        self._report_notifying()
 
     def _stop_notify(self, sender):
         if sender not in self._subscribers:
             raise bluez_error("Failed", "No notify session started")
         self._subscribers.discard(sender)
-        self._tell_notifying()
+        self._report_notifying()
 
-    def _tell_notifying(self):
+    def _report_notifying(self):
         now = bool(self._subscribers)
         if self.interfaces[CHARACTERISTIC]["Notifying"].value != now:
             self.change(CHARACTERISTIC, Notifying=flag(now))

@@ -82,7 +82,7 @@ class Server:
         await self.bus.request_name(self._name)
 
     async def stop(self):
-        """The process has ended: its name and all its objects are gone, and nobody is told of each."""
+        """The process has ended: its name and all its objects are gone, without a signal for each."""
         self.objects.clear()
         self._hanging = {member: [] for member in self._hanging}
         bus, self.bus = self.bus, None

@@ -11,5 +11,5 @@
 | `schedule.py` | which faults come when, drawn from a seed |
 | `packets.py`, `proxy.py`, `records.py` | the connections: faults on them, and what was seen to pass |
 | `sender.py` | sensors that remember what was acknowledged |
-| `house.py`, `run.py` | the processes, and one run from the first reading to the verdict |
+| `setup.py`, `run.py` | the processes, and one run from the first reading to the verdict |
 """

@@ -13,7 +13,7 @@ Each check returns its findings as lines of text. For the windows, with `counted
 
     1 where r was acknowledged, else 0   <=   counted(r)   <=   deliveries of r that reached Riser
 
-`reading.py` tells how a window's avg, min, max and count name the readings in it. Whoever keeps the highest revision of
+`reading.py` describes how a window's avg, min, max and count name the readings in it. A consumer that keeps the highest revision of
 each id, as the contract says, must see exactly that.
 """
 

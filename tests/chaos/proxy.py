@@ -127,7 +127,7 @@ class Proxy:
             )
         except OSError:
             pass
-        except Exception as error:  # On this thread nobody else would hear of it.
+        except Exception as error:  # This thread is the only one that sees it.
             self._record.problems.append(f"proxy {self.name}: {error!r}")
         finally:
             connection.end(abruptly=True)
@@ -142,7 +142,7 @@ class Proxy:
                 await writer.drain()
         except OSError:
             pass
-        # Nobody hears of the end of a connection over a line that is dead.
+        # The end of a connection is not visible over a dead line.
         if not connection.silent:
             connection.end(abruptly=False)
 

@@ -18,7 +18,7 @@ class Delivery:
     forwarded: bool = False
     """All its bytes were passed on at least once."""
     acked: bool = False
-    """Riser has sent its PUBACK, whoever saw it besides us."""
+    """Riser has sent its PUBACK."""
     history: list = field(default_factory=list)
     """(seconds since the epoch, connection, event)"""
 

@@ -1,15 +1,15 @@
-"""One run: a schedule of faults on a house under load, then quiet, then the oracle."""
+"""One run: a schedule of faults on a gateway under load, then quiet, then the oracle."""
 
 import heapq
 import time
 
-from chaos.house import House
+from chaos.setup import Setup
 from chaos.oracle import Evidence, Verdict
 from chaos.reading import way
 from peers import wait_until
 
 DRAIN = 150.0
-"""Seconds until a quiet house must have drained: the longest pause between two attempts to connect is 60 s."""
+"""Seconds until a quiet gateway must have drained: the longest pause between two attempts to connect is 60 s."""
 
 
 class Failed(AssertionError):
@@ -22,16 +22,16 @@ class Run:
     def __init__(self, folder, schedule, tell=lambda line: None):
         self.folder, self.schedule = folder, schedule
         self.happened = []
-        self._tell = tell
+        self._report = tell
         self._began = time.monotonic()
         self._put_off = 0.0
 
     def go(self):
         """Returns the numbers of a run without findings, as a line of text."""
         try:
-            with House(self.folder, self.schedule) as house:
+            with Setup(self.folder, self.schedule) as setup:
                 self._began = time.monotonic()
-                return self._judge(house)
+                return self._judge(setup)
         except Exception as error:
             raise Failed(self._report(f"{type(error).__name__}: {error}")) from error
         finally:
@@ -40,20 +40,20 @@ class Run:
     def _keep(self, name, lines):
         (self.folder / name).write_text("".join(f"{line}\n" for line in lines))
 
-    def _judge(self, house):
-        self._faults(house)
-        self._drain(house)
-        evidence = _evidence(house)
+    def _judge(self, setup):
+        self._faults(setup)
+        self._drain(setup)
+        evidence = _evidence(setup)
         verdict = Verdict(evidence)
-        findings = house.problems() + verdict.findings
+        findings = setup.problems() + verdict.findings
         if findings:
             self._keep("findings", findings)
-            self._keep("uploads", house.uploads.all)
+            self._keep("uploads", setup.uploads.all)
             shown = "\n".join(findings[:30])
             raise AssertionError(
                 f"{len(findings)} findings, all in the file `findings`, the uploads in `uploads`:\n{shown}"
             )
-        return _numbers(house, evidence, verdict)
+        return _numbers(setup, evidence, verdict)
 
     def _report(self, error):
         happened = "\n".join(self.happened)
@@ -63,11 +63,11 @@ class Run:
     def _note(self, text):
         wall = time.strftime("%H:%M:%S", time.gmtime())
         self.happened.append(f"{time.monotonic() - self._began:7.2f} ({wall} UTC) {text}")
-        self._tell(self.happened[-1])
+        self._report(self.happened[-1])
 
     # Faults.
 
-    def _faults(self, house):
+    def _faults(self, setup):
         """Begins and ends each fault at its time; where one took long, all later ones are put off."""
         due = [(fault.at, i, fault, False) for i, fault in enumerate(self.schedule.faults)]
         heapq.heapify(due)
@@ -79,85 +79,85 @@ class Run:
             elif late > 0.2:
                 self._put_off += late
             if is_end:
-                self._undo(house, fault)
+                self._undo(setup, fault)
             else:
-                self._begin(house, fault)
+                self._begin(setup, fault)
                 heapq.heappush(due, (at + fault.lasts, i, fault, True))
 
     def _due(self, at):
         return self._began + self._put_off + at
 
-    def _begin(self, house, fault):
+    def _begin(self, setup, fault):
         if fault.target == "gateway":
-            house.gateway.begin(fault)
+            setup.gateway.begin(fault)
             self._note(
-                f"{fault.target}: {fault.what} {fault.detail} (kill {house.gateway.kills} of {self.schedule.kills})"
+                f"{fault.target}: {fault.what} {fault.detail} (kill {setup.gateway.kills} of {self.schedule.kills})"
             )
             if fault.what == "kill":
-                self._audit(house)
+                self._audit(setup)
             return
         if fault.target == "audit":
-            return self._audit(house)
+            return self._audit(setup)
         self._note(f"{fault.target}: {fault.what} {fault.detail}")
-        if fault.target in house.proxies:
-            house.line_fault(fault)
+        if fault.target in setup.proxies:
+            setup.line_fault(fault)
         else:
-            broker = getattr(house, fault.target)
+            broker = getattr(setup, fault.target)
             broker.kill() if fault.what == "kill" else broker.freeze()
 
-    def _undo(self, house, fault):
+    def _undo(self, setup, fault):
         if fault.target == "gateway":
-            house.gateway.undo(fault)
-        elif fault.target in house.proxies:
-            house.proxies[fault.target].close_hole()
+            setup.gateway.undo(fault)
+        elif fault.target in setup.proxies:
+            setup.proxies[fault.target].close_hole()
         elif fault.target != "audit":
-            broker = getattr(house, fault.target)
+            broker = getattr(setup, fault.target)
             broker.start() if fault.what == "kill" else broker.thaw()
         if fault.lasts:
             self._note(f"{fault.target}: end of {fault.what}")
 
-    def _audit(self, house):
+    def _audit(self, setup):
         """Between a kill and the start it is the stopped store that is audited."""
-        acked = house.acked()
-        ledger = house.gateway.audit()
+        acked = setup.acked()
+        ledger = setup.gateway.audit()
         if ledger:
             self._note(f"audit: {ledger['in']} in, {acked} acknowledged")
             assert ledger["balanced"] and ledger["in"] >= acked, f"{acked} acknowledged, but the ledger says {ledger}"
 
     # The end.
 
-    def _drain(self, house):
+    def _drain(self, setup):
         self._note("quiet: waiting for everything to drain")
-        for proxy in house.proxies.values():
+        for proxy in setup.proxies.values():
             proxy.calm()
-        house.senders.finish(DRAIN)
+        setup.senders.finish(DRAIN)
         self._note("the sensors have every PUBACK")
-        house.pass_last_readings(DRAIN)
+        setup.pass_last_readings(DRAIN)
         self._note("Riser has acknowledged each last reading")
         ledger = {}
 
         def drained():
-            ledger.update(house.gateway.audit() or {})
+            ledger.update(setup.gateway.audit() or {})
             return ledger.get("open") == ledger.get("queued") == 0
 
         wait_until(drained, DRAIN, lambda: f"an empty gateway; the ledger: {ledger}")
         self._note("drained")
 
 
-def _evidence(house):
+def _evidence(setup):
     return Evidence(
-        sent=house.senders.sent(),
-        sensor_acked={reading for reading in house.senders.acked() if way(reading.device) == "local"},
-        deliveries=house.deliveries(),
-        uploads=house.uploads.all,
-        heard=[(message.topic, message.raw) for message in house.cloud_application.messages],
-        ledger=house.gateway.audit(),
+        sent=setup.senders.sent(),
+        sensor_acked={reading for reading in setup.senders.acked() if way(reading.device) == "local"},
+        deliveries=setup.deliveries(),
+        uploads=setup.uploads.all,
+        heard=[(message.topic, message.raw) for message in setup.cloud_application.messages],
+        ledger=setup.gateway.audit(),
     )
 
 
-def _numbers(house, evidence, verdict):
-    acked = house.acked()
-    never_passed_on = len(house.senders.acked() - evidence.deliveries.keys())
+def _numbers(setup, evidence, verdict):
+    acked = setup.acked()
+    never_passed_on = len(setup.senders.acked() - evidence.deliveries.keys())
     return (
         f"{len(evidence.sent)} readings sent, {acked} acknowledged by Riser, {verdict.counted.total()} counted in "
         f"{verdict.windows} windows ({verdict.corrections} corrected); counted twice: {dict(verdict.twice) or 'none'}; "

@@ -14,7 +14,7 @@ from peers import HOST, wait_until
 
 KEEP_ALIVE = 5
 BACKLOG = 400
-"""A sensor with this many unacknowledged readings skips a reading: it is never sent, so nobody expects it."""
+"""A sensor with this many unacknowledged readings skips a reading: it is never sent, so it is not expected."""
 GATHERED = 3 * SLOTS
 
 
@@ -28,10 +28,10 @@ class Sender:
         self.acked = set()
         self._under_way = {}
         """message id -> reading"""
-        self._told = deque()
+        self._reported = deque()
         """Message ids with a PUBACK, from the client's thread."""
         self.client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=name, protocol=version)
-        self.client.on_publish = lambda client, userdata, mid, *_: self._told.append(mid)
+        self.client.on_publish = lambda client, userdata, mid, *_: self._reported.append(mid)
         self.client.reconnect_delay_set(0.1, 0.5)
         self.client.max_inflight_messages_set(50)
         self.client.connect_timeout = 3.0
@@ -56,8 +56,8 @@ class Sender:
 
     def collect(self):
         """Notes what was acknowledged; returns how many readings are not."""
-        while self._told:
-            self.acked.add(self._under_way.pop(self._told.popleft()))
+        while self._reported:
+            self.acked.add(self._under_way.pop(self._reported.popleft()))
         return len(self._under_way)
 
     def close(self):

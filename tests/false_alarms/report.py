@@ -41,14 +41,14 @@ class Report:
 
     def _summary(self):
         early = sum(alert.after < WEEK for alert in self.false_alarms)
-        told = (
+        reported = (
             f"**{self.rate(len(self.false_alarms)):.2f} false alarms per 50 series and week** "
             f"({len(self.normal)} building{'s' * (len(self.normal) > 1)} of {self.series} series, {self.days} days, a reading every {self.every}: "
             f"{len(self.false_alarms)} alerts, {early} of them in the first week)"
         )
         if self.verdicts:
-            told += f"; **{self.found / len(self.verdicts):.0%} of {len(self.verdicts)} faults found in time**"
-        return told + "."
+            reported += f"; **{self.found / len(self.verdicts):.0%} of {len(self.verdicts)} faults found in time**"
+        return reported + "."
 
     def _detectors(self):
         rows = []
@@ -84,8 +84,8 @@ class Report:
         ]
         for verdict in self.verdicts:
             case = verdict.case
-            told = f"{span(verdict.delay)} {verdict.alert.message}" if verdict.alert else "MISSED"
-            lines.append(f"fault: seed {case.building.seed} --from {case.building.begin:%Y-%m-%d} {case.option}: {told}")
+            reported = f"{span(verdict.delay)} {verdict.alert.message}" if verdict.alert else "MISSED"
+            lines.append(f"fault: seed {case.building.seed} --from {case.building.begin:%Y-%m-%d} {case.option}: {reported}")
         return "\n".join(lines)
 
     def json(self):

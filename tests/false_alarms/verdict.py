@@ -26,8 +26,8 @@ def judge(case, alerts, normal):
     """`normal` is what is raised in the same building where nothing goes wrong."""
     last = case.start + case.kind.deadline
     in_time = (a for a in alerts if a.device == case.device and case.start <= a.after <= last)
-    told = (alert for alert in in_time if not any(_is_same(alert, other) for other in normal))
-    return Verdict(case, min(told, key=lambda alert: alert.after, default=None))
+    reported = (alert for alert in in_time if not any(_is_same(alert, other) for other in normal))
+    return Verdict(case, min(reported, key=lambda alert: alert.after, default=None))
 
 
 def _is_same(one, other):

@@ -164,7 +164,7 @@ int posix_fallocate64(int fd, off64_t offset, off64_t length) {
 }
 int posix_fallocate(int fd, off_t offset, off_t length) { return posix_fallocate64(fd, offset, length); }
 
-/* In small naps, so that a disk that is well again lets everybody go. */
+/* In small naps, so that every caller continues as soon as the disk works again. */
 static void hold_up(const char *path) {
     const struct timespec nap = {.tv_nsec = 5 * 1000 * 1000};
     int64_t slept = 0;

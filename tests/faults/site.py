@@ -17,7 +17,7 @@ above = 40.0
 actions = [ {{ adapter = "mqtt.floor", topic = "{ACTION}", payload = "on" }} ]
 """
 
-# What the disk does -> what must be told of it, in the kernel's words or SQLite's.
+# What the disk does -> what must be reported of it, in the kernel's words or SQLite's.
 REFUSALS = {
     "full": "No space left|disk is full",
     "fail_writes": "Input/output error|disk I/O error",
@@ -35,7 +35,7 @@ class Site:
         self._actions = actions
 
     def start(self):
-        # Of a run before, the last that is heard is `offline`, of the gateway's own or by its will.
+        # Of a run before, the last that is received is `offline`, of the gateway's own or by its will.
         self.heard.wait_for(lambda: self.heard.statuses()[-1:] in ([], ["offline"]), 15, "offline")
         said = len(self.heard.statuses())
         self.gateway.start()
@@ -71,17 +71,17 @@ class Site:
     def problems(self):
         return next((status.get("problems", []) for status in reversed(self.heard.on(STATUS))), [])
 
-    def tells(self, part, words):
+    def reports(self, part, words):
         """A problem of this part of the store, in these words, in the status and in the log."""
 
-        def told():
+        def reported():
             return [p for p in self.problems() if p.startswith(part) and re.search(words, p)]
 
-        wait_until(told, 10, lambda: f"a problem of {part or 'the disk'}: {words}; told: {self.problems()}")
+        wait_until(reported, 10, lambda: f"a problem of {part or 'the disk'}: {words}; told: {self.problems()}")
         assert re.search(words, self.gateway.log())
 
     def audit(self):
-        """The ledger balances, and is told at once whatever the disk does."""
+        """The ledger balances, and is printed at once whatever the disk does."""
         asked = time.monotonic()
         ledger = self.gateway.audit()
         assert time.monotonic() - asked < 3

@@ -151,6 +151,6 @@ def optimum(ordered, windows, profile):
 
 def counts(ordered, threshold):
     """Windows with a detection, and detections outside of all windows."""
-    told = list(itertools.takewhile(lambda event: event.score >= threshold, ordered))
-    hits = {event.window for event in told if event.window is not None}
-    return len(hits), sum(event.window is None for event in told)
+    reported = list(itertools.takewhile(lambda event: event.score >= threshold, ordered))
+    hits = {event.window for event in reported if event.window is not None}
+    return len(hits), sum(event.window is None for event in reported)

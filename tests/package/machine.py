@@ -64,7 +64,7 @@ class Machine:
 
     def wait_up(self, time=1):
         """Until the shell has come up for the `time`th time, and systemd has started all it wants to. Nothing is typed
-        before: who types while nobody reads stops the machine."""
+        before: typing while nothing reads stops the machine."""
 
         def shells():
             assert self._process.poll() is None, self.console()

@@ -55,7 +55,7 @@ def test_the_user_of_the_gateway_may_use_the_radio(bluez, root):
     assert bluez.called("GetManagedObjects") > 0
 
 
-def test_nobody_else_gains_by_it(bluez, root):
+def test_no_one_else_gains_by_it(bluez, root):
     said = root.run("riser", "check", "--config", "/tmp/gateway.toml", user="games", check=False)[0]
     assert "adapters.ble.hall.adapter" in said, said
     assert bluez.called("GetManagedObjects") == 0

@@ -43,7 +43,7 @@ def test_the_shipped_configuration_has_no_mistake(installed):
     assert "error" not in said
 
 
-def test_a_folder_that_the_gateway_may_not_write_is_told(installed):
+def test_a_folder_that_the_gateway_may_not_write_is_reported(installed):
     installed.path("/tmp/gateway.toml").write_text('[gateway]\ndata_dir = "/mnt/riser"\n')
     said = installed.run("riser", "check", "--config", "/tmp/gateway.toml", user="riser")
     assert "gateway.data_dir: this user may not write to /mnt: Permission denied" in said

@@ -1,13 +1,13 @@
-//! A connected device: its characteristics read, written, and heard when they notify.
+//! A connected device: reads, writes and subscribes to its characteristics.
 //!
-//! Promises: every call ends within [`DEVICE_PATIENCE`] or twice that; a device that hangs holds up nobody else; what is
-//! dropped half-way is disconnected all the same. One value is told once: of a characteristic that is subscribed to by
-//! [`Values`] alone, of one that is read by [`Peripheral::read`] alone.
+//! Every call ends within [`DEVICE_TIMEOUT`], or twice that. A device that hangs does not delay other devices. A connection
+//! attempt that is dropped is disconnected. Each value is reported once: by [`Notifications`] if the characteristic is
+//! subscribed to, by [`Peripheral::read`] if it is read.
 //!
 //! Source: BlueZ, doc/org.bluez.Device.rst and doc/org.bluez.GattCharacteristic.rst.
 
 mod error;
-mod watch;
+mod signals;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,157 +24,154 @@ use zbus::{Array, DynamicType, Message, OwnedObjectPath, Variant};
 
 pub use error::GattError;
 
-use crate::link::{DEVICE, Link, LinkError, PATIENCE, Properties, flag, is_below, text};
+use crate::bluez::{
+    BluetoothAdapter, BluetoothError, CALL_TIMEOUT, DEVICE, Properties, flag, is_below, text,
+};
 use crate::uuid::Uuid;
-use watch::{Change, Watch};
+use signals::{DeviceSignal, DeviceSignals};
 
 pub(crate) const CHARACTERISTIC: &str = "org.bluez.GattCharacteristic1";
 const SERVICE: &str = "org.bluez.GattService1";
 
-/// How long a device may take to connect, to tell its services, or to answer: as long as its own protocol gives it (Core
+/// How long a device may take to connect, to list its services or to answer: the transaction time-out of ATT (Core
 /// Specification, vol. 3, part F, 3.3.3).
-pub const DEVICE_PATIENCE: Duration = Duration::from_secs(30);
+pub const DEVICE_TIMEOUT: Duration = Duration::from_secs(30);
 /// The longest value of a characteristic (Core Specification, vol. 3, part F, 3.2.9).
 pub const MAX_VALUE: usize = 512;
-/// Values that wait to be taken; what comes while they are full is lost and counted.
-const MAX_WAITING: usize = 64;
-/// Most characteristics of a device that are looked at.
+/// Notifications that wait to be read. Further ones are dropped and counted.
+const MAX_PENDING_VALUES: usize = 64;
+/// The most characteristics of a device that are used; further ones are ignored.
 const MAX_CHARACTERISTICS: usize = 256;
 
 /// A characteristic of a connected device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Characteristic {
-    /// What it is.
     pub uuid: Uuid,
-    /// Of which service.
     pub service: Uuid,
-    /// 1; of a second one with the same UUID in the device 2, in the order of their handles.
-    pub which: u8,
-    /// Its value can be asked for.
-    pub reads: bool,
-    /// It tells its value by itself (notifies or indicates).
-    pub notifies: bool,
-    writes: Option<Write>,
+    /// 1 for the first characteristic with this UUID in the device, 2 for the second, in the order of their handles.
+    pub instance: u8,
+    /// Its value can be read.
+    pub can_read: bool,
+    /// It can notify or indicate.
+    pub can_notify: bool,
+    write_type: Option<WriteType>,
     path: OwnedObjectPath,
 }
 
 impl Characteristic {
-    /// Whether it can be written.
     #[must_use]
     pub const fn is_writable(&self) -> bool {
-        self.writes.is_some()
+        self.write_type.is_some()
     }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Write {
-    /// The device confirms it.
-    Request,
-    /// Nobody knows whether it arrived.
-    Command,
+enum WriteType {
+    /// The device confirms the write.
+    WithResponse,
+    /// The device does not confirm the write.
+    WithoutResponse,
 }
 
-/// A connected device. Disconnected when it is dropped; [`Self::close`] waits for that.
+/// A connected device. Dropping it disconnects the device; [`Self::close`] waits until that is done.
 #[derive(Debug)]
 pub struct Peripheral {
     address: String,
     characteristics: Vec<Characteristic>,
-    /// From where on values of a characteristic count: since it was subscribed to.
-    since: Arc<HashMap<OwnedObjectPath, OnceLock<Sequence>>>,
-    connected: Connected,
+    /// The position in the message stream at which each characteristic was subscribed to. Earlier values are ignored.
+    subscribed_at: Arc<HashMap<OwnedObjectPath, OnceLock<Sequence>>>,
+    connection: ConnectionGuard,
 }
 
-/// What the device says by itself.
+/// The notifications and indications of a connected device.
 #[derive(Debug)]
-pub struct Values {
+pub struct Notifications {
     values: mpsc::Receiver<(OwnedObjectPath, Vec<u8>)>,
     gone: Arc<OnceLock<&'static str>>,
     lost: Arc<AtomicU64>,
     _reader: AbortOnDropHandle<()>,
 }
 
-/// A value of a characteristic, or the end.
+/// A notified value, or the end of the connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Told {
-    /// A new value; [`Peripheral::of`] tells of which characteristic.
+pub enum DeviceEvent {
+    /// A new value; [`Peripheral::characteristic`] finds its characteristic.
     Value {
-        /// Whose.
-        of: ValueOf,
-        /// The bytes: at most [`MAX_VALUE`].
+        source: CharacteristicId,
+        /// At most [`MAX_VALUE`] bytes.
         value: Vec<u8>,
     },
-    /// The device has disconnected, or bluetoothd has ended: nothing more comes.
-    Gone {
-        /// How.
-        why: &'static str,
-    },
+    /// The device has disconnected or bluetoothd has stopped. No further event follows.
+    Disconnected { reason: &'static str },
 }
 
-/// Which characteristic a value is of.
+/// Identifies the characteristic of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ValueOf(OwnedObjectPath);
+pub struct CharacteristicId(OwnedObjectPath);
 
 impl Peripheral {
-    /// Connects to the device and learns what it has. `address` in any case.
+    /// Connects to the device and discovers its characteristics. `address` may be in upper or lower case.
     ///
     /// # Errors
-    /// Where the device is not known to bluetoothd, out of reach, or silent.
-    pub async fn connect(link: &Link, address: &str) -> Result<(Self, Values), GattError> {
+    /// If bluetoothd does not know the device, or the device is out of reach or does not answer.
+    pub async fn connect(
+        adapter: &BluetoothAdapter,
+        address: &str,
+    ) -> Result<(Self, Notifications), GattError> {
         let address = address.to_ascii_uppercase();
-        let device = find(&link.objects().await?, link, &address)?;
-        let mut watch = Watch::begin(link, &device).await?;
-        let connected = Connected { link: link.clone(), device, is_open: true };
-        let device = &connected.device;
-        let gone = |why| GattError::Gone { address: address.clone(), why };
-        let connecting = link.call(device, DEVICE, "Connect", &(), DEVICE_PATIENCE);
-        watch
-            .during(connecting)
+        let device = find(&adapter.objects().await?, adapter, &address)?;
+        let mut signals = DeviceSignals::subscribe(adapter, &device).await?;
+        let connection = ConnectionGuard { adapter: adapter.clone(), device, is_open: true };
+        let device = &connection.device;
+        let gone = |reason| GattError::Disconnected { address: address.clone(), reason };
+        let connecting = adapter.call(device, DEVICE, "Connect", &(), DEVICE_TIMEOUT);
+        signals
+            .run_until_gone(connecting)
             .await
             .map_err(gone)?
-            .map_err(|error| error::of_connecting(&address, error))?;
-        resolve(link, device, &mut watch, &address).await?;
-        let objects = watch.during(link.objects()).await.map_err(gone)??;
+            .map_err(|error| error::connect_error(&address, error))?;
+        wait_for_services(adapter, device, &mut signals, &address).await?;
+        let objects = signals.run_until_gone(adapter.objects()).await.map_err(gone)??;
         let characteristics = characteristics(&objects, device);
         let paths = characteristics.iter().map(|characteristic| characteristic.path.clone());
-        let since = Arc::new(paths.map(|path| (path, OnceLock::new())).collect());
-        let values = Values::of(watch, Arc::clone(&since));
-        Ok((Self { address, characteristics, since, connected }, values))
+        let subscribed_at = Arc::new(paths.map(|path| (path, OnceLock::new())).collect());
+        let values = Notifications::read_from(signals, Arc::clone(&subscribed_at));
+        Ok((Self { address, characteristics, subscribed_at, connection }, values))
     }
 
-    /// Its characteristics, in the order of their handles.
+    /// In the order of their handles.
     #[must_use]
     pub fn characteristics(&self) -> &[Characteristic] {
         &self.characteristics
     }
 
-    /// Of which characteristic a value is.
     #[must_use]
-    pub fn of(&self, value: &ValueOf) -> Option<&Characteristic> {
-        self.characteristics.iter().find(|characteristic| characteristic.path == value.0)
+    pub fn characteristic(&self, id: &CharacteristicId) -> Option<&Characteristic> {
+        self.characteristics.iter().find(|characteristic| characteristic.path == id.0)
     }
 
-    /// Asks for a value.
+    /// Reads a value.
     ///
     /// # Errors
-    /// Where the device does not answer, does not permit it, or is gone.
+    /// If the device does not answer, does not permit it, or has disconnected.
     pub async fn read(&self, characteristic: &Characteristic) -> Result<Vec<u8>, GattError> {
         let options: HashMap<&str, Variant<'_>> = HashMap::new();
         let message = self.call(characteristic, "ReadValue", &(options,)).await?;
         let body = message.body();
-        let value: Vec<u8> = body.deserialize().map_err(|source| broken("ReadValue", source))?;
+        let value: Vec<u8> = body.deserialize().map_err(|source| dbus_error("ReadValue", source))?;
         check_length(&value)?;
         Ok(value)
     }
 
-    /// Writes a value; with an answer of the device where the characteristic has that, else without.
+    /// Writes a value: with response if the characteristic supports that, otherwise without response.
     ///
     /// # Errors
-    /// Where it cannot be written, or as [`Self::read`].
+    /// If it cannot be written, or as [`Self::read`].
     pub async fn write(&self, characteristic: &Characteristic, value: &[u8]) -> Result<(), GattError> {
         check_length(value)?;
-        let kind = match characteristic.writes {
-            Some(Write::Request) => "request",
-            Some(Write::Command) => "command",
+        let kind = match characteristic.write_type {
+            Some(WriteType::WithResponse) => "request",
+            Some(WriteType::WithoutResponse) => "command",
             None => {
                 let (uuid, reason) = (characteristic.uuid, "it cannot be written".to_owned());
                 return Err(GattError::NotPermitted { uuid, call: "WriteValue", reason });
@@ -184,23 +181,23 @@ impl Peripheral {
         self.call(characteristic, "WriteValue", &(value, options)).await.map(drop)
     }
 
-    /// Has the device tell new values by itself: they come from [`Values::next`].
+    /// Enables notifications or indications. They arrive through [`Notifications::next`].
     ///
     /// # Errors
     /// As [`Self::read`].
     pub async fn subscribe(&self, characteristic: &Characteristic) -> Result<(), GattError> {
         let answer = self.call(characteristic, "StartNotify", &()).await?;
-        if let Some(since) = self.since.get(&characteristic.path) {
-            // Subscribed to before: it counts since then.
-            let _ = since.set(answer.recv_position());
+        if let Some(subscribed_at) = self.subscribed_at.get(&characteristic.path) {
+            // If it was subscribed to before, the earlier position stays.
+            let _ = subscribed_at.set(answer.recv_position());
         }
         Ok(())
     }
 
-    /// Disconnects, and waits for that for some seconds.
+    /// Disconnects and waits for that, at most for [`CALL_TIMEOUT`].
     pub async fn close(mut self) {
-        self.connected.is_open = false;
-        self.connected.disconnect().await;
+        self.connection.is_open = false;
+        self.connection.disconnect().await;
     }
 
     async fn call<B: Serialize + DynamicType>(
@@ -209,116 +206,127 @@ impl Peripheral {
         method: &'static str,
         body: &B,
     ) -> Result<Message, GattError> {
-        let Connected { link, .. } = &self.connected;
-        let answer = link.call(&characteristic.path, CHARACTERISTIC, method, body, DEVICE_PATIENCE).await;
-        answer.map_err(|error| error::of_calling(&self.address, characteristic.uuid, method, error))
+        let ConnectionGuard { adapter, .. } = &self.connection;
+        let answer = adapter.call(&characteristic.path, CHARACTERISTIC, method, body, DEVICE_TIMEOUT).await;
+        answer.map_err(|error| error::characteristic_error(&self.address, characteristic.uuid, method, error))
     }
 }
 
-impl Values {
-    /// Reads on from now on, whether or not anybody takes the values.
-    fn of(mut watch: Watch, since: Arc<HashMap<OwnedObjectPath, OnceLock<Sequence>>>) -> Self {
-        let (sender, values) = mpsc::channel(MAX_WAITING);
+impl Notifications {
+    /// Reads signals continuously, even while nobody takes the values: a full queue would block the bus connection.
+    fn read_from(
+        mut signals: DeviceSignals,
+        subscribed_at: Arc<HashMap<OwnedObjectPath, OnceLock<Sequence>>>,
+    ) -> Self {
+        let (sender, values) = mpsc::channel(MAX_PENDING_VALUES);
         let (gone, lost) = (Arc::new(OnceLock::new()), Arc::new(AtomicU64::new(0)));
-        let (tell_gone, tell_lost) = (Arc::clone(&gone), Arc::clone(&lost));
+        let (gone_writer, lost_writer) = (Arc::clone(&gone), Arc::clone(&lost));
         let reader = tokio::spawn(async move {
-            let why = loop {
-                match watch.next().await {
-                    Change::Gone(why) => break why,
-                    Change::Device { connected: Some(false), .. } => break "it has disconnected",
-                    Change::Device { .. } => {}
-                    Change::Value { path, value, at } => {
-                        // What came before was asked for, and told by whoever asked.
-                        let counts =
-                            since.get(&path).and_then(OnceLock::get).is_some_and(|since| *since < at);
-                        if counts && sender.try_send((path, value)).is_err() {
-                            tell_lost.fetch_add(1, Ordering::Relaxed);
+            let reason = loop {
+                match signals.next().await {
+                    DeviceSignal::Gone(reason) => break reason,
+                    DeviceSignal::Device { connected: Some(false), .. } => break "it has disconnected",
+                    DeviceSignal::Device { .. } => {}
+                    DeviceSignal::Value { path, value, at } => {
+                        // Values before the subscription were returned by a read.
+                        let is_subscribed = subscribed_at
+                            .get(&path)
+                            .and_then(OnceLock::get)
+                            .is_some_and(|subscribed_at| *subscribed_at < at);
+                        if is_subscribed && sender.try_send((path, value)).is_err() {
+                            lost_writer.fetch_add(1, Ordering::Relaxed);
                         }
                     }
                 }
             };
-            let _ = tell_gone.set(why);
+            let _ = gone_writer.set(reason);
         });
         Self { values, gone, lost, _reader: AbortOnDropHandle::new(reader) }
     }
 
-    /// The next value, or the end. May be cancelled: nothing is lost.
-    pub async fn next(&mut self) -> Told {
+    /// The next value, or the end. Cancel safe.
+    pub async fn next(&mut self) -> DeviceEvent {
         match self.values.recv().await {
-            Some((path, value)) => Told::Value { of: ValueOf(path), value },
-            None => Told::Gone { why: self.gone.get().copied().unwrap_or("its connection was given up") },
+            Some((path, value)) => DeviceEvent::Value { source: CharacteristicId(path), value },
+            None => DeviceEvent::Disconnected {
+                reason: self.gone.get().copied().unwrap_or("its connection was given up"),
+            },
         }
     }
 
-    /// How many values were lost since nobody took them in time.
+    /// How many values were dropped because the queue was full.
     #[must_use]
     pub fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
     }
 }
 
-/// A device that bluetoothd connects to because of us.
+/// A device that bluetoothd connected at our request. Disconnects when it is dropped.
 #[derive(Debug)]
-struct Connected {
-    link: Link,
+struct ConnectionGuard {
+    adapter: BluetoothAdapter,
     device: OwnedObjectPath,
     is_open: bool,
 }
 
-impl Connected {
-    /// Ends the connection, or the attempt at one. Where that fails there is none.
+impl ConnectionGuard {
+    /// Ends the connection or the connection attempt. A failure means that there is none.
     async fn disconnect(&self) {
-        let _ = self.link.call(&self.device, DEVICE, "Disconnect", &(), PATIENCE).await;
+        let _ = self.adapter.call(&self.device, DEVICE, "Disconnect", &(), CALL_TIMEOUT).await;
     }
 }
 
-impl Drop for Connected {
+impl Drop for ConnectionGuard {
     fn drop(&mut self) {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         if std::mem::take(&mut self.is_open) {
-            let left = Self { link: self.link.clone(), device: self.device.clone(), is_open: false };
-            runtime.spawn(async move { left.disconnect().await });
+            let closing = Self { adapter: self.adapter.clone(), device: self.device.clone(), is_open: false };
+            runtime.spawn(async move { closing.disconnect().await });
         }
     }
 }
 
-/// The device's object below the adapter.
-fn find(objects: &ManagedObjects, link: &Link, address: &str) -> Result<OwnedObjectPath, GattError> {
-    let devices = objects.iter().filter(|(path, _)| is_below(path.as_str(), &link.adapter));
+/// Finds the object of the device below the adapter.
+fn find(
+    objects: &ManagedObjects,
+    adapter: &BluetoothAdapter,
+    address: &str,
+) -> Result<OwnedObjectPath, GattError> {
+    let devices = objects.iter().filter(|(path, _)| is_below(path.as_str(), &adapter.path));
     let mut devices = devices.filter_map(|(path, interfaces)| Some((path, interfaces.get(DEVICE)?)));
     let is_it = |properties: &Properties| {
         text(properties, "Address").is_some_and(|found| found.eq_ignore_ascii_case(address))
     };
     let found = devices.find(|(_, properties)| is_it(properties)).map(|(path, _)| path.clone());
-    found.ok_or_else(|| GattError::NotSeen { address: address.to_owned() })
+    found.ok_or_else(|| GattError::NotDiscovered { address: address.to_owned() })
 }
 
-/// Waits until the device's services are known.
-async fn resolve(
-    link: &Link,
+/// Waits until bluetoothd has discovered the services of the device.
+async fn wait_for_services(
+    adapter: &BluetoothAdapter,
     device: &OwnedObjectPath,
-    watch: &mut Watch,
+    signals: &mut DeviceSignals,
     address: &str,
 ) -> Result<(), GattError> {
-    let gone = |why| GattError::Gone { address: address.to_owned(), why };
-    let due = Instant::now() + DEVICE_PATIENCE;
-    let asked = link.call(device, crate::link::PROPERTIES, "GetAll", &(DEVICE,), PATIENCE);
-    let answer = watch.during(asked).await.map_err(gone)??;
+    let gone = |reason| GattError::Disconnected { address: address.to_owned(), reason };
+    let due = Instant::now() + DEVICE_TIMEOUT;
+    let answer = adapter.call(device, crate::bluez::PROPERTIES, "GetAll", &(DEVICE,), CALL_TIMEOUT);
+    let answer = signals.run_until_gone(answer).await.map_err(gone)??;
     let body = answer.body();
-    let properties: Properties = body.deserialize().map_err(|source| broken("GetAll", source))?;
+    let properties: Properties = body.deserialize().map_err(|source| dbus_error("GetAll", source))?;
     if flag(&properties, "Connected") == Some(false) {
         return Err(gone("it has disconnected"));
     }
     let mut resolved = flag(&properties, "ServicesResolved") == Some(true);
     while !resolved {
-        let change = timeout_at(due, watch.next()).await;
+        let change = timeout_at(due, signals.next()).await;
         match change.map_err(|_| GattError::NoServices { address: address.to_owned() })? {
-            Change::Gone(why) => return Err(gone(why)),
-            // Older than the answer: of the connection before.
-            Change::Device { at, .. } if at < answer.recv_position() => {}
-            Change::Device { connected: Some(false), .. } => return Err(gone("it has disconnected")),
-            Change::Device { resolved: Some(true), .. } => resolved = true,
-            Change::Device { .. } | Change::Value { .. } => {}
+            DeviceSignal::Gone(reason) => return Err(gone(reason)),
+            // Sent before the answer, so about the previous connection.
+            DeviceSignal::Device { at, .. } if at < answer.recv_position() => {}
+            DeviceSignal::Device { connected: Some(false), .. } => return Err(gone("it has disconnected")),
+            DeviceSignal::Device { resolved: Some(true), .. } => resolved = true,
+            DeviceSignal::Device { .. } | DeviceSignal::Value { .. } => {}
         }
     }
     Ok(())
@@ -333,13 +341,13 @@ fn characteristics(objects: &ManagedObjects, device: &OwnedObjectPath) -> Vec<Ch
         characteristic(path, properties, service)
     });
     let mut found: Vec<_> = found.take(MAX_CHARACTERISTICS).collect();
-    // service000a/char000b: the handles, in hexadecimal digits of one length.
+    // Paths end in service000a/char000b: handles in hexadecimal digits of equal length, so text order is handle order.
     found.sort_unstable_by(|a, b| a.path.as_str().cmp(b.path.as_str()));
     let mut seen: HashMap<Uuid, u8> = HashMap::new();
     for characteristic in &mut found {
         let count = seen.entry(characteristic.uuid).or_default();
         *count = count.saturating_add(1);
-        characteristic.which = *count;
+        characteristic.instance = *count;
     }
     found
 }
@@ -349,29 +357,29 @@ fn characteristic(path: &OwnedObjectPath, properties: &Properties, service: Uuid
     let has = |wanted: &str| {
         flags.is_some_and(|flags| flags.iter().any(|flag| flag.downcast_ref::<&str>() == Ok(wanted)))
     };
-    let writes = match (has("write"), has("write-without-response")) {
-        (true, _) => Some(Write::Request),
-        (false, true) => Some(Write::Command),
+    let write_type = match (has("write"), has("write-without-response")) {
+        (true, _) => Some(WriteType::WithResponse),
+        (false, true) => Some(WriteType::WithoutResponse),
         (false, false) => None,
     };
     Some(Characteristic {
         uuid: text(properties, "UUID")?.parse().ok()?,
         service,
-        which: 1,
-        reads: has("read"),
-        notifies: has("notify") || has("indicate"),
-        writes,
+        instance: 1,
+        can_read: has("read"),
+        can_notify: has("notify") || has("indicate"),
+        write_type,
         path: path.clone(),
     })
 }
 
 fn check_length(value: &[u8]) -> Result<(), GattError> {
     let bytes = value.len();
-    if bytes > MAX_VALUE { Err(GattError::TooLong { bytes, most: MAX_VALUE }) } else { Ok(()) }
+    if bytes > MAX_VALUE { Err(GattError::TooLong { bytes, limit: MAX_VALUE }) } else { Ok(()) }
 }
 
-fn broken(call: &'static str, source: zbus::Error) -> LinkError {
-    LinkError::Broken { call, source }
+fn dbus_error(call: &'static str, source: zbus::Error) -> BluetoothError {
+    BluetoothError::DBus { call, source }
 }
 
 #[cfg(test)]

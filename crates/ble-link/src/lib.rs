@@ -1,23 +1,23 @@
-//! Bluetooth Low Energy through BlueZ, over D-Bus: what is in the air, and the values of devices.
+//! Bluetooth Low Energy through BlueZ over D-Bus: scanning for advertisements, and GATT with connected devices.
 //!
-//! Knows no sensor's format. Promises: no call waits without a limit, no queue is without a bound, and whatever becomes of
-//! bluetoothd or the adapter, it goes on when they do.
+//! This crate knows no sensor format. Every call has a time limit and every queue a bound. After a failure of bluetoothd or of
+//! the adapter it resumes by itself.
 
+mod bluez;
 pub mod gatt;
-mod heard;
-mod ladder;
-mod link;
-mod monitor;
+mod monitors;
 mod radio;
-mod scan;
+mod recovery;
+mod scan_result;
+mod scanner;
 mod session;
-mod speaker;
+mod simulated;
 mod uuid;
 
-pub use heard::Heard;
-pub use ladder::{Ladder, Step};
-pub use link::{Link, LinkError};
-pub use monitor::Pattern;
-pub use radio::{Options, Radio, Scan, State, Status};
-pub use speaker::Speaker;
-pub use uuid::{NotAUuid, Uuid};
+pub use bluez::{BluetoothAdapter, BluetoothError};
+pub use monitors::Pattern;
+pub use radio::{Radio, RadioOptions, RadioState, RadioStatus, ScanMode};
+pub use recovery::{Recovery, RecoveryStep};
+pub use scan_result::ScanResult;
+pub use simulated::SimulatedRadio;
+pub use uuid::{ParseUuidError, Uuid};

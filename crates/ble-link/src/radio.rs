@@ -1,7 +1,7 @@
-//! The task that listens through one adapter for as long as the gateway runs: it opens sessions, keeps them scanning, and
-//! climbs the [`Ladder`] when nothing is heard.
+//! The task that scans through one adapter as long as the gateway runs. It opens sessions, keeps the scan running, and takes
+//! the steps of [`Recovery`] when no advertisement arrives.
 //!
-//! Promises: it never gives up and never waits for whoever reads: what finds no room is counted and dropped.
+//! It never gives up and never waits for the reader: scan results that do not fit into the queue are counted and dropped.
 
 use std::time::Duration;
 
@@ -10,68 +10,64 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use crate::heard::Heard;
-use crate::ladder::{Ladder, Step};
-use crate::link::{ADAPTER, Link, LinkError, flag};
-use crate::monitor::{Pattern, Told};
-use crate::scan::Scanner;
-use crate::session::{Event, Session};
-use crate::speaker::Speaker;
+use crate::bluez::{ADAPTER, BluetoothAdapter, BluetoothError, flag};
+use crate::monitors::{MonitorEvent, Pattern};
+use crate::recovery::{Recovery, RecoveryStep};
+use crate::scan_result::ScanResult;
+use crate::scanner::Scanner;
+use crate::session::{BluezSession, SessionEvent};
+use crate::simulated::SimulatedRadio;
 
 /// Pauses between two attempts.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// A scan that pauses for less than this (while a device is being connected) needs no help.
-const SETTLE: Duration = Duration::from_secs(2);
-/// How long an adapter stays off when it is power-cycled.
-const OFF_FOR: Duration = Duration::from_secs(1);
+const MIN_BACKOFF: Duration = Duration::from_secs(1);
+const MAX_BACKOFF: Duration = Duration::from_secs(30);
+/// A scan that stops for less than this (while a device is being connected) needs no restart.
+const SETTLE_TIME: Duration = Duration::from_secs(2);
+/// How long the adapter stays off during a power cycle.
+const POWER_OFF_TIME: Duration = Duration::from_secs(1);
 
-/// How to listen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scan {
-    /// Not at all: the adapter is for connections only.
+pub enum ScanMode {
+    /// No scan: the adapter is used for connections only.
     Off,
-    /// Asking devices for their scan responses, which some need for their names and values.
+    /// Requests scan responses, in which some devices send their name and values.
     Active,
-    /// Without sending anything, where bluetoothd offers that; else as [`Self::Active`].
+    /// Sends nothing, if bluetoothd supports that; otherwise as [`Self::Active`].
     Passive,
 }
 
-/// What a radio is to do.
 #[derive(Debug, Clone)]
-pub struct Options {
-    /// `hci0`, or the adapter's address.
+pub struct RadioOptions {
+    /// Its name (`hci0`) or its address.
     pub adapter: String,
-    /// How to listen.
-    pub scan: Scan,
-    /// What a passive scan watches for.
+    pub scan: ScanMode,
+    /// The patterns of a passive scan.
     pub patterns: Vec<Pattern>,
-    /// After how long without any sound something is done about it.
-    pub quiet: Duration,
-    /// In place of an adapter: what a simulated building says.
-    pub speaker: Option<Speaker>,
+    /// After this time without an advertisement recovery begins.
+    pub silent_after: Duration,
+    /// Used in place of an adapter.
+    pub simulated: Option<SimulatedRadio>,
 }
 
-/// How a radio is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum State {
-    /// No session with bluetoothd yet, or no more.
+pub enum RadioState {
+    /// No session with bluetoothd.
     #[default]
     Connecting,
-    /// The adapter is switched off, or will not scan.
+    /// The adapter is switched off or refuses to scan.
     Off,
-    /// It scans.
+    /// An active scan runs.
     Active,
-    /// It scans and sends nothing.
+    /// A passive scan runs.
     Passive,
-    /// It does not scan, as it was told.
+    /// The configuration asks for no scan.
     Idle,
-    /// It scans and hears nothing; a step of the ladder was the last thing done about it.
-    Quiet(Step),
+    /// A scan runs and no advertisement arrives. This recovery step was taken last.
+    Silent(RecoveryStep),
 }
 
-impl State {
-    /// Its name in `health`.
+impl RadioState {
+    /// The name shown in `health`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -80,245 +76,248 @@ impl State {
             Self::Active => "scanning",
             Self::Passive => "scanning passively",
             Self::Idle => "idle",
-            Self::Quiet(step) => step.name(),
+            Self::Silent(step) => step.name(),
         }
     }
 }
 
-/// How a radio is doing, and how it has fared since the start.
+/// The state of a radio and its counters since the start.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Status {
-    /// Now.
-    pub state: State,
-    /// Why it does not work, for people.
+pub struct RadioStatus {
+    pub state: RadioState,
+    /// The error message, if it does not work.
     pub problem: Option<String>,
-    /// How often the scan was started again.
+    /// Restarts of the scan.
     pub scan_restarts: u64,
-    /// How often the adapter was switched off and on.
+    /// Power cycles of the adapter.
     pub power_cycles: u64,
-    /// How often a session was begun, after the first.
+    /// Sessions after the first.
     pub sessions_rebuilt: u64,
-    /// Advertisements that found no room.
+    /// Scan results that did not fit into the queue.
     pub lost: u64,
 }
 
-/// What is told of a radio, while its task runs.
+/// The outputs of a running radio task.
 #[derive(Debug)]
 pub struct Radio {
-    /// What it hears.
-    pub heard: mpsc::Receiver<Heard>,
-    /// How it is doing.
-    pub status: watch::Receiver<Status>,
-    /// For connections; none while there is no session.
-    pub link: watch::Receiver<Option<Link>>,
+    pub scan_results: mpsc::Receiver<ScanResult>,
+    pub status: watch::Receiver<RadioStatus>,
+    /// For GATT connections; `None` while there is no session.
+    pub adapter: watch::Receiver<Option<BluetoothAdapter>>,
 }
 
 impl Radio {
-    /// Starts to listen, until `stop`. At most `room` advertisements wait.
+    /// Starts the task, which runs until `stop`. At most `capacity` scan results are queued.
     #[must_use]
-    pub fn start(options: Options, room: usize, stop: CancellationToken) -> Self {
-        let (heard_to, heard) = mpsc::channel(room);
-        let (status_to, status) = watch::channel(Status::default());
-        let (link_to, link) = watch::channel(None);
-        if let Some(speaker) = options.speaker {
-            status_to.send_replace(Status { state: State::Active, ..Status::default() });
+    pub fn start(options: RadioOptions, capacity: usize, stop: CancellationToken) -> Self {
+        let (results_to, scan_results) = mpsc::channel(capacity);
+        let (status_to, status) = watch::channel(RadioStatus::default());
+        let (adapter_to, adapter) = watch::channel(None);
+        if let Some(simulated) = options.simulated {
+            status_to.send_replace(RadioStatus { state: RadioState::Active, ..RadioStatus::default() });
             tokio::spawn(async move {
-                // Nobody is told any more once they are dropped.
-                let _told = (status_to, link_to);
-                stop.run_until_cancelled(speaker.relay(heard_to)).await;
+                // Keeps the channels open as long as the task runs.
+                let _keep_open = (status_to, adapter_to);
+                stop.run_until_cancelled(simulated.relay(results_to)).await;
             });
-            return Self { heard, status, link };
+            return Self { scan_results, status, adapter };
         }
-        let backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
-        let ladder = Ladder::new(options.quiet, Instant::now());
-        let keeper = Keeper {
+        let backoff = Backoff::new(MIN_BACKOFF, MAX_BACKOFF);
+        let recovery = Recovery::new(options.silent_after, Instant::now());
+        let task = RadioTask {
             options,
-            heard: heard_to,
+            scan_results: results_to,
             status: status_to,
-            link: link_to,
+            adapter: adapter_to,
             backoff,
-            ladder,
-            scans: State::Active,
+            recovery,
+            scanning_state: RadioState::Active,
         };
         tokio::spawn(async move {
-            stop.run_until_cancelled(keeper.run()).await;
+            stop.run_until_cancelled(task.run()).await;
         });
-        Self { heard, status, link }
+        Self { scan_results, status, adapter }
     }
 }
 
-struct Keeper {
-    options: Options,
-    heard: mpsc::Sender<Heard>,
-    status: watch::Sender<Status>,
-    link: watch::Sender<Option<Link>>,
+struct RadioTask {
+    options: RadioOptions,
+    scan_results: mpsc::Sender<ScanResult>,
+    status: watch::Sender<RadioStatus>,
+    adapter: watch::Sender<Option<BluetoothAdapter>>,
     backoff: Backoff,
-    ladder: Ladder,
-    /// How it scans when it does.
-    scans: State,
+    recovery: Recovery,
+    /// [`RadioState::Active`] or [`RadioState::Passive`], as the scan was started.
+    scanning_state: RadioState,
 }
 
-impl Keeper {
+impl RadioTask {
     async fn run(mut self) {
         loop {
             let ended = self.session().await;
-            self.link.send_replace(None);
+            self.adapter.send_replace(None);
             let pause = match ended {
-                // A step of the ladder.
+                // Recovery asks for a new session.
                 Ok(()) => Duration::ZERO,
                 Err(error) => {
-                    self.tell(State::Connecting, Some(gateway_core::chain(&error)));
+                    self.set_status(RadioState::Connecting, Some(gateway_core::chain(&error)));
                     self.backoff.next_wait(0.0)
                 }
             };
             sleep(pause).await;
-            self.count(|status| &mut status.sessions_rebuilt);
+            self.increment(|status| &mut status.sessions_rebuilt);
         }
     }
 
-    /// One session; `Ok` where the ladder wants another.
-    async fn session(&mut self) -> Result<(), LinkError> {
-        let link = Link::open(&self.options.adapter).await?;
-        let (mut session, heard) = Session::begin(link.clone()).await?;
-        let mut scanner = Scanner::new(link.clone(), self.options.scan, self.options.patterns.clone());
-        self.link.send_replace(Some(link));
-        self.ladder.begun(Instant::now());
-        heard.into_iter().for_each(|heard| self.deliver(heard));
+    /// Runs one session; `Ok` if recovery asks for a new one.
+    async fn session(&mut self) -> Result<(), BluetoothError> {
+        let adapter = BluetoothAdapter::open(&self.options.adapter).await?;
+        let (mut session, results) = BluezSession::start(adapter.clone()).await?;
+        let mut scanner = Scanner::new(adapter.clone(), self.options.scan, self.options.patterns.clone());
+        self.adapter.send_replace(Some(adapter));
+        self.recovery.scan_started(Instant::now());
+        results.into_iter().for_each(|result| self.deliver(result));
         let mut check_at = Some(Instant::now());
         loop {
             if check_at.is_some_and(|at| at <= Instant::now()) {
                 check_at = self.check(&mut scanner).await?.map(|pause| Instant::now() + pause);
             }
-            if self.options.scan != Scan::Off
-                && let Some(step) = self.ladder.step(Instant::now())
+            if self.options.scan != ScanMode::Off
+                && let Some(step) = self.recovery.next_step(Instant::now())
             {
-                if step == Step::Rebuild {
-                    self.tell(State::Quiet(step), None);
+                if step == RecoveryStep::Rebuild {
+                    self.set_status(RadioState::Silent(step), None);
                     scanner.stop().await;
-                    session.end().await;
+                    session.close().await;
                     return Ok(());
                 }
-                check_at = self.climb(step, &mut scanner).await?.map(|pause| Instant::now() + pause);
+                check_at = self.recover(step, &mut scanner).await?.map(|pause| Instant::now() + pause);
             }
-            let ladder_due = (self.options.scan != Scan::Off).then(|| self.ladder.due());
-            let due = [check_at, ladder_due, session.next_repeat()].into_iter().flatten().min();
+            let ladder_due = (self.options.scan != ScanMode::Off).then(|| self.recovery.due());
+            let due = [check_at, ladder_due, session.next_repeat_due()].into_iter().flatten().min();
             tokio::select! {
                 event = session.next() => {
-                    let settled = Instant::now() + SETTLE;
+                    let settled = Instant::now() + SETTLE_TIME;
                     match event? {
-                        Event::Heard(heard) => {
-                            self.sound();
-                            self.deliver(heard);
+                        SessionEvent::ScanResult(result) => {
+                            self.record_activity();
+                            self.deliver(result);
                         }
-                        Event::Near => self.sound(),
-                        Event::Spoken => self.ladder.spoken(Instant::now()),
-                        Event::Powered(true) => check_at = Some(Instant::now()),
-                        Event::Discovering(true) => {}
-                        Event::Powered(false) | Event::Discovering(false) => {
+                        SessionEvent::Presence => self.record_activity(),
+                        SessionEvent::Notification => self.recovery.notification_received(Instant::now()),
+                        SessionEvent::Powered(true) => check_at = Some(Instant::now()),
+                        SessionEvent::Discovering(true) => {}
+                        SessionEvent::Powered(false) | SessionEvent::Discovering(false) => {
                             check_at = Some(check_at.map_or(settled, |at| at.min(settled)));
                         }
                     }
                 }
-                told = scanner.told() => match told {
-                    Told::Found(device) => {
-                        self.sound();
-                        session.found(device, Instant::now());
+                event = scanner.next_monitor_event() => match event {
+                    MonitorEvent::DeviceFound(device) => {
+                        self.record_activity();
+                        session.device_found(device, Instant::now());
                     }
-                    Told::Released => {
-                        scanner.is_released();
+                    MonitorEvent::Released => {
+                        scanner.monitors_released();
                         check_at = Some(Instant::now());
                     }
                 },
                 () = until(due) => {}
             }
-            session.repeats(Instant::now()).into_iter().for_each(|heard| self.deliver(heard));
+            session.take_repeats(Instant::now()).into_iter().for_each(|result| self.deliver(result));
         }
     }
 
-    /// Looks whether the adapter is on and scans, and has it do so. Says when to look again, where it does not.
-    async fn check(&mut self, scanner: &mut Scanner) -> Result<Option<Duration>, LinkError> {
-        match self.make_it_scan(scanner).await {
+    /// Makes sure that the adapter is on and scans. Returns when to try again, if it does not.
+    async fn check(&mut self, scanner: &mut Scanner) -> Result<Option<Duration>, BluetoothError> {
+        match self.ensure_scanning(scanner).await {
             Ok(state) => {
                 self.backoff.reset();
-                self.scans = state;
-                self.tell(state, None);
+                self.scanning_state = state;
+                self.set_status(state, None);
                 Ok(None)
             }
-            Err(error) => self.later(error),
+            Err(error) => self.retry_later(error),
         }
     }
 
-    async fn make_it_scan(&mut self, scanner: &mut Scanner) -> Result<State, LinkError> {
-        let link = scanner.link().clone();
-        let adapter = link.properties(&link.adapter, ADAPTER).await?;
-        if !flag(&adapter, "Powered").unwrap_or_default() {
-            scanner.forget();
-            switch_on(&link).await?;
+    async fn ensure_scanning(&mut self, scanner: &mut Scanner) -> Result<RadioState, BluetoothError> {
+        let adapter = scanner.adapter().clone();
+        let properties = adapter.properties(&adapter.path, ADAPTER).await?;
+        if !flag(&properties, "Powered").unwrap_or_default() {
+            scanner.reset();
+            power_on(&adapter).await?;
         }
-        let discovers = flag(&adapter, "Discovering").unwrap_or_default();
+        let discovers = flag(&properties, "Discovering").unwrap_or_default();
         if scanner.is_discovering() && !discovers {
-            self.count(|status| &mut status.scan_restarts);
+            self.increment(|status| &mut status.scan_restarts);
             scanner.stop().await;
         }
         scanner.start().await
     }
 
-    async fn climb(&mut self, step: Step, scanner: &mut Scanner) -> Result<Option<Duration>, LinkError> {
-        self.tell(State::Quiet(step), None);
+    async fn recover(
+        &mut self,
+        step: RecoveryStep,
+        scanner: &mut Scanner,
+    ) -> Result<Option<Duration>, BluetoothError> {
+        self.set_status(RadioState::Silent(step), None);
         scanner.stop().await;
-        if step == Step::PowerCycle {
-            self.count(|status| &mut status.power_cycles);
-            // Where it cannot be switched it may already be off.
-            let _ = scanner.link().set_powered(false).await;
-            sleep(OFF_FOR).await;
-            if let Err(error) = switch_on(scanner.link()).await {
-                return self.later(error);
+        if step == RecoveryStep::PowerCycle {
+            self.increment(|status| &mut status.power_cycles);
+            // An adapter that refuses may be off already.
+            let _ = scanner.adapter().set_powered(false).await;
+            sleep(POWER_OFF_TIME).await;
+            if let Err(error) = power_on(scanner.adapter()).await {
+                return self.retry_later(error);
             }
         } else {
-            self.count(|status| &mut status.scan_restarts);
+            self.increment(|status| &mut status.scan_restarts);
         }
         match scanner.start().await {
             Ok(_) => Ok(None),
-            Err(error) => self.later(error),
+            Err(error) => self.retry_later(error),
         }
     }
 
-    /// What a retry may mend is told and tried again; anything else ends the session.
-    fn later(&mut self, error: LinkError) -> Result<Option<Duration>, LinkError> {
+    /// Reports an error that a retry may solve and returns the pause. Any other error ends the session.
+    fn retry_later(&mut self, error: BluetoothError) -> Result<Option<Duration>, BluetoothError> {
         match error {
-            LinkError::Off { .. } | LinkError::Refused { .. } | LinkError::Silent { .. } => {
-                self.tell(State::Off, Some(gateway_core::chain(&error)));
+            BluetoothError::PoweredOff { .. }
+            | BluetoothError::Refused { .. }
+            | BluetoothError::Timeout { .. } => {
+                self.set_status(RadioState::Off, Some(gateway_core::chain(&error)));
                 Ok(Some(self.backoff.next_wait(0.0)))
             }
             error => Err(error),
         }
     }
 
-    /// Something is in the air.
-    fn sound(&mut self) {
-        self.ladder.heard(Instant::now());
-        let was_quiet = matches!(self.status.borrow().state, State::Quiet(_));
-        if was_quiet {
-            self.tell(self.scans, None);
+    /// An advertisement or another sign of a device was received.
+    fn record_activity(&mut self) {
+        self.recovery.advertisement_received(Instant::now());
+        let was_silent = matches!(self.status.borrow().state, RadioState::Silent(_));
+        if was_silent {
+            self.set_status(self.scanning_state, None);
         }
     }
 
-    fn deliver(&self, heard: Heard) {
-        if self.heard.try_send(heard).is_err() {
-            self.count(|status| &mut status.lost);
+    fn deliver(&self, result: ScanResult) {
+        if self.scan_results.try_send(result).is_err() {
+            self.increment(|status| &mut status.lost);
         }
     }
 
-    fn tell(&self, state: State, problem: Option<String>) {
+    fn set_status(&self, state: RadioState, problem: Option<String>) {
         self.status.send_if_modified(|status| {
-            let is_news = status.state != state || status.problem != problem;
+            let has_changed = status.state != state || status.problem != problem;
             (status.state, status.problem) = (state, problem);
-            is_news
+            has_changed
         });
     }
 
-    /// Counts one more. Wakes nobody.
-    fn count(&self, counter: impl Fn(&mut Status) -> &mut u64) {
+    /// Increments a counter without waking the receivers of the status.
+    fn increment(&self, counter: impl Fn(&mut RadioStatus) -> &mut u64) {
         self.status.send_if_modified(|status| {
             let count = counter(status);
             *count = count.saturating_add(1);
@@ -327,9 +326,9 @@ impl Keeper {
     }
 }
 
-async fn switch_on(link: &Link) -> Result<(), LinkError> {
-    link.set_powered(true).await.map_err(|error| match error {
-        LinkError::Refused { .. } => LinkError::Off { adapter: link.adapter_name().to_owned() },
+async fn power_on(adapter: &BluetoothAdapter) -> Result<(), BluetoothError> {
+    adapter.set_powered(true).await.map_err(|error| match error {
+        BluetoothError::Refused { .. } => BluetoothError::PoweredOff { adapter: adapter.name().to_owned() },
         error => error,
     })
 }

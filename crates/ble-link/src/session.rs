@@ -1,4 +1,4 @@
-//! One session with bluetoothd: the devices it knows, and its signals, one after another in their order.
+//! One session with bluetoothd: the devices it knows, and its signals in the order in which they were sent.
 
 use std::collections::{HashMap, VecDeque};
 use std::num::NonZeroUsize;
@@ -9,100 +9,100 @@ use tokio::time::Instant;
 use zbus::message::Type;
 use zbus::{AsyncDrop as _, MatchRule, Message, MessageStream, ObjectPath, OwnedObjectPath};
 
-use crate::gatt::CHARACTERISTIC;
-use crate::heard::{Device, Heard};
-use crate::link::{
-    ADAPTER, BLUEZ, Changed, DEVICE, Link, LinkError, OBJECTS, PROPERTIES, Properties, flag, is_below,
+use crate::bluez::{
+    ADAPTER, BLUEZ, BluetoothAdapter, BluetoothError, Changed, DEVICE, OBJECTS, PROPERTIES, Properties, flag,
+    is_below,
 };
+use crate::gatt::CHARACTERISTIC;
+use crate::scan_result::{KnownDevice, ScanResult};
 
-/// Signals that wait; while they are full the bus keeps more.
-const QUEUE: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1_023);
-/// Most devices that are known at once; bluetoothd forgets those that it has not heard for half a minute.
+/// Signals waiting to be read. When it is full, the bus keeps further ones.
+const SIGNAL_QUEUE: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1_023);
+/// The most devices kept. bluetoothd forgets a device half a minute after its last advertisement.
 const MAX_DEVICES: usize = 10_000;
-/// How long after an advertisement was found bluetoothd tells what has changed.
-const TOLD_WITHIN: Duration = Duration::from_millis(300);
-/// Most devices that are found at once.
-const MAX_FOUND: usize = 1_024;
+/// The longest time between `DeviceFound` and the report of what has changed.
+const REPORT_DELAY: Duration = Duration::from_millis(300);
+/// The most devices waiting for such a report.
+const MAX_PENDING: usize = 1_024;
 
-/// What a signal told.
+/// What a signal means for the radio.
 #[derive(Debug)]
-pub(crate) enum Event {
-    /// An advertisement.
-    Heard(Heard),
-    /// A device is there, and says nothing that could be read.
-    Near,
-    /// A connected device gave a value.
-    Spoken,
-    /// The adapter was switched on or off.
+pub(crate) enum SessionEvent {
+    ScanResult(ScanResult),
+    /// A device is in reach, but its signal carries no data.
+    Presence,
+    /// A connected device notified a value.
+    Notification,
     Powered(bool),
-    /// bluetoothd listens, or does not.
     Discovering(bool),
 }
 
-pub(crate) struct Session {
-    link: Link,
+pub(crate) struct BluezSession {
+    adapter: BluetoothAdapter,
     signals: MessageStream,
     owners: MessageStream,
-    devices: HashMap<OwnedObjectPath, Device>,
-    /// Devices that a passive scan has found, and when what they say is as it was before.
-    found: VecDeque<(Instant, OwnedObjectPath)>,
+    devices: HashMap<OwnedObjectPath, KnownDevice>,
+    /// Devices found by a passive scan, and the time after which their data counts as unchanged.
+    pending: VecDeque<(Instant, OwnedObjectPath)>,
 }
 
 type Interfaces = HashMap<String, Properties>;
 
-impl Session {
-    /// A session over `link`, and what bluetoothd has heard lately.
-    pub(crate) async fn begin(link: Link) -> Result<(Self, Vec<Heard>), LinkError> {
-        let broken = |source| LinkError::Broken { call: "AddMatch", source };
-        let signals = MatchRule::builder().msg_type(Type::Signal).sender(BLUEZ).build().map_err(broken)?;
+impl BluezSession {
+    /// Opens a session, and returns the devices that bluetoothd has received recently.
+    pub(crate) async fn start(adapter: BluetoothAdapter) -> Result<(Self, Vec<ScanResult>), BluetoothError> {
+        let dbus_error = |source| BluetoothError::DBus { call: "AddMatch", source };
+        let signals =
+            MatchRule::builder().msg_type(Type::Signal).sender(BLUEZ).build().map_err(dbus_error)?;
         let owners = MatchRule::builder()
             .msg_type(Type::Signal)
             .sender("org.freedesktop.DBus")
             .member("NameOwnerChanged")
             .add_arg(BLUEZ)
             .build()
-            .map_err(broken)?;
-        let signals = MessageStream::for_match_rule(signals, &link.connection, Some(QUEUE));
-        let owners = MessageStream::for_match_rule(owners, &link.connection, None);
-        let (signals, owners) = (signals.await.map_err(broken)?, owners.await.map_err(broken)?);
-        // It may have been started anew before its end would have been told.
-        if !link.is_current().await? {
-            return Err(LinkError::BluezEnded);
+            .map_err(dbus_error)?;
+        let signals = MessageStream::for_match_rule(signals, &adapter.connection, Some(SIGNAL_QUEUE));
+        let owners = MessageStream::for_match_rule(owners, &adapter.connection, None);
+        let (signals, owners) = (signals.await.map_err(dbus_error)?, owners.await.map_err(dbus_error)?);
+        // bluetoothd may have restarted before the signal of its end was subscribed to.
+        if !adapter.is_current().await? {
+            return Err(BluetoothError::BluezStopped);
         }
-        let mut session = Self { link, signals, owners, devices: HashMap::new(), found: VecDeque::new() };
-        let heard = session.look_around().await?;
-        Ok((session, heard))
+        let mut session =
+            Self { adapter, signals, owners, devices: HashMap::new(), pending: VecDeque::new() };
+        let result = session.list_devices().await?;
+        Ok((session, result))
     }
 
-    async fn look_around(&mut self) -> Result<Vec<Heard>, LinkError> {
-        let objects = self.link.objects().await?;
-        let mut heard = Vec::new();
+    async fn list_devices(&mut self) -> Result<Vec<ScanResult>, BluetoothError> {
+        let objects = self.adapter.objects().await?;
+        let mut results = Vec::new();
         for (path, interfaces) in &objects {
-            let device = interfaces.get(DEVICE).filter(|_| is_below(path.as_str(), &self.link.adapter));
+            let device = interfaces.get(DEVICE).filter(|_| is_below(path.as_str(), &self.adapter.path));
             let Some(properties) = device else { continue };
-            // What bluetoothd has known for long, and did not hear lately, is no news.
-            if let (Some(told), true) = self.discovered(path.clone(), properties) {
-                heard.push(told);
+            // Devices that bluetoothd remembers but does not receive are not reported.
+            if let (Some(result), true) = self.add_device(path.clone(), properties) {
+                results.push(result);
             }
         }
-        Ok(heard)
+        Ok(results)
     }
 
-    /// The next signal's event. May be cancelled: nothing is lost.
+    /// The next event. Cancel safe.
     ///
     /// # Errors
-    /// Where the session is over.
-    pub(crate) async fn next(&mut self) -> Result<Event, LinkError> {
+    /// If the session is over.
+    pub(crate) async fn next(&mut self) -> Result<SessionEvent, BluetoothError> {
         loop {
             let message = tokio::select! {
                 biased;
                 owner = self.owners.next() => match owner {
-                    Some(_) => return Err(LinkError::BluezEnded),
-                    None => return Err(LinkError::BusClosed),
+                    Some(_) => return Err(BluetoothError::BluezStopped),
+                    None => return Err(BluetoothError::BusClosed),
                 },
                 signal = self.signals.next() => match signal {
                     Some(Ok(message)) => message,
-                    _ => return Err(LinkError::BusClosed),
+                    _ => return Err(BluetoothError::BusClosed),
                 },
             };
             if let Some(event) = self.read(&message)? {
@@ -111,44 +111,45 @@ impl Session {
         }
     }
 
-    /// A passive scan has found a device. Of that bluetoothd tells only what has changed: where nothing has, the device
-    /// has said the same again.
-    pub(crate) fn found(&mut self, path: OwnedObjectPath, now: Instant) {
-        let told_at = self.devices.get(&path).and_then(|device| device.told_at);
-        let is_told = told_at.is_some_and(|at| now < at + TOLD_WITHIN);
-        let is_found = || self.found.iter().any(|(_, known)| *known == path);
-        if !is_told && self.found.len() < MAX_FOUND && !is_found() {
-            self.found.push_back((now + TOLD_WITHIN, path));
+    /// A passive scan has found a device. bluetoothd reports only changes: if it reports none, the device has repeated its
+    /// data.
+    pub(crate) fn device_found(&mut self, path: OwnedObjectPath, now: Instant) {
+        let reported_at = self.devices.get(&path).and_then(|device| device.reported_at);
+        let is_reported = reported_at.is_some_and(|at| now < at + REPORT_DELAY);
+        let is_pending = || self.pending.iter().any(|(_, known)| *known == path);
+        if !is_reported && self.pending.len() < MAX_PENDING && !is_pending() {
+            self.pending.push_back((now + REPORT_DELAY, path));
         }
     }
 
-    /// When the next device that was found has said the same again, if it has.
-    pub(crate) fn next_repeat(&self) -> Option<Instant> {
-        self.found.front().map(|(due, _)| *due)
+    /// When [`Self::take_repeats`] has something to return.
+    pub(crate) fn next_repeat_due(&self) -> Option<Instant> {
+        self.pending.front().map(|(due, _)| *due)
     }
 
-    /// What devices have said again.
-    pub(crate) fn repeats(&mut self, now: Instant) -> Vec<Heard> {
+    /// The scan results of devices that have repeated their data.
+    pub(crate) fn take_repeats(&mut self, now: Instant) -> Vec<ScanResult> {
         let mut repeats = Vec::new();
-        while self.next_repeat().is_some_and(|due| due <= now)
-            && let Some((due, path)) = self.found.pop_front()
+        while self.next_repeat_due().is_some_and(|due| due <= now)
+            && let Some((due, path)) = self.pending.pop_front()
         {
             let device = self.devices.get(&path);
-            let is_told = device.and_then(|device| device.told_at).is_some_and(|at| due - TOLD_WITHIN <= at);
-            repeats.extend(device.filter(|_| !is_told).and_then(Device::again));
+            let is_reported =
+                device.and_then(|device| device.reported_at).is_some_and(|at| due - REPORT_DELAY <= at);
+            repeats.extend(device.filter(|_| !is_reported).and_then(KnownDevice::last_result));
         }
         repeats
     }
 
-    /// Tells the bus that nothing more is wanted.
-    pub(crate) async fn end(self) {
+    /// Unsubscribes from the signals.
+    pub(crate) async fn close(self) {
         self.signals.async_drop().await;
         self.owners.async_drop().await;
     }
 
-    fn read(&mut self, message: &Message) -> Result<Option<Event>, LinkError> {
+    fn read(&mut self, message: &Message) -> Result<Option<SessionEvent>, BluetoothError> {
         let header = message.header();
-        if header.sender() != Some(&self.link.owner) {
+        if header.sender() != Some(&self.adapter.owner) {
             return Ok(None);
         }
         let (interface, member) = (header.interface(), header.member());
@@ -163,19 +164,19 @@ impl Session {
         }
     }
 
-    fn changed(&mut self, path: &str, message: &Message) -> Option<Event> {
-        let is_adapter = path == self.link.adapter.as_str();
-        if !is_adapter && !is_below(path, &self.link.adapter) {
+    fn changed(&mut self, path: &str, message: &Message) -> Option<SessionEvent> {
+        let is_adapter = path == self.adapter.path.as_str();
+        if !is_adapter && !is_below(path, &self.adapter.path) {
             return None;
         }
         let body = message.body();
         let (interface, changed, invalidated): Changed<'_> = body.deserialize().ok()?;
         if is_adapter && interface == ADAPTER {
-            let powered = flag(&changed, "Powered").map(Event::Powered);
-            return powered.or_else(|| flag(&changed, "Discovering").map(Event::Discovering));
+            let powered = flag(&changed, "Powered").map(SessionEvent::Powered);
+            return powered.or_else(|| flag(&changed, "Discovering").map(SessionEvent::Discovering));
         }
         if interface == CHARACTERISTIC {
-            return changed.contains_key("Value").then_some(Event::Spoken);
+            return changed.contains_key("Value").then_some(SessionEvent::Notification);
         }
         if interface != DEVICE {
             return None;
@@ -183,30 +184,30 @@ impl Session {
         let path = ObjectPath::try_from(path).ok()?;
         let device = self.devices.get_mut(&path)?;
         device.invalidated(&invalidated);
-        // Connections change properties too, and so does the end of a scan.
-        let is_near = changed.contains_key("RSSI").then_some(Event::Near);
-        let heard = device.changed(&changed).map(Event::Heard);
-        if heard.is_some() {
-            device.told_at = Some(Instant::now());
+        // Other properties also change when a device connects or a scan ends.
+        let is_near = changed.contains_key("RSSI").then_some(SessionEvent::Presence);
+        let result = device.update(&changed).map(SessionEvent::ScanResult);
+        if result.is_some() {
+            device.reported_at = Some(Instant::now());
         }
-        heard.or(is_near)
+        result.or(is_near)
     }
 
-    fn added(&mut self, message: &Message) -> Option<Event> {
+    fn added(&mut self, message: &Message) -> Option<SessionEvent> {
         let body = message.body();
         let (path, mut interfaces): (OwnedObjectPath, Interfaces) = body.deserialize().ok()?;
-        let properties = interfaces.remove(DEVICE).filter(|_| is_below(path.as_str(), &self.link.adapter))?;
-        let (heard, _) = self.discovered(path, &properties);
-        Some(heard.map_or(Event::Near, Event::Heard))
+        let properties = interfaces.remove(DEVICE).filter(|_| is_below(path.as_str(), &self.adapter.path))?;
+        let (result, _) = self.add_device(path, &properties);
+        Some(result.map_or(SessionEvent::Presence, SessionEvent::ScanResult))
     }
 
-    fn removed(&mut self, message: &Message) -> Result<Option<Event>, LinkError> {
+    fn removed(&mut self, message: &Message) -> Result<Option<SessionEvent>, BluetoothError> {
         let body = message.body();
         let Ok((path, interfaces)) = body.deserialize::<(OwnedObjectPath, Vec<String>)>() else {
             return Ok(None);
         };
-        if path == self.link.adapter && interfaces.iter().any(|name| name == ADAPTER) {
-            return Err(LinkError::Unplugged { adapter: self.link.adapter_name().to_owned() });
+        if path == self.adapter.path && interfaces.iter().any(|name| name == ADAPTER) {
+            return Err(BluetoothError::Unplugged { adapter: self.adapter.name().to_owned() });
         }
         if interfaces.iter().any(|name| name == DEVICE) {
             self.devices.remove(&path);
@@ -214,14 +215,14 @@ impl Session {
         Ok(None)
     }
 
-    /// A device that was not known: what is known at once comes as no other signal.
-    fn discovered(&mut self, path: OwnedObjectPath, properties: &Properties) -> (Option<Heard>, bool) {
-        let Some(mut device) = Device::new(properties) else { return (None, false) };
-        let told = (device.changed(properties), device.is_near());
-        device.told_at = told.0.is_some().then(Instant::now);
+    /// Adds a new device. BlueZ reports what it knows at discovery by no other signal.
+    fn add_device(&mut self, path: OwnedObjectPath, properties: &Properties) -> (Option<ScanResult>, bool) {
+        let Some(mut device) = KnownDevice::new(properties) else { return (None, false) };
+        let (result, is_near) = (device.update(properties), device.is_near());
+        device.reported_at = result.is_some().then(Instant::now);
         if self.devices.len() < MAX_DEVICES || self.devices.contains_key(&path) {
             self.devices.insert(path, device);
         }
-        told
+        (result, is_near)
     }
 }

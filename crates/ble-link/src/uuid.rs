@@ -1,4 +1,4 @@
-//! UUIDs of services and characteristics: those of Bluetooth SIG in 16 bits, all others in 128.
+//! UUIDs of services and characteristics: 16 bits if assigned by the Bluetooth SIG, otherwise 128 bits.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,23 +6,21 @@ use std::str::FromStr;
 /// 0000xxxx-0000-1000-8000-00805f9b34fb (Core Specification, vol. 3, part B, 2.5.1).
 const BASE: u128 = 0x0000_0000_0000_1000_8000_0080_5f9b_34fb;
 
-/// A UUID. Written as four hexadecimal digits where Bluetooth SIG gave it out, else as 36 characters; in lower case.
+/// A UUID. Displayed as four hexadecimal digits if the Bluetooth SIG assigned it, otherwise as 36 characters, in lower case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Uuid(u128);
 
-/// A text that is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("is no UUID; write four hexadecimal digits such as 181a, or all 36 characters")]
-pub struct NotAUuid;
+pub struct ParseUuidError;
 
 impl Uuid {
-    /// One of Bluetooth SIG's.
+    /// A UUID assigned by the Bluetooth SIG.
     #[must_use]
     pub const fn short(number: u16) -> Self {
         Self((number as u128) << 96 | BASE)
     }
 
-    /// All 128 bits.
     #[must_use]
     pub const fn bits(self) -> u128 {
         self.0
@@ -30,21 +28,21 @@ impl Uuid {
 }
 
 impl FromStr for Uuid {
-    type Err = NotAUuid;
+    type Err = ParseUuidError;
 
     /// `181a`, `0x181A`, `0000181a-0000-1000-8000-00805f9b34fb`
-    fn from_str(text: &str) -> Result<Self, NotAUuid> {
+    fn from_str(text: &str) -> Result<Self, ParseUuidError> {
         let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text);
         let is_hex = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
         if digits.len() == 4 && is_hex(digits) {
-            return u16::from_str_radix(digits, 16).map(Self::short).map_err(|_| NotAUuid);
+            return u16::from_str_radix(digits, 16).map(Self::short).map_err(|_| ParseUuidError);
         }
         let groups: Vec<_> = text.split('-').collect();
         let lengths: Vec<_> = groups.iter().map(|group| group.len()).collect();
         if lengths != [8, 4, 4, 4, 12] || !groups.iter().all(|group| is_hex(group)) {
-            return Err(NotAUuid);
+            return Err(ParseUuidError);
         }
-        u128::from_str_radix(&groups.concat(), 16).map(Self).map_err(|_| NotAUuid)
+        u128::from_str_radix(&groups.concat(), 16).map(Self).map_err(|_| ParseUuidError)
     }
 }
 
@@ -87,10 +85,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_uuid_is_refused() {
+    fn malformed_uuids_are_rejected() {
         for text in ["", "2a6", "2a6g", "+a6e", "2a6e0", "00002a6e00001000800000805f9b34fb", "é", "0x"] {
-            assert_eq!(text.parse::<Uuid>(), Err(NotAUuid), "{text}");
+            assert_eq!(text.parse::<Uuid>(), Err(ParseUuidError), "{text}");
         }
-        assert_eq!("00002a6e-0000-1000-8000-00805f9b34f+".parse::<Uuid>(), Err(NotAUuid));
+        assert_eq!("00002a6e-0000-1000-8000-00805f9b34f+".parse::<Uuid>(), Err(ParseUuidError));
     }
 }

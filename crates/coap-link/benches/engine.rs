@@ -17,7 +17,7 @@ const POST: u8 = 2;
 
 fn peers(count: u32) -> Vec<Peer> {
     let address = |number: u32| SocketAddr::from(((0x0a00_0000 | number).to_be_bytes(), 40_000));
-    (0..count).map(|number| Peer::in_the_clear(address(number))).collect()
+    (0..count).map(|number| Peer::unsecured(address(number))).collect()
 }
 
 /// A CON for `/sensors/lounge-0001`: a POST of three readings, or a GET that observes.

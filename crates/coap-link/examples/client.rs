@@ -16,7 +16,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let [what, address, path, rest @ ..] = &arguments[..] else {
         return Err("usage: client get|observe|post|put ADDRESS:PORT PATH [BODY|bytes:N]".into());
     };
-    let peer = Peer::in_the_clear(address.parse()?);
+    let peer = Peer::unsecured(address.parse()?);
     let unspecified = if peer.address.is_ipv6() { "[::]:0" } else { "0.0.0.0:0" };
     let settings = Settings { seed: rand::random(), ..Settings::default() };
     let mut endpoint = Endpoint::new(Engine::new(settings), Udp::bind(unspecified.parse()?)?);

@@ -1,10 +1,10 @@
-//! The value of a Block1 or Block2 option (RFC 7959, 2.2): which part of a body this is, and how large parts are.
+//! Block1 and Block2 options (RFC 7959, 2.2): the number and size of a block of a body.
 
 use coap_lite::Packet;
 
 use crate::options;
 
-/// A block's size: a power of two, 16 to 1,024 bytes.
+/// The size of a block: a power of two from 16 to 1,024 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BlockSize(u8);
 
@@ -14,7 +14,7 @@ impl BlockSize {
     /// 1,024 bytes.
     pub const LARGEST: Self = Self(6);
 
-    /// The largest block of at most `bytes`; 16 bytes where even that is more.
+    /// The largest block size of at most `bytes`, but at least 16 bytes.
     #[must_use]
     pub fn at_most(bytes: usize) -> Self {
         (0..=Self::LARGEST.0).rev().map(Self).find(|size| size.bytes() <= bytes).unwrap_or(Self::SMALLEST)
@@ -30,7 +30,7 @@ impl BlockSize {
 /// One block of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Block {
-    /// Which one, counted from 0; at most 20 bits.
+    /// Counted from 0; at most 20 bits.
     pub(crate) number: u32,
     /// Whether more follow.
     pub(crate) more: bool,
@@ -45,7 +45,7 @@ impl Block {
     /// The last block number: 20 bits.
     pub(crate) const LAST: u32 = (1 << 20) - 1;
 
-    /// The block of `packet`'s option `number`, where there is one.
+    /// The block in option `number` of `packet`, if present.
     pub(crate) fn of(packet: &Packet, number: u16) -> Result<Option<Self>, ReservedSize> {
         let Some(value) = options::number(packet, number) else { return Ok(None) };
         let exponent = (value & 0b111) as u8;
@@ -60,14 +60,14 @@ impl Block {
         options::add_number(packet, number, value);
     }
 
-    /// Where the block begins in the body, in bytes: below 2^30.
+    /// The offset of the block in the body, in bytes: below 2^30.
     pub(crate) const fn offset(self) -> usize {
         self.number as usize * self.size.bytes()
     }
 
-    /// The block that begins at byte `offset` of a body of `length` bytes; `None` behind its end.
+    /// The block at byte `offset` of a body of `length` bytes; `None` beyond its end.
     ///
-    /// An empty body has one block, which is empty.
+    /// An empty body has one empty block.
     pub(crate) fn at(offset: usize, size: BlockSize, length: usize) -> Option<Self> {
         if offset >= length.max(1) {
             return None;

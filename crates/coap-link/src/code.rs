@@ -2,30 +2,30 @@
 
 use std::fmt;
 
-/// A message's code: a class of 3 bits and a detail of 5 bits, told as `2.05`.
+/// A message code: a class of 3 bits and a detail of 5 bits, displayed as `2.05`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Code(u8);
 
 impl Code {
-    /// Not a request or a response: a ping, a bare acknowledgement or a reset.
+    /// An empty message: ping, empty acknowledgement or reset.
     pub const EMPTY: Self = Self::new(0, 0);
-    /// 2.01: the resource is new.
+    /// 2.01
     pub const CREATED: Self = Self::new(2, 1);
-    /// 2.02: the resource is gone.
+    /// 2.02
     pub const DELETED: Self = Self::new(2, 2);
-    /// 2.03: what the client has, by its ETag, is still right.
+    /// 2.03: the state with this ETag is still valid.
     pub const VALID: Self = Self::new(2, 3);
-    /// 2.04: done.
+    /// 2.04
     pub const CHANGED: Self = Self::new(2, 4);
-    /// 2.05: here it is.
+    /// 2.05
     pub const CONTENT: Self = Self::new(2, 5);
     /// 2.31: send the next block.
     pub const CONTINUE: Self = Self::new(2, 31);
     /// 4.00
     pub const BAD_REQUEST: Self = Self::new(4, 0);
-    /// 4.01; with an Echo option: say it again with this (RFC 9175).
+    /// 4.01; with an Echo option: repeat the request with it (RFC 9175).
     pub const UNAUTHORIZED: Self = Self::new(4, 1);
-    /// 4.02: a critical option that is not understood.
+    /// 4.02: an unknown critical option.
     pub const BAD_OPTION: Self = Self::new(4, 2);
     /// 4.03
     pub const FORBIDDEN: Self = Self::new(4, 3);
@@ -33,11 +33,11 @@ impl Code {
     pub const NOT_FOUND: Self = Self::new(4, 4);
     /// 4.05
     pub const METHOD_NOT_ALLOWED: Self = Self::new(4, 5);
-    /// 4.06: not in the content format that the Accept option asks for.
+    /// 4.06: no representation in the format of the Accept option.
     pub const NOT_ACCEPTABLE: Self = Self::new(4, 6);
     /// 4.08: a block is missing.
     pub const REQUEST_ENTITY_INCOMPLETE: Self = Self::new(4, 8);
-    /// 4.12: If-Match or If-None-Match does not hold.
+    /// 4.12: If-Match or If-None-Match is not fulfilled.
     pub const PRECONDITION_FAILED: Self = Self::new(4, 12);
     /// 4.13
     pub const REQUEST_ENTITY_TOO_LARGE: Self = Self::new(4, 13);
@@ -47,12 +47,12 @@ impl Code {
     pub const TOO_MANY_REQUESTS: Self = Self::new(4, 29);
     /// 5.00
     pub const INTERNAL_SERVER_ERROR: Self = Self::new(5, 0);
-    /// 5.03: no room now; Max-Age says when to try again.
+    /// 5.03: overloaded; Max-Age says when to try again.
     pub const SERVICE_UNAVAILABLE: Self = Self::new(5, 3);
     /// 5.05
     pub const PROXYING_NOT_SUPPORTED: Self = Self::new(5, 5);
 
-    /// The code `class.detail`; what is above 3 and 5 bits is cut.
+    /// The code `class.detail`; excess bits are cut off.
     #[must_use]
     pub const fn new(class: u8, detail: u8) -> Self {
         Self((class & 0b111) << 5 | (detail & 0b1_1111))
@@ -70,19 +70,19 @@ impl Code {
         self.0
     }
 
-    /// 0 request, 2 success, 4 the client's fault, 5 the server's; others are reserved.
+    /// 0 request, 2 success, 4 client error, 5 server error; others are reserved.
     #[must_use]
     pub const fn class(self) -> u8 {
         self.0 >> 5
     }
 
-    /// Whether this is a request's code, of a known method or not.
+    /// Whether it is a request code, of a known method or not.
     #[must_use]
     pub const fn is_request(self) -> bool {
         self.class() == 0 && self.0 != 0
     }
 
-    /// Whether this is a response's code, assigned or not.
+    /// Whether it is a response code, assigned or not.
     #[must_use]
     pub const fn is_response(self) -> bool {
         matches!(self.class(), 2 | 4 | 5)
@@ -107,7 +107,7 @@ impl fmt::Debug for Code {
     }
 }
 
-/// What a request asks for (RFC 7252, 5.8; RFC 8132).
+/// A request method (RFC 7252, 5.8; RFC 8132).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Method {
@@ -128,7 +128,7 @@ pub enum Method {
 }
 
 impl Method {
-    /// The method of a request's code, `None` where it is none that we know.
+    /// The method with this code; `None` if it is unknown.
     #[must_use]
     pub const fn of(code: Code) -> Option<Self> {
         Some(match code.byte() {
@@ -149,14 +149,14 @@ impl Method {
         Code::from_byte(self as u8)
     }
 
-    /// Whether asking changes nothing at the server, so that it may be asked again.
+    /// Whether the method is safe (RFC 7252, 5.1): it changes nothing, so it may be repeated.
     #[must_use]
     pub const fn is_safe(self) -> bool {
         matches!(self, Self::Get | Self::Fetch)
     }
 }
 
-/// A content format's registered number; any number can be carried, known or not.
+/// A content format by its registered number; unknown numbers are allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ContentFormat(pub u16);
 

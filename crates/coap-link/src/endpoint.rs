@@ -1,4 +1,4 @@
-//! An engine on a UDP socket, in the clear: for who needs no DTLS beside it.
+//! An engine on its own UDP socket, without DTLS.
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,55 +10,53 @@ use crate::engine::{Engine, Output};
 use crate::peer::Peer;
 use crate::udp::Udp;
 
-/// An engine and its socket.
 #[derive(Debug)]
 pub struct Endpoint {
     engine: Engine,
     udp: Udp,
-    /// What the socket had no room for yet.
+    /// The datagram for which the socket had no space.
     unsent: Option<(SocketAddr, Bytes)>,
     unsendable: u64,
 }
 
 impl Endpoint {
-    /// Puts an engine on a socket.
     #[must_use]
     pub const fn new(engine: Engine, udp: Udp) -> Self {
         Self { engine, udp, unsent: None, unsendable: 0 }
     }
 
-    /// The engine, to call between two [`next`](Self::next).
+    /// The engine; call it between two calls of [`next`](Self::next).
     pub const fn engine(&mut self) -> &mut Engine {
         &mut self.engine
     }
 
-    /// The time that the engine is to be given now.
+    /// The current time to pass to the engine.
     #[must_use]
     pub fn now(&self) -> std::time::Instant {
         Instant::now().into_std()
     }
 
-    /// Datagrams that the system refused to send, for example for want of a route.
+    /// Datagrams that the system refused to send, for example because there is no route.
     #[must_use]
     pub const fn unsendable(&self) -> u64 {
         self.unsendable
     }
 
-    /// Sends and receives until there is something to tell, which is never an [`Output::Send`].
+    /// Sends and receives until the engine has an event, which is never [`Output::Send`].
     ///
-    /// Safe to cancel: nothing is lost.
+    /// Cancel safe.
     ///
     /// # Errors
-    /// What the operating system says on receiving; the next call may well work.
+    /// The system's error of the receive call; the next call may succeed.
     pub async fn next(&mut self) -> io::Result<Output> {
         loop {
-            if let Some(output) = self.send_until_told().await? {
+            if let Some(output) = self.send_until_event().await? {
                 return Ok(output);
             }
             let deadline = self.engine.next_deadline().map(Instant::from_std);
             let (engine, udp) = (&mut self.engine, &mut self.udp);
             let receive = udp.receive(|from, datagram, multicast| {
-                let (peer, now) = (Peer::in_the_clear(from), Instant::now().into_std());
+                let (peer, now) = (Peer::unsecured(from), Instant::now().into_std());
                 if multicast {
                     engine.receive_multicast(&peer, datagram, now);
                 } else {
@@ -75,7 +73,7 @@ impl Endpoint {
         }
     }
 
-    async fn send_until_told(&mut self) -> io::Result<Option<Output>> {
+    async fn send_until_event(&mut self) -> io::Result<Option<Output>> {
         loop {
             if let Some((to, datagram)) = &self.unsent {
                 match self.udp.try_send(*to, datagram) {

@@ -1,8 +1,8 @@
-//! The endpoint without its sockets: datagrams and time go in, datagrams and events come out.
+//! The CoAP endpoint without sockets: takes datagrams and the time, returns datagrams and events.
 
-mod answers;
 mod block1;
 mod block2;
+mod body_cache;
 mod client;
 mod deadlines;
 mod dedup;
@@ -12,9 +12,9 @@ mod observe;
 mod output;
 mod peers;
 mod reply;
+mod responses;
 mod retransmit;
 mod server;
-mod shelf;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Instant;
@@ -23,15 +23,15 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use self::block1::Assemblies;
-use self::block2::KeptBodies;
+use self::block2::ResponseBodies;
 use self::client::{Client, ExchangeId};
 use self::deadlines::Deadlines;
-use self::dedup::{Answer, Arrival};
+use self::dedup::{Arrival, RecordedAnswer};
 use self::echo::Echo;
 use self::observe::Observers;
 use self::peers::Peers;
 use self::retransmit::Outcome;
-use self::server::{Open, Origin};
+use self::server::{Origin, PendingRequest};
 use crate::Peer;
 use crate::code::Code;
 use crate::message::{Frame, Kind, Malformed, Message};
@@ -40,36 +40,36 @@ use crate::response::Response;
 use crate::settings::Settings;
 
 pub use self::client::{RequestError, RequestFailure};
-pub use self::output::{Counters, Holdings, Output};
+pub use self::output::{Counters, MemoryUse, Output};
 pub use self::server::RequestId;
 
-/// Room that the queue keeps when it is empty.
-const USUAL_QUEUE: usize = 64;
-/// Answers to multicast requests that wait for their time.
-const LEISURELY: usize = 256;
+/// The capacity that the empty queue keeps.
+const MIN_QUEUE_CAPACITY: usize = 64;
+/// The most responses to multicast requests that are delayed.
+const MAX_DELAYED: usize = 256;
 
 #[derive(Debug)]
-enum Queued {
+enum QueuedOutput {
     Send(Peer, Frame),
-    Tell(Output),
+    Event(Output),
 }
 
-/// A CoAP endpoint without its sockets: see the [crate](crate) for how it is driven.
+/// A CoAP endpoint without sockets. The [crate documentation](crate) describes how to drive it.
 #[derive(Debug)]
 pub struct Engine {
     settings: Settings,
     rng: StdRng,
-    queue: VecDeque<Queued>,
-    /// Answers that leave later, by when.
-    leisurely: BTreeMap<(Instant, u64), (Peer, Frame)>,
+    queue: VecDeque<QueuedOutput>,
+    /// Delayed responses to multicast requests, by their time.
+    delayed: BTreeMap<(Instant, u64), (Peer, Frame)>,
     peers: Peers,
     retransmissions: Deadlines<(u64, Peer)>,
     serial: u64,
-    open: HashMap<RequestId, Open>,
-    open_due: Deadlines<RequestId>,
+    pending: HashMap<RequestId, PendingRequest>,
+    pending_deadlines: Deadlines<RequestId>,
     last_request: u64,
     assemblies: Assemblies,
-    kept: KeptBodies,
+    response_bodies: ResponseBodies,
     observers: Observers,
     echo: Echo,
     client: Client,
@@ -77,21 +77,20 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// An engine that knows nobody yet.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         Self {
             rng: StdRng::seed_from_u64(settings.seed),
             queue: VecDeque::new(),
-            leisurely: BTreeMap::new(),
+            delayed: BTreeMap::new(),
             peers: Peers::default(),
             retransmissions: Deadlines::new(),
             serial: 0,
-            open: HashMap::new(),
-            open_due: Deadlines::new(),
+            pending: HashMap::new(),
+            pending_deadlines: Deadlines::new(),
             last_request: 0,
             assemblies: Assemblies::new(&settings),
-            kept: KeptBodies::new(&settings),
+            response_bodies: ResponseBodies::new(&settings),
             observers: Observers::default(),
             echo: Echo::new(),
             client: Client::new(),
@@ -100,97 +99,97 @@ impl Engine {
         }
     }
 
-    /// Takes a datagram that came to this endpoint alone.
+    /// Handles a datagram that was sent to this endpoint alone.
     pub fn receive(&mut self, peer: &Peer, datagram: &[u8], now: Instant) {
-        self.arrived(peer, datagram, false, now);
+        self.handle_datagram(peer, datagram, false, now);
     }
 
-    /// Takes a datagram that came to a multicast group (RFC 7252, 8): only a NON request is one.
+    /// Handles a datagram that was sent to a multicast group (RFC 7252, 8): only a NON request is allowed.
     pub fn receive_multicast(&mut self, peer: &Peer, datagram: &[u8], now: Instant) {
-        self.arrived(peer, datagram, true, now);
+        self.handle_datagram(peer, datagram, true, now);
     }
 
-    /// Answers a request; nothing happens if it was given up meanwhile.
+    /// Answers a request; does nothing if the request has expired.
     ///
-    /// A GET whose client has this state already, by its ETag, is answered with 2.03 and without the body.
+    /// If the client already has this state by its ETag, a GET is answered with 2.03 and without the body.
     pub fn respond(&mut self, id: RequestId, response: Response, now: Instant) {
         self.answer(id, response, None, now);
     }
 
-    /// Answers a request on something that can be observed: if it asks for that, its sender is told of all further
-    /// [`notify`](Self::notify) for `resource`, any name that the owner gives to this state in this content format.
+    /// Answers a request for an observable resource. If the client asks to observe it, it receives every further
+    /// [`notify`](Self::notify) for `resource`, a name that the owner chooses for this state in this content format.
     pub fn respond_observable(&mut self, id: RequestId, resource: &str, response: Response, now: Instant) {
         self.answer(id, response, Some(resource), now);
     }
 
-    /// Does what is due.
+    /// Does what is due: retransmissions, time-outs, delayed responses.
     pub fn timeout(&mut self, now: Instant) {
         self.retransmit(now);
-        self.expire_open(now);
+        self.expire_pending(now);
         self.expire_exchanges(now);
-        self.assemblies.shelf.timeout(now);
-        self.kept.shelf.timeout(now);
+        self.assemblies.cache.timeout(now);
+        self.response_bodies.cache.timeout(now);
         self.peers.timeout(now);
-        while let Some(entry) = self.leisurely.first_entry().filter(|entry| entry.key().0 <= now) {
+        while let Some(entry) = self.delayed.first_entry().filter(|entry| entry.key().0 <= now) {
             let (peer, frame) = entry.remove();
             self.send(&peer, frame);
         }
     }
 
-    /// When [`timeout`](Self::timeout) is to be called; `None` while there is nothing to wait for.
+    /// When to call [`timeout`](Self::timeout); `None` if nothing is pending.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {
         [
             self.retransmissions.next(),
-            self.open_due.next(),
+            self.pending_deadlines.next(),
             self.client.due.next(),
-            self.assemblies.shelf.next_deadline(),
-            self.kept.shelf.next_deadline(),
+            self.assemblies.cache.next_deadline(),
+            self.response_bodies.cache.next_deadline(),
             self.peers.next_deadline(),
-            self.leisurely.first_key_value().map(|((at, _), _)| *at),
+            self.delayed.first_key_value().map(|((at, _), _)| *at),
         ]
         .into_iter()
         .flatten()
         .min()
     }
 
-    /// What there is to do next: to be asked after each call of another function until it returns `None`.
+    /// The next output. Call it after every other call until it returns `None`.
     pub fn poll(&mut self) -> Option<Output> {
         let Some(queued) = self.queue.pop_front() else {
-            // What it took to tell thousands of observers is not kept.
-            self.queue.shrink_to(USUAL_QUEUE);
+            // Releases the memory of a burst, such as notifications to thousands of observers.
+            self.queue.shrink_to(MIN_QUEUE_CAPACITY);
             return None;
         };
         Some(match queued {
-            Queued::Send(peer, frame) => Output::Send { peer, bytes: frame.encode() },
-            Queued::Tell(output) => output,
+            QueuedOutput::Send(peer, frame) => Output::Send { peer, bytes: frame.encode() },
+            QueuedOutput::Event(output) => output,
         })
     }
 
-    /// What happened so far.
+    /// Counters since the start.
     #[must_use]
     pub const fn counters(&self) -> Counters {
         self.counters
     }
 
-    /// What is held now.
+    /// What the engine holds now.
     #[must_use]
-    pub fn holdings(&self) -> Holdings {
-        Holdings {
+    pub fn memory_use(&self) -> MemoryUse {
+        MemoryUse {
             peers: self.peers.len(),
             remembered_bytes: self.peers.bytes(),
-            open_requests: self.open.len(),
-            assemblies: self.assemblies.shelf.len(),
-            assembly_bytes: self.assemblies.shelf.bytes(),
-            kept_bodies: self.kept.shelf.len(),
-            kept_bytes: self.kept.shelf.bytes(),
+            open_requests: self.pending.len(),
+            assemblies: self.assemblies.cache.len(),
+            assembly_bytes: self.assemblies.cache.bytes(),
+            kept_bodies: self.response_bodies.cache.len(),
+            kept_bytes: self.response_bodies.cache.bytes(),
             observers: self.observers.len(),
             verified: self.echo.len(),
             exchanges: self.client.exchanges.len(),
         }
     }
 
-    fn arrived(&mut self, peer: &Peer, datagram: &[u8], multicast: bool, now: Instant) {
+    fn handle_datagram(&mut self, peer: &Peer, datagram: &[u8], multicast: bool, now: Instant) {
         let message = match Message::decode(datagram) {
             Ok(message) => message,
             Err(malformed) => {
@@ -213,9 +212,9 @@ impl Engine {
                 self.request_arrived(&origin, &message, now);
             }
             Kind::Confirmable | Kind::NonConfirmable if code.is_response() => {
-                self.separate_response(peer, &message, now);
+                self.separate_response_received(peer, &message, now);
             }
-            // A ping, or a code of a reserved class.
+            // A ping, or a reserved code class.
             Kind::Confirmable => self.send(peer, Frame::empty(Kind::Reset, id)),
             Kind::Acknowledgement => {
                 self.confirmed(peer, id, Outcome::Acknowledged, now);
@@ -223,18 +222,18 @@ impl Engine {
                     self.response_arrived(peer, &message, now);
                 }
             }
-            Kind::Reset if code == Code::EMPTY => self.was_reset(peer, id, now),
+            Kind::Reset if code == Code::EMPTY => self.reset_received(peer, id, now),
             Kind::NonConfirmable | Kind::Reset => {}
         }
     }
 
-    /// A response in a message of its own: acknowledged if we asked for it, reset if not (RFC 7252, 4.2 and 5.3.2).
-    fn separate_response(&mut self, peer: &Peer, message: &Message, now: Instant) {
+    /// A separate response: acknowledged if it matches a request, otherwise reset (RFC 7252, 4.2 and 5.3.2).
+    fn separate_response_received(&mut self, peer: &Peer, message: &Message, now: Instant) {
         let first_id = self.random_id();
         match self.peers.remember(peer, message, first_id, &self.settings, now) {
-            Arrival::Again(answer) => return self.answer_again(peer, message.kind, answer),
+            Arrival::Duplicate(answer) => return self.repeat_answer(peer, message.kind, answer),
             Arrival::New => {}
-            Arrival::NoRoom => {
+            Arrival::Full => {
                 self.counters.dropped += 1;
                 return;
             }
@@ -250,44 +249,44 @@ impl Engine {
         self.send(peer, answer);
     }
 
-    fn answer_again(&mut self, peer: &Peer, kind: Kind, answer: Answer) {
+    fn repeat_answer(&mut self, peer: &Peer, kind: Kind, answer: RecordedAnswer) {
         self.counters.duplicates += 1;
-        if let (Kind::Confirmable, Answer::Frame(frame)) = (kind, answer) {
+        if let (Kind::Confirmable, RecordedAnswer::Frame(frame)) = (kind, answer) {
             self.send(peer, frame);
         }
     }
 
-    fn was_reset(&mut self, peer: &Peer, id: u16, now: Instant) {
+    fn reset_received(&mut self, peer: &Peer, id: u16, now: Instant) {
         if self.confirmed(peer, id, Outcome::Reset, now) {
             return;
         }
         if let Some(observer) = self.observers.by_message(peer, id) {
             self.observer_gone(peer, observer);
         } else {
-            self.request_was_reset(peer, id, now);
+            self.request_reset(peer, id, now);
         }
     }
 
     fn send(&mut self, peer: &Peer, frame: Frame) {
-        self.queue.push_back(Queued::Send(peer.clone(), frame));
+        self.queue.push_back(QueuedOutput::Send(peer.clone(), frame));
     }
 
-    /// Sends an answer to a multicast request at a random time, any other at once.
-    fn send_at_leisure(&mut self, origin: &Origin, frame: Frame, now: Instant) {
+    /// Sends a response to a multicast request at a random time within the leisure, any other at once.
+    fn send_after_leisure(&mut self, origin: &Origin, frame: Frame, now: Instant) {
         if !origin.multicast || self.settings.leisure.is_zero() {
             return self.send(&origin.peer, frame);
         }
-        if self.leisurely.len() >= LEISURELY {
+        if self.delayed.len() >= MAX_DELAYED {
             self.counters.dropped += 1;
             return;
         }
         self.serial = self.serial.wrapping_add(1);
         let at = now + self.settings.leisure.mul_f64(self.rng.random());
-        self.leisurely.insert((at, self.serial), (origin.peer.clone(), frame));
+        self.delayed.insert((at, self.serial), (origin.peer.clone(), frame));
     }
 
-    fn tell(&mut self, output: Output) {
-        self.queue.push_back(Queued::Tell(output));
+    fn emit(&mut self, output: Output) {
+        self.queue.push_back(QueuedOutput::Event(output));
     }
 
     fn random_id(&mut self) -> u16 {
@@ -313,6 +312,6 @@ fn origin(peer: &Peer, message: &Message, length: usize, multicast: bool) -> Ori
         fingerprint: message.fingerprint,
         length,
         acknowledged: false,
-        unwanted: options::number(&message.packet, options::NO_RESPONSE).unwrap_or(0),
+        suppressed_classes: options::number(&message.packet, options::NO_RESPONSE).unwrap_or(0),
     }
 }

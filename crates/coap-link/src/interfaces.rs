@@ -1,30 +1,29 @@
-//! The network interfaces that can do multicast, as Linux lists them; elsewhere the system chooses one.
+//! The network interfaces that support multicast, as Linux lists them. On other systems the system chooses one.
 
 use std::fs;
 use std::path::Path;
 
-/// Where Linux lists them, a folder each.
-const LIST: &str = "/sys/class/net";
-/// More have no sockets of ours: a machine full of containers has hundreds.
-const MOST: usize = 16;
+/// Linux has a folder here for each interface.
+const SYSFS_NET: &str = "/sys/class/net";
+/// The most interfaces that are used: a machine full of containers has hundreds.
+const MAX_INTERFACES: usize = 16;
 /// `IFF_UP` and `IFF_MULTICAST` of Linux's `if.h`.
-const WANTED_FLAGS: u32 = 0x1 | 0x1000;
+const REQUIRED_FLAGS: u32 = 0x1 | 0x1000;
 
-/// A network interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Interface {
     pub(crate) name: String,
-    /// 0: whichever the system chooses.
+    /// 0: chosen by the system.
     pub(crate) index: u32,
 }
 
 impl Interface {
-    /// Those that are up and can do multicast.
+    /// The interfaces that are up and support multicast.
     pub(crate) fn all() -> Vec<Self> {
-        let Ok(folders) = fs::read_dir(LIST) else { return vec![Self::any()] };
+        let Ok(folders) = fs::read_dir(SYSFS_NET) else { return vec![Self::any()] };
         let mut found: Vec<_> = folders.flatten().filter_map(|folder| Self::read(&folder.path())).collect();
         found.sort_by_key(|interface| interface.index);
-        found.truncate(MOST);
+        found.truncate(MAX_INTERFACES);
         found
     }
 
@@ -38,6 +37,6 @@ impl Interface {
         let flags = u32::from_str_radix(flags.trim().trim_start_matches("0x"), 16).ok()?;
         let index = text("ifindex")?.trim().parse().ok()?;
         let name = folder.file_name()?.to_string_lossy().into_owned();
-        (flags & WANTED_FLAGS == WANTED_FLAGS).then_some(Self { name, index })
+        (flags & REQUIRED_FLAGS == REQUIRED_FLAGS).then_some(Self { name, index })
     }
 }

@@ -1,31 +1,31 @@
-//! A CoAP endpoint, server and client at once, in the clear and over DTLS.
+//! A CoAP endpoint, server and client, with and without DTLS.
 //!
-//! [`Engine`] speaks the protocol and touches no socket and no clock: datagrams and the time go in, datagrams and
-//! events come out. It does RFC 7252 (messages, requests, multicast), 7641 (observe), 7959 (blocks), 7967
-//! (No-Response) and 9175 (Echo, Request-Tag), and knows nothing of what its payloads mean.
+//! [`Engine`] implements the protocol without sockets and clock: it takes datagrams and the time, and returns datagrams and
+//! events. It implements RFC 7252 (messages, requests, multicast), 7641 (observe), 7959 (block-wise transfer), 7967
+//! (No-Response) and 9175 (Echo, Request-Tag). It does not interpret payloads.
 //!
-//! # How an engine is driven
-//! - [`Engine::receive`] (or [`Engine::receive_multicast`]) for each datagram that came in,
-//! - [`Engine::timeout`] when [`Engine::next_deadline`] has come,
-//! - [`Engine::poll`] after each of these and after each call below, until it returns `None`: what to send and what
-//!   happened. Nothing leaves and nothing is told in any other way.
+//! # How to drive an engine
+//! - Call [`Engine::receive`] (or [`Engine::receive_multicast`]) for each received datagram.
+//! - Call [`Engine::timeout`] at [`Engine::next_deadline`].
+//! - Call [`Engine::poll`] after each of these calls and after each call below, until it returns `None`. It returns the
+//!   datagrams to send and the events.
 //!
-//! As a server: each [`Output::Request`] is answered by [`Engine::respond`], at once or within
-//! [`Settings::answer_within`]; blocks, repeated messages and acknowledgements are not the owner's concern. What can
-//! be observed is answered by [`Engine::respond_observable`], and [`Engine::notify`] tells all observers its news.
-//! [`Engine::closed`] is for the end of a DTLS session.
-//! As a client: [`Engine::request`] sends, [`Output::Response`] tells how it went, [`Output::Notification`] follows
-//! for what is observed, [`Engine::cancel`] ends it.
+//! As a server: answer each [`Output::Request`] with [`Engine::respond`], at once or within [`Settings::answer_within`]. The
+//! engine handles blocks, duplicates and acknowledgements. Answer a request for an observable resource with
+//! [`Engine::respond_observable`]; [`Engine::notify`] then sends a new state to all observers. Call [`Engine::closed`] when a
+//! DTLS session ends.
+//! As a client: [`Engine::request`] sends a request, [`Output::Response`] returns its result, [`Output::Notification`]
+//! follows for an observed resource, [`Engine::cancel`] ends the observation.
 //!
-//! [`dtls`] is the sessions of DTLS-PSK, without sockets and clock as well.
+//! [`dtls`] implements DTLS-PSK sessions, also without sockets and clock.
 //!
-//! [`Link`] and [`link_format`] write what `/.well-known/core` answers.
+//! [`Link`] and [`link_format`] build the answer to `/.well-known/core`.
 //!
-//! [`Endpoint`] is an engine on a socket of its own, in the clear; [`Udp`] is the sockets alone, for an owner that
-//! drives an engine by itself.
+//! [`Endpoint`] is an engine on its own socket, without DTLS. [`Udp`] is the sockets alone, for an owner that drives an
+//! engine itself.
 //!
-//! What an engine holds is bounded by its [`Settings`], whatever comes in; [`Engine::holdings`] tells how much it is.
-//! [`Engine::counters`] counts what went wrong.
+//! The memory of an engine is bounded by its [`Settings`] for any input; [`Engine::memory_use`] reports it.
+//! [`Engine::counters`] counts errors.
 //!
 //! ```
 //! use std::time::{Duration, Instant};
@@ -34,8 +34,8 @@
 //! # let now = tokio::time::Instant::now().into_std();
 //! let mut server = Engine::new(Settings::default());
 //! let mut client = Engine::new(Settings { seed: 1, ..Settings::default() });
-//! let server_peer = Peer::in_the_clear("192.0.2.1:5683".parse()?);
-//! let client_peer = Peer::in_the_clear("192.0.2.2:40000".parse()?);
+//! let server_peer = Peer::unsecured("192.0.2.1:5683".parse()?);
+//! let client_peer = Peer::unsecured("192.0.2.2:40000".parse()?);
 //!
 //! client.request(&server_peer, Request::new(Method::Get, "/temperature"), now)?;
 //! let Some(Output::Send { bytes, .. }) = client.poll() else { panic!("a request leaves") };
@@ -70,7 +70,7 @@ mod udp;
 pub use block::BlockSize;
 pub use code::{Code, ContentFormat, Method};
 pub use endpoint::Endpoint;
-pub use engine::{Counters, Engine, Holdings, Output, RequestError, RequestFailure, RequestId};
+pub use engine::{Counters, Engine, MemoryUse, Output, RequestError, RequestFailure, RequestId};
 pub use link_format::{Link, link_format};
 pub use message::Token;
 pub use options::ETag;

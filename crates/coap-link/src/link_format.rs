@@ -1,8 +1,8 @@
-//! What a server has to offer, as `/.well-known/core` lists it (RFC 6690), and which of it a query asks for.
+//! The resources of a server in link format (RFC 6690), as listed by `/.well-known/core`, and the filtering by a query.
 
 use std::fmt::Write;
 
-/// One thing on offer.
+/// A link to a resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {
     path: String,
@@ -24,27 +24,29 @@ impl Link {
         Self { path: escaped, attributes: Vec::new() }
     }
 
-    /// The same with an attribute such as `rt`, `if` or `ct`; several values are parted by spaces.
+    /// Adds an attribute such as `rt`, `if` or `ct`; several values are separated by spaces.
     #[must_use]
     pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.attributes.push((name, Some(value.into())));
         self
     }
 
-    /// The same; it can be observed.
+    /// Marks the resource as observable.
     #[must_use]
     pub fn observable(mut self) -> Self {
         self.attributes.push(("obs", None));
         self
     }
 
-    /// Whether the arguments of a query all hold for this link (RFC 6690, 4.1): `rt=temperature`, `href=/sensors/*`,
-    /// or `obs`. A name alone asks for its presence.
+    /// Whether the link matches all parameters of a query (RFC 6690, 4.1), such as `rt=temperature`, `href=/sensors/*` or
+    /// `obs`. A name without a value asks whether the attribute is present.
     #[must_use]
     pub fn matches(&self, query: &[String]) -> bool {
         query.iter().all(|argument| match argument.split_once('=') {
-            Some(("href", pattern)) => fits(&self.path, pattern),
-            Some((name, pattern)) => self.values(name).any(|value| fits(value, pattern.trim_matches('"'))),
+            Some(("href", pattern)) => matches_pattern(&self.path, pattern),
+            Some((name, pattern)) => {
+                self.values(name).any(|value| matches_pattern(value, pattern.trim_matches('"')))
+            }
             None => self.attributes.iter().any(|(name, _)| name == argument),
         })
     }
@@ -52,13 +54,13 @@ impl Link {
     fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         let of_name = self.attributes.iter().filter(move |(other, _)| *other == name);
         of_name.filter_map(|(_, value)| value.as_deref()).flat_map(|value| {
-            // A value as a whole, and each of several that are parted by spaces.
+            // The whole value, and each of the values separated by spaces.
             std::iter::once(value).chain(value.split(' ').filter(move |part| *part != value))
         })
     }
 }
 
-/// The links that `query` asks for, as `application/link-format`.
+/// The links that match `query`, as `application/link-format`.
 #[must_use]
 pub fn link_format<'a>(links: impl IntoIterator<Item = &'a Link>, query: &[String]) -> String {
     let mut text = String::new();
@@ -84,15 +86,15 @@ pub fn link_format<'a>(links: impl IntoIterator<Item = &'a Link>, query: &[Strin
     text
 }
 
-/// A `*` at the end of `pattern` stands for anything.
-fn fits(value: &str, pattern: &str) -> bool {
+/// A `*` at the end of `pattern` matches anything.
+fn matches_pattern(value: &str, pattern: &str) -> bool {
     match pattern.strip_suffix('*') {
         Some(beginning) => value.starts_with(beginning),
         None => value == pattern,
     }
 }
 
-/// Percent-encodes all that does not stand for itself in a path (RFC 3986, 3.3).
+/// Percent-encodes the characters that are not allowed in a path segment (RFC 3986, 3.3).
 fn escape(segment: &str, into: &mut String) {
     for byte in segment.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~!$&()*+:@=".contains(&byte) {

@@ -1,7 +1,7 @@
-//! Messages on the wire (RFC 7252, 3): bytes to a message that keeps the format, and back.
+//! Decodes and encodes messages (RFC 7252, 3).
 //!
-//! coap-lite takes the options apart and puts them together. What it lets pass although the format forbids it is
-//! checked here: other versions, bytes behind an empty message, a payload marker without a payload.
+//! coap-lite decodes and encodes the options. This module rejects what coap-lite accepts against the format: other versions,
+//! bytes behind an empty message, a payload marker without a payload.
 
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 
@@ -15,20 +15,20 @@ use crate::code::Code;
 const MARKER: u8 = 0xff;
 const HEADER_BYTES: usize = 4;
 
-/// How a message wants to be treated by the other side's message layer.
+/// The message type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// CON: is sent again until it is acknowledged.
+    /// CON: retransmitted until acknowledged.
     Confirmable = 0,
-    /// NON: is sent once.
+    /// NON: sent once.
     NonConfirmable = 1,
     /// ACK
     Acknowledgement = 2,
-    /// RST: was not understood.
+    /// RST: rejected.
     Reset = 3,
 }
 
-/// What ties a response to its request: up to 8 bytes that the client has chosen.
+/// Matches a response to its request: up to 8 bytes chosen by the client.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Token {
     length: u8,
@@ -48,7 +48,7 @@ impl Token {
         self.bytes.get(..usize::from(self.length)).unwrap_or_default()
     }
 
-    /// The token of these bytes; `None` where there are more than 8.
+    /// A token of these bytes; `None` if there are more than 8.
     fn new(from: &[u8]) -> Option<Self> {
         let mut bytes = [0; 8];
         bytes.get_mut(..from.len())?.copy_from_slice(from);
@@ -62,25 +62,25 @@ impl std::fmt::Debug for Token {
     }
 }
 
-/// A message that came in and keeps the format.
+/// A received, well-formed message.
 #[derive(Debug)]
 pub(crate) struct Message {
     pub(crate) kind: Kind,
     pub(crate) code: Code,
     pub(crate) id: u16,
     pub(crate) token: Token,
-    /// A hash of all its bytes: a message that is sent again is the same in each.
+    /// A hash of all its bytes. A retransmission has the same.
     pub(crate) fingerprint: u64,
     /// Its options and payload.
     pub(crate) packet: Packet,
 }
 
-/// Why a datagram is no message.
+/// Why a datagram is not a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Malformed {
-    /// Too short for a header or of another version: not for us, and so not answered (RFC 7252, 3).
+    /// Too short for a header, or another version: ignored silently (RFC 7252, 3).
     NotCoap,
-    /// A header with something wrong behind it; a CON like that is answered with a reset (RFC 7252, 4.2).
+    /// A header followed by a format error; such a CON is answered with a reset (RFC 7252, 4.2).
     Format { kind: Kind, id: u16 },
 }
 
@@ -88,7 +88,7 @@ impl Message {
     /// Takes `datagram` apart.
     ///
     /// # Errors
-    /// [`Malformed`] where it breaks the format.
+    /// [`Malformed`] if it violates the format.
     pub(crate) fn decode(datagram: &[u8]) -> Result<Self, Malformed> {
         let &[first, code, high, low, ..] = datagram else { return Err(Malformed::NotCoap) };
         if first >> 6 != 1 {
@@ -115,9 +115,9 @@ impl Message {
     }
 }
 
-/// Whether the payload marker stands at the end of `datagram` with nothing behind it.
+/// Whether `datagram` ends with a payload marker without a payload.
 ///
-/// A last 0xff can also be the end of an option's value. One byte more tells: behind a marker it is a payload.
+/// A final 0xff may also belong to an option value. With one more byte, it is the payload's marker if a payload appears.
 fn ends_with_bare_marker(datagram: &[u8], packet: &Packet) -> bool {
     if !packet.payload.is_empty() || datagram.last() != Some(&MARKER) {
         return false;
@@ -127,29 +127,28 @@ fn ends_with_bare_marker(datagram: &[u8], packet: &Packet) -> bool {
     Packet::from_bytes(&longer).is_ok_and(|packet| !packet.payload.is_empty())
 }
 
-/// A message that goes out, its options and payload already encoded so that many frames can share them.
+/// A message to send. Its options and payload are encoded, so that many frames can share them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Frame {
     pub(crate) kind: Kind,
     pub(crate) code: Code,
     pub(crate) id: u16,
     pub(crate) token: Token,
-    /// All that follows the token.
+    /// Everything behind the token.
     pub(crate) tail: Bytes,
 }
 
 impl Frame {
-    /// A bare acknowledgement, a reset or a ping.
+    /// An empty acknowledgement, a reset or a ping.
     pub(crate) const fn empty(kind: Kind, id: u16) -> Self {
         Self { kind, code: Code::EMPTY, id, token: Token::EMPTY, tail: Bytes::new() }
     }
 
-    /// The datagram's length in bytes.
+    /// The length of the datagram in bytes.
     pub(crate) fn len(&self) -> usize {
         HEADER_BYTES + usize::from(self.token.length) + self.tail.len()
     }
 
-    /// The datagram.
     pub(crate) fn encode(&self) -> Bytes {
         let mut bytes = BytesMut::with_capacity(self.len());
         bytes.put_u8(1 << 6 | (self.kind as u8) << 4 | self.token.length);
@@ -161,9 +160,9 @@ impl Frame {
     }
 }
 
-/// The tail of a frame: the options of `packet`, then its payload.
+/// The options of `packet` and its payload.
 pub(crate) fn encode_tail(packet: &Packet) -> Bytes {
-    // The only error is a limit on the size, and none is given.
+    // Fails only for a size limit, and there is none.
     let bytes = packet.to_bytes_unlimited().unwrap_or_default();
     let mut bytes = Bytes::from(bytes);
     let header = HEADER_BYTES.min(bytes.len());

@@ -1,4 +1,4 @@
-//! Which options there are, and which rule each keeps (RFC 7252, 5.4 and 5.10; 7641; 7959; 7967; 9175).
+//! Option numbers and the format rule of each option (RFC 7252, 5.4 and 5.10; 7641; 7959; 7967; 9175).
 
 use bytes::Bytes;
 use coap_lite::{CoapOption, Packet};
@@ -26,7 +26,7 @@ pub(crate) const ECHO: u16 = 252;
 pub(crate) const NO_RESPONSE: u16 = 258;
 pub(crate) const REQUEST_TAG: u16 = 292;
 
-/// What a value must be like; where it is not, the option counts as unknown (RFC 7252, 5.4.3).
+/// The format of an option. A value that violates it makes the option unrecognised (RFC 7252, 5.4.3).
 struct Rule {
     shortest: usize,
     longest: usize,
@@ -60,12 +60,12 @@ const fn rule(number: u16) -> Option<Rule> {
     }
 }
 
-/// Odd numbers are critical: not to be ignored by who does not know them.
+/// Odd numbers are critical: a receiver that does not know them must not ignore them.
 pub(crate) const fn is_critical(number: u16) -> bool {
     number & 1 == 1
 }
 
-/// The first critical option of `packet` that is unknown or breaks its rule.
+/// The first critical option of `packet` that is unknown or violates its format.
 pub(crate) fn unacceptable(packet: &Packet) -> Option<u16> {
     packet
         .options()
@@ -79,7 +79,7 @@ pub(crate) fn unacceptable(packet: &Packet) -> Option<u16> {
         .map(|(number, _)| *number)
 }
 
-/// The values of an option that keep its rule; of one that may stand only once, the first.
+/// The well-formed values of an option; for a non-repeatable option only the first.
 pub(crate) fn values(packet: &Packet, number: u16) -> impl Iterator<Item = &[u8]> {
     let rule = rule(number).unwrap_or(Rule { shortest: 0, longest: usize::MAX, repeatable: true });
     let most = if rule.repeatable { usize::MAX } else { 1 };
@@ -92,12 +92,12 @@ pub(crate) fn values(packet: &Packet, number: u16) -> impl Iterator<Item = &[u8]
         .filter(move |value| (rule.shortest..=rule.longest).contains(&value.len()))
 }
 
-/// The value of an option that stands at most once.
+/// The value of a non-repeatable option.
 pub(crate) fn value(packet: &Packet, number: u16) -> Option<&[u8]> {
     values(packet, number).next()
 }
 
-/// The unsigned number in an option (RFC 7252, 3.2).
+/// The value of an unsigned integer option (RFC 7252, 3.2).
 pub(crate) fn number(packet: &Packet, number: u16) -> Option<u32> {
     value(packet, number).map(|bytes| bytes.iter().fold(0, |sum: u32, byte| sum << 8 | u32::from(*byte)))
 }
@@ -106,25 +106,24 @@ pub(crate) fn add(packet: &mut Packet, number: u16, value: &[u8]) {
     packet.add_option(CoapOption::from(number), value.to_vec());
 }
 
-/// Adds an unsigned number in as few bytes as it takes: 0 takes none.
+/// Adds an unsigned integer in as few bytes as possible; 0 takes none.
 pub(crate) fn add_number(packet: &mut Packet, number: u16, value: u32) {
     let bytes = value.to_be_bytes();
     let used = bytes.iter().skip_while(|byte| **byte == 0).copied().collect();
     packet.add_option(CoapOption::from(number), used);
 }
 
-/// An entity tag (ETag): 1 to 8 bytes that name one state of a resource.
+/// An entity tag (ETag): 1 to 8 bytes that identify a state of a resource.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ETag(Bytes);
 
 impl ETag {
-    /// A tag of these bytes; `None` where they are none or more than 8.
+    /// A tag of these bytes; `None` if there are none or more than 8.
     #[must_use]
     pub fn new(bytes: &[u8]) -> Option<Self> {
         (1..=8).contains(&bytes.len()).then(|| Self(Bytes::copy_from_slice(bytes)))
     }
 
-    /// The tag's bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0

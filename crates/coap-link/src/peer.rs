@@ -1,35 +1,33 @@
-//! Who is at the other end: an address and, where DTLS has proven one, an identity.
+//! The other endpoint: its address and, with DTLS, its authenticated identity.
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-/// The other end of an exchange.
 ///
-/// Two peers are the same only if both address and identity are: what arrives in the clear from an address never
-/// belongs to the DTLS session of that address (RFC 7252, 9.1).
+/// Peers are equal only if both address and identity are: a datagram without DTLS from an address never belongs to the
+/// DTLS session of that address (RFC 7252, 9.1).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Peer {
-    /// Where datagrams come from and go to.
     pub address: SocketAddr,
-    /// Whose key opened the DTLS session; `None` in the clear.
+    /// The identity of the DTLS session; `None` without DTLS.
     pub identity: Option<Identity>,
 }
 
 impl Peer {
-    /// A peer without DTLS: nothing but its address is known.
+    /// A peer without DTLS (mode NoSec): only its address is known.
     #[must_use]
-    pub const fn in_the_clear(address: SocketAddr) -> Self {
+    pub const fn unsecured(address: SocketAddr) -> Self {
         Self { address, identity: None }
     }
 
-    /// A peer behind a DTLS session that `identity`'s key has opened.
+    /// A peer in a DTLS session that was opened with the key of `identity`.
     #[must_use]
     pub const fn secured(address: SocketAddr, identity: Identity) -> Self {
         Self { address, identity: Some(identity) }
     }
 
-    /// Whether a DTLS session protects what this peer says.
+    /// Whether a DTLS session protects its messages.
     #[must_use]
     pub const fn is_secured(&self) -> bool {
         self.identity.is_some()
@@ -45,18 +43,18 @@ impl fmt::Display for Peer {
     }
 }
 
-/// A PSK identity (RFC 4279, 5.1): bytes, by custom UTF-8 text. Cheap to clone.
+/// A PSK identity (RFC 4279, 5.1): bytes, usually UTF-8 text. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Identity(Arc<[u8]>);
 
 impl Identity {
-    /// The identity's bytes, as they go over the wire.
+    /// The bytes as sent.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// The identity as text, where it is UTF-8.
+    /// The text, if it is UTF-8.
     #[must_use]
     pub fn as_str(&self) -> Option<&str> {
         std::str::from_utf8(&self.0).ok()
@@ -75,7 +73,7 @@ impl From<&str> for Identity {
     }
 }
 
-/// Printable ASCII as it is, everything else escaped: an identity comes from outside and goes into logs.
+/// Escapes all but printable ASCII, because an identity comes from outside and is logged.
 impl fmt::Display for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0.escape_ascii())

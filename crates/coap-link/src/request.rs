@@ -1,4 +1,4 @@
-//! A request, as its owner sees it: typed, whole, and without what the protocol needs for itself.
+//! A request as the owner of an engine sees it: typed, with its whole body.
 
 use bytes::Bytes;
 use coap_lite::Packet;
@@ -6,50 +6,48 @@ use coap_lite::Packet;
 use crate::code::{ContentFormat, Method};
 use crate::options::{self, ETag};
 
-/// A request, received or to be sent. Block options, Echo and Request-Tag are the engine's and not seen here.
+/// A request, received or to be sent. The engine handles Block options, Echo and Request-Tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
-    /// What is asked for.
     pub method: Method,
-    /// Uri-Path: the segments, decoded; none for the root.
+    /// Uri-Path: the decoded segments; empty for the root.
     pub path: Vec<String>,
-    /// Uri-Query: the arguments, by custom `name=value`, decoded.
+    /// Uri-Query: the decoded parameters, usually `name=value`.
     pub query: Vec<String>,
-    /// Uri-Host, where the client names one.
+    /// Uri-Host.
     pub host: Option<String>,
-    /// Uri-Port, where the client names one.
+    /// Uri-Port.
     pub port: Option<u16>,
-    /// What the payload is.
+    /// Content-Format of the payload.
     pub content_format: Option<ContentFormat>,
-    /// Accept: the only format that the client takes.
+    /// Accept: the only format that the client accepts.
     pub accept: Option<ContentFormat>,
-    /// ETag: states of the resource that the client has; the engine answers a GET with 2.03 where one is still right.
+    /// ETag: states that the client has. The engine answers a GET with 2.03 if one is still valid.
     pub etags: Vec<ETag>,
-    /// If-Match, `None` without the option; an empty list inside: any state will do, but there must be one.
+    /// If-Match; `None` without the option. An empty tag in it means that the resource must exist in any state.
     pub if_match: Option<Vec<ETag>>,
-    /// If-None-Match: only if there is no such resource yet.
+    /// If-None-Match: only if the resource does not exist.
     pub if_none_match: bool,
-    /// Observe.
     pub observe: Option<Observe>,
     /// CON rather than NON.
     pub confirmable: bool,
-    /// The whole body, put together from its blocks.
+    /// The whole body, reassembled from its blocks.
     pub payload: Bytes,
 }
 
-/// What a GET says on following a resource (RFC 7641, 2).
+/// The Observe option of a GET (RFC 7641, 2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Observe {
-    /// 0: tell me of every change from now on.
+    /// 0: register as an observer.
     Register,
-    /// 1: no longer.
+    /// 1: deregister.
     Deregister,
 }
 
 impl Request {
-    /// A confirmable request for a path such as `sensors/ahu-3`, without anything else.
+    /// A confirmable request for a path such as `sensors/ahu-3`, without options.
     ///
-    /// Empty segments at the ends are left out, so that `/sensors/ahu-3/` is the same path.
+    /// Empty segments at both ends are ignored: `/sensors/ahu-3/` is the same path.
     #[must_use]
     pub fn new(method: Method, path: &str) -> Self {
         let path = path.trim_matches('/');
@@ -71,7 +69,7 @@ impl Request {
         }
     }
 
-    /// The same with a body and what it is.
+    /// Adds a payload and its content format.
     #[must_use]
     pub fn with_payload(mut self, format: ContentFormat, payload: impl Into<Bytes>) -> Self {
         self.content_format = Some(format);
@@ -79,9 +77,9 @@ impl Request {
         self
     }
 
-    /// Takes the typed options out of `packet`, whose critical options are already known to keep their rules.
+    /// Reads the typed options of `packet`, whose critical options are known to be well-formed.
     ///
-    /// `None` where a path or query is not UTF-8, or a path segment is `.` or `..` (RFC 7252, 5.10.1).
+    /// `None` if a path or query is not UTF-8, or a path segment is `.` or `..` (RFC 7252, 5.10.1).
     pub(crate) fn from_packet(method: Method, confirmable: bool, packet: &Packet) -> Option<Self> {
         let path = texts(packet, options::URI_PATH)?;
         if path.iter().any(|segment| segment == "." || segment == "..") {
@@ -105,7 +103,7 @@ impl Request {
         })
     }
 
-    /// The options, without the payload and what the protocol adds.
+    /// The options, without the payload and without those that the engine adds.
     pub(crate) fn to_packet(&self) -> Packet {
         let mut packet = Packet::new();
         for tag in self.if_match.iter().flatten() {
@@ -141,7 +139,7 @@ impl Request {
         packet
     }
 
-    /// Whether every text and tag fits its option.
+    /// Whether each text and tag fits into its option.
     pub(crate) fn is_encodable(&self) -> bool {
         let fits = |text: &String| text.len() <= 255;
         self.path.iter().chain(&self.query).chain(&self.host).all(fits) && self.host.as_deref() != Some("")

@@ -1,4 +1,4 @@
-//! A response, as its owner sees it: typed and whole.
+//! A response as the owner of an engine sees it: typed, with its whole body.
 
 use std::time::Duration;
 
@@ -8,27 +8,26 @@ use coap_lite::Packet;
 use crate::code::{Code, ContentFormat};
 use crate::options::{self, ETag};
 
-/// A response, to be sent or received. Block options, Observe and Echo are the engine's and not seen here.
+/// A response, received or to be sent. The engine handles Block options, Observe and Echo.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Response {
-    /// How it went.
     pub code: Code,
-    /// What the payload is.
+    /// Content-Format of the payload.
     pub content_format: Option<ContentFormat>,
-    /// Which state of the resource this is.
+    /// ETag: the state of the resource.
     pub etag: Option<ETag>,
-    /// For how long this is fresh, in whole seconds; 60 s where nothing is said (RFC 7252, 5.10.5).
+    /// Max-Age in whole seconds; 60 s if absent (RFC 7252, 5.10.5).
     pub max_age: Option<Duration>,
-    /// Location-Path: what was created.
+    /// Location-Path of the created resource.
     pub location: Vec<String>,
-    /// Size1: how large a body may be, with 4.13.
+    /// Size1 of a 4.13: the largest accepted body.
     pub size1: Option<u32>,
-    /// The whole body, or a text for people where the code is an error.
+    /// The whole body, or a diagnostic message if the code is an error.
     pub payload: Bytes,
 }
 
 impl Response {
-    /// A response of nothing but a code.
+    /// A response with a code and nothing else.
     #[must_use]
     pub const fn new(code: Code) -> Self {
         Self {
@@ -48,27 +47,27 @@ impl Response {
         Self { content_format: Some(format), payload: payload.into(), ..Self::new(Code::CONTENT) }
     }
 
-    /// An error and what a person should know of it.
+    /// An error with a diagnostic message.
     #[must_use]
     pub fn error(code: Code, text: impl Into<Bytes>) -> Self {
         Self { payload: text.into(), ..Self::new(code) }
     }
 
-    /// The same with a time for which it is fresh, or after which to try again.
+    /// Adds a Max-Age: how long it is fresh, or when to try again.
     #[must_use]
     pub const fn with_max_age(mut self, max_age: Duration) -> Self {
         self.max_age = Some(max_age);
         self
     }
 
-    /// The same with a tag of its state.
+    /// Adds an ETag.
     #[must_use]
     pub fn with_etag(mut self, etag: ETag) -> Self {
         self.etag = Some(etag);
         self
     }
 
-    /// For how long this is fresh, also where nothing is said.
+    /// How long it is fresh; the default if Max-Age is absent.
     #[must_use]
     pub fn freshness(&self) -> Duration {
         self.max_age.unwrap_or(Duration::from_secs(60))
@@ -89,7 +88,7 @@ impl Response {
         }
     }
 
-    /// The options, without the payload and what the protocol adds.
+    /// The options, without the payload and without those that the engine adds.
     pub(crate) fn to_packet(&self) -> Packet {
         let mut packet = Packet::new();
         if let Some(etag) = &self.etag {

@@ -1,103 +1,102 @@
-//! What an engine may use of time, memory and its peers' patience. The defaults are RFC 7252's where it has any.
+//! The limits of an engine in time, memory and traffic. The defaults are those of RFC 7252, if it has any.
 
 use std::time::Duration;
 
 use crate::block::BlockSize;
 
-/// How long a message id must not be used again between two peers (RFC 7252, 4.8.2).
+/// The time in which a message id must not be reused between two endpoints (RFC 7252, 4.8.2).
 pub const EXCHANGE_LIFETIME: Duration = Duration::from_secs(247);
 
-/// What becomes of a large answer to an address that has not shown that it hears us: somebody may have written
-/// another's there, to have us send much to it for little (RFC 9175, 2.4).
+/// What to do with a large response to an unverified address. The address may be spoofed, to amplify an attack on its owner
+/// (RFC 9175, 2.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unverified {
-    /// It goes out in blocks that are small enough, with an Echo for the client to send back. Works with every client.
+    /// Send it in small blocks with an Echo option for the client to return. Works with every client.
     SmallBlocks,
-    /// Reading is refused with 4.01 and an Echo, as the RFC recommends; the client asks again with that. Fails with
-    /// clients that do not know Echo, of which aiocoap 0.4 is one. Other methods as with `SmallBlocks`.
+    /// Reject reads with 4.01 and an Echo option, as the RFC recommends; the client repeats the request with it. Fails with
+    /// clients that do not know Echo, such as aiocoap 0.4. Other methods as with `SmallBlocks`.
     Challenge,
-    /// It goes out: for networks in which nobody can pretend to have another's address.
+    /// Send it: for networks in which addresses cannot be spoofed.
     Trusted,
 }
 
-/// An engine's settings. Every bound holds for the whole engine unless it says "a peer".
+/// The settings of an engine. A limit applies to the whole engine unless it says "per peer".
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
-    /// Where tokens, message ids and time-outs start from: the same in a test; in earnest from the operating system's
-    /// randomness, since nobody outside should be able to guess them.
+    /// The seed of tokens, message ids and time-outs. Use the system's randomness, because outsiders must not guess them; a
+    /// constant in tests.
     pub seed: u64,
 
-    /// ACK_TIMEOUT: how long at least until a CON without an answer is sent again.
+    /// ACK_TIMEOUT: the shortest time before a CON is retransmitted.
     pub ack_timeout: Duration,
-    /// ACK_RANDOM_FACTOR: the first time-out is up to this many times as long.
+    /// ACK_RANDOM_FACTOR: the first time-out is longer by up to this factor.
     pub ack_random_factor: f64,
-    /// MAX_RETRANSMIT: how often a CON is sent again, each time after twice the time.
+    /// MAX_RETRANSMIT: the number of retransmissions, each after twice the time.
     pub max_retransmit: u32,
-    /// How many CONs may wait for a peer behind the one that is not acknowledged yet (NSTART is 1), answers counted that
-    /// its requests were acknowledged without.
+    /// Per peer: CONs waiting behind the one in flight (NSTART is 1), reserved answers to acknowledged requests included.
     pub queue_per_peer: usize,
 
-    /// Peers whose last messages are remembered; beyond, those are forgotten that were silent the longest.
+    /// Peers whose recent messages are remembered. Beyond that the peers silent for longest are forgotten.
     pub peers: usize,
-    /// Messages of a peer that are remembered, so that a repeated one is answered again and not done again. No more
-    /// requests of a peer wait for the owner; beyond, they get 5.03.
+    /// Per peer: remembered messages, so that a duplicate is answered again and not executed again. Also the most requests
+    /// that wait for the owner; further ones get 5.03.
     pub remembered_per_peer: usize,
-    /// Bytes of answers that are remembered.
+    /// Bytes of remembered answers.
     pub remembered_bytes: usize,
 
-    /// How long the owner may take until a CON is acknowledged without an answer, which then follows separately.
+    /// The time after which an unanswered CON is acknowledged; its response then follows separately.
     pub acknowledge_after: Duration,
-    /// How long the owner may take until its answer is no longer waited for.
+    /// The time within which the owner must answer.
     pub answer_within: Duration,
-    /// Requests that wait for the owner's answer; beyond, they get 5.03.
+    /// Requests that wait for the owner; further ones get 5.03.
     pub open_requests: usize,
-    /// Answers to multicast requests leave at a random time within this (RFC 7252, 8.2: leisure).
+    /// Leisure (RFC 7252, 8.2): responses to multicast requests are sent at a random time within it.
     pub leisure: Duration,
 
-    /// The largest block, in both directions.
+    /// The largest block in both directions.
     pub block_size: BlockSize,
-    /// The largest body of a request in bytes; a larger one gets 4.13.
+    /// The largest request body in bytes; a larger one gets 4.13.
     pub request_body: usize,
-    /// Bodies of requests that are being put together.
+    /// Request bodies being reassembled.
     pub assemblies: usize,
-    /// Those of a peer; a further one takes the place of its oldest.
+    /// Per peer: request bodies being reassembled; a further one replaces the oldest.
     pub assemblies_per_peer: usize,
-    /// Bytes in all that bodies of requests may take while they are put together.
+    /// Bytes of all request bodies being reassembled.
     pub assembly_bytes: usize,
-    /// How long a body of a request may stay without a further block.
+    /// How long an incomplete request body is kept after its last block.
     pub assembly_idle: Duration,
-    /// Bodies of responses that are kept for the blocks behind the first.
+    /// Response bodies kept for requests of further blocks.
     pub kept_bodies: usize,
-    /// Those of a peer; a further one takes the place of its oldest.
+    /// Per peer: kept response bodies; a further one replaces the oldest.
     pub kept_bodies_per_peer: usize,
-    /// Bytes in all of bodies that are kept.
+    /// Bytes of all kept response bodies.
     pub kept_bytes: usize,
-    /// How long a body is kept after its last block was asked for.
+    /// How long a response body is kept after the last request for a block of it.
     pub kept_for: Duration,
 
-    /// Observers; beyond, a request is answered as if it had not asked to observe (RFC 7641, 4.1).
+    /// Observers. Beyond that a request is answered without an observation (RFC 7641, 4.1).
     pub observers: usize,
-    /// Observations of a peer.
+    /// Per peer: observations.
     pub observers_per_peer: usize,
-    /// Every how many notifications one is a CON, which shows whether the observer is still there.
+    /// One notification in this many is a CON, to check that the observer is alive.
     pub confirm_every: u32,
-    /// After how long without a CON the next notification is one; at most 24 h (RFC 7641, 4.5).
+    /// The next notification after this time without a CON is a CON; at most 24 h (RFC 7641, 4.5).
     pub confirm_after: Duration,
 
-    /// What becomes of large answers to peers of which only the address is known.
+    /// What to do with large responses to unverified addresses.
     pub unverified: Unverified,
-    /// Answers up to this many bytes, or three times the request, need none.
+    /// Responses up to this size in bytes, or three times the request, may go to unverified addresses.
     pub unverified_bytes: usize,
-    /// How long an address counts as verified after the last proof, and an Echo value as fresh.
+    /// How long an address stays verified, and an Echo value fresh.
     pub verified_for: Duration,
-    /// Addresses that are remembered as verified.
+    /// Verified addresses that are remembered.
     pub verified: usize,
 
-    /// Requests of our own that are under way, observations included.
+    /// Requests in progress, observations included.
     pub exchanges: usize,
-    /// How long a response may take after the other side has acknowledged the request, for each block.
+    /// How long to wait for a response, or its next block, after the request was acknowledged.
     pub response_within: Duration,
-    /// The largest body of a response in bytes that is put together.
+    /// The largest response body in bytes.
     pub response_body: usize,
 }
 

@@ -1,5 +1,5 @@
-//! The sockets: one for everything that is sent and for what comes to us alone, others for the multicast groups, so
-//! that one knows which requests came to a group (RFC 7252, 8).
+//! The UDP sockets: one for sending and for unicast, others for the multicast groups, so that requests to a group can be
+//! distinguished (RFC 7252, 8).
 
 use std::future::poll_fn;
 use std::io;
@@ -11,19 +11,18 @@ use tokio::net::UdpSocket;
 
 use crate::interfaces::Interface;
 
-/// "All CoAP Nodes": IPv4, and IPv6 on the link and the site (RFC 7252, 12.8).
+/// "All CoAP Nodes": IPv4, IPv6 link-local and IPv6 site-local (RFC 7252, 12.8).
 const ALL_NODES_V4: Ipv4Addr = Ipv4Addr::new(224, 0, 1, 187);
 const ALL_NODES_LINK: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0xfd);
 const ALL_NODES_SITE: Ipv6Addr = Ipv6Addr::new(0xff05, 0, 0, 0, 0, 0, 0, 0xfd);
 
-/// Datagrams that are taken from a socket before others have their turn.
+/// The most datagrams read from one socket before the next socket is read.
 const BATCH: usize = 64;
-/// A datagram is never longer.
-const LONGEST_DATAGRAM: usize = 65_535;
-/// Bytes that wait in a socket while we are busy: as much as Linux gives without privileges.
+const MAX_DATAGRAM: usize = 65_535;
+/// The receive buffer in bytes: as much as Linux permits without privileges.
 const RECEIVE_BUFFER: usize = 1 << 20;
 
-/// A UDP socket and those of the groups that it belongs to.
+/// A UDP socket with the sockets of its multicast groups.
 #[derive(Debug)]
 pub struct Udp {
     unicast: UdpSocket,
@@ -31,52 +30,48 @@ pub struct Udp {
     buffer: Box<[u8]>,
 }
 
-/// A group that could not be joined on an interface.
+/// A multicast group that could not be joined on an interface.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot join the CoAP group {group} on {interface}: discovery by multicast does not work there")]
 pub struct JoinError {
-    /// Which group.
     pub group: IpAddr,
-    /// The interface's name.
     pub interface: String,
-    /// What the operating system says.
     #[source]
     pub source: io::Error,
 }
 
 impl Udp {
-    /// Binds to `address`, port 0 for any free one. `[::]` takes IPv4 too where the system does so by default.
+    /// Binds to `address`; port 0 takes any free port. `[::]` includes IPv4 if that is the system's default.
     ///
     /// # Errors
-    /// What the operating system says: mostly that the port is taken.
+    /// The system's error, usually that the port is in use.
     pub fn bind(address: SocketAddr) -> io::Result<Self> {
         let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
         socket.set_nonblocking(true)?;
         socket.bind(&address.into())?;
-        hear_no_groups(&socket, address);
-        // Best effort: a small buffer loses datagrams in a burst, which CoAP repairs.
+        disable_multicast_all(&socket, address);
+        // Best effort: with a small buffer a burst loses datagrams, which CoAP retransmits.
         let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
         let _ = socket.set_send_buffer_size(RECEIVE_BUFFER);
         let unicast = UdpSocket::from_std(socket.into())?;
-        Ok(Self { unicast, groups: Vec::new(), buffer: vec![0; LONGEST_DATAGRAM].into_boxed_slice() })
+        Ok(Self { unicast, groups: Vec::new(), buffer: vec![0; MAX_DATAGRAM].into_boxed_slice() })
     }
 
-    /// The address and port that it is bound to.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// The system's error.
     pub fn local_address(&self) -> io::Result<SocketAddr> {
         self.unicast.local_addr()
     }
 
-    /// Joins "All CoAP Nodes" on every interface that can do multicast; tells where that failed.
+    /// Joins "All CoAP Nodes" on every interface that supports multicast; returns the failures.
     ///
     /// # Errors
-    /// What the operating system says on our own socket; single groups and interfaces are in the list.
+    /// The system's error for our own socket.
     pub fn join_all_coap_nodes(&mut self) -> io::Result<Vec<JoinError>> {
         let address = self.local_address()?;
         let unicast = SockRef::from(&self.unicast);
-        // Shared only while the groups' sockets are bound, so that a second endpoint on this port still fails.
+        // Shared only while the group sockets are bound, so that a second endpoint on this port still fails.
         unicast.set_reuse_address(true)?;
         let mut failed = Vec::new();
         let mut groups = Vec::new();
@@ -97,12 +92,12 @@ impl Udp {
         Ok(failed)
     }
 
-    /// Waits for datagrams and hands over some: from whom, the bytes, and whether they came to a group.
+    /// Waits for datagrams and passes some to `take`: the sender, the bytes, and whether they were sent to a group.
     ///
-    /// Safe to cancel: what was not handed over stays in the socket.
+    /// Cancel safe: what was not passed on stays in the socket.
     ///
     /// # Errors
-    /// What the operating system says; the next call may well work.
+    /// The system's error; the next call may succeed.
     pub async fn receive(&mut self, mut take: impl FnMut(SocketAddr, &[u8], bool)) -> io::Result<()> {
         poll_fn(|context| self.poll_readable(context)).await?;
         let all =
@@ -130,28 +125,28 @@ impl Udp {
         Poll::Pending
     }
 
-    /// Sends a datagram if there is room for it now.
+    /// Sends a datagram if the socket has space.
     ///
     /// # Errors
-    /// [`io::ErrorKind::WouldBlock`] without room, see [`writable`](Self::writable); else what the operating system
-    /// says of this address.
+    /// [`io::ErrorKind::WouldBlock`] without space, see [`writable`](Self::writable); otherwise the system's error for this
+    /// address.
     pub fn try_send(&self, to: SocketAddr, datagram: &[u8]) -> io::Result<()> {
         self.unicast.try_send_to(datagram, to).map(|_| ())
     }
 
-    /// Waits until there is room to send.
+    /// Waits until the socket has space.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// The system's error.
     pub async fn writable(&self) -> io::Result<()> {
         self.unicast.writable().await
     }
 }
 
-/// Else Linux also hands over what is sent to any group that anybody on this machine has joined.
+/// Otherwise Linux also delivers datagrams of groups that other programs on this machine have joined.
 #[cfg(target_os = "linux")]
-fn hear_no_groups(socket: &Socket, address: SocketAddr) {
-    // A kernel before 4.20 does not know it for IPv6: then requests to a group are answered without leisure.
+fn disable_multicast_all(socket: &Socket, address: SocketAddr) {
+    // A kernel before 4.20 lacks it for IPv6: requests to a group are then answered without leisure.
     let _ = socket.set_multicast_all_v4(false);
     if address.is_ipv6() {
         let _ = socket.set_multicast_all_v6(false);
@@ -159,7 +154,7 @@ fn hear_no_groups(socket: &Socket, address: SocketAddr) {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn hear_no_groups(_socket: &Socket, _address: SocketAddr) {}
+fn disable_multicast_all(_socket: &Socket, _address: SocketAddr) {}
 
 fn join_v4(port: u16, interfaces: &[Interface], groups: &mut Vec<UdpSocket>, failed: &mut Vec<JoinError>) {
     let fail = |interface: &str, source| JoinError {
@@ -180,7 +175,7 @@ fn join_v4(port: u16, interfaces: &[Interface], groups: &mut Vec<UdpSocket>, fai
     groups.push(socket);
 }
 
-/// The link's group has a socket for each interface: its address holds only together with one.
+/// A link-local group needs a socket for each interface, because its address is valid only together with one.
 fn join_link(port: u16, interface: &Interface, groups: &mut Vec<UdpSocket>, failed: &mut Vec<JoinError>) {
     let address = SocketAddrV6::new(ALL_NODES_LINK, port, 0, interface.index);
     let joined = group_socket(address.into()).and_then(|socket| {
@@ -217,7 +212,7 @@ fn join_site(port: u16, interfaces: &[Interface], groups: &mut Vec<UdpSocket>, f
     groups.push(socket);
 }
 
-/// A socket that hears only what is sent to `group`.
+/// A socket that receives only datagrams sent to `group`.
 fn group_socket(group: SocketAddr) -> io::Result<UdpSocket> {
     let socket = Socket::new(Domain::for_address(group), Type::DGRAM, Some(Protocol::UDP))?;
     if group.is_ipv6() {

@@ -1,14 +1,13 @@
-//! From when until when a certificate is valid: the two dates out of its DER (RFC 5280 section 4.1), and nothing else.
-//! A certificate in which they cannot be found has none; whether it is a good one is for rustls to say.
+//! Reads the two dates of a certificate's validity out of its DER (RFC 5280 section 4.1). It checks nothing else: rustls
+//! validates certificates.
 
 use crate::Timestamp;
 
-/// A certificate's `notBefore` and `notAfter`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Validity {
-    /// The first moment at which it is valid.
+    /// `notBefore`.
     pub from: Timestamp,
-    /// The last second in which it is valid.
+    /// `notAfter`.
     pub until: Timestamp,
 }
 
@@ -37,7 +36,7 @@ fn expect(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
     element(der).filter(|(found, ..)| *found == tag).map(|(_, content, rest)| (content, rest))
 }
 
-/// Tag, content and what follows of the element that `der` begins with (X.690 section 8.1).
+/// Tag, content and remaining bytes of the element that `der` starts with (X.690 section 8.1).
 fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (&tag, der) = der.split_first()?;
     let (&first, der) = der.split_first()?;
@@ -53,7 +52,7 @@ fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     Some((tag, content, rest))
 }
 
-/// `YYMMDDHHMMSSZ`, of 1950 to 2049, or `YYYYMMDDHHMMSSZ` (RFC 5280 section 4.1.2.5).
+/// `YYMMDDHHMMSSZ` for 1950 to 2049, or `YYYYMMDDHHMMSSZ` (RFC 5280 section 4.1.2.5).
 fn time(tag: u8, content: &[u8]) -> Option<Timestamp> {
     let text = std::str::from_utf8(content).ok()?;
     let (century, text) = match tag {

@@ -1,34 +1,34 @@
-//! Adaptive data rate, in its minimal form: Semtech's algorithm, which The Things Network describes.
+//! Adaptive data rate: Semtech's algorithm in its minimal form, as The Things Network describes it.
 //!
-//! The best SNR of the last 20 frames, less what the data rate needs, less 10 dB for bad days, is worth a step of data
-//! rate or power for each 3 dB.
+//! The margin is the best SNR of the last 20 frames minus the SNR that the data rate requires minus 10 dB. Each 3 dB of margin
+//! allow one step of data rate or power.
 
 use std::collections::VecDeque;
 
 use crate::data_rate::DataRate;
 use crate::region::Region;
 
-/// Frames that are looked at.
+/// The number of frames considered.
 const FRAMES: usize = 20;
 /// In dB.
 const INSTALLATION_MARGIN: f32 = 10.0;
 /// In dB.
 const STEP: f32 = 3.0;
-/// More than there are data rates and powers.
-const MOST_STEPS: i32 = 32;
+/// More than the number of data rates and powers.
+const MAX_STEPS: i32 = 32;
 
-/// What is known of a device's link.
+/// The link quality of a device.
 #[derive(Debug, Default)]
 pub(crate) struct Adr {
     snrs: VecDeque<f32>,
     data_rate: Option<u8>,
-    /// What it was asked for and has not answered.
+    /// The requested change that the device has not answered.
     asked: Option<Choice>,
-    /// It does not do what it is asked for.
+    /// The device has rejected a request.
     refused: bool,
 }
 
-/// A data rate and a power, as numbers of the region.
+/// A data rate and a power, by their numbers in the region.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Choice {
     pub(crate) data_rate: u8,
@@ -36,7 +36,7 @@ pub(crate) struct Choice {
 }
 
 impl Adr {
-    /// Takes note of an uplink.
+    /// Records an uplink.
     pub(crate) fn heard(&mut self, data_rate: u8, snr: Option<f32>) {
         if self.data_rate != Some(data_rate) {
             self.data_rate = Some(data_rate);
@@ -49,7 +49,7 @@ impl Adr {
         self.snrs.push_back(snr);
     }
 
-    /// What the device should change, if anything; `power` is what it has.
+    /// The change to request, if any; `power` is the current one.
     pub(crate) fn choose(&mut self, region: Region, power: u8) -> Option<Choice> {
         let data_rate = self.data_rate?;
         if self.refused || self.snrs.len() < FRAMES {
@@ -62,13 +62,13 @@ impl Adr {
         (choice != now).then_some(choice)
     }
 
-    /// The device was asked for this.
+    /// The change was requested.
     pub(crate) fn asked(&mut self, choice: Choice) {
         self.asked = Some(choice);
         self.snrs.clear();
     }
 
-    /// The device has answered; the power that it has now, where it did as it was told.
+    /// The device has answered. Returns its power, if it accepted.
     pub(crate) fn answered(&mut self, done: bool) -> Option<u8> {
         let choice = self.asked.take()?;
         self.refused |= !done;
@@ -79,14 +79,14 @@ impl Adr {
 fn step(region: Region, from: Choice, steps: i32) -> Choice {
     let (fastest, weakest) = region.adr_limits();
     let mut choice = from;
-    for _ in 0..steps.min(MOST_STEPS) {
+    for _ in 0..steps.min(MAX_STEPS) {
         if choice.data_rate < fastest {
             choice.data_rate += 1;
         } else if choice.power < weakest {
             choice.power += 1;
         }
     }
-    for _ in steps.max(-MOST_STEPS)..0 {
+    for _ in steps.max(-MAX_STEPS)..0 {
         choice.power = choice.power.saturating_sub(1);
     }
     choice

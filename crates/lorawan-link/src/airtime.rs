@@ -1,11 +1,11 @@
-//! How long a frame is on the air (Semtech AN1200.13 for LoRa, LoRaWAN Regional Parameters for FSK's framing).
+//! The time on air of a frame (Semtech AN1200.13 for LoRa, LoRaWAN Regional Parameters for FSK).
 
 use std::time::Duration;
 
 use crate::data_rate::DataRate;
 
-/// The air time of a PHYPayload of `length` bytes. Coding rate 4/5, explicit header and eight symbols of preamble, as
-/// all of LoRaWAN has them. Uplinks carry a checksum (`crc`), downlinks none.
+/// The time on air of a PHYPayload of `length` bytes, with coding rate 4/5, explicit header and eight preamble symbols, as in
+/// all of LoRaWAN. Uplinks have a checksum (`crc`), downlinks have none.
 #[must_use]
 pub fn airtime(rate: DataRate, length: usize, crc: bool) -> Duration {
     let length = u64::try_from(length).unwrap_or(u64::MAX).min(255);

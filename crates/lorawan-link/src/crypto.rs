@@ -1,5 +1,5 @@
-//! What LoRaWAN 1.0.x does with AES: message integrity codes, the payload's key stream, session keys, join accepts.
-//! The ciphers are those of crate `lorawan`; sections are those of LoRaWAN 1.0.4.
+//! The AES operations of LoRaWAN 1.0.x: message integrity codes, payload encryption, session keys, join accepts. The ciphers
+//! come from crate `lorawan`; sections refer to LoRaWAN 1.0.4.
 
 use lorawan::default_crypto::DefaultFactory;
 use lorawan::keys::{CryptoFactory, Decrypter, Encrypter, Mac};
@@ -10,14 +10,13 @@ use crate::key::Key;
 /// A message integrity code.
 pub(crate) type Mic = [u8; 4];
 
-/// Which way a data frame goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Direction {
     Up = 0,
     Down = 1,
 }
 
-/// What a data frame's MIC and key stream depend on, next to the key.
+/// The inputs of the MIC and the encryption of a data frame, besides the key.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Scope {
     pub(crate) direction: Direction,
@@ -26,7 +25,7 @@ pub(crate) struct Scope {
 }
 
 impl Scope {
-    /// The block that B0 and the Ai have in common.
+    /// The common part of the blocks B0 and Ai.
     fn block(self, first: u8, last: u8) -> [u8; 16] {
         let [a0, a1, a2, a3] = self.address.to_le_bytes();
         let [c0, c1, c2, c3] = self.f_cnt.to_le_bytes();
@@ -34,7 +33,7 @@ impl Scope {
     }
 }
 
-/// The MIC of a data frame (4.4); `frame` is all before it, 255 bytes at most.
+/// The MIC of a data frame (4.4); `frame` is everything before the MIC, at most 255 bytes.
 pub(crate) fn data_mic(key: &Key, scope: Scope, frame: &[u8]) -> Mic {
     cmac(key, &[&scope.block(0x49, u8::try_from(frame.len()).unwrap_or(u8::MAX)), frame])
 }

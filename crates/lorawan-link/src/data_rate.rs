@@ -1,4 +1,4 @@
-//! How fast a frame goes over the air.
+//! The modulation and speed of a frame.
 
 use std::fmt;
 
@@ -35,7 +35,7 @@ impl DataRate {
         Some(Self::lora(spreading_factor, bandwidth))
     }
 
-    /// The lowest SNR in dB at which it is still received (Semtech SX1276 data sheet, table 13); `None` for FSK.
+    /// The lowest SNR in dB for reception (Semtech SX1276 data sheet, table 13); `None` for FSK.
     pub(crate) fn required_snr(self) -> Option<f32> {
         match self {
             Self::Lora { spreading_factor, .. } => Some(10.0 - 2.5 * f32::from(spreading_factor)),

@@ -1,4 +1,4 @@
-//! One frame, heard by several forwarders, is one: its copies are collected for a while from the first on.
+//! Deduplication: several forwarders receive the same frame, so its copies are collected for a while.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use crate::output::Receiver;
 
-/// Frames that wait for their other copies. All wait equally long, so the first to come is the first to go.
+/// Frames waiting for further copies. All wait equally long, so they leave in the order of arrival.
 #[derive(Debug)]
-pub(crate) struct Held<T> {
+pub(crate) struct PendingFrames<T> {
     frames: VecDeque<Frame<T>>,
     serials: HashMap<Arc<[u8]>, u64, foldhash::fast::RandomState>,
-    /// The serial of the front.
+    /// The serial number of the front.
     first: u64,
     wait: Duration,
     most: usize,
@@ -26,14 +26,14 @@ struct Frame<T> {
     content: T,
 }
 
-impl<T> Held<T> {
-    /// Holds frames for `wait`, `most` of them, with so many receivers each.
+impl<T> PendingFrames<T> {
+    /// Holds up to `most` frames for `wait`, each with up to `receivers` receivers.
     pub(crate) fn new(wait: Duration, most: usize, receivers: usize) -> Self {
         let (most, receivers) = (most.max(1), receivers.max(1));
         Self { frames: VecDeque::new(), serials: HashMap::default(), first: 0, wait, most, receivers }
     }
 
-    /// Adds a copy to a frame that is held; gives the receiver back where none is.
+    /// Adds a copy to a held frame; returns the receiver if there is none.
     pub(crate) fn add(&mut self, bytes: &[u8], receiver: Receiver) -> Result<(), Receiver> {
         let Some(serial) = self.serials.get(bytes) else { return Err(receiver) };
         let place = usize::try_from(serial.wrapping_sub(self.first)).unwrap_or(usize::MAX);
@@ -47,7 +47,7 @@ impl<T> Held<T> {
         Ok(())
     }
 
-    /// Holds a frame from now on.
+    /// Holds a new frame.
     pub(crate) fn hold(&mut self, bytes: &[u8], receiver: Receiver, content: T, now: Instant) {
         let bytes: Arc<[u8]> = bytes.into();
         let serial = self.first.wrapping_add(self.frames.len() as u64);
@@ -55,7 +55,7 @@ impl<T> Held<T> {
         self.frames.push_back(Frame { bytes, due: now + self.wait, receivers: vec![receiver], content });
     }
 
-    /// The next frame whose time is over, or that has to make room; its receivers are sorted, the best first.
+    /// The next frame whose time is over, or that must leave for lack of space. Its receivers are sorted, the best first.
     pub(crate) fn next(&mut self, now: Instant) -> Option<(T, Vec<Receiver>)> {
         if self.next_deadline()? > now && self.frames.len() <= self.most {
             return None;
@@ -70,7 +70,7 @@ impl<T> Held<T> {
         Some((frame.content, frame.receivers))
     }
 
-    /// When the next frame's time is over.
+    /// When the time of the next frame is over.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         self.frames.front().map(|frame| frame.due)
     }
@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn copies_make_one_frame_with_all_its_receivers_the_best_first() {
-        let mut held = Held::new(Duration::from_millis(200), 10, 10);
+        let mut held = PendingFrames::new(Duration::from_millis(200), 10, 10);
         let now = start();
         held.hold(b"frame", receiver(1, -90.0, 1.0), "content", now);
         assert!(held.add(b"other", receiver(2, -90.0, 1.0)).is_err());
@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn what_is_held_is_bounded() {
-        let mut held = Held::new(Duration::from_secs(1), 3, 2);
+        let mut held = PendingFrames::new(Duration::from_secs(1), 3, 2);
         let now = start();
         for number in 0..10_u8 {
             held.hold(&[number], receiver(1, 0.0, 0.0), number, now);

@@ -1,4 +1,4 @@
-//! A device: what its owner says of it, what is stored of it, and what is only known while the process runs.
+//! A device: its configuration, its stored state and its state in memory.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -15,11 +15,10 @@ use crate::output::DownlinkId;
 use crate::region::Region;
 use crate::session::{RxParameters, Session};
 
-/// How many DevNonces of a device are remembered. Nodes before 1.0.4 draw them by lot; an older one could be replayed,
-/// which costs a join accept that nobody listens to: a session is used only after the device has used it.
+/// The number of DevNonces remembered per device. Nodes before 1.0.4 choose them at random; an older one could be replayed,
+/// which costs a useless join accept: a session is used only after the device has used it.
 pub(crate) const DEV_NONCES: usize = 256;
 
-/// When a device listens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Class {
     /// After its own uplinks.
@@ -29,80 +28,72 @@ pub enum Class {
     C,
 }
 
-/// A session that was agreed on beforehand (ABP).
+/// Activation by personalisation: a preconfigured session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Abp {
     /// The device's address.
     pub address: DevAddr,
-    /// For integrity and MAC commands.
+    /// NwkSKey.
     pub nwk_s_key: Key,
-    /// For the application's data.
+    /// AppSKey.
     pub app_s_key: Key,
-    /// The counter of the last frame that another server accepted; `None` where there is none.
+    /// The counter of the last frame accepted by another server, if any.
     pub last_f_cnt_up: Option<u32>,
-    /// When and where it listens; `None`: as its region has it.
+    /// The receive windows; `None` for the region's defaults.
     pub rx: Option<RxParameters>,
-    /// Whether it may start its counter again at 0. Then who recorded its first frames can replay them.
+    /// Whether it may restart its counter at 0. Its first frames can then be replayed by a recorder.
     pub resets: bool,
 }
 
-/// What a device joins with (OTAA).
+/// Over-the-air activation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Otaa {
-    /// The JoinEUI (AppEUI) that it sends.
     pub join_eui: Eui,
-    /// Its own key.
+    /// AppKey.
     pub app_key: Key,
 }
 
-/// How a device comes to its session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Activation {
-    /// It has one.
     Abp(Abp),
-    /// It joins.
     Otaa(Otaa),
 }
 
-/// What a device's owner says of it.
+/// The configuration of a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeviceConfig {
-    /// Its name in all that comes out.
     pub dev_eui: Eui,
-    /// How it comes to its session.
     pub activation: Activation,
-    /// When it listens.
     pub class: Class,
 }
 
-/// What is stored of a device.
+/// The stored state of a device.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct DeviceState {
-    /// The session in use.
     pub session: Option<Session>,
-    /// One that was offered by a join accept and that the device has not used yet.
+    /// Offered by a join accept; the device has not used it yet.
     pub offered: Option<Session>,
-    /// The DevNonces of its last join requests, the newest last.
+    /// The DevNonces of the last join requests, newest last.
     pub dev_nonces: VecDeque<u16>,
-    /// How many join accepts it was sent: the next AppNonce is one more.
+    /// The number of join accepts sent; the next AppNonce is one more.
     pub app_nonces: u32,
-    /// Its counters were lost: its frames are refused.
+    /// Its counters were lost: its frames are rejected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub locked: Option<Locked>,
 }
 
-/// An ABP device whose counters were lost is not heard until its owner says where its counter is, with another
-/// [`last_f_cnt_up`](Abp::last_f_cnt_up) than before, or that it may start anew.
+/// An ABP device with lost counters is rejected until its configuration has another
+/// [`last_f_cnt_up`](Abp::last_f_cnt_up) than before, or permits a restart at 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Locked {
-    /// What its owner had said when they were lost.
+    /// The configured counter when they were lost.
     pub last_f_cnt_up: Option<u32>,
 }
 
 impl DeviceState {
-    /// What to go on with when the state that was stored of a device cannot be read, so that nothing is used twice: the
-    /// AppNonces of a device that joins go on above all that can have been used; an ABP device is
-    /// [locked](Locked), unless it may start anew whenever it likes.
+    /// The state to continue with when the stored one cannot be read, so that no nonce or counter is used twice. The AppNonces
+    /// of an OTAA device continue above all that can have been used. An ABP device is [locked](Locked), unless it may restart
+    /// its counter.
     #[must_use]
     pub fn after_loss(config: &DeviceConfig, region: Region, now: Timestamp) -> Self {
         match &config.activation {
@@ -118,47 +109,46 @@ impl DeviceState {
     }
 }
 
-/// More AppNonces than a device can have used: one for each minute since 2020, of the 24 bits' 32 years.
+/// More AppNonces than a device can have used: one per minute since 2020; 24 bits last for 32 years.
 fn app_nonces_by(now: Timestamp) -> u32 {
     const BEGIN: i64 = 1_577_836_800;
     u32::try_from(now.as_second().saturating_sub(BEGIN) / 60).unwrap_or(0)
 }
 
-/// One of a device's sessions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Which {
-    InUse,
+pub(crate) enum SessionSlot {
+    Current,
     Offered,
 }
 
-/// A device as the network has it.
+/// A device in memory.
 #[derive(Debug)]
 pub(crate) struct Device {
     pub(crate) config: DeviceConfig,
     pub(crate) state: DeviceState,
     pub(crate) joining: Option<Joining>,
-    /// The uplink that the host was told last.
-    pub(crate) told: Option<Told>,
-    /// The receive windows behind its last uplink.
+    /// The uplink reported last.
+    pub(crate) told: Option<ReportedUplink>,
+    /// The receive windows after its last uplink.
     pub(crate) window: Option<Window>,
     pub(crate) queue: Queue,
-    /// The confirmed downlink that was sent last.
+    /// The last confirmed downlink sent.
     pub(crate) unconfirmed: Option<DownlinkId>,
     pub(crate) adr: Adr,
     pub(crate) status_asked: Option<Instant>,
-    /// Where it was heard last, the best first.
-    pub(crate) heard_by: Vec<Eui>,
+    /// The gateways that received it last, the best first.
+    pub(crate) received_by: Vec<Eui>,
 }
 
-/// A confirmed or unconfirmed uplink that the host was told.
+/// An uplink reported to the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Told {
+pub(crate) struct ReportedUplink {
     pub(crate) serial: u64,
     pub(crate) f_cnt: u32,
     pub(crate) first_heard: Instant,
     pub(crate) confirmed: bool,
-    /// The host could not take it, and its device may send it again.
-    pub(crate) untaken: bool,
+    /// The host could not accept it; the device may repeat it.
+    pub(crate) rejected: bool,
 }
 
 impl Device {
@@ -180,7 +170,7 @@ impl Device {
             if unlocked {
                 let (network, app) = (abp.nwk_s_key.clone(), abp.app_s_key.clone());
                 let session = Session::new(abp.address, network, app, abp.last_f_cnt_up, usual);
-                state.session = Some(session.with_downlinks_behind_uplinks());
+                state.session = Some(session.with_counter_behind_uplinks());
             } else if !state.session.as_ref().is_some_and(same) {
                 state.locked = None;
                 let (network, app) = (abp.nwk_s_key.clone(), abp.app_s_key.clone());
@@ -203,7 +193,7 @@ impl Device {
             unconfirmed: None,
             adr: Adr::default(),
             status_asked: None,
-            heard_by: Vec::new(),
+            received_by: Vec::new(),
         }
     }
 
@@ -215,14 +205,14 @@ impl Device {
         matches!(&self.config.activation, Activation::Abp(abp) if abp.resets)
     }
 
-    pub(crate) fn session(&self, which: Which) -> Option<&Session> {
+    pub(crate) fn session(&self, which: SessionSlot) -> Option<&Session> {
         match which {
-            Which::InUse => self.state.session.as_ref(),
-            Which::Offered => self.state.offered.as_ref(),
+            SessionSlot::Current => self.state.session.as_ref(),
+            SessionSlot::Offered => self.state.offered.as_ref(),
         }
     }
 
-    /// The device has used the session that it was offered: that is the one from now on.
+    /// Makes the offered session the current one.
     pub(crate) fn promote(&mut self) {
         self.state.session = self.state.offered.take();
         self.told = None;

@@ -1,4 +1,4 @@
-//! What is sent to a device, and when it listens: the windows behind an uplink, the queue, and a frame made of both.
+//! Downlinks: the receive windows after an uplink, the queue, and the frame built from both.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -13,105 +13,104 @@ use crate::semtech::When;
 use crate::session::RxParameters;
 use crate::settings::Settings;
 
-/// The most bytes of FOpts.
+/// The maximum length of FOpts.
 const F_OPTS: usize = 15;
 
-/// The receive windows behind an uplink.
+/// The receive windows after an uplink.
 #[derive(Debug, Clone)]
 pub(crate) struct Window {
-    /// Who heard the uplink, the best first.
-    pub(crate) heard_by: Vec<HeardBy>,
-    /// When its first copy came.
+    /// The best first.
+    pub(crate) received_by: Vec<ReceivedBy>,
+    /// When the first copy arrived.
     pub(crate) heard: Instant,
-    /// From the end of the uplink to the first window.
+    /// From the end of the uplink to RX1.
     pub(crate) delay: Duration,
     pub(crate) rx: RxParameters,
-    /// What its sender waits for.
-    pub(crate) owed: Owed,
+    pub(crate) requested: RequestedAnswer,
 }
 
-/// What a gateway has to know to answer an uplink.
+/// What a gateway needs to know to answer an uplink.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct HeardBy {
+pub(crate) struct ReceivedBy {
     gateway: Eui,
     tmst: u32,
     frequency: u32,
     data_rate: DataRate,
 }
 
-impl From<&Receiver> for HeardBy {
+impl From<&Receiver> for ReceivedBy {
     fn from(receiver: &Receiver) -> Self {
         let Receiver { gateway, tmst, frequency, data_rate, .. } = *receiver;
         Self { gateway, tmst, frequency, data_rate }
     }
 }
 
-/// What an uplink is to be answered with.
+/// The answers that an uplink requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Owed {
+pub(crate) struct RequestedAnswer {
     pub(crate) ack: bool,
-    /// The device wants to hear anything at all.
-    pub(crate) sign_of_life: bool,
-    /// The device follows ADR.
+    /// The device requests any downlink (ADRACKReq).
+    pub(crate) wants_downlink: bool,
+    /// The device uses ADR.
     pub(crate) adr: bool,
     pub(crate) link_check: Option<[u8; 3]>,
     pub(crate) device_time: Option<[u8; 6]>,
 }
 
-/// One of the windows behind an uplink.
+/// RX1 or RX2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Slot {
+pub(crate) enum RxWindow {
     First,
     Second,
 }
 
-/// Where and when a gateway has to send.
+/// A time and frequency at which a gateway can send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Shot {
+pub(crate) struct DownlinkSlot {
     pub(crate) gateway: Eui,
     pub(crate) when: When,
     /// In Hz.
     pub(crate) frequency: u32,
-    /// Number of the data rate.
+    /// The number of the data rate.
     pub(crate) data_rate: u8,
-    /// When the forwarder has to have it.
+    /// When the forwarder must have the frame.
     pub(crate) until: Instant,
 }
 
 impl Window {
     /// How each gateway that heard the uplink would send, the best first; none where it is too late.
-    pub(crate) fn shots(&self, slot: Slot, settings: &Settings, now: Instant) -> Vec<Shot> {
-        let after = match slot {
-            Slot::First => self.delay,
-            Slot::Second => self.delay + Duration::from_secs(1),
+    pub(crate) fn slots(&self, rx_window: RxWindow, settings: &Settings, now: Instant) -> Vec<DownlinkSlot> {
+        let after = match rx_window {
+            RxWindow::First => self.delay,
+            RxWindow::Second => self.delay + Duration::from_secs(1),
         };
         let Some(until) = (self.heard + after).checked_sub(settings.lead).filter(|until| *until >= now)
         else {
             return Vec::new();
         };
-        let shot = |heard_by| self.shot(slot, after, heard_by, settings.region, until);
-        self.heard_by.iter().filter_map(shot).collect()
+        let slot = |received_by| self.slot(rx_window, after, received_by, settings.region, until);
+        self.received_by.iter().filter_map(slot).collect()
     }
 
-    fn shot(
+    fn slot(
         &self,
-        slot: Slot,
+        rx_window: RxWindow,
         after: Duration,
-        heard_by: &HeardBy,
+        received_by: &ReceivedBy,
         region: Region,
         until: Instant,
-    ) -> Option<Shot> {
-        let (frequency, data_rate) = match slot {
-            Slot::First => {
-                let uplink = region.uplink_number(heard_by.data_rate)?;
-                region.rx1(heard_by.frequency, uplink, self.rx.rx1_offset)?
+    ) -> Option<DownlinkSlot> {
+        let (frequency, data_rate) = match rx_window {
+            RxWindow::First => {
+                let uplink = region.uplink_number(received_by.data_rate)?;
+                region.rx1(received_by.frequency, uplink, self.rx.rx1_offset)?
             }
-            Slot::Second => (self.rx.rx2_frequency, self.rx.rx2_data_rate),
+            RxWindow::Second => (self.rx.rx2_frequency, self.rx.rx2_data_rate),
         };
         // The delays are seconds, far below the 71 minutes after which the clock starts again.
         let micros = u32::try_from(after.as_micros()).ok()?;
-        let when = When::Tmst(heard_by.tmst.wrapping_add(micros));
-        Some(Shot { gateway: heard_by.gateway, when, frequency, data_rate, until })
+        let when = When::Tmst(received_by.tmst.wrapping_add(micros));
+        Some(DownlinkSlot { gateway: received_by.gateway, when, frequency, data_rate, until })
     }
 }
 
@@ -158,24 +157,29 @@ impl Queue {
     }
 }
 
-/// What else a device may be told, where there is room.
+/// MAC commands to add if there is space.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Wishes {
+pub(crate) struct OptionalCommands {
     pub(crate) adr: Option<(Choice, [u8; 5])>,
     pub(crate) status: Option<[u8; 1]>,
 }
 
-/// A frame, and what of that which waited is in it.
+/// A frame, and which of the pending items it contains.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Composed {
+pub(crate) struct ComposedFrame {
     pub(crate) frame: DataDown,
     pub(crate) takes_item: bool,
     pub(crate) adr: Option<Choice>,
     pub(crate) asks_status: bool,
 }
 
-/// Puts a frame together that carries `room` bytes at most; `None` where there is nothing to say.
-pub(crate) fn compose(owed: &Owed, wishes: Wishes, queue: &Queue, room: usize) -> Option<Composed> {
+/// Builds a frame with a payload of at most `room` bytes; `None` if there is nothing to send.
+pub(crate) fn compose(
+    requested: &RequestedAnswer,
+    optional_commands: OptionalCommands,
+    queue: &Queue,
+    room: usize,
+) -> Option<ComposedFrame> {
     let mut f_opts = Vec::new();
     let mut room = room;
     let mut add = |bytes: &[u8], room: &mut usize| {
@@ -186,28 +190,28 @@ pub(crate) fn compose(owed: &Owed, wishes: Wishes, queue: &Queue, room: usize) -
         }
         fits
     };
-    if let Some(answer) = owed.link_check {
+    if let Some(answer) = requested.link_check {
         add(&answer, &mut room);
     }
-    if let Some(answer) = owed.device_time {
+    if let Some(answer) = requested.device_time {
         add(&answer, &mut room);
     }
     let item = queue.front().filter(|item| item.payload.len() <= room);
     room -= item.map_or(0, |item| item.payload.len());
-    let adr = wishes.adr.filter(|(_, command)| add(command, &mut room)).map(|(choice, _)| choice);
-    let asks_status = wishes.status.is_some_and(|command| add(&command, &mut room));
-    if !owed.ack && !owed.sign_of_life && f_opts.is_empty() && item.is_none() {
+    let adr = optional_commands.adr.filter(|(_, command)| add(command, &mut room)).map(|(choice, _)| choice);
+    let asks_status = optional_commands.status.is_some_and(|command| add(&command, &mut room));
+    if !requested.ack && !requested.wants_downlink && f_opts.is_empty() && item.is_none() {
         return None;
     }
     let frame = DataDown {
         confirmed: item.is_some_and(|item| item.confirmed),
-        adr: owed.adr,
-        ack: owed.ack,
+        adr: requested.adr,
+        ack: requested.ack,
         pending: queue.len() > usize::from(item.is_some()),
         f_opts,
         data: item.map(|item| (item.f_port, item.payload.clone())),
     };
-    Some(Composed { frame, takes_item: item.is_some(), adr, asks_status })
+    Some(ComposedFrame { frame, takes_item: item.is_some(), adr, asks_status })
 }
 
 #[cfg(test)]

@@ -9,18 +9,21 @@ fn queue(payloads: &[usize]) -> Queue {
     queue
 }
 
-fn all_owed() -> Owed {
-    Owed {
+fn all_owed() -> RequestedAnswer {
+    RequestedAnswer {
         ack: true,
-        sign_of_life: true,
+        wants_downlink: true,
         adr: true,
         link_check: Some([2, 1, 1]),
         device_time: Some([13, 1, 2, 3, 4, 5]),
     }
 }
 
-fn all_wishes() -> Wishes {
-    Wishes { adr: Some((Choice { data_rate: 5, power: 1 }, [3, 0x51, 0, 0, 0x61])), status: Some([6]) }
+fn all_wishes() -> OptionalCommands {
+    OptionalCommands {
+        adr: Some((Choice { data_rate: 5, power: 1 }, [3, 0x51, 0, 0, 0x61])),
+        status: Some([6]),
+    }
 }
 
 #[test]
@@ -42,11 +45,22 @@ fn answers_come_before_the_payload_and_the_payload_before_wishes() {
 
 #[test]
 fn nothing_to_say_is_no_frame() {
-    let silent = Owed { adr: true, ..Owed::default() };
-    assert_eq!(compose(&silent, Wishes::default(), &queue(&[]), 51), None);
-    assert_eq!(compose(&silent, Wishes::default(), &queue(&[60]), 51), None);
-    assert!(compose(&Owed { sign_of_life: true, ..silent }, Wishes::default(), &queue(&[]), 0).is_some());
-    assert!(compose(&Owed { ack: true, ..silent }, Wishes::default(), &queue(&[]), 0).is_some());
+    let silent = RequestedAnswer { adr: true, ..RequestedAnswer::default() };
+    assert_eq!(compose(&silent, OptionalCommands::default(), &queue(&[]), 51), None);
+    assert_eq!(compose(&silent, OptionalCommands::default(), &queue(&[60]), 51), None);
+    assert!(
+        compose(
+            &RequestedAnswer { wants_downlink: true, ..silent },
+            OptionalCommands::default(),
+            &queue(&[]),
+            0
+        )
+        .is_some()
+    );
+    assert!(
+        compose(&RequestedAnswer { ack: true, ..silent }, OptionalCommands::default(), &queue(&[]), 0)
+            .is_some()
+    );
 }
 
 #[test]
@@ -58,14 +72,20 @@ fn a_queue_has_an_end() {
 }
 
 fn window(heard: Instant) -> Window {
-    let heard_by = [(1, u32::MAX), (2, 5)].map(|(gateway, tmst)| HeardBy {
+    let received_by = [(1, u32::MAX), (2, 5)].map(|(gateway, tmst)| ReceivedBy {
         gateway: Eui::new(gateway),
         tmst,
         frequency: 868_100_000,
         data_rate: DataRate::lora(7, 125),
     });
     let rx = RxParameters { delay: 1, rx1_offset: 2, ..RxParameters::of(Region::Eu868) };
-    Window { heard_by: heard_by.to_vec(), heard, delay: Duration::from_secs(1), rx, owed: Owed::default() }
+    Window {
+        received_by: received_by.to_vec(),
+        heard,
+        delay: Duration::from_secs(1),
+        rx,
+        requested: RequestedAnswer::default(),
+    }
 }
 
 #[test]
@@ -73,8 +93,8 @@ fn windows_are_reckoned_in_each_gateways_own_clock_which_goes_round() {
     #[expect(clippy::disallowed_methods, reason = "an instant cannot be made in another way")]
     let now = Instant::now();
     let settings = Settings::new(Region::Eu868);
-    let first = window(now).shots(Slot::First, &settings, now);
-    let expected = [(1, 999_999), (2, 1_000_005)].map(|(gateway, tmst)| Shot {
+    let first = window(now).slots(RxWindow::First, &settings, now);
+    let expected = [(1, 999_999), (2, 1_000_005)].map(|(gateway, tmst)| DownlinkSlot {
         gateway: Eui::new(gateway),
         when: When::Tmst(tmst),
         frequency: 868_100_000,
@@ -82,7 +102,7 @@ fn windows_are_reckoned_in_each_gateways_own_clock_which_goes_round() {
         until: now + Duration::from_millis(800),
     });
     assert_eq!(first, expected);
-    let second = window(now).shots(Slot::Second, &settings, now);
+    let second = window(now).slots(RxWindow::Second, &settings, now);
     assert_eq!(
         (second[0].when, second[0].frequency, second[0].data_rate),
         (When::Tmst(1_999_999), 869_525_000, 0)
@@ -94,7 +114,7 @@ fn a_window_closes_so_early_that_a_forwarder_still_has_time() {
     #[expect(clippy::disallowed_methods, reason = "an instant cannot be made in another way")]
     let now = Instant::now();
     let settings = Settings::new(Region::Eu868);
-    let shots = |slot, millis| window(now).shots(slot, &settings, now + Duration::from_millis(millis)).len();
-    assert_eq!([shots(Slot::First, 800), shots(Slot::First, 801)], [2, 0]);
-    assert_eq!([shots(Slot::Second, 1_800), shots(Slot::Second, 1_801)], [2, 0]);
+    let slots = |slot, millis| window(now).slots(slot, &settings, now + Duration::from_millis(millis)).len();
+    assert_eq!([slots(RxWindow::First, 800), slots(RxWindow::First, 801)], [2, 0]);
+    assert_eq!([slots(RxWindow::Second, 1_800), slots(RxWindow::Second, 1_801)], [2, 0]);
 }

@@ -1,46 +1,45 @@
-//! How much of the air a gateway has used: per sub-band, over the last hour (ETSI EN 300 220 looks at an hour).
+//! The duty cycle: the time on air of a gateway per sub-band in the last hour (ETSI EN 300 220).
 
 use std::time::{Duration, Instant};
 
 use crate::region::{Region, SubBand};
 
 const HOUR: u64 = 3_600;
-/// One more than an hour has, since the current one is not over.
+/// One more than an hour, because the current minute is not over.
 const MINUTES: usize = 61;
 
-/// What a gateway has used of each of its region's sub-bands.
+/// The time on air per sub-band of a gateway.
 #[derive(Debug)]
-pub(crate) struct Duty {
+pub(crate) struct DutyCycle {
     since: Instant,
     bands: Vec<Minutes>,
 }
 
-/// Air time in microseconds of each of the last minutes.
+/// The time on air of each of the last minutes, in microseconds.
 #[derive(Debug, Clone)]
 struct Minutes {
     used: [u32; MINUTES],
-    /// The current one, counted from the start.
+    /// The current minute since the start.
     now: u64,
 }
 
-/// A gateway's use of a sub-band.
+/// The use of a sub-band by a gateway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Use {
-    /// Which.
+pub struct DutyCycleUse {
     pub band: SubBand,
-    /// In the last hour.
+    /// The time on air in the last hour.
     pub used: Duration,
-    /// In an hour.
+    /// The permitted time on air per hour.
     pub allowed: Duration,
 }
 
-impl Duty {
+impl DutyCycle {
     pub(crate) fn new(region: Region, now: Instant) -> Self {
         let minutes = Minutes { used: [0; MINUTES], now: 0 };
         Self { since: now, bands: vec![minutes; region.sub_bands().len()] }
     }
 
-    /// Whether a frame may be sent. In regions without bounds it always may; in others not outside the sub-bands.
+    /// Whether a frame may be sent. Without sub-bands it always may; with them, only within one.
     pub(crate) fn allows(&mut self, region: Region, frequency: u32, airtime: Duration, now: Instant) -> bool {
         if region.sub_bands().is_empty() {
             return true;
@@ -50,7 +49,7 @@ impl Duty {
         self.minutes(number, now).is_some_and(|minutes| minutes.sum() + airtime <= allowed(band))
     }
 
-    /// Takes note of a frame that is sent.
+    /// Records a frame to be sent.
     pub(crate) fn charge(&mut self, region: Region, frequency: u32, airtime: Duration, now: Instant) {
         let Some(minutes) = region.sub_band(frequency).and_then(|number| self.minutes(number, now)) else {
             return;
@@ -61,12 +60,12 @@ impl Duty {
         }
     }
 
-    /// Takes a charge back: the frame was not sent after all.
+    /// Reverts a charge: the frame was not sent.
     pub(crate) fn refund(&mut self, region: Region, frequency: u32, airtime: Duration, now: Instant) {
         let Some(minutes) = region.sub_band(frequency).and_then(|number| self.minutes(number, now)) else {
             return;
         };
-        // It may have been charged in the minute before.
+        // It may have been charged to the minute before.
         let mut rest = micros(airtime);
         for back in [0, MINUTES - 1] {
             let place = (minutes.place() + back) % MINUTES;
@@ -78,18 +77,21 @@ impl Duty {
         }
     }
 
-    /// What is used of each sub-band.
-    pub(crate) fn uses(&mut self, region: Region, now: Instant) -> Vec<Use> {
+    pub(crate) fn uses(&mut self, region: Region, now: Instant) -> Vec<DutyCycleUse> {
         let bands = region.sub_bands().iter().enumerate();
         let used = |duty: &mut Self, number| {
             duty.minutes(number, now).map_or(Duration::ZERO, |minutes| minutes.sum())
         };
         bands
-            .map(|(number, band)| Use { band: *band, used: used(self, number), allowed: allowed(band) })
+            .map(|(number, band)| DutyCycleUse {
+                band: *band,
+                used: used(self, number),
+                allowed: allowed(band),
+            })
             .collect()
     }
 
-    /// A sub-band's minutes, the old ones forgotten.
+    /// The minutes of a sub-band, after dropping old ones.
     fn minutes(&mut self, band: usize, now: Instant) -> Option<&mut Minutes> {
         let minute = now.saturating_duration_since(self.since).as_secs() / 60;
         let minutes = self.bands.get_mut(band)?;
@@ -138,7 +140,7 @@ mod tests {
     #[test]
     fn one_per_cent_is_36_seconds_an_hour_and_comes_back_after_it() {
         let (region, now) = (Region::Eu868, start());
-        let mut duty = Duty::new(region, now);
+        let mut duty = DutyCycle::new(region, now);
         for second in 0..36 {
             let at = now + SECOND * second * 60;
             assert!(duty.allows(region, 868_100_000, SECOND, at));
@@ -157,9 +159,10 @@ mod tests {
     #[test]
     fn use_is_readable_and_a_refund_takes_it_back() {
         let (region, now) = (Region::Eu868, start());
-        let mut duty = Duty::new(region, now);
+        let mut duty = DutyCycle::new(region, now);
         duty.charge(region, 869_525_000, SECOND * 2, now);
-        let used = |duty: &mut Duty, at| duty.uses(region, at).iter().map(|each| each.used).sum::<Duration>();
+        let used =
+            |duty: &mut DutyCycle, at| duty.uses(region, at).iter().map(|each| each.used).sum::<Duration>();
         assert_eq!(used(&mut duty, now), SECOND * 2);
         assert_eq!(duty.uses(region, now)[4].allowed, SECOND * 360);
         duty.refund(region, 869_525_000, SECOND * 2, now + SECOND * 60);
@@ -169,11 +172,11 @@ mod tests {
     #[test]
     fn a_long_silence_forgets_all_and_other_regions_have_no_bound() {
         let (region, now) = (Region::Eu868, start());
-        let mut duty = Duty::new(region, now);
+        let mut duty = DutyCycle::new(region, now);
         duty.charge(region, 868_100_000, SECOND * 36, now);
         assert!(duty.allows(region, 868_100_000, SECOND * 36, now + SECOND * 1_000_000));
         assert!(!duty.allows(region, 433_000_000, SECOND, now), "outside the sub-bands");
-        let mut duty = Duty::new(Region::Us915, now);
+        let mut duty = DutyCycle::new(Region::Us915, now);
         assert!(duty.allows(Region::Us915, 923_300_000, SECOND * 3_600, now));
         assert!(duty.uses(Region::Us915, now).is_empty());
     }

@@ -1,4 +1,4 @@
-//! A PHYPayload taken apart (LoRaWAN 1.0.4, section 4): what is structurally wrong is refused before any key is tried.
+//! Parses and builds PHYPayloads (LoRaWAN 1.0.4, section 4). Malformed frames are rejected before any key is tried.
 
 use crate::crypto::{Direction, Mic, Scope, crypt, data_mic};
 use crate::ids::{DevAddr, Eui};
@@ -8,9 +8,9 @@ use crate::reason::Reason;
 /// Bytes of a join request.
 const JOIN_REQUEST: usize = 23;
 /// MHDR, an FHDR without options, MIC.
-const SHORTEST_DATA: usize = 12;
-/// The longest frame: LoRa counts its bytes in one.
-const LONGEST: usize = 255;
+const MIN_DATA_FRAME: usize = 12;
+/// LoRa encodes the length in one byte.
+const MAX_FRAME: usize = 255;
 
 /// A frame from a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,41 +19,40 @@ pub(crate) enum Frame<'a> {
     Data(DataUp<'a>),
 }
 
-/// A join request; its MIC is not checked yet.
+/// A join request with an unverified MIC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct JoinRequest<'a> {
     pub(crate) join_eui: Eui,
     pub(crate) dev_eui: Eui,
     pub(crate) dev_nonce: u16,
-    /// All that the MIC is over.
+    /// The bytes covered by the MIC.
     pub(crate) signed: &'a [u8],
     pub(crate) mic: Mic,
 }
 
-/// A data frame; its MIC is not checked yet, its payload is encrypted.
+/// A data frame with an unverified MIC and an encrypted payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct DataUp<'a> {
     pub(crate) confirmed: bool,
     pub(crate) address: DevAddr,
     pub(crate) adr: bool,
     pub(crate) adr_ack_req: bool,
-    /// Confirms the last confirmed downlink.
+    /// Acknowledges the last confirmed downlink.
     pub(crate) ack: bool,
-    /// The low half of the counter.
+    /// The low 16 bits of the counter.
     pub(crate) f_cnt: u16,
     pub(crate) f_opts: &'a [u8],
     pub(crate) f_port: Option<u8>,
     pub(crate) encrypted: &'a [u8],
-    /// All that the MIC is over.
+    /// The bytes covered by the MIC.
     pub(crate) signed: &'a [u8],
     pub(crate) mic: Mic,
 }
 
 impl<'a> Frame<'a> {
-    /// Takes a PHYPayload apart.
     pub(crate) fn parse(phy: &'a [u8]) -> Result<Self, Reason> {
         let (mhdr, body) = phy.split_first().ok_or(Reason::FrameShort)?;
-        if phy.len() > LONGEST {
+        if phy.len() > MAX_FRAME {
             return Err(Reason::FrameLong);
         }
         let kind = mhdr >> 5;
@@ -92,7 +91,7 @@ impl<'a> JoinRequest<'a> {
 
 impl<'a> DataUp<'a> {
     fn parse(phy: &'a [u8], body: &'a [u8], confirmed: bool) -> Result<Self, Reason> {
-        if phy.len() < SHORTEST_DATA {
+        if phy.len() < MIN_DATA_FRAME {
             return Err(Reason::FrameShort);
         }
         let (signed, mic) = phy.split_last_chunk().ok_or(Reason::FrameShort)?;
@@ -125,12 +124,12 @@ impl<'a> DataUp<'a> {
         Scope { direction: Direction::Up, address: self.address, f_cnt }
     }
 
-    /// Whether its sender has this key and means this counter.
+    /// Whether the MIC matches this key and counter.
     pub(crate) fn verifies(&self, nwk_s_key: &Key, f_cnt: u32) -> bool {
         data_mic(nwk_s_key, self.scope(f_cnt), self.signed) == self.mic
     }
 
-    /// Its payload in the clear; only where it [verifies](Self::verifies).
+    /// Decrypts the payload; only if the frame [verifies](Self::verifies).
     pub(crate) fn decrypt(&self, key: &Key, f_cnt: u32) -> Vec<u8> {
         let mut payload = self.encrypted.to_vec();
         crypt(key, self.scope(f_cnt), &mut payload);
@@ -142,25 +141,24 @@ impl<'a> DataUp<'a> {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct DataDown {
     pub(crate) confirmed: bool,
-    /// Whether the device may choose its data rate by ADR.
+    /// Whether the network controls the data rate (ADR).
     pub(crate) adr: bool,
-    /// Confirms the last confirmed uplink.
+    /// Acknowledges the last confirmed uplink.
     pub(crate) ack: bool,
-    /// More is waiting.
+    /// More downlinks are pending.
     pub(crate) pending: bool,
-    /// 15 bytes at most.
+    /// At most 15 bytes.
     pub(crate) f_opts: Vec<u8>,
-    /// A port of the application, and what goes there.
+    /// FPort and FRMPayload.
     pub(crate) data: Option<(u8, Vec<u8>)>,
 }
 
 impl DataDown {
-    /// Of the PHYPayload, in bytes.
+    /// The length of the PHYPayload in bytes.
     pub(crate) fn length(&self) -> usize {
-        SHORTEST_DATA + self.f_opts.len() + self.data.as_ref().map_or(0, |(_, payload)| 1 + payload.len())
+        MIN_DATA_FRAME + self.f_opts.len() + self.data.as_ref().map_or(0, |(_, payload)| 1 + payload.len())
     }
 
-    /// The PHYPayload.
     pub(crate) fn encode(self, address: DevAddr, f_cnt: u32, nwk_s_key: &Key, app_s_key: &Key) -> Vec<u8> {
         let scope = Scope { direction: Direction::Down, address, f_cnt };
         let flag = |set: bool, bit: u8| if set { bit } else { 0 };

@@ -1,10 +1,10 @@
-//! The packet forwarders: which are heard, where they are sent to, what they have used of the air.
+//! The packet forwarders: when they were last seen, their downlink address and their duty cycle.
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use crate::duty::{Duty, Use};
+use crate::duty::{DutyCycle, DutyCycleUse};
 use crate::ids::Eui;
 use crate::reason::Reason;
 use crate::region::Region;
@@ -15,42 +15,40 @@ use crate::settings::Settings;
 #[derive(Debug)]
 pub(crate) struct Gateway {
     heard: Instant,
-    path: Option<Path>,
-    duty: Duty,
+    path: Option<DownlinkPath>,
+    duty: DutyCycle,
     pub(crate) stat: Option<Stat>,
 }
 
-/// Where a forwarder waits for downlinks.
+/// The address for downlinks, learnt from PULL_DATA.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Path {
+pub(crate) struct DownlinkPath {
     pub(crate) to: SocketAddr,
     pub(crate) version: Version,
     at: Instant,
 }
 
-/// What is known of a forwarder.
+/// The state of a forwarder.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GatewayView {
-    /// Its EUI.
     pub gateway: Eui,
-    /// When its last datagram came.
+    /// When its last datagram arrived.
     pub heard: Instant,
-    /// Where it is sent to; `None` while it does not ask for downlinks.
+    /// Its address for downlinks; `None` if it does not poll.
     pub path: Option<SocketAddr>,
-    /// What it said of itself last.
+    /// Its last statistics.
     pub stat: Option<Stat>,
-    /// What it has used of the air.
-    pub duty_cycle: Vec<Use>,
+    /// Its use of the duty cycle.
+    pub duty_cycle: Vec<DutyCycleUse>,
 }
 
-/// All forwarders.
 #[derive(Debug)]
 pub(crate) struct Gateways {
     known: HashMap<Eui, Gateway, foldhash::fast::RandomState>,
     allowed: Option<HashSet<Eui>>,
     most: usize,
     silent: Duration,
-    path_lives: Duration,
+    downlink_path_lifetime: Duration,
     region: Region,
 }
 
@@ -61,12 +59,12 @@ impl Gateways {
             allowed: settings.allowed_gateways.clone(),
             most: settings.gateways,
             silent: settings.gateway_silent,
-            path_lives: settings.path_lives,
+            downlink_path_lifetime: settings.downlink_path_lifetime,
             region: settings.region,
         }
     }
 
-    /// Takes note of a datagram.
+    /// Records a datagram.
     pub(crate) fn heard(&mut self, gateway: Eui, now: Instant) -> Result<&mut Gateway, Reason> {
         if self.allowed.as_ref().is_some_and(|allowed| !allowed.contains(&gateway)) {
             return Err(Reason::GatewayUnknown);
@@ -79,29 +77,30 @@ impl Gateways {
             }
         }
         let region = self.region;
-        let new = || Gateway { heard: now, path: None, duty: Duty::new(region, now), stat: None };
+        let new = || Gateway { heard: now, path: None, duty: DutyCycle::new(region, now), stat: None };
         let known = self.known.entry(gateway).or_insert_with(new);
         known.heard = now;
         Ok(known)
     }
 
-    /// Where a forwarder may be sent to, if it listens and a frame is within its share of the air.
+    /// The downlink address of a forwarder, if it polls and a frame fits into its duty cycle.
     pub(crate) fn path(
         &mut self,
         gateway: Eui,
         frequency: u32,
         airtime: Duration,
         now: Instant,
-    ) -> Option<Path> {
-        let (lives, region) = (self.path_lives, self.region);
+    ) -> Option<DownlinkPath> {
+        let (lives, region) = (self.downlink_path_lifetime, self.region);
         let known = self.known.get_mut(&gateway)?;
         let path = known.path.filter(|path| now.saturating_duration_since(path.at) <= lives)?;
         known.duty.allows(region, frequency, airtime, now).then_some(path)
     }
 
-    /// The forwarders that can be sent to, those first that asked for it last.
+    /// The forwarders that poll, the most recent first.
     pub(crate) fn listening(&self, now: Instant) -> Vec<Eui> {
-        let live = |path: &Path| now.saturating_duration_since(path.at) <= self.path_lives;
+        let live =
+            |path: &DownlinkPath| now.saturating_duration_since(path.at) <= self.downlink_path_lifetime;
         let paths =
             self.known.iter().filter_map(|(gateway, known)| Some((known.path.filter(live)?.at, *gateway)));
         let mut listening: Vec<_> = paths.collect();
@@ -123,9 +122,9 @@ impl Gateways {
         }
     }
 
-    /// What is known of all.
+    /// The state of all forwarders.
     pub(crate) fn views(&mut self, now: Instant) -> Vec<GatewayView> {
-        let (lives, region) = (self.path_lives, self.region);
+        let (lives, region) = (self.downlink_path_lifetime, self.region);
         let view = |(gateway, known): (&Eui, &mut Gateway)| GatewayView {
             gateway: *gateway,
             heard: known.heard,
@@ -145,8 +144,8 @@ impl Gateways {
 }
 
 impl Gateway {
-    /// Takes note of a PULL_DATA.
-    pub(crate) fn listens(&mut self, to: SocketAddr, version: Version, now: Instant) {
-        self.path = Some(Path { to, version, at: now });
+    /// Records a PULL_DATA.
+    pub(crate) fn pull_data_received(&mut self, to: SocketAddr, version: Version, now: Instant) {
+        self.path = Some(DownlinkPath { to, version, at: now });
     }
 }

@@ -1,11 +1,11 @@
-//! The numbers that name things in LoRaWAN. All print in hex as on a device's label, most significant digit first.
+//! LoRaWAN identifiers. They are displayed in hex as on a device's label, most significant digit first.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// A text that is no such number.
+/// Not an identifier of the expected kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is no {what}: write {digits} hex digits")]
 pub struct IdError {
@@ -14,7 +14,7 @@ pub struct IdError {
     text: String,
 }
 
-/// The digits of a number as people write it, with or without `:` and `-` between bytes.
+/// Parses hex digits, with or without `:` and `-` between bytes.
 fn parse_hex(text: &str, what: &'static str, digits: usize) -> Result<u64, IdError> {
     let plain: String = text.chars().filter(|c| !matches!(c, ':' | '-')).collect();
     let valid = plain.len() == digits && plain.bytes().all(|b| b.is_ascii_hexdigit());
@@ -22,57 +22,55 @@ fn parse_hex(text: &str, what: &'static str, digits: usize) -> Result<u64, IdErr
     number.ok_or_else(|| IdError { what, digits, text: text.to_owned() })
 }
 
-/// An EUI-64: a DevEUI, a JoinEUI (AppEUI), or the name of a packet forwarder.
+/// An EUI-64: a DevEUI, a JoinEUI (AppEUI), or the EUI of a packet forwarder.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Eui(u64);
 
 impl Eui {
-    /// From the number itself.
     #[must_use]
     pub const fn new(number: u64) -> Self {
         Self(number)
     }
 
-    /// From the order of bytes on the air, least significant first.
+    /// From the byte order on the air, least significant first.
     #[must_use]
     pub const fn from_le_bytes(bytes: [u8; 8]) -> Self {
         Self(u64::from_le_bytes(bytes))
     }
 
-    /// From the order of bytes between forwarder and server, most significant first.
+    /// From the byte order of the forwarder protocol, most significant first.
     #[must_use]
     pub const fn from_be_bytes(bytes: [u8; 8]) -> Self {
         Self(u64::from_be_bytes(bytes))
     }
 }
 
-/// A device's address in the network: 32 bits, of which the first name the network. Several devices may share one.
+/// A DevAddr: 32 bits that start with the network's prefix. Several devices may share one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct DevAddr(u32);
 
 impl DevAddr {
-    /// From the number itself.
     #[must_use]
     pub const fn new(number: u32) -> Self {
         Self(number)
     }
 
-    /// From the order of bytes on the air.
+    /// From the byte order on the air.
     #[must_use]
     pub const fn from_le_bytes(bytes: [u8; 4]) -> Self {
         Self(u32::from_le_bytes(bytes))
     }
 
-    /// In the order of bytes on the air.
+    /// In the byte order on the air.
     #[must_use]
     pub const fn to_le_bytes(self) -> [u8; 4] {
         self.0.to_le_bytes()
     }
 }
 
-/// A network's number, 24 bits. `000000` and `000001` are for networks that belong to nobody else.
+/// A NetID of 24 bits. `000000` and `000001` are for private networks.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct NetId(u32);
@@ -82,20 +80,20 @@ pub struct NetId(u32);
 const ADDRESS_BITS: [(u32, u32); 8] = [(1, 6), (2, 6), (3, 9), (4, 11), (5, 12), (6, 13), (7, 15), (8, 17)];
 
 impl NetId {
-    /// From the number itself; `None` where it has more than 24 bits.
+    /// `None` if it has more than 24 bits.
     #[must_use]
     pub const fn new(number: u32) -> Option<Self> {
         if number >> 24 == 0 { Some(Self(number)) } else { None }
     }
 
-    /// In the order of bytes on the air.
+    /// In the byte order on the air.
     #[must_use]
     pub const fn to_le_bytes(self) -> [u8; 3] {
         let [a, b, c, _] = self.0.to_le_bytes();
         [a, b, c]
     }
 
-    /// The address of this network whose own part is the low bits of `number`.
+    /// An address of this network with the low bits of `number`.
     #[must_use]
     pub fn address(self, number: u32) -> DevAddr {
         let kind = self.0 >> 21;

@@ -1,7 +1,7 @@
-//! Over-the-air activation (LoRaWAN 1.0.4, section 6.2): from a join request to the accept.
+//! Over-the-air activation (LoRaWAN 1.0.4, section 6.2): verifies join requests and builds join accepts.
 //!
-//! The accept leaves only when the host has stored the session: otherwise a device could be in a session that its
-//! network has forgotten.
+//! The accept is sent only after the host has stored the session. Otherwise a device could use a session that its network
+//! has lost.
 
 use crate::crypto::{encrypt_accept, join_mic, session_keys};
 use crate::device::{DEV_NONCES, DeviceState, Otaa};
@@ -14,7 +14,7 @@ use crate::session::{RxParameters, Session};
 /// The last AppNonce: it has 24 bits.
 const LAST_APP_NONCE: u32 = (1 << 24) - 1;
 
-/// A join that waits for its session to be stored.
+/// A join accept that waits until its session is stored.
 #[derive(Debug)]
 pub(crate) struct Joining {
     pub(crate) serial: u64,
@@ -22,16 +22,16 @@ pub(crate) struct Joining {
     pub(crate) accept: Vec<u8>,
 }
 
-/// What a network tells a device that joins.
+/// The parameters of a join accept.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Terms {
+pub(crate) struct JoinParameters {
     pub(crate) net_id: NetId,
     pub(crate) address: DevAddr,
     pub(crate) rx: RxParameters,
     pub(crate) cf_list: Option<[u8; 16]>,
 }
 
-/// Whether a request is the device's own and new; its DevNonce counts as used from then on.
+/// Verifies a request. Its DevNonce counts as used from then on.
 pub(crate) fn check(request: &JoinRequest<'_>, otaa: &Otaa, state: &mut DeviceState) -> Result<(), Reason> {
     if request.join_eui != otaa.join_eui {
         return Err(Reason::JoinEui);
@@ -49,8 +49,13 @@ pub(crate) fn check(request: &JoinRequest<'_>, otaa: &Otaa, state: &mut DeviceSt
     Ok(())
 }
 
-/// Makes a session, and the accept that offers it. `None` where the device's AppNonces are used up.
-pub(crate) fn accept(otaa: &Otaa, state: &mut DeviceState, dev_nonce: u16, terms: Terms) -> Option<Vec<u8>> {
+/// Creates a session and the accept for it. `None` if the AppNonces of the device are used up.
+pub(crate) fn accept(
+    otaa: &Otaa,
+    state: &mut DeviceState,
+    dev_nonce: u16,
+    terms: JoinParameters,
+) -> Option<Vec<u8>> {
     let number = state.app_nonces.checked_add(1).filter(|number| *number <= LAST_APP_NONCE)?;
     state.app_nonces = number;
     let [n0, n1, n2, _] = number.to_le_bytes();
@@ -117,7 +122,8 @@ mod tests {
         let cf_list = Region::Eu868.cf_list(None);
         let net_id = "000013".parse().unwrap();
         let mut state = DeviceState { app_nonces: 0x0102, ..DeviceState::default() };
-        let phy = accept(&otaa(), &mut state, 0x1234, Terms { net_id, address, rx, cf_list }).unwrap();
+        let phy =
+            accept(&otaa(), &mut state, 0x1234, JoinParameters { net_id, address, rx, cf_list }).unwrap();
         let key = AppKey::from([7; 16]);
         let accept = DecryptedJoinAcceptPayload::new(phy, &key).expect("its MIC is right");
         assert_eq!((accept.rx_delay(), accept.dl_settings().raw_value()), (5, 0x20));
@@ -136,7 +142,7 @@ mod tests {
     #[test]
     fn the_last_nonce_of_the_network_is_the_last() {
         let rx = RxParameters::of(Region::Us915);
-        let terms = Terms { net_id: NetId::default(), address: DevAddr::new(1), rx, cf_list: None };
+        let terms = JoinParameters { net_id: NetId::default(), address: DevAddr::new(1), rx, cf_list: None };
         let mut state = DeviceState { app_nonces: LAST_APP_NONCE - 1, ..DeviceState::default() };
         assert_eq!(accept(&otaa(), &mut state, 1, terms).unwrap().len(), 17);
         assert_eq!(accept(&otaa(), &mut state, 2, terms), None);

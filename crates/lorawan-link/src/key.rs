@@ -1,6 +1,6 @@
-//! AES keys: they cannot be printed and are wiped from memory when they go.
+//! AES keys. They cannot be printed and are wiped from memory when they are dropped.
 //!
-//! The ciphers of crate `lorawan` hold a copy for the length of one call and do not wipe it.
+//! The ciphers of crate `lorawan` hold a copy during a call and do not wipe it.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,18 +11,18 @@ use zeroize::Zeroizing;
 
 /// An AES-128 key: an AppKey or a session key.
 ///
-/// [`Serialize`] writes it out in hex: it is for the store of the sessions and for nothing else.
+/// [`Serialize`] writes it in hex. That is for the session store only.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Key(Zeroizing<[u8; 16]>);
 
 impl Key {
-    /// Takes a key over.
+    /// Takes ownership of the bytes.
     #[must_use]
     pub fn new(bytes: [u8; 16]) -> Self {
         Self(Zeroizing::new(bytes))
     }
 
-    /// The key for a cipher.
+    /// The key in the cipher's type.
     pub(crate) fn expose(&self) -> AES128 {
         AES128(*self.0)
     }
@@ -34,16 +34,11 @@ impl fmt::Debug for Key {
     }
 }
 
-/// Why a text is no key. Does not show the text.
+/// Why a text is not a key. Does not contain the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
-    /// Not 32 characters.
     #[error("a LoRaWAN key has {length} characters; write its 16 bytes as 32 hex digits")]
-    Length {
-        /// How many characters there are.
-        length: usize,
-    },
-    /// Something else than hex digits.
+    Length { length: usize },
     #[error("a LoRaWAN key has a character that is no hex digit; write its 16 bytes as 32 hex digits")]
     Digit,
 }

@@ -1,35 +1,34 @@
-//! A LoRaWAN 1.0.x network server for one gateway process, behind Semtech UDP packet forwarders.
+//! A LoRaWAN 1.0.x network server for Semtech UDP packet forwarders.
 //!
-//! [`Network`] speaks the protocols and touches no socket, no clock and no store: datagrams, commands and the time go in,
-//! datagrams, sessions to store and events come out. It hands out each frame of a device once, in the clear, however
-//! many forwarders heard it; it knows nothing of what the payloads mean.
+//! [`Network`] implements the protocols without sockets, clock and store: it takes datagrams, commands and the time, and returns
+//! datagrams, states to store and events. It reports each frame of a device once and decrypted, however many forwarders
+//! received it. It does not interpret payloads.
 //!
-//! # How a network is driven
-//! - [`Network::add`] for each device, with what was stored of it last,
-//! - [`Network::receive`] for each datagram that came in,
-//! - [`Network::timeout`] when [`Network::next_deadline`] has come,
-//! - [`Network::poll`] after each of these and after each call below, until it returns `None`. Nothing leaves and nothing
-//!   is told in any other way, and the outputs are to be acted on in their order.
+//! # How to drive a network
+//! - Call [`Network::add`] for each device, with its stored state.
+//! - Call [`Network::receive`] for each received datagram.
+//! - Call [`Network::timeout`] at [`Network::next_deadline`].
+//! - Call [`Network::poll`] after each of these calls and after each call below, until it returns `None`. Handle the outputs in
+//!   their order.
 //!
-//! Four outputs want an answer:
-//! - [`Output::Store`]: the state is to be stored before what comes behind it is acted on; then [`Network::stored`]. A join
-//!   accept leaves only after that.
-//! - [`Output::Uplink`]: when the host has it for good, [`Network::taken`]. A confirmed uplink is acknowledged only after
-//!   that: in the first receive window if there is time, else in the second, else when the device repeats it. When the
-//!   host cannot take it, [`Network::untaken`]: a confirmed one is then told again when the device repeats it.
-//! - [`Output::Transmit`]: when its datagram has left, [`Network::left`]; when it will not, [`Network::withheld`].
-//! - [`Output::Downlink`] tells what became of what [`Network::send`] took.
+//! Four outputs need an answer:
+//! - [`Output::Store`]: store the state before handling later outputs, then call [`Network::state_stored`]. A join accept is sent
+//!   only after that.
+//! - [`Output::Uplink`]: call [`Network::uplink_accepted`] when the uplink is durable. A confirmed uplink is acknowledged only after
+//!   that: in RX1 if there is time, otherwise in RX2, otherwise when the device repeats it. If the host cannot accept it, call
+//!   [`Network::uplink_rejected`]: a confirmed uplink is then reported again when the device repeats it.
+//! - [`Output::Transmit`]: call [`Network::transmission_sent`] after sending it, or [`Network::transmission_cancelled`].
+//! - [`Output::Downlink`] reports the result of [`Network::send`].
 //!
-//! # What it promises
-//! - Nothing moves a counter but a frame whose integrity code is right. A frame that was heard before, or that another one
-//!   has overtaken, is refused; so is a DevNonce that was in use. No counter of a downlink and no AppNonce is used twice,
-//!   whenever the process ends, if the outputs were acted on in their order.
-//! - Every frame that is not told is an [`Output::Refused`] with its [`Reason`], and counted ([`Network::refused`]).
-//! - What is held is bounded by the [`Settings`], whatever comes in; [`Network::holdings`] tells how much it is.
-//! - Gateways keep to the duty cycle of each sub-band where the region has one; [`Network::gateways`] tells what is used.
-//! - Keys do not print and are wiped when they go.
+//! # Guarantees
+//! - Only a frame with a valid MIC moves a counter. A replayed or overtaken frame is rejected, and so is a used DevNonce. No
+//!   downlink counter and no AppNonce is used twice, even after a crash, if the outputs were handled in their order.
+//! - Every frame that is not reported is an [`Output::Refused`] with its [`Reason`], and is counted ([`Network::refused`]).
+//! - Memory is bounded by the [`Settings`] for any input; [`Network::memory_use`] reports it.
+//! - Gateways respect the duty cycle of each sub-band of their region; [`Network::gateways`] reports its use.
+//! - Keys cannot be printed and are wiped when they are dropped.
 //!
-//! Class B, LoRaWAN 1.1, LR-FHSS, relays and repeaters are not spoken.
+//! Not supported: class B, LoRaWAN 1.1, LR-FHSS, relays and repeaters.
 //!
 //! ```
 //! # use std::time::Instant;
@@ -90,12 +89,12 @@ mod settings;
 pub use airtime::airtime;
 pub use data_rate::DataRate;
 pub use device::{Abp, Activation, Class, DeviceConfig, DeviceState, Locked, Otaa};
-pub use duty::Use;
+pub use duty::DutyCycleUse;
 pub use gateways::GatewayView;
 pub use ids::{DevAddr, Eui, IdError, NetId};
 pub use key::{Key, KeyError};
 pub use mac::{Battery, Status};
-pub use network::{Holdings, Network, Now};
+pub use network::{MemoryUse, Network, Now};
 pub use output::{
     Claimed, Data, DownlinkId, Failure, Outcome, Output, Receiver, SendError, StoreToken, Transmission,
     TransmissionId, Uplink, UplinkToken,

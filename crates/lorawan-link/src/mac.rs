@@ -1,4 +1,4 @@
-//! MAC commands (LoRaWAN 1.0.4, section 5): what devices ask and answer, and what they are told.
+//! MAC commands (LoRaWAN 1.0.4, section 5): parses those of devices and builds those of the network.
 
 use jiff::Timestamp;
 
@@ -6,26 +6,23 @@ use crate::region::ChannelMask;
 
 /// Seconds from the Unix epoch to that of GPS, 1980-01-06.
 const GPS_EPOCH: i64 = 315_964_800;
-/// By how much GPS is ahead of UTC since 2017-01-01.
+/// GPS time is ahead of UTC by this since 2017-01-01.
 const LEAP_SECONDS: i64 = 18;
 
-/// How a device feels (DevStatusAns).
+/// The status of a device (DevStatusAns).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Status {
-    /// Its source of power.
     pub battery: Battery,
-    /// In dB, how far its last downlink was above what it needs, -32 to 31.
+    /// The SNR margin of its last downlink in dB, -32 to 31.
     pub margin: i8,
 }
 
-/// A device's source of power.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Battery {
-    /// Not a battery.
     External,
     /// From 1 (empty) to 254 (full).
     Level(u8),
-    /// It cannot tell.
+    /// The device cannot measure it.
     Unknown,
 }
 
@@ -40,19 +37,19 @@ impl Battery {
     }
 }
 
-/// What a device says in one frame; each command once, the last one counts.
+/// The commands of one frame; of a repeated command the last one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Said {
+pub(crate) struct ReceivedCommands {
     pub(crate) link_check: bool,
     pub(crate) device_time: bool,
     pub(crate) status: Option<Status>,
-    /// Whether it does as LinkADRReq said.
+    /// Whether it accepted a LinkADRReq.
     pub(crate) adr: Option<bool>,
 }
 
-/// Reads the commands of an uplink, up to the first that is unknown or cut off: the length of a command is not said.
-pub(crate) fn read(mut commands: &[u8]) -> Said {
-    let mut said = Said::default();
+/// Parses the commands of an uplink up to the first unknown or truncated one, because commands carry no length.
+pub(crate) fn read(mut commands: &[u8]) -> ReceivedCommands {
+    let mut said = ReceivedCommands::default();
     while let [identifier, rest @ ..] = commands {
         let Some((content, behind)) = length(*identifier).and_then(|length| rest.split_at_checked(length))
         else {
@@ -70,7 +67,7 @@ pub(crate) fn read(mut commands: &[u8]) -> Said {
     said
 }
 
-/// How long the content of an uplink's command is.
+/// The payload length of an uplink command.
 const fn length(identifier: u8) -> Option<usize> {
     Some(match identifier {
         // LinkCheckReq, DutyCycleAns, RXTimingSetupAns, TxParamSetupAns, DeviceTimeReq, BeaconTimingReq.
@@ -93,7 +90,7 @@ fn status(battery: u8, margin: u8) -> Status {
     Status { battery, margin: (margin << 2).cast_signed() >> 2 }
 }
 
-/// LinkCheckAns: how far above the lowest possible SNR the uplink was, in whole dB, and how many gateways heard it.
+/// LinkCheckAns: the SNR margin of the uplink in whole dB, and the number of gateways that received it.
 pub(crate) fn link_check(margin: f32, gateways: usize) -> [u8; 3] {
     [0x02, margin.clamp(0.0, 254.0) as u8, u8::try_from(gateways).unwrap_or(u8::MAX)]
 }
@@ -106,7 +103,7 @@ pub(crate) fn device_time(time: Timestamp) -> [u8; 6] {
     [0x0d, a, b, c, d, u8::try_from(fraction).unwrap_or(0)]
 }
 
-/// LinkADRReq: a data rate and a power, each frame once.
+/// LinkADRReq: a data rate and a power, each frame sent once.
 pub(crate) fn link_adr(data_rate: u8, power: u8, channels: ChannelMask) -> [u8; 5] {
     let [low, high] = channels.mask.to_le_bytes();
     [0x03, data_rate << 4 | power & 0x0f, low, high, (channels.control & 7) << 4 | 1]
@@ -129,9 +126,15 @@ mod tests {
 
     #[test]
     fn an_unknown_or_cut_command_ends_the_reading() {
-        assert_eq!(read(&[0x02, 0x80, 0x0d]), Said { link_check: true, ..Said::default() });
-        assert_eq!(read(&[0x0d, 0x06, 0xff]), Said { device_time: true, ..Said::default() });
-        assert_eq!(read(&[]), Said::default());
+        assert_eq!(
+            read(&[0x02, 0x80, 0x0d]),
+            ReceivedCommands { link_check: true, ..ReceivedCommands::default() }
+        );
+        assert_eq!(
+            read(&[0x0d, 0x06, 0xff]),
+            ReceivedCommands { device_time: true, ..ReceivedCommands::default() }
+        );
+        assert_eq!(read(&[]), ReceivedCommands::default());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What comes out of a network: datagrams to send, sessions to store, and what happened.
+//! The outputs of a network: datagrams to send, states to store, and events.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -12,134 +12,115 @@ use crate::mac::Status;
 use crate::reason::Reason;
 use crate::semtech::{Antenna, Rxpk, TxError};
 
-/// What there is to do or to know.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Output {
-    /// An answer to a forwarder's datagram. May leave at once, whatever waits to be stored.
+    /// An answer to a forwarder's datagram. It may be sent at once, even while a state waits to be stored.
     Send {
         /// Its address.
         to: SocketAddr,
         /// The datagram.
         bytes: Vec<u8>,
     },
-    /// A frame for a device, in a datagram for a forwarder.
+    /// A downlink frame for a forwarder.
     Transmit(Transmission),
-    /// The state of a device has changed: what was stored of it before is out of date. To be stored before the outputs
-    /// behind this one are acted on.
+    /// The state of a device has changed. Store it before handling later outputs.
     Store {
-        /// For [`Network::stored`](crate::Network::stored); only a join waits for it.
+        /// For [`Network::state_stored`](crate::Network::state_stored); only a join waits for it.
         token: StoreToken,
-        /// What to store, under the token's device.
+        /// The state of the token's device.
         state: Box<DeviceState>,
     },
-    /// A frame of a device.
     Uplink(Box<Uplink>),
-    /// A device has used the session that its join accept offered.
+    /// A device has used the session offered by its join accept.
     Joined {
-        /// The device.
         device: Eui,
-        /// Its new address.
         address: DevAddr,
     },
-    /// What became of a downlink.
+    /// The result of a downlink.
     Downlink {
-        /// The device.
         device: Eui,
-        /// Which one.
         id: DownlinkId,
-        /// What became of it.
         outcome: Outcome,
     },
-    /// A datagram or a frame was not taken.
+    /// A datagram or a frame was rejected.
     Refused {
-        /// Why.
         reason: Reason,
-        /// Who sent the datagram.
         from: SocketAddr,
-        /// Its forwarder.
         gateway: Option<Eui>,
-        /// The device that it claims to be from.
         claimed: Option<Claimed>,
     },
 }
 
-/// A frame that a forwarder is to send. It may leave when all is stored that came out before it; the host says which it
-/// was: [`Network::left`](crate::Network::left) or [`Network::withheld`](crate::Network::withheld).
+/// A frame for a forwarder. Send it after all earlier states are stored, and report it with
+/// [`Network::transmission_sent`](crate::Network::transmission_sent) or
+/// [`Network::transmission_cancelled`](crate::Network::transmission_cancelled).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transmission {
-    /// Its name.
     pub id: TransmissionId,
-    /// The forwarder's address.
     pub to: SocketAddr,
-    /// The datagram.
     pub bytes: Vec<u8>,
-    /// After this it is no use to the device any more.
+    /// After this time it is too late for the device.
     pub until: Instant,
 }
 
-/// Names a transmission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TransmissionId(pub(crate) u64);
 
-/// Who a refused frame claims to be from.
+/// The claimed sender of a rejected frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Claimed {
-    /// A data frame says this.
+    /// In a data frame.
     Address(DevAddr),
-    /// A join request says this.
+    /// In a join request.
     Device(Eui),
 }
 
-/// A frame of a device, in the clear.
+/// A decrypted uplink.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Uplink {
-    /// For [`Network::taken`](crate::Network::taken).
+    /// For [`Network::uplink_accepted`](crate::Network::uplink_accepted).
     pub token: UplinkToken,
-    /// Whose it is.
     pub device: Eui,
-    /// Its address.
     pub address: DevAddr,
-    /// Its whole counter.
+    /// The full 32-bit counter.
     pub f_cnt: u32,
-    /// Whether the device waits for an answer: it gets one when the frame is [taken](crate::Network::taken).
+    /// Whether the device expects an acknowledgement; it is sent when the uplink is
+    /// [accepted](crate::Network::uplink_accepted).
     pub confirmed: bool,
-    /// What it carries for the application.
+    /// The application data.
     pub data: Option<Data>,
-    /// Frames between the last one and this that were not heard.
+    /// The number of missing frames since the last uplink.
     pub frames_lost: u32,
-    /// It came before, and the host has not said that it has it.
+    /// It was reported before and has not been accepted.
     pub again: bool,
-    /// The frame before this one was [not taken](crate::Network::untaken), and its device has given it up.
+    /// The previous uplink was [rejected](crate::Network::uplink_rejected), and the device has given up on it.
     pub one_given_up: bool,
-    /// The forwarder's time where it is near ours, else when it came.
+    /// The forwarder's time if it is near ours, otherwise the time of arrival.
     pub time: Timestamp,
-    /// How long it was on the air.
     pub airtime: Duration,
-    /// Who heard it, the best first; never empty.
+    /// The best first; never empty.
     pub receivers: Vec<Receiver>,
-    /// How the device feels, where it says so.
+    /// The status of the device, if the frame reports it.
     pub status: Option<Status>,
 }
 
-/// What a frame carries for the application.
+/// The application data of a frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Data {
-    /// 1 to 255; from 224 on reserved.
+    /// 1 to 255; 224 and above are reserved.
     pub f_port: u8,
-    /// In the clear; may be empty.
+    /// Decrypted; may be empty.
     pub payload: Vec<u8>,
 }
 
-/// How a forwarder heard a frame.
+/// How a forwarder received a frame.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Receiver {
-    /// The forwarder.
     pub gateway: Eui,
-    /// Its concentrator's clock at the end of the frame, in microseconds, modulo 2³².
+    /// The concentrator's clock at the end of the frame in microseconds, modulo 2³².
     pub tmst: u32,
-    /// Its time.
     pub time: Option<Timestamp>,
-    /// Nanoseconds within the second by its fine clock.
+    /// Nanoseconds within the second of the fine timestamp.
     pub fine_time: Option<u32>,
     /// In dBm.
     pub rssi: f32,
@@ -158,7 +139,7 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    /// The forwarder's view, and the frame.
+    /// Separates the metadata from the frame.
     pub(crate) fn split(gateway: Eui, rxpk: Rxpk) -> (Self, Vec<u8>) {
         let receiver = Self {
             gateway,
@@ -176,96 +157,62 @@ impl Receiver {
         (receiver, rxpk.data)
     }
 
-    /// What to compare receivers by: SNR, then RSSI.
+    /// Compares receivers: SNR, then RSSI.
     pub(crate) fn quality(&self) -> (f32, f32) {
         (self.snr.unwrap_or(f32::NEG_INFINITY), self.rssi)
     }
 }
 
-/// Names an uplink that was told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct UplinkToken {
     pub(crate) device: Eui,
     pub(crate) serial: u64,
 }
 
-/// Names a state that is to be stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct StoreToken {
-    /// Whose state it is.
     pub device: Eui,
     pub(crate) serial: u64,
 }
 
-/// Names a downlink.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DownlinkId(pub(crate) u64);
 
-/// What became of a downlink.
+/// The result of a downlink.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// It left for a forwarder, which did not say that it could not send it.
+    /// It was sent to a forwarder, which did not report an error.
     Sent,
-    /// The device has confirmed it.
     Acknowledged,
-    /// The device or the network has not got it.
     Failed(Failure),
 }
 
-/// Why a downlink failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
-    /// The forwarder could not send it.
     #[error("the packet forwarder could not send: {0:?}")]
     Forwarder(TxError),
-    /// The device's next frame did not confirm it.
     #[error("the device did not confirm it")]
     NotAcknowledged,
-    /// The device's data rate does not allow so long a frame.
     #[error("the payload is too long for the device's data rate")]
     TooLong,
-    /// The session can count no further.
     #[error("the session's counter is used up: the device has to join again")]
     CounterExhausted,
-    /// The host did not let it leave in time.
     #[error("it could not leave in time: the session behind it was not on disk, or the socket had no room")]
     Withheld,
-    /// The device is no longer known.
     #[error("the device was removed")]
     Removed,
 }
 
-/// Why a downlink is not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
-    /// No device has this DevEUI.
     #[error(
         "no LoRaWAN device has the DevEUI {device}: add it under [devices.*] with lorawan = {{ dev_eui = … }}"
     )]
-    UnknownDevice {
-        /// The DevEUI.
-        device: Eui,
-    },
-    /// Not a port for applications.
+    UnknownDevice { device: Eui },
     #[error("LoRaWAN port {f_port} is not for applications: use 1 to 223")]
-    Port {
-        /// The port.
-        f_port: u8,
-    },
-    /// Longer than any data rate of the region allows.
+    Port { f_port: u8 },
     #[error("a LoRaWAN payload of {length} bytes is too long: {most} is the most")]
-    TooLong {
-        /// In bytes.
-        length: usize,
-        /// In bytes.
-        most: usize,
-    },
-    /// The device has too many downlinks waiting.
+    TooLong { length: usize, most: usize },
     #[error("{waiting} downlinks wait for the device {device}; it gets one after each of its own frames")]
-    QueueFull {
-        /// The DevEUI.
-        device: Eui,
-        /// How many wait.
-        waiting: usize,
-    },
+    QueueFull { device: Eui, waiting: usize },
 }

@@ -1,8 +1,8 @@
-//! Why something that came in is not taken. Each is counted.
+//! The reasons for which input is rejected. Each is counted.
 
 use std::fmt;
 
-/// Why a datagram, or a frame in one, is refused.
+/// Why a datagram or a frame in it is rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reason {
     /// A datagram too short for its kind.
@@ -11,9 +11,9 @@ pub enum Reason {
     Version,
     /// A kind of datagram that no forwarder sends.
     DatagramKind,
-    /// A forwarder that is not in the list of those allowed.
+    /// The forwarder is not on the list of allowed ones.
     GatewayUnknown,
-    /// More forwarders than there is room for.
+    /// Too many forwarders.
     GatewaysFull,
     /// A PUSH_DATA whose JSON is broken.
     Json,
@@ -21,15 +21,15 @@ pub enum Reason {
     FramesMany,
     /// A received frame without what it needs, or with a value of a wrong type.
     Rxpk,
-    /// A modulation or data rate that is none of LoRaWAN's.
+    /// Not a modulation or data rate of LoRaWAN.
     DataRate,
-    /// A PHYPayload that is no base64.
+    /// The PHYPayload is not base64.
     Base64,
-    /// A PHYPayload that is not as long as is said.
+    /// The PHYPayload does not have the stated length.
     Size,
-    /// The forwarder received it with a wrong checksum.
+    /// The checksum is wrong.
     CrcFailed,
-    /// A frame without a checksum; uplinks have one.
+    /// An uplink without a checksum.
     CrcMissing,
     /// A frame too short for its type, or one whose parts overrun it.
     FrameShort,
@@ -37,7 +37,7 @@ pub enum Reason {
     FrameLong,
     /// A major version other than LoRaWAN R1.
     Major,
-    /// A downlink or join accept, of another gateway or network.
+    /// A downlink or join accept of another gateway or network.
     Downlink,
     /// A rejoin request of LoRaWAN 1.1.
     Rejoin,
@@ -49,28 +49,28 @@ pub enum Reason {
     AddressUnknown,
     /// No device has this DevEUI.
     DeviceUnknown,
-    /// A join request of a device that is not to join, or with another JoinEUI.
+    /// A join request of an ABP device, or with another JoinEUI.
     JoinEui,
-    /// A wrong integrity code: another's device, a wrong key, a forged frame.
+    /// An invalid MIC: a frame of another device, a wrong key, or a forgery.
     Mic,
-    /// A frame that was heard before, or an older one.
+    /// A frame that was received before, or an older one.
     Replay,
-    /// The last frame again, by a forwarder whose link is slower than the time for copies.
+    /// A copy of the last frame from a slow forwarder.
     LateCopy,
-    /// A confirmed frame again, since its sender has no answer yet: answered again, counted once.
+    /// The repetition of an unacknowledged confirmed frame: acknowledged again, counted once.
     Repeated,
     /// A counter too far ahead.
     Gap,
-    /// A frame of a device whose counters were lost: it may be an old one.
+    /// The device's counters were lost, so its frame may be a replay.
     CountersLost,
-    /// A DevNonce that was in use before.
+    /// A used DevNonce.
     DevNonce,
     /// A device has used up its AppNonces, or its network all addresses.
     JoinExhausted,
 }
 
 impl Reason {
-    /// A short name for logs and figures.
+    /// A short name for logs and counters.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

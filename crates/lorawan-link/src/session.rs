@@ -1,7 +1,6 @@
-//! A session between a device and this network, and which frames belong to it.
+//! A session with a device: checks frames against it and encodes downlinks.
 //!
-//! A frame carries the low half of its counter; the whole one goes into its MIC. Nothing moves a counter but a frame
-//! whose MIC is right.
+//! A frame carries the low 16 bits of its counter; the MIC covers all 32. Only a frame with a valid MIC moves a counter.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,28 +11,28 @@ use crate::key::Key;
 use crate::reason::Reason;
 use crate::region::Region;
 
-/// MAX_FCNT_GAP of LoRaWAN 1.0.x: a frame further ahead of the last one is refused.
+/// MAX_FCNT_GAP of LoRaWAN 1.0.x: the largest accepted gap of the counter.
 pub const MAX_FCNT_GAP: u32 = 16_384;
-/// A device that was reset is believed if its counter is below this: old frames with higher ones stay refused.
-const RESET_BELOW: u32 = 64;
-/// The counter of downlinks is stored this many ahead, so that a crash never has one used twice.
-const RESERVED: u32 = 32;
+/// A restart of a device's counter is accepted below this value, so old frames with higher counters stay rejected.
+const MAX_RESET_COUNTER: u32 = 64;
+/// The downlink counter is stored this far ahead, so that no value is used twice after a crash.
+const COUNTER_RESERVE: u32 = 32;
 
-/// When and where a device listens after its uplinks.
+/// The receive windows of a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RxParameters {
-    /// Seconds from the end of an uplink to the first window, 1 to 15; the second follows a second later.
+    /// Seconds from the end of an uplink to RX1, 1 to 15; RX2 is one second later.
     pub delay: u8,
-    /// By how much the first window is slower than the uplink.
+    /// The offset of RX1's data rate from the uplink's.
     pub rx1_offset: u8,
-    /// The number of the second window's data rate.
+    /// The number of RX2's data rate.
     pub rx2_data_rate: u8,
-    /// The second window's frequency in Hz.
+    /// The frequency of RX2 in Hz.
     pub rx2_frequency: u32,
 }
 
 impl RxParameters {
-    /// What holds in a region where a device was told nothing else.
+    /// The defaults of a region.
     #[must_use]
     pub const fn of(region: Region) -> Self {
         let (rx2_frequency, rx2_data_rate) = region.rx2();
@@ -44,51 +43,54 @@ impl RxParameters {
 /// The last uplink that was accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastUplink {
-    /// Its counter.
     pub f_cnt: u32,
-    /// Its MIC; `None` where only its counter is known.
+    /// `None` if only its counter is known.
     pub mic: Option<[u8; 4]>,
-    /// Whether the host has it for good: then a repetition is only answered.
+    /// Whether the host has stored it: a repetition is then only acknowledged.
     pub taken: bool,
 }
 
-/// A session. What is stored of it is enough to go on after a restart.
+/// A session. Its stored part suffices to continue after a restart.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {
-    /// The device's address.
     pub address: DevAddr,
-    /// For integrity and MAC commands.
+    /// NwkSKey.
     pub nwk_s_key: Key,
-    /// For the application's data.
+    /// AppSKey.
     pub app_s_key: Key,
-    /// The last uplink; `None` before the first: then any counter of 16 bits is accepted.
+    /// `None` before the first uplink: any 16-bit counter is then accepted.
     pub last_up: Option<LastUplink>,
-    /// Counters of downlinks below this may have been used.
+    /// Downlink counters below this may have been used.
     pub f_cnt_down: u32,
-    /// When and where the device listens.
     pub rx: RxParameters,
-    /// The power that ADR set, as a number of the region.
+    /// The power set by ADR, as a number of the region.
     pub tx_power: u8,
-    /// The next downlink's counter: at the start all that may have been used are behind it.
+    /// The next downlink counter; at the start above all that may have been used.
     #[serde(skip)]
     next_down: Option<u32>,
 }
 
-/// What a data frame is to a session.
+/// The result of checking a data frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// A new frame with this counter, after so many that were not heard.
-    New { f_cnt: u32, lost: u32 },
-    /// The last frame again.
-    Repeated { f_cnt: u32 },
-    /// The first frames of a device that was reset.
-    Reset { f_cnt: u32 },
-    /// None of it.
+    /// A new frame, after `lost` missing ones.
+    New {
+        f_cnt: u32,
+        lost: u32,
+    },
+    /// The repetition of the last frame.
+    Repeated {
+        f_cnt: u32,
+    },
+    /// The first frames after the device was reset.
+    Reset {
+        f_cnt: u32,
+    },
     Refused(Reason),
 }
 
 impl Session {
-    /// A session that has not been used. `last_up`: the counter of the last frame that another server accepted.
+    /// A new session. `last_up`: the counter of the last frame accepted by another server.
     #[must_use]
     pub fn new(
         address: DevAddr,
@@ -101,14 +103,14 @@ impl Session {
         Self { address, nwk_s_key, app_s_key, last_up, f_cnt_down: 0, rx, tx_power: 0, next_down: None }
     }
 
-    /// Its downlinks' counter lies where its device has not seen one: a device of class A is sent one frame behind each
-    /// of its own at most.
-    pub(crate) fn with_downlinks_behind_uplinks(self) -> Self {
+    /// Moves the downlink counter beyond those the device may have seen: a class A device gets at most one downlink per
+    /// uplink.
+    pub(crate) fn with_counter_behind_uplinks(self) -> Self {
         let last_up = self.last_up.map_or(0, |last| last.f_cnt);
-        Self { f_cnt_down: last_up.saturating_add(RESERVED), ..self }
+        Self { f_cnt_down: last_up.saturating_add(COUNTER_RESERVE), ..self }
     }
 
-    /// Whether a frame for its address belongs to it. `resets`: whether a device may start again at 0.
+    /// Checks a frame with the session's address. `resets`: whether the device may restart its counter.
     pub(crate) fn judge(&self, frame: &DataUp<'_>, max_gap: u32, resets: bool) -> Verdict {
         let low = u32::from(frame.f_cnt);
         let Some(last) = self.last_up else {
@@ -120,44 +122,44 @@ impl Session {
         let Some(f_cnt) = self.whole_counter(frame, last.f_cnt) else { return Verdict::Refused(Reason::Mic) };
         match f_cnt.checked_sub(last.f_cnt) {
             Some(0) if last.mic == Some(frame.mic) => Verdict::Repeated { f_cnt },
-            Some(0) | None if resets && f_cnt < RESET_BELOW => Verdict::Reset { f_cnt },
+            Some(0) | None if resets && f_cnt < MAX_RESET_COUNTER => Verdict::Reset { f_cnt },
             Some(0) | None => Verdict::Refused(Reason::Replay),
             Some(gap) if gap > max_gap => Verdict::Refused(Reason::Gap),
             Some(gap) => Verdict::New { f_cnt, lost: gap - 1 },
         }
     }
 
-    /// The counter that the frame's MIC is right for: with the high half of the last one, the next, or an older one.
+    /// The 32-bit counter that matches the frame's MIC: near the last one, or an older one.
     fn whole_counter(&self, frame: &DataUp<'_>, last: u32) -> Option<u32> {
         let same = last & 0xffff_0000 | u32::from(frame.f_cnt);
         let next = same.checked_add(0x1_0000);
-        // Behind the last one: more likely the low half has gone round.
+        // Below the last one: probably the low half has wrapped around.
         let likely = if same > last { [Some(same), next] } else { [next, Some(same)] };
         let older = [same.checked_sub(0x1_0000), Some(u32::from(frame.f_cnt))];
         let mut counters = likely.into_iter().chain(older).flatten();
         counters.find(|f_cnt| frame.verifies(&self.nwk_s_key, *f_cnt))
     }
 
-    /// Takes note of an accepted frame.
+    /// Records an accepted frame.
     pub(crate) fn accept(&mut self, f_cnt: u32, mic: Mic) {
         self.last_up = Some(LastUplink { f_cnt, mic: Some(mic), taken: false });
     }
 
-    /// Both sides start again.
+    /// Restarts both counters.
     pub(crate) fn reset(&mut self) {
         self.f_cnt_down = 0;
         self.next_down = None;
         self.tx_power = 0;
     }
 
-    /// Encodes a downlink under the next counter, and whether the session is to be stored before it leaves. `None`
-    /// where the counter is used up.
+    /// Encodes a downlink with the next counter. Also returns whether the session must be stored before it is sent. `None` if the
+    /// counter is exhausted.
     pub(crate) fn encode(&mut self, frame: DataDown) -> Option<(Vec<u8>, bool)> {
         let f_cnt = self.next_down.unwrap_or(self.f_cnt_down);
         self.next_down = Some(f_cnt.checked_add(1)?);
         let store = f_cnt >= self.f_cnt_down;
         if store {
-            self.f_cnt_down = f_cnt.saturating_add(RESERVED);
+            self.f_cnt_down = f_cnt.saturating_add(COUNTER_RESERVE);
         }
         Some((frame.encode(self.address, f_cnt, &self.nwk_s_key, &self.app_s_key), store))
     }

@@ -78,7 +78,10 @@ fn the_last_frame_again_is_known_by_its_code() {
 fn a_device_that_may_start_again_is_believed_at_its_first_frames_only() {
     let session = session(Some(16_000));
     assert_eq!(judge(&session, &uplink(0, b"x", NETWORK), true), Verdict::Reset { f_cnt: 0 });
-    assert_eq!(judge(&session, &uplink(RESET_BELOW, b"x", NETWORK), true), Verdict::Refused(Reason::Replay));
+    assert_eq!(
+        judge(&session, &uplink(MAX_RESET_COUNTER, b"x", NETWORK), true),
+        Verdict::Refused(Reason::Replay)
+    );
     assert_eq!(judge(&session, &uplink(0, b"x", NETWORK), false), Verdict::Refused(Reason::Replay));
 }
 

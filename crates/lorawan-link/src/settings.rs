@@ -1,4 +1,4 @@
-//! What a network may use of time and memory, and its policies.
+//! The limits and policies of a network.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -7,64 +7,61 @@ use crate::ids::{Eui, NetId};
 use crate::region::Region;
 use crate::session::{MAX_FCNT_GAP, RxParameters};
 
-/// A network's settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// Whose channels and rules hold.
     pub region: Region,
-    /// The network's number; addresses of devices that join begin with it.
+    /// The NetID; addresses of joining devices start with its prefix.
     pub net_id: NetId,
-    /// Where addresses and tokens start from: the same in a test; in earnest from the operating system's randomness.
+    /// The seed of addresses and tokens: from the system's randomness, or a constant in tests.
     pub seed: u64,
 
-    /// The forwarders that are heard; `None`: all.
+    /// The accepted forwarders; `None` for all.
     pub allowed_gateways: Option<HashSet<Eui>>,
-    /// Forwarders that are remembered.
+    /// The most forwarders.
     pub gateways: usize,
-    /// A forwarder that was silent this long is forgotten when there is no room for another.
+    /// A forwarder silent for this long is dropped when space is needed for another.
     pub gateway_silent: Duration,
-    /// How long a forwarder may be sent to after its last PULL_DATA, which comes every 5 to 30 s.
-    pub path_lives: Duration,
+    /// How long a forwarder can be sent to after its last PULL_DATA, which comes every 5 to 30 s.
+    pub downlink_path_lifetime: Duration,
 
-    /// How long other copies of a frame are waited for.
+    /// How long to wait for further copies of a frame.
     pub dedup: Duration,
-    /// Frames that wait for their other copies; beyond, the oldest goes on without.
+    /// The most frames waiting for copies; beyond that the oldest stops waiting.
     pub held: usize,
-    /// Receivers of a frame that are kept.
+    /// The most receivers recorded per frame.
     pub receivers: usize,
-    /// Whether a frame without a checksum is taken. Uplinks have one, so it is somebody's downlink or a faulty
-    /// forwarder's.
+    /// Whether to accept uplinks without a checksum. They are usually another network's downlinks, or come from a faulty
+    /// forwarder.
     pub accept_missing_crc: bool,
-    /// How far a frame's counter may be ahead of the last one.
+    /// The largest accepted gap of a counter.
     pub max_fcnt_gap: u32,
-    /// A forwarder's time is believed if it is this near to ours.
+    /// A forwarder's time is used if it is this close to ours.
     pub time_within: Duration,
 
-    /// When and where devices that join listen after their uplinks.
+    /// The receive windows assigned to joining devices.
     pub rx: RxParameters,
-    /// Which eight channels the forwarders of US915 and AU915 listen on, 0 to 7; `None`: on all 64.
+    /// The eight channels used by forwarders in US915 and AU915, 0 to 7; `None` for all 64.
     pub sub_band: Option<u8>,
-    /// Whether devices that ask for it are told a data rate and a power.
+    /// Whether to control the data rate and power of devices with ADR.
     pub adr: bool,
-    /// How often devices are asked for their battery; `None`: never.
+    /// How often to request the status of devices; `None`: never.
     pub status_every: Option<Duration>,
-    /// The gain of the forwarders' antennas in dBi, less the loss of their cables.
+    /// The antenna gain of the forwarders in dBi, minus cable loss.
     pub antenna_gain: i8,
-    /// How long before its time a downlink has to leave, for the way to the forwarder and the preparations there.
+    /// How long before its time a downlink is sent to the forwarder.
     pub lead: Duration,
-    /// How long a forwarder may take to say that it cannot send; after that it is taken to have sent.
+    /// How long a forwarder may take to report an error; after that the frame counts as sent.
     pub tx_ack_within: Duration,
-    /// Downlinks of which it is not known yet whether they are sent; beyond, the oldest counts as sent.
-    pub flights: usize,
-    /// Downlinks of a device that wait.
+    /// The most transmissions without a result; beyond that the oldest counts as sent.
+    pub transmissions: usize,
+    /// The most queued downlinks per device.
     pub queue: usize,
 }
 
 impl Settings {
-    /// The usual settings of a region.
+    /// The defaults of a region.
     ///
-    /// Devices that join are told to listen after 5 s and not after 1 s: an uplink is confirmed only when it is stored
-    /// for good.
+    /// Joining devices get a delay of 5 s instead of 1 s, because an uplink is acknowledged only after it is stored.
     #[must_use]
     pub fn new(region: Region) -> Self {
         Self {
@@ -74,7 +71,7 @@ impl Settings {
             allowed_gateways: None,
             gateways: 256,
             gateway_silent: Duration::from_secs(3_600),
-            path_lives: Duration::from_secs(60),
+            downlink_path_lifetime: Duration::from_secs(60),
             dedup: Duration::from_millis(200),
             held: 1_024,
             receivers: 32,
@@ -88,7 +85,7 @@ impl Settings {
             antenna_gain: 2,
             lead: Duration::from_millis(200),
             tx_ack_within: Duration::from_secs(2),
-            flights: 1_024,
+            transmissions: 1_024,
             queue: 16,
         }
     }

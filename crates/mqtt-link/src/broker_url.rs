@@ -1,11 +1,11 @@
-//! Where a broker is: `mqtt://host:1883`, `mqtts`, `ws`, `wss`, with the usual ports where none is given.
+//! The address of a broker: `mqtt://host:1883`, `mqtts`, `ws` or `wss`, with default ports.
 
 use std::fmt;
 use std::str::FromStr;
 
 use url::Url;
 
-/// How bytes reach the broker.
+/// The transport.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scheme {
     /// TCP, port 1883.
@@ -26,7 +26,7 @@ impl Scheme {
         (Self::Wss, "wss", 443),
     ];
 
-    /// As it stands in a URL.
+    /// The name in a URL.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -38,35 +38,23 @@ impl Scheme {
     }
 }
 
-/// A text that names no broker.
+/// Not the address of a broker.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BrokerUrlError {
-    /// Not a URL at all, or no host in it.
+    /// Not a URL, or without a host.
     #[error("`{text}` is not a broker's address ({reason}); write it like mqtts://broker.example.com:8883")]
-    Malformed {
-        /// What stood there.
-        text: String,
-        /// What the parser said.
-        reason: String,
-    },
-    /// A scheme that is not MQTT's.
+    Malformed { text: String, reason: String },
     #[error("`{scheme}` is not a way to a broker; write mqtt, mqtts (TLS), ws or wss (WebSocket)")]
-    Scheme {
-        /// What stood there.
-        scheme: String,
-    },
-    /// `user:password@`: it would be printed with the address.
+    Scheme { scheme: String },
+    /// `user:password@`, which would be printed with the address.
     #[error("credentials do not belong in the address; write username and password_file beside it")]
     Credentials,
-    /// Something after the host that MQTT has no use for.
+    /// A path, which MQTT over TCP does not use.
     #[error("`{path}` after the broker's address has no meaning for mqtt and mqtts; leave it out")]
-    Path {
-        /// What stood there.
-        path: String,
-    },
+    Path { path: String },
 }
 
-/// A broker's address. Holds no secret, so it may be printed.
+/// Contains no secret, so it may be printed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BrokerUrl {
     scheme: Scheme,
@@ -76,31 +64,27 @@ pub struct BrokerUrl {
 }
 
 impl BrokerUrl {
-    /// TCP, TLS or WebSocket.
     #[must_use]
     pub const fn scheme(&self) -> Scheme {
         self.scheme
     }
 
-    /// A name or an IP address; an IPv6 address has no brackets.
+    /// A name or an IP address; an IPv6 address without brackets.
     #[must_use]
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// The port, given or usual.
     #[must_use]
     pub const fn port(&self) -> u16 {
         self.port
     }
 
-    /// Whether TLS is spoken.
     #[must_use]
     pub const fn is_tls(&self) -> bool {
         matches!(self.scheme, Scheme::Mqtts | Scheme::Wss)
     }
 
-    /// Whether it is a WebSocket.
     #[must_use]
     pub const fn is_websocket(&self) -> bool {
         matches!(self.scheme, Scheme::Ws | Scheme::Wss)
@@ -135,7 +119,7 @@ impl FromStr for BrokerUrl {
     }
 }
 
-/// WebSocket brokers listen on a path; `/mqtt` is what all but mosquitto (which takes any) ask for.
+/// The path of a WebSocket. `/mqtt` is what all brokers but mosquitto expect; mosquitto accepts any.
 fn path_of(url: &Url, scheme: Scheme) -> Result<String, BrokerUrlError> {
     let path = url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
     let given = !matches!(path.as_str(), "" | "/");
@@ -146,7 +130,7 @@ fn path_of(url: &Url, scheme: Scheme) -> Result<String, BrokerUrlError> {
     }
 }
 
-/// What may be repeated in an error.
+/// The part that may appear in an error message.
 fn without_credentials(text: &str) -> &str {
     text.rsplit_once('@').map_or(text, |(_, address)| address)
 }

@@ -1,4 +1,4 @@
-//! Why there is no connection, in words that say what to do.
+//! Turns connection errors into messages that say what to do.
 
 use std::error::Error;
 use std::io;
@@ -17,17 +17,17 @@ pub(crate) const STALLED: &str = "the broker has stopped answering";
 pub(crate) const NO_ACK: &str =
     "the broker answers, but acknowledges nothing of what it is sent; see its log";
 pub(crate) const CLOSED: &str = "the broker closed the connection";
-pub(crate) const SLEPT: &str = "this machine slept, and the broker will have given us up";
+pub(crate) const MACHINE_SLEPT: &str = "this machine slept, and the broker will have given us up";
 pub(crate) const NOT_MQTT: &str = "what the broker says breaks the protocol; is it an MQTT broker?";
 pub(crate) const BUG: &str = "a bug stopped the reading of what the broker sent; please report it";
 pub(crate) const OVERSIZED: &str = "the broker sent a message larger than 16 MiB, and would send it again and again; \
      what it had queued for us is discarded, and cannot be counted";
 
-/// Why a connection came to nothing: as [`gateway_core::chain`], but a certificate that one side refused with what to do about it.
-pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
+/// The error with its causes. If one side rejected a certificate, the message says what to do about it.
+pub(crate) fn explain_error(error: &(dyn Error + 'static)) -> String {
     match tls_error(error) {
-        Some(rustls::Error::InvalidCertificate(refused)) => {
-            format!("the broker's certificate is refused: {}", remedy(refused))
+        Some(rustls::Error::InvalidCertificate(reason)) => {
+            format!("the broker's certificate is refused: {}", certificate_remedy(reason))
         }
         Some(rustls::Error::AlertReceived(alert)) if is_about_certificates(*alert) => {
             format!(
@@ -38,7 +38,7 @@ pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
     }
 }
 
-/// What rustls said, if that is the cause. It puts its errors into io's, which do not name them as their source.
+/// The rustls error among the causes. rustls wraps its errors in `io::Error`, which does not name them as its source.
 fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
     causes(error).find_map(|error| {
         let inside = || error.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref::<rustls::Error>();
@@ -46,7 +46,7 @@ fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> 
     })
 }
 
-/// RFC 8446 section 6.2. A signature that does not verify is a `decrypt_error`.
+/// RFC 8446 section 6.2. An invalid signature is reported as `decrypt_error`.
 const fn is_about_certificates(alert: AlertDescription) -> bool {
     use AlertDescription::{
         BadCertificate, CertificateExpired, CertificateRequired, CertificateRevoked, CertificateUnknown,
@@ -65,8 +65,8 @@ const fn is_about_certificates(alert: AlertDescription) -> bool {
     )
 }
 
-fn remedy(refused: &CertificateError) -> String {
-    let text = match refused {
+fn certificate_remedy(reason: &CertificateError) -> String {
+    let text = match reason {
         CertificateError::UnknownIssuer | CertificateError::BadSignature => {
             "it is not signed by a trusted authority; check ca_file"
         }
@@ -74,7 +74,7 @@ fn remedy(refused: &CertificateError) -> String {
             "it is not valid yet; is this machine's clock set?"
         }
         CertificateError::ExpiredContext { not_after, .. } => {
-            let until = minute(timestamp(*not_after));
+            let until = to_minute(timestamp(*not_after));
             return format!("it was valid until {until} only; or is this machine's clock wrong?");
         }
         CertificateError::Expired => "it has expired; or is this machine's clock wrong?",
@@ -86,7 +86,7 @@ fn remedy(refused: &CertificateError) -> String {
     text.to_owned()
 }
 
-/// A broker's certificate that is not valid yet by this machine's clock: most often the clock has not been set yet.
+/// A broker's certificate is not valid yet by this machine's clock. Usually the clock has not been set yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NotYetValid {
     pub(crate) from: Timestamp,
@@ -94,7 +94,7 @@ pub(crate) struct NotYetValid {
 }
 
 impl NotYetValid {
-    /// Where that is what `error`, or a cause of it, says.
+    /// If `error` or one of its causes says so.
     pub(crate) fn find(error: &(dyn Error + 'static)) -> Option<Self> {
         match tls_error(error)? {
             rustls::Error::InvalidCertificate(CertificateError::NotValidYetContext { time, not_before }) => {
@@ -104,9 +104,8 @@ impl NotYetValid {
         }
     }
 
-    /// For people.
     pub(crate) fn explain(&self, host: &str) -> String {
-        let (from, clock) = (minute(self.from), minute(self.clock));
+        let (from, clock) = (to_minute(self.from), to_minute(self.clock));
         format!(
             "the certificate of {host} is not valid before {from}: this machine's clock says {clock}; waiting for the clock"
         )
@@ -118,10 +117,10 @@ fn timestamp(time: UnixTime) -> Timestamp {
 }
 
 /// `2026-11-20 10:00 UTC`.
-fn minute(at: Timestamp) -> String {
+fn to_minute(at: Timestamp) -> String {
     let text = at.to_string();
     match text.get(..16) {
-        Some(minute) => format!("{} UTC", minute.replace('T', " ")),
+        Some(to_minute) => format!("{} UTC", to_minute.replace('T', " ")),
         None => text,
     }
 }

@@ -1,27 +1,27 @@
-//! One broker connection, for adapters and sinks alike: MQTT 5 and 3.1.1, over TCP, TLS and WebSockets.
+//! MQTT connections for adapters and sinks: MQTT 5 and 3.1.1, over TCP, TLS and WebSocket.
 //!
-//! - [`Subscriber`]: messages in, with acknowledgements given by whoever has made them safe.
-//! - [`Publisher`]: messages out at QoS 1, each with a token that comes back when the broker has the message.
+//! - [`Subscriber`] receives messages. Its owner acknowledges each one after it has stored it.
+//! - [`Publisher`] sends messages at QoS 1. It returns each message's token when the broker has acknowledged it.
 //!
-//! Both reconnect by themselves, with growing pauses, for as long as they live. Neither keeps messages over a lost
-//! connection: the broker does for a persistent subscriber, the caller's own store does for a publisher.
-//! Attempts that fail again for the same reason are told every few minutes only.
+//! Both reconnect with growing pauses until they are dropped. Neither stores messages while it is disconnected: the broker
+//! does that for a persistent subscriber, the caller does it for a publisher. A failure that repeats is reported every few
+//! minutes only.
 
 mod broker_url;
 mod explain;
 mod link;
 mod message;
 mod options;
-mod patience;
 mod publisher;
 mod session;
 pub mod settings;
-mod sleep;
 mod subscriber;
+mod suspend;
 pub mod tls;
 mod topic_filter;
 mod v4;
 mod v5;
+mod watchdog;
 
 pub use broker_url::{BrokerUrl, BrokerUrlError, Scheme};
 pub use link::Refusal;

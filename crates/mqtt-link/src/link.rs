@@ -1,8 +1,7 @@
-//! The two MQTT versions behind one set of words: rumqttc keeps a client, an event loop and an error type for each.
+//! One interface to both MQTT versions: rumqttc has a separate client, event loop and error type for each.
 //!
-//! A client and its event loop serve one connection and are thrown away with it. rumqttc would reconnect by itself, but
-//! forgets what is in flight when the broker has no session for us; so sending again is the business of whoever has the
-//! messages on disk.
+//! A client and its event loop serve one connection and are dropped with it. rumqttc could reconnect by itself, but forgets
+//! messages in flight when the broker has no session. So the owner of the messages sends them again.
 
 use std::sync::Arc;
 
@@ -12,48 +11,50 @@ use rustls::ClientConfig;
 use crate::explain::NotYetValid;
 use crate::{Options, Protocol, Qos, Session, v4, v5};
 
-/// rumqttc reads up to this many packets in one go; fewer mean that the socket had no more.
+/// rumqttc reads up to this many packets at once; fewer mean that the socket had no more.
 pub(crate) const READ_AT_ONCE: usize = 9;
 
-/// What came from the connection.
+/// A packet or an event of the connection.
 #[derive(Debug)]
 pub(crate) enum Packet {
     /// CONNACK.
     Connected(Connected),
-    /// SUBACK: per filter, in the order asked, why it was refused.
+    /// SUBACK: for each requested filter, in order, the reason if it was rejected.
     Subscribed(Vec<Option<&'static str>>),
-    /// PUBLISH from the broker.
     Message(RawMessage),
-    /// The oldest publish not yet sent is on its way under this packet id.
+    /// The oldest unsent PUBLISH was sent with this packet id.
     Sent(u16),
-    /// PUBACK for ours.
-    Acked { pkid: u16, refusal: Option<Refusal> },
-    /// Something that says no more than that the broker is there.
+    /// PUBACK for one of our messages.
+    Acked {
+        pkid: u16,
+        refusal: Option<Refusal>,
+    },
+    /// Any other packet of the broker.
     Other,
-    /// What no broker may send to a client that publishes at QoS 1 only.
-    Nonsense,
-    /// Our DISCONNECT is out.
+    /// A packet that a broker must not send to a client that publishes at QoS 1 only.
+    ProtocolViolation,
+    /// Our DISCONNECT was sent.
     Disconnected,
 }
 
 impl Packet {
-    /// Whether it came from the broker.
-    pub(crate) const fn is_heard(&self) -> bool {
+    /// Whether the broker sent it.
+    pub(crate) const fn is_from_broker(&self) -> bool {
         !matches!(self, Self::Sent(_) | Self::Disconnected)
     }
 }
 
-/// What the broker said when it let us in.
+/// What the CONNACK says.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Connected {
     pub(crate) session_present: bool,
-    /// How many publishes it takes before it has acknowledged the first.
+    /// The most publishes that may be in flight.
     pub(crate) receive_maximum: u16,
-    /// Largest packet it takes, in bytes.
+    /// The largest packet that the broker accepts, in bytes.
     pub(crate) max_packet_size: u32,
 }
 
-/// A PUBLISH as it came.
+/// A PUBLISH as received.
 #[derive(Debug)]
 pub(crate) struct RawMessage {
     pub(crate) topic: Bytes,
@@ -65,8 +66,8 @@ pub(crate) struct RawMessage {
 }
 
 impl RawMessage {
-    /// With so much of the payload at most, in a buffer of its own: a giant is to be counted, not kept.
-    pub(crate) fn cut_to(mut self, limit: u32) -> Self {
+    /// Truncates the payload, into a new buffer: an oversized message is counted, not kept.
+    pub(crate) fn truncated(mut self, limit: u32) -> Self {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         if let Some(beginning) = self.payload.get(..limit).filter(|_| self.payload.len() > limit) {
             self.payload = Bytes::copy_from_slice(beginning);
@@ -75,26 +76,25 @@ impl RawMessage {
     }
 }
 
-/// A PUBACK that says no (MQTT 5 only; a 3.1.1 broker has no words for it).
+/// A PUBACK with an error code (MQTT 5 only).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Refusal {
-    /// Why, for people.
     pub reason: &'static str,
-    /// Whether the same message will always be refused. If not, try again later: somebody may change the broker's
-    /// permissions or quota.
+    /// Whether the same message would always be rejected. Otherwise a later attempt may succeed, because the broker's
+    /// permissions or quota may change.
     pub permanent: bool,
 }
 
-/// Why a connection ended, or never came up.
+/// Why a connection ended or could not be established.
 #[derive(Debug)]
 pub(crate) struct LinkError {
-    /// For people: what, and what to do.
+    /// What happened and what to do.
     pub(crate) reason: String,
-    /// The broker sent a packet larger than we take. It would send it again at every connection.
+    /// The broker sent a packet above our limit. It would send it again on every connection.
     pub(crate) oversized: bool,
-    /// The broker's certificate, not the broker, is why.
+    /// Set if the broker's certificate is not valid yet.
     pub(crate) not_yet_valid: Option<NotYetValid>,
-    /// The broker had let us in before.
+    /// The connection had been established before.
     pub(crate) was_connected: bool,
 }
 
@@ -104,45 +104,44 @@ impl LinkError {
     }
 }
 
-/// Speaks to one connection. Usable from any thread; does nothing once the connection is gone.
+/// Sends requests on one connection, from any thread. Does nothing after the connection has ended.
 #[derive(Debug)]
 pub(crate) enum Client {
     V4(rumqttc::AsyncClient),
     V5(rumqttc::v5::AsyncClient),
 }
 
-/// The connection has gone, or takes no more requests.
+/// The connection has ended, or its request queue is full.
 #[derive(Debug)]
-pub(crate) struct Gone;
+pub(crate) struct ConnectionClosed;
 
 impl Client {
-    pub(crate) fn subscribe(&self, filters: &[(String, Qos)]) -> Result<(), Gone> {
+    pub(crate) fn subscribe(&self, filters: &[(String, Qos)]) -> Result<(), ConnectionClosed> {
         match self {
             Self::V4(client) => v4::subscribe(client, filters),
             Self::V5(client) => v5::subscribe(client, filters),
         }
     }
 
-    /// At QoS 1.
-    pub(crate) fn publish(&self, topic: &str, payload: Bytes, retain: bool) -> Result<(), Gone> {
+    pub(crate) fn publish(&self, topic: &str, payload: Bytes, retain: bool) -> Result<(), ConnectionClosed> {
         match self {
             Self::V4(client) => v4::publish(client, topic, payload, retain),
             Self::V5(client) => v5::publish(client, topic, payload, retain),
         }
     }
 
-    /// PUBACK, or PUBREC for QoS 2.
+    /// Sends PUBACK, or PUBREC for QoS 2.
     pub(crate) fn ack(&self, pkid: u16, qos: Qos) {
-        // A connection that is gone needs no acknowledgement: the broker sends the message again.
+        // If the connection has ended, the broker sends the message again.
         let _ = match self {
             Self::V4(client) => v4::ack(client, pkid, qos),
             Self::V5(client) => v5::ack(client, pkid, qos),
         };
     }
 
-    /// DISCONNECT, after all requests made before.
+    /// Sends DISCONNECT after all earlier requests.
     pub(crate) fn disconnect(&self) {
-        // A connection that is gone is disconnected.
+        // If the connection has ended, it is disconnected already.
         match self {
             Self::V4(client) => drop(client.try_disconnect()),
             Self::V5(client) => drop(client.try_disconnect()),
@@ -150,15 +149,14 @@ impl Client {
     }
 }
 
-/// Drives one connection.
 pub(crate) enum EventLoop {
     V4(Box<rumqttc::EventLoop>),
     V5(Box<rumqttc::v5::EventLoop>),
 }
 
 impl EventLoop {
-    /// Waits for what comes next and takes everything that came with it. A call that is dropped before it is done may
-    /// lose an acknowledgement: drop the whole connection then.
+    /// Waits for the next packets and takes all that have arrived. Cancelling it may lose an acknowledgement: drop the
+    /// connection then.
     pub(crate) async fn poll(&mut self, packets: &mut Vec<Packet>) -> Result<(), LinkError> {
         match self {
             Self::V4(events) => v4::poll(events, packets).await,
@@ -167,7 +165,7 @@ impl EventLoop {
     }
 }
 
-/// A connection to be made: nothing happens until the event loop is polled. `clean` overrides the options' session.
+/// Prepares a connection; nothing happens until the event loop is polled. `clean` overrides the session option.
 pub(crate) fn open(options: &Options, tls: Option<Arc<ClientConfig>>, clean: bool) -> (Client, EventLoop) {
     match options.protocol {
         Protocol::V311 => {
@@ -181,24 +179,23 @@ pub(crate) fn open(options: &Options, tls: Option<Arc<ClientConfig>>, clean: boo
     }
 }
 
-/// Requests that may wait in a client: as many as there are packet ids, so that no acknowledgement finds it full.
-pub(crate) const REQUESTS: usize = 65_536;
-/// Largest packet that a subscriber lets rumqttc read. One that is larger than the options allow is cut and handed over
-/// all the same: the broker would drop it unseen (MQTT 5), or send it again and again (3.1.1).
-const GIANT: u32 = 16 << 20;
+/// Requests queued in a client: as many as there are packet ids, so that an acknowledgement always fits.
+pub(crate) const REQUEST_QUEUE: usize = 65_536;
+/// The largest packet that a subscriber lets rumqttc read. A packet above the configured limit is truncated and delivered:
+/// otherwise the broker would drop it unnoticed (MQTT 5) or send it again and again (3.1.1).
+const MAX_READ_PACKET: u32 = 16 << 20;
 
-/// Largest packet that may come.
+/// The largest packet that rumqttc accepts for these options.
 pub(crate) const fn incoming_limit(options: &Options) -> u32 {
     match options.session {
-        Session::Persistent { .. } if options.max_packet_size < GIANT => GIANT,
+        Session::Persistent { .. } if options.max_packet_size < MAX_READ_PACKET => MAX_READ_PACKET,
         _ => options.max_packet_size,
     }
 }
 
-/// Publishes that rumqttc numbers before it starts again at 1; twice [`crate::Publisher::WINDOW`].
+/// The number of packet ids that rumqttc uses before it starts again at 1; twice [`crate::Publisher::WINDOW`].
 pub(crate) const PACKET_IDS: u16 = 128;
 
-/// `Transport` for the options' URL; TLS where `tls` is given.
 pub(crate) fn transport(options: &Options, tls: Option<Arc<ClientConfig>>) -> rumqttc::Transport {
     use rumqttc::{TlsConfiguration, Transport};
     match (tls, options.url.is_websocket()) {
@@ -209,7 +206,7 @@ pub(crate) fn transport(options: &Options, tls: Option<Arc<ClientConfig>>) -> ru
     }
 }
 
-/// rumqttc takes a host, or for WebSockets the whole URL, in the same place.
+/// rumqttc takes the host in this place, but for WebSocket the whole URL.
 pub(crate) fn address(options: &Options) -> String {
     if options.url.is_websocket() { options.url.to_string() } else { options.url.host().to_owned() }
 }

@@ -1,4 +1,4 @@
-//! A message from the broker, and how to thank for it.
+//! A received message and its acknowledgement.
 
 use std::fmt;
 use std::ops::Deref;
@@ -9,20 +9,19 @@ use bytes::Bytes;
 use crate::Qos;
 use crate::link::{Client, RawMessage};
 
-/// A topic name: UTF-8, not empty, shared with the buffer it was read into.
+/// A topic name: UTF-8, not empty. It shares the buffer it was received in.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Topic(Bytes);
 
 impl Topic {
-    /// `None` where the bytes are empty or no UTF-8 (section 1.5.4 forbids both).
+    /// `None` if the bytes are empty or not UTF-8 (section 1.5.4 forbids both).
     pub(crate) fn new(bytes: Bytes) -> Option<Self> {
         (!bytes.is_empty() && std::str::from_utf8(&bytes).is_ok()).then_some(Self(bytes))
     }
 
-    /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        // Checked by `new`; checking a topic again costs a few nanoseconds.
+        // `new` has checked it. Checking again costs a few nanoseconds.
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 }
@@ -50,19 +49,16 @@ impl fmt::Display for Topic {
 /// A message from the broker.
 #[derive(Debug)]
 pub struct Message {
-    /// Where it was published.
     pub topic: Topic,
-    /// What was published.
     pub payload: Bytes,
-    /// How surely.
     pub qos: Qos,
-    /// The broker sent it before, on this session, and saw no acknowledgement.
+    /// The broker has sent it before in this session and received no acknowledgement.
     pub dup: bool,
     /// It was published before we subscribed.
     pub retain: bool,
     /// 0 at QoS 0.
     pub packet_id: u16,
-    /// To be told once the message is safe; nothing at QoS 0.
+    /// To be sent after the message is stored; empty at QoS 0.
     pub ack: MessageAck,
 }
 
@@ -70,7 +66,7 @@ impl Message {
     pub(crate) fn new(raw: RawMessage, client: &Arc<Client>) -> Option<Self> {
         let ack = match raw.qos {
             Qos::AtMostOnce => MessageAck(None),
-            qos => MessageAck(Some(Debt { client: Arc::clone(client), packet_id: raw.pkid, qos })),
+            qos => MessageAck(Some(PendingAck { client: Arc::clone(client), packet_id: raw.pkid, qos })),
         };
         let Some(topic) = Topic::new(raw.topic) else {
             tracing::warn!(
@@ -91,26 +87,26 @@ impl Message {
     }
 }
 
-/// The acknowledgement that the broker waits for. Dropped, the broker keeps the message, and sends it again at the next
-/// connection of a persistent session.
+/// The acknowledgement (PUBACK or PUBREC) of a message. If it is dropped, the broker keeps the message and sends it again
+/// when a persistent session is resumed.
 #[derive(Default)]
-pub struct MessageAck(Option<Debt>);
+pub struct MessageAck(Option<PendingAck>);
 
-struct Debt {
+struct PendingAck {
     client: Arc<Client>,
     packet_id: u16,
     qos: Qos,
 }
 
 impl MessageAck {
-    /// Acknowledges on the connection that the message came from; does nothing where that is gone. Never blocks.
+    /// Acknowledges on the connection that delivered the message. Does nothing if that has ended. Never blocks.
     pub fn send(self) {
-        if let Some(debt) = self.0 {
-            debt.client.ack(debt.packet_id, debt.qos);
+        if let Some(pending) = self.0 {
+            pending.client.ack(pending.packet_id, pending.qos);
         }
     }
 
-    /// Whether the broker waits for it.
+    /// Whether the broker expects an acknowledgement.
     #[must_use]
     pub const fn is_expected(&self) -> bool {
         self.0.is_some()

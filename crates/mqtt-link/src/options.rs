@@ -1,4 +1,4 @@
-//! What a connection is made of. Nothing in here prints a secret.
+//! Options of a connection. Their debug output contains no secret.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -23,88 +23,79 @@ pub enum Protocol {
     V311,
 }
 
-/// How surely a message is delivered.
+/// Quality of service (section 4.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Qos {
-    /// QoS 0: lost with the connection.
+    /// QoS 0: lost if the connection is lost.
     AtMostOnce,
     /// QoS 1: sent again until acknowledged.
     AtLeastOnce,
-    /// QoS 2: never asked for; a broker may still hold such a subscription from an earlier owner of the client id.
+    /// QoS 2: never requested, but a broker may hold such a subscription from an earlier user of the client id.
     ExactlyOnce,
 }
 
-/// What the broker remembers of this client when the connection is gone.
+/// What the broker keeps for this client while it is disconnected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Session {
-    /// Nothing.
     Clean,
-    /// Its subscriptions and what was published to them; needs a client id that stays the same.
+    /// Its subscriptions and the messages published to them; needs a constant client id.
     Persistent {
-        /// MQTT 5: for how long. MQTT 3.1.1 has no such word: the broker decides.
+        /// For MQTT 5. In MQTT 3.1.1 the broker decides.
         expiry: Duration,
     },
 }
 
-/// Whom to trust and how to prove who we are, for `mqtts` and `wss`.
+/// Certificates for `mqtts` and `wss`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Tls {
-    /// PEM certificates to trust instead of the machine's.
+    /// Trusted PEM certificates, instead of the machine's.
     pub ca_file: Option<PathBuf>,
-    /// Our own PEM certificate chain; needs `key_file`.
+    /// The client's PEM certificate chain; needs `key_file`.
     pub cert_file: Option<PathBuf>,
     /// The PEM private key of `cert_file`.
     pub key_file: Option<PathBuf>,
 }
 
-/// What the broker says of us when we are gone without a DISCONNECT. Sent at QoS 1.
+/// The last will, which the broker publishes at QoS 1 when the connection ends without a DISCONNECT.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Will {
-    /// Where.
     pub topic: String,
-    /// What.
     pub payload: Bytes,
-    /// Whether the broker keeps it for later subscribers.
     pub retain: bool,
 }
 
-/// One connection's settings; [`Options::new`] gives the usual ones.
+/// Options of one connection; [`Options::new`] sets the usual values.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Where the broker is.
     pub url: BrokerUrl,
-    /// Which MQTT.
     pub protocol: Protocol,
-    /// Unique per broker: a second client of the same name throws out the first.
+    /// Unique per broker: a second client with the same id takes over the session.
     pub client_id: String,
-    /// User and password.
+    /// User name and password.
     pub credentials: Option<(String, Secret)>,
-    /// Certificates.
     pub tls: Tls,
-    /// How often to make sure that the broker still answers; taken as 5 s at least. A stalled broker, and a connection
-    /// that is dead in either direction, is given up after one and a half of these.
+    /// The interval of pings; at least 5 s is used. A connection counts as dead after one and a half intervals without a
+    /// packet.
     pub keep_alive: Duration,
-    /// How long a connection may take to come up, DNS to CONNACK.
+    /// The time limit from DNS lookup to CONNACK.
     pub connect_timeout: Duration,
-    /// How long a broker that answers otherwise may acknowledge nothing of what it was sent, before the connection is
-    /// made anew and everything sent again.
+    /// How long a broker may leave all publishes unacknowledged although it answers. Then the connection is renewed and
+    /// everything is sent again.
     pub ack_timeout: Duration,
-    /// Said by the broker when we vanish.
     pub last_will: Option<Will>,
-    /// What the broker remembers.
     pub session: Session,
-    /// Largest payload taken from the broker, in bytes. With a persistent session a larger one, up to 16 MiB, is cut to
-    /// this size and handed over, so that it can be counted; else it costs the connection.
+    /// The largest accepted payload in bytes. With a persistent session a larger one, up to 16 MiB, is truncated to this
+    /// size and delivered, so that it can be counted. Otherwise it ends the connection.
     pub max_packet_size: u32,
-    /// How long to wait between attempts.
+    /// Pauses between connection attempts.
     pub backoff: Backoff,
-    /// After a burst of QoS 0 messages: how long to leave the socket alone, so that the next ones are read by the
-    /// handful, which saves most of the work at thousands of messages a second. Zero: read each at once.
+    /// How long not to read after a burst of QoS 0 messages, so that the next ones are read together. That saves most of
+    /// the work at thousands of messages a second. Zero reads each message at once.
     pub linger: Duration,
 }
 
 impl Options {
-    /// MQTT 5, clean session, 30 s keep-alive, 1 MiB packets, no credentials, no will.
+    /// MQTT 5, clean session, keep-alive of 30 s, packets up to 1 MiB, no credentials, no will.
     #[must_use]
     pub fn new(url: BrokerUrl, client_id: impl Into<String>) -> Self {
         Self {
@@ -124,12 +115,12 @@ impl Options {
         }
     }
 
-    /// What rumqttc takes without a panic (5 s at least) and the protocol can carry (16 bits of seconds).
+    /// Within what rumqttc accepts (at least 5 s) and the protocol can encode (16 bits of seconds).
     pub(crate) fn keep_alive(&self) -> Duration {
         Duration::from_secs(self.keep_alive.as_secs().clamp(5, u64::from(u16::MAX)))
     }
 
-    /// Whole seconds, one at least.
+    /// In whole seconds, at least one.
     pub(crate) fn connect_timeout_secs(&self) -> u64 {
         self.connect_timeout.as_secs().max(1)
     }

@@ -1,8 +1,8 @@
-//! Messages out, at least once: a pipe from the caller's durable store to the broker.
+//! Publisher: sends messages at least once, from the caller's durable store to the broker.
 //!
-//! The caller gives each message a token. [`PublisherEvent::Acked`] says that the broker has it; only then may it be
-//! deleted. [`PublisherEvent::Lost`] says that everything not yet acknowledged is forgotten here: the caller submits it
-//! again, from its store, after the next [`PublisherEvent::Connected`]. The broker may then have it twice.
+//! The caller gives each message a token. After [`PublisherEvent::Acked`] the broker has the message, and the caller may
+//! delete it. After [`PublisherEvent::Lost`] all messages in flight are forgotten: the caller publishes them again after the
+//! next [`PublisherEvent::Connected`]. The broker may then receive a message twice.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,101 +11,89 @@ use bytes::Bytes;
 
 use crate::Options;
 use crate::link::{Client, Connected, Refusal};
-use crate::session::{Running, Signal};
+use crate::session::{ConnectionTask, Signal};
 
-/// What a publisher hears.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PublisherEvent {
-    /// From now on messages are taken.
+    /// Messages can be published.
     Connected,
-    /// The broker has the message.
+    /// The broker has acknowledged the message.
     Acked(u64),
-    /// The broker will not take the message (MQTT 5 only). Drop it where the refusal is permanent; else submit it again
-    /// after a while, and others meanwhile.
-    Refused {
-        /// Which.
-        token: u64,
-        /// Why.
-        refusal: Refusal,
-    },
-    /// The connection is gone, or an attempt to connect failed; it is tried again. Whatever was not acknowledged is
-    /// forgotten.
+    /// The broker rejected the message (MQTT 5 only). If the refusal is permanent, drop the message; otherwise publish it
+    /// again later, and other messages meanwhile.
+    Refused { token: u64, refusal: Refusal },
+    /// The connection ended or an attempt failed; the next attempt follows. Unacknowledged messages are forgotten.
     Lost {
-        /// Why and what to do, for people.
+        /// What happened and what to do.
         reason: String,
     },
 }
 
-/// Why a message was not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SubmitError {
-    /// Between [`PublisherEvent::Lost`] and [`PublisherEvent::Connected`]. Wait for the latter.
+    /// Wait for [`PublisherEvent::Connected`].
     #[error("not connected to the broker")]
     NotConnected,
-    /// As many as may be are waiting for acknowledgement. Wait for the oldest.
+    /// The maximum number of messages is in flight. Wait for an acknowledgement.
     #[error("the broker has not yet acknowledged earlier messages")]
     WindowFull,
-    /// The broker takes no packet so large (MQTT 5 tells). This message can never be sent there.
+    /// The packet exceeds the broker's limit (MQTT 5 only). The message can never be sent there.
     #[error("the message makes a packet of {bytes} bytes, and the broker takes {limit} at most")]
     TooLarge {
-        /// The packet's size.
         bytes: usize,
-        /// What the broker said when we connected.
+        /// The Maximum Packet Size of the CONNACK.
         limit: u32,
     },
-    /// Empty, too long, or with a wildcard. This message can never be sent.
+    /// Empty, too long, or with a wildcard. The message can never be sent.
     #[error("`{topic}` is not a topic that can be published to")]
-    BadTopic {
-        /// What was given, shortened.
-        topic: String,
-    },
+    BadTopic { topic: String },
 }
 
 impl SubmitError {
-    /// Whether the same message will always be refused.
+    /// Whether the same message would always be rejected.
     #[must_use]
     pub const fn is_permanent(&self) -> bool {
         matches!(self, Self::TooLarge { .. } | Self::BadTopic { .. })
     }
 }
 
-/// A connection that publishes. Dropped, it vanishes without a DISCONNECT, and the broker publishes the will.
+/// A publishing connection. Dropping it closes the connection without a DISCONNECT, so the broker publishes the will.
 #[derive(Debug)]
 pub struct Publisher {
-    running: Running,
-    live: Option<Live>,
+    connection: ConnectionTask,
+    live: Option<LiveConnection>,
 }
 
-/// What belongs to one connection and goes with it.
+/// The state of one connection; dropped with it.
 #[derive(Debug)]
-struct Live {
+struct LiveConnection {
     client: Arc<Client>,
     connected: Connected,
-    window: VecDeque<Slot>,
+    window: VecDeque<InFlight>,
 }
 
-/// A message under way. Slots stand in the order of submission, which is the order of packet ids; so as long as there
-/// are fewer slots than packet ids, counted from the oldest unacknowledged, no id is given twice.
+/// A message in flight. The window holds them in the order of publishing, which is the order of packet ids. As long as it is
+/// shorter than the number of packet ids, no id is used twice.
 #[derive(Debug)]
-struct Slot {
+struct InFlight {
     token: u64,
     /// 0 until it is sent.
     pkid: u16,
-    done: bool,
+    acknowledged: bool,
 }
 
 impl Publisher {
-    /// Messages between the oldest unacknowledged and the newest, at most; fewer where the broker takes fewer.
+    /// The most messages in flight, counted from the oldest unacknowledged one. The broker may allow fewer.
     pub const WINDOW: u16 = 64;
 
-    /// Starts to connect, and keeps connected.
+    /// Starts connecting, and reconnects until dropped.
     #[must_use]
     pub fn start(options: Options) -> Self {
-        Self { running: Running::start(options, Vec::new()), live: None }
+        Self { connection: ConnectionTask::start(options, Vec::new()), live: None }
     }
 
-    /// Sends a message at QoS 1. `token` comes back in [`PublisherEvent::Acked`] or [`PublisherEvent::Refused`], unless
-    /// [`PublisherEvent::Lost`] comes before.
+    /// Publishes at QoS 1. `token` returns in [`PublisherEvent::Acked`] or [`PublisherEvent::Refused`], unless
+    /// [`PublisherEvent::Lost`] comes first.
     pub fn try_publish(
         &mut self,
         token: u64,
@@ -119,42 +107,44 @@ impl Publisher {
         if live.window.len() >= usize::from(Self::WINDOW.min(live.connected.receive_maximum)) {
             return Err(SubmitError::WindowFull);
         }
-        // The client refuses when its connection has gone; that we learn from `Lost`, which is on its way.
+        // The client fails if its connection has ended; the `Lost` event is then on its way.
         live.client.publish(topic, payload, retain).map_err(|_| SubmitError::NotConnected)?;
-        live.window.push_back(Slot { token, pkid: 0, done: false });
+        live.window.push_back(InFlight { token, pkid: 0, acknowledged: false });
         Ok(())
     }
 
-    /// The next event; `None` never comes before [`Self::disconnect`]. May be cancelled without loss.
+    /// The next event. It is `None` only after [`Self::disconnect`]. Cancel safe.
     pub async fn next(&mut self) -> Option<PublisherEvent> {
         loop {
-            let signal = self.running.signals.recv().await?;
-            if let Some(event) = self.take(signal) {
+            let signal = self.connection.signals.recv().await?;
+            if let Some(event) = self.handle(signal) {
                 return Some(event);
             }
         }
     }
 
-    /// How many messages the broker has not acknowledged yet.
+    /// The number of unacknowledged messages.
     #[must_use]
     pub fn in_flight(&self) -> usize {
-        self.live.as_ref().map_or(0, |live| live.window.iter().filter(|slot| !slot.done).count())
+        self.live
+            .as_ref()
+            .map_or(0, |live| live.window.iter().filter(|message| !message.acknowledged).count())
     }
 
-    /// Sends DISCONNECT, so that the will is not published; takes a second at most. Whoever wants to know what has
-    /// arrived waits for [`Self::in_flight`] to come down to 0 before.
+    /// Sends DISCONNECT within one second, so that the will is not published. To be sure that everything has arrived, wait
+    /// until [`Self::in_flight`] is 0 first.
     pub async fn disconnect(mut self) {
-        self.running.disconnect().await;
+        self.connection.disconnect().await;
     }
 
-    fn take(&mut self, signal: Signal) -> Option<PublisherEvent> {
+    fn handle(&mut self, signal: Signal) -> Option<PublisherEvent> {
         match signal {
             Signal::Up { client, connected, .. } => {
-                self.live = Some(Live { client, connected, window: VecDeque::new() });
+                self.live = Some(LiveConnection { client, connected, window: VecDeque::new() });
                 Some(PublisherEvent::Connected)
             }
             Signal::Sent(pkid) => {
-                let next = self.live.as_mut()?.window.iter_mut().find(|slot| slot.pkid == 0)?;
+                let next = self.live.as_mut()?.window.iter_mut().find(|message| message.pkid == 0)?;
                 next.pkid = pkid;
                 None
             }
@@ -174,13 +164,16 @@ impl Publisher {
     }
 }
 
-impl Live {
+impl LiveConnection {
     fn acked(&mut self, pkid: u16) -> Option<u64> {
-        // 0 is no packet id, and marks what is not sent yet.
-        let slot = self.window.iter_mut().find(|slot| pkid != 0 && slot.pkid == pkid && !slot.done)?;
-        slot.done = true;
-        let token = slot.token;
-        while self.window.front().is_some_and(|slot| slot.done) {
+        // Packet id 0 does not exist; it marks messages not sent yet.
+        let message = self
+            .window
+            .iter_mut()
+            .find(|message| pkid != 0 && message.pkid == pkid && !message.acknowledged)?;
+        message.acknowledged = true;
+        let token = message.token;
+        while self.window.front().is_some_and(|message| message.acknowledged) {
             self.window.pop_front();
         }
         Some(token)

@@ -1,11 +1,10 @@
-//! Connects, hands over what comes, and connects again: the loop under [`crate::Subscriber`] and [`crate::Publisher`].
+//! The connection loop under [`crate::Subscriber`] and [`crate::Publisher`]: connects, delivers packets, reconnects.
 //!
-//! Every connection is a new rumqttc client and event loop. The loop runs in a task of its own and never drops a poll
-//! half-way except by dropping the connection with it: a cancelled poll can lose an acknowledgement.
+//! Every connection has its own rumqttc client and event loop. The loop runs in its own task and cancels a poll only together
+//! with the connection, because a cancelled poll can lose an acknowledgement.
 //!
-//! Nothing that a broker sends ends the loop: what breaks the protocol, or makes rumqttc panic, ends that connection.
-//! A connection over which nothing comes, in whichever direction it is dead, is given up after one and a half
-//! keep-alives.
+//! Nothing that a broker sends ends the loop: a protocol violation, or a panic in rumqttc, ends that connection only. A
+//! connection without packets, in whichever direction it is dead, is closed after one and a half keep-alive intervals.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -18,35 +17,33 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::link::{self, Client, Connected, EventLoop, LinkError, Packet, READ_AT_ONCE, Refusal};
-use crate::patience::Patience;
-use crate::{Message, Options, Qos, Session, explain, sleep as machine, tls};
+use crate::watchdog::ConnectionWatchdog;
+use crate::{Message, Options, Qos, Session, explain, suspend, tls};
 
-/// Signals that may wait for the owner; beyond that the socket is left alone.
-const SIGNALS: usize = 128;
-/// A connection that held this long was a good one: the next trouble starts with short pauses again.
+/// Signals queued for the owner. When the queue is full, the socket is not read.
+const SIGNAL_QUEUE: usize = 128;
+/// After a connection that lasted this long, pauses start short again.
 const STABLE_AFTER: Duration = Duration::from_secs(10);
-/// An attempt that fails for the same reason as the last is told again after this time only.
-const REMIND_AFTER: Duration = Duration::from_secs(300);
-/// Longest pause while a certificate is not valid yet: once the clock is set, all is well.
-const WAIT_FOR_CLOCK: Duration = Duration::from_secs(10);
-/// A sleep of the machine that is worth a new attempt at once.
-const NAP: Duration = Duration::from_secs(5);
-/// How long a DISCONNECT may take to leave.
-const GOODBYE: Duration = Duration::from_secs(1);
+/// A failed attempt with the same reason as the last is reported again after this time only.
+const REPEAT_AFTER: Duration = Duration::from_secs(300);
+/// The longest pause while a certificate is not valid yet, because the clock may be set at any moment.
+const MAX_CLOCK_PAUSE: Duration = Duration::from_secs(10);
+/// After a suspension of at least this length the next attempt follows at once.
+const SLEEP_THRESHOLD: Duration = Duration::from_secs(5);
+/// The time limit of a graceful disconnect.
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A filter that the broker does not let us subscribe to.
+/// A topic filter that the broker rejected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefusedFilter {
-    /// As it was asked for.
     pub filter: String,
-    /// Why, for people.
     pub reason: &'static str,
 }
 
-/// What the owner learns.
+/// What the loop reports to its owner.
 #[derive(Debug)]
 pub(crate) enum Signal {
-    /// Connected, and all SUBACKs are there.
+    /// Connected, and all SUBACKs have arrived.
     Up {
         client: Arc<Client>,
         connected: Connected,
@@ -58,38 +55,38 @@ pub(crate) enum Signal {
         pkid: u16,
         refusal: Option<Refusal>,
     },
-    /// The connection is gone, or an attempt failed; the same failure again is told every [`REMIND_AFTER`] only.
+    /// The connection ended or an attempt failed. The same failure is repeated every [`REPEAT_AFTER`] only.
     Down {
         reason: String,
     },
 }
 
-/// A running loop; dropped, it vanishes without a DISCONNECT, so that the broker publishes the will.
+/// The running loop. Dropping it closes the connection without a DISCONNECT, so the broker publishes the will.
 #[derive(Debug)]
-pub(crate) struct Running {
+pub(crate) struct ConnectionTask {
     pub(crate) signals: mpsc::Receiver<Signal>,
     task: JoinHandle<()>,
     stop: CancellationToken,
 }
 
-impl Running {
+impl ConnectionTask {
     pub(crate) fn start(options: Options, filters: Vec<(String, Qos)>) -> Self {
-        let (sender, signals) = mpsc::channel(SIGNALS);
+        let (sender, signals) = mpsc::channel(SIGNAL_QUEUE);
         let stop = CancellationToken::new();
         let driver = Driver { options, filters, signals: sender, stop: stop.clone(), discard_session: false };
         Self { signals, task: tokio::spawn(driver.run()), stop }
     }
 
-    /// Sends what was asked for before, then DISCONNECT; gives up after a second.
+    /// Sends pending requests, then DISCONNECT; gives up after a second.
     pub(crate) async fn disconnect(&mut self) {
         self.signals.close();
         self.stop.cancel();
-        // Fails only where the task panicked, which has been reported by then.
+        // Fails only if the task panicked, which is reported already.
         let _ = (&mut self.task).await;
     }
 }
 
-impl Drop for Running {
+impl Drop for ConnectionTask {
     fn drop(&mut self) {
         self.task.abort();
     }
@@ -100,37 +97,37 @@ struct Driver {
     filters: Vec<(String, Qos)>,
     signals: mpsc::Sender<Signal>,
     stop: CancellationToken,
-    /// The broker's queue for us begins with a packet we cannot take; have it thrown away.
+    /// The broker's queue starts with a packet that is too large for us; let the broker discard the session.
     discard_session: bool,
 }
 
 impl Driver {
     async fn run(mut self) {
         let mut backoff = self.options.backoff.clone();
-        let mut told = Told::default();
+        let mut reported = FailureFilter::default();
         loop {
-            let began = Instant::now();
+            let started = Instant::now();
             let error = match guarded(self.connection()).await {
                 Ok(Ok(())) => return,
                 Ok(Err(error)) => error,
                 Err(panic) => LinkError::new(format!("{}: {panic}", explain::BUG)),
             };
-            if began.elapsed() >= STABLE_AFTER {
+            if started.elapsed() >= STABLE_AFTER {
                 backoff.reset();
             }
             self.discard_session = error.oversized && self.options.session != Session::Clean;
             let mut pause = backoff.next_wait(rand::random());
             if error.not_yet_valid.is_some() {
-                pause = pause.min(WAIT_FOR_CLOCK);
+                pause = pause.min(MAX_CLOCK_PAUSE);
             }
             let reason = self.reason(&error);
             tracing::debug!(url = %self.options.url, %reason, "no connection");
-            if told.is_news(&error) && self.signals.send(Signal::Down { reason }).await.is_err() {
+            if reported.should_report(&error) && self.signals.send(Signal::Down { reason }).await.is_err() {
                 return;
             }
             tokio::select! {
                 () = sleep(pause) => {}
-                () = machine::woken(NAP) => backoff.reset(),
+                () = suspend::resumed(SLEEP_THRESHOLD) => backoff.reset(),
                 () = self.stop.cancelled() => return,
             }
         }
@@ -141,12 +138,12 @@ impl Driver {
         not_yet_valid.unwrap_or_else(|| error.reason.clone())
     }
 
-    /// One connection, from first to last. `Ok` where it was ended by its owner.
+    /// One connection from start to end. `Ok` if the owner ended it.
     async fn connection(&mut self) -> Result<(), LinkError> {
         let tls = self.tls().await?;
         if self.discard_session {
-            let patience = 2 * self.options.connect_timeout + GOODBYE;
-            let discarded = tokio::time::timeout(patience, self.discard(tls.clone()));
+            let watchdog = 2 * self.options.connect_timeout + DISCONNECT_TIMEOUT;
+            let discarded = tokio::time::timeout(watchdog, self.discard(tls.clone()));
             match self.stop.run_until_cancelled(discarded).await {
                 None => return Ok(()),
                 Some(done) => done.map_err(|_| LinkError::new(explain::NO_ANSWER))??,
@@ -154,10 +151,10 @@ impl Driver {
             self.discard_session = false;
         }
         let (client, events) = link::open(&self.options, tls, false);
-        Live { driver: self, client: Arc::new(client), events, connected: None }.run().await
+        LiveConnection { driver: self, client: Arc::new(client), events, connected: None }.run().await
     }
 
-    /// Certificates are read for every connection: they may have been renewed.
+    /// Certificates are read for every connection, because they may have been renewed.
     async fn tls(&self) -> Result<Option<Arc<rustls::ClientConfig>>, LinkError> {
         if !self.options.url.is_tls() {
             return Ok(None);
@@ -168,7 +165,7 @@ impl Driver {
         loaded.map(Some).map_err(|error| LinkError::new(gateway_core::chain(&error)))
     }
 
-    /// Connects with a clean session, which makes the broker forget what it had queued, and leaves at once.
+    /// Connects with a clean session, so that the broker discards its queue, and disconnects at once.
     async fn discard(&self, tls: Option<Arc<rustls::ClientConfig>>) -> Result<(), LinkError> {
         let (client, mut events) = link::open(&self.options, tls, true);
         let mut packets = Vec::new();
@@ -185,25 +182,25 @@ impl Driver {
     }
 }
 
-/// The failure that the owner was told of last.
+/// Holds back repeated failures.
 #[derive(Default)]
-struct Told(Option<(Failure, Instant)>);
+struct FailureFilter(Option<(Failure, Instant)>);
 
-/// What makes two failures the same to people.
+/// Two failures are the same if these are equal.
 #[derive(PartialEq)]
 enum Failure {
     NotYetValid { from: Timestamp },
     Other { reason: String },
 }
 
-impl Told {
-    /// Whether the owner is to be told; then it counts as told. The end of a connection always is.
-    fn is_news(&mut self, error: &LinkError) -> bool {
+impl FailureFilter {
+    /// Whether to report the failure; it then counts as reported. The end of an established connection always is.
+    fn should_report(&mut self, error: &LinkError) -> bool {
         let failure = match error.not_yet_valid {
             Some(it) => Failure::NotYetValid { from: it.from },
             None => Failure::Other { reason: error.reason.clone() },
         };
-        let known = self.0.as_ref().is_some_and(|(last, at)| *last == failure && at.elapsed() < REMIND_AFTER);
+        let known = self.0.as_ref().is_some_and(|(last, at)| *last == failure && at.elapsed() < REPEAT_AFTER);
         if known && !error.was_connected {
             return false;
         }
@@ -212,50 +209,50 @@ impl Told {
     }
 }
 
-/// A connection that is up or coming up.
-struct Live<'a> {
+/// A connection that is established or being established.
+struct LiveConnection<'a> {
     driver: &'a Driver,
     client: Arc<Client>,
     events: EventLoop,
     connected: Option<Connected>,
 }
 
-impl Live<'_> {
+impl LiveConnection<'_> {
     async fn run(mut self) -> Result<(), LinkError> {
-        let ended = self.attend().await;
+        let ended = self.drive().await;
         ended.map_err(|error| LinkError { was_connected: self.connected.is_some(), ..error })
     }
 
-    async fn attend(&mut self) -> Result<(), LinkError> {
+    async fn drive(&mut self) -> Result<(), LinkError> {
         let options = &self.driver.options;
-        // MQTT 5, section 3.1.2.10: by then a broker has ended the connection.
-        let mut woken = pin!(machine::woken(options.keep_alive() * 3 / 2));
-        let mut patience = Patience::default();
-        let mut goodbye = None;
+        // MQTT 5, section 3.1.2.10: by then the broker has closed the connection.
+        let mut resumed = pin!(suspend::resumed(options.keep_alive() * 3 / 2));
+        let mut watchdog = ConnectionWatchdog::default();
+        let mut disconnect_deadline = None;
         let mut packets = Vec::with_capacity(2 * READ_AT_ONCE);
         loop {
-            let began = Instant::now();
+            let started = Instant::now();
             let polled = {
                 let mut poll = pin!(self.events.poll(&mut packets));
-                let mut stuck = pin!(sleep(patience.left(options)));
+                let mut silence_limit = pin!(sleep(watchdog.time_left(options)));
                 loop {
                     tokio::select! {
                         biased;
                         polled = &mut poll => break polled,
-                        () = self.driver.stop.cancelled(), if goodbye.is_none() => {
+                        () = self.driver.stop.cancelled(), if disconnect_deadline.is_none() => {
                             if self.connected.is_none() {
                                 return Ok(());
                             }
                             self.client.disconnect();
-                            goodbye = Some(Instant::now() + GOODBYE);
+                            disconnect_deadline = Some(Instant::now() + DISCONNECT_TIMEOUT);
                         }
-                        () = until(goodbye) => return Ok(()),
-                        () = &mut stuck => return Err(LinkError::new(explain::STALLED)),
-                        () = &mut woken => return Err(LinkError::new(explain::SLEPT)),
+                        () = sleep_until_some(disconnect_deadline) => return Ok(()),
+                        () = &mut silence_limit => return Err(LinkError::new(explain::STALLED)),
+                        () = &mut resumed => return Err(LinkError::new(explain::MACHINE_SLEPT)),
                     }
                 }
             };
-            patience.heard(&packets, began.elapsed());
+            watchdog.packets_received(&packets, started.elapsed());
             let read = packets.len();
             let mut only_qos0 = true;
             for packet in packets.drain(..) {
@@ -267,13 +264,13 @@ impl Live<'_> {
                 let Some(signal) = translate(self.driver, &self.client, &mut self.connected, packet)? else {
                     continue;
                 };
-                // Fails where the owner says goodbye: what it did not take it does not want.
+                // Fails while the owner disconnects: it wants no further signals.
                 let _ = self.driver.signals.send(signal).await;
             }
             if let Err(error) = polled {
-                return if goodbye.is_some() { Ok(()) } else { Err(error) };
+                return if disconnect_deadline.is_some() { Ok(()) } else { Err(error) };
             }
-            if patience.never_acknowledged(options) {
+            if watchdog.ack_timed_out(options) {
                 return Err(LinkError::new(explain::NO_ACK));
             }
             if only_qos0 && (1..READ_AT_ONCE).contains(&read) && !self.driver.options.linger.is_zero() {
@@ -283,8 +280,8 @@ impl Live<'_> {
     }
 }
 
-/// Forever where there is no such time.
-async fn until(deadline: Option<Instant>) {
+/// Never ready if there is no deadline.
+async fn sleep_until_some(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => sleep_until(deadline).await,
         None => std::future::pending().await,
@@ -299,7 +296,7 @@ fn translate(
 ) -> Result<Option<Signal>, LinkError> {
     let up = |connected, refused| Some(Signal::Up { client: Arc::clone(client), connected, refused });
     Ok(match packet {
-        // A second one would make the owner forget what is in flight.
+        // A second CONNACK would make the owner forget the messages in flight.
         Packet::Connected(_) if connected.is_some() => return Err(LinkError::new(explain::NOT_MQTT)),
         Packet::Connected(now) => {
             *connected = Some(now);
@@ -321,11 +318,11 @@ fn translate(
             connected.and_then(|connected| up(connected, refused.collect()))
         }
         Packet::Message(raw) => {
-            Message::new(raw.cut_to(driver.options.max_packet_size), client).map(Signal::Message)
+            Message::new(raw.truncated(driver.options.max_packet_size), client).map(Signal::Message)
         }
         Packet::Sent(pkid) => Some(Signal::Sent(pkid)),
         Packet::Acked { pkid, refusal } => Some(Signal::Acked { pkid, refusal }),
-        Packet::Nonsense => return Err(LinkError::new(explain::NOT_MQTT)),
+        Packet::ProtocolViolation => return Err(LinkError::new(explain::NOT_MQTT)),
         Packet::Other | Packet::Disconnected => None,
     })
 }

@@ -1,28 +1,26 @@
-//! Messages in: subscribes at every connection, hands messages over in batches, acknowledges when told.
+//! Subscriber: subscribes on every connection and delivers messages in batches. The owner acknowledges them.
 
-use crate::session::{Running, Signal};
+use crate::session::{ConnectionTask, Signal};
 use crate::{Message, Options, Qos, RefusedFilter};
 
-/// What a subscriber hears.
 #[derive(Debug)]
 pub enum Event {
-    /// Connected, and the broker has answered every subscription. Messages of a resumed session may come before.
+    /// Connected, and every subscription is answered. Messages of a resumed session may arrive earlier.
     Up {
-        /// The broker remembered us, and sends what was published meanwhile.
+        /// The broker has kept the session, and delivers what was published meanwhile.
         session_present: bool,
-        /// Filters that will bring nothing.
+        /// Filters that the broker rejected.
         refused: Vec<RefusedFilter>,
     },
-    /// A message.
     Message(Message),
-    /// The connection is gone, or an attempt to connect failed; it is tried again.
+    /// The connection ended or an attempt failed; the next attempt follows.
     Down {
-        /// Why and what to do, for people.
+        /// What happened and what to do.
         reason: String,
     },
 }
 
-fn heard(signal: Signal) -> Option<Event> {
+fn to_event(signal: Signal) -> Option<Event> {
     match signal {
         Signal::Message(message) => Some(Event::Message(message)),
         Signal::Up { connected, refused, .. } => {
@@ -33,41 +31,41 @@ fn heard(signal: Signal) -> Option<Event> {
     }
 }
 
-/// A connection that listens. As long as nobody receives, no more than 128 messages are taken from the broker, and a
-/// pause longer than the keep-alive costs the connection. Dropped, it vanishes without a DISCONNECT.
+/// A subscribing connection. While nothing is received from it, it reads no more than 128 messages; a pause longer than the
+/// keep-alive ends the connection. Dropping it closes the connection without a DISCONNECT.
 #[derive(Debug)]
 pub struct Subscriber {
-    running: Running,
+    connection: ConnectionTask,
     batch: Vec<Signal>,
 }
 
 impl Subscriber {
-    /// Starts to connect, and keeps connected. An invalid filter is reported as [`Event::Down`].
+    /// Starts connecting, and reconnects until dropped. An invalid filter is reported as [`Event::Down`].
     #[must_use]
     pub fn start(options: Options, filters: Vec<(String, Qos)>) -> Self {
-        Self { running: Running::start(options, filters), batch: Vec::new() }
+        Self { connection: ConnectionTask::start(options, filters), batch: Vec::new() }
     }
 
-    /// The next event. May be cancelled without loss.
+    /// The next event. Cancel safe.
     pub async fn recv(&mut self) -> Option<Event> {
         loop {
-            if let Some(event) = heard(self.running.signals.recv().await?) {
+            if let Some(event) = to_event(self.connection.signals.recv().await?) {
                 return Some(event);
             }
         }
     }
 
-    /// Waits for an event, and appends it and what else is there to `events`, up to `limit`. Returns how many; 0 where
-    /// `limit` is. May be cancelled without loss.
+    /// Waits for an event and appends it and those already received to `events`, at most `limit`. Returns their number;
+    /// 0 if `limit` is 0. Cancel safe.
     pub async fn recv_many(&mut self, events: &mut Vec<Event>, limit: usize) -> usize {
         let before = events.len();
-        self.running.signals.recv_many(&mut self.batch, limit).await;
-        events.extend(self.batch.drain(..).filter_map(heard));
+        self.connection.signals.recv_many(&mut self.batch, limit).await;
+        events.extend(self.batch.drain(..).filter_map(to_event));
         events.len() - before
     }
 
-    /// Sends the acknowledgements told so far, then DISCONNECT; takes a second at most. A persistent session stays.
+    /// Sends pending acknowledgements and DISCONNECT, within one second. A persistent session stays.
     pub async fn disconnect(mut self) {
-        self.running.disconnect().await;
+        self.connection.disconnect().await;
     }
 }

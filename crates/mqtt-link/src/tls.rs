@@ -1,6 +1,6 @@
-//! Certificates and keys, from files to a rustls configuration; used to connect and by `riser check`.
+//! Loads certificates and keys into a rustls configuration, for connections and for `riser check`.
 //!
-//! The cryptography is ring's, named explicitly: no process-wide default is needed or set.
+//! The ring provider is named explicitly, so no process-wide default is needed or set.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,67 +11,49 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::Tls;
 
-/// Why TLS cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// A file that cannot be read, or is not PEM.
+    /// The file cannot be read or is not PEM.
     #[error("cannot read {what} from {}; it must be a PEM file that the gateway's user may read", path.display())]
     File {
-        /// What it should hold.
         what: &'static str,
-        /// Which.
         path: PathBuf,
-        /// What went wrong.
         #[source]
         source: PemError,
     },
-    /// A readable file without what it should hold.
+    /// The file can be read but does not contain what it should.
     #[error("{} holds no {what}; it must have a `-----BEGIN` block of that kind", path.display())]
-    Nothing {
-        /// What it should hold.
-        what: &'static str,
-        /// Which.
-        path: PathBuf,
-    },
-    /// Certificates that cannot be trusted because they do not parse.
+    Nothing { what: &'static str, path: PathBuf },
+    /// The file contains a certificate that does not parse.
     #[error("{} holds a certificate that cannot be used as a certificate authority", path.display())]
     Authority {
-        /// Which.
         path: PathBuf,
-        /// What is wrong.
         #[source]
         source: rustls::Error,
     },
-    /// The machine has no certificate authorities.
     #[error("this machine has no certificates to trust; install ca-certificates or set ca_file{reason}")]
     NoMachineCertificates {
-        /// `: ` and what the machine said, or empty.
+        /// `: ` and the system's error, or empty.
         reason: String,
     },
-    /// One of the pair is missing.
     #[error("cert_file and key_file belong together; set both or neither")]
     HalfAPair,
-    /// They do not fit each other, or the key is of an unknown kind.
+    /// They do not match, or the kind of key is unknown.
     #[error("the certificate in {} and the key in {} do not fit together", cert.display(), key.display())]
     Pair {
-        /// `cert_file`.
         cert: PathBuf,
-        /// `key_file`.
         key: PathBuf,
-        /// What rustls said.
         #[source]
         source: rustls::Error,
     },
-    /// ring does not offer what rustls needs.
     #[error("TLS cannot be set up")]
     Setup {
-        /// What rustls said.
         #[source]
         source: rustls::Error,
     },
 }
 
-/// Reads all files named in `tls`. Blocks for as long as that takes.
+/// Reads all files named in `tls`. Blocking.
 pub fn load(tls: &Tls) -> Result<Arc<ClientConfig>, TlsError> {
     let roots = match &tls.ca_file {
         Some(path) => roots_from(path)?,
@@ -101,7 +83,7 @@ fn roots_from(path: &Path) -> Result<RootCertStore, TlsError> {
     Ok(roots)
 }
 
-/// A few odd certificates among a machine's are no reason to trust none.
+// Unusual certificates among the machine's are skipped.
 fn machine_roots() -> Result<RootCertStore, TlsError> {
     let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();

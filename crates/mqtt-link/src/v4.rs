@@ -1,17 +1,17 @@
-//! MQTT 3.1.1: rumqttc's words to ours.
+//! Translates between rumqttc's MQTT 3.1.1 types and those of [`crate::link`].
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use rumqttc::mqttbytes::Error as WireError;
+use rumqttc::mqttbytes::Error as CodecError;
 use rumqttc::{
     AsyncClient, ConnectReturnCode, ConnectionError, Event, EventLoop, LastWill, MqttOptions, NetworkOptions,
-    Outgoing, Packet as Wire, Publish, QoS, StateError, SubscribeFilter, SubscribeReasonCode,
+    Outgoing, Packet as RumqttcPacket, Publish, QoS, StateError, SubscribeFilter, SubscribeReasonCode,
 };
 use rustls::ClientConfig;
 
 use crate::explain;
-use crate::link::{self, Connected, Gone, LinkError, Packet, RawMessage};
+use crate::link::{self, Connected, ConnectionClosed, LinkError, Packet, RawMessage};
 use crate::{Options, Qos, Session};
 
 pub(crate) fn open(
@@ -20,7 +20,7 @@ pub(crate) fn open(
     clean: bool,
 ) -> (AsyncClient, EventLoop) {
     let mut mqtt = MqttOptions::new(&options.client_id, link::address(options), options.url.port());
-    // rumqttc panics on a persistent session without a name; the broker would refuse it.
+    // rumqttc panics on a persistent session without a client id; the broker would reject it.
     let clean = clean || options.session == Session::Clean || options.client_id.is_empty();
     let incoming = usize::try_from(link::incoming_limit(options)).unwrap_or(usize::MAX);
     mqtt.set_transport(link::transport(options, tls))
@@ -35,7 +35,7 @@ pub(crate) fn open(
     if let Some(will) = &options.last_will {
         mqtt.set_last_will(LastWill::new(&will.topic, will.payload.to_vec(), QoS::AtLeastOnce, will.retain));
     }
-    let (client, mut events) = AsyncClient::new(mqtt, link::REQUESTS);
+    let (client, mut events) = AsyncClient::new(mqtt, link::REQUEST_QUEUE);
     let mut network = NetworkOptions::new();
     network.set_connection_timeout(options.connect_timeout_secs());
     network.set_tcp_nodelay(true);
@@ -43,25 +43,30 @@ pub(crate) fn open(
     (client, events)
 }
 
-pub(crate) fn subscribe(client: &AsyncClient, filters: &[(String, Qos)]) -> Result<(), Gone> {
-    let filters = filters.iter().map(|(filter, qos)| SubscribeFilter::new(filter.clone(), to_wire(*qos)));
-    client.try_subscribe_many(filters).map_err(|_| Gone)
+pub(crate) fn subscribe(client: &AsyncClient, filters: &[(String, Qos)]) -> Result<(), ConnectionClosed> {
+    let filters = filters.iter().map(|(filter, qos)| SubscribeFilter::new(filter.clone(), to_rumqttc(*qos)));
+    client.try_subscribe_many(filters).map_err(|_| ConnectionClosed)
 }
 
-pub(crate) fn publish(client: &AsyncClient, topic: &str, payload: Bytes, retain: bool) -> Result<(), Gone> {
-    client.try_publish(topic, QoS::AtLeastOnce, retain, payload).map_err(|_| Gone)
+pub(crate) fn publish(
+    client: &AsyncClient,
+    topic: &str,
+    payload: Bytes,
+    retain: bool,
+) -> Result<(), ConnectionClosed> {
+    client.try_publish(topic, QoS::AtLeastOnce, retain, payload).map_err(|_| ConnectionClosed)
 }
 
-pub(crate) fn ack(client: &AsyncClient, pkid: u16, qos: Qos) -> Result<(), Gone> {
-    // rumqttc reads nothing but these two of the message.
-    let message = Publish { pkid, ..Publish::new("", to_wire(qos), Vec::new()) };
-    client.try_ack(&message).map_err(|_| Gone)
+pub(crate) fn ack(client: &AsyncClient, pkid: u16, qos: Qos) -> Result<(), ConnectionClosed> {
+    // rumqttc reads only these two fields.
+    let message = Publish { pkid, ..Publish::new("", to_rumqttc(qos), Vec::new()) };
+    client.try_ack(&message).map_err(|_| ConnectionClosed)
 }
 
 pub(crate) async fn poll(events: &mut EventLoop, packets: &mut Vec<Packet>) -> Result<(), LinkError> {
     let polled = events.poll().await;
-    let ended = polled.map(|event| packets.extend(translate(event))).map_err(|error| explain_end(&error));
-    // Also what was read before the connection broke.
+    let ended = polled.map(|event| packets.extend(translate(event))).map_err(|error| explain_error(&error));
+    // Includes what was read before the connection ended.
     while let Some(event) = events.state.events.pop_front() {
         packets.extend(translate(event));
     }
@@ -70,36 +75,36 @@ pub(crate) async fn poll(events: &mut EventLoop, packets: &mut Vec<Packet>) -> R
 
 fn translate(event: Event) -> Option<Packet> {
     Some(match event {
-        Event::Incoming(Wire::Publish(message)) => Packet::Message(RawMessage {
+        Event::Incoming(RumqttcPacket::Publish(message)) => Packet::Message(RawMessage {
             topic: Bytes::from(message.topic),
             payload: message.payload,
-            qos: from_wire(message.qos),
+            qos: from_rumqttc(message.qos),
             dup: message.dup,
             retain: message.retain,
             pkid: message.pkid,
         }),
-        Event::Incoming(Wire::PubAck(ack)) => Packet::Acked { pkid: ack.pkid, refusal: None },
+        Event::Incoming(RumqttcPacket::PubAck(ack)) => Packet::Acked { pkid: ack.pkid, refusal: None },
         Event::Outgoing(Outgoing::Publish(pkid)) => Packet::Sent(pkid),
-        Event::Incoming(Wire::ConnAck(connack)) => Packet::Connected(Connected {
+        Event::Incoming(RumqttcPacket::ConnAck(connack)) => Packet::Connected(Connected {
             session_present: connack.session_present,
             receive_maximum: u16::MAX,
             max_packet_size: u32::MAX,
         }),
-        Event::Incoming(Wire::SubAck(suback)) => {
-            let refusal = |code: &_| match code {
+        Event::Incoming(RumqttcPacket::SubAck(suback)) => {
+            let connect_refusal = |code: &_| match code {
                 SubscribeReasonCode::Success(_) => None,
                 SubscribeReasonCode::Failure => Some("the broker does not allow it"),
             };
-            Packet::Subscribed(suback.return_codes.iter().map(refusal).collect())
+            Packet::Subscribed(suback.return_codes.iter().map(connect_refusal).collect())
         }
-        Event::Incoming(Wire::PubRec(_) | Wire::PubComp(_)) => Packet::Nonsense,
+        Event::Incoming(RumqttcPacket::PubRec(_) | RumqttcPacket::PubComp(_)) => Packet::ProtocolViolation,
         Event::Incoming(_) => Packet::Other,
         Event::Outgoing(Outgoing::Disconnect) => Packet::Disconnected,
         Event::Outgoing(_) => return None,
     })
 }
 
-fn to_wire(qos: Qos) -> QoS {
+fn to_rumqttc(qos: Qos) -> QoS {
     match qos {
         Qos::AtMostOnce => QoS::AtMostOnce,
         Qos::AtLeastOnce => QoS::AtLeastOnce,
@@ -107,7 +112,7 @@ fn to_wire(qos: Qos) -> QoS {
     }
 }
 
-fn from_wire(qos: QoS) -> Qos {
+fn from_rumqttc(qos: QoS) -> Qos {
     match qos {
         QoS::AtMostOnce => Qos::AtMostOnce,
         QoS::AtLeastOnce => Qos::AtLeastOnce,
@@ -115,25 +120,25 @@ fn from_wire(qos: QoS) -> Qos {
     }
 }
 
-fn explain_end(error: &ConnectionError) -> LinkError {
+fn explain_error(error: &ConnectionError) -> LinkError {
     let oversized = matches!(
         error,
-        ConnectionError::MqttState(StateError::Deserialization(WireError::PayloadSizeLimitExceeded(_)))
+        ConnectionError::MqttState(StateError::Deserialization(CodecError::PayloadSizeLimitExceeded(_)))
     );
     let reason = match error {
-        ConnectionError::ConnectionRefused(code) => refusal(*code).to_owned(),
+        ConnectionError::ConnectionRefused(code) => connect_refusal(*code).to_owned(),
         ConnectionError::NetworkTimeout => explain::NO_ANSWER.to_owned(),
         ConnectionError::MqttState(StateError::AwaitPingResp) | ConnectionError::FlushTimeout => {
             explain::STALLED.to_owned()
         }
         ConnectionError::MqttState(StateError::ConnectionAborted) => explain::CLOSED.to_owned(),
         _ if oversized => explain::OVERSIZED.to_owned(),
-        other => explain::chain(other),
+        other => explain::explain_error(other),
     };
     LinkError { oversized, not_yet_valid: explain::NotYetValid::find(error), ..LinkError::new(reason) }
 }
 
-fn refusal(code: ConnectReturnCode) -> &'static str {
+fn connect_refusal(code: ConnectReturnCode) -> &'static str {
     match code {
         ConnectReturnCode::BadUserNamePassword => explain::BAD_PASSWORD,
         ConnectReturnCode::NotAuthorized => explain::NOT_AUTHORISED,

@@ -1,21 +1,22 @@
-//! MQTT 5: rumqttc's words to ours.
+//! Translates between rumqttc's MQTT 5 types and those of [`crate::link`].
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use rumqttc::v5::mqttbytes::v5::{
-    ConnAck, ConnectReturnCode, Filter, LastWill, Packet as Wire, PubAckReason, Publish, SubscribeReasonCode,
+    ConnAck, ConnectReturnCode, Filter, LastWill, Packet as RumqttcPacket, PubAckReason, Publish,
+    SubscribeReasonCode,
 };
-use rumqttc::v5::mqttbytes::{Error as WireError, QoS};
+use rumqttc::v5::mqttbytes::{Error as CodecError, QoS};
 use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, StateError};
 use rumqttc::{NetworkOptions, Outgoing};
 use rustls::ClientConfig;
 
 use crate::explain;
-use crate::link::{self, Connected, Gone, LinkError, Packet, RawMessage, Refusal};
+use crate::link::{self, Connected, ConnectionClosed, LinkError, Packet, RawMessage, Refusal};
 use crate::{Options, Qos, Session};
 
-/// How many unacknowledged messages we let the broker have on the way to us.
+/// The most messages the broker may have in flight to us.
 const RECEIVE_MAXIMUM: u16 = 1024;
 
 pub(crate) fn open(
@@ -47,28 +48,33 @@ pub(crate) fn open(
         let payload = will.payload.to_vec();
         mqtt.set_last_will(LastWill::new(&will.topic, payload, QoS::AtLeastOnce, will.retain, None));
     }
-    AsyncClient::new(mqtt, link::REQUESTS)
+    AsyncClient::new(mqtt, link::REQUEST_QUEUE)
 }
 
-pub(crate) fn subscribe(client: &AsyncClient, filters: &[(String, Qos)]) -> Result<(), Gone> {
-    let filters = filters.iter().map(|(filter, qos)| Filter::new(filter.clone(), to_wire(*qos)));
-    client.try_subscribe_many(filters).map_err(|_| Gone)
+pub(crate) fn subscribe(client: &AsyncClient, filters: &[(String, Qos)]) -> Result<(), ConnectionClosed> {
+    let filters = filters.iter().map(|(filter, qos)| Filter::new(filter.clone(), to_rumqttc(*qos)));
+    client.try_subscribe_many(filters).map_err(|_| ConnectionClosed)
 }
 
-pub(crate) fn publish(client: &AsyncClient, topic: &str, payload: Bytes, retain: bool) -> Result<(), Gone> {
-    client.try_publish(topic, QoS::AtLeastOnce, retain, payload).map_err(|_| Gone)
+pub(crate) fn publish(
+    client: &AsyncClient,
+    topic: &str,
+    payload: Bytes,
+    retain: bool,
+) -> Result<(), ConnectionClosed> {
+    client.try_publish(topic, QoS::AtLeastOnce, retain, payload).map_err(|_| ConnectionClosed)
 }
 
-pub(crate) fn ack(client: &AsyncClient, pkid: u16, qos: Qos) -> Result<(), Gone> {
-    // rumqttc reads nothing but these two of the message.
-    let message = Publish { pkid, qos: to_wire(qos), ..Publish::default() };
-    client.try_ack(&message).map_err(|_| Gone)
+pub(crate) fn ack(client: &AsyncClient, pkid: u16, qos: Qos) -> Result<(), ConnectionClosed> {
+    // rumqttc reads only these two fields.
+    let message = Publish { pkid, qos: to_rumqttc(qos), ..Publish::default() };
+    client.try_ack(&message).map_err(|_| ConnectionClosed)
 }
 
 pub(crate) async fn poll(events: &mut EventLoop, packets: &mut Vec<Packet>) -> Result<(), LinkError> {
     let polled = events.poll().await;
-    let ended = polled.map(|event| packets.extend(translate(event))).map_err(|error| explain_end(&error));
-    // Also what was read before the connection broke.
+    let ended = polled.map(|event| packets.extend(translate(event))).map_err(|error| explain_error(&error));
+    // Includes what was read before the connection ended.
     while let Some(event) = events.state.events.pop_front() {
         packets.extend(translate(event));
     }
@@ -77,40 +83,40 @@ pub(crate) async fn poll(events: &mut EventLoop, packets: &mut Vec<Packet>) -> R
 
 fn translate(event: Event) -> Option<Packet> {
     Some(match event {
-        Event::Incoming(Wire::Publish(message)) => Packet::Message(RawMessage {
+        Event::Incoming(RumqttcPacket::Publish(message)) => Packet::Message(RawMessage {
             topic: message.topic,
             payload: message.payload,
-            qos: from_wire(message.qos),
+            qos: from_rumqttc(message.qos),
             dup: message.dup,
             retain: message.retain,
             pkid: message.pkid,
         }),
-        Event::Incoming(Wire::PubAck(ack)) => {
+        Event::Incoming(RumqttcPacket::PubAck(ack)) => {
             Packet::Acked { pkid: ack.pkid, refusal: publish_refusal(ack.reason) }
         }
         Event::Outgoing(Outgoing::Publish(pkid)) => Packet::Sent(pkid),
-        Event::Incoming(Wire::ConnAck(connack)) => Packet::Connected(connected(&connack)),
-        Event::Incoming(Wire::SubAck(suback)) => {
+        Event::Incoming(RumqttcPacket::ConnAck(connack)) => Packet::Connected(connected(&connack)),
+        Event::Incoming(RumqttcPacket::SubAck(suback)) => {
             Packet::Subscribed(suback.return_codes.iter().map(|code| subscribe_refusal(*code)).collect())
         }
-        Event::Incoming(Wire::PubRec(_) | Wire::PubComp(_)) => Packet::Nonsense,
+        Event::Incoming(RumqttcPacket::PubRec(_) | RumqttcPacket::PubComp(_)) => Packet::ProtocolViolation,
         Event::Incoming(_) => Packet::Other,
         Event::Outgoing(Outgoing::Disconnect) => Packet::Disconnected,
         Event::Outgoing(_) => return None,
     })
 }
 
-/// Sections 3.2.2.3.3 and 3.2.2.3.6: what is absent is not limited.
+/// Sections 3.2.2.3.3 and 3.2.2.3.6: absent means unlimited.
 fn connected(connack: &ConnAck) -> Connected {
     let properties = connack.properties.as_ref();
     Connected {
         session_present: connack.session_present,
-        receive_maximum: properties.and_then(|said| said.receive_max).unwrap_or(u16::MAX),
-        max_packet_size: properties.and_then(|said| said.max_packet_size).unwrap_or(u32::MAX),
+        receive_maximum: properties.and_then(|properties| properties.receive_max).unwrap_or(u16::MAX),
+        max_packet_size: properties.and_then(|properties| properties.max_packet_size).unwrap_or(u32::MAX),
     }
 }
 
-fn to_wire(qos: Qos) -> QoS {
+fn to_rumqttc(qos: Qos) -> QoS {
     match qos {
         Qos::AtMostOnce => QoS::AtMostOnce,
         Qos::AtLeastOnce => QoS::AtLeastOnce,
@@ -118,7 +124,7 @@ fn to_wire(qos: Qos) -> QoS {
     }
 }
 
-fn from_wire(qos: QoS) -> Qos {
+fn from_rumqttc(qos: QoS) -> Qos {
     match qos {
         QoS::AtMostOnce => Qos::AtMostOnce,
         QoS::AtLeastOnce => Qos::AtLeastOnce,
@@ -163,11 +169,11 @@ fn subscribe_refusal(code: SubscribeReasonCode) -> Option<&'static str> {
     }
 }
 
-fn explain_end(error: &ConnectionError) -> LinkError {
+fn explain_error(error: &ConnectionError) -> LinkError {
     let oversized = matches!(
         error,
         ConnectionError::MqttState(
-            StateError::Deserialization(WireError::PayloadSizeLimitExceeded { .. })
+            StateError::Deserialization(CodecError::PayloadSizeLimitExceeded { .. })
                 | StateError::IncomingPacketTooLarge { .. }
         )
     );
@@ -177,13 +183,13 @@ fn explain_end(error: &ConnectionError) -> LinkError {
         ConnectionError::MqttState(StateError::AwaitPingResp) => explain::STALLED.to_owned(),
         ConnectionError::MqttState(StateError::ConnectionAborted) => explain::CLOSED.to_owned(),
         ConnectionError::MqttState(StateError::ServerDisconnect { reason_code, reason_string }) => {
-            let said = reason_string.as_deref().unwrap_or("no further word");
-            format!("the broker ended the connection: {reason_code:?} ({said})")
+            let reason = reason_string.as_deref().unwrap_or("no further word");
+            format!("the broker ended the connection: {reason_code:?} ({reason})")
         }
         _ if oversized => explain::OVERSIZED.to_owned(),
-        // It does not name this as its source.
-        ConnectionError::MqttState(StateError::Deserialization(cause)) => explain::chain(cause),
-        other => explain::chain(other),
+        // rumqttc does not name it as the source.
+        ConnectionError::MqttState(StateError::Deserialization(cause)) => explain::explain_error(cause),
+        other => explain::explain_error(other),
     };
     LinkError { oversized, not_yet_valid: explain::NotYetValid::find(error), ..LinkError::new(reason) }
 }

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use ble_link::{Heard, Speaker};
+use ble_link::{ScanResult, SimulatedRadio};
 use gateway_core::ports::Clock;
 use tokio_util::sync::CancellationToken;
 
@@ -29,7 +29,7 @@ pub fn address(device: usize) -> String {
 /// # Errors
 /// Where `load.rate` is not a number above 0.
 pub async fn send(
-    speaker: &Speaker,
+    radio: &SimulatedRadio,
     mut building: Building,
     load: Load,
     clock: Arc<dyn Clock>,
@@ -47,7 +47,7 @@ pub async fn send(
             let device = next;
             next = (next + 1) % building.len().max(1);
             let Some((_, sample)) = building.sample(device, clock.now()) else { continue };
-            if speaker.say(advertisement(device, &sample)) {
+            if radio.advertise(advertisement(device, &sample)) {
                 sent.messages += 1;
                 sent.readings += u64::from(sample.readings());
             }
@@ -56,14 +56,14 @@ pub async fn send(
     Ok(sent)
 }
 
-fn advertisement(device: usize, sample: &Sample) -> Heard {
+fn advertisement(device: usize, sample: &Sample) -> ScanResult {
     let [packet, ..] = sample.turn.to_le_bytes();
     let mut data = vec![DEVICE_INFORMATION, PACKET_ID, packet];
     sample.values.iter().for_each(|(metric, value)| object(metric, *value, &mut data));
     if sample.cut {
         data.truncate(data.len().saturating_sub(1));
     }
-    Heard {
+    ScanResult {
         address: address(device).into(),
         rssi: Some(-60),
         name: None,

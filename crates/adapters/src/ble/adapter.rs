@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ble_link::{Options, Radio, State, Status};
+use ble_link::{Radio, RadioOptions, RadioState, RadioStatus};
 use gateway_core::ports::{Adapter, AdapterContext, AdapterError};
 use gateway_core::{AdapterId, Condition};
 use tokio::time::{Instant, sleep_until};
@@ -23,7 +23,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The radio's.
-    pub radio: Options,
+    pub radio: RadioOptions,
     /// Who is heard.
     pub listener: Listener,
     /// Who is connected to.
@@ -54,9 +54,9 @@ impl Adapter for BleAdapter {
         let AdapterContext { uplinks, commands, condition, clock, stop } = context;
         let mut radio = Radio::start(self.settings.radio.clone(), ROOM, stop.clone());
         let mut intake = Intake::new(self.settings.listener.clone());
-        let (plan, link) = (self.settings.plan.clone(), radio.link.clone());
+        let (plan, adapter) = (self.settings.plan.clone(), radio.adapter.clone());
         let mut connections =
-            Connections::start(plan, self.id.clone(), link, condition.clone(), stop.clone());
+            Connections::start(plan, self.id.clone(), adapter, condition.clone(), stop.clone());
         let mut report = Report::new(&self.id, &self.settings.radio.adapter, condition);
         let mut look_at = Instant::now();
         loop {
@@ -72,7 +72,7 @@ impl Adapter for BleAdapter {
                     // The pipeline has ended.
                     Err(_) => break,
                 },
-                Some(heard) = radio.heard.recv() => intake.hear(&heard, clock.now(), Instant::now()),
+                Some(heard) = radio.scan_results.recv() => intake.hear(&heard, clock.now(), Instant::now()),
                 Some(value) = connections.values.recv() => intake.take(value, clock.now()),
                 Some(command) = commands.recv() => connections.command(command),
                 Ok(()) = radio.status.changed() => report.status(&radio.status.borrow_and_update()),
@@ -89,18 +89,18 @@ struct Report<'a> {
     id: &'a AdapterId,
     condition: &'a Condition,
     part: Arc<str>,
-    last: Status,
+    last: RadioStatus,
     /// Values of connected devices that were lost, so far.
     lost: u64,
 }
 
 impl<'a> Report<'a> {
     fn new(id: &'a AdapterId, adapter: &str, condition: &'a Condition) -> Self {
-        Self { id, condition, part: adapter.into(), last: Status::default(), lost: 0 }
+        Self { id, condition, part: adapter.into(), last: RadioStatus::default(), lost: 0 }
     }
 
-    fn status(&mut self, status: &Status) {
-        let Status { state, problem, .. } = status;
+    fn status(&mut self, status: &RadioStatus) {
+        let RadioStatus { state, problem, .. } = status;
         self.condition.part(&self.part, state.name(), problem.clone());
         match (state, problem) {
             (_, Some(problem)) => {
@@ -109,11 +109,11 @@ impl<'a> Report<'a> {
                 }
                 self.condition.down(problem);
             }
-            (State::Connecting | State::Off, None) => {}
-            (State::Quiet(step), None) => {
+            (RadioState::Connecting | RadioState::Off, None) => {}
+            (RadioState::Silent(step), None) => {
                 warn!(adapter = %self.id, "ble: {} hears nothing: {}", self.part, step.name());
             }
-            (State::Active | State::Passive | State::Idle, None) => {
+            (RadioState::Active | RadioState::Passive | RadioState::Idle, None) => {
                 if self.last.state != *state {
                     info!(adapter = %self.id, "ble: {} is {}", self.part, state.name());
                 }
@@ -123,7 +123,7 @@ impl<'a> Report<'a> {
         self.last = status.clone();
     }
 
-    fn figures(&mut self, intake: &mut Intake, status: &Status, lost: u64) {
+    fn figures(&mut self, intake: &mut Intake, status: &RadioStatus, lost: u64) {
         intake.lose(status.lost.saturating_sub(self.last.lost));
         intake.lose(lost.saturating_sub(self.lost));
         self.lost = lost;
@@ -133,7 +133,7 @@ impl<'a> Report<'a> {
 }
 
 /// Figures by name; what never happened is left out, but for what one looks for first.
-fn figures(counts: &Counts, status: &Status) -> BTreeMap<String, u64> {
+fn figures(counts: &Counts, status: &RadioStatus) -> BTreeMap<String, u64> {
     let happened = [
         ("values", counts.values),
         ("unknown_format", counts.unknown_format),

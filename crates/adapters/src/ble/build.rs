@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ble_link::{Options, Speaker, Uuid};
+use ble_link::{RadioOptions, SimulatedRadio, Uuid};
 use codecs::ble::{Address, BindKey, Keys, patterns};
 use gateway_core::settings::{BuildError, Secret};
 use gateway_core::{AdapterId, DeviceAddress, fingerprint};
@@ -32,12 +32,12 @@ pub(super) fn blueprint(
         air: context.services.shared::<Air>(),
     };
     let plan = plan(id, ble, context)?;
-    let radio = Options {
+    let radio = RadioOptions {
         adapter: ble.adapter.clone(),
         scan: ble.scan.into(),
         patterns: patterns(),
-        quiet: ble.quiet_after.0,
-        speaker: context.services.get::<Speaker>(),
+        silent_after: ble.quiet_after.0,
+        simulated: context.services.get::<SimulatedRadio>(),
     };
     let text = format!("{ble:?} {:?} {} {:?}", listener.known, listener.alone, plan.devices);
     let settings = Settings { radio, listener, plan };

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use ble_link::gatt::{GattError, Peripheral};
-use ble_link::{LinkError, Uuid};
+use ble_link::{BluetoothError, Uuid};
 use bytes::Bytes;
 use gateway_core::AdapterId;
 use gateway_core::ports::{Command, CommandError};
@@ -90,7 +90,8 @@ impl Order {
 fn verdict(adapter: &AdapterId, error: &GattError) -> CommandError {
     let (adapter, reason) = (adapter.clone(), gateway_core::chain(error));
     match error {
-        GattError::Gone { .. } | GattError::Link(LinkError::Silent { .. } | LinkError::Broken { .. }) => {
+        GattError::Disconnected { .. }
+        | GattError::Bluetooth(BluetoothError::Timeout { .. } | BluetoothError::DBus { .. }) => {
             CommandError::Unanswered { adapter, reason }
         }
         GattError::PairingNeeded { .. } | GattError::NotPermitted { .. } | GattError::TooLong { .. } => {

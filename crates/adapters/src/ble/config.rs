@@ -87,7 +87,7 @@ pub enum ScanMode {
     Off,
 }
 
-impl From<ScanMode> for ble_link::Scan {
+impl From<ScanMode> for ble_link::ScanMode {
     fn from(mode: ScanMode) -> Self {
         match mode {
             ScanMode::Active => Self::Active,

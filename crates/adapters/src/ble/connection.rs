@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use ble_link::gatt::{Characteristic, GattError, Peripheral, Told, Values};
+use ble_link::gatt::{Characteristic, DeviceEvent, GattError, Notifications, Peripheral};
 use codecs::gatt;
 use gateway_core::Backoff;
 use tokio::sync::mpsc;
@@ -125,7 +125,10 @@ impl Connection {
     }
 
     /// Waits for its turn, and connects. A command that comes meanwhile goes before.
-    async fn connect(&mut self, order: &mut Option<Order>) -> Result<(Slot, (Peripheral, Values)), Failure> {
+    async fn connect(
+        &mut self,
+        order: &mut Option<Order>,
+    ) -> Result<(Slot, (Peripheral, Notifications)), Failure> {
         let due = order.as_ref().map(|order| order.due);
         let connecting = async {
             let link =
@@ -159,15 +162,16 @@ impl Connection {
         &mut self,
         followed: &Followed,
         peripheral: &Peripheral,
-        values: &mut Values,
+        values: &mut Notifications,
         slot: &mut Slot,
     ) -> Result<Duration, Failure> {
         let wanted: Vec<_> = wanted(followed, peripheral).collect();
         if wanted.is_empty() {
             return Err(nothing_to_read(followed, peripheral));
         }
-        self.stays = wanted.iter().any(|characteristic| characteristic.notifies);
-        let readable: Vec<_> = wanted.iter().copied().filter(|characteristic| characteristic.reads).collect();
+        self.stays = wanted.iter().any(|characteristic| characteristic.can_notify);
+        let readable: Vec<_> =
+            wanted.iter().copied().filter(|characteristic| characteristic.can_read).collect();
         let problem = self.read_all(followed, peripheral, &readable).await?;
         if !self.stays || !self.shared.slots.keep(slot) {
             self.works(problem);
@@ -175,7 +179,7 @@ impl Connection {
         }
         let mut told = Vec::new();
         let mut refused = None;
-        for characteristic in wanted.iter().filter(|characteristic| characteristic.notifies) {
+        for characteristic in wanted.iter().filter(|characteristic| characteristic.can_notify) {
             match peripheral.subscribe(characteristic).await {
                 Ok(()) => told.push(characteristic.uuid),
                 Err(error) => refused = Some(settle(error)?),
@@ -186,7 +190,7 @@ impl Connection {
             return Ok(followed.every);
         }
         let polled: Vec<_> =
-            readable.into_iter().filter(|it| !told.contains(&it.uuid) || !it.notifies).collect();
+            readable.into_iter().filter(|it| !told.contains(&it.uuid) || !it.can_notify).collect();
         self.stay(followed, peripheral, values, &polled).await
     }
 
@@ -195,7 +199,7 @@ impl Connection {
         &mut self,
         followed: &Followed,
         peripheral: &Peripheral,
-        values: &mut Values,
+        values: &mut Notifications,
         polled: &[&Characteristic],
     ) -> Result<Duration, Failure> {
         let turn_over = Instant::now() + followed.every;
@@ -207,17 +211,17 @@ impl Connection {
         loop {
             tokio::select! {
                 told = values.next() => match told {
-                    Told::Value { of, value } => {
-                        if let Some(characteristic) = peripheral.of(&of) {
+                    DeviceEvent::Value { source, value } => {
+                        if let Some(characteristic) = peripheral.characteristic(&source) {
                             self.hand_on(followed, characteristic, value).await?;
                         }
                         let now = values.lost();
                         self.shared.lost.fetch_add(now.saturating_sub(lost), Ordering::Relaxed);
                         lost = now;
                     }
-                    Told::Gone { why } => {
+                    DeviceEvent::Disconnected { reason } => {
                         let address = self.address.to_string();
-                        return Err(GattError::Gone { address, why }.into());
+                        return Err(GattError::Disconnected { address, reason }.into());
                     }
                 },
                 Some(order) = self.orders.recv() => order.carry_out(peripheral).await,
@@ -261,7 +265,7 @@ impl Connection {
         from: &Characteristic,
         value: Vec<u8>,
     ) -> Result<(), Failure> {
-        let characteristic = match from.which {
+        let characteristic = match from.instance {
             1 => from.uuid.to_string(),
             which => format!("{}/{which}", from.uuid),
         };
@@ -299,9 +303,9 @@ impl Connection {
         self.tell("down", Some(text));
         let pause = self.backoff.next_wait(rand::random());
         match failure {
-            Failure::Gatt(GattError::Busy { .. } | GattError::NotSeen { .. } | GattError::Link(_)) => {
-                pause.min(SHORT_PAUSE)
-            }
+            Failure::Gatt(
+                GattError::Busy { .. } | GattError::NotDiscovered { .. } | GattError::Bluetooth(_),
+            ) => pause.min(SHORT_PAUSE),
             _ => pause,
         }
     }
@@ -330,7 +334,7 @@ fn wanted<'p>(
     of_service(followed, peripheral).filter(|characteristic| {
         let uuid = characteristic.uuid;
         let has_codec = followed.codecs.contains_key(&uuid) || gatt::reads(&uuid.to_string());
-        has_codec && (characteristic.reads || characteristic.notifies)
+        has_codec && (characteristic.can_read || characteristic.can_notify)
     })
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use ble_link::{Link, Uuid};
+use ble_link::{BluetoothAdapter, Uuid};
 use bytes::Bytes;
 use gateway_core::ports::Command;
 use gateway_core::{AdapterId, Backoff, CodecId, Condition};
@@ -72,7 +72,7 @@ pub(super) struct Shared {
     pub(super) adapter: AdapterId,
     pub(super) slots: Slots,
     /// Over a connection to the bus that carries no advertisements.
-    pub(super) link: watch::Receiver<Option<Link>>,
+    pub(super) link: watch::Receiver<Option<BluetoothAdapter>>,
     pub(super) condition: Condition,
     pub(super) values: mpsc::Sender<Value>,
     pub(super) lost: Arc<AtomicU64>,
@@ -96,7 +96,7 @@ impl Connections {
     pub(super) fn start(
         plan: Plan,
         adapter: AdapterId,
-        seen: watch::Receiver<Option<Link>>,
+        seen: watch::Receiver<Option<BluetoothAdapter>>,
         condition: Condition,
         stop: CancellationToken,
     ) -> Self {
@@ -162,15 +162,18 @@ impl Connections {
 
 /// While the radio has a session, keeps a connection to the bus for GATT alone: on the radio's own an answer waits behind
 /// all advertisements.
-async fn keep_linked(mut seen: watch::Receiver<Option<Link>>, link: watch::Sender<Option<Link>>) {
+async fn keep_linked(
+    mut seen: watch::Receiver<Option<BluetoothAdapter>>,
+    link: watch::Sender<Option<BluetoothAdapter>>,
+) {
     let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
     loop {
         let adapter = match seen.wait_for(Option::is_some).await {
-            Ok(link) => link.as_ref().map(|link| link.adapter_name().to_owned()).unwrap_or_default(),
+            Ok(link) => link.as_ref().map(|link| link.name().to_owned()).unwrap_or_default(),
             // The radio has ended.
             Err(_) => return,
         };
-        match Link::open(&adapter).await {
+        match BluetoothAdapter::open(&adapter).await {
             Ok(own) => {
                 backoff.reset();
                 link.send_replace(Some(own));

@@ -7,7 +7,7 @@ use std::hash::{BuildHasher as _, Hasher as _};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ble_link::Heard;
+use ble_link::ScanResult;
 use bytes::Bytes;
 use codecs::ble::advertisement::{Advertisement, AdvertisementProblem, Builder, Uuid};
 use codecs::ble::{Kind, PRESENCE, identity};
@@ -54,7 +54,7 @@ pub(super) struct Counts {
     pub(super) unknown_format: u64,
     /// Of devices that the configuration does not name.
     pub(super) unknown_device: u64,
-    /// Heard through another adapter already.
+    /// ScanResult through another adapter already.
     pub(super) elsewhere: u64,
     /// Longer than any advertisement.
     pub(super) oversized: u64,
@@ -76,7 +76,7 @@ impl Intake {
     }
 
     /// Takes an advertisement, if it is for us.
-    pub(super) fn hear(&mut self, heard: &Heard, received_at: Timestamp, now: Instant) {
+    pub(super) fn hear(&mut self, heard: &ScanResult, received_at: Timestamp, now: Instant) {
         let Ok(payload) = payload(heard) else {
             self.counts.oversized = self.counts.oversized.saturating_add(1);
             return;
@@ -161,7 +161,7 @@ impl Intake {
         self.waiting.drain(..count).collect()
     }
 
-    fn is_first(&self, device: &Arc<str>, heard: &Heard, now: Instant) -> bool {
+    fn is_first(&self, device: &Arc<str>, heard: &ScanResult, now: Instant) -> bool {
         let Listener { air, adapter, .. } = &self.listener;
         air.is_first(device, hash(heard), adapter, now)
     }
@@ -171,7 +171,7 @@ impl Intake {
 ///
 /// # Errors
 /// Where it is longer than any advertisement.
-pub fn payload(heard: &Heard) -> Result<Vec<u8>, AdvertisementProblem> {
+pub fn payload(heard: &ScanResult) -> Result<Vec<u8>, AdvertisementProblem> {
     let mut builder = Builder::new();
     if let Some(name) = &heard.name {
         builder.name(name)?;
@@ -189,7 +189,7 @@ pub fn payload(heard: &Heard) -> Result<Vec<u8>, AdvertisementProblem> {
 }
 
 /// Of what the device itself says: names and services come from bluetoothd's memory, of which each adapter has its own.
-fn hash(heard: &Heard) -> u64 {
+fn hash(heard: &ScanResult) -> u64 {
     let mut hasher = HASH.build_hasher();
     for (uuid, data) in &heard.service_data {
         hasher.write_u128(*uuid);

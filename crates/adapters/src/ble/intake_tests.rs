@@ -23,8 +23,8 @@ fn intake(change: impl FnOnce(&mut Listener)) -> Intake {
     Intake::new(listener)
 }
 
-fn sensor(address: &str) -> Heard {
-    Heard {
+fn sensor(address: &str) -> ScanResult {
+    ScanResult {
         address: address.into(),
         rssi: Some(-60),
         name: Some("ATC".into()),
@@ -34,9 +34,9 @@ fn sensor(address: &str) -> Heard {
     }
 }
 
-fn beacon(address: &str) -> Heard {
+fn beacon(address: &str) -> ScanResult {
     let manufacturer_data = vec![(0x004c, BEACON.to_vec())];
-    Heard { service_data: Vec::new(), manufacturer_data, ..sensor(address) }
+    ScanResult { service_data: Vec::new(), manufacturer_data, ..sensor(address) }
 }
 
 fn at(second: i64) -> Timestamp {
@@ -64,7 +64,7 @@ fn an_advertisement_is_handed_over_as_it_is_on_the_air_with_its_strength() {
 fn phones_and_the_like_are_counted_and_nothing_else() {
     let mut intake = intake(|_| {});
     let phone = vec![(0x004c, vec![0x10, 0x05, 0x01])];
-    let phone = Heard { service_data: Vec::new(), manufacturer_data: phone, ..sensor(LOUNGE) };
+    let phone = ScanResult { service_data: Vec::new(), manufacturer_data: phone, ..sensor(LOUNGE) };
     intake.hear(&phone, at(0), Instant::now());
     assert!(!intake.has_waiting());
     assert_eq!(intake.counts.unknown_format, 1);
@@ -114,7 +114,7 @@ fn what_another_adapter_has_heard_is_counted_here_and_nothing_else() {
     let now = Instant::now();
     hall.hear(&sensor(LOUNGE), at(0), now);
     // bluetoothd knows its name on one adapter, and hears it more faintly.
-    attic.hear(&Heard { name: None, rssi: Some(-90), ..sensor(LOUNGE) }, at(0), now);
+    attic.hear(&ScanResult { name: None, rssi: Some(-90), ..sensor(LOUNGE) }, at(0), now);
     assert!(hall.has_waiting() && !attic.has_waiting());
     assert_eq!(attic.counts.elsewhere, 1);
 }
@@ -138,7 +138,7 @@ fn what_finds_no_room_is_counted_with_the_next_that_does() {
 #[test]
 fn more_than_an_advertisement_holds_is_counted_and_nothing_else() {
     let mut intake = intake(|_| {});
-    intake.hear(&Heard { name: Some("x".repeat(300).into()), ..sensor(LOUNGE) }, at(0), Instant::now());
+    intake.hear(&ScanResult { name: Some("x".repeat(300).into()), ..sensor(LOUNGE) }, at(0), Instant::now());
     assert!(!intake.has_waiting());
     assert_eq!(intake.counts.oversized, 1);
 }

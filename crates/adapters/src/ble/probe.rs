@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ble_link::{Link, LinkError};
+use ble_link::{BluetoothAdapter, BluetoothError};
 use gateway_core::findings::{KeyPath, Report};
 use tokio::time::timeout;
 
@@ -19,10 +19,10 @@ pub(super) fn probe(report: &mut Report, key: &KeyPath, adapter: &str) {
 
 async fn try_out(adapter: &str) -> Result<(), String> {
     let tried = timeout(PATIENCE, async {
-        let link = Link::open(adapter).await?;
-        match link.is_powered().await? {
+        let bluetooth = BluetoothAdapter::open(adapter).await?;
+        match bluetooth.is_powered().await? {
             true => Ok(()),
-            false => Err(LinkError::Off { adapter: link.adapter_name().to_owned() }),
+            false => Err(BluetoothError::PoweredOff { adapter: bluetooth.name().to_owned() }),
         }
     });
     match tried.await {

@@ -106,6 +106,6 @@ mod tests {
         assert!(access.allows(&one, &["lounge"]) && access.allows(&one, &["A4:C1", "hall-3"]));
         assert!(!access.allows(&one, &["kitchen"]) && !access.allows(&one, &[]));
         assert!(!access.allows(&Peer::secured(address, Identity::from("two")), &["lounge"]));
-        assert!(access.allows(&Peer::in_the_clear(address), &["kitchen"]));
+        assert!(access.allows(&Peer::unsecured(address), &["kitchen"]));
     }
 }

@@ -247,7 +247,7 @@ impl House<'_> {
         let now = Instant::now().into_std();
         let engine = &mut self.server.engine;
         clear.drain(|from, datagram, multicast| {
-            let peer = Peer::in_the_clear(from);
+            let peer = Peer::unsecured(from);
             if multicast {
                 engine.receive_multicast(&peer, datagram, now);
             } else {

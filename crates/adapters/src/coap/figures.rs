@@ -33,7 +33,7 @@ pub(super) fn figures(
     listeners: [&Option<CoapListener>; 2],
 ) -> BTreeMap<String, u64> {
     let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
-    let (holds, counted) = (engine.holdings(), engine.counters());
+    let (holds, counted) = (engine.memory_use(), engine.counters());
     let mut figures = BTreeMap::from([
         ("peers".to_owned(), number(holds.peers)),
         ("observers".to_owned(), number(holds.observers)),

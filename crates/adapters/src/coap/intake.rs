@@ -164,7 +164,7 @@ mod tests {
     #[test]
     fn a_key_is_what_every_version_made_of_the_message() {
         let address = "192.0.2.1:40000".parse().unwrap();
-        let in_the_clear = key(&Peer::in_the_clear(address), 7);
+        let in_the_clear = key(&Peer::unsecured(address), 7);
         assert_eq!(in_the_clear, 11_680_589_453_157_160_180);
         assert_ne!(key(&Peer::secured(address, Identity::from("one")), 7), in_the_clear);
     }

@@ -243,7 +243,7 @@ impl Roof<'_> {
     fn word(&mut self, word: &Told) {
         match word.outcome {
             // Refused for good is taken too: sent again, it would be refused again.
-            Some(_) => self.network.taken(word.id, self.now()),
+            Some(_) => self.network.uplink_accepted(word.id, self.now()),
             None => self.untaken(word.id),
         }
     }
@@ -251,7 +251,7 @@ impl Roof<'_> {
     /// A confirmed uplink comes again, since its device is not answered; another is lost.
     fn untaken(&mut self, token: UplinkToken) {
         self.counts.untaken = self.counts.untaken.saturating_add(1);
-        if !self.network.untaken(token) {
+        if !self.network.uplink_rejected(token) {
             self.intake.lose_one(Instant::now());
         }
     }
@@ -262,7 +262,7 @@ impl Roof<'_> {
             self.transmit(transmission).await;
         }
         for token in freed.tokens {
-            self.network.stored(token, self.now());
+            self.network.state_stored(token, self.now());
         }
     }
 
@@ -271,16 +271,16 @@ impl Roof<'_> {
         let Transmission { id, to, bytes, until } = transmission;
         let in_time = self.now().instant <= until;
         if in_time && self.listener.send(to, &bytes).await {
-            self.network.left(id, self.now());
+            self.network.transmission_sent(id, self.now());
         } else {
-            self.network.withheld(id, self.now());
+            self.network.transmission_cancelled(id, self.now());
         }
     }
 
     /// What the disk has held up for too long.
     fn give_up_late(&mut self) {
         for id in self.keeper.given_up(Instant::now()) {
-            self.network.withheld(id, self.now());
+            self.network.transmission_cancelled(id, self.now());
         }
     }
 

@@ -25,7 +25,7 @@ pub(super) struct Counts {
 /// Figures by name; what never happened is left out, but for what one looks for first.
 pub(super) fn figures(counts: &Counts, network: &mut Network, now: Now) -> BTreeMap<String, u64> {
     let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
-    let (holds, gateways) = (network.holdings(), network.gateways(now));
+    let (holds, gateways) = (network.memory_use(), network.gateways(now));
     let mut figures = BTreeMap::from([
         ("devices".to_owned(), number(holds.devices)),
         ("gateways".to_owned(), number(holds.gateways)),

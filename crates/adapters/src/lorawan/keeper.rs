@@ -68,7 +68,7 @@ pub(super) struct Keeper {
 /// What a write that has ended has set free.
 #[derive(Debug, Default)]
 pub(super) struct Freed {
-    /// For [`lorawan_link::Network::stored`].
+    /// For [`lorawan_link::Network::state_stored`].
     pub(super) tokens: Vec<StoreToken>,
     /// Downlinks that may leave.
     pub(super) downlinks: Vec<Transmission>,

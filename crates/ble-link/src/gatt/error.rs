@@ -1,130 +1,106 @@
-//! Why a device's values cannot be had, and what to do.
+//! Errors of GATT operations, with what to do about them.
 
-use crate::link::LinkError;
+use crate::bluez::BluetoothError;
 use crate::uuid::Uuid;
 
-/// Why a device cannot be connected to, read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum GattError {
-    /// bluetoothd knows no such device.
+    /// bluetoothd does not know the device.
     #[error(
         "bluetoothd has not heard {address} yet: is it switched on, near, and not connected to something else? `bluetoothctl devices` lists those heard"
     )]
-    NotSeen {
-        /// Its address.
-        address: String,
-    },
-    /// It does not answer, or refuses.
+    NotDiscovered { address: String },
+    /// The device does not answer, or refuses.
     #[error("{address} cannot be connected to ({reason}): is it near, and not connected to something else?")]
-    NotReached {
-        /// Its address.
+    Unreachable {
         address: String,
-        /// In bluetoothd's words.
+        /// The text of bluetoothd's error.
         reason: String,
     },
-    /// The controller or bluetoothd is occupied: to be tried again.
+    /// The controller or bluetoothd is busy. A retry may succeed.
     #[error("the Bluetooth adapter is busy, {address} is tried again ({reason})")]
     Busy {
-        /// The device's address.
         address: String,
-        /// In bluetoothd's words.
+        /// The text of bluetoothd's error.
         reason: String,
     },
-    /// It gives this only to whom it is paired with.
+    /// The device requires pairing.
     #[error(
         "{address} wants to be paired first: `bluetoothctl pair {address}`, then `bluetoothctl trust {address}`"
     )]
-    PairingNeeded {
-        /// Its address.
-        address: String,
-    },
-    /// Connected, but its services were not told in time.
+    PairingNeeded { address: String },
+    /// Connected, but the services were not discovered in time.
     #[error(
         "{address} does not tell its services: switch it off and on; `bluetoothctl remove {address}` forgets old ones"
     )]
-    NoServices {
-        /// Its address.
-        address: String,
-    },
-    /// The device, or bluetoothd, does not permit this.
+    NoServices { address: String },
+    /// The device or bluetoothd does not permit the operation.
     #[error("characteristic {uuid}: {call} is not permitted: {reason}")]
-    NotPermitted {
-        /// Of which characteristic.
-        uuid: Uuid,
-        /// What was asked.
-        call: &'static str,
-        /// Why.
-        reason: String,
-    },
-    /// More bytes than a characteristic can have.
-    #[error("{bytes} bytes are too many for a characteristic; {most} are allowed")]
-    TooLong {
-        /// How many there are.
-        bytes: usize,
-        /// 512.
-        most: usize,
-    },
-    /// The connection has ended.
-    #[error("{address} is gone: {why}")]
-    Gone {
-        /// Its address.
-        address: String,
-        /// How.
-        why: &'static str,
-    },
-    /// bluetoothd cannot be spoken to, or refuses.
+    NotPermitted { uuid: Uuid, call: &'static str, reason: String },
+    /// More bytes than a characteristic can hold.
+    #[error("{bytes} bytes are too many for a characteristic; {limit} are allowed")]
+    TooLong { bytes: usize, limit: usize },
+    #[error("{address} is gone: {reason}")]
+    Disconnected { address: String, reason: &'static str },
     #[error(transparent)]
-    Link(#[from] LinkError),
+    Bluetooth(#[from] BluetoothError),
 }
 
 impl GattError {
-    /// Whether it is about bluetoothd rather than the device.
+    /// Whether bluetoothd is the cause rather than the device.
     #[must_use]
     pub fn is_of_bluez(&self) -> bool {
-        matches!(self, Self::Link(error) if !matches!(error, LinkError::Refused { .. } | LinkError::Silent { .. }))
+        matches!(self, Self::Bluetooth(error) if !matches!(error, BluetoothError::Refused { .. } | BluetoothError::Timeout { .. }))
     }
 }
 
-/// What bluetoothd said to `Connect`.
-pub(super) fn of_connecting(address: &str, error: LinkError) -> GattError {
+/// Translates an error of `Connect`.
+pub(super) fn connect_error(address: &str, error: BluetoothError) -> GattError {
     let address = address.to_owned();
     match error {
-        LinkError::Refused { name, reason, .. } if is_busy(&name, &reason) => {
+        BluetoothError::Refused { name, reason, .. } if is_busy(&name, &reason) => {
             GattError::Busy { address, reason }
         }
-        LinkError::Refused { name, .. } if has_ended(&name) => LinkError::NoBluez.into(),
-        LinkError::Refused { name, .. } if is_unknown(&name) => GattError::NotSeen { address },
-        LinkError::Refused { reason, .. } => GattError::NotReached { address, reason },
-        LinkError::Silent { .. } => {
-            GattError::NotReached { address, reason: "it did not answer in time".to_owned() }
+        BluetoothError::Refused { name, .. } if is_bluez_gone(&name) => BluetoothError::NoBluez.into(),
+        BluetoothError::Refused { name, .. } if is_unknown(&name) => GattError::NotDiscovered { address },
+        BluetoothError::Refused { reason, .. } => GattError::Unreachable { address, reason },
+        BluetoothError::Timeout { .. } => {
+            GattError::Unreachable { address, reason: "it did not answer in time".to_owned() }
         }
         error => error.into(),
     }
 }
 
-/// What bluetoothd said to a call of a characteristic's.
-pub(super) fn of_calling(address: &str, uuid: Uuid, call: &'static str, error: LinkError) -> GattError {
-    let LinkError::Refused { name, reason, .. } = error else { return error.into() };
+/// Translates an error of a call to a characteristic.
+pub(super) fn characteristic_error(
+    address: &str,
+    uuid: Uuid,
+    call: &'static str,
+    error: BluetoothError,
+) -> GattError {
+    let BluetoothError::Refused { name, reason, .. } = error else { return error.into() };
     let address = address.to_owned();
     match name.as_str() {
-        // The security level of what is asked is above that of the link.
+        // The characteristic requires a higher security level than the connection has.
         "org.bluez.Error.NotPermitted" if reason.contains("Not paired") => {
             GattError::PairingNeeded { address }
         }
         "org.bluez.Error.NotPaired" | "org.bluez.Error.NotAuthorized" => GattError::PairingNeeded { address },
-        "org.bluez.Error.NotConnected" => GattError::Gone { address, why: "it has disconnected" },
-        // bluetoothd says so of a call to a device that went.
+        "org.bluez.Error.NotConnected" => GattError::Disconnected { address, reason: "it has disconnected" },
+        // The answer of bluetoothd when the device disconnects during the call.
         "org.bluez.Error.Failed" if reason.contains("Not connected") => {
-            GattError::Gone { address, why: "it has disconnected" }
+            GattError::Disconnected { address, reason: "it has disconnected" }
         }
-        name if has_ended(name) => LinkError::NoBluez.into(),
-        name if is_unknown(name) => GattError::Gone { address, why: "it no longer has this characteristic" },
+        name if is_bluez_gone(name) => BluetoothError::NoBluez.into(),
+        name if is_unknown(name) => {
+            GattError::Disconnected { address, reason: "it no longer has this characteristic" }
+        }
         _ => GattError::NotPermitted { uuid, call, reason },
     }
 }
 
-/// Nobody has bluetoothd's name.
-fn has_ended(name: &str) -> bool {
+/// No process owns bluetoothd's bus name.
+fn is_bluez_gone(name: &str) -> bool {
     matches!(name, "org.freedesktop.DBus.Error.ServiceUnknown" | "org.freedesktop.DBus.Error.NameHasNoOwner")
 }
 
@@ -137,7 +113,7 @@ fn is_unknown(name: &str) -> bool {
     )
 }
 
-/// The words are those of BlueZ's src/error.h; before 5.63 they were those of errno.
+/// The texts of BlueZ's src/error.h; before version 5.63 they were those of errno.
 fn is_busy(name: &str, reason: &str) -> bool {
     const WORDS: [&str; 5] = [
         "connection-busy",

@@ -1,7 +1,7 @@
-//! The client's side: one session of ours with a server at one address.
+//! The client side: one DTLS session with a server.
 //!
-//! It sends its handshake again until the server answers, and gives up after four times (about half a minute). When it has
-//! closed or was refused it stays so: whoever owns it decides when to make another.
+//! The client retransmits its handshake until the server answers, and fails after four retransmissions (about half a minute).
+//! A closed or failed client stays so; its owner creates another one.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -11,12 +11,12 @@ use std::time::Instant;
 use dimpl::{Config, PskResolver};
 
 use super::keys::{Key, check};
-use super::outcome::{Closing, Output, Refusal, SendError, SetupError};
-use super::session::{Event, Fault, LONGEST_PLAINTEXT, Session};
-use super::{faults, record, vouch};
+use super::output::{CloseReason, HandshakeFailure, Output, SendError, SetupError};
+use super::session::{MAX_PLAINTEXT, Session, SessionError, SessionEvent};
+use super::{cookie_provider, failures, record};
 use crate::{Identity, Peer};
 
-/// Who we are to a server, and the key that proves it. Cheap to clone; made once for all attempts.
+/// Our identity and its key. Cheap to clone; created once for all attempts.
 #[derive(Debug, Clone)]
 pub struct Credentials {
     identity: Identity,
@@ -24,32 +24,31 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// The `identity` that we show and its `key`.
     ///
     /// # Errors
-    /// The identity is empty or too long.
+    /// If the identity is empty or too long.
     pub fn new(identity: Identity, key: Key) -> Result<Self, SetupError> {
         check(&identity)?;
         let config = Config::builder()
-            .with_crypto_provider(vouch::provider())
-            .with_psk_client(identity.as_bytes().to_vec(), Arc::new(TheKey(key)))
+            .with_crypto_provider(cookie_provider::provider())
+            .with_psk_client(identity.as_bytes().to_vec(), Arc::new(ClientKeyResolver(key)))
             .build()
             .map_err(SetupError::Library)?;
         Ok(Self { identity, config: Arc::new(config) })
     }
 }
 
-struct TheKey(Key);
+struct ClientKeyResolver(Key);
 
-impl PskResolver for TheKey {
+impl PskResolver for ClientKeyResolver {
     fn resolve(&self, _: &[u8]) -> Option<Vec<u8>> {
         Some(self.0.expose().to_vec())
     }
 }
 
-/// One DTLS session with a server.
+/// A DTLS session with a server.
 ///
-/// After every call take the outputs with [`Self::poll`], and call [`Self::timeout`] at [`Self::next_deadline`].
+/// After every call read the outputs with [`Self::poll`], and call [`Self::timeout`] at [`Self::next_deadline`].
 #[derive(Debug)]
 pub struct Client {
     peer: Peer,
@@ -60,12 +59,12 @@ pub struct Client {
 #[derive(Debug)]
 enum State {
     Opening(Session),
-    Open(Session),
+    OpenSession(Session),
     Over,
 }
 
 impl Client {
-    /// Begins a handshake with the server at `address`.
+    /// Starts a handshake with the server at `address`.
     #[must_use]
     pub fn connect(address: SocketAddr, credentials: &Credentials, now: Instant) -> Self {
         let peer = Peer::secured(address, credentials.identity.clone());
@@ -73,14 +72,14 @@ impl Client {
         match Session::connect(&credentials.config, now) {
             Ok((session, events)) => {
                 client.state = State::Opening(session);
-                client.go_on(events);
+                client.handle_events(events);
             }
-            Err(fault) => client.refuse(faults::of_our_handshake(fault)),
+            Err(error) => client.refuse(failures::server_handshake_failure(error)),
         }
         client
     }
 
-    /// The server, as it appears in the outputs: its address and the identity that *we* show.
+    /// The server as it appears in the outputs: its address, and our own identity.
     #[must_use]
     pub const fn peer(&self) -> &Peer {
         &self.peer
@@ -89,16 +88,16 @@ impl Client {
     /// Whether plaintext can be sent.
     #[must_use]
     pub const fn is_open(&self) -> bool {
-        matches!(self.state, State::Open(_))
+        matches!(self.state, State::OpenSession(_))
     }
 
-    /// Whether it was refused or has closed. It stays so.
+    /// Whether it has failed or closed. It stays so.
     #[must_use]
     pub const fn is_over(&self) -> bool {
         matches!(self.state, State::Over)
     }
 
-    /// Takes a datagram that came from `address`; one from elsewhere is dropped.
+    /// Handles a datagram from `address`; one from another address is dropped.
     pub fn receive(&mut self, address: SocketAddr, datagram: &[u8], now: Instant) {
         if address == self.peer.address {
             for record in record::all(datagram) {
@@ -107,7 +106,7 @@ impl Client {
         }
     }
 
-    /// Does what is due at `now`: sends again, or gives up.
+    /// Does what is due: retransmits, or fails.
     pub fn timeout(&mut self, now: Instant) {
         self.step(|session| session.timeout(now));
     }
@@ -115,10 +114,10 @@ impl Client {
     /// Sends `plaintext` in one record.
     ///
     /// # Errors
-    /// The session does not stand (yet), or the plaintext is too long for a record (16 KiB).
+    /// If the session is not open, or the plaintext is too long for a record (16 KiB).
     pub fn send(&mut self, plaintext: &[u8]) -> Result<(), SendError> {
-        if plaintext.len() > LONGEST_PLAINTEXT {
-            return Err(SendError::TooLong { length: plaintext.len(), most: LONGEST_PLAINTEXT });
+        if plaintext.len() > MAX_PLAINTEXT {
+            return Err(SendError::TooLong { length: plaintext.len(), most: MAX_PLAINTEXT });
         }
         if !self.is_open() {
             return Err(SendError::NoSession { peer: self.peer.clone() });
@@ -130,68 +129,67 @@ impl Client {
         Ok(())
     }
 
-    /// Ends the session and tells the server so, or gives the handshake up.
+    /// Closes the session with a close_notify, or cancels the handshake.
     pub fn close(&mut self) {
         match std::mem::replace(&mut self.state, State::Over) {
-            State::Open(mut session) => {
+            State::OpenSession(mut session) => {
                 let events = session.close();
-                self.go_on(events);
-                self.end(Closing::Here);
+                self.handle_events(events);
+                self.end(CloseReason::Here);
             }
             State::Opening(_) | State::Over => {}
         }
     }
 
-    /// The next output, until there is none.
     pub fn poll(&mut self) -> Option<Output> {
         self.outputs.pop_front()
     }
 
-    /// When [`Self::timeout`] is to be called; `None` when it is over.
+    /// When to call [`Self::timeout`]; `None` after the end.
     #[must_use]
     pub const fn next_deadline(&self) -> Option<Instant> {
         match &self.state {
-            State::Opening(session) | State::Open(session) => Some(session.wake()),
+            State::Opening(session) | State::OpenSession(session) => Some(session.next_timeout()),
             State::Over => None,
         }
     }
 
-    fn step(&mut self, call: impl FnOnce(&mut Session) -> Result<Vec<Event>, Fault>) {
-        let (State::Opening(session) | State::Open(session)) = &mut self.state else { return };
+    fn step(&mut self, call: impl FnOnce(&mut Session) -> Result<Vec<SessionEvent>, SessionError>) {
+        let (State::Opening(session) | State::OpenSession(session)) = &mut self.state else { return };
         match (call(session), self.is_open()) {
-            (Ok(events), _) => self.go_on(events),
-            (Err(fault), true) => self.end(faults::of_session(fault)),
-            (Err(fault), false) => self.refuse(faults::of_our_handshake(fault)),
+            (Ok(events), _) => self.handle_events(events),
+            (Err(error), true) => self.end(failures::close_reason(error)),
+            (Err(error), false) => self.refuse(failures::server_handshake_failure(error)),
         }
     }
 
-    fn go_on(&mut self, events: Vec<Event>) {
+    fn handle_events(&mut self, events: Vec<SessionEvent>) {
         let address = self.peer.address;
         for event in events {
             match event {
-                Event::Send(bytes) => self.outputs.push_back(Output::Send { address, bytes }),
-                Event::Plain(bytes) => {
+                SessionEvent::Send(bytes) => self.outputs.push_back(Output::Send { address, bytes }),
+                SessionEvent::Plain(bytes) => {
                     self.outputs.push_back(Output::Plain { peer: self.peer.clone(), bytes });
                 }
-                Event::Connected => self.open(),
-                Event::Goodbye => self.end(Closing::ByPeer),
+                SessionEvent::Connected => self.open(),
+                SessionEvent::CloseNotify => self.end(CloseReason::ByPeer),
             }
         }
     }
 
     fn open(&mut self) {
         if let State::Opening(session) = std::mem::replace(&mut self.state, State::Over) {
-            self.state = State::Open(session);
+            self.state = State::OpenSession(session);
             self.outputs.push_back(Output::Opened { peer: self.peer.clone() });
         }
     }
 
-    fn end(&mut self, reason: Closing) {
+    fn end(&mut self, reason: CloseReason) {
         self.state = State::Over;
         self.outputs.push_back(Output::Closed { peer: self.peer.clone(), reason });
     }
 
-    fn refuse(&mut self, reason: Refusal) {
+    fn refuse(&mut self, reason: HandshakeFailure) {
         self.state = State::Over;
         let Peer { address, identity } = self.peer.clone();
         self.outputs.push_back(Output::Refused { address, identity, reason });

@@ -1,17 +1,17 @@
-//! Stateless cookies (RFC 6347, 4.2.1): a client proves that it receives at its address before anything is kept for it.
+//! Stateless cookies (RFC 6347, 4.2.1): a client proves that it receives at its address before any state is kept for it.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
-use super::hello::{COOKIE, Hello};
-use super::vouch;
+use super::cookie_provider;
+use super::hello::{COOKIE_LENGTH, Hello};
 
-/// A cookie is good for one to two of these.
+/// A cookie is valid for one to two of these periods.
 const ROTATE: Duration = Duration::from_secs(60);
 
-/// Makes cookies and knows its own again.
+/// Creates and verifies cookies.
 #[derive(Debug)]
 pub(super) struct Cookies {
     current: Secret,
@@ -38,30 +38,30 @@ impl Cookies {
         Self { current: Secret::random(), previous: Secret::random(), rotated: now }
     }
 
-    /// The cookie for a client at `address` that says `hello`.
+    /// The cookie for a client at `address` with this ClientHello.
     pub(super) fn make(
         &mut self,
         address: SocketAddr,
         hello: &Hello<'_>,
         now: Instant,
-    ) -> Option<[u8; COOKIE]> {
+    ) -> Option<[u8; COOKIE_LENGTH]> {
         self.rotate(now);
         cookie(&self.current, address, hello)
     }
 
-    /// The hello's cookie, where we made it for this client at this address within the last minute or two.
+    /// The cookie of the ClientHello, if we created it for this client at this address within the last one to two minutes.
     pub(super) fn check(
         &mut self,
         address: SocketAddr,
         hello: &Hello<'_>,
         now: Instant,
-    ) -> Option<[u8; COOKIE]> {
+    ) -> Option<[u8; COOKIE_LENGTH]> {
         self.rotate(now);
-        let shown: [u8; COOKIE] = hello.cookie.try_into().ok()?;
+        let shown: [u8; COOKIE_LENGTH] = hello.cookie.try_into().ok()?;
         [&self.current, &self.previous]
             .into_iter()
             .filter_map(|secret| cookie(secret, address, hello))
-            .find(|ours| same(ours, &shown))
+            .find(|ours| constant_time_eq(ours, &shown))
     }
 
     fn rotate(&mut self, now: Instant) {
@@ -75,8 +75,8 @@ impl Cookies {
     }
 }
 
-/// HMAC-SHA256 over where the client is and what it must repeat. Each part goes in with its length before it.
-fn cookie(secret: &Secret, address: SocketAddr, hello: &Hello<'_>) -> Option<[u8; COOKIE]> {
+/// HMAC-SHA256 over the address and the repeated fields. Each part is preceded by its length.
+fn cookie(secret: &Secret, address: SocketAddr, hello: &Hello<'_>) -> Option<[u8; COOKIE_LENGTH]> {
     let place = address.to_string();
     let [before, after] = hello.repeated;
     let mut data = Vec::with_capacity(256);
@@ -84,10 +84,10 @@ fn cookie(secret: &Secret, address: SocketAddr, hello: &Hello<'_>) -> Option<[u8
         data.extend(u64::try_from(part.len()).ok()?.to_be_bytes());
         data.extend(part);
     }
-    vouch::hmac_sha256(&secret.0[..], &data)
+    cookie_provider::hmac_sha256(&secret.0[..], &data)
 }
 
-/// Compares in a time that does not tell how much is alike.
-fn same(ours: &[u8; COOKIE], shown: &[u8; COOKIE]) -> bool {
+/// Compares in constant time.
+fn constant_time_eq(ours: &[u8; COOKIE_LENGTH], shown: &[u8; COOKIE_LENGTH]) -> bool {
     ours.iter().zip(shown).fold(0, |difference, (a, b)| difference | (a ^ b)) == 0
 }

@@ -1,50 +1,49 @@
-//! The ClientHello (RFC 6347, 4.2.1), as far as it is read before anything is kept, and the HelloVerifyRequest that
-//! answers it.
+//! Parses a ClientHello (RFC 6347, 4.2.1) before any state is kept for it, and builds the HelloVerifyRequest that answers it.
 
-use super::record::{DTLS_1_0, HANDSHAKE, Record, in_the_clear, number, take};
+use super::record::{DTLS_1_0, HANDSHAKE, Record, number, plaintext_record, take};
 
 const CLIENT_HELLO: u64 = 1;
 const HELLO_VERIFY_REQUEST: u8 = 3;
-/// Where a record's handshake header has the message's number.
+/// The position of the message_seq in a handshake record.
 const MESSAGE_SEQ: std::ops::Range<usize> = 17..19;
 
 /// TLS_PSK_WITH_AES_128_CCM_8 (RFC 6655).
-const OUR_SUITE: [u8; 2] = [0xC0, 0xA8];
+const CIPHER_SUITE: [u8; 2] = [0xC0, 0xA8];
 
-/// The length of our cookies; `dimpl` looks only at such.
-pub(super) const COOKIE: usize = 32;
+/// The length of our cookies, the only one that `dimpl` verifies.
+pub(super) const COOKIE_LENGTH: usize = 32;
 
-/// What names one attempt of one client: 28 of the 32 bytes are random.
+/// Identifies one attempt of a client: 28 of the 32 bytes are random.
 pub(super) type Random = [u8; 32];
 
-/// A ClientHello in one piece.
+/// An unfragmented ClientHello.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Hello<'a> {
     pub(super) random: Random,
-    /// Empty in a client's first ClientHello.
+    /// Empty in the first ClientHello.
     pub(super) cookie: &'a [u8],
-    /// The message's number: 0 without a cookie, 1 with one.
+    /// 0 without a cookie, 1 with one.
     pub(super) message_seq: u64,
-    /// What the client must repeat with the cookie (version, random, session id; suites and compressions).
+    /// The fields that the client must repeat with the cookie: version, random, session id, suites and compressions.
     pub(super) repeated: [&'a [u8]; 2],
     suites: &'a [u8],
     record: Record<'a>,
 }
 
-/// A record that begins a handshake.
+/// A record that starts a handshake.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Begin<'a> {
+pub(super) enum HandshakeStart<'a> {
     /// A whole ClientHello.
     Hello(Hello<'a>),
-    /// Something that says it is a ClientHello: cut into fragments, or malformed.
+    /// Claims to be a ClientHello, but is fragmented or malformed.
     Unreadable,
 }
 
-/// Reads the ClientHello in `record`; `None` where the record is something else.
-pub(super) fn begin(record: Record<'_>) -> Option<Begin<'_>> {
+/// Parses the ClientHello in `record`; `None` if the record is something else.
+pub(super) fn begin(record: Record<'_>) -> Option<HandshakeStart<'_>> {
     let mut body = record.body;
     let is_hello = record.kind == HANDSHAKE && record.epoch == 0 && number(&mut body, 1)? == CLIENT_HELLO;
-    is_hello.then(|| parse(record, body).map_or(Begin::Unreadable, Begin::Hello))
+    is_hello.then(|| parse(record, body).map_or(HandshakeStart::Unreadable, HandshakeStart::Hello))
 }
 
 fn parse<'a>(record: Record<'a>, mut header: &'a [u8]) -> Option<Hello<'a>> {
@@ -73,24 +72,24 @@ fn parse<'a>(record: Record<'a>, mut header: &'a [u8]) -> Option<Hello<'a>> {
     Some(Hello { random, cookie, message_seq, repeated: [before, after], suites, record })
 }
 
-/// Takes a field off the front that begins with its length in `width` bytes.
+/// Removes a field from the front that starts with its length in `width` bytes.
 fn take_counted<'a>(bytes: &mut &'a [u8], width: usize) -> Option<&'a [u8]> {
     let length = number(bytes, width)?;
     take(bytes, usize::try_from(length).ok()?)
 }
 
 impl<'a> Hello<'a> {
-    /// Whether the client has the one suite that we have. `dimpl` leaves a hello without any suite it knows unanswered.
-    pub(super) fn offers_our_suite(&self) -> bool {
-        self.suites.chunks_exact(2).any(|suite| suite == OUR_SUITE)
+    /// Whether the client offers our cipher suite. `dimpl` does not answer a hello without a suite it knows.
+    pub(super) fn offers_cipher_suite(&self) -> bool {
+        self.suites.chunks_exact(2).any(|suite| suite == CIPHER_SUITE)
     }
 
-    /// The record it came in, without what else the datagram had.
+    /// Its record, without other records of the datagram.
     pub(super) const fn record(&self) -> &'a [u8] {
         self.record.bytes
     }
 
-    /// The record's sequence number, which the first record of the answer repeats.
+    /// The record sequence number, which the first record of the answer repeats.
     pub(super) const fn sequence(&self) -> u64 {
         self.record.sequence
     }
@@ -104,19 +103,18 @@ impl<'a> Hello<'a> {
         record
     }
 
-    /// The datagram that asks the client to say it again with `cookie`. It is shorter than any ClientHello that offers
-    /// something, so it amplifies nothing.
-    pub(super) fn verify_request(&self, cookie: &[u8; COOKIE]) -> Vec<u8> {
-        /// Version, the cookie's length, the cookie.
-        const LENGTH: u8 = 2 + 1 + COOKIE as u8;
+    /// The HelloVerifyRequest with `cookie`. It is shorter than any ClientHello that offers a suite, so it does not amplify.
+    pub(super) fn verify_request(&self, cookie: &[u8; COOKIE_LENGTH]) -> Vec<u8> {
+        /// Version, length of the cookie, cookie.
+        const LENGTH: u8 = 2 + 1 + COOKIE_LENGTH as u8;
         let mut message = vec![HELLO_VERIFY_REQUEST];
         message.extend([0, 0, LENGTH]);
         message.extend([0, 0]);
         message.extend([0, 0, 0]);
         message.extend([0, 0, LENGTH]);
         message.extend(DTLS_1_0);
-        message.push(COOKIE as u8);
+        message.push(COOKIE_LENGTH as u8);
         message.extend(cookie);
-        in_the_clear(HANDSHAKE, DTLS_1_0, self.sequence(), &message)
+        plaintext_record(HANDSHAKE, DTLS_1_0, self.sequence(), &message)
     }
 }

@@ -1,24 +1,23 @@
-//! How much a server keeps, and for how long.
+//! The limits of a DTLS server in number and time.
 
 use std::time::Duration;
 
-/// How much a server keeps, and for how long.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Sessions that stand. Each takes some kilobytes.
+    /// Established sessions. Each takes some kilobytes.
     pub sessions: usize,
-    /// Sessions of one identity; one more closes its longest idle one. A device that restarts with a new port leaves
-    /// its old session behind.
+    /// Sessions of one identity. One more closes the longest idle one: a device that restarts with a new port leaves its old
+    /// session behind.
     pub sessions_per_identity: usize,
-    /// Unfinished handshakes; one more drops the oldest.
+    /// Unfinished handshakes. One more drops the oldest.
     pub half_open: usize,
-    /// Unfinished handshakes from one IPv4 address or IPv6 /64.
+    /// Unfinished handshakes of one IPv4 address or IPv6 /64.
     pub half_open_per_source: usize,
-    /// A session is closed after this silence. Sleepy sensors report once a day, and now and then a report is lost.
+    /// A session is closed after this silence. Sleepy sensors report once a day, and a report may be lost.
     pub idle: Duration,
-    /// A session that was silent for this long makes room for a new peer where all are taken.
+    /// After this silence a session may be closed to admit a new peer.
     pub evict_after: Duration,
-    /// A handshake that takes longer is given up.
+    /// The time limit of a handshake.
     pub handshake: Duration,
 }
 

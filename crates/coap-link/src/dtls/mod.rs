@@ -1,28 +1,28 @@
-//! DTLS 1.2 with pre-shared keys (RFC 6347, RFC 4279), both ends, without IO: datagrams and the time go in, outputs come out.
+//! DTLS 1.2 with pre-shared keys (RFC 6347, RFC 4279), server and client, without IO: takes datagrams and the time,
+//! returns outputs.
 //!
-//! [`Server`] keeps one session a peer behind one UDP port, [`Client`] is one session of our own to a server. The
-//! protocol itself is `dimpl`'s; what stands around it here is what a gateway owes its neighbours: nothing is kept for
-//! a sender that has not proven its address, tables are bounded, a peer that fails takes no other down, and no bytes
-//! from outside can panic us.
+//! [`Server`] keeps one session per peer behind one UDP port, [`Client`] is one session with a server. `dimpl` implements the
+//! protocol. This module adds what a gateway needs: no state for a sender with an unverified address, bounded tables, no effect
+//! of a failing peer on others, and no panic on any input.
 //!
-//! The one cipher suite is `TLS_PSK_WITH_AES_128_CCM_8` (the one RFC 7252, 9.1.3.1, demands), and the extended master
-//! secret (RFC 7627) is required of the peer.
+//! The only cipher suite is `TLS_PSK_WITH_AES_128_CCM_8`, which RFC 7252, 9.1.3.1, demands. The extended master secret (RFC
+//! 7627) is required.
 
-mod alarms;
 mod client;
 mod cookie;
-mod established;
-mod faults;
-mod half_open;
+mod cookie_provider;
+mod failures;
+mod handshakes;
 mod hello;
+mod key_resolver;
 mod keys;
 mod limits;
-mod outcome;
+mod output;
 mod record;
-mod resolver;
 mod server;
 mod session;
-mod vouch;
+mod sessions;
+mod timers;
 
 #[cfg(test)]
 mod tests;
@@ -30,5 +30,5 @@ mod tests;
 pub use client::{Client, Credentials};
 pub use keys::{Key, KeyError, Keys};
 pub use limits::Limits;
-pub use outcome::{Closing, Counts, Output, Refusal, SendError, SetupError};
+pub use output::{CloseReason, Counters, HandshakeFailure, Output, SendError, SetupError};
 pub use server::Server;

@@ -1,8 +1,8 @@
-//! One DTLS session: an instance of `dimpl`, with its odd sides kept in here.
+//! One DTLS session: an instance of `dimpl`, with workarounds for its peculiarities.
 //!
-//! - Every call refreshes its clock first: it panics on a first packet before that.
-//! - Every call is contained: a panic on bytes from outside ends this session and nothing else.
-//! - What it wants to send is taken from it at once, so its queues stay empty.
+//! - Every call sets its clock first: it panics on a first packet before that.
+//! - Every call catches panics: a panic on bytes from outside ends this session and nothing else.
+//! - Its output is taken at once, so its queues stay empty.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -10,52 +10,48 @@ use std::time::Instant;
 
 use dimpl::{Config, Dtls};
 
-use super::hello::{COOKIE, Hello};
-use super::{record, vouch};
+use super::hello::{COOKIE_LENGTH, Hello};
+use super::{cookie_provider, record};
 
-/// The most plaintext in one record (RFC 5246, 6.2.1), in bytes.
-pub(super) const LONGEST_PLAINTEXT: usize = 1 << 14;
-/// Most datagrams fit; a longer one makes the buffer grow.
-const USUAL_DATAGRAM: usize = 2048;
-/// `dimpl` has at most 30 datagrams to hand out plaintext from, of 8 records each, and 10 to send.
-const MOST_EVENTS: usize = 512;
+/// In bytes (RFC 5246, 6.2.1).
+pub(super) const MAX_PLAINTEXT: usize = 1 << 14;
+/// Most datagrams fit; for a longer one the buffer grows.
+const INITIAL_BUFFER: usize = 2048;
+/// `dimpl` outputs the plaintext of at most 30 datagrams with 8 records each, and sends at most 10 datagrams.
+const MAX_EVENTS: usize = 512;
 
-/// What a session has to say.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Event {
-    /// Send this.
+pub(super) enum SessionEvent {
     Send(Vec<u8>),
-    /// The handshake is done.
     Connected,
-    /// The peer said this.
     Plain(Vec<u8>),
-    /// The peer said good-bye.
-    Goodbye,
+    /// The peer has closed the session.
+    CloseNotify,
 }
 
-/// The session is over.
+/// Why the session is over.
 #[derive(Debug)]
-pub(super) enum Fault {
-    /// Its handshake or its peer failed.
+pub(super) enum SessionError {
     Failed(dimpl::Error),
-    /// A bug of `dimpl`.
+    /// A bug in `dimpl`.
     Panicked,
 }
 
-/// An instance of `dimpl`.
 pub(super) struct Session {
     dtls: Dtls,
-    /// What is added to the sequence numbers of records in the clear.
+    /// The offset added to the sequence numbers of plaintext records.
     shift: u64,
-    /// The number of the next record in the clear.
+    /// The sequence number of the next plaintext record.
     next_plain: u64,
-    /// When `dimpl` wants to be called.
-    wake: Instant,
+    next_timeout: Instant,
 }
 
 impl Session {
-    /// Our side of a handshake that we begin.
-    pub(super) fn connect(config: &Arc<Config>, now: Instant) -> Result<(Self, Vec<Event>), Fault> {
+    /// Starts a handshake as client.
+    pub(super) fn connect(
+        config: &Arc<Config>,
+        now: Instant,
+    ) -> Result<(Self, Vec<SessionEvent>), SessionError> {
         let mut session = Self::new(config, now)?;
         let events = session.call(now, |dtls| {
             dtls.set_active(true);
@@ -64,64 +60,65 @@ impl Session {
         Ok((session, events))
     }
 
-    /// Our side of a handshake that a client begins with `hello`, whose `cookie` has been checked.
+    /// Starts a handshake as server with a client's `hello`, whose `cookie` is verified.
     ///
-    /// `dimpl` counts messages and has to see the exchange that went before without it: it gets the same hello as
-    /// first message, its own request for a cookie is thrown away, and then it accepts ours.
+    /// `dimpl` counts messages and has to see the cookie exchange: it gets the same hello without a cookie first, its own
+    /// HelloVerifyRequest is discarded, and then it accepts our cookie.
     pub(super) fn accept(
         config: &Arc<Config>,
         hello: &Hello<'_>,
-        cookie: [u8; COOKIE],
+        cookie: [u8; COOKIE_LENGTH],
         now: Instant,
-    ) -> Result<(Self, Vec<Event>), Fault> {
+    ) -> Result<(Self, Vec<SessionEvent>), SessionError> {
         let mut session = Self::new(config, now)?;
         session.call(now, |dtls| dtls.handle_packet(&hello.as_first_message()))?;
-        // The answer's first record repeats the hello's number (RFC 6347, 4.2.1); for `dimpl` it is the next one.
+        // The first record of the answer repeats the sequence number of the hello (RFC 6347, 4.2.1); `dimpl` uses the next one.
         session.shift = hello.sequence().wrapping_sub(session.next_plain);
-        let events =
-            vouch::vouching_for(cookie, || session.call(now, |dtls| dtls.handle_packet(hello.record())))?;
+        let events = cookie_provider::with_accepted_cookie(cookie, || {
+            session.call(now, |dtls| dtls.handle_packet(hello.record()))
+        })?;
         Ok((session, events))
     }
 
-    fn new(config: &Arc<Config>, now: Instant) -> Result<Self, Fault> {
-        let dtls = contain(|| Ok(Dtls::new_12_psk(Arc::clone(config), now)))?;
-        Ok(Self { dtls, shift: 0, next_plain: 0, wake: now })
+    fn new(config: &Arc<Config>, now: Instant) -> Result<Self, SessionError> {
+        let dtls = catch_panic(|| Ok(Dtls::new_12_psk(Arc::clone(config), now)))?;
+        Ok(Self { dtls, shift: 0, next_plain: 0, next_timeout: now })
     }
 
-    /// Takes a record of the peer, or one that claims to be.
-    pub(super) fn receive(&mut self, record: &[u8], now: Instant) -> Result<Vec<Event>, Fault> {
+    /// Handles a record that claims to come from the peer.
+    pub(super) fn receive(&mut self, record: &[u8], now: Instant) -> Result<Vec<SessionEvent>, SessionError> {
         self.call(now, |dtls| dtls.handle_packet(record))
     }
 
-    /// Lets the time pass: sends again what was not answered.
-    pub(super) fn timeout(&mut self, now: Instant) -> Result<Vec<Event>, Fault> {
+    /// Advances the time: retransmits what was not answered.
+    pub(super) fn timeout(&mut self, now: Instant) -> Result<Vec<SessionEvent>, SessionError> {
         self.call(now, |_| Ok(()))
     }
 
-    /// Sends at most [`LONGEST_PLAINTEXT`] bytes. Only for a session that stands.
-    pub(super) fn send(&mut self, plaintext: &[u8]) -> Result<Vec<Event>, Fault> {
-        contain(|| {
+    /// Sends at most [`MAX_PLAINTEXT`] bytes over an established session.
+    pub(super) fn send(&mut self, plaintext: &[u8]) -> Result<Vec<SessionEvent>, SessionError> {
+        catch_panic(|| {
             self.dtls.send_application_data(plaintext)?;
             Ok(drain(&mut self.dtls))
         })
-        .map(|drained| self.settle(drained))
+        .map(|drained| self.collect(drained))
     }
 
-    /// Says good-bye, if the session stands.
-    pub(super) fn close(&mut self) -> Vec<Event> {
-        contain(|| {
+    /// Sends a close_notify, if the session is established.
+    pub(super) fn close(&mut self) -> Vec<SessionEvent> {
+        catch_panic(|| {
             self.dtls.close()?;
             Ok(drain(&mut self.dtls))
         })
-        .map_or_else(|_| Vec::new(), |drained| self.settle(drained))
+        .map_or_else(|_| Vec::new(), |drained| self.collect(drained))
     }
 
-    /// When [`Self::timeout`] is due.
-    pub(super) const fn wake(&self) -> Instant {
-        self.wake
+    /// When to call [`Self::timeout`].
+    pub(super) const fn next_timeout(&self) -> Instant {
+        self.next_timeout
     }
 
-    /// A fatal alert in the clear, for a handshake that has failed.
+    /// A fatal alert in plaintext, for a failed handshake.
     pub(super) fn fatal_alert(&self, description: u8) -> Vec<u8> {
         record::fatal_alert(self.next_plain, description)
     }
@@ -130,19 +127,22 @@ impl Session {
         &mut self,
         now: Instant,
         step: impl FnOnce(&mut Dtls) -> Result<(), dimpl::Error>,
-    ) -> Result<Vec<Event>, Fault> {
-        let drained = contain(|| {
+    ) -> Result<Vec<SessionEvent>, SessionError> {
+        let drained = catch_panic(|| {
             self.dtls.handle_timeout(now)?;
             step(&mut self.dtls)?;
             Ok(drain(&mut self.dtls))
         })?;
-        Ok(self.settle(drained))
+        Ok(self.collect(drained))
     }
 
-    fn settle(&mut self, (mut events, wake): (Vec<Event>, Option<Instant>)) -> Vec<Event> {
-        self.wake = wake.unwrap_or(self.wake);
+    fn collect(
+        &mut self,
+        (mut events, next_timeout): (Vec<SessionEvent>, Option<Instant>),
+    ) -> Vec<SessionEvent> {
+        self.next_timeout = next_timeout.unwrap_or(self.next_timeout);
         for event in &mut events {
-            if let Event::Send(datagram) = event
+            if let SessionEvent::Send(datagram) = event
                 && let Some(last) = record::renumber(datagram, self.shift)
             {
                 self.next_plain = last.wrapping_add(1);
@@ -152,37 +152,40 @@ impl Session {
     }
 }
 
-/// Takes everything out of `dimpl`.
-fn drain(dtls: &mut Dtls) -> (Vec<Event>, Option<Instant>) {
+/// Takes all output of `dimpl`.
+fn drain(dtls: &mut Dtls) -> (Vec<SessionEvent>, Option<Instant>) {
     let mut events = Vec::new();
-    let mut buffer = vec![0; USUAL_DATAGRAM];
-    for _ in 0..MOST_EVENTS {
+    let mut buffer = vec![0; INITIAL_BUFFER];
+    for _ in 0..MAX_EVENTS {
         match dtls.poll_output(&mut buffer) {
-            dimpl::Output::Packet(bytes) => events.push(Event::Send(bytes.to_vec())),
-            dimpl::Output::Connected => events.push(Event::Connected),
-            dimpl::Output::ApplicationData(bytes) => events.push(Event::Plain(bytes.to_vec())),
-            dimpl::Output::CloseNotify => events.push(Event::Goodbye),
+            dimpl::Output::Packet(bytes) => events.push(SessionEvent::Send(bytes.to_vec())),
+            dimpl::Output::Connected => events.push(SessionEvent::Connected),
+            dimpl::Output::ApplicationData(bytes) => events.push(SessionEvent::Plain(bytes.to_vec())),
+            dimpl::Output::CloseNotify => events.push(SessionEvent::CloseNotify),
             dimpl::Output::Timeout(at) => return (events, Some(at)),
             dimpl::Output::BufferTooSmall { needed } => buffer = vec![0; needed],
-            // Keys for SRTP, which a client may ask for, and whatever later versions add.
+            // SRTP keys, which a client may request, and events of later versions.
             _ => {}
         }
     }
     (events, None)
 }
 
-/// Runs a call into `dimpl`; a panic in it is an end of the session like any other.
+/// Calls `dimpl` and turns a panic into an error.
 ///
-/// `AssertUnwindSafe`: after a panic the session is dropped unseen, and nothing else is shared but the keys' lock.
-pub(super) fn contain<T>(call: impl FnOnce() -> Result<T, dimpl::Error>) -> Result<T, Fault> {
+/// `AssertUnwindSafe`: after a panic the session is dropped, and only the lock of the keys is shared.
+pub(super) fn catch_panic<T>(call: impl FnOnce() -> Result<T, dimpl::Error>) -> Result<T, SessionError> {
     match catch_unwind(AssertUnwindSafe(call)) {
-        Ok(result) => result.map_err(Fault::Failed),
-        Err(_) => Err(Fault::Panicked),
+        Ok(result) => result.map_err(SessionError::Failed),
+        Err(_) => Err(SessionError::Panicked),
     }
 }
 
 impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Session").field("dtls", &self.dtls).field("wake", &self.wake).finish_non_exhaustive()
+        f.debug_struct("Session")
+            .field("dtls", &self.dtls)
+            .field("wake", &self.next_timeout)
+            .finish_non_exhaustive()
     }
 }

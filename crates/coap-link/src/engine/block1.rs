@@ -1,40 +1,40 @@
-//! Bodies of requests that come in blocks (RFC 7959): put together in order, within bounds.
+//! Block1: reassembles request bodies from blocks (RFC 7959), in order and bounded.
 
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 
-use super::shelf::{Key, Room, Shelf};
+use super::body_cache::{BodyCache, CacheLimits, Key};
 use crate::block::Block;
 use crate::settings::Settings;
 
-/// Request bodies that are being put together.
+/// Request bodies being reassembled.
 #[derive(Debug)]
 pub(super) struct Assemblies {
-    pub(super) shelf: Shelf<BytesMut>,
+    pub(super) cache: BodyCache<BytesMut>,
 }
 
-/// What follows from a block.
+/// The result of a block.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Step {
-    /// 2.31: the next one, please; the block says which this was and how large we like them.
+pub(super) enum BlockStep {
+    /// 2.31: continue; the block has this block's number and our preferred size.
     Continue(Block),
-    /// That was the last: the body.
+    /// The last block: the whole body.
     Whole(Bytes, Block),
-    /// 4.08: one before is missing.
+    /// 4.08: an earlier block is missing.
     Missing,
     /// 4.13
     TooLarge,
-    /// 5.03: too many bodies are under way.
+    /// 5.03: too many bodies are being reassembled.
     NoRoom,
-    /// 4.00: a block that is not as long as it says.
+    /// 4.00: the length of the block does not match its size.
     WrongLength,
 }
 
 impl Assemblies {
     pub(super) fn new(settings: &Settings) -> Self {
         Self {
-            shelf: Shelf::new(Room {
+            cache: BodyCache::new(CacheLimits {
                 bodies: settings.assemblies,
                 per_peer: settings.assemblies_per_peer,
                 bytes: settings.assembly_bytes,
@@ -42,7 +42,7 @@ impl Assemblies {
         }
     }
 
-    /// Adds a block of the request `key`. `announced` is its Size1 option.
+    /// Adds a block of request `key`. `announced` is its Size1 option.
     pub(super) fn add(
         &mut self,
         key: Key,
@@ -51,39 +51,39 @@ impl Assemblies {
         payload: &[u8],
         settings: &Settings,
         now: Instant,
-    ) -> Step {
+    ) -> BlockStep {
         let length = block.size.bytes();
         if payload.len() > length || (block.more && payload.len() != length) {
-            return Step::WrongLength;
+            return BlockStep::WrongLength;
         }
         let end = block.offset().saturating_add(payload.len());
         let announced = announced.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(0);
         if end.max(announced) > settings.request_body || (block.more && end >= settings.request_body) {
-            self.shelf.take(&key);
-            return Step::TooLarge;
+            self.cache.take(&key);
+            return BlockStep::TooLarge;
         }
-        // By the client's number also where we like smaller ones: it counts in those from the next on (2.3, figure 9).
+        // With the client's block number, even if we prefer smaller blocks: it uses those from the next block on (2.3, figure 9).
         let answer = Block { size: block.size.min(settings.block_size), ..block };
-        let Some(body) = self.body_before(&key, block, payload) else { return Step::Missing };
-        let Body::Grown(body) = body else { return Step::Continue(answer) };
+        let Some(body) = self.body_before(&key, block, payload) else { return BlockStep::Missing };
+        let Body::Grown(body) = body else { return BlockStep::Continue(answer) };
         if !block.more {
-            return Step::Whole(body.freeze(), answer);
+            return BlockStep::Whole(body.freeze(), answer);
         }
         let bytes = body.capacity().max(body.len());
-        match self.shelf.put(key, body, bytes, now + settings.assembly_idle) {
-            Ok(()) => Step::Continue(answer),
-            Err(_) => Step::NoRoom,
+        match self.cache.insert(key, body, bytes, now + settings.assembly_idle) {
+            Ok(()) => BlockStep::Continue(answer),
+            Err(_) => BlockStep::NoRoom,
         }
     }
 
-    /// Takes the body up to `block` and adds its payload.
+    /// Takes the body before `block` and adds its payload.
     fn body_before(&mut self, key: &Key, block: Block, payload: &[u8]) -> Option<Body> {
         if block.number == 0 {
-            // A first block begins anew, whatever was there.
-            self.shelf.take(key);
+            // A first block starts anew.
+            self.cache.take(key);
             return Some(Body::Grown(BytesMut::from(payload)));
         }
-        let there = self.shelf.get(key)?;
+        let there = self.cache.get(key)?;
         let repeated = there.get(block.offset()..).and_then(|rest| rest.get(..payload.len()));
         if block.more && repeated == Some(payload) && !payload.is_empty() {
             return Some(Body::Repeated);
@@ -91,7 +91,7 @@ impl Assemblies {
         if there.len() != block.offset() {
             return None;
         }
-        let mut body = self.shelf.take(key)?;
+        let mut body = self.cache.take(key)?;
         body.extend_from_slice(payload);
         Some(Body::Grown(body))
     }
@@ -99,6 +99,6 @@ impl Assemblies {
 
 enum Body {
     Grown(BytesMut),
-    /// The block is in it already: the client has not heard the answer.
+    /// The block is already in it: the client has not received our answer.
     Repeated,
 }

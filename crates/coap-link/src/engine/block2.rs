@@ -1,7 +1,7 @@
-//! Bodies of responses that are too large for one message (RFC 7959): cut, and kept for the blocks behind the first.
+//! Block2: splits large response bodies into blocks (RFC 7959) and keeps them for requests of further blocks.
 //!
-//! What is no longer kept, or never was, is asked of the owner again where the method is safe: an ETag tells the
-//! client whether the blocks still belong together.
+//! If a body is no longer kept, the owner is asked again, provided that the method is safe. The ETag tells the client whether
+//! the blocks belong together.
 
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::time::Instant;
@@ -9,8 +9,8 @@ use std::time::Instant;
 use bytes::Bytes;
 use coap_lite::Packet;
 
+use super::body_cache::{BodyCache, CacheLimits, Key};
 use super::echo::EchoValue;
-use super::shelf::{Key, Room, Shelf};
 use crate::block::{Block, BlockSize};
 use crate::code::{Code, Method};
 use crate::message::encode_tail;
@@ -18,16 +18,16 @@ use crate::options::{self, ETag};
 use crate::response::Response;
 use crate::settings::Settings;
 
-/// Response bodies that were sent in part.
+/// Response bodies sent in part.
 #[derive(Debug)]
-pub(super) struct KeptBodies {
-    pub(super) shelf: Shelf<Response>,
+pub(super) struct ResponseBodies {
+    pub(super) cache: BodyCache<Response>,
 }
 
-impl KeptBodies {
+impl ResponseBodies {
     pub(super) fn new(settings: &Settings) -> Self {
         Self {
-            shelf: Shelf::new(Room {
+            cache: BodyCache::new(CacheLimits {
                 bodies: settings.kept_bodies,
                 per_peer: settings.kept_bodies_per_peer,
                 bytes: settings.kept_bytes,
@@ -35,48 +35,48 @@ impl KeptBodies {
         }
     }
 
-    /// The response to which `key` belongs; it is kept on for as long again.
+    /// The response for `key`, whose time is extended.
     pub(super) fn get(&mut self, key: &Key, settings: &Settings, now: Instant) -> Option<Response> {
-        let response = self.shelf.get(key)?.clone();
+        let response = self.cache.get(key)?.clone();
         self.keep(key, &response, settings, now);
         Some(response)
     }
 
     pub(super) fn keep(&mut self, key: &Key, response: &Response, settings: &Settings, now: Instant) {
-        self.shelf.put_making_room(key, response.clone(), response.payload.len(), now + settings.kept_for);
+        self.cache.insert_evicting(key, response.clone(), response.payload.len(), now + settings.kept_for);
     }
 
-    /// The client asks anew, so what it was told before is over.
+    /// The client starts a new request, so the earlier response is dropped.
     pub(super) fn forget(&mut self, key: &Key) {
-        self.shelf.take(key);
+        self.cache.take(key);
     }
 }
 
-/// What the engine adds to a response's own options.
+/// What the engine adds to a response's options.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Extras {
     pub(super) observe: Option<u32>,
     pub(super) block1: Option<Block>,
-    /// The client asks for the whole body's size.
+    /// The client asks for the size of the whole body.
     pub(super) size2: bool,
     pub(super) echo: Option<EchoValue>,
 }
 
-/// A response, or a block of it, ready to be sent.
+/// A response or a block of it, ready to send.
 #[derive(Debug, Clone)]
 pub(super) struct Part {
     pub(super) code: Code,
     pub(super) tail: Bytes,
-    /// How many bytes of the body are in it.
+    /// The number of bytes of the body in it.
     pub(super) body: usize,
-    /// Whether blocks follow.
+    /// Whether more blocks follow.
     pub(super) more: bool,
 }
 
-/// The part of `response` that `asked` names; its beginning where nothing is asked. `None` behind its end.
+/// The part of `response` that `asked` names; the first if it is `None`. `None` beyond the end.
 ///
-/// Blocks are as large as asked for, but at most `largest`. A body that fits into one block of that size and that
-/// nobody asked for in blocks goes out whole, and so does an empty one.
+/// Blocks have the requested size, but at most `largest`. A body that fits into one block, and was not requested in blocks,
+/// is sent whole; so is an empty one.
 pub(super) fn part(
     response: &Response,
     asked: Option<Block>,
@@ -125,7 +125,7 @@ fn with_extras(response: &Response, extras: Extras) -> Packet {
     packet
 }
 
-/// Gives a response whose body needs blocks a tag, where its owner has not: the blocks of another state then show.
+/// Adds an ETag to a response that needs blocks and has none, so that the client notices a change of state.
 pub(super) fn tag(response: &mut Response) {
     if response.etag.is_none() && response.code == Code::CONTENT {
         let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(&response.payload);
@@ -133,22 +133,22 @@ pub(super) fn tag(response: &mut Response) {
     }
 }
 
-/// Under what the blocks of one body are found again: method, path, query and the like (RFC 7959, 2.4).
+/// The key under which the blocks of a body belong together: method, path, query and other options (RFC 7959, 2.4).
 ///
-/// `tagged`: the request's own body is meant, which Request-Tag tells from others (RFC 9175, 3).
+/// `tagged`: for the body of the request, which Request-Tag distinguishes from others (RFC 9175, 3).
 pub(super) fn matching(method: Method, packet: &Packet, tagged: bool) -> Bytes {
     let mut key = vec![method.code().byte()];
     let numbers = [options::URI_HOST, options::URI_PORT, options::URI_PATH, options::URI_QUERY];
     let one_more = if tagged { options::REQUEST_TAG } else { options::ACCEPT };
     for number in numbers.into_iter().chain([one_more]) {
         for value in options::values(packet, number) {
-            // The length, so that no two lists of values look the same.
+            // With its length, so that different lists of values stay different.
             key.extend_from_slice(&number.to_be_bytes());
             key.extend_from_slice(&value.len().to_be_bytes());
             key.extend_from_slice(value);
         }
     }
-    // FETCH says in its body what it wants.
+    // A FETCH says in its body what it selects.
     if method == Method::Fetch && !tagged {
         key.extend_from_slice(&packet.payload);
     }

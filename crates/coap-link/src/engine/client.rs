@@ -1,5 +1,4 @@
-//! Requests of our own: sent, their bodies in blocks where they are large, and followed until they are answered;
-//! observations until they end.
+//! Our requests: sent, with large bodies in blocks, and followed until they are answered; observations until they end.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -9,7 +8,7 @@ use coap_lite::Packet;
 use rand::RngExt;
 
 use super::deadlines::Deadlines;
-use super::retransmit::{Outcome, Purpose, Waiting};
+use super::retransmit::{Outcome, Purpose, QueuedMessage};
 use super::{Engine, Output};
 use crate::Peer;
 use crate::block::{Block, BlockSize};
@@ -18,25 +17,19 @@ use crate::options;
 use crate::request::{Observe, Request};
 use crate::response::Response;
 
-/// A request of ours, known by the token of its first message.
+/// One of our requests, identified by the token of its first message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct ExchangeId(pub(super) Token);
 
-/// Why a request cannot be made.
+/// Why a request cannot be sent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
-    /// As many requests are under way as the settings allow.
+    /// The most requests that the settings allow are in progress.
     #[error("{limit} requests are under way already: wait for answers")]
-    TooMany {
-        /// The bound.
-        limit: usize,
-    },
-    /// As many messages wait for this peer as the settings allow.
+    TooMany { limit: usize },
+    /// The most messages that the settings allow are queued for this peer.
     #[error("too many messages wait for {peer}: it answers slowly or not at all")]
-    Busy {
-        /// Who does not answer.
-        peer: Peer,
-    },
+    Busy { peer: Peer },
     /// A path segment, query or host of more than 255 bytes, or a body of more than 2^20 blocks.
     #[error(
         "a path segment, argument or host has more than 255 bytes, or the body more than a million blocks"
@@ -47,41 +40,38 @@ pub enum RequestError {
 /// Why a request has no response.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RequestFailure {
-    /// Nothing came back, however often it was asked, or no response behind the acknowledgement.
+    /// No acknowledgement after all retransmissions, or no response after the acknowledgement.
     #[error("no answer: the device is off, out of reach or overloaded")]
     TimedOut,
-    /// The other side does not understand the message.
+    /// The peer has answered with a reset.
     #[error("reset by the other side: it does not take such a request")]
     Reset,
-    /// The response's body is larger than the settings allow.
+    /// The response body exceeds the limit of the settings.
     #[error("the response has more than {limit} bytes")]
-    TooLarge {
-        /// The bound in bytes.
-        limit: usize,
-    },
-    /// The blocks of the response do not fit together: it changed on the way, or the other side counts wrongly.
+    TooLarge { limit: usize },
+    /// The blocks of the response do not belong together.
     #[error("the response's blocks do not belong together: it changed while it was fetched")]
-    Torn,
-    /// The session with the other side has ended.
+    BlocksMismatch,
+    /// The DTLS session has ended.
     #[error("the session with the device has ended")]
     Closed,
-    /// No room to send the next block.
+    /// The next block does not fit into the send queue.
     #[error("too many messages wait for the device")]
     Busy,
 }
 
-/// What a timer of an exchange is for.
+/// The purpose of an exchange's timer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Timer {
-    /// The response is waited for until then.
+    /// The response must arrive before it.
     Response,
-    /// Nothing was heard of what is observed: ask again.
+    /// No notification arrived: register again.
     Renew,
 }
 
-/// What is known of the last notification (RFC 7641, 3.4).
+/// The last notification (RFC 7641, 3.4).
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Heard {
+pub(super) struct LastNotification {
     pub(super) sequence: u32,
     pub(super) at: Instant,
 }
@@ -90,21 +80,21 @@ pub(super) struct Heard {
 pub(super) struct Exchange {
     pub(super) peer: Peer,
     pub(super) request: Request,
-    /// The token of the message that is under way: the exchange's own, but for the blocks behind the first.
+    /// The token of the message in flight: the exchange's own, except for further blocks.
     pub(super) token: Token,
-    /// How many bytes of the request's body the other side has.
+    /// The bytes of the request body that the peer has received.
     pub(super) uploaded: usize,
     pub(super) block_size: BlockSize,
-    /// The response, as far as it is here.
+    /// The response received so far.
     pub(super) response: Option<Response>,
     pub(super) body: BytesMut,
     /// The Block2 option of the next request.
     pub(super) wanted: Option<Block>,
-    pub(super) heard: Option<Heard>,
-    /// A first or renewing request is not answered yet: its answer counts whatever its sequence number, which stays
-    /// the same where nothing has changed.
+    pub(super) last_notification: Option<LastNotification>,
+    /// A registration is unanswered. Its answer counts whatever its sequence number, which stays the same if the state is
+    /// unchanged.
     pub(super) asking: bool,
-    /// The owner knows the first response; what follows are notifications.
+    /// The owner has the first response; what follows are notifications.
     pub(super) answered: bool,
     pub(super) echo: Option<Vec<u8>>,
     pub(super) timer: Option<(Instant, Timer)>,
@@ -115,7 +105,7 @@ pub(super) struct Exchange {
 #[derive(Debug)]
 pub(super) struct Client {
     pub(super) exchanges: HashMap<ExchangeId, Exchange>,
-    /// Whose answer a token brings.
+    /// The exchange of each token.
     pub(super) tokens: HashMap<Token, ExchangeId>,
     pub(super) due: Deadlines<ExchangeId>,
 }
@@ -129,12 +119,12 @@ impl Client {
 impl Engine {
     /// Sends a request; its [`Output::Response`] carries the token that this returns.
     ///
-    /// A body larger than the settings' block size goes out in blocks, a response in blocks is put together. With
+    /// A body larger than the block size is sent in blocks, and a response in blocks is reassembled. With
     /// [`Observe::Register`] notifications follow as [`Output::Notification`], unless the response says that the
-    /// other side does not let itself be observed.
+    /// resource cannot be observed.
     ///
     /// # Errors
-    /// [`RequestError`]; then nothing was sent.
+    /// [`RequestError`]; nothing was sent.
     pub fn request(&mut self, peer: &Peer, request: Request, now: Instant) -> Result<Token, RequestError> {
         let limit = self.settings.exchanges;
         if self.client.exchanges.len() >= limit {
@@ -155,7 +145,7 @@ impl Engine {
             response: None,
             body: BytesMut::new(),
             wanted: None,
-            heard: None,
+            last_notification: None,
             asking: true,
             answered: false,
             echo: None,
@@ -171,22 +161,25 @@ impl Engine {
         Ok(token)
     }
 
-    /// Ends a request or an observation: nothing more is told of it. The other side of an observation hears so.
+    /// Cancels a request or an observation without a further output. An observation is deregistered at the peer.
     pub fn cancel(&mut self, token: Token, now: Instant) {
         let Some(exchange) = self.end_exchange(ExchangeId(token), now) else { return };
-        if exchange.heard.is_none() {
+        if exchange.last_notification.is_none() {
             return;
         }
         let mut packet = exchange.request.to_packet();
         options::add_number(&mut packet, options::OBSERVE, Observe::DEREGISTER);
         let code = exchange.request.method.code();
         let frame = Frame { kind: Kind::Confirmable, code, id: 0, token, tail: encode_tail(&packet) };
-        // Where there is no room, the next notification is answered with a reset, which says the same.
-        let _ =
-            self.confirm(&exchange.peer, Waiting::Message(frame, Purpose::Request(ExchangeId(token))), now);
+        // If the queue is full, the next notification is answered with a reset, which has the same effect.
+        let _ = self.confirm(
+            &exchange.peer,
+            QueuedMessage::Message(frame, Purpose::Request(ExchangeId(token))),
+            now,
+        );
     }
 
-    /// The session with `peer` has ended: what it observes and what it was asked ends too (RFC 7252, 9.1).
+    /// The session with `peer` has ended, and with it its observations and our requests to it (RFC 7252, 9.1).
     pub fn closed(&mut self, peer: &Peer, now: Instant) {
         for observer in self.observers.of_peer(peer) {
             self.observer_gone(peer, observer);
@@ -197,7 +190,7 @@ impl Engine {
         }
     }
 
-    /// Sends what the exchange has to say next.
+    /// Sends the next message of the exchange.
     pub(super) fn send_request(&mut self, id: ExchangeId, now: Instant) -> Result<(), RequestFailure> {
         let Some(exchange) = self.client.exchanges.get_mut(&id) else { return Ok(()) };
         let packet = exchange.packet(id);
@@ -206,7 +199,7 @@ impl Engine {
         let tail = encode_tail(&packet);
         if exchange.request.confirmable {
             let frame = Frame { kind: Kind::Confirmable, code, id: 0, token, tail };
-            let message = Waiting::Message(frame, Purpose::Request(id));
+            let message = QueuedMessage::Message(frame, Purpose::Request(id));
             return self.confirm(&peer, message, now).map_err(|_| RequestFailure::Busy);
         }
         let message = self.next_id(&peer);
@@ -218,7 +211,7 @@ impl Engine {
         Ok(())
     }
 
-    /// The other side has the request's message, or never will.
+    /// The request's message was acknowledged, reset, or has timed out.
     pub(super) fn request_confirmed(&mut self, id: ExchangeId, outcome: Outcome, now: Instant) {
         match outcome {
             Outcome::Acknowledged => {
@@ -229,8 +222,8 @@ impl Engine {
         }
     }
 
-    /// A reset for a NON of ours.
-    pub(super) fn request_was_reset(&mut self, peer: &Peer, message: u16, now: Instant) {
+    /// The reset of one of our NONs.
+    pub(super) fn request_reset(&mut self, peer: &Peer, message: u16, now: Instant) {
         let is_it = |exchange: &Exchange| exchange.message == Some(message) && exchange.peer == *peer;
         let found = self.client.exchanges.iter().find(|(_, exchange)| is_it(exchange)).map(|(id, _)| *id);
         if let Some(id) = found {
@@ -256,7 +249,7 @@ impl Engine {
 
     pub(super) fn fail(&mut self, id: ExchangeId, failure: RequestFailure, now: Instant) {
         if let Some(exchange) = self.end_exchange(id, now) {
-            self.tell(Output::Response {
+            self.emit(Output::Response {
                 token: id.0,
                 peer: exchange.peer,
                 result: Err(failure),
@@ -291,7 +284,7 @@ impl Engine {
         }
     }
 
-    /// Gives the exchange's next message a token of its own, so that a notification is not taken for its answer
+    /// Uses a new token for the exchange's next message, so that a notification is not mistaken for its answer
     /// (RFC 7959, 3.4).
     pub(super) fn new_token(&mut self, id: ExchangeId) {
         let token = Token::from_u64(self.rng.random());
@@ -303,7 +296,7 @@ impl Engine {
         self.client.tokens.insert(token, id);
     }
 
-    /// When to ask again for what is observed, if nothing is heard of it: 5 to 15 s after it is stale (RFC 7641, 3.3.1).
+    /// When to register again without a notification: 5 to 15 s after the state is stale (RFC 7641, 3.3.1).
     pub(super) fn renew_at(&mut self, response: &Response, now: Instant) -> Instant {
         const LONGEST: Duration = Duration::from_secs(24 * 3_600);
         let spread = Duration::from_secs(5) + Duration::from_secs(10).mul_f64(self.rng.random());
@@ -312,7 +305,7 @@ impl Engine {
 }
 
 impl Exchange {
-    /// From the first message on, as for a new request.
+    /// Starts again with the first message, as for a new request.
     pub(super) fn begin_again(&mut self, id: ExchangeId) {
         self.token = id.0;
         self.uploaded = 0;
@@ -322,7 +315,7 @@ impl Exchange {
         self.echo = None;
     }
 
-    /// The next message's options and payload.
+    /// The options and payload of the next message.
     fn packet(&self, id: ExchangeId) -> Packet {
         let mut packet = self.request.to_packet();
         let first = self.token == id.0;
@@ -335,7 +328,7 @@ impl Exchange {
         let body = &self.request.payload;
         let tagged = body.len() > self.block_size.bytes();
         if tagged {
-            // Also on the way back: some servers find the response by it.
+            // Repeated for further blocks, because some servers find the response by it.
             options::add(&mut packet, options::REQUEST_TAG, id.0.as_bytes());
         }
         if let Some(block) = self.wanted {

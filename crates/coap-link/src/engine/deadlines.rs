@@ -1,4 +1,4 @@
-//! What is due when: each key at most once, and gone as soon as it is cancelled.
+//! A queue of deadlines: each key at most once; a cancelled key is removed at once.
 
 use std::collections::BTreeSet;
 use std::time::Instant;

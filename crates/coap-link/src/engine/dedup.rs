@@ -1,7 +1,7 @@
-//! A peer's last messages, so that one that comes again is answered again and not done again (RFC 7252, 4.5).
+//! Deduplication: the recent messages of a peer, so that a duplicate is answered again and not executed again (RFC 7252, 4.5).
 //!
-//! A message comes again if its id and all its bytes are those of one before. The RFC looks at the id alone; but
-//! devices that begin to count anew with each start exist, and what they report must not be taken for something old.
+//! A duplicate has the same message id and the same bytes. The RFC compares the id alone; but some devices restart their ids with
+//! each boot, and their reports must not be taken for duplicates.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -9,119 +9,126 @@ use std::time::Instant;
 use crate::message::Frame;
 use crate::settings::EXCHANGE_LIFETIME;
 
-/// What a message was answered with.
+/// The answer to a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Answer {
-    /// With nothing: not yet, or never.
+pub(super) enum RecordedAnswer {
+    /// No answer, or none yet.
     None,
-    /// With this.
     Frame(Frame),
 }
 
-/// What a message is to what is remembered.
+/// Whether a message is new.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Arrival {
-    /// It was not here before; it is remembered from now on.
+    /// New; it is recorded now.
     New,
-    /// It was here before and was answered with this.
-    Again(Answer),
-    /// There is no room to remember it.
-    NoRoom,
+    /// A duplicate; this was the answer.
+    Duplicate(RecordedAnswer),
+    /// There is no space to record it.
+    Full,
 }
 
 #[derive(Debug)]
-struct Seen {
+struct RecordedMessage {
     id: u16,
     fingerprint: u64,
     at: Instant,
-    answer: Answer,
-    /// Its owner has not answered yet: were it forgotten, it would be done twice.
-    waits: bool,
+    answer: RecordedAnswer,
+    /// The owner has not answered yet. If it were forgotten, a duplicate would be executed.
+    is_pending: bool,
 }
 
 /// The messages of one peer within the exchange lifetime, oldest first.
 #[derive(Debug, Default)]
-pub(super) struct Recent {
-    seen: VecDeque<Seen>,
-    /// Of all answers' options and payloads.
+pub(super) struct MessageHistory {
+    messages: VecDeque<RecordedMessage>,
+    /// Of the options and payloads of all answers.
     bytes: usize,
 }
 
-impl Recent {
-    /// Remembers the message `id` of these bytes, or tells how it was answered before.
+impl MessageHistory {
+    /// Records the message `id` with this fingerprint, or returns how it was answered before.
     ///
-    /// Beyond `most` messages the oldest is forgotten that does not wait for its owner; where all do, there is no room.
+    /// Beyond `most` messages it drops the oldest answered one; if none is answered, there is no space.
     pub(super) fn remember(&mut self, id: u16, fingerprint: u64, most: usize, now: Instant) -> Arrival {
         self.forget_old(now);
-        // From the newest: what is sent again is mostly what was sent last.
-        if let Some(seen) =
-            self.seen.iter().rev().find(|seen| seen.id == id && seen.fingerprint == fingerprint)
+        // From the newest, because retransmissions follow soon.
+        if let Some(message) =
+            self.messages.iter().rev().find(|message| message.id == id && message.fingerprint == fingerprint)
         {
-            return Arrival::Again(seen.answer.clone());
+            return Arrival::Duplicate(message.answer.clone());
         }
-        while self.seen.len() >= most.max(1) {
-            let Some(index) = self.seen.iter().position(|seen| !seen.waits) else { return Arrival::NoRoom };
+        while self.messages.len() >= most.max(1) {
+            let Some(index) = self.messages.iter().position(|message| !message.is_pending) else {
+                return Arrival::Full;
+            };
             self.forget(index);
         }
-        if self.seen.is_empty() {
-            // Most peers, such as observers, have one message at a time: no room for the four that std begins with.
-            self.seen.reserve_exact(1);
+        if self.messages.is_empty() {
+            // Most peers have one message at a time; the standard library would allocate for four.
+            self.messages.reserve_exact(1);
         }
-        self.seen.push_back(Seen { id, fingerprint, at: now, answer: Answer::None, waits: false });
+        self.messages.push_back(RecordedMessage {
+            id,
+            fingerprint,
+            at: now,
+            answer: RecordedAnswer::None,
+            is_pending: false,
+        });
         Arrival::New
     }
 
-    /// The message waits for its owner, or no longer.
-    pub(super) fn set_waits(&mut self, id: u16, fingerprint: u64, waits: bool) {
-        let is_it = |seen: &&mut Seen| seen.id == id && seen.fingerprint == fingerprint;
-        if let Some(seen) = self.seen.iter_mut().rev().find(is_it) {
-            seen.waits = waits;
+    /// Sets whether the message waits for the owner.
+    pub(super) fn set_pending(&mut self, id: u16, fingerprint: u64, is_pending: bool) {
+        let is_it = |message: &&mut RecordedMessage| message.id == id && message.fingerprint == fingerprint;
+        if let Some(message) = self.messages.iter_mut().rev().find(is_it) {
+            message.is_pending = is_pending;
         }
     }
 
-    /// Whether a message waits for its owner.
+    /// Whether any message waits for the owner.
     pub(super) fn is_waiting(&self) -> bool {
-        self.seen.iter().any(|seen| seen.waits)
+        self.messages.iter().any(|message| message.is_pending)
     }
 
-    /// Forgets all but what waits for its owner.
-    pub(super) fn forget_done(&mut self) {
-        self.seen.retain(|seen| seen.waits);
-        self.bytes = self.seen.iter().map(|seen| seen.answer.bytes()).sum();
-        self.seen.shrink_to_fit();
+    /// Drops the messages that do not wait for the owner.
+    pub(super) fn forget_answered(&mut self) {
+        self.messages.retain(|message| message.is_pending);
+        self.bytes = self.messages.iter().map(|message| message.answer.bytes()).sum();
+        self.messages.shrink_to_fit();
     }
 
-    /// Keeps what the message `id` was answered with, if it is still remembered.
+    /// Stores the answer to message `id`, if it is still recorded.
     pub(super) fn answered(&mut self, id: u16, frame: Frame) {
-        if let Some(seen) = self.seen.iter_mut().rev().find(|seen| seen.id == id) {
-            self.bytes = self.bytes.saturating_add(frame.tail.len()).saturating_sub(seen.answer.bytes());
-            seen.answer = Answer::Frame(frame);
+        if let Some(message) = self.messages.iter_mut().rev().find(|message| message.id == id) {
+            self.bytes = self.bytes.saturating_add(frame.tail.len()).saturating_sub(message.answer.bytes());
+            message.answer = RecordedAnswer::Frame(frame);
         }
     }
 
-    /// Of all answers that are kept.
+    /// Of all stored answers.
     pub(super) const fn bytes(&self) -> usize {
         self.bytes
     }
 
     fn forget_old(&mut self, now: Instant) {
         while self
-            .seen
+            .messages
             .front()
-            .is_some_and(|seen| now.saturating_duration_since(seen.at) >= EXCHANGE_LIFETIME)
+            .is_some_and(|message| now.saturating_duration_since(message.at) >= EXCHANGE_LIFETIME)
         {
             self.forget(0);
         }
     }
 
     fn forget(&mut self, index: usize) {
-        if let Some(seen) = self.seen.remove(index) {
-            self.bytes = self.bytes.saturating_sub(seen.answer.bytes());
+        if let Some(message) = self.messages.remove(index) {
+            self.bytes = self.bytes.saturating_sub(message.answer.bytes());
         }
     }
 }
 
-impl Answer {
+impl RecordedAnswer {
     fn bytes(&self) -> usize {
         match self {
             Self::None => 0,

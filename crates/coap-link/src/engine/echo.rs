@@ -1,8 +1,8 @@
-//! Against amplification (RFC 9175, 2.4): a large answer goes only to an address that has shown that it hears us.
+//! Against amplification (RFC 9175, 2.4): a large response is sent only to a verified address.
 //!
-//! The proof is an Echo value that came back, an acknowledgement of a message of ours (not a reset: that comes
-//! from whoever speaks CoAP), or DTLS. The value holds its
-//! own time and a keyed hash over it and the address, so nothing is stored for who never comes back.
+//! An address is verified by a returned Echo value, by an acknowledgement of one of our messages (not by a reset, which any
+//! CoAP endpoint sends), or by DTLS. An Echo value contains its own time and a keyed hash over it and the address, so no state is
+//! kept for clients that do not return.
 
 use std::collections::hash_map::RandomState;
 use std::collections::{HashMap, VecDeque};
@@ -13,17 +13,16 @@ use std::time::{Duration, Instant};
 use crate::Peer;
 use crate::settings::{Settings, Unverified};
 
-/// An Echo option's value.
 pub(super) type EchoValue = [u8; 12];
 
 #[derive(Debug)]
 pub(super) struct Echo {
-    /// SipHash with a key from the operating system: nobody outside can make a value.
+    /// SipHash with a key from the system's randomness: outsiders cannot forge a value.
     key: RandomState,
-    /// Values tell their age from here on.
+    /// The epoch of the times in Echo values.
     began: Option<Instant>,
     proven: HashMap<IpAddr, Instant>,
-    /// Each proven address once, oldest first.
+    /// Each verified address once, oldest first.
     order: VecDeque<IpAddr>,
 }
 
@@ -32,14 +31,14 @@ impl Echo {
         Self { key: RandomState::new(), began: None, proven: HashMap::new(), order: VecDeque::new() }
     }
 
-    /// A value for `peer` to send back.
+    /// An Echo value for `peer`.
     pub(super) fn value(&mut self, peer: &Peer, now: Instant) -> EchoValue {
         let began = *self.began.get_or_insert(now);
         let seconds = now.saturating_duration_since(began).as_secs();
         self.sign(peer, u32::try_from(seconds).unwrap_or(u32::MAX))
     }
 
-    /// Whether `value` is one that was given to `peer`, not too long ago.
+    /// Whether `value` was issued to `peer` recently.
     pub(super) fn is_fresh(&self, peer: &Peer, value: &[u8], settings: &Settings, now: Instant) -> bool {
         let Some(began) = self.began else { return false };
         let Some(seconds) = value.first_chunk().map(|bytes| u32::from_be_bytes(*bytes)) else { return false };
@@ -55,7 +54,7 @@ impl Echo {
         value
     }
 
-    /// `peer` has shown that it hears us: so does its address, for a while. The oldest make room.
+    /// Marks the address of `peer` as verified for a while. The oldest are dropped if there are too many.
     pub(super) fn verified(&mut self, peer: &Peer, settings: &Settings, now: Instant) {
         if peer.is_secured() || settings.unverified == Unverified::Trusted {
             return;
@@ -72,7 +71,7 @@ impl Echo {
         }
     }
 
-    /// Whether large answers may go to `peer`.
+    /// Whether large responses may be sent to `peer`.
     pub(super) fn is_verified(&self, peer: &Peer, settings: &Settings, now: Instant) -> bool {
         let address = peer.address.ip();
         settings.unverified == Unverified::Trusted

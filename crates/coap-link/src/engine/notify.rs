@@ -1,42 +1,42 @@
-//! Telling observers (RFC 7641, 4): each NON after NON, now and then a CON that shows whether it is still there.
+//! Sends notifications to observers (RFC 7641, 4): mostly NON, sometimes CON to check that the observer is alive.
 
 use std::time::Instant;
 
 use super::Engine;
-use super::observe::{How, ObserverId};
-use super::retransmit::{Outcome, Waiting};
+use super::observe::{NotifyMethod, ObserverId};
+use super::retransmit::{Outcome, QueuedMessage};
 use super::{Output, Peer};
 use crate::message::{Kind, Token};
 use crate::response::Response;
 
 impl Engine {
-    /// Tells all observers of `resource` its new state; how many there are.
+    /// Sends the new state of `resource` to all its observers; returns their number.
     ///
-    /// An observer that a CON is under way to is told when that has arrived, of the newest state then. A response
-    /// with an error code is the last that they hear: they are observers no longer once it has arrived.
+    /// An observer with a CON in flight is sent the newest state after that has been acknowledged. A response with an error
+    /// code ends the observations.
     pub fn notify(&mut self, resource: &str, response: Response, now: Instant) -> usize {
-        let observers = self.observers.news(resource, response);
+        let observers = self.observers.set_state(resource, response);
         for id in &observers {
             self.notify_one(*id, now);
         }
         observers.len()
     }
 
-    /// How many observe `resource`.
+    /// The number of observers of `resource`.
     #[must_use]
     pub fn observers(&self, resource: &str) -> usize {
         self.observers.count(resource)
     }
 
     fn notify_one(&mut self, id: ObserverId, now: Instant) {
-        match self.observers.how(id, &self.settings, now) {
-            How::Later => {}
-            How::Plainly(peer) => self.notify_plainly(&peer, id, now),
-            How::Confirmed(peer) => {
-                if self.confirm(&peer, Waiting::Notification(id), now).is_err() {
-                    // Too much waits for this peer already: better told without a receipt than not at all.
-                    self.observers.unsent(id);
-                    self.notify_plainly(&peer, id, now);
+        match self.observers.choose_method(id, &self.settings, now) {
+            NotifyMethod::Deferred => {}
+            NotifyMethod::NonConfirmable(peer) => self.notify_non_confirmable(&peer, id, now),
+            NotifyMethod::Confirmable(peer) => {
+                if self.confirm(&peer, QueuedMessage::Notification(id), now).is_err() {
+                    // The send queue of the peer is full: better a NON than none.
+                    self.observers.send_failed(id);
+                    self.notify_non_confirmable(&peer, id, now);
                     if self.observers.is_over(id) {
                         self.observer_gone(&peer, id);
                     }
@@ -45,7 +45,7 @@ impl Engine {
         }
     }
 
-    fn notify_plainly(&mut self, peer: &Peer, id: ObserverId, now: Instant) {
+    fn notify_non_confirmable(&mut self, peer: &Peer, id: ObserverId, now: Instant) {
         let first_id = self.random_id();
         let Some(state) = self.peers.touch(peer, first_id, &self.settings, now) else {
             self.counters.dropped += 1;
@@ -54,12 +54,12 @@ impl Engine {
         let message = state.next_id();
         if let Some(mut frame) = self.observers.frame(id, Kind::NonConfirmable, now) {
             frame.id = message;
-            self.observers.told(id, message);
+            self.observers.notified(id, message);
             self.send(peer, frame);
         }
     }
 
-    /// The CON to an observer has arrived, or not.
+    /// The CON to an observer was acknowledged, reset, or has timed out.
     pub(super) fn notification_confirmed(
         &mut self,
         peer: &Peer,
@@ -76,7 +76,7 @@ impl Engine {
                 }
             }
             Outcome::Reset => self.observer_gone(peer, id),
-            // Nobody is there: what else it observes would only end the same way, minutes later each.
+            // The peer is gone: its other observations would time out too, minutes later.
             Outcome::TimedOut => {
                 for id in self.observers.of_peer(peer) {
                     self.observer_gone(peer, id);
@@ -93,7 +93,7 @@ impl Engine {
 
     pub(super) fn observer_gone(&mut self, peer: &Peer, id: ObserverId) {
         if let Some(resource) = self.observers.remove(id) {
-            self.tell(Output::ObserverGone { peer: peer.clone(), resource: resource.to_string() });
+            self.emit(Output::ObserverGone { peer: peer.clone(), resource: resource.to_string() });
         }
     }
 }

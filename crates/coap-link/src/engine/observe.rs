@@ -1,6 +1,6 @@
-//! Who follows which resource (RFC 7641), and what each is told.
+//! The observers of each resource (RFC 7641) and the state they are sent.
 //!
-//! A notification is encoded once for all observers of a resource: an observer adds its token and a message id.
+//! A notification is encoded once for all observers of a resource; each observer adds its token and a message id.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -15,10 +15,10 @@ use crate::message::{Frame, Kind, Token};
 use crate::response::Response;
 use crate::settings::Settings;
 
-/// Observe's sequence number has 24 bits.
+/// The Observe sequence number has 24 bits.
 const SEQUENCE_MASK: u32 = (1 << 24) - 1;
 
-/// An observation: a peer, a token, a resource.
+/// An observation: a peer, a token and a resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct ObserverId(u64);
 
@@ -27,33 +27,32 @@ struct Observer {
     peer: Peer,
     token: Token,
     resource: Arc<str>,
-    /// How large blocks may be now, and once it has shown that it hears us.
+    /// The largest block now, and after its address is verified.
     block_size: BlockSize,
     block_size_verified: BlockSize,
-    /// The message id of the last NON: a reset of that ends the observation.
+    /// The message id of the last NON. A reset of it ends the observation.
     last_id: Option<u16>,
-    /// NONs since the last CON, and when that was.
+    /// The number of NONs since the last CON, and the time of that.
     unconfirmed: u32,
     confirmed_at: Instant,
-    /// A CON is under way.
-    confirming: bool,
-    /// There was news since.
-    missed: bool,
+    confirm_in_flight: bool,
+    /// The state has changed since that CON was sent.
+    changed_since: bool,
 }
 
-/// What the observers of a resource are told.
+/// The current state of a resource.
 #[derive(Debug)]
-struct News {
+struct ResourceState {
     response: Response,
     sequence: u32,
-    /// Encoded for each block size that an observer likes.
+    /// Encoded for each block size in use.
     parts: Vec<(BlockSize, Part)>,
 }
 
 #[derive(Debug, Default)]
 struct Resource {
     observers: HashSet<ObserverId>,
-    news: Option<News>,
+    state: Option<ResourceState>,
 }
 
 #[derive(Debug, Default)]
@@ -62,38 +61,37 @@ pub(super) struct Observers {
     resources: HashMap<Arc<str>, Resource>,
     by_peer: HashMap<Peer, Vec<ObserverId>>,
     last: u64,
-    /// One sequence for all resources: it also grows for an observer whose resource nobody observed for a while.
+    /// One sequence for all resources, so that it also grows for a resource that was not observed for a while.
     sequence: u32,
 }
 
-/// How an observer is to be told.
+/// How to send a notification.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum How {
-    /// By a NON.
-    Plainly(Peer),
-    /// By a CON, to see whether it is still there.
-    Confirmed(Peer),
-    /// By what is under way to it anyway.
-    Later,
+pub(super) enum NotifyMethod {
+    NonConfirmable(Peer),
+    /// As a CON, to check that the observer is alive.
+    Confirmable(Peer),
+    /// After the CON in flight.
+    Deferred,
 }
 
-/// Someone who wants to observe.
+/// A request to observe.
 #[derive(Debug)]
-pub(super) struct Candidate<'a> {
+pub(super) struct Registration<'a> {
     pub(super) peer: &'a Peer,
     pub(super) token: Token,
     pub(super) resource: &'a str,
     pub(super) block_size: BlockSize,
     pub(super) block_size_verified: BlockSize,
-    /// Whether it has shown that it hears us; where not, the first notification asks.
+    /// Whether its address is verified; if not, the first notification is a CON.
     pub(super) verified: bool,
 }
 
 impl Observers {
-    /// Enters an observer, or renews it. The sequence number for its first answer, or `None` where there is no room.
+    /// Adds or renews an observer. Returns the sequence number of its first response; `None` if there is no space.
     pub(super) fn register(
         &mut self,
-        candidate: &Candidate<'_>,
+        candidate: &Registration<'_>,
         settings: &Settings,
         now: Instant,
     ) -> Option<u32> {
@@ -117,8 +115,8 @@ impl Observers {
             last_id: None,
             unconfirmed: if candidate.verified { 0 } else { settings.confirm_every },
             confirmed_at: now,
-            confirming: false,
-            missed: false,
+            confirm_in_flight: false,
+            changed_since: false,
         };
         self.observers.insert(id, observer);
         self.by_peer.entry(candidate.peer.clone()).or_default().push(id);
@@ -126,87 +124,92 @@ impl Observers {
         Some(self.sequence)
     }
 
-    /// Keeps the news of `resource`; who is to be told of it.
-    pub(super) fn news(&mut self, resource: &str, mut response: Response) -> Vec<ObserverId> {
+    /// Stores the new state of `resource`; returns its observers.
+    pub(super) fn set_state(&mut self, resource: &str, mut response: Response) -> Vec<ObserverId> {
         let Some(resource) = self.resources.get_mut(resource) else { return Vec::new() };
         if response.payload.len() > BlockSize::SMALLEST.bytes() {
             block2::tag(&mut response);
         }
         self.sequence = self.sequence.wrapping_add(1) & SEQUENCE_MASK;
-        resource.news = Some(News { response, sequence: self.sequence, parts: Vec::new() });
+        resource.state = Some(ResourceState { response, sequence: self.sequence, parts: Vec::new() });
         resource.observers.iter().copied().collect()
     }
 
-    /// How `id` is to be told of the news; a CON counts as under way from here on.
-    pub(super) fn how(&mut self, id: ObserverId, settings: &Settings, now: Instant) -> How {
-        let Some(observer) = self.observers.get_mut(&id) else { return How::Later };
-        if observer.confirming {
-            observer.missed = true;
-            return How::Later;
+    /// How to notify `id`. A CON counts as in flight from now on.
+    pub(super) fn choose_method(
+        &mut self,
+        id: ObserverId,
+        settings: &Settings,
+        now: Instant,
+    ) -> NotifyMethod {
+        let Some(observer) = self.observers.get_mut(&id) else { return NotifyMethod::Deferred };
+        if observer.confirm_in_flight {
+            observer.changed_since = true;
+            return NotifyMethod::Deferred;
         }
-        let last = self.resources.get(&observer.resource).and_then(|resource| resource.news.as_ref());
-        let is_last = last.is_some_and(|news| !news.response.code.is_success());
+        let last = self.resources.get(&observer.resource).and_then(|resource| resource.state.as_ref());
+        let is_last = last.is_some_and(|state| !state.response.code.is_success());
         let long_ago = now.saturating_duration_since(observer.confirmed_at) >= settings.confirm_after;
         if is_last || long_ago || observer.unconfirmed.saturating_add(1) >= settings.confirm_every {
-            observer.confirming = true;
-            return How::Confirmed(observer.peer.clone());
+            observer.confirm_in_flight = true;
+            return NotifyMethod::Confirmable(observer.peer.clone());
         }
-        How::Plainly(observer.peer.clone())
+        NotifyMethod::NonConfirmable(observer.peer.clone())
     }
 
-    /// The news for `id`, its message id still to be set.
+    /// The notification for `id`, without its message id.
     pub(super) fn frame(&mut self, id: ObserverId, kind: Kind, now: Instant) -> Option<Frame> {
         let observer = self.observers.get_mut(&id)?;
-        let news = self.resources.get_mut(&observer.resource)?.news.as_mut()?;
-        observer.missed = false;
+        let state = self.resources.get_mut(&observer.resource)?.state.as_mut()?;
+        observer.changed_since = false;
         if kind == Kind::Confirmable {
             observer.unconfirmed = 0;
             observer.confirmed_at = now;
         } else {
             observer.unconfirmed = observer.unconfirmed.saturating_add(1);
         }
-        let (code, tail) = news.part(observer.block_size)?;
+        let (code, tail) = state.part(observer.block_size)?;
         Some(Frame { kind, code, id: 0, token: observer.token, tail })
     }
 
-    /// The news for `id` as a CON, if there was some since the one that is under way.
+    /// A CON for `id`, if the state has changed since the one in flight.
     pub(super) fn newer_frame(&mut self, id: ObserverId, now: Instant) -> Option<Frame> {
-        self.observers.get(&id).filter(|observer| observer.missed)?;
+        self.observers.get(&id).filter(|observer| observer.changed_since)?;
         self.frame(id, Kind::Confirmable, now)
     }
 
-    /// A NON left for `id` under this message id.
-    pub(super) fn told(&mut self, id: ObserverId, message: u16) {
+    /// A NON was sent to `id` with this message id.
+    pub(super) fn notified(&mut self, id: ObserverId, message: u16) {
         if let Some(observer) = self.observers.get_mut(&id) {
             observer.last_id = Some(message);
         }
     }
 
-    /// The CON to `id` could not be sent.
-    pub(super) fn unsent(&mut self, id: ObserverId) {
+    /// The CON to `id` could not be queued.
+    pub(super) fn send_failed(&mut self, id: ObserverId) {
         if let Some(observer) = self.observers.get_mut(&id) {
-            observer.confirming = false;
+            observer.confirm_in_flight = false;
         }
     }
 
-    /// The CON to `id` has arrived. Whether there was news since.
+    /// The CON to `id` was acknowledged. Returns whether the state has changed since.
     pub(super) fn confirmed(&mut self, id: ObserverId) -> bool {
         let Some(observer) = self.observers.get_mut(&id) else { return false };
         observer.block_size = observer.block_size_verified;
-        observer.confirming = false;
-        observer.missed
+        observer.confirm_in_flight = false;
+        observer.changed_since
     }
 
-    /// Whether the news of `id` ends its observation: an error does (RFC 7641, 4.2).
+    /// Whether the state ends the observation, as an error does (RFC 7641, 4.2).
     pub(super) fn is_over(&self, id: ObserverId) -> bool {
-        let news = self
+        let state = self
             .observers
             .get(&id)
-            .and_then(|observer| self.resources.get(&observer.resource)?.news.as_ref());
-        news.is_some_and(|news| !news.response.code.is_success())
+            .and_then(|observer| self.resources.get(&observer.resource)?.state.as_ref());
+        state.is_some_and(|state| !state.response.code.is_success())
     }
 
-    /// Ends an observation; of which resource it was.
+    /// Ends an observation; returns its resource.
     pub(super) fn remove(&mut self, id: ObserverId) -> Option<Arc<str>> {
         let observer = self.observers.remove(&id)?;
         if let Some(of_peer) = self.by_peer.get_mut(&observer.peer) {
@@ -228,7 +231,7 @@ impl Observers {
         self.find(peer, |observer| observer.token == token)
     }
 
-    /// Whose last NON had this message id.
+    /// The observer whose last NON had this message id.
     pub(super) fn by_message(&self, peer: &Peer, id: u16) -> Option<ObserverId> {
         self.find(peer, |observer| observer.last_id == Some(id))
     }
@@ -257,7 +260,7 @@ impl Observers {
     }
 }
 
-impl News {
+impl ResourceState {
     fn part(&mut self, size: BlockSize) -> Option<(crate::Code, Bytes)> {
         if !self.parts.iter().any(|(other, _)| *other == size) {
             let observe = self.response.code.is_success().then_some(self.sequence);

@@ -1,4 +1,4 @@
-//! What an engine says: datagrams, events, and how much it did and holds.
+//! The outputs of an engine: datagrams and events, its counters and its memory use.
 
 use bytes::Bytes;
 
@@ -12,103 +12,89 @@ use crate::response::Response;
 #[cfg(doc)]
 use crate::settings::Settings;
 
-/// What an [`Engine`] has to say.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Output {
-    /// Send this datagram.
     Send {
-        /// To whom.
         peer: Peer,
-        /// The datagram.
         bytes: Bytes,
     },
-    /// Someone asks; answer with [`Engine::respond`].
+    /// A request arrived; answer it with [`Engine::respond`].
     Request {
-        /// What the answer refers to.
+        /// Identifies the request in the answer.
         id: RequestId,
-        /// Who asks.
         peer: Peer,
-        /// What is asked.
         request: Request,
-        /// A hash of its (last) message: the same when the peer sends that again, also to a later engine.
+        /// A hash of its (last) message. A repetition by the peer has the same, for another engine too.
         fingerprint: u64,
-        /// It came to a group: answer only if there is something useful to say.
+        /// It was sent to a group: answer only if there is something useful to say.
         multicast: bool,
     },
-    /// How a request of our own went: once for each, unless it is cancelled. For an observation a second one, with
-    /// `observing: false`, says that it is over.
+    /// The result of one of our requests: once for each, unless it is cancelled. An observation ends with a second one, with
+    /// `observing: false`.
     Response {
-        /// What [`Engine::request`] returned.
+        /// Returned by [`Engine::request`].
         token: Token,
-        /// Who was asked.
         peer: Peer,
-        /// The answer, which can be an error code, or why there is none.
+        /// The response, which may be an error, or why there is none.
         result: Result<Response, RequestFailure>,
         /// Notifications follow.
         observing: bool,
     },
-    /// What is observed has changed.
+    /// A new state of an observed resource.
     Notification {
-        /// What [`Engine::request`] returned.
+        /// Returned by [`Engine::request`].
         token: Token,
-        /// Who says so.
         peer: Peer,
-        /// The new state.
         response: Response,
     },
-    /// An observer is gone: it said so, or it does not answer.
+    /// An observer has deregistered or does not answer.
     ObserverGone {
-        /// Who it was.
         peer: Peer,
-        /// What it observed.
         resource: String,
     },
 }
 
-/// What happened since the engine began, each a count.
+/// Counters since the start of the engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counters {
-    /// Datagrams that are no CoAP or break its format.
+    /// Datagrams that are not CoAP or violate its format.
     pub malformed: u64,
-    /// Messages that came again.
+    /// Duplicates received.
     pub duplicates: u64,
-    /// CONs that were sent again.
+    /// Retransmissions of CONs.
     pub retransmitted: u64,
-    /// CONs that were given up.
+    /// CONs without an acknowledgement after all retransmissions.
     pub timed_out: u64,
     /// Requests that the owner did not answer in time.
     pub unanswered: u64,
-    /// Requests for which there was no room: they got 5.03.
+    /// Requests refused with 5.03 for lack of space.
     pub refused: u64,
-    /// Those of them that were to change something and that nobody sends again: NONs other than GET and FETCH.
+    /// Of these, the ones that would change something and are not sent again: NONs other than GET and FETCH.
     pub lost: u64,
-    /// Messages of our own for which there was no room.
+    /// Our own messages dropped for lack of space.
     pub dropped: u64,
-    /// Requests whose address was asked to prove itself.
+    /// Requests answered with an Echo challenge.
     pub echoes: u64,
 }
 
-/// How much an engine holds now, each bounded by [`Settings`].
+/// What an engine holds now. [`Settings`] bounds each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Holdings {
-    /// Peers whose last messages are remembered.
+pub struct MemoryUse {
+    /// Peers whose recent messages are remembered.
     pub peers: usize,
-    /// Bytes of the answers to those messages.
+    /// Bytes of the remembered answers.
     pub remembered_bytes: usize,
     /// Requests that wait for the owner.
     pub open_requests: usize,
-    /// Request bodies that are being put together.
+    /// Request bodies being reassembled.
     pub assemblies: usize,
-    /// Their bytes.
     pub assembly_bytes: usize,
     /// Response bodies kept for further blocks.
     pub kept_bodies: usize,
-    /// Their bytes.
     pub kept_bytes: usize,
-    /// Observers.
     pub observers: usize,
-    /// Addresses that are known to hear us.
+    /// Verified addresses.
     pub verified: usize,
-    /// Requests of our own.
+    /// Our requests in progress.
     pub exchanges: usize,
 }

@@ -1,40 +1,39 @@
-//! What is known of each peer for as long as the exchange lifetime: its last messages, the message ids it was given,
-//! and the CONs on their way to it. Bounded: those are forgotten first that were silent the longest.
+//! The state of each peer within the exchange lifetime: recent messages, message ids, and CONs in flight. Bounded: the peers
+//! silent for longest are forgotten first.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
 
-use super::dedup::{Arrival, Recent};
-use super::retransmit::Line;
+use super::dedup::{Arrival, MessageHistory};
+use super::retransmit::SendQueue;
 use crate::Peer;
 use crate::message::{Frame, Message};
 use crate::settings::{EXCHANGE_LIFETIME, Settings};
 
-/// How many peers are looked at, at most, to find one to forget.
-const STEPS: usize = 64;
+/// The most peers examined to find one to forget.
+const EVICTION_STEPS: usize = 64;
 
 #[derive(Debug)]
 pub(super) struct PeerState {
     last_active: Instant,
     next_id: u16,
-    recent: Recent,
-    pub(super) line: Line,
+    history: MessageHistory,
+    pub(super) send_queue: SendQueue,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Peers {
     states: HashMap<Peer, PeerState>,
-    /// Every peer once, with a time at which it was active; those at the front were so the longest ago, or have to
-    /// be asked again.
+    /// Each peer once, with a time of activity. Those at the front were active longest ago, or must be examined again.
     turns: VecDeque<(Instant, Peer)>,
     /// Of all remembered answers.
     bytes: usize,
 }
 
 impl Peers {
-    /// The state of `peer`, made where there is none; `None` where there is no room.
+    /// The state of `peer`, created if necessary; `None` if there is no space.
     ///
-    /// `first_id` is the first message id that a new peer is given.
+    /// `first_id` is the first message id of a new peer.
     pub(super) fn touch(
         &mut self,
         peer: &Peer,
@@ -50,8 +49,8 @@ impl Peers {
             let state = PeerState {
                 last_active: now,
                 next_id: first_id,
-                recent: Recent::default(),
-                line: Line::default(),
+                history: MessageHistory::default(),
+                send_queue: SendQueue::default(),
             };
             self.states.insert(peer.clone(), state);
         }
@@ -64,7 +63,7 @@ impl Peers {
         self.states.get_mut(peer)
     }
 
-    /// Remembers that `message` came from `peer`.
+    /// Records that `message` came from `peer`.
     pub(super) fn remember(
         &mut self,
         peer: &Peer,
@@ -73,48 +72,47 @@ impl Peers {
         settings: &Settings,
         now: Instant,
     ) -> Arrival {
-        let Some(state) = self.touch(peer, first_id, settings, now) else { return Arrival::NoRoom };
-        let before = state.recent.bytes();
+        let Some(state) = self.touch(peer, first_id, settings, now) else { return Arrival::Full };
+        let before = state.history.bytes();
         let most = settings.remembered_per_peer;
-        let arrival = state.recent.remember(message.id, message.fingerprint, most, now);
-        let after = state.recent.bytes();
+        let arrival = state.history.remember(message.id, message.fingerprint, most, now);
+        let after = state.history.bytes();
         self.bytes = self.bytes.saturating_sub(before.saturating_sub(after));
         arrival
     }
 
-    /// The message `id` of `peer` waits for its owner, or no longer. Meanwhile it is not forgotten.
-    pub(super) fn set_waits(&mut self, peer: &Peer, id: u16, fingerprint: u64, waits: bool) {
+    /// Sets whether message `id` of `peer` waits for the owner. Until it is answered, it is not forgotten.
+    pub(super) fn set_pending(&mut self, peer: &Peer, id: u16, fingerprint: u64, is_pending: bool) {
         if let Some(state) = self.states.get_mut(peer) {
-            state.recent.set_waits(id, fingerprint, waits);
+            state.history.set_pending(id, fingerprint, is_pending);
         }
     }
 
-    /// Keeps the answer to the message `id` of `peer`.
+    /// Stores the answer to message `id` of `peer`.
     pub(super) fn answered(&mut self, peer: &Peer, id: u16, frame: Frame, settings: &Settings) {
         let Some(state) = self.states.get_mut(peer) else { return };
-        let before = state.recent.bytes();
-        state.recent.answered(id, frame);
-        self.bytes = self.bytes.saturating_sub(before).saturating_add(state.recent.bytes());
-        self.shed(settings.remembered_bytes);
+        let before = state.history.bytes();
+        state.history.answered(id, frame);
+        self.bytes = self.bytes.saturating_sub(before).saturating_add(state.history.bytes());
+        self.evict_answers(settings.remembered_bytes);
     }
 
-    /// Forgets answers, of those first that were silent the longest as far as a few steps tell, until at most `most`
-    /// bytes are left.
-    fn shed(&mut self, most: usize) {
-        for step in 0..self.turns.len().saturating_add(STEPS) {
+    /// Drops stored answers until at most `most` bytes are left, approximately those of the longest silent peers first.
+    fn evict_answers(&mut self, most: usize) {
+        for step in 0..self.turns.len().saturating_add(EVICTION_STEPS) {
             if self.bytes <= most {
                 return;
             }
             let Some((at, peer)) = self.turns.pop_front() else { return };
             let Some(state) = self.states.get_mut(&peer) else { continue };
-            if state.last_active > at && step < STEPS {
+            if state.last_active > at && step < EVICTION_STEPS {
                 let at = state.last_active;
                 self.turns.push_back((at, peer));
                 continue;
             }
-            let before = state.recent.bytes();
-            state.recent.forget_done();
-            self.bytes = self.bytes.saturating_sub(before.saturating_sub(state.recent.bytes()));
+            let before = state.history.bytes();
+            state.history.forget_answered();
+            self.bytes = self.bytes.saturating_sub(before.saturating_sub(state.history.bytes()));
             if state.is_needed() {
                 self.turns.push_back((at, peer));
             } else {
@@ -136,7 +134,7 @@ impl Peers {
         self.turns.front().map(|(at, _)| *at + EXCHANGE_LIFETIME)
     }
 
-    /// Forgets who was silent for the exchange lifetime.
+    /// Forgets the peers that were silent for the exchange lifetime.
     pub(super) fn timeout(&mut self, now: Instant) {
         while self.next_deadline().is_some_and(|at| at <= now) {
             let Some((_, peer)) = self.turns.pop_front() else { return };
@@ -152,12 +150,12 @@ impl Peers {
         }
     }
 
-    /// Forgets the peer that was silent the longest, as far as a few steps tell.
+    /// Forgets approximately the peer that was silent for longest.
     fn forget_one(&mut self) -> bool {
-        for step in 1..=STEPS {
+        for step in 1..=EVICTION_STEPS {
             let Some((at, peer)) = self.turns.pop_front() else { return false };
             let Some(state) = self.states.get(&peer) else { continue };
-            let active_since = state.last_active > at && step < STEPS;
+            let active_since = state.last_active > at && step < EVICTION_STEPS;
             if state.is_needed() || active_since {
                 let at = state.last_active;
                 self.turns.push_back((at, peer));
@@ -171,18 +169,18 @@ impl Peers {
 
     fn forget(&mut self, peer: &Peer) {
         if let Some(state) = self.states.remove(peer) {
-            self.bytes = self.bytes.saturating_sub(state.recent.bytes());
+            self.bytes = self.bytes.saturating_sub(state.history.bytes());
         }
     }
 }
 
 impl PeerState {
-    /// Something is on its way to it, or a request of it waits: it is not forgotten.
+    /// A CON is in flight or a request waits for the owner: it must not be forgotten.
     fn is_needed(&self) -> bool {
-        self.line.is_busy() || self.recent.is_waiting()
+        self.send_queue.is_busy() || self.history.is_waiting()
     }
 
-    /// A message id that this peer was not given before within the exchange lifetime, up to 65,536 of them.
+    /// A message id that was not used for this peer within the exchange lifetime, up to 65,536 of them.
     pub(super) fn next_id(&mut self) -> u16 {
         let id = self.next_id;
         self.next_id = id.wrapping_add(1);

@@ -1,5 +1,5 @@
-//! Answers on their way out: cut into blocks, small ones where the address is not verified, observers entered, and
-//! sent on the acknowledgement, separately, plainly or not at all.
+//! Sends responses: in blocks, small ones to unverified addresses; registers observers; and sends piggybacked, separately, as
+//! NON, or not at all.
 
 use std::time::Instant;
 
@@ -8,9 +8,9 @@ use coap_lite::Packet;
 
 use super::Engine;
 use super::block2::{self, Extras, Part};
-use super::observe::Candidate;
-use super::retransmit::{Purpose, Waiting};
-use super::server::{Origin, RequestId, behind_the_end};
+use super::observe::Registration;
+use super::retransmit::{Purpose, QueuedMessage};
+use super::server::{Origin, RequestId, block_out_of_range};
 use crate::block::BlockSize;
 use crate::code::Code;
 use crate::message::{Frame, Kind, encode_tail};
@@ -20,7 +20,7 @@ use crate::response::Response;
 use crate::settings::Unverified;
 
 /// Header and token.
-const LARGEST_HEAD: usize = 12;
+const MAX_HEADER: usize = 12;
 /// An Echo option and a Block2 option.
 const ECHO_AND_BLOCK: usize = 20;
 
@@ -32,30 +32,30 @@ impl Engine {
         resource: Option<&str>,
         now: Instant,
     ) {
-        let Some(open) = self.close(id) else { return };
-        let origin = &open.origin;
-        let key = (origin.peer.clone(), open.body_key.clone());
-        let mut extras = open.extras;
+        let Some(pending) = self.close(id) else { return };
+        let origin = &pending.origin;
+        let key = (origin.peer.clone(), pending.body_key.clone());
+        let mut extras = pending.extras;
         let mut largest = self.settings.block_size;
-        let size = open.block2.map_or(largest, |block| block.size.min(largest));
+        let size = pending.block2.map_or(largest, |block| block.size.min(largest));
         if response.payload.len() > size.bytes() {
             block2::tag(&mut response);
         }
         if response.code == Code::CONTENT
-            && response.etag.as_ref().is_some_and(|tag| open.etags.contains(tag))
+            && response.etag.as_ref().is_some_and(|tag| pending.etags.contains(tag))
         {
-            // The client has it: 2.03 and the tag say so.
+            // The client has this state: 2.03 with the tag is enough.
             response =
                 Response { code: Code::VALID, content_format: None, payload: Bytes::new(), ..response };
         }
-        // An error has no blocks, whichever one was asked for.
-        let asked = open.block2.filter(|_| response.code.is_success() && response.code != Code::VALID);
+        // An error has no blocks, whichever block was requested.
+        let asked = pending.block2.filter(|_| response.code.is_success() && response.code != Code::VALID);
         let Some(mut part) = block2::part(&response, asked, largest, extras) else {
-            return self.reply_with(origin, &behind_the_end(), Extras::default(), now);
+            return self.reply_with(origin, &block_out_of_range(), Extras::default(), now);
         };
         let small_only = !self.may_send(origin, &part, now);
         if small_only {
-            if self.settings.unverified == Unverified::Challenge && open.method.is_safe() {
+            if self.settings.unverified == Unverified::Challenge && pending.method.is_safe() {
                 return self.ask_for_echo(origin, now);
             }
             block2::tag(&mut response);
@@ -64,12 +64,12 @@ impl Engine {
         }
         let first_block = asked.is_none_or(|block| block.number == 0);
         if let Some(resource) = resource
-            && open.observe == Some(Observe::Register)
+            && pending.observe == Some(Observe::Register)
             && !origin.multicast
             && first_block
             && response.code.is_success()
         {
-            let candidate = Candidate {
+            let candidate = Registration {
                 peer: &origin.peer,
                 token: origin.token,
                 resource,
@@ -85,24 +85,23 @@ impl Engine {
             part = changed;
         }
         if part.more {
-            self.kept.keep(&key, &response, &self.settings, now);
+            self.response_bodies.keep(&key, &response, &self.settings, now);
         } else if first_block {
-            self.kept.forget(&key);
+            self.response_bodies.forget(&key);
         }
         self.reply(origin, part, now);
     }
 
-    /// Whether `part` may go to where the request came from, or is too large for an address that anybody may have
-    /// written there.
+    /// Whether `part` may be sent to the request's address, or is too large because the address may be spoofed.
     pub(super) fn may_send(&self, origin: &Origin, part: &Part, now: Instant) -> bool {
         self.echo.is_verified(&origin.peer, &self.settings, now)
-            || part.tail.len().saturating_add(LARGEST_HEAD) <= self.unverified_bytes(origin)
+            || part.tail.len().saturating_add(MAX_HEADER) <= self.unverified_bytes(origin)
     }
 
-    /// Blocks of this size make `part` small enough for an address that is not verified.
+    /// The block size at which `part` is small enough for an unverified address.
     pub(super) fn small_enough(&self, origin: &Origin, part: &Part) -> BlockSize {
         let options = part.tail.len().saturating_sub(part.body);
-        let around = LARGEST_HEAD.saturating_add(options).saturating_add(ECHO_AND_BLOCK);
+        let around = MAX_HEADER.saturating_add(options).saturating_add(ECHO_AND_BLOCK);
         BlockSize::at_most(self.unverified_bytes(origin).saturating_sub(around))
     }
 
@@ -125,20 +124,20 @@ impl Engine {
         }
     }
 
-    /// Sends an answer the way that its request wants it.
+    /// Sends a response in the way that the request requires.
     pub(super) fn reply(&mut self, origin: &Origin, part: Part, now: Instant) {
         let peer = &origin.peer;
         let class = u32::from(part.code.class());
-        let unwanted = class > 0 && origin.unwanted >> (class - 1) & 1 == 1;
-        // To a multicast request only what is useful goes back; an Echo is (RFC 7252, 8.2).
+        let suppressed_classes = class > 0 && origin.suppressed_classes >> (class - 1) & 1 == 1;
+        // A multicast request is answered only if it is useful; an Echo is (RFC 7252, 8.2).
         let useless = origin.multicast && !part.code.is_success() && part.code != Code::UNAUTHORIZED;
-        let silent = part.code == Code::EMPTY || unwanted || useless;
+        let silent = part.code == Code::EMPTY || suppressed_classes || useless;
         let frame =
             Frame { kind: origin.kind, code: part.code, id: origin.id, token: origin.token, tail: part.tail };
         match origin.kind {
             Kind::Confirmable if origin.acknowledged && silent => {}
             Kind::Confirmable if origin.acknowledged => {
-                if self.confirm(peer, Waiting::Message(frame, Purpose::Response), now).is_err() {
+                if self.confirm(peer, QueuedMessage::Message(frame, Purpose::Response), now).is_err() {
                     self.counters.dropped += 1;
                 }
             }
@@ -151,7 +150,7 @@ impl Engine {
             _ if silent => {}
             _ => {
                 let id = self.next_id(peer);
-                self.send_at_leisure(origin, Frame { kind: Kind::NonConfirmable, id, ..frame }, now);
+                self.send_after_leisure(origin, Frame { kind: Kind::NonConfirmable, id, ..frame }, now);
             }
         }
     }

@@ -1,5 +1,5 @@
-//! Confirmable messages on their way out (RFC 7252, 4.2 and 4.7): sent again with growing pauses until acknowledged,
-//! one at a time to each peer (NSTART), the others waiting in a bounded line.
+//! Sends confirmable messages (RFC 7252, 4.2 and 4.7): retransmitted with growing time-outs until acknowledged, one at a time per
+//! peer (NSTART), the others in a bounded queue.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -12,21 +12,21 @@ use crate::Peer;
 use crate::message::{Frame, Kind};
 use crate::settings::Settings;
 
-/// What a confirmable message is for: who wants to know how it went.
+/// What a confirmable message is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
-    /// A response that follows its acknowledgement: nobody.
+    /// A separate response.
     Response,
     Notification(ObserverId),
     Request(ExchangeId),
 }
 
-/// A message that waits for its turn.
+/// A message in the send queue.
 #[derive(Debug)]
-pub(super) enum Waiting {
-    /// This one; it gets its message id when its turn comes.
+pub(super) enum QueuedMessage {
+    /// A finished message; it gets its message id when it is sent.
     Message(Frame, Purpose),
-    /// Whatever is news then.
+    /// A notification with the state at the time of sending.
     Notification(ObserverId),
 }
 
@@ -35,7 +35,7 @@ struct Transmission {
     serial: u64,
     frame: Frame,
     purpose: Purpose,
-    /// How often it was sent again.
+    /// The number of retransmissions.
     repeated: u32,
     timeout: Duration,
     due: Instant,
@@ -43,90 +43,98 @@ struct Transmission {
 
 /// The confirmable messages to one peer.
 #[derive(Debug, Default)]
-pub(super) struct Line {
+pub(super) struct SendQueue {
     in_flight: Option<Box<Transmission>>,
-    waiting: VecDeque<Waiting>,
-    /// Answers that will have to wait here: their requests were acknowledged without them.
-    promised: usize,
+    waiting: VecDeque<QueuedMessage>,
+    /// Places reserved for the separate responses to acknowledged requests.
+    reserved_answers: usize,
 }
 
-/// No room in the line: the message is not sent.
+/// The message was not queued.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct LineFull;
+pub(super) struct SendQueueFull;
 
-/// How the other side took a confirmable message.
+/// How a confirmable message ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Outcome {
     Acknowledged,
     Reset,
-    /// It was not answered, however often it was sent.
+    /// Not acknowledged after all retransmissions.
     TimedOut,
 }
 
-impl Line {
+impl SendQueue {
     pub(super) fn is_busy(&self) -> bool {
         self.in_flight.is_some() || !self.waiting.is_empty()
     }
 
-    /// Whether one more may wait, and all that is promised still has its place.
+    /// Whether one more message fits beside the reserved places.
     fn has_room(&self, settings: &Settings) -> bool {
-        self.waiting.len().saturating_add(self.promised) < settings.queue_per_peer.max(1)
+        self.waiting.len().saturating_add(self.reserved_answers) < settings.queue_per_peer.max(1)
     }
 }
 
 impl Engine {
-    /// Sends a confirmable message, or lines it up behind those to the same peer.
-    pub(super) fn confirm(&mut self, peer: &Peer, message: Waiting, now: Instant) -> Result<(), LineFull> {
+    /// Sends a confirmable message, or queues it behind others to the same peer.
+    pub(super) fn confirm(
+        &mut self,
+        peer: &Peer,
+        message: QueuedMessage,
+        now: Instant,
+    ) -> Result<(), SendQueueFull> {
         let first_id = self.rng.random();
-        let state = self.peers.touch(peer, first_id, &self.settings, now).ok_or(LineFull)?;
-        if !state.line.has_room(&self.settings) {
-            return Err(LineFull);
+        let state = self.peers.touch(peer, first_id, &self.settings, now).ok_or(SendQueueFull)?;
+        if !state.send_queue.has_room(&self.settings) {
+            return Err(SendQueueFull);
         }
-        if state.line.is_busy() {
-            state.line.waiting.push_back(message);
+        if state.send_queue.is_busy() {
+            state.send_queue.waiting.push_back(message);
         } else {
             self.start(peer, message, now);
         }
         Ok(())
     }
 
-    /// Keeps a place in the line for the answer to a request that is acknowledged without it; whether there is one.
-    pub(super) fn promise_answer(&mut self, peer: &Peer) -> bool {
+    /// Reserves a place for the separate response to a request; returns whether there was one.
+    pub(super) fn reserve_answer(&mut self, peer: &Peer) -> bool {
         let Some(state) = self.peers.get_mut(peer) else { return false };
-        let has_room = state.line.has_room(&self.settings);
-        state.line.promised = state.line.promised.saturating_add(usize::from(has_room));
+        let has_room = state.send_queue.has_room(&self.settings);
+        state.send_queue.reserved_answers =
+            state.send_queue.reserved_answers.saturating_add(usize::from(has_room));
         has_room
     }
 
-    /// The place is used now, or no longer needed.
-    pub(super) fn end_promise(&mut self, peer: &Peer) {
+    /// Releases a reserved place.
+    pub(super) fn release_answer(&mut self, peer: &Peer) {
         if let Some(state) = self.peers.get_mut(peer) {
-            state.line.promised = state.line.promised.saturating_sub(1);
+            state.send_queue.reserved_answers = state.send_queue.reserved_answers.saturating_sub(1);
         }
     }
 
-    /// Sends what is first in line, if nothing is in flight.
+    /// Sends the first queued message, if nothing is in flight.
     fn start_next(&mut self, peer: &Peer, now: Instant) {
         loop {
             let Some(state) = self.peers.get_mut(peer) else { return };
-            if state.line.in_flight.is_some() {
+            if state.send_queue.in_flight.is_some() {
                 return;
             }
-            let Some(waiting) = state.line.waiting.pop_front() else { return };
+            let Some(waiting) = state.send_queue.waiting.pop_front() else { return };
             if self.start(peer, waiting, now) {
                 return;
             }
         }
     }
 
-    /// Sends a message, unless it is the notification of an observer that is gone.
-    fn start(&mut self, peer: &Peer, waiting: Waiting, now: Instant) -> bool {
+    /// Sends a message, unless it is the notification of a former observer.
+    fn start(&mut self, peer: &Peer, waiting: QueuedMessage, now: Instant) -> bool {
         let (frame, purpose) = match waiting {
-            Waiting::Message(frame, purpose) => (frame, purpose),
-            Waiting::Notification(observer) => match self.observers.frame(observer, Kind::Confirmable, now) {
-                Some(frame) => (frame, Purpose::Notification(observer)),
-                None => return false,
-            },
+            QueuedMessage::Message(frame, purpose) => (frame, purpose),
+            QueuedMessage::Notification(observer) => {
+                match self.observers.frame(observer, Kind::Confirmable, now) {
+                    Some(frame) => (frame, Purpose::Notification(observer)),
+                    None => return false,
+                }
+            }
         };
         self.transmit(peer, frame, purpose, now);
         true
@@ -141,16 +149,16 @@ impl Engine {
         self.serial = self.serial.wrapping_add(1);
         let serial = self.serial;
         let transmission = Transmission { serial, frame: frame.clone(), purpose, repeated: 0, timeout, due };
-        state.line.in_flight = Some(Box::new(transmission));
+        state.send_queue.in_flight = Some(Box::new(transmission));
         self.retransmissions.set(due, (serial, peer.clone()));
         self.send(peer, frame);
     }
 
-    /// Sends again what was not acknowledged in time, or gives it up.
+    /// Retransmits what was not acknowledged in time, or drops it after the last attempt.
     pub(super) fn retransmit(&mut self, now: Instant) {
         while let Some((serial, peer)) = self.retransmissions.due(now) {
             let Some(state) = self.peers.get_mut(&peer) else { continue };
-            let Some(transmission) = state.line.in_flight.as_mut().filter(|sent| sent.serial == serial)
+            let Some(transmission) = state.send_queue.in_flight.as_mut().filter(|sent| sent.serial == serial)
             else {
                 continue;
             };
@@ -165,35 +173,35 @@ impl Engine {
             if let Purpose::Notification(observer) = purpose
                 && let Some(newer) = self.observers.newer_frame(observer, now)
             {
-                self.supersede(&peer, newer);
+                self.replace_notification(&peer, newer);
             }
             self.retransmissions.set(due, (serial, peer.clone()));
             self.counters.retransmitted += 1;
             let Some(state) = self.peers.get_mut(&peer) else { continue };
-            if let Some(transmission) = &state.line.in_flight {
+            if let Some(transmission) = &state.send_queue.in_flight {
                 let frame = transmission.frame.clone();
                 self.send(&peer, frame);
             }
         }
     }
 
-    /// Puts newer state in the place of a notification that is sent again: another message, so another id, but the
-    /// pauses go on (RFC 7641, 4.5.2).
-    fn supersede(&mut self, peer: &Peer, mut newer: Frame) {
+    /// Replaces a notification to be retransmitted by a newer state, with a new message id and unchanged time-outs (RFC 7641,
+    /// 4.5.2).
+    fn replace_notification(&mut self, peer: &Peer, mut newer: Frame) {
         let Some(state) = self.peers.get_mut(peer) else { return };
         newer.id = state.next_id();
-        if let Some(transmission) = &mut state.line.in_flight {
+        if let Some(transmission) = &mut state.send_queue.in_flight {
             transmission.frame = newer;
         }
     }
 
-    /// The message `id` to `peer` was acknowledged or reset. Whether it was one that is in flight.
+    /// Message `id` to `peer` was acknowledged or reset. Returns whether it is in flight.
     pub(super) fn confirmed(&mut self, peer: &Peer, id: u16, outcome: Outcome, now: Instant) -> bool {
         let Some(state) = self.peers.get_mut(peer) else { return false };
-        if state.line.in_flight.as_ref().is_none_or(|sent| sent.frame.id != id) {
+        if state.send_queue.in_flight.as_ref().is_none_or(|sent| sent.frame.id != id) {
             return false;
         }
-        // Whoever acknowledges has asked; a reset would also come from someone whose address another has written.
+        // An acknowledgement proves the address; a reset does not, because any endpoint sends one.
         if outcome == Outcome::Acknowledged {
             self.echo.verified(peer, &self.settings, now);
         }
@@ -201,24 +209,24 @@ impl Engine {
         true
     }
 
-    /// The response is here, so the request has arrived, although its acknowledgement has not.
+    /// The response has arrived, so the request has too, although its acknowledgement has not.
     pub(super) fn confirmed_by_response(&mut self, peer: &Peer, exchange: ExchangeId, now: Instant) {
         let Some(state) = self.peers.get_mut(peer) else { return };
         let purpose = Purpose::Request(exchange);
-        if state.line.in_flight.as_ref().is_some_and(|sent| sent.purpose == purpose) {
+        if state.send_queue.in_flight.as_ref().is_some_and(|sent| sent.purpose == purpose) {
             self.finish(peer, Outcome::Acknowledged, now);
         }
     }
 
-    /// Takes what belongs to an exchange that is over out of the line.
+    /// Removes the messages of an ended exchange from the queue.
     pub(super) fn withdraw(&mut self, peer: &Peer, exchange: ExchangeId, now: Instant) {
         let Some(state) = self.peers.get_mut(peer) else { return };
         let purpose = Purpose::Request(exchange);
         state
-            .line
+            .send_queue
             .waiting
-            .retain(|waiting| !matches!(waiting, Waiting::Message(_, other) if *other == purpose));
-        if let Some(sent) = state.line.in_flight.take_if(|sent| sent.purpose == purpose) {
+            .retain(|waiting| !matches!(waiting, QueuedMessage::Message(_, other) if *other == purpose));
+        if let Some(sent) = state.send_queue.in_flight.take_if(|sent| sent.purpose == purpose) {
             self.retransmissions.cancel(sent.due, (sent.serial, peer.clone()));
             self.start_next(peer, now);
         }
@@ -226,7 +234,7 @@ impl Engine {
 
     fn finish(&mut self, peer: &Peer, outcome: Outcome, now: Instant) {
         let Some(state) = self.peers.get_mut(peer) else { return };
-        let Some(sent) = state.line.in_flight.take() else { return };
+        let Some(sent) = state.send_queue.in_flight.take() else { return };
         self.retransmissions.cancel(sent.due, (sent.serial, peer.clone()));
         if outcome == Outcome::TimedOut {
             self.counters.timed_out += 1;

@@ -1,12 +1,11 @@
-//! Requests from others: checked, put together from their blocks, and handed to the owner. See `reply` for what
-//! becomes of its answers.
+//! Requests from peers: checked, reassembled from blocks and passed to the owner. The module `reply` sends the answers.
 
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use coap_lite::Packet;
 
-use super::block1::Step;
+use super::block1::BlockStep;
 use super::block2::{self, Extras, Part};
 use super::dedup::Arrival;
 use super::{Engine, Output};
@@ -18,14 +17,14 @@ use crate::options::{self, ETag};
 use crate::request::{Observe, Request};
 use crate::response::Response;
 
-/// What a client is told to wait where there is no room for its request now.
-const TRY_AGAIN_AFTER: Duration = Duration::from_secs(5);
+/// The Max-Age of a 5.03.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// A request that the owner has not answered yet.
+/// Identifies a request that waits for the owner's answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RequestId(pub(super) u64);
 
-/// Where a request came from, and so how it is answered.
+/// The origin of a request, which determines how it is answered.
 #[derive(Debug, Clone)]
 pub(super) struct Origin {
     pub(super) peer: Peer,
@@ -34,34 +33,34 @@ pub(super) struct Origin {
     pub(super) token: Token,
     pub(super) multicast: bool,
     pub(super) fingerprint: u64,
-    /// The datagram's length in bytes.
+    /// The length of the datagram in bytes.
     pub(super) length: usize,
-    /// The acknowledgement has left already, without an answer.
+    /// An empty acknowledgement was sent already.
     pub(super) acknowledged: bool,
-    /// The classes of responses that the client does not want, a bit each (RFC 7967).
-    pub(super) unwanted: u32,
+    /// The response classes that the client suppresses, one bit each (RFC 7967).
+    pub(super) suppressed_classes: u32,
 }
 
 /// A request that waits for the owner's answer.
 #[derive(Debug)]
-pub(super) struct Open {
+pub(super) struct PendingRequest {
     pub(super) origin: Origin,
     pub(super) method: Method,
     pub(super) extras: Extras,
     pub(super) block2: Option<Block>,
     pub(super) observe: Option<Observe>,
-    /// The states that the client has.
+    /// The ETags of the request.
     pub(super) etags: Vec<ETag>,
     pub(super) body_key: Bytes,
-    /// When it is acknowledged or, after that, given up.
+    /// When it is acknowledged or, after that, expires.
     pub(super) due: Instant,
     give_up: Instant,
 }
 
-/// What becomes of a request.
+/// The result of checking a request.
 enum Verdict {
-    HandOver(Box<(Open, Request)>),
-    Answer(Box<Response>, Extras),
+    HandOver(Box<(PendingRequest, Request)>),
+    RecordedAnswer(Box<Response>, Extras),
     Send(Part),
     Reset,
 }
@@ -71,18 +70,18 @@ impl Engine {
         let first_id = self.random_id();
         match self.peers.remember(&origin.peer, message, first_id, &self.settings, now) {
             Arrival::New => self.serve(origin, message, now),
-            Arrival::Again(answer) => self.answer_again(&origin.peer, message.kind, answer),
-            Arrival::NoRoom => {
+            Arrival::Duplicate(answer) => self.repeat_answer(&origin.peer, message.kind, answer),
+            Arrival::Full => {
                 self.count_refused(origin, message.code);
-                self.reply_with(origin, &no_room(), Extras::default(), now);
+                self.reply_with(origin, &service_unavailable(), Extras::default(), now);
             }
         }
     }
 
     fn serve(&mut self, origin: &Origin, message: &Message, now: Instant) {
-        match self.judge(origin, message, now) {
-            Verdict::HandOver(both) => self.hand_over(*both),
-            Verdict::Answer(response, extras) => self.reply_with(origin, &response, extras, now),
+        match self.check_request(origin, message, now) {
+            Verdict::HandOver(both) => self.emit_request(*both),
+            Verdict::RecordedAnswer(response, extras) => self.reply_with(origin, &response, extras, now),
             Verdict::Send(part) => self.reply(origin, part, now),
             Verdict::Reset => {
                 let frame = Frame::empty(Kind::Reset, origin.id);
@@ -91,7 +90,7 @@ impl Engine {
         }
     }
 
-    fn judge(&mut self, origin: &Origin, message: &Message, now: Instant) -> Verdict {
+    fn check_request(&mut self, origin: &Origin, message: &Message, now: Instant) -> Verdict {
         let mut request = match read(origin, message) {
             Ok(request) => request,
             Err(verdict) => return verdict,
@@ -115,10 +114,10 @@ impl Engine {
         {
             return verdict;
         }
-        // Before the last block of a body is taken, so that it can be sent again.
-        if self.open.len() >= self.settings.open_requests {
+        // Before the last block of a body is consumed, so that it can be sent again.
+        if self.pending.len() >= self.settings.open_requests {
             self.count_refused(origin, message.code);
-            return Verdict::Answer(Box::new(no_room()), extras);
+            return Verdict::RecordedAnswer(Box::new(service_unavailable()), extras);
         }
         match self.assemble(origin, method, packet, block1, now) {
             Ok((body, answered)) => {
@@ -133,7 +132,7 @@ impl Engine {
         let give_up = now + self.settings.answer_within;
         let confirmable = origin.kind == Kind::Confirmable;
         let due = if confirmable { give_up.min(now + self.settings.acknowledge_after) } else { give_up };
-        let open = Open {
+        let pending = PendingRequest {
             origin: origin.clone(),
             method,
             extras,
@@ -144,7 +143,7 @@ impl Engine {
             due,
             give_up,
         };
-        Verdict::HandOver(Box::new((open, request)))
+        Verdict::HandOver(Box::new((pending, request)))
     }
 
     fn count_refused(&mut self, origin: &Origin, code: Code) {
@@ -155,7 +154,7 @@ impl Engine {
         }
     }
 
-    /// The request's whole body, and the Block1 option that its answer needs.
+    /// The whole request body, and the Block1 option for the answer.
     fn assemble(
         &mut self,
         origin: &Origin,
@@ -171,7 +170,7 @@ impl Engine {
         let limit = self.settings.request_body;
         let Some(block) = block1 else {
             if packet.payload.len() > limit {
-                return Err(Verdict::Answer(Box::new(too_large(limit)), Extras::default()));
+                return Err(Verdict::RecordedAnswer(Box::new(too_large(limit)), Extras::default()));
             }
             return Ok((Bytes::copy_from_slice(&packet.payload), None));
         };
@@ -179,27 +178,27 @@ impl Engine {
         let announced = options::number(packet, options::SIZE1);
         let step = self.assemblies.add(key, block, announced, &packet.payload, &self.settings, now);
         let answer = |response, block| {
-            Verdict::Answer(Box::new(response), Extras { block1: Some(block), ..Extras::default() })
+            Verdict::RecordedAnswer(Box::new(response), Extras { block1: Some(block), ..Extras::default() })
         };
         Err(match step {
-            Step::Whole(body, answered) => return Ok((body, Some(answered))),
-            Step::Continue(answered) => answer(Response::new(Code::CONTINUE), answered),
-            Step::Missing => answer(
+            BlockStep::Whole(body, answered) => return Ok((body, Some(answered))),
+            BlockStep::Continue(answered) => answer(Response::new(Code::CONTINUE), answered),
+            BlockStep::Missing => answer(
                 Response::error(Code::REQUEST_ENTITY_INCOMPLETE, "a block before this one is missing"),
                 block,
             ),
-            Step::TooLarge => answer(too_large(limit), block),
-            Step::NoRoom => {
+            BlockStep::TooLarge => answer(too_large(limit), block),
+            BlockStep::NoRoom => {
                 self.count_refused(origin, method.code());
-                answer(no_room(), block)
+                answer(service_unavailable(), block)
             }
-            Step::WrongLength => {
+            BlockStep::WrongLength => {
                 refuse(Code::BAD_REQUEST, "a block is as long as its size says, but for the last")
             }
         })
     }
 
-    /// The block of a body that was sent in part; `None` where the owner has to be asked again.
+    /// A further block of a kept response; `None` if the owner has to be asked again.
     fn further_block(
         &mut self,
         origin: &Origin,
@@ -210,7 +209,7 @@ impl Engine {
         now: Instant,
     ) -> Option<Verdict> {
         let key = (origin.peer.clone(), body_key.clone());
-        let Some(response) = self.kept.get(&key, &self.settings, now) else {
+        let Some(response) = self.response_bodies.get(&key, &self.settings, now) else {
             let lost = || {
                 refuse(Code::REQUEST_ENTITY_INCOMPLETE, "the response is no longer kept: ask from block 0")
             };
@@ -218,59 +217,62 @@ impl Engine {
         };
         let part = block2::part(&response, Some(block), self.settings.block_size, extras);
         let Some(part) = part else {
-            return Some(Verdict::Answer(Box::new(behind_the_end()), Extras::default()));
+            return Some(Verdict::RecordedAnswer(Box::new(block_out_of_range()), Extras::default()));
         };
         if self.may_send(origin, &part, now) {
             return Some(Verdict::Send(part));
         }
-        // What was begun in small blocks goes on in small blocks.
+        // A transfer that started in small blocks continues in small blocks.
         let extras = Extras { echo: Some(self.echo.value(&origin.peer, now)), ..extras };
         let small = self.small_enough(origin, &part);
         block2::part(&response, Some(block), small, extras).map(Verdict::Send)
     }
 
-    fn hand_over(&mut self, (open, request): (Open, Request)) {
+    fn emit_request(&mut self, (pending, request): (PendingRequest, Request)) {
         self.last_request = self.last_request.wrapping_add(1);
         let id = RequestId(self.last_request);
-        let Origin { peer, multicast, fingerprint, .. } = open.origin.clone();
-        self.open_due.set(open.due, id);
-        self.peers.set_waits(&peer, open.origin.id, fingerprint, true);
-        self.open.insert(id, open);
-        self.tell(Output::Request { id, peer, request, fingerprint, multicast });
+        let Origin { peer, multicast, fingerprint, .. } = pending.origin.clone();
+        self.pending_deadlines.set(pending.due, id);
+        self.peers.set_pending(&peer, pending.origin.id, fingerprint, true);
+        self.pending.insert(id, pending);
+        self.emit(Output::Request { id, peer, request, fingerprint, multicast });
     }
 
-    /// Takes a request out of those that wait for the owner.
-    pub(super) fn close(&mut self, id: RequestId) -> Option<Open> {
-        let open = self.open.remove(&id)?;
-        self.open_due.cancel(open.due, id);
-        let origin = &open.origin;
-        self.peers.set_waits(&origin.peer, origin.id, origin.fingerprint, false);
+    /// Removes a request that waits for the owner.
+    pub(super) fn close(&mut self, id: RequestId) -> Option<PendingRequest> {
+        let pending = self.pending.remove(&id)?;
+        self.pending_deadlines.cancel(pending.due, id);
+        let origin = &pending.origin;
+        self.peers.set_pending(&origin.peer, origin.id, origin.fingerprint, false);
         if origin.acknowledged {
-            self.end_promise(&origin.peer);
+            self.release_answer(&origin.peer);
         }
-        Some(open)
+        Some(pending)
     }
 
-    /// Acknowledges what its owner has not answered, and gives up what it did not answer for long.
+    /// Acknowledges requests that the owner has not answered yet, and drops those not answered in time.
     ///
-    /// Where too many answers to a peer would have to wait for their turn, the request is not acknowledged: the peer
-    /// sends it again, and the answer rides on the acknowledgement once it is there.
-    pub(super) fn expire_open(&mut self, now: Instant) {
-        while let Some(id) = self.open_due.due(now) {
-            let Some(open) = self.open.get_mut(&id) else { continue };
-            if open.origin.kind != Kind::Confirmable || open.origin.acknowledged || open.give_up <= now {
+    /// If too many separate responses to the peer are reserved, the request is not acknowledged: the peer retransmits it,
+    /// and the answer is piggybacked later.
+    pub(super) fn expire_pending(&mut self, now: Instant) {
+        while let Some(id) = self.pending_deadlines.due(now) {
+            let Some(pending) = self.pending.get_mut(&id) else { continue };
+            if pending.origin.kind != Kind::Confirmable
+                || pending.origin.acknowledged
+                || pending.give_up <= now
+            {
                 self.close(id);
                 self.counters.unanswered += 1;
                 continue;
             }
-            open.due = open.give_up;
-            let (peer, message, due) = (open.origin.peer.clone(), open.origin.id, open.due);
-            self.open_due.set(due, id);
-            if !self.promise_answer(&peer) {
+            pending.due = pending.give_up;
+            let (peer, message, due) = (pending.origin.peer.clone(), pending.origin.id, pending.due);
+            self.pending_deadlines.set(due, id);
+            if !self.reserve_answer(&peer) {
                 continue;
             }
-            if let Some(open) = self.open.get_mut(&id) {
-                open.origin.acknowledged = true;
+            if let Some(pending) = self.pending.get_mut(&id) {
+                pending.origin.acknowledged = true;
             }
             let frame = Frame::empty(Kind::Acknowledgement, message);
             self.peers.answered(&peer, message, frame.clone(), &self.settings);
@@ -279,7 +281,7 @@ impl Engine {
     }
 }
 
-/// The request without its body, if it keeps the rules (RFC 7252, 5.4 and 5.7).
+/// The request without its body, if it follows the rules (RFC 7252, 5.4 and 5.7).
 fn read(origin: &Origin, message: &Message) -> Result<Request, Verdict> {
     let packet = &message.packet;
     let Some(method) = Method::of(message.code) else {
@@ -295,7 +297,7 @@ fn read(origin: &Origin, message: &Message) -> Result<Request, Verdict> {
             (Kind::Confirmable, _) => {
                 refuse(Code::BAD_OPTION, format!("option {number} is unknown or malformed"))
             }
-            // A NON with such an option is rejected and not answered (RFC 7252, 5.4.1).
+            // A NON with such an option is rejected silently (RFC 7252, 5.4.1).
             (_, false) => Verdict::Reset,
             (_, true) => Verdict::Send(Part::nothing()),
         });
@@ -305,13 +307,13 @@ fn read(origin: &Origin, message: &Message) -> Result<Request, Verdict> {
 }
 
 fn refuse(code: Code, why: impl Into<Bytes>) -> Verdict {
-    Verdict::Answer(Box::new(Response::error(code, why)), Extras::default())
+    Verdict::RecordedAnswer(Box::new(Response::error(code, why)), Extras::default())
 }
 
-pub(super) fn behind_the_end() -> Response {
+pub(super) fn block_out_of_range() -> Response {
     Response::error(Code::BAD_REQUEST, "a block behind the end of the body")
 }
 
-fn no_room() -> Response {
-    Response::error(Code::SERVICE_UNAVAILABLE, "no room for this now").with_max_age(TRY_AGAIN_AFTER)
+fn service_unavailable() -> Response {
+    Response::error(Code::SERVICE_UNAVAILABLE, "no room for this now").with_max_age(RETRY_AFTER)
 }

@@ -15,7 +15,7 @@ const SOON: Duration = Duration::from_secs(20);
 
 fn endpoint(address: &str, settings: Settings) -> (Endpoint, Peer) {
     let udp = Udp::bind(address.parse().unwrap()).expect("a free port");
-    let peer = Peer::in_the_clear(udp.local_address().unwrap());
+    let peer = Peer::unsecured(udp.local_address().unwrap());
     (Endpoint::new(Engine::new(settings), udp), peer)
 }
 

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use adapters::ble::Ble;
-use ble_link::{Options, Radio, Scan, State, Status};
+use ble_link::{Radio, RadioOptions, RadioState, RadioStatus, ScanMode};
 use clap::Subcommand;
 use codecs::ble::Keys;
 use gateway_core::DeviceAddress;
@@ -103,7 +103,13 @@ async fn listen(
 ) -> Result<Seen, Failure> {
     let stop = CancellationToken::new();
     let _stops_at_the_end = stop.clone().drop_guard();
-    let options = Options { adapter, scan: Scan::Active, patterns: Vec::new(), quiet: NEVER, speaker: None };
+    let options = RadioOptions {
+        adapter,
+        scan: ScanMode::Active,
+        patterns: Vec::new(),
+        silent_after: NEVER,
+        simulated: None,
+    };
     let mut radio = Radio::start(options, ROOM, stop);
     until_it_scans(&mut radio.status).await?;
     let mut seen = Seen::new(keys, names);
@@ -113,7 +119,7 @@ async fn listen(
         tokio::select! {
             () = &mut end => break,
             _ = tokio::signal::ctrl_c() => break,
-            Some(heard) = radio.heard.recv() => seen.hear(&heard, SystemClock.now()),
+            Some(heard) = radio.scan_results.recv() => seen.hear(&heard, SystemClock.now()),
             Ok(()) = radio.status.changed() => {
                 if let Some(problem) = &radio.status.borrow_and_update().problem {
                     warn!("{problem}");
@@ -125,8 +131,8 @@ async fn listen(
 }
 
 /// The first thing that is wrong ends it: a person can mend it and try again.
-async fn until_it_scans(status: &mut watch::Receiver<Status>) -> Result<(), Failure> {
-    let begun = |status: &Status| status.problem.is_some() || status.state == State::Active;
+async fn until_it_scans(status: &mut watch::Receiver<RadioStatus>) -> Result<(), Failure> {
+    let begun = |status: &RadioStatus| status.problem.is_some() || status.state == RadioState::Active;
     let ended = |_| Failure::new(Exit::Software, "the Bluetooth adapter's task has ended");
     match &status.wait_for(begun).await.map_err(ended)?.problem {
         Some(problem) => Err(Failure::new(Exit::Unavailable, problem.clone())),

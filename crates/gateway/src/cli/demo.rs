@@ -19,7 +19,7 @@ use adapters::coap::config::{CoapConfig, Psk};
 use adapters::lorawan::Lorawan;
 use adapters::mqtt::Mqtt;
 use adapters::mqtt::config::{MqttConfig, Topic};
-use ble_link::Speaker;
+use ble_link::SimulatedRadio;
 use gateway_core::settings::{HumanDuration, Secret};
 use gateway_core::{Services, Severity};
 use mqtt_link::{BrokerUrl, Event, Options, Qos, Subscriber};
@@ -57,7 +57,7 @@ async fn show(speed: f64, duration: Option<Duration>, data_dir: &Path) -> Result
         .map_err(|error| Failure::new(Exit::Unavailable, format!("no free port on 127.0.0.1: {error}")))?;
     let sensors = Sensors::new(DEVICES);
     let config = config(ports, data_dir, &sensors);
-    let speaker = Speaker::default();
+    let speaker = SimulatedRadio::default();
     let services = Services::default();
     services.insert(speaker.clone());
     let gateway = Gateway::start_with(&config, services)

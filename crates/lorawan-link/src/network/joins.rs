@@ -1,14 +1,14 @@
-//! From a join request to the accept: see [`join`](crate::join).
+//! Handles join requests up to the accept: see [`join`](crate::join).
 
 use std::time::Instant;
 
 use super::uplinks::{Accepted, Origin};
 use super::{Network, Now};
 use crate::device::Activation;
-use crate::downlink::{HeardBy, Owed, Slot, Window};
+use crate::downlink::{ReceivedBy, RequestedAnswer, RxWindow, Window};
 use crate::frame::JoinRequest;
 use crate::ids::Eui;
-use crate::join::{Joining, Terms, accept, check};
+use crate::join::{JoinParameters, Joining, accept, check};
 use crate::output::{Receiver, StoreToken};
 use crate::reason::Reason;
 use crate::region::JOIN_ACCEPT_DELAY;
@@ -32,7 +32,7 @@ impl Network {
         })
     }
 
-    /// Makes a session and has it stored.
+    /// Creates a session and has it stored.
     pub(super) fn offer(
         &mut self,
         eui: Eui,
@@ -40,18 +40,25 @@ impl Network {
         receivers: &[Receiver],
         heard: Instant,
     ) -> Result<(), Reason> {
-        let address = self.free_address().ok_or(Reason::JoinExhausted)?;
+        let address = self.unused_address().ok_or(Reason::JoinExhausted)?;
         let settings = &self.settings;
         let (net_id, rx) = (settings.net_id, settings.rx);
-        let terms = Terms { net_id, address, rx, cf_list: settings.region.cf_list(settings.sub_band) };
+        let terms =
+            JoinParameters { net_id, address, rx, cf_list: settings.region.cf_list(settings.sub_band) };
         let device = self.devices.get_mut(&eui).ok_or(Reason::DeviceUnknown)?;
         let Activation::Otaa(otaa) = &device.config.activation else { return Err(Reason::JoinEui) };
         let before = device.state.offered.as_ref().map(|session| session.address);
         let accept = accept(otaa, &mut device.state, dev_nonce, terms).ok_or(Reason::JoinExhausted)?;
-        // Before the device knows better, it listens where its region has it.
+        // Until the device has its parameters, it uses the region's defaults.
         let rx = RxParameters::of(settings.region);
-        let heard_by = receivers.iter().map(HeardBy::from).collect();
-        let window = Window { heard_by, heard, delay: JOIN_ACCEPT_DELAY, rx, owed: Owed::default() };
+        let received_by = receivers.iter().map(ReceivedBy::from).collect();
+        let window = Window {
+            received_by,
+            heard,
+            delay: JOIN_ACCEPT_DELAY,
+            rx,
+            requested: RequestedAnswer::default(),
+        };
         if let Some(before) = before {
             self.forget_address(before, eui);
         }
@@ -63,12 +70,12 @@ impl Network {
         Ok(())
     }
 
-    /// The host has stored a device's state: if it was for a join, the accept leaves.
-    pub fn stored(&mut self, token: StoreToken, now: Now) {
+    /// The host has stored a device's state. If that was for a join, the accept is sent.
+    pub fn state_stored(&mut self, token: StoreToken, now: Now) {
         let Some(device) = self.devices.get_mut(&token.device) else { return };
         let Some(joining) = device.joining.take_if(|joining| joining.serial == token.serial) else { return };
         let Joining { window, accept, .. } = joining;
-        let _ = self.launch(token.device, &window, Slot::First, &accept, None, now)
-            || self.launch(token.device, &window, Slot::Second, &accept, None, now);
+        let _ = self.send_in_window(token.device, &window, RxWindow::First, &accept, None, now)
+            || self.send_in_window(token.device, &window, RxWindow::Second, &accept, None, now);
     }
 }

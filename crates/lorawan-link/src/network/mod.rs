@@ -1,4 +1,4 @@
-//! The network server without its socket: datagrams, commands and the time go in, outputs come out.
+//! The network server without sockets: takes datagrams, commands and the time, returns outputs.
 
 mod answers;
 mod joins;
@@ -12,9 +12,9 @@ use jiff::Timestamp;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use self::answers::Flight;
+use self::answers::PendingTransmission;
 use self::uplinks::{Accepted, Origin};
-use crate::dedup::Held;
+use crate::dedup::PendingFrames;
 use crate::device::{Device, DeviceConfig, DeviceState};
 use crate::gateways::{GatewayView, Gateways};
 use crate::ids::{DevAddr, Eui};
@@ -24,44 +24,42 @@ use crate::semtech::{Head, Kind, Malformed};
 use crate::session::RxParameters;
 use crate::settings::Settings;
 
-/// What the host's clocks show.
+/// The host's clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Now {
-    /// For all that has to happen in time.
+    /// For deadlines.
     pub instant: Instant,
-    /// For what is told of the time.
+    /// For timestamps.
     pub wall: Timestamp,
 }
 
-/// How much is held.
+/// The current memory use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Holdings {
-    /// Devices.
+pub struct MemoryUse {
     pub devices: usize,
-    /// Forwarders.
     pub gateways: usize,
-    /// Frames that wait for their other copies.
+    /// Frames waiting for further copies.
     pub held: usize,
-    /// Downlinks that a forwarder may still refuse.
-    pub flights: usize,
-    /// Downlinks that wait for their device.
+    /// Transmissions without a result.
+    pub transmissions: usize,
+    /// Queued downlinks.
     pub queued: usize,
 }
 
-/// A network server: see the [crate](crate) for how it is driven.
+/// A network server. The [crate documentation](crate) describes how to drive it.
 #[derive(Debug)]
 pub struct Network {
     settings: Settings,
     rng: StdRng,
     queue: VecDeque<Output>,
     devices: HashMap<Eui, Device, foldhash::fast::RandomState>,
-    /// Who may be meant by an address.
+    /// The devices of each address.
     addresses: HashMap<DevAddr, Vec<Eui>, foldhash::fast::RandomState>,
     gateways: Gateways,
-    held: Held<Accepted>,
-    flights: VecDeque<Flight>,
-    /// Devices of class C whose downlinks found no forwarder that could send.
-    impatient: BTreeSet<Eui>,
+    held: PendingFrames<Accepted>,
+    transmissions: VecDeque<PendingTransmission>,
+    /// Class C devices whose downlinks found no forwarder.
+    deferred: BTreeSet<Eui>,
     refused: BTreeMap<Reason, u64>,
     serial: u64,
 }
@@ -76,19 +74,19 @@ impl Network {
             devices: HashMap::default(),
             addresses: HashMap::default(),
             gateways: Gateways::new(&settings),
-            held: Held::new(settings.dedup, settings.held, settings.receivers),
-            flights: VecDeque::new(),
-            impatient: BTreeSet::new(),
+            held: PendingFrames::new(settings.dedup, settings.held, settings.receivers),
+            transmissions: VecDeque::new(),
+            deferred: BTreeSet::new(),
             refused: BTreeMap::new(),
             serial: 0,
             settings,
         }
     }
 
-    /// Adds a device, or changes it. `stored`: what was stored of it last; without, it starts anew.
+    /// Adds or changes a device. `stored` is its stored state, if any.
     ///
-    /// A session of an ABP device is taken from the store only if it is the one in `config`: its counters are the
-    /// store's, its keys and address the owner's.
+    /// A stored session of an ABP device is used only if it matches `config`: the counters come from the store, keys and
+    /// address from the configuration.
     pub fn add(&mut self, config: DeviceConfig, stored: Option<DeviceState>) {
         self.remove(config.dev_eui);
         let eui = config.dev_eui;
@@ -100,7 +98,7 @@ impl Network {
         self.devices.insert(eui, device);
     }
 
-    /// Forgets a device; its waiting downlinks fail. Its state as it is now.
+    /// Removes a device; its queued downlinks fail. Returns its current state.
     pub fn remove(&mut self, device: Eui) -> Option<DeviceState> {
         let mut removed = self.devices.remove(&device)?;
         for address in removed.addresses() {
@@ -113,7 +111,7 @@ impl Network {
         Some(removed.state)
     }
 
-    /// What there is to store of a device.
+    /// The state of a device to be stored.
     #[must_use]
     pub fn state(&self, device: Eui) -> Option<&DeviceState> {
         self.devices.get(&device).map(|device| &device.state)
@@ -124,7 +122,7 @@ impl Network {
         self.devices.iter().filter(|(_, device)| device.is_locked()).map(|(eui, _)| *eui)
     }
 
-    /// Takes a datagram of a packet forwarder.
+    /// Handles a datagram of a packet forwarder.
     pub fn receive(&mut self, from: SocketAddr, datagram: &[u8], now: Now) {
         let (head, json) = match Head::decode(datagram) {
             Ok(decoded) => decoded,
@@ -142,14 +140,14 @@ impl Network {
             Err(reason) => return self.refuse(reason, from, Some(head.gateway), None),
         };
         if head.kind == Kind::PullData {
-            gateway.listens(from, head.version, now.instant);
+            gateway.pull_data_received(from, head.version, now.instant);
         }
         if let Some(bytes) = head.acknowledgement() {
             self.queue.push_back(Output::Send { to: from, bytes: bytes.to_vec() });
         }
         match head.kind {
             Kind::PushData => self.pushed(Origin { from, gateway: head.gateway }, json, now),
-            Kind::PullData => self.flush_impatient(now),
+            Kind::PullData => self.flush_deferred(now),
             Kind::TxAck => self.tx_acknowledged(&head, json, now),
         }
         self.close_held(now);
@@ -158,39 +156,38 @@ impl Network {
     /// Does what is due.
     pub fn timeout(&mut self, now: Now) {
         self.close_held(now);
-        self.land_flights(now);
+        self.complete_transmissions(now);
     }
 
-    /// When [`timeout`](Self::timeout) is to be called; `None` while there is nothing to wait for.
+    /// When to call [`timeout`](Self::timeout); `None` if nothing is pending.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {
-        let flight = self.flights.iter().filter_map(|flight| flight.due).min();
+        let flight = self.transmissions.iter().filter_map(|flight| flight.due).min();
         [self.held.next_deadline(), flight].into_iter().flatten().min()
     }
 
-    /// What there is to do next: to be asked after each call of another function until it returns `None`.
+    /// The next output. Call it after every other call until it returns `None`.
     pub fn poll(&mut self) -> Option<Output> {
         self.queue.pop_front()
     }
 
-    /// How often something was refused so far, for each reason.
+    /// Counters of rejections by reason.
     pub fn refused(&self) -> impl Iterator<Item = (Reason, u64)> {
         self.refused.iter().map(|(reason, count)| (*reason, *count))
     }
 
-    /// What is known of the forwarders, and what they have used of the air.
+    /// The state of the forwarders and their duty cycle.
     pub fn gateways(&mut self, now: Now) -> Vec<GatewayView> {
         self.gateways.views(now.instant)
     }
 
-    /// What is held now.
     #[must_use]
-    pub fn holdings(&self) -> Holdings {
-        Holdings {
+    pub fn memory_use(&self) -> MemoryUse {
+        MemoryUse {
             devices: self.devices.len(),
             gateways: self.gateways.len(),
             held: self.held.len(),
-            flights: self.flights.len(),
+            transmissions: self.transmissions.len(),
             queued: self.devices.values().map(|device| device.queue.len()).sum(),
         }
     }
@@ -206,7 +203,7 @@ impl Network {
         self.queue.push_back(Output::Refused { reason, from, gateway, claimed });
     }
 
-    /// Has a device's state stored.
+    /// Outputs a device's state to be stored.
     fn store(&mut self, device: Eui) -> u64 {
         let serial = self.next_serial();
         if let Some(known) = self.devices.get(&device) {
@@ -230,8 +227,8 @@ impl Network {
         }
     }
 
-    /// An address that nobody has.
-    fn free_address(&mut self) -> Option<DevAddr> {
+    /// An unused address.
+    fn unused_address(&mut self) -> Option<DevAddr> {
         let start: u32 = self.rng.random();
         let mut numbers = (0..1_024).map(|step| start.wrapping_add(step));
         numbers.find_map(|number| {

@@ -1,5 +1,5 @@
-//! From a PUSH_DATA to what the host is told: each frame is checked when its first copy comes, and told when the time
-//! for other copies is over.
+//! Handles PUSH_DATA: each frame is verified when its first copy arrives, and reported when the time for further copies is
+//! over.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -9,31 +9,31 @@ use jiff::Timestamp;
 use super::{Network, Now};
 use crate::airtime::airtime;
 use crate::data_rate::DataRate;
-use crate::device::{Device, Told, Which};
-use crate::downlink::{HeardBy, Owed, Window};
+use crate::device::{Device, ReportedUplink, SessionSlot};
+use crate::downlink::{ReceivedBy, RequestedAnswer, Window};
 use crate::frame::{DataUp, Frame};
 use crate::ids::{DevAddr, Eui};
-use crate::mac::{Said, device_time, link_check, read};
+use crate::mac::{ReceivedCommands, device_time, link_check, read};
 use crate::output::{Claimed, Data, Failure, Outcome, Output, Receiver, Uplink, UplinkToken};
 use crate::reason::Reason;
 use crate::semtech::{Crc, Rxpk, push};
 use crate::session::Verdict;
 
-/// A copy of a frame that comes this soon is a slow forwarder's; a device that waits for an answer does not send again
-/// before its second window, two seconds after its frame.
+/// A copy within this time comes from a slow forwarder: a device that expects an answer does not repeat a frame before RX2,
+/// two seconds later.
 const SLOW_COPY: Duration = Duration::from_secs(1);
 
-/// A copy from another forwarder that comes this soon was held up on that one's link.
+/// A copy from another forwarder within this time was delayed on its link.
 const LATE_COPY: Duration = Duration::from_secs(10);
 
-/// Where a datagram comes from.
+/// The sender of a datagram.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Origin {
     pub(super) from: SocketAddr,
     pub(super) gateway: Eui,
 }
 
-/// A frame whose MIC is right.
+/// A frame with a valid MIC.
 #[derive(Debug)]
 pub(super) enum Accepted {
     Join { device: Eui, dev_nonce: u16, origin: Origin, heard: Instant },
@@ -45,16 +45,16 @@ pub(super) struct AcceptedData {
     device: Eui,
     address: DevAddr,
     f_cnt: u32,
-    /// Whether it is a frame that was accepted before.
+    /// It was accepted before.
     repeated: bool,
-    /// Whether the device has given up a frame that the host could not take.
+    /// The device has given up a frame that the host rejected.
     one_given_up: bool,
     confirmed: bool,
     adr: bool,
     adr_ack_req: bool,
     lost: u32,
     data: Option<Data>,
-    said: Said,
+    said: ReceivedCommands,
     length: usize,
     heard: Now,
 }
@@ -104,7 +104,7 @@ impl Network {
         Ok(())
     }
 
-    /// Finds out whose frame it is. Several devices may have its address: the MIC tells.
+    /// Finds the sender. Several devices may share an address: the MIC decides.
     fn judge(
         &mut self,
         frame: &DataUp<'_>,
@@ -116,7 +116,7 @@ impl Network {
         let mut refused = Reason::Mic;
         for eui in sharing {
             let Some(device) = self.devices.get(eui) else { continue };
-            for which in [Which::InUse, Which::Offered] {
+            for which in [SessionSlot::Current, SessionSlot::Offered] {
                 let Some(session) = device.session(which).filter(|session| session.address == frame.address)
                 else {
                     continue;
@@ -140,33 +140,33 @@ impl Network {
         Err(refused)
     }
 
-    /// Whether the last frame comes again since another forwarder's link is slow, and not since its device waits.
+    /// Whether a repetition of the last frame comes from a slow forwarder rather than from the device.
     fn is_late_copy(&self, eui: Eui, confirmed: bool, gateway: Eui, now: Now) -> bool {
         let Some(device) = self.devices.get(&eui) else { return false };
-        let Some(told) = device.told.filter(|told| !told.untaken) else { return false };
+        let Some(told) = device.told.filter(|told| !told.rejected) else { return false };
         let age = now.instant.saturating_duration_since(told.first_heard);
-        !device.heard_by.contains(&gateway) && age < if confirmed { SLOW_COPY } else { LATE_COPY }
+        !device.received_by.contains(&gateway) && age < if confirmed { SLOW_COPY } else { LATE_COPY }
     }
 
-    /// The frame is this device's: its counters move.
+    /// Accepts the frame of a device and moves its counters.
     fn accept(
         &mut self,
         eui: Eui,
-        which: Which,
+        which: SessionSlot,
         frame: &DataUp<'_>,
         verdict: Verdict,
         length: usize,
         now: Now,
     ) -> Result<AcceptedData, Reason> {
         let told = self.devices.get(&eui).and_then(|device| device.told);
-        let untaken = told.is_some_and(|told| told.untaken);
+        let rejected = told.is_some_and(|told| told.rejected);
         let slow =
             told.is_some_and(|told| now.instant.saturating_duration_since(told.first_heard) < SLOW_COPY);
-        if which == Which::Offered {
+        if which == SessionSlot::Offered {
             self.use_offered(eui, frame.address);
         }
         if frame.ack && !matches!(verdict, Verdict::Repeated { .. }) {
-            self.land_what_is_confirmed(eui, now);
+            self.complete_confirmed_transmissions(eui, now);
         }
         let device = self.devices.get_mut(&eui).ok_or(Reason::DeviceUnknown)?;
         let session = device.state.session.as_mut().ok_or(Reason::DeviceUnknown)?;
@@ -176,13 +176,13 @@ impl Network {
                 session.reset();
                 (f_cnt, 0, false)
             }
-            Verdict::Repeated { f_cnt } if frame.confirmed && (untaken || !slow) => (f_cnt, 0, true),
+            Verdict::Repeated { f_cnt } if frame.confirmed && (rejected || !slow) => (f_cnt, 0, true),
             Verdict::Repeated { .. } => return Err(Reason::Replay),
             Verdict::Refused(reason) => return Err(reason),
         };
         if !repeated {
             session.accept(f_cnt, frame.mic);
-            device.told = device.told.map(|told| Told { untaken: false, ..told });
+            device.told = device.told.map(|told| ReportedUplink { rejected: false, ..told });
         }
         let key = if frame.f_port == Some(0) { &session.nwk_s_key } else { &session.app_s_key };
         let payload = frame.decrypt(key, f_cnt);
@@ -203,7 +203,7 @@ impl Network {
             address: frame.address,
             f_cnt,
             repeated,
-            one_given_up: untaken && !repeated,
+            one_given_up: rejected && !repeated,
             confirmed: frame.confirmed,
             adr: frame.adr,
             adr_ack_req: frame.adr_ack_req,
@@ -225,7 +225,7 @@ impl Network {
         self.queue.push_back(Output::Joined { device: eui, address });
     }
 
-    /// Goes on with the frames whose time for other copies is over.
+    /// Reports the frames whose time for further copies is over.
     pub(super) fn close_held(&mut self, now: Now) {
         while let Some((accepted, receivers)) = self.held.next(now.instant) {
             match accepted {
@@ -247,8 +247,8 @@ impl Network {
         let Some(device) = self.devices.get_mut(&eui) else { return };
         let Some(best) = receivers.first() else { return };
         let data_rate = best.data_rate;
-        device.heard_by = receivers.iter().map(|receiver| receiver.gateway).collect();
-        // With another address it has joined anew meanwhile: told all the same, but nobody listens behind it.
+        device.received_by = receivers.iter().map(|receiver| receiver.gateway).collect();
+        // With another address it has joined again meanwhile: reported, but its windows are not used.
         let session = device.state.session.as_mut().filter(|session| session.address == accepted.address);
         let mut taken = false;
         if let Some(session) = session {
@@ -261,23 +261,24 @@ impl Network {
                 }
             }
             device.window = Some(Window {
-                heard_by: receivers.iter().map(HeardBy::from).collect(),
+                received_by: receivers.iter().map(ReceivedBy::from).collect(),
                 heard: accepted.heard.instant,
                 delay: Duration::from_secs(session.rx.delay.max(1).into()),
                 rx: session.rx,
-                owed: owed(&accepted, best, receivers.len(), time),
+                requested: requested(&accepted, best, receivers.len(), time),
             });
             taken = session.last_up.is_some_and(|last| last.taken);
         }
-        if accepted.repeated && (taken || told_already(device, accepted.f_cnt)) {
-            // Told before: answered now, or when the host has it.
+        if accepted.repeated && (taken || is_reported(device, accepted.f_cnt)) {
+            // Reported before: acknowledged now, or after the host has accepted it.
             if taken {
                 self.answer(eui, now);
             }
             return;
         }
         let (confirmed, first_heard) = (accepted.confirmed, accepted.heard.instant);
-        device.told = Some(Told { serial, f_cnt: accepted.f_cnt, first_heard, confirmed, untaken: false });
+        device.told =
+            Some(ReportedUplink { serial, f_cnt: accepted.f_cnt, first_heard, confirmed, rejected: false });
         self.queue.push_back(Output::Uplink(Box::new(Uplink {
             token: UplinkToken { device: eui, serial },
             device: eui,
@@ -299,20 +300,20 @@ impl Network {
         }
     }
 
-    /// The host could not take an uplink. Whether it may come again: a confirmed one is told again when its device
-    /// repeats it, or [`given up`](Uplink::one_given_up) with the device's next frame; an unconfirmed one is lost.
+    /// The host has rejected an uplink. Returns whether it may be repeated: a confirmed uplink is reported again when its
+    /// device repeats it, or as [`given up`](Uplink::one_given_up) with the next frame; an unconfirmed one is lost.
     #[must_use]
-    pub fn untaken(&mut self, token: UplinkToken) -> bool {
+    pub fn uplink_rejected(&mut self, token: UplinkToken) -> bool {
         let told = self.devices.get_mut(&token.device).and_then(|device| device.told.as_mut());
         let Some(told) = told.filter(|told| told.serial == token.serial && told.confirmed) else {
             return false;
         };
-        told.untaken = true;
+        told.rejected = true;
         true
     }
 
-    /// The host has an uplink for good: if its device waits for an answer, it gets it.
-    pub fn taken(&mut self, token: UplinkToken, now: Now) {
+    /// The host has stored an uplink. If its device expects an acknowledgement, it is sent.
+    pub fn uplink_accepted(&mut self, token: UplinkToken, now: Now) {
         let Some(device) = self.devices.get_mut(&token.device) else { return };
         let Some(told) = device.told.filter(|told| told.serial == token.serial) else { return };
         let Some(session) = &mut device.state.session else { return };
@@ -321,29 +322,29 @@ impl Network {
             return;
         };
         last.taken = true;
-        if device.window.as_ref().is_some_and(|window| window.owed.ack) {
+        if device.window.as_ref().is_some_and(|window| window.requested.ack) {
             self.store(token.device);
             self.answer(token.device, now);
         }
     }
 }
 
-fn told_already(device: &Device, f_cnt: u32) -> bool {
-    device.told.is_some_and(|told| told.f_cnt == f_cnt && !told.untaken)
+fn is_reported(device: &Device, f_cnt: u32) -> bool {
+    device.told.is_some_and(|told| told.f_cnt == f_cnt && !told.rejected)
 }
 
-fn owed(accepted: &AcceptedData, best: &Receiver, gateways: usize, time: Timestamp) -> Owed {
+fn requested(accepted: &AcceptedData, best: &Receiver, gateways: usize, time: Timestamp) -> RequestedAnswer {
     let margin = best.snr.unwrap_or(0.0) - DataRate::required_snr(best.data_rate).unwrap_or(0.0);
-    Owed {
+    RequestedAnswer {
         ack: accepted.confirmed,
-        sign_of_life: accepted.adr_ack_req,
+        wants_downlink: accepted.adr_ack_req,
         adr: accepted.adr,
         link_check: accepted.said.link_check.then(|| link_check(margin, gateways)),
         device_time: accepted.said.device_time.then(|| device_time(time)),
     }
 }
 
-/// The first forwarder's time that is near ours, else ours.
+/// The first forwarder's time that is near ours, otherwise ours.
 fn time(receivers: &[Receiver], ours: Timestamp, within: Duration) -> Timestamp {
     let near = |time: &Timestamp| time.duration_since(ours).unsigned_abs() <= within;
     receivers.iter().filter_map(|receiver| receiver.time).find(near).unwrap_or(ours)

@@ -22,7 +22,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
         .with_decode_allow_trailing_bits(true),
 );
 /// The longest PHYPayload in bytes: LoRa counts them in one.
-const LONGEST: usize = 255;
+const MAX_FRAME: usize = 255;
 /// Forwarders hand over no more at a time.
 const FRAMES: usize = 255;
 /// A concentrator has no more antennas.
@@ -202,7 +202,7 @@ fn data_rate(modulation: &str, rate: Option<&RawValue>) -> Result<DataRate, Reas
 }
 
 fn data(text: &str, size: Option<f64>) -> Result<Vec<u8>, Reason> {
-    if text.len() > LONGEST.div_ceil(3) * 4 {
+    if text.len() > MAX_FRAME.div_ceil(3) * 4 {
         return Err(Reason::FrameLong);
     }
     let data = BASE64.decode(text).map_err(|_| Reason::Base64)?;

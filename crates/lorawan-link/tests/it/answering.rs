@@ -122,14 +122,14 @@ fn an_answer_uses_a_new_counter_each_time() {
 fn a_confirmed_uplink_that_the_host_could_not_take_is_told_again_and_answered_when_it_is_taken() {
     let mut host = host();
     let uplink = host.uplink(&confirmed(7));
-    assert!(host.network.untaken(uplink.token));
+    assert!(host.network.uplink_rejected(uplink.token));
     // Even at once, when a copy of a slow forwarder is all that there is.
     host.push(2, &confirmed(7), 5.0);
     host.pass(200);
     let again = host.only_uplink();
     assert_eq!((again.f_cnt, again.again, again.one_given_up), (7, true, false));
-    assert!(host.network.untaken(again.token));
-    assert!(!host.network.untaken(uplink.token), "it is settled");
+    assert!(host.network.uplink_rejected(again.token));
+    assert!(!host.network.uplink_rejected(uplink.token), "it is settled");
     host.pass(3_000);
     let third = host.uplink(&confirmed(7));
     assert!(host.sent().is_empty(), "nothing is acknowledged that nobody has");
@@ -145,7 +145,7 @@ fn a_confirmed_uplink_that_the_host_could_not_take_is_told_again_and_answered_wh
 fn a_frame_that_was_not_taken_is_told_as_given_up_once_with_its_devices_next_one() {
     let mut host = host();
     let uplink = host.uplink(&confirmed(0));
-    assert!(host.network.untaken(uplink.token));
+    assert!(host.network.uplink_rejected(uplink.token));
     host.push(HERE, &up(1), 5.0);
     host.push(HERE, &up(2), 5.0);
     host.pass(200);
@@ -159,6 +159,6 @@ fn a_frame_that_was_not_taken_is_told_as_given_up_once_with_its_devices_next_one
 fn an_unconfirmed_frame_that_was_not_taken_is_lost() {
     let mut host = host();
     let uplink = host.uplink(&up(0));
-    assert!(!host.network.untaken(uplink.token));
+    assert!(!host.network.uplink_rejected(uplink.token));
     assert!(!host.uplink(&up(1)).one_given_up, "the host has counted it");
 }

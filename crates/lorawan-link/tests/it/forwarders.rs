@@ -64,7 +64,7 @@ fn figures_and_paths_of_forwarders_are_readable_and_their_number_is_bounded() {
     host.pass(3_600_000);
     host.pull(3);
     assert!(host.refusals().is_empty(), "the others were silent for an hour");
-    assert_eq!(host.network.holdings().gateways, 1);
+    assert_eq!(host.network.memory_use().gateways, 1);
 }
 
 #[test]

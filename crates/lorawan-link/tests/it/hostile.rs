@@ -22,7 +22,7 @@ fn hosts() -> Host {
 }
 
 fn assert_bounded(host: &Host) {
-    let held = host.network.holdings();
+    let held = host.network.memory_use();
     assert!(held.gateways <= 3 && held.held <= 5 && held.flights <= 4 && held.queued <= 2, "{held:?}");
 }
 
@@ -53,7 +53,7 @@ fn every_datagram_of_up_to_two_bytes_is_met_with_silence() {
         let refused = host.outputs();
         assert!(matches!(refused[..], [Output::Refused { .. }]), "{bytes:x?}: {refused:?}");
     }
-    assert_eq!(host.network.holdings().gateways, 1);
+    assert_eq!(host.network.memory_use().gateways, 1);
 }
 
 /// Datagrams of all kinds with right frames.

@@ -75,7 +75,7 @@ impl Host {
                 && !self.holds_back
             {
                 let now = self.now();
-                self.network.left(transmission.id, now);
+                self.network.transmission_sent(transmission.id, now);
             }
             self.outputs.push(output);
         }
@@ -92,12 +92,12 @@ impl Host {
 
     pub(crate) fn left(&mut self, id: TransmissionId) {
         let now = self.now();
-        self.network.left(id, now);
+        self.network.transmission_sent(id, now);
     }
 
     pub(crate) fn withheld(&mut self, id: TransmissionId) {
         let now = self.now();
-        self.network.withheld(id, now);
+        self.network.transmission_cancelled(id, now);
         self.drain();
     }
 
@@ -216,13 +216,13 @@ impl Host {
 
     pub(crate) fn taken(&mut self, token: UplinkToken) {
         let now = self.now();
-        self.network.taken(token, now);
+        self.network.uplink_accepted(token, now);
         self.drain();
     }
 
     pub(crate) fn stored(&mut self, token: StoreToken) {
         let now = self.now();
-        self.network.stored(token, now);
+        self.network.state_stored(token, now);
         self.drain();
     }
 

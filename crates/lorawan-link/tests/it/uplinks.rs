@@ -84,7 +84,7 @@ fn devices_that_share_an_address_are_told_apart_by_their_keys() {
     let phy = creator.build(b"x", &[], &[9; 16].into(), &[2; 16].into()).unwrap();
     assert_eq!(host.uplink(phy).device, dev_eui(2));
     host.network.remove(dev_eui(1));
-    assert_eq!(host.network.holdings().devices, 1);
+    assert_eq!(host.network.memory_use().devices, 1);
     host.push(HERE, &up(1), 5.0);
     assert_eq!(host.refusals(), [Reason::Mic]);
 }

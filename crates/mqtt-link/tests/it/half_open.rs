@@ -1,4 +1,4 @@
-//! Connections that are dead and do not say so: found by the keep-alive, whichever side has something to say.
+//! Dead connections that stay open are found by the keep-alive, whichever side has something to send.
 
 use std::time::Duration;
 
@@ -9,15 +9,15 @@ use tokio::time::Instant;
 use super::proxy::Proxy;
 use super::{BOTH, connected, down, everything, next, options, up};
 
-/// The shortest there is.
+/// The shortest possible keep-alive.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
-/// One and a half, and something for a busy machine.
+/// One and a half keep-alives, plus time for a busy machine.
 const FOUND_WITHIN: Duration = Duration::from_millis(7500 + 1500);
 
 fn patient(proxy: &Proxy, protocol: Protocol) -> Options {
     let mut with = options(&proxy.url, protocol, "half");
     with.keep_alive = KEEP_ALIVE;
-    // So that it is not this which finds out.
+    // Long enough not to end the connection.
     with.connect_timeout = Duration::from_secs(60);
     with
 }
@@ -31,7 +31,7 @@ async fn a_quiet_subscriber(protocol: Protocol) {
     up(&mut subscriber).await;
 }
 
-/// So much that it fills the buffers of both sockets.
+/// Fills the buffers of both sockets.
 async fn a_publisher_in_full_flow(protocol: Protocol) {
     let broker = Mosquitto::start(&[]).await;
     let proxy = Proxy::before(&broker, Vec::new()).await;

@@ -1,4 +1,4 @@
-//! Brokers that say what no broker may say; then a good one, with which nothing is lost.
+//! Brokers that violate the protocol. After each, a correct broker loses nothing.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use super::proxy::Proxy;
 use super::{BOTH, everything, message, next, options, publisher, say, up};
 
-/// What each connection is answered with: at once, or after an honest CONNACK.
+/// What each connection is answered: at once, or after a correct CONNACK.
 fn scripts(protocol: Protocol) -> Vec<Vec<u8>> {
     let v5 = protocol == Protocol::V5;
     let connack: &[u8] = if v5 { &[0x20, 3, 0, 0, 0] } else { &[0x20, 2, 0, 0] };
@@ -91,20 +91,20 @@ async fn a_publisher_outlives_hostile_brokers_and_its_messages_reach_a_good_one(
                 }
             }
         }
-        let mut heard = BTreeSet::new();
-        while heard.len() < 5 {
+        let mut topics_received = BTreeSet::new();
+        while topics_received.len() < 5 {
             let message = message(&mut ears).await;
-            heard.insert(String::from_utf8(message.payload.to_vec()).unwrap());
+            topics_received.insert(String::from_utf8(message.payload.to_vec()).unwrap());
             message.ack.send();
         }
     }
 }
 
-/// It answers each ping, and that is all.
+/// Answers pings and nothing else.
 async fn answer_pings_only(listener: TcpListener) {
     while let Ok((mut client, _)) = listener.accept().await {
         let mut buffer = [0; 65_536];
-        // In one read, as on loopback it is: CONNECT first, a ping at the end of whatever comes later.
+        // On loopback these arrive in one read: CONNECT first, later a ping at the end.
         while let Ok(read @ 1..) = client.read(&mut buffer).await {
             let answer: &[u8] = match buffer.get(..read).unwrap() {
                 [0x10, ..] => &[0x20, 3, 0, 0, 0],

@@ -1,4 +1,4 @@
-//! Against a real mosquitto: both protocols, both directions, and every way in which a broker goes away.
+//! Tests against a real mosquitto: both protocols, both directions, and every way in which a broker can disappear.
 #![allow(unreachable_pub, missing_docs, reason = "shared by the modules of one test")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test's helpers fail the test")]
 
@@ -18,7 +18,7 @@ use testkit::mosquitto::Mosquitto;
 pub const BOTH: [Protocol; 2] = [Protocol::V5, Protocol::V311];
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Quick to come back, so that tests are short.
+/// With short pauses, so that tests are short.
 pub fn options(url: &str, protocol: Protocol, client_id: &str) -> Options {
     let mut options = Options::new(url.parse().unwrap(), client_id);
     options.protocol = protocol;
@@ -33,7 +33,7 @@ pub async fn hear(subscriber: &mut Subscriber) -> Event {
         .expect("a running subscriber")
 }
 
-/// Skips what is not a message.
+/// Skips events that are not messages.
 pub async fn message(subscriber: &mut Subscriber) -> Message {
     loop {
         if let Event::Message(message) = hear(subscriber).await {
@@ -42,7 +42,7 @@ pub async fn message(subscriber: &mut Subscriber) -> Message {
     }
 }
 
-/// Skips failed attempts. `true` where the broker remembered us.
+/// Skips failed attempts. `true` if the broker kept the session.
 pub async fn up(subscriber: &mut Subscriber) -> bool {
     let mut last = None;
     for _ in 0..50 {
@@ -77,14 +77,14 @@ pub async fn connected(publisher: &mut Publisher) {
     while next(publisher).await != PublisherEvent::Connected {}
 }
 
-/// A publisher that is connected.
+/// A connected publisher.
 pub async fn publisher(broker: &Mosquitto, client_id: &str) -> Publisher {
     let mut publisher = Publisher::start(options(&broker.url(), Protocol::V5, client_id));
     connected(&mut publisher).await;
     publisher
 }
 
-/// Publishes and waits until the broker has it.
+/// Publishes and waits for the acknowledgement.
 pub async fn say(publisher: &mut Publisher, topic: &str, payload: &'static str) {
     publisher.try_publish(1, topic, payload.into(), false).unwrap();
     while next(publisher).await != PublisherEvent::Acked(1) {}

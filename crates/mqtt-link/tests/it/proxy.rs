@@ -1,4 +1,4 @@
-//! A TCP door before a broker, at which a test decides what each connection meets.
+//! A TCP proxy before a broker. A test decides what each connection gets.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -8,13 +8,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-/// What the next connections meet, in order; afterwards the broker.
+/// What the next connections get, in order; after them the broker.
 pub type Scripts = Arc<Mutex<Vec<Vec<u8>>>>;
 
 pub struct Proxy {
     pub url: String,
     pub scripts: Scripts,
-    /// While true nothing passes, and nobody is told.
+    /// While true, nothing is forwarded and no side notices.
     pub frozen: watch::Sender<bool>,
 }
 
@@ -44,7 +44,7 @@ async fn keep(listener: TcpListener, target: SocketAddr, scripts: Scripts, froze
     }
 }
 
-/// Says its words to the CONNECT, then that it has no more, and listens until the client has gone.
+/// Answers the CONNECT with these bytes, half-closes, and reads until the client closes.
 async fn play(mut client: TcpStream, script: Vec<u8>) {
     let mut buffer = [0; 4096];
     if client.read(&mut buffer).await.is_ok_and(|read| read > 0) && client.write_all(&script).await.is_ok() {
@@ -53,7 +53,7 @@ async fn play(mut client: TcpStream, script: Vec<u8>) {
     }
 }
 
-/// Until it is frozen; from then on the connection stays open and is dead.
+/// Forwards until it is frozen. After that the connection stays open and is dead.
 async fn pass(mut client: TcpStream, target: SocketAddr, mut frozen: watch::Receiver<bool>) {
     let mut broker = TcpStream::connect(target).await.unwrap();
     let freezing = async {

@@ -1,4 +1,4 @@
-//! Messages out.
+//! The publisher against mosquitto.
 
 use std::collections::BTreeSet;
 use std::future::ready;
@@ -12,7 +12,7 @@ use testkit::{eventually, mosquitto::Mosquitto};
 
 use super::{BOTH, PATIENCE, connected, everything, message, next, options, publisher, say, up};
 
-/// The simplest durable store there is: everything not yet acknowledged, oldest first.
+/// The simplest durable store: all unacknowledged messages, oldest first.
 struct Sender {
     publisher: Publisher,
     unacked: BTreeSet<u64>,
@@ -35,7 +35,7 @@ impl Sender {
         }
     }
 
-    /// Until no more than `left` are unacknowledged.
+    /// Until at most `left` are unacknowledged.
     async fn run_until(&mut self, left: usize) {
         while self.unacked.len() > left {
             self.fill();
@@ -49,7 +49,7 @@ impl Sender {
     }
 }
 
-/// Everything that a subscriber has seen, over all its connections.
+/// All that a subscriber has received, over all its connections.
 #[derive(Default)]
 struct Seen {
     connections: usize,
@@ -86,7 +86,7 @@ async fn nothing_is_lost_when_a_stalled_broker_is_killed() {
         let mut cloud = Subscriber::start(with.clone(), everything());
         up(&mut cloud).await;
         cloud.disconnect().await;
-        // Stored with its subscription; a kill does not take it any more.
+        // Stored together with its subscription, so it survives a kill.
         broker.restart().await;
         let mut cloud = Subscriber::start(with, everything());
         assert!(up(&mut cloud).await);
@@ -94,17 +94,17 @@ async fn nothing_is_lost_when_a_stalled_broker_is_killed() {
 
         let mut sender = Sender::new(options(&broker.url(), protocol, "gateway"), 0..1000);
         for (kills, left) in [800, 500, 200].into_iter().enumerate() {
-            // A message for somebody who is away is in the broker's memory only, and dies with it.
+            // A message for an absent client exists only in the broker's memory and is lost with it.
             eventually(PATIENCE, || ready(seen.lock().unwrap().connections == kills)).await;
             sender.run_until(left).await;
             broker.pause();
-            // Into a socket that nobody reads: in flight for rumqttc, unknown to the broker.
+            // Into a socket that nothing reads: in flight for rumqttc, unknown to the broker.
             sender.fill();
             tokio::time::timeout(Duration::from_millis(200), sender.run_until(0))
                 .await
                 .expect_err("a stalled broker acknowledges nothing for long");
             assert!(sender.publisher.in_flight() > 0);
-            // What the broker has acknowledged it has passed on; that may still be in the subscriber's socket.
+            // The broker has forwarded what it acknowledged; it may still be in the subscriber's socket.
             let unacked = sender.unacked.clone();
             eventually(PATIENCE, || {
                 let seen = seen.lock().unwrap();

@@ -1,4 +1,4 @@
-//! Messages in.
+//! The subscriber against mosquitto.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -62,7 +62,7 @@ async fn a_wrong_password_is_named_as_such() {
     }
 }
 
-/// mosquitto's acl_file grants every subscription and then delivers nothing; its plugin says no.
+/// mosquitto's acl_file accepts every subscription and then delivers nothing; its plugin rejects.
 const ONLY_OPEN: &str = r#"{
   "defaultACLAccess": {"publishClientSend": true, "publishClientReceive": true, "subscribe": false, "unsubscribe": true},
   "groups": [{"groupname": "all", "roles": [{"rolename": "open"}]}],
@@ -101,7 +101,7 @@ async fn comes_back_with_its_subscriptions_after_the_broker_was_killed() {
         broker.kill();
         down(&mut subscriber).await;
         broker.restart().await;
-        assert!(!up(&mut subscriber).await, "a killed broker without persistence remembers nobody");
+        assert!(!up(&mut subscriber).await, "a killed broker without persistence keeps no session");
         say(&mut publisher(&broker, "mouth").await, "a", "again").await;
         assert_eq!(&message(&mut subscriber).await.payload[..], b"again");
     }

@@ -1,4 +1,4 @@
-//! TLS with an authority of the test's own, and a client certificate.
+//! TLS with a certificate authority of the test, and with a client certificate.
 
 use std::fs;
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use testkit::mosquitto::{Mosquitto, free_port};
 
 use super::{BOTH, down, everything, options, up};
 
-/// An authority, and one certificate from it for 127.0.0.1 and for clients.
+/// A certificate authority, and one certificate signed by it, for 127.0.0.1 and for clients.
 struct Papers {
     folder: TempDir,
 }
@@ -22,7 +22,7 @@ impl Papers {
         Self::valid(1975, 4096)
     }
 
-    /// The broker's certificate is valid from one new year to another.
+    /// The broker's certificate is valid from 1 January of one year to 1 January of another.
     fn valid(from: i32, until: i32) -> Self {
         let mut authority = CertificateParams::new(Vec::new()).unwrap();
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -45,7 +45,7 @@ impl Papers {
         self.folder.path().join(name)
     }
 
-    /// Two listeners, with TLS both; `more` belongs to both.
+    /// Two TLS listeners; `more` applies to both.
     async fn broker(&self, more: &[&str]) -> (Mosquitto, [String; 2]) {
         let line = |word: &str, file: &str| format!("{word} {}", self.path(file).display());
         let papers = [line("cafile", "ca.pem"), line("certfile", "cert.pem"), line("keyfile", "key.pem")];
@@ -105,7 +105,7 @@ async fn an_unknown_authority_is_named_as_such() {
     }
 }
 
-/// What is said of a broker whose certificate is valid between these years.
+/// The error for a broker whose certificate is valid between these years.
 async fn said_of_a_certificate_valid(from: i32, until: i32) -> Vec<String> {
     let papers = Papers::valid(from, until);
     let (_broker, urls) = papers.broker(&[]).await;

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use coap_link::dtls::{Client, Credentials, Output as Dtls, Refusal};
+use coap_link::dtls::{Client, Credentials, HandshakeFailure, Output as Dtls};
 use coap_link::{Engine, Method, Output, Peer, Request, RequestFailure, Response, Settings, Udp};
 use tokio::time::{Instant, sleep_until};
 
@@ -24,7 +24,7 @@ struct Security {
     /// `None` before the first session.
     session: Option<Client>,
     /// Why the last one did not come about.
-    refusal: Option<Refusal>,
+    refusal: Option<HandshakeFailure>,
 }
 
 impl Channel {
@@ -36,7 +36,7 @@ impl Channel {
         };
         let security = credentials.map(|credentials| Security { credentials, session: None, refusal: None });
         let engine = Engine::new(Settings { seed: rand::random(), ..Settings::default() });
-        Ok(Self { engine, udp: Udp::bind(any)?, peer: Peer::in_the_clear(address), security })
+        Ok(Self { engine, udp: Udp::bind(any)?, peer: Peer::unsecured(address), security })
     }
 
     /// Asks for something that every CoAP server has an answer to; says why there is none.
@@ -53,7 +53,7 @@ impl Channel {
     }
 
     /// Makes a DTLS session; takes up to half a minute.
-    pub(super) async fn open_session(&mut self) -> Result<(), Refusal> {
+    pub(super) async fn open_session(&mut self) -> Result<(), HandshakeFailure> {
         let Some(security) = &mut self.security else { return Ok(()) };
         let client = Client::connect(self.peer.address, &security.credentials, now());
         self.peer = client.peer().clone();
@@ -66,7 +66,7 @@ impl Channel {
                 return Ok(());
             }
             if security.session.as_ref().is_none_or(Client::is_over) {
-                return Err(security.refusal.take().unwrap_or(Refusal::Timeout));
+                return Err(security.refusal.take().unwrap_or(HandshakeFailure::Timeout));
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use coap_link::dtls::Refusal;
+use coap_link::dtls::HandshakeFailure;
 use coap_link::{Code, RequestFailure, Response};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::sleep;
@@ -108,7 +108,7 @@ impl Node {
         let Err(refusal) = self.channel.open_session().await else { return Ok(()) };
         sleep(BETWEEN_HANDSHAKES).await;
         Err(match refusal {
-            Refusal::Timeout => Answer::None,
+            HandshakeFailure::Timeout => Answer::None,
             refusal => Answer::Refused(format!("no DTLS session: {refusal}")),
         })
     }

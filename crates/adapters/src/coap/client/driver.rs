@@ -245,7 +245,7 @@ impl<'a> Driver<'a> {
         if bytes.first().is_some_and(|first| (20..64).contains(first)) {
             self.sessions.receive(from, bytes, now);
         } else {
-            self.engine.receive(&Peer::in_the_clear(from), bytes, now);
+            self.engine.receive(&Peer::unsecured(from), bytes, now);
         }
         self.pump(now);
     }

@@ -1,4 +1,4 @@
-//! A bluetoothd of the tests' own with one device, on a bus of its own.
+//! A simulated bluetoothd with one device, on a private bus.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use zbus::fdo::ObjectManager;
 use zbus::{Connection, DBusError, OwnedObjectPath, OwnedVariant, connection, interface};
 
-use crate::link::Link;
+use crate::bluez::BluetoothAdapter;
 
 pub(super) const ADDRESS: &str = "A4:C1:38:0A:0B:0C";
 const ADAPTER: &str = "/org/bluez/hci0";
@@ -16,9 +16,9 @@ const DEVICE: &str = "/org/bluez/hci0/dev_A4_C1_38_0A_0B_0C";
 const BUS: &str = "<busconfig><type>session</type><listen>unix:dir=FOLDER</listen><policy context='default'>\
 <allow send_destination='*'/><allow receive_sender='*'/><allow own='*'/></policy></busconfig>";
 
-/// What the device does when it is asked.
+/// How the device answers calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Mood {
+pub(super) enum Behaviour {
     Answers,
     /// With this error and text.
     Refuses(&'static str, &'static str),
@@ -35,8 +35,8 @@ enum Refusal {
     Failed(String),
 }
 
-impl Mood {
-    async fn show(self) -> Result<(), Refusal> {
+impl Behaviour {
+    async fn answer(self) -> Result<(), Refusal> {
         match self {
             Self::Answers => Ok(()),
             Self::Refuses("InProgress", text) => Err(Refusal::InProgress(text.to_owned())),
@@ -48,7 +48,7 @@ impl Mood {
 }
 
 struct Device {
-    connect: Mood,
+    connect: Behaviour,
     connected: bool,
     resolved: bool,
     calls: mpsc::UnboundedSender<String>,
@@ -58,7 +58,7 @@ struct Device {
 impl Device {
     async fn connect(&self) -> Result<(), Refusal> {
         let _ = self.calls.send("Connect".to_owned());
-        self.connect.show().await
+        self.connect.answer().await
     }
 
     fn disconnect(&self) {
@@ -96,7 +96,7 @@ struct Characteristic {
     service: &'static str,
     flags: &'static [&'static str],
     value: Vec<u8>,
-    mood: Arc<Mutex<Mood>>,
+    behaviour: Arc<Mutex<Behaviour>>,
     calls: mpsc::UnboundedSender<String>,
 }
 
@@ -104,14 +104,14 @@ type Options = std::collections::HashMap<String, OwnedVariant>;
 
 #[interface(name = "org.bluez.GattCharacteristic1")]
 impl Characteristic {
-    /// As bluetoothd does, tells the value as a property too, before it answers.
+    /// Like bluetoothd, reports the value as a property too, before it answers.
     async fn read_value(
         &self,
         _options: Options,
         #[zbus(signal_emitter)] emitter: zbus::object_server::SignalEmitter<'_>,
     ) -> Result<Vec<u8>, Refusal> {
-        let mood = *self.mood.lock().unwrap();
-        mood.show().await?;
+        let behaviour = *self.behaviour.lock().unwrap();
+        behaviour.answer().await?;
         self.value_changed(&emitter).await.unwrap();
         Ok(self.value.clone())
     }
@@ -119,13 +119,13 @@ impl Characteristic {
     async fn write_value(&self, value: Vec<u8>, options: Options) -> Result<(), Refusal> {
         let kind = options["type"].downcast_ref::<&str>().unwrap();
         let _ = self.calls.send(format!("WriteValue {} {value:?} {kind}", self.uuid));
-        let mood = *self.mood.lock().unwrap();
-        mood.show().await
+        let behaviour = *self.behaviour.lock().unwrap();
+        behaviour.answer().await
     }
 
     async fn start_notify(&self) -> Result<(), Refusal> {
-        let mood = *self.mood.lock().unwrap();
-        mood.show().await
+        let behaviour = *self.behaviour.lock().unwrap();
+        behaviour.answer().await
     }
 
     #[zbus(property, name = "UUID")]
@@ -169,18 +169,18 @@ pub(super) struct Bluez {
     daemon: Child,
     server: Connection,
     address: String,
-    mood: Arc<Mutex<Mood>>,
+    behaviour: Arc<Mutex<Behaviour>>,
     calls: mpsc::UnboundedReceiver<String>,
     _folder: tempfile::TempDir,
 }
 
 impl Bluez {
     pub(super) async fn start() -> Self {
-        Self::with(Mood::Answers, false).await
+        Self::with(Behaviour::Answers, false).await
     }
 
-    /// With a device that so answers `Connect`, and tells its services later.
-    pub(super) async fn with(connect: Mood, is_slow: bool) -> Self {
+    /// With a device that answers `Connect` as given and may discover its services later.
+    pub(super) async fn with(connect: Behaviour, is_slow: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("bus.conf");
         std::fs::write(&config, BUS.replace("FOLDER", folder.path().to_str().unwrap())).unwrap();
@@ -196,21 +196,21 @@ impl Bluez {
         let mut address = String::new();
         BufReader::new(daemon.stdout.take().unwrap()).read_line(&mut address).unwrap();
         let address = address.trim().to_owned();
-        let (told, calls) = mpsc::unbounded_channel();
-        let mood = Arc::new(Mutex::new(Mood::Answers));
-        let server = serve(&address, connect, is_slow, &mood, &told).await.unwrap();
-        Self { daemon, server, address, mood, calls, _folder: folder }
+        let (calls_to, calls) = mpsc::unbounded_channel();
+        let behaviour = Arc::new(Mutex::new(Behaviour::Answers));
+        let server = serve(&address, connect, is_slow, &behaviour, &calls_to).await.unwrap();
+        Self { daemon, server, address, behaviour, calls, _folder: folder }
     }
 
-    pub(super) async fn link(&self) -> Link {
+    pub(super) async fn adapter(&self) -> BluetoothAdapter {
         let connection = connection::Builder::address(&*self.address).build().await.unwrap();
         let owner = self.server.unique_name().unwrap().clone();
-        Link { connection, owner, adapter: ADAPTER.try_into().unwrap() }
+        BluetoothAdapter { connection, owner, path: ADAPTER.try_into().unwrap() }
     }
 
     /// How characteristics answer from now on.
-    pub(super) fn mood(&self, mood: Mood) {
-        *self.mood.lock().unwrap() = mood;
+    pub(super) fn behaviour(&self, behaviour: Behaviour) {
+        *self.behaviour.lock().unwrap() = behaviour;
     }
 
     /// The next call that changes something.
@@ -257,9 +257,9 @@ impl Drop for Bluez {
 
 async fn serve(
     address: &str,
-    connect: Mood,
+    connect: Behaviour,
     is_slow: bool,
-    mood: &Arc<Mutex<Mood>>,
+    behaviour: &Arc<Mutex<Behaviour>>,
     calls: &mpsc::UnboundedSender<String>,
 ) -> zbus::Result<Connection> {
     let device = Device { connect, connected: true, resolved: !is_slow, calls: calls.clone() };
@@ -269,8 +269,8 @@ async fn serve(
         .serve_at(below("service000a"), Service("181a"))
         .serve_at(below("service0020"), Service("1815"));
     for (service, at, uuid, flags) in CHARACTERISTICS {
-        let (mood, calls) = (Arc::clone(mood), calls.clone());
-        let characteristic = Characteristic { uuid, service, flags, value: vec![1, 2], mood, calls };
+        let (behaviour, calls) = (Arc::clone(behaviour), calls.clone());
+        let characteristic = Characteristic { uuid, service, flags, value: vec![1, 2], behaviour, calls };
         builder = builder.serve_at(below(at), characteristic);
     }
     builder.name("org.bluez").build().await

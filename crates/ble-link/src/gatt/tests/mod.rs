@@ -9,35 +9,42 @@
 mod bluez;
 
 use super::*;
-use bluez::{ADDRESS, Bluez, Mood};
+use bluez::{ADDRESS, Behaviour, Bluez};
 
 fn uuid(text: &str) -> Uuid {
     text.parse().unwrap()
 }
 
-/// The first, or second, of its UUID.
-fn find<'p>(peripheral: &'p Peripheral, text: &str, which: u8) -> &'p Characteristic {
+/// The characteristic with this UUID and instance.
+fn find<'p>(peripheral: &'p Peripheral, text: &str, instance: u8) -> &'p Characteristic {
     let mut all = peripheral.characteristics().iter();
-    all.find(|it| it.uuid == uuid(text) && it.which == which).unwrap()
+    all.find(|it| it.uuid == uuid(text) && it.instance == instance).unwrap()
 }
 
-async fn connected(bluez: &Bluez) -> (Peripheral, Values) {
-    Peripheral::connect(&bluez.link().await, &ADDRESS.to_lowercase()).await.unwrap()
+async fn connected(bluez: &Bluez) -> (Peripheral, Notifications) {
+    Peripheral::connect(&bluez.adapter().await, &ADDRESS.to_lowercase()).await.unwrap()
 }
 
 #[tokio::test]
-async fn a_connected_device_tells_its_characteristics_in_their_order() {
+async fn a_connected_device_lists_its_characteristics_in_handle_order() {
     let bluez = Bluez::start().await;
     let (peripheral, _values) = connected(&bluez).await;
-    let told: Vec<_> = peripheral
+    let listed: Vec<_> = peripheral
         .characteristics()
         .iter()
         .map(|it| {
-            (it.uuid.to_string(), it.service.to_string(), it.which, it.reads, it.notifies, it.is_writable())
+            (
+                it.uuid.to_string(),
+                it.service.to_string(),
+                it.instance,
+                it.can_read,
+                it.can_notify,
+                it.is_writable(),
+            )
         })
         .collect();
-    let row = |uuid: &str, service: &str, which, reads, notifies, writes| {
-        (uuid.to_owned(), service.to_owned(), which, reads, notifies, writes)
+    let row = |uuid: &str, service: &str, instance, reads, notifies, writes| {
+        (uuid.to_owned(), service.to_owned(), instance, reads, notifies, writes)
     };
     let expected = [
         row("2a6e", "181a", 1, true, true, false),
@@ -47,14 +54,14 @@ async fn a_connected_device_tells_its_characteristics_in_their_order() {
         row("2a19", "1815", 1, true, false, false),
         row("ef090080-11d6-42ba-93b8-9dd7ec090aa9", "1815", 1, false, false, true),
     ];
-    assert_eq!(told, expected);
+    assert_eq!(listed, expected);
 }
 
 #[tokio::test]
-async fn services_that_are_told_late_are_waited_for() {
-    let mut bluez = Bluez::with(Mood::Answers, true).await;
-    let link = bluez.link().await;
-    let connecting = tokio::spawn(async move { Peripheral::connect(&link, ADDRESS).await.map(|it| it.0) });
+async fn waits_for_services_that_are_discovered_late() {
+    let mut bluez = Bluez::with(Behaviour::Answers, true).await;
+    let adapter = bluez.adapter().await;
+    let connecting = tokio::spawn(async move { Peripheral::connect(&adapter, ADDRESS).await.map(|it| it.0) });
     assert_eq!(bluez.call().await, "Connect");
     bluez.resolved().await;
     let peripheral = connecting.await.unwrap().unwrap();
@@ -62,39 +69,39 @@ async fn services_that_are_told_late_are_waited_for() {
 }
 
 #[tokio::test]
-async fn a_value_that_was_read_is_not_told_again_and_one_that_was_notified_is_told_once() {
+async fn a_value_that_was_read_is_not_reported_again_and_a_notified_value_is_reported_once() {
     let bluez = Bluez::start().await;
     let (peripheral, mut values) = connected(&bluez).await;
     let temperature = find(&peripheral, "2a6e", 1);
-    // Nobody has subscribed: not told.
+    // Not subscribed yet, so not reported.
     bluez.value("service000a/char000b", &[9, 9]).await;
     assert_eq!(peripheral.read(temperature).await.unwrap(), [9, 9]);
     peripheral.subscribe(temperature).await.unwrap();
     bluez.value("service000a/char0010", &[7, 7]).await;
     bluez.value("service000a/char000b", &[3, 4]).await;
-    let Told::Value { of, value } = values.next().await else { panic!("the device is gone") };
-    assert_eq!((peripheral.of(&of), &*value), (Some(temperature), &[3, 4][..]));
+    let DeviceEvent::Value { source, value } = values.next().await else { panic!("the device is gone") };
+    assert_eq!((peripheral.characteristic(&source), &*value), (Some(temperature), &[3, 4][..]));
     bluez.disconnected().await;
-    assert_eq!(values.next().await, Told::Gone { why: "it has disconnected" });
+    assert_eq!(values.next().await, DeviceEvent::Disconnected { reason: "it has disconnected" });
 }
 
 #[tokio::test]
-async fn a_device_that_is_gone_says_how() {
+async fn the_reason_of_a_disconnection_is_reported() {
     let bluez = Bluez::start().await;
     let (_peripheral, mut values) = connected(&bluez).await;
     bluez.removed().await;
-    assert_eq!(values.next().await, Told::Gone { why: "bluetoothd has removed it" });
+    assert_eq!(values.next().await, DeviceEvent::Disconnected { reason: "bluetoothd has removed it" });
 
     let bluez = Bluez::start().await;
     let (peripheral, mut values) = connected(&bluez).await;
     bluez.end().await;
-    assert_eq!(values.next().await, Told::Gone { why: "bluetoothd has ended" });
+    assert_eq!(values.next().await, DeviceEvent::Disconnected { reason: "bluetoothd has ended" });
     let error = peripheral.read(find(&peripheral, "2a19", 1)).await.unwrap_err();
-    assert!(matches!(error, GattError::Link(LinkError::NoBluez)), "{error:?}");
+    assert!(matches!(error, GattError::Bluetooth(BluetoothError::NoBluez)), "{error:?}");
 }
 
 #[tokio::test]
-async fn values_that_nobody_takes_are_counted_and_hold_nothing_up() {
+async fn values_that_are_not_taken_are_counted_and_block_nothing() {
     let bluez = Bluez::start().await;
     let (peripheral, mut values) = connected(&bluez).await;
     let temperature = find(&peripheral, "2a6e", 1);
@@ -102,11 +109,11 @@ async fn values_that_nobody_takes_are_counted_and_hold_nothing_up() {
     for number in 0..700_u16 {
         bluez.value("service000a/char000b", &number.to_le_bytes()).await;
     }
-    // The answer came behind them.
+    // The answer arrives after them.
     assert_eq!(peripheral.read(find(&peripheral, "2a19", 1)).await.unwrap(), [1, 2]);
     bluez.disconnected().await;
     let mut taken = 0;
-    while let Told::Value { value, .. } = values.next().await {
+    while let DeviceEvent::Value { value, .. } = values.next().await {
         assert_eq!(value, u16::to_le_bytes(taken), "the oldest are kept, in their order");
         taken += 1;
     }
@@ -133,42 +140,42 @@ async fn a_value_is_written_with_an_answer_where_the_characteristic_has_that() {
 #[tokio::test]
 async fn an_error_says_what_to_do() {
     let bluez = Bluez::start().await;
-    let link = bluez.link().await;
-    let unknown = Peripheral::connect(&link, "00:00:00:00:00:01").await.unwrap_err();
+    let adapter = bluez.adapter().await;
+    let unknown = Peripheral::connect(&adapter, "00:00:00:00:00:01").await.unwrap_err();
     assert!(unknown.to_string().starts_with("bluetoothd has not heard 00:00:00:00:00:01 yet"), "{unknown}");
     let (peripheral, _values) = connected(&bluez).await;
-    bluez.mood(Mood::Refuses("NotPermitted", "Not paired"));
+    bluez.behaviour(Behaviour::Refuses("NotPermitted", "Not paired"));
     let unpaired = peripheral.read(find(&peripheral, "2a19", 1)).await.unwrap_err();
     assert!(unpaired.to_string().contains("`bluetoothctl pair A4:C1:38:0A:0B:0C`"), "{unpaired}");
-    bluez.mood(Mood::Refuses("NotPermitted", "Read not permitted"));
+    bluez.behaviour(Behaviour::Refuses("NotPermitted", "Read not permitted"));
     let refused = peripheral.subscribe(find(&peripheral, "2a6f", 1)).await.unwrap_err();
     assert_eq!(refused.to_string(), "characteristic 2a6f: StartNotify is not permitted: Read not permitted");
-    bluez.mood(Mood::Refuses("Failed", "Not connected"));
+    bluez.behaviour(Behaviour::Refuses("Failed", "Not connected"));
     let gone = peripheral.read(find(&peripheral, "2a19", 1)).await.unwrap_err();
-    assert!(matches!(gone, GattError::Gone { .. }), "{gone:?}");
+    assert!(matches!(gone, GattError::Disconnected { .. }), "{gone:?}");
 }
 
 #[tokio::test]
-async fn a_busy_adapter_is_told_from_a_device_out_of_reach() {
+async fn distinguishes_a_busy_adapter_from_a_device_out_of_reach() {
     for (name, reason, busy) in [
         ("InProgress", "Operation already in progress", true),
         ("Failed", "le-connection-concurrent-connection-limit", true),
         ("Failed", "le-connection-abort-by-local", false),
     ] {
-        let bluez = Bluez::with(Mood::Refuses(name, reason), false).await;
-        let error = Peripheral::connect(&bluez.link().await, ADDRESS).await.unwrap_err();
+        let bluez = Bluez::with(Behaviour::Refuses(name, reason), false).await;
+        let error = Peripheral::connect(&bluez.adapter().await, ADDRESS).await.unwrap_err();
         assert_eq!(matches!(error, GattError::Busy { .. }), busy, "{reason}: {error}");
-        assert_eq!(matches!(error, GattError::NotReached { .. }), !busy, "{reason}: {error}");
+        assert_eq!(matches!(error, GattError::Unreachable { .. }), !busy, "{reason}: {error}");
     }
 }
 
 #[tokio::test]
-async fn a_device_that_never_answers_is_given_up_and_disconnected() {
-    let mut bluez = Bluez::with(Mood::Hangs, false).await;
-    let link = bluez.link().await;
-    let connecting = tokio::spawn(async move { Peripheral::connect(&link, ADDRESS).await.map(drop) });
+async fn a_device_that_never_answers_times_out_and_is_disconnected() {
+    let mut bluez = Bluez::with(Behaviour::Hangs, false).await;
+    let adapter = bluez.adapter().await;
+    let connecting = tokio::spawn(async move { Peripheral::connect(&adapter, ADDRESS).await.map(drop) });
     assert_eq!(bluez.call().await, "Connect");
-    // From now on time passes as fast as nobody needs it.
+    // With a paused clock the time limit passes at once.
     tokio::time::pause();
     let error = connecting.await.unwrap().unwrap_err();
     tokio::time::resume();
@@ -178,20 +185,23 @@ async fn a_device_that_never_answers_is_given_up_and_disconnected() {
 
 #[tokio::test]
 async fn an_attempt_that_is_dropped_is_disconnected() {
-    let mut bluez = Bluez::with(Mood::Hangs, false).await;
-    let link = bluez.link().await;
-    let connecting = tokio::spawn(async move { Peripheral::connect(&link, ADDRESS).await.map(drop) });
+    let mut bluez = Bluez::with(Behaviour::Hangs, false).await;
+    let adapter = bluez.adapter().await;
+    let connecting = tokio::spawn(async move { Peripheral::connect(&adapter, ADDRESS).await.map(drop) });
     assert_eq!(bluez.call().await, "Connect");
     connecting.abort();
     assert_eq!(bluez.call().await, "Disconnect");
 }
 
 #[tokio::test]
-async fn a_device_that_hangs_while_it_is_read_is_given_up() {
+async fn a_read_of_a_device_that_hangs_times_out() {
     let bluez = Bluez::start().await;
     let (peripheral, _values) = connected(&bluez).await;
-    bluez.mood(Mood::Hangs);
+    bluez.behaviour(Behaviour::Hangs);
     tokio::time::pause();
     let error = peripheral.read(find(&peripheral, "2a19", 1)).await.unwrap_err();
-    assert!(matches!(error, GattError::Link(LinkError::Silent { call: "ReadValue" })), "{error:?}");
+    assert!(
+        matches!(error, GattError::Bluetooth(BluetoothError::Timeout { call: "ReadValue" })),
+        "{error:?}"
+    );
 }

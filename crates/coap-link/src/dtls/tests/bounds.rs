@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::{Closing, Limits, Output, Refusal};
+use super::super::{CloseReason, HandshakeFailure, Limits, Output};
 use super::net::{Fate, Net, address, credentials, peer};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -20,7 +20,7 @@ fn half_open(net: &mut Net, from: &str) {
 
 fn crowded(net: &Net) -> Vec<String> {
     let address = |output: &Output| match output {
-        Output::Refused { address, reason: Refusal::Crowded, .. } => Some(address.to_string()),
+        Output::Refused { address, reason: HandshakeFailure::Crowded, .. } => Some(address.to_string()),
         _ => None,
     };
     net.said.iter().filter_map(address).collect()
@@ -80,7 +80,7 @@ fn a_full_server_refuses_a_new_peer_until_a_session_has_been_silent_for_a_while(
 
     net.pass(HOUR / 2);
     net.open("192.0.2.12:1", "sensor03");
-    assert!(net.said.contains(&Output::Closed { peer: peer(b, "sensor02"), reason: Closing::Evicted }));
+    assert!(net.said.contains(&Output::Closed { peer: peer(b, "sensor02"), reason: CloseReason::Evicted }));
     assert_eq!(net.server.sessions(), 2);
     assert!(net.clients[&b].is_over(), "it was told");
     assert!(net.clients[&a].is_open());
@@ -104,7 +104,7 @@ fn one_identity_has_so_many_sessions_and_takes_none_from_others() {
     }
     let evicted = |port| Output::Closed {
         peer: peer(address(&format!("192.0.2.66:{port}")), "sensor01"),
-        reason: Closing::Evicted,
+        reason: CloseReason::Evicted,
     };
     let closed: Vec<_> =
         net.said.iter().filter(|output| matches!(output, Output::Closed { .. })).cloned().collect();
@@ -123,7 +123,10 @@ fn a_session_ends_after_long_silence_and_not_before() {
     net.inject(a, b"\x17\xfe\xfd\0\x01\0\0\0\0\0\x63\0\x18 no record that was ever sent");
     assert_eq!(net.server.sessions(), 1);
     net.pass(2 * HOUR);
-    assert_eq!(net.said.last(), Some(&Output::Closed { peer: peer(a, "sensor01"), reason: Closing::Idle }));
+    assert_eq!(
+        net.said.last(),
+        Some(&Output::Closed { peer: peer(a, "sensor01"), reason: CloseReason::Idle })
+    );
     assert!(net.clients[&a].is_over(), "it was told");
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::{Closing, Limits, Output, Refusal, SendError};
+use super::super::{CloseReason, HandshakeFailure, Limits, Output, SendError};
 use super::net::{Fate, Net, SERVER, address, credentials, peer};
 use crate::Identity;
 
@@ -45,7 +45,10 @@ fn a_wrong_key_and_an_unknown_identity_look_alike_and_hurt_nobody_else() {
         net.settle();
         let refused = net.heard.last().cloned();
         assert!(
-            matches!(refused, Some((_, Output::Refused { reason: Refusal::Alert { description: 51 }, .. }))),
+            matches!(
+                refused,
+                Some((_, Output::Refused { reason: HandshakeFailure::Alert { description: 51 }, .. }))
+            ),
             "{refused:?}"
         );
         let to: Vec<_> = net.wire.iter().filter(|(_, to, _)| *to == from).map(|(.., bytes)| bytes).collect();
@@ -54,9 +57,13 @@ fn a_wrong_key_and_an_unknown_identity_look_alike_and_hurt_nobody_else() {
     }
     assert_eq!(answers[0], answers[1]);
     let identity = Some(Identity::from("sensor02"));
-    assert!(net.said.contains(&Output::Refused { address: address(B), identity, reason: Refusal::WrongKey }));
+    assert!(net.said.contains(&Output::Refused {
+        address: address(B),
+        identity,
+        reason: HandshakeFailure::WrongKey
+    }));
     let identity = Some(Identity::from("sensor99"));
-    let unknown = Refusal::UnknownIdentity;
+    let unknown = HandshakeFailure::UnknownIdentity;
     let there = address("192.0.2.12:1000");
     assert!(net.said.contains(&Output::Refused { address: there, identity, reason: unknown }));
     assert_eq!(net.server.counts().refused, [("unknown_identity", 1), ("wrong_key", 1)].into());
@@ -81,11 +88,12 @@ fn a_client_without_the_extended_master_secret_is_told_so() {
         }
         [datagram].into()
     });
-    let refused = Output::Refused { address: a, identity: None, reason: Refusal::NoExtendedMasterSecret };
+    let refused =
+        Output::Refused { address: a, identity: None, reason: HandshakeFailure::NoExtendedMasterSecret };
     assert_eq!(net.said, [refused]);
     assert!(matches!(
         net.heard.last(),
-        Some((_, Output::Refused { reason: Refusal::Alert { description: 40 }, .. }))
+        Some((_, Output::Refused { reason: HandshakeFailure::Alert { description: 40 }, .. }))
     ));
 }
 
@@ -133,9 +141,9 @@ fn a_good_bye_ends_the_session_on_both_sides() {
     net.client(a).close();
     net.server.close(&peer(b, "sensor02"));
     net.settle();
-    assert!(net.said.contains(&Output::Closed { peer: peer(a, "sensor01"), reason: Closing::ByPeer }));
-    assert!(net.said.contains(&Output::Closed { peer: peer(b, "sensor02"), reason: Closing::Here }));
-    let by_server = Output::Closed { peer: peer(address(SERVER), "sensor02"), reason: Closing::ByPeer };
+    assert!(net.said.contains(&Output::Closed { peer: peer(a, "sensor01"), reason: CloseReason::ByPeer }));
+    assert!(net.said.contains(&Output::Closed { peer: peer(b, "sensor02"), reason: CloseReason::Here }));
+    let by_server = Output::Closed { peer: peer(address(SERVER), "sensor02"), reason: CloseReason::ByPeer };
     assert!(net.heard.contains(&(b, by_server)));
     assert_eq!(net.server.sessions(), 0);
     let gone = peer(a, "sensor01");
@@ -160,7 +168,7 @@ fn a_client_without_a_server_gives_up_with_a_reason() {
     let a = net.connect(A, &credentials("sensor01", "secret-sensor01"));
     net.pass(Duration::from_secs(60));
     assert!(net.clients[&a].is_over());
-    assert!(matches!(net.heard.last(), Some((_, Output::Refused { reason: Refusal::Timeout, .. }))));
+    assert!(matches!(net.heard.last(), Some((_, Output::Refused { reason: HandshakeFailure::Timeout, .. }))));
     assert_eq!(net.sent_by(a).len(), 5, "the hello, and four times again");
     assert_eq!(net.clients[&a].next_deadline(), None);
 }
@@ -183,7 +191,7 @@ fn a_session_is_sent_to_only_under_the_identity_that_opened_it() {
     let mut net = Net::new(Limits::default());
     let a = net.open(A, "sensor01");
     assert!(net.server.send(&peer(a, "sensor02"), b"x").is_err());
-    assert!(net.server.send(&crate::Peer::in_the_clear(a), b"x").is_err());
+    assert!(net.server.send(&crate::Peer::unsecured(a), b"x").is_err());
     net.server.close(&peer(a, "sensor02"));
     assert_eq!(net.server.sessions(), 1);
 }

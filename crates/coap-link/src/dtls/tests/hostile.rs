@@ -7,8 +7,8 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use super::super::session::{Fault, contain};
-use super::super::{Closing, Limits, Output, Refusal};
+use super::super::session::{SessionError, catch_panic};
+use super::super::{CloseReason, HandshakeFailure, Limits, Output};
 use super::net::{Fate, Net, SERVER, address, credentials, peer};
 
 const A: &str = "192.0.2.10:1000";
@@ -110,8 +110,8 @@ fn thousands_of_mutated_handshakes_fail_or_succeed_and_harm_nobody_else() {
     }
     assert!((500..4_500).contains(&opened), "{opened} opened: the mutations are too many or too few");
     let panicked = net.said.iter().chain(net.heard.iter().map(|(_, output)| output)).filter(|output| {
-        matches!(output, Output::Refused { reason: Refusal::Panicked, .. })
-            || matches!(output, Output::Closed { reason: Closing::Panicked, .. })
+        matches!(output, Output::Refused { reason: HandshakeFailure::Panicked, .. })
+            || matches!(output, Output::Closed { reason: CloseReason::Panicked, .. })
     });
     assert_eq!(panicked.count(), 0);
     net.client(a).send(b"still here").expect("open");
@@ -176,8 +176,8 @@ fn a_handshake_holds_a_dozen_records_that_come_too_early_and_no_long_ones() {
 
 #[test]
 fn a_panic_of_the_library_is_a_fault_like_any_other() {
-    let fault = contain::<()>(|| panic!("a bug, as a test wants it"));
-    assert!(matches!(fault, Err(Fault::Panicked)));
+    let error = catch_panic::<()>(|| panic!("a bug, as a test wants it"));
+    assert!(matches!(error, Err(SessionError::Panicked)));
 }
 
 #[test]

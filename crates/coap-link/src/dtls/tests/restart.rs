@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::{Closing, Limits, Output};
+use super::super::{CloseReason, Limits, Output};
 use super::net::{Fate, Net, address, credentials, peer};
 
 const A: &str = "192.0.2.10:1000";
@@ -14,7 +14,7 @@ fn a_peer_that_restarts_at_its_address_gets_a_new_session_and_the_old_one_ends_w
     net.said.clear();
     // The client's old session is forgotten, as by a reboot.
     net.open(A, "sensor01");
-    let replaced = Output::Closed { peer: peer(a, "sensor01"), reason: Closing::Replaced };
+    let replaced = Output::Closed { peer: peer(a, "sensor01"), reason: CloseReason::Replaced };
     assert_eq!(net.said, [replaced, Output::Opened { peer: peer(a, "sensor01") }]);
     net.client(a).send(b"again").expect("open");
     net.settle();

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use coap_link::Identity;
-use coap_link::dtls::{Closing, Output, Refusal};
+use coap_link::dtls::{CloseReason, HandshakeFailure, Output};
 
 use crate::dtls::loops::{IDENTITY, KEY, OUR_SUITE, Running, Serving, hex, run, serve, until};
 
@@ -33,7 +33,7 @@ fn coap_client(program: &str, server: SocketAddr, identity: &str, key: &str) -> 
 }
 
 /// Waits until the server has refused this one last.
-fn until_refused(serving: &Serving, expected: &(Option<Identity>, Refusal)) {
+fn until_refused(serving: &Serving, expected: &(Option<Identity>, HandshakeFailure)) {
     let last = || {
         serving.said().into_iter().rev().find_map(|output| match output {
             Output::Refused { identity, reason, .. } => Some((identity, reason)),
@@ -50,7 +50,9 @@ fn openssl_opens_a_session_and_goes_on_while_others_with_wrong_keys_are_refused(
     good.type_in("21.5\n");
     good.until_printed("heard 21.5");
 
-    for (identity, reason) in [("sensor02", Refusal::WrongKey), ("sensor99", Refusal::UnknownIdentity)] {
+    for (identity, reason) in
+        [("sensor02", HandshakeFailure::WrongKey), ("sensor99", HandshakeFailure::UnknownIdentity)]
+    {
         let mut bad = s_client(serving.address, identity, "some wrong key", OUR_SUITE);
         bad.until_ended();
         assert!(bad.printed().contains("alert decrypt error"), "{}", bad.printed());
@@ -68,7 +70,7 @@ fn openssl_says_good_bye() {
     client.type_in("21.5\n");
     client.until_printed("heard 21.5");
     client.end_input();
-    let closed = |output: &Output| matches!(output, Output::Closed { reason: Closing::ByPeer, .. });
+    let closed = |output: &Output| matches!(output, Output::Closed { reason: CloseReason::ByPeer, .. });
     until(|| serving.said().iter().any(closed), || format!("{:?}", serving.said()));
 }
 
@@ -78,16 +80,17 @@ fn openssl_with_other_suites_alone_is_told_so() {
     let mut client = s_client(serving.address, IDENTITY, KEY, &["-cipher", "PSK-AES256-GCM-SHA384"]);
     client.until_ended();
     assert!(client.printed().contains("alert handshake failure"), "{}", client.printed());
-    until_refused(&serving, &(None, Refusal::NoCommonSuite));
+    until_refused(&serving, &(None, HandshakeFailure::NoCommonSuite));
 }
 
 #[test]
 fn libcoaps_clients_get_their_answers_and_with_a_wrong_key_none() {
     for program in ["coap-client-openssl", "coap-client-gnutls"] {
         let serving = serve(content);
-        for (identity, key, reason) in
-            [(IDENTITY, "a wrong key", Refusal::WrongKey), ("sensor99", KEY, Refusal::UnknownIdentity)]
-        {
+        for (identity, key, reason) in [
+            (IDENTITY, "a wrong key", HandshakeFailure::WrongKey),
+            ("sensor99", KEY, HandshakeFailure::UnknownIdentity),
+        ] {
             let mut bad = coap_client(program, serving.address, identity, key);
             bad.until_ended();
             assert!(!bad.printed().contains("21.5 degrees"), "{program}: {}", bad.printed());

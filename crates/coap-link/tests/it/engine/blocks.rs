@@ -47,7 +47,7 @@ fn the_blocks_of_a_request_reach_the_owner_as_one_body() {
     node.engine.respond(id, Response::new(Code::CHANGED), node.now);
     let last = node.only_sent();
     assert_eq!((last.code(), last.option(CoapOption::Block1)), (Code::CHANGED, Some(block(2, false, 2))));
-    assert_eq!(node.engine.holdings().assemblies, 0);
+    assert_eq!(node.engine.memory_use().assemblies, 0);
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn a_body_that_is_too_large_is_refused_at_the_first_block_where_its_size_is_told
     send(&mut node, &upload(2, 0, true, &[0; 64]));
     let sent = send(&mut node, &upload(3, 1, true, &[0; 64]));
     assert_eq!((sent.code(), sent.number(CoapOption::Size1)), (Code::REQUEST_ENTITY_TOO_LARGE, Some(100)));
-    assert_eq!(node.engine.holdings().assemblies, 0);
+    assert_eq!(node.engine.memory_use().assemblies, 0);
     let mut packet = request(POST, 4);
     packet.payload = vec![0; 101];
     assert_eq!(send(&mut node, &packet).code(), Code::REQUEST_ENTITY_TOO_LARGE);
@@ -140,7 +140,7 @@ fn the_last_block_number_is_a_missing_block_and_takes_no_memory() {
     let mut node = Node::new(Settings { request_body: usize::MAX, ..Settings::default() });
     let sent = send(&mut node, &upload(1, 0xf_ffff, false, b"x"));
     assert_eq!(sent.code(), Code::REQUEST_ENTITY_INCOMPLETE);
-    assert_eq!(node.engine.holdings().assembly_bytes, 0);
+    assert_eq!(node.engine.memory_use().assembly_bytes, 0);
 }
 
 #[test]
@@ -151,7 +151,7 @@ fn bodies_under_way_are_bounded_for_a_peer_and_in_all_and_end_when_idle() {
         let mut packet = upload(number, 0, true, &[0; 64]);
         packet.add_option(CoapOption::UriQuery, number.to_string().into_bytes());
         assert_eq!(send(&mut node, &packet).code(), Code::CONTINUE);
-        assert!(node.engine.holdings().assemblies <= 2);
+        assert!(node.engine.memory_use().assemblies <= 2);
     }
     let codes: Vec<_> = (0..20)
         .map(|number| {
@@ -160,9 +160,9 @@ fn bodies_under_way_are_bounded_for_a_peer_and_in_all_and_end_when_idle() {
         })
         .collect();
     assert_eq!((codes[7], codes[8]), (Code::CONTINUE, Code::SERVICE_UNAVAILABLE));
-    assert_eq!(node.engine.holdings().assemblies, 10);
+    assert_eq!(node.engine.memory_use().assemblies, 10);
     node.pass(Duration::from_secs(60));
-    assert_eq!((node.engine.holdings().assemblies, node.engine.holdings().assembly_bytes), (0, 0));
+    assert_eq!((node.engine.memory_use().assemblies, node.engine.memory_use().assembly_bytes), (0, 0));
 }
 
 #[test]
@@ -171,7 +171,7 @@ fn the_bytes_of_bodies_under_way_are_bounded() {
     let refused = (0..100)
         .filter(|number| {
             node.receive(&remote(*number), &upload(1, 0, true, &[0; 64]));
-            assert!(node.engine.holdings().assembly_bytes <= 1_000);
+            assert!(node.engine.memory_use().assembly_bytes <= 1_000);
             node.only_sent().code() == Code::SERVICE_UNAVAILABLE
         })
         .count();
@@ -199,7 +199,7 @@ fn a_block_of_what_is_not_kept_is_cut_from_what_the_owner_answers_anew() {
     let mut node = Node::new(Settings { kept_for: Duration::from_secs(10), ..Settings::default() });
     let first = node.exchange(&local(), &request(GET, 1), content(2_500));
     node.pass(Duration::from_secs(10));
-    assert_eq!(node.engine.holdings().kept_bodies, 0);
+    assert_eq!(node.engine.memory_use().kept_bodies, 0);
     let third = node.exchange(&local(), &download(2, 2, 6), content(2_500));
     assert_eq!(third.packet.payload, body(2_500)[2_048..]);
     assert_eq!(third.option(CoapOption::ETag), first.option(CoapOption::ETag));
@@ -267,16 +267,16 @@ fn kept_bodies_are_bounded_for_a_peer_in_all_and_in_bytes() {
         let mut packet = request(GET, number);
         packet.add_option(CoapOption::UriQuery, number.to_string().into_bytes());
         node.exchange(&local(), &packet, content(2_500));
-        assert!(node.engine.holdings().kept_bodies <= 2);
+        assert!(node.engine.memory_use().kept_bodies <= 2);
     }
     for number in 0..30 {
         let secured = coap_link::Peer::secured(remote(number).address, "a".into());
         node.exchange(&secured, &request(GET, 1), content(2_500));
-        assert!(node.engine.holdings().kept_bytes <= 12_000);
+        assert!(node.engine.memory_use().kept_bytes <= 12_000);
     }
-    assert_eq!(node.engine.holdings().kept_bodies, 4);
+    assert_eq!(node.engine.memory_use().kept_bodies, 4);
     node.exchange(&local(), &request(GET, 99), content(20_000));
-    assert_eq!(node.engine.holdings().kept_bodies, 0, "what does not fit at all is not kept");
+    assert_eq!(node.engine.memory_use().kept_bodies, 0, "what does not fit at all is not kept");
 }
 
 #[test]

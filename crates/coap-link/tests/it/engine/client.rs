@@ -78,7 +78,7 @@ fn a_request_says_what_is_asked_and_its_answer_comes_with_its_token() {
         panic!("a response");
     };
     assert_eq!((answered, response.code, &response.payload[..]), (token, Code::CONTENT, &b"21.5"[..]));
-    assert_eq!(node.engine.holdings().exchanges, 0);
+    assert_eq!(node.engine.memory_use().exchanges, 0);
 }
 
 #[test]
@@ -184,7 +184,7 @@ fn a_body_in_blocks_is_put_together_and_a_torn_or_too_large_one_told() {
     };
     assert_eq!(payload(parts([1, 1], 36)).len(), 100);
     assert_eq!(failure(parts([1, 1], 37)), RequestFailure::TooLarge { limit: 100 });
-    assert_eq!(failure(parts([1, 2], 36)), RequestFailure::Torn);
+    assert_eq!(failure(parts([1, 2], 36)), RequestFailure::BlocksMismatch);
 }
 
 #[test]
@@ -252,7 +252,7 @@ fn requests_under_way_and_those_that_wait_for_a_peer_are_bounded() {
     let results: Vec<_> =
         (0..20).map(|number| node.engine.request(&remote(number), get(), node.now)).collect();
     assert_eq!(results[15], Err(RequestError::TooMany { limit: 20 }));
-    assert_eq!(node.engine.holdings().exchanges, 20);
+    assert_eq!(node.engine.memory_use().exchanges, 20);
 }
 
 #[test]

@@ -125,7 +125,7 @@ fn addresses_that_are_known_are_bounded() {
     for number in 0..50 {
         let challenge = node.exchange(&remote(number), &request(GET, 1), large());
         node.exchange(&remote(number), &with_echo(2, echo(&challenge)), large());
-        assert!(node.engine.holdings().verified <= 10);
+        assert!(node.engine.memory_use().verified <= 10);
     }
     assert_eq!(node.exchange(&remote(0), &request(GET, 3), large()).code(), Code::UNAUTHORIZED);
     assert_eq!(node.exchange(&remote(49), &request(GET, 3), large()).code(), Code::CONTENT);

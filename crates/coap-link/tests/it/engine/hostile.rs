@@ -28,7 +28,7 @@ fn narrow() -> Settings {
 }
 
 fn assert_bounded(node: &Node) {
-    let held = node.engine.holdings();
+    let held = node.engine.memory_use();
     assert!(held.peers <= 50 && held.open_requests <= 20 && held.observers <= 20, "{held:?}");
     assert!(held.remembered_bytes <= 10_000, "{held:?}");
     assert!(held.assemblies <= 10 && held.assembly_bytes <= 20_000 && held.verified <= 20, "{held:?}");
@@ -76,7 +76,7 @@ fn every_datagram_of_up_to_three_bytes_is_met_with_silence() {
             assert!(node.engine.poll().is_none());
         }
     }
-    assert_eq!(node.engine.holdings(), coap_link::Holdings::default());
+    assert_eq!(node.engine.memory_use(), coap_link::MemoryUse::default());
 }
 
 #[test]
@@ -164,10 +164,10 @@ fn a_hundred_thousand_spoiled_datagrams_from_many_peers_neither_stop_nor_fill_it
     let mut rng = StdRng::seed_from_u64(5);
     let mut node = Node::new(narrow());
     let seeds = seeds();
-    let mut most = coap_link::Holdings::default();
+    let mut most = coap_link::MemoryUse::default();
     let observed = coap_link::Request { observe: Some(coap_link::Observe::Register), ..request_of_ours() };
     for round in 0..100_000_u32 {
-        if node.engine.holdings().exchanges == 0 {
+        if node.engine.memory_use().exchanges == 0 {
             node.engine.request(&local(), observed.clone(), node.now).ok();
             answer_all(&mut node, true);
         }
@@ -189,7 +189,7 @@ fn a_hundred_thousand_spoiled_datagrams_from_many_peers_neither_stop_nor_fill_it
             node.pass(Duration::from_millis(rng.random_range(0..3_000)));
         }
         assert_bounded(&node);
-        let held = node.engine.holdings();
+        let held = node.engine.memory_use();
         most.observers = most.observers.max(held.observers);
         most.assemblies = most.assemblies.max(held.assemblies);
         most.kept_bodies = most.kept_bodies.max(held.kept_bodies);
@@ -201,10 +201,10 @@ fn a_hundred_thousand_spoiled_datagrams_from_many_peers_neither_stop_nor_fill_it
         "spoiled, but not too much: {most:?}"
     );
     node.pass(Duration::from_secs(1_000));
-    let held = node.engine.holdings();
+    let held = node.engine.memory_use();
     assert_eq!((held.open_requests, held.assembly_bytes, held.kept_bytes), (0, 0, 0), "{held:?}");
     let ping = [0x40, 0, 0, 1];
-    node.receive_bytes(&Peer::in_the_clear(([192, 0, 2, 1], 1).into()), &ping);
+    node.receive_bytes(&Peer::unsecured(([192, 0, 2, 1], 1).into()), &ping);
     assert_eq!(node.only_sent().bytes, [0x70, 0, 0, 1], "it still answers");
 }
 

@@ -165,8 +165,8 @@ proptest! {
             prop_assert_eq!(*times, 1, "{:?} was done more than once", body);
         }
         for engine in [&network.client, &network.server] {
-            let left = coap_link::Holdings { verified: engine.holdings().verified, ..Default::default() };
-            prop_assert_eq!(engine.holdings(), left, "in the end nothing is held");
+            let left = coap_link::MemoryUse { verified: engine.memory_use().verified, ..Default::default() };
+            prop_assert_eq!(engine.memory_use(), left, "in the end nothing is held");
         }
     }
 }

@@ -114,7 +114,7 @@ fn a_message_id_is_new_again_after_the_exchange_lifetime() {
     let mut node = Node::new(Settings::default());
     node.exchange(&local(), &request(POST, 7), changed());
     node.pass(EXCHANGE_LIFETIME);
-    assert_eq!(node.engine.holdings().peers, 0);
+    assert_eq!(node.engine.memory_use().peers, 0);
     node.exchange(&local(), &request(POST, 7), changed());
     assert_eq!(node.engine.counters().duplicates, 0);
 }
@@ -197,7 +197,7 @@ fn a_request_that_its_owner_forgets_is_given_up_and_counted() {
     node.receive(&local(), &request(GET, 1));
     let (id, _) = node.asked();
     node.pass(Duration::from_secs(30));
-    assert_eq!((node.engine.holdings().open_requests, node.engine.counters().unanswered), (0, 1));
+    assert_eq!((node.engine.memory_use().open_requests, node.engine.counters().unanswered), (0, 1));
     node.engine.respond(id, changed(), node.now);
     assert_eq!(node.sent(), []);
 }
@@ -349,7 +349,7 @@ fn the_peers_that_are_remembered_are_bounded_and_the_silent_ones_forgotten_first
     for number in 0..1_000 {
         node.exchange(&remote(0), &request(POST, number), changed());
         node.exchange(&remote(number + 1), &request(POST, 1), changed());
-        assert!(node.engine.holdings().peers <= 100);
+        assert!(node.engine.memory_use().peers <= 100);
         node.now += Duration::from_millis(1);
     }
     node.receive(&remote(0), &request(POST, 999));
@@ -368,7 +368,7 @@ fn the_bytes_of_remembered_answers_are_bounded_also_of_a_peer_that_is_sent_somet
             &request(GET, number),
             Response::content(ContentFormat::OCTETS, vec![0; 900]),
         );
-        assert!(node.engine.holdings().remembered_bytes <= 3_000);
+        assert!(node.engine.memory_use().remembered_bytes <= 3_000);
     }
     assert_eq!(
         node.sent_within(Duration::from_secs(3)).len(),

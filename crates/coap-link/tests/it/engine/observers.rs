@@ -97,7 +97,7 @@ fn an_observer_that_does_not_acknowledge_is_gone_with_all_that_it_observes() {
         .into_iter()
         .filter(|(_, output)| matches!(output, Output::ObserverGone { .. }))
         .collect();
-    assert_eq!((gone.len(), node.engine.holdings().observers), (2, 0));
+    assert_eq!((gone.len(), node.engine.memory_use().observers), (2, 0));
 }
 
 #[test]
@@ -205,7 +205,7 @@ fn beyond_the_bounds_a_request_is_answered_as_if_it_had_not_asked_to_observe() {
     assert_eq!(of_one.collect::<Vec<_>>(), [true, true, false]);
     let of_others = (1..=4).map(|number| register(&mut node, &remote(number), 1, 1).is_some());
     assert_eq!(of_others.collect::<Vec<_>>(), [true, true, true, false]);
-    assert_eq!(node.engine.holdings().observers, 5);
+    assert_eq!(node.engine.memory_use().observers, 5);
 }
 
 #[test]

@@ -88,7 +88,7 @@ fn an_observation_ends_with_an_answer_without_observe_an_error_or_silence() {
     observe(&mut node);
     let (_, last) = node.pass(Duration::from_secs(300)).pop().unwrap();
     assert_eq!(failure(last), RequestFailure::TimedOut);
-    assert_eq!(node.engine.holdings().exchanges, 0);
+    assert_eq!(node.engine.memory_use().exchanges, 0);
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn the_end_of_a_session_ends_what_was_asked_and_observed_in_it() {
     node.sent();
     node.engine.closed(&local(), node.now);
     assert_eq!(failure(told(&mut node)), RequestFailure::Closed);
-    assert_eq!(node.engine.holdings().exchanges, 1, "other peers' go on");
+    assert_eq!(node.engine.memory_use().exchanges, 1, "other peers' go on");
 }
 
 #[test]

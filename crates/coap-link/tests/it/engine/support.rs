@@ -131,13 +131,13 @@ impl Sent {
 
 /// A peer on this machine, whose address needs no proof.
 pub(crate) fn local() -> Peer {
-    Peer::in_the_clear(([127, 0, 0, 1], PORT).into())
+    Peer::unsecured(([127, 0, 0, 1], PORT).into())
 }
 
 /// A peer somewhere else.
 pub(crate) fn remote(number: u16) -> Peer {
     let [high, low] = number.to_be_bytes();
-    Peer::in_the_clear(([192, 0, high, low], PORT).into())
+    Peer::unsecured(([192, 0, high, low], PORT).into())
 }
 
 /// A message with a token.

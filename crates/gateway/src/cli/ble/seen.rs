@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use ble_link::Heard;
+use ble_link::ScanResult;
 use codecs::ble::{Advertisement, Ble, Keys, Kind, identity};
 use codecs::{Codec, Input, Measurements};
 use gateway_core::{DeviceAddress, Timestamp};
@@ -46,7 +46,7 @@ impl Seen {
         Self { codec, names, devices: BTreeMap::new(), others: BTreeSet::new() }
     }
 
-    pub(super) fn hear(&mut self, heard: &Heard, at: Timestamp) {
+    pub(super) fn hear(&mut self, heard: &ScanResult, at: Timestamp) {
         let Ok(payload) = adapters::ble::payload(heard) else { return };
         let Ok(advertisement) = Advertisement::parse(&payload) else { return };
         let beacon = identity(&advertisement).filter(|_| !self.names.contains_key(&*heard.address));

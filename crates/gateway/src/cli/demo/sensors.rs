@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ble_link::Speaker;
+use ble_link::SimulatedRadio;
 use gateway_core::ports::Clock as _;
 use mqtt_link::Options;
 use simulator::coap::{Key, Psk, Target};
@@ -52,7 +52,13 @@ impl Sensors {
     }
 
     /// Sends all protocols' traffic until `stop`.
-    pub(super) async fn send(self, ports: Ports, speaker: Speaker, speed: f64, stop: CancellationToken) {
+    pub(super) async fn send(
+        self,
+        ports: Ports,
+        speaker: SimulatedRadio,
+        speed: f64,
+        stop: CancellationToken,
+    ) {
         let clock = Arc::new(SystemClock);
         let load = |building: &Building| {
             let devices = u32::try_from(building.len()).unwrap_or(u32::MAX);

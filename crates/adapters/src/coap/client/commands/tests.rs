@@ -28,7 +28,7 @@ fn bench(settings: Settings) -> Bench {
 }
 
 fn device() -> Peer {
-    Peer::in_the_clear("10.0.0.9:5683".parse().unwrap())
+    Peer::unsecured("10.0.0.9:5683".parse().unwrap())
 }
 
 impl Bench {

@@ -19,7 +19,7 @@ impl Driver<'_> {
             Err(reason) => return self.unreachable(who, reason, now),
         };
         if !url.is_secured() {
-            return self.reached(who, &Peer::in_the_clear(address), now);
+            return self.reached(who, &Peer::unsecured(address), now);
         }
         let Some((identity, credentials)) = self.servers.of(&url) else {
             let reason = format!("there is no identity and key for {}; write it into `servers`", url.host());

@@ -53,11 +53,11 @@ impl Bench {
     }
 
     fn device_peer() -> Peer {
-        Peer::in_the_clear("10.0.0.9:5683".parse().unwrap())
+        Peer::unsecured("10.0.0.9:5683".parse().unwrap())
     }
 
     fn riser_peer() -> Peer {
-        Peer::in_the_clear("127.0.0.1:40000".parse().unwrap())
+        Peer::unsecured("127.0.0.1:40000".parse().unwrap())
     }
 
     /// The device loses all that it knows.
@@ -260,7 +260,7 @@ fn a_2_03_of_a_state_that_nobody_knows_is_an_error_and_the_next_question_has_no_
     bench.notify(Response::new(Code::VALID).with_etag(ETag::new(b"odd").unwrap()));
     assert!(matches!(bench.observed.status(), Status::Down(_)));
     bench.pass(1);
-    assert_eq!(bench.device.holdings().observers, 0, "the device heard that it need not tell more");
+    assert_eq!(bench.device.memory_use().observers, 0, "the device heard that it need not tell more");
 }
 
 #[test]
@@ -329,9 +329,9 @@ fn an_engine_without_room_is_a_reason_to_wait() {
 fn the_device_hears_when_nobody_follows_it_any_more() {
     let mut bench = Bench::new(observable);
     bench.pass(1);
-    assert_eq!(bench.device.holdings().observers, 1);
+    assert_eq!(bench.device.memory_use().observers, 1);
     let nobody = Observed::new(Arc::clone(bench.observed.url()), EVERY, bench.now + EVERY);
     std::mem::replace(&mut bench.observed, nobody).stop(&mut bench.riser, bench.now);
     bench.pump();
-    assert_eq!(bench.device.holdings().observers, 0);
+    assert_eq!(bench.device.memory_use().observers, 0);
 }

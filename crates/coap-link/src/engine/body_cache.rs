@@ -1,5 +1,4 @@
-//! Bodies that are kept for a while, for each peer and what it asked for: bounded in number, for each peer, in bytes
-//! and in time.
+//! Bodies kept for a limited time, by peer and request; bounded in number, per peer, and in bytes.
 
 use std::collections::HashMap;
 use std::time::Instant;
@@ -9,12 +8,12 @@ use bytes::Bytes;
 use super::deadlines::Deadlines;
 use crate::Peer;
 
-/// Whose body this is, and of which request: see [`matching`](super::blocks::matching).
+/// The peer, and the part of the request that identifies the body: see [`matching`](super::block2::matching).
 pub(super) type Key = (Peer, Bytes);
 
-/// Bounds of a [`Shelf`].
+/// The limits of a [`BodyCache`].
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Room {
+pub(super) struct CacheLimits {
     pub(super) bodies: usize,
     pub(super) per_peer: usize,
     pub(super) bytes: usize,
@@ -29,29 +28,29 @@ struct Item<V> {
 }
 
 #[derive(Debug)]
-pub(super) struct Shelf<V> {
-    room: Room,
+pub(super) struct BodyCache<V> {
+    limits: CacheLimits,
     items: HashMap<Key, Item<V>>,
     keys: HashMap<u64, Key>,
-    /// The serial numbers of a peer's items, oldest first.
+    /// The serial numbers of each peer's items, oldest first.
     by_peer: HashMap<Peer, Vec<u64>>,
-    ends: Deadlines<u64>,
+    deadlines: Deadlines<u64>,
     bytes: usize,
     serial: u64,
 }
 
-/// No room for another body, or a longer one.
+/// The body does not fit.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Full;
 
-impl<V> Shelf<V> {
-    pub(super) fn new(room: Room) -> Self {
+impl<V> BodyCache<V> {
+    pub(super) fn new(limits: CacheLimits) -> Self {
         Self {
-            room,
+            limits,
             items: HashMap::new(),
             keys: HashMap::new(),
             by_peer: HashMap::new(),
-            ends: Deadlines::new(),
+            deadlines: Deadlines::new(),
             bytes: 0,
             serial: 0,
         }
@@ -61,34 +60,34 @@ impl<V> Shelf<V> {
         self.items.get(key).map(|item| &item.value)
     }
 
-    /// Puts `value`, which takes `bytes`, in the place of what is there under `key`, until a time. The peer's oldest
-    /// makes room for its newest.
-    pub(super) fn put(&mut self, key: Key, value: V, bytes: usize, until: Instant) -> Result<(), Full> {
+    /// Inserts `value` of size `bytes` under `key` until a time, in place of an earlier one. The peer's oldest item is evicted
+    /// if the peer has too many.
+    pub(super) fn insert(&mut self, key: Key, value: V, bytes: usize, until: Instant) -> Result<(), Full> {
         self.take(&key);
-        while self.by_peer.get(&key.0).is_some_and(|serials| serials.len() >= self.room.per_peer.max(1)) {
+        while self.by_peer.get(&key.0).is_some_and(|serials| serials.len() >= self.limits.per_peer.max(1)) {
             let oldest = self.by_peer.get(&key.0).and_then(|serials| serials.first().copied());
             self.remove(oldest.ok_or(Full)?);
         }
-        if self.items.len() >= self.room.bodies || self.bytes.saturating_add(bytes) > self.room.bytes {
+        if self.items.len() >= self.limits.bodies || self.bytes.saturating_add(bytes) > self.limits.bytes {
             return Err(Full);
         }
         self.serial = self.serial.wrapping_add(1);
         let serial = self.serial;
         self.bytes = self.bytes.saturating_add(bytes);
-        self.ends.set(until, serial);
+        self.deadlines.set(until, serial);
         self.keys.insert(serial, key.clone());
         self.by_peer.entry(key.0.clone()).or_default().push(serial);
         self.items.insert(key, Item { value, bytes, until, serial });
         Ok(())
     }
 
-    /// The same; what ends first makes room, whosever it is.
-    pub(super) fn put_making_room(&mut self, key: &Key, value: V, bytes: usize, until: Instant)
+    /// Like `insert`, but evicts the items of any peer that expire first.
+    pub(super) fn insert_evicting(&mut self, key: &Key, value: V, bytes: usize, until: Instant)
     where
         V: Clone,
     {
-        while self.put(key.clone(), value.clone(), bytes, until).is_err() {
-            let Some(first) = self.ends.first() else { return };
+        while self.insert(key.clone(), value.clone(), bytes, until).is_err() {
+            let Some(first) = self.deadlines.first() else { return };
             self.remove(first);
         }
     }
@@ -107,11 +106,11 @@ impl<V> Shelf<V> {
     }
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.ends.next()
+        self.deadlines.next()
     }
 
     pub(super) fn timeout(&mut self, now: Instant) {
-        while let Some(serial) = self.ends.due(now) {
+        while let Some(serial) = self.deadlines.due(now) {
             self.remove(serial);
         }
     }
@@ -119,7 +118,7 @@ impl<V> Shelf<V> {
     fn remove(&mut self, serial: u64) -> Option<V> {
         let key = self.keys.remove(&serial)?;
         let item = self.items.remove(&key)?;
-        self.ends.cancel(item.until, serial);
+        self.deadlines.cancel(item.until, serial);
         self.bytes = self.bytes.saturating_sub(item.bytes);
         if let Some(serials) = self.by_peer.get_mut(&key.0) {
             serials.retain(|other| *other != serial);

@@ -1,10 +1,10 @@
-//! Responses to requests of our own: matched, put together from their blocks, and told; notifications in order.
+//! Responses to our requests: matching, reassembly from blocks, and the order of notifications.
 
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::client::{ExchangeId, Heard, RequestFailure, Timer};
+use super::client::{ExchangeId, LastNotification, RequestFailure, Timer};
 use super::{Engine, Output};
 use crate::Peer;
 use crate::block::{Block, BlockSize};
@@ -14,20 +14,20 @@ use crate::options;
 use crate::request::Observe;
 use crate::response::Response;
 
-/// After this long any notification is newer than the last (RFC 7641, 3.4).
+/// After this time any notification counts as newer (RFC 7641, 3.4).
 const ANY_IS_NEWER: Duration = Duration::from_secs(128);
 
-/// What follows from a response.
-enum Next {
+/// What a response requires.
+enum ResponseStep {
     /// Send the next message of the exchange.
-    Ask,
-    /// It is whole.
-    Whole(Response),
+    SendNext,
+    /// The response is complete.
+    Complete(Response),
     Failed(RequestFailure),
 }
 
 impl Engine {
-    /// Takes a response; whether it belongs to a request of ours.
+    /// Handles a response; returns whether it belongs to one of our requests.
     pub(super) fn response_arrived(&mut self, peer: &Peer, message: &Message, now: Instant) -> bool {
         let Some(id) = self.client.tokens.get(&message.token).copied() else { return false };
         if self.client.exchanges.get(&id).is_none_or(|exchange| exchange.peer != *peer) {
@@ -35,7 +35,7 @@ impl Engine {
         }
         let sequence = options::number(&message.packet, options::OBSERVE);
         let is_first = message.token == id.0;
-        if is_first && !self.is_news(id, sequence, now) {
+        if is_first && !self.is_expected(id, sequence, now) {
             return true;
         }
         self.confirmed_by_response(peer, id, now);
@@ -44,18 +44,18 @@ impl Engine {
             self.abandon_fetch(id, now);
         }
         match self.next(id, message, sequence, now) {
-            Next::Ask => {
+            ResponseStep::SendNext => {
                 if let Err(failure) = self.send_request(id, now) {
                     self.fail(id, failure, now);
                 }
             }
-            Next::Whole(response) => self.complete(id, response, now),
-            Next::Failed(failure) => self.fail(id, failure, now),
+            ResponseStep::Complete(response) => self.complete(id, response, now),
+            ResponseStep::Failed(failure) => self.fail(id, failure, now),
         }
         true
     }
 
-    /// The blocks of an older notification are not wanted any more.
+    /// Stops fetching the blocks of an older notification.
     fn abandon_fetch(&mut self, id: ExchangeId, now: Instant) {
         let Some(exchange) = self.client.exchanges.get_mut(&id) else { return };
         if exchange.token == id.0 {
@@ -67,47 +67,55 @@ impl Engine {
         self.withdraw(&peer, id, now);
     }
 
-    /// Whether a response under the exchange's own token is awaited, or a notification newer than the last.
-    fn is_news(&self, id: ExchangeId, sequence: Option<u32>, now: Instant) -> bool {
+    /// Whether a response with the exchange's own token is expected, or is a newer notification.
+    fn is_expected(&self, id: ExchangeId, sequence: Option<u32>, now: Instant) -> bool {
         let Some(exchange) = self.client.exchanges.get(&id) else { return false };
-        let Some(heard) = exchange.heard.filter(|_| !exchange.asking) else { return true };
-        // Without the option it is the end of the observation, or a late answer: the former has to be heard.
-        sequence.is_none_or(|sequence| is_newer(heard, sequence, now))
+        let Some(last_notification) = exchange.last_notification.filter(|_| !exchange.asking) else {
+            return true;
+        };
+        // Without the option it ends the observation or is late; the end must not be missed.
+        sequence.is_none_or(|sequence| is_newer(last_notification, sequence, now))
     }
 
-    fn next(&mut self, id: ExchangeId, message: &Message, sequence: Option<u32>, now: Instant) -> Next {
+    fn next(
+        &mut self,
+        id: ExchangeId,
+        message: &Message,
+        sequence: Option<u32>,
+        now: Instant,
+    ) -> ResponseStep {
         let packet = &message.packet;
         let (Ok(block1), Ok(block2)) =
             (Block::of(packet, options::BLOCK1), Block::of(packet, options::BLOCK2))
         else {
-            return Next::Failed(RequestFailure::Torn);
+            return ResponseStep::Failed(RequestFailure::BlocksMismatch);
         };
         let limit = self.settings.response_body;
         let largest = self.settings.block_size;
         let Some(exchange) = self.client.exchanges.get_mut(&id) else {
-            return Next::Failed(RequestFailure::Torn);
+            return ResponseStep::Failed(RequestFailure::BlocksMismatch);
         };
         if message.code == Code::UNAUTHORIZED
             && exchange.echo.is_none()
             && let Some(echo) = options::value(packet, options::ECHO)
         {
             exchange.echo = Some(echo.to_vec());
-            return Next::Ask;
+            return ResponseStep::SendNext;
         }
         if let Some(next) = block1.and_then(|block| exchange.upload(message.code, block)) {
             return next;
         }
         if message.token == id.0 {
             exchange.asking = false;
-            exchange.heard = match (sequence, exchange.request.observe) {
+            exchange.last_notification = match (sequence, exchange.request.observe) {
                 (Some(sequence), Some(Observe::Register)) if message.code.is_success() => {
-                    Some(Heard { sequence, at: now })
+                    Some(LastNotification { sequence, at: now })
                 }
                 _ => None,
             };
         }
         let next = exchange.download(message, block2, largest, limit);
-        if matches!(next, Next::Ask) {
+        if matches!(next, ResponseStep::SendNext) {
             self.new_token(id);
         }
         next
@@ -115,7 +123,7 @@ impl Engine {
 
     fn complete(&mut self, id: ExchangeId, response: Response, now: Instant) {
         let Some(exchange) = self.client.exchanges.get_mut(&id) else { return };
-        let (token, peer, observing) = (id.0, exchange.peer.clone(), exchange.heard.is_some());
+        let (token, peer, observing) = (id.0, exchange.peer.clone(), exchange.last_notification.is_some());
         let answered = std::mem::replace(&mut exchange.answered, true);
         if exchange.token != token {
             self.client.tokens.remove(&exchange.token);
@@ -127,7 +135,7 @@ impl Engine {
         } else {
             self.end_exchange(id, now);
         }
-        self.tell(if observing && answered {
+        self.emit(if observing && answered {
             Output::Notification { token, peer, response }
         } else {
             Output::Response { token, peer, result: Ok(response), observing }
@@ -136,42 +144,42 @@ impl Engine {
 }
 
 impl super::client::Exchange {
-    /// What follows from an answer to a block of the request's body; `None`: it is the request's response.
-    fn upload(&mut self, code: Code, block: Block) -> Option<Next> {
+    /// Handles the answer to a block of the request body; `None` if it is the response to the request.
+    fn upload(&mut self, code: Code, block: Block) -> Option<ResponseStep> {
         let total = self.request.payload.len();
         if code == Code::CONTINUE {
             let sent = self.uploaded.saturating_add(self.block_size.bytes());
             if sent >= total {
-                return Some(Next::Failed(RequestFailure::Torn));
+                return Some(ResponseStep::Failed(RequestFailure::BlocksMismatch));
             }
             self.uploaded = sent;
             self.block_size = self.block_size.min(block.size);
-            return Some(Next::Ask);
+            return Some(ResponseStep::SendNext);
         }
         let smaller = block.size < self.block_size && self.uploaded == 0 && total > block.size.bytes();
         if code == Code::REQUEST_ENTITY_TOO_LARGE && smaller {
             self.block_size = block.size;
-            return Some(Next::Ask);
+            return Some(ResponseStep::SendNext);
         }
         None
     }
 
-    /// Adds a response or a block of it.
+    /// Adds a response or a block of one.
     fn download(
         &mut self,
         message: &Message,
         block: Option<Block>,
         largest: BlockSize,
         limit: usize,
-    ) -> Next {
+    ) -> ResponseStep {
         let payload = &message.packet.payload;
         let mut response = Response::from_packet(message.code, &message.packet);
         let Some(block) = block else {
             if payload.len() > limit {
-                return Next::Failed(RequestFailure::TooLarge { limit });
+                return ResponseStep::Failed(RequestFailure::TooLarge { limit });
             }
             response.payload = Bytes::copy_from_slice(payload);
-            return Next::Whole(response);
+            return ResponseStep::Complete(response);
         };
         if block.number == 0 {
             self.body.clear();
@@ -183,30 +191,30 @@ impl super::client::Exchange {
         let whole_block =
             payload.len() == block.size.bytes() || (!block.more && payload.len() < block.size.bytes());
         if !belongs || !whole_block || block.offset() != self.body.len() {
-            return Next::Failed(RequestFailure::Torn);
+            return ResponseStep::Failed(RequestFailure::BlocksMismatch);
         }
         if self.body.len().saturating_add(payload.len()) > limit {
-            return Next::Failed(RequestFailure::TooLarge { limit });
+            return ResponseStep::Failed(RequestFailure::TooLarge { limit });
         }
         self.body.extend_from_slice(payload);
         let mut first = self.response.take().unwrap_or(response);
         if !block.more {
             first.payload = self.body.split().freeze();
-            return Next::Whole(first);
+            return ResponseStep::Complete(first);
         }
         self.response = Some(first);
         let size = block.size.min(largest);
         let number = u32::try_from(self.body.len() / size.bytes()).unwrap_or(Block::LAST);
         self.wanted = Some(Block { number, more: false, size });
-        Next::Ask
+        ResponseStep::SendNext
     }
 }
 
 /// RFC 7641, 3.4.
-fn is_newer(heard: Heard, sequence: u32, now: Instant) -> bool {
+fn is_newer(last_notification: LastNotification, sequence: u32, now: Instant) -> bool {
     const HALF: u32 = 1 << 23;
-    let (last, new) = (heard.sequence, sequence);
+    let (last, new) = (last_notification.sequence, sequence);
     (last < new && new - last < HALF)
         || (last > new && last - new > HALF)
-        || now.saturating_duration_since(heard.at) > ANY_IS_NEWER
+        || now.saturating_duration_since(last_notification.at) > ANY_IS_NEWER
 }

@@ -28,7 +28,7 @@ KEEP_ALIVE = 'keep_alive = "4s"'
 ALERT = f'metric = "{METRIC}"\nabove = {BASE ** (SLOTS - 2)}\ndevices = ["floor5-0", "local-v5-0"]'
 
 
-class House:
+class Setup:
     """Everything, started; a context that ends it."""
 
     def __init__(self, folder, schedule):

@@ -1,4 +1,4 @@
-"""A TCP door before a broker: lets everything pass, or plays one of the ways in which a broker is not there."""
+"""A TCP proxy in front of a broker: forwards everything, or plays a broker that does not work."""
 
 import contextlib
 import selectors
@@ -8,12 +8,12 @@ import threading
 from peers import HOST, free_port
 
 
-class Door:
-    """Listens on a port of its own. `mode` decides what new connections meet:
+class TcpProxy:
+    """Listens on its port. `mode` decides what a new connection gets:
 
     pass     the broker
-    garbage  bytes that are no MQTT, then the end
-    silent   a server that takes everything and says nothing
+    garbage  bytes that are not MQTT, then the end
+    silent   a server that reads everything and sends nothing
     """
 
     def __init__(self, target, mode="pass"):
@@ -27,7 +27,7 @@ class Door:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def freeze(self):
-        """Connections that there are stay open, and nothing passes any more. New ones are not concerned."""
+        """The connections of now stay open, but forward nothing any more. New connections work."""
         with self._lock:
             self._frozen.append(set(self._open))
 
@@ -68,7 +68,7 @@ class Door:
                 while True:
                     for key, _ in ready.select(0.1):
                         if any(pair in frozen for frozen in self._frozen):
-                            # Whoever looks at its socket sees nothing, whatever the other side does.
+                            # Nothing is read, so neither side sees what the other does.
                             threading.Event().wait(0.1)
                             continue
                         data = key.fileobj.recv(65536)
