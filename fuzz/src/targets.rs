@@ -11,6 +11,7 @@ mod device_name;
 mod gatt;
 mod journal;
 mod json;
+mod lines;
 mod lorawan;
 mod mqtt_v4;
 mod mqtt_v5;
@@ -41,6 +42,7 @@ const TARGETS: &[(&str, Target)] = &[
     ("gatt", gatt::run),
     ("journal", journal::run),
     ("json", json::run),
+    ("lines", lines::run),
     ("lorawan", lorawan::run),
     ("mqtt_v4", mqtt_v4::run),
     ("mqtt_v5", mqtt_v5::run),

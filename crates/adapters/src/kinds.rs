@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 
 use crate::adapters::{KindInfo, Registered};
-use crate::{ble, coap, lorawan, mqtt};
+use crate::{ble, coap, lorawan, mqtt, serial, tcp};
 
 /// Every kind, in the order of the reference.
 #[must_use]
@@ -13,5 +13,7 @@ pub fn all() -> &'static [&'static dyn KindInfo] {
         &Registered::<coap::Coap>(PhantomData),
         &Registered::<lorawan::Lorawan>(PhantomData),
         &Registered::<ble::Ble>(PhantomData),
+        &Registered::<serial::Serial>(PhantomData),
+        &Registered::<tcp::Tcp>(PhantomData),
     ]
 }

@@ -11,22 +11,12 @@ const KEYS: &[(&str, &str, &str)] = &[
     ("http", "dashboard or API (`http`)", "`riser tail` follows a running gateway"),
 ];
 
-/// Kinds of adapters.
-const ADAPTERS: &[&str] = &["serial", "tcp"];
-
 /// Values of keys; `*` is any name.
 const VALUES: &[(&str, &str, &str)] =
     &[("upstream.format", "senml", "it has: json"), ("upstream.format", "sparkplug", "it has: json")];
 
 /// What to say of a key that is promised and not there yet.
 pub(crate) fn key(path: &KeyPath) -> Option<String> {
-    if let Some(kind) = ADAPTERS.iter().find(|kind| *path == KeyPath::of("adapters").key(kind)) {
-        let has: Vec<_> = adapters::kinds::all().iter().map(|kind| kind.name()).collect();
-        return Some(format!(
-            "this version of riser has no `{kind}` adapter yet; it has: {}",
-            has.join(", ")
-        ));
-    }
     let (_, what, instead) = KEYS.iter().find(|(pattern, ..)| path.matches(pattern))?;
     Some(format!("this version of riser has no {what} yet; {instead}"))
 }
@@ -44,7 +34,6 @@ mod tests {
 
     #[test]
     fn tells_what_is_there_instead() {
-        assert!(key(&KeyPath::of("adapters.serial")).unwrap().contains("it has: "));
         assert!(key(&KeyPath::of("devices.lounge.commands")).is_some());
         assert!(key(&KeyPath::of("adapters.other")).is_none());
         assert!(value(&KeyPath::of("upstream.format"), "senml").is_some());

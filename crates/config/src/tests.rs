@@ -99,12 +99,11 @@ fn tells_syntax_errors_with_line_and_column() {
 #[test]
 fn is_honest_about_what_this_version_does_not_have() {
     finds(
-        "[adapters.serial.espnow]\nbaud = 115200\n[http]\nlisten = \"127.0.0.1:8090\"\n\
+        "[http]\nlisten = \"127.0.0.1:8090\"\n\
          [upstream]\nurl = \"mqtt://localhost\"\nformat = \"sparkplug\"\n",
         &[
-            "gateway.toml:1:11: error: adapters.serial: this version of riser has no `serial` adapter yet; it has: mqtt, coap, lorawan, ble",
-            "gateway.toml:3:2: error: http: this version of riser has no dashboard or API (`http`) yet; `riser tail` follows a running gateway",
-            "gateway.toml:7:10: error: upstream.format: this version of riser has no `sparkplug` yet; it has: json",
+            "gateway.toml:1:2: error: http: this version of riser has no dashboard or API (`http`) yet; `riser tail` follows a running gateway",
+            "gateway.toml:5:10: error: upstream.format: this version of riser has no `sparkplug` yet; it has: json",
         ],
     );
 }

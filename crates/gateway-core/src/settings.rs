@@ -26,7 +26,7 @@ pub struct BuildError {
 
 impl BuildError {
     /// The error and its causes, blamed on `key`.
-    pub fn new(key: impl Into<String>, error: &dyn std::error::Error) -> Self {
+    pub fn new(key: impl Into<String>, error: &(dyn std::error::Error + 'static)) -> Self {
         Self { key: key.into(), reason: crate::chain(error) }
     }
 }

@@ -1,5 +1,13 @@
 //! The tests of what this crate offers to others: one program, since each more is linked again.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
 mod dtls;
 mod dtls_memory;
 mod engine;

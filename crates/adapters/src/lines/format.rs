@@ -1,0 +1,154 @@
+//! What a line is: `csv`, `json`, `value` or `node`; which device it names itself, and the bytes that the codec reads.
+
+use std::borrow::Cow;
+
+use gateway_core::settings::ByteSize;
+use gateway_core::{DeviceAddress, DropReason};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Where a table has no `max_line`.
+pub const DEFAULT_MAX_LINE: ByteSize = ByteSize(4 << 10);
+
+/// What each line is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LineFormat {
+    /// Cells, with names of `columns`.
+    Csv,
+    /// An object.
+    Json,
+    /// A number.
+    Value,
+    /// A frame of Riser's firmware in hexadecimal digits; a device's name and a space may stand before it.
+    Node,
+}
+
+impl LineFormat {
+    /// The codec that reads its payload.
+    #[must_use]
+    pub const fn codec(self) -> &'static str {
+        match self {
+            Self::Csv => "csv",
+            Self::Json => "json",
+            Self::Value => "value",
+            Self::Node => "node",
+        }
+    }
+
+    /// The payload of a line, and the device that the line names. The columns of `csv` are the codec's.
+    pub(super) fn read(self, line: &[u8]) -> Result<Content<'_>, LineError> {
+        let text = std::str::from_utf8(line).map_err(|_| LineError::NotText)?;
+        // Garbage must not become a device's name.
+        if text.chars().any(|c| c.is_control() && c != '\t') {
+            return Err(LineError::NotText);
+        }
+        match self {
+            Self::Csv | Self::Value => Ok(Content { device: None, payload: Cow::Borrowed(line) }),
+            Self::Json => Ok(Content { device: device_in_json(line)?, payload: Cow::Borrowed(line) }),
+            Self::Node => read_node(text),
+        }
+    }
+}
+
+/// A line that can be handed to a codec.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Content<'a> {
+    pub(super) device: Option<DeviceAddress>,
+    pub(super) payload: Cow<'a, [u8]>,
+}
+
+/// Why a line is refused before any codec has seen it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum LineError {
+    #[error("it is longer than `max_line`, {max_line} bytes")]
+    TooLong { max_line: usize },
+    #[error("it holds bytes that are no text")]
+    NotText,
+    #[error("the stream broke off before its end")]
+    Unfinished,
+    #[error("the name of the device is empty or longer than {} bytes", DeviceAddress::MAX_BYTES)]
+    Device,
+    #[error("it is no frame in hexadecimal digits, such as `08632d` or `lounge 08632d`")]
+    NotHex,
+}
+
+impl LineError {
+    pub(super) const fn reason(self) -> DropReason {
+        match self {
+            Self::TooLong { .. } => DropReason::TooLarge,
+            Self::Device => DropReason::BadDevice,
+            Self::NotText | Self::Unfinished | Self::NotHex => DropReason::BadPayload,
+        }
+    }
+}
+
+/// `{"device":"lounge", …}`: the codec `json` makes no metric of texts. What is no such object is left to the codec.
+fn device_in_json(line: &[u8]) -> Result<Option<DeviceAddress>, LineError> {
+    #[derive(Deserialize)]
+    struct Named<'a> {
+        #[serde(borrow)]
+        device: Option<Cow<'a, str>>,
+    }
+    let named = serde_json::from_slice::<Named<'_>>(line).ok().and_then(|named| named.device);
+    named.map(|device| DeviceAddress::new(&device).ok_or(LineError::Device)).transpose()
+}
+
+/// `08632d`, or `lounge 08632d`.
+fn read_node(text: &str) -> Result<Content<'static>, LineError> {
+    let (device, frame) = match text.rsplit_once([' ', '\t']) {
+        Some((device, frame)) => (Some(device.trim()), frame),
+        None => (None, text),
+    };
+    let device = device.map(|device| DeviceAddress::new(device).ok_or(LineError::Device)).transpose()?;
+    let payload = hex::decode(frame).map_err(|_| LineError::NotHex)?;
+    Ok(Content { device, payload: Cow::Owned(payload) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn device(name: &str) -> Option<DeviceAddress> {
+        DeviceAddress::new(name)
+    }
+
+    #[test]
+    fn csv_and_value_are_handed_over_as_they_stand() {
+        for format in [LineFormat::Csv, LineFormat::Value] {
+            let content = format.read("21.5,40 °C\t".as_bytes()).unwrap();
+            assert_eq!(content, Content { device: None, payload: "21.5,40 °C\t".as_bytes().into() });
+        }
+    }
+
+    #[test]
+    fn json_may_name_its_device_and_what_is_no_object_is_left_to_the_codec() {
+        let read = |line: &'static str| LineFormat::Json.read(line.as_bytes()).map(|content| content.device);
+        assert_eq!(read(r#"{"device":"lounge","temperature":21.5}"#), Ok(device("lounge")));
+        assert_eq!(read(r#"{"device":"l\u00fcftung"}"#), Ok(device("lüftung")));
+        for without in [r#"{"temperature":21.5}"#, r#"{"device":7}"#, r#"[{"device":"a"}]"#, "{", "21.5"] {
+            assert_eq!(read(without), Ok(None), "{without}");
+        }
+        assert_eq!(read(r#"{"device":""}"#), Err(LineError::Device));
+    }
+
+    #[test]
+    fn a_node_is_a_frame_in_hex_and_perhaps_a_name_before_it() {
+        let read = |line: &'static str| LineFormat::Node.read(line.as_bytes());
+        let frame = || Cow::Owned(vec![0x08, 0x63, 0x2D]);
+        assert_eq!(read("08632d"), Ok(Content { device: None, payload: frame() }));
+        assert_eq!(read("lounge  08632D"), Ok(Content { device: device("lounge"), payload: frame() }));
+        for wrong in ["0863 2", "08632g", "0x08632d", "lounge"] {
+            assert_eq!(read(wrong), Err(LineError::NotHex), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_text_is_refused_in_every_format() {
+        for format in [LineFormat::Csv, LineFormat::Json, LineFormat::Value, LineFormat::Node] {
+            for line in [&b"21\0.5"[..], b"\xff\xfe", b"\x1b[31m5", b"a\x7f,5", b"\xc3"] {
+                assert_eq!(format.read(line), Err(LineError::NotText), "{line:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Who is connected: so many at once, shared fairly between addresses.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::pace::Pace;
+
+pub(super) type ConnectionId = u64;
+
+/// The connections that there are.
+#[derive(Debug)]
+pub(super) struct Peers {
+    max_connections: usize,
+    max_rate: u32,
+    next_id: ConnectionId,
+    connections: BTreeMap<ConnectionId, Connection>,
+    addresses: HashMap<IpAddr, Address>,
+}
+
+#[derive(Debug)]
+struct Connection {
+    address: IpAddr,
+    close: CancellationToken,
+}
+
+#[derive(Debug)]
+struct Address {
+    connections: usize,
+    pace: Arc<Pace>,
+}
+
+/// What a newcomer gets.
+#[derive(Debug)]
+pub(super) enum Admission {
+    Admitted(Admitted),
+    /// Another address has been asked to give up a connection: to be tried again when one has ended.
+    Wait,
+    Refused,
+}
+
+#[derive(Debug)]
+pub(super) struct Admitted {
+    pub(super) id: ConnectionId,
+    /// Shared by all connections of the address.
+    pub(super) pace: Arc<Pace>,
+    /// Cancelled when the connection is to end in favour of another address.
+    pub(super) close: CancellationToken,
+}
+
+impl Peers {
+    pub(super) fn new(max_connections: usize, max_rate: u32) -> Self {
+        Self {
+            max_connections,
+            max_rate,
+            next_id: 0,
+            connections: BTreeMap::new(),
+            addresses: HashMap::new(),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.connections.len()
+    }
+
+    /// A connection from `address`; `close` is cancelled when it is to end.
+    pub(super) fn admit(&mut self, address: IpAddr, close: CancellationToken, now: Instant) -> Admission {
+        if self.connections.len() >= self.max_connections {
+            return self.make_room_for(address);
+        }
+        let id = self.next_id;
+        self.next_id += 1;
+        let rate = self.max_rate;
+        let entry = self
+            .addresses
+            .entry(address)
+            .or_insert_with(|| Address { connections: 0, pace: Arc::new(Pace::new(rate, now)) });
+        entry.connections += 1;
+        let pace = Arc::clone(&entry.pace);
+        self.connections.insert(id, Connection { address, close: close.clone() });
+        Admission::Admitted(Admitted { id, pace, close })
+    }
+
+    /// A connection has ended.
+    pub(super) fn remove(&mut self, id: ConnectionId) {
+        let Some(Connection { address, .. }) = self.connections.remove(&id) else { return };
+        let Some(entry) = self.addresses.get_mut(&address) else { return };
+        entry.connections = entry.connections.saturating_sub(1);
+        if entry.connections == 0 {
+            self.addresses.remove(&address);
+        }
+    }
+
+    /// The address with the most connections gives up its newest one, where it has more than the newcomer would have.
+    fn make_room_for(&self, newcomer: IpAddr) -> Admission {
+        let own = self.addresses.get(&newcomer).map_or(0, |entry| entry.connections);
+        let most = self.addresses.iter().max_by_key(|(_, entry)| entry.connections);
+        let Some((address, _)) = most.filter(|(_, entry)| entry.connections > own + 1) else {
+            return Admission::Refused;
+        };
+        let newest = self.connections.values().rev().find(|it| it.address == *address);
+        newest.map_or(Admission::Refused, |it| {
+            it.close.cancel();
+            Admission::Wait
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn admit(peers: &mut Peers, last: u8) -> Admission {
+        peers.admit(IpAddr::from([10, 0, 0, last]), CancellationToken::new(), Instant::now())
+    }
+
+    fn admitted(peers: &mut Peers, last: u8) -> Admitted {
+        match admit(peers, last) {
+            Admission::Admitted(admitted) => admitted,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn one_address_may_have_all_until_another_wants_some() {
+        let mut peers = Peers::new(4, 10);
+        let first: Vec<_> = (0..4).map(|_| admitted(&mut peers, 1)).collect();
+        assert!(matches!(admit(&mut peers, 1), Admission::Refused));
+        assert!(matches!(admit(&mut peers, 2), Admission::Wait));
+        let closed: Vec<_> = first.iter().map(|it| it.close.is_cancelled()).collect();
+        assert_eq!(closed, [false, false, false, true], "the newest");
+        peers.remove(first[3].id);
+        admitted(&mut peers, 2);
+        assert!(matches!(admit(&mut peers, 2), Admission::Wait), "three and one become two and two");
+        peers.remove(first[2].id);
+        admitted(&mut peers, 2);
+        assert!(matches!(admit(&mut peers, 2), Admission::Refused), "two and two are fair");
+        assert!(matches!(admit(&mut peers, 1), Admission::Refused));
+        assert!(matches!(admit(&mut peers, 3), Admission::Wait));
+    }
+
+    #[test]
+    fn what_has_ended_leaves_nothing_behind() {
+        let mut peers = Peers::new(2, 10);
+        let (one, two) = (admitted(&mut peers, 1), admitted(&mut peers, 1));
+        assert!(Arc::ptr_eq(&one.pace, &two.pace), "an address has one pace");
+        peers.remove(one.id);
+        peers.remove(one.id);
+        assert_eq!((peers.len(), peers.addresses.len()), (1, 1));
+        peers.remove(two.id);
+        assert_eq!((peers.len(), peers.addresses.len()), (0, 0));
+    }
+}
