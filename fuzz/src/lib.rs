@@ -7,6 +7,13 @@ use gateway_core::Timestamp;
 /// The largest MQTT packet in bytes that the gateway's clients take; its broker takes less.
 pub const LARGEST_PACKET: usize = 1 << 20;
 
+/// The text that `data` begins with: all of it where it is UTF-8.
+#[must_use]
+pub fn text(data: &[u8]) -> &str {
+    let end = std::str::from_utf8(data).map_or_else(|error| error.valid_up_to(), str::len);
+    std::str::from_utf8(&data[..end]).expect("valid up to there")
+}
+
 /// Runs one codec on `data`: its first line is the topic, the rest the payload.
 ///
 /// # Panics

@@ -1,10 +1,9 @@
 //! The embedded broker's decoder (crate mqtt5) on what a client sends: the first byte chooses the protocol version.
-#![no_main]
 
 use bytes::BytesMut;
 use mqtt5::transport::packet_io::decode_buffered_packet;
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+pub(crate) fn run(data: &[u8]) {
     let Some((version, packets)) = data.split_first() else { return };
     let mut buffer = BytesMut::from(packets);
     let mut left = buffer.len();
@@ -15,4 +14,4 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         assert!(buffer.len() < left, "a packet has at least one byte");
         left = buffer.len();
     }
-});
+}

@@ -1,12 +1,11 @@
 //! rumqttc's decoder and session for MQTT 5 on what a broker sends to a client with two messages under way.
-#![no_main]
 
 use bytes::BytesMut;
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{Packet, Publish};
 use rumqttc::v5::{MqttState, Request};
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+pub(crate) fn run(data: &[u8]) {
     let mut state = MqttState::new(64, true);
     for topic in ["a", "b"] {
         let message = Publish::new(topic, QoS::AtLeastOnce, "21.5", None);
@@ -20,4 +19,4 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     }
     // As mqtt-link does when a connection has ended.
     state.clean();
-});
+}

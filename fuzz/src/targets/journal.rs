@@ -3,7 +3,6 @@
 //!
 //! Where the input's first byte is odd, the rest is the segment. Where it is even, each three bytes of the rest are a
 //! change: offset u16, new byte. Checksums stay as they are: with a right one, nothing is damage.
-#![no_main]
 
 use std::fs;
 use std::path::Path;
@@ -18,7 +17,7 @@ const FRAME_HEADER: usize = 16;
 const CHECKSUM: usize = 4;
 const PAYLOADS: [&[u8]; 6] = [b"one", b"", b"three", &[0; 40], b"SEGMENT\n", b"six"];
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+pub(crate) fn run(data: &[u8]) {
     let Some((first, rest)) = data.split_first() else { return };
     if first % 2 == 1 {
         open_and_repair(rest);
@@ -39,7 +38,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
             assert!(read.contains(&(position, payload.to_vec())), "{position} of {read:?}");
         }
     }
-});
+}
 
 /// The records that are read from a journal of this one segment.
 fn open_and_repair(segment: &[u8]) -> Vec<(Position, Vec<u8>)> {

@@ -1,7 +1,6 @@
 //! A LoRaWAN network (crate lorawan-link) on what comes one after the other: before each its length, and a byte that
 //! says whether it is a datagram, a PHYPayload in one, or the parts of a frame that are put together with the right
 //! integrity code; whether the owner answers, and how much time goes by.
-#![no_main]
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -105,7 +104,7 @@ fn drain(network: &mut Network, answers: bool, now: Now) {
     }
 }
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+pub(crate) fn run(data: &[u8]) {
     let Some((region, mut rest)) = data.split_first() else { return };
     let mut network = network(Region::ALL[usize::from(region % 5)]);
     let mut now = Now { instant: Instant::now(), wall: Timestamp::UNIX_EPOCH };
@@ -139,4 +138,4 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let state = network.state(DEVICE).expect("a device that was added");
     let stored = serde_json::to_string(state).expect("a state is plain data");
     serde_json::from_str::<lorawan_link::DeviceState>(&stored).expect("the same state");
-});
+}

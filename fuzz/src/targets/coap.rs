@@ -1,6 +1,5 @@
 //! A CoAP endpoint (crate coap-link) on datagrams one after the other: before each its length, and a byte that says
 //! from which of four peers it comes, whether to a group, whether the owner answers, and whether time goes by.
-#![no_main]
 
 use std::time::{Duration, Instant};
 
@@ -48,7 +47,7 @@ fn drain(engine: &mut Engine, answers: bool, now: Instant) {
     }
 }
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+pub(crate) fn run(data: &[u8]) {
     let mut engine = Engine::new(settings());
     let mut now = Instant::now();
     let peers = [[127, 0, 0, 1], [192, 0, 2, 1], [192, 0, 2, 2], [192, 0, 2, 3]];
@@ -81,4 +80,4 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     }
     check(&engine);
     assert_eq!((engine.memory_use().assembly_bytes, engine.memory_use().kept_bytes), (0, 0));
-});
+}

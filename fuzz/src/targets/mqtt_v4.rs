@@ -1,10 +1,9 @@
 //! rumqttc's decoder and session for MQTT 3.1.1 on what a broker sends to a client with two messages under way.
-#![no_main]
 
 use bytes::BytesMut;
 use rumqttc::{MqttState, Packet, Publish, QoS, Request};
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+pub(crate) fn run(data: &[u8]) {
     let mut state = MqttState::new(64, true);
     for topic in ["a", "b"] {
         let message = Publish::new(topic, QoS::AtLeastOnce, "21.5");
@@ -18,4 +17,4 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     }
     // As mqtt-link does when a connection has ended.
     state.clean();
-});
+}

@@ -1,5 +1,4 @@
 //! The values of gateway.toml that are more than text: what is read is written such that it is read again as the same.
-#![no_main]
 
 use std::fmt::{Debug, Display};
 use std::str::FromStr;
@@ -8,12 +7,13 @@ use gateway_core::Timestamp;
 use gateway_core::settings::{ByteSize, HumanDuration};
 use mqtt_link::BrokerUrl;
 
-libfuzzer_sys::fuzz_target!(|text: &str| {
+pub(crate) fn run(data: &[u8]) {
+    let text = riser_fuzz::text(data);
     there_and_back::<HumanDuration>(text);
     there_and_back::<ByteSize>(text);
     there_and_back::<BrokerUrl>(text);
     there_and_back::<Timestamp>(text);
-});
+}
 
 fn there_and_back<T: FromStr<Err: Debug> + Display + PartialEq + Debug>(text: &str) {
     if let Ok(value) = text.parse::<T>() {

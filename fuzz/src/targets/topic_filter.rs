@@ -1,11 +1,11 @@
 //! Topic filters of gateway.toml against hostile topics, and our two ways of matching against each other: the first
 //! line is the filter, the second the topic.
-#![no_main]
 
-use adapters::mqtt::TopicFilter;
 use broker::{covers, validate_filter};
+use mqtt_link::TopicFilter;
 
-libfuzzer_sys::fuzz_target!(|text: &str| {
+pub(crate) fn run(data: &[u8]) {
+    let text = riser_fuzz::text(data);
     let (filter, topic) = text.split_once('\n').unwrap_or((text, "a/b"));
     let Ok(parsed) = TopicFilter::parse(filter) else { return };
     for names_with_slashes in [false, true] {
@@ -24,4 +24,4 @@ libfuzzer_sys::fuzz_target!(|text: &str| {
             assert!(topic.contains(device));
         }
     }
-});
+}

@@ -1,10 +1,10 @@
 //! A device's name, as hostile as can be, as a level of a topic: one level, without wildcards, from which the name can
 //! be told again.
-#![no_main]
 
 use gateway_core::{DeviceAddress, topic};
 
-libfuzzer_sys::fuzz_target!(|name: &str| {
+pub(crate) fn run(data: &[u8]) {
+    let name = riser_fuzz::text(data);
     if let Some(address) = DeviceAddress::new(name) {
         assert_eq!(address.as_str(), name);
     }
@@ -12,7 +12,7 @@ libfuzzer_sys::fuzz_target!(|name: &str| {
     assert!(!level.contains(['/', '+', '#']) && !level.contains(char::is_control), "{level}");
     assert_eq!(decoded(&level), name.as_bytes());
     assert_eq!(topic::levels(name).replace('/', "%2F"), level);
-});
+}
 
 /// Percent-decoding, RFC 3986 section 2.1.
 fn decoded(level: &str) -> Vec<u8> {

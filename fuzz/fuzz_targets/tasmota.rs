@@ -1,4 +1,0 @@
-//! The codec `tasmota` on any bytes.
-#![no_main]
-
-libfuzzer_sys::fuzz_target!(|data: &[u8]| riser_fuzz::decode("tasmota", data));

@@ -1,4 +1,0 @@
-//! The codec `value` on any bytes.
-#![no_main]
-
-libfuzzer_sys::fuzz_target!(|data: &[u8]| riser_fuzz::decode("value", data));

@@ -1,0 +1,5 @@
+//! The codec `shelly` on any bytes.
+
+pub(crate) fn run(data: &[u8]) {
+    riser_fuzz::decode("shelly", data);
+}
