@@ -22,7 +22,7 @@ const DEVICE: Eui = Eui::new(1);
 /// Narrow, so that the fuzzer reaches the bounds.
 fn network(region: Region) -> Network {
     let settings =
-        Settings { gateways: 3, held: 3, flights: 3, receivers: 2, queue: 2, ..Settings::new(region) };
+        Settings { gateways: 3, held: 3, transmissions: 3, receivers: 2, queue: 2, ..Settings::new(region) };
     let mut network = Network::new(settings);
     let abp = Abp {
         address: DevAddr::new(0),
@@ -90,7 +90,11 @@ fn drain(network: &mut Network, answers: bool, now: Now) {
             Output::Send { bytes, .. } => assert!(bytes.len() < 700, "{}", bytes.len()),
             Output::Transmit(Transmission { id, bytes, .. }) => {
                 assert!(bytes.len() < 700, "{}", bytes.len());
-                if answers { network.transmission_sent(id, now) } else { network.transmission_cancelled(id, now) }
+                if answers {
+                    network.transmission_sent(id, now)
+                } else {
+                    network.transmission_cancelled(id, now)
+                }
             }
             Output::Store { token, .. } if answers => network.state_stored(token, now),
             Output::Uplink(uplink) => {
@@ -132,7 +136,10 @@ pub(crate) fn run(data: &[u8]) {
         network.timeout(now);
         drain(&mut network, answers, now);
         let held = network.memory_use();
-        assert!(held.gateways <= 3 && held.held <= 3 && held.flights <= 3 && held.queued <= 4, "{held:?}");
+        assert!(
+            held.gateways <= 3 && held.held <= 3 && held.transmissions <= 3 && held.queued <= 4,
+            "{held:?}"
+        );
     }
     // A stored state is one that can be read again.
     let state = network.state(DEVICE).expect("a device that was added");

@@ -9,7 +9,7 @@ use crate::support::{
 
 /// Narrow bounds, so that growth shows.
 fn narrow() -> Settings {
-    Settings { gateways: 3, held: 4, flights: 4, receivers: 2, queue: 2, ..settings() }
+    Settings { gateways: 3, held: 4, transmissions: 4, receivers: 2, queue: 2, ..settings() }
 }
 
 fn hosts() -> Host {
@@ -23,7 +23,7 @@ fn hosts() -> Host {
 
 fn assert_bounded(host: &Host) {
     let held = host.network.memory_use();
-    assert!(held.gateways <= 3 && held.held <= 5 && held.flights <= 4 && held.queued <= 2, "{held:?}");
+    assert!(held.gateways <= 3 && held.held <= 5 && held.transmissions <= 4 && held.queued <= 2, "{held:?}");
 }
 
 /// The host answers all that it is told.

@@ -80,7 +80,7 @@ fn a_forwarder_that_says_nothing_is_taken_to_have_sent() {
     assert!(host.outcomes().is_empty());
     host.pass(1);
     assert_eq!(host.outcomes(), [(id, Outcome::Sent)]);
-    assert_eq!(host.network.memory_use().flights, 0);
+    assert_eq!(host.network.memory_use().transmissions, 0);
 }
 
 #[test]
@@ -247,7 +247,7 @@ fn a_downlink_that_is_withheld_is_tried_in_the_second_window_and_then_told_as_fa
     host.left(second.id);
     host.pass(10_000);
     assert_eq!(host.outcomes(), [(id, Outcome::Failed(Failure::Withheld))]);
-    assert_eq!(host.network.memory_use().flights, 0);
+    assert_eq!(host.network.memory_use().transmissions, 0);
     let now = host.now();
     let used: Duration = host.network.gateways(now)[0].duty_cycle.iter().map(|each| each.used).sum();
     assert_eq!(used, Duration::ZERO, "what was not sent does not count");
