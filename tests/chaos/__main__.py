@@ -31,7 +31,7 @@ def main():
         f"seed {arguments.seed}, {arguments.kills} kills, about {schedule.length / 60 + 0.5:.0f} minutes, in {folder}"
     )
     try:
-        numbers = Run(folder, schedule, tell=lambda line: print(line, flush=True)).go()
+        numbers = Run(folder, schedule, show=lambda line: print(line, flush=True)).go()
     except Failed as failed:
         print(f"\nFAILED: {failed}")
         return 1

@@ -17,12 +17,12 @@ class Failed(AssertionError):
 
 
 class Run:
-    """`tell` gets a line of text for each thing that happens."""
+    """`show` gets a line of text for each thing that happens."""
 
-    def __init__(self, folder, schedule, tell=lambda line: None):
+    def __init__(self, folder, schedule, show=lambda line: None):
         self.folder, self.schedule = folder, schedule
         self.happened = []
-        self._report = tell
+        self._show = show
         self._began = time.monotonic()
         self._put_off = 0.0
 
@@ -63,7 +63,7 @@ class Run:
     def _note(self, text):
         wall = time.strftime("%H:%M:%S", time.gmtime())
         self.happened.append(f"{time.monotonic() - self._began:7.2f} ({wall} UTC) {text}")
-        self._report(self.happened[-1])
+        self._show(self.happened[-1])
 
     # Faults.
 
