@@ -22,6 +22,16 @@ def pytest_sessionfinish(session, exitstatus):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
+def pytest_collection_modifyitems(items):
+    """The longest tests first, by their time limits: a worker that starts one last would keep the others waiting."""
+
+    def limit(item):
+        marker = item.get_closest_marker("timeout")
+        return marker.args[0] if marker and marker.args else 0
+
+    items.sort(key=limit, reverse=True)
+
+
 class Started:
     """What a test starts and must not outlive it."""
 
