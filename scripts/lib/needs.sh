@@ -122,11 +122,13 @@ needs_of_bench_lorawan() {
 
 need_rust() {
   command -v cargo >/dev/null || fail "no cargo; install Rust (see rust-version in Cargo.toml) with rustup"
-  need build-essential compilers_work
+  need_compilers
 }
 
 # For scripts that test the binary that RISER_BIN names, or build one.
 need_rust_to_build() { [[ -n ${RISER_BIN:-} ]] || need_rust; }
+
+need_compilers() { need build-essential compilers_work; }
 
 # A compiler alone does not do: Debian's comes without libc's headers where recommended packages are left out.
 compilers_work() {
@@ -148,6 +150,8 @@ need_peers() {
 need_python_environment() {
   wants_python_environment=1
   need python3-venv python3 -c 'import ensurepip, venv'
+  # Where RISER_BIN is given, nothing else has asked for them.
+  need_compilers
   # To build DTLSSocket, which has no wheels; its `configure` is made of macros of pkg-config's too.
   need automake aclocal --version
   need pkg-config pkg-config --version
