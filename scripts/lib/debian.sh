@@ -4,7 +4,7 @@
 export PATH="$PATH:/usr/sbin:/sbin"
 
 fail() {
-  printf '\n%s: %s\n' "scripts/${0##*/}" "$*" >&2
+  printf '\n%s: %s\n' "scripts/${0##*scripts/}" "$*" >&2
   exit 1
 }
 
