@@ -3,18 +3,23 @@
 //! [`kinds`] lists the kinds; everything outside this crate sees [`Adapters`].
 
 mod adapters;
+#[cfg(feature = "ble")]
 pub mod ble;
+#[cfg(feature = "coap")]
 pub mod coap;
 pub mod downlink;
 pub mod kind;
 pub mod kinds;
 pub mod lines;
+#[cfg(feature = "lorawan")]
 pub mod lorawan;
 pub mod mqtt;
+#[cfg(any(feature = "coap", feature = "lorawan"))]
 mod places;
 pub mod serial;
 pub mod site;
 pub mod tcp;
+#[cfg(any(feature = "coap", feature = "lorawan"))]
 mod udp;
 
 use std::time::Duration;

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+use adapters::kinds;
 use gateway_core::findings::{KeyPath, Place, Report, quoted};
 use gateway_core::settings::{ByteSize, HumanDuration};
 use gateway_core::suggest::did_you_mean;
@@ -23,7 +24,7 @@ pub(crate) fn validate(report: &mut Report, shape: &Shape, node: &mut Node, path
 
 /// What to say of the unknown key `name` in a table with `fields`.
 pub(crate) fn unknown_key(fields: &[Field], name: &str, path: &KeyPath) -> String {
-    not_yet::key(path).unwrap_or_else(|| {
+    not_yet::key(path).or_else(|| kinds::left_out(path)).unwrap_or_else(|| {
         let allowed: Vec<_> = fields.iter().map(|field| field.name.as_str()).collect();
         let meant = did_you_mean(name, allowed.iter().copied());
         let list = format!("; allowed here: {}", allowed.join(", "));

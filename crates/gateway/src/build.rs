@@ -21,6 +21,9 @@ use pipeline::decode::directory::{DeviceRules, Directory};
 use pipeline::deliver::actions::Action;
 use pipeline::engine::Settings;
 use pipeline::engine::judging::Judging;
+use pipeline::training::local_history;
+use pipeline::training::models::{self, Kinds};
+use pipeline::training::retrain::Plan;
 
 /// Where the outbox's file lies.
 pub(crate) fn outbox_path(data_dir: &Path) -> PathBuf {
@@ -41,7 +44,7 @@ pub(crate) fn settings(config: &Config) -> Settings {
             by_zone: aggregate.by_zone,
         }
         .within_limits(),
-        kinds: aggregate.metrics.iter().map(|(name, metric)| (name.clone(), metric.kind)).collect(),
+        kinds: kinds(config),
         zones: config
             .devices
             .iter()
@@ -51,6 +54,25 @@ pub(crate) fn settings(config: &Config) -> Settings {
         upstream: config.upstream.is_some(),
         judging: judging(config),
     }
+}
+
+/// The configured kinds of metrics.
+pub(crate) fn kinds(config: &Config) -> Kinds {
+    config.aggregate.metrics.iter().map(|(name, metric)| (name.clone(), metric.kind)).collect()
+}
+
+/// How the local history is kept; none where there is to be none.
+pub(crate) fn history_options(config: &Config) -> Option<history::Options> {
+    let settings = config.history.as_ref().filter(|history| !history.keep.0.is_zero())?;
+    let path = local_history::path(&config.gateway.data_dir);
+    Some(history::Options { path, keep: settings.keep.0, max_bytes: settings.max_size.0 })
+}
+
+/// When devices are trained again.
+pub(crate) fn training_plan(config: &Config) -> Plan {
+    let retrain = config.anomaly.retrain.0;
+    let wanted = config.anomaly.enabled && !retrain.is_zero();
+    Plan { retrain: wanted.then_some(retrain), kinds: kinds(config) }
 }
 
 fn judging(config: &Config) -> Option<Judging> {
@@ -86,7 +108,7 @@ pub(crate) fn reconfiguration(
         directory: directory(config, codecs)?,
         actions: actions(config, codecs, services)?,
         codecs: codecs.all(),
-        models: crate::models::load(&config.gateway.data_dir),
+        models: models::load(&config.gateway.data_dir),
     })
 }
 

@@ -14,12 +14,7 @@ use outbox::Outbox;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::audit::Auditor;
 use crate::build::{self, Embedded};
-use crate::history;
-use crate::live_socket;
-use crate::reporter::Reporter;
-use crate::retrain;
 use crate::supervisor::Supervisor;
 use crate::upstream::Upstream;
 use crate::watchdog::Stages;
@@ -27,7 +22,11 @@ use pipeline::clock::SystemClock;
 use pipeline::decode::Decoder;
 use pipeline::deliver::actions::{Actions, Commanders};
 use pipeline::deliver::payload::Identity;
+use pipeline::observe::audit::Auditor;
+use pipeline::observe::live_socket;
+use pipeline::observe::reporter::Reporter;
 use pipeline::problems::{self, Problems};
+use pipeline::training::{local_history, retrain};
 use pipeline::{Begin, Control, Durable, Pipeline, Undelivered};
 use read_model::Balance;
 use read_model::ReadModel;
@@ -49,7 +48,7 @@ pub(crate) struct Gateway {
     pipeline: tokio::task::JoinHandle<()>,
     upstream: Option<Upstream>,
     outbox: Option<outbox::Handle>,
-    history: Option<::history::Handle>,
+    history: Option<history::Handle>,
     retraining: Option<retrain::Handle>,
     broker: Option<Broker>,
     embedded: Option<Embedded>,
@@ -79,7 +78,8 @@ impl Gateway {
             outbox.map_or((None, false), |(outbox, damaged)| (Some(outbox), damaged));
         let mark = outbox.as_ref().map_or(0, Outbox::mark);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let history = history::start(config, Arc::clone(&clock));
+        let history = build::history_options(config)
+            .and_then(|options| local_history::start(options, Arc::clone(&clock)));
         let mut windows = Vec::new();
         let (mode, recovered) =
             opening::open_store(config, build::settings(config), mark, |outputs, registry| {
@@ -143,7 +143,9 @@ impl Gateway {
         let pipeline = tokio::spawn(pipeline.run(undelivered, uplink_receiver, control_receiver));
 
         let problems = problems::gather(heard, outbox.as_ref().map(outbox::Handle::status));
-        let retraining = history.as_ref().map(|_| retrain::start(config, &control, clock, stop.clone()));
+        let retraining = history
+            .as_ref()
+            .map(|_| retrain::start(data_dir, build::training_plan(config), &control, clock, stop.clone()));
         let auditor = Auditor::new(control.clone(), outbox.clone(), read_model.clone());
         let upstream = match (&config.upstream, &outbox) {
             (Some(upstream), Some(handle)) => {
@@ -236,7 +238,7 @@ impl Gateway {
         let wanted = build::wanted(&effective, &mut self.codecs)?;
         // No model of an earlier look at the folder replaces one that is trained meanwhile.
         let held = match &self.retraining {
-            Some(retraining) => Some(retraining.reload(&effective).await),
+            Some(retraining) => Some(retraining.reload(build::training_plan(&effective)).await),
             None => None,
         };
         let reconfiguration = build::reconfiguration(&effective, &mut self.codecs, &self.services)?;
@@ -313,7 +315,7 @@ impl Gateway {
             }
         }
         if let Some(handle) = self.history {
-            history::close(&handle).await;
+            local_history::close(&handle).await;
         }
         if let Some(broker) = self.broker {
             broker.stop().await;

@@ -6,12 +6,13 @@ use bytes::Bytes;
 use gateway_core::ports::Clock as _;
 use gateway_core::settings::BuildError;
 use serde::Serialize;
-use sinks::upstream::{self, Settings, State, UnqueuedMessage};
+use sinks::upstream::{self, Settings, UnqueuedMessage};
 
-use crate::health::Health;
 use gateway_config::Config;
 use pipeline::clock::SystemClock;
 use pipeline::deliver::payload::Identity;
+use pipeline::observe::health::{Health, UpstreamHealth};
+use pipeline::observe::reporter::StatusSink;
 
 /// The connection to the cloud.
 pub(crate) struct Upstream {
@@ -83,13 +84,12 @@ impl Upstream {
     }
 }
 
-impl UpstreamHandle {
-    /// `missing`: adapters that are not up.
-    pub(crate) fn publish_online(&self, missing: &[String], problems: &[String]) {
+impl StatusSink for UpstreamHandle {
+    fn publish_online(&self, missing: &[String], problems: &[String]) {
         self.sink.set_status(Status::bytes("online", missing, problems));
     }
 
-    pub(crate) fn publish_health(&self, health: &Health) {
+    fn publish_health(&self, health: &Health) {
         let payload = serde_json::to_vec(health).unwrap_or_default().into();
         if !self.sink.try_publish_now(UnqueuedMessage {
             topic: self.health_topic.clone(),
@@ -100,7 +100,8 @@ impl UpstreamHandle {
         }
     }
 
-    pub(crate) fn state(&self) -> State {
-        self.sink.state()
+    fn health(&self) -> UpstreamHealth {
+        let state = self.sink.state();
+        UpstreamHealth { published: state.published, last_error: state.last_error }
     }
 }

@@ -18,9 +18,11 @@ pub mod decode;
 pub mod deliver;
 pub mod durable;
 pub mod engine;
+pub mod observe;
 pub mod problems;
 pub mod scripts;
 mod times;
+pub mod training;
 
 use std::sync::Arc;
 use std::time::Duration;

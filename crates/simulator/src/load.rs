@@ -67,6 +67,7 @@ pub enum SimulateError {
         reason: String,
     },
     /// An identity or a key that cannot be used.
+    #[cfg(feature = "coap")]
     #[error("the pre-shared key cannot be used")]
     BadKey {
         /// Why.

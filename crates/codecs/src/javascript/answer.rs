@@ -3,7 +3,6 @@
 use serde_json::{Map, Value};
 
 use super::error::{ScriptFailure, Text};
-use super::sandbox::failure_of;
 
 /// What `decodeUplink` returned.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -38,7 +37,7 @@ pub(super) fn answer_of(turn: &str) -> Result<(Option<Value>, Option<Value>), Sc
     let nested = |_| ScriptFailure::Answer { problem: "what nests too deeply" };
     let mut turn: Map<String, Value> = serde_json::from_str(turn).map_err(nested)?;
     if let Some(Value::String(thrown)) = turn.get("threw") {
-        return Err(failure_of(thrown));
+        return Err(ScriptFailure::of_exception(thrown));
     }
     Ok((turn.remove("answer"), turn.remove("normalized")))
 }

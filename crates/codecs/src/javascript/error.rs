@@ -35,6 +35,9 @@ pub enum ScriptError {
         /// Which bound.
         problem: ScriptFailure,
     },
+    /// The program has no JavaScript engine.
+    #[error("{}", gateway_core::left_out("JavaScript", "javascript"))]
+    LeftOut,
     /// Larger than a codec may be.
     #[error("the file has {bytes} bytes; a codec may have {most}")]
     TooLarge {
@@ -100,6 +103,16 @@ pub enum ScriptFailure {
     /// The engine could not be set up.
     #[error("the JavaScript engine has no memory left to run the codec")]
     Engine,
+}
+
+impl ScriptFailure {
+    /// What a codec's exception means.
+    pub(super) fn of_exception(thrown: &str) -> Self {
+        if thrown.contains("out of memory") || thrown == "null" {
+            return Self::OutOfMemory;
+        }
+        Self::Threw { text: Text::new(thrown) }
+    }
 }
 
 /// A text that a codec made: one line of bounded length.

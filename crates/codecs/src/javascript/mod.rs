@@ -11,6 +11,10 @@ mod answer;
 mod error;
 mod live;
 mod measure;
+#[cfg(feature = "javascript")]
+mod sandbox;
+#[cfg(not(feature = "javascript"))]
+#[path = "no_sandbox.rs"]
 mod sandbox;
 mod strikes;
 #[cfg(test)]

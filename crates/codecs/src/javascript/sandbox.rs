@@ -97,21 +97,17 @@ impl Sandbox {
 
     /// The exceptions that the prelude cannot catch, or that come from within it.
     fn failure(&self, error: &CaughtError<'_>) -> ScriptFailure {
-        if self.time.was_over() { ScriptFailure::TimedOut } else { failure_of(&error_text(error)) }
+        if self.time.was_over() {
+            ScriptFailure::TimedOut
+        } else {
+            ScriptFailure::of_exception(&error_text(error))
+        }
     }
 
     /// How much the codec holds, in bytes. It counts every object: not for the hot path.
     pub(super) fn memory(&self) -> usize {
         usize::try_from(self.context.runtime().memory_usage().malloc_size).unwrap_or(0)
     }
-}
-
-/// What a codec's exception means.
-pub(super) fn failure_of(thrown: &str) -> ScriptFailure {
-    if thrown.contains("out of memory") || thrown == "null" {
-        return ScriptFailure::OutOfMemory;
-    }
-    ScriptFailure::Threw { text: Text::new(thrown) }
 }
 
 fn compile(ctx: &Ctx<'_>, file: &str, source: &str) -> Result<(), ScriptError> {

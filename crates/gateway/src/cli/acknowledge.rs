@@ -8,8 +8,8 @@ use serde::de::DeserializeOwned;
 use tokio::io::AsyncBufReadExt as _;
 
 use super::{ConfigArg, Exit, Failure, print_line, tail};
-use crate::live_socket::{self, Question};
 use pipeline::acknowledging::{Answer, Request, Row};
+use pipeline::observe::live_socket::{self, Question};
 
 /// How long a running gateway may take to answer; its disk may be slow.
 const PATIENCE: Duration = Duration::from_secs(15);

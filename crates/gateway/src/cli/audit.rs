@@ -8,11 +8,11 @@ use outbox::Outbox;
 use tokio::io::AsyncBufReadExt as _;
 
 use super::{ConfigArg, Exit, Failure, print_line};
-use crate::audit::{Audit, newest_first};
 use crate::build;
-use crate::live_socket::{self, Question};
 use pipeline::durable::store;
 use pipeline::engine::ledger::ExternalAccounts;
+use pipeline::observe::audit::{Audit, newest_first};
+use pipeline::observe::live_socket::{self, Question};
 use read_model::{Balance, Row};
 
 /// How often, and how long after each other, a gateway that is starting is asked.

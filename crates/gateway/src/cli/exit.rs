@@ -52,6 +52,12 @@ impl Failure {
         Self { exit, message: message.into() }
     }
 
+    /// The command needs the cargo feature `feature`, which people know as `name`. The demo needs all of them.
+    #[cfg(not(feature = "demo"))]
+    pub(crate) fn left_out(name: &str, feature: &str) -> Self {
+        Self::new(Exit::Unavailable, gateway_core::left_out(name, feature))
+    }
+
     /// Everything has been said already.
     pub(crate) fn silent(exit: Exit) -> Self {
         Self { exit, message: String::new() }

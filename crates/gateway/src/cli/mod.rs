@@ -3,10 +3,12 @@
 mod acknowledge;
 mod advertisement;
 mod audit;
+#[cfg(feature = "ble")]
 mod ble;
 mod check;
 mod config;
 mod decode;
+#[cfg(feature = "demo")]
 mod demo;
 mod detect;
 mod exit;
@@ -181,8 +183,12 @@ enum Command {
     },
     /// What Bluetooth sensors and beacons say
     Ble {
+        #[cfg(feature = "ble")]
         #[command(subcommand)]
         what: ble::BleCommand,
+        #[cfg(not(feature = "ble"))]
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+        rest: Vec<String>,
     },
     /// Send real protocol traffic at a gateway, or write weeks of a building as a recording
     #[command(
@@ -244,7 +250,10 @@ fn dispatch(command: Command) -> Result<Exit, Failure> {
         Command::Check { config, no_environment, deny_warnings } => {
             check::check(&config, !no_environment, deny_warnings)
         }
+        #[cfg(feature = "demo")]
         Command::Demo { speed, duration } => demo::demo(speed, duration.map(|d| d.0)),
+        #[cfg(not(feature = "demo"))]
+        Command::Demo { .. } => Err(Failure::left_out("the demo", "demo")),
         Command::Tail { what, config, device, json } => tail::tail(what, &config, device, json),
         Command::Decode { batch: true, .. } => decode::batch(),
         Command::Decode { codec, port, time, topic, hex, .. } => {
@@ -259,7 +268,10 @@ fn dispatch(command: Command) -> Result<Exit, Failure> {
         Command::Acknowledge { device, metric, hold, config, json } => {
             acknowledge::acknowledge(device, metric, hold, &config, json)
         }
+        #[cfg(feature = "ble")]
         Command::Ble { what } => ble::ble(what),
+        #[cfg(not(feature = "ble"))]
+        Command::Ble { .. } => Err(Failure::left_out("Bluetooth", "ble")),
         Command::Simulate(args) => simulate::simulate(&args),
         Command::Config { what } => config::print(what),
     }

@@ -8,8 +8,6 @@ use gateway_core::{AdapterId, DeviceId, DropReason, Now, Reading, Timestamp};
 
 use super::{ConfigArg, Exit, Failure, audit, print_line, tail};
 use crate::build;
-use crate::live_socket::Line;
-use crate::models;
 use pipeline::deliver::payload::{self, Identity};
 use pipeline::deliver::publish::unnumbered;
 use pipeline::engine::combinations::NewModel;
@@ -17,6 +15,8 @@ use pipeline::engine::ledger::{Account, ExternalAccounts};
 use pipeline::engine::step::AdapterIndex;
 use pipeline::engine::step::{Batch, NewMetric, Step, StepReading};
 use pipeline::engine::{Engine, Outputs};
+use pipeline::observe::live_socket::Line;
+use pipeline::training::models;
 
 pub(in crate::cli) mod recording;
 mod summary;

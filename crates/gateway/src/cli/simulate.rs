@@ -1,6 +1,8 @@
 //! `riser simulate`: a building's traffic, at a gateway or a broker before it; or weeks of a building, as a recording.
 
+#[cfg(feature = "coap")]
 mod coap;
+#[cfg(feature = "lorawan")]
 mod lorawan;
 mod mqtt;
 mod recording;
@@ -11,10 +13,15 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, ValueEnum};
 use gateway_core::settings::HumanDuration;
+#[cfg(feature = "lorawan")]
 use simulator::lorawan::Region;
 use simulator::month::Planned;
 
 use super::{Exit, Failure};
+
+/// Of no use without LoRaWAN, which [`traffic`] says.
+#[cfg(not(feature = "lorawan"))]
+type Region = String;
 
 /// What to make, and where it goes.
 #[derive(Debug, clap::Args)]

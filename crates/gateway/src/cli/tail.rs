@@ -5,7 +5,7 @@ use serde_json::Value;
 use tokio::io::AsyncBufReadExt as _;
 
 use super::{ConfigArg, Exit, Failure, print_line};
-use crate::live_socket::{self, Line, Question};
+use pipeline::observe::live_socket::{self, Line, Question};
 
 /// What to follow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

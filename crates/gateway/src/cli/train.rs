@@ -10,7 +10,7 @@ use serde_json::{Value as Json, json};
 
 use super::{ConfigArg, Exit, Failure, print_line};
 use crate::build;
-use crate::models;
+use pipeline::training::models;
 
 mod local;
 mod recorded;
@@ -32,7 +32,7 @@ pub(crate) fn train(
         let devices = history.devices(device)?;
         return all(&devices, |device| history.windows(device), &folder, json);
     };
-    let kinds = models::kinds(&config);
+    let kinds = crate::build::kinds(&config);
     let wanted = recorded::Wanted {
         device,
         windows: build::settings(&config).windows,

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::cli::tail::for_people;
 use crate::cli::{Failure, print_line};
-use crate::live_socket::Line;
+use pipeline::observe::live_socket::Line;
 use read_model::Balance;
 
 /// Rows of the table, and alerts under it.

@@ -1,5 +1,6 @@
 //! A building's traffic, at a gateway or a broker before it, until the time is up.
 
+#[cfg(any(feature = "coap", feature = "lorawan"))]
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -7,7 +8,11 @@ use std::sync::Arc;
 use simulator::{Building, Load, Sent, SimulateError};
 use tokio_util::sync::CancellationToken;
 
-use super::{Args, Protocol, Traffic, coap, lorawan, mqtt};
+#[cfg(feature = "coap")]
+use super::coap;
+#[cfg(feature = "lorawan")]
+use super::lorawan;
+use super::{Args, Protocol, Traffic, mqtt};
 use crate::cli::{Exit, Failure, print_line};
 use pipeline::clock::SystemClock;
 
@@ -36,7 +41,10 @@ pub(super) fn send(args: &Args, target: &str) -> Result<Exit, Failure> {
 /// What the gateway has to know of the devices beforehand.
 pub(super) fn print_config(args: &Args) -> Result<Exit, Failure> {
     suits(&args.traffic)?;
-    lorawan::print_config(args, &building(args))
+    #[cfg(feature = "lorawan")]
+    return lorawan::print_config(args, &building(args));
+    #[cfg(not(feature = "lorawan"))]
+    Err(Failure::left_out("LoRaWAN", "lorawan"))
 }
 
 fn building(args: &Args) -> Building {
@@ -77,22 +85,29 @@ async fn speak(args: &Args, target: &str, building: Building) -> Result<Sent, Fa
             let options = mqtt::options(traffic, target)?;
             simulator::mqtt::send(options, building, load, clock, interruption()).await
         }
+        #[cfg(feature = "coap")]
         Protocol::Coap | Protocol::Coaps => {
             let target = coap::target(traffic, target).await?;
             simulator::coap::send(&target, building, load, clock, interruption()).await
         }
+        #[cfg(not(feature = "coap"))]
+        Protocol::Coap | Protocol::Coaps => return Err(Failure::left_out("CoAP", "coap")),
+        #[cfg(feature = "lorawan")]
         Protocol::Lorawan => {
             let target = lorawan::target(args, target).await?;
             simulator::lorawan::send(&target, building, load, clock, interruption()).await
         }
+        #[cfg(not(feature = "lorawan"))]
+        Protocol::Lorawan => return Err(Failure::left_out("LoRaWAN", "lorawan")),
     };
     sent.map_err(|error| failure(&error))
 }
 
 pub(super) fn failure(error: &SimulateError) -> Failure {
     let exit = match error {
+        #[cfg(feature = "coap")]
+        SimulateError::BadKey { .. } => Exit::Usage,
         SimulateError::BadRate { .. }
-        | SimulateError::BadKey { .. }
         | SimulateError::TooManyDevices { .. }
         | SimulateError::TooManyIdentities { .. } => Exit::Usage,
         SimulateError::Unreachable { .. } | SimulateError::NoneJoined { .. } => Exit::Unavailable,
@@ -101,6 +116,7 @@ pub(super) fn failure(error: &SimulateError) -> Failure {
 }
 
 /// HOST or HOST:PORT, also behind `scheme://`, for `--protocol protocol`.
+#[cfg(any(feature = "coap", feature = "lorawan"))]
 pub(super) async fn address(
     target: &str,
     scheme: &str,

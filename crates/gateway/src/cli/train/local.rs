@@ -6,9 +6,9 @@ use gateway_core::ports::Clock as _;
 use history::{HistoryError, Store};
 
 use crate::cli::{Exit, Failure};
-use crate::models::{self, Kinds};
 use gateway_config::Config;
 use pipeline::clock::SystemClock;
+use pipeline::training::models::{self, Kinds};
 
 /// What a gateway's `[history]` has stored so far.
 pub(super) struct History {
@@ -19,7 +19,7 @@ pub(super) struct History {
 
 impl History {
     pub(super) fn open(config: &Config) -> Result<Self, Failure> {
-        let path = crate::history::path(&config.gateway.data_dir);
+        let path = pipeline::training::local_history::path(&config.gateway.data_dir);
         if !path.exists() {
             let message = format!(
                 "there is no history to train on: {} is not there; add `[history]` to the configuration and let the \
@@ -30,7 +30,7 @@ impl History {
             return Err(Failure::new(Exit::NoInput, message));
         }
         let store = Store::open_read_only(&path).map_err(|error| unreadable(&error))?;
-        Ok(Self { store, kinds: models::kinds(config), now: SystemClock.now() })
+        Ok(Self { store, kinds: crate::build::kinds(config), now: SystemClock.now() })
     }
 
     /// The devices that it has windows of, or the wanted one alone.

@@ -12,27 +12,15 @@ use anomaly::multivariate::{Fitted, Windows};
 use gateway_core::{MetricKind, Timestamp};
 use history::{HistoryError, Store};
 
-use gateway_config::Config;
-
 /// Most models that are used; the rest is told and left out.
-pub(crate) const MAX_MODELS: usize = 4_096;
+pub const MAX_MODELS: usize = 4_096;
 
-/// `[aggregate.metrics.*] kind`.
-pub(crate) type Kinds = BTreeMap<String, MetricKind>;
-
-/// The configured kinds: counters are no part of a model.
-pub(crate) fn kinds(config: &Config) -> Kinds {
-    config.aggregate.metrics.iter().map(|(name, metric)| (name.clone(), metric.kind)).collect()
-}
+/// `[aggregate.metrics.*] kind`: counters are no part of a model.
+pub type Kinds = BTreeMap<String, MetricKind>;
 
 /// What the local history has of a device; of a counter nothing. A window that begins after `now` is of a clock that was
 /// wrong.
-pub(crate) fn windows(
-    store: &Store,
-    device: &str,
-    now: Timestamp,
-    kinds: &Kinds,
-) -> Result<Windows, HistoryError> {
+pub fn windows(store: &Store, device: &str, now: Timestamp, kinds: &Kinds) -> Result<Windows, HistoryError> {
     let mut windows = Windows::default();
     let visited = store.visit(device, Timestamp::from_millis(i64::MIN), now, |row| {
         let averages = row.metrics.iter().map(|(name, summary)| (&**name, summary.avg));
@@ -47,19 +35,19 @@ pub(crate) fn windows(
 }
 
 /// What is kept of a fitted model: with whose it is, and the range of its windows.
-pub(crate) fn stored(device: &str, range: Option<(Timestamp, Timestamp)>, fitted: &Fitted) -> Stored {
+pub fn stored(device: &str, range: Option<(Timestamp, Timestamp)>, fitted: &Fitted) -> Stored {
     let (from, to) = range.unwrap_or((Timestamp::EPOCH, Timestamp::EPOCH));
     let windows = u32::try_from(fitted.windows).unwrap_or(u32::MAX);
     Stored { device: device.into(), from, to, windows, model: fitted.model.clone() }
 }
 
 /// Where they lie.
-pub(crate) fn folder(data_dir: &Path) -> PathBuf {
+pub fn folder(data_dir: &Path) -> PathBuf {
     data_dir.join("models")
 }
 
 /// All that can be used.
-pub(crate) fn load(data_dir: &Path) -> Vec<Stored> {
+pub fn load(data_dir: &Path) -> Vec<Stored> {
     let (mut models, problems) = file::read_all(&folder(data_dir));
     for problem in problems {
         tracing::warn!("{}; its device goes without a model of its own", gateway_core::chain(&problem));
@@ -72,7 +60,7 @@ pub(crate) fn load(data_dir: &Path) -> Vec<Stored> {
 }
 
 /// How many there are, usable or not.
-pub(crate) fn count(folder: &Path) -> usize {
+pub fn count(folder: &Path) -> usize {
     std::fs::read_dir(folder).map_or(0, |entries| {
         let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
         paths.filter(|path| path.extension().is_some_and(|extension| extension == "model")).count()

@@ -30,7 +30,7 @@ struct House {
 impl House {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&crate::history::path(folder.path())).unwrap();
+        let store = Store::open(&crate::training::local_history::path(folder.path())).unwrap();
         Self { folder, store }
     }
 
@@ -43,7 +43,7 @@ impl House {
 
     fn look(&self) -> Look {
         Look {
-            history: crate::history::path(self.folder.path()),
+            history: crate::training::local_history::path(self.folder.path()),
             folder: models::folder(self.folder.path()),
             kinds: [("meter".to_owned(), MetricKind::Counter)].into(),
             retrain: WEEK,

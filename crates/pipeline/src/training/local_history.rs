@@ -10,24 +10,16 @@ use gateway_core::ports::Clock;
 use history::{Handle, Options, Status};
 use tokio::sync::watch;
 
-use gateway_config::Config;
-
 /// How long a stop gives the disk to take what waits.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Where the history is.
-pub(crate) fn path(data_dir: &Path) -> PathBuf {
+pub fn path(data_dir: &Path) -> PathBuf {
     data_dir.join("history.db")
 }
 
-/// Starts the history where there is to be one.
-pub(crate) fn start(config: &Config, clock: Arc<dyn Clock>) -> Option<Handle> {
-    let settings = config.history.as_ref().filter(|history| !history.keep.0.is_zero())?;
-    let options = Options {
-        path: path(&config.gateway.data_dir),
-        keep: settings.keep.0,
-        max_bytes: settings.max_size.0,
-    };
+/// Starts the history.
+pub fn start(options: Options, clock: Arc<dyn Clock>) -> Option<Handle> {
     match history::spawn(options, clock) {
         // Where `close` is not answered, its disk holds the thread, maybe for ever.
         Ok((handle, _thread)) => {
@@ -42,7 +34,7 @@ pub(crate) fn start(config: &Config, clock: Arc<dyn Clock>) -> Option<Handle> {
 }
 
 /// Has it written what waits. A disk that does not answer holds its thread alone, maybe for ever.
-pub(crate) async fn close(history: &Handle) {
+pub async fn close(history: &Handle) {
     if tokio::time::timeout(PATIENCE, history.close()).await.is_err() {
         tracing::error!("the history's disk does not answer; its newest windows are left out");
     }

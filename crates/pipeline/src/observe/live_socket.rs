@@ -15,9 +15,9 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use crate::audit::Auditor;
-use pipeline::Control;
-use pipeline::acknowledging::Request;
+use super::audit::Auditor;
+use crate::Control;
+use crate::acknowledging::Request;
 use read_model::{Item, Kind, ReadModel};
 
 /// Watchers at one time.
@@ -32,7 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// What may be asked.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Question {
+pub enum Question {
     /// What goes by, for devices that match the glob: readings, or else aggregates and alerts as asked.
     Follow { readings: bool, aggregates: bool, alerts: bool, device: Option<String> },
     /// The ledger, once.
@@ -45,18 +45,18 @@ pub(crate) enum Question {
 
 /// One line of the answer to `Follow`.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Line {
-    pub(crate) kind: String,
-    pub(crate) item: serde_json::Value,
+pub struct Line {
+    pub kind: String,
+    pub item: serde_json::Value,
 }
 
 /// Where the socket is.
-pub(crate) fn path(data_dir: &Path) -> PathBuf {
+pub fn path(data_dir: &Path) -> PathBuf {
     data_dir.join("riser.sock")
 }
 
 /// Binds the socket. One that a crashed gateway left behind is replaced: the journal's lock keeps two gateways apart.
-pub(crate) fn bind(data_dir: &Path) -> io::Result<UnixListener> {
+pub fn bind(data_dir: &Path) -> io::Result<UnixListener> {
     let path = path(data_dir);
     match std::fs::remove_file(&path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -69,14 +69,14 @@ pub(crate) fn bind(data_dir: &Path) -> io::Result<UnixListener> {
 
 /// Who knows the answers.
 #[derive(Clone)]
-pub(crate) struct Sources {
-    pub(crate) read_model: ReadModel,
-    pub(crate) auditor: Auditor,
-    pub(crate) control: mpsc::Sender<Control>,
+pub struct Sources {
+    pub read_model: ReadModel,
+    pub auditor: Auditor,
+    pub control: mpsc::Sender<Control>,
 }
 
 /// Answers until stopped.
-pub(crate) async fn serve(listener: UnixListener, sources: Sources, stop: CancellationToken) {
+pub async fn serve(listener: UnixListener, sources: Sources, stop: CancellationToken) {
     let places = std::sync::Arc::new(tokio::sync::Semaphore::new(MAX_CLIENTS));
     loop {
         let stream = tokio::select! {
@@ -147,7 +147,7 @@ async fn asked<T>(
 }
 
 /// A set of one: it refuses the globs on which `Glob::compile_matcher` panics, with hundreds of braces in each other.
-pub(crate) fn matcher(glob: &str) -> Result<GlobSet, globset::Error> {
+pub fn matcher(glob: &str) -> Result<GlobSet, globset::Error> {
     GlobSet::builder().add(Glob::new(glob)?).build()
 }
 
@@ -198,7 +198,7 @@ fn to_line(value: &impl Serialize) -> String {
 }
 
 /// Asks a running gateway; none where none runs.
-pub(crate) async fn ask(data_dir: &Path, question: &Question) -> io::Result<Option<BufReader<UnixStream>>> {
+pub async fn ask(data_dir: &Path, question: &Question) -> io::Result<Option<BufReader<UnixStream>>> {
     let mut stream = match UnixStream::connect(path(data_dir)).await {
         Ok(stream) => stream,
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {

@@ -10,7 +10,7 @@ use anomaly::multivariate::{FitError, MIN_WINDOWS, fit};
 use gateway_core::Timestamp;
 use history::{HistoryError, Store};
 
-use crate::models::{self, Kinds, MAX_MODELS};
+use crate::training::models::{self, Kinds, MAX_MODELS};
 
 /// A range that ends farther ahead than the longest window was told by a clock that was wrong.
 const AHEAD: Duration = Duration::from_secs(8 * 86_400);

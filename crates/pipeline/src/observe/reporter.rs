@@ -7,11 +7,11 @@ use gateway_core::ports::{AdapterState, Clock as _};
 use gateway_core::{AdapterHealth, Now};
 use tokio::time::{Interval, MissedTickBehavior};
 
-use crate::audit::Auditor;
-use crate::health::{Health, Memory, Queue, UpstreamHealth};
-use pipeline::clock::SystemClock;
-use pipeline::deliver::payload::Identity;
-use pipeline::problems::Problems;
+use super::audit::Auditor;
+use super::health::{Health, Memory, Queue, UpstreamHealth};
+use crate::clock::SystemClock;
+use crate::deliver::payload::Identity;
+use crate::problems::Problems;
 use read_model::ReadModel;
 
 /// How long `online` waits for adapters that are not up yet.
@@ -23,20 +23,29 @@ const STATUS_INTERVAL: Duration = Duration::from_secs(5);
 /// Ranges of dropped messages in one health message.
 const RANGES: usize = 10;
 
-/// What it needs to know.
-pub(crate) struct Reporter {
-    pub(crate) identity: Identity,
-    pub(crate) read_model: ReadModel,
-    pub(crate) auditor: Auditor,
-    pub(crate) outbox: Option<outbox::Handle>,
-    pub(crate) upstream: crate::upstream::UpstreamHandle,
-    pub(crate) problems: Problems,
-    pub(crate) health_every: Duration,
+/// The connection to the cloud, as far as the reporter needs it.
+pub trait StatusSink {
+    /// Publishes the retained status. `missing`: adapters that are not up.
+    fn publish_online(&self, missing: &[String], problems: &[String]);
+    fn publish_health(&self, health: &Health);
+    /// How the connection is doing.
+    fn health(&self) -> UpstreamHealth;
 }
 
-impl Reporter {
+/// What it needs to know.
+pub struct Reporter<S> {
+    pub identity: Identity,
+    pub read_model: ReadModel,
+    pub auditor: Auditor,
+    pub outbox: Option<outbox::Handle>,
+    pub upstream: S,
+    pub problems: Problems,
+    pub health_every: Duration,
+}
+
+impl<S: StatusSink> Reporter<S> {
     /// Runs until it is dropped.
-    pub(crate) async fn run(mut self) {
+    pub async fn run(mut self) {
         self.wait_for_adapters().await;
         let mut missing = self.missing();
         self.publish_online(&missing);
@@ -98,7 +107,6 @@ impl Reporter {
     async fn health(&self) -> Option<Health> {
         let audit = self.auditor.audit().await?;
         let now = Now::at(SystemClock.now());
-        let sink = self.upstream.state();
         let adapters: BTreeMap<_, _> = self.read_model.adapters();
         Some(Health {
             gateway: self.identity.id.clone(),
@@ -108,7 +116,7 @@ impl Reporter {
             time_quality: now.quality.as_str(),
             problems: self.problems.borrow().clone(),
             adapters: adapters.into_iter().map(|(name, health)| (name, health.into())).collect(),
-            upstream: UpstreamHealth { published: sink.published, last_error: sink.last_error },
+            upstream: self.upstream.health(),
             queue: self.queue(audit.dropped_ranges),
             ledger: audit.balance,
             models: audit.models,
@@ -117,7 +125,7 @@ impl Reporter {
         })
     }
 
-    fn queue(&self, mut dropped_ranges: Vec<crate::audit::DroppedRange>) -> Queue {
+    fn queue(&self, mut dropped_ranges: Vec<super::audit::DroppedRange>) -> Queue {
         let Some(outbox) = &self.outbox else { return Queue::default() };
         let status = outbox.status();
         let status = status.borrow();

@@ -7,20 +7,19 @@
 mod attempts;
 mod work;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anomaly::multivariate::file;
-use gateway_config::Config;
 use gateway_core::ports::Clock;
 use tokio::sync::{Mutex, MutexGuard, mpsc, watch};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::models::{self, Kinds};
+use super::models::{self, Kinds};
+use crate::Control;
 use attempts::Attempts;
-use pipeline::Control;
 use work::{Failure, Look};
 
 /// How often it looks whether a device is due; more often where `retrain` is shorter.
@@ -30,47 +29,40 @@ const AGAIN_AFTER: Duration = Duration::from_secs(86_400);
 
 /// What a reload can change.
 #[derive(Debug, Clone, PartialEq)]
-struct Plan {
-    /// None: never.
-    retrain: Option<Duration>,
-    kinds: Kinds,
-}
-
-impl Plan {
-    fn of(config: &Config) -> Self {
-        let retrain = config.anomaly.retrain.0;
-        let wanted = config.anomaly.enabled && !retrain.is_zero();
-        Self { retrain: wanted.then_some(retrain), kinds: models::kinds(config) }
-    }
+pub struct Plan {
+    /// How old a model may become. None: no model is trained.
+    pub retrain: Option<Duration>,
+    pub kinds: Kinds,
 }
 
 /// What the gateway holds of it.
-pub(crate) struct Handle {
+pub struct Handle {
     plan: watch::Sender<Plan>,
     models: Arc<Mutex<()>>,
 }
 
 impl Handle {
-    /// Goes on by this configuration. While what is returned is held, no model is stored or handed to the pipeline.
-    pub(crate) async fn reload(&self, config: &Config) -> MutexGuard<'_, ()> {
+    /// Goes on by this plan. While what is returned is held, no model is stored or handed to the pipeline.
+    pub async fn reload(&self, plan: Plan) -> MutexGuard<'_, ()> {
         let held = self.models.lock().await;
-        self.plan.send_replace(Plan::of(config));
+        self.plan.send_replace(plan);
         held
     }
 }
 
 /// Starts it; it ends with `stop`, between two devices at the latest.
-pub(crate) fn start(
-    config: &Config,
+pub fn start(
+    data_dir: &Path,
+    plan: Plan,
     control: &mpsc::Sender<Control>,
     clock: Arc<dyn Clock>,
     stop: CancellationToken,
 ) -> Handle {
-    let (sender, plan) = watch::channel(Plan::of(config));
+    let (sender, plan) = watch::channel(plan);
     let models = Arc::new(Mutex::new(()));
     let retrainer = Retrainer {
-        history: crate::history::path(&config.gateway.data_dir),
-        folder: models::folder(&config.gateway.data_dir),
+        history: super::local_history::path(data_dir),
+        folder: models::folder(data_dir),
         plan,
         models: Arc::clone(&models),
         control: control.clone(),

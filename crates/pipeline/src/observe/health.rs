@@ -6,62 +6,62 @@ use gateway_core::ports::AdapterState;
 use gateway_core::{AdapterHealth, PartHealth, memory};
 use serde::Serialize;
 
-use crate::audit::{Disk, DroppedRange};
-use pipeline::ModelCount;
+use super::audit::{Disk, DroppedRange};
+use crate::ModelCount;
 use read_model::Balance;
 
 /// The payload of `{prefix}/gateways/{id}/health`.
 #[derive(Debug, Serialize)]
-pub(crate) struct Health {
-    pub(crate) gateway: String,
-    pub(crate) time: String,
-    pub(crate) version: &'static str,
+pub struct Health {
+    pub gateway: String,
+    pub time: String,
+    pub version: &'static str,
     /// Since the process started, in seconds.
-    pub(crate) uptime: u64,
-    pub(crate) time_quality: &'static str,
+    pub uptime: u64,
+    pub time_quality: &'static str,
     /// What is wrong at the moment, in words.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) problems: Vec<String>,
-    pub(crate) adapters: BTreeMap<String, Adapter>,
-    pub(crate) upstream: UpstreamHealth,
-    pub(crate) queue: Queue,
-    pub(crate) ledger: Balance,
-    pub(crate) models: ModelCount,
+    pub problems: Vec<String>,
+    pub adapters: BTreeMap<String, Adapter>,
+    pub upstream: UpstreamHealth,
+    pub queue: Queue,
+    pub ledger: Balance,
+    pub models: ModelCount,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) disk: Option<Disk>,
-    pub(crate) memory: Memory,
+    pub disk: Option<Disk>,
+    pub memory: Memory,
 }
 
 /// One adapter, or the embedded broker.
 #[derive(Debug, Serialize)]
-pub(crate) struct Adapter {
+pub struct Adapter {
     /// `starting`, `up` or `down`.
-    pub(crate) state: &'static str,
+    pub state: &'static str,
     /// Since when it is up, or is not.
-    pub(crate) since: String,
+    pub since: String,
     /// How often it was started again after a failure.
-    pub(crate) restarts: u32,
+    pub restarts: u32,
     /// What went wrong last; stays when it is up again.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) last_error: Option<String>,
+    pub last_error: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) last_error_at: Option<String>,
-    /// What it counts itself: for CoAP, peers, sessions, observers and what was refused.
+    pub last_error_at: Option<String>,
+    /// What it counts itself, such as sessions and what was refused.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub(crate) figures: BTreeMap<String, u64>,
+    pub figures: BTreeMap<String, u64>,
     /// Alerts' actions that it carried out, and that came to nothing.
     #[serde(skip_serializing_if = "Actions::is_none")]
-    pub(crate) actions: Actions,
-    /// CoAP resources that it observes, by their addresses.
+    pub actions: Actions,
+    /// Parts of it that can fail alone, such as resources that it observes, by their addresses.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub(crate) observed: BTreeMap<String, Observed>,
+    pub observed: BTreeMap<String, Observed>,
 }
 
 /// What became of the actions of alerts since the start.
 #[derive(Debug, Serialize)]
-pub(crate) struct Actions {
-    pub(crate) done: u64,
-    pub(crate) failed: u64,
+pub struct Actions {
+    pub done: u64,
+    pub failed: u64,
 }
 
 impl Actions {
@@ -70,18 +70,18 @@ impl Actions {
     }
 }
 
-/// One resource that a CoAP adapter observes.
+/// One part of an adapter.
 #[derive(Debug, Serialize)]
-pub(crate) struct Observed {
+pub struct Observed {
     /// `starting`, `observing`, `polling` or `down`.
-    pub(crate) state: &'static str,
+    pub state: &'static str,
     /// Since when it is so.
-    pub(crate) since: String,
+    pub since: String,
     /// What went wrong last; stays when it works again.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) last_error: Option<String>,
+    pub last_error: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) last_error_at: Option<String>,
+    pub last_error_at: Option<String>,
 }
 
 impl From<PartHealth> for Observed {
@@ -126,39 +126,39 @@ impl From<AdapterHealth> for Adapter {
 
 /// The connection that this message came over.
 #[derive(Debug, Serialize)]
-pub(crate) struct UpstreamHealth {
+pub struct UpstreamHealth {
     /// Messages that the cloud has acknowledged since the start.
-    pub(crate) published: u64,
+    pub published: u64,
     /// Why the connection was lost, the last time it was.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) last_error: Option<String>,
+    pub last_error: Option<String>,
 }
 
 /// What waits for the cloud.
 #[derive(Debug, Default, Serialize)]
-pub(crate) struct Queue {
-    pub(crate) messages: u64,
-    pub(crate) bytes: u64,
+pub struct Queue {
+    pub messages: u64,
+    pub bytes: u64,
     /// Messages dropped because the queue was full.
-    pub(crate) dropped: u64,
+    pub dropped: u64,
     /// The newest ranges of `seq` that were dropped.
-    pub(crate) dropped_ranges: Vec<DroppedRange>,
+    pub dropped_ranges: Vec<DroppedRange>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) error: Option<String>,
+    pub error: Option<String>,
 }
 
 /// Memory in bytes.
 #[derive(Debug, Serialize)]
-pub(crate) struct Memory {
+pub struct Memory {
     /// What the process takes.
-    pub(crate) resident: u64,
+    pub resident: u64,
     /// What each queue of messages may hold.
-    pub(crate) budget: BTreeMap<&'static str, u32>,
+    pub budget: BTreeMap<&'static str, u32>,
 }
 
 impl Memory {
     /// As the kernel tells it (`/proc/self/status`); 0 where it does not.
-    pub(crate) fn now() -> Self {
+    pub fn now() -> Self {
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
         let kib = status
             .lines()

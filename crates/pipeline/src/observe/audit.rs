@@ -7,8 +7,10 @@ use gateway_core::ports::Clock as _;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
-use pipeline::clock::{SystemClock, monotonic};
-use pipeline::{BytesWritten, Control, ModelCount};
+use crate::BytesWritten;
+use crate::Control;
+use crate::ModelCount;
+use crate::clock::{SystemClock, monotonic};
 use read_model::{Balance, ReadModel};
 
 /// How long the outbox may take to list what was dropped; its disk may hang.
@@ -16,26 +18,26 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The answer.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Audit {
+pub struct Audit {
     #[serde(flatten)]
-    pub(crate) balance: Balance,
+    pub balance: Balance,
     /// Ranges of `seq` that the outbox has given up, the newest first.
-    pub(crate) dropped_ranges: Vec<DroppedRange>,
+    pub dropped_ranges: Vec<DroppedRange>,
     /// Series with an anomaly model, and those refused one.
-    pub(crate) models: ModelCount,
+    pub models: ModelCount,
     /// None of a gateway that does not run.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) disk: Option<Disk>,
+    pub disk: Option<Disk>,
 }
 
 /// `seq` numbers that will never arrive.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct DroppedRange {
-    pub(crate) from: u64,
-    pub(crate) to: u64,
-    pub(crate) readings: u64,
-    pub(crate) reason: String,
-    pub(crate) time: String,
+pub struct DroppedRange {
+    pub from: u64,
+    pub to: u64,
+    pub readings: u64,
+    pub reason: String,
+    pub time: String,
 }
 
 impl From<&outbox::DroppedRange> for DroppedRange {
@@ -56,30 +58,30 @@ impl From<&outbox::DroppedRange> for DroppedRange {
 }
 
 /// The newest first.
-pub(crate) fn newest_first(ranges: &[outbox::DroppedRange]) -> Vec<DroppedRange> {
+pub fn newest_first(ranges: &[outbox::DroppedRange]) -> Vec<DroppedRange> {
     ranges.iter().rev().map(DroppedRange::from).collect()
 }
 
 /// What the gateway has written to the disk since it was started.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Disk {
+pub struct Disk {
     /// When it was started.
-    pub(crate) since: String,
+    pub since: String,
     /// What the kernel has been given to write, in bytes, whole pages (`/proc/self/io`, proc(5)).
-    pub(crate) bytes: u64,
+    pub bytes: u64,
     /// Of these, before the kernel made pages of them: appended to the journal.
-    pub(crate) journal: u64,
+    pub journal: u64,
     /// Of these: checkpoints of the state.
-    pub(crate) checkpoints: u64,
+    pub checkpoints: u64,
     /// Bytes per reading; none before the first.
-    pub(crate) per_reading: Option<f64>,
+    pub per_reading: Option<f64>,
     /// Bytes per day, if it goes on like this.
-    pub(crate) per_day: f64,
+    pub per_day: f64,
 }
 
 /// Who can tell.
 #[derive(Clone)]
-pub(crate) struct Auditor {
+pub struct Auditor {
     control: mpsc::Sender<Control>,
     outbox: Option<outbox::Handle>,
     read_model: ReadModel,
@@ -89,7 +91,7 @@ pub(crate) struct Auditor {
 
 impl Auditor {
     /// From now on.
-    pub(crate) fn new(
+    pub fn new(
         control: mpsc::Sender<Control>,
         outbox: Option<outbox::Handle>,
         read_model: ReadModel,
@@ -98,12 +100,12 @@ impl Auditor {
     }
 
     /// Since it was made.
-    pub(crate) fn uptime(&self) -> Duration {
+    pub fn uptime(&self) -> Duration {
         monotonic().duration_since(self.started)
     }
 
     /// As of now; none where the pipeline is gone.
-    pub(crate) async fn audit(&self) -> Option<Audit> {
+    pub async fn audit(&self) -> Option<Audit> {
         let (reply, answer) = oneshot::channel();
         self.control.send(Control::Balance(reply)).await.ok()?;
         let report = answer.await.ok()?;
