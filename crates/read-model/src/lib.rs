@@ -5,8 +5,8 @@
 //! # What a reader may rely on
 //! - A reader never waits for the pipeline's disk, and the pipeline never waits for a reader's work: a read takes shared
 //!   pointers under a lock and gives the lock back. What it returns does not change any more.
-//! - Devices, values and alerts are as of one batch of the pipeline, and visible before the senders of that batch are
-//!   acknowledged. A value is replaced by one with the same or a later timestamp only; a late reading changes nothing.
+//! - What one call returns is as of one batch of the pipeline, and visible before the senders of that batch are
+//!   acknowledged. Two calls may see two batches. A value is replaced by one with the same or a later timestamp only; a late reading changes nothing.
 //! - Values are those received since the process started. Devices, with name, zone and protocol, and open alerts are
 //!   known from the start.
 //! - The ledger is at most [`LEDGER_EVERY`] old while readings arrive, and [`LEDGER_WHEN_IDLE`] while none do.
@@ -16,7 +16,7 @@
 //! - Devices and series: those of the pipeline's registry (`gateway.max_devices`, 256 metrics a device). A series takes
 //!   about 100 bytes, a device about 150 and its names.
 //! - Alerts: one for each rule and series, or device, that it is raised for.
-//! - The stream keeps [`STREAM_LENGTH`] items of each of its two kinds; a reader that is slower misses the oldest and is
+//! - The stream keeps [`STREAM_LENGTH`] items of each of its two streams; a reader that is slower misses the oldest and is
 //!   told how many. While nobody reads a stream nothing is kept. A [`Follower`] keeps the names of changed devices.
 //!
 //! # Costs
