@@ -1,4 +1,4 @@
-"""`scripts/chaos`: a long run for people, told as it goes."""
+"""`scripts/chaos`: a long run for people, with progress output."""
 
 import argparse
 import pathlib
@@ -31,7 +31,7 @@ def main():
         f"seed {arguments.seed}, {arguments.kills} kills, about {schedule.length / 60 + 0.5:.0f} minutes, in {folder}"
     )
     try:
-        numbers = Run(folder, schedule, tell=lambda line: print(line, flush=True)).go()
+        numbers = Run(folder, schedule, report=lambda line: print(line, flush=True)).go()
     except Failed as failed:
         print(f"\nFAILED: {failed}")
         return 1

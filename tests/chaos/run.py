@@ -17,12 +17,12 @@ class Failed(AssertionError):
 
 
 class Run:
-    """`tell` gets a line of text for each thing that happens."""
+    """`report` gets a line of text for each thing that happens."""
 
-    def __init__(self, folder, schedule, tell=lambda line: None):
+    def __init__(self, folder, schedule, report=lambda line: None):
         self.folder, self.schedule = folder, schedule
         self.happened = []
-        self._report = tell
+        self._report = report
         self._began = time.monotonic()
         self._put_off = 0.0
 
@@ -150,7 +150,7 @@ def _evidence(setup):
         sensor_acked={reading for reading in setup.senders.acked() if way(reading.device) == "local"},
         deliveries=setup.deliveries(),
         uploads=setup.uploads.all,
-        heard=[(message.topic, message.raw) for message in setup.cloud_application.messages],
+        received=[(message.topic, message.raw) for message in setup.cloud_application.messages],
         ledger=setup.gateway.audit(),
     )
 
