@@ -16,7 +16,7 @@ COUNTED = (
     ("aggregator", "push", "push/10,000 devices x 1 metric", "aggregator::Aggregator::push"),
     ("codecs", "json", "decode json", "codecs::Codec::decode"),
     ("anomaly", "observe", "SeriesModel::observe, 10,000 gauges in turn", OBSERVE),
-    ("alerts", "observe", "Alerts::observe, the anomaly rule speaks of the series", "alerts::Alerts::observe"),
+    ("alerts", "observe", "Alerts::observe, the anomaly rule matches the series", "alerts::Alerts::observe"),
 )
 
 

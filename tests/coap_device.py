@@ -86,7 +86,7 @@ class Device:
         context, self._context = self._context, None
         self._call(context.shutdown())
 
-    def tell(self, name, text):
+    def set_value(self, name, text):
         """A new value, of which observers hear."""
 
         async def update():

@@ -93,7 +93,7 @@ def collector(started):
 
 
 @pytest.fixture
-def heard(cloud, collector):
+def received(cloud, collector):
     """Everything that arrives in the cloud."""
     return collector(cloud, session="cloud-application")
 
@@ -137,14 +137,14 @@ def faults_library(tmp_path_factory):
 
 
 @pytest.fixture
-def site(cloud, floor, sensor, heard, collector, riser, faults_library):
+def site(cloud, floor, sensor, received, collector, riser, faults_library):
     """A factory: a gateway on a disk that can be broken, running unless `start=False`; `tables` adds to its file."""
 
     def run(start=True, tables="", env=None, **parts):
         gateway = riser(config(cloud=cloud.port, floor=floor.port, more=ALERT + tables, **parts), env=env)
         disk = faults.Disk(faults_library, gateway.data_dir, gateway.folder)
         gateway.env |= disk.env
-        site = Site(gateway, disk, floor, sensor, heard, collector(floor, ACTION))
+        site = Site(gateway, disk, floor, sensor, received, collector(floor, ACTION))
         if start:
             site.start()
         return site
@@ -153,13 +153,13 @@ def site(cloud, floor, sensor, heard, collector, riser, faults_library):
 
 
 @pytest.fixture
-def main_job(cloud, floor, heard, riser):
+def main_job(cloud, floor, received, riser):
     """A factory: a running gateway between the floor's broker and the cloud, once it said online."""
 
     def run(**parts):
         gateway = riser(config(cloud=cloud.port, floor=floor.port, **parts))
         gateway.start()
-        heard.wait_online()
+        received.wait_online()
         return gateway
 
     return run

@@ -1,7 +1,7 @@
 """What each setting costs the flash: `target/venv/bin/python tests/flash.py target/release/riser [SECONDS]`.
 
 20 devices with three metrics each send 50 messages a second, at QoS 1, into windows of 5 s, which is far harder on a
-disk than windows of 5 min; `riser audit` tells what the kernel was given to write. The table in docs/storage.md is from
+disk than windows of 5 min; `riser audit` shows the bytes that the kernel was given to write. The table in docs/storage.md is from
 here.
 """
 
@@ -33,7 +33,7 @@ def measure(folder, sync_every, spill_after, seconds):
     cloud, floor = Mosquitto(folder / "cloud"), Mosquitto(folder / "floor")
     cloud.start()
     floor.start()
-    heard = Collector(cloud.port, "#", session="flash")
+    received = Collector(cloud.port, "#", session="flash")
     text = gateway.config(
         cloud=cloud.port,
         floor=floor.port,
@@ -42,14 +42,14 @@ def measure(folder, sync_every, spill_after, seconds):
         aggregate='window = "5s"\nlateness = "300ms"',
     )
     riser = gateway.Riser(folder / "riser", text).start()
-    heard.wait_online()
+    received.wait_online()
     sensor = Publisher(floor.port)
     for _ in range(seconds):
         began = time.monotonic()
         sensor.send_all([message(number) for number in range(RATE)])
         time.sleep(max(0.0, began + 1 - time.monotonic()))
     disk = riser.audit()["disk"]
-    for thing in (sensor, heard, riser, floor, cloud):
+    for thing in (sensor, received, riser, floor, cloud):
         thing.close()
     return disk
 

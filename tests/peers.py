@@ -266,7 +266,7 @@ class Collector:
         with self._changed:
             while not (result := predicate()):
                 left = deadline - time.monotonic()
-                assert left > 0, f"waited {timeout} s in vain for {what}; heard: {self._summary()}"
+                assert left > 0, f"waited {timeout} s in vain for {what}; received: {self._summary()}"
                 self._changed.wait(min(left, 0.2))
         return result
 

@@ -66,7 +66,7 @@ class Sent:
         return messages
 
     def packs(self, count, device="logger"):
-        """SenML messages of a thousand readings each, made to take the most room: the unit changes with every one."""
+        """SenML messages of a thousand readings each, made to use the most memory: the unit changes with every one."""
         messages = []
         for _ in range(count):
             values = [float(i % 50) for i in range(1000)]
@@ -84,16 +84,16 @@ class Sent:
     def total(self):
         return sum(len(values) for values in self.windows.values())
 
-    def assert_arrived(self, heard):
+    def assert_arrived(self, received):
         """Each reading is in its window once, nothing else is in any window, and no number is left out."""
-        latest = {body["id"]: body["metrics"]["temperature"] for body in heard.latest()}
+        latest = {body["id"]: body["metrics"]["temperature"] for body in received.latest()}
         missing, unknown = self.windows.keys() - latest.keys(), latest.keys() - self.windows.keys()
         assert not missing and not unknown, f"missing: {sorted(missing)}; unknown: {sorted(unknown)}"
         for identity, values in self.windows.items():
             assert_summary(latest[identity], values)
-        assert_gap_free(heard.numbered())
+        assert_gap_free(received.numbered())
 
 
-def counted(heard):
+def counted(received):
     """Readings in all the windows that arrived, corrections taken into account."""
-    return sum(metric["count"] for body in heard.latest() for metric in body["metrics"].values())
+    return sum(metric["count"] for body in received.latest() for metric in body["metrics"].values())

@@ -1,7 +1,7 @@
 """A building at a steady rate, and what the gateway takes of the machine meanwhile.
 
 Devices come and go, senders reconnect, some payloads are broken, some values raise alerts, and all of it repeats every
-CYCLE seconds: from then on there is nothing new to remember, and whatever still grows is a leak.
+CYCLE seconds: from then on no new state is needed, so any growth is a leak.
 """
 
 import itertools

@@ -20,7 +20,7 @@ class Sensor:
         # From midnight on, so that every run sees the same days.
         self.at = now_millis() // DAY * DAY - 4 * DAY
 
-    def tell(self, value, minutes=1):
+    def publish(self, value, minutes=1):
         """A reading a minute."""
         rows = []
         for _ in range(minutes):
@@ -48,12 +48,12 @@ def raised(gateway):
     return [json.loads(line) for line in acknowledge(gateway, "--json").stdout.splitlines()]
 
 
-def reported(heard, device="lounge"):
+def reported(received, device="lounge"):
     """What was said of a device; a crash may say it twice, with the same id."""
-    return list({a["id"]: (a["kind"], a["state"]) for a in heard.alerts(device)}.values())
+    return list({a["id"]: (a["kind"], a["state"]) for a in received.alerts(device)}.values())
 
 
-def test_an_acknowledged_anomaly_is_cleared_and_not_reported_again_even_after_a_crash(cloud, floor, sensor, heard, riser):
+def test_an_acknowledged_anomaly_is_cleared_and_not_reported_again_even_after_a_crash(cloud, floor, sensor, received, riser):
     text = config(
         cloud=cloud.port,
         floor=floor.port,
@@ -62,27 +62,27 @@ def test_an_acknowledged_anomaly_is_cleared_and_not_reported_again_even_after_a_
         more=RULE,
     )
     gateway = riser(text).start()
-    heard.wait_online()
+    received.wait_online()
     assert acknowledge(gateway).stdout == "nothing is raised\n"
     lounge, hall = Sensor(sensor), Sensor(sensor, "hall")
-    lounge.tell(ordinary, 3 * 1440)
-    hall.tell(ordinary, 3 * 1440)
+    lounge.publish(ordinary, 3 * 1440)
+    hall.publish(ordinary, 3 * 1440)
     taken = 2 * 3 * 1440
     gateway.wait_ledger(taken=taken, timeout=90)
-    assert reported(heard) == reported(heard, "hall") == [], heard.alerts()
+    assert reported(received) == reported(received, "hall") == [], received.alerts()
 
     for device in (lounge, hall):
-        device.tell(BROKEN)
+        device.publish(BROKEN)
     since = rfc3339(lounge.at)
-    heard.wait_for(lambda: reported(heard) and reported(heard, "hall"), 15, "the anomalies")
-    alert = heard.alerts("lounge")[0]
+    received.wait_for(lambda: reported(received) and reported(received, "hall"), 15, "the anomalies")
+    alert = received.alerts("lounge")[0]
     assert (alert["kind"], alert["state"], alert["value"], alert["since"]) == ("anomaly", "raised", BROKEN, since)
     assert alert["score"] >= 0.5 and alert["detector"] in alert["message"]
     low, high = alert["expected"]
     assert low < 21 < high < BROKEN
 
     sensor.send("sensors/cellar/telemetry", {"humidity": 95.0})
-    heard.wait_for(lambda: reported(heard, "cellar"), 15, "the damp cellar")
+    received.wait_for(lambda: reported(received, "cellar"), 15, "the damp cellar")
     rows = {row["device"]: row for row in raised(gateway)}
     assert {d: (r["alert"], r["kind"], r["metric"]) for d, r in rows.items()} == {
         "lounge": ("anomaly", "anomaly", "temperature"),
@@ -96,8 +96,8 @@ def test_an_acknowledged_anomaly_is_cleared_and_not_reported_again_even_after_a_
     assert "no anomaly is raised for cellar" in stays and "stays raised: cellar humidity, damp" in stays
     done = acknowledge(gateway, "lounge", "temperature", "--for", "60d").stdout
     assert done.startswith(f"acknowledged: lounge temperature, anomaly since {since}; not told again for 60d")
-    heard.wait_for(lambda: len(reported(heard)) == 2, 15, "the alert cleared")
-    cleared = heard.alerts("lounge")[1]
+    received.wait_for(lambda: len(reported(received)) == 2, 15, "the alert cleared")
+    cleared = received.alerts("lounge")[1]
     assert (cleared["state"], cleared["since"]) == ("cleared", since)
     assert cleared["message"] == "acknowledged; not told again for 60d unless it gets clearly worse"
     assert {row["device"] for row in raised(gateway)} == {"cellar", "hall"}
@@ -109,14 +109,14 @@ def test_an_acknowledged_anomaly_is_cleared_and_not_reported_again_even_after_a_
 
     # The hall's anomaly, with the same values, is not acknowledged: it is reported each time, since `hold` is off.
     for device in (lounge, hall):
-        device.tell(ordinary, 600)
-    heard.wait_for(lambda: len(reported(heard, "hall")) == 2, 15, "the end of the hall's anomaly")
+        device.publish(ordinary, 600)
+    received.wait_for(lambda: len(reported(received, "hall")) == 2, 15, "the end of the hall's anomaly")
     for device in (lounge, hall):
-        device.tell(BROKEN, 5)
-    heard.wait_for(lambda: len(reported(heard, "hall")) == 3, 15, "the hall's second anomaly")
+        device.publish(BROKEN, 5)
+    received.wait_for(lambda: len(reported(received, "hall")) == 3, 15, "the hall's second anomaly")
     gateway.wait_ledger(taken=taken + 2 * 606 + 1)
     assert {row["device"] for row in raised(gateway)} == {"cellar", "hall"}
-    assert reported(heard) == [("anomaly", "raised"), ("anomaly", "cleared")]
+    assert reported(received) == [("anomaly", "raised"), ("anomaly", "cleared")]
 
 
 def listed_when_running(gateway):
@@ -125,12 +125,12 @@ def listed_when_running(gateway):
     return done.stdout
 
 
-def test_what_cannot_be_acknowledged_is_said(cloud, floor, sensor, heard, riser):
+def test_what_cannot_be_acknowledged_is_said(cloud, floor, sensor, received, riser):
     gateway = riser(config(cloud=cloud.port, floor=floor.port))
     assert "no gateway runs" in acknowledge(gateway, check=69).stderr
     assert "no gateway runs" in acknowledge(gateway, "lounge", check=69).stderr
     gateway.start()
-    heard.wait_online()
+    received.wait_online()
     assert "no device is called `attic`" in acknowledge(gateway, "attic", check=64).stderr
     sensor.send("sensors/attic/telemetry", {"temperature": 20.0})
     gateway.wait_ledger(taken=1)

@@ -29,13 +29,13 @@ def broker_table(port, more=""):
     return f'[broker]\nlisten = "{HOST}:{port}"\nanonymous = true\n{more}\n'
 
 
-def healths(heard):
-    return heard.on(f"building/gateways/{ID}/health")
+def healths(received):
+    return received.on(f"building/gateways/{ID}/health")
 
 
-def missing(heard):
+def missing(received):
     """What the last status says is not there."""
-    return heard.on(f"building/gateways/{ID}/status")[-1].get("missing", [])
+    return received.on(f"building/gateways/{ID}/status")[-1].get("missing", [])
 
 
 class Flow:
@@ -68,7 +68,7 @@ def flow(started):
 
 
 def test_every_kind_of_trouble_stays_with_its_adapter_is_reported_and_ends_by_itself(
-    cloud, heard, riser, mosquitto, publisher, proxy, flow
+    cloud, received, riser, mosquitto, publisher, proxy, flow
 ):
     brokers = {name: mosquitto() for name in ("gone", "garbage", "silent")}
     brokers["stranger"] = mosquitto(users={"riser": "another"})
@@ -84,16 +84,16 @@ def test_every_kind_of_trouble_stays_with_its_adapter_is_reported_and_ends_by_it
         adapter("stranger", brokers["stranger"].port, 'username = "riser"\npassword = "hush"'),
     ]
     gateway = riser(config(cloud=cloud.port, gateway=HEALTH_EVERY_SECOND, more="\n".join(tables))).start()
-    heard.wait_online()
+    received.wait_online()
     lounge = flow(publisher(embedded), "lounge")
-    heard.wait_for(lambda: healths(heard), what="health")
-    first = healths(heard)[0]["adapters"]
+    received.wait_for(lambda: healths(received), what="health")
+    first = healths(received)[0]["adapters"]
     assert first["mqtt.floor"]["state"] == "up" and "last_error" not in first["mqtt.floor"]
     assert first["broker"]["state"] == "down" and str(websocket) in first["broker"]["last_error"]
     for name, said in (("gone", "refused"), ("garbage", ""), ("stranger", "password")):
         reported = first[f"mqtt.{name}"]
         assert reported["state"] == "down" and said in reported["last_error"], reported
-        assert reported["since"] <= reported["last_error_at"] <= healths(heard)[0]["time"], reported
+        assert reported["since"] <= reported["last_error_at"] <= healths(received)[0]["time"], reported
     lounge.goes_on()
 
     # Each cause ends.
@@ -110,22 +110,22 @@ def test_every_kind_of_trouble_stays_with_its_adapter_is_reported_and_ends_by_it
         broker.wait_log(f"Sending SUBACK to riser-{ID}-{name}", timeout=60)
         login = {"username": "riser", "password": "hush"} if name == "stranger" else {}
         publisher(broker.port, **login).send(f"values/{name}/temperature", "21")
-        heard.wait_count(name, "temperature", 1)
+        received.wait_count(name, "temperature", 1)
     lounge.goes_on()
     # Each comes back in its own time.
-    heard.wait_for(lambda: all(reported["state"] == "up" for reported in healths(heard)[-1]["adapters"].values()), 70, "all up")
-    second = healths(heard)[-1]["adapters"]
+    received.wait_for(lambda: all(reported["state"] == "up" for reported in healths(received)[-1]["adapters"].values()), 70, "all up")
+    second = healths(received)[-1]["adapters"]
     for name in ("broker", "mqtt.gone", "mqtt.garbage", "mqtt.silent", "mqtt.stranger"):
         reported = second[name]
         assert reported["last_error"] and reported["last_error_at"] < reported["since"], (name, reported)
     assert second["mqtt.floor"] == first["mqtt.floor"], "nothing happened to it"
     lounge.close()
-    heard.wait_count("lounge", "temperature", lounge.sent)
+    received.wait_count("lounge", "temperature", lounge.sent)
     gateway.audit()
 
 
 def test_an_embedded_broker_whose_port_is_taken_starts_when_it_is_free(
-    cloud, floor, sensor, heard, riser, publisher, collector
+    cloud, floor, sensor, received, riser, publisher, collector
 ):
     port = free_port()
     taken = socket.create_server((HOST, port))
@@ -134,29 +134,29 @@ def test_an_embedded_broker_whose_port_is_taken_starts_when_it_is_free(
     checked = gateway.cli("check", "--config", gateway.config, check=0)
     assert re.search(rf"warning: broker.listen: .*{port} is taken", checked.stdout), checked.stdout
     gateway.start()
-    heard.wait_online()
+    received.wait_online()
     gateway.wait_log(f"cannot listen on {HOST}:{port}")
-    assert missing(heard) == ["broker"]
+    assert missing(received) == ["broker"]
     sensor.send("values/lounge/temperature", "21")
-    heard.wait_count("lounge", "temperature", 1)
-    heard.wait_for(lambda: healths(heard), what="health")
-    reported = healths(heard)[0]["adapters"]["broker"]
+    received.wait_count("lounge", "temperature", 1)
+    received.wait_for(lambda: healths(received), what="health")
+    reported = healths(received)[0]["adapters"]["broker"]
     assert reported["state"] == "down" and "another program" in reported["last_error"], reported
 
     taken.close()
     gateway.wait_log("broker: listening for mqtt", timeout=60)
     publisher(port).send("values/hall/temperature", "22")
-    heard.wait_count("hall", "temperature", 1)
+    received.wait_count("hall", "temperature", 1)
     assert gateway.stop() == 0
 
 
 def test_a_connection_that_dies_silently_is_replaced_and_loses_nothing(
-    cloud, floor, sensor, heard, riser, publisher, proxy, flow
+    cloud, floor, sensor, received, riser, publisher, proxy, flow
 ):
     port, way = free_port(), proxy(floor.port)
     table = broker_table(port) + adapter("far", way.port)
     gateway = riser(config(cloud=cloud.port, more=table)).start()
-    heard.wait_online()
+    received.wait_online()
     lounge, far = flow(publisher(port), "lounge"), flow(sensor, "far")
     far.goes_on()
     for times in (2, 3):
@@ -167,19 +167,19 @@ def test_a_connection_that_dies_silently_is_replaced_and_loses_nothing(
         far.goes_on()
     lounge.close()
     far.close()
-    heard.wait_count("lounge", "temperature", lounge.sent)
-    heard.wait_count("far", "temperature", far.sent, timeout=30)
+    received.wait_count("lounge", "temperature", lounge.sent)
+    received.wait_count("far", "temperature", far.sent, timeout=30)
     gateway.audit()
 
 
 def test_reloads_that_change_one_adapter_under_load_lose_nothing_of_any(
-    cloud, floor, sensor, mosquitto, heard, riser, publisher, flow
+    cloud, floor, sensor, mosquitto, received, riser, publisher, flow
 ):
     port, other = free_port(), mosquitto()
     table = broker_table(port) + adapter("far", other.port) + f"[adapters.mqtt.lan]\n{VALUES}\n"
     text = config(cloud=cloud.port, floor=floor.port, more=table)
     gateway = riser(text).start()
-    heard.wait_online()
+    received.wait_online()
     flows = [flow(publisher(p), name, 0.001) for name, p in (("lan", port), ("far", other.port), ("near", floor.port))]
     changes = itertools.cycle(
         [
@@ -199,7 +199,7 @@ def test_reloads_that_change_one_adapter_under_load_lose_nothing_of_any(
     for one in flows:
         one.close()
     for one in flows:
-        heard.wait_count(one.device, "temperature", one.sent, timeout=30)
+        received.wait_count(one.device, "temperature", one.sent, timeout=30)
     assert gateway.audit()["in"] == sum(one.sent for one in flows)
 
 
@@ -229,33 +229,33 @@ class Wire:
 
 
 @pytest.mark.parametrize("killed", [False, True], ids=["cut", "killed"])
-def test_what_a_sensor_of_the_embedded_broker_sends_again_after_a_lost_puback_counts_once(cloud, heard, riser, killed):
+def test_what_a_sensor_of_the_embedded_broker_sends_again_after_a_lost_puback_counts_once(cloud, received, riser, killed):
     port = free_port()
     gateway = riser(config(cloud=cloud.port, journal='sync_every = "0s"', more=broker_table(port))).start()
-    heard.wait_online()
+    received.wait_online()
     wire = Wire(port).publish(7, b"21")
     gateway.wait_ledger(taken=1)
     if killed:
         gateway.kill()
         gateway.start()
-        heard.wait_for(lambda: heard.statuses()[-2:] == ["offline", "online"], what="online again")
+        received.wait_for(lambda: received.statuses()[-2:] == ["offline", "online"], what="online again")
     wire.cut()
     wire = Wire(port).publish(7, b"21", dup=True).acknowledged()
     gateway.wait_ledger(taken=2, duplicate=1)
     # The same packet id and payload once more is a new reading, now that the first is acknowledged.
     wire.publish(7, b"21").acknowledged().cut()
-    heard.wait_count("wire", "temperature", 2)
+    received.wait_count("wire", "temperature", 2)
     gateway.wait_ledger(taken=3, duplicate=1, published=2)
 
 
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])
-def test_a_giant_message_is_counted_and_takes_none_of_those_behind_it(cloud, floor, sensor, heard, riser, protocol):
+def test_a_giant_message_is_counted_and_takes_none_of_those_behind_it(cloud, floor, sensor, received, riser, protocol):
     gateway = riser(config(cloud=cloud.port, floor=floor.port, adapter=f'protocol = "{protocol}"')).start()
-    heard.wait_online()
+    received.wait_online()
     assert gateway.stop() == 0
     # All of them wait in the broker's queue, the giant first.
     sensor.send("values/lounge/temperature", b"x" * 5_000_000)
     sensor.send_all([("values/lounge/temperature", str(20 + i)) for i in range(10)])
     gateway.start()
-    heard.wait_count("lounge", "temperature", 10)
+    received.wait_count("lounge", "temperature", 10)
     gateway.wait_ledger(taken=11, too_large=1)

@@ -58,7 +58,7 @@ class Series:
             self.at += len(records) * STEP
             yield f"senml/{self.device}", records
 
-    def tell(self, *values):
+    def publish(self, *values):
         self.sensor.send_all(self.messages(values))
 
 
@@ -69,35 +69,35 @@ def report_together(*logs):
     sensor.send_all(message for turn in turns for message in turn)
 
 
-def alerts(heard, device=None, state="raised"):
+def alerts(received, device=None, state="raised"):
     """Alerts of the model in this state, each once."""
-    found = [a for a in heard.alerts(device) if a["kind"] == "anomaly" and a["state"] == state]
+    found = [a for a in received.alerts(device) if a["kind"] == "anomaly" and a["state"] == state]
     return list({a["id"]: a for a in found}.values())
 
 
 class Watched:
     """A gateway with the model on, and its alerts so far."""
 
-    def __init__(self, gateway, sensor, heard):
-        self.gateway, self.sensor, self.heard = gateway, sensor, heard
+    def __init__(self, gateway, sensor, received):
+        self.gateway, self.sensor, self.received = gateway, sensor, received
         self._markers = (f"marker-{n}" for n in itertools.count())
 
     def reported(self, state="raised"):
         """The model's alerts, each once, of all that was sent: alerts come in the order of what caused them."""
         marker = next(self._markers)
         self.sensor.send(f"sensors/{marker}/telemetry", {"marker": 1.0})
-        self.heard.wait_for(lambda: self.heard.alerts(marker), 60, "the alert after all others")
-        found = [a for a in self.heard.alerts() if a["kind"] == "anomaly" and a["state"] == state]
+        self.received.wait_for(lambda: self.received.alerts(marker), 60, "the alert after all others")
+        found = [a for a in self.received.alerts() if a["kind"] == "anomaly" and a["state"] == state]
         return list({a["id"]: a for a in found}.values())
 
     def again(self):
         self.gateway.start()
-        online = len(self.heard.statuses())
-        self.heard.wait_for(lambda: "online" in self.heard.statuses()[online:], 20, "the gateway again")
+        online = len(self.received.statuses())
+        self.received.wait_for(lambda: "online" in self.received.statuses()[online:], 20, "the gateway again")
 
 
 @pytest.fixture
-def watched(cloud, floor, sensor, heard, riser):
+def watched(cloud, floor, sensor, received, riser):
     """A factory of one."""
 
     def run(anomaly="", timezone="UTC", more=""):
@@ -109,8 +109,8 @@ def watched(cloud, floor, sensor, heard, riser):
             more=MARKER + more,
         )
         gateway = riser(text.replace('timezone = "UTC"', f'timezone = "{timezone}"')).start()
-        heard.wait_online()
-        return Watched(gateway, sensor, heard)
+        received.wait_online()
+        return Watched(gateway, sensor, received)
 
     return run
 
@@ -124,15 +124,15 @@ def test_what_was_learnt_survives_a_restart_and_a_power_cut(watched, sensor, end
     setup, begin = watched(), monday(1)
     values = room(1, begin, 4)
     lounge = Series(sensor, begin)
-    lounge.tell(*values[: 3 * PER_DAY])
+    lounge.publish(*values[: 3 * PER_DAY])
     assert in_short(setup.reported()) == []
     getattr(setup.gateway, end)()
     setup.again()
 
-    lounge.tell(*values[3 * PER_DAY : 3 * PER_DAY + 3])
+    lounge.publish(*values[3 * PER_DAY : 3 * PER_DAY + 3])
     assert in_short(setup.reported()) == [], "what was ordinary before is ordinary after"
     at, usual = lounge.at, values[3 * PER_DAY + 3]
-    lounge.tell(ODD)
+    lounge.publish(ODD)
     (alert,) = setup.reported()
     assert (alert["device"], alert["metric"], alert["value"]) == ("lounge", "temperature", ODD)
     assert alert["time"] == rfc3339(at) and alert["score"] >= 0.5
@@ -154,7 +154,7 @@ def test_the_clock_on_the_wall_decides_what_is_usual_at_an_hour(watched, sensor,
     # Summer time begins in the night to 30 March 2025: by UTC the heating comes an hour early that day.
     begin = int(datetime(2025, 3, 3, tzinfo=UTC).timestamp()) * 1000
     setup = watched(timezone=timezone)
-    Series(sensor, begin, "pipe").tell(*heated_by_the_clock(begin, 28))
+    Series(sensor, begin, "pipe").publish(*heated_by_the_clock(begin, 28))
     that_day = [a for a in setup.reported() if a["time"] >= "2025-03-30T03:00"]
     assert [a["time"] for a in that_day] == (["2025-03-30T04:15:00.000Z"] if surprised else []), in_short(that_day)
 
@@ -169,9 +169,9 @@ def test_what_is_usual_at_noon_is_reported_at_midnight(watched, sensor):
     noon = midnight - 12 * 12
     light[midnight] = light[noon]
     lobby = Series(sensor, begin, "lobby", "light")
-    lobby.tell(*light[:midnight])
+    lobby.publish(*light[:midnight])
     assert in_short(setup.reported()) == []
-    lobby.tell(*light[midnight:])
+    lobby.publish(*light[midnight:])
     (alert,) = setup.reported()
     assert alert["time"] == rfc3339(begin + midnight * STEP) and alert["expected"][1] < 100
 
@@ -180,17 +180,17 @@ def test_an_outlier_is_forgotten_and_a_new_level_learnt(watched, sensor):
     setup, begin = watched(anomaly='hold = "0s"'), monday(6)
     values = room(1, begin, 35)
     lounge = Series(sensor, begin)
-    lounge.tell(*values[: 14 * PER_DAY], ODD)
+    lounge.publish(*values[: 14 * PER_DAY], ODD)
     assert [a["value"] for a in setup.reported()] == [ODD]
-    lounge.tell(*values[14 * PER_DAY + 1 : 16 * PER_DAY])
+    lounge.publish(*values[14 * PER_DAY + 1 : 16 * PER_DAY])
     assert len(setup.reported()) == len(setup.reported("cleared")) == 1, in_short(setup.reported())
 
     warmer = [round(v + 6, 2) for v in values]
     moved, soon = lounge.at, lounge.at + 2 * 3_600_000
-    lounge.tell(*warmer[16 * PER_DAY : 25 * PER_DAY])
+    lounge.publish(*warmer[16 * PER_DAY : 25 * PER_DAY])
     learning = setup.reported()[1:]
     assert learning and rfc3339(moved) <= learning[0]["time"] < rfc3339(soon), in_short(learning)
-    lounge.tell(*warmer[25 * PER_DAY :])
+    lounge.publish(*warmer[25 * PER_DAY :])
     assert in_short(setup.reported()[1:]) == in_short(learning), "after nine days the new level is the usual one"
     assert len(setup.reported("cleared")) == len(setup.reported())
 
@@ -211,9 +211,9 @@ def test_a_broken_sensor_is_reported_by_the_detector_for_it(watched, sensor, det
     setup, begin = watched(anomaly='hold = "0s"'), monday(3)
     values = room(1, begin, 15)
     lounge = Series(sensor, begin)
-    lounge.tell(*values[: 14 * PER_DAY])
+    lounge.publish(*values[: 14 * PER_DAY])
     assert in_short(setup.reported()) == []
-    lounge.tell(*broken(values[14 * PER_DAY + 100 :]))
+    lounge.publish(*broken(values[14 * PER_DAY + 100 :]))
     reported = setup.reported()
     named = [a for a in reported if a["detector"] == detector]
     assert named and words in named[0]["message"], in_short(reported)
@@ -224,10 +224,10 @@ def test_noise_is_reported_as_such_where_the_values_may_leap_and_by_its_first_le
     values = room(1, begin, 15)
     lounge, boiler = Series(sensor, begin), Series(sensor, begin, "boiler", "supply_temperature")
     for series in (lounge, boiler):
-        series.tell(*values[: 14 * PER_DAY])
+        series.publish(*values[: 14 * PER_DAY])
     assert in_short(setup.reported()) == []
     for series in (lounge, boiler):
-        series.tell(*noisy(values[14 * PER_DAY + 100 :]))
+        series.publish(*noisy(values[14 * PER_DAY + 100 :]))
     first = {a["device"]: a for a in reversed(setup.reported())}
     assert first["lounge"]["detector"] == "markov" and first["lounge"]["time"] <= rfc3339(begin + 14 * DAY + 2 * STEP)
     assert first["boiler"]["detector"] in ("noise", "residual"), in_short(setup.reported())
@@ -282,9 +282,9 @@ def test_a_counter_is_judged_by_its_rate_and_a_reset_is_none(watched, sensor):
     changed = 15 * PER_DAY
     energy[changed:] = [round(v - energy[changed], 2) for v in energy[changed:]]
     meter = Series(sensor, begin, "meter", "energy")
-    meter.tell(*energy)
+    meter.publish(*energy)
     assert in_short(setup.reported()) == [], "the meter was changed, which is no reason for an alert"
-    meter.tell(*[energy[-1] + 200.0 * n for n in range(1, 7)])
+    meter.publish(*[energy[-1] + 200.0 * n for n in range(1, 7)])
     (alert, *_) = setup.reported()
     assert alert["device"] == "meter"
 
@@ -293,25 +293,25 @@ def test_doors_and_lights_that_go_on_and_off_as_usual_are_not_reported(watched, 
     setup, begin = watched(more='[aggregate.metrics.motion]\nkind = "state"\n'), monday(3)
     rng = np.random.default_rng(9)
     busy = (7 <= at % DAY / 3_600_000 <= 18 and (at // DAY + 3) % 7 < 5 for at in range(begin, begin + 21 * DAY, STEP))
-    Series(sensor, begin, "hall", "motion").tell(*(float(b and rng.random() < 0.4) for b in busy))
+    Series(sensor, begin, "hall", "motion").publish(*(float(b and rng.random() < 0.4) for b in busy))
     assert in_short(setup.reported()) == []
 
 
-def test_series_beyond_max_series_are_reported_once_and_learn_when_there_is_room(watched, sensor, heard):
+def test_series_beyond_max_series_are_reported_once_and_learn_when_there_is_room(watched, sensor, received):
     setup, begin = watched(anomaly="max_series = 2"), monday(1)
     rooms = [Series(sensor, begin, f"room-{n}") for n in range(3)]
     values = room(1, begin, 5)
     report_together(*((r, values[: 3 * PER_DAY]) for r in rooms))
 
     def problems():
-        return [m.body.get("problems", []) for m in list(heard.messages) if m.topic.endswith("/status")][-1]
+        return [m.body.get("problems", []) for m in list(received.messages) if m.topic.endswith("/status")][-1]
 
-    heard.wait_for(problems, 15, "the problem in the status")
+    received.wait_for(problems, 15, "the problem in the status")
     words = "anomaly: 2 series have a model, new ones are not judged"
     assert problems()[0].startswith(words)
     assert setup.gateway.audit()["models"] == {"kept": 2, "refused": 1}
     for r in rooms:
-        r.tell(ODD)
+        r.publish(ODD)
     # The marker of `reported` is a series as well, which comes too late.
     assert sorted(a["device"] for a in setup.reported()) == ["room-0", "room-1"]
     assert setup.gateway.audit()["models"] == {"kept": 2, "refused": 2}
@@ -319,6 +319,6 @@ def test_series_beyond_max_series_are_reported_once_and_learn_when_there_is_room
 
     setup.gateway.rewrite("max_series = 2", "max_series = 20")
     setup.gateway.reload()
-    heard.wait_for(lambda: not problems(), 15, "the end of the problem")
+    received.wait_for(lambda: not problems(), 15, "the end of the problem")
     report_together(*((r, values[3 * PER_DAY + 1 :]) for r in rooms))
     wait_until(lambda: setup.gateway.audit()["models"]["kept"] == 3, 15, "the third model")

@@ -19,12 +19,12 @@ def good(device, start, values=GOOD):
     ]
 
 
-def assert_good(heard, device):
-    heard.wait_count(device, "temperature", len(GOOD))
-    assert_summary(heard.latest(device)[0]["metrics"]["temperature"], GOOD)
+def assert_good(received, device):
+    received.wait_count(device, "temperature", len(GOOD))
+    assert_summary(received.latest(device)[0]["metrics"]["temperature"], GOOD)
 
 
-def test_broken_payloads_are_counted_and_harm_no_one(main_job, sensor, heard):
+def test_broken_payloads_are_counted_and_harm_no_one(main_job, sensor, received):
     gateway = main_job()
     broken = [
         b"\xff\xfe\xfd",
@@ -48,8 +48,8 @@ def test_broken_payloads_are_counted_and_harm_no_one(main_job, sensor, heard):
         mixed.insert(3 * i, ("sensors/broken/telemetry", payload))
     sensor.send_all(mixed)
     sensor.send_all([("values/lounge/temperature", v) for v in ("NaN", "inf", "-inf", "21,5", "0x15", "twenty")])
-    assert_good(heard, "lounge")
-    assert heard.aggregates("broken") == []
+    assert_good(received, "lounge")
+    assert received.aggregates("broken") == []
     ledger = gateway.wait_ledger(published=len(GOOD))
     # One reading for each message that cannot be decoded; two of the broken ones are JSON without a metric.
     dropped = sum(ledger["dropped"].values())
@@ -59,20 +59,20 @@ def test_broken_payloads_are_counted_and_harm_no_one(main_job, sensor, heard):
     assert gateway.log().count("sensors/broken/telemetry") < len(broken), "a sample, not each"
 
 
-def test_a_megabyte_of_json_does_not_stop_the_stream(main_job, sensor, heard):
+def test_a_megabyte_of_json_does_not_stop_the_stream(main_job, sensor, received):
     gateway = main_job()
     wide = {f"metric{i}": i for i in range(40_000)}
     start = window_ahead(2)
     sensor.send("sensors/wide/telemetry", wide)
     sensor.send_all(good("lounge", start))
-    assert_good(heard, "lounge")
+    assert_good(received, "lounge")
     ledger = gateway.audit()
     refused = {k: v for k, v in ledger["dropped"].items() if v}
     assert set(refused) <= {"too_large", "too_many_metrics", "too_many_readings"} and refused
     assert gateway.memory_mib() < 150
 
 
-def test_a_flood_of_device_names_is_bounded_and_counted(main_job, sensor, heard):
+def test_a_flood_of_device_names_is_bounded_and_counted(main_job, sensor, received):
     gateway = main_job(gateway="max_devices = 500")
     start = window_ahead()
     sensor.send_all(good("lounge", start)[:1])
@@ -81,7 +81,7 @@ def test_a_flood_of_device_names_is_bounded_and_counted(main_job, sensor, heard)
     sensor.send_all([(f"values/flood-{i:06}/temperature", "1") for i in range(100_000)], qos=0)
     sensor.send("values/last/temperature", "1", qos=1)
     sensor.send_all(good("lounge", window_ahead())[1:])
-    heard.wait_for(lambda: heard.count("lounge", "temperature") == len(GOOD), 60, "the known device's readings")
+    received.wait_for(lambda: received.count("lounge", "temperature") == len(GOOD), 60, "the known device's readings")
     wait_until(lambda: gateway.audit()["dropped"].get("too_many_devices", 0) > 0, what="refusals")
     ledger = gateway.audit()
     # QoS 0 may be lost on the broker; what came in is either one of 500 devices or refused.
@@ -91,17 +91,17 @@ def test_a_flood_of_device_names_is_bounded_and_counted(main_job, sensor, heard)
     assert gateway.memory_mib() - before < 60, f"from {before} to {gateway.memory_mib()} MiB"
 
 
-def test_a_flood_of_metric_names_is_bounded_and_counted(main_job, sensor, heard):
+def test_a_flood_of_metric_names_is_bounded_and_counted(main_job, sensor, received):
     gateway = main_job()
     sensor.send_all([(f"values/talker/metric-{i:06}", "1") for i in range(20_000)], qos=0)
     start = window_ahead()
     sensor.send_all(good("lounge", start))
-    assert_good(heard, "lounge")
+    assert_good(received, "lounge")
     wait_until(lambda: gateway.audit()["dropped"].get("too_many_metrics", 0) > 10_000, what="refusals")
     assert gateway.memory_mib() < 150
 
 
-def test_names_that_no_topic_can_hold_do_no_harm(main_job, sensor, heard):
+def test_names_that_no_topic_can_hold_do_no_harm(main_job, sensor, received):
     main_job(
         topics=[
             '{ filter = "csv", format = "csv", columns = ["device", "temperature"] }',
@@ -114,15 +114,15 @@ def test_names_that_no_topic_can_hold_do_no_harm(main_job, sensor, heard):
     sensor.send("csv", b"," + b"21.5")
     sensor.send("csv", b"y" * 5000 + b",21.5")
     for name in names:
-        heard.wait_count(name, "temperature", 1)
-    assert len({a["id"] for a in heard.aggregates()}) == len(names)
-    assert len({m.topic for m in heard.messages if m.topic.endswith("/aggregated")}) == len(names)
+        received.wait_count(name, "temperature", 1)
+    assert len({a["id"] for a in received.aggregates()}) == len(names)
+    assert len({m.topic for m in received.messages if m.topic.endswith("/aggregated")}) == len(names)
 
 
-def test_a_hostile_client_of_the_embedded_broker_harms_no_one(cloud, heard, riser, publisher):
+def test_a_hostile_client_of_the_embedded_broker_harms_no_one(cloud, received, riser, publisher):
     port = free_port()
     gateway = riser(config(cloud=cloud.port, more=f'[broker]\nlisten = "{HOST}:{port}"\nanonymous = true')).start()
-    heard.wait_online()
+    received.wait_online()
     sensor = publisher(port)
     start = window_ahead(2)
     halves = good("lounge", start)
@@ -142,8 +142,8 @@ def test_a_hostile_client_of_the_embedded_broker_harms_no_one(cloud, heard, rise
     silent = [socket.create_connection((HOST, port), timeout=5) for _ in range(200)]
     sensor.send_all(halves[20:])
     publisher(port).send("sensors/other/telemetry", json.dumps({"temperature": 1.0}))
-    assert_good(heard, "lounge")
-    heard.wait_count("other", "temperature", 1)
+    assert_good(received, "lounge")
+    received.wait_count("other", "temperature", 1)
     for s in silent:
         s.close()
     assert gateway.process.poll() is None

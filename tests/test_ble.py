@@ -42,8 +42,8 @@ def ble(name="hall", more=""):
 class Setup:
     """A gateway with Bluetooth and an MQTT floor, and the cloud behind it."""
 
-    def __init__(self, gateway, bluez, sensor, heard):
-        self.gateway, self.bluez, self.sensor, self.heard = gateway, bluez, sensor, heard
+    def __init__(self, gateway, bluez, sensor, received):
+        self.gateway, self.bluez, self.sensor, self.received = gateway, bluez, sensor, received
         self._floor = 0
 
     def listens(self, name="hci0"):
@@ -51,7 +51,7 @@ class Setup:
         return self
 
     def health(self, name="ble.hall"):
-        messages = self.heard.on(f"building/gateways/{ID}/health")
+        messages = self.received.on(f"building/gateways/{ID}/health")
         return messages[-1]["adapters"][name] if messages else {}
 
     def wait_health(self, says, name="ble.hall", timeout=80):
@@ -66,23 +66,23 @@ class Setup:
         return self.wait_health(lambda reported: reported.get("state") == "up")
 
     def is_heard(self, address=LOUNGE, celsius=21.47, device="lounge"):
-        """Says something until it is heard, and waits for it in the cloud."""
+        """Says something until it is received, and waits for it in the cloud."""
         before = self.count(device)
         said = {"service": bthome(celsius)}
         wait_until(lambda: self.bluez.advertise(address, **said), 60, lambda: f"a scan\n{self.gateway.log()}")
         wait_until(lambda: self.count(device) > before, 15, lambda: f"{device} after {before}\n{self.gateway.log()}")
 
     def count(self, device, metric="temperature"):
-        return self.heard.count(device, metric)
+        return self.received.count(device, metric)
 
     def floor_goes_on(self):
         self._floor += 1
         self.sensor.send("values/plant/temperature", "20")
-        self.heard.wait_count("plant", "temperature", self._floor)
+        self.received.wait_count("plant", "temperature", self._floor)
 
 
 @pytest.fixture
-def setup(cloud, floor, sensor, heard, riser):
+def setup(cloud, floor, sensor, received, riser):
     """A factory: a running gateway with these tables, on this bus."""
 
     def run(bluez, tables=ble() + LOUNGE_TABLE, files=None, **parts):
@@ -93,29 +93,29 @@ def setup(cloud, floor, sensor, heard, riser):
             (gateway.folder / name).write_text(content)
             (gateway.folder / name).chmod(0o600)
         gateway.start()
-        return Setup(gateway, bluez, sensor, heard)
+        return Setup(gateway, bluez, sensor, received)
 
     return run
 
 
-def summaries(heard, device, metric):
-    return [body["metrics"][metric] for body in heard.latest(device) if metric in body["metrics"]]
+def summaries(received, device, metric):
+    return [body["metrics"][metric] for body in received.latest(device) if metric in body["metrics"]]
 
 
-def test_each_advertisement_is_a_reading_of_its_device_by_its_name_or_its_address(setup, bluez, heard):
+def test_each_advertisement_is_a_reading_of_its_device_by_its_name_or_its_address(setup, bluez, received):
     building = setup(bluez).listens()
     # The first of a device comes with its discovery alone, and one that repeats the last is one more.
     for celsius in (21.47, 21.47, 21.53):
         assert bluez.advertise(LOUNGE, rssi=-71, name="ATC_8D18B2", service=bthome(celsius)) == 1
     assert bluez.advertise(HALL, service=bthome(-3.5)) == 1
-    heard.wait_count("lounge", "temperature", 3)
-    heard.wait_count(HALL, "temperature", 1)
-    [body, *_] = heard.aggregates("lounge")
+    received.wait_count("lounge", "temperature", 3)
+    received.wait_count(HALL, "temperature", 1)
+    [body, *_] = received.aggregates("lounge")
     assert (body["protocol"], body["zone"]) == ("ble", "floor-1/lounge")
     temperature, rssi = body["metrics"]["temperature"], body["metrics"]["rssi"]
     assert (temperature["min"], temperature["unit"]) == (21.47, "Cel")
     assert (rssi["avg"], rssi["unit"]) == (-71, "dBm")
-    assert [summary["avg"] for summary in summaries(heard, HALL, "temperature")] == [-3.5]
+    assert [summary["avg"] for summary in summaries(received, HALL, "temperature")] == [-3.5]
     building.gateway.wait_ledger(taken=8)
     building.floor_goes_on()
 
@@ -126,59 +126,59 @@ def test_it_asks_for_low_energy_alone_and_for_everything_that_is_said(setup, blu
     assert (filter["Transport"], filter["DuplicateData"]) == ("le", True)
     # Sensors of the kind that does not call itself discoverable, and cannot be connected.
     assert bluez.advertise(LOUNGE, flags=0x04, connectable=False, service=bthome(20)) == 1
-    building.heard.wait_count("lounge", "temperature", 1)
+    building.received.wait_count("lounge", "temperature", 1)
     bluez_calls = bluez.called("GetAll") + bluez.called("Get")
     for celsius in range(50):
         bluez.advertise(LOUNGE, service=bthome(celsius))
-    building.heard.wait_count("lounge", "temperature", 51)
+    building.received.wait_count("lounge", "temperature", 51)
     assert bluez.called("GetAll") + bluez.called("Get") == bluez_calls, "bluetoothd is not asked about what it reports"
     assert building.gateway.stop() == 0
     wait_until(lambda: not bluez.is_discovering(), what="the end of the scan")
 
 
-def test_a_device_that_bluetoothd_knows_already_is_heard_from_the_first_word_on(setup, bluez, heard):
+def test_a_device_that_bluetoothd_knows_already_is_heard_from_the_first_word_on(setup, bluez, received):
     building = setup(bluez).listens()
     bluez.advertise(LOUNGE, name="ATC_8D18B2", service=bthome(20))
-    heard.wait_count("lounge", "temperature", 1)
+    received.wait_count("lounge", "temperature", 1)
     building.gateway.kill()
     assert bluez.devices() == [LOUNGE], "BlueZ keeps it for half a minute"
     building.gateway.start()
     building.listens()
     # It was said before the start, and is no news.
     bluez.advertise(LOUNGE, service=bthome(22))
-    heard.wait_for(lambda: 22 in [summary["max"] for summary in summaries(heard, "lounge", "temperature")], 15, "22")
-    assert heard.count("lounge", "temperature") == 2
+    received.wait_for(lambda: 22 in [summary["max"] for summary in summaries(received, "lounge", "temperature")], 15, "22")
+    assert received.count("lounge", "temperature") == 2
 
 
-def test_an_encrypted_device_is_read_with_its_key_and_a_replay_is_refused(setup, bluez, heard):
+def test_an_encrypted_device_is_read_with_its_key_and_a_replay_is_refused(setup, bluez, received):
     key = bytes.fromhex("231d39c1d7cc1ab1aee224cd096db932")
     table = LOUNGE_TABLE + 'bindkey_file = "lounge.bindkey"\n'
     building = setup(bluez, ble() + table, files={"lounge.bindkey": key.hex() + "\n"}).listens()
     for celsius, counter in ((21.47, 1000), (22.5, 1001), (40, 900)):
         assert bluez.advertise(LOUNGE, service=encrypted(celsius, key, counter)) == 1
-    heard.wait_count("lounge", "temperature", 2)
+    received.wait_count("lounge", "temperature", 2)
     building.gateway.wait_ledger(replay=1)
     assert bluez.advertise(LOUNGE, service=encrypted(5, bytes(16), 1002)) == 1
     ledger = building.gateway.wait_ledger(replay=1, bad_mic=1)
     assert set(ledger["dropped"]) == {"replay", "bad_mic"}
-    assert {summary["max"] for summary in summaries(heard, "lounge", "temperature")} <= {21.47, 22.5}
+    assert {summary["max"] for summary in summaries(received, "lounge", "temperature")} <= {21.47, 22.5}
 
 
-def test_a_beacon_is_here_and_has_left_whatever_its_address(setup, bluez, heard):
+def test_a_beacon_is_here_and_has_left_whatever_its_address(setup, bluez, received):
     setup(bluez, ble(more='left_after = "5s"')).listens()
     for address in (LOUNGE, HALL):
         assert bluez.advertise(address, manufacturer=ibeacon(), address_type="random") == 1
 
     def presence():
-        return [summary["last"] for summary in summaries(heard, BEACON, "presence")]
+        return [summary["last"] for summary in summaries(received, BEACON, "presence")]
 
     wait_until(lambda: presence()[-1:] == [0], 30, presence)
-    assert presence()[0] == 1 and heard.count(BEACON, "presence") == 3
+    assert presence()[0] == 1 and received.count(BEACON, "presence") == 3
     assert bluez.advertise(LOUNGE, manufacturer=ibeacon(), address_type="random") == 1
     wait_until(lambda: presence()[-1:] == [1], 30, presence)
 
 
-def stays_here(bluez, heard):
+def stays_here(bluez, received):
     """The beacon repeats itself, and is never reported as gone."""
     stop = threading.Event()
 
@@ -189,40 +189,40 @@ def stays_here(bluez, heard):
     speaker = threading.Thread(target=speak)
     speaker.start()
     try:
-        heard.wait_for(lambda: heard.count(BEACON, "presence") >= 25, 30, "25 times presence")
+        received.wait_for(lambda: received.count(BEACON, "presence") >= 25, 30, "25 times presence")
     finally:
         stop.set()
         speaker.join()
-    assert {summary["min"] for summary in summaries(heard, BEACON, "presence")[:-1]} == {1}
+    assert {summary["min"] for summary in summaries(received, BEACON, "presence")[:-1]} == {1}
 
 
-def test_a_beacon_that_goes_on_does_not_leave(setup, bluez, heard):
+def test_a_beacon_that_goes_on_does_not_leave(setup, bluez, received):
     setup(bluez, ble(more='left_after = "5s"')).listens()
-    stays_here(bluez, heard)
+    stays_here(bluez, received)
 
 
-def test_only_the_devices_of_the_list_are_heard_and_strange_formats_are_none(setup, bluez, heard):
+def test_only_the_devices_of_the_list_are_heard_and_strange_formats_are_none(setup, bluez, received):
     building = setup(bluez, ble(more='devices = "known"') + LOUNGE_TABLE).listens()
     assert bluez.advertise(HALL, service=bthome(5)) == 1
     assert bluez.advertise(ATTIC, manufacturer={0x0075: bytes(24)}) == 1
     building.is_heard()
     building.gateway.wait_ledger(taken=2)
-    assert not heard.aggregates(HALL)
+    assert not received.aggregates(HALL)
     figures = building.wait_health(lambda reported: reported.get("figures", {}).get("advertisements") == 1)["figures"]
     assert (figures["unknown_device"], figures["unknown_format"]) == (1, 1)
 
 
-def test_what_two_adapters_hear_counts_once(setup, bluez, heard):
+def test_what_two_adapters_hear_counts_once(setup, bluez, received):
     bluez.add_adapter("hci1")
     tables = ble("hall", 'adapter = "hci0"') + ble("attic", 'adapter = "00:1a:7d:da:71:01"') + LOUNGE_TABLE
     building = setup(bluez, tables).listens("hci0").listens("hci1")
     for celsius in range(10):
         assert bluez.advertise(LOUNGE, service=bthome(celsius)) == 2
-        heard.wait_for(lambda: heard.count("lounge", "temperature") > celsius, 15, f"{celsius} degrees")
-    heard.wait_count("lounge", "temperature", 10)
+        received.wait_for(lambda: received.count("lounge", "temperature") > celsius, 15, f"{celsius} degrees")
+    received.wait_count("lounge", "temperature", 10)
     # Out of reach of the first.
     assert bluez.advertise(LOUNGE, adapter="hci1", service=bthome(30)) == 1
-    heard.wait_count("lounge", "temperature", 11)
+    received.wait_count("lounge", "temperature", 11)
     building.gateway.wait_ledger(taken=22)
     # One is unplugged, and the other goes on.
     bluez.remove_adapter("hci0")
@@ -291,7 +291,7 @@ def test_a_scan_that_has_gone_quiet_is_started_again_then_the_adapter_switched_o
 ):
     building = setup(bluez, ble(more='quiet_after = "5s"') + LOUNGE_TABLE).listens()
     building.is_heard()
-    # The next thing is not heard: bluetoothd says that it scans, and reports nothing.
+    # The next thing is not received: bluetoothd says that it scans, and reports nothing.
     first = len(bluez.calls)
     building.gateway.wait_log("rebuilding session", timeout=40)
     building.floor_goes_on()
@@ -358,27 +358,27 @@ def test_a_user_whom_the_bus_does_not_let_through_is_reported_which_group(setup,
     building.wait_down("usermod -aG bluetooth")
 
 
-def test_a_passive_scan_sends_nothing_and_hears_everything(setup, started, heard):
+def test_a_passive_scan_sends_nothing_and_hears_everything(setup, started, received):
     bluez = started.keep(Bluez())
     bluez.add_adapter("hci0", monitors=True)
     building = setup(bluez, ble(more='scan = "passive"') + LOUNGE_TABLE)
     wait_until(lambda: bluez.advertise(LOUNGE, service=bthome(20)), 20, lambda: f"a monitor\n{building.gateway.log()}")
     for celsius in (21, 22, 23):
         assert bluez.advertise(LOUNGE, service=bthome(celsius)) == 1
-    heard.wait_count("lounge", "temperature", 4)
+    received.wait_count("lounge", "temperature", 4)
     assert bluez.called("StartDiscovery") == 0
     # The kernel takes it back: it then scans actively rather than not at all.
     bluez.monitors_work(False)
     building.listens().is_heard()
 
 
-def test_a_passive_scan_hears_a_beacon_that_says_the_same_for_ever(setup, started, heard):
+def test_a_passive_scan_hears_a_beacon_that_says_the_same_for_ever(setup, started, received):
     bluez = started.keep(Bluez())
     bluez.add_adapter("hci0", monitors=True)
     building = setup(bluez, ble(more='scan = "passive"\nleft_after = "5s"'))
     said = {"manufacturer": ibeacon()}
     wait_until(lambda: bluez.advertise(LOUNGE, **said), 20, lambda: f"a monitor\n{building.gateway.log()}")
-    stays_here(bluez, heard)
+    stays_here(bluez, received)
     assert bluez.called("StartDiscovery") == 0
 
 

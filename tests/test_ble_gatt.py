@@ -32,22 +32,22 @@ def table(*entries, more=""):
 
 
 class Setup:
-    def __init__(self, gateway, bluez, heard):
-        self.gateway, self.bluez, self.heard = gateway, bluez, heard
+    def __init__(self, gateway, bluez, received):
+        self.gateway, self.bluez, self.received = gateway, bluez, received
 
     def wait(self, condition, what, timeout=30):
         return wait_until(condition, timeout, lambda: f"{what}\n{self.gateway.log()}")
 
     def parts(self):
-        messages = self.heard.on(f"building/gateways/{ID}/health")
+        messages = self.received.on(f"building/gateways/{ID}/health")
         return messages[-1]["adapters"]["ble.hall"].get("observed", {}) if messages else {}
 
     def values(self, device, metric="temperature"):
-        bodies = self.heard.latest(device)
+        bodies = self.received.latest(device)
         return [body["metrics"][metric] for body in bodies if metric in body["metrics"]]
 
     def count(self, device, metric="temperature"):
-        return self.heard.count(device, metric)
+        return self.received.count(device, metric)
 
     def wait_written(self, device, characteristic, value):
         """What was written; nothing is known of a device before it is connected."""
@@ -59,14 +59,14 @@ class Setup:
 
 
 @pytest.fixture
-def setup(cloud, floor, heard, riser):
+def setup(cloud, floor, received, riser):
     def run(bluez, tables, files=None):
         text = config(cloud=cloud.port, floor=floor.port, topics=VALUES, gateway=HEALTH_EVERY_SECOND, more=tables)
         gateway = riser(text, env=bluez.env)
         for name, content in (files or {}).items():
             (gateway.folder / name).write_text(content)
         gateway.start()
-        building = Setup(gateway, bluez, heard)
+        building = Setup(gateway, bluez, received)
         building.wait(bluez.is_discovering, "a scan")
         return building
 
@@ -78,7 +78,7 @@ def is_in_the_air(bluez, *addresses):
         bluez.advertise(address, name="sensor")
 
 
-def test_a_device_that_only_answers_is_read_again_and_again_and_left_alone_between(setup, bluez, heard):
+def test_a_device_that_only_answers_is_read_again_and_again_and_left_alone_between(setup, bluez, received):
     humidity = {"2a6f": (percent(45.67), ["read"])}
     bluez.add_gatt(LOUNGE, sensing(21.47, **humidity) | {"180f": {"2a19": (b"\x57", ["read"])}})
     building = setup(bluez, table(connect(LOUNGE)))
@@ -96,7 +96,7 @@ def test_a_device_that_only_answers_is_read_again_and_again_and_left_alone_betwe
     assert building.count(LOUNGE) + building.count(LOUNGE, "humidity") + building.count(LOUNGE, "battery") <= reads
 
 
-def test_a_device_that_notifies_stays_connected_and_each_value_counts_once(setup, bluez, heard):
+def test_a_device_that_notifies_stays_connected_and_each_value_counts_once(setup, bluez, received):
     bluez.add_gatt(LOUNGE, sensing(21.0, ["read", "notify"]))
     building = setup(bluez, table(connect(LOUNGE, every="1h")))
     is_in_the_air(bluez, LOUNGE)
@@ -104,7 +104,7 @@ def test_a_device_that_notifies_stays_connected_and_each_value_counts_once(setup
     building.wait_values(LOUNGE, "temperature", 1)
     for value in (22.0, 22.0, 23.5):
         assert bluez.set_value(LOUNGE, "2a6e", celsius(value))
-    heard.wait_count(LOUNGE, "temperature", 4)
+    received.wait_count(LOUNGE, "temperature", 4)
     assert max(reported["max"] for reported in building.values(LOUNGE)) == 23.5
     assert (bluez.called("Connect"), bluez.called("ReadValue")) == (1, 1)
     assert building.gateway.stop() == 0
@@ -130,7 +130,7 @@ def test_a_connection_that_gives_values_is_not_cut_because_nothing_else_is_heard
     assert calls("Set") == 0 and bluez.called("Connect") == 1
 
 
-def test_a_device_that_went_out_of_reach_is_connected_again(setup, bluez, heard):
+def test_a_device_that_went_out_of_reach_is_connected_again(setup, bluez, received):
     bluez.add_gatt(LOUNGE, sensing(21.0, ["read", "notify"]))
     building = setup(bluez, table(connect(LOUNGE, every="1h")))
     is_in_the_air(bluez, LOUNGE)
@@ -142,7 +142,7 @@ def test_a_device_that_went_out_of_reach_is_connected_again(setup, bluez, heard)
     assert "has disconnected" in building.gateway.log()
 
 
-def test_bluetoothd_may_be_started_anew(setup, bluez, heard):
+def test_bluetoothd_may_be_started_anew(setup, bluez, received):
     bluez.add_gatt(LOUNGE, sensing(21.0))
     building = setup(bluez, table(connect(LOUNGE)))
     is_in_the_air(bluez, LOUNGE)
@@ -153,7 +153,7 @@ def test_bluetoothd_may_be_started_anew(setup, bluez, heard):
     building.wait(lambda: bluez.advertise(LOUNGE, name="sensor") is not None and building.count(LOUNGE) > before, "a value", 60)
 
 
-def test_a_device_that_hangs_holds_up_no_one_else(setup, bluez, heard):
+def test_a_device_that_hangs_holds_up_no_one_else(setup, bluez, received):
     bluez.add_gatt(LOUNGE, sensing(21.0))
     building = setup(bluez, table(connect(LOUNGE), connect(HALL), connect(ATTIC), more="max_connections = 2"))
     is_in_the_air(bluez, LOUNGE)
@@ -169,7 +169,7 @@ def test_a_device_that_hangs_holds_up_no_one_else(setup, bluez, heard):
     building.wait_values(HALL, "temperature", 1)
 
 
-def test_no_more_than_so_many_are_connected_at_once_and_each_gets_its_turn(setup, bluez, heard):
+def test_no_more_than_so_many_are_connected_at_once_and_each_gets_its_turn(setup, bluez, received):
     addresses = [f"A4:C1:38:00:01:{number:02X}" for number in range(8)]
     for number, address in enumerate(addresses):
         bluez.add_gatt(address, sensing(20 + number, ["notify", "read"] if number < 3 else ["read"]))
@@ -188,7 +188,7 @@ def test_no_more_than_so_many_are_connected_at_once_and_each_gets_its_turn(setup
         assert {reported["avg"] for reported in building.values(address)} == {20 + number}
 
 
-def test_a_characteristic_of_ones_own_is_read_by_a_table_of_fields(setup, bluez, heard):
+def test_a_characteristic_of_ones_own_is_read_by_a_table_of_fields(setup, bluez, received):
     codec = '[[fields]]\nname = "co2"\ntype = "u16le"\n'
     bluez.add_gatt(LOUNGE, {"1234": {OWN: (b"\x2c\x01", ["read"]), "2a6e": (celsius(21), ["read"])}})
     entry = connect(LOUNGE, more=f', codecs = {{ "{OWN}" = "own.toml" }}')
@@ -199,7 +199,7 @@ def test_a_characteristic_of_ones_own_is_read_by_a_table_of_fields(setup, bluez,
     assert building.values(LOUNGE, "co2")[0]["avg"] == 300
 
 
-def test_two_characteristics_of_one_kind_are_reported_apart(setup, bluez, heard):
+def test_two_characteristics_of_one_kind_are_reported_apart(setup, bluez, received):
     twice = [("2a6e", (celsius(21), ["read"])), ("2a6e", (celsius(60), ["read"]))]
     bluez.add_gatt(LOUNGE, [(SENSING, twice)])
     building = setup(bluez, table(connect(LOUNGE, more=', service = "181a"')))
@@ -217,7 +217,7 @@ def test_health_says_of_each_device_what_is_wrong_and_what_to_do(setup, bluez):
     bluez.refuse("ReadValue", "org.bluez.Error.NotPermitted", "Not paired")
     building.wait(lambda: f"bluetoothctl pair {LOUNGE}" in building.gateway.log(), "the hint to pair")
     building.wait(lambda: "none of its characteristics is read: it has 2a00" in building.gateway.log(), "what it has")
-    building.wait(lambda: f"bluetoothd has not heard {ATTIC} yet" in building.gateway.log(), "who was not heard")
+    building.wait(lambda: f"bluetoothd has not heard {ATTIC} yet" in building.gateway.log(), "who was not received")
     said = {LOUNGE: "bluetoothctl pair", HALL: "it has 2a00", ATTIC: "has not heard"}
     is_reported = lambda: all(text in building.parts().get(address, {}).get("last_error", "") for address, text in said.items())
     building.wait(is_reported, "what is wrong, in health", 80)

@@ -114,13 +114,13 @@ def test_what_is_missing_is_said_with_what_to_do(riser, started):
     assert "usermod -aG bluetooth" in refused("--adapter", "hci1")
 
 
-def test_it_runs_beside_a_gateway(scan, bluez, cloud, heard, riser):
+def test_it_runs_beside_a_gateway(scan, bluez, cloud, received, riser):
     gateway = riser(config(cloud=cloud.port, floor=free_port(), more=ble() + LOUNGE_TABLE), env=bluez.env).start()
     wait_until(bluez.is_discovering, 20, gateway.log)
     assert LOUNGE in scan([{"address": LOUNGE, "service": bthome(20)}]).stdout
-    count = heard.count("lounge", "temperature")
+    count = received.count("lounge", "temperature")
     assert bluez.is_discovering() and bluez.advertise(LOUNGE, service=bthome(22)) == 1
-    heard.wait_for(lambda: heard.count("lounge", "temperature") > count, 15, "a reading after the scan")
+    received.wait_for(lambda: received.count("lounge", "temperature") > count, 15, "a reading after the scan")
 
 
 def test_a_wrong_configuration_is_an_error_only_where_it_was_asked_for(scan, riser, bluez):

@@ -53,7 +53,7 @@ def refused_handshakes(broker):
 
 def test_brokers_are_reached_seconds_after_the_clock_is_set(clock, secure, certificates, own, riser, collector, publisher):
     cloud, floor = secure(client_certificates=True), secure()
-    heard, sensor = collector(cloud), publisher(floor.port)
+    received, sensor = collector(cloud), publisher(floor.port)
     clock.show(100)
     text = config(cloud=0, upstream=trusting(cloud.url, certificates, own), adapter=trusting(floor.url, certificates))
     gateway = riser(text, env=clock.environment()).start()
@@ -65,21 +65,21 @@ def test_brokers_are_reached_seconds_after_the_clock_is_set(clock, secure, certi
     assert len(waiting) == 2, "upstream and adapter say so once each:\n" + gateway.log()
     assert all("clock says 1970-01-01 00:0" in line and "waiting for the clock" in line for line in waiting)
     clock.set(0)
-    heard.wait_online(13)
+    received.wait_online(13)
     floor.wait_log("Sending SUBACK", timeout=13)
     sensor.send("sensors/d/telemetry", {"n": 1})
-    heard.wait_count("d", "n", 1)
+    received.wait_count("d", "n", 1)
 
 
 def test_a_clock_that_is_ahead_waits_to_be_set_back(clock, secure, certificates, floor, riser, collector):
     cloud = secure()
-    heard = collector(cloud)
+    received = collector(cloud)
     clock.set(60 * DAY)
     upstream = trusting(cloud.url, certificates)
     gateway = riser(config(cloud=0, floor=floor.port, upstream=upstream), env=clock.environment()).start()
     gateway.wait_log("it was valid until 20")
     clock.set(0)
-    heard.wait_online()
+    received.wait_online()
 
 
 @pytest.fixture
@@ -101,17 +101,17 @@ def test_an_own_certificate_that_the_cloud_refuses_may_be_replaced(
     good = own.read_bytes()
     shutil.copy(tomorrow, own)
     cloud = secure(client_certificates=True)
-    heard = collector(cloud)
+    received = collector(cloud)
     gateway = riser(config(cloud=0, floor=floor.port, upstream=trusting(cloud.url, certificates, own))).start()
     gateway.wait_log(f"{own} is not valid before ")
     wait_until(lambda: refused_handshakes(cloud) >= 2, what="attempts")
     gateway.wait_log("the broker refuses our certificate")
     own.write_bytes(good)
-    heard.wait_online()
+    received.wait_online()
 
 
 @pytest.fixture
-def building(clock, certificates, cloud, heard, riser):
+def building(clock, certificates, cloud, received, riser):
     """A gateway in 1970 with an embedded broker; a factory that returns its TLS port. `broker`: further lines."""
 
     def run(broker=""):
@@ -122,18 +122,18 @@ def building(clock, certificates, cloud, heard, riser):
             f'cert_file = "{certificates.server_cert}"\nkey_file = "{certificates.server_key}"\n{broker}'
         )
         riser(config(cloud=cloud.port, more=table), env=clock.environment()).start()
-        heard.wait_online()
+        received.wait_online()
         return port
 
     return run
 
 
-def test_the_embedded_broker_serves_with_a_certificate_of_the_future(building, certificates, heard, publisher):
+def test_the_embedded_broker_serves_with_a_certificate_of_the_future(building, certificates, received, publisher):
     publisher(building(), tls=certificates).send("sensors/d/telemetry", {"n": 1})
-    heard.wait_count("d", "n", 1)
+    received.wait_count("d", "n", 1)
 
 
-def test_devices_with_certificates_are_let_in_when_the_clock_is_set(building, clock, certificates, heard):
+def test_devices_with_certificates_are_let_in_when_the_clock_is_set(building, clock, certificates, received):
     port = building(f'ca_file = "{certificates.ca}"')
     command = ["mosquitto_pub", "-h", HOST, "-p", port, "-t", "sensors/d/telemetry", "-m", '{"n":1}', "-q", "1"]
     command += ["--cafile", certificates.ca, "--cert", certificates.client_cert, "--key", certificates.client_key]
@@ -141,7 +141,7 @@ def test_devices_with_certificates_are_let_in_when_the_clock_is_set(building, cl
     assert subprocess.run(command, capture_output=True, timeout=20).returncode != 0
     clock.set(0)
     subprocess.run(command, check=True, capture_output=True, timeout=20)
-    heard.wait_count("d", "n", 1)
+    received.wait_count("d", "n", 1)
 
 
 @pytest.mark.parametrize(

@@ -198,7 +198,7 @@ def test_decode_batch_reads_advertisements_each_by_itself(riser):
     assert "hexadecimal" in out[6]["errors"][0] and "address" in out[7]["errors"][0]
 
 
-def test_tail_follows_a_running_gateway(main_job, sensor, heard, started):
+def test_tail_follows_a_running_gateway(main_job, sensor, received, started):
     gateway = main_job(more='[alerts.hot]\nmetric = "temperature"\nabove = 40.0')
     follow = {
         kind: started.keep(
@@ -221,7 +221,7 @@ def test_tail_follows_a_running_gateway(main_job, sensor, heard, started):
     reading = follow["readings"].rows()[0]
     assert reading["metric"] == "temperature" and reading["value"] in (41.0, 20.0) and "time" in reading
     body = follow["aggregates"].rows()[0]
-    heard.wait_for(lambda: body["id"] in {a["id"] for a in heard.aggregates()}, what="the same aggregate in the cloud")
+    received.wait_for(lambda: body["id"] in {a["id"] for a in received.aggregates()}, what="the same aggregate in the cloud")
     assert follow["alerts"].rows()[0]["alert"] == "hot"
 
 
@@ -230,9 +230,9 @@ def test_tail_of_a_gateway_that_does_not_run_is_69(riser):
     assert done.stderr and not done.stdout
 
 
-def test_simulate_sends_real_traffic(floor, cloud, riser, collector, heard, started):
+def test_simulate_sends_real_traffic(floor, cloud, riser, collector, received, started):
     gateway = riser(config(cloud=cloud.port, floor=floor.port, aggregate='window = "1s"\nlateness = "500ms"')).start()
-    heard.wait_online()
+    received.wait_online()
     on_floor = collector(floor)
     began = time.monotonic()
     gateway.cli(
@@ -251,7 +251,7 @@ def test_simulate_sends_real_traffic(floor, cloud, riser, collector, heard, star
     )
     assert 2.5 < time.monotonic() - began < 10
     assert 100 <= len([m for m in on_floor.messages if isinstance(m.body, dict)]) <= 200
-    heard.wait_for(lambda: len({a["device"] for a in heard.aggregates()}) == 5, what="aggregates of five devices")
+    received.wait_for(lambda: len({a["device"] for a in received.aggregates()}) == 5, what="aggregates of five devices")
     sent = len(on_floor.messages)
     wait_until(lambda: gateway.audit()["in"] >= sent, what="every message taken")
     assert sum(gateway.audit()["dropped"].values()) == 0
@@ -297,25 +297,25 @@ def test_the_demo_shows_aggregates_and_an_alert_without_anything_else(tmp_path, 
     try:
         hint = wait_until(lambda: re.search(r"mosquitto_sub .*", text()), 10, "the mosquitto_sub line to look at")
         port = int(re.search(r"-p (\d+)", hint.group()).group(1))
-        heard = started.keep(Collector(port))
-        heard.wait_for(lambda: heard.aggregates(), 15 - (time.monotonic() - began), "an aggregate within 15 s")
-        heard.wait_for(lambda: heard.alerts(), 30 - (time.monotonic() - began), "an alert within 30 s")
+        received = started.keep(Collector(port))
+        received.wait_for(lambda: received.aggregates(), 15 - (time.monotonic() - began), "an aggregate within 15 s")
+        received.wait_for(lambda: received.alerts(), 30 - (time.monotonic() - began), "an alert within 30 s")
         sensor = re.search(r"coap-client -s 60 (coap://\S+)", text()).group(1)
         newest = subprocess.run(["coap-client-notls", sensor], capture_output=True, text=True, timeout=10)
         assert newest.returncode == 0 and json.loads(newest.stdout), newest
-        protocols = {body["protocol"] for body in heard.aggregates(device=sensor.rpartition("/")[2])}
-        assert protocols == {"coap"} and any(body["protocol"] == "mqtt" for body in heard.aggregates())
-        heard.wait_for(lambda: heard.aggregates("water-meter"), 30 - (time.monotonic() - began), "a node that has joined")
-        meter = heard.aggregates("water-meter")[0]
+        protocols = {body["protocol"] for body in received.aggregates(device=sensor.rpartition("/")[2])}
+        assert protocols == {"coap"} and any(body["protocol"] == "mqtt" for body in received.aggregates())
+        received.wait_for(lambda: received.aggregates("water-meter"), 30 - (time.monotonic() - began), "a node that has joined")
+        meter = received.aggregates("water-meter")[0]
         assert (meter["protocol"], meter["zone"]) == ("lorawan", "basement")
         assert meter["metrics"]["water"]["avg"] >= 250_000 and "rssi" in meter["metrics"]
-        sensor = heard.aggregates("lounge-0025")[0]
+        sensor = received.aggregates("lounge-0025")[0]
         assert sensor["protocol"] == "ble" and "rssi" in sensor["metrics"]
         assert process.wait(40) == 0
     finally:
         process.kill()
     assert "\x1b[" not in text(), "plain lines where there is no terminal"
-    assert len(text().splitlines()) > 10 and heard.alerts()[0]["message"] in text()
+    assert len(text().splitlines()) > 10 and received.alerts()[0]["message"] in text()
     assert list(home.iterdir()) == [], "the demo leaves nothing behind"
     assert "panicked" not in (tmp_path / "err").read_text()
 

@@ -30,21 +30,21 @@ def libcoap(started, tmp_path):
     return lambda *arguments: started.keep(Libcoap(tmp_path, *arguments))
 
 
-def values(heard, device, metric):
-    """The values of a series, as far as they are told: the last of each window."""
-    aggregates = heard.aggregates(device)
+def values(received, device, metric):
+    """The reported values of a series: the last of each window."""
+    aggregates = received.aggregates(device)
     return [a["metrics"][metric]["last"] for a in aggregates if metric in a["metrics"]]
 
 
-def wait_value(heard, device, metric, value, timeout=30):
-    heard.wait_for(lambda: value in values(heard, device, metric), timeout, f"{metric} {value} of {device}")
+def wait_value(received, device, metric, value, timeout=30):
+    received.wait_for(lambda: value in values(received, device, metric), timeout, f"{metric} {value} of {device}")
 
 
-def wait_readings(heard, device, metric, count, timeout=30):
-    heard.wait_for(lambda: heard.count(device, metric) >= count, timeout, f"{count} readings of {device} {metric}")
+def wait_readings(received, device, metric, count, timeout=30):
+    received.wait_for(lambda: received.count(device, metric) >= count, timeout, f"{count} readings of {device} {metric}")
 
 
-def test_notifications_become_readings_of_the_device_that_the_configuration_names(main_job, heard, device):
+def test_notifications_become_readings_of_the_device_that_the_configuration_names(main_job, received, device):
     ahu = device(
         temperature=Value("20.5"),
         all=Value('{"co2": 415, "fan": {"speed": 3}}', format=JSON),
@@ -58,9 +58,9 @@ def test_notifications_become_readings_of_the_device_that_the_configuration_name
         )
     )
     for metric, value in (("temperature", 20.5), ("co2", 415), ("fan.speed", 3), ("humidity", 47.5)):
-        wait_value(heard, "ahu-3", metric, value)
-    ahu.tell("temperature", "21.5")
-    wait_value(heard, "ahu-3", "temperature", 21.5)
+        wait_value(received, "ahu-3", metric, value)
+    ahu.set_value("temperature", "21.5")
+    wait_value(received, "ahu-3", "temperature", 21.5)
     assert ahu.resources["temperature"].asked == 2  # by us, and by aiocoap for the notification
     assert gateway.stop() == 0
     assert ahu.resources["temperature"].observers == 0  # it was told that no observer is left
@@ -68,19 +68,19 @@ def test_notifications_become_readings_of_the_device_that_the_configuration_name
     assert ledger["adapters"]["coap.lan"]["in"] == 5 and ledger["dropped"] == {}
 
 
-def test_a_device_that_restarts_is_observed_again_when_its_value_is_stale(main_job, heard, device):
+def test_a_device_that_restarts_is_observed_again_when_its_value_is_stale(main_job, received, device):
     ahu = device(temperature=Value("20", max_age=1))
     main_job(more=coap((ahu.url("temperature"), 'device = "ahu-3", metric = "temperature"')))
-    wait_value(heard, "ahu-3", "temperature", 20)
+    wait_value(received, "ahu-3", "temperature", 20)
     ahu.off()
     ahu.resources["temperature"].payload = b"30"
     ahu.on()
-    wait_value(heard, "ahu-3", "temperature", 30)
-    ahu.tell("temperature", "31")
-    wait_value(heard, "ahu-3", "temperature", 31)
+    wait_value(received, "ahu-3", "temperature", 30)
+    ahu.set_value("temperature", "31")
+    wait_value(received, "ahu-3", "temperature", 31)
 
 
-def test_a_device_that_dies_is_heard_again_when_it_is_back_and_others_meanwhile(main_job, heard, device):
+def test_a_device_that_dies_is_heard_again_when_it_is_back_and_others_meanwhile(main_job, received, device):
     dead = device(temperature=Value("20", max_age=1))
     well = device(temperature=Value("1", max_age=1))
     main_job(
@@ -90,19 +90,19 @@ def test_a_device_that_dies_is_heard_again_when_it_is_back_and_others_meanwhile(
             ("coap://no-such-device.invalid/t", 'device = "nobody"'),
         )
     )
-    wait_value(heard, "dead", "temperature", 20)
+    wait_value(received, "dead", "temperature", 20)
     dead.off()
     asked = well.resources["temperature"].asked
-    well.tell("temperature", "2")
-    wait_value(heard, "well", "temperature", 2)
+    well.set_value("temperature", "2")
+    wait_value(received, "well", "temperature", 2)
     # Long enough for the first questions to the dead one to be lost.
     wait_until(lambda: well.resources["temperature"].asked > asked + 2, 60, "the other device asked again and again")
     dead.resources["temperature"].payload = b"21"
     dead.on()
-    wait_value(heard, "dead", "temperature", 21, 60)
+    wait_value(received, "dead", "temperature", 21, 60)
 
 
-def test_a_device_that_ignores_observe_is_polled_and_a_value_that_is_still_valid_is_a_reading(main_job, heard, device):
+def test_a_device_that_ignores_observe_is_polled_and_a_value_that_is_still_valid_is_a_reading(main_job, received, device):
     old = device(temperature=Value("20", observable=False), valid=Value("5", observable=False, etag=True))
     main_job(
         more=coap(
@@ -110,14 +110,14 @@ def test_a_device_that_ignores_observe_is_polled_and_a_value_that_is_still_valid
             (old.url("valid"), 'device = "old", metric = "valid", every = "1s"'),
         )
     )
-    wait_readings(heard, "old", "temperature", 3)
-    wait_readings(heard, "old", "valid", 3)
+    wait_readings(received, "old", "temperature", 3)
+    wait_readings(received, "old", "valid", 3)
     assert old.resources["valid"].valid >= 2
-    old.tell("temperature", "22")
-    wait_value(heard, "old", "temperature", 22)
+    old.set_value("temperature", "22")
+    wait_value(received, "old", "temperature", 22)
 
 
-def test_health_says_of_each_resource_how_it_is_and_what_cannot_be_read_is_counted(main_job, heard, device):
+def test_health_says_of_each_resource_how_it_is_and_what_cannot_be_read_is_counted(main_job, received, device):
     odd = device(
         good=Value("1"),
         xml=Value("<t>1</t>", format=XML),
@@ -136,18 +136,18 @@ def test_health_says_of_each_resource_how_it_is_and_what_cannot_be_read_is_count
             (odd.url("missing"), 'device = "odd"'),
         )
     )
-    wait_value(heard, "odd", "t", 2)
+    wait_value(received, "odd", "t", 2)
     ledger = gateway.wait_ledger(bad_payload=2)
     assert ledger["adapters"]["coap.lan"]["in"] == 4
     topic = f"building/gateways/{ID}/health"
 
     def reported():
-        return {} if not heard.on(topic) else heard.on(topic)[-1]["adapters"]["coap.lan"].get("observed", {})
+        return {} if not received.on(topic) else received.on(topic)[-1]["adapters"]["coap.lan"].get("observed", {})
 
     def is_settled():
         return reported() and all(part["state"] != "starting" for part in reported().values())
 
-    heard.wait_for(is_settled, 75, "health, once each has answered")
+    received.wait_for(is_settled, 75, "health, once each has answered")
     states = {url.rsplit("/", 1)[1]: part for url, part in reported().items()}
     assert {name: part["state"] for name, part in states.items()} == {
         "good": "observing",
@@ -163,7 +163,7 @@ def test_health_says_of_each_resource_how_it_is_and_what_cannot_be_read_is_count
     assert "4.04" in states["missing"]["last_error"] and states["missing"]["last_error_at"]
 
 
-def test_an_alert_switches_a_device(main_job, heard, sensor, device):
+def test_an_alert_switches_a_device(main_job, received, sensor, device):
     ahu = device(relay=Value("0"), lamp=Value("{}", format=JSON))
     gateway = main_job(
         gateway=HEALTH_EVERY_SECOND,
@@ -183,25 +183,25 @@ def test_an_alert_switches_a_device(main_job, heard, sensor, device):
     gateway.wait_log("action taken")
     gateway.wait_log("the device answered 4.04")
     topic = f"building/gateways/{ID}/health"
-    heard.wait_for(
-        lambda: heard.on(topic)
-        and sum(heard.on(topic)[-1]["adapters"]["coap.lan"].get("actions", {}).values()) == 3,
+    received.wait_for(
+        lambda: received.on(topic)
+        and sum(received.on(topic)[-1]["adapters"]["coap.lan"].get("actions", {}).values()) == 3,
         what="all actions in health",
     )
-    assert heard.on(topic)[-1]["adapters"]["coap.lan"]["actions"] == {"done": 2, "failed": 1}
+    assert received.on(topic)[-1]["adapters"]["coap.lan"]["actions"] == {"done": 2, "failed": 1}
 
 
-def test_libcoaps_clock_is_observed(main_job, heard, libcoap):
+def test_libcoaps_clock_is_observed(main_job, received, libcoap):
     server = libcoap()
     gateway = main_job(more=coap((server.url("time?ticks"), 'device = "clock", metric = "seconds"')))
-    wait_readings(heard, "clock", "seconds", 4)
+    wait_readings(received, "clock", "seconds", 4)
     gateway.wait_log("coap: observes")
     now = now_millis() / 1000
-    assert all(abs(value - now) < 60 for value in values(heard, "clock", "seconds"))
+    assert all(abs(value - now) < 60 for value in values(received, "clock", "seconds"))
 
 
 @pytest.mark.parametrize("program", ["coap-server-openssl", "coap-server-gnutls"])
-def test_a_device_behind_dtls_is_observed_and_switched_with_its_key(cloud, floor, heard, sensor, riser, libcoap, program):
+def test_a_device_behind_dtls_is_observed_and_switched_with_its_key(cloud, floor, received, sensor, riser, libcoap, program):
     server = libcoap(program, KEY)
     servers = f'servers = {{ "{HOST}:{server.port + 1}" = {{ identity = "riser", key_file = "ahu.psk" }} }}\n'
     clock = (server.url("time?ticks", secured=True), 'device = "clock", metric = "seconds"')
@@ -213,14 +213,14 @@ def test_a_device_behind_dtls_is_observed_and_switched_with_its_key(cloud, floor
     (gateway.folder / "ahu.psk").write_text(KEY + "\n")
     (gateway.folder / "ahu.psk").chmod(0o600)
     gateway.start()
-    heard.wait_online()
-    wait_readings(heard, "clock", "seconds", 3)
+    received.wait_online()
+    wait_readings(received, "clock", "seconds", 3)
     sensor.send("sensors/lounge/telemetry", {"temperature": 41.2, "ts": now_millis()})
     gateway.wait_log("action taken", 20)
     server.wait_log("switched")
 
 
-def test_a_wrong_key_hurts_only_its_device(main_job, heard, libcoap, device):
+def test_a_wrong_key_hurts_only_its_device(main_job, received, libcoap, device):
     server = libcoap("coap-server-openssl", KEY)
     well = device(temperature=Value("20"))
     servers = f'servers = {{ "{HOST}:{server.port + 1}" = {{ identity = "riser", key = "not the key at all" }} }}\n'
@@ -231,11 +231,11 @@ def test_a_wrong_key_hurts_only_its_device(main_job, heard, libcoap, device):
             more=servers,
         )
     )
-    wait_value(heard, "well", "temperature", 20)
+    wait_value(received, "well", "temperature", 20)
     gateway.wait_log("no DTLS session: ", 60)
-    well.tell("temperature", "21")
-    wait_value(heard, "well", "temperature", 21)
-    assert heard.aggregates("clock") == []
+    well.set_value("temperature", "21")
+    wait_value(received, "well", "temperature", 21)
+    assert received.aggregates("clock") == []
 
 
 def test_check_says_what_is_wrong_with_an_address_a_key_or_an_action(floor, riser):

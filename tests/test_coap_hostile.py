@@ -60,7 +60,7 @@ class Siege:
         return [self._started.keep(kind(port, address)) for address in SOURCES]
 
     def turn(self, attacker, datagrams):
-        """They are sent, a good sensor is served, and the gateway's memory is told."""
+        """Sends them, checks that a good sensor is served, and returns the gateway's memory."""
         attacker.send(datagrams)
         self.reports["good"] += 1
         mid = self.reports["good"] & 0xFFFF
@@ -74,7 +74,7 @@ class Siege:
         assert answer.code == "2.04", answer.output
 
     def finish(self, attackers, samples):
-        """All is told and in order; every report of the good sensors has arrived."""
+        """Prints the results and checks that every report of the good sensors has arrived."""
         answers = sum((attacker.answers for attacker in attackers), collections.Counter())
         grown = growth(settled(samples))
         with self._capsys.disabled():

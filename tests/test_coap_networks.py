@@ -45,15 +45,15 @@ class Asker:
 
     def answers(self, seconds=LEISURE + 1):
         """All that comes within this time: token and datagram."""
-        end, heard = time.monotonic() + seconds, []
+        end, received = time.monotonic() + seconds, []
         while (left := end - time.monotonic()) > 0:
             self.socket.settimeout(left)
             try:
                 datagram = self.socket.recv(2000)
             except TimeoutError:
                 break
-            heard.append((datagram[4], datagram))
-        return heard
+            received.append((datagram[4], datagram))
+        return received
 
     def close(self):
         self.socket.close()
@@ -123,10 +123,10 @@ def test_a_group_is_answered_once_and_only_with_something_useful(setup, asker, l
     device.ask(group, 4, [(11, b"sensors"), (11, b"lounge"), (17, b"\x29")])  # Accept: what there is not
     device.ask(group, 5, [(9, b"\x01"), *CORE])  # an unknown critical option
     device.ask(group, 6, [*CORE, (15, b"rt=co2")])
-    heard = device.answers()
+    received = device.answers()
     interfaces = len(multicast_interfaces())
-    assert {token for token, _ in heard} == {6} and len(heard) <= interfaces, heard
-    assert b"</sensors/lounge>" in heard[0][1]
+    assert {token for token, _ in received} == {6} and len(received) <= interfaces, received
+    assert b"</sensors/lounge>" in received[0][1]
 
 
 def test_without_multicast_no_group_is_answered(setup, asker):

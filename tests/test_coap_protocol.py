@@ -37,8 +37,8 @@ class Device:
     def observe(self, token=b"\x01"):
         return self.ask(CON, GET, [(6, b""), *LOUNGE], token=token)
 
-    def answer(self, kind, heard):
-        self.datagrams.send(message(kind, (0, 0), heard.mid))
+    def answer(self, kind, received):
+        self.datagrams.send(message(kind, (0, 0), received.mid))
 
     def is_silent(self):
         """Nothing came before the answer to a ping."""
@@ -52,7 +52,7 @@ def device(setup):
     return Device(setup())
 
 
-def tell(setup, value):
+def set_value(setup, value):
     assert setup.client.post("/sensors/lounge/co2", str(value)).code == "2.04"
 
 
@@ -60,7 +60,7 @@ def assert_hears_nothing_of(device, value):
     """Another observer hears of this value, and the device does not."""
     witness = Device(device.setup)
     witness.observe()
-    tell(device.setup, value)
+    set_value(device.setup, value)
     assert witness.hear().payload == str(value).encode()
     assert device.is_silent()
 
@@ -103,19 +103,19 @@ def test_a_body_whose_size1_is_too_large_is_refused_at_its_first_block(setup):
 
 def test_an_observer_is_asked_now_and_then_whether_it_is_there_and_leaves_by_a_reset(device):
     setup = device.setup
-    tell(setup, 0)
+    set_value(setup, 0)
     first = device.observe()
     assert (first.code, first.payload, first.opt.observe is not None) == (Code.CONTENT, b"0", True)
     kinds, last = [], first.opt.observe
     for value in range(1, 2 * CONFIRM_EVERY + 1):
-        tell(setup, value)
+        set_value(setup, value)
         news = device.hear()
         assert news.payload == str(value).encode() and news.opt.observe > last and news.opt.max_age == 60
         kinds, last = [*kinds, news.mtype], news.opt.observe
         if news.mtype is aiocoap.CON:
             device.answer(ACK, news)
     assert [at for at, kind in enumerate(kinds, 1) if kind is aiocoap.CON] == [10, 20]
-    tell(setup, 100)
+    set_value(setup, 100)
     device.answer(RST, device.hear())
     assert device.is_silent()
     assert_hears_nothing_of(device, 101)
@@ -123,13 +123,13 @@ def test_an_observer_is_asked_now_and_then_whether_it_is_there_and_leaves_by_a_r
 
 def test_an_observer_leaves_by_asking_to_and_by_a_reset_of_a_confirmable_notification(device):
     setup = device.setup
-    tell(setup, 0)
+    set_value(setup, 0)
     assert device.observe().opt.observe is not None
     assert device.ask(CON, GET, [(6, b"\x01"), *LOUNGE]).opt.observe is None
     assert_hears_nothing_of(device, 1)
     assert device.observe(token=b"\x02").opt.observe is not None
     for value in range(2, CONFIRM_EVERY + 2):
-        tell(setup, value)
+        set_value(setup, value)
         news = device.hear()
     assert news.mtype is aiocoap.CON
     device.answer(RST, news)
@@ -138,16 +138,16 @@ def test_an_observer_leaves_by_asking_to_and_by_a_reset_of_a_confirmable_notific
 
 def test_who_observes_beyond_the_bound_is_answered_once(setup):
     setup = setup(coap="max_observers = 2\n")
-    tell(setup, 0)
+    set_value(setup, 0)
     devices = [Device(setup) for _ in range(3)]
     observing = [device.observe() for device in devices]
     assert [answer.code for answer in observing] == [Code.CONTENT] * 3
     assert [answer.opt.observe is not None for answer in observing] == [True, True, False]
-    tell(setup, 1)
+    set_value(setup, 1)
     assert [device.hear().payload for device in devices[:2]] == [b"1", b"1"]
-    # The others have heard it by now.
+    # The others have received it by now.
     assert devices[2].is_silent()
-    # Where one leaves there is room for another.
+    # When one observer leaves, another can register.
     devices[0].ask(CON, GET, [(6, b"\x01"), *LOUNGE])
     assert devices[2].observe().opt.observe is not None
 
@@ -155,8 +155,8 @@ def test_who_observes_beyond_the_bound_is_answered_once(setup):
 def test_what_is_reset_was_not_asked_for(device):
     """A response, and messages of reserved codes: a CON gets a reset, an ACK and a RST nothing."""
     for code in [(2, 5), (1, 0), (7, 31)]:
-        heard = device.ask(CON, code)
-        assert (heard.mtype, heard.code) == (aiocoap.RST, Code.EMPTY)
+        received = device.ask(CON, code)
+        assert (received.mtype, received.code) == (aiocoap.RST, Code.EMPTY)
         device.send(ACK, code)
         device.send(RST, code)
     assert device.is_silent()

@@ -13,7 +13,7 @@ from peers import Publisher, wait_until
 
 @pytest.fixture
 def floor_device(started, cloud):
-    """A device that speaks MQTT."""
+    """An MQTT device."""
     return started.keep(Publisher(cloud.port))
 
 
@@ -88,7 +88,7 @@ def test_aiocoap_reports_reads_and_observes(setup, floor_device):
                 floor_device.send("sensors/lounge/telemetry", b'{"co2":' + value + b"}")
                 assert (await asyncio.wait_for(anext(news), 10)).payload == value
             request.observation.cancel()
-            # A client that has the value is told that it is still right.
+            # A client that has the value gets 2.03: it is still valid.
             tagged = await context.request(aiocoap.Message(code=Code.GET, uri=f"{base}/sensors/lounge/co2")).response
             again = aiocoap.Message(code=Code.GET, uri=f"{base}/sensors/lounge/co2", etags=[tagged.opt.etag])
             assert (await context.request(again).response).code is Code.VALID

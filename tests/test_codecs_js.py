@@ -1,4 +1,4 @@
-"""Codecs in JavaScript beside the pipeline: whatever a script does, only its devices wait for it."""
+"""Codecs in JavaScript beside the pipeline: only a script's own devices wait for it."""
 
 import json
 
@@ -54,8 +54,8 @@ TOPICS = (("raw/{device}", "value"), ("values/{device}/{metric}", "value"))
 class Setup:
     """A gateway with an embedded broker: each device has a connection of its own."""
 
-    def __init__(self, gateway, port, heard, publisher):
-        self.gateway, self.port, self.heard = gateway, port, heard
+    def __init__(self, gateway, port, received, publisher):
+        self.gateway, self.port, self.received = gateway, port, received
         self._publisher = publisher
         self.codecs = gateway.folder / "codecs"
         self.codecs.mkdir()
@@ -64,7 +64,7 @@ class Setup:
 
     def start(self):
         self.gateway.start()
-        self.heard.wait_online()
+        self.received.wait_online()
         return self
 
     def sensor(self):
@@ -77,11 +77,11 @@ def begin(sensor, device, payload):
 
 
 @pytest.fixture
-def setup(cloud, heard, riser, publisher):
+def setup(cloud, received, riser, publisher):
     port = free_port()
     broker = f'[broker]\nlisten = "{HOST}:{port}"\nanonymous = true\n'
     gateway = riser(config(cloud=cloud.port, topics=TOPICS, more=broker + DEVICES))
-    return Setup(gateway, port, heard, publisher).start()
+    return Setup(gateway, port, received, publisher).start()
 
 
 def test_a_script_that_blocks_holds_up_no_one_else(setup):
@@ -91,8 +91,8 @@ def test_a_script_that_blocks_holds_up_no_one_else(setup):
         steady.send("values/steady/temperature", str(20 + i))
         scripted.send("raw/good", bytes([20 + i]))
     assert not blocked_message.is_published(), "the script was still at it while forty messages went by"
-    setup.heard.wait_count("steady", "temperature", 20)
-    setup.heard.wait_count("good", "temperature", 20)
+    setup.received.wait_count("steady", "temperature", 20)
+    setup.received.wait_count("good", "temperature", 20)
 
     blocked_message.wait_for_publish(15)
     assert blocked_message.is_published(), "it is acknowledged once it is counted"
@@ -104,7 +104,7 @@ def test_a_script_that_blocks_holds_up_no_one_else(setup):
     setup.sensor().send("raw/beside", b"\x15\x00")
     setup.gateway.wait_ledger(codec_stuck=2)
     scripted.send("raw/good", bytes([60]))
-    setup.heard.wait_count("good", "temperature", 21)
+    setup.received.wait_count("good", "temperature", 21)
     assert setup.gateway.stop() == 0, "a script that has not come back does not hold up the end"
 
 
@@ -116,7 +116,7 @@ def test_a_script_that_blocks_is_asked_again_once_its_file_is_mended(setup):
     setup.gateway.reload()
     setup.gateway.wait_log("the new configuration is in force")
     sensor.send("raw/blocking", b"!0")
-    setup.heard.wait_count("blocking", "temperature", 1)
+    setup.received.wait_count("blocking", "temperature", 1)
     setup.gateway.wait_ledger(codec_stuck=1)
 
 
@@ -128,9 +128,9 @@ def test_messages_of_a_device_stay_in_order_and_each_is_acknowledged_once_it_is_
         message.wait_for_publish(15)
         assert message.is_published()
     setup.gateway.wait_ledger(bad_payload=1)
-    setup.heard.wait_count("looping", "temperature", 3)
+    setup.received.wait_count("looping", "temperature", 3)
     sensor.send_all([("raw/beside", bytes([20, i])) for i in range(200)])
-    setup.heard.wait_count("beside", "order", 200)
+    setup.received.wait_count("beside", "order", 200)
     assert setup.gateway.audit()["dropped"] == {"bad_payload": 1}
 
 
@@ -146,10 +146,10 @@ def test_what_is_under_way_at_the_end_is_not_lost(setup):
 def test_a_rename_may_say_the_vendors_spelling(setup):
     setup.sensor().send("raw/renamed", b"\x15")
     for metric, values in (("supply", [20.5]), ("damp", [40]), ("battery_voltage", [3.6])):
-        setup.heard.wait_count("renamed", metric, 1)
-        body = next(b for b in setup.heard.latest("renamed") if metric in b["metrics"])
+        setup.received.wait_count("renamed", metric, 1)
+        body = next(b for b in setup.received.latest("renamed") if metric in b["metrics"])
         assert_summary(body["metrics"][metric], values)
-    assert {name for body in setup.heard.latest("renamed") for name in body["metrics"]} == {
+    assert {name for body in setup.received.latest("renamed") for name in body["metrics"]} == {
         "supply",
         "damp",
         "battery_voltage",
@@ -159,19 +159,19 @@ def test_a_rename_may_say_the_vendors_spelling(setup):
 def test_a_reload_keeps_the_old_table_where_the_new_one_is_broken(setup):
     sensor, file = setup.sensor(), setup.codecs / "table.toml"
     sensor.send("raw/table", b"\x00\xd7")
-    setup.heard.wait_count("table", "temperature", 1)
+    setup.received.wait_count("table", "temperature", 1)
     file.write_text(TABLE + 'fields2 = []\n')
     setup.gateway.reload()
     setup.gateway.wait_log("the old one stays in force")
     assert "table.toml:2:1" in setup.gateway.log()
     sensor.send("raw/table", b"\x00\xd7")
-    setup.heard.wait_count("table", "temperature", 2)
+    setup.received.wait_count("table", "temperature", 2)
     file.write_text(TABLE.replace("0.1", "1"))
     setup.gateway.reload()
     setup.gateway.wait_log("the new configuration is in force")
     sensor.send("raw/table", b"\x00\xd7")
-    setup.heard.wait_count("table", "temperature", 3)
-    assert max(b["metrics"]["temperature"]["max"] for b in setup.heard.latest("table")) == 215
+    setup.received.wait_count("table", "temperature", 3)
+    assert max(b["metrics"]["temperature"]["max"] for b in setup.received.latest("table")) == 215
 
 
 def test_a_file_whose_own_statements_do_not_end_is_a_finding_and_stops_no_reload(setup):
@@ -181,7 +181,7 @@ def test_a_file_whose_own_statements_do_not_end_is_a_finding_and_stops_no_reload
     setup.gateway.reload()
     setup.gateway.wait_log("the old one stays in force")
     setup.sensor().send("raw/good", b"\x15")
-    setup.heard.wait_count("good", "temperature", 1)
+    setup.received.wait_count("good", "temperature", 1)
 
 
 @pytest.fixture

@@ -91,7 +91,7 @@ def test_every_problem_is_reported_at_once_with_its_line(riser):
     wanted = [(n, line.split("#! ")[1]) for n, line in enumerate(text.splitlines(), 1) if "#! " in line]
     missing = [(n, key) for n, key in wanted if not any(at == n and name.startswith(key) for at, name in reported)]
     assert not missing, f"{missing} are not among\n{output}"
-    assert len(reported) <= len(wanted) + 1, f"told more than there is:\n{output}"
+    assert len(reported) <= len(wanted) + 1, f"reported too much:\n{output}"
     assert 'did you mean "compression"?' in output
     assert "drop_oldest" in output and "drop_newest" in output, "what is allowed"
     assert 'did you mean "json"?' in output
@@ -144,7 +144,7 @@ def test_the_environment_overrides_one_key(riser, floor):
     assert code == 78 and 'did you mean "window"?' in output
 
 
-def test_an_override_reaches_the_running_gateway(cloud, floor, sensor, heard, riser):
+def test_an_override_reaches_the_running_gateway(cloud, floor, sensor, received, riser):
     text = config(cloud=cloud.port, floor=floor.port, aggregate='window = "5m"')
     riser(
         text,
@@ -154,9 +154,9 @@ def test_an_override_reaches_the_running_gateway(cloud, floor, sensor, heard, ri
             "RISER__GATEWAY__PREFIX": "tower",
         },
     ).start()
-    heard.wait_online()
+    received.wait_online()
     sensor.send("sensors/lounge/telemetry", {"temperature": 21.0})
-    heard.wait_for(lambda: heard.on("tower/sensors/lounge/aggregated"), what="an aggregate under the other prefix")
+    received.wait_for(lambda: received.on("tower/sensors/lounge/aggregated"), what="an aggregate under the other prefix")
 
 
 def test_the_file_is_found_by_flag_then_variable_then_folder(riser, tmp_path):
@@ -183,7 +183,7 @@ def test_run_refuses_a_bad_file_before_anything_starts(riser):
     assert not gateway.data_dir.exists()
 
 
-def test_reload_takes_a_new_filter_and_leaves_open_windows_alone(main_job, floor, sensor, heard):
+def test_reload_takes_a_new_filter_and_leaves_open_windows_alone(main_job, floor, sensor, received):
     gateway = main_job(topics=[("sensors/{device}/telemetry", "json")], aggregate='window = "4s"\nlateness = "300ms"')
     start = window_ahead(4)
     sensor.send("sensors/lounge/telemetry", {"temperature": 20.0, "ts": start})
@@ -197,15 +197,15 @@ def test_reload_takes_a_new_filter_and_leaves_open_windows_alone(main_job, floor
     floor.wait_log("new/+")
     sensor.send("new/lounge", {"temperature": 41.0, "ts": start + 100})
     sensor.send("sensors/lounge/telemetry", {"temperature": 22.0, "ts": start + 200})
-    heard.wait_for(lambda: heard.alerts("lounge"), what="the new rule's alert")
-    heard.wait_count("lounge", "temperature", 3)
-    (aggregate,) = heard.aggregates("lounge")
+    received.wait_for(lambda: received.alerts("lounge"), what="the new rule's alert")
+    received.wait_count("lounge", "temperature", 3)
+    (aggregate,) = received.aggregates("lounge")
     assert_summary(aggregate["metrics"]["temperature"], [20.0, 41.0, 22.0])
-    assert heard.statuses() == ["online"], "a reload is no restart"
+    assert received.statuses() == ["online"], "a reload is no restart"
     gateway.wait_ledger(published=3)
 
 
-def test_reload_keeps_the_queue(main_job, cloud, sensor, heard):
+def test_reload_keeps_the_queue(main_job, cloud, sensor, received):
     gateway = main_job()
     cloud.stop()
     batch = now_millis() // 1000 * 1000 - 600_000
@@ -215,25 +215,25 @@ def test_reload_keeps_the_queue(main_job, cloud, sensor, heard):
     gateway.reload()
     gateway.wait_log("the new configuration is in force")
     cloud.start()
-    heard.wait_count("lounge", "temperature", 100, timeout=30)
+    received.wait_count("lounge", "temperature", 100, timeout=30)
 
 
-def test_a_bad_new_file_keeps_the_old_one_running_and_says_so(main_job, sensor, heard):
+def test_a_bad_new_file_keeps_the_old_one_running_and_says_so(main_job, sensor, received):
     gateway = main_job()
     gateway.rewrite("[aggregate]", "[agregate]")
     gateway.reload()
     gateway.wait_log('did you mean "aggregate"?')
     start = window_ahead()
     sensor.send("sensors/lounge/telemetry", {"temperature": 21.0, "ts": start})
-    heard.wait_count("lounge", "temperature", 1)
-    assert heard.latest("lounge")[0]["window"]["end"] and gateway.process.poll() is None
+    received.wait_count("lounge", "temperature", 1)
+    assert received.latest("lounge")[0]["window"]["end"] and gateway.process.poll() is None
     gateway.rewrite("[agregate]", "[aggregate]")
     gateway.rewrite('window = "1s"', 'window = "2s"')
     gateway.reload()
 
     def two_seconds():
         sensor.send("sensors/later/telemetry", {"temperature": 21.0})
-        return any(a["id"].endswith("/2000") for a in heard.aggregates("later"))
+        return any(a["id"].endswith("/2000") for a in received.aggregates("later"))
 
     wait_until(two_seconds, 20, "windows of the mended file")
 

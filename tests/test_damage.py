@@ -132,7 +132,7 @@ DAMAGES = [
 
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=str)
-def test_a_damaged_store_costs_what_was_hit_and_no_start(store, damage, cloud, floor, sensor, heard, riser):
+def test_a_damaged_store_costs_what_was_hit_and_no_start(store, damage, cloud, floor, sensor, received, riser):
     gateway = riser(config(cloud=cloud.port, floor=floor.port))
     shutil.copytree(store.data, gateway.data_dir)
     hit = [file for file in gateway.data_dir.glob(damage.files) if file.is_file()]
@@ -140,23 +140,23 @@ def test_a_damaged_store_costs_what_was_hit_and_no_start(store, damage, cloud, f
     for file in hit:
         damage.how(file)
     gateway.start()
-    wait_until(lambda: heard.statuses() or gateway.process.poll() is not None, what="online")
+    wait_until(lambda: received.statuses() or gateway.process.poll() is not None, what="online")
     assert gateway.process.poll() is None, gateway.log()
     before = gateway.audit()
 
     fresh = Sent(ID, devices=("fresh",))
     sensor.send_all(fresh.more(3))
-    heard.wait_for(lambda: heard.count("fresh", "temperature") == fresh.total, 15, "new readings")
+    received.wait_for(lambda: received.count("fresh", "temperature") == fresh.total, 15, "new readings")
     ledger = gateway.wait_ledger(queued=0)
     assert ledger["in"] == before["in"] + fresh.total
     assert ledger["open"] >= damage.open, ledger
-    delivered = counted(heard) - fresh.total
+    delivered = counted(received) - fresh.total
     assert damage.delivered <= delivered <= 2 * HALF
     if delivered < 2 * HALF and damage.counted:
         assert ledger["dropped"].get("damaged", 0) > 0, ledger
     if delivered < 2 * HALF or ledger["open"] < 2 * OPEN or ledger["dropped"].get("damaged"):
         assert re.search("damaged|lost|torn|missing|not there", gateway.log()), gateway.log()
-    for body in heard.latest():
+    for body in received.latest():
         assert_summary(body["metrics"]["temperature"], (store.sent.windows | fresh.windows)[body["id"]])
     assert gateway.stop() == 0
     stopped = gateway.audit()

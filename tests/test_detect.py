@@ -104,7 +104,7 @@ def test_a_row_is_answered_before_the_next_is_written():
                 assert answer() == HEAD
             row = answer().split(",")
             assert row[:2] == [stamp, str(value)]
-            assert row[3] == "1" or index != 390, "the spike is told at once"
+            assert row[3] == "1" or index != 390, "the spike is reported at once"
         process.stdin.close()
         assert process.wait(10) == 0
     finally:

@@ -1,4 +1,4 @@
-"""A file system that syncs files but not directories (EINVAL): whatever the gateway writes durably is written all the same."""
+"""On a file system that cannot sync directories (EINVAL) all durable writes still work."""
 
 import pytest
 

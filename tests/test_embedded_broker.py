@@ -14,13 +14,13 @@ from readings import assert_summary, window_ahead
 class Building:
     """A gateway with an embedded broker, its ports, and the cloud's ears."""
 
-    def __init__(self, gateway, heard, ports):
-        self.gateway, self.heard = gateway, heard
+    def __init__(self, gateway, received, ports):
+        self.gateway, self.received = gateway, received
         self.port, self.websocket, self.tls_port = ports
 
 
 @pytest.fixture
-def building(cloud, heard, riser, certificates):
+def building(cloud, received, riser, certificates):
     def run(broker="anonymous = true"):
         ports = [free_port() for _ in range(3)]
         table = (
@@ -30,8 +30,8 @@ def building(cloud, heard, riser, certificates):
         gateway = riser(config(cloud=cloud.port, more=table))
         (gateway.folder / "floor1.password").write_text("hush\n")
         gateway.start()
-        heard.wait_online()
-        return Building(gateway, heard, ports)
+        received.wait_online()
+        return Building(gateway, received, ports)
 
     return run
 
@@ -59,8 +59,8 @@ def test_sensors_connect_and_are_heard(building, publisher, certificates, versio
     sensor = publisher(version=version, **options)
     start = window_ahead()
     sensor.send_all([reading("lounge", start, i, 20.0 + i) for i in range(10)], qos=1)
-    setup.heard.wait_count("lounge", "temperature", 10)
-    assert_summary(setup.heard.latest("lounge")[0]["metrics"]["temperature"], [20.0 + i for i in range(10)])
+    setup.received.wait_count("lounge", "temperature", 10)
+    assert_summary(setup.received.latest("lounge")[0]["metrics"]["temperature"], [20.0 + i for i in range(10)])
 
 
 def test_qos_0_and_2_and_the_command_line_client_are_heard(building, publisher):
@@ -90,8 +90,8 @@ def test_qos_0_and_2_and_the_command_line_client_are_heard(building, publisher):
             timeout=10,
         )
     for device in ("qos0", "qos1", "qos2"):
-        setup.heard.wait_count(device, "temperature", 1)
-    setup.heard.wait_count("shell", "temperature", 2)
+        setup.received.wait_count(device, "temperature", 1)
+    setup.received.wait_count("shell", "temperature", 2)
 
 
 def test_wrong_passwords_and_nameless_clients_stay_outside(building, publisher):
@@ -111,8 +111,8 @@ def test_a_user_publishes_only_what_it_may(building, publisher):
     # Refused, and yet the connection lives: a sensor with one wrong topic is not cut off.
     sensor.send("values/forbidden/temperature", "99")
     sensor.send(*reading("lounge", start, 0, 21.0))
-    setup.heard.wait_count("lounge", "temperature", 1)
-    assert {a["device"] for a in setup.heard.aggregates()} == {"lounge"}
+    setup.received.wait_count("lounge", "temperature", 1)
+    assert {a["device"] for a in setup.received.aggregates()} == {"lounge"}
     assert setup.gateway.audit()["in"] == 1
 
 
@@ -176,9 +176,9 @@ def test_sessions_of_the_embedded_broker_survive_a_kill(building, publisher, col
     setup = building()
     options = mqtt.Properties(mqtt.PacketTypes.CONNECT)
     options.SessionExpiryInterval = 600
-    heard = []
+    received = []
     display = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id="display", protocol=mqtt.MQTTv5)
-    display.on_message = lambda client, userdata, message: heard.append(message.payload)
+    display.on_message = lambda client, userdata, message: received.append(message.payload)
     suback = []
     display.on_subscribe = lambda *arguments: suback.append(arguments)
     display.connect(HOST, setup.port, clean_start=False, properties=options)
@@ -193,10 +193,10 @@ def test_sessions_of_the_embedded_broker_survive_a_kill(building, publisher, col
     wait_until(named, what="the queue on disk")
     setup.gateway.kill()
     setup.gateway.start()
-    setup.heard.wait_for(lambda: setup.heard.statuses()[-2:] == ["offline", "online"], what="offline, then online")
+    setup.received.wait_for(lambda: setup.received.statuses()[-2:] == ["offline", "online"], what="offline, then online")
     display.connect(HOST, setup.port, clean_start=False, properties=options)
-    wait_until(lambda: (display.loop(0.1), heard)[1], what="the message kept for the display")
-    assert heard == [b"while away"]
+    wait_until(lambda: (display.loop(0.1), received)[1], what="the message kept for the display")
+    assert received == [b"while away"]
     display.disconnect()
 
 
@@ -218,7 +218,7 @@ class Sender:
             pass
 
     def _send(self):
-        # A device of its own for each message, so that the cloud tells which one arrived.
+        # Each message has its own device, so that the cloud shows which one arrived.
         self.client.publish(f"values/n{self.next}/temperature", str(self.next), qos=1)
 
     def _acknowledged(self):
@@ -233,7 +233,7 @@ class Sender:
 
 
 @pytest.mark.parametrize("sync_every", ["0s", "1s"])
-def test_a_killed_gateway_counts_every_reading_that_it_acknowledged(cloud, heard, riser, sync_every):
+def test_a_killed_gateway_counts_every_reading_that_it_acknowledged(cloud, received, riser, sync_every):
     port = free_port()
     gateway = riser(
         config(
@@ -242,7 +242,7 @@ def test_a_killed_gateway_counts_every_reading_that_it_acknowledged(cloud, heard
             more=f'[broker]\nlisten = "{HOST}:{port}"\nanonymous = true',
         )
     ).start()
-    heard.wait_online()
+    received.wait_online()
     acknowledged, number = [], 0
     for boots in (2, 3, 4):
         sender = Sender(port, number)
@@ -253,13 +253,13 @@ def test_a_killed_gateway_counts_every_reading_that_it_acknowledged(cloud, heard
             acknowledged += sender.end()
         number = sender.next + 1  # The one under way may be there or not.
         gateway.start()
-        heard.wait_for(lambda n=boots: heard.statuses().count("online") >= n, 20, "online again")
+        received.wait_for(lambda n=boots: received.statuses().count("online") >= n, 20, "online again")
 
     def counted():
-        return {body["device"] for body in heard.aggregates() if "temperature" in body["metrics"]}
+        return {body["device"] for body in received.aggregates() if "temperature" in body["metrics"]}
 
     wanted = {f"n{i}" for i in acknowledged}
-    heard.wait_for(lambda: wanted <= counted(), 20, "every acknowledged reading")
+    received.wait_for(lambda: wanted <= counted(), 20, "every acknowledged reading")
     wait_until(lambda: gateway.audit()["open"] == 0 and gateway.audit()["queued"] == 0, what="nothing left under way")
     assert len(counted() - wanted) <= 3, "at most the one under way at each kill"
-    assert sum(heard.count(device, "temperature") for device in wanted) == len(wanted)
+    assert sum(received.count(device, "temperature") for device in wanted) == len(wanted)

@@ -32,12 +32,12 @@ class Building:
         self.floor, self.cloud = Mosquitto(folder / "floor"), Mosquitto(folder / "cloud")
         self.floor.start()
         self.cloud.start()
-        self.heard = Collector(self.cloud.port)
+        self.received = Collector(self.cloud.port)
         self.sensor = Publisher(self.floor.port)
         self.gateway = Riser(
             folder / "riser", config(cloud=self.cloud.port, floor=self.floor.port, topics=TOPICS, more=DEVICES)
         ).start()
-        self.heard.wait_online()
+        self.received.wait_online()
 
     def send(self, topic, payload):
         self.sensor.send(topic, payload)
@@ -45,9 +45,9 @@ class Building:
     def metrics(self, device, **counts):
         """Waits until each metric has so many readings; their summaries, of the last window."""
         for metric, count in counts.items():
-            self.heard.wait_count(device, metric, count)
+            self.received.wait_count(device, metric, count)
         merged = {}
-        for body in self.heard.latest(device):
+        for body in self.received.latest(device):
             merged.update(body["metrics"])
         return merged
 
@@ -55,7 +55,7 @@ class Building:
         return sum(self.gateway.audit()["dropped"].values())
 
     def close(self):
-        for thing in (self.gateway, self.sensor, self.heard, self.floor, self.cloud):
+        for thing in (self.gateway, self.sensor, self.received, self.floor, self.cloud):
             thing.close()
 
 
@@ -85,7 +85,7 @@ def test_json_reports_the_event_time_in_three_keys_and_three_forms(building, key
         {"temperature": 21.5, key: {"rfc3339": rfc3339(at), "seconds": at / 1000, "milliseconds": at}[form]},
     )
     assert set(building.metrics(device, temperature=1)) == {"temperature"}
-    assert building.heard.latest(device)[0]["window"]["start"] == rfc3339(at - 250)
+    assert building.received.latest(device)[0]["window"]["start"] == rfc3339(at - 250)
 
 
 def test_json_nests_with_dots_and_counts_booleans(building):
@@ -113,7 +113,7 @@ def test_senml_resolves_bases_units_and_times(building):
     metrics = building.metrics("pack", temperature=2, humidity=1, open=1)
     assert_summary(metrics["temperature"], [20.0, 22.0])
     assert metrics["temperature"]["unit"] == "Cel" and metrics["humidity"]["unit"] == "%RH"
-    assert building.heard.latest("pack")[0]["window"]["start"] == rfc3339(round(at * 1000))
+    assert building.received.latest("pack")[0]["window"]["start"] == rfc3339(round(at * 1000))
 
 
 def test_zigbee2mqtt_names_may_have_slashes_and_its_own_topics_are_no_devices(building):
@@ -137,7 +137,7 @@ def test_zigbee2mqtt_names_may_have_slashes_and_its_own_topics_are_no_devices(bu
     assert "brightness" not in metrics
     building.send("zigbee2mqtt/plug", {"power": 12.5})
     building.metrics("plug", power=1)
-    names = {a["device"] for a in building.heard.aggregates()}
+    names = {a["device"] for a in building.received.aggregates()}
     assert not [n for n in names if n.startswith("bridge") or n.endswith(("/availability", "/set", "/get"))]
     assert building.dropped() == before, "availability in both of its forms is understood, the rest is none of ours"
 
@@ -155,7 +155,7 @@ def test_tasmota_sensors_give_their_quantities(building):
     )
     metrics = building.metrics("tasmota_1A2B", temperature=1, humidity=1, pressure=1)
     assert_summary(metrics["pressure"], [1013.2])
-    assert building.heard.latest("tasmota_1A2B")[0]["window"]["start"] == rfc3339(at)
+    assert building.received.latest("tasmota_1A2B")[0]["window"]["start"] == rfc3339(at)
     building.send(
         "tele/sonoff/SENSOR",
         {"Time": rfc3339(at)[:19], "ENERGY": {"Total": 3.185, "Power": 12, "Voltage": 230, "Current": 0.05}},
@@ -184,7 +184,7 @@ def test_shelly_statuses_and_notifications_give_their_quantities(building):
     )
     metrics = building.metrics("pm", power=1, voltage=1, current=1)
     assert_summary(metrics["power"], [60.5])
-    assert building.heard.latest("pm")[0]["window"]["start"] == rfc3339(at)
+    assert building.received.latest("pm")[0]["window"]["start"] == rfc3339(at)
 
 
 def test_csv_columns_name_metrics_devices_and_times(building):
@@ -194,7 +194,7 @@ def test_csv_columns_name_metrics_devices_and_times(building):
     at = window_ahead() - 20_000
     building.send("lines", f"{rfc3339(at)},hall,19.5\r\n{rfc3339(at + 100)},hall,20.5\r\n")
     assert_summary(building.metrics("hall", temperature=2)["temperature"], [19.5, 20.5])
-    assert building.heard.latest("hall")[0]["window"]["start"] == rfc3339(at)
+    assert building.received.latest("hall")[0]["window"]["start"] == rfc3339(at)
 
 
 def test_node_frames_give_their_quantities(building):
@@ -210,7 +210,7 @@ def test_node_frames_give_their_quantities(building):
     assert set(metrics) == {"co2", "contact_1", "energy"}
     assert metrics["contact_1"]["last"] == 1 and metrics["energy"]["unit"] == "kWh"
     assert_summary(metrics["energy"], [1.234])
-    first, last = (datetime.fromisoformat(a["window"]["start"]) for a in building.heard.latest("fields"))
+    first, last = (datetime.fromisoformat(a["window"]["start"]) for a in building.received.latest("fields"))
     assert abs(last - first - timedelta(hours=2)) <= timedelta(seconds=1)
 
 
@@ -224,4 +224,4 @@ def test_every_message_of_this_page_is_accounted_for(building):
     building.metrics("end", temperature=1)
     ledger = building.gateway.audit()
     assert sum(ledger["dropped"].values()) == 0, ledger
-    assert all(a["gateway"] == ID for a in building.heard.aggregates())
+    assert all(a["gateway"] == ID for a in building.received.aggregates())

@@ -1,4 +1,4 @@
-"""The local history: the windows that the cloud got are in it, and whatever is wrong with it hurts nothing else."""
+"""The local history: it has the windows that the cloud got, and its errors affect nothing else."""
 
 import contextlib
 import re
@@ -52,10 +52,10 @@ def stored(gateway):
     return found
 
 
-def published(heard):
+def published(received):
     """The same of what the cloud got: the highest revision of each window."""
     windows = {}
-    for a in heard.aggregates():
+    for a in received.aggregates():
         key = (a["device"], millis(a["window"]["start"]), millis(a["window"]["end"]))
         metrics = {name: {k: m[k] for k in ("avg", "min", "max", "std", "count")} for name, m in a["metrics"].items()}
         if key not in windows or windows[key][0] < a["revision"]:
@@ -77,7 +77,7 @@ def test_after_a_stop_every_window_that_the_cloud_got_is_there_bit_for_bit(setup
     setup = setup()
     setup.send_and_wait()
     assert setup.gateway.stop() == 0
-    windows = published(setup.heard)
+    windows = published(setup.received)
     assert windows and stored(setup.gateway) == windows
 
 
@@ -90,21 +90,21 @@ def test_after_a_kill_what_was_not_written_yet_is_made_again_and_nothing_is_ther
     setup.send()
     setup.everything_arrives()
     setup.gateway.stop()
-    assert stored(setup.gateway) == published(setup.heard)
+    assert stored(setup.gateway) == published(setup.received)
 
 
-def test_a_correction_replaces_the_window(main_job, sensor, heard):
+def test_a_correction_replaces_the_window(main_job, sensor, received):
     gateway = main_job(more=HISTORY)
     start = (now_millis() // 1000 - 10) * 1000
     sensor.send("sensors/lounge/telemetry", {"temperature": 20.0, "ts": start})
     sensor.send("sensors/lounge/telemetry", {"temperature": 20.0, "ts": start + 5000})
-    heard.wait_for(lambda: len(heard.aggregates("lounge")) >= 2, 15, "two windows")
+    received.wait_for(lambda: len(received.aggregates("lounge")) >= 2, 15, "two windows")
     sensor.send("sensors/lounge/telemetry", {"temperature": 30.0, "ts": start + 100})
-    heard.wait_for(lambda: any(a["revision"] == 1 for a in heard.aggregates("lounge")), 15, "a correction")
+    received.wait_for(lambda: any(a["revision"] == 1 for a in received.aggregates("lounge")), 15, "a correction")
     gateway.stop()
     revision, metrics = stored(gateway)[("lounge", start, start + 1000)]
     assert (revision, metrics["temperature"]["avg"], metrics["temperature"]["count"]) == (1, 25.0, 2)
-    assert stored(gateway) == published(heard)
+    assert stored(gateway) == published(received)
 
 
 def test_windows_older_than_keep_go(setup):
@@ -135,11 +135,11 @@ def test_a_disk_that_refuses_the_history_hurts_nothing_else(setup, trouble):
     setup.send_and_wait()
     setup.fire()
     setup.everything_arrives()
-    assert len(re.findall("nothing else is affected", setup.gateway.log())) == 1, "told once"
+    assert len(re.findall("nothing else is affected", setup.gateway.log())) == 1, "reported once"
     setup.disk.heal()
     setup.is_well()
     setup.gateway.stop()
-    assert stored(setup.gateway) == published(setup.heard)
+    assert stored(setup.gateway) == published(setup.received)
 
 
 def test_a_stop_while_the_disk_refuses_the_history_ends_well(setup):
@@ -179,5 +179,5 @@ def test_a_damaged_history_is_put_aside_and_a_new_one_begun(setup):
         setup.gateway.stop()
         kept = [path.name for path in setup.gateway.data_dir.glob("history.db.damaged-?")]
         assert kept == [f"history.db.damaged-{number}"], "the newest only"
-        assert 0 < len(stored(setup.gateway)) < len(published(setup.heard))
-        assert stored(setup.gateway).items() <= published(setup.heard).items()
+        assert 0 < len(stored(setup.gateway)) < len(published(setup.received))
+        assert stored(setup.gateway).items() <= published(setup.received).items()

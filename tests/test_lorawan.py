@@ -17,9 +17,9 @@ SLOW_WINDOWS = 'window = "5m"\nlateness = "10s"'
 class LorawanSetup:
     """A gateway with a forwarder, and the cloud behind it."""
 
-    def __init__(self, started, folder, cloud, heard, devices, more="", adapter="", files=None, **parts):
+    def __init__(self, started, folder, cloud, received, devices, more="", adapter="", files=None, **parts):
         self.port = free_port()
-        self.started, self.heard = started, heard
+        self.started, self.received = started, received
         text = config(cloud=cloud.port, floor=cloud.port, more=adapter_table(self.port, adapter) + devices + more, **parts)
         self.gateway = started.keep(Riser(folder / "gateway", text))
         for name, text in (files or {}).items():
@@ -32,7 +32,7 @@ class LorawanSetup:
         self.gateway.start()
         line = f"lorawan: listens on 127.0.0.1:{self.port}"
         wait_until(lambda: self.gateway.log().count(line) == self.starts, what=lambda: f"{line!r} in {self.gateway.log()}")
-        self.heard.wait_online()
+        self.received.wait_online()
         return self
 
     def forwarder(self, **options):
@@ -40,24 +40,24 @@ class LorawanSetup:
 
 
 @pytest.fixture
-def roof(started, tmp_path, cloud, heard):
+def roof(started, tmp_path, cloud, received):
     """A factory: `roof(devices)` starts a gateway with these tables of devices."""
-    return lambda devices, **parts: LorawanSetup(started, tmp_path, cloud, heard, devices, **parts).start()
+    return lambda devices, **parts: LorawanSetup(started, tmp_path, cloud, received, devices, **parts).start()
 
 
-def readings(heard, device, metric, count):
+def readings(received, device, metric, count):
     """The values of a series, one a window or none: the last of each."""
-    heard.wait_for(lambda: heard.count(device, metric) >= count, 30, f"{count} readings of {device} {metric}")
-    assert heard.count(device, metric) == count
-    return [body["metrics"][metric] for body in heard.latest(device) if metric in body["metrics"]]
+    received.wait_for(lambda: received.count(device, metric) >= count, 30, f"{count} readings of {device} {metric}")
+    assert received.count(device, metric) == count
+    return [body["metrics"][metric] for body in received.latest(device) if metric in body["metrics"]]
 
 
-def test_an_uplink_of_an_abp_device_becomes_readings_with_how_it_was_heard(roof, heard):
+def test_an_uplink_of_an_abp_device_becomes_readings_with_how_it_was_heard(roof, received):
     setup = roof(abp_table("lounge", ROOM, extra='zone = "floor-1/lounge"'))
     node, forwarder = Node(ROOM, **ABP), setup.forwarder()
     forwarder.push(node.uplink(FRAME), rssi=-97, lsnr=-3.2, datr="SF9BW125")
-    [temperature] = readings(heard, "lounge", "temperature", 1)
-    [body] = heard.aggregates("lounge")
+    [temperature] = readings(received, "lounge", "temperature", 1)
+    [body] = received.aggregates("lounge")
     assert (body["protocol"], body["zone"]) == ("lorawan", "floor-1/lounge")
     assert (temperature["avg"], temperature["unit"]) == (21.47, "Cel")
     reported = {name: (metric["avg"], metric.get("unit")) for name, metric in body["metrics"].items()}
@@ -72,41 +72,41 @@ def test_an_uplink_of_an_abp_device_becomes_readings_with_how_it_was_heard(roof,
     }
     # 16 bytes at SF9 (Semtech AN1200.13).
     assert airtime == (pytest.approx(0.164864), "s")
-    # Frames 1 to 3 are not heard; 4 is without a payload.
+    # Frames 1 to 3 are not received; 4 is without a payload.
     node.fcnt = 4
     forwarder.push(node.uplink(None))
-    assert [summary["avg"] for summary in readings(heard, "lounge", "frames_lost", 2)] == [0, 3]
-    assert heard.count("lounge", "temperature") == 1
+    assert [summary["avg"] for summary in readings(received, "lounge", "frames_lost", 2)] == [0, 3]
+    assert received.count("lounge", "temperature") == 1
     assert setup.gateway.wait_ledger(taken=12)["dropped"] == {}
 
 
-def test_a_device_without_a_codec_reports_only_how_it_was_heard_and_a_bad_payload_is_counted(roof, heard):
+def test_a_device_without_a_codec_reports_only_how_it_was_heard_and_a_bad_payload_is_counted(roof, received):
     codecless = abp_table("lounge", ROOM).replace('codec = "node"\n', "")
     hall = abp_table("hall", HALL).replace(ABP["address"], "26011bdb")
     setup = roof(codecless + hall)
     forwarder = setup.forwarder()
     forwarder.push(Node(ROOM, **ABP).uplink(FRAME))
     forwarder.push(Node(HALL, **ABP | {"address": "26011bdb"}).uplink(b"\x07nonsense"))
-    readings(heard, "lounge", "rssi", 1)
-    readings(heard, "hall", "rssi", 1)
-    assert not any("temperature" in body["metrics"] for body in heard.aggregates())
+    readings(received, "lounge", "rssi", 1)
+    readings(received, "hall", "rssi", 1)
+    assert not any("temperature" in body["metrics"] for body in received.aggregates())
     setup.gateway.wait_ledger(taken=12, bad_payload=1, no_codec=1)
     assert "no codec that reads its payload: write `codec = " in setup.gateway.log()
     assert "[devices.lounge]" in setup.gateway.log()
 
 
-def test_a_device_is_read_by_a_codec_in_javascript(roof, heard):
+def test_a_device_is_read_by_a_codec_in_javascript(roof, received):
     table = abp_table("lounge", ROOM).replace('codec = "node"', 'codec = "codecs/room.js"')
     script = "function decodeUplink(input) { return { data: { TempC_SHT: input.bytes[0], port: input.fPort } }; }"
     setup = roof(table, files={"codecs/room.js": script})
     setup.forwarder().push(Node(ROOM, **ABP).uplink(b"\x15", port=7))
-    [temperature] = readings(heard, "lounge", "temperature", 1)
+    [temperature] = readings(received, "lounge", "temperature", 1)
     assert (temperature["avg"], temperature["unit"]) == (21, "Cel")
-    assert [summary["avg"] for summary in readings(heard, "lounge", "port", 1)] == [7]
+    assert [summary["avg"] for summary in readings(received, "lounge", "port", 1)] == [7]
     setup.gateway.wait_ledger(taken=7)
 
 
-def test_a_device_joins_and_is_heard_and_goes_on_after_a_kill_where_a_replay_is_refused(roof, heard):
+def test_a_device_joins_and_is_heard_and_goes_on_after_a_kill_where_a_replay_is_refused(roof, received):
     setup = roof(otaa_table("lounge", ROOM), aggregate=SLOW_WINDOWS)
     node, forwarder = Node(ROOM, app_key=APP_KEY), setup.forwarder()
     forwarder.pull()
@@ -149,14 +149,14 @@ def test_what_a_kill_kept_from_the_sessions_file_the_journal_knows(roof):
     setup.gateway.wait_ledger(taken=8, duplicate=1)
 
 
-def test_a_frame_that_two_forwarders_hear_counts_once_with_the_best_reception(roof, heard):
+def test_a_frame_that_two_forwarders_hear_counts_once_with_the_best_reception(roof, received):
     setup = roof(abp_table("lounge", ROOM))
     near, far = setup.forwarder(), setup.forwarder(eui="aa555a0000000102")
     frame = Node(ROOM, **ABP).uplink(FRAME)
     far.push(frame, rssi=-110, lsnr=-9.5)
     near.push(frame, rssi=-60, lsnr=8.0)
     far.push(frame, rssi=-110, lsnr=-9.5)
-    [rssi] = readings(heard, "lounge", "rssi", 1)
+    [rssi] = readings(received, "lounge", "rssi", 1)
     assert rssi["avg"] == -60
     setup.gateway.wait_ledger(taken=7)
 
@@ -187,7 +187,7 @@ def alert(more=""):
     )
 
 
-def test_an_alerts_action_reaches_a_device_after_its_next_uplink(roof, heard):
+def test_an_alerts_action_reaches_a_device_after_its_next_uplink(roof, received):
     hall = otaa_table("hall", HALL)
     setup = roof(abp_table("lounge", ROOM) + hall, more=alert(", confirmed = true"))
     lounge, hall, forwarder = Node(ROOM, **ABP), Node(HALL, app_key=APP_KEY), setup.forwarder()
@@ -195,10 +195,10 @@ def test_an_alerts_action_reaches_a_device_after_its_next_uplink(roof, heard):
     forwarder.push(hall.join_request())
     hall.open_accept(forwarder.downlink()[0])
     forwarder.push(hall.uplink(FRAME))
-    readings(heard, "hall", "rssi", 1)
+    readings(received, "hall", "rssi", 1)
     # 45 Cel.
     forwarder.push(lounge.uplink(bytes.fromhex("11942d")))
-    heard.wait_for(lambda: heard.alerts("lounge"), 20, "the alert")
+    received.wait_for(lambda: received.alerts("lounge"), 20, "the alert")
     assert forwarder.hears_nothing_for(hall, 0.5)
     forwarder.push(hall.uplink(FRAME))
     command, _ = forwarder.answer(hall)
@@ -208,7 +208,7 @@ def test_an_alerts_action_reaches_a_device_after_its_next_uplink(roof, heard):
     setup.gateway.wait_log("action taken")
 
 
-def test_a_device_of_class_c_is_commanded_at_once(roof, heard):
+def test_a_device_of_class_c_is_commanded_at_once(roof, received):
     hall = abp_table("hall", HALL, more=', class = "C"').replace(ABP["address"], "26011bdb")
     setup = roof(abp_table("lounge", ROOM) + hall, more=alert())
     hall, forwarder = Node(HALL, **ABP | {"address": "26011bdb"}), setup.forwarder()
@@ -220,11 +220,11 @@ def test_a_device_of_class_c_is_commanded_at_once(roof, heard):
     setup.gateway.wait_log("action taken")
 
 
-def wait_figures(heard, expected):
+def wait_figures(received, expected):
     """Waits until `health` shows these numbers; all of them."""
 
     def figures():
-        messages = heard.on(f"building/gateways/{ID}/health")
+        messages = received.on(f"building/gateways/{ID}/health")
         return messages[-1]["adapters"]["lorawan.roof"]["figures"] if messages else {}
 
     wait_until(lambda: expected.items() <= figures().items(), 90, figures)
@@ -303,7 +303,7 @@ def test_of_several_forwarders_those_on_the_lists_are_heard(roof):
     assert setup.gateway.wait_ledger(taken=14)["dropped"] == {}
 
 
-def test_a_forwarder_that_has_used_up_its_air_time_is_reported_in_health_and_sends_no_more(roof, heard):
+def test_a_forwarder_that_has_used_up_its_air_time_is_reported_in_health_and_sends_no_more(roof, received):
     setup = roof(
         abp_table("lounge", ROOM), gateway=HEALTH_EVERY_SECOND, aggregate=SLOW_WINDOWS, journal='sync_every = "0s"'
     )
@@ -316,11 +316,11 @@ def test_a_forwarder_that_has_used_up_its_air_time_is_reported_in_health_and_sen
         forwarder.push(node.uplink(FRAME, confirmed=True), freq=868.8, datr="SF12BW125")
         answers.append(forwarder.answer(node)[1]["freq"])
     assert answers == [868.8, 868.8, 868.8, 869.525, 869.525]
-    figures = wait_figures(heard, {f"{band}_allowed_ms": 3_600})
+    figures = wait_figures(received, {f"{band}_allowed_ms": 3_600})
     assert 2_400 < figures[f"{band}_used_ms"] <= 3_600
 
 
-def test_what_is_refused_is_counted_by_its_reason(roof, heard):
+def test_what_is_refused_is_counted_by_its_reason(roof, received):
     setup = roof(
         abp_table("lounge", ROOM) + otaa_table("hall", HALL),
         adapter='gateways = ["aa555a0000000101"]\nnetworks = ["127.0.0.0/30"]',
@@ -339,7 +339,7 @@ def test_what_is_refused_is_counted_by_its_reason(roof, heard):
     setup.forwarder(eui="aa555a0000000109").send(PUSH_DATA, b"{}")
     setup.started.keep(Forwarder(setup.port, host="127.0.0.9")).send(PUSH_DATA, b"{}")
     forwarder.push(good)
-    readings(heard, "lounge", "temperature", 1)
+    readings(received, "lounge", "temperature", 1)
     wrong = {
         "crc_failed": 1,
         "crc_missing": 1,
@@ -352,12 +352,12 @@ def test_what_is_refused_is_counted_by_its_reason(roof, heard):
         "network": 1,
     }
     expected = {f"refused_{reason}": count for reason, count in wrong.items()} | {"uplinks": 1, "devices": 2, "gateways": 1}
-    assert "gateway_aa555a0000000101_silent_s" in wait_figures(heard, expected)
+    assert "gateway_aa555a0000000101_silent_s" in wait_figures(received, expected)
     # Those of devices that are known here are in the ledger too: one with a forged MIC, one that joins with a wrong key.
     assert setup.gateway.wait_ledger(taken=9)["dropped"] == {"bad_mic": 2}
 
 
-def test_keys_lie_in_files_and_are_nowhere_to_be_seen(roof, heard, tmp_path):
+def test_keys_lie_in_files_and_are_nowhere_to_be_seen(roof, received, tmp_path):
     keys = tmp_path / "lounge.key"
     keys.write_text(APP_KEY + "\n")
     keys.chmod(0o600)
@@ -368,8 +368,8 @@ def test_keys_lie_in_files_and_are_nowhere_to_be_seen(roof, heard, tmp_path):
     forwarder.push(node.join_request())
     node.open_accept(forwarder.downlink()[0])
     forwarder.push(node.uplink(FRAME))
-    readings(heard, "lounge", "temperature", 1)
-    reported = setup.gateway.log() + json.dumps([message.raw.decode() for message in heard.messages])
+    readings(received, "lounge", "temperature", 1)
+    reported = setup.gateway.log() + json.dumps([message.raw.decode() for message in received.messages])
     for key in (APP_KEY, node.nwk.hex(), node.app.hex()):
         assert key not in reported
     for file in setup.gateway.data_dir.glob("lorawan.db*"):

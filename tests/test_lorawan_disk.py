@@ -1,4 +1,4 @@
-"""What a LoRaWAN device is told before the disk has it: nothing. And how a damaged disk is lived with."""
+"""A LoRaWAN device gets no answer before its session is on disk; the gateway copes with a damaged disk."""
 
 import pytest
 
@@ -21,7 +21,7 @@ UNDER_WAY = 1024
 
 
 @pytest.fixture
-def setup(started, tmp_path, cloud, heard, faults_library):
+def setup(started, tmp_path, cloud, received, faults_library):
     """A gateway on a disk that can be broken, and a forwarder."""
     port = free_port()
     tables = adapter_table(port) + abp_table("lounge", ROOM) + otaa_table("hall", HALL) + ALERT
@@ -30,7 +30,7 @@ def setup(started, tmp_path, cloud, heard, faults_library):
     gateway.env |= gateway.disk.env
     gateway.start()
     gateway.wait_log(f"lorawan: listens on 127.0.0.1:{port}")
-    heard.wait_online()
+    received.wait_online()
     gateway.forwarder = started.keep(Forwarder(port))
     gateway.forwarder.pull()
     return gateway
@@ -56,12 +56,12 @@ def test_no_acknowledgement_leaves_before_the_counter_is_on_disk(setup):
     assert setup.forwarder.answer(node)[0]["ack"]
 
 
-def test_a_disk_that_refuses_sessions_is_reported_and_uplinks_go_on(setup, heard):
+def test_a_disk_that_refuses_sessions_is_reported_and_uplinks_go_on(setup, received):
     node = Node(ROOM, **ABP)
     setup.disk.full("lorawan.db")
     setup.forwarder.push(node.uplink(FRAME))
     setup.wait_ledger(taken=7)
-    heard.wait_for(lambda: setup.disk.hits >= 1, 20, "a refused write")
+    received.wait_for(lambda: setup.disk.hits >= 1, 20, "a refused write")
     setup.forwarder.push(node.uplink(FRAME, confirmed=True))
     setup.wait_ledger(taken=14)
     assert setup.forwarder.hears_nothing(1)
@@ -71,10 +71,10 @@ def test_a_disk_that_refuses_sessions_is_reported_and_uplinks_go_on(setup, heard
     assert setup.forwarder.answer(node)[0]["ack"]
 
 
-def test_an_action_is_not_reported_as_taken_while_the_disk_holds_it_back(setup, heard):
+def test_an_action_is_not_reported_as_taken_while_the_disk_holds_it_back(setup, received):
     node = Node(ROOM, **ABP)
     setup.forwarder.push(node.uplink(HOT))
-    heard.wait_for(lambda: heard.alerts("lounge"), 20, "the alert")
+    received.wait_for(lambda: received.alerts("lounge"), 20, "the alert")
     setup.disk.hang("lorawan.db")
     setup.forwarder.push(node.uplink(FRAME))
     wait_until(lambda: setup.disk.waiting >= 1, what="a sync that hangs")
@@ -102,7 +102,7 @@ def test_a_confirmed_uplink_that_finds_no_room_is_not_acknowledged_and_taken_whe
     assert setup.wait_ledger(taken=7 * (UNDER_WAY + 1))["dropped"] == {}
 
 
-def test_a_damaged_sessions_file_is_put_aside_and_who_joins_joins_again(setup, heard):
+def test_a_damaged_session_file_is_kept_and_otaa_devices_join_again(setup, received):
     lounge, hall, forwarder = Node(ROOM, **ABP), Node(HALL, app_key=APP_KEY), setup.forwarder
     forwarder.push(hall.join_request())
     hall.open_accept(forwarder.downlink()[0])

@@ -26,15 +26,15 @@ function encodeDownlink(input) {
 
 
 def rule(action, adapter="mqtt.floor"):
-    """One that `tell` makes true."""
+    """One that `trigger` makes true."""
     return f'[alerts.hot]\nmetric = "temperature"\nabove = 40.0\ndevices = ["sensor"]\nactions = [ {{ adapter = "{adapter}", {action} }} ]\n'
 
 
 class Setup:
     """A gateway, and the broker on which a network server would be."""
 
-    def __init__(self, riser, floor, cloud, heard, sensor, collector):
-        self.make, self.floor, self.cloud, self.heard, self.sensor = riser, floor, cloud, heard, sensor
+    def __init__(self, riser, floor, cloud, received, sensor, collector):
+        self.make, self.floor, self.cloud, self.received, self.sensor = riser, floor, cloud, received, sensor
         self.said = collector(floor, "#")
 
     def start(self, action, topics=WILD, more="", adapter="mqtt.floor"):
@@ -49,10 +49,10 @@ class Setup:
         self.gateway = self.make(text)
         (self.gateway.folder / "led.js").write_text(LED_JS)
         self.gateway.start()
-        self.heard.wait_online()
+        self.received.wait_online()
         return self.gateway
 
-    def tell(self, temperature=41.0):
+    def trigger(self, temperature=41.0):
         self.sensor.send("sensors/sensor/telemetry", {"temperature": temperature})
 
     def published(self, topic):
@@ -63,8 +63,8 @@ class Setup:
 
 
 @pytest.fixture
-def setup(riser, floor, cloud, heard, sensor, collector):
-    return Setup(riser, floor, cloud, heard, sensor, collector)
+def setup(riser, floor, cloud, received, sensor, collector):
+    return Setup(riser, floor, cloud, received, sensor, collector)
 
 
 def ttn_uplink(setup, device, dev_eui=None):
@@ -75,7 +75,7 @@ def ttn_uplink(setup, device, dev_eui=None):
 
 def test_the_things_stack_is_reported_in_its_words_without_having_heard_the_device(setup):
     setup.start('device = "hall", port = 10, payload = "hex:0aff"', topics=NAMED)
-    setup.tell()
+    setup.trigger()
     expected = {"f_port": 10, "frm_payload": "Cv8=", "confirmed": False, "priority": "NORMAL"}
     assert setup.published(f"{TTN}/hall/down/push") == {"downlinks": [expected]}
     setup.gateway.wait_log("action taken")
@@ -83,7 +83,7 @@ def test_the_things_stack_is_reported_in_its_words_without_having_heard_the_devi
 
 def test_an_object_that_our_codec_does_not_encode_is_left_to_the_things_stack(setup):
     setup.start(f"device = \"hall\", port = 10, payload = '{{\"led\":true}}', confirmed = true", topics=NAMED)
-    setup.tell()
+    setup.trigger()
     expected = {"f_port": 10, "decoded_payload": LED, "confirmed": True, "priority": "NORMAL"}
     assert setup.published(f"{TTN}/hall/down/push") == {"downlinks": [expected]}
 
@@ -91,12 +91,12 @@ def test_an_object_that_our_codec_does_not_encode_is_left_to_the_things_stack(se
 def test_behind_a_wildcard_a_device_is_found_by_its_dev_eui_once_it_was_heard(setup):
     lamp = f'[devices.lamp]\naddress = "{EUI.upper()}"\ncodec = "led.js"\n'
     setup.start("device = \"lamp\", payload = '{\"led\":true}'", more=lamp)
-    setup.tell()
+    setup.trigger()
     setup.gateway.wait_log("has sent nothing since the start")
     ttn_uplink(setup, "eui-lamp", EUI.upper())
-    setup.heard.wait_count("lamp", "airtime", 1)
-    setup.tell(20)
-    setup.tell()
+    setup.received.wait_count("lamp", "airtime", 1)
+    setup.trigger(20)
+    setup.trigger()
     # Bytes and port are what encodeDownlink of our own codec made.
     expected = {"f_port": 12, "frm_payload": base64.b64encode(b"\x01\xff").decode(), "confirmed": False, "priority": "NORMAL"}
     assert setup.published(f"{TTN}/eui-lamp/down/push") == {"downlinks": [expected]}
@@ -106,8 +106,8 @@ def test_chirpstack_is_reported_in_its_words(setup):
     setup.start('device = "lamp", port = 10, payload = "hex:0aff", confirmed = true', more=f'[devices.lamp]\naddress = "{EUI}"\n')
     info = {"deviceInfo": {"devEui": EUI, "deviceName": "Lamp"}}
     setup.sensor.send(f"{CHIRPSTACK}/{EUI}/event/up", info | {"fPort": 1, "object": {"level": 7}})
-    setup.heard.wait_count("lamp", "level", 1)
-    setup.tell()
+    setup.received.wait_count("lamp", "level", 1)
+    setup.trigger()
     expected = {"devEui": EUI, "confirmed": True, "fPort": 10, "data": "Cv8="}
     assert setup.published(f"{CHIRPSTACK}/{EUI}/command/down") == expected
 
@@ -115,7 +115,7 @@ def test_chirpstack_is_reported_in_its_words(setup):
 def test_an_object_that_our_codec_does_not_encode_is_left_to_chirpstack(setup):
     topics = [(f"{CHIRPSTACK}/{{device}}/event/+", "chirpstack")]
     setup.start(f"device = \"{EUI}\", port = 10, payload = '{{\"led\":true}}'", topics=topics)
-    setup.tell()
+    setup.trigger()
     expected = {"devEui": EUI, "confirmed": False, "fPort": 10, "object": LED}
     assert setup.published(f"{CHIRPSTACK}/{EUI}/command/down") == expected
 
@@ -133,10 +133,10 @@ def test_what_servers_report_of_downlinks_is_no_bad_payload_and_no_reading(setup
     setup.sensor.send(f"{CHIRPSTACK}/{EUI}/event/log", info | {"level": "ERROR", "code": "F_CNT_DOWN"})
     setup.sensor.send(f"{CHIRPSTACK}/{EUI}/command/down", {"devEui": EUI, "fPort": 10, "confirmed": True, "data": "AA=="})
     # Our own order comes back on the wide filter, too.
-    setup.tell()
+    setup.trigger()
     setup.published(f"{TTN}/hall/down/push")
-    setup.tell(20)
-    setup.heard.wait_count("sensor", "temperature", 2)
+    setup.trigger(20)
+    setup.received.wait_count("sensor", "temperature", 2)
     audit = setup.gateway.audit()
     assert (audit["in"], audit["dropped"]) == (2, {})
 
@@ -150,8 +150,8 @@ def test_an_object_for_a_device_of_our_own_goes_through_its_codec(setup, started
     lamp, forwarder = Node(EUI, **ABP), started.keep(Forwarder(port))
     forwarder.pull()
     forwarder.push(lamp.uplink(bytes([7])))
-    setup.heard.wait_count("lamp", "level", 1)
-    setup.tell()
+    setup.received.wait_count("lamp", "level", 1)
+    setup.trigger()
     command, _ = forwarder.answer(lamp)
     assert (command["port"], command["payload"]) == (12, b"\x01\xff")
 
@@ -165,21 +165,21 @@ def test_an_encoder_that_hangs_fails_its_action_alone(setup):
     setup.start(hangs + fine, more=lamp, topics=NAMED)
     wait_until(lambda: now_millis() > until, what="the encoder's time")
     for _ in range(5):
-        setup.tell()
-        setup.tell(20)
+        setup.trigger()
+        setup.trigger(20)
     # Of processor time; on a busy machine it is given up after five seconds instead.
     setup.gateway.wait_log("action not sent: the codec ")
     setup.said.wait_for(lambda: len(setup.said.on(f"{TTN}/hall/down/push")) == 5, 20, "the other action's messages")
     assert setup.said.on(f"{TTN}/lamp/down/push") == []
-    setup.heard.wait_count("sensor", "temperature", 10)
+    setup.received.wait_count("sensor", "temperature", 10)
     ttn_uplink(setup, "lamp")
-    setup.heard.wait_count("lamp", "level", 1)
+    setup.received.wait_count("lamp", "level", 1)
     topic = f"building/gateways/{ID}/health"
 
     def counts():
-        return [body["adapters"]["mqtt.floor"].get("actions") for body in setup.heard.on(topic)]
+        return [body["adapters"]["mqtt.floor"].get("actions") for body in setup.received.on(topic)]
 
-    setup.heard.wait_for(lambda: {"done": 5, "failed": 5} in counts(), 75, "the count in health")
+    setup.received.wait_for(lambda: {"done": 5, "failed": 5} in counts(), 75, "the count in health")
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ class Building:
         self.floor, self.cloud = Mosquitto(folder / "floor"), Mosquitto(folder / "cloud")
         self.floor.start()
         self.cloud.start()
-        self.heard = Collector(self.cloud.port)
+        self.received = Collector(self.cloud.port)
         self.server = Publisher(self.floor.port)
         text = config(cloud=self.cloud.port, floor=self.floor.port, topics=TOPICS, more=DEVICES)
         self.gateway = Riser(folder / "riser", text)
@@ -60,7 +60,7 @@ class Building:
         (self.codecs / "raw.toml").write_text(TABLE)
         (self.codecs / "changing.js").write_text(changing(1))
         self.gateway.start()
-        self.heard.wait_online()
+        self.received.wait_online()
 
     def ttn(self, device, event="up", topic=None, at=None, dev_eui=None, **uplink):
         """What The Things Stack publishes; `uplink` is part of its `uplink_message`."""
@@ -80,9 +80,9 @@ class Building:
     def metrics(self, device, **counts):
         """Waits until each metric has so many readings; their summaries, of the last window."""
         for metric, count in counts.items():
-            self.heard.wait_count(device, metric, count)
+            self.received.wait_count(device, metric, count)
         merged = {}
-        for body in self.heard.latest(device):
+        for body in self.received.latest(device):
             merged.update(body["metrics"])
         return merged
 
@@ -90,7 +90,7 @@ class Building:
         return self.gateway.audit()["dropped"].get(reason, 0)
 
     def close(self):
-        for thing in (self.gateway, self.server, self.heard, self.floor, self.cloud):
+        for thing in (self.gateway, self.server, self.received, self.floor, self.cloud):
             thing.close()
 
 
@@ -125,7 +125,7 @@ def test_an_uplink_that_the_server_decoded_becomes_aggregates_with_its_radio(bui
     assert_summary(metrics["temperature"], [21.5])
     assert [metrics[name]["avg"] for name in ("rssi", "snr", "spreading_factor")] == [-97, 4.25, 9]
     assert [metrics[name]["unit"] for name in ("temperature", "rssi", "snr")] == ["Cel", "dBm", "dB"]
-    assert building.heard.latest("decoded")[0]["window"]["start"] == rfc3339(at - 250), "the time of the server"
+    assert building.received.latest("decoded")[0]["window"]["start"] == rfc3339(at - 250), "the time of the server"
 
 
 def test_a_device_with_a_codec_in_a_file_is_read_by_it_and_found_by_its_dev_eui(building):
@@ -183,7 +183,7 @@ def test_a_codec_that_loops_harms_only_its_device(building):
     for _ in range(6):
         building.ttn("looping", dev_eui="70B3D57ED0000001", frm_payload=b64(255))
         building.ttn("steady", frm_payload=b64(0, 215))
-    building.heard.wait_count("steady", "temperature", 6)
+    building.received.wait_count("steady", "temperature", 6)
     building.gateway.wait_ledger(bad_payload=before + 6)
 
 
@@ -197,14 +197,14 @@ def test_a_reload_takes_a_changed_codec_and_keeps_the_old_one_where_the_new_one_
     gateway.wait_log("the old one stays in force")
     assert "changing.js:2:" in gateway.log()
     building.ttn("changing", frm_payload=b64(4))
-    building.heard.wait_count("changing", "level", 2)
+    building.received.wait_count("changing", "level", 2)
 
     file.write_text(changing(10))
     gateway.reload()
     gateway.wait_log("the new configuration is in force")
     building.ttn("changing", frm_payload=b64(5))
-    building.heard.wait_count("changing", "level", 3)
-    maxima = [body["metrics"]["level"]["max"] for body in building.heard.latest("changing")]
+    building.received.wait_count("changing", "level", 3)
+    maxima = [body["metrics"]["level"]["max"] for body in building.received.latest("changing")]
     assert maxima[-1] == 50 and max(maxima[:-1], default=4) <= 4, "none but the last by the new codec"
 
 
@@ -225,7 +225,7 @@ def test_frames_that_never_came_are_reported_by_the_counter(building):
         building.ttn("gaps", f_port=1, f_cnt=counter, decoded_payload={"level": counter}, consumed_airtime="0.061696s")
     metrics = building.metrics("gaps", level=6, airtime=6, frames_lost=3)
     assert (metrics["airtime"]["avg"], metrics["airtime"]["unit"]) == (0.061696, "s")
-    lost = [body["metrics"]["frames_lost"] for body in building.heard.latest("gaps") if "frames_lost" in body["metrics"]]
+    lost = [body["metrics"]["frames_lost"] for body in building.received.latest("gaps") if "frames_lost" in body["metrics"]]
     assert sum(one["avg"] * one["count"] for one in lost) == 2 and max(one["max"] for one in lost) == 2
     eui = "70b3d57ed00000bb"
     for counter in (0, 4):

@@ -97,13 +97,13 @@ class Forger:
 
 
 @pytest.mark.timeout(120 + 2 * SECONDS)
-def test_a_good_node_is_served_under_hostile_datagrams_and_nothing_grows(started, tmp_path, cloud, heard, capsys):
+def test_a_good_node_is_served_under_hostile_datagrams_and_nothing_grows(started, tmp_path, cloud, received, capsys):
     port, chance = free_port(), random.Random(SEED)
     tables = adapter_table(port) + abp_table("lounge", ROOM) + otaa_table("hall", HALL)
     gateway = started.keep(Riser(tmp_path / "gateway", config(cloud=cloud.port, floor=cloud.port, more=tables, **PARTS)))
     gateway.start()
     gateway.wait_log(f"lorawan: listens on {HOST}:{port}")
-    heard.wait_online()
+    received.wait_online()
     node, forwarder, forger = Node(ROOM, **ABP), started.keep(Forwarder(port)), Forger(chance)
     attackers = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in SOURCES]
     for attacker, source in zip(attackers, SOURCES, strict=True):

@@ -84,12 +84,12 @@ def test_devices_join_and_what_is_reported_as_sent_is_in_the_ledger(setup):
     gateway.wait_ledger(taken=readings + numbers(done.stdout)[1])
 
 
-def test_a_device_has_the_names_and_units_that_its_codec_and_table_give(setup, cloud, heard):
+def test_a_device_has_the_names_and_units_that_its_codec_and_table_give(setup, cloud, received):
     upstream = f'[upstream]\nurl = "mqtt://127.0.0.1:{cloud.port}"\n'
     gateway, port = setup("--devices", 2, change=lambda text: text.replace(SLOW, '[aggregate]\nwindow = "1s"\n') + upstream)
     gateway.cli(*command(port, "--devices", 2, "--rate", 2, "--for", "1s"), check=0)
-    heard.wait_for(lambda: heard.aggregates("lounge-0001") and heard.aggregates("kitchen-0002"), 20, "both devices")
-    [lounge], [kitchen] = heard.aggregates("lounge-0001"), heard.aggregates("kitchen-0002")
+    received.wait_for(lambda: received.aggregates("lounge-0001") and received.aggregates("kitchen-0002"), 20, "both devices")
+    [lounge], [kitchen] = received.aggregates("lounge-0001"), received.aggregates("kitchen-0002")
     radio = {"rssi", "snr", "spreading_factor", "airtime", "frames_lost"}
     assert lounge["metrics"].keys() == {"temperature", "humidity", "co2"} | radio
     assert kitchen["metrics"].keys() == {"temperature", "humidity"} | radio
@@ -165,7 +165,7 @@ def test_after_a_kill_devices_go_on_in_their_sessions_and_nothing_acknowledged_i
         _, readings, _, refused, unanswered = result()
     assert (refused, unanswered) == (0, 0)
     assert readings > before > 0
-    # A session that was confirmed just before the kill is told twice; another one would have another address.
+    # A session confirmed just before the kill is reported twice; another session would have another address.
     assert len(set(re.findall(r"(\w+ has joined as \w+)", gateway.log()))) == 6, "no device has joined again"
     ledger = gateway.wait_ledger(taken=readings + gateway.audit()["dropped"].get("duplicate", 0))
     assert ledger["dropped"].keys() <= {"duplicate"}

@@ -26,11 +26,11 @@ def batch_start():
     return now_millis() // 1000 * 1000 - 600_000
 
 
-def total(heard):
-    return sum(heard.count(device, "temperature") for device in {a["device"] for a in heard.aggregates()})
+def total(received):
+    return sum(received.count(device, "temperature") for device in {a["device"] for a in received.aggregates()})
 
 
-def test_a_cloud_that_is_down_at_boot_gets_everything_in_order(cloud, floor, sensor, heard, riser, batch_start):
+def test_a_cloud_that_is_down_at_boot_gets_everything_in_order(cloud, floor, sensor, received, riser, batch_start):
     cloud.stop()
     gateway = riser(config(cloud=cloud.port, floor=floor.port)).start()
     floor.wait_log("Received SUBSCRIBE", timeout=20)
@@ -39,16 +39,16 @@ def test_a_cloud_that_is_down_at_boot_gets_everything_in_order(cloud, floor, sen
     wait_until(lambda: gateway.audit()["queued"] >= 580, what="the windows in the outbox")
     assert gateway.audit()["in"] == 600 and gateway.audit()["published"] == 0
     cloud.start()
-    heard.wait_for(lambda: total(heard) == 600, 40, "all readings")
-    seqs = [b["seq"] for b in heard.numbered()]
-    assert_gap_free(heard.numbered())
+    received.wait_for(lambda: total(received) == 600, 40, "all readings")
+    seqs = [b["seq"] for b in received.numbered()]
+    assert_gap_free(received.numbered())
     assert seqs == sorted(seqs)
     gateway.wait_ledger(published=600)
 
 
-def test_a_cloud_that_stalls_and_dies_midway_loses_nothing(cloud, floor, sensor, heard, riser, batch_start):
+def test_a_cloud_that_stalls_and_dies_midway_loses_nothing(cloud, floor, sensor, received, riser, batch_start):
     gateway = riser(config(cloud=cloud.port, floor=floor.port)).start()
-    heard.wait_online()
+    received.wait_online()
     cloud.save()
     messages = seconds_of_readings(batch_start, 120)
     for part in range(4):
@@ -58,33 +58,33 @@ def test_a_cloud_that_stalls_and_dies_midway_loses_nothing(cloud, floor, sensor,
         # What the broker has passed on must be read before it dies: its end resets the connection. The last message
         # may have been logged and not written, but then it is not acknowledged either.
         passed_on = cloud.log().count("Sending PUBLISH to cloud-application")
-        heard.wait_for(lambda n=passed_on: len(heard.messages) >= n - 1, what="what the broker passed on")
+        received.wait_for(lambda n=passed_on: len(received.messages) >= n - 1, what="what the broker passed on")
         sensor.send_all(chunk[150:])
         wait_until(lambda: gateway.audit()["queued"] > 50, what="unacknowledged messages")
         cloud.kill()
         cloud.start()
-        wait_until(heard.client.is_connected, what="the cloud's application")
+        wait_until(received.client.is_connected, what="the cloud's application")
         cloud.wait_log(f"as riser-{ID} ", times=part + 2)
-    heard.wait_for(lambda: total(heard) == 1200, 40, "all readings")
-    assert_gap_free(heard.numbered())
+    received.wait_for(lambda: total(received) == 1200, 40, "all readings")
+    assert_gap_free(received.numbered())
     gateway.wait_ledger(published=1200)
 
 
-def test_every_seq_arrives_when_the_cloud_only_stalls(cloud, floor, sensor, riser, heard, batch_start):
+def test_every_seq_arrives_when_the_cloud_only_stalls(cloud, floor, sensor, riser, received, batch_start):
     gateway = riser(config(cloud=cloud.port, floor=floor.port, upstream='keep_alive = "5s"')).start()
-    heard.wait_online()
+    received.wait_online()
     sensor.send_all(seconds_of_readings(batch_start, 30))
     cloud.freeze()
     sensor.send_all(seconds_of_readings(batch_start + 30_000, 30))
     wait_until(lambda: gateway.audit()["queued"] > 100, what="unacknowledged messages")
     cloud.thaw()
-    heard.wait_for(lambda: total(heard) == 600, 40, "all readings")
-    assert_gap_free(heard.numbered())
+    received.wait_for(lambda: total(received) == 600, 40, "all readings")
+    assert_gap_free(received.numbered())
 
 
-def test_a_killed_gateway_counts_every_acknowledged_reading_once(cloud, floor, sensor, riser, heard):
+def test_a_killed_gateway_counts_every_acknowledged_reading_once(cloud, floor, sensor, riser, received):
     gateway = riser(config(cloud=cloud.port, floor=floor.port, journal='sync_every = "0s"')).start()
-    heard.wait_online()
+    received.wait_online()
     sent, stop = [], threading.Event()
 
     def send():
@@ -103,18 +103,18 @@ def test_a_killed_gateway_counts_every_acknowledged_reading_once(cloud, floor, s
             gateway.kill()
             gateway.start()
             boots = target // 600 + 2
-            heard.wait_for(lambda boots=boots: heard.statuses().count("online") >= boots, 20, "online again")
+            received.wait_for(lambda boots=boots: received.statuses().count("online") >= boots, 20, "online again")
     finally:
         stop.set()
         thread.join(20)
-    heard.wait_for(lambda: total(heard) >= len(sent), 20, f"{len(sent)} readings")
+    received.wait_for(lambda: total(received) >= len(sent), 20, f"{len(sent)} readings")
     # Past the last window's end nothing may be added: exactly once, not at least once.
     wait_until(lambda: gateway.audit()["open"] == 0 and gateway.audit()["queued"] == 0, what="nothing left under way")
-    assert total(heard) == len(sent)
-    assert_gap_free(heard.numbered())
+    assert total(received) == len(sent)
+    assert_gap_free(received.numbered())
 
 
-def test_a_full_outbox_drops_the_oldest_and_counts_it(cloud, floor, sensor, riser, heard, batch_start):
+def test_a_full_outbox_drops_the_oldest_and_counts_it(cloud, floor, sensor, riser, received, batch_start):
     cloud_config = config(
         cloud=cloud.port,
         floor=floor.port,
@@ -122,7 +122,7 @@ def test_a_full_outbox_drops_the_oldest_and_counts_it(cloud, floor, sensor, rise
         more='[alerts.hot]\nmetric = "temperature"\nabove = 40.0',
     )
     gateway = riser(cloud_config).start()
-    heard.wait_online()
+    received.wait_online()
     cloud.stop()
     begin = batch_start - 500_000
     sensor.send("sensors/alarm/telemetry", {"temperature": 50.0, "ts": begin - 1000})
@@ -134,23 +134,23 @@ def test_a_full_outbox_drops_the_oldest_and_counts_it(cloud, floor, sensor, rise
     ledger = gateway.audit()
     lost = ledger["dropped"].get("outbox_full", 0)
     assert 0 < lost < 10_000
-    heard.wait_for(lambda: total(heard) >= ledger["published"], 20, "what was not dropped")
-    assert total(heard) == ledger["published"]
+    received.wait_for(lambda: total(received) >= ledger["published"], 20, "what was not dropped")
+    assert total(received) == ledger["published"]
     assert ledger["in"] == 10_001
     gave_up = [r for r in ledger["dropped_ranges"] if r["reason"] == "outbox_full"]
     assert sum(r["readings"] for r in gave_up) == lost
-    missing = set(range(1, max(b["seq"] for b in heard.numbered()) + 1)) - {b["seq"] for b in heard.numbered()}
+    missing = set(range(1, max(b["seq"] for b in received.numbered()) + 1)) - {b["seq"] for b in received.numbered()}
     assert missing == {seq for r in gave_up for seq in range(r["from"], r["to"] + 1)}
     # Alerts go last, and what is left is the newest.
-    assert [a["device"] for a in heard.alerts()] == ["alarm"]
-    assert heard.latest("dev0")[-1]["window"]["start"] >= rfc3339(begin + 995_000)
+    assert [a["device"] for a in received.alerts()] == ["alarm"]
+    assert received.latest("dev0")[-1]["window"]["start"] >= rfc3339(begin + 995_000)
 
 
-def test_the_audit_balances_on_a_running_a_stopped_and_a_killed_gateway(main_job, sensor, heard, batch_start):
+def test_the_audit_balances_on_a_running_a_stopped_and_a_killed_gateway(main_job, sensor, received, batch_start):
     gateway = main_job()
     sensor.send_all(seconds_of_readings(batch_start, 20))
     sensor.send("sensors/dev0/telemetry", b"\xff\xfe not json")
-    heard.wait_for(lambda: total(heard) == 200, what="all readings")
+    received.wait_for(lambda: total(received) == 200, what="all readings")
     gateway.wait_ledger(published=200)
     running = gateway.audit()
     assert running["in"] == 201 and running["dropped"].get("bad_payload") == 1
@@ -161,20 +161,20 @@ def test_the_audit_balances_on_a_running_a_stopped_and_a_killed_gateway(main_job
     text = gateway.cli("audit", "--config", gateway.config, check=0).stdout
     assert "201" in text and "200" in text
     gateway.start()
-    heard.wait_for(lambda: heard.statuses()[-2:] == ["offline", "online"], what="online again")
+    received.wait_for(lambda: received.statuses()[-2:] == ["offline", "online"], what="online again")
     sensor.send_all(seconds_of_readings(batch_start + 100_000, 20))
     gateway.wait_ledger(taken=401)
     gateway.kill()
     gateway.audit()
 
 
-def test_a_floor_broker_that_restarts_is_subscribed_again(main_job, floor, publisher, heard):
+def test_a_floor_broker_that_restarts_is_subscribed_again(main_job, floor, publisher, received):
     main_job()
     floor.kill()
     floor.start()
     floor.wait_log("Sending SUBACK to riser", times=2, timeout=30)
     publisher(floor.port).send("sensors/lounge/telemetry", {"temperature": 21.0})
-    heard.wait_count("lounge", "temperature", 1)
+    received.wait_count("lounge", "temperature", 1)
 
 
 def test_without_an_upstream_readings_are_counted_as_having_nowhere_to_go(floor, sensor, riser):
@@ -184,42 +184,42 @@ def test_without_an_upstream_readings_are_counted_as_having_nowhere_to_go(floor,
     wait_until(lambda: gateway.audit()["dropped"].get("no_upstream") == 1, what="the window's end")
 
 
-def test_with_the_journal_off_a_kill_sends_no_window_twice(cloud, floor, sensor, heard, riser, batch_start):
+def test_with_the_journal_off_a_kill_sends_no_window_twice(cloud, floor, sensor, received, riser, batch_start):
     text = config(cloud=cloud.port, floor=floor.port, journal="enabled = false", aggregate='window = "2s"')
     gateway = riser(text).start()
-    heard.wait_online()
+    received.wait_online()
     sensor.send("sensors/open/telemetry", {"temperature": 20.0})
     gateway.wait_ledger(open=1)
     assert gateway.stop() == 0
     gateway.start()
-    heard.wait_count("open", "temperature", 1, timeout=30)
+    received.wait_count("open", "temperature", 1, timeout=30)
     gateway.wait_ledger(published=1)
     gateway.kill()
     gateway.start()
     sensor.send("sensors/after/telemetry", {"temperature": 21.0})
-    heard.wait_count("after", "temperature", 1, timeout=30)
-    assert len({(a["id"], a["seq"]) for a in heard.aggregates("open")}) == 1
+    received.wait_count("after", "temperature", 1, timeout=30)
+    assert len({(a["id"], a["seq"]) for a in received.aggregates("open")}) == 1
     gateway.wait_ledger(published=2)
 
 
 def test_messages_kept_in_memory_are_made_again_after_a_kill_with_the_same_numbers(
-    cloud, floor, sensor, heard, riser, batch_start
+    cloud, floor, sensor, received, riser, batch_start
 ):
     gateway = riser(config(cloud=cloud.port, floor=floor.port, outbox='spill_after = "1m"')).start()
-    heard.wait_online()
+    received.wait_online()
     sensor.send_all(seconds_of_readings(batch_start, 30))
-    heard.wait_for(lambda: total(heard) == 300, 20, "all readings")
+    received.wait_for(lambda: total(received) == 300, 20, "all readings")
     written = gateway.data_dir / "outbox.db-wal"
     assert not written.exists() or written.stat().st_size == 0, "acknowledged in time, nothing was written"
     gateway.kill()
     gateway.start()
-    heard.wait_for(lambda: heard.statuses().count("online") == 2, 20, "online again")
+    received.wait_for(lambda: received.statuses().count("online") == 2, 20, "online again")
     sensor.send_all(seconds_of_readings(batch_start + 100_000, 30))
-    heard.wait_for(lambda: total(heard) == 600, 20, "all readings")
-    assert_gap_free(heard.numbered())
+    received.wait_for(lambda: total(received) == 600, 20, "all readings")
+    assert_gap_free(received.numbered())
     contents = {}
-    for body in heard.numbered():
+    for body in received.numbered():
         assert contents.setdefault(body["seq"], body) == body, "the same number is the same message"
-    assert len(heard.numbered()) > len(contents), "what was not written was sent again"
+    assert len(received.numbered()) > len(contents), "what was not written was sent again"
     assert gateway.stop() == 0
     assert gateway.audit()["published"] == 600

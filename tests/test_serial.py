@@ -20,24 +20,24 @@ def table(port, format="csv", columns=COLUMNS, more=""):
     return f'[adapters.serial.hall]\nport = "{port.path}"\nbaud = 9600\nformat = "{format}"\n{columns}\n{more}\n'
 
 
-def missing(heard):
+def missing(received):
     """What the last status says is not there."""
-    return heard.on(f"building/gateways/{ID}/status")[-1].get("missing", [])
+    return received.on(f"building/gateways/{ID}/status")[-1].get("missing", [])
 
 
-def test_lines_become_readings_whatever_the_pieces_and_what_cannot_be_read_is_counted(main_job, heard, port):
+def test_lines_become_readings_whatever_the_pieces_and_what_cannot_be_read_is_counted(main_job, received, port):
     port.plug_in()
     gateway = main_job(more=table(port, more='max_line = "64B"'))
     gateway.wait_log("is open at 9600 baud")
     for piece in ("lounge,21.", "5,40\r", "\nkitchen,19,5", "5\n\n\r\n", "lounge,22.5,42\n"):
         port.send(piece)
-    heard.wait_count("lounge", "temperature", 2)
-    heard.wait_count("kitchen", "humidity", 1)
+    received.wait_count("lounge", "temperature", 2)
+    received.wait_count("kitchen", "humidity", 1)
     port.send(b"lounge,\xff\xfe,40\nlou\x00nge,1,2\nlounge,21\n" + b"x" * 10_000 + b"\nlounge,23.5,43\n")
-    heard.wait_count("lounge", "temperature", 3)
+    received.wait_count("lounge", "temperature", 3)
     ledger = gateway.wait_ledger(bad_payload=3, too_large=1)
     assert ledger["in"] == 2 * 4 + 4
-    assert {body["device"] for body in heard.aggregates()} == {"lounge", "kitchen"}
+    assert {body["device"] for body in received.aggregates()} == {"lounge", "kitchen"}
     assert gateway.stop() == 0
 
 
@@ -52,16 +52,16 @@ def test_lines_become_readings_whatever_the_pieces_and_what_cannot_be_read_is_co
     ],
 )
 def test_each_format_gives_its_readings_to_the_device_that_the_line_names(
-    main_job, heard, port, format, line, device, metric
+    main_job, received, port, format, line, device, metric
 ):
     port.plug_in()
     gateway = main_job(more=table(port, format, columns=None))
     gateway.wait_log("is open at 9600 baud")
     port.send(line + "\n")
-    heard.wait_count(device, metric, 1)
+    received.wait_count(device, metric, 1)
 
 
-def test_nothing_of_a_burst_is_lost(main_job, heard, port):
+def test_nothing_of_a_burst_is_lost(main_job, received, port):
     port.plug_in()
     gateway = main_job(more=table(port))
     gateway.wait_log("is open at 9600 baud")
@@ -70,28 +70,28 @@ def test_nothing_of_a_burst_is_lost(main_job, heard, port):
     assert ledger["dropped"] == {}
 
 
-def test_a_cable_that_is_pulled_is_told_and_works_again_once_it_is_put_back(main_job, heard, port):
+def test_a_cable_that_is_pulled_is_told_and_works_again_once_it_is_put_back(main_job, received, port):
     gateway = main_job(more=table(port))
     gateway.wait_log(f"{port.path} is not there: plug the device in")
-    heard.wait_for(lambda: missing(heard) == ["serial.hall"], what="the missing port in the status")
+    received.wait_for(lambda: missing(received) == ["serial.hall"], what="the missing port in the status")
     port.plug_in()
     gateway.wait_log("is open at 9600 baud")
-    heard.wait_for(lambda: missing(heard) == [], what="a status with nothing missing")
+    received.wait_for(lambda: missing(received) == [], what="a status with nothing missing")
     port.send("lounge,21.5,40\nlounge,2")
-    heard.wait_count("lounge", "temperature", 1)
+    received.wait_count("lounge", "temperature", 1)
     port.pull()
     gateway.wait_log("the device was unplugged")
-    heard.wait_for(lambda: missing(heard) == ["serial.hall"], what="the pulled cable in the status")
+    received.wait_for(lambda: missing(received) == ["serial.hall"], what="the pulled cable in the status")
     port.plug_in()
     port.send("2.5,41\nlounge,22.5,42\n")
-    heard.wait_count("lounge", "temperature", 2)
+    received.wait_count("lounge", "temperature", 2)
     # The half line before and the half line after the pull: neither is joined to the other.
     ledger = gateway.wait_ledger(bad_payload=2)
     assert ledger["in"] == 2 * 2 + 2
-    heard.wait_for(lambda: missing(heard) == [], what="a status with nothing missing")
+    received.wait_for(lambda: missing(received) == [], what="a status with nothing missing")
 
 
-def test_a_link_that_leads_to_another_device_is_followed(main_job, heard, port, started, tmp_path):
+def test_a_link_that_leads_to_another_device_is_followed(main_job, received, port, started, tmp_path):
     port.plug_in()
     gateway = main_job(more=table(port))
     gateway.wait_log("is open at 9600 baud")
@@ -100,23 +100,23 @@ def test_a_link_that_leads_to_another_device_is_followed(main_job, heard, port, 
     port.path.symlink_to(other.path.readlink())
     gateway.wait_log("the device was unplugged")
     other.send("lounge,21.5,40\n")
-    heard.wait_count("lounge", "temperature", 1)
+    received.wait_count("lounge", "temperature", 1)
 
 
-def test_garbage_of_a_wrong_baud_rate_is_named_until_a_line_can_be_read(main_job, heard, port):
+def test_garbage_of_a_wrong_baud_rate_is_named_until_a_line_can_be_read(main_job, received, port):
     port.plug_in()
     gateway = main_job(more=table(port))
     gateway.wait_log("is open at 9600 baud")
     port.send(b"\xf8\x00\x80\xfe\x9c\n" * 20)
     gateway.wait_log("check `baud`, which is 9600")
-    heard.wait_for(lambda: missing(heard) == ["serial.hall"], what="the garbage in the status")
+    received.wait_for(lambda: missing(received) == ["serial.hall"], what="the garbage in the status")
     gateway.wait_ledger(bad_payload=20)
     port.send("lounge,21.5,40\n")
-    heard.wait_count("lounge", "temperature", 1)
-    heard.wait_for(lambda: missing(heard) == [], what="a status with nothing missing")
+    received.wait_count("lounge", "temperature", 1)
+    received.wait_for(lambda: missing(received) == [], what="a status with nothing missing")
 
 
-def test_an_action_writes_a_line_to_the_port(main_job, heard, port):
+def test_an_action_writes_a_line_to_the_port(main_job, received, port):
     port.plug_in()
     alert = (
         '[alerts.hot]\nmetric = "temperature"\nabove = 30.0\n'

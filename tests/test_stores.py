@@ -25,23 +25,23 @@ def ledger_of(store):
     return json.loads((store / "ledger.json").read_text())
 
 
-def test_a_store_is_brought_to_the_present_format_and_everything_in_it_arrives(store, cloud, floor, heard, sensor, riser):
+def test_a_store_is_brought_to_the_present_format_and_everything_in_it_arrives(store, cloud, floor, received, sensor, riser):
     gateway = riser(config(cloud=cloud.port, floor=floor.port, **CONFIG))
     shutil.copytree(store / "data", gateway.data_dir)
     before = ledger_of(store)
     assert {key: gateway.audit()[key] for key in before} == before, "read as it stands, before it is changed"
 
     gateway.start()
-    heard.wait_online()
+    received.wait_online()
     rest = before["queued"] + before["open"]
     # The windows that were open ended long ago.
     gateway.wait_ledger(published=before["published"] + rest, queued=0, open=0, timeout=40)
-    heard.wait_for(lambda: readings(heard) == rest, 20, f"{rest} readings")
-    assert_gap_free(heard.numbered())
-    assert {a["device"] for a in heard.aggregates()} == set(DEVICES)
-    assert {a["zone"] for a in heard.aggregates("lounge")} == {"floor-1"}
-    assert [a["device"] for a in heard.alerts()] == ["attic"]
-    assert min(b["seq"] for b in heard.numbered()) > 6, "numbers go on where the old store was"
+    received.wait_for(lambda: readings(received) == rest, 20, f"{rest} readings")
+    assert_gap_free(received.numbered())
+    assert {a["device"] for a in received.aggregates()} == set(DEVICES)
+    assert {a["zone"] for a in received.aggregates("lounge")} == {"floor-1"}
+    assert [a["device"] for a in received.alerts()] == ["attic"]
+    assert min(b["seq"] for b in received.numbered()) > 6, "numbers go on where the old store was"
 
     sensor.send("sensors/lounge/telemetry", {"temperature": 21.0, "ts": now_millis()})
     gateway.wait_ledger(taken=before["in"] + 1, open=1)
@@ -50,9 +50,9 @@ def test_a_store_is_brought_to_the_present_format_and_everything_in_it_arrives(s
     gateway.wait_ledger(taken=before["in"] + 1, open=1)
 
 
-def readings(heard):
+def readings(received):
     highest = {}
-    for aggregate in heard.aggregates():
+    for aggregate in received.aggregates():
         key = aggregate["id"]
         if key not in highest or aggregate["revision"] >= highest[key]["revision"]:
             highest[key] = aggregate
@@ -60,9 +60,9 @@ def readings(heard):
 
 
 @pytest.mark.parametrize("file", ["state.checkpoint", "outbox.db", "journal"])
-def test_a_store_of_a_later_version_is_refused_and_left_alone(file, cloud, floor, sensor, heard, riser):
+def test_a_store_of_a_later_version_is_refused_and_left_alone(file, cloud, floor, sensor, received, riser):
     gateway = riser(config(cloud=cloud.port, floor=floor.port)).start()
-    heard.wait_online()
+    received.wait_online()
     sensor.send("sensors/lounge/telemetry", {"temperature": 21.0})
     gateway.wait_ledger(published=1)
     gateway.stop()

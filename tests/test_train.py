@@ -99,58 +99,58 @@ def send(sensor, **values):
     sensor.send("sensors/radiator/telemetry", json.dumps(values))
 
 
-def combination_alerts(heard):
-    return [alert for alert in heard.alerts("radiator") if "metric" not in alert or alert["metric"] is None]
+def combination_alerts(received):
+    return [alert for alert in received.alerts("radiator") if "metric" not in alert or alert["metric"] is None]
 
 
-def feed_until(sensor, heard, state, **values):
-    """A window is 2 s: the same values go on until an alert with this state was heard."""
+def feed_until(sensor, received, state, **values):
+    """A window is 2 s: the same values go on until an alert with this state was received."""
     alerts = []
 
     def reported():
         send(sensor, **values)
-        alerts[:] = [alert for alert in combination_alerts(heard) if alert["state"] == state]
+        alerts[:] = [alert for alert in combination_alerts(received) if alert["state"] == state]
         return alerts
 
-    wait_until(reported, 30, lambda: f"the device as a whole {state} in {heard.alerts()}")
+    wait_until(reported, 30, lambda: f"the device as a whole {state} in {received.alerts()}")
     return alerts[0]
 
 
-def test_an_odd_combination_raises_an_alert_and_an_ordinary_one_clears_it(gateway, sensor, heard, tmp_path):
+def test_an_odd_combination_raises_an_alert_and_an_ordinary_one_clears_it(gateway, sensor, received, tmp_path):
     train(gateway, "--history", history(tmp_path / "week.jsonl"))
     gateway.start()
-    heard.wait_online()
-    raised = feed_until(sensor, heard, "raised", valve=85.0, warmer=7.0, room=21.0)
+    received.wait_online()
+    raised = feed_until(sensor, received, "raised", valve=85.0, warmer=7.0, room=21.0)
     assert raised["kind"] == "anomaly"
     assert raised["score"] >= 0.5
     assert "warmer 7 (rather 1" in raised["message"]
     gateway.kill()
     gateway.start()
-    feed_until(sensor, heard, "cleared", valve=85.0, warmer=19.0, room=21.0)
+    feed_until(sensor, received, "cleared", valve=85.0, warmer=19.0, room=21.0)
     # What was raised is still known after the crash; upstream may hear of it twice, under the same id.
-    assert {alert["id"] for alert in combination_alerts(heard) if alert["state"] == "raised"} == {raised["id"]}
+    assert {alert["id"] for alert in combination_alerts(received) if alert["state"] == "raised"} == {raised["id"]}
 
 
-def test_a_running_gateway_takes_a_model_when_it_reloads(gateway, sensor, heard, tmp_path):
+def test_a_running_gateway_takes_a_model_when_it_reloads(gateway, sensor, received, tmp_path):
     gateway.start()
-    heard.wait_online()
+    received.wait_online()
     train(gateway, "--history", history(tmp_path / "week.jsonl"))
     gateway.reload()
-    feed_until(sensor, heard, "raised", valve=85.0, warmer=7.0, room=21.0)
+    feed_until(sensor, received, "raised", valve=85.0, warmer=7.0, room=21.0)
 
 
-def test_a_damaged_model_is_reported_and_keeps_nothing_from_running(gateway, sensor, heard, tmp_path):
+def test_a_damaged_model_is_reported_and_keeps_nothing_from_running(gateway, sensor, received, tmp_path):
     train(gateway, "--history", history(tmp_path / "week.jsonl"))
     file = gateway.data_dir / "models" / "radiator.model"
     damaged = bytearray(file.read_bytes())
     damaged[100] ^= 1
     file.write_bytes(damaged)
     gateway.start()
-    heard.wait_online()
+    received.wait_online()
     gateway.wait_log("radiator.model is damaged: its checksum is wrong")
     send(sensor, valve=85.0, warmer=7.0, room=21.0)
-    heard.wait_count("radiator", "valve", 1)
-    assert combination_alerts(heard) == []
+    received.wait_count("radiator", "valve", 1)
+    assert combination_alerts(received) == []
 
 
 HISTORY = '[history]\nkeep = "30d"\n'
@@ -194,10 +194,10 @@ def wait_trained(gateway, *devices):
 
 
 def test_a_device_is_trained_from_the_gateways_own_history_beside_it_and_after_it_has_stopped(
-    keeper, sensor, heard
+    keeper, sensor, received
 ):
     gateway = keeper(retrain="0s").start()
-    heard.wait_online()
+    received.wait_online()
     sensor.send_all(past(GATHERED + 50))
     wait_until(lambda: trains(gateway), 30, "a history that was written")
     beside = json.loads(train(gateway, "--json", "--device", "radiator").stdout)
@@ -215,9 +215,9 @@ def trains(gateway):
     return train(gateway, "--json", check=None).returncode == 0
 
 
-def test_a_gateway_trains_by_itself_and_takes_readings_meanwhile(keeper, sensor, heard):
+def test_a_gateway_trains_by_itself_and_takes_readings_meanwhile(keeper, sensor, received):
     gateway = keeper(retrain="1s").start()
-    heard.wait_online()
+    received.wait_online()
     sensor.send_all(past(GATHERED // len(FLOOR) + 20, FLOOR))
     wait_until(lambda: models(gateway), 60, lambda: f"a model in {gateway.log()[-2000:]}")
     took = []
@@ -230,14 +230,14 @@ def test_a_gateway_trains_by_itself_and_takes_readings_meanwhile(keeper, sensor,
     assert max(took) < 2, took
     wait_trained(gateway, *FLOOR)
     gateway.wait_log("new models of devices as a whole are in force")
-    feed_until(sensor, heard, "raised", valve=85.0, warmer=7.0, room=21.0)
+    feed_until(sensor, received, "raised", valve=85.0, warmer=7.0, room=21.0)
     assert gateway.stop() == 0
     assert " WARN " not in gateway.log()
 
 
-def test_a_gateway_that_is_killed_while_it_trains_has_the_models_so_far_and_trains_the_rest(keeper, sensor, heard):
+def test_a_gateway_that_is_killed_while_it_trains_has_the_models_so_far_and_trains_the_rest(keeper, sensor, received):
     gateway = keeper(retrain="1s").start()
-    heard.wait_online()
+    received.wait_online()
     sensor.send_all(past(GATHERED // len(FLOOR) + 20, FLOOR))
     wait_until(lambda: len(models(gateway)) >= 2, 60, lambda: f"two models in {gateway.log()[-2000:]}")
     gateway.kill()
@@ -248,15 +248,15 @@ def test_a_gateway_that_is_killed_while_it_trains_has_the_models_so_far_and_trai
     gateway.start()
     wait_trained(gateway, *FLOOR)
     assert so_far.items() <= {p.name: p.read_bytes() for p in (gateway.data_dir / "models").glob("*")}.items()
-    feed_until(sensor, heard, "raised", valve=85.0, warmer=7.0, room=21.0)
+    feed_until(sensor, received, "raised", valve=85.0, warmer=7.0, room=21.0)
     gateway.kill()
     gateway.start()
-    feed_until(sensor, heard, "cleared", valve=85.0, warmer=19.0, room=21.0)
+    feed_until(sensor, received, "cleared", valve=85.0, warmer=19.0, room=21.0)
 
 
-def test_a_stop_does_not_wait_for_training(keeper, sensor, heard):
+def test_a_stop_does_not_wait_for_training(keeper, sensor, received):
     gateway = keeper(retrain="1s").start()
-    heard.wait_online()
+    received.wait_online()
     sensor.send_all(past(GATHERED // len(FLOOR) + 20, FLOOR))
     wait_until(lambda: models(gateway), 60, lambda: f"a model in {gateway.log()[-2000:]}")
     begun = time.monotonic()
@@ -265,16 +265,16 @@ def test_a_stop_does_not_wait_for_training(keeper, sensor, heard):
     assert len(models(gateway)) < len(FLOOR)
 
 
-def test_a_reload_turns_training_on(keeper, sensor, heard):
+def test_a_reload_turns_training_on(keeper, sensor, received):
     gateway = keeper(retrain="0s").start()
-    heard.wait_online()
+    received.wait_online()
     sensor.send_all(past(GATHERED))
     wait_until(lambda: trains(gateway), 30, "a history that was written")
     (gateway.data_dir / "models" / "radiator.model").unlink()
     gateway.rewrite('retrain = "0s"', 'retrain = "1h"')
     gateway.reload()
     wait_trained(gateway, "radiator")
-    feed_until(sensor, heard, "raised", valve=85.0, warmer=7.0, room=21.0)
+    feed_until(sensor, received, "raised", valve=85.0, warmer=7.0, room=21.0)
 
 
 def test_replay_judges_by_the_models_of_the_data_directory(gateway, tmp_path):

@@ -25,22 +25,22 @@ class Systemd:
         self._folder = pathlib.Path(tempfile.mkdtemp(prefix="notify-"))
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(str(self._folder / "s"))
-        self.heard = []
+        self.received = []
         threading.Thread(target=self._listen, daemon=True).start()
         self.env = {"NOTIFY_SOCKET": str(self._folder / "s"), "WATCHDOG_USEC": str(LIMIT * 1_000_000)}
 
     def _listen(self):
         while message := self._socket.recv(65536).decode():
-            self.heard += [(time.monotonic(), line) for line in message.splitlines()]
+            self.received += [(time.monotonic(), line) for line in message.splitlines()]
 
     def wait_for(self, line, timeout=15):
-        wait_until(lambda: line in [said for _, said in self.heard], timeout, lambda: f"{line} among {self.heard}")
+        wait_until(lambda: line in [said for _, said in self.received], timeout, lambda: f"{line} among {self.received}")
 
     def status(self):
-        return next((said for _, said in reversed(self.heard) if said.startswith("STATUS=")), "")
+        return next((said for _, said in reversed(self.received) if said.startswith("STATUS=")), "")
 
     def pats(self, since=0.0):
-        return [at for at, said in list(self.heard) if said == "WATCHDOG=1" and at >= since]
+        return [at for at, said in list(self.received) if said == "WATCHDOG=1" and at >= since]
 
     def patience_left(self):
         return LIMIT - (time.monotonic() - self.pats()[-1])

@@ -2,7 +2,7 @@
 
 It behaves as BlueZ 5.66 does towards its clients, written anew from BlueZ's documentation and from what its sources do:
 what is known at discovery comes in InterfacesAdded alone, later advertisements in PropertiesChanged while somebody
-discovers, a value that was read is told as a signal too, services stay known when a device disconnects, discovery ends
+discovers, a value that was read is signalled too, services stay known when a device disconnects, discovery ends
 when the adapter is switched off.
 
     bluez = Bluez()
@@ -156,7 +156,7 @@ class Bluez:
     # What is in the air.
 
     def advertise(self, address, adapter=None, **parts):
-        """One advertisement, on every adapter or on one; `parts` are those of `Advertisement`. Says how many told of it."""
+        """One advertisement, on every adapter or on one; `parts` are those of `Advertisement`. Returns how many adapters reported it."""
         return self._do(self._advertise, Advertisement(address, **parts), adapter)
 
     def _advertise(self, advertisement, adapter):
@@ -164,7 +164,7 @@ class Bluez:
         return sum(self._adapter(name).hear(advertisement) for name in names)
 
     def forget(self, address, name="hci0"):
-        """BlueZ forgets a device that it has not heard for long."""
+        """BlueZ forgets a device that it has not received for long."""
         self._do(lambda: self._device(address, name).forget())
 
     def devices(self, name="hci0"):
@@ -178,7 +178,7 @@ class Bluez:
 
     def add_gatt(self, address, services, name="hci0"):
         """What a device has when it is connected: {"181a": {"2a6e": (value, ["read", "notify"])}}; also lists of pairs
-        instead of tables, for a UUID that is there twice. The device must be heard before it can be connected."""
+        instead of tables, for a UUID that is there twice. The device must be received before it can be connected."""
         services = [
             (service, [(uuid, value, flags) for uuid, (value, flags) in _pairs(characteristics)])
             for service, characteristics in _pairs(services)

@@ -12,7 +12,7 @@ class Adapter(Object):
     def __init__(self, server, name, address, monitors, temporary):
         super().__init__(server, f"/org/bluez/{name}")
         self.address = address
-        # For how many seconds a device is kept that was not heard again and never connected.
+        # For how many seconds a device is kept that was not received again and never connected.
         self.temporary = temporary
         self.blocked = False
         # By client: the filter it has set, and whether it discovers.
@@ -66,7 +66,7 @@ class Adapter(Object):
         return f"{self.path}/dev_{address.upper().replace(':', '_')}"
 
     def hear(self, advertisement):
-        """An advertisement on the air; True where BlueZ tells somebody of it."""
+        """Sends an advertisement; True if BlueZ reports it to a client."""
         if not self.is_on:
             return False
         watchers = self.monitors.matching(advertisement) if self.monitors else []

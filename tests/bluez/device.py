@@ -80,7 +80,7 @@ class Device(Object):
         self.change(DEVICE, **self._reported(advertisement, filtered, duplicates))
 
     def _reported(self, advertisement, filtered, duplicates):
-        """The properties that BlueZ tells of when it hears this."""
+        """The properties that BlueZ reports for this advertisement."""
         self.is_connectable = advertisement.connectable
         has, reported = self.interfaces[DEVICE], {}
         before = has.get("RSSI")
@@ -104,7 +104,7 @@ class Device(Object):
         self.change(DEVICE, RSSI=None)
 
     def expect_again(self, seconds):
-        """Forgets the device when it is not heard for so long."""
+        """Forgets the device when it is not received for so long."""
         self._stop_timer()
         if self.is_temporary:
             self._timer = asyncio.get_running_loop().call_later(seconds, self.forget)

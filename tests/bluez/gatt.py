@@ -58,7 +58,7 @@ class Characteristic(Object):
         return self.is_notifying
 
     def _show(self):
-        """BlueZ tells of every value that it hears, changed or not."""
+        """BlueZ signals every received value, changed or not."""
         self.change(CHARACTERISTIC, Value=octets(self.value))
 
     def _need_connection(self):

@@ -9,7 +9,7 @@ MAX_DATA = 31
 
 
 class Monitor:
-    """A client's object. Without thresholds of the strength it is told of every advertisement."""
+    """A client's object. Without thresholds of the signal strength it is notified of every advertisement."""
 
     def __init__(self, server, owner, path, properties):
         self._server, self.owner, self._path = server, owner, path
@@ -27,13 +27,13 @@ class Monitor:
         )
 
     def activate(self):
-        self._server.tell(self.owner, self._path, MONITOR, "Activate")
+        self._server.send_call(self.owner, self._path, MONITOR, "Activate")
 
     def release(self):
-        self._server.tell(self.owner, self._path, MONITOR, "Release")
+        self._server.send_call(self.owner, self._path, MONITOR, "Release")
 
     def found(self, device):
-        self._server.tell(self.owner, self._path, MONITOR, "DeviceFound", "o", [device])
+        self._server.send_call(self.owner, self._path, MONITOR, "DeviceFound", "o", [device])
 
 
 class Monitors:

@@ -48,7 +48,7 @@ class Object:
         raise DBusError("org.freedesktop.DBus.Error.PropertyReadOnly", f"Property '{name}' is not writable")
 
     def change(self, interface, **values):
-        """Sets properties and tells of them in one signal; None takes one back."""
+        """Sets properties and reports them in one signal; None removes one."""
         properties = self.interfaces[interface]
         gone = [name for name, value in values.items() if value is None and name in properties]
         changed = {name: value for name, value in values.items() if value is not None}
@@ -124,7 +124,7 @@ class Server:
             raise DBusError(reply.error_name, str(reply.body))
         return reply.body
 
-    def tell(self, to, path, interface, member, signature="", body=()):
+    def send_call(self, to, path, interface, member, signature="", body=()):
         """A call without an answer."""
         message = self._message(to, path, interface, member, signature, [*body])
         message.flags = MessageFlag.NO_REPLY_EXPECTED

@@ -6,7 +6,7 @@
 
 | file | idea |
 |---|---|
-| `reading.py` | what a reading looks like, and how a window tells which readings it holds |
+| `reading.py` | the form of a reading, and how to find the readings in a window |
 | `oracle.py` | what must be true at the end: start here |
 | `schedule.py` | which faults come when, drawn from a seed |
 | `packets.py`, `proxy.py`, `records.py` | the connections: faults on them, and what was seen to pass |

@@ -1,4 +1,4 @@
-"""`scripts/chaos`: a long run for people, told as it goes."""
+"""`scripts/chaos`: a long run for people, with progress output."""
 
 import argparse
 import pathlib

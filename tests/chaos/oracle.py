@@ -5,7 +5,7 @@ The oracle believes neither Riser nor the brokers, only what the proxies saw pas
 - A reading is *acknowledged* where Riser's own PUBACK for it was seen, even one that was then lost on the way. What
   mosquitto acknowledged to a sensor and lost itself, before Riser acknowledged it, is not Riser's loss.
 - A reading may be counted as often as there were *deliveries* of it that reached Riser: a delivery is one PUBLISH with
-  all its repetitions, which carry DUP and the same packet id (decision 0003). The embedded broker does not tell DUP,
+  all its repetitions, which carry DUP and the same packet id (decision 0003). The embedded broker does not report DUP,
   so there each PUBLISH is a delivery; a client repeats one only where it saw no PUBACK.
 - The cloud *has* an aggregate when its broker's PUBACK for it was seen.
 
@@ -40,7 +40,7 @@ class Evidence:
     """reading -> its deliveries (records.Delivery)"""
     uploads: list
     """records.Upload, in order"""
-    heard: list
+    received: list
     """(topic, payload) that the cloud's application got"""
     ledger: dict
     """`riser audit --json`"""
@@ -98,7 +98,7 @@ def decode_all(aggregates):
 
 
 def keep_highest_revision(held):
-    """What the contract tells the cloud to keep."""
+    """The messages that the contract requires the cloud to keep."""
     highest = {}
     for name, revision in held:
         highest[name] = max(revision, highest.get(name, 0))
@@ -204,6 +204,6 @@ def check_heard(evidence):
     """The cloud's application got nothing but what Riser sent."""
     uploaded = {(upload.topic, upload.payload) for upload in evidence.uploads}
     # The status comes also as the last will, which Riser deposits with the broker when it connects.
-    heard = [(topic, payload) for topic, payload in evidence.heard if not topic.endswith("/status")]
-    strange = [message for message in heard if message not in uploaded]
+    received = [(topic, payload) for topic, payload in evidence.received if not topic.endswith("/status")]
+    strange = [message for message in received if message not in uploaded]
     return [f"the cloud's application got what Riser did not send: {message}" for message in strange[:10]]

@@ -1,11 +1,11 @@
-"""A reading that can be told from every other, even inside an average.
+"""A reading that can be distinguished from every other, even inside an average.
 
 Windows last one second of event time. A device sends in each window at most one reading for each of 8 slots, and the
 reading of slot s has the value 8**s. So the sum of a window, written in base 8, has as its digit s how often the
 reading of slot s was counted: 0o101 is slots 0 and 2 once each, 0o200 is slot 2 twice. In every other window all values
 are negative, so that a reading which slipped into the next window shows.
 
-The cloud gets no sum but `avg` and `count`. Values stay below 8**8 = 2**24, so that `avg * count` tells the sum surely
+The cloud gets no sum but `avg` and `count`. Values stay below 8**8 = 2**24, so that `avg * count` gives the exact sum
 at the 1e-9 that is promised of `avg`.
 """
 
@@ -80,8 +80,8 @@ def decode(device, window, summary):
         if times:
             held[Reading(device, window, slot)] = times
     if total or held.total() != count:
-        raise Undecodable(f"avg * count = {round(exact):#o} tells {held.total()} readings, count says {count}")
+        raise Undecodable(f"avg * count = {round(exact):#o} contains {held.total()} readings, count is {count}")
     values = [reading.value for reading in held]
     if not held or (min(values), max(values)) != (summary["min"], summary["max"]):
-        raise Undecodable(f"min and max are {summary['min']} and {summary['max']}, the sum tells {sorted(values)}")
+        raise Undecodable(f"min and max are {summary['min']} and {summary['max']}, the sum contains {sorted(values)}")
     return held

@@ -31,7 +31,7 @@ class Deliveries:
     """The messages on one way to Riser.
 
     `marks_repetition`: what is sent again carries DUP and its old packet id, and Riser knows it again. Without, each
-    try is a delivery of its own: the embedded broker does not tell DUP.
+    try is a delivery of its own: the embedded broker does not report DUP.
     """
 
     def __init__(self, way, *, marks_repetition):

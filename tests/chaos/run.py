@@ -150,7 +150,7 @@ def _evidence(setup):
         sensor_acked={reading for reading in setup.senders.acked() if way(reading.device) == "local"},
         deliveries=setup.deliveries(),
         uploads=setup.uploads.all,
-        heard=[(message.topic, message.raw) for message in setup.cloud_application.messages],
+        received=[(message.topic, message.raw) for message in setup.cloud_application.messages],
         ledger=setup.gateway.audit(),
     )
 

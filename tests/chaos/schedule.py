@@ -1,4 +1,4 @@
-"""Which faults come when: all drawn from the seed before the run begins, so that a seed tells the whole plan."""
+"""The schedule of faults: drawn from the seed before the run starts, so that the seed determines the whole plan."""
 
 import random
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Sensors that never stop: they send whatever happens, again where no PUBACK came, and remember what was acknowledged.
+"""Sensors that never stop: they send again without a PUBACK, and remember the acknowledged readings.
 
 Each sender's last device is one that sleeps and sends what it has gathered every few seconds: late, and all at once.
 """
@@ -19,7 +19,7 @@ GATHERED = 3 * SLOTS
 
 
 class Sender:
-    """One MQTT client that speaks for several devices."""
+    """One MQTT client for several devices."""
 
     def __init__(self, name, port, version, devices):
         self.devices = [f"{name}-{i}" for i in range(devices)]

@@ -18,7 +18,7 @@ LEAST_DAYS = 20  # the quiet days, ten for a drift, and some to spread the start
 def arguments():
     parser = argparse.ArgumentParser(
         prog="scripts/false-alarms",
-        description="How often the anomaly model speaks of a building in which nothing is wrong, and what it finds.",
+        description="Counts the anomaly model's false alarms in a building without faults, and the faults that it finds.",
     )
     limits = f"exit 1 from {MOST_FALSE_ALARMS:g} false alarms per 50 series and week on, or below {LEAST_FOUND:.0%} found"
     parser.add_argument("--check", action="store_true", help=limits)

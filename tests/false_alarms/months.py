@@ -50,7 +50,7 @@ def buildings(number, begin=None):
 
 
 class Gateway:
-    """A configuration with the devices' zones and no rules: only the anomaly model speaks."""
+    """A configuration with the devices' zones and without rules: only the anomaly model raises alerts."""
 
     def __init__(self, binary, folder, every, settings):
         self._binary = binary

@@ -73,7 +73,7 @@ class Report:
             missed = _counts(Counter(verdict.case.metric for verdict in verdicts if not verdict.alert))
             rows.append([kind.name, span(kind.deadline), f"{len(found)}/{len(verdicts)}", delay, detectors, missed])
         rows.append(["all", "", f"{self.found}/{len(self.verdicts)}", "", "", ""])
-        return table(["fault", "within", "found", "median delay", "heard by", "missed"], rows)
+        return table(["fault", "within", "found", "median delay", "found by", "missed"], rows)
 
     def each(self):
         """A line for each false alarm and each fault."""
@@ -118,7 +118,7 @@ def _counts(counter):
 
 
 def span(duration):
-    """As short as it can be told."""
+    """The shortest form."""
     minutes = duration / timedelta(minutes=1)
     if minutes < 120:
         return f"{minutes:.0f} min"

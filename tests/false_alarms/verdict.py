@@ -12,7 +12,7 @@ SAME = timedelta(minutes=30)
 
 @dataclasses.dataclass(frozen=True)
 class Verdict:
-    """Of one fault; `alert` is the one that told of it in time."""
+    """The verdict on one fault; `alert` is the one that reported it in time."""
 
     case: Case
     alert: object = None

@@ -22,7 +22,7 @@ def build(folder):
 
 
 class Control(ctypes.Structure):
-    """`struct control` of faults.c, which tells what each is for."""
+    """`struct control` of faults.c, which documents the fields."""
 
     _fields_ = [("part", ctypes.c_char * 64), ("room", ctypes.c_int64)] + [
         (name, ctypes.c_int32)
@@ -109,7 +109,7 @@ class Disk:
         return self._control.waiting
 
     def cut_power(self):
-        """Zeroes, in the files of a program that was killed, whatever no successful sync has covered."""
+        """Zeroes all data without a successful sync in the files of a killed program."""
         for path, ranges in self._unsafe().items():
             file = self.root / path
             if not file.is_file():

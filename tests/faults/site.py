@@ -29,17 +29,17 @@ REFUSALS = {
 class Site:
     """A gateway on a disk that can be broken, between a floor and the cloud, and the readings that it was sent."""
 
-    def __init__(self, gateway, disk, floor, sensor, heard, actions):
-        self.gateway, self.disk, self.floor, self.sensor, self.heard = gateway, disk, floor, sensor, heard
+    def __init__(self, gateway, disk, floor, sensor, received, actions):
+        self.gateway, self.disk, self.floor, self.sensor, self.received = gateway, disk, floor, sensor, received
         self.sent = Sent(ID)
         self._actions = actions
 
     def start(self):
         # Of a run before, the last that is received is `offline`, of the gateway's own or by its will.
-        self.heard.wait_for(lambda: self.heard.statuses()[-1:] in ([], ["offline"]), 15, "offline")
-        said = len(self.heard.statuses())
+        self.received.wait_for(lambda: self.received.statuses()[-1:] in ([], ["offline"]), 15, "offline")
+        said = len(self.received.statuses())
         self.gateway.start()
-        self.heard.wait_for(lambda: "online" in self.heard.statuses()[said:], 20, "online")
+        self.received.wait_for(lambda: "online" in self.received.statuses()[said:], 20, "online")
 
     def send(self, seconds=5):
         self.sensor.send_all(self.sent.more(seconds))
@@ -69,7 +69,7 @@ class Site:
         wait_until(lambda: self.unacknowledged() == 0, what="all PUBACKs")
 
     def problems(self):
-        return next((status.get("problems", []) for status in reversed(self.heard.on(STATUS))), [])
+        return next((status.get("problems", []) for status in reversed(self.received.on(STATUS))), [])
 
     def reports(self, part, words):
         """A problem of this part of the store, in these words, in the status and in the log."""
@@ -77,11 +77,11 @@ class Site:
         def reported():
             return [p for p in self.problems() if p.startswith(part) and re.search(words, p)]
 
-        wait_until(reported, 10, lambda: f"a problem of {part or 'the disk'}: {words}; told: {self.problems()}")
+        wait_until(reported, 10, lambda: f"a problem of {part or 'the disk'}: {words}; reported: {self.problems()}")
         assert re.search(words, self.gateway.log())
 
     def audit(self):
-        """The ledger balances, and is printed at once whatever the disk does."""
+        """The ledger balances, and is printed at once even if the disk hangs."""
         asked = time.monotonic()
         ledger = self.gateway.audit()
         assert time.monotonic() - asked < 3
@@ -89,11 +89,11 @@ class Site:
 
     def everything_arrives(self, timeout=20):
         what = f"{self.sent.total} readings"
-        self.heard.wait_for(lambda: counted(self.heard) >= self.sent.total, timeout, what)
+        self.received.wait_for(lambda: counted(self.received) >= self.sent.total, timeout, what)
         ledger = self.gateway.wait_ledger(timeout, published=self.sent.total, queued=0, open=0)
         # After a crash the broker sends again what it has no PUBACK for.
         assert all(n == 0 or reason == "duplicate" for reason, n in ledger["dropped"].items()), ledger
-        self.sent.assert_arrived(self.heard)
+        self.sent.assert_arrived(self.received)
 
     def is_well(self):
         wait_until(lambda: not self.problems(), 15, lambda: f"no problems, not {self.problems()}")

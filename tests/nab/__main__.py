@@ -19,7 +19,7 @@ def arguments():
     parser.add_argument("--half", action="store_true", help="only every second file of each folder: choose on these")
     trial = parser.add_mutually_exclusive_group()
     trial.add_argument("--fixed", action="store_true", help="without a file's length, as a gateway: the default trial")
-    trial.add_argument("--trial", type=int, metavar="N", help="learn on N readings, whatever the length")
+    trial.add_argument("--trial", type=int, metavar="N", help="learn on N readings, for any length")
     parser.add_argument("--per-file", action="store_true", help="hits and false alarms of each file as well")
     parser.add_argument("--keep", type=pathlib.Path, metavar="FOLDER", help="leave the scored files there")
     return parser.parse_args()

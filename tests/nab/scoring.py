@@ -5,7 +5,7 @@ A row is a detection where its anomaly score reaches the threshold. The labels a
 - a window without a detection costs `missed`;
 - a detection outside all windows costs up to `false`, soon after a window less;
 - rows of the probation, the first 15 % of a file and at most 750 rows, count for nothing.
-The sum over all files is put on a scale where 0 is a detector that never speaks and 100 one that is never wrong.
+The sum over all files is put on a scale where 0 is a detector that never alerts and 100 one that is never wrong.
 """
 
 import dataclasses
@@ -128,7 +128,7 @@ class Tally:
 
 
 def total_at(ordered, windows, profile, threshold):
-    """The sum of a detector that speaks at `threshold` and above."""
+    """The sum of a detector that alerts at `threshold` and above."""
     tally = Tally(windows, profile)
     for event in itertools.takewhile(lambda event: event.score >= threshold, ordered):
         tally.add(event)

@@ -120,13 +120,13 @@ def test_readings_from_outside_reach_a_broker_outside(site):
     text = config(cloud=site.cloud.port, upstream=upstream, more=broker).replace('"data"', '"/var/lib/riser"')
     site.machine.write(CONFIGURATION, text)
     site.cloud.start()
-    heard = Collector(site.cloud.port)
+    received = Collector(site.cloud.port)
     site.machine.run("systemctl restart riser")
-    heard.wait_online(60)
+    received.wait_online(60)
     assert "all is well" in site.machine.run("systemctl status --full --no-pager riser")
     send(site, 20)
-    heard.wait_count("lounge", "temperature", 20, 60)
-    heard.close()
+    received.wait_count("lounge", "temperature", 20, 60)
+    received.close()
 
 
 def test_a_killed_gateway_is_started_again(site):
@@ -144,7 +144,7 @@ def test_it_survives_a_reboot_with_a_queue(site):
     wait_until(lambda: site.show("ActiveState") == "active", 60, "the service")
     assert site.ledger()["queued"] == 20
     site.cloud.start()
-    heard = Collector(site.cloud.port)
-    heard.wait_count("lounge", "temperature", 20, 60)
-    heard.close()
+    received = Collector(site.cloud.port)
+    received.wait_count("lounge", "temperature", 20, 60)
+    received.close()
     wait_until(lambda: site.ledger()["published"] == before + 20, 60, site.ledger)

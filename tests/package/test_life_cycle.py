@@ -108,9 +108,9 @@ def test_what_was_taken_survives_upgrade_and_downgrade(started, root, service, p
     assert root.path(CONFIGURATION).read_text() == text
     assert service.ledger() == before
     cloud.start()
-    heard = started.keep(Collector(cloud.port))
+    received = started.keep(Collector(cloud.port))
     service.start()
-    heard.wait_count("lounge", "temperature", 20, 60)
+    received.wait_count("lounge", "temperature", 20, 60)
     ledger = service.wait_ledger(lambda ledger: not ledger["queued"])
     assert ledger["balanced"] and ledger["published"] == taken and not ledger["dropped"], ledger
     service.stop()

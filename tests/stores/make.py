@@ -44,9 +44,9 @@ def make(version, binary):
         cloud, floor = Mosquitto(folder / "cloud", persistent=True), Mosquitto(folder / "floor")
         cloud.start()
         floor.start()
-        heard = Collector(cloud.port, "#", session="maker")
+        received = Collector(cloud.port, "#", session="maker")
         riser = gateway.Riser(folder / "riser", gateway.config(cloud=cloud.port, floor=floor.port, **CONFIG)).start()
-        heard.wait_online()
+        received.wait_online()
         sensor = Publisher(floor.port)
         hour = now_millis() // HOUR * HOUR
         sensor.send_all(batch(hour - 9 * HOUR, 2))
@@ -62,11 +62,11 @@ def make(version, binary):
         sensor.send("sensors/attic/telemetry", b"no json")
         sensor.send("sensors/cellar/telemetry", {"temperature": 9.5, "ts": now_millis()})
         ledger = riser.wait_ledger(queued=144, open=2, timeout=120)
-        # What it had cost the disk is told of a running gateway only.
+        # The bytes written to disk are reported only for a running gateway.
         ledger.pop("disk", None)
         riser.kill()
         keep(HERE / version, riser, ledger)
-        for thing in (sensor, heard, floor, cloud):
+        for thing in (sensor, received, floor, cloud):
             thing.close()
 
 

@@ -1,4 +1,4 @@
-//! All adapters of a configuration, whatever their kinds.
+//! All adapters of a configuration, of all kinds.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ use serde_json::{Map, Value as Json};
 use crate::kind::{Action, AdapterKind, Blueprint, BuildContext, Configured, Example};
 use crate::site::Site;
 
-/// An action as the configuration has it: which adapter, what, and keys that only the adapter's kind reads.
+/// An action as written in the configuration; only the adapter's kind reads `keys`.
 #[derive(Debug, Clone, Copy)]
 pub struct RawAction<'a> {
     /// `mqtt.floor`.
@@ -28,15 +28,15 @@ pub struct RawAction<'a> {
     pub keys: &'a Map<String, Json>,
 }
 
-/// What the configuration's machinery knows of a kind.
+/// A kind as the configuration crate sees it.
 pub trait KindInfo: Send + Sync {
     /// `mqtt`.
     fn name(&self) -> &'static str;
-    /// Stands above its tables in the reference.
+    /// The text above its tables in the reference.
     fn doc(&self) -> &'static str;
-    /// What the `payload` of an action may be.
+    /// A description of the `payload` of an action.
     fn payload_doc(&self) -> &'static str;
-    /// How the example shows it.
+    /// The entry in the example.
     fn example(&self) -> Example;
     /// The keys that it adds to `[devices.*]`.
     fn device_keys(&self) -> TableType;
@@ -44,12 +44,12 @@ pub trait KindInfo: Send + Sync {
     fn schemas(&self, generator: &mut SchemaGenerator) -> KindSchemas;
     /// The structs behind the schemas.
     fn table_types(&self) -> Vec<TableType>;
-    /// No adapter of this kind.
+    /// A configuration without adapters of this kind.
     fn empty(&self) -> Box<dyn ConfiguredKind>;
     /// Reads its tables and its keys of devices. The values fit the schemas.
     ///
     /// # Errors
-    /// The key, and what is wrong there.
+    /// The key and the problem.
     fn read(&self, tables: KindTables) -> Result<Box<dyn ConfiguredKind>, (KeyPath, String)>;
 }
 
@@ -64,7 +64,7 @@ pub struct KindSchemas {
     pub target: Schema,
 }
 
-/// The values of a kind as they stand in the configuration.
+/// The values of a kind as written in the configuration.
 #[derive(Default)]
 pub struct KindTables {
     /// By the names of the adapters.
@@ -73,7 +73,7 @@ pub struct KindTables {
     pub devices: BTreeMap<String, Map<String, Json>>,
 }
 
-/// What is configured for one kind, for those who need not know which.
+/// The configuration of one kind, independent of its type.
 pub trait ConfiguredKind: Any + Debug + Send + Sync {
     /// `mqtt`.
     fn kind(&self) -> &'static str;

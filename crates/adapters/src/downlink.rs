@@ -1,8 +1,8 @@
-//! Commands for devices that take their own bytes or an object on a numbered port: `device`, `port`, `confirmed` and
-//! `payload` of an action, for LoRaWAN devices that Riser hears itself and for those of a network server.
+//! Commands for LoRaWAN devices, Riser's own and those of a network server: `device`, `port`, `confirmed` and `payload` of an
+//! action.
 //!
-//! A payload is bytes in hexadecimal, or a JSON object of which the device's codec (`encodeDownlink`) makes bytes. Where
-//! the codec has no encoder, a network server gets the object and uses its own.
+//! A payload is bytes in hexadecimal, or a JSON object that the device's codec (`encodeDownlink`) encodes. If the codec has
+//! no encoder, a network server gets the object and uses its own.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,18 +16,18 @@ use gateway_core::ports::{Message, Prepare, Target};
 use gateway_core::settings::{BuildError, Device};
 use serde_json::{Map, Value};
 
-/// What any region's fastest data rate carries (RP002).
+/// The longest payload at the fastest data rate of any region (RP002).
 const LONGEST_PAYLOAD: usize = 242;
 
 /// A device and its port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DownlinkTarget {
-    /// As the adapter knows it: with a network server the name in its topics, or its DevEUI; else the name of its table
-    /// or its DevEUI.
+    /// The name in the adapter: with a network server the name in its topics or the DevEUI; otherwise the name of its table
+    /// or the DevEUI.
     pub device: String,
     /// LoRaWAN FPort, 1 to 223.
     pub port: u8,
-    /// Whether the device is to confirm it.
+    /// Whether the device must confirm it.
     pub confirmed: bool,
     /// What the payload is.
     pub content: DownlinkContent,
@@ -77,7 +77,7 @@ fn content(payload: &str) -> Option<Content> {
     }
 }
 
-/// The bytes of a text, or those that `hex:…` writes; `None` where the digits are none.
+/// The bytes of a text, or of `hex:…`; `None` if the digits are invalid.
 pub(crate) fn text_or_hex(payload: &str) -> Option<Vec<u8>> {
     match payload.trim().strip_prefix("hex:") {
         Some(digits) => hex::decode(digits.trim()).ok(),
@@ -85,7 +85,7 @@ pub(crate) fn text_or_hex(payload: &str) -> Option<Vec<u8>> {
     }
 }
 
-/// The message of an action; `None` where [`check`] refuses it. `wrap` makes the adapter's own target.
+/// The message of an action; `None` if [`check`] refuses it. `wrap` makes the adapter's own target.
 pub(crate) fn message(
     keys: &DownlinkKeys<'_>,
     device: Option<&Device>,
@@ -143,7 +143,7 @@ pub(crate) fn check(report: &mut Report, table: &KeyPath, keys: &DownlinkKeys<'_
     }
 }
 
-/// The codec, where it is one in a file; the outer `None` where that is broken, which is reported elsewhere.
+/// The codec if it is a file; the outer `None` if the file is broken, which is reported elsewhere.
 fn codec_of(name: Option<&str>) -> Option<Option<Arc<Codec>>> {
     match name.filter(|name| Codec::is_file(name)) {
         Some(file) => codecs::file::load(file, &Engine::default()).ok().map(|codec| Some(codec.into())),
@@ -165,11 +165,11 @@ fn check_length(report: &mut Report, key: &KeyPath, bytes: usize) {
     }
 }
 
-/// A command of which an encoder makes the bytes.
+/// A command that an encoder must encode.
 #[derive(Clone)]
 struct Downlink {
     device: String,
-    /// The user's word; it counts more than the codec's.
+    /// The user's port; it overrides the codec's.
     port: Option<u8>,
     confirmed: bool,
     /// A JSON object.
@@ -180,7 +180,7 @@ struct Downlink {
     wrap: fn(DownlinkTarget) -> Target,
 }
 
-/// Why there are no bytes.
+/// The command cannot be encoded.
 #[derive(Debug, thiserror::Error)]
 enum EncodeError {
     #[error(transparent)]
@@ -200,9 +200,9 @@ impl Prepare for Downlink {
 }
 
 impl Downlink {
-    /// May take as long as the script engine likes.
+    /// May run as long as the script engine allows.
     fn encode(&self) -> Result<(Target, Bytes), EncodeError> {
-        // A name of its own: a codec that loops here is not put aside for what the device sends.
+        // Its own name, so that a codec that loops here is not disabled for the device's uplinks.
         let asker = format!("commands to {}", self.device);
         let encoded = match &self.codec {
             Some(codec) => codec.encode(&self.object, &asker),
@@ -224,7 +224,7 @@ impl Downlink {
         }
     }
 
-    /// [`Self::encode`], given up where the codec does not come back.
+    /// [`Self::encode`] with a time limit for the codec.
     fn try_out(self) -> Result<(Target, Bytes), EncodeError> {
         Waiting::default().run(move || self.encode())?
     }

@@ -1,7 +1,7 @@
-//! What a kind of adapter is to the rest of the gateway: one trait, implemented once in the kind's folder.
+//! The trait of a kind of adapter, implemented once in the kind's folder.
 //!
-//! A kind brings its table of `gateway.toml`, the keys that it adds to `[devices.*]` and to actions, its checks, its
-//! secrets, its probes of the machine and its construction. The rest of the gateway sees [`crate::Adapters`] only.
+//! A kind defines its table of `gateway.toml`, the keys that it adds to `[devices.*]` and to actions, its checks, secrets and
+//! probes of the machine, and its construction. The rest of the gateway only uses [`crate::Adapters`].
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -31,7 +31,7 @@ impl<T> Table for T where
 {
 }
 
-/// A kind that adds no keys somewhere.
+/// For a kind that adds no keys to a table.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NoKeys {}
@@ -44,11 +44,11 @@ pub struct NoKeys {}
 pub trait AdapterKind: Debug + Clone + PartialEq + Send + Sync + Sized + 'static {
     /// The level in `[adapters.<NAME>.*]`: lower-case letters.
     const NAME: &'static str;
-    /// What people call it.
+    /// The name for people.
     const LABEL: &'static str;
-    /// Stands above its tables in the reference and the example.
+    /// The text above its tables in the reference and the example.
     const DOC: &'static str;
-    /// What an action through such an adapter needs, for the refusal of other keys: "sends to a `topic`".
+    /// The keys that an action needs, for error messages about other keys: "sends to a `topic`".
     const TARGET: &'static str;
 
     /// What the `payload` of an action may be, for the reference.
@@ -66,19 +66,19 @@ pub trait AdapterKind: Debug + Clone + PartialEq + Send + Sync + Sized + 'static
         Vec::new()
     }
 
-    /// How the generated example shows it.
+    /// The entry in the generated example.
     fn example() -> Example;
 
-    /// Makes the paths in a table start at the configuration's folder, and reads secrets from files.
+    /// Resolves the paths in a table relative to the configuration's folder, and reads secrets from files.
     fn read_files(_table: &mut Self::Table, _path: &KeyPath, _files: &mut Files<'_>) {}
 
     /// As [`Self::read_files`], for the keys of a device.
     fn read_device_files(_keys: &mut Self::DeviceKeys, _path: &KeyPath, _files: &mut Files<'_>) {}
 
-    /// Warns where `file`, the configuration itself, holds a secret and everybody can read it.
+    /// Warns if `file`, the configuration itself, contains a secret and every user can read it.
     fn check_own_file(_table: &Self::Table, _path: &KeyPath, _file: &Path, _report: &mut Report) {}
 
-    /// An address under which a device is known besides its `address`.
+    /// Another address of a device besides its `address`.
     fn device_address(_keys: &Self::DeviceKeys) -> Option<String> {
         None
     }
@@ -89,10 +89,10 @@ pub trait AdapterKind: Debug + Clone + PartialEq + Send + Sync + Sized + 'static
     /// Reports everything that is wrong with an action.
     fn check_action(action: &Action<'_, Self>, all: &Configured<Self>, site: &Site<'_>, report: &mut Report);
 
-    /// What an action sends. `None` where [`Self::check_action`] refuses it.
+    /// The message of an action. `None` if [`Self::check_action`] refuses it.
     ///
     /// # Errors
-    /// What it needs cannot be read any more.
+    /// A file that it needs cannot be read any more.
     fn message(
         action: &Action<'_, Self>,
         all: &Configured<Self>,
@@ -104,21 +104,21 @@ pub trait AdapterKind: Debug + Clone + PartialEq + Send + Sync + Sized + 'static
         Vec::new()
     }
 
-    /// Warns of what the machine lacks for an adapter now, besides its [listeners](Self::listeners). May wait some seconds.
+    /// Warns about anything that an adapter needs and the machine lacks, except its [listeners](Self::listeners). May take some seconds.
     fn probe(_table: &Self::Table, _path: &KeyPath, _report: &mut Report) {}
 
-    /// Does what must be done before any adapter of any kind is built, also where none of this kind is configured.
+    /// Runs before any adapter of any kind is built, also if no adapter of this kind is configured.
     ///
     /// # Errors
-    /// The configuration passed its checks and cannot be used all the same.
+    /// The configuration cannot be used although it passed its checks.
     fn prepare(_all: &Configured<Self>, _context: &mut BuildContext<'_>) -> Result<(), BuildError> {
         Ok(())
     }
 
-    /// How to make the adapter `id`, which is `table`; `all` holds it and the others.
+    /// How to make the adapter `id` from `table`; `all` contains it and the other adapters of the kind.
     ///
     /// # Errors
-    /// The configuration passed its checks and cannot be used all the same.
+    /// The configuration cannot be used although it passed its checks.
     fn build(
         id: &AdapterId,
         table: &Self::Table,
@@ -145,56 +145,56 @@ impl<K: AdapterKind> Default for Configured<K> {
 /// An action of an alert.
 #[derive(Debug)]
 pub struct Action<'a, K: AdapterKind> {
-    /// Where it stands.
+    /// Its position in the configuration.
     pub path: KeyPath,
     /// The name of its adapter: `floor`.
     pub adapter: &'a str,
     /// The kind's own keys.
     pub target: K::Target,
-    /// What is sent, as text.
+    /// The payload as text.
     pub payload: &'a str,
 }
 
-/// How the generated example shows a kind.
+/// The entry of a kind in the generated example.
 #[derive(Debug, Clone, Default)]
 pub struct Example {
     /// The name of the adapter: `floor` in `[adapters.mqtt.floor]`.
     pub name: &'static str,
-    /// Whether it is switched on there.
+    /// Whether it is enabled there.
     pub on: bool,
-    /// Keys that it sets otherwise than by default.
+    /// Keys with other values than the defaults.
     pub values: Vec<(&'static str, Json)>,
     /// An action through it.
     pub action: Option<Json>,
-    /// Names that stand for `*` in tables of the table: `("psk", "sensor01")`.
+    /// Names for `*` in nested tables: `("psk", "sensor01")`.
     pub names: &'static [(&'static str, &'static str)],
 }
 
-/// What adapters are built with.
+/// The arguments for building adapters.
 pub struct BuildContext<'a> {
     /// The rest of the configuration.
     pub site: &'a Site<'a>,
     /// The codecs in use.
     pub codecs: &'a mut CodecTable,
-    /// What the gateway lends.
+    /// Services of the gateway.
     pub services: &'a Services,
 }
 
-/// Makes an adapter, each time a new one.
+/// Makes a new adapter.
 pub type Make = Box<dyn Fn() -> Box<dyn Adapter> + Send + Sync>;
 
-/// How to make an adapter, and from what: equal fingerprints make equal adapters.
+/// How to make an adapter; equal fingerprints make equal adapters.
 pub struct Blueprint {
     /// Which adapter.
     pub id: AdapterId,
-    /// Compared at a reload: an adapter whose fingerprint is the same runs on.
+    /// Compared at a reload: an adapter with the same fingerprint keeps running.
     pub fingerprint: u64,
     /// Makes it.
     pub make: Make,
 }
 
 impl Blueprint {
-    /// `settings` is all that the adapter is made from, secrets included, as text.
+    /// `settings` is the text of all settings of the adapter, including secrets.
     pub fn new<A: Adapter + 'static>(
         id: &AdapterId,
         settings: &str,

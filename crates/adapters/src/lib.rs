@@ -8,14 +8,14 @@ pub mod ble;
 #[cfg(feature = "coap")]
 pub mod coap;
 pub mod downlink;
+#[cfg(any(feature = "coap", feature = "lorawan"))]
+mod in_flight;
 pub mod kind;
 pub mod kinds;
 pub mod lines;
 #[cfg(feature = "lorawan")]
 pub mod lorawan;
 pub mod mqtt;
-#[cfg(any(feature = "coap", feature = "lorawan"))]
-mod places;
 pub mod serial;
 pub mod site;
 pub mod tcp;

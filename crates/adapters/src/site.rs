@@ -1,4 +1,4 @@
-//! What a kind of adapter may know of the configuration around its own tables.
+//! The parts of the configuration that a kind of adapter may use besides its own tables.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -6,18 +6,18 @@ use std::path::Path;
 use gateway_core::settings::Device;
 use gateway_core::{DeviceAddress, Timestamp};
 
-/// The configuration around the adapters.
+/// The configuration outside the adapters' tables.
 #[derive(Debug)]
 pub struct Site<'a> {
     /// The gateway's id.
     pub gateway: &'a str,
-    /// Where the gateway keeps its data.
+    /// The gateway's data folder.
     pub data_dir: &'a Path,
-    /// `[gateway] timezone`, where it is set.
+    /// `[gateway] timezone`, if it is set.
     pub timezone: Option<&'a str>,
     /// `[devices.*]`.
     pub devices: &'a BTreeMap<String, Device>,
-    /// Addresses that kinds know devices by besides `address`, with the devices' names.
+    /// Other addresses of devices besides `address`, with the devices' names.
     pub addresses: Vec<(String, String)>,
     /// Whether there is an embedded broker.
     pub has_broker: bool,
@@ -26,7 +26,7 @@ pub struct Site<'a> {
 }
 
 impl Site<'_> {
-    /// A device by its name, its address, or another address that a kind knows it by.
+    /// Finds a device by its name, its address, or another address of a kind.
     #[must_use]
     pub fn find_device(&self, text: &str) -> Option<(&str, &Device)> {
         let wanted = DeviceAddress::canonical(text);

@@ -1,5 +1,5 @@
-//! A UDP listener of an adapter: waits for its port as long as another program has it, and drops what a jammed network
-//! does not take.
+//! A UDP listener of an adapter: waits for its port while another program uses it, and drops datagrams that the network does
+//! not accept in time.
 
 use std::future::pending;
 use std::io;
@@ -15,21 +15,21 @@ use tracing::{info, warn};
 /// Pauses between two attempts to bind.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// How long a datagram waits for room in the socket; then it is dropped, as a network may.
+/// How long a datagram waits for space in the socket's buffer; then it is dropped.
 const SEND_TIMEOUT: Duration = Duration::from_millis(100);
-/// How long nothing waits after that: a jammed link must not hold everything up.
+/// How long no datagram waits after that, so that a jammed link does not block everything.
 const JAMMED_PAUSE: Duration = Duration::from_secs(1);
 
-/// Datagrams that have come.
+/// Received datagrams.
 #[derive(Debug, Default)]
 pub(crate) struct Inbox {
     bytes: Vec<u8>,
-    /// From whom, how long, and whether it came to a group.
+    /// Sender, length, and whether it was sent to a multicast group.
     arrived: Vec<(SocketAddr, usize, bool)>,
 }
 
 impl Inbox {
-    /// Hands them over, and is empty again.
+    /// Passes all datagrams to `take` and removes them.
     pub(crate) fn drain(&mut self, mut take: impl FnMut(SocketAddr, &[u8], bool)) {
         let mut rest = &*self.bytes;
         for (from, length, multicast) in self.arrived.drain(..) {
@@ -41,30 +41,30 @@ impl Inbox {
     }
 }
 
-/// What a listener listens on.
+/// The socket of a listener.
 pub(crate) trait DatagramSocket: Sized + Send {
-    /// Waits for datagrams and hands over some: from which address, the bytes, and whether they came to a multicast
-    /// group. Safe to cancel.
+    /// Waits for datagrams and passes some to `take`: sender, bytes, and whether they were sent to a multicast
+    /// group. Cancel safe.
     fn receive(
         &mut self,
         take: impl FnMut(SocketAddr, &[u8], bool) + Send,
     ) -> impl Future<Output = io::Result<()>> + Send;
 
-    /// Sends a datagram if there is room for it now; without room the error is [`io::ErrorKind::WouldBlock`].
+    /// Sends a datagram if the socket's buffer has space; otherwise the error is [`io::ErrorKind::WouldBlock`].
     fn try_send(&self, to: SocketAddr, datagram: &[u8]) -> io::Result<()>;
 
-    /// Waits until there is room to send.
+    /// Waits until the buffer has space.
     fn writable(&self) -> impl Future<Output = io::Result<()>> + Send;
 }
 
-/// Datagrams that are taken from a socket before others have their turn.
+/// Datagrams read from a socket at once.
 const BATCH: usize = 64;
-/// A datagram is never longer.
+/// The longest datagram.
 const MAX_DATAGRAM_BYTES: usize = 65_535;
-/// Bytes that wait in a socket while we are busy: as much as Linux gives without privileges.
+/// The socket's buffer: the most that Linux gives without privileges.
 const RECEIVE_BUFFER_BYTES: usize = 1 << 20;
 
-/// A socket for what is sent to this machine alone.
+/// A unicast socket.
 #[derive(Debug)]
 pub(crate) struct UnicastSocket {
     socket: UdpSocket,
@@ -72,7 +72,7 @@ pub(crate) struct UnicastSocket {
 }
 
 impl UnicastSocket {
-    /// Binds to `address`. `[::]` takes IPv4 too where the system does so by default.
+    /// Binds to `address`. `[::]` includes IPv4 if that is the system's default.
     pub(crate) fn bind(_adapter: &AdapterId, address: SocketAddr) -> io::Result<Self> {
         let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
         socket.set_nonblocking(true)?;
@@ -110,7 +110,7 @@ impl DatagramSocket for UnicastSocket {
 /// How a socket is bound.
 type Bind<S> = fn(&AdapterId, SocketAddr) -> io::Result<S>;
 
-/// A socket that is bound, or will be as soon as its port is free.
+/// A socket that is bound, or that is bound as soon as its port is free.
 #[derive(Debug)]
 pub(crate) struct UdpListener<S> {
     adapter: AdapterId,
@@ -129,7 +129,7 @@ enum ListenerState<S> {
 }
 
 impl<S: DatagramSocket> UdpListener<S> {
-    /// Tries to bind; where that fails it is tried again later.
+    /// Tries to bind; if that fails, tries again later.
     pub(crate) fn open(adapter: &AdapterId, address: SocketAddr, bind: Bind<S>) -> Self {
         let now = Instant::now();
         let state = ListenerState::Closed { why: String::new(), again_at: now };
@@ -140,7 +140,7 @@ impl<S: DatagramSocket> UdpListener<S> {
         listener
     }
 
-    /// Why it is closed.
+    /// The error, if it is closed.
     pub(crate) fn problem(&self) -> Option<&str> {
         match &self.state {
             ListenerState::Open(_) => None,
@@ -171,7 +171,7 @@ impl<S: DatagramSocket> UdpListener<S> {
         self.state = ListenerState::Closed { why, again_at: Instant::now() + pause };
     }
 
-    /// Waits for datagrams; returns too when it has opened or closed. May be cancelled: nothing is lost.
+    /// Waits for datagrams; also returns when the socket was opened or closed. Cancel safe.
     pub(crate) async fn serve(&mut self, inbox: &mut Inbox) {
         match &mut self.state {
             ListenerState::Open(socket) => {
@@ -192,7 +192,7 @@ impl<S: DatagramSocket> UdpListener<S> {
         }
     }
 
-    /// Sends a datagram, or drops it; says whether it has left.
+    /// Sends a datagram or drops it; returns whether it was sent.
     pub(crate) async fn send(&mut self, to: SocketAddr, datagram: &[u8]) -> bool {
         let ListenerState::Open(socket) = &self.state else {
             self.unsent = self.unsent.saturating_add(1);

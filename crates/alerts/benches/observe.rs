@@ -25,7 +25,7 @@ fn rules() -> Result<Vec<Rule>, RuleProblem> {
     Ok(vec![Rule::try_from(too_hot)?, Rule::anomaly(0.5)?])
 }
 
-/// 1,000 devices with three metrics in turn, none of them odd.
+/// 1,000 devices with three metrics in turn, none of them an anomaly.
 fn bench(c: &mut Criterion, name: &str, rules: Vec<Rule>) {
     let mut alerts = Alerts::new(rules);
     let mut out = Vec::new();
@@ -47,8 +47,8 @@ fn bench(c: &mut Criterion, name: &str, rules: Vec<Rule>) {
 }
 
 fn observe(c: &mut Criterion) {
-    bench(c, "Alerts::observe, no rule speaks of the series", Vec::new());
-    bench(c, "Alerts::observe, the anomaly rule speaks of the series", rules().unwrap_or_default());
+    bench(c, "Alerts::observe, no rule matches the series", Vec::new());
+    bench(c, "Alerts::observe, the anomaly rule matches the series", rules().unwrap_or_default());
 }
 
 criterion_group!(benches, observe);

@@ -7,9 +7,9 @@
 //!   same anomaly, and for how long.
 //! - A reading older than the newest of its series neither raises nor clears; it does show that its device is alive.
 //! - Serialised and restored, or given new rules, it goes on where it stood: nothing is raised twice. An alert whose
-//!   rule is gone, or no longer speaks of the device, is cleared.
-//! - What holds for as long as `for` says is raised by the next reading or by the clock, whichever is first: a device
-//!   that reports only changes is believed until it reports another value.
+//!   rule is gone, or no longer matches the device, is cleared.
+//! - A condition that has held for `for` is raised by the next reading or by the clock, whichever is first: a device
+//!   that reports only changes keeps its value until it reports another one.
 //! - Silence and `for` are counted by the clock, but only while the gateway listens. A device is watched from its first
 //!   reading on. After a long absence of ours ([`Alerts::was_away`]) it has its whole `silent_for` again.
 //! - Its size is bounded by the registry's devices and metrics; a rate keeps at most 130 points.
@@ -113,7 +113,7 @@ impl Alerts {
             device.match_rules(&self.rules, &subject.whole(), &mut self.orphans);
             self.next_silence = schedule_check(self.next_silence, &device.silences);
         }
-        device.heard = Some(now.at);
+        device.last_seen = Some(now.at);
         let mut ended = end_silences(&mut device.silences, &self.rules, (subject, None), now.at, out);
 
         let Some(series) = device.series(subject.metric) else { return };
@@ -121,7 +121,7 @@ impl Alerts {
             series.match_rules(&self.rules, subject, &mut self.orphans);
             self.next_silence = schedule_check(self.next_silence, &series.silences);
         }
-        series.heard = Some(now.at);
+        series.last_seen = Some(now.at);
         ended |=
             end_silences(&mut series.silences, &self.rules, (subject, Some(subject.metric)), now.at, out);
         if ended {
@@ -225,10 +225,10 @@ impl Alerts {
         for (id, device) in (0..).map(DeviceId).zip(&mut self.devices) {
             let mut watched =
                 SilenceCheck { rules: &self.rules, device: id, name: &device.name, now, next: &mut next };
-            watched.judge(&mut device.silences, None, device.heard, out);
+            watched.judge(&mut device.silences, None, device.last_seen, out);
             for series in &mut device.series {
                 let metric = Some((series.metric, &*series.name));
-                watched.judge(&mut series.silences, metric, series.heard, out);
+                watched.judge(&mut series.silences, metric, series.last_seen, out);
             }
         }
         self.next_silence = next;
@@ -245,7 +245,7 @@ impl Alerts {
     }
 
     /// Between `since` and `now`, both by the present clock, the gateway did not listen: the machine slept, or the gateway was
-    /// stopped. To be called before anything else is told of that time. Where the clock now stands before `since`, it
+    /// stopped. Call it before all other calls for that time. If the clock is now before `since`, it
     /// was set back meanwhile, and for how long is not known.
     ///
     /// What is raised stays raised. That time is no part of a `for`. A device may have sent meanwhile: after
@@ -259,9 +259,9 @@ impl Alerts {
         self.check_clock(now.at);
         if !silence::is_short(away) {
             for device in &mut self.devices {
-                device.heard = device.heard.map(|_| now.at);
+                device.last_seen = device.last_seen.map(|_| now.at);
                 for series in &mut device.series {
-                    series.heard = series.heard.map(|_| now.at);
+                    series.last_seen = series.last_seen.map(|_| now.at);
                 }
             }
         }
@@ -279,10 +279,10 @@ impl Alerts {
     fn shift(&mut self, jump: i64) {
         let shifted = |at: Timestamp| Timestamp::from_millis(at.as_millis().saturating_add(jump));
         for device in &mut self.devices {
-            device.heard = device.heard.map(shifted);
+            device.last_seen = device.last_seen.map(shifted);
             device.rule_states.iter_mut().for_each(|rule_state| rule_state.shift(shifted));
             for series in &mut device.series {
-                series.heard = series.heard.map(shifted);
+                series.last_seen = series.last_seen.map(shifted);
                 series.rule_states.iter_mut().for_each(|rule_state| rule_state.shift(shifted));
             }
         }
@@ -324,14 +324,14 @@ impl SilenceCheck<'_> {
         &mut self,
         silences: &mut [Silence],
         metric: Option<(MetricId, &str)>,
-        heard: Option<Timestamp>,
+        last_seen: Option<Timestamp>,
         out: &mut Vec<Alert>,
     ) {
-        let Some(heard) = heard else { return };
+        let Some(last_seen) = last_seen else { return };
         for silence in silences.iter_mut().filter(|silence| silence.since.is_none()) {
             let Some(rule) = self.rules.get(silence.rule as usize) else { continue };
             let Some(after) = rule.silent_after() else { continue };
-            let due = heard + after;
+            let due = last_seen + after;
             if due > self.now {
                 *self.next = Some(earliest(*self.next, due));
                 continue;

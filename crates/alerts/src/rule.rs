@@ -43,7 +43,7 @@ pub struct Conditions {
     pub falls_by: Option<f64>,
     /// The time that `rises_by` and `falls_by` look back.
     pub within: Duration,
-    /// Nothing was heard for this long, by the gateway's clock.
+    /// No reading for this long, by the gateway's clock.
     pub silent_for: Option<Duration>,
     /// The anomaly score is at least this; 0..1.
     pub anomaly: Option<f64>,

@@ -1,4 +1,4 @@
-//! Which devices and series were not heard for how long, by the gateway's clock.
+//! Detects devices and series without readings, by the gateway's clock.
 //!
 //! Time in which the gateway itself did not listen, or by which its clock was set, counts neither as silence nor
 //! as part of a `for`. The caller reports the former; the latter, and an absence that was not reported, show as a gap between

@@ -13,7 +13,7 @@ use crate::suppression::{AnomalyClass, Occurrence, Suppression};
 const CLEAR_AFTER_READINGS: u8 = 3;
 /// One of a device as a whole is over when so many windows in a row were.
 const CLEAR_AFTER_WINDOWS: u8 = 2;
-/// Relative; far above what binary fractions leave behind, far below what a sensor tells apart.
+/// Relative; far above what binary fractions leave behind, far below a sensor's resolution.
 const ROUNDING: f64 = 1e-9;
 
 /// A detector that sees the same fault continue gives at least this score.

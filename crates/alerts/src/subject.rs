@@ -1,4 +1,4 @@
-//! What is kept of each device and series: when it was last heard, and the state of the rules that match it.
+//! The state of each device and series: the time of the last reading, and the states of the matching rules.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,7 +45,7 @@ pub(crate) struct Device {
     pub(crate) matched: bool,
     /// For messages about silence; empty where no rule has `silent_for`.
     pub(crate) name: Box<str>,
-    pub(crate) heard: Option<Timestamp>,
+    pub(crate) last_seen: Option<Timestamp>,
     pub(crate) silences: Vec<Silence>,
     pub(crate) series: Vec<Series>,
     /// Of its windows.
@@ -62,7 +62,7 @@ pub(crate) struct Series {
     pub(crate) matched: bool,
     /// For messages of what the clock raises; empty where no rule has `silent_for` or `for`.
     pub(crate) name: Box<str>,
-    pub(crate) heard: Option<Timestamp>,
+    pub(crate) last_seen: Option<Timestamp>,
     pub(crate) order: ReadingOrder,
     pub(crate) rule_states: Vec<RuleState>,
     pub(crate) silences: Vec<Silence>,
@@ -151,7 +151,7 @@ impl Series {
             metric,
             matched: false,
             name: Box::default(),
-            heard: None,
+            last_seen: None,
             order: ReadingOrder::default(),
             rule_states: Vec::new(),
             silences: Vec::new(),

@@ -75,7 +75,7 @@ pub(crate) struct Usual {
 }
 
 impl Usual {
-    /// Values that a bin must have had to speak; until then the level speaks for it.
+    /// The values that a bin needs before it is used; until then the level is used.
     const KNOWN: u8 = 2;
     /// Weight of the newest value in the level.
     const LEVEL: f32 = 0.002;

@@ -1,6 +1,6 @@
-//! Event time of one series: how much of it goes by from one reading to the next, and how much has gone by so far.
+//! The event time of one series: the step from one reading to the next, and the total so far.
 //!
-//! Silence is not a value, so a gap counts for three hours at most. Stragglers are told apart from a clock set back.
+//! Silence is not a value, so a gap counts for three hours at most. Late readings are distinguished from a clock set back.
 
 use gateway_core::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -8,21 +8,21 @@ use serde::{Deserialize, Serialize};
 pub(crate) const HOUR_MILLIS: u64 = 3_600_000;
 pub(crate) const DAY_MILLIS: u64 = 24 * HOUR_MILLIS;
 pub(crate) const WEEK_MILLIS: u64 = 7 * DAY_MILLIS;
-/// No gap counts for more than this, so that silence and a wrong clock neither age a series nor make it forget.
+/// The most that a gap counts, so that silence and a wrong clock neither age a series nor make it forget.
 pub(crate) const LONGEST_STEP_MILLIS: u64 = 3 * HOUR_MILLIS;
-/// So many readings in a row behind the newest one: the device's clock was set back, not the readings late.
+/// After this many late readings in a row, the device's clock was set back.
 const CLOCK_SET_BACK: u8 = 60;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) struct Clock {
     newest: Option<Timestamp>,
-    /// Stragglers in a row.
+    /// Late readings in a row.
     behind: u8,
     age_millis: u64,
 }
 
 impl Clock {
-    /// Event time since the newest reading in milliseconds, or `None` for a straggler, which is not judged.
+    /// Event time since the newest reading in milliseconds, or `None` for a late reading, which is not scored.
     pub(crate) fn step(&mut self, at: Timestamp) -> Option<u64> {
         let elapsed = self.newest.map_or(0, |newest| at.millis_after(newest));
         if elapsed < 0 && self.behind < CLOCK_SET_BACK {

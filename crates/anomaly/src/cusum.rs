@@ -1,4 +1,4 @@
-//! Cumulated sum: residuals that are small, but lie on one side again and again (Page 1954).
+//! Cumulated sum: detects small residuals that stay on one side (Page 1954).
 
 use serde::{Deserialize, Serialize};
 

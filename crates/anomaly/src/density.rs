@@ -1,4 +1,4 @@
-//! Density: how rare a value is, of all times and at this hour of the day.
+//! Density: how rare a value is, over all times and at this hour of the day.
 
 use gateway_core::Moment;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! Whether a gauge is a counter in truth: an energy meter that nobody declared as one rises and hardly ever falls.
+//! Detects a gauge that behaves as a counter: an energy meter not declared as a counter rises and hardly ever falls.
 
 use serde::{Deserialize, Serialize};
 

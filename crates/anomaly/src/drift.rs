@@ -1,15 +1,15 @@
-//! A sensor that slowly moves away from its neighbours in the zone, while they agree: ageing, dust, a heater beside it.
+//! Drift: a sensor slowly moves away from its neighbours in the zone, which agree (ageing, dust, a heater beside it).
 //!
 //! Each device has a usual offset from the median of its peers, learnt over weeks, and a slow one, of the last day.
-//! Their distance is the deviation. It is held against the device's own usual deviation, that of the others, the
-//! differences between the devices of the zone, and the sensor's resolution: whichever is the largest. Sun in the
-//! afternoon, a busy room and a weekend are so part of the usual.
+//! Their distance is the deviation. It is compared with the largest of the device's own usual deviation, that of the others,
+//! the differences between the devices of the zone, and the sensor's resolution. So the afternoon sun, a busy room and a
+//! weekend are part of the usual.
 //!
-//! An anomaly that a device's neighbours show as well is reported for one of them only: it is the weather, or the boiler,
-//! and four alerts for one cause are three too many.
+//! An anomaly that a device's neighbours show as well is reported for only one of them: its cause is the weather or the
+//! boiler, and one alert is enough.
 //!
-//! Compared once a minute of event time for each device, and only with at least two peers heard lately; in between the
-//! score holds. Silence is not a value. A lasting new offset is the usual one after about a month.
+//! A device is compared once a minute of event time, and only with at least two peers with recent readings; in between the
+//! score stays. Silence is not a value. A lasting new offset becomes the usual one after about a month.
 
 use gateway_core::{AnomalyKind, DeviceId, Score, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -23,13 +23,13 @@ use super::suppression::{REPEATED_SCORE, REPORTED_SCORE, ZoneReports};
 #[cfg(test)]
 mod tests;
 
-/// Most devices that are compared; where more share a zone, the first ones heard are.
+/// The most devices compared; in a larger zone, those with the first readings are.
 const MAX_MEMBERS: usize = 64;
-/// Peers that it takes to tell who is right.
+/// The peers needed to decide which device is right.
 const LEAST_PEERS: usize = 2;
-/// Event time from one comparison of a device to the next.
+/// The event time between two comparisons of a device.
 const EVERY_MILLIS: i64 = 60_000;
-/// A peer's value counts for so long.
+/// How long a peer's value is recent.
 const FRESH_MILLIS: i64 = 3 * HOUR_MILLIS.cast_signed();
 /// A clock that was set back by more is followed.
 const SET_BACK_MILLIS: i64 = HOUR_MILLIS.cast_signed();
@@ -64,7 +64,7 @@ struct Member {
     device: DeviceId,
     /// The newest value.
     value: f64,
-    heard: Timestamp,
+    newest_at: Timestamp,
     /// The smallest change of value: the sensor's resolution, 0 for none.
     resolution: f64,
     direction: Direction,
@@ -83,7 +83,7 @@ struct Member {
 }
 
 impl Peers {
-    /// Takes a device's reading and says how far it has drifted from the others; 0.5 is reported. Values that are not
+    /// Takes a device's reading and scores its drift from the others; 0.5 is reported. Values that are not
     /// finite, and those older than the device's newest, teach nothing.
     pub fn observe(&mut self, device: DeviceId, at: Timestamp, value: f64) -> Score {
         if !value.is_finite() {
@@ -133,9 +133,9 @@ impl Peers {
         known
     }
 
-    /// What the others show, where enough of them were heard lately.
+    /// The state of the peers, if enough of them have recent values.
     fn others(&self, index: usize, at: Timestamp) -> Option<Others> {
-        // Whoever has drifted is no measure for the others.
+        // A device that has drifted is not used to measure the others.
         let is_other =
             |(i, member): &(usize, &Member)| *i != index && member.is_fresh(at) && member.comparison.0 < 1.0;
         let others = || self.members.iter().enumerate().filter(is_other).map(|(_, member)| member);
@@ -152,7 +152,7 @@ impl Peers {
     }
 }
 
-/// What a device's peers show: medians over them.
+/// The medians of a device's peers.
 struct Others {
     value: f64,
     /// Size of the deviation, now and usually.
@@ -167,7 +167,7 @@ impl Member {
         Self {
             device,
             value,
-            heard: at,
+            newest_at: at,
             resolution: 0.0,
             direction: Direction::default(),
             compared: at,
@@ -182,7 +182,7 @@ impl Member {
 
     /// Takes the value; whether it is time to compare.
     fn update(&mut self, at: Timestamp, value: f64) -> bool {
-        let elapsed = at.millis_after(self.heard);
+        let elapsed = at.millis_after(self.newest_at);
         if elapsed < -SET_BACK_MILLIS {
             self.compared = at;
         } else if elapsed < 0 {
@@ -193,12 +193,12 @@ impl Member {
             self.resolution = if self.resolution > 0.0 { self.resolution.min(change) } else { change };
         }
         self.direction.note(self.value, value);
-        (self.value, self.heard) = (value, at);
+        (self.value, self.newest_at) = (value, at);
         at.millis_after(self.compared) >= EVERY_MILLIS
     }
 
     fn is_fresh(&self, at: Timestamp) -> bool {
-        (-FRESH_MILLIS..=FRESH_MILLIS).contains(&at.millis_after(self.heard))
+        (-FRESH_MILLIS..=FRESH_MILLIS).contains(&at.millis_after(self.newest_at))
     }
 
     /// The deviation.

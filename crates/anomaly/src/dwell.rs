@@ -1,10 +1,10 @@
-//! A state that lasts far longer than it ever did: a door left open, a valve that hangs, a light on for days.
+//! Dwell: a state lasts far longer than ever before (a door left open, a stuck valve, a light on for days).
 //!
-//! How long each state lasted at most is known for weekdays and for weekends, so that neither a night nor a Sunday is
-//! odd. Three times that, and an hour, is odd; it is said once, until the state changes.
+//! The longest time in each state is kept for weekdays and for weekends, so that neither a night nor a Sunday is an anomaly.
+//! Three times that, and at least an hour, is an anomaly; it is reported once, until the state changes.
 //!
-//! It sees readings only: of a device that reports changes and nothing in between it says nothing while the state lasts.
-//! Nor does a gap of three hours or more count. That is silence, which is not a value; the rule `silent_for` is for it.
+//! Only readings are used: for a device that reports only changes there is no score while the state lasts. A gap of three
+//! hours or more does not count, because silence is not a value; the rule `silent_for` is for it.
 
 use gateway_core::{AnomalyKind, Moment, Score};
 use serde::{Deserialize, Serialize};
@@ -16,15 +16,15 @@ use crate::suppression::REPEATED_SCORE;
 /// Changes and event time to have seen before a state can last too long.
 const LEARN_CHANGES: u32 = 50;
 const LEARN_MILLIS: u64 = WEEK_MILLIS;
-/// Stays that a part of the week must have had to speak for itself.
+/// The stays that a part of the week needs before it is used.
 const KNOWN: u8 = 10;
 /// How many times the longest stay so far is tolerated.
 const TOLERATED: f64 = 3.0;
-/// No stay below this is odd.
+/// A stay below this is never an anomaly.
 const SHORTEST_MILLIS: f64 = HOUR_MILLIS as f64;
 /// The longest stay halves in about two months.
 const MEMORY_MILLIS: u64 = 90 * 24 * HOUR_MILLIS;
-/// So many states are known; where there are more, the later ones are not judged.
+/// The most states known; further ones are not scored.
 const MOST_STATES: usize = 8;
 /// From Saturday on, in hours of the week.
 const WEEKEND: u32 = 5 * 24;
@@ -32,9 +32,9 @@ const WEEKEND: u32 = 5 * 24;
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub(crate) struct Dwell {
     state: Option<f64>,
-    /// Of the stay under way: milliseconds on weekdays and in weekends.
+    /// The current stay: milliseconds on weekdays and in weekends.
     stay: [f64; 2],
-    /// Nothing more is said of the stay under way: it was told, or it began before enough was known.
+    /// The current stay is not reported: it was reported already, or it began before enough was known.
     quiet: bool,
     changes: u32,
     known: Vec<State>,
@@ -60,7 +60,7 @@ impl Dwell {
         for longest in self.known.iter_mut().flat_map(|state| &mut state.parts) {
             longest.millis = forget(longest.millis, step_millis, MEMORY_MILLIS);
         }
-        // The time since the reading before was spent in the state of that one; after a gap nobody knows.
+        // The time since the previous reading counts for its state; after a gap it is unknown.
         let part = usize::from(moment.hour_of_week() >= WEEKEND);
         if let Some(millis) = self.stay.get_mut(part).filter(|_| step_millis < LONGEST_STEP_MILLIS) {
             *millis += length(step_millis);
@@ -69,13 +69,13 @@ impl Dwell {
             self.change(value, age_millis);
             return Score::NONE;
         }
-        if !self.speaks(age_millis) {
+        if !self.is_mature(age_millis) {
             return Score::NONE;
         }
         self.judge()
     }
 
-    fn speaks(&self, age_millis: u64) -> bool {
+    fn is_mature(&self, age_millis: u64) -> bool {
         self.changes >= LEARN_CHANGES && age_millis >= LEARN_MILLIS
     }
 
@@ -86,17 +86,17 @@ impl Dwell {
         let excess =
             |(stay, tolerated): (f64, Option<f64>)| tolerated.map_or(0.0, |tolerated| stay / tolerated);
         let excess = self.stay.into_iter().zip(state.tolerated()).map(excess).fold(0.0, f64::max);
-        let odd = score(excess, AnomalyKind::Stuck, None);
+        let anomaly = score(excess, AnomalyKind::Stuck, None);
         if self.quiet {
-            return Score { value: odd.value.min(REPEATED_SCORE), ..odd };
+            return Score { value: anomaly.value.min(REPEATED_SCORE), ..anomaly };
         }
         self.quiet = excess >= 1.0;
-        odd
+        anomaly
     }
 
     /// Ends the stay under way and begins one in `value`.
     fn change(&mut self, value: f64, age_millis: u64) {
-        let mature = self.speaks(age_millis);
+        let mature = self.is_mature(age_millis);
         let stay = std::mem::take(&mut self.stay);
         if let Some(over) = self.state.replace(value) {
             self.changes = self.changes.saturating_add(1);
@@ -134,7 +134,7 @@ impl State {
 }
 
 impl Longest {
-    /// Of an odd stay only so much that its like would not be odd again.
+    /// Learns only as much of an anomalous stay that the same stay would not be an anomaly again.
     fn learn(&mut self, millis: f64, mature: bool) {
         let is_odd = mature && millis > (TOLERATED * self.millis).max(SHORTEST_MILLIS);
         let taught = if is_odd { 1.1 * millis / TOLERATED } else { millis };

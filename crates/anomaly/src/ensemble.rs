@@ -1,8 +1,8 @@
 //! Combines the statistics of all detectors into one score.
 //!
-//! Every statistic is ranked among its own past ([`crate::calibration`]). Those that look at the same thing form a family,
-//! in which the loudest counts most; all families have the same weight, because weights chosen on one set of
-//! series did not serve another. [`crate::suppression`] decides what is reported.
+//! Every statistic is ranked among its own past ([`crate::calibration`]). Statistics of the same property form a family, in
+//! which the highest rank counts most. All families have the same weight, because weights chosen on one set of series did
+//! not work on another. [`crate::suppression`] decides what is reported.
 
 use gateway_core::{AnomalyKind, Moment, Score};
 use serde::{Deserialize, Serialize};
@@ -33,7 +33,7 @@ const HALF_STRENGTH: f64 = 0.4;
 const RECORD: f64 = 0.7;
 /// A value within so many steps of the sensor's resolution from the usual is never reported.
 const STEPS: f64 = 1.5;
-/// Mean distances that are nothing unusual.
+/// The mean distances that are normal.
 const DISTANCES: f64 = 4.0;
 
 /// How many times more it takes while a series is young.
@@ -152,7 +152,7 @@ impl Ensemble {
     }
 }
 
-/// The rank of each family: the root mean square of its members', in which the loudest counts most.
+/// The rank of each family: the root mean square of its members', in which the highest counts most.
 fn families(ranks: &[f64; STATISTICS]) -> [f64; FAMILIES.len()] {
     let mut rest = ranks.as_slice();
     FAMILIES.map(|(_, members)| {
@@ -162,8 +162,8 @@ fn families(ranks: &[f64; STATISTICS]) -> [f64; FAMILIES.len()] {
     })
 }
 
-/// Which family to name: the loudest; but a spike is also a rare step and makes the last 60 values scatter, and people are
-/// told that it is far off.
+/// The family to report: the one with the highest rank. A spike is also a rare step and increases the spread of the last 60
+/// values, but is reported as far off.
 fn named(families: &[f64; FAMILIES.len()]) -> AnomalyKind {
     let of = |(anomaly_kind, _): (AnomalyKind, usize), rank: &f64| (anomaly_kind, *rank);
     let all = || FAMILIES.into_iter().zip(families).map(|(family, rank)| of(family, rank));

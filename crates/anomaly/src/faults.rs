@@ -1,12 +1,12 @@
-//! Faults of the sensor rather than of the building: [`stuck`](super::stuck), [`sentinel`](super::sentinel) and
+//! Scores faults of the sensor, not of the building: [`stuck`](super::stuck), [`sentinel`](super::sentinel) and
 //! [`noise`](super::noise), as one score.
 //!
-//! For gauges only. A counter rests whenever nothing is consumed and takes any value on its way; a state repeats itself
-//! by nature and has no scatter. A gauge that is a counter in truth, or only ever on or off, is told by its own past.
+//! For gauges only. A counter stands still while nothing is consumed and takes any value; a state repeats itself and has no
+//! scatter. A gauge that behaves as a counter, or is only on or off, is recognised by its past.
 //!
-//! All are measured by what the series itself has done, and say little in its first week. So set that on ordinary
-//! building series (offices, duty cycles, dark nights, coarse sensors) an alarm is rarer than once a month; the tests
-//! hold that. Time decides nothing but how much was learnt, and a reading that comes twice is one.
+//! All scores are relative to the series' own past, and low in its first week. On ordinary building series (offices, duty
+//! cycles, dark nights, coarse sensors) an alarm is rarer than once a month; the tests check that. Time only decides how
+//! much was learnt, and a reading received twice counts once.
 
 use gateway_core::{AnomalyKind, Score};
 use serde::{Deserialize, Serialize};
@@ -32,13 +32,13 @@ pub(crate) struct Faults {
 }
 
 impl Faults {
-    /// Scores a reading by what came before it, then learns it. 0.5 is odd: somebody should look.
+    /// Scores a reading by the earlier ones, then learns it. From 0.5 on it is an anomaly.
     /// `value` is finite and at most [`LARGEST`](crate::LARGEST); both times are [`Clock`](crate::clock::Clock)'s.
     pub(crate) fn observe(&mut self, value: f64, step_millis: u64, age_millis: u64) -> Score {
-        let odd = self.judge(value, step_millis, age_millis);
+        let fault = self.judge(value, step_millis, age_millis);
         self.direction.note(self.last, value);
         self.last = value;
-        if self.direction.is_up() { Score::NONE } else { odd }
+        if self.direction.is_up() { Score::NONE } else { fault }
     }
 
     fn judge(&mut self, value: f64, step_millis: u64, age_millis: u64) -> Score {

@@ -1,7 +1,7 @@
-//! A leap: one step far larger than any before, of what cannot leap. A sensor was swapped, moved or set anew, or counts
-//! its bytes wrong.
+//! Leap: one step far larger than any before, of a quantity that cannot leap. A sensor was swapped, moved or reconfigured,
+//! or misreads its bytes.
 //!
-//! Steps over a gap are neither judged nor learnt. A leap teaches that the next of its size is less of one.
+//! Steps over a gap are neither scored nor learnt. After a leap, the next one of its size has a lower score.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,9 +1,9 @@
-//! How far a value lies from where the series has been: spikes, sentinels, sudden shifts.
+//! Level: the distance of a value from the recent values (spikes, sentinels, sudden shifts).
 //!
-//! A quick level follows the series, a spread says how well. Both learn a clipped residual, so that one outlier spoils
-//! neither, while a ramp is followed and a lasting new level is learnt within [`RELEARN_AFTER`] readings.
-//! The series' own record (its largest excursion so far, slowly forgotten) must be beaten by half before a value
-//! is odd: what happens every day alarms once.
+//! A fast level follows the series, and a spread measures how well. Both learn a clipped residual, so that one outlier does
+//! not distort them, while a ramp is followed and a lasting new level is learnt within [`RELEARN_AFTER`] readings. A value
+//! is an anomaly only if it exceeds the series' record (its largest excursion so far, slowly forgotten) by half, so that a
+//! daily excursion alarms once.
 
 use serde::{Deserialize, Serialize};
 
@@ -20,13 +20,13 @@ const TOLERATED: f64 = 7.0;
 const CLIP: f64 = 5.0;
 /// From here on a value belongs to an excursion, whose peak may become the record.
 const EXCURSION: f64 = 3.0;
-/// How much an excursion must exceed the record to be odd.
+/// The factor by which an excursion must exceed the record to be an anomaly.
 const BEAT_RECORD: f64 = 1.5;
 /// The record halves in about 10 days of event time.
 const RECORD_LIFE_MILLIS: f64 = 14.0 * 86_400_000.0;
-/// So many odd readings in a row are the new normal.
+/// After this many anomalies in a row, the new level is normal.
 const RELEARN_AFTER: u32 = 60;
-/// Changes of value to have seen before distance means anything: a setpoint that never moved may move.
+/// The changes needed before a distance counts: a setpoint that never moved may move.
 const LEARN_CHANGES: u32 = 20;
 /// Readings until residuals are clipped: before, the spread is not known well enough to clip by.
 const UNCLIPPED: u32 = 20;
@@ -37,7 +37,7 @@ const ROUNDING: f64 = 1e-9;
 pub(crate) struct Level {
     readings: u32,
     changes: u32,
-    odd_in_a_row: u32,
+    anomalies_in_a_row: u32,
     last: f64,
     level: f64,
     /// Mean absolute residual.
@@ -50,9 +50,9 @@ pub(crate) struct Level {
     record: f64,
 }
 
-/// What is said of a value.
+/// The result for a value.
 pub(crate) struct Verdict {
-    /// How many times the tolerated distance; 1 is odd.
+    /// The distance relative to the tolerated one; from 1 on an anomaly.
     pub(crate) excess: f64,
     /// The tolerated values, once there is an idea of them.
     pub(crate) expected: Option<(f64, f64)>,
@@ -94,7 +94,7 @@ impl Level {
     }
 
     /// The standard deviation to measure by. Never below the resolution, nor so small that what the series did before
-    /// would be odd today.
+    /// would be an anomaly today.
     fn sigma(&self) -> f64 {
         (self.spread * GAUSSIAN)
             .max(self.quantum)
@@ -113,7 +113,7 @@ impl Level {
         }
     }
 
-    /// An excursion becomes the record only when it is over, so that a lasting one stays odd while it lasts.
+    /// An excursion becomes the record only when it is over, so that a lasting one stays an anomaly while it lasts.
     fn note_excursion(&mut self, distance: f64, sigma: f64) {
         if self.readings <= UNCLIPPED {
             return;
@@ -126,10 +126,10 @@ impl Level {
         }
     }
 
-    fn learn(&mut self, value: f64, residual: f64, sigma: f64, odd: bool) {
-        self.odd_in_a_row = if odd { self.odd_in_a_row.saturating_add(1) } else { 0 };
-        if self.odd_in_a_row >= RELEARN_AFTER {
-            self.odd_in_a_row = 0;
+    fn learn(&mut self, value: f64, residual: f64, sigma: f64, is_anomaly: bool) {
+        self.anomalies_in_a_row = if is_anomaly { self.anomalies_in_a_row.saturating_add(1) } else { 0 };
+        if self.anomalies_in_a_row >= RELEARN_AFTER {
+            self.anomalies_in_a_row = 0;
             self.record = self.record.max(self.peak);
             self.peak = 0.0;
             self.level = value;

@@ -1,14 +1,14 @@
 //! A light streaming anomaly model for one series: no labels, no settings, one set of parameters for every series.
 //!
 //! Each reading is compared with what came before it, gets a score in 0..1, and is then learnt, strictly in order:
-//! - [`ensemble`](mod@ensemble) looks at one sample in five minutes (at every reading of a slower sensor) after a trial
-//!   of 288: level against the daily and weekly profile, shift, predictor residual, density by time of day, steps, spread;
-//! - [`level`](mod@level) looks at every reading of quicker sensors: far from where the series is;
-//! - [`faults`](mod@faults) looks at every reading for what broken sensors do: stuck, sentinel, noise;
+//! - [`ensemble`](mod@ensemble) scores one sample in five minutes (every reading of a slower sensor) after a trial of 288:
+//!   level against the daily and weekly profile, shift, predictor residual, density by time of day, steps, spread;
+//! - [`level`](mod@level) scores every reading of faster sensors by its distance from the recent values;
+//! - [`faults`](mod@faults) scores every reading for faults of the sensor: stuck, sentinel, noise;
 //! - [`suppression`](mod@suppression) decides which anomalies are reported (a score of at least 0.5), and reports each once.
 //!
 //! It guarantees: finite input gives a finite score in 0..1 and never panics. Time itself is never scored: gaps, silence and
-//! irregular sampling are no anomalies. A counter is scored by its rate, and a reset is no part of that. A state is scored
+//! irregular sampling are no anomalies. A counter is scored by its rate, without resets. A state is scored
 //! by how long it lasts ([`dwell`](mod@dwell)) and not by its values. A series keeps at most 16 KB.
 
 mod bins;
@@ -60,16 +60,16 @@ use rate::Rate;
 use suppression::{REPEATED_SCORE, Report, Reports};
 pub use trial::Trial;
 
-/// Readings to learn from before [`level`](mod@level) may speak.
+/// The readings that [`level`](mod@level) learns from before it scores.
 const LEARN_READINGS: u32 = 60;
-/// After a day of silence nothing is known of the last value any more.
+/// After a day of silence the last value is forgotten.
 const LONG_SILENCE_MILLIS: i64 = DAY_MILLIS.cast_signed();
-/// Changes to have seen before a change can be odd.
+/// The changes needed before a change can be an anomaly.
 const LEARN_CHANGES: u8 = 20;
-/// Values beyond this are judged as this, so that no arithmetic inside can overflow.
+/// Larger values are clipped to this, so that no arithmetic can overflow.
 pub(crate) const LARGEST: f64 = 1e150;
 
-/// What is known of one series (one metric of one device). Serialise it to keep it over a restart.
+/// The model of one series (one metric of one device). Serialise it to keep it over a restart.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SeriesModel {
     quantity: Quantity,
@@ -118,13 +118,13 @@ impl Varied {
 }
 
 impl SeriesModel {
-    /// A series of which nothing is known yet.
+    /// The model of a new series.
     #[must_use]
     pub fn new(quantity: Quantity) -> Self {
         Self::with_trial(quantity, Trial::Default)
     }
 
-    /// A series of which the caller knows how long it should only be learnt from.
+    /// The model of a new series with a given trial.
     #[must_use]
     pub fn with_trial(quantity: Quantity, trial: Trial) -> Self {
         Self {
@@ -163,7 +163,7 @@ impl SeriesModel {
         Caution { of_scores, to_report: 1.0 + 1.5 * self.youth(2 * WEEK_MILLIS) }
     }
 
-    /// Gives the ensemble its sample, where one is complete.
+    /// Gives the ensemble its sample, if one is complete.
     fn sample(&mut self, moment: Moment, value: f64) {
         let Some(since_last) = self.pace.take(moment.at) else { return };
         let value = match self.quantity.kind {

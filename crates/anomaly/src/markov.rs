@@ -1,4 +1,4 @@
-//! Markov: how rare the step from the value before to this one is.
+//! Markov: how rare the step from the previous value to this one is.
 
 use serde::{Deserialize, Serialize};
 

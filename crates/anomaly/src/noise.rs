@@ -1,12 +1,11 @@
-//! The values scatter far more than they ever did: a loose contact, a failing sensor, a control loop that hunts.
+//! Noise: the values scatter far more than ever before (a loose contact, a failing sensor, an oscillating control loop).
 //!
 //! Scatter is the median size of the second differences of [`BLOCK`] readings, which neither a ramp nor a few spikes
-//! move; of three blocks in a row the calmest counts, so that only what lasts is seen. It is compared with the highest
-//! scatter the series had, remembered over months: what is lively by day and still by night is judged by its day.
-//! What the series had is measured by the upper quartile: where something is switched on and off now and then, the
-//! median jumps from still to lively when that happens a little more often.
+//! change. Of three blocks in a row the lowest counts, so that only lasting scatter is found. It is compared with the
+//! highest scatter of the series, remembered over months, so that a series that is calm at night is compared with its day.
+//! The past scatter is measured by the upper quartile, because the median jumps if a load is switched a little more often.
 //!
-//! A new scatter that lasts is the new normal after about a day.
+//! A lasting new scatter becomes normal after about a day.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,13 +13,13 @@ use super::clock::{DAY_MILLIS, LONGEST_STEP_MILLIS, WEEK_MILLIS, forget, share};
 
 /// Readings in a block.
 const BLOCK: usize = 15;
-/// Changes of value to have seen before scatter means anything.
+/// The changes needed before scatter counts.
 const LEARN_CHANGES: u32 = 100;
 /// How many times the highest scatter so far is tolerated.
 const TOLERATED: f64 = 2.0;
 /// The highest scatter halves in about two months.
 const MEMORY_MILLIS: u64 = 90 * DAY_MILLIS;
-/// While the scatter is odd, the record grows by this factor a day, as a natural logarithm: ten times.
+/// While the scatter is an anomaly, the record grows by this factor a day, as a natural logarithm: ten times.
 const LEARN_RATE: f64 = std::f64::consts::LN_10;
 /// Standard deviation of second differences over that of the values, sqrt(6).
 const SECOND_DIFFERENCE: f64 = 2.449_489_742_783_178;
@@ -40,7 +39,7 @@ pub(crate) struct Noise {
     /// Of the two blocks before.
     blocks: [Scatter; 2],
     record: f64,
-    /// The highest scatter of the odd stretch under way, 0 outside of one.
+    /// The highest scatter of the current anomaly, 0 if there is none.
     peak: f64,
     excess: f64,
 }
@@ -66,7 +65,7 @@ impl Scatter {
 }
 
 impl Noise {
-    /// How many times the tolerated scatter; 1 is odd. It changes at the end of each block.
+    /// The scatter relative to the tolerated one; from 1 on an anomaly. It changes at the end of each block.
     pub(crate) fn observe(&mut self, value: f64, step_millis: u64, age_millis: u64) -> f64 {
         if step_millis >= LONGEST_STEP_MILLIS {
             self.known = 0;
@@ -124,7 +123,7 @@ impl Noise {
             self.excess = excess;
             return;
         }
-        // Enough is learnt from an odd stretch that its like is not odd again.
+        // Learns enough from an anomaly that the same one is not reported again.
         let like = (record * self.peak.min(record * TOLERATED * TOLERATED)).sqrt();
         self.record = forget(self.record, millis, MEMORY_MILLIS).max(scatter.upper_quartile).max(like);
         self.peak = 0.0;

@@ -1,9 +1,8 @@
-//! The pace at which a series is judged: one reading in five minutes at most, however often its sensor sends.
+//! The sampling of a series for the ensemble: at most one reading in five minutes, at any rate of its sensor.
 //!
-//! A sensor that sends every second says little more in five minutes than in one second, and three hundred times as many
-//! judgements make three hundred times as many false alarms. What cannot wait five minutes is seen by the judges that look
-//! at every reading. It is a reading and not the mean of those between: after a gap there is nothing to take the mean of,
-//! and a single reading scatters more than a mean.
+//! Readings within five minutes contain little more information than one, and three hundred times as many scores make three
+//! hundred times as many false alarms. Other detectors score every reading, for anomalies that cannot wait. A sample is a
+//! reading and not the mean of several, because after a gap there are none, and a single reading scatters more than a mean.
 
 use gateway_core::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -19,7 +18,7 @@ pub(crate) struct Pace {
     quick: bool,
 }
 
-/// How long ago the sample before was, in milliseconds; none for the first, and where the clock was set back.
+/// The time since the previous sample in milliseconds; `None` for the first one, and if the clock was set back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SinceLast(pub(crate) Option<i64>);
 
@@ -36,7 +35,7 @@ impl Pace {
         Some(SinceLast(since_last))
     }
 
-    /// Whether there are readings that are no samples.
+    /// Whether some readings are not samples.
     pub(crate) const fn is_quick(&self) -> bool {
         self.quick || self.between > 0
     }

@@ -1,6 +1,6 @@
-//! Level: how far a value lies from what is usual at this hour of the day, and of the week.
+//! Profile: the distance of a value from the usual one at this hour of the day, and of the week.
 //!
-//! The week's is kept of logarithms ([`crate::scale`]): it serves series whose values differ by their magnitude.
+//! The weekly profile is of logarithms ([`crate::scale`]), for series whose values differ by orders of magnitude.
 
 use gateway_core::Moment;
 use serde::{Deserialize, Serialize};

@@ -1,18 +1,18 @@
-//! What a series measures: how its values are read, and whether they can leap.
+//! The quantity of a series: its kind of values, and whether they can leap.
 //!
-//! The air of a room has no way to warm by ten degrees from one reading to the next: what does is worth a word from the
-//! tenth minute on. A lamp, a pump or a full meeting room leaps every morning, and nobody wants to hear of the first time.
+//! The air of a room cannot warm by ten degrees from one reading to the next, so such a step is reported from the tenth
+//! minute on. A lamp, a pump or a meeting room leaps every morning, and the first time must not be an alert.
 
 use gateway_core::MetricKind;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::DAY_MILLIS;
 
-/// Event time to learn from before a value far away is spoken of: a day, or 10 minutes where it cannot leap.
+/// The event time to learn from before a distant value is reported: a day, or 10 minutes if the quantity cannot leap.
 const LEARN_MILLIS: u64 = DAY_MILLIS;
 const LEARN_SLOW_MILLIS: u64 = 600_000;
 
-/// What is known of a series before its first reading.
+/// The prior knowledge about a series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quantity {
     pub(crate) kind: MetricKind,
@@ -21,14 +21,14 @@ pub struct Quantity {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Inertia {
-    /// No value lies far from the one before, unless something is wrong.
+    /// A value far from the previous one is a fault.
     Slow,
     Unknown,
 }
 
 impl Quantity {
-    /// By the metric's name, zigbee2mqtt's: what the air of a room or the weather is cannot leap. Cayenne LPP's channel
-    /// (`temperature_3`) says nothing.
+    /// By the metric's name in zigbee2mqtt: room air and weather cannot leap. The names of Cayenne LPP's channels
+    /// (`temperature_3`) are not known.
     #[must_use]
     pub fn new(kind: MetricKind, metric: &str) -> Self {
         let name = metric.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches('_');
@@ -39,7 +39,7 @@ impl Quantity {
         Self { kind, inertia }
     }
 
-    /// A gauge of somebody who looks at it alone, and wants to hear early what is far out.
+    /// A single gauge, of which distant values should be reported early.
     #[must_use]
     pub const fn watched() -> Self {
         Self { kind: MetricKind::Gauge, inertia: Inertia::Slow }

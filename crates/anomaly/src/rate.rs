@@ -1,4 +1,4 @@
-//! What a counter counts: not its reading but how fast it goes up says whether all is well.
+//! The rate of a counter, which is scored instead of its value.
 
 use serde::{Deserialize, Serialize};
 

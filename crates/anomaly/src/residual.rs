@@ -1,6 +1,6 @@
-//! Residual: how badly a value was foreseen, in units of how badly values are usually foreseen at this time of the day.
+//! Residual: the prediction error of a value, relative to the usual error at this time of the day.
 //!
-//! Several simple predictors are asked; each has the more say the better it has been of late.
+//! Several simple predictors are combined; a predictor with smaller recent errors has a larger weight.
 
 use gateway_core::Moment;
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ use crate::recent::Recent;
 const EXPERTS: usize = 7;
 /// At which rate errors are remembered.
 const ERRORS: f32 = 0.005;
-/// Says of a predictor: weight = error to the power of −4.
+/// The weight of a predictor is its error to the power of −4.
 const SELECTIVE: i32 = -4;
 /// Samples until the errors mean something.
 const WARM_UP: u32 = 30;

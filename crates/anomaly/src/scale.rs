@@ -1,4 +1,4 @@
-//! What the trial tells of a series' values: where they lie, how far apart, and how large they are.
+//! The scale of a series' values, learnt in the trial: their range and magnitude.
 
 use serde::{Deserialize, Serialize};
 

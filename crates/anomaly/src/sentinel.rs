@@ -1,10 +1,10 @@
-//! A sudden jump to a value that broken sensors show: −40, 85 °C, 0, 65535.
+//! Sentinel: a sudden jump to a typical value of a broken sensor: −40, 85 °C, 0, 65535.
 //!
-//! Such a value is odd only where the series' own past makes it absurd: it lies far outside of all that the series has
-//! shown, and the jump to it is far larger than any before. Both are measured by the series' own measures, so one
-//! reading is enough, and a value that is reached step by step is none.
+//! Such a value is an anomaly only if the series' own past makes it absurd: it is far outside of the range so far, and the
+//! jump to it is far larger than any before. Both are measured relative to the series, so one reading is enough, and a value
+//! reached in small steps is not absurd.
 //!
-//! An absurd value is not learnt: it stays odd for a week (0 for a day, for 0 may also be "switched off").
+//! An absurd value is not learnt: it stays an anomaly for a week (0 for a day, because 0 may also mean "switched off").
 
 use serde::{Deserialize, Serialize};
 
@@ -85,7 +85,7 @@ pub(crate) struct Sentinel {
 }
 
 impl Sentinel {
-    /// How absurd the value is; 1 is odd.
+    /// How absurd the value is; from 1 on an anomaly.
     pub(crate) fn observe(&mut self, value: f64, step_millis: u64, age_millis: u64) -> f64 {
         let absurdity = if is_marker(value) { self.absurdity(value, age_millis) } else { 0.0 };
         let patience = if value == 0.0 { DAY_MILLIS } else { WEEK_MILLIS };

@@ -1,6 +1,6 @@
-//! Shift: how far the last 60 values lie, on the whole, from what is usual at their hours.
+//! Shift: the mean distance of the last 60 values from the usual values at their hours.
 //!
-//! A building that is 2 degrees too warm all morning is no record at any hour, but it is one over all of them.
+//! A building that is 2 degrees too warm all morning is not extreme at any hour, but it is extreme over all of them.
 
 use gateway_core::Moment;
 use serde::{Deserialize, Serialize};

@@ -1,11 +1,11 @@
-//! A series that used to vary and now repeats one value exactly, far longer than it ever did: a frozen sensor.
+//! Stuck: a series that used to vary repeats one value exactly, far longer than ever before (a frozen sensor).
 //!
-//! Length counts both in readings and in event time, and both must be too long: a burst of messages is not a long
-//! time, and a few heartbeats of a device that reports changes are not many readings. What is tolerated is a multiple
-//! of the longest run so far, remembered over months, so that plateaus of nights and weekends alarm once at most.
+//! The run must be too long both in readings and in event time: a burst of messages is not a long time, and a few
+//! heartbeats of a device that reports changes are not many readings. A multiple of the longest run so far is tolerated,
+//! remembered over months, so that plateaus of nights and weekends alarm at most once.
 //!
-//! Resting at the lowest or highest value is not judged where it has rested there before, nor at 0 and 100: dark, off,
-//! empty, saturated. A series that never varied is never stuck.
+//! A run at the lowest or highest value is not scored if the series rested there before, nor at 0 and 100: dark, off, empty,
+//! saturated. A series that never varied is never stuck.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,9 +15,9 @@ use super::clock::{DAY_MILLIS, HOUR_MILLIS, WEEK_MILLIS, forget};
 const LEARN_RUNS: u32 = 100;
 /// How many times the longest run so far is tolerated. Holidays are up to 4 times a weekend.
 const TOLERATED: f64 = 4.0;
-/// No run below this many readings is odd.
+/// A run of fewer readings is never an anomaly.
 const SHORTEST: f64 = 30.0;
-/// No run below this much event time is odd.
+/// A run of less event time is never an anomaly.
 const SHORTEST_MILLIS: u64 = HOUR_MILLIS / 2;
 /// Nor below this in the first week, which has a weekend that was not seen before.
 const SHORTEST_YOUNG_MILLIS: u64 = 3 * DAY_MILLIS;
@@ -52,7 +52,7 @@ struct Longest {
 }
 
 impl Stuck {
-    /// How many times the tolerated run; 1 is odd.
+    /// The run relative to the tolerated one; from 1 on an anomaly.
     pub(crate) fn observe(&mut self, value: f64, step_millis: u64, age_millis: u64) -> f64 {
         let young = age_millis < WEEK_MILLIS;
         if self.run == 0 {
@@ -67,7 +67,7 @@ impl Stuck {
             self.begin_run(value);
             return 0.0;
         }
-        // The same value at the same time is one reading that came twice.
+        // The same value at the same time is one reading received twice.
         if step_millis > 0 {
             self.run = self.run.saturating_add(1);
             self.run_millis = self.run_millis.saturating_add(step_millis);
@@ -129,7 +129,7 @@ impl Longest {
     }
 }
 
-/// The longest run after one more. A mature series learns from a longer one just enough that its like is not odd
+/// The longest run after one more. A mature series learns from a longer one just enough that the same one is not an anomaly
 /// again, and never so much that one frozen stretch blinds it.
 fn longer(longest: f64, run: f64, shortest: f64, young: bool) -> f64 {
     if young {

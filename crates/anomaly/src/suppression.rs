@@ -1,8 +1,8 @@
 //! Decides which anomalies are reported with a score of at least 0.5, and holds the others back.
 //!
 //! An anomaly of the ensemble is reported when the [`Evidence`] of the last samples is enough. What was reported is not
-//! reported again while it continues, unless it becomes twice as strong ([`Reports`]); below 0.5 a score counts only where
-//! it is the strongest of late ([`RecentStrengths`]). What a whole zone shows is reported of one device ([`ZoneReports`]).
+//! reported again while it continues, unless it becomes twice as strong ([`Reports`]); below 0.5 a score counts only if
+//! it is the strongest recent one ([`RecentStrengths`]). An anomaly of a whole zone is reported for one device ([`ZoneReports`]).
 //!
 //! What people are notified of, and for how long the same anomaly is held back then, is decided by the alert rules.
 

@@ -342,12 +342,12 @@ fn ordinary(n: u32) -> f64 {
     21.0 - 2.0 * (TAU * f64::from(n) / 288.0).cos()
 }
 
-/// What is expected holds the ordinary value and not the odd one.
-fn expects(score: Score, ordinary: f64, odd: f64) {
+/// The expected range contains the ordinary value and not the anomaly.
+fn expects(score: Score, ordinary: f64, anomaly: f64) {
     assert!(score.value >= 0.5, "{score:?}");
     let (low, high) = score.expected.unwrap_or_else(|| panic!("no range: {score:?}"));
     assert!(low <= ordinary && ordinary <= high, "{low} to {high} lacks {ordinary}: {score:?}");
-    assert!(odd < low || high < odd, "{low} to {high} holds {odd}: {score:?}");
+    assert!(anomaly < low || high < anomaly, "{low} to {high} holds {anomaly}: {score:?}");
 }
 
 #[test]
@@ -359,15 +359,15 @@ fn of_a_spike_the_expected_range_holds_what_is_ordinary() {
 #[test]
 fn of_a_shift_the_expected_range_holds_what_was_ordinary() {
     let mut series = room(&mut StdRng::seed_from_u64(16));
-    let odd = (1..72).map(|n| (n, series.next(ordinary(n) + 6.0))).find(|(_, score)| score.value >= 0.5);
-    let (n, score) = odd.unwrap();
+    let anomaly = (1..72).map(|n| (n, series.next(ordinary(n) + 6.0))).find(|(_, score)| score.value >= 0.5);
+    let (n, score) = anomaly.unwrap();
     expects(score, ordinary(n), ordinary(n) + 6.0);
 }
 
 #[test]
 fn of_a_value_at_the_wrong_hour_the_expected_range_holds_what_is_ordinary_then() {
     let mut series = room(&mut StdRng::seed_from_u64(17));
-    let odd = (1..24).map(|n| (n, series.next(22.8))).find(|(_, score)| score.value >= 0.5);
-    let (n, score) = odd.unwrap();
+    let anomaly = (1..24).map(|n| (n, series.next(22.8))).find(|(_, score)| score.value >= 0.5);
+    let (n, score) = anomaly.unwrap();
     expects(score, ordinary(n), 22.8);
 }

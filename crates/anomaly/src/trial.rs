@@ -1,4 +1,4 @@
-//! How long a series is only learnt from before the model scores it.
+//! The trial: how long the model only learns from a series before it scores it.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,10 +1,10 @@
-//! What a topic filter permits: matching of topics (MQTT 5, section 4.7) and of whole subscriptions.
+//! Permissions: matches topics (MQTT 5, section 4.7) and whole subscriptions against topic filters.
 
-/// A text that is no topic filter.
+/// The text is not a valid topic filter.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{filter}` is no topic filter: {problem}")]
 pub struct InvalidFilter {
-    /// The text.
+    /// The refused text.
     pub filter: String,
     /// What is wrong, and what is allowed.
     pub problem: &'static str,
@@ -13,7 +13,7 @@ pub struct InvalidFilter {
 /// Checks the form of a filter.
 ///
 /// # Errors
-/// Where `filter` is empty or longer than 65,535 bytes, holds NUL, or has a wildcard in the wrong place.
+/// `filter` is empty or longer than 65,535 bytes, holds NUL, or has a wildcard in the wrong place.
 pub fn validate_filter(filter: &str) -> Result<(), InvalidFilter> {
     let mut levels = filter.split('/').peekable();
     let mut problem = None;
@@ -33,7 +33,7 @@ pub fn validate_filter(filter: &str) -> Result<(), InvalidFilter> {
 }
 
 /// Whether every topic that `wanted` matches is matched by `allowed` too. A topic without wildcards is a filter that
-/// matches itself, so this also tells whether a publish to it is permitted.
+/// matches itself, so this also decides whether a publish to it is permitted.
 #[must_use]
 pub fn covers(allowed: &str, wanted: &str) -> bool {
     if wanted.starts_with('$') && allowed.starts_with(['+', '#']) {

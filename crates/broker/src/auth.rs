@@ -1,4 +1,4 @@
-//! Who may come in, and what each may do: mqtt5 asks at every CONNECT, PUBLISH and SUBSCRIBE.
+//! Authentication and authorisation: mqtt5 asks at every CONNECT, PUBLISH and SUBSCRIBE.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -23,15 +23,15 @@ type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// The internal user's name. Fixed, because mqtt5 gives a stored session back only to the user who made it.
 pub(crate) const INTERNAL_USER: &str = "$riser";
 
-/// Who may do what; replaced as a whole when the configuration is reloaded.
+/// All users and their permissions; replaced as a whole when the configuration is reloaded.
 #[derive(Debug)]
 pub(crate) struct Access {
     anonymous: bool,
-    users: HashMap<String, Known>,
+    users: HashMap<String, UserEntry>,
 }
 
 #[derive(Debug)]
-struct Known {
+struct UserEntry {
     password: Verifier,
     publish: Vec<String>,
     subscribe: Vec<String>,
@@ -39,12 +39,12 @@ struct Known {
 
 impl Access {
     pub(crate) fn new(anonymous: bool, users: Vec<User>) -> Result<Self, BrokerError> {
-        let mut known = HashMap::with_capacity(users.len());
+        let mut by_name = HashMap::with_capacity(users.len());
         for User { name, password, publish, subscribe } in users {
             let problem = match name.as_str() {
                 "" => Some("empty"),
                 INTERNAL_USER => Some("reserved"),
-                _ if known.contains_key(&name) => Some("given twice"),
+                _ if by_name.contains_key(&name) => Some("given twice"),
                 _ => None,
             };
             if let Some(problem) = problem {
@@ -55,12 +55,17 @@ impl Access {
                 validate_filter(filter)
                     .map_err(|source| BrokerError::Filter { user: name.clone(), source })?;
             }
-            known.insert(name, Known { password: Verifier::new(password), publish, subscribe });
+            by_name.insert(name, UserEntry { password: Verifier::new(password), publish, subscribe });
         }
-        Ok(Self { anonymous, users: known })
+        Ok(Self { anonymous, users: by_name })
     }
 
-    fn may(&self, user: Option<&str>, wanted: &str, permissions: impl Fn(&Known) -> &[String]) -> bool {
+    fn is_permitted(
+        &self,
+        user: Option<&str>,
+        wanted: &str,
+        permissions: impl Fn(&UserEntry) -> &[String],
+    ) -> bool {
         match user {
             None => self.anonymous,
             Some(name) => self
@@ -70,7 +75,7 @@ impl Access {
         }
     }
 
-    /// The user's name (none: anonymous), or why not.
+    /// The user's name (`None`: anonymous), or why the client is refused.
     async fn admit(&self, connect: &ConnectPacket) -> Result<Option<String>, &'static str> {
         if connect.client_id.starts_with(INTERNAL_CLIENT_PREFIX) {
             return Err("its client id is reserved for the gateway");
@@ -88,7 +93,7 @@ impl Access {
     }
 }
 
-/// Guards the listeners that devices use.
+/// Checks clients of the public listeners.
 #[derive(Debug)]
 pub(crate) struct PublicAuth {
     access: RwLock<Arc<Access>>,
@@ -152,7 +157,8 @@ impl AuthProvider for PublicAuth {
         user: Option<&'a str>,
         topic: &'a str,
     ) -> Answer<'a, bool> {
-        let allowed = !topic.starts_with("$SYS") && self.access().may(user, topic, |user| &user.publish);
+        let allowed =
+            !topic.starts_with("$SYS") && self.access().is_permitted(user, topic, |user| &user.publish);
         if !allowed {
             self.log_refused_topic(client, user, "publish to", topic);
         }
@@ -165,7 +171,7 @@ impl AuthProvider for PublicAuth {
         user: Option<&'a str>,
         filter: &'a str,
     ) -> Answer<'a, bool> {
-        let allowed = self.access().may(user, unshared(filter), |user| &user.subscribe);
+        let allowed = self.access().is_permitted(user, unshared(filter), |user| &user.subscribe);
         if !allowed {
             self.log_refused_topic(client, user, "subscribe to", filter);
         }
@@ -173,7 +179,7 @@ impl AuthProvider for PublicAuth {
     }
 }
 
-/// Guards the loopback listener of the gateway's own adapter: one user, who may do everything.
+/// Checks clients of the loopback listener: only the internal user, who may do everything.
 #[derive(Debug)]
 pub(crate) struct InternalAuth {
     password: Secret,
@@ -192,9 +198,9 @@ impl AuthProvider for InternalAuth {
         _peer: SocketAddr,
     ) -> Answer<'a, mqtt5::error::Result<AuthResult>> {
         let password = connect.password.as_deref().unwrap_or_default();
-        let known = connect.username.as_deref() == Some(INTERNAL_USER)
+        let is_internal = connect.username.as_deref() == Some(INTERNAL_USER)
             && same(self.password.expose().as_bytes(), password);
-        let result = if known {
+        let result = if is_internal {
             AuthResult::success_with_user(INTERNAL_USER)
         } else {
             AuthResult::fail(ReasonCode::BadUsernameOrPassword)

@@ -1,4 +1,4 @@
-//! `[broker]`: the files that it names, and whether it can work: listeners, certificates, users.
+//! Checks `[broker]`: its files, listeners, certificates and users.
 
 use gateway_core::Timestamp;
 use gateway_core::files::{Files, check_ca, check_pair};
@@ -8,7 +8,7 @@ use gateway_core::listener::{Listener, Transport};
 use crate::config::{Config, User};
 use crate::{PasswordSource, validate_filter};
 
-/// Makes paths start at the configuration's folder, and reads passwords from files.
+/// Resolves paths relative to the configuration's folder, and reads passwords from files.
 pub fn read_files(broker: &mut Config, files: &mut Files<'_>) {
     files.resolve([&mut broker.ca_file, &mut broker.cert_file, &mut broker.key_file]);
     for (name, user) in &mut broker.users {
@@ -53,7 +53,7 @@ pub fn listeners(broker: &Config) -> Vec<Listener> {
     addresses.into_iter().filter_map(listener).collect()
 }
 
-/// Warns where `file`, the configuration itself, holds a password and everybody can read it.
+/// Warns if `file`, the configuration itself, contains a password and every user can read it.
 pub fn check_own_file(report: &mut Report, broker: &Config, file: &std::path::Path) {
     let inline = |user: &User| user.password.is_some() && user.password_file.is_none();
     for (name, _) in broker.users.iter().filter(|(_, user)| inline(user)) {
@@ -64,8 +64,8 @@ pub fn check_own_file(report: &mut Report, broker: &Config, file: &std::path::Pa
 fn check_tls(report: &mut Report, table: &KeyPath, broker: &Config, now: Timestamp) {
     check_pair(report, table, broker.cert_file.as_deref(), broker.key_file.as_deref(), now);
     check_ca(report, table, broker.ca_file.as_deref());
-    for (key, door) in [("listen_tls", broker.listen_tls), ("websocket_tls", broker.websocket_tls)] {
-        if door.is_some() && broker.cert_file.is_none() && broker.key_file.is_none() {
+    for (key, address) in [("listen_tls", broker.listen_tls), ("websocket_tls", broker.websocket_tls)] {
+        if address.is_some() && broker.cert_file.is_none() && broker.key_file.is_none() {
             report.error(&table.key(key), "needs `cert_file` and `key_file`");
         }
     }

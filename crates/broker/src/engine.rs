@@ -1,6 +1,6 @@
-//! mqtt5's parts, wired as its own `MqttBroker` wires them, minus the listeners: those are [`crate::door`]'s, because
-//! mqtt5 does its TLS and WebSocket handshakes one after the other without a time limit, spins when file descriptors
-//! run out, and goes on without a listener that it could not bind.
+//! mqtt5's parts, wired as its own `MqttBroker` wires them, but without its listeners. [`crate::listener`] replaces
+//! those, because mqtt5 does its TLS and WebSocket handshakes one after the other without a time limit, loops without
+//! a pause when file descriptors run out, and ignores a listener that it could not bind.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -23,11 +23,11 @@ use tracing::{debug, warn};
 use crate::broker::INTERNAL_CLIENT_PREFIX;
 use crate::{BrokerError, Limits};
 
-/// How often expired sessions and messages are thrown away.
-const SWEEP_EVERY: Duration = Duration::from_mins(10);
+/// How often expired sessions and messages are removed.
+const SWEEP_INTERVAL: Duration = Duration::from_mins(10);
 
-/// Connections are counted at the doors, and a device may send as fast as it can: mqtt5's own defaults would refuse
-/// whatever goes beyond 1,000 messages a minute.
+/// The listeners count connections, and a device may send as fast as it can. mqtt5's defaults would refuse messages
+/// beyond 1,000 a minute.
 const NO_RATE_LIMITS: ResourceLimits = ResourceLimits {
     max_connections: usize::MAX,
     max_connections_per_ip: usize::MAX,
@@ -37,7 +37,7 @@ const NO_RATE_LIMITS: ResourceLimits = ResourceLimits {
     rate_limit_window: Duration::from_secs(60),
 };
 
-/// Routes, sessions, retained messages: all that outlives a connection.
+/// Routes, sessions and retained messages: the state that outlives a connection.
 pub(crate) struct Engine {
     router: Arc<MessageRouter>,
     storage: Arc<DynamicStorage>,
@@ -46,7 +46,7 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    /// Opens the folder, creating it where missing, and takes up the sessions in it.
+    /// Opens the folder, or creates it, and restores the sessions in it.
     pub(crate) async fn open(folder: &Path, limits: &Limits) -> Result<Self, BrokerError> {
         let storage_error = |source| BrokerError::Storage { path: folder.to_owned(), source };
         let queue =
@@ -68,15 +68,14 @@ impl Engine {
     }
 
     async fn recover(&self) -> Result<(), MqttError> {
-        self.forget_our_own().await?;
+        self.remove_internal_sessions().await?;
         self.router.recover_sessions(u32::MAX).await?;
         self.storage.cleanup_expired().await?;
         self.router.initialize().await
     }
 
-    /// Sessions of the gateway's own clients: from before adapters were handed messages within the process. Nobody will
-    /// come for what is queued there.
-    async fn forget_our_own(&self) -> Result<(), MqttError> {
+    /// Removes sessions of the gateway's own clients: the gateway publishes only and never fetches queued messages.
+    async fn remove_internal_sessions(&self) -> Result<(), MqttError> {
         let mut clients = self.storage.session_client_ids().await?;
         clients.retain(|client| client.starts_with(INTERNAL_CLIENT_PREFIX));
         for client in clients {
@@ -87,9 +86,9 @@ impl Engine {
         Ok(())
     }
 
-    /// Throws away what has expired, every now and then, until stopped.
+    /// Removes expired sessions and messages periodically until stopped.
     pub(crate) async fn sweep(&self, stop: CancellationToken) {
-        let mut every = tokio::time::interval(SWEEP_EVERY);
+        let mut every = tokio::time::interval(SWEEP_INTERVAL);
         while stop.run_until_cancelled(every.tick()).await.is_some() {
             if let Err(error) = self.storage.cleanup_expired().await {
                 warn!(%error, "broker: cannot clean up its folder");
@@ -98,14 +97,14 @@ impl Engine {
         }
     }
 
-    /// Speaks MQTT with one client until either side ends it; on `goodbye` mqtt5 ends it in order.
+    /// Serves one client until either side ends the connection; on `shutdown` mqtt5 closes it in order.
     pub(crate) async fn serve(
         &self,
         transport: BrokerTransport,
         peer: SocketAddr,
         config: Arc<BrokerConfig>,
         auth: Arc<dyn AuthProvider>,
-        goodbye: broadcast::Receiver<()>,
+        shutdown: broadcast::Receiver<()>,
     ) {
         let handler = ClientHandler::new(
             transport,
@@ -116,7 +115,7 @@ impl Engine {
             Some(Arc::clone(&self.storage)),
             Arc::clone(&self.stats),
             Arc::clone(&self.resources),
-            goodbye,
+            shutdown,
         );
         // Boxed: the handler's state is large, and most of it is only needed while it runs.
         if let Err(error) = Box::pin(handler.run()).await {
@@ -124,7 +123,7 @@ impl Engine {
         }
     }
 
-    /// Writes out what is not on disk yet; after the last connection has ended.
+    /// Writes everything to disk. Call it after the last connection has ended.
     pub(crate) async fn close(&self) {
         if let Err(error) = self.storage.shutdown().await {
             warn!(%error, "broker: cannot write its sessions to disk");
@@ -132,7 +131,7 @@ impl Engine {
     }
 }
 
-/// How mqtt5 is to treat clients.
+/// mqtt5's settings for each client.
 pub(crate) fn client_config(limits: &Limits) -> BrokerConfig {
     BrokerConfig {
         max_packet_size: usize::try_from(limits.max_packet_size).unwrap_or(usize::MAX),

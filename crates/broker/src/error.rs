@@ -1,4 +1,4 @@
-//! Why the broker cannot start, and what to do about it.
+//! The errors at the start of the broker, each with a remedy.
 
 use std::io;
 use std::net::SocketAddr;
@@ -8,7 +8,7 @@ use mqtt5::MqttError;
 
 use crate::{InvalidFilter, InvalidPassword};
 
-/// The broker did not start; nothing of it is left running.
+/// The broker did not start, and nothing of it keeps running.
 #[derive(Debug, thiserror::Error)]
 pub enum BrokerError {
     /// No `listen`, `websocket` or `tls` address.
@@ -17,11 +17,11 @@ pub enum BrokerError {
     /// An address cannot be listened on.
     #[error("the broker cannot listen on {address} for {protocol}; {}", bind_remedy(source))]
     Bind {
-        /// The address.
+        /// The configured address.
         address: SocketAddr,
-        /// What it was for.
+        /// The protocol of the listener.
         protocol: &'static str,
-        /// What the system said.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
@@ -30,31 +30,31 @@ pub enum BrokerError {
         "the broker cannot keep its sessions in {}; it must be a writable folder that no other riser uses", path.display()
     )]
     Storage {
-        /// Which folder.
+        /// The folder.
         path: PathBuf,
-        /// What mqtt5 said.
+        /// mqtt5's error.
         #[source]
         source: MqttError,
     },
     /// A certificate or key file cannot be used.
     #[error("the broker cannot use {} as its {what}; it must be a readable PEM file", path.display())]
     Certificate {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// What it was to be.
+        /// `certificate`, `private key` or `client CA`.
         what: &'static str,
-        /// What mqtt5 said.
+        /// mqtt5's error.
         #[source]
         source: MqttError,
     },
-    /// Certificate and key do not go together, or are of a kind that rustls does not take.
+    /// Certificate and key do not belong together, or rustls does not support their kind.
     #[error("the broker cannot use the certificate {} with the key {}; they must belong together", cert_file.display(), key_file.display())]
     Tls {
         /// The certificate.
         cert_file: PathBuf,
         /// The key.
         key_file: PathBuf,
-        /// What rustls said.
+        /// rustls's error.
         #[source]
         source: MqttError,
     },
@@ -69,18 +69,18 @@ pub enum BrokerError {
     /// A user's password or hash cannot be used.
     #[error("the broker's user `{user}` has no usable password")]
     Password {
-        /// Whose.
+        /// The user's name.
         user: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: InvalidPassword,
     },
-    /// A permission is no topic filter.
+    /// A permission is not a topic filter.
     #[error("the broker's user `{user}` has a permission that is no topic filter")]
     Filter {
-        /// Whose.
+        /// The user's name.
         user: String,
-        /// Which, and why.
+        /// The filter and the cause.
         #[source]
         source: InvalidFilter,
     },

@@ -1,5 +1,5 @@
-//! The addresses that clients connect to: what can be listened on is, at once; what cannot (a port that is taken, an
-//! address that the machine does not have yet) is tried again for as long as the broker runs.
+//! All public listeners: opens each configured address at once if possible. An address that cannot be bound (the port is
+//! taken, the machine does not have the address yet) is tried again as long as the broker runs.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -10,36 +10,36 @@ use gateway_core::{Backoff, Condition, chain};
 use tokio::net::TcpListener;
 use tracing::{info, warn};
 
-use crate::door::{self, Door, Handshake};
+use crate::listener::{self, Handshake, Listener};
 use crate::{BrokerError, Settings};
 
-/// Whoever took the port is mostly stopped by a person, who should not have to wait.
+/// Short, because mostly a person stops the program that took the port, and should not have to wait.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// An address that clients are to find open.
-pub(crate) struct Wanted {
+/// A configured address.
+pub(crate) struct Endpoint {
     protocol: &'static str,
     address: SocketAddr,
     handshake: Handshake,
 }
 
-/// What the settings ask for.
-pub(crate) async fn wanted(settings: &Settings) -> Result<Vec<Wanted>, BrokerError> {
-    let mut all: Vec<Wanted> = Vec::new();
-    let mut want = |protocol, address: Option<SocketAddr>, handshake| {
-        all.extend(address.map(|address| Wanted { protocol, address, handshake }));
+/// All configured addresses.
+pub(crate) async fn endpoints(settings: &Settings) -> Result<Vec<Endpoint>, BrokerError> {
+    let mut all: Vec<Endpoint> = Vec::new();
+    let mut add = |protocol, address: Option<SocketAddr>, handshake| {
+        all.extend(address.map(|address| Endpoint { protocol, address, handshake }));
     };
-    want("mqtt", settings.listen, door::plain());
-    want("websocket", settings.websocket, door::websocket());
+    add("mqtt", settings.listen, listener::plain());
+    add("websocket", settings.websocket, listener::websocket());
     if let Some(tls) = &settings.tls {
-        want("mqtt over TLS", tls.listen, door::tls(tls).await?);
-        want("websocket over TLS", tls.websocket, door::websocket_tls(tls).await?);
+        add("mqtt over TLS", tls.listen, listener::tls(tls).await?);
+        add("websocket over TLS", tls.websocket, listener::websocket_tls(tls).await?);
     }
     if all.is_empty() { Err(BrokerError::NoListener) } else { Ok(all) }
 }
 
-/// Which are open, which are not and why.
+/// The listeners that are open, and those that could not be opened, with the error.
 #[derive(Debug)]
 pub(crate) struct Listeners {
     state: Mutex<State>,
@@ -49,24 +49,24 @@ pub(crate) struct Listeners {
 #[derive(Debug, Default)]
 struct State {
     open: Vec<(&'static str, SocketAddr)>,
-    shut: BTreeMap<&'static str, String>,
+    failed: BTreeMap<&'static str, String>,
 }
 
 impl Listeners {
-    /// Opens what can be opened; the rest is tried again in tasks of the door.
-    pub(crate) async fn open(all: Vec<Wanted>, door: &Arc<Door>, condition: Condition) -> Arc<Self> {
+    /// Opens all that can be opened; tries the others again in tasks.
+    pub(crate) async fn open(all: Vec<Endpoint>, shared: &Arc<Listener>, condition: Condition) -> Arc<Self> {
         let listeners = Arc::new(Self { state: Mutex::default(), condition });
-        let mut shut = Vec::new();
-        for wanted in all {
-            match listeners.bind(&wanted).await {
+        let mut failed = Vec::new();
+        for endpoint in all {
+            match listeners.bind(&endpoint).await {
                 Ok(listener) => {
-                    door.connections.spawn(Arc::clone(door).keep(listener, wanted.handshake));
+                    shared.connections.spawn(Arc::clone(shared).run(listener, endpoint.handshake));
                 }
-                Err(()) => shut.push(wanted),
+                Err(()) => failed.push(endpoint),
             }
         }
-        for wanted in shut {
-            door.connections.spawn(Arc::clone(&listeners).keep_trying(wanted, Arc::clone(door)));
+        for endpoint in failed {
+            shared.connections.spawn(Arc::clone(&listeners).retry(endpoint, Arc::clone(shared)));
         }
         listeners
     }
@@ -75,54 +75,54 @@ impl Listeners {
         self.state().open.clone()
     }
 
-    async fn keep_trying(self: Arc<Self>, wanted: Wanted, door: Arc<Door>) {
+    async fn retry(self: Arc<Self>, endpoint: Endpoint, shared: Arc<Listener>) {
         let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         let listener = loop {
             let pause = tokio::time::sleep(backoff.next_wait(rand::random()));
-            if door.stop.run_until_cancelled(pause).await.is_none() {
+            if shared.stop.run_until_cancelled(pause).await.is_none() {
                 return;
             }
-            if let Ok(listener) = self.bind(&wanted).await {
+            if let Ok(listener) = self.bind(&endpoint).await {
                 break listener;
             }
         };
-        door.keep(listener, wanted.handshake).await;
+        shared.run(listener, endpoint.handshake).await;
     }
 
-    async fn bind(&self, Wanted { protocol, address, .. }: &Wanted) -> Result<TcpListener, ()> {
+    async fn bind(&self, Endpoint { protocol, address, .. }: &Endpoint) -> Result<TcpListener, ()> {
         let bound = async {
-            let listener = door::bind(*address, protocol).await?;
-            Ok::<_, BrokerError>((door::address_of(&listener, protocol)?, listener))
+            let listener = listener::bind(*address, protocol).await?;
+            Ok::<_, BrokerError>((listener::address_of(&listener, protocol)?, listener))
         };
         match bound.await {
             Ok((address, listener)) => {
                 info!(%address, "broker: listening for {protocol}");
                 {
                     let mut state = self.state();
-                    state.shut.remove(protocol);
+                    state.failed.remove(protocol);
                     state.open.push((protocol, address));
                 }
-                self.tell();
+                self.report();
                 Ok(listener)
             }
             Err(error) => {
                 let why = chain(&error);
-                // Once for each reason, not at every attempt.
-                let before = self.state().shut.insert(protocol, why.clone());
+                // Once per reason, not at every attempt.
+                let before = self.state().failed.insert(protocol, why.clone());
                 if before.as_ref() != Some(&why) {
                     warn!("{why}; trying again until it works");
-                    self.tell();
+                    self.report();
                 }
                 Err(())
             }
         }
     }
 
-    fn tell(&self) {
-        // Told under the lock, so that what is told last is what is so.
+    fn report(&self) {
+        // Reported under the lock, so that the last report is the current state.
         let state = self.state();
-        let shut: Vec<&str> = state.shut.values().map(String::as_str).collect();
-        if shut.is_empty() { self.condition.up() } else { self.condition.down(shut.join("; ")) }
+        let failed: Vec<&str> = state.failed.values().map(String::as_str).collect();
+        if failed.is_empty() { self.condition.up() } else { self.condition.down(failed.join("; ")) }
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {

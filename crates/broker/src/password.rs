@@ -1,11 +1,11 @@
-//! How a user is recognised: a password from a file, or its Argon2 hash.
+//! Checks a user's password against the configured password or Argon2 hash.
 
 use argon2::Argon2;
 use argon2::password_hash::{PasswordHash, PasswordVerifier};
 use gateway_core::settings::Secret;
 use tokio::sync::{Mutex, Semaphore};
 
-/// A password, or what is left of one.
+/// A password or its hash.
 #[derive(Debug, Clone)]
 pub enum PasswordSource {
     /// The password itself.
@@ -14,13 +14,13 @@ pub enum PasswordSource {
     Argon2Hash(String),
 }
 
-/// A password file's text that cannot be used.
+/// The text of a password file cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidPassword {
-    /// Nothing in it.
+    /// The text is empty.
     #[error("the password is empty; anyone could guess it")]
     Empty,
-    /// Begins like an Argon2 hash and is none.
+    /// It begins like an Argon2 hash but is not one.
     #[error(
         "the Argon2 hash cannot be read ({reason}); a PHC string like $argon2id$v=19$m=…,t=…,p=…$salt$hash is needed"
     )]
@@ -31,11 +31,11 @@ pub enum InvalidPassword {
 }
 
 impl PasswordSource {
-    /// From a password file's text, without its last newline: an Argon2 PHC string where it begins with `$argon2`,
+    /// Reads the text of a password file, without its last newline: an Argon2 PHC string if it begins with `$argon2`,
     /// else the password itself.
     ///
     /// # Errors
-    /// Where it is empty, or a broken PHC string.
+    /// The text is empty, or is a broken PHC string.
     pub fn from_text(text: &str) -> Result<Self, InvalidPassword> {
         let text = text.strip_suffix('\n').unwrap_or(text);
         let text = text.strip_suffix('\r').unwrap_or(text);
@@ -56,10 +56,10 @@ impl PasswordSource {
     }
 }
 
-/// What a hash may cost at most: memory in KiB, passes, lanes. Four times RFC 9106's second choice.
-const MOST_KIB: u32 = 256 * 1024;
-const MOST_PASSES: u32 = 64;
-const MOST_LANES: u32 = 64;
+/// The most that a hash may cost: memory in KiB, passes, lanes. The memory is four times RFC 9106's second choice.
+const MAX_KIB: u32 = 256 * 1024;
+const MAX_PASSES: u32 = 64;
+const MAX_LANES: u32 = 64;
 
 fn check_hash(hash: &str) -> Result<(), InvalidPassword> {
     let invalid = |reason: &str| InvalidPassword::Hash { reason: reason.to_owned() };
@@ -67,8 +67,8 @@ fn check_hash(hash: &str) -> Result<(), InvalidPassword> {
     if parsed.salt.is_none() || parsed.hash.is_none() {
         return Err(invalid("it has no salt or no hash"));
     }
-    // What a login would cost; the largest numbers also overflow in the library.
-    for (name, most) in [("m", MOST_KIB), ("t", MOST_PASSES), ("p", MOST_LANES)] {
+    // A login must not cost too much; the largest numbers also overflow in the library.
+    for (name, most) in [("m", MAX_KIB), ("t", MAX_PASSES), ("p", MAX_LANES)] {
         if parsed.params.get_decimal(name).is_some_and(|number| number > most) {
             return Err(invalid(&format!("{name} is more than {most}")));
         }
@@ -78,19 +78,19 @@ fn check_hash(hash: &str) -> Result<(), InvalidPassword> {
 }
 
 /// Argon2 costs tens of milliseconds and megabytes by design: one check at a time, off the async threads.
-static ONE_CHECK: Semaphore = Semaphore::const_new(1);
+static CHECK_PERMIT: Semaphore = Semaphore::const_new(1);
 
-/// Recognises one user's password.
+/// Checks one user's password.
 #[derive(Debug)]
 pub(crate) struct Verifier {
     source: PasswordSource,
-    /// The password once it was found to fit the hash, so that a building that reconnects as one is not held up.
-    known: Mutex<Option<Secret>>,
+    /// The password after it matched the hash once, so that many clients that reconnect together do not wait.
+    cached: Mutex<Option<Secret>>,
 }
 
 impl Verifier {
     pub(crate) fn new(source: PasswordSource) -> Self {
-        Self { source, known: Mutex::new(None) }
+        Self { source, cached: Mutex::new(None) }
     }
 
     pub(crate) async fn accepts(&self, password: &[u8]) -> bool {
@@ -101,34 +101,34 @@ impl Verifier {
     }
 
     async fn accepts_hashed(&self, hash: &str, password: &[u8]) -> bool {
-        let known = |known: &Option<Secret>| {
-            known.as_ref().is_some_and(|known| same(known.expose().as_bytes(), password))
+        let matches_cached = |cached: &Option<Secret>| {
+            cached.as_ref().is_some_and(|cached| same(cached.expose().as_bytes(), password))
         };
-        if known(&*self.known.lock().await) {
+        if matches_cached(&*self.cached.lock().await) {
             return true;
         }
-        let (Ok(_permit), Ok(text)) = (ONE_CHECK.acquire().await, std::str::from_utf8(password)) else {
+        let (Ok(_permit), Ok(text)) = (CHECK_PERMIT.acquire().await, std::str::from_utf8(password)) else {
             return false;
         };
-        if known(&*self.known.lock().await) {
+        if matches_cached(&*self.cached.lock().await) {
             return true;
         }
         let secret = Secret::new(text.to_owned());
         let (hash, candidate) = (hash.to_owned(), secret.clone());
-        let fits = tokio::task::spawn_blocking(move || fits(&hash, &candidate)).await.unwrap_or(false);
-        if fits {
-            *self.known.lock().await = Some(secret);
+        let matches = tokio::task::spawn_blocking(move || matches(&hash, &candidate)).await.unwrap_or(false);
+        if matches {
+            *self.cached.lock().await = Some(secret);
         }
-        fits
+        matches
     }
 }
 
-fn fits(hash: &str, candidate: &Secret) -> bool {
+fn matches(hash: &str, candidate: &Secret) -> bool {
     PasswordHash::new(hash)
         .is_ok_and(|hash| Argon2::default().verify_password(candidate.expose().as_bytes(), &hash).is_ok())
 }
 
-/// Compares in a time that does not tell where two texts of one length differ.
+/// Compares in constant time: the time does not show where two texts of the same length differ.
 pub(crate) fn same(left: &[u8], right: &[u8]) -> bool {
     left.len() == right.len()
         && left.iter().zip(right).fold(0, |difference, (left, right)| difference | (left ^ right)) == 0

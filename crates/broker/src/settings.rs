@@ -1,4 +1,4 @@
-//! What the broker is told at its start: plain values, already checked for form.
+//! The settings of a broker: plain values whose form is already checked.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use crate::PasswordSource;
 
-/// Where to listen, whom to let in, and how much of everything.
+/// Listeners, users, storage and limits.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Plain MQTT; port 0 takes a free one.
+    /// Plain MQTT; with port 0 the system chooses a free port.
     pub listen: Option<SocketAddr>,
     /// MQTT over WebSocket, path `/mqtt`.
     pub websocket: Option<SocketAddr>,
@@ -17,11 +17,11 @@ pub struct Settings {
     pub tls: Option<Tls>,
     /// Whether clients without a user name may connect and do everything.
     pub anonymous: bool,
-    /// Who else may connect.
+    /// The clients with a user name.
     pub users: Vec<User>,
     /// Where sessions, queued and retained messages are kept; created where missing, used by one process at a time.
     pub data_dir: PathBuf,
-    /// How much of everything.
+    /// The bounds.
     pub limits: Limits,
 }
 
@@ -36,7 +36,7 @@ pub struct Tls {
     pub cert_file: PathBuf,
     /// Its private key.
     pub key_file: PathBuf,
-    /// Where set, a client must show a certificate that one of these has signed; its password is asked for all the same.
+    /// If set, a client must show a certificate signed by one of these; it still needs its password.
     pub client_ca_file: Option<PathBuf>,
 }
 
@@ -45,24 +45,24 @@ pub struct Tls {
 pub struct User {
     /// The MQTT user name.
     pub name: String,
-    /// How to recognise it.
+    /// The password or its hash.
     pub password: PasswordSource,
-    /// Topics it may publish to, last will included. `$SYS/…` is nobody's.
+    /// Topics it may publish to, last will included. No client may publish to `$SYS/…`.
     pub publish: Vec<String>,
-    /// What it may subscribe to: a subscription is accepted where one of these covers it entirely.
+    /// Topics it may subscribe to: a subscription is accepted if one of these covers it entirely.
     pub subscribe: Vec<String>,
 }
 
-/// Bounds on what clients can make the broker hold.
+/// Bounds on the memory and disk that clients can use.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// Largest MQTT packet, in bytes, either way. Announced to v5 clients; others are cut off at the first larger one.
     pub max_packet_size: u32,
-    /// Connections at once, over all listeners, those still in their handshake included.
+    /// Connections over all listeners, including those in their handshake.
     pub max_clients: usize,
-    /// Messages waiting for one client, connected or away. Beyond, QoS 0 is dropped and the oldest QoS 1 and 2.
+    /// Messages queued for one client, connected or not. Beyond that, QoS 0 messages and the oldest of QoS 1 and 2 are dropped.
     pub max_queued_messages: usize,
-    /// Bytes of QoS 1 and 2 messages waiting for one client that is away.
+    /// Bytes of QoS 1 and 2 messages queued for one disconnected client.
     pub max_queued_bytes: usize,
     /// Subscriptions of one client.
     pub max_subscriptions: usize,

@@ -1,8 +1,8 @@
-//! Where the gateway's own adapters take what clients publish: within the process, before mqtt5 routes it.
+//! Delivers published messages to the gateway's own adapters within the process, before mqtt5 routes them.
 //!
-//! mqtt5 by itself acknowledges a client's QoS 1 message when it stands in a subscriber's queue in memory, so a crash
-//! would lose acknowledged readings. So an adapter is no subscriber: a client's message is handed to it here, and the
-//! client is acknowledged, and its next message read, only when the adapter has told the outcome.
+//! mqtt5 acknowledges a client's QoS 1 message when it is in a subscriber's queue in memory, so a crash would lose
+//! acknowledged readings. Therefore an adapter is not a subscriber: the tap delivers the message to it. The client is
+//! acknowledged, and its next message read, only after the adapter has reported the outcome.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -10,146 +10,151 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gateway_core::ports::{LocalBroker, LocalMessage, Origin};
-use gateway_core::{Ack, AdapterId, Space, memory};
+use gateway_core::{Ack, AdapterId, MemoryBudget, memory};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::acl::covers;
 
-/// Messages that may wait for an adapter, over all clients.
-const WAITING: usize = 1024;
-/// How long a message waits for room, or for an adapter that is being started again.
-const ROOM_PATIENCE: Duration = Duration::from_secs(5);
-/// How long a message waits for its outcome: while it does, its sender gets no answer to its pings.
-const OUTCOME_PATIENCE: Duration = Duration::from_secs(30);
+/// Messages queued for one adapter, over all clients.
+const QUEUE_CAPACITY: usize = 1024;
+/// How long a message waits for a full queue, or for an adapter that restarts.
+const QUEUE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a message waits for its outcome. Meanwhile its sender gets no answer to its pings.
+const OUTCOME_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Which adapters want which topics, and their receivers. Clones are the same tap.
+/// The adapters' topic filters and queues. Clones share the state.
 #[derive(Debug, Clone)]
 pub struct Tap {
-    interests: watch::Sender<Vec<Interest>>,
-    space: Space,
+    subscriptions: watch::Sender<Vec<Subscription>>,
+    budget: MemoryBudget,
 }
 
 #[derive(Debug, Clone)]
-struct Interest {
+struct Subscription {
     adapter: AdapterId,
     filters: Vec<String>,
-    /// None until the adapter has started.
-    attached: Option<mpsc::Sender<LocalMessage>>,
-    /// Messages that nobody sends again, lost and not yet told.
+    /// `None` until the adapter has started.
+    queue: Option<mpsc::Sender<LocalMessage>>,
+    /// QoS 0 messages lost, not yet reported to the adapter.
     lost: Arc<AtomicU32>,
 }
 
-impl Interest {
+impl Subscription {
     fn covers(&self, topic: &str) -> bool {
         self.filters.iter().any(|filter| covers(filter, topic))
     }
 }
 
-/// Why a message was not taken; its sender must not be acknowledged.
+/// The message was not delivered; its sender must not be acknowledged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum NotTaken {
-    #[error("{adapter} had no room for it within {} s", ROOM_PATIENCE.as_secs())]
-    NoRoom { adapter: AdapterId },
-    #[error("its outcome was not told within {} s", OUTCOME_PATIENCE.as_secs())]
-    NoOutcome,
-    #[error("it was given up before it was stored")]
+pub(crate) enum DeliveryError {
+    #[error("the queue of {adapter} was full for {} s", QUEUE_TIMEOUT.as_secs())]
+    QueueFull { adapter: AdapterId },
+    #[error("no outcome was reported within {} s", OUTCOME_TIMEOUT.as_secs())]
+    OutcomeTimeout,
+    #[error("it was discarded before it was stored")]
     Dropped,
 }
 
 impl Default for Tap {
     fn default() -> Self {
-        Self { interests: watch::Sender::new(Vec::new()), space: Space::new(memory::BROKER.bytes) }
+        Self {
+            subscriptions: watch::Sender::new(Vec::new()),
+            budget: MemoryBudget::new(memory::BROKER.bytes),
+        }
     }
 }
 
 impl Tap {
-    /// Says which topic filters each adapter wants from now on, in place of what was said before. What an adapter wants
-    /// waits for it from here on, so this comes before the broker's start, and at a reload after the adapters are what
-    /// they are to be.
-    pub fn set_wanted(&self, wanted: impl IntoIterator<Item = (AdapterId, Vec<String>)>) {
-        self.interests.send_modify(|interests| {
-            let mut old = std::mem::take(interests);
-            interests.extend(wanted.into_iter().map(|(adapter, filters)| {
+    /// Sets the topic filters of each adapter, and replaces all earlier ones. From now on messages wait for their
+    /// adapter, so call this before the broker starts, and at a reload after the adapters have changed.
+    pub fn set_subscriptions(&self, filters: impl IntoIterator<Item = (AdapterId, Vec<String>)>) {
+        self.subscriptions.send_modify(|subscriptions| {
+            let mut old = std::mem::take(subscriptions);
+            subscriptions.extend(filters.into_iter().map(|(adapter, filters)| {
                 let known = old.iter_mut().find(|old| old.adapter == adapter);
-                let (attached, lost) =
-                    known.map(|old| (old.attached.take(), Arc::clone(&old.lost))).unwrap_or_default();
-                Interest { adapter, filters, attached, lost }
+                let (queue, lost) =
+                    known.map(|old| (old.queue.take(), Arc::clone(&old.lost))).unwrap_or_default();
+                Subscription { adapter, filters, queue, lost }
             }));
         });
     }
 
-    /// Whether any adapter wants the topic.
-    pub(crate) fn wants(&self, topic: &str) -> bool {
-        self.interests.borrow().iter().any(|interest| interest.covers(topic))
+    /// Whether an adapter subscribes to the topic.
+    pub(crate) fn subscribes_to(&self, topic: &str) -> bool {
+        self.subscriptions.borrow().iter().any(|subscription| subscription.covers(topic))
     }
 
-    /// Hands a message to each adapter that wants it, and waits for their outcomes; without an origin (QoS 0) for room
-    /// only.
-    pub(crate) async fn take(
+    /// Delivers a message to each adapter that subscribes to it, and waits for their outcomes. Without an origin (QoS 0) it
+    /// waits only for space in the queues.
+    pub(crate) async fn deliver(
         &self,
         topic: Arc<str>,
         payload: Bytes,
         origin: Option<Origin>,
-    ) -> Result<(), NotTaken> {
+    ) -> Result<(), DeliveryError> {
         let mut outcomes = Vec::new();
-        for adapter in self.wanting(&topic) {
-            let (ack, told) = if origin.is_none() { (Ack::none(), None) } else { expected() };
+        for adapter in self.subscribers(&topic) {
+            let (ack, outcome) = if origin.is_none() { (Ack::none(), None) } else { ack_channel() };
             let (topic, payload, origin) = (Arc::clone(&topic), payload.clone(), origin.clone());
-            let hand = async {
-                let room = self.space.take(payload.len()).await;
-                self.hand(&adapter, LocalMessage { topic, payload, origin, lost_before: 0, room, ack }).await
+            let delivery = async {
+                let memory = self.budget.acquire(payload.len()).await;
+                self.enqueue(&adapter, LocalMessage { topic, payload, origin, lost_before: 0, memory, ack })
+                    .await
             };
-            let Ok(handed) = timeout(ROOM_PATIENCE, hand).await else {
-                if told.is_none() {
-                    self.lost(&adapter);
+            let Ok(delivered) = timeout(QUEUE_TIMEOUT, delivery).await else {
+                if outcome.is_none() {
+                    self.count_loss(&adapter);
                 }
-                return Err(NotTaken::NoRoom { adapter });
+                return Err(DeliveryError::QueueFull { adapter });
             };
-            if handed {
-                outcomes.extend(told);
+            if delivered {
+                outcomes.extend(outcome);
             }
         }
-        let give_up = Instant::now() + OUTCOME_PATIENCE;
-        for told in outcomes {
-            match timeout_at(give_up, told).await {
+        let deadline = Instant::now() + OUTCOME_TIMEOUT;
+        for outcome in outcomes {
+            match timeout_at(deadline, outcome).await {
                 Ok(Ok(())) => {}
-                Ok(Err(_)) => return Err(NotTaken::Dropped),
-                Err(_) => return Err(NotTaken::NoOutcome),
+                Ok(Err(_)) => return Err(DeliveryError::Dropped),
+                Err(_) => return Err(DeliveryError::OutcomeTimeout),
             }
         }
         Ok(())
     }
 
-    fn wanting(&self, topic: &str) -> Vec<AdapterId> {
-        let interests = self.interests.borrow();
-        let wanting = interests.iter().filter(|interest| interest.covers(topic));
-        wanting.map(|interest| interest.adapter.clone()).collect()
+    fn subscribers(&self, topic: &str) -> Vec<AdapterId> {
+        let subscriptions = self.subscriptions.borrow();
+        let covering = subscriptions.iter().filter(|subscription| subscription.covers(topic));
+        covering.map(|subscription| subscription.adapter.clone()).collect()
     }
 
-    /// Told with the next message that this adapter gets.
-    fn lost(&self, adapter: &AdapterId) {
-        let interests = self.interests.borrow();
-        if let Some(interest) = interests.iter().find(|one| one.adapter == *adapter) {
-            interest.lost.fetch_add(1, Ordering::Relaxed);
+    /// Counts a lost message; the adapter's next message reports it.
+    fn count_loss(&self, adapter: &AdapterId) {
+        let subscriptions = self.subscriptions.borrow();
+        if let Some(subscription) = subscriptions.iter().find(|one| one.adapter == *adapter) {
+            subscription.lost.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// True when `adapter` has the message, false when it wants its topic no longer.
-    async fn hand(&self, adapter: &AdapterId, mut message: LocalMessage) -> bool {
-        let mut changes = self.interests.subscribe();
+    /// Returns true if the message is in the queue of `adapter`, false if the adapter no longer subscribes to its topic.
+    async fn enqueue(&self, adapter: &AdapterId, mut message: LocalMessage) -> bool {
+        let mut changes = self.subscriptions.subscribe();
         loop {
-            let (attached, lost) = {
-                let interests = changes.borrow_and_update();
-                let wanting = interests.iter().find(|one| one.adapter == *adapter);
-                let Some(wanting) = wanting.filter(|one| one.covers(&message.topic)) else { return false };
-                (wanting.attached.clone(), Arc::clone(&wanting.lost))
+            let (queue, lost) = {
+                let subscriptions = changes.borrow_and_update();
+                let subscription = subscriptions.iter().find(|one| one.adapter == *adapter);
+                let Some(subscription) = subscription.filter(|one| one.covers(&message.topic)) else {
+                    return false;
+                };
+                (subscription.queue.clone(), Arc::clone(&subscription.lost))
             };
-            if let Some(attached) = attached
-                && let Ok(place) = attached.reserve().await
+            if let Some(queue) = queue
+                && let Ok(slot) = queue.reserve().await
             {
                 message.lost_before = lost.swap(0, Ordering::Relaxed);
-                place.send(message);
+                slot.send(message);
                 return true;
             }
             // Cannot fail: `self` holds the sender.
@@ -160,16 +165,16 @@ impl Tap {
 
 impl LocalBroker for Tap {
     fn attach(&self, adapter: &AdapterId) -> mpsc::Receiver<LocalMessage> {
-        let (sender, receiver) = mpsc::channel(WAITING);
-        self.interests.send_modify(|interests| {
-            if let Some(known) = interests.iter_mut().find(|one| one.adapter == *adapter) {
-                known.attached = Some(sender);
+        let (sender, receiver) = mpsc::channel(QUEUE_CAPACITY);
+        self.subscriptions.send_modify(|subscriptions| {
+            if let Some(known) = subscriptions.iter_mut().find(|one| one.adapter == *adapter) {
+                known.queue = Some(sender);
             } else {
-                // At a reload an adapter starts before it is said what it wants.
-                interests.push(Interest {
+                // At a reload an adapter starts before its filters are set.
+                subscriptions.push(Subscription {
                     adapter: adapter.clone(),
                     filters: Vec::new(),
-                    attached: Some(sender),
+                    queue: Some(sender),
                     lost: Arc::default(),
                 });
             }
@@ -178,14 +183,14 @@ impl LocalBroker for Tap {
     }
 }
 
-/// An acknowledgement, and where it is told.
-fn expected() -> (Ack, Option<oneshot::Receiver<()>>) {
-    let (tell, told) = oneshot::channel();
+/// An acknowledgement, and the receiver of its outcome.
+fn ack_channel() -> (Ack, Option<oneshot::Receiver<()>>) {
+    let (sender, receiver) = oneshot::channel();
     let ack = Ack::new(move |_outcome| {
-        // Whoever waited may have given up.
-        let _ = tell.send(());
+        // Fails if the waiting side timed out.
+        let _ = sender.send(());
     });
-    (ack, Some(told))
+    (ack, Some(receiver))
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! Objects within objects as a flat list of names and values, read straight from the bytes: no tree is built, and
-//! nothing is allocated but a name buffer that the caller keeps.
+//! Flattens nested objects to a list of names and values, directly from the bytes: it builds no tree, and allocates only a
+//! name buffer of the caller.
 //!
-//! Nested names are joined with `.`; arrays are passed over, except that an array at the top holds one record per object.
-//! Promises: never recurses deeper than [`MAX_DEPTH`], whatever the bytes say.
+//! Nested names are joined with `.`. Arrays are skipped, except one at the top, which contains one record per object.
+//! Promise: the recursion is never deeper than [`MAX_DEPTH`].
 
 use std::fmt;
 
@@ -14,10 +14,10 @@ use crate::DecodeError;
 /// How deep objects may nest.
 pub const MAX_DEPTH: u8 = 32;
 
-/// Longest joined name in bytes that is walked, whether or not it becomes a metric: it bounds the work per value.
+/// The longest joined name in bytes; it bounds the work per value.
 const MAX_PATH_BYTES: usize = 1024;
 
-/// Refuses names whose joining would cost more than they can be worth.
+/// Refuses names that are too long to join.
 pub(crate) fn check_path(path: &str) -> Result<(), DecodeError> {
     if path.len() > MAX_PATH_BYTES {
         return Err(DecodeError::NameTooLong { record: 1, most: MAX_PATH_BYTES });
@@ -34,7 +34,7 @@ pub(crate) enum Leaf<'a> {
     Text(&'a str),
 }
 
-/// Who takes the leaves.
+/// Receives the leaves.
 pub(crate) trait Leaves {
     /// An object begins that is a record.
     fn record_begins(&mut self);
@@ -60,7 +60,7 @@ pub(crate) fn json(text: &str, path: &mut String, leaves: &mut impl Leaves) -> R
     }
 }
 
-/// Walks a tree that is one record, be it an object or not.
+/// Walks a tree that is one record, an object or a value.
 pub(crate) fn tree(
     tree: &serde_json::Value,
     path: &mut String,

@@ -1,9 +1,9 @@
-//! Bytes to measurements, a file per format. A codec has no clock and no state: the same input makes the same output.
-//! [`CodecTable`] makes each codec of a configuration once, those in files too.
+//! Decodes payloads to measurements, with a file per format. A codec has no clock and no state: the same input makes the
+//! same output. [`CodecTable`] makes each codec of a configuration once, including those in files.
 //!
-//! [`Codec::decode`] fills a [`Measurements`] list that the caller keeps; what a payload cannot be is a [`DecodeError`]
-//! with the [`DropReason`](gateway_core::DropReason) it is counted under. Promises, whatever the bytes: no panic, no
-//! recursion deeper than [`MAX_DEPTH`], at most [`MAX_READINGS`] from at most [`MAX_PAYLOAD_BYTES`], all or nothing.
+//! [`Codec::decode`] fills a [`Measurements`] list of the caller. An invalid payload is a [`DecodeError`] with the
+//! [`DropReason`](gateway_core::DropReason) it is counted under. Promises for all bytes: no panic, no recursion deeper than
+//! [`MAX_DEPTH`], at most [`MAX_READINGS`] from at most [`MAX_PAYLOAD_BYTES`], and all readings of a payload or none.
 
 pub mod ble;
 mod cayenne_lpp;
@@ -45,15 +45,15 @@ pub use measurements::{MAX_NAME_BYTES, MAX_READINGS, Measurement, Measurements};
 pub use table::CodecTable;
 pub use units::unit_of;
 
-/// Largest payload that is read: the embedded broker's largest packet.
+/// The largest payload that is decoded: the embedded broker's largest packet.
 pub const MAX_PAYLOAD_BYTES: usize = 256 * 1024;
 
-/// One payload, and what its link knows about it.
+/// One payload, with the information from its link.
 #[derive(Debug, Clone, Copy)]
 pub struct Input<'a> {
     /// The bytes.
     pub payload: &'a [u8],
-    /// The MQTT topic, or the UUID of a GATT characteristic; empty where there is none.
+    /// The MQTT topic, or the UUID of a GATT characteristic; may be empty.
     pub topic: &'a str,
     /// The sender, if the link or the topic's `{device}` names it.
     pub device: Option<&'a str>,
@@ -61,7 +61,7 @@ pub struct Input<'a> {
     pub metric: Option<&'a str>,
     /// LoRaWAN FPort.
     pub port: Option<u8>,
-    /// When it arrived: what relative times are relative to.
+    /// The time of arrival; relative times are relative to it.
     pub received_at: Timestamp,
 }
 
@@ -74,12 +74,12 @@ impl Input<'_> {
     }
 }
 
-/// What a codec needs to know besides its name.
+/// The options of a codec.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// `csv`: the names of the cells, in order.
     pub columns: Vec<String>,
-    /// Where event times without an offset are local.
+    /// The time zone of event times without an offset.
     pub timezone: TimeZone,
 }
 
@@ -114,7 +114,7 @@ enum Format {
 }
 
 impl Codec {
-    /// The formats there are.
+    /// All formats.
     pub const NAMES: &'static [&'static str] = &[
         "value",
         "json",
@@ -135,7 +135,7 @@ impl Codec {
     /// The codec called `name`.
     ///
     /// # Errors
-    /// Where there is none of that name, or `options.columns` does not do for `csv`.
+    /// There is no codec of that name, or `options.columns` is invalid for `csv`.
     pub fn by_name(name: &str, options: &Options) -> Result<Self, CodecError> {
         let zone = options.timezone.clone();
         Ok(Self(match name {
@@ -160,7 +160,7 @@ impl Codec {
         }))
     }
 
-    /// `ble` with keys. What it remembers of devices is its own: make one for the whole gateway, and clone it.
+    /// `ble` with keys. It has its own memory of devices: make one for the whole gateway, and clone it.
     #[must_use]
     pub fn ble(ble: ble::Ble) -> Self {
         Self(Format::Ble(Arc::new(ble)))
@@ -172,7 +172,7 @@ impl Codec {
         ble::Kind::named(name).is_some()
     }
 
-    /// Whether the codec `own` of the device's table reads a payload of this format instead. An advertisement is only read by
+    /// Whether the codec `own` of the device's table replaces this one. An advertisement is only decoded by
     /// a codec for advertisements.
     #[must_use]
     pub fn yields_to(&self, own: &Self) -> bool {
@@ -237,7 +237,7 @@ impl Codec {
         }
     }
 
-    /// Has a codec in JavaScript begin anew: nothing of earlier messages is left, whatever it did to the language's own
+    /// Restarts a codec in JavaScript: no state of earlier messages is left, also in the language's own
     /// objects.
     pub fn forget(&self) {
         if let Format::Javascript(script) = &self.0 {
@@ -245,10 +245,10 @@ impl Codec {
         }
     }
 
-    /// Clears `out` and fills it with what the payload says.
+    /// Clears `out` and fills it with the payload's measurements.
     ///
     /// # Errors
-    /// Where the payload does not fit the format or a bound; `out` is then empty.
+    /// The payload does not match the format or exceeds a bound; `out` is then empty.
     pub fn decode(&self, input: &Input<'_>, out: &mut Measurements) -> Result<(), DecodeError> {
         out.clear();
         let input = &input.without_empty_names();
@@ -275,11 +275,11 @@ impl Codec {
         decoded
     }
 
-    /// The message of a network server, where that is what this format is: who sent it, and what there is for a codec of
+    /// The message of a network server, if this format is one: the sender, and the payload for a codec of
     /// the device's own.
     ///
     /// # Errors
-    /// Where the payload is no JSON object.
+    /// The payload is not a JSON object.
     pub fn open(&self, payload: &[u8]) -> Option<Result<envelope::Envelope, DecodeError>> {
         let Format::Envelope(server) = &self.0 else { return None };
         Some(check_size(payload).and_then(|()| server.open(payload)))
@@ -289,8 +289,8 @@ impl Codec {
         matches!(self.0, Format::Envelope(_))
     }
 
-    /// All that there is to tell about a payload, for people: [`Self::data`], which a codec in JavaScript may give along
-    /// with errors, and [`Self::decode`]. `received` is the time of arrival as a codec in JavaScript is to see it.
+    /// The full result for people: [`Self::data`], which a codec in JavaScript may return together with errors, and
+    /// [`Self::decode`]. `received` is the time of arrival for a codec in JavaScript.
     pub fn explain(&self, input: &Input<'_>, received: Option<&str>, out: &mut Measurements) -> Explained {
         out.clear();
         if let Format::Javascript(script) = &self.0 {
@@ -306,10 +306,10 @@ impl Codec {
         data.map_or_else(Explained::failed, |data| Explained { data, ..Explained::default() })
     }
 
-    /// The downlink for a command, where the codec is in JavaScript and has `encodeDownlink`.
+    /// The downlink for a command, if the codec is in JavaScript and has `encodeDownlink`.
     ///
     /// # Errors
-    /// Where it has none, or it refuses.
+    /// The codec has no encoder, or it refuses the command.
     pub fn encode(
         &self,
         command: &serde_json::Value,
@@ -321,11 +321,11 @@ impl Codec {
         }
     }
 
-    /// What the payload says before measurements are made of it, for people: the parsed JSON or CBOR, the number, the
-    /// lines by column, the resolved SenML records, or what the sensors of a node gave.
+    /// The decoded payload for people, before it becomes measurements: the parsed JSON or CBOR, the number, the
+    /// lines by column, the resolved SenML records, or the values of a node's sensors.
     ///
     /// # Errors
-    /// As [`Self::decode`] where the payload cannot be parsed.
+    /// As [`Self::decode`] if the payload cannot be parsed.
     pub fn data(&self, input: &Input<'_>) -> Result<serde_json::Value, DecodeError> {
         check_size(input.payload)?;
         let input = &input.without_empty_names();

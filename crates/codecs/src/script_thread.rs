@@ -1,8 +1,8 @@
-//! A thread on which codecs in JavaScript run, so that nobody waits for one that does not come back.
+//! Runs codecs in JavaScript on a separate thread, with a time limit for the caller.
 //!
-//! A script's processor time is bounded from within, but not while the engine itself is at work: it looks for a text in a
-//! long one, or matches a regular expression, in one go. Such a thread cannot be stopped. Who waited gives it up, and
-//! keeps it in view: its memory and its share of the processor are gone until it comes back by itself.
+//! The engine bounds a script's processor time, but not while it searches a long text or matches a regular expression:
+//! these cannot be interrupted. Such a thread cannot be stopped, so the caller abandons it and counts it until it ends by
+//! itself; meanwhile it uses memory and processor time.
 
 use std::io;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
@@ -13,35 +13,35 @@ use std::time::Duration;
 use rustix::process::{Pid, setpriority_process};
 use rustix::thread::gettid;
 
-/// How long a call is waited for: a multiple of the processor time that a script has, for machines that are busy.
-pub const PATIENCE: Duration = Duration::from_secs(5);
+/// The time limit of a call: a multiple of a script's processor time, because the machine may be busy.
+pub const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Most threads that have not come back. With so many no script is run until one does.
+/// The most abandoned threads. With this many, no script runs until one of them ends.
 pub const MAX_STUCK: usize = 4;
 
-/// What is not waited for any more shall not take the processor from the rest of the gateway: as `nice -n 19`.
+/// The priority of the threads, as `nice -n 19`, so that abandoned ones do not slow the gateway down.
 const NICE: i32 = 19;
 
-/// What a thread does.
+/// The work of a thread.
 pub type Work = Box<dyn FnOnce() + Send>;
 
-/// A thread that waits for work, or does some.
+/// A thread that waits for work or runs it.
 #[derive(Debug)]
 pub struct ScriptThread {
     work: SyncSender<Work>,
     thread: JoinHandle<()>,
-    /// The system's number for it, once it has begun.
+    /// The system's thread id, once it has started.
     number: Arc<OnceLock<Pid>>,
 }
 
-/// The thread has ended, or is at work still.
+/// The thread has ended, or is still busy.
 #[derive(Debug, thiserror::Error)]
 #[error("the thread for scripts takes no work, which is a bug: please report it")]
 pub struct NotTaken;
 
 impl ScriptThread {
     /// # Errors
-    /// Where the system has no thread left.
+    /// The system cannot start a thread.
     pub fn start() -> io::Result<Self> {
         let (work, given) = sync_channel::<Work>(1);
         let number = Arc::new(OnceLock::new());
@@ -53,22 +53,22 @@ impl ScriptThread {
         Ok(Self { work, thread, number })
     }
 
-    /// Has the thread do `work`, which tells how it went by itself. Never waits.
+    /// Runs `work` on the thread; `work` reports its result itself. Does not wait.
     pub fn give(&self, work: Work) -> Result<(), NotTaken> {
         self.work.try_send(work).map_err(|error: TrySendError<Work>| match error {
             TrySendError::Full(_) | TrySendError::Disconnected(_) => NotTaken,
         })
     }
 
-    /// Leaves the thread to itself: it ends once its work has.
+    /// Abandons the thread: it ends after its work.
     pub fn give_up(self) -> StuckThread {
-        // Linux has priorities for each thread. Refused, it runs as everybody.
+        // Linux has a priority per thread. If it refuses, the thread keeps the normal one.
         let _ = self.number.get().map(|number| setpriority_process(Some(*number), NICE));
         StuckThread(self.thread)
     }
 }
 
-/// A thread that did not come back in time.
+/// A thread that did not return in time.
 #[derive(Debug)]
 pub struct StuckThread(JoinHandle<()>);
 
@@ -78,10 +78,10 @@ impl StuckThread {
     }
 }
 
-/// Why work that was waited for gave nothing.
+/// The work returned no result.
 #[derive(Debug, thiserror::Error)]
 pub enum Lost {
-    #[error("the codec did not come back within {} s", PATIENCE.as_secs())]
+    #[error("the codec did not come back within {} s", CALL_TIMEOUT.as_secs())]
     Stuck,
     #[error("the codec was not asked: {MAX_STUCK} others have not come back")]
     TooManyStuck,
@@ -97,25 +97,25 @@ pub enum Lost {
     },
 }
 
-/// Runs scripts for whoever can wait for them, one at a time.
+/// Runs scripts one at a time, and waits for their results.
 #[derive(Debug)]
 pub struct Waiting {
-    patience: Duration,
+    timeout: Duration,
     idle: Option<ScriptThread>,
     stuck: Vec<StuckThread>,
 }
 
 impl Default for Waiting {
     fn default() -> Self {
-        Self { patience: PATIENCE, idle: None, stuck: Vec::new() }
+        Self { timeout: CALL_TIMEOUT, idle: None, stuck: Vec::new() }
     }
 }
 
 impl Waiting {
-    /// Does `work` on another thread and waits for it, [`PATIENCE`] at most.
+    /// Runs `work` on another thread and waits for its result, at most [`CALL_TIMEOUT`].
     ///
     /// # Errors
-    /// Where it is given up, or not begun.
+    /// The work did not end in time, or could not be started.
     pub fn run<T: Send + 'static>(&mut self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Lost> {
         self.stuck.retain(|stuck| !stuck.is_back());
         if self.stuck.len() >= MAX_STUCK {
@@ -125,13 +125,13 @@ impl Waiting {
             Some(thread) => thread,
             None => ScriptThread::start().map_err(|source| Lost::NoThread { source })?,
         };
-        let (tell, told) = sync_channel(1);
+        let (sender, result) = sync_channel(1);
         let work = Box::new(move || {
-            // Nobody listens any more where it was given up.
-            let _ = tell.send(work());
+            // Fails if the caller has abandoned the thread.
+            let _ = sender.send(work());
         });
         thread.give(work).map_err(|source| Lost::NotTaken { source })?;
-        match told.recv_timeout(self.patience) {
+        match result.recv_timeout(self.timeout) {
             Ok(done) => {
                 self.idle = Some(thread);
                 Ok(done)
@@ -165,9 +165,9 @@ mod tests {
         let number = thread.number.get().unwrap().as_raw_nonzero();
         let stuck = thread.give_up();
         assert!(!stuck.is_back());
-        let told = std::fs::read_to_string(format!("/proc/self/task/{number}/stat")).unwrap();
-        let nice = told.rsplit(") ").next().unwrap().split(' ').nth(16);
-        assert_eq!(nice, Some("19"), "{told}");
+        let stat = std::fs::read_to_string(format!("/proc/self/task/{number}/stat")).unwrap();
+        let nice = stat.rsplit(") ").next().unwrap().split(' ').nth(16);
+        assert_eq!(nice, Some("19"), "{stat}");
         end.send(()).unwrap();
         while !stuck.is_back() {
             std::thread::yield_now();
@@ -178,7 +178,7 @@ mod tests {
     fn work_is_done_in_its_order_and_no_more_is_taken_than_one_behind_what_runs() {
         let thread = ScriptThread::start().unwrap();
         let (end, wait) = channel::<()>();
-        let (done, heard) = channel();
+        let (done, results) = channel();
         let (began, beginning) = channel();
         let first = done.clone();
         thread
@@ -192,12 +192,12 @@ mod tests {
         thread.give(Box::new(move || done.send(2).unwrap())).unwrap();
         assert!(thread.give(Box::new(|| ())).is_err());
         end.send(()).unwrap();
-        assert_eq!([heard.recv().unwrap(), heard.recv().unwrap()], [1, 2]);
+        assert_eq!([results.recv().unwrap(), results.recv().unwrap()], [1, 2]);
     }
 
     #[test]
     fn with_too_many_stuck_nothing_is_begun_until_one_is_back() {
-        let mut waiting = Waiting { patience: Duration::from_millis(20), ..Waiting::default() };
+        let mut waiting = Waiting { timeout: Duration::from_millis(20), ..Waiting::default() };
         let (ends, waits): (Vec<_>, Vec<_>) = (0..MAX_STUCK).map(|_| channel::<()>()).unzip();
         for wait in waits {
             assert!(matches!(waiting.run(move || wait.recv()), Err(Lost::Stuck)));
@@ -207,7 +207,7 @@ mod tests {
         while waiting.stuck.iter().any(|stuck| !stuck.is_back()) {
             std::thread::yield_now();
         }
-        waiting.patience = PATIENCE;
+        waiting.timeout = CALL_TIMEOUT;
         assert_eq!(waiting.run(|| 1).unwrap(), 1);
     }
 }

@@ -1,4 +1,4 @@
-//! The codecs in use, each made once and known by its number.
+//! The table of codecs in use: each is made once and has a number.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::ble::{Ble, Keys, Kind};
 use crate::javascript::Engine;
 use crate::{Codec, file};
 
-/// The codecs in use. It only grows: an uplink under way during a reload keeps its codec.
+/// The codecs in use. The table only grows, so that an uplink in flight keeps its codec during a reload.
 #[derive(Debug, Default)]
 pub struct CodecTable {
     known: Vec<(Source, Arc<Codec>)>,
@@ -21,7 +21,7 @@ pub struct CodecTable {
 #[derive(Debug)]
 struct Advertisements {
     ble: Ble,
-    /// What tells these keys from others.
+    /// The fingerprint of the keys.
     keys: u64,
 }
 
@@ -31,7 +31,7 @@ impl Default for Advertisements {
     }
 }
 
-/// What a codec was made of.
+/// The source of a codec.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Source {
     BuiltIn {
@@ -39,12 +39,12 @@ enum Source {
         columns: Vec<String>,
         timezone: Option<String>,
     },
-    /// No uplink names such a codec, its device does: a changed file takes the old one's place and number.
+    /// A file. Only devices name it, not uplinks: a changed file replaces the old codec under the same number.
     File {
         file: String,
         text: u64,
     },
-    /// With other keys it takes the old one's place and number too.
+    /// Advertisements. With other keys it also replaces the old codec under the same number.
     Advertisements {
         format: String,
         keys: u64,
@@ -86,7 +86,7 @@ impl CodecTable {
         number(self.known.len() - 1)
     }
 
-    /// The keys that devices encrypt with, and what tells these from others.
+    /// Sets the keys of devices that encrypt, and their fingerprint.
     pub fn set_keys(&mut self, (keys, fingerprint): (Keys, u64)) {
         let Advertisements { ble, keys: known, .. } = &mut self.advertisements;
         if *known != fingerprint {
@@ -105,7 +105,7 @@ impl CodecTable {
         self.put(place, source, codec)
     }
 
-    /// Puts a codec into its place, or behind the others.
+    /// Replaces a codec, or appends a new one.
     fn put(
         &mut self,
         place: Option<usize>,
@@ -132,7 +132,7 @@ impl CodecTable {
         }
     }
 
-    /// The codec in a file, as the file is now. One that has not changed keeps what it knows of devices that make it loop.
+    /// The codec in a file, as the file is now. An unchanged codec keeps its list of devices that make it loop.
     fn file(&mut self, file: &str) -> Result<CodecId, BuildError> {
         let broken = |problems: Vec<String>| BuildError {
             key: "[devices.*] codec".to_owned(),
@@ -148,12 +148,12 @@ impl CodecTable {
         self.put(place, source, codec)
     }
 
-    /// The codec of that number.
+    /// The codec with that number.
     pub fn get(&self, id: CodecId) -> Option<Arc<Codec>> {
         self.known.get(usize::from(id.0)).map(|(_, codec)| Arc::clone(codec))
     }
 
-    /// All of them, by [`CodecId`].
+    /// All codecs, by [`CodecId`].
     pub fn all(&self) -> Vec<Arc<Codec>> {
         self.known.iter().map(|(_, codec)| Arc::clone(codec)).collect()
     }

@@ -101,9 +101,9 @@ pub struct Alert {
     pub value: Option<f64>,
     /// The anomaly score in 0..1 where the kind is anomaly.
     pub score: Option<f64>,
-    /// In which way it is odd, where the kind is anomaly and the detector can tell.
+    /// The cause, if the kind is anomaly and the detector knows it.
     pub anomaly_kind: Option<AnomalyKind>,
-    /// The range in which the value would not have been odd, lowest and highest, where the detector can tell.
+    /// The lowest and highest normal value, if the detector knows them.
     pub expected: Option<(f64, f64)>,
     /// When it was raised, in event time; the same in `raised` and `cleared`, so that both share an identity.
     pub since: Timestamp,

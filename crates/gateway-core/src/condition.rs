@@ -1,5 +1,5 @@
-//! How something that never gives up is doing: up or down, since when, what went wrong last. Kept by whoever does the
-//! work, read by `health` and by the status.
+//! The state of a part that retries for ever, such as an adapter: up or down, since when, and the last error. The part
+//! reports it; `health` and the status show it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,47 +9,47 @@ use tokio::sync::watch;
 use crate::Timestamp;
 use crate::ports::{AdapterState, Clock};
 
-/// How an adapter (or the embedded broker) is doing, and how it has fared.
+/// The health of an adapter or of the embedded broker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AdapterHealth {
-    /// Now.
+    /// The current state.
     pub state: AdapterState,
-    /// Since when it is up, or is not. Another reason for being down begins nothing new.
+    /// Since when it is up or down. A new reason for being down does not change it.
     pub since: Timestamp,
-    /// When something went wrong last, and what; stays when it is up again.
+    /// Time and text of the last error; stays when it is up again.
     pub last_error: Option<(Timestamp, String)>,
-    /// How often it was started again after it had failed.
+    /// How often it was restarted after a failure.
     pub restarts: u32,
-    /// What it counts, by names of its own; empty where it counts nothing.
+    /// Its counters by name; may be empty.
     pub figures: BTreeMap<String, u64>,
-    /// What it follows one by one, such as observed resources, by their addresses.
+    /// Its parts, such as observed resources, by address.
     pub parts: BTreeMap<Arc<str>, PartHealth>,
-    /// Commands that its devices or their broker took since the start.
+    /// Commands that its devices or their broker accepted since the start.
     pub commands_done: u64,
-    /// Those that came to nothing.
+    /// Commands that failed since the start.
     pub commands_failed: u64,
 }
 
-/// How it is with one thing that an adapter follows.
+/// The health of one part of an adapter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PartHealth {
-    /// A word of the adapter's.
+    /// A word that the adapter chooses.
     pub state: &'static str,
-    /// Since when it is so.
+    /// Since when it is in this state.
     pub since: Timestamp,
-    /// When something went wrong last, and what; stays when it works again.
+    /// Time and text of the last error; stays when it works again.
     pub last_error: Option<(Timestamp, String)>,
 }
 
-/// Tells how it is doing. Clones tell of the same.
+/// Reports the health of one adapter. Clones report about the same one.
 #[derive(Clone)]
 pub struct Condition {
-    told: watch::Sender<AdapterHealth>,
+    sender: watch::Sender<AdapterHealth>,
     clock: Arc<dyn Clock>,
 }
 
 impl Condition {
-    /// Of something that is starting.
+    /// The state is `Starting`.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         let health = AdapterHealth {
@@ -62,60 +62,60 @@ impl Condition {
             commands_done: 0,
             commands_failed: 0,
         };
-        Self { told: watch::Sender::new(health), clock }
+        Self { sender: watch::Sender::new(health), clock }
     }
 
     /// It works.
     pub fn up(&self) {
-        self.become_now(AdapterState::Up, None);
+        self.set_state(AdapterState::Up, None);
     }
 
     /// It does not work, and is tried again; `reason` is for people.
     pub fn down(&self, reason: impl Into<String>) {
         let reason = reason.into();
-        self.become_now(AdapterState::Down { reason: reason.clone() }, Some(reason));
+        self.set_state(AdapterState::Down { reason: reason.clone() }, Some(reason));
     }
 
-    /// It works where there are no `problems`, else it does not, because of them. Said again, it is no news.
+    /// Up if `problems` is empty, otherwise down because of them. Does not notify watchers if nothing has changed.
     pub fn with_problems(&self, problems: &str) {
-        let is_known = match &self.told.borrow().state {
+        let is_unchanged = match &self.sender.borrow().state {
             AdapterState::Starting => false,
             AdapterState::Up => problems.is_empty(),
             AdapterState::Down { reason } => reason == problems,
         };
-        match is_known {
+        match is_unchanged {
             true => {}
             false if problems.is_empty() => self.up(),
             false => self.down(problems),
         }
     }
 
-    /// It failed and is being started again. It is up when it says so itself.
+    /// Counts a restart after a failure. The state stays until it is reported.
     pub fn restarted(&self) {
-        self.told.send_modify(|health| health.restarts = health.restarts.saturating_add(1));
+        self.sender.send_modify(|health| health.restarts = health.restarts.saturating_add(1));
     }
 
-    /// What it counts, from now on. Wakes nobody who waits for news.
+    /// Replaces the counters. Does not notify watchers.
     pub fn show(&self, figures: BTreeMap<String, u64>) {
-        self.told.send_if_modified(|health| {
+        self.sender.send_if_modified(|health| {
             health.figures = figures;
             false
         });
     }
 
-    /// Counts a command that was `done`, or came to nothing. Wakes nobody who waits for news.
+    /// Counts a command as `done` or failed. Does not notify watchers.
     pub fn commanded(&self, done: bool) {
-        self.told.send_if_modified(|health| {
+        self.sender.send_if_modified(|health| {
             let count = if done { &mut health.commands_done } else { &mut health.commands_failed };
             *count = count.saturating_add(1);
             false
         });
     }
 
-    /// A part is in `state` now; `error` is what went wrong, where something did.
+    /// Sets the state of a part; `error` is its last error, if there is one.
     pub fn part(&self, name: &Arc<str>, state: &'static str, error: Option<String>) {
         let now = self.clock.now();
-        self.told.send_modify(|health| {
+        self.sender.send_modify(|health| {
             let begun = PartHealth { state, since: now, last_error: None };
             let part = health.parts.entry(Arc::clone(name)).or_insert(begun);
             if part.state != state {
@@ -127,15 +127,15 @@ impl Condition {
         });
     }
 
-    /// What is told, from now on.
+    /// The health and its changes.
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<AdapterHealth> {
-        self.told.subscribe()
+        self.sender.subscribe()
     }
 
-    fn become_now(&self, state: AdapterState, error: Option<String>) {
+    fn set_state(&self, state: AdapterState, error: Option<String>) {
         let now = self.clock.now();
-        self.told.send_modify(|health| {
+        self.sender.send_modify(|health| {
             if std::mem::discriminant(&health.state) != std::mem::discriminant(&state) {
                 health.since = now;
             }
@@ -149,7 +149,7 @@ impl Condition {
 
 impl std::fmt::Debug for Condition {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Condition").field(&*self.told.borrow()).finish()
+        f.debug_tuple("Condition").field(&*self.sender.borrow()).finish()
     }
 }
 
@@ -159,19 +159,19 @@ mod tests {
 
     use super::*;
 
-    struct Hand(AtomicI64);
+    struct TestClock(AtomicI64);
 
-    impl Clock for Hand {
+    impl Clock for TestClock {
         fn now(&self) -> Timestamp {
             Timestamp::from_millis(self.0.load(Ordering::SeqCst))
         }
     }
 
     #[test]
-    fn the_last_error_stays_with_its_time_and_a_new_reason_begins_nothing_new() {
-        let clock = Arc::new(Hand(AtomicI64::new(1)));
+    fn the_last_error_stays_and_a_new_reason_does_not_change_since() {
+        let clock = Arc::new(TestClock(AtomicI64::new(1)));
         let condition = Condition::new(clock.clone());
-        let told = condition.watch();
+        let watched = condition.watch();
         let at = |millis| clock.0.store(millis, Ordering::SeqCst);
         at(2);
         condition.down("cable out");
@@ -187,41 +187,41 @@ mod tests {
             commands_done: 0,
             commands_failed: 0,
         };
-        assert_eq!(*told.borrow(), down);
+        assert_eq!(*watched.borrow(), down);
         at(4);
         condition.restarted();
         condition.up();
         let up =
             AdapterHealth { state: AdapterState::Up, since: Timestamp::from_millis(4), restarts: 1, ..down };
-        assert_eq!(*told.borrow(), up);
+        assert_eq!(*watched.borrow(), up);
     }
 
     #[test]
-    fn problems_that_are_said_again_are_no_news() {
-        let clock = Arc::new(Hand(AtomicI64::new(1)));
+    fn repeated_problems_do_not_notify() {
+        let clock = Arc::new(TestClock(AtomicI64::new(1)));
         let condition = Condition::new(clock.clone());
-        let mut told = condition.watch();
-        let mut is_news = |millis, problems| {
+        let mut watched = condition.watch();
+        let mut changed = |millis, problems| {
             clock.0.store(millis, Ordering::SeqCst);
             condition.with_problems(problems);
-            let is_news = told.has_changed().unwrap();
-            let health = told.borrow_and_update();
-            (is_news, health.state.clone(), health.last_error.as_ref().map(|(at, _)| at.as_millis()))
+            let changed = watched.has_changed().unwrap();
+            let health = watched.borrow_and_update();
+            (changed, health.state.clone(), health.last_error.as_ref().map(|(at, _)| at.as_millis()))
         };
         let down = |reason: &str| AdapterState::Down { reason: reason.to_owned() };
-        assert_eq!(is_news(2, ""), (true, AdapterState::Up, None));
-        assert_eq!(is_news(3, ""), (false, AdapterState::Up, None));
-        assert_eq!(is_news(4, "taken"), (true, down("taken"), Some(4)));
-        assert_eq!(is_news(5, "taken"), (false, down("taken"), Some(4)));
-        assert_eq!(is_news(6, "gone"), (true, down("gone"), Some(6)));
-        assert_eq!(is_news(7, ""), (true, AdapterState::Up, Some(6)));
+        assert_eq!(changed(2, ""), (true, AdapterState::Up, None));
+        assert_eq!(changed(3, ""), (false, AdapterState::Up, None));
+        assert_eq!(changed(4, "taken"), (true, down("taken"), Some(4)));
+        assert_eq!(changed(5, "taken"), (false, down("taken"), Some(4)));
+        assert_eq!(changed(6, "gone"), (true, down("gone"), Some(6)));
+        assert_eq!(changed(7, ""), (true, AdapterState::Up, Some(6)));
     }
 
     #[test]
     fn a_part_has_its_own_since_and_last_error() {
-        let clock = Arc::new(Hand(AtomicI64::new(1)));
+        let clock = Arc::new(TestClock(AtomicI64::new(1)));
         let condition = Condition::new(clock.clone());
-        let (told, url) = (condition.watch(), Arc::from("coap://10.0.0.9/t"));
+        let (watched, url) = (condition.watch(), Arc::from("coap://10.0.0.9/t"));
         let at = |millis| clock.0.store(millis, Ordering::SeqCst);
         condition.part(&url, "starting", None);
         at(2);
@@ -230,9 +230,13 @@ mod tests {
         condition.part(&url, "observing", None);
         at(4);
         condition.part(&url, "observing", None);
-        let part = told.borrow().parts.get(&url).unwrap().clone();
+        let part = watched.borrow().parts.get(&url).unwrap().clone();
         assert_eq!((part.state, part.since), ("observing", Timestamp::from_millis(3)));
         assert_eq!(part.last_error, Some((Timestamp::from_millis(2), "no answer".to_owned())));
-        assert_eq!(told.borrow().state, AdapterState::Starting, "the adapter itself has not said anything");
+        assert_eq!(
+            watched.borrow().state,
+            AdapterState::Starting,
+            "the adapter itself has not said anything"
+        );
     }
 }

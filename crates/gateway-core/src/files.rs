@@ -166,7 +166,7 @@ pub fn warn_if_public(report: &mut Report, key: &KeyPath, file: &Path) {
 /// The text of a file of at most `limit` bytes.
 ///
 /// # Errors
-/// What to tell the user where it cannot be read.
+/// A text for the user if the file cannot be read.
 pub fn read_text(file: &Path, limit: u64) -> Result<String, String> {
     let bytes = read_bytes(file, limit)?;
     String::from_utf8(bytes).map_err(|_| format!("cannot read {}: it is not UTF-8", file.display()))

@@ -1,4 +1,4 @@
-//! A future whose panic ends itself and nobody else.
+//! Turns a panic of a future into an error, so that it ends only that future.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};

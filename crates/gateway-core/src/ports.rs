@@ -1,4 +1,4 @@
-//! The seams: what an adapter, a detector and a clock are to the gateway.
+//! The traits between the gateway and its parts: clock, adapter, embedded broker, detector.
 
 use std::sync::Arc;
 
@@ -8,25 +8,25 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 pub use crate::target::{Message, Prepare, Target};
-use crate::{Ack, AdapterId, Condition, Moment, Room, Score, Timestamp, Uplink};
+use crate::{Ack, AdapterId, Condition, MemoryPermit, Moment, Score, Timestamp, Uplink};
 
-/// Tells the time. Only the gateway's pipeline and its adapters hold one; everything else is given `now`.
+/// The wall clock. Only the pipeline and the adapters have one; all other code gets `now` as an argument.
 pub trait Clock: Send + Sync {
-    /// The wall clock.
+    /// The current time.
     fn now(&self) -> Timestamp;
 }
 
-/// How an adapter is doing, for `health` and for the status's `online`.
+/// The state of an adapter, for `health` and for `online` in the status.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum AdapterState {
-    /// Not there yet.
+    /// Not ready yet.
     #[default]
     Starting,
     /// Its listener is bound, or its first subscriptions are acknowledged.
     Up,
-    /// Not working; it tries again by itself.
+    /// It does not work, and tries again by itself.
     Down {
-        /// Why, for people.
+        /// The reason, as text for people.
         reason: String,
     },
 }
@@ -34,128 +34,128 @@ pub enum AdapterState {
 /// A command for a device behind an adapter: an action of an alert, or one from upstream.
 #[derive(Debug)]
 pub struct Command {
-    /// Where to; only the adapter reads it.
+    /// The destination; only the adapter reads it.
     pub target: Target,
     /// The bytes to send.
     pub payload: Bytes,
-    /// Answered once the link has taken it: acknowledged, where the link does that.
+    /// Receives the result: `Ok` when the link has accepted the command, or acknowledged it if the link does so.
     pub done: oneshot::Sender<Result<(), CommandError>>,
 }
 
-/// Why a command did not reach its link.
+/// Why a command was not delivered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CommandError {
-    /// No connection, or it was lost before the other side took the command.
+    /// There is no connection, or it was lost before the other side accepted the command.
     #[error("{adapter} is not connected; the command was not sent")]
     NotConnected {
-        /// Which adapter.
+        /// The adapter.
         adapter: AdapterId,
     },
-    /// As many commands as may wait are waiting.
+    /// The queue of commands is full.
     #[error("{adapter} has too many commands waiting; the command was not sent")]
     Busy {
-        /// Which adapter.
+        /// The adapter.
         adapter: AdapterId,
     },
     /// The device is out of reach.
     #[error("{adapter} does not reach the device: {reason}; the command was not sent")]
     Unreachable {
-        /// Which adapter.
+        /// The adapter.
         adapter: AdapterId,
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// It was sent, and nothing says what became of it.
+    /// It was sent, but no answer says whether it was executed.
     #[error("{adapter} has no answer to the command ({reason}); the device may have followed it or not")]
     Unanswered {
-        /// Which adapter.
+        /// The adapter.
         adapter: AdapterId,
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// The link cannot carry this command, or the device does not want it.
+    /// The link cannot carry this command, or the device refuses it.
     #[error("{adapter} could not give this command: {reason}")]
     Refused {
-        /// Which adapter.
+        /// The adapter.
         adapter: AdapterId,
-        /// Why, and what would be allowed.
+        /// The reason, and what is allowed.
         reason: String,
     },
 }
 
-/// What an adapter is given to live on.
+/// The channels and handles of a running adapter.
 pub struct AdapterContext {
-    /// Where uplinks go, in batches; bounded: a slow pipeline holds the adapter back, and the adapter its link.
+    /// Takes uplinks in batches. It is bounded: a slow pipeline slows the adapter down, and the adapter its link.
     pub uplinks: mpsc::Sender<Vec<Uplink>>,
     /// Commands for its devices.
     pub commands: mpsc::Receiver<Command>,
-    /// Where it tells how it is doing.
+    /// Takes reports of the adapter's state.
     pub condition: Condition,
-    /// The time of arrival.
+    /// Gives the time of arrival.
     pub clock: Arc<dyn Clock>,
-    /// Cancelled when the gateway stops: stop taking, hand over what was taken, return.
+    /// Cancelled when the gateway stops: stop receiving, pass on the messages received, return.
     pub stop: CancellationToken,
 }
 
-/// An adapter that gave up; its supervisor starts it again after a pause.
+/// An adapter stopped with an error; its supervisor starts it again after a pause.
 #[derive(Debug, thiserror::Error)]
 #[error("{adapter}: {reason}")]
 pub struct AdapterError {
-    /// Which.
+    /// The adapter.
     pub adapter: AdapterId,
-    /// What went wrong, and what to do.
+    /// The error and its remedy.
     pub reason: String,
 }
 
-/// A link to devices. Runs until stopped; lost connections are its own business, an error means that it cannot go on
-/// by itself: then, and after a panic, it is thrown away and another is made.
+/// A link to devices. It runs until stopped, and reconnects by itself. After an error or a panic it is dropped, and a new
+/// one is made.
 #[async_trait]
 pub trait Adapter: Send {
-    /// Its name: `kind.name`.
+    /// The id `kind.name`.
     fn id(&self) -> &AdapterId;
 
     /// Runs until `context.stop`.
     async fn run(&mut self, context: &mut AdapterContext) -> Result<(), AdapterError>;
 }
 
-/// Who sent a QoS 1 or 2 message to the embedded broker, and whether for the first time.
+/// The sender of a QoS 1 or 2 message to the embedded broker, and whether it repeats the message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
     /// Its client id.
     pub client: Arc<str>,
-    /// The same when the message is sent again.
+    /// The packet id; the same when the message is sent again.
     pub packet_id: u16,
-    /// The client says that it sent this before (DUP): its acknowledgement was lost.
+    /// The client has set DUP: it sends the message again, because the acknowledgement was lost.
     pub again: bool,
 }
 
-/// A message that a client published to the embedded broker, handed over within the process.
+/// A message that a client published to the embedded broker.
 #[derive(Debug)]
 pub struct LocalMessage {
-    /// What it was published to.
+    /// The topic it was published to.
     pub topic: Arc<str>,
     /// The bytes.
     pub payload: Bytes,
-    /// None at QoS 0, which is never sent again.
+    /// `None` at QoS 0, because such a message is never sent again.
     pub origin: Option<Origin>,
-    /// How many QoS 0 messages before it were lost for want of room.
+    /// How many earlier QoS 0 messages were lost because the queue was full.
     pub lost_before: u32,
-    /// Its part of the memory for what is under way.
-    pub room: Room,
-    /// The client of a QoS 1 or 2 message is acknowledged when this is told; dropped untold, its connection ends, and
-    /// it sends again.
+    /// Its part of the memory budget.
+    pub memory: MemoryPermit,
+    /// The client of a QoS 1 or 2 message is acknowledged when this is completed. If this is dropped, the client's
+    /// connection is closed and the client sends again.
     pub ack: Ack,
 }
 
 /// The embedded broker, as an adapter sees it.
 pub trait LocalBroker: Send + Sync {
-    /// From now on the messages that `adapter` wants come here and nowhere else. Bounded: while it is full, and while
-    /// nobody reads in an adapter's name, the clients concerned wait.
+    /// Returns the queue of the messages for `adapter`, and replaces an earlier one. It is bounded: while it is full, or
+    /// while no receiver exists, the clients concerned wait.
     fn attach(&self, adapter: &AdapterId) -> mpsc::Receiver<LocalMessage>;
 }
 
-/// Judges one series, reading by reading, in order, without looking ahead.
+/// Scores one series, reading by reading, in order, without looking ahead.
 pub trait Detector: Send {
-    /// Scores `value` against what was seen before, then learns from it.
+    /// Scores `value` against the earlier values, then learns from it.
     fn observe(&mut self, moment: Moment, value: f64) -> Score;
 }

@@ -1,8 +1,8 @@
-//! What a detector says of a value: how odd it is, in which way, and what would not have been.
+//! A detector's verdict on a value: the anomaly score, its cause, and the range of normal values.
 
 use serde::{Deserialize, Serialize};
 
-/// In which way a value is odd: which detector says so.
+/// The cause of an anomaly: the detector that found it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AnomalyKind {
@@ -53,19 +53,19 @@ impl AnomalyKind {
     }
 }
 
-/// How odd a value is.
+/// The anomaly score of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Score {
-    /// 0 ordinary, 1 as odd as can be; calibrated so that one threshold means the same for every series.
+    /// From 0 (normal) to 1; calibrated so that one threshold means the same for every series.
     pub value: f64,
-    /// The range in which a value would not have been odd, lowest and highest, where the detector can tell.
+    /// The lowest and highest normal value, if the detector knows them.
     pub expected: Option<(f64, f64)>,
-    /// What is oddest about it; none where it is too early to tell.
+    /// The strongest cause; `None` while the detector has too few values.
     pub anomaly_kind: Option<AnomalyKind>,
 }
 
 impl Score {
-    /// Nothing odd, or too early to tell.
+    /// No anomaly, or too few values.
     pub const NONE: Self = Self { value: 0.0, expected: None, anomaly_kind: None };
 
     /// The odder of two.

@@ -1,4 +1,4 @@
-//! Points in time: milliseconds since the Unix epoch, given by whoever holds a clock.
+//! Points in time: milliseconds since the Unix epoch.
 
 use std::fmt;
 use std::ops::{Add, Sub};
@@ -15,7 +15,7 @@ pub struct Timestamp(i64);
 impl Timestamp {
     /// 1970-01-01T00:00:00Z.
     pub const EPOCH: Self = Self(0);
-    /// Later than anything that can be told.
+    /// Later than any time that occurs.
     pub const MAX: Self = Self(i64::MAX);
 
     /// A clock that shows an earlier time than this has not been set: Riser did not exist then (2026-01-01T00:00:00Z).
@@ -130,7 +130,7 @@ impl TimeQuality {
     }
 }
 
-/// The present, as the pipeline's clock tells it to everyone else.
+/// The current time, as the pipeline's clock gives it to all other code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Now {
     /// Wall-clock time.

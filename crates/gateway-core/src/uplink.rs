@@ -1,4 +1,4 @@
-//! What an adapter hands over: bytes from a device, with whom to thank for them.
+//! An uplink: a device's message as an adapter passes it to the pipeline, with its acknowledgement.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::{DeviceAddress, DropReason, Room, Timestamp};
+use crate::{DeviceAddress, DropReason, MemoryPermit, Timestamp};
 
 /// An adapter's name: its kind and its table's name, `kind.name`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -14,7 +14,7 @@ use crate::{DeviceAddress, DropReason, Room, Timestamp};
 pub struct AdapterId(Arc<str>);
 
 impl AdapterId {
-    /// `kind.name`.
+    /// The id `kind.name`.
     #[must_use]
     pub fn new(kind: &str, name: &str) -> Self {
         Self(format!("{kind}.{name}").into())
@@ -26,13 +26,13 @@ impl AdapterId {
         &self.0
     }
 
-    /// The text, to keep.
+    /// The text, shared.
     #[must_use]
     pub fn name(&self) -> Arc<str> {
         Arc::clone(&self.0)
     }
 
-    /// The kind.
+    /// The part before the dot.
     #[must_use]
     pub fn kind(&self) -> &str {
         self.0.split_once('.').map_or(&*self.0, |(kind, _)| kind)
@@ -45,17 +45,17 @@ impl fmt::Display for AdapterId {
     }
 }
 
-/// Which of the gateway's codecs reads a payload: an index into a table that only grows, so that an uplink under way
-/// during a reload keeps its meaning.
+/// The codec that reads a payload: an index into a table that only grows, so that the index of an uplink in flight stays
+/// valid during a reload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CodecId(pub u16);
 
 impl CodecId {
-    /// None of them: only a codec in the device's own table reads the payload.
+    /// No codec: only a codec in the device's own table reads the payload.
     pub const NONE: Self = Self(u16::MAX);
 }
 
-/// What the radio said of the last hop, where there is one.
+/// What the radio measured for the last hop. `None` if the radio does not report it.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct LinkQuality {
     /// dBm.
@@ -64,16 +64,16 @@ pub struct LinkQuality {
     pub snr: Option<f64>,
     /// LoRa spreading factor.
     pub spreading_factor: Option<u8>,
-    /// How long it was on the air, in seconds.
+    /// Time on air, in seconds.
     pub airtime: Option<f64>,
-    /// How many of the sender's messages before it were not heard, by its counter.
+    /// How many of the sender's earlier messages were not received, by its frame counter.
     pub frames_lost: Option<u32>,
-    /// The sender's battery in per cent, where the link itself tells (a status of the link itself).
+    /// The sender's battery in per cent, if the link itself reports it.
     pub battery: Option<f64>,
 }
 
 impl LinkQuality {
-    /// What there is of it, as metrics with their SenML units.
+    /// The known values, as metrics with their SenML units.
     pub fn metrics(&self) -> impl Iterator<Item = (&'static str, f64, Option<&'static str>)> {
         [
             ("rssi", self.rssi, Some("dBm")),
@@ -87,104 +87,104 @@ impl LinkQuality {
         .filter_map(|(name, value, unit)| Some((name, value?, unit)))
     }
 
-    /// Whether a metric of that name tells of a radio link rather than of the building. It is never at rest, moves with
-    /// whoever walks by, and there are as many as there are devices: it is not judged for anomalies.
+    /// Whether a metric of that name describes a radio link and not the building. The anomaly model ignores such metrics:
+    /// they change all the time, also when people walk by, and every device has them.
     #[must_use]
     pub fn is_of_radio(metric: &str) -> bool {
         matches!(metric, "rssi" | "snr" | "spreading_factor" | "airtime" | "frames_lost" | "power_at_1m")
     }
 
-    /// Whether the radio said anything.
+    /// Whether any value is known.
     #[must_use]
     pub fn is_known(&self) -> bool {
         self.metrics().next().is_some()
     }
 }
 
-/// Whether the sender may hand the same message over twice.
+/// Whether the sender may send the same message twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Delivery {
-    /// Never again.
+    /// The sender sends it once.
     #[default]
     AtMostOnce,
-    /// Until it sees the acknowledgement.
+    /// The sender repeats it until it receives the acknowledgement.
     AtLeastOnce {
-        /// The same for the same message of the same session: its packet id, topic and payload, hashed.
+        /// A hash of packet id, topic and payload: the same for the same message of one session.
         key: u64,
-        /// The sender says that it sent this before: a known `key` is then a duplicate.
+        /// The sender marks the message as a repetition: a known `key` is then a duplicate.
         again: bool,
     },
 }
 
-/// What became of an uplink, told to whoever sent it.
+/// What became of an uplink; reported to its sender.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// Its readings are in the journal, or counted: the sender need not keep it.
+    /// Its readings are in the journal or counted: the sender may delete it.
     Taken,
-    /// It was refused for good, and counted; sending it again would not help.
+    /// It was refused permanently, and counted: the sender should not send it again.
     Refused(DropReason),
 }
 
-/// How to tell the sender. Dropped without a word, the sender keeps its message and sends it again.
+/// Reports the outcome to the sender. If it is dropped without an outcome, the sender sends the message again.
 #[derive(Default)]
-pub struct Ack(Tell);
+pub struct Ack(Callback);
 
 #[derive(Default)]
-enum Tell {
+enum Callback {
     #[default]
-    Nobody,
+    None,
     Outcome(Box<dyn FnOnce(Outcome) + Send>),
-    InWords(Box<dyn FnOnce(Outcome, Option<String>) + Send>, Option<String>),
+    WithReason(Box<dyn FnOnce(Outcome, Option<String>) + Send>, Option<String>),
 }
 
 impl Ack {
     /// For senders that expect no answer.
     #[must_use]
     pub const fn none() -> Self {
-        Self(Tell::Nobody)
+        Self(Callback::None)
     }
 
-    /// Calls `tell` with the outcome, once. `tell` must not block.
+    /// Calls `callback` with the outcome, once. `callback` must not block.
     #[must_use]
-    pub fn new(tell: impl FnOnce(Outcome) + Send + 'static) -> Self {
-        Self(Tell::Outcome(Box::new(tell)))
+    pub fn new(callback: impl FnOnce(Outcome) + Send + 'static) -> Self {
+        Self(Callback::Outcome(Box::new(callback)))
     }
 
-    /// As [`Self::new`], for a sender that can be told in words why it was refused.
+    /// As [`Self::new`], for a sender that can receive the reason of a refusal as text.
     #[must_use]
-    pub fn in_words(tell: impl FnOnce(Outcome, Option<String>) + Send + 'static) -> Self {
-        Self(Tell::InWords(Box::new(tell), None))
+    pub fn with_reason(callback: impl FnOnce(Outcome, Option<String>) + Send + 'static) -> Self {
+        Self(Callback::WithReason(Box::new(callback), None))
     }
 
-    /// Keeps why the message was refused, where the sender wants to know.
+    /// Sets the reason of a refusal; `why` is called only if the sender can receive it.
     pub fn explain(&mut self, why: impl FnOnce() -> String) {
-        if let Tell::InWords(_, words) = &mut self.0 {
-            *words = Some(why());
+        if let Callback::WithReason(_, reason) = &mut self.0 {
+            *reason = Some(why());
         }
     }
 
-    /// Tells the sender.
-    pub fn tell(self, outcome: Outcome) {
+    /// Reports the outcome to the sender.
+    pub fn complete(self, outcome: Outcome) {
         match self.0 {
-            Tell::Nobody => {}
-            Tell::Outcome(tell) => tell(outcome),
-            Tell::InWords(tell, why) => tell(outcome, why),
+            Callback::None => {}
+            Callback::Outcome(callback) => callback(outcome),
+            Callback::WithReason(callback, reason) => callback(outcome, reason),
         }
     }
 }
 
 impl fmt::Debug for Ack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if matches!(self.0, Tell::Nobody) { "Ack(none)" } else { "Ack(expected)" })
+        f.write_str(if matches!(self.0, Callback::None) { "Ack(none)" } else { "Ack(expected)" })
     }
 }
 
-/// A value that a link has understood by itself, such as a register's.
+/// A value that a link decodes by itself, for example a register.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Measurement {
-    /// Which metric.
+    /// The metric's name.
     pub metric: Box<str>,
-    /// The value; one that is not finite is refused and counted.
+    /// A value that is not finite is refused and counted.
     pub value: f64,
     /// Whether it is a state, off or on, 0 or 1.
     pub is_state: bool,
@@ -192,50 +192,49 @@ pub struct Measurement {
     pub unit: Option<&'static str>,
 }
 
-/// One message from one device: bytes that a codec reads, or measurements that the link has understood already.
+/// One message from one device: bytes for a codec, or measurements that the link has already decoded.
 ///
-/// [`Uplink::new`] makes one with nothing in it; set what there is.
+/// [`Uplink::new`] makes an empty one; set the fields that apply.
 #[derive(Debug)]
 pub struct Uplink {
-    /// Which adapter heard it.
+    /// The adapter that received it.
     pub adapter: AdapterId,
-    /// Which device sent it, where the link or the topic tells; else the codec finds it in the payload.
+    /// The sending device, if the link or the topic names it; otherwise the codec finds it in the payload.
     pub device: Option<DeviceAddress>,
     /// The metric, where the topic names it (`{metric}`).
     pub metric: Option<Box<str>>,
-    /// Which codec reads it, unless the device's own table says otherwise.
+    /// The codec, unless the device's own table names another.
     pub codec: CodecId,
-    /// Where on its link it came from (a topic, a path, a characteristic), for codecs that need it and for the log;
-    /// empty on links that have no such names.
+    /// Its source on the link (a topic, a path, a characteristic), for codecs that need it and for the log; empty on links
+    /// without such names.
     pub topic: Arc<str>,
     /// When it arrived.
     pub received_at: Timestamp,
     /// The application port, on links that have ports.
     pub port: Option<u8>,
-    /// The radio's word on it.
+    /// What the radio measured.
     pub link: LinkQuality,
     /// The bytes.
     pub payload: Bytes,
-    /// What the link has understood already; then `payload` is empty and no codec is asked.
+    /// The values that the link has decoded; then `payload` is empty and no codec is used.
     pub measurements: Vec<Measurement>,
-    /// Whether `codec` was chosen for just this value: then the codec in the device's own table does not replace it.
+    /// Whether `codec` was chosen for this value: then the codec in the device's table does not replace it.
     pub codec_is_fixed: bool,
-    /// Whether it may come again.
+    /// Whether the sender may repeat it.
     pub delivery: Delivery,
-    /// How many messages before it the adapter lost for want of room: to be counted as dropped.
+    /// How many earlier messages the adapter lost because its queue was full; they are counted as dropped.
     pub lost_before: u32,
-    /// Messages that the adapter itself refused, by reason: to be counted as dropped. Where there are any the uplink
-    /// carries nothing else.
+    /// Messages that the adapter itself refused, by reason; they are counted as dropped. If there are any, the uplink
+    /// contains nothing else.
     pub refused: Vec<(DropReason, u32)>,
-    /// Its part of the memory for what is under way; free again when it is decoded.
-    pub room: Room,
-    /// Whom to tell.
+    /// Its part of the memory budget; returned when it is decoded.
+    pub memory: MemoryPermit,
+    /// Reports the outcome to the sender.
     pub ack: Ack,
 }
 
 impl Uplink {
-    /// A message of `adapter` with nothing in it: from no device in particular, to be read by no codec, never sent
-    /// again, with no one to answer.
+    /// An empty message of `adapter`: no device, no codec, not repeated, without an acknowledgement.
     #[must_use]
     pub fn new(adapter: AdapterId, received_at: Timestamp) -> Self {
         Self {
@@ -253,7 +252,7 @@ impl Uplink {
             delivery: Delivery::AtMostOnce,
             lost_before: 0,
             refused: Vec::new(),
-            room: Room::unbounded(),
+            memory: MemoryPermit::unbounded(),
             ack: Ack::none(),
         }
     }

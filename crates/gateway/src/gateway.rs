@@ -252,7 +252,7 @@ impl Gateway {
         drop(held);
         self.supervisor.lock().await.become_like(blueprints).await;
         if let Some(embedded) = &self.embedded {
-            embedded.tap.set_wanted(wanted);
+            embedded.tap.set_subscriptions(wanted);
         }
         self.config = effective;
         Ok(restart)

@@ -155,7 +155,7 @@ impl Durable {
     fn acknowledge_durable(&mut self) {
         let safe = self.journal.safe();
         while let Some((_, acks)) = self.to_acknowledge.pop_front_if(|(position, _)| *position <= safe) {
-            acks.into_iter().for_each(|(ack, outcome)| ack.tell(outcome));
+            acks.into_iter().for_each(|(ack, outcome)| ack.complete(outcome));
         }
     }
 

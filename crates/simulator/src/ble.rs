@@ -1,4 +1,4 @@
-//! The building's devices as Bluetooth sensors: they advertise in BTHome 2, into the ear of a simulated radio.
+//! The building's devices as Bluetooth sensors: they advertise in BTHome 2 to a simulated radio.
 //!
 //! Source: bthome.io/format (object ids).
 
@@ -17,14 +17,14 @@ const BTHOME: u128 = 0x0000_fcd2_0000_1000_8000_0080_5f9b_34fb;
 const DEVICE_INFORMATION: u8 = 0x40;
 const PACKET_ID: u8 = 0x00;
 
-/// The address of a building's device, by its place; locally administered, so nobody's.
+/// The address of a device by its index; locally administered, so no real device has it.
 #[must_use]
 pub fn address(device: usize) -> String {
     let [.., high, low] = device.to_be_bytes();
     format!("C2:00:00:00:{high:02X}:{low:02X}")
 }
 
-/// Advertises until the time is up or `stop` is cancelled. What nobody listens to was not sent.
+/// Advertises until the time is up or `stop` is cancelled. Only advertisements with a listener count as sent.
 ///
 /// # Errors
 /// Where `load.rate` is not a number above 0.
@@ -73,7 +73,7 @@ fn advertisement(device: usize, sample: &Sample) -> ScanResult {
     }
 }
 
-/// Adds a value as an object: its id, and the number in the steps and bytes of that id. What BTHome has no id for is left
+/// Adds a value as an object: its id, and the number with the factor and length of that id. Metrics without an id are left
 /// out.
 fn object(metric: &str, value: Value, data: &mut Vec<u8>) {
     let (id, bytes, per) = match metric {
@@ -93,6 +93,6 @@ fn object(metric: &str, value: Value, data: &mut Vec<u8>) {
         Value::Boolean(on) => f64::from(u8::from(on)),
     };
     data.push(id);
-    // Two's complement, as far as its bytes go.
+    // Two's complement, cut to its length.
     data.extend(((number * per).round() as i64).to_le_bytes().into_iter().take(bytes));
 }

@@ -1,4 +1,4 @@
-//! Which devices there are, where they stand, and what goes wrong with them.
+//! The devices of a building, their zones and their faults.
 
 use std::num::NonZeroUsize;
 
@@ -11,7 +11,7 @@ use crate::fault::Fault;
 const ROOMS: [&str; 8] =
     ["lounge", "kitchen", "office", "meeting-room", "hall", "server-room", "workshop", "archive"];
 
-/// Devices in the rooms of a building; the same for the same seed, whenever and in whatever order they are asked.
+/// The devices in the rooms of a building. They depend only on the seed, not on the time and order of the calls.
 #[derive(Debug, Clone)]
 pub struct Building {
     devices: Vec<Device>,
@@ -24,7 +24,7 @@ impl Building {
         Self::of(devices, seed, |_| Kind::Climate)
     }
 
-    /// Of everything something: room sensors (JSON, and bare values under `sensors/data/{device}/{metric}`), meters, and
+    /// Devices of several kinds: room sensors (JSON, and bare values under `sensors/data/{device}/{metric}`), meters, and
     /// contacts and occupancy sensors under `zigbee2mqtt/{device}`.
     #[must_use]
     pub fn mixed(devices: NonZeroUsize, seed: u64) -> Self {
@@ -40,7 +40,7 @@ impl Building {
         Self::of(devices, seed, |index| kinds.get(index % kinds.len()).copied().unwrap_or(Kind::Climate))
     }
 
-    /// Where no cable goes: a water meter in the basement, a probe in the garden's soil, a weather station on the roof.
+    /// Devices far from cables: a water meter in the basement, a soil probe in the garden, a weather station on the roof.
     #[must_use]
     pub fn around(seed: u64) -> Self {
         let devices = [
@@ -64,7 +64,7 @@ impl Building {
         Self { devices: (0..devices.get()).map(device).collect() }
     }
 
-    /// How many devices.
+    /// The number of devices.
     #[must_use]
     pub fn len(&self) -> usize {
         self.devices.len()
@@ -81,7 +81,7 @@ impl Building {
         self.devices.iter().map(|device| (&*device.name, &*device.zone))
     }
 
-    /// From `from` on, `device` (an index) misbehaves; a later call replaces an earlier one. No such device: nothing
+    /// Gives `device` (an index) a fault from `from` on; a later call replaces an earlier one. Without such a device nothing
     /// happens.
     pub fn fail(&mut self, device: usize, fault: Fault, from: Timestamp) {
         if let Some(device) = self.devices.get_mut(device) {
@@ -89,18 +89,18 @@ impl Building {
         }
     }
 
-    /// The devices from `at` on as a building of their own, for another protocol; they are no longer in this one.
+    /// Moves the devices from `at` on to a new building, for another protocol.
     #[must_use]
     pub fn split_off(&mut self, at: usize) -> Self {
         Self { devices: self.devices.split_off(at.min(self.devices.len())) }
     }
 
-    /// What `device` sends at `at`; `None` where it is silent, or there is no such device.
+    /// The message of `device` at `at`; `None` if it is silent, or there is no such device.
     pub fn message(&mut self, device: usize, at: Timestamp) -> Option<Message> {
         self.devices.get_mut(device)?.message(at)
     }
 
-    /// The same before it has a form, with the device's name.
+    /// The sample before it is encoded, with the device's name.
     pub(crate) fn sample(&mut self, device: usize, at: Timestamp) -> Option<(&str, Sample)> {
         let device = self.devices.get_mut(device)?;
         let sample = device.sample(at)?;

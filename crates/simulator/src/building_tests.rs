@@ -1,4 +1,4 @@
-//! What devices send, read back as a gateway would read it.
+//! Reads the devices' messages as a gateway would.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,7 +28,7 @@ fn values(fault: Fault, metric: &str, secs: i64) -> Vec<f64> {
 }
 
 #[test]
-fn the_same_seed_makes_the_same_building_in_whatever_order_it_is_asked() {
+fn the_same_seed_makes_the_same_building_in_any_order_of_calls() {
     let (mut one, mut two, mut other) =
         (Building::mixed(count(20), 1), Building::mixed(count(20), 1), Building::mixed(count(20), 2));
     let forward: Vec<_> = (0..20).map(|device| one.message(device, at(0))).collect();
@@ -94,7 +94,7 @@ fn every_payload_of_a_mixed_building_parses_and_counts_its_readings() {
 }
 
 #[test]
-fn a_meter_counts_what_its_power_comes_to() {
+fn a_meter_counts_the_energy_of_its_power() {
     let mut building = Building::mixed(count(3), 5);
     let readings: Vec<_> = (0..=3600)
         .map(|sec| json(&building.message(2, at(sec)).unwrap()))
@@ -107,13 +107,13 @@ fn a_meter_counts_what_its_power_comes_to() {
 }
 
 #[test]
-fn a_spike_strikes_now_and_then() {
+fn a_spike_occurs_now_and_then() {
     let far_out = values(Fault::Spike, "temperature", 200).iter().filter(|value| **value > 80.0).count();
     assert_eq!(far_out, 4);
 }
 
 #[test]
-fn a_stuck_sensor_repeats_itself_from_then_on() {
+fn a_stuck_sensor_repeats_its_last_value() {
     let values = values(Fault::Stuck, "temperature", 100);
     assert!(values[..10].iter().any(|value| *value != values[9]));
     assert!(values[9..].iter().all(|value| *value == values[9]));
@@ -126,7 +126,7 @@ fn an_overheating_sensor_passes_40_degrees_within_20_seconds() {
 }
 
 #[test]
-fn a_silent_device_says_nothing_from_then_on() {
+fn a_silent_device_sends_nothing() {
     let mut building = Building::new(count(1), 1);
     building.fail(0, Fault::Silent, at(10));
     assert!(building.message(0, at(9)).is_some());
@@ -135,7 +135,7 @@ fn a_silent_device_says_nothing_from_then_on() {
 }
 
 #[test]
-fn a_bad_payload_is_no_json_and_counts_as_one() {
+fn a_bad_payload_is_not_json_and_counts_as_one() {
     let mut building = Building::new(count(1), 1);
     building.fail(0, Fault::BadPayload, at(0));
     let message = building.message(0, at(1)).unwrap();
@@ -144,7 +144,7 @@ fn a_bad_payload_is_no_json_and_counts_as_one() {
 }
 
 #[test]
-fn a_wrong_clock_stands_in_the_payload() {
+fn a_wrong_clock_is_in_the_payload() {
     let mut building = Building::new(count(1), 1);
     building.fail(0, Fault::WrongClock, at(0));
     let message = building.message(0, at(61)).unwrap();

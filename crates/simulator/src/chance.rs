@@ -1,23 +1,23 @@
-//! Chance without state: the same numbers in give the same number out, in whatever order devices are asked.
+//! Random numbers without state: the same inputs give the same number, in any order of the calls.
 
 use std::f64::consts::TAU;
 
-/// What a draw is for, so that two draws for one message differ.
+/// A source of random numbers for one message; several draws for one message differ.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Chance {
-    /// Of the building and the device.
+    /// The seed of the building and the device.
     pub(crate) seed: u64,
-    /// Number of the device's message; the same number, the same chance.
+    /// The number of the device's message.
     pub(crate) message: u64,
 }
 
 impl Chance {
-    /// For what belongs to a device and not to one of its messages.
+    /// For properties of a device that do not depend on a message.
     pub(crate) const fn of_device(seed: u64) -> Self {
         Self { seed, message: u64::MAX }
     }
 
-    /// Evenly in 0..1.
+    /// Uniform in 0..1.
     pub(crate) fn even(self, draw: u64) -> f64 {
         let mixed = mix(mix(mix(self.seed) ^ self.message) ^ draw);
         // The upper 53 bits: all that an f64 holds exactly.

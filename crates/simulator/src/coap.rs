@@ -1,9 +1,9 @@
 //! The building's devices as CoAP nodes on real UDP sockets, in the clear or over DTLS.
 //!
 //! Each device posts to `/sensors/{device}` as real nodes do: CON, one exchange at a time. Up to [`ENDPOINTS`] devices
-//! have a socket, and with DTLS a session, of their own; more share these. What [`Sent`] reports as sent the gateway
-//! has answered with 2.04. A gateway without room (5.03) is asked again after the Max-Age it gives; one that does not
-//! answer holds the sender back.
+//! have their own socket and, with DTLS, their own session; further devices share these. [`Sent`] counts a post as sent
+//! when the gateway has answered 2.04. After 5.03 a node waits for the Max-Age and tries again; a gateway that does not
+//! answer slows the sender down.
 
 mod channel;
 mod node;
@@ -27,43 +27,43 @@ use self::channel::Channel;
 use self::node::{Answer, Delivery, Node};
 use self::post::Post;
 use crate::Building;
-use crate::load::{LAST_WORDS, Load, MAX_UNACKNOWLEDGED, Sent, SimulateError, Turns};
+use crate::load::{DRAIN_TIMEOUT, Load, MAX_UNACKNOWLEDGED, Sent, SimulateError, Turns};
 
-/// Sockets at most, each a node to the gateway.
+/// The most sockets; each is a node for the gateway.
 pub const ENDPOINTS: usize = 512;
-/// DTLS sessions of one identity at most: as many as `riser run` lets an identity have.
+/// The most DTLS sessions of one identity: the limit of `riser run`.
 pub const SESSIONS_PER_IDENTITY: usize = 64;
-/// Stands for the device's name in an identity.
+/// The placeholder for the device's name in an identity.
 pub const DEVICE: &str = "{device}";
 
-/// Handshakes at a time: a server bounds the unfinished ones of one address.
+/// Parallel handshakes: a server bounds the unfinished handshakes of one address.
 const HANDSHAKES: usize = 16;
-/// How long the gateway may take to answer for the first time.
-const FIRST_CONTACT: Duration = Duration::from_secs(10);
+/// The time limit for the gateway's first answer.
+const FIRST_ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Where to send, and whether in the clear.
+/// The gateway's address and the credentials.
 #[derive(Debug, Clone)]
 pub struct Target {
     /// The gateway's CoAP address.
     pub address: SocketAddr,
-    /// For DTLS; `None`: in the clear.
+    /// For DTLS; `None`: without encryption.
     pub psk: Option<Psk>,
 }
 
-/// A pre-shared key and the identity to show with it.
+/// A pre-shared key and its identity.
 #[derive(Debug, Clone)]
 pub struct Psk {
-    /// Each device has its own where [`DEVICE`] stands in it.
+    /// Each device has its own identity if this contains [`DEVICE`].
     pub identity: String,
     /// The key of every identity.
     pub key: Key,
 }
 
-/// Sends until the time is up or `stop` is cancelled, then waits for the last answers. `clock` tells the devices' time
+/// Sends until the time is up or `stop` is cancelled, then waits for the last answers. `clock` is the devices' time
 /// of day.
 ///
 /// # Errors
-/// Where `load.rate` is not a number above 0, the identity cannot be used, or the gateway does not answer at all.
+/// `load.rate` is not a number above 0, the identity cannot be used, or the gateway does not answer at all.
 pub async fn send(
     target: &Target,
     building: Building,
@@ -75,8 +75,8 @@ pub async fn send(
     let mut channels = channels(target, &building)?;
     if let Some(first) = channels.first_mut() {
         tokio::select! {
-            answered = timeout(FIRST_CONTACT, first.greet()) => answered
-                .unwrap_or_else(|_| Err(channel::silence(target)))
+            answered = timeout(FIRST_ANSWER_TIMEOUT, first.probe()) => answered
+                .unwrap_or_else(|_| Err(channel::no_answer(target)))
                 .map_err(|reason| SimulateError::Unreachable { reason })?,
             () = stop.cancelled() => return Ok(Sent::default()),
         }
@@ -127,14 +127,14 @@ struct Sender {
 
 impl Sender {
     fn start(channels: Vec<Channel>, building: Building, clock: Arc<dyn Clock>) -> Self {
-        let (told, deliveries) = mpsc::channel(MAX_UNACKNOWLEDGED);
+        let (finished, deliveries) = mpsc::channel(MAX_UNACKNOWLEDGED);
         let handshakes = Arc::new(Semaphore::new(HANDSHAKES));
         let mut running = JoinSet::new();
         let mut nodes = Vec::new();
         for channel in channels {
             let (sender, posts) = mpsc::channel(MAX_UNACKNOWLEDGED);
             nodes.push(sender);
-            running.spawn(Node::new(channel, posts, told.clone(), Arc::clone(&handshakes)).run());
+            running.spawn(Node::new(channel, posts, finished.clone(), Arc::clone(&handshakes)).run());
         }
         let (next_device, pending, sent) = (0, 0, Sent::default());
         Self { building, clock, next_device, nodes, deliveries, running, pending, sent }
@@ -145,16 +145,16 @@ impl Sender {
         while !turns.over() {
             tokio::select! {
                 () = stop.cancelled() => return,
-                Some(delivery) = self.deliveries.recv() => self.take(delivery),
+                Some(delivery) = self.deliveries.recv() => self.count(delivery),
                 () = turns.tick() => {
-                    let room = MAX_UNACKNOWLEDGED.saturating_sub(self.pending);
-                    self.release(turns.due(room));
+                    let free = MAX_UNACKNOWLEDGED.saturating_sub(self.pending);
+                    self.release(turns.due(free));
                 }
             }
         }
     }
 
-    /// The next `turns` devices have their turn; a silent one lets it pass.
+    /// Lets the next `turns` devices send; a silent device sends nothing.
     fn release(&mut self, turns: usize) {
         let now = self.clock.now();
         for _ in 0..turns {
@@ -170,7 +170,7 @@ impl Sender {
         }
     }
 
-    fn take(&mut self, delivery: Delivery) {
+    fn count(&mut self, delivery: Delivery) {
         self.pending = self.pending.saturating_sub(1);
         self.sent.repeated += delivery.repeated;
         match delivery.answer {
@@ -188,13 +188,13 @@ impl Sender {
         }
     }
 
-    /// Waits for what is on its way, and for the sessions to say good-bye.
+    /// Waits for pending posts and for the end of the sessions.
     async fn finish(mut self) -> Sent {
-        let deadline = Instant::now() + LAST_WORDS;
+        let deadline = Instant::now() + DRAIN_TIMEOUT;
         self.nodes.clear();
         while self.pending > 0 {
             match timeout_at(deadline, self.deliveries.recv()).await {
-                Ok(Some(delivery)) => self.take(delivery),
+                Ok(Some(delivery)) => self.count(delivery),
                 Ok(None) | Err(_) => break,
             }
         }

@@ -1,4 +1,4 @@
-//! One device: what it measures, and how it says so.
+//! One device: its measurements and their encoding.
 
 use std::fmt::{self, Write};
 
@@ -9,31 +9,31 @@ use crate::chance::Chance;
 use crate::fault::{self, Fault};
 use crate::profile;
 
-/// What a device sends at one time.
+/// A message of a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
     /// The MQTT topic.
     pub topic: String,
     /// The bytes.
     pub payload: Bytes,
-    /// As how many readings it counts in the gateway's ledger; one that cannot be decoded counts as one.
+    /// The number of readings in the gateway's ledger; a message that cannot be decoded counts as one.
     pub readings: u32,
 }
 
-/// What a device is.
+/// The kind of a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// Temperature, humidity and CO2 in one JSON object.
     Climate,
-    /// The same, each as a bare number under a topic of its own, in turn.
+    /// The same, each as a bare number under its own topic, in turn.
     ClimateValues,
     /// Power and energy, in JSON.
     Meter,
     /// A door, through zigbee2mqtt.
     Contact,
-    /// People and light, through zigbee2mqtt.
+    /// Occupancy and light, through zigbee2mqtt.
     Occupancy,
-    /// Litres, and how warm the water is.
+    /// Litres and water temperature.
     WaterMeter,
     /// Moisture and temperature of the ground.
     Soil,
@@ -49,22 +49,22 @@ pub(crate) struct Device {
     seed: u64,
     messages: u64,
     fault: Option<(Fault, Timestamp)>,
-    /// Values of the last message; what a stuck device repeats.
+    /// The values of the last message; a stuck device repeats them.
     last: Option<Values>,
-    /// When it was last asked, and what its meter has counted until then, in kWh or litres.
+    /// The time of the last sample, and the meter's count until then, in kWh or litres.
     metered: Option<Timestamp>,
     counted: f64,
 }
 
-/// What a device has to say at one time, before a protocol gives it a form.
+/// The measurements of a device at one time, before a protocol encodes them.
 #[derive(Debug, Clone)]
 pub(crate) struct Sample {
     pub(crate) values: Values,
-    /// When it was measured, where the device says so.
+    /// The time of the measurement, if the device sends it.
     pub(crate) clock: Option<Timestamp>,
-    /// Counts the device's messages.
+    /// The number of the message.
     pub(crate) turn: u64,
-    /// Half of it is lost on the way out of the device.
+    /// Whether the payload is cut in half.
     pub(crate) cut: bool,
 }
 
@@ -73,7 +73,7 @@ pub(crate) type Values = Vec<(&'static str, Value)>;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Value {
-    /// With so many digits behind the point.
+    /// The number, and its digits after the point.
     Number(f64, usize),
     Boolean(bool),
 }
@@ -87,7 +87,7 @@ impl Device {
         self.fault = Some((fault, from));
     }
 
-    /// `None` where it is silent.
+    /// `None` if it is silent.
     pub(crate) fn message(&mut self, at: Timestamp) -> Option<Message> {
         let sample = self.sample(at)?;
         let mut message = self.write(&sample);
@@ -98,7 +98,7 @@ impl Device {
         Some(message)
     }
 
-    /// `None` where it is silent.
+    /// `None` if it is silent.
     pub(crate) fn sample(&mut self, at: Timestamp) -> Option<Sample> {
         let fault = self.fault.filter(|(_, from)| at >= *from);
         let chance = Chance { seed: self.seed, message: self.messages };
@@ -166,7 +166,7 @@ impl Device {
         Message { topic, payload, readings: sample.readings() }
     }
 
-    /// One metric a message, in turn. A bare number has no room for a time.
+    /// One metric per message, in turn. A bare number cannot contain a time.
     fn write_value(&self, sample: &Sample) -> Message {
         let (metric, text) = sample.one();
         Message { topic: format!("sensors/data/{}/{metric}", self.name), payload: text.into(), readings: 1 }
@@ -194,7 +194,7 @@ impl Sample {
         json
     }
 
-    /// The metric whose turn it is, and its value as text.
+    /// The metric of this message, and its value as text.
     pub(crate) fn one(&self) -> (&'static str, String) {
         let turn = self.turn % (self.values.len().max(1) as u64);
         let (metric, value) = usize::try_from(turn)
@@ -259,7 +259,7 @@ fn weather(at: Timestamp, chance: Chance) -> Values {
     ]
 }
 
-/// As full as the device's own chance would have it.
+/// The battery level in per cent, random for each device.
 fn battery(seed: u64) -> Value {
     Value::Number(60.0 + (40.0 * Chance::of_device(seed).even(0)).floor(), 0)
 }
@@ -273,7 +273,7 @@ impl fmt::Display for Value {
     }
 }
 
-/// The first number goes far out.
+/// Makes the first number an outlier.
 fn spike(values: &mut Values) {
     if let Some((metric, Value::Number(number, _))) = values.first_mut() {
         *number = if *metric == "temperature" { fault::SPIKE_TEMPERATURE } else { *number * 100.0 };

@@ -1,28 +1,28 @@
-//! How devices misbehave, so that there is something to see.
+//! The faults of simulated devices.
 
 use std::time::Duration;
 
 use gateway_core::Timestamp;
 
-/// What goes wrong with a device, from a given time on.
+/// A fault of a device, from a given time on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// Every 50th message holds a value far out: 85 °C (what a DS18B20 says when it was not read in time), or a hundred
-    /// times what it should be.
+    /// Every 50th message contains an outlier: 85 °C (a DS18B20's value when it was not read in time), or a hundred
+    /// times the right value.
     Spike,
     /// The first values are repeated for ever.
     Stuck,
-    /// Nothing is sent.
+    /// The device sends nothing.
     Silent,
     /// The payload is cut off in the middle.
     BadPayload,
-    /// The device believes that it is the year 2000, and puts that into its payload.
+    /// The device's payload contains a time in the year 2000.
     WrongClock,
     /// The temperature climbs by 1.5 °C a second, up to 60 °C.
     TooHot,
 }
 
-/// How often [`Fault::Spike`] strikes, in messages.
+/// The interval of [`Fault::Spike`], in messages.
 pub(crate) const SPIKE_EVERY: u64 = 50;
 /// DS18B20's value after power-up.
 pub(crate) const SPIKE_TEMPERATURE: f64 = 85.0;
@@ -36,7 +36,7 @@ pub(crate) fn hot(normal: f64, lasted: Duration) -> f64 {
     (normal + HOT_PER_SECOND * lasted.as_secs_f64()).min(HOTTEST)
 }
 
-/// What a device with a wrong clock takes for the time after `lasted`.
+/// The time of a device with a wrong clock, after `lasted`.
 pub(crate) fn wrong_time(lasted: Duration) -> Timestamp {
     YEAR_2000 + lasted
 }

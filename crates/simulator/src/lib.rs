@@ -1,8 +1,8 @@
-//! A building that does not exist, and senders that make real traffic of it.
+//! A simulated building, and senders that make real traffic of it.
 //!
-//! [`Building`] is sans-IO: it says what a device would send at a given time, and is the same for the same seed.
-//! A module per protocol ([`mqtt`], `coap`, `lorawan`) puts that on real sockets; `ble` speaks to a radio that is none. [`month`] is for looking at weeks at once: rooms with people,
-//! weather and heating, and faults as buildings have them.
+//! [`Building`] is sans-IO: it gives the message of a device at a time, and depends only on its seed.
+//! A module per protocol ([`mqtt`], `coap`, `lorawan`) sends the messages over real sockets; `ble` sends them to a
+//! simulated radio. [`month`] simulates weeks at once: rooms with people, weather and heating, and typical faults.
 
 #[cfg(feature = "ble")]
 pub mod ble;

@@ -6,17 +6,17 @@ use tokio::time::{Instant, Interval, MissedTickBehavior};
 
 /// How often messages are released, in batches of what is due.
 const TICK: Duration = Duration::from_millis(5);
-/// How many messages wait for an acknowledgement at most.
+/// The most messages that wait for an acknowledgement.
 pub(crate) const MAX_UNACKNOWLEDGED: usize = 1024;
 /// How long to wait for the last acknowledgements.
-pub(crate) const LAST_WORDS: Duration = Duration::from_secs(10);
+pub(crate) const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How much to send.
+/// The rate and duration of sending.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Load {
-    /// Messages a second, of all devices together; they take turns.
+    /// Messages per second of all devices, which send in turn.
     pub rate: f64,
-    /// For how long, counted from the first contact; `None`: until stopped.
+    /// The duration from the first contact; `None`: until stopped.
     pub duration: Option<Duration>,
 }
 
@@ -32,38 +32,38 @@ impl Load {
     }
 }
 
-/// What was sent.
+/// The counts of sent messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Sent {
-    /// Messages that were acknowledged: over MQTT by the broker's PUBACK, over CoAP by the gateway's 2.04, over LoRaWAN by
-    /// the PUSH_ACK that the forwarder gets, or to the node itself where it asks for that.
+    /// Acknowledged messages: over MQTT by the broker's PUBACK, over CoAP by the gateway's 2.04, over LoRaWAN by
+    /// the PUSH_ACK to the forwarder, or for confirmed frames by the acknowledgement to the node.
     pub messages: u64,
     /// The readings in them, as the gateway's ledger counts.
     pub readings: u64,
-    /// Messages that were sent again: the connection was lost, an acknowledgement did not come in time, or there was no
-    /// room yet. The gateway may have had them before.
+    /// Repeated messages: the connection was lost, an acknowledgement did not come in time, or the gateway was
+    /// busy. The gateway may have received them before.
     pub repeated: u64,
     /// Messages that were refused.
     pub refused: u64,
     /// Messages without an answer when the time was up.
     pub unacknowledged: u64,
-    /// LoRaWAN devices that asked to join and were not answered, so that they could send nothing.
+    /// LoRaWAN devices that could not join and so sent nothing.
     pub not_joined: u64,
 }
 
-/// Why nothing could be sent.
+/// Nothing could be sent.
 #[derive(Debug, thiserror::Error)]
 pub enum SimulateError {
-    /// A rate that is no rate.
+    /// The rate is not a number above 0.
     #[error("cannot send {rate} messages a second; give a number above 0")]
     BadRate {
-        /// What was asked.
+        /// The requested rate.
         rate: f64,
     },
     /// The first connection failed; later ones are tried again.
     #[error("cannot reach the target: {reason}")]
     Unreachable {
-        /// Why and what to do.
+        /// The reason and the remedy.
         reason: String,
     },
     /// An identity or a key that cannot be used.
@@ -74,39 +74,39 @@ pub enum SimulateError {
         #[source]
         source: coap_link::dtls::SetupError,
     },
-    /// There are no numbers for so many.
+    /// There are more devices than addresses.
     #[error("{devices} LoRaWAN devices are too many; give at most {most}")]
     TooManyDevices {
-        /// How many were asked for.
+        /// The requested number.
         devices: usize,
-        /// How many can be.
+        /// The limit.
         most: usize,
     },
-    /// The gateway is there, and answers no join request.
+    /// The gateway answers, but accepts no join request.
     #[error(
         "none of {devices} devices could join: the gateway answers, but not to their join requests. Are their \
          [devices.*] in its gateway.toml (--print-config writes them, with the same --seed and --devices), is its region \
-         {region}? In its log and its health, refused_device_unknown and refused_mic tell which"
+         {region}? In its log and its health, refused_device_unknown and refused_mic show which"
     )]
     NoneJoined {
-        /// How many have tried.
+        /// The number of devices that tried.
         devices: u64,
-        /// Whose channels they used.
+        /// The region of their channels.
         region: String,
     },
-    /// Each device would need a session of its own.
+    /// Each device would need its own session.
     #[error(
         "{devices} devices with an identity each are too many; give at most {most}, or one identity for all"
     )]
     TooManyIdentities {
-        /// How many were asked for.
+        /// The requested number.
         devices: usize,
-        /// How many can be.
+        /// The limit.
         most: usize,
     },
 }
 
-/// The turns of a load as time goes by, from when this was made.
+/// The schedule of a load, starting when this is made.
 pub(crate) struct Turns {
     pace: Pace,
     started: Instant,
@@ -125,21 +125,21 @@ impl Turns {
         self.pace.over
     }
 
-    /// Waits until it is time to ask for the next. May be cancelled.
+    /// Waits until [`due`](Self::due) should be called. Cancel safe.
     pub(crate) async fn tick(&mut self) {
         self.ticks.tick().await;
     }
 
-    /// How many are due, of which `room` can be had.
-    pub(crate) fn due(&mut self, room: usize) -> usize {
-        self.pace.due(self.started.elapsed(), room)
+    /// The number of messages due, at most `free`.
+    pub(crate) fn due(&mut self, free: usize) -> usize {
+        self.pace.due(self.started.elapsed(), free)
     }
 }
 
-/// How many turns are due by now.
+/// Computes the number of messages due.
 struct Pace {
     load: Load,
-    /// Turns that were released or given up.
+    /// Messages released or skipped.
     passed: f64,
     /// The time is up.
     over: bool,
@@ -150,8 +150,8 @@ impl Pace {
         Self { load, passed: 0.0, over: false }
     }
 
-    /// Turns due by `elapsed`, of which `room` can be had; more than a second's worth is given up.
-    fn due(&mut self, elapsed: Duration, room: usize) -> usize {
+    /// The messages due by `elapsed`, at most `free`; a backlog of more than a second is skipped.
+    fn due(&mut self, elapsed: Duration, free: usize) -> usize {
         let elapsed = self.load.duration.map_or(elapsed, |duration| elapsed.min(duration));
         let scheduled = self.whole(elapsed);
         self.passed = self.passed.max(scheduled - self.load.rate.ceil());
@@ -160,7 +160,7 @@ impl Pace {
             clippy::cast_sign_loss,
             reason = "not negative; saturates"
         )]
-        let due = ((scheduled - self.passed) as usize).min(room);
+        let due = ((scheduled - self.passed) as usize).min(free);
         #[expect(clippy::cast_precision_loss, reason = "at most MAX_UNACKNOWLEDGED")]
         let released = due as f64;
         self.passed += released;

@@ -1,15 +1,14 @@
 //! The building's devices as LoRaWAN nodes of class A, behind packet forwarders on real UDP sockets.
 //!
-//! Each node is crate `lorawan-device`'s: it joins through the gateway or has its session from the start, counts its
-//! frames, and takes what it hears in its receive windows only if that is right. The radio between nodes and forwarders
-//! is simulated: frames take no time and none gets lost; a downlink is heard by the node that listens when, where and how
-//! fast it is sent. [`DEVICES_PER_FORWARDER`] devices are in the reach of a forwarder, since more joins than that are too
-//! much for the air time that it may use in an hour.
+//! Each node is one of the crate `lorawan-device`: it joins through the gateway or has a session from the start, counts its
+//! frames, and checks downlinks in its receive windows. The radio between nodes and forwarders is simulated: frames take no
+//! time and none gets lost; a node receives a downlink if time, frequency and data rate match its window. Each forwarder
+//! serves [`DEVICES_PER_FORWARDER`] devices, because the joins of more would exceed its air time per hour.
 //!
-//! A node sends its next frame when it has listened for an answer to the last one, which takes it 2 s, or 6 s after a
-//! join through Riser: a rate that is too high for so few devices is not reached. What [`Sent`] reports as sent the
-//! gateway has answered with PUSH_ACK, which it also does to a frame that it has no key for; with
-//! [`Target::confirmed`] it has acknowledged each frame to its node. A gateway that does not answer holds the sender back.
+//! A node sends its next frame after the receive windows of the last one: after 2 s, or 6 s after a join through Riser.
+//! With few devices a high rate is therefore not reached. [`Sent`] counts a frame as sent when the gateway has answered
+//! with PUSH_ACK, which it also does for a frame without a known key; with [`Target::confirmed`], when it has acknowledged
+//! the frame to its node. A gateway that does not answer slows the sender down.
 
 mod clock;
 mod forwarder;
@@ -39,65 +38,65 @@ pub use self::region::Region;
 use self::forwarder::Forwarder;
 use self::node::Node;
 use self::payload::payload;
-use self::site::{Site, Task, Told};
+use self::site::{Site, SiteEvent, Task};
 use crate::Building;
-use crate::load::{LAST_WORDS, Load, MAX_UNACKNOWLEDGED, Sent, SimulateError, Turns};
+use crate::load::{DRAIN_TIMEOUT, Load, MAX_UNACKNOWLEDGED, Sent, SimulateError, Turns};
 
-/// Devices in the reach of one forwarder.
+/// The devices of one forwarder.
 pub const DEVICES_PER_FORWARDER: usize = 100;
-/// Devices at most: their forwarders are as many as `riser run` remembers.
-pub const MOST_DEVICES: usize = 25_000;
+/// The most devices: `riser run` remembers as many forwarders as they need.
+pub const MAX_DEVICES: usize = 25_000;
 
-/// Readings that a gateway makes of how a frame was heard: rssi, snr, spreading_factor, airtime, frames_lost.
-const OF_THE_RADIO: u32 = 5;
-/// How many begin to join in a second.
+/// The readings that a gateway makes of a frame's radio values: rssi, snr, spreading_factor, airtime, frames_lost.
+const RADIO_READINGS: u32 = 5;
+/// Joins started per second.
 const JOINS: f64 = 50.0;
-/// How long the gateway may take to answer for the first time.
-const FIRST_CONTACT: Duration = Duration::from_secs(10);
+/// The time limit for the gateway's first answer.
+const FIRST_ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Where to send, and how.
+/// The gateway's address and the devices' settings.
 #[derive(Debug, Clone)]
 pub struct Target {
     /// The gateway's address for packet forwarders.
     pub address: SocketAddr,
-    /// Whose channels the devices use.
+    /// The region of the devices' channels.
     pub region: Region,
-    /// How the devices come to their sessions.
+    /// The activation of the devices.
     pub activation: Activation,
-    /// Whether each frame is to be acknowledged to its node.
+    /// Whether the nodes send confirmed frames.
     pub confirmed: bool,
-    /// What numbers and keys are made of.
+    /// The seed of identities and keys.
     pub seed: u64,
 }
 
-/// How a device comes to its session.
+/// The activation of a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Activation {
     /// Over the air: it joins.
     Otaa,
-    /// By personalization: it has had one from the start. Its counters start at 0 each time.
+    /// By personalization: it has a session from the start. Its counters start at 0 each time.
     Abp,
 }
 
-/// What a gateway has to know of a device.
+/// The configuration of a device in a gateway.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Registration {
     /// The device's name.
     pub name: String,
-    /// Where it stands.
+    /// The device's zone.
     pub zone: String,
-    /// Its numbers and keys.
+    /// Its EUIs, address and keys.
     pub identity: Identity,
-    /// What its payloads are.
+    /// The codec of its payloads.
     pub codec: &'static str,
-    /// The codec's metrics, and what they should be called.
+    /// The codec's metrics and their new names.
     pub rename: Vec<(String, &'static str)>,
 }
 
-/// What the gateway has to know before the building's devices can be heard.
+/// The configuration that the gateway needs for the building's devices.
 ///
 /// # Errors
-/// Where there are more than [`MOST_DEVICES`].
+/// There are more than [`MAX_DEVICES`].
 pub fn registrations(building: &Building, seed: u64) -> Result<Vec<Registration>, SimulateError> {
     check(building)?;
     let mut building = building.clone();
@@ -113,17 +112,17 @@ pub fn registrations(building: &Building, seed: u64) -> Result<Vec<Registration>
 
 fn check(building: &Building) -> Result<(), SimulateError> {
     let devices = building.len();
-    if devices > MOST_DEVICES {
-        return Err(SimulateError::TooManyDevices { devices, most: MOST_DEVICES });
+    if devices > MAX_DEVICES {
+        return Err(SimulateError::TooManyDevices { devices, most: MAX_DEVICES });
     }
     Ok(())
 }
 
-/// Has all devices join that have to, then sends until the time is up or `stop` is cancelled, then waits for the last answers. `clock`
-/// tells the devices' time of day, and the forwarders theirs.
+/// Joins all devices that need it, then sends until the time is up or `stop` is cancelled, then waits for the last answers.
+/// `clock` is the devices' and the forwarders' time of day.
 ///
 /// # Errors
-/// Where `load.rate` is not a number above 0, there are too many devices, the gateway does not answer at all, or none of
+/// `load.rate` is not a number above 0, there are too many devices, the gateway does not answer at all, or none of
 /// the devices can join.
 pub async fn send(
     target: &Target,
@@ -142,8 +141,8 @@ pub async fn send(
     }
     if let Some((eui, first)) = sockets.first() {
         tokio::select! {
-            answered = timeout(FIRST_CONTACT, forwarder::greet(first, *eui)) => answered
-                .map_err(|_| SimulateError::Unreachable { reason: silence(target.address) })?,
+            answered = timeout(FIRST_ANSWER_TIMEOUT, forwarder::probe(first, *eui)) => answered
+                .map_err(|_| SimulateError::Unreachable { reason: no_answer(target.address) })?,
             () = stop.cancelled() => return Ok(Sent::default()),
         }
     }
@@ -160,8 +159,8 @@ pub async fn send(
     Ok(sender.finish().await)
 }
 
-fn silence(address: SocketAddr) -> String {
-    let seconds = FIRST_CONTACT.as_secs();
+fn no_answer(address: SocketAddr) -> String {
+    let seconds = FIRST_ANSWER_TIMEOUT.as_secs();
     format!(
         "nothing came back from {address} within {seconds} s; does a gateway listen there ([adapters.lorawan.*]), and may \
          this machine send to it (its `networks` and `gateways`)?"
@@ -182,9 +181,9 @@ struct Sender {
     clock: Arc<dyn Clock>,
     /// To each forwarder.
     sites: Vec<mpsc::Sender<Task>>,
-    told: mpsc::Receiver<(usize, Told)>,
+    events: mpsc::Receiver<(usize, SiteEvent)>,
     running: JoinSet<()>,
-    /// Devices that have a session and do nothing, in the order of their turns.
+    /// Idle devices with a session, in the order of their turns.
     ready: VecDeque<usize>,
     joined: usize,
     /// Tasks without an outcome yet.
@@ -199,7 +198,7 @@ impl Sender {
         building: Building,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let (tell, told) = mpsc::channel(MAX_UNACKNOWLEDGED);
+        let (sender, events) = mpsc::channel(MAX_UNACKNOWLEDGED);
         let mut running = JoinSet::new();
         let mut sites = Vec::new();
         for (number, (eui, socket)) in sockets.into_iter().enumerate() {
@@ -207,27 +206,27 @@ impl Sender {
             let last = building.len().min(first + DEVICES_PER_FORWARDER);
             let nodes = (first..last).map(|device| node(target, device)).collect();
             let site = Site::new(eui, nodes, target.confirmed, Instant::now().into_std());
-            let (sender, tasks) = mpsc::channel(MAX_UNACKNOWLEDGED);
-            sites.push(sender);
-            let (told, clock) = (tell.clone(), Arc::clone(&clock));
-            running.spawn(Forwarder { first, site, socket, tasks, told, clock }.run());
+            let (task_sender, tasks) = mpsc::channel(MAX_UNACKNOWLEDGED);
+            sites.push(task_sender);
+            let (events, clock) = (sender.clone(), Arc::clone(&clock));
+            running.spawn(Forwarder { first, site, socket, tasks, events, clock }.run());
         }
         let (ready, joined, pending, sent) = (VecDeque::new(), 0, 0, Sent::default());
-        Self { building, clock, sites, told, running, ready, joined, pending, sent }
+        Self { building, clock, sites, events, running, ready, joined, pending, sent }
     }
 
-    /// Until every device has joined or given up.
+    /// Runs until every device has joined or failed to.
     async fn join(&mut self, stop: &CancellationToken) {
         let mut turns = Turns::new(Load { rate: JOINS, duration: None });
         let mut waiting = 0..self.building.len();
         while !waiting.is_empty() || self.pending > 0 {
             tokio::select! {
                 () = stop.cancelled() => return,
-                Some((device, told)) = self.told.recv() => self.take(device, told),
+                Some((device, event)) = self.events.recv() => self.handle(device, event),
                 () = turns.tick() => {
-                    let room = waiting.len().min(MAX_UNACKNOWLEDGED.saturating_sub(self.pending));
-                    for device in waiting.by_ref().take(turns.due(room)) {
-                        self.give(device, None);
+                    let free = waiting.len().min(MAX_UNACKNOWLEDGED.saturating_sub(self.pending));
+                    for device in waiting.by_ref().take(turns.due(free)) {
+                        self.assign(device, None);
                     }
                 }
             }
@@ -239,16 +238,16 @@ impl Sender {
         while !turns.over() {
             tokio::select! {
                 () = stop.cancelled() => return,
-                Some((device, told)) = self.told.recv() => self.take(device, told),
+                Some((device, event)) = self.events.recv() => self.handle(device, event),
                 () = turns.tick() => {
-                    let room = self.ready.len().min(MAX_UNACKNOWLEDGED.saturating_sub(self.pending));
-                    self.release(turns.due(room));
+                    let free = self.ready.len().min(MAX_UNACKNOWLEDGED.saturating_sub(self.pending));
+                    self.release(turns.due(free));
                 }
             }
         }
     }
 
-    /// The next `turns` devices have their turn; a silent one lets it pass.
+    /// Lets the next `turns` devices send; a silent device sends nothing.
     fn release(&mut self, turns: usize) {
         let now = self.clock.now();
         for _ in 0..turns {
@@ -256,14 +255,14 @@ impl Sender {
             match self.building.sample(device, now) {
                 Some((_, sample)) => {
                     let payload = payload(device, &sample);
-                    self.give(device, Some(payload));
+                    self.assign(device, Some(payload));
                 }
                 None => self.ready.push_back(device),
             }
         }
     }
 
-    fn give(&mut self, device: usize, payload: Option<payload::Payload>) {
+    fn assign(&mut self, device: usize, payload: Option<payload::Payload>) {
         let task = Task { node: device % DEVICES_PER_FORWARDER, payload };
         let site = self.sites.get(device / DEVICES_PER_FORWARDER);
         // A site takes as many as can be pending, so this fails only if it has ended, and then nothing is pending.
@@ -272,10 +271,10 @@ impl Sender {
         }
     }
 
-    fn take(&mut self, device: usize, told: Told) {
-        match told {
-            Told::Repeated => self.sent.repeated += 1,
-            Told::Ready => self.ready.push_back(device),
+    fn handle(&mut self, device: usize, event: SiteEvent) {
+        match event {
+            SiteEvent::Repeated => self.sent.repeated += 1,
+            SiteEvent::Ready => self.ready.push_back(device),
             outcome => {
                 self.pending = self.pending.saturating_sub(1);
                 self.count(outcome);
@@ -283,26 +282,26 @@ impl Sender {
         }
     }
 
-    fn count(&mut self, outcome: Told) {
+    fn count(&mut self, outcome: SiteEvent) {
         match outcome {
-            Told::Arrived { readings } => {
+            SiteEvent::Arrived { readings } => {
                 self.sent.messages += 1;
-                self.sent.readings += u64::from(readings + OF_THE_RADIO);
+                self.sent.readings += u64::from(readings + RADIO_READINGS);
             }
-            Told::NotArrived => self.sent.unacknowledged += 1,
-            Told::NotJoined => self.sent.not_joined += 1,
-            Told::Joined => self.joined += 1,
-            Told::Repeated | Told::Ready => {}
+            SiteEvent::NotArrived => self.sent.unacknowledged += 1,
+            SiteEvent::NotJoined => self.sent.not_joined += 1,
+            SiteEvent::Joined => self.joined += 1,
+            SiteEvent::Repeated | SiteEvent::Ready => {}
         }
     }
 
-    /// Waits for what is on its way.
+    /// Waits for pending frames.
     async fn finish(mut self) -> Sent {
-        let deadline = Instant::now() + LAST_WORDS;
+        let deadline = Instant::now() + DRAIN_TIMEOUT;
         self.sites.clear();
         while self.pending > 0 {
-            match timeout_at(deadline, self.told.recv()).await {
-                Ok(Some((device, told))) => self.take(device, told),
+            match timeout_at(deadline, self.events.recv()).await {
+                Ok(Some((device, event))) => self.handle(device, event),
                 Ok(None) | Err(_) => break,
             }
         }

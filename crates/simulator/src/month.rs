@@ -1,8 +1,8 @@
-//! Weeks of a building at once: rooms with people, weather, heating, sensors that are a little off, and faults.
+//! Simulates weeks of a building: rooms with people, weather, heating, imprecise sensors, and faults.
 //!
-//! Sans-IO and without a clock: [`Month`] gives reading after reading, in the order of time, as fast as it is asked.
-//! It is computed from minute to minute and looked at every so often: the same seed and beginning are the same month,
-//! whichever devices are looked at, how often, and whatever goes wrong with others. `docs/anomaly.md` says what it is for.
+//! Sans-IO and without a clock: [`Month`] gives the readings in the order of time, as fast as they are requested. It computes
+//! every minute and reads the sensors at an interval. The values of a device depend only on the seed, the start and its own
+//! faults, not on the interval, other devices or their faults. `docs/anomaly.md` describes its use.
 
 mod calendar;
 mod device;
@@ -28,110 +28,110 @@ pub use planned::{Planned, PlannedError};
 pub use sensor::Metric;
 
 use calendar::{Calendar, Minute};
-use device::{Device, Surroundings};
+use device::{Context, Device};
 use layout::{Kind, circuit_of};
 use plant::{Heating, Program};
-use room::{Around, Room};
+use room::{Room, RoomContext};
 use weather::{Sky, Weather};
 
-/// Before its first reading a building has been lived in for so many minutes.
-const LIVED_IN: i64 = 3 * 1440;
-/// How many devices there are by default: 50 series.
+/// The minutes simulated before the first reading.
+const WARM_UP: i64 = 3 * 1440;
+/// The default number of devices: 50 series.
 pub const DEVICES: NonZeroUsize = NonZeroUsize::MIN.saturating_add(24);
 
-/// Which month of which building.
+/// The settings of a month.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// Another building for another seed.
+    /// The seed of the building.
     pub seed: u64,
     /// The first reading; seconds are cut. Local time is UTC.
     pub from: Timestamp,
-    /// How many days.
+    /// The number of days.
     pub days: NonZeroU32,
-    /// From one reading of a device to the next: whole minutes.
+    /// The interval of the readings, in whole minutes.
     pub every: Duration,
-    /// How many devices the building has.
+    /// The number of devices of the building.
     pub devices: NonZeroUsize,
-    /// Only look at the devices of this zone; they show the same as ever.
+    /// Only return readings of this zone; they do not depend on it.
     pub zone: Option<String>,
-    /// What goes wrong.
+    /// The faults.
     pub faults: Vec<Planned>,
 }
 
-/// Settings that no month can be made of.
+/// Invalid settings of a month.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MonthError {
-    /// Readings that are not whole minutes apart.
+    /// The interval is not whole minutes.
     #[error("readings every {every:?} cannot be simulated; give whole minutes, from 1m on")]
     Every {
-        /// What was asked.
+        /// The requested value.
         every: Duration,
     },
     /// No device is in the zone.
     #[error("no device is in zone `{zone}`; there are {zones}")]
     NoSuchZone {
-        /// What was asked.
+        /// The requested value.
         zone: String,
-        /// Those that there are.
+        /// The existing ones.
         zones: String,
     },
-    /// No device to go wrong has the name.
+    /// The device of a fault does not exist.
     #[error("there is no device `{device}` to go wrong; there are {devices}")]
     NoSuchDevice {
-        /// What was asked.
+        /// The requested value.
         device: String,
-        /// Those that there are.
+        /// The existing ones.
         devices: String,
     },
-    /// It would begin when the month is over.
+    /// A fault would start after the end of the month.
     #[error("{fault} is to begin at {from}, which is not before the end at {end}")]
     TooLate {
-        /// What was asked.
+        /// The requested value.
         fault: Fault,
-        /// When it would begin.
+        /// The start of the fault.
         from: Timestamp,
-        /// The end.
+        /// The end of the month.
         end: Timestamp,
     },
-    /// It cannot happen to that device, or to none.
-    #[error("{fault} cannot befall {place}")]
+    /// The fault cannot happen to that device, or to any.
+    #[error("{fault} cannot happen to {place}")]
     DoesNotSuit {
-        /// What was asked.
+        /// The requested value.
         fault: Fault,
-        /// The device, with the metric where one was asked for.
+        /// The device, with the metric if one was requested.
         place: String,
     },
 }
 
-/// What one device measured at one time.
+/// The measurements of one device at one time.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
-    /// Its name.
+    /// The device's name.
     pub device: Arc<str>,
-    /// Where it is.
+    /// The device's zone.
     pub zone: Arc<str>,
-    /// When.
+    /// The time of the measurement.
     pub at: Timestamp,
-    /// What, each metric once.
+    /// The values, each metric once.
     pub values: Vec<(Metric, f64)>,
 }
 
-/// A fault that takes place, with its device and metric settled.
+/// A fault with its device and metric.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Happening {
-    /// What.
+pub struct PlannedFault {
+    /// The kind of fault.
     pub fault: Fault,
-    /// With which device.
+    /// The device.
     pub device: Arc<str>,
-    /// With which of its metrics.
+    /// The metric.
     pub metric: Metric,
-    /// From when on.
+    /// The start.
     pub from: Timestamp,
 }
 
-/// A room that somebody looks at, and what goes wrong in it.
+/// A room with devices, and its faults.
 #[derive(Debug, Clone)]
-struct Lived {
+struct ObservedRoom {
     room: Room,
     window_open_from: Option<Minute>,
     heated_from: Option<Minute>,
@@ -143,33 +143,33 @@ pub struct Month {
     calendar: Calendar,
     weather: Weather,
     heating: Heating,
-    /// By number; only those that a device looks at.
-    rooms: BTreeMap<usize, Lived>,
-    /// Heating circuits whose schedule is broken, and since when.
+    /// The rooms by number; only those with devices.
+    rooms: BTreeMap<usize, ObservedRoom>,
+    /// The heating circuits with a broken schedule, and its start.
     circuits_heated_from: BTreeMap<usize, Minute>,
     devices: Vec<Device>,
-    happenings: Vec<Happening>,
+    planned_faults: Vec<PlannedFault>,
     begin: Minute,
     end: Minute,
     every: i64,
-    /// The next minute to live through.
+    /// The next minute to simulate.
     next: Minute,
-    /// What was measured and not yet taken.
+    /// Readings not yet returned.
     rows: VecDeque<Row>,
 }
 
 impl Month {
     /// # Errors
-    /// Where `every` is no whole minutes, or a zone or a fault's place is not there.
+    /// `every` is not whole minutes, or a zone or the device of a fault does not exist.
     pub fn new(settings: &Settings) -> Result<Self, MonthError> {
         let every = minutes(settings.every)?;
         let devices = devices(settings)?;
         let begin = Minute::of(settings.from);
-        let next = Minute(begin.0 - LIVED_IN);
+        let next = Minute(begin.0 - WARM_UP);
         let numbers = devices.iter().filter(|device| device.kind != Kind::Weather).map(|device| device.room);
         let live = |number: usize| {
             let room = Room::new(settings.seed, number as u64);
-            (number, Lived { room, window_open_from: None, heated_from: None })
+            (number, ObservedRoom { room, window_open_from: None, heated_from: None })
         };
         let mut month = Self {
             calendar: Calendar::new(settings.seed, begin),
@@ -178,7 +178,7 @@ impl Month {
             rooms: numbers.map(live).collect(),
             circuits_heated_from: BTreeMap::new(),
             devices,
-            happenings: Vec::new(),
+            planned_faults: Vec::new(),
             begin,
             end: Minute(begin.0 + i64::from(settings.days.get()) * 1440),
             every,
@@ -196,15 +196,15 @@ impl Month {
         self.devices.iter().map(|device| (&*device.name, &*device.zone))
     }
 
-    /// What goes wrong, where and from when on, in the order of the settings.
+    /// The faults with their devices and starts, in the order of the settings.
     #[must_use]
-    pub fn happenings(&self) -> &[Happening] {
-        &self.happenings
+    pub fn planned_faults(&self) -> &[PlannedFault] {
+        &self.planned_faults
     }
 
     fn plan(&mut self, planned: &Planned) -> Result<(), MonthError> {
         let Planned { fault, .. } = *planned;
-        let (index, metric) = self.befallen(planned)?;
+        let (index, metric) = self.find_target(planned)?;
         let from = Minute::of(self.begin.at() + planned.after);
         if from >= self.end {
             return Err(MonthError::TooLate { fault, from: from.at(), end: self.end.at() });
@@ -215,23 +215,28 @@ impl Month {
                 self.circuits_heated_from.insert(device.room, from);
             }
             Fault::HeatingAtNight => {
-                if let Some(lived) = self.rooms.get_mut(&device.room) {
-                    lived.heated_from = Some(from);
+                if let Some(observed) = self.rooms.get_mut(&device.room) {
+                    observed.heated_from = Some(from);
                 }
             }
             Fault::WindowOpen => {
-                if let Some(lived) = self.rooms.get_mut(&device.room) {
-                    lived.window_open_from = Some(from);
+                if let Some(observed) = self.rooms.get_mut(&device.room) {
+                    observed.window_open_from = Some(from);
                 }
             }
             _ => device.fail(metric, fault, from),
         }
-        self.happenings.push(Happening { fault, device: device.name.clone(), metric, from: from.at() });
+        self.planned_faults.push(PlannedFault {
+            fault,
+            device: device.name.clone(),
+            metric,
+            from: from.at(),
+        });
         Ok(())
     }
 
     /// The device, by index, and its metric.
-    fn befallen(&self, planned: &Planned) -> Result<(usize, Metric), MonthError> {
+    fn find_target(&self, planned: &Planned) -> Result<(usize, Metric), MonthError> {
         let Planned { fault, ref device, metric, .. } = *planned;
         let wanted = |name: &str| device.as_deref().is_none_or(|wanted| wanted == name);
         let mut candidates =
@@ -250,19 +255,19 @@ impl Month {
         })
     }
 
-    /// Lives through one minute, and reads the sensors where it is time.
+    /// Simulates one minute, and reads the sensors if it is time.
     fn step(&mut self) {
         let minute = self.next;
         self.next = Minute(minute.0 + 1);
         let sky = self.weather.step(minute);
         let is_working_day = self.calendar.is_working_day(minute);
         let planned = self.heating.step(minute, sky, is_working_day);
-        for (number, lived) in &mut self.rooms {
+        for (number, observed) in &mut self.rooms {
             let since = |from: Option<Minute>| from.is_some_and(|from| minute >= from);
             let circuit = program(&self.circuits_heated_from, circuit_of(*number), planned, minute);
-            let program = if since(lived.heated_from) { circuit.without_setback() } else { circuit };
-            let is_window_open = since(lived.window_open_from);
-            lived.room.step(minute, Around { sky, is_working_day, program, is_window_open });
+            let program = if since(observed.heated_from) { circuit.without_setback() } else { circuit };
+            let is_window_open = since(observed.window_open_from);
+            observed.room.step(minute, RoomContext { sky, is_working_day, program, is_window_open });
         }
         if minute >= self.begin && (minute.0 - self.begin.0) % self.every == 0 {
             self.read(minute, sky, planned);
@@ -273,11 +278,11 @@ impl Month {
         for device in &mut self.devices {
             let room = match device.kind {
                 Kind::Weather => None,
-                _ => self.rooms.get(&device.room).map(|lived| &lived.room),
+                _ => self.rooms.get(&device.room).map(|observed| &observed.room),
             };
             let program = program(&self.circuits_heated_from, device.room, planned, minute);
             let days = minute.days_after(self.begin);
-            let values = device.read(Surroundings { minute, days, sky, room, program });
+            let values = device.read(Context { minute, days, sky, room, program });
             let (name, zone) = (device.name.clone(), device.zone.clone());
             self.rows.push_back(Row { device: name, zone, at: minute.at(), values });
         }
@@ -295,7 +300,7 @@ impl Iterator for Month {
     }
 }
 
-/// What a circuit does.
+/// The program of a circuit.
 fn program(
     heated_from: &BTreeMap<usize, Minute>,
     circuit: usize,
@@ -329,7 +334,7 @@ fn devices(settings: &Settings) -> Result<Vec<Device>, MonthError> {
     }
 }
 
-/// The first of them, each once.
+/// A list of the first names, each once.
 fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
     const MOST: usize = 30;
     let mut listed: Vec<&str> = names.collect();

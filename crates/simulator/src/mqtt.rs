@@ -1,8 +1,8 @@
 //! The building's devices on one real MQTT connection, at QoS 1.
 //!
-//! Every message is kept until the broker has acknowledged it, and sent again when the connection was lost: what
-//! [`Sent`] reports as sent has arrived, at least once. A broker (or a gateway behind it) that is too slow holds the
-//! sender back; what was missed is not caught up with for longer than a second.
+//! Every message is kept until the broker has acknowledged it, and sent again after a lost connection. [`Sent`] counts a
+//! message as sent when it has arrived at least once. A slow broker (or gateway behind it) slows the sender down; a
+//! backlog of more than a second is skipped.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,14 +12,14 @@ use mqtt_link::{Options, Publisher, PublisherEvent, SubmitError};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::load::{LAST_WORDS, Load, MAX_UNACKNOWLEDGED, Sent, SimulateError, Turns};
+use crate::load::{DRAIN_TIMEOUT, Load, MAX_UNACKNOWLEDGED, Sent, SimulateError, Turns};
 use crate::{Building, Message};
 
-/// Sends until the time is up or `stop` is cancelled, then waits for the last acknowledgements. `clock` tells the
+/// Sends until the time is up or `stop` is cancelled, then waits for the last acknowledgements. `clock` is the
 /// devices' time of day.
 ///
 /// # Errors
-/// Where `load.rate` is not a number above 0, or the first connection fails.
+/// `load.rate` is not a number above 0, or the first connection fails.
 pub async fn send(
     options: Options,
     building: Building,
@@ -63,14 +63,14 @@ impl Sender {
         while !turns.over() {
             tokio::select! {
                 () = stop.cancelled() => return,
-                event = self.publisher.next() => self.store.take(event.as_ref()),
-                () = turns.tick() => self.release(turns.due(self.store.room())),
+                event = self.publisher.next() => self.store.handle(event.as_ref()),
+                () = turns.tick() => self.release(turns.due(self.store.free())),
             }
             self.store.submit(&mut self.publisher);
         }
     }
 
-    /// The next `turns` devices have their turn; a silent one lets it pass.
+    /// Lets the next `turns` devices send; a silent device sends nothing.
     fn release(&mut self, turns: usize) {
         let now = self.clock.now();
         for _ in 0..turns {
@@ -82,10 +82,10 @@ impl Sender {
     }
 
     async fn finish(&mut self) {
-        let deadline = Instant::now() + LAST_WORDS;
+        let deadline = Instant::now() + DRAIN_TIMEOUT;
         while !self.store.unacknowledged.is_empty() {
             match tokio::time::timeout_at(deadline, self.publisher.next()).await {
-                Ok(event) => self.store.take(event.as_ref()),
+                Ok(event) => self.store.handle(event.as_ref()),
                 Err(_) => return,
             }
             self.store.submit(&mut self.publisher);
@@ -93,21 +93,21 @@ impl Sender {
     }
 }
 
-/// Messages on their way, and what became of those that arrived.
+/// Unacknowledged messages, and the counts of the others.
 #[derive(Default)]
 struct Store {
     /// By token, which counts up.
     unacknowledged: BTreeMap<u64, Message>,
     next_token: u64,
-    /// First token that the present connection has not been given.
+    /// The first token not submitted on this connection.
     next_submitted: u64,
-    /// First token that no connection was ever given.
+    /// The first token never submitted.
     first_fresh: u64,
     sent: Sent,
 }
 
 impl Store {
-    fn room(&self) -> usize {
+    fn free(&self) -> usize {
         MAX_UNACKNOWLEDGED.saturating_sub(self.unacknowledged.len())
     }
 
@@ -116,7 +116,7 @@ impl Store {
         self.next_token += 1;
     }
 
-    fn take(&mut self, event: Option<&PublisherEvent>) {
+    fn handle(&mut self, event: Option<&PublisherEvent>) {
         match event {
             Some(PublisherEvent::Acked(token)) => {
                 if let Some(message) = self.unacknowledged.remove(token) {
@@ -132,7 +132,7 @@ impl Store {
         }
     }
 
-    /// Hands the publisher as many as it takes.
+    /// Submits messages until the publisher's window is full.
     fn submit(&mut self, publisher: &mut Publisher) {
         let mut refused = Vec::new();
         for (&token, message) in self.unacknowledged.range(self.next_submitted..) {

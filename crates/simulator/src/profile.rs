@@ -1,4 +1,4 @@
-//! What a day does to a building: people come at eight and leave at six, not at weekends; the sun warms the afternoon.
+//! The daily profile of a building: people come at eight and leave at six, except at weekends; the afternoon is warm.
 //! Local time is taken as UTC.
 
 use std::f64::consts::TAU;

@@ -1,7 +1,7 @@
 //! Frames between our firmware and the gateway: a node's readings in few bytes, as radios need it.
 //!
 //! The firmware writes them into its buffer ([`Encoder`], [`Climate`]); the gateway reads them ([`decode`]). All integers are
-//! big-endian. Guarantees: no allocation, no dependency, no panic whatever the bytes; [`decode`] returns the readings that an
+//! big-endian. Guarantees: no allocation, no dependency, no panic for any bytes; [`decode`] returns the readings that an
 //! encoder wrote; the bytes of a version never change (`tests/it/golden_bytes.rs`).
 //!
 //! | bytes | layout |

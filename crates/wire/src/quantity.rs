@@ -41,7 +41,7 @@ pub enum Quantity {
     Power = 15,
     /// A counter, Wh.
     Energy = 16,
-    /// A counter of whatever the node counts.
+    /// A general counter.
     Count = 17,
 }
 

@@ -1,4 +1,4 @@
-//! Which devices a DTLS identity may report and read.
+//! Access control: the devices that a DTLS identity may report and read.
 
 use std::collections::HashMap;
 
@@ -8,15 +8,15 @@ use coap_link::{Identity, Peer};
 /// One DTLS identity.
 #[derive(Debug, Clone)]
 pub struct Holder {
-    /// What the device shows.
+    /// The identity that the device sends.
     pub identity: String,
-    /// What proves it.
+    /// The pre-shared key.
     pub key: Key,
     /// Names or addresses of devices with `*` and `?`.
     pub devices: Vec<String>,
 }
 
-/// Who may do what.
+/// The device patterns of each identity.
 #[derive(Debug)]
 pub(super) struct Access(HashMap<Identity, Vec<String>>);
 
@@ -46,7 +46,7 @@ pub(super) fn keys(holders: &[Holder]) -> Result<Keys, KeyError> {
 /// `*` stands for any text, `?` for one character. Takes at most the product of both lengths.
 fn fits(pattern: &str, name: &str) -> bool {
     let (mut pattern, mut name) = (pattern.chars(), name.chars());
-    // Where to go on when the last `*` has to stand for one character more.
+    // The position to retry from, with the last `*` matching one more character.
     let mut again = None;
     loop {
         let name_before = name.clone();

@@ -18,45 +18,45 @@ use super::access::{self, Access, Holder};
 use super::client::{self, ClientSettings};
 use super::figures::{self, Counts};
 use super::formats::Codecs;
-use super::intake::{Intake, Told, UNDER_WAY};
+use super::intake::{Completion, Intake, MAX_IN_FLIGHT};
 use super::names::Names;
 use super::observed::Observed;
-use super::server::{Asked, Server};
+use super::server::{IncomingRequest, Server};
 use super::socket::{CoapListener, CoapSocket};
 use crate::LOG_PERIOD;
 use crate::udp::{self, Inbox};
 
-/// How often `health` gets new figures.
-const FIGURES_EVERY: Duration = Duration::from_secs(5);
-/// How long after the stop reports under way are waited for; the others stay with their senders.
-const LAST_ANSWERS: Duration = Duration::from_secs(4);
-/// How long a disk may keep a sender waiting for its answer; it forgets the message soon after (RFC 7252, 4.8.2).
-const ANSWER_WITHIN: Duration = Duration::from_secs(240);
-/// Reports of which the word is read in one go.
-const WORDS: usize = 256;
+/// How often the figures in `health` are updated.
+const FIGURES_INTERVAL: Duration = Duration::from_secs(5);
+/// How long the stop waits for reports in flight; the senders keep the others.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(4);
+/// The longest time until an answer, if the disk is slow; soon after, the sender forgets the message (RFC 7252, 4.8.2).
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(240);
+/// Completions received at once.
+const COMPLETION_BATCH: usize = 256;
 
-/// What `[adapters.coap.<name>]` says, ready for use.
+/// The settings of `[adapters.coap.<name>]`.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Where CoAP is spoken in the clear.
+    /// The address for CoAP without encryption.
     pub listen: Option<SocketAddr>,
-    /// Where DTLS is.
+    /// The address for DTLS.
     pub listen_dtls: Option<SocketAddr>,
-    /// Who may open a DTLS session.
+    /// The DTLS identities.
     pub holders: Vec<Holder>,
-    /// Whether "All CoAP Nodes" is answered.
+    /// Whether requests to "All CoAP Nodes" are answered.
     pub multicast: bool,
     /// The largest payload in bytes.
     pub max_size: usize,
-    /// Peers that are remembered, and DTLS sessions.
+    /// The most peers remembered, and the most DTLS sessions.
     pub max_peers: usize,
-    /// Observers.
+    /// The most observers.
     pub max_observers: usize,
-    /// What reads which content format.
+    /// The codecs of the content formats.
     pub codecs: Codecs,
-    /// What the devices are called.
+    /// The names of the devices.
     pub names: Arc<Names>,
-    /// What is asked of devices.
+    /// The settings of the client side.
     pub client: ClientSettings,
 }
 
@@ -68,9 +68,9 @@ impl Settings {
             peers: self.max_peers,
             verified: self.max_peers,
             observers: self.max_observers,
-            // Reports beyond those under way are refused, and counted, here.
-            open_requests: UNDER_WAY.saturating_mul(2),
-            answer_within: ANSWER_WITHIN,
+            // Reports beyond those in flight are refused, and counted, here.
+            open_requests: MAX_IN_FLIGHT.saturating_mul(2),
+            answer_within: ANSWER_TIMEOUT,
             request_body: self.max_size,
             assembly_bytes: defaults.assembly_bytes.max(self.max_size.saturating_mul(4)),
             ..defaults
@@ -90,7 +90,7 @@ pub struct CoapAdapter {
 }
 
 impl CoapAdapter {
-    /// An adapter that has not started; it answers with what `read_model` knows.
+    /// Makes an adapter that answers with the values of `read_model`.
     #[must_use]
     pub const fn new(id: AdapterId, settings: Settings, read_model: ReadModel) -> Self {
         Self { id, settings, read_model }
@@ -110,7 +110,7 @@ impl Adapter for CoapAdapter {
     async fn run(&mut self, context: &mut AdapterContext) -> Result<(), AdapterError> {
         let now = Instant::now();
         let settings = &self.settings;
-        let (intake, told) = Intake::new(&self.id, now.into_std());
+        let (intake, completions) = Intake::new(&self.id, now.into_std());
         let server = Server {
             settings,
             read_model: &self.read_model,
@@ -133,7 +133,7 @@ impl Adapter for CoapAdapter {
         };
         let (dtls, secure_listener) = secured.unzip();
         let bind = if settings.multicast { CoapSocket::bind_with_groups } else { CoapSocket::bind };
-        let mut house = House {
+        let mut driver = ServerDriver {
             id: &self.id,
             server,
             clear_listener: settings.listen.map(|address| CoapListener::open(&self.id, address, bind)),
@@ -144,23 +144,23 @@ impl Adapter for CoapAdapter {
         };
         let AdapterContext { uplinks, commands, condition, clock, stop } = context;
         let (uplinks, condition) = (&*uplinks, &*condition);
-        // A child: where the asking fails, the serving ends too, and both are begun again.
+        // A child token: if the client fails, the server ends too, and both are restarted.
         let stop = stop.child_token();
         let io = client::Io { id: &self.id, uplinks, commands, condition, clock: &**clock, stop: &stop };
-        let asking = async {
-            let asked = client::run(&settings.client, settings.codecs, settings.max_size, io).await;
-            if asked.is_err() {
+        let client = async {
+            let result = client::run(&settings.client, settings.codecs, settings.max_size, io).await;
+            if result.is_err() {
                 stop.cancel();
             }
-            asked
+            result
         };
-        let (asked, ()) = tokio::join!(asking, house.live(uplinks, condition, &stop, told));
-        asked
+        let (result, ()) = tokio::join!(client, driver.run_loop(uplinks, condition, &stop, completions));
+        result
     }
 }
 
-/// Everything that the task owns.
-struct House<'a> {
+/// Owns sockets, sessions and engine of the server, and runs their loop.
+struct ServerDriver<'a> {
     id: &'a AdapterId,
     server: Server<'a>,
     clear_listener: Option<CoapListener>,
@@ -170,68 +170,73 @@ struct House<'a> {
     clock: Arc<dyn Clock>,
 }
 
-impl House<'_> {
-    async fn live(
+impl ServerDriver<'_> {
+    async fn run_loop(
         &mut self,
         uplinks: &mpsc::Sender<Vec<Uplink>>,
         condition: &Condition,
         stop: &CancellationToken,
-        mut told: mpsc::Receiver<Told>,
+        mut completions: mpsc::Receiver<Completion>,
     ) {
         let follower = self.server.read_model.follow();
         let (mut clear, mut secure) = (Inbox::default(), Inbox::default());
-        let mut words = Vec::with_capacity(WORDS);
+        let mut completed = Vec::with_capacity(COMPLETION_BATCH);
         let mut figures_due = Instant::now();
-        let mut give_up = None;
+        let mut drain_deadline = None;
         loop {
             self.drain().await;
-            self.tell_condition(condition);
+            self.report_condition(condition);
             if figures_due <= Instant::now() {
-                figures_due = Instant::now() + FIGURES_EVERY;
+                figures_due = Instant::now() + FIGURES_INTERVAL;
                 condition.show(self.figures());
             }
-            if give_up.is_some_and(|at| self.server.intake.is_idle() || at <= Instant::now()) {
+            if drain_deadline.is_some_and(|at| self.server.intake.is_idle() || at <= Instant::now()) {
                 break;
             }
-            let wake =
-                self.deadline().into_iter().chain([figures_due]).chain(give_up).min().unwrap_or(figures_due);
+            let wake = self
+                .deadline()
+                .into_iter()
+                .chain([figures_due])
+                .chain(drain_deadline)
+                .min()
+                .unwrap_or(figures_due);
             let waiting = self.server.intake.has_waiting();
             tokio::select! {
-                () = stop.cancelled(), if give_up.is_none() => {
+                () = stop.cancelled(), if drain_deadline.is_none() => {
                     self.server.stopping = true;
-                    give_up = Some(Instant::now() + LAST_ANSWERS);
+                    drain_deadline = Some(Instant::now() + DRAIN_TIMEOUT);
                 }
                 () = udp::serve(&mut self.clear_listener, &mut clear) => {}
                 () = udp::serve(&mut self.secure_listener, &mut secure) => {}
-                place = uplinks.reserve(), if waiting => match place {
-                    Ok(place) => place.send(self.server.intake.batch()),
-                    // The pipeline has ended: what waits stays with its senders.
+                permit = uplinks.reserve(), if waiting => match permit {
+                    Ok(permit) => permit.send(self.server.intake.batch()),
+                    // The pipeline has ended: the senders keep the queued reports.
                     Err(_) => drop(self.server.intake.batch()),
                 },
-                _ = told.recv_many(&mut words, WORDS) => {}
+                _ = completions.recv_many(&mut completed, COMPLETION_BATCH) => {}
                 devices = follower.changed() => {
                     let (server, now) = (&mut self.server, Instant::now().into_std());
                     for device in devices {
-                        server.observed.tell(&device, server.read_model, &mut server.engine, now);
+                        server.observed.notify(&device, server.read_model, &mut server.engine, now);
                     }
                 }
                 () = sleep_until(wake) => {}
             }
             let now = Instant::now().into_std();
-            self.hear(&mut clear, &mut secure);
-            words.drain(..).for_each(|word| self.server.told(word, now));
-            self.do_what_is_due();
+            self.receive(&mut clear, &mut secure);
+            completed.drain(..).for_each(|completion| self.server.complete(completion, now));
+            self.handle_timeouts();
         }
-        self.leave().await;
+        self.close().await;
     }
 
-    /// When something is to be done without a datagram.
+    /// The next timeout of engine or sessions.
     fn deadline(&self) -> Option<Instant> {
         let dtls = self.dtls.as_ref().and_then(dtls::Server::next_deadline);
         [self.server.engine.next_deadline(), dtls].into_iter().flatten().min().map(Instant::from_std)
     }
 
-    fn do_what_is_due(&mut self) {
+    fn handle_timeouts(&mut self) {
         let now = Instant::now().into_std();
         if self.server.engine.next_deadline().is_some_and(|due| due <= now) {
             self.server.engine.timeout(now);
@@ -243,7 +248,7 @@ impl House<'_> {
         }
     }
 
-    fn hear(&mut self, clear: &mut Inbox, secure: &mut Inbox) {
+    fn receive(&mut self, clear: &mut Inbox, secure: &mut Inbox) {
         let now = Instant::now().into_std();
         let engine = &mut self.server.engine;
         clear.drain(|from, datagram, multicast| {
@@ -260,20 +265,20 @@ impl House<'_> {
         self.server.count_lost();
     }
 
-    /// Does all that engine and sessions say, until they are silent.
+    /// Handles all outputs of engine and sessions.
     async fn drain(&mut self) {
         loop {
             while let Some(output) = self.dtls.as_mut().and_then(dtls::Server::poll) {
-                self.secured(output).await;
+                self.handle_dtls(output).await;
             }
             match self.server.engine.poll() {
-                Some(output) => self.spoken(output).await,
+                Some(output) => self.handle_output(output).await,
                 None => return,
             }
         }
     }
 
-    async fn secured(&mut self, output: dtls::Output) {
+    async fn handle_dtls(&mut self, output: dtls::Output) {
         let now = Instant::now().into_std();
         match output {
             dtls::Output::Send { address, bytes } => {
@@ -297,11 +302,11 @@ impl House<'_> {
         }
     }
 
-    async fn spoken(&mut self, output: Output) {
+    async fn handle_output(&mut self, output: Output) {
         let now = Instant::now().into_std();
         match output {
             Output::Send { peer, bytes } if peer.is_secured() => {
-                // A session that ended meanwhile is told as closed.
+                // A session that has ended is reported as closed.
                 let _ = self.dtls.as_mut().map(|dtls| dtls.send(&peer, &bytes));
             }
             Output::Send { peer, bytes } => {
@@ -311,18 +316,18 @@ impl House<'_> {
             }
             Output::Request { id, peer, request, fingerprint, multicast } => {
                 let at = self.clock.now();
-                self.server.answer(&Asked { id, peer, request, fingerprint, multicast, at }, now);
+                self.server.answer(&IncomingRequest { id, peer, request, fingerprint, multicast, at }, now);
             }
             Output::ObserverGone { resource, .. } => {
-                self.server.observed.gone(&resource, &self.server.engine);
+                self.server.observed.remove_unobserved(&resource, &self.server.engine);
             }
-            // Nothing was requested here.
+            // The server sends no requests.
             Output::Response { .. } | Output::Notification { .. } => {}
         }
     }
 
-    /// Up while every listener is.
-    fn tell_condition(&self, condition: &Condition) {
+    /// Up while every listener is open.
+    fn report_condition(&self, condition: &Condition) {
         let problems = [&self.clear_listener, &self.secure_listener]
             .into_iter()
             .flatten()
@@ -343,8 +348,8 @@ impl House<'_> {
         figures
     }
 
-    /// Tells the peers of sessions that these have ended.
-    async fn leave(&mut self) {
+    /// Closes all sessions.
+    async fn close(&mut self) {
         if let Some(dtls) = &mut self.dtls {
             dtls.close_all();
         }

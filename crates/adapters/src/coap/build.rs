@@ -7,7 +7,7 @@ use gateway_core::settings::{BuildError, Secret};
 use read_model::ReadModel;
 
 use super::config::{CoapConfig, Psk};
-use super::{CoapAdapter, Codecs, Holder, Known, Names, Settings, build_client, key};
+use super::{CoapAdapter, Codecs, ConfiguredDevice, Holder, Names, Settings, build_client, key};
 use crate::kind::{Blueprint, BuildContext};
 use crate::site::Site;
 
@@ -65,8 +65,11 @@ fn holders(id: &AdapterId, coap: &CoapConfig) -> Result<Vec<Holder>, BuildError>
 fn names(site: &Site<'_>) -> Names {
     Names::new(site.devices.iter().map(|(name, device)| {
         let address = device.address.clone().unwrap_or_else(|| name.clone());
-        let known =
-            Known { name: name.clone(), has_codec: device.codec.is_some(), rename: device.rename.clone() };
+        let known = ConfiguredDevice {
+            name: name.clone(),
+            has_codec: device.codec.is_some(),
+            rename: device.rename.clone(),
+        };
         (address, known)
     }))
 }

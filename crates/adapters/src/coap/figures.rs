@@ -1,4 +1,4 @@
-//! What `health` shows of a CoAP adapter: how many of everything now, and how often what went wrong since it started.
+//! The counters of a CoAP adapter for `health`.
 
 use std::collections::BTreeMap;
 
@@ -6,12 +6,12 @@ use coap_link::{Engine, dtls};
 
 use super::socket::CoapListener;
 
-/// What the server counts by itself.
+/// The server's own counters.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
     pub(super) reports: u64,
     pub(super) no_room: u64,
-    /// Lists of `/.well-known/core` that did not hold all.
+    /// Truncated lists of `/.well-known/core`.
     pub(super) cut_lists: u64,
     /// Requests with an error as their answer, by code.
     pub(super) errors: BTreeMap<String, u64>,
@@ -25,7 +25,7 @@ impl Counts {
     }
 }
 
-/// Figures by name; what never happened is left out.
+/// The counters by name; error counters that are 0 are left out.
 pub(super) fn figures(
     counts: &Counts,
     engine: &Engine,

@@ -1,9 +1,9 @@
-//! Which codec reads a payload, by its content format or, without one, by how it begins.
+//! Chooses the codec of a payload by its content format or, without one, by its first byte.
 
 use coap_link::{Code, ContentFormat, Response};
 use gateway_core::CodecId;
 
-/// The codecs that content formats stand for.
+/// The codec of each content format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Codecs {
     /// One number as text.
@@ -19,9 +19,9 @@ pub struct Codecs {
 }
 
 impl Codecs {
-    /// The codec for a payload; the answer to its sender where there is none.
+    /// The codec for a payload, or the error response to its sender.
     ///
-    /// `own` says that the device has a codec of its own, which reads whatever it sends.
+    /// `own`: the device has its own codec, which reads all its payloads.
     pub(super) fn choose(
         &self,
         format: Option<ContentFormat>,
@@ -37,7 +37,7 @@ impl Codecs {
             Some(ContentFormat::JSON) => Ok(self.json),
             Some(ContentFormat::CBOR) => Ok(self.cbor),
             Some(ContentFormat::SENML_JSON | ContentFormat::SENML_CBOR) => Ok(self.senml),
-            // Its fields say what they measure: no path can.
+            // Its fields name their metrics, so the path must not.
             Some(ContentFormat::OCTETS) if !names_metric => Ok(self.node),
             None | Some(ContentFormat::TEXT) => self.by_beginning(payload, names_metric),
             Some(ContentFormat(number)) => {
@@ -50,7 +50,7 @@ impl Codecs {
         }
     }
 
-    /// Clients that know no content formats send texts without one, and some say that all of them are texts.
+    /// Some clients send no content format, and some send `text/plain` for all payloads.
     fn by_beginning(&self, payload: &[u8], names_metric: bool) -> Result<CodecId, Response> {
         match payload.trim_ascii_start().first() {
             Some(b'{') => Ok(self.json),

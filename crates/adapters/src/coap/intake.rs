@@ -1,7 +1,7 @@
-//! The way of the reports into the pipeline, and of its word on each back to the sender.
+//! Passes reports to the pipeline, and collects their outcomes for the senders.
 //!
-//! So many reports may be under way, and so many bytes; one more is refused, and stays with its sender if that waits for
-//! an answer. What is under way holds its place until its answer has left here.
+//! The number of reports in flight and their bytes are bounded. A report beyond that is refused; its sender still has it if
+//! it waits for an answer. A report is in flight until its answer has been sent.
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher as _, Hasher as _};
@@ -11,30 +11,31 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use coap_link::{Peer, RequestId};
 use foldhash::fast::FixedState;
-use gateway_core::{AdapterId, CodecId, Delivery, DeviceAddress, Space, Timestamp, Uplink, memory};
+use gateway_core::{AdapterId, CodecId, Delivery, DeviceAddress, MemoryBudget, Timestamp, Uplink, memory};
 use tokio::sync::mpsc;
 
-use crate::places::{self, Places};
+use crate::in_flight::{self, InFlight};
 
-/// Reports under way at once.
-pub(super) const UNDER_WAY: usize = 1_024;
-/// Reports handed over in one go.
+/// Reports in flight.
+pub(super) const MAX_IN_FLIGHT: usize = 1_024;
+/// Reports passed to the pipeline at once.
 pub(super) const BATCH: usize = 256;
-/// A message that was first sent before we started comes again within this time (RFC 7252, 4.8.2: MAX_TRANSMIT_SPAN is
-/// 45 s). Later ones the engine knows by itself; and a device that always sends the same bytes is to be believed.
+/// A message first sent before our start is repeated within this time (RFC 7252, 4.8.2: MAX_TRANSMIT_SPAN is 45 s). The
+/// engine detects later repetitions itself. After this time equal bytes are a new message, because a device may always
+/// send the same bytes.
 const REPEATS_FROM_BEFORE: Duration = Duration::from_secs(60);
-/// The same at every start, so that a message is known again that was first sent before a restart.
+/// The same seed at every start, so that a message repeated after a restart has the same key.
 const KEYS: FixedState = FixedState::with_seed(0x5249_5345_5220_636f);
 
-/// The pipeline's word on a report, by the request that brought it. Where it could not be taken it stays with its sender.
-pub(super) type Told = places::Told<RequestId>;
+/// The outcome of a report, with the request it came in. A report without an outcome stays with its sender.
+pub(super) type Completion = in_flight::Completion<RequestId>;
 
 /// What a device reported.
 #[derive(Debug)]
 pub(super) struct Report<'a> {
     pub(super) id: RequestId,
     pub(super) peer: &'a Peer,
-    /// Of its message.
+    /// The hash of its message.
     pub(super) fingerprint: u64,
     pub(super) confirmable: bool,
     pub(super) device: &'a str,
@@ -43,52 +44,52 @@ pub(super) struct Report<'a> {
     pub(super) payload: Bytes,
 }
 
-/// There was no room for a report.
+/// The report was not accepted, because the bounds are reached.
 #[derive(Debug)]
-pub(super) struct NoRoom;
+pub(super) struct IntakeFull;
 
 #[derive(Debug)]
 pub(super) struct Intake {
     adapter: AdapterId,
     waiting: VecDeque<Uplink>,
-    places: Places<RequestId>,
-    space: Space,
-    /// Reports that nobody will send again.
+    in_flight: InFlight<RequestId>,
+    budget: MemoryBudget,
+    /// Lost reports that no sender repeats.
     lost: u32,
-    /// How many of these the engine has told of so far.
+    /// How many of them the engine has reported so far.
     lost_in_engine: u64,
     repeats_until: Instant,
 }
 
 impl Intake {
-    pub(super) fn new(adapter: &AdapterId, now: Instant) -> (Self, mpsc::Receiver<Told>) {
-        let (places, told) = Places::new(UNDER_WAY);
+    pub(super) fn new(adapter: &AdapterId, now: Instant) -> (Self, mpsc::Receiver<Completion>) {
+        let (in_flight, completions) = InFlight::new(MAX_IN_FLIGHT);
         let intake = Self {
             adapter: adapter.clone(),
             waiting: VecDeque::new(),
-            places,
-            space: Space::new(memory::ADAPTER.bytes),
+            in_flight,
+            budget: MemoryBudget::new(memory::ADAPTER.bytes),
             lost: 0,
             lost_in_engine: 0,
             repeats_until: now + REPEATS_FROM_BEFORE,
         };
-        (intake, told)
+        (intake, completions)
     }
 
-    /// Puts a report behind the others.
-    pub(super) fn take(
+    /// Queues a report.
+    pub(super) fn push(
         &mut self,
         report: Report<'_>,
         received_at: Timestamp,
         now: Instant,
-    ) -> Result<(), NoRoom> {
-        let place = self.places.take();
-        let room = self.space.try_take(report.payload.len());
-        let (Some(place), Some(room)) = (place, room) else {
+    ) -> Result<(), IntakeFull> {
+        let slot = self.in_flight.try_acquire();
+        let memory = self.budget.try_acquire(report.payload.len());
+        let (Some(slot), Some(memory)) = (slot, memory) else {
             if !report.confirmable {
                 self.lost = self.lost.saturating_add(1);
             }
-            return Err(NoRoom);
+            return Err(IntakeFull);
         };
         let topic = match report.metric {
             Some(metric) => format!("sensors/{}/{metric}", report.device),
@@ -109,21 +110,21 @@ impl Intake {
             payload: report.payload,
             delivery,
             lost_before: std::mem::take(&mut self.lost),
-            room,
-            ack: self.places.ack(report.id, place),
+            memory,
+            ack: self.in_flight.ack(report.id, slot),
             ..Uplink::new(self.adapter.clone(), received_at)
         });
         Ok(())
     }
 
-    /// The engine had no room for so many reports that nobody will send again, since it began.
+    /// Sets how many unrepeated reports the engine has dropped since its start.
     pub(super) fn lost_in_engine(&mut self, total: u64) {
         let more = total.saturating_sub(self.lost_in_engine);
         self.lost = self.lost.saturating_add(u32::try_from(more).unwrap_or(u32::MAX));
         self.lost_in_engine = total;
     }
 
-    /// The next reports to hand over.
+    /// The next reports for the pipeline.
     pub(super) fn batch(&mut self) -> Vec<Uplink> {
         let count = self.waiting.len().min(BATCH);
         self.waiting.drain(..count).collect()
@@ -133,13 +134,13 @@ impl Intake {
         !self.waiting.is_empty()
     }
 
-    /// Whether everything was handed over and answered.
+    /// Whether all reports are passed on and answered.
     pub(super) fn is_idle(&self) -> bool {
-        self.places.are_all_free()
+        self.in_flight.is_empty()
     }
 }
 
-/// The same when the message is sent again: from the same port or session, byte by byte.
+/// The key of a message: the same if it is sent again from the same port or session.
 fn key(peer: &Peer, fingerprint: u64) -> u64 {
     let mut hasher = KEYS.build_hasher();
     match peer.address.ip() {
@@ -160,9 +161,9 @@ mod tests {
 
     use super::*;
 
-    /// A key that changes is a report counted twice: journals hold keys of earlier versions.
+    /// If keys changed, repeated reports would be counted twice: journals contain keys of earlier versions.
     #[test]
-    fn a_key_is_what_every_version_made_of_the_message() {
+    fn keys_are_stable_across_versions() {
         let address = "192.0.2.1:40000".parse().unwrap();
         let in_the_clear = key(&Peer::unsecured(address), 7);
         assert_eq!(in_the_clear, 11_680_589_453_157_160_180);

@@ -1,14 +1,14 @@
-//! Devices that speak CoAP, in the clear and over DTLS with pre-shared keys: takes what they report, and answers with
-//! the newest values of all devices that the gateway knows, these and others.
+//! The CoAP adapter, over UDP and over DTLS with pre-shared keys: accepts reports of devices, and answers requests for the
+//! newest values of all devices of the gateway.
 //!
 //! Promises:
-//! - 2.04 leaves once the pipeline has told that a report is in the journal; a report that is refused gets a code and a
-//!   text that says why. A slow disk makes an empty acknowledgement and a later answer; a slow pipeline makes 5.03.
-//! - A report that comes again (same message) counts once, also where the gateway was started anew in between.
+//! - 2.04 is sent after a report is in the journal; a refused report gets an error code and a text with the reason. If the
+//!   disk is slow, an empty acknowledgement is sent first and the answer later; if the pipeline is full, 5.03.
+//! - A repeated report (the same message) counts once, also if the gateway was restarted in between.
 //! - One task owns sockets, sessions and exchanges of the server; another those of the [`client`], which observes
-//!   devices and carries commands to them. What they hold is bounded, whatever comes in.
-//! - A DTLS identity reports and reads the devices that its `devices` name, and no others. In the clear everybody may.
-//! - A port that is taken is waited for; the other listener works meanwhile.
+//!   devices and sends commands to them. The memory of both is bounded.
+//! - A DTLS identity may report and read only the devices in its `devices`. Clients without DTLS may use all devices.
+//! - If a port is taken, the adapter waits for it; the other listener works meanwhile.
 
 mod access;
 mod adapter;
@@ -35,4 +35,4 @@ pub use access::Holder;
 pub use adapter::{CoapAdapter, Settings};
 pub use formats::Codecs;
 pub use kind::{Coap, CommandFormat, CommandMethod, Resource, TargetKeys};
-pub use names::{Known, Names};
+pub use names::{ConfiguredDevice, Names};

@@ -1,39 +1,40 @@
-//! What a device in a path is called in the gateway.
+//! Translates the device names in paths to the names in the gateway.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use gateway_core::DeviceAddress;
 
-/// What the configuration says of a device.
+/// The configuration of a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Known {
+pub struct ConfiguredDevice {
     /// Its name upstream.
     pub name: String,
-    /// It has a codec of its own, whatever the content format says.
+    /// Whether it has its own codec, which is then used for every content format.
     pub has_codec: bool,
-    /// New names of its metrics.
+    /// The new names of its metrics.
     pub rename: BTreeMap<String, String>,
 }
 
 /// `[devices.*]` by address.
 #[derive(Debug, Clone, Default)]
-pub struct Names(HashMap<String, Known>);
+pub struct Names(HashMap<String, ConfiguredDevice>);
 
 impl Names {
-    /// Of these addresses.
+    /// Makes a table from addresses and devices.
     #[must_use]
-    pub fn new(devices: impl IntoIterator<Item = (String, Known)>) -> Self {
-        let canonical =
-            |(address, known): (String, Known)| (DeviceAddress::canonical(&address).into_owned(), known);
+    pub fn new(devices: impl IntoIterator<Item = (String, ConfiguredDevice)>) -> Self {
+        let canonical = |(address, device): (String, ConfiguredDevice)| {
+            (DeviceAddress::canonical(&address).into_owned(), device)
+        };
         Self(devices.into_iter().map(canonical).collect())
     }
 
-    /// The name of the device that a path calls `said`, and what else is known of it.
-    pub(super) fn resolve<'a>(&'a self, said: &'a str) -> (Cow<'a, str>, Option<&'a Known>) {
-        let address = DeviceAddress::canonical(said);
+    /// The name of the device for the segment of a path, and its configuration.
+    pub(super) fn resolve<'a>(&'a self, segment: &'a str) -> (Cow<'a, str>, Option<&'a ConfiguredDevice>) {
+        let address = DeviceAddress::canonical(segment);
         match self.0.get(&*address) {
-            Some(known) => (Cow::Borrowed(&*known.name), Some(known)),
+            Some(device) => (Cow::Borrowed(&*device.name), Some(device)),
             None => (address, None),
         }
     }

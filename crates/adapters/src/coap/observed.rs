@@ -1,4 +1,4 @@
-//! Which views of which devices have observers, so that news of a device finds them.
+//! The observed views of each device: a new value of a device notifies their observers.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,13 +9,13 @@ use read_model::ReadModel;
 
 use super::views::View;
 
-/// The views with observers, by device. No more than the engine has observers.
+/// The observed views by device. There are at most as many as the engine has observers.
 #[derive(Debug, Default)]
 pub(super) struct Observed(HashMap<Arc<str>, Vec<View>>);
 
-/// The engine's name for a view.
+/// The engine's resource name of a view.
 pub(super) fn resource(device: &str, view: &View) -> String {
-    // With its length, because a name may hold any character.
+    // With the length, because a name may contain any character.
     let metric = view.metric.as_deref().unwrap_or_default();
     format!("{} {} {device}{metric}", view.format.0, device.len())
 }
@@ -28,8 +28,8 @@ fn device_of(name: &str) -> Option<&str> {
 }
 
 impl Observed {
-    /// Somebody observes this, if the engine had room.
-    pub(super) fn enter(&mut self, device: &str, view: View, engine: &Engine) {
+    /// Adds a view, if the engine has accepted an observer for it.
+    pub(super) fn insert(&mut self, device: &str, view: View, engine: &Engine) {
         if engine.observers(&resource(device, &view)) == 0 {
             return;
         }
@@ -42,8 +42,8 @@ impl Observed {
         }
     }
 
-    /// An observer is gone from this resource: what nobody observes any more is forgotten.
-    pub(super) fn gone(&mut self, name: &str, engine: &Engine) {
+    /// An observer of this resource is gone: removes views without observers.
+    pub(super) fn remove_unobserved(&mut self, name: &str, engine: &Engine) {
         let Some(device) = device_of(name) else { return };
         let Some(views) = self.0.get_mut(device) else { return };
         views.retain(|view| engine.observers(&resource(device, view)) > 0);
@@ -52,8 +52,8 @@ impl Observed {
         }
     }
 
-    /// Tells all who observe `device` or one of its metrics.
-    pub(super) fn tell(&self, device: &str, read_model: &ReadModel, engine: &mut Engine, now: Instant) {
+    /// Notifies the observers of `device` and of its metrics.
+    pub(super) fn notify(&self, device: &str, read_model: &ReadModel, engine: &mut Engine, now: Instant) {
         let Some(views) = self.0.get(device) else { return };
         let Some(device) = read_model.device(device) else { return };
         for view in views {
@@ -63,7 +63,7 @@ impl Observed {
         }
     }
 
-    /// How many views have observers.
+    /// The number of observed views.
     pub(super) fn len(&self) -> usize {
         self.0.values().map(Vec::len).sum()
     }
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_gives_its_device_back_whatever_it_holds() {
+    fn a_resource_name_contains_its_device() {
         for device in ["lounge", "a b", "12 x", "\u{1f}", "über"] {
             for (metric, accept) in [(None, None), (Some("c d"), None)] {
                 let view = View::new(metric, accept).unwrap();

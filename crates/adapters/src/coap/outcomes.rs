@@ -1,32 +1,32 @@
-//! What a sender is answered when the pipeline has told what became of its report.
+//! The answers to reports, made from their outcomes.
 
 use std::time::Duration;
 
 use coap_link::{Code, Response};
 use gateway_core::{DropReason, Outcome};
 
-/// After this a sender may try again where there was no room.
+/// The Max-Age of 5.03: a sender may try again after it.
 pub(super) const TRY_AGAIN_AFTER: Duration = Duration::from_secs(5);
 
-/// Longest text of an answer in bytes: it should fit one datagram on the smallest link.
+/// The longest text of an answer in bytes: it fits into one datagram on the smallest link.
 const LONGEST_TEXT: usize = 200;
 
-/// `None`: the pipeline could not take it, so that it stays with its sender.
-pub(super) fn answer(outcome: Option<Outcome>, why: Option<String>) -> Response {
+/// Without an outcome the pipeline could not accept the report, so its sender should repeat it.
+pub(super) fn answer(outcome: Option<Outcome>, reason_text: Option<String>) -> Response {
     match outcome {
         Some(Outcome::Taken) => Response::new(Code::CHANGED),
-        Some(Outcome::Refused(reason)) => refused(reason, why),
-        None => no_room(),
+        Some(Outcome::Refused(reason)) => refused(reason, reason_text),
+        None => busy(),
     }
 }
 
-/// 5.03, and when to try again.
-pub(super) fn no_room() -> Response {
+/// 5.03 with Max-Age.
+pub(super) fn busy() -> Response {
     Response::error(Code::SERVICE_UNAVAILABLE, "no room for this now").with_max_age(TRY_AGAIN_AFTER)
 }
 
-fn refused(reason: DropReason, why: Option<String>) -> Response {
-    let mut text = why.unwrap_or_else(|| reason.as_str().to_owned());
+fn refused(reason: DropReason, reason_text: Option<String>) -> Response {
+    let mut text = reason_text.unwrap_or_else(|| reason.as_str().to_owned());
     text.truncate(text.floor_char_boundary(LONGEST_TEXT));
     let code = match reason {
         DropReason::TooLarge | DropReason::TooManyReadings => Code::REQUEST_ENTITY_TOO_LARGE,

@@ -1,4 +1,4 @@
-//! What is answered to whom: reports are passed on, values are shown, the rest is refused.
+//! Answers requests: passes reports on, returns values, refuses all else.
 
 use std::time::Instant;
 
@@ -12,19 +12,19 @@ use tracing::warn;
 use super::access::Access;
 use super::adapter::Settings;
 use super::figures::Counts;
-use super::intake::{Intake, NoRoom, Report, Told};
-use super::names::Known;
+use super::intake::{Completion, Intake, IntakeFull, Report};
+use super::names::ConfiguredDevice;
 use super::observed::{Observed, resource};
 use super::outcomes;
 use super::resource::Resource;
 use super::views::{FORMATS, View};
 
-/// Longest list of links in bytes: some thousand devices. A query finds the others.
+/// The longest list of links in bytes, for some thousand devices. A query finds the others.
 const LONGEST_LIST: usize = 256 << 10;
 
-/// Someone asks.
+/// A request.
 #[derive(Debug)]
-pub(super) struct Asked {
+pub(super) struct IncomingRequest {
     pub(super) id: RequestId,
     pub(super) peer: Peer,
     pub(super) request: Request,
@@ -35,16 +35,16 @@ pub(super) struct Asked {
 
 /// A device as a path names it.
 struct Named<'a> {
-    said: &'a str,
+    segment: &'a str,
     name: &'a str,
-    known: Option<&'a Known>,
+    known: Option<&'a ConfiguredDevice>,
     metric: Option<&'a str>,
 }
 
 impl Named<'_> {
-    /// What the metric is called in the gateway.
+    /// The metric's name in the gateway.
     fn metric_name(&self) -> Option<&str> {
-        let renamed = |said| self.known.and_then(|known| known.rename.get(said)).map_or(said, String::as_str);
+        let renamed = |name| self.known.and_then(|known| known.rename.get(name)).map_or(name, String::as_str);
         self.metric.map(renamed)
     }
 }
@@ -57,72 +57,77 @@ pub(super) struct Server<'a> {
     pub(super) intake: Intake,
     pub(super) observed: Observed,
     pub(super) counts: Counts,
-    /// Reports are no longer taken.
+    /// Reports are no longer accepted.
     pub(super) stopping: bool,
-    /// Of lists that were too long.
+    /// Limits the log lines about truncated lists.
     pub(super) cut_lists: Throttle,
 }
 
 impl Server<'_> {
     /// Answers, or passes a report on and answers later.
-    pub(super) fn answer(&mut self, asked: &Asked, now: Instant) {
-        let id = asked.id;
-        if let Err(response) = self.serve(asked, now) {
+    pub(super) fn answer(&mut self, incoming: &IncomingRequest, now: Instant) {
+        let id = incoming.id;
+        if let Err(response) = self.serve(incoming, now) {
             self.counts.error(response.code);
             self.engine.respond(id, response, now);
         }
     }
 
-    /// Counts what the engine had no room for.
+    /// Counts the reports that the engine dropped.
     pub(super) fn count_lost(&mut self) {
         self.intake.lost_in_engine(self.engine.counters().lost);
     }
 
-    /// `Err` is an answer that tells what is wrong.
-    fn serve(&mut self, asked: &Asked, now: Instant) -> Result<(), Response> {
-        let Some(resource) = Resource::of(&asked.request.path) else {
+    /// `Err` is an answer that describes the error.
+    fn serve(&mut self, incoming: &IncomingRequest, now: Instant) -> Result<(), Response> {
+        let Some(resource) = Resource::of(&incoming.request.path) else {
             return Err(Response::error(
                 Code::NOT_FOUND,
                 "there are /sensors/{device}, /sensors/{device}/{metric} and /.well-known/core",
             ));
         };
         let (device, metric) = match resource {
-            Resource::Core => return self.list(asked, now),
+            Resource::Core => return self.list(incoming, now),
             Resource::Sensor { device, metric } => (device, metric),
         };
         let settings = self.settings;
         let (name, known) = settings.names.resolve(device);
-        let named = Named { said: device, name: &name, known, metric };
-        if !self.access.allows(&asked.peer, &[named.name, named.said]) {
+        let named = Named { segment: device, name: &name, known, metric };
+        if !self.access.allows(&incoming.peer, &[named.name, named.segment]) {
             return Err(Response::error(Code::FORBIDDEN, "this identity is not allowed this device"));
         }
-        match asked.request.method {
-            Method::Get => self.show(asked, &named, now),
-            Method::Post | Method::Put if !asked.multicast => self.take(asked, &named, now),
+        match incoming.request.method {
+            Method::Get => self.show(incoming, &named, now),
+            Method::Post | Method::Put if !incoming.multicast => self.accept_report(incoming, &named, now),
             _ => Err(Response::error(Code::METHOD_NOT_ALLOWED, "GET, POST and PUT are")),
         }
     }
 
-    fn show(&mut self, asked: &Asked, named: &Named<'_>, now: Instant) -> Result<(), Response> {
+    fn show(&mut self, incoming: &IncomingRequest, named: &Named<'_>, now: Instant) -> Result<(), Response> {
         let unknown = || Response::error(Code::NOT_FOUND, "no value since the gateway started");
         let device = self.read_model.device(named.name).filter(|device| !device.series().is_empty());
         let device = device.ok_or_else(unknown)?;
-        let Some(view) = View::new(named.metric_name(), asked.request.accept) else {
+        let Some(view) = View::new(named.metric_name(), incoming.request.accept) else {
             let formats =
                 if named.metric.is_some() { "0, 50, 60, 110 and 112" } else { "50, 60, 110 and 112" };
             return Err(Response::error(Code::NOT_ACCEPTABLE, format!("there are {formats}")));
         };
         let response = view.of(&device).ok_or_else(unknown)?;
         let name = resource(named.name, &view);
-        self.engine.respond_observable(asked.id, &name, response, now);
-        if asked.request.observe == Some(Observe::Register) {
-            self.observed.enter(named.name, view, &self.engine);
+        self.engine.respond_observable(incoming.id, &name, response, now);
+        if incoming.request.observe == Some(Observe::Register) {
+            self.observed.insert(named.name, view, &self.engine);
         }
         Ok(())
     }
 
-    fn take(&mut self, asked: &Asked, named: &Named<'_>, now: Instant) -> Result<(), Response> {
-        let request = &asked.request;
+    fn accept_report(
+        &mut self,
+        incoming: &IncomingRequest,
+        named: &Named<'_>,
+        now: Instant,
+    ) -> Result<(), Response> {
+        let request = &incoming.request;
         self.check_conditions(request, named)?;
         let codec = self.settings.codecs.choose(
             request.content_format,
@@ -131,21 +136,21 @@ impl Server<'_> {
             named.known.is_some_and(|known| known.has_codec),
         )?;
         let report = Report {
-            id: asked.id,
-            peer: &asked.peer,
-            fingerprint: asked.fingerprint,
+            id: incoming.id,
+            peer: &incoming.peer,
+            fingerprint: incoming.fingerprint,
             confirmable: request.confirmable,
-            device: named.said,
+            device: named.segment,
             metric: named.metric,
             codec,
             payload: request.payload.clone(),
         };
         if self.stopping {
-            return Err(outcomes::no_room());
+            return Err(outcomes::busy());
         }
-        self.intake.take(report, asked.at, now).map_err(|NoRoom| {
+        self.intake.push(report, incoming.at, now).map_err(|IntakeFull| {
             self.counts.no_room = self.counts.no_room.saturating_add(1);
-            outcomes::no_room()
+            outcomes::busy()
         })?;
         self.counts.reports = self.counts.reports.saturating_add(1);
         Ok(())
@@ -170,32 +175,32 @@ impl Server<'_> {
         Ok(())
     }
 
-    /// The pipeline has told what became of a report.
-    pub(super) fn told(&mut self, told: Told, now: Instant) {
-        let response = outcomes::answer(told.outcome, told.why);
+    /// Answers a report whose outcome is known.
+    pub(super) fn complete(&mut self, completion: Completion, now: Instant) {
+        let response = outcomes::answer(completion.outcome, completion.reason);
         if !response.code.is_success() {
             self.counts.error(response.code);
         }
-        self.engine.respond(told.id, response, now);
+        self.engine.respond(completion.id, response, now);
     }
 
-    /// What there is, as far as the peer may read it.
-    fn list(&mut self, asked: &Asked, now: Instant) -> Result<(), Response> {
-        if asked.request.method != Method::Get {
+    /// Lists the resources that the peer may read.
+    fn list(&mut self, incoming: &IncomingRequest, now: Instant) -> Result<(), Response> {
+        if incoming.request.method != Method::Get {
             return Err(Response::error(Code::METHOD_NOT_ALLOWED, "GET is"));
         }
         let mut text = String::new();
-        let mut is_cut = false;
+        let mut is_truncated = false;
         let mut devices = self.read_model.devices();
         devices.retain(|device| !device.series().is_empty());
         devices.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         for device in devices {
-            if !self.access.allows(&asked.peer, &[&device.name]) {
+            if !self.access.allows(&incoming.peer, &[&device.name]) {
                 continue;
             }
-            let more = link_format(&links(&device), &asked.request.query);
+            let more = link_format(&links(&device), &incoming.request.query);
             if text.len() + more.len() > LONGEST_LIST {
-                is_cut = true;
+                is_truncated = true;
                 break;
             }
             if !text.is_empty() && !more.is_empty() {
@@ -203,20 +208,20 @@ impl Server<'_> {
             }
             text.push_str(&more);
         }
-        if is_cut {
-            self.tell_cut(&asked.peer, now);
+        if is_truncated {
+            self.warn_truncated(&incoming.peer, now);
         }
-        if asked.multicast && text.is_empty() {
-            // Nothing useful to say is said to nobody (RFC 6690, 4.1): the engine keeps errors to a group silent.
+        if incoming.multicast && text.is_empty() {
+            // An empty answer to a group is not sent (RFC 6690, 4.1): the engine sends no errors to a group.
             return Err(Response::new(Code::NOT_FOUND));
         }
         let response = Response::content(ContentFormat::LINK_FORMAT, text);
-        self.engine.respond(asked.id, response, now);
+        self.engine.respond(incoming.id, response, now);
         Ok(())
     }
 
-    /// The list has no way to say that it goes on.
-    fn tell_cut(&mut self, peer: &Peer, now: Instant) {
+    /// Warns in the log, because the list itself cannot say that it is incomplete.
+    fn warn_truncated(&mut self, peer: &Peer, now: Instant) {
         self.counts.cut_lists = self.counts.cut_lists.saturating_add(1);
         if let Some(passed_over) = self.cut_lists.allow(now) {
             warn!(
@@ -229,13 +234,13 @@ impl Server<'_> {
     }
 }
 
-/// What a resource is in each of its formats.
+/// The representations of a resource in all formats.
 fn states(named: &Named<'_>, device: &Device) -> Vec<Response> {
     let view = |format| View::new(named.metric_name(), Some(format))?.of(device);
     FORMATS.into_iter().filter_map(view).collect()
 }
 
-/// A device and its metrics.
+/// The links of a device and its metrics.
 fn links(device: &Device) -> Vec<Link> {
     let metrics: Vec<&str> = device.series().iter().map(|series| &*series.name).collect();
     let whole = Link::new(["sensors", &*device.name])

@@ -1,4 +1,4 @@
-//! The sockets of the CoAP server: one for what comes to us alone, those of "All CoAP Nodes" where discovery is on.
+//! The sockets of the CoAP server: one for unicast and, if discovery is on, those of "All CoAP Nodes".
 
 use std::io;
 use std::net::SocketAddr;
@@ -19,7 +19,7 @@ impl CoapSocket {
         Udp::bind(address).map(Self)
     }
 
-    /// Also joins the groups that devices find a server by, unless the address is loopback.
+    /// Also joins the discovery groups, unless the address is loopback.
     pub(super) fn bind_with_groups(adapter: &AdapterId, address: SocketAddr) -> io::Result<Self> {
         let mut udp = Udp::bind(address)?;
         if !address.ip().is_loopback() {

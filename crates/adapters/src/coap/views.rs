@@ -8,13 +8,13 @@ use foldhash::fast::FixedState;
 use read_model::{Device, Series};
 use serde_json::{Value as Json, json};
 
-/// For how long an answer counts as fresh.
+/// How long an answer is fresh (Max-Age).
 const FRESH: Duration = Duration::from_secs(60);
 
-/// The same in every process, so that a client's tag is still right after a restart.
+/// The same seed at every start, so that a client's ETag stays valid after a restart.
 const TAGS: FixedState = FixedState::with_seed(0x5249_5345_5220_636f);
 
-/// What can be asked for, the default of a device first and that of a metric last.
+/// The available formats; the first is the default of a device, the last that of a metric.
 pub(super) const FORMATS: [ContentFormat; 5] = [
     ContentFormat::JSON,
     ContentFormat::CBOR,
@@ -23,16 +23,16 @@ pub(super) const FORMATS: [ContentFormat; 5] = [
     ContentFormat::TEXT,
 ];
 
-/// What is looked at.
+/// A representation: all values of a device or one metric, in a format.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct View {
-    /// All of the device where there is none.
+    /// `None` for all metrics.
     pub(super) metric: Option<Box<str>>,
     pub(super) format: ContentFormat,
 }
 
 impl View {
-    /// `None` where that format is not to be had.
+    /// `None` if the format is not available.
     pub(super) fn new(metric: Option<&str>, accept: Option<ContentFormat>) -> Option<Self> {
         let default = if metric.is_some() { ContentFormat::TEXT } else { ContentFormat::JSON };
         let format = accept.unwrap_or(default);
@@ -40,7 +40,7 @@ impl View {
         known.then(|| Self { metric: metric.map(Into::into), format })
     }
 
-    /// 2.05 with the values of `device`; `None` where there are none.
+    /// 2.05 with the values of `device`; `None` if there are none.
     pub(super) fn of(&self, device: &Device) -> Option<Response> {
         let one = match &self.metric {
             Some(metric) => Some(device.get(metric)?),
@@ -69,7 +69,7 @@ impl View {
     }
 }
 
-/// A number as text, never hundreds of digits long.
+/// A number as a short text.
 fn number(value: f64) -> String {
     let plain = value == 0.0 || (1e-6..1e15).contains(&value.abs());
     if plain { value.to_string() } else { format!("{value:e}") }

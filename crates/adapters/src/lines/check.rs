@@ -1,4 +1,4 @@
-//! What is wrong with the keys that `serial` and `tcp` have in common.
+//! Checks the keys that `serial` and `tcp` share.
 
 use codecs::check::check_format_and_columns;
 use gateway_core::findings::{KeyPath, Report};
@@ -6,7 +6,7 @@ use gateway_core::settings::ByteSize;
 
 use super::LineFormat;
 
-/// The shortest and the longest that `max_line` may be. A connection may hold one line: 64 of them are 4 MiB.
+/// The range of `max_line`. Each connection may buffer one line: 64 connections need 4 MiB.
 const MAX_LINE: (ByteSize, ByteSize) = (ByteSize(16), ByteSize(64 << 10));
 
 /// Checks `format`, `columns` and `max_line` of `table`.

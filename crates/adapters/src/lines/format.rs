@@ -1,4 +1,4 @@
-//! What a line is: `csv`, `json`, `value` or `node`; which device it names itself, and the bytes that the codec reads.
+//! The formats of lines, `csv`, `json`, `value` and `node`: finds the device in a line and the bytes for the codec.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use gateway_core::{DeviceAddress, DropReason};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Where a table has no `max_line`.
+/// The default of `max_line`.
 pub const DEFAULT_MAX_LINE: ByteSize = ByteSize(4 << 10);
 
 /// What each line is.
@@ -36,7 +36,7 @@ impl LineFormat {
         }
     }
 
-    /// The payload of a line, and the device that the line names. The columns of `csv` are the codec's.
+    /// The payload of a line, and the device that the line names. The codec reads the columns of `csv`.
     pub(super) fn read(self, line: &[u8]) -> Result<Content<'_>, LineError> {
         let text = std::str::from_utf8(line).map_err(|_| LineError::NotText)?;
         // Garbage must not become a device's name.
@@ -51,14 +51,14 @@ impl LineFormat {
     }
 }
 
-/// A line that can be handed to a codec.
+/// A line for a codec.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Content<'a> {
     pub(super) device: Option<DeviceAddress>,
     pub(super) payload: Cow<'a, [u8]>,
 }
 
-/// Why a line is refused before any codec has seen it.
+/// The line is refused before a codec reads it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum LineError {
     #[error("it is longer than `max_line`, {max_line} bytes")]
@@ -83,7 +83,7 @@ impl LineError {
     }
 }
 
-/// `{"device":"lounge", …}`: the codec `json` makes no metric of texts. What is no such object is left to the codec.
+/// Reads `{"device":"lounge", …}`; the codec `json` makes no metric of texts. The codec handles all other JSON.
 fn device_in_json(line: &[u8]) -> Result<Option<DeviceAddress>, LineError> {
     #[derive(Deserialize)]
     struct Named<'a> {
@@ -94,7 +94,7 @@ fn device_in_json(line: &[u8]) -> Result<Option<DeviceAddress>, LineError> {
     named.map(|device| DeviceAddress::new(&device).ok_or(LineError::Device)).transpose()
 }
 
-/// `08632d`, or `lounge 08632d`.
+/// Reads `08632d` or `lounge 08632d`.
 fn read_node(text: &str) -> Result<Content<'static>, LineError> {
     let (device, frame) = match text.rsplit_once([' ', '\t']) {
         Some((device, frame)) => (Some(device.trim()), frame),
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn csv_and_value_are_handed_over_as_they_stand() {
+    fn csv_and_value_are_passed_on_unchanged() {
         for format in [LineFormat::Csv, LineFormat::Value] {
             let content = format.read("21.5,40 °C\t".as_bytes()).unwrap();
             assert_eq!(content, Content { device: None, payload: "21.5,40 °C\t".as_bytes().into() });
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn json_may_name_its_device_and_what_is_no_object_is_left_to_the_codec() {
+    fn json_may_name_its_device_and_the_codec_handles_other_json() {
         let read = |line: &'static str| LineFormat::Json.read(line.as_bytes()).map(|content| content.device);
         assert_eq!(read(r#"{"device":"lounge","temperature":21.5}"#), Ok(device("lounge")));
         assert_eq!(read(r#"{"device":"l\u00fcftung"}"#), Ok(device("lüftung")));
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_text_is_refused_in_every_format() {
+    fn bytes_that_are_not_text_are_refused_in_every_format() {
         for format in [LineFormat::Csv, LineFormat::Json, LineFormat::Value, LineFormat::Node] {
             for line in [&b"21\0.5"[..], b"\xff\xfe", b"\x1b[31m5", b"a\x7f,5", b"\xc3"] {
                 assert_eq!(format.read(line), Err(LineError::NotText), "{line:?}");

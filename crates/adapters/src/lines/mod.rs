@@ -5,13 +5,13 @@
 
 mod check;
 mod format;
-mod handover;
 mod reader;
 mod splitter;
+mod submit;
 
 pub(crate) use check::check;
 pub use format::{DEFAULT_MAX_LINE, LineFormat};
-pub(crate) use handover::{HandedOver, hand_over};
 pub use reader::LineSource;
 pub(crate) use reader::{LineCounts, LineReader};
 pub use splitter::{Cut, Splitter};
+pub(crate) use submit::{SubmitResult, submit};

@@ -1,4 +1,4 @@
-//! One stream of lines: bytes in, batches of uplinks out. What is refused is counted with the batch in which it came.
+//! Turns one stream of lines into batches of uplinks. Refused lines are counted with their batch.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,10 +11,10 @@ use super::format::{Content, LineError, LineFormat};
 use super::splitter::{Cut, Splitter};
 use crate::LOG_PERIOD;
 
-/// Lines handed over in one go, at most.
+/// Lines passed to the pipeline at once.
 const BATCH: usize = 256;
 
-/// What an adapter's lines are.
+/// The settings for an adapter's lines.
 #[derive(Debug, Clone)]
 pub struct LineSource {
     pub adapter: AdapterId,
@@ -25,24 +25,24 @@ pub struct LineSource {
     pub max_line: usize,
 }
 
-/// What has become of an adapter's lines since the start, of all its streams together.
+/// The counters of an adapter's lines since the start, over all its streams.
 #[derive(Debug)]
 pub(crate) struct LineCounts {
-    taken: AtomicU64,
+    accepted: AtomicU64,
     refused: AtomicU64,
     log: Throttle,
 }
 
 impl Default for LineCounts {
     fn default() -> Self {
-        Self { taken: AtomicU64::new(0), refused: AtomicU64::new(0), log: Throttle::new(LOG_PERIOD) }
+        Self { accepted: AtomicU64::new(0), refused: AtomicU64::new(0), log: Throttle::new(LOG_PERIOD) }
     }
 }
 
 impl LineCounts {
-    /// For `health`.
+    /// The counters for `health`.
     pub(crate) fn figures(&self) -> [(&'static str, u64); 2] {
-        [("lines", self.taken.load(Ordering::Relaxed)), ("refused", self.refused.load(Ordering::Relaxed))]
+        [("lines", self.accepted.load(Ordering::Relaxed)), ("refused", self.refused.load(Ordering::Relaxed))]
     }
 }
 
@@ -51,13 +51,13 @@ impl LineCounts {
 pub(crate) struct LineReader {
     source: Arc<LineSource>,
     counts: Arc<LineCounts>,
-    /// Whose lines they are that name no device.
+    /// The device of lines that name no device.
     sender: Option<DeviceAddress>,
     splitter: Splitter,
-    /// Lines that have ended, read or refused; empty ones too.
+    /// Complete lines, accepted, refused or empty.
     ended: u64,
-    /// Lines that were handed over.
-    taken: u64,
+    /// Accepted lines.
+    accepted: u64,
     refused: Vec<(DropReason, u32)>,
 }
 
@@ -65,20 +65,20 @@ impl LineReader {
     pub(crate) fn new(source: Arc<LineSource>, counts: Arc<LineCounts>, sender: &str) -> Self {
         let splitter = Splitter::new(source.max_line);
         let sender = DeviceAddress::new(sender);
-        Self { source, counts, sender, splitter, ended: 0, taken: 0, refused: Vec::new() }
+        Self { source, counts, sender, splitter, ended: 0, accepted: 0, refused: Vec::new() }
     }
 
-    /// Lines that have ended so far, read or refused.
+    /// Complete lines so far, accepted or refused.
     pub(crate) const fn ended(&self) -> u64 {
         self.ended
     }
 
-    /// Lines that were readable so far.
-    pub(crate) const fn taken(&self) -> u64 {
-        self.taken
+    /// Accepted lines so far.
+    pub(crate) const fn accepted(&self) -> u64 {
+        self.accepted
     }
 
-    /// The next lines of `bytes`, [`BATCH`] at most: to be called until `bytes` are used up.
+    /// Reads at most [`BATCH`] lines of `bytes`. Call it until `bytes` is empty.
     pub(crate) fn batch(&mut self, bytes: &mut &[u8], received_at: Timestamp) -> Vec<Uplink> {
         let mut batch = Vec::new();
         let source = Arc::clone(&self.source);
@@ -103,13 +103,13 @@ impl LineReader {
                 Err(error) => self.refuse(error),
             }
         }
-        self.taken = self.taken.saturating_add(count(batch.len()));
-        self.counts.taken.fetch_add(count(batch.len()), Ordering::Relaxed);
+        self.accepted = self.accepted.saturating_add(count(batch.len()));
+        self.counts.accepted.fetch_add(count(batch.len()), Ordering::Relaxed);
         batch.extend(self.take_refused(received_at));
         batch
     }
 
-    /// The stream has ended: what is to be handed over of it.
+    /// Ends the stream, and returns its last uplinks.
     pub(crate) fn end(&mut self, received_at: Timestamp) -> Vec<Uplink> {
         if self.splitter.end() {
             self.refuse(LineError::Unfinished);
@@ -185,16 +185,16 @@ mod tests {
                 && uplink.codec == CodecId(3)
                 && uplink.received_at == Timestamp::from_millis(7)
         }));
-        assert_eq!((reader.ended(), reader.taken()), (4, 2));
+        assert_eq!((reader.ended(), reader.accepted()), (4, 2));
     }
 
     #[test]
-    fn what_cannot_be_read_is_counted_by_reason_and_the_next_line_is_taken() {
+    fn refused_lines_are_counted_by_reason_and_the_next_line_is_read() {
         let mut reader = reader(LineFormat::Node);
         let batches = batches(&mut reader, b"xy\n\xff\n12345678901234567890\nlounge 08632d\n08");
         let [batch] = &*batches else { panic!("{batches:?}") };
-        let [taken, refused] = &**batch else { panic!("{batch:?}") };
-        assert_eq!(taken.device.as_ref().unwrap().as_str(), "lounge");
+        let [accepted, refused] = &**batch else { panic!("{batch:?}") };
+        assert_eq!(accepted.device.as_ref().unwrap().as_str(), "lounge");
         assert_eq!(refused.refused, [(DropReason::BadPayload, 2), (DropReason::TooLarge, 1)]);
         let end = reader.end(Timestamp::EPOCH);
         assert_eq!(end[0].refused, [(DropReason::BadPayload, 1)], "the line that has no end");

@@ -2,7 +2,7 @@
 //!
 //! Holds at most `max_line + 1` bytes. A longer line is reported once, as soon as it is too long, and skipped to its end.
 
-/// What was cut off the stream.
+/// A line of the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cut<'a> {
     /// A whole line, without its end; it may be empty.
@@ -16,8 +16,8 @@ pub enum Cut<'a> {
 pub struct Splitter {
     max_line: usize,
     begun: Vec<u8>,
-    /// `begun` was given out as a line and is cleared at the next call.
-    given_out: bool,
+    /// `begun` was returned as a line and is cleared at the next call.
+    returned: bool,
     /// The rest of a line that was too long is being skipped.
     skipping: bool,
 }
@@ -25,12 +25,12 @@ pub struct Splitter {
 impl Splitter {
     #[must_use]
     pub const fn new(max_line: usize) -> Self {
-        Self { max_line, begun: Vec::new(), given_out: false, skipping: false }
+        Self { max_line, begun: Vec::new(), returned: false, skipping: false }
     }
 
     /// Cuts the next line off `bytes`. `None` when all of them are used; the beginning of a line is kept for later.
     pub fn next<'s, 'b: 's>(&'s mut self, bytes: &mut &'b [u8]) -> Option<Cut<'s>> {
-        self.forget_given_out();
+        self.clear_returned();
         if self.skipping {
             let Some((_, rest)) = cut_at_line_feed(bytes) else {
                 *bytes = &[];
@@ -51,13 +51,13 @@ impl Splitter {
             return Some(Cut::TooLong);
         }
         self.begun.extend_from_slice(line);
-        self.given_out = true;
+        self.returned = true;
         Some(self.cut(&self.begun))
     }
 
     /// The stream has ended. Returns true when it broke off inside a line that was not reported as too long.
     pub fn end(&mut self) -> bool {
-        self.forget_given_out();
+        self.clear_returned();
         let unfinished = !self.begun.is_empty();
         self.begun.clear();
         self.skipping = false;
@@ -85,14 +85,14 @@ impl Splitter {
         if line.len() > self.max_line { Cut::TooLong } else { Cut::Line(line) }
     }
 
-    fn forget_given_out(&mut self) {
-        if std::mem::take(&mut self.given_out) {
+    fn clear_returned(&mut self) {
+        if std::mem::take(&mut self.returned) {
             self.begun.clear();
         }
     }
 }
 
-/// What stands before the first line feed, and what stands after it.
+/// The parts before and after the first line feed.
 fn cut_at_line_feed(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let at = bytes.iter().position(|byte| *byte == b'\n')?;
     let (line, rest) = bytes.split_at_checked(at)?;
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_within_a_line_is_told_and_the_next_stream_begins_anew() {
+    fn an_end_within_a_line_is_reported_and_the_next_stream_starts_anew() {
         let mut splitter = Splitter::new(4);
         assert_eq!(lines(&mut splitter, &[b"1\n2"]), [line("1")]);
         assert!(splitter.end());
@@ -161,7 +161,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_the_pieces_the_lines_are_the_same_and_little_is_held(
+        fn the_lines_do_not_depend_on_the_pieces_and_memory_is_bounded(
             bytes in proptest::collection::vec(prop_oneof![Just(b'\n'), Just(b'\r'), any::<u8>()], 0..200),
             cuts in proptest::collection::vec(1_usize..20, 1..40),
         ) {

@@ -1,5 +1,4 @@
-//! The adapter: one task that moves datagrams, uplinks and downlinks between the socket, the network, the sessions' file
-//! and the pipeline.
+//! The adapter: one task moves datagrams, uplinks and downlinks between socket, network server, session file and pipeline.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -18,51 +17,51 @@ use tracing::{debug, error, info, warn};
 
 use super::commands::Commands;
 use super::figures::{self, Counts};
-use super::intake::{Intake, Told};
-use super::keeper::{Freed, Keeper};
+use super::intake::{Completion, Intake};
 use super::networks;
-use super::salvage;
+use super::repair;
+use super::session_writer::{Released, SessionWriter};
 use super::store::Store;
 use crate::LOG_PERIOD;
 use crate::udp::{Inbox, UdpListener, UnicastSocket};
 
-/// How often `health` gets new figures.
-const FIGURES_EVERY: Duration = Duration::from_secs(5);
-/// How long after the stop uplinks under way are waited for.
-const LAST_WORDS: Duration = Duration::from_secs(4);
-/// Uplinks of which the word is read in one go.
-const WORDS: usize = 256;
+/// How often the figures in `health` are updated.
+const FIGURES_INTERVAL: Duration = Duration::from_secs(5);
+/// How long the stop waits for uplinks in flight.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(4);
+/// Completions received at once.
+const COMPLETION_BATCH: usize = 256;
 
-/// What `[adapters.lorawan.<name>]` and the devices' tables say, ready for use.
+/// The settings of `[adapters.lorawan.<name>]` and of its devices.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Where forwarders send to.
+    /// The address for the forwarders.
     pub listen: SocketAddr,
-    /// Where they may send from; empty: from anywhere.
+    /// The networks that forwarders may send from; empty: all.
     pub networks: Vec<networks::Network>,
-    /// The network server's; its seed is drawn at each start.
+    /// The network server's settings; each start draws a new seed.
     pub link: lorawan_link::Settings,
-    /// Who may be heard, in the order of their DevEUIs.
+    /// The known devices, in the order of their DevEUIs.
     pub devices: Arc<[KnownDevice]>,
-    /// The file of the sessions.
+    /// The session file.
     pub sessions: PathBuf,
 }
 
 impl Settings {
     fn device(&self, device: Eui) -> Option<&KnownDevice> {
-        let place = self.devices.binary_search_by_key(&device, |known| known.config.dev_eui).ok()?;
-        self.devices.get(place)
+        let index = self.devices.binary_search_by_key(&device, |known| known.config.dev_eui).ok()?;
+        self.devices.get(index)
     }
 }
 
 /// A device of `[devices.*]` with `lorawan`.
 #[derive(Debug, Clone)]
 pub struct KnownDevice {
-    /// What its table is called.
+    /// The name of its table.
     pub name: String,
     /// Keys and class.
     pub config: DeviceConfig,
-    /// What reads its payloads; `None`: nobody.
+    /// The codec of its payloads, if it has one.
     pub codec: Option<CodecId>,
 }
 
@@ -79,7 +78,7 @@ pub struct LorawanAdapter {
 }
 
 impl LorawanAdapter {
-    /// An adapter that has not started.
+    /// Makes an adapter; it opens its port and file when it runs.
     #[must_use]
     pub const fn new(id: AdapterId, settings: Settings) -> Self {
         Self { id, settings }
@@ -89,13 +88,13 @@ impl LorawanAdapter {
         AdapterError { adapter: self.id.clone(), reason: reason.to_string() }
     }
 
-    /// The sessions' file, and the network with what was in it.
+    /// Opens the session file, and makes the network server with its sessions.
     async fn open(&self, now: Timestamp) -> Result<(Store, Network), AdapterError> {
         let (path, devices) = (self.settings.sessions.clone(), Arc::clone(&self.settings.devices));
         let region = self.settings.link.region;
-        let opened = spawn_blocking(move || salvage::open(&path, &devices, region, now)).await;
+        let opened = spawn_blocking(move || repair::open(&path, &devices, region, now)).await;
         let opened = opened.map_err(|error| self.failed(&error))?.map_err(|error| self.failed(&error))?;
-        let salvage::Opened { store, states, damage } = opened;
+        let repair::Opened { store, states, damage } = opened;
         if let Some(damage) = damage {
             error!(adapter = %self.id, "lorawan: {damage}");
         }
@@ -122,13 +121,13 @@ impl Adapter for LorawanAdapter {
 
     async fn run(&mut self, context: &mut AdapterContext) -> Result<(), AdapterError> {
         let (store, network) = self.open(context.clock.now()).await?;
-        let (intake, told) = Intake::new(&self.id);
-        let mut roof = Roof {
+        let (intake, completions) = Intake::new(&self.id);
+        let mut driver = Driver {
             id: &self.id,
             settings: &self.settings,
             listener: UdpListener::open(&self.id, self.settings.listen, UnicastSocket::bind),
             network,
-            keeper: Keeper::new(store),
+            writer: SessionWriter::new(store),
             intake,
             commands: Commands::new(&self.id),
             counts: Counts::default(),
@@ -136,19 +135,19 @@ impl Adapter for LorawanAdapter {
             clock: Arc::clone(&context.clock),
         };
         let AdapterContext { uplinks, commands, condition, stop, .. } = context;
-        let lived = roof.live(uplinks, commands, condition, stop, told).await;
-        roof.leave().await;
-        lived.map_err(|error| self.failed(&error))
+        let result = driver.run(uplinks, commands, condition, stop, completions).await;
+        driver.close().await;
+        result.map_err(|error| self.failed(&error))
     }
 }
 
-/// Everything that the task owns.
-struct Roof<'a> {
+/// Owns socket, network server and sessions, and runs their loop.
+struct Driver<'a> {
     id: &'a AdapterId,
     settings: &'a Settings,
     listener: UdpListener<UnicastSocket>,
     network: Network,
-    keeper: Keeper,
+    writer: SessionWriter,
     intake: Intake,
     commands: Commands,
     counts: Counts,
@@ -156,63 +155,63 @@ struct Roof<'a> {
     clock: Arc<dyn Clock>,
 }
 
-impl Roof<'_> {
-    async fn live(
+impl Driver<'_> {
+    async fn run(
         &mut self,
         uplinks: &mpsc::Sender<Vec<Uplink>>,
         commands: &mut mpsc::Receiver<Command>,
         condition: &Condition,
         stop: &CancellationToken,
-        mut told: mpsc::Receiver<Told>,
+        mut completions: mpsc::Receiver<Completion>,
     ) -> Result<(), tokio::task::JoinError> {
         let mut inbox = Inbox::default();
-        let mut words = Vec::with_capacity(WORDS);
+        let mut completed = Vec::with_capacity(COMPLETION_BATCH);
         let mut figures_due = Instant::now();
-        let mut give_up = None;
+        let mut drain_deadline = None;
         loop {
             self.drain().await;
-            self.give_up_late();
+            self.cancel_late();
             self.drain().await;
-            self.keeper.write_due(Instant::now());
-            self.tell_condition(condition);
+            self.writer.write_due(Instant::now());
+            self.report_condition(condition);
             if figures_due <= Instant::now() {
-                figures_due = Instant::now() + FIGURES_EVERY;
+                figures_due = Instant::now() + FIGURES_INTERVAL;
                 condition.show(self.figures());
             }
-            if give_up.is_some_and(|at| self.intake.is_idle() || at <= Instant::now()) {
+            if drain_deadline.is_some_and(|at| self.intake.is_idle() || at <= Instant::now()) {
                 return Ok(());
             }
-            if give_up.is_some() {
-                self.intake.hurry(Instant::now());
+            if drain_deadline.is_some() {
+                self.intake.flush(Instant::now());
             }
             let waiting = self.intake.has_waiting(Instant::now());
             let due = [
                 self.network.next_deadline().map(Instant::from_std),
-                self.keeper.next_deadline(),
+                self.writer.next_deadline(),
                 self.intake.next_deadline().filter(|_| !waiting),
-                give_up,
+                drain_deadline,
             ];
             let wake = due.into_iter().flatten().min().unwrap_or(figures_due).min(figures_due);
-            let mut freed = Freed::default();
+            let mut released = Released::default();
             tokio::select! {
-                () = stop.cancelled(), if give_up.is_none() => give_up = Some(Instant::now() + LAST_WORDS),
+                () = stop.cancelled(), if drain_deadline.is_none() => drain_deadline = Some(Instant::now() + DRAIN_TIMEOUT),
                 () = self.listener.serve(&mut inbox) => {}
-                place = uplinks.reserve(), if waiting => match place {
-                    Ok(place) => place.send(self.intake.batch(Instant::now())),
+                permit = uplinks.reserve(), if waiting => match permit {
+                    Ok(permit) => permit.send(self.intake.batch(Instant::now())),
                     // The pipeline has ended.
                     Err(_) => drop(self.intake.batch(Instant::now())),
                 },
-                _ = told.recv_many(&mut words, WORDS) => {}
-                Some(command) = commands.recv(), if give_up.is_none() => {
+                _ = completions.recv_many(&mut completed, COMPLETION_BATCH) => {}
+                Some(command) = commands.recv(), if drain_deadline.is_none() => {
                     let now = self.now();
-                    self.commands.take(command, &self.settings.devices, &mut self.network, now);
+                    self.commands.accept(command, &self.settings.devices, &mut self.network, now);
                 }
-                written = self.keeper.written() => freed = written?,
+                written = self.writer.written() => released = written?,
                 () = sleep_until(wake) => {}
             }
-            self.release(freed).await;
-            self.hear(&mut inbox, give_up.is_some());
-            words.drain(..).for_each(|word| self.word(&word));
+            self.release(released).await;
+            self.receive(&mut inbox, drain_deadline.is_some());
+            completed.drain(..).for_each(|completion| self.complete(&completion));
             if self.network.next_deadline().is_some_and(|due| due <= self.now().instant) {
                 self.network.timeout(self.now());
             }
@@ -225,14 +224,14 @@ impl Roof<'_> {
         Now { instant: Instant::now().into_std(), wall }
     }
 
-    /// Once the gateway stops nothing new is taken: forwarders send it again, or devices do.
-    fn hear(&mut self, inbox: &mut Inbox, stopping: bool) {
+    /// During the stop new datagrams are dropped: forwarders or devices send them again.
+    fn receive(&mut self, inbox: &mut Inbox, stopping: bool) {
         let now = self.now();
         let Self { network, settings, counts, .. } = self;
         inbox.drain(|from, datagram, _| {
-            let welcome =
+            let allowed =
                 settings.networks.is_empty() || settings.networks.iter().any(|net| net.contains(from));
-            if !welcome {
+            if !allowed {
                 counts.foreign = counts.foreign.saturating_add(1);
             } else if !stopping {
                 network.receive(from, datagram, now);
@@ -240,33 +239,33 @@ impl Roof<'_> {
         });
     }
 
-    fn word(&mut self, word: &Told) {
-        match word.outcome {
-            // Refused for good is taken too: sent again, it would be refused again.
-            Some(_) => self.network.uplink_accepted(word.id, self.now()),
-            None => self.untaken(word.id),
+    fn complete(&mut self, completion: &Completion) {
+        match completion.outcome {
+            // A permanent refusal counts as accepted: a repetition would be refused again.
+            Some(_) => self.network.uplink_accepted(completion.id, self.now()),
+            None => self.reject(completion.id),
         }
     }
 
-    /// A confirmed uplink comes again, since its device is not answered; another is lost.
-    fn untaken(&mut self, token: UplinkToken) {
+    /// The device repeats a confirmed uplink, because it gets no answer; an unconfirmed uplink is lost.
+    fn reject(&mut self, token: UplinkToken) {
         self.counts.untaken = self.counts.untaken.saturating_add(1);
         if !self.network.uplink_rejected(token) {
             self.intake.lose_one(Instant::now());
         }
     }
 
-    /// What a write has set free.
-    async fn release(&mut self, freed: Freed) {
-        for transmission in freed.downlinks {
+    /// Sends the downlinks and reports the tokens that waited for a write.
+    async fn release(&mut self, released: Released) {
+        for transmission in released.downlinks {
             self.transmit(transmission).await;
         }
-        for token in freed.tokens {
+        for token in released.tokens {
             self.network.state_stored(token, self.now());
         }
     }
 
-    /// Lets a frame for a device leave, if there is still time.
+    /// Sends a frame for a device, if it is not too late.
     async fn transmit(&mut self, transmission: Transmission) {
         let Transmission { id, to, bytes, until } = transmission;
         let in_time = self.now().instant <= until;
@@ -277,36 +276,36 @@ impl Roof<'_> {
         }
     }
 
-    /// What the disk has held up for too long.
-    fn give_up_late(&mut self) {
-        for id in self.keeper.given_up(Instant::now()) {
+    /// Cancels downlinks that waited too long for the disk.
+    fn cancel_late(&mut self) {
+        for id in self.writer.take_cancelled(Instant::now()) {
             self.network.transmission_cancelled(id, self.now());
         }
     }
 
-    /// Does all that the network says, until it is silent.
+    /// Handles all outputs of the network server.
     async fn drain(&mut self) {
         while let Some(output) = self.network.poll() {
-            self.spoken(output).await;
+            self.handle_output(output).await;
         }
     }
 
-    async fn spoken(&mut self, output: Output) {
+    async fn handle_output(&mut self, output: Output) {
         match output {
             Output::Send { to, bytes } => drop(self.listener.send(to, &bytes).await),
             Output::Transmit(transmission) => {
-                if let Some(transmission) = self.keeper.behind(transmission, Instant::now()) {
+                if let Some(transmission) = self.writer.delay(transmission, Instant::now()) {
                     self.transmit(transmission).await;
                 }
             }
-            Output::Store { token, state } => self.keeper.store(token, state, Instant::now()),
+            Output::Store { token, state } => self.writer.store(token, state, Instant::now()),
             Output::Uplink(uplink) => {
                 self.counts.uplinks = self.counts.uplinks.saturating_add(1);
                 let token = uplink.token;
                 if let Some(known) = self.settings.device(uplink.device)
-                    && !self.intake.take(known, *uplink, Instant::now())
+                    && !self.intake.push(known, *uplink, Instant::now())
                 {
-                    self.untaken(token);
+                    self.reject(token);
                 }
             }
             Output::Joined { device, address } => {
@@ -314,7 +313,7 @@ impl Roof<'_> {
                 let name = self.settings.device(device).map(|known| &*known.name);
                 info!(adapter = %self.id, device = name, "lorawan: {device} has joined as {address}");
             }
-            Output::Downlink { id, outcome, .. } => self.commands.told(id, outcome),
+            Output::Downlink { id, outcome, .. } => self.commands.handle_outcome(id, outcome),
             Output::Refused { reason, from, gateway, claimed } => {
                 self.intake.refuse(reason, Instant::now());
                 debug!(adapter = %self.id, "lorawan: frame of {claimed:?} from {from} refused: {reason}");
@@ -330,27 +329,27 @@ impl Roof<'_> {
         }
     }
 
-    /// Up while its port is open and its sessions can be stored.
-    fn tell_condition(&self, condition: &Condition) {
-        let problems = [self.listener.problem(), self.keeper.problem.as_deref()];
+    /// Up while the port is open and sessions can be stored.
+    fn report_condition(&self, condition: &Condition) {
+        let problems = [self.listener.problem(), self.writer.problem.as_deref()];
         let present = problems.into_iter().flatten().collect::<Vec<_>>().join("; ");
         condition.with_problems(&present);
     }
 
     fn figures(&mut self) -> std::collections::BTreeMap<String, u64> {
         self.counts.unsent = self.listener.unsent;
-        self.counts.given_up = self.keeper.given_up;
-        self.counts.lost = self.intake.lost_in_all;
+        self.counts.given_up = self.writer.cancelled;
+        self.counts.lost = self.intake.total_lost;
         self.counts.without_codec = self.intake.without_codec;
-        self.counts.unwritten = u64::try_from(self.keeper.unwritten()).unwrap_or(u64::MAX);
+        self.counts.unwritten = u64::try_from(self.writer.unwritten()).unwrap_or(u64::MAX);
         let now = self.now();
         figures::figures(&self.counts, &mut self.network, now)
     }
 
-    /// Puts the sessions on disk.
-    async fn leave(&mut self) {
+    /// Writes the sessions to disk.
+    async fn close(&mut self) {
         self.drain().await;
-        self.commands.give_up();
-        self.keeper.close().await;
+        self.commands.cancel_all();
+        self.writer.close().await;
     }
 }

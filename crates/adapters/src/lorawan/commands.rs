@@ -1,7 +1,7 @@
-//! Commands to devices: one downlink each, in the device's queue, and what became of it.
+//! Commands to devices: queues one downlink for each, and reports its result.
 //!
-//! A command is done when a forwarder has sent it, or, where it asks for that, when the device has confirmed it. A device
-//! of class A listens only after its own uplinks: a command may wait for hours. What waits at the stop has failed.
+//! A command is done when a forwarder has sent it or, for a confirmed one, when the device has acknowledged it. A class A
+//! device listens only after its own uplinks, so a command may wait for hours. Commands that wait at the stop fail.
 
 use std::collections::HashMap;
 
@@ -15,7 +15,7 @@ use super::adapter::KnownDevice;
 use crate::downlink::{DownlinkContent, DownlinkTarget};
 
 #[derive(Debug)]
-struct UnderWay {
+struct InFlight {
     confirmed: bool,
     done: oneshot::Sender<Result<(), CommandError>>,
 }
@@ -23,17 +23,17 @@ struct UnderWay {
 #[derive(Debug)]
 pub(super) struct Commands {
     adapter: AdapterId,
-    /// As many as the devices' queues hold, and those that forwarders have.
-    under_way: HashMap<DownlinkId, UnderWay>,
+    /// Bounded by the devices' queues and the downlinks at forwarders.
+    in_flight: HashMap<DownlinkId, InFlight>,
 }
 
 impl Commands {
     pub(super) fn new(adapter: &AdapterId) -> Self {
-        Self { adapter: adapter.clone(), under_way: HashMap::new() }
+        Self { adapter: adapter.clone(), in_flight: HashMap::new() }
     }
 
-    /// Puts a command into its device's queue; one that cannot be given is told so.
-    pub(super) fn take(
+    /// Puts a command into its device's queue, or completes it with an error.
+    pub(super) fn accept(
         &mut self,
         command: Command,
         devices: &[KnownDevice],
@@ -43,9 +43,9 @@ impl Commands {
         let Command { target, payload, done } = command;
         match self.send(&target, &payload, devices, network, now) {
             Ok((id, confirmed)) => {
-                self.under_way.insert(id, UnderWay { confirmed, done });
+                self.in_flight.insert(id, InFlight { confirmed, done });
             }
-            Err(error) => tell(done, Err(error)),
+            Err(error) => complete(done, Err(error)),
         }
     }
 
@@ -75,18 +75,18 @@ impl Commands {
         Ok((id, *confirmed))
     }
 
-    /// What the network tells of a downlink.
-    pub(super) fn told(&mut self, id: DownlinkId, outcome: Outcome) {
-        let Some(command) = self.under_way.remove(&id) else { return };
+    /// Takes the outcome of a downlink.
+    pub(super) fn handle_outcome(&mut self, id: DownlinkId, outcome: Outcome) {
+        let Some(command) = self.in_flight.remove(&id) else { return };
         let result = match outcome {
             Outcome::Sent if command.confirmed => {
-                self.under_way.insert(id, command);
+                self.in_flight.insert(id, command);
                 return;
             }
             Outcome::Sent | Outcome::Acknowledged => Ok(()),
             Outcome::Failed(failure) => Err(self.failed(failure)),
         };
-        tell(command.done, result);
+        complete(command.done, result);
     }
 
     fn failed(&self, failure: Failure) -> CommandError {
@@ -98,10 +98,10 @@ impl Commands {
         }
     }
 
-    /// Nobody waits for devices any more.
-    pub(super) fn give_up(&mut self) {
-        for command in std::mem::take(&mut self.under_way).into_values() {
-            tell(command.done, Err(CommandError::NotConnected { adapter: self.adapter.clone() }));
+    /// Completes all commands with an error.
+    pub(super) fn cancel_all(&mut self) {
+        for command in std::mem::take(&mut self.in_flight).into_values() {
+            complete(command.done, Err(CommandError::NotConnected { adapter: self.adapter.clone() }));
         }
     }
 
@@ -110,14 +110,14 @@ impl Commands {
     }
 }
 
-/// By the name of its table, or by its DevEUI.
-fn find(said: &str, devices: &[KnownDevice]) -> Option<Eui> {
-    let named = devices.iter().find(|known| known.name == said);
-    let eui = || said.parse::<Eui>().ok();
+/// Finds a device by the name of its table or by its DevEUI.
+fn find(text: &str, devices: &[KnownDevice]) -> Option<Eui> {
+    let named = devices.iter().find(|known| known.name == text);
+    let eui = || text.parse::<Eui>().ok();
     named.map(|known| known.config.dev_eui).or_else(eui)
 }
 
-fn tell(done: oneshot::Sender<Result<(), CommandError>>, result: Result<(), CommandError>) {
-    // Whoever gave the command may have stopped waiting.
+fn complete(done: oneshot::Sender<Result<(), CommandError>>, result: Result<(), CommandError>) {
+    // Fails if the sender of the command no longer waits.
     let _ = done.send(result);
 }

@@ -1,25 +1,25 @@
-//! `lorawan` of `[devices.*]` in the words of the network: read in one place, for the check and for the start.
+//! Reads `lorawan` of `[devices.*]`, for the check and for the start.
 
 use gateway_core::settings::Secret;
 use lorawan_link::{Abp, Activation, Class, DevAddr, DeviceConfig, Eui, Key, Otaa, Region, RxParameters};
 
 use super::config::{DeviceClass, LorawanDevice};
 
-/// Something that is wrong with a table.
+/// A problem of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     /// The key; empty for the table itself.
     pub key: &'static str,
     /// What is wrong, and what is allowed. Never shows a key.
     pub reason: String,
-    /// The key is not there at all.
+    /// Whether the key is missing.
     pub missing: bool,
 }
 
-/// What the table says, or everything that is wrong with it.
+/// Reads a table, or returns all its problems.
 ///
 /// # Errors
-/// See [`Problem`]. A key whose file could not be read makes none: that is told already.
+/// See [`Problem`]. A key whose file could not be read is not reported again.
 pub fn read(device: &LorawanDevice, region: Region) -> Result<DeviceConfig, Vec<Problem>> {
     let mut reader = Reader { problems: Vec::new() };
     let dev_eui = reader.number::<Eui, _>("dev_eui", Some(&device.dev_eui));
@@ -90,7 +90,7 @@ impl Reader {
             address: address?,
             nwk_s_key: nwk_s_key?,
             app_s_key: app_s_key?,
-            // 0 is what people write for a new device: its first frame, which has it, is to be heard.
+            // People write 0 for a new device, whose first frame has this counter and must be accepted.
             last_f_cnt_up: device.fcnt_up.filter(|last| *last > 0),
             rx,
             resets: device.resets,
@@ -194,7 +194,7 @@ mod tests {
         assert!(!format!("{:?}", read(&abp, Region::Eu868)).contains("hunter2"));
         let both = LorawanDevice { dev_addr: Some("26011bda".to_owned()), ..device(false) };
         assert_eq!(problems(&both), [("", false)]);
-        // That its file could not be read is told elsewhere.
+        // The unreadable file is reported elsewhere.
         let file = LorawanDevice { app_key: None, app_key_file: Some("lounge.key".into()), ..device(false) };
         assert_eq!(problems(&file), []);
     }

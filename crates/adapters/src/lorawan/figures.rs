@@ -1,19 +1,19 @@
-//! What `health` shows of a LoRaWAN adapter: how many of everything now, how often what went wrong since it started, and
-//! each forwarder: how long it has been silent, and what it has used of the air.
+//! The counters of a LoRaWAN adapter for `health`, also for each forwarder: the time since its last datagram, and its use
+//! of air time.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
 
 use lorawan_link::{GatewayView, Network, Now};
 
-/// What the adapter counts itself.
+/// The adapter's own counters.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
     pub(super) uplinks: u64,
     pub(super) joins: u64,
-    /// Datagrams from networks that are not heard.
+    /// Datagrams from networks that are not allowed.
     pub(super) foreign: u64,
-    /// Uplinks that the pipeline could not take.
+    /// Uplinks that the pipeline could not accept.
     pub(super) untaken: u64,
     pub(super) unsent: u64,
     pub(super) given_up: u64,
@@ -22,7 +22,7 @@ pub(super) struct Counts {
     pub(super) unwritten: u64,
 }
 
-/// Figures by name; what never happened is left out, but for what one looks for first.
+/// The counters by name. Most counters that are 0 are left out.
 pub(super) fn figures(counts: &Counts, network: &mut Network, now: Now) -> BTreeMap<String, u64> {
     let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
     let (holds, gateways) = (network.memory_use(), network.gateways(now));

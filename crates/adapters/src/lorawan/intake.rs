@@ -1,6 +1,6 @@
-//! The way of the uplinks into the pipeline, and of its word on each back to the network.
+//! Passes uplinks to the pipeline, and collects their outcomes for the network server.
 //!
-//! So many may be under way; there is no room for more. What will not come again is counted as lost.
+//! The number of uplinks in flight is bounded. An uplink beyond that is counted as lost, unless its device repeats it.
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher as _, Hasher as _};
@@ -13,54 +13,54 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::adapter::KnownDevice;
-use super::tally::Tally;
-use crate::places::{self, Places};
+use super::refusals::RefusalCounts;
+use crate::in_flight::{self, InFlight};
 
-/// Uplinks under way at once; each has 242 bytes at most.
-pub(super) const UNDER_WAY: usize = 1_024;
-/// Uplinks handed over in one go.
+/// Uplinks in flight; each has at most 242 bytes.
+pub(super) const MAX_IN_FLIGHT: usize = 1_024;
+/// Uplinks passed to the pipeline at once.
 const BATCH: usize = 256;
-/// The same at every start, so that an uplink is known again that was journaled before a restart.
+/// The same seed at every start, so that an uplink repeated after a restart has the same key.
 const KEYS: FixedState = FixedState::with_seed(0x5249_5345_526c_6f72);
 
-/// The pipeline's word on an uplink.
-pub(super) type Told = places::Told<UplinkToken>;
+/// The outcome of an uplink.
+pub(super) type Completion = in_flight::Completion<UplinkToken>;
 
 #[derive(Debug)]
 pub(super) struct Intake {
     adapter: AdapterId,
     waiting: VecDeque<Uplink>,
-    places: Places<UplinkToken>,
-    tally: Tally,
-    /// Lost since the start.
-    pub(super) lost_in_all: u64,
-    /// Payloads that nobody can read: their devices have no codec.
+    in_flight: InFlight<UplinkToken>,
+    refusals: RefusalCounts,
+    /// Uplinks lost since the start.
+    pub(super) total_lost: u64,
+    /// Payloads of devices without a codec.
     pub(super) without_codec: u64,
 }
 
 impl Intake {
-    pub(super) fn new(adapter: &AdapterId) -> (Self, mpsc::Receiver<Told>) {
-        let (places, told) = Places::new(UNDER_WAY);
+    pub(super) fn new(adapter: &AdapterId) -> (Self, mpsc::Receiver<Completion>) {
+        let (in_flight, completions) = InFlight::new(MAX_IN_FLIGHT);
         let intake = Self {
             adapter: adapter.clone(),
             waiting: VecDeque::new(),
-            places,
-            tally: Tally::default(),
-            lost_in_all: 0,
+            in_flight,
+            refusals: RefusalCounts::default(),
+            total_lost: 0,
             without_codec: 0,
         };
-        (intake, told)
+        (intake, completions)
     }
 
-    /// Puts an uplink behind the others; says whether there was room.
-    pub(super) fn take(&mut self, known: &KnownDevice, uplink: lorawan_link::Uplink, now: Instant) -> bool {
+    /// Queues an uplink; returns false if too many are in flight.
+    pub(super) fn push(&mut self, known: &KnownDevice, uplink: lorawan_link::Uplink, now: Instant) -> bool {
         if uplink.one_given_up {
             self.lose_one(now);
         }
-        let Some(place) = self.places.take() else { return false };
+        let Some(slot) = self.in_flight.try_acquire() else { return false };
         let delivery = Delivery::AtLeastOnce {
             key: key(&uplink),
-            // A counter that may start again names nothing for good.
+            // The counter of a device that may reset it does not identify an uplink for ever.
             again: uplink.again || !known.resets(),
         };
         let link = link(&uplink);
@@ -75,59 +75,59 @@ impl Intake {
             link,
             payload: payload.unwrap_or_default(),
             delivery,
-            ack: self.places.ack(uplink.token, place),
+            ack: self.in_flight.ack(uplink.token, slot),
             ..Uplink::new(self.adapter.clone(), Timestamp::from_millis(uplink.time.as_millisecond()))
         });
         true
     }
 
-    /// An uplink was not taken and will not come again.
+    /// Counts an uplink that was not accepted and is not repeated.
     pub(super) fn lose_one(&mut self, now: Instant) {
-        self.tally.dropped(DropReason::NoRoom, now);
-        self.lost_in_all = self.lost_in_all.saturating_add(1);
+        self.refusals.dropped(DropReason::NoRoom, now);
+        self.total_lost = self.total_lost.saturating_add(1);
     }
 
-    /// A frame was refused.
+    /// Counts a refused frame.
     pub(super) fn refuse(&mut self, reason: Reason, now: Instant) {
-        self.tally.refused(reason, now);
+        self.refusals.refused(reason, now);
     }
 
-    /// The next uplinks to hand over.
+    /// The next uplinks for the pipeline.
     pub(super) fn batch(&mut self, now: Instant) -> Vec<Uplink> {
         let count = self.waiting.len().min(BATCH);
         let mut batch: Vec<_> = self.waiting.drain(..count).collect();
-        if self.tally.due().is_some_and(|due| due <= now) {
-            batch.push(self.refusals());
+        if self.refusals.due().is_some_and(|due| due <= now) {
+            batch.push(self.counted_refusals());
         }
         batch
     }
 
     pub(super) fn has_waiting(&self, now: Instant) -> bool {
-        !self.waiting.is_empty() || self.tally.due().is_some_and(|due| due <= now)
+        !self.waiting.is_empty() || self.refusals.due().is_some_and(|due| due <= now)
     }
 
-    /// When there is something to hand over, if nothing else comes.
+    /// When the counts are due, if no uplink comes.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.tally.due()
+        self.refusals.due()
     }
 
-    /// Nothing more comes: what was counted is handed over now.
-    pub(super) fn hurry(&mut self, now: Instant) {
-        self.tally.hurry(now);
+    /// Makes the counts due now.
+    pub(super) fn flush(&mut self, now: Instant) {
+        self.refusals.flush(now);
     }
 
-    /// Whether everything was handed over and answered.
+    /// Whether all uplinks and counts are passed on and answered.
     pub(super) fn is_idle(&self) -> bool {
-        self.places.are_all_free() && self.tally.due().is_none()
+        self.in_flight.is_empty() && self.refusals.due().is_none()
     }
 
-    /// An uplink that tells the ledger what was counted.
-    fn refusals(&mut self) -> Uplink {
-        Uplink { refused: self.tally.take(), ..Uplink::new(self.adapter.clone(), Timestamp::EPOCH) }
+    /// An uplink that reports the counts to the ledger.
+    fn counted_refusals(&mut self) -> Uplink {
+        Uplink { refused: self.refusals.take(), ..Uplink::new(self.adapter.clone(), Timestamp::EPOCH) }
     }
 }
 
-/// What the radio says of it: the best receiver's view.
+/// The link quality at the best receiver.
 fn link(uplink: &lorawan_link::Uplink) -> LinkQuality {
     let best = uplink.receivers.first();
     LinkQuality {
@@ -143,12 +143,12 @@ fn link(uplink: &lorawan_link::Uplink) -> LinkQuality {
     }
 }
 
-/// As the forwarder wrote it: it sends at most two decimals, which an `f32` has and an `f64` made of it blurs.
+/// Rounds to two decimals, as the forwarder sends them: the conversion from `f32` to `f64` adds more.
 fn decimal(value: f32) -> f64 {
     (f64::from(value) * 100.0).round() / 100.0
 }
 
-/// The same when the frame comes again: from the device's session, under the same counter, with the same content.
+/// The key of a frame: the same if the device repeats it in the same session with the same counter and content.
 fn key(uplink: &lorawan_link::Uplink) -> u64 {
     let mut hasher = KEYS.build_hasher();
     hasher.write(uplink.device.to_string().as_bytes());

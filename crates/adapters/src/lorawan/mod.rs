@@ -1,13 +1,13 @@
-//! LoRaWAN devices behind Semtech UDP packet forwarders: Riser is their network server.
+//! The LoRaWAN adapter: Riser is the network server of devices behind Semtech UDP packet forwarders.
 //!
 //! Promises:
-//! - A confirmed uplink is acknowledged once the pipeline has told that it is in the journal. An uplink counts once, also
-//!   where it is sent again after a restart or a power cut: what the journal has, it knows again by its counter.
-//! - No join accept and no other downlink leaves before the session behind it is on disk; counters of uplinks follow
-//!   within a second, and at the stop.
-//! - One task owns socket and network; what it holds is bounded, whatever comes in. SQLite works on threads of its own.
-//! - Every refused frame is counted with its reason, those of known devices in the ledger. Keys do not print.
-//! - A port that is taken is waited for.
+//! - A confirmed uplink is acknowledged after it is in the journal. An uplink counts once, also if it is repeated after a
+//!   restart or a power cut: the journal recognises it by its frame counter.
+//! - A join accept or other downlink is sent only after its session is on disk. Counters of uplinks are stored within a
+//!   second, and at the stop.
+//! - One task owns socket and network; its memory is bounded. SQLite runs on separate threads.
+//! - Every refused frame is counted with its reason, those of known devices in the ledger. Keys are never printed.
+//! - If the port is taken, the adapter waits for it.
 
 mod adapter;
 mod build;
@@ -17,12 +17,12 @@ pub mod config;
 pub mod device;
 mod figures;
 mod intake;
-mod keeper;
 mod kind;
 mod networks;
-mod salvage;
+mod refusals;
+mod repair;
+mod session_writer;
 mod store;
-mod tally;
 
 pub use adapter::{KnownDevice, LorawanAdapter, Settings};
 pub use kind::{Lorawan, TargetKeys};

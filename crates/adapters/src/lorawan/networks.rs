@@ -1,4 +1,4 @@
-//! Networks in the notation `10.0.0.0/8`, and whether an address belongs to one.
+//! IP networks in CIDR notation such as `10.0.0.0/8`.
 
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
@@ -10,11 +10,11 @@ pub struct NetworkError {
     text: String,
 }
 
-/// All addresses that begin alike.
+/// A network: all addresses with the same prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Network {
     address: IpAddr,
-    /// So many bits of the address count.
+    /// The length of the prefix in bits.
     prefix: u32,
 }
 

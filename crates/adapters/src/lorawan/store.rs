@@ -1,6 +1,6 @@
-//! The sessions on disk: `lorawan.db`, one row a device. Everything here waits for the disk.
+//! The session file `lorawan.db`, with one row per device. All functions block.
 //!
-//! The file holds keys, so nobody but its owner may read it. A commit is on disk when it returns.
+//! The file contains keys, so only its owner may read it. A commit is on disk when it returns.
 
 use std::fs::OpenOptions;
 use std::io;
@@ -15,13 +15,13 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 const APPLICATION: i64 = 0x4c4f_5241;
 /// The newest `user_version` this program knows.
 const VERSION: i64 = 1;
-/// How long another process, or an adapter that is ending, is waited for.
+/// How long to wait for another process or a stopping adapter.
 const BUSY: Duration = Duration::from_secs(2);
 
 const TABLE: &str =
     "CREATE TABLE device (dev_eui TEXT PRIMARY KEY, state TEXT NOT NULL) STRICT, WITHOUT ROWID;";
 
-/// Why sessions cannot be read or written.
+/// Sessions cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The operating system refused.
@@ -29,18 +29,18 @@ pub enum StoreError {
     File {
         /// The file.
         path: PathBuf,
-        /// What it says.
+        /// The error.
         #[source]
         source: io::Error,
     },
     /// SQLite refused.
     #[error("cannot {action} the LoRaWAN sessions in {}: {source}; look at the disk", path.display())]
     Sqlite {
-        /// What was tried.
+        /// The failed action.
         action: &'static str,
         /// The file.
         path: PathBuf,
-        /// What it says.
+        /// The error.
         #[source]
         source: rusqlite::Error,
     },
@@ -62,7 +62,7 @@ pub enum StoreError {
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What it has found first.
+        /// The first finding.
         finding: String,
     },
     /// A row that cannot be read.
@@ -70,13 +70,13 @@ pub enum StoreError {
     Row {
         /// The file.
         path: PathBuf,
-        /// Whose.
+        /// The device.
         device: Eui,
     },
 }
 
 impl StoreError {
-    /// Whether the file itself is damaged: then another try is no better.
+    /// Whether the file itself is damaged, so that trying again does not help.
     pub(super) fn is_damage(&self) -> bool {
         match self {
             Self::Sqlite { source, .. } => matches!(
@@ -97,7 +97,7 @@ pub(super) struct Store {
 }
 
 impl Store {
-    /// Opens the file; makes it where there is none.
+    /// Opens the file, or creates it.
     pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
         let file = |source| StoreError::File { path: path.to_owned(), source };
         OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path).map_err(file)?;
@@ -110,7 +110,7 @@ impl Store {
         let tables: i64 = connection
             .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
             .map_err(fails)?;
-        // One row changes at a time: a log beside the file would save nothing.
+        // A write returns when it is on disk.
         connection.pragma_update(None, "synchronous", "FULL").map_err(fails)?;
         connection.pragma_update(None, "journal_mode", "WAL").map_err(fails)?;
         match (application, version, tables) {
@@ -121,7 +121,7 @@ impl Store {
         Ok(Self { path: path.to_owned(), connection })
     }
 
-    /// Looks at every page.
+    /// Checks every page.
     pub(super) fn check(&self) -> Result<(), StoreError> {
         let fails = |source| failed("check", &self.path, source);
         let finding: String =
@@ -129,7 +129,7 @@ impl Store {
         if finding == "ok" { Ok(()) } else { Err(StoreError::Damaged { path: self.path.clone(), finding }) }
     }
 
-    /// What was stored of a device last.
+    /// The last stored state of a device.
     pub(super) fn read(&self, device: Eui) -> Result<Option<DeviceState>, StoreError> {
         let fails = |source| failed("read", &self.path, source);
         let mut query =

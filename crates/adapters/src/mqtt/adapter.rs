@@ -1,4 +1,4 @@
-//! The adapter: messages in, uplinks out, acknowledgements back.
+//! The adapter: receives messages, sends uplinks, acknowledges messages by their outcome.
 
 use std::sync::Arc;
 
@@ -15,18 +15,17 @@ use super::remote::Remote;
 use super::routes::{Route, Routes};
 use super::{commands, local};
 
-/// Where an adapter's messages come from, and its commands go.
+/// The broker that an adapter receives messages from and sends commands to.
 #[derive(Clone)]
 pub enum Source {
-    /// A broker elsewhere. Give it a persistent session, so that QoS 1 messages survive a pause, and a
-    /// `max_packet_size` somewhat above the largest payload that the pipeline takes: larger ones then arrive, and are
-    /// counted.
+    /// A remote broker. Use a persistent session, so that QoS 1 messages survive a pause, and a `max_packet_size` slightly
+    /// above the pipeline's largest payload: larger ones then arrive and are counted.
     Remote(Options),
-    /// The embedded broker, which hands messages over within the process.
+    /// The embedded broker, which delivers messages within the process.
     Local {
-        /// Whose messages.
+        /// The source of the messages.
         broker: Arc<dyn LocalBroker>,
-        /// How commands reach its clients.
+        /// The connection for commands to its clients.
         commands: Options,
     },
 }
@@ -47,14 +46,14 @@ pub struct MqttAdapter {
 }
 
 impl MqttAdapter {
-    /// An adapter that has not started.
+    /// Makes an adapter; it connects when it runs.
     #[must_use]
     pub const fn new(id: AdapterId, source: Source, routes: Vec<Route>) -> Self {
         Self { id, source, routes }
     }
 }
 
-/// The topic filters, without captures, that cover what `routes` want; no two of them overlap.
+/// The topic filters, without captures, that cover all `routes`; no two of them overlap.
 #[must_use]
 pub fn subscriptions(routes: &[Route]) -> Vec<String> {
     Routes::new(routes.to_vec()).subscriptions()
@@ -71,17 +70,17 @@ impl Adapter for MqttAdapter {
         let addresses = Addresses::new(&self.routes);
         let routes = Routes::new(self.routes.clone());
         let filters = routes.subscriptions();
-        // A child: where the pipeline is gone, the commands end too.
+        // A child token: if the pipeline has ended, the commands end too.
         let stop = stop.child_token();
         let intake =
             Intake { id: &self.id, routes, addresses: &addresses, clock: &**clock, uplinks, stop: &stop };
         let messages = async {
-            let taken = match &self.source {
+            let result = match &self.source {
                 Source::Remote(link) => {
                     let filters = filters.into_iter().map(|filter| (filter, Qos::AtLeastOnce)).collect();
-                    let (outstanding, all_told) = mpsc::channel(1);
+                    let (outstanding, all_acknowledged) = mpsc::channel(1);
                     let remote = Remote::new(intake, condition, outstanding);
-                    remote.run(Subscriber::start(link.clone(), filters), all_told).await
+                    remote.run(Subscriber::start(link.clone(), filters), all_acknowledged).await
                 }
                 Source::Local { broker, .. } => {
                     let messages = broker.attach(&self.id);
@@ -91,10 +90,10 @@ impl Adapter for MqttAdapter {
                 }
             };
             stop.cancel();
-            taken
+            result
         };
         let commands = commands::run(&self.id, self.source.commands(), &addresses, commands, &stop);
-        let (taken, ()) = tokio::join!(messages, commands);
-        taken
+        let (result, ()) = tokio::join!(messages, commands);
+        result
     }
 }

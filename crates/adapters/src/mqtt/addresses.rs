@@ -1,8 +1,8 @@
-//! Where a network server's devices are: the part of their topics up to the device's own level.
+//! The topics of a network server's devices: the part of a topic up to the device's level.
 //!
-//! A filter such as `v3/floors@ttn/devices/{device}/up` tells it of every device. Where a wildcard stands for the application
-//! the device's own messages tell, and The Things Stack's tell which name belongs to a DevEUI. What was heard is forgotten at the
-//! stop: a file for it would outlive moves of devices between applications.
+//! A filter such as `v3/floors@ttn/devices/{device}/up` gives the topic of every device. If a wildcard stands for the
+//! application, the topic is learnt from the device's own messages; those of The Things Stack also contain the DevEUI for
+//! a name. Learnt topics are not stored, because a device may move to another application.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,12 +13,12 @@ use super::TopicFilter;
 use super::downlink::NetworkServer;
 use super::routes::Route;
 
-/// Addresses that are remembered, at most; a new one takes the place of the oldest.
-const REMEMBERED: usize = 16_384;
-/// Longest of them in bytes: together with [`REMEMBERED`] a few megabytes.
-const LONGEST: usize = DeviceAddress::MAX_BYTES;
+/// The most addresses remembered; a new one replaces the oldest.
+const MAX_ADDRESSES: usize = 16_384;
+/// The longest address in bytes; all together are at most a few megabytes.
+const MAX_LENGTH: usize = DeviceAddress::MAX_BYTES;
 
-/// Where a device is.
+/// The topic of a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Address {
     pub(super) server: NetworkServer,
@@ -27,14 +27,14 @@ pub(super) struct Address {
 }
 
 impl Address {
-    /// What a topic tells of it.
+    /// The address in a topic.
     pub(super) fn of_topic(route: &Route, topic: &str) -> Option<Self> {
         let server = route.server?;
-        let device_part = route.filter.device_part(topic).filter(|part| part.len() <= LONGEST)?.into();
+        let device_part = route.filter.device_part(topic).filter(|part| part.len() <= MAX_LENGTH)?.into();
         Some(Self { server, device_part })
     }
 
-    /// What the server's topics call the device.
+    /// The device's name in the server's topics.
     pub(super) fn device(&self) -> &str {
         self.device_part.rsplit('/').next().unwrap_or_default()
     }
@@ -45,37 +45,37 @@ impl Address {
 pub(super) struct Addresses {
     filters: Vec<(TopicFilter, NetworkServer)>,
     /// By the name in the topic, and by the DevEUI.
-    heard: Mutex<BoundedMap<Arc<str>, Address>>,
+    learnt: Mutex<BoundedMap<Arc<str>, Address>>,
 }
 
 impl Addresses {
     pub(super) fn new(routes: &[Route]) -> Self {
         let filters = routes.iter().filter_map(|route| Some((route.filter.clone(), route.server?)));
-        Self { filters: filters.collect(), heard: Mutex::new(BoundedMap::new(REMEMBERED)) }
+        Self { filters: filters.collect(), learnt: Mutex::new(BoundedMap::new(MAX_ADDRESSES)) }
     }
 
-    /// Learns from the first message of a topic whose it is; `untold` is what the topic has not told yet.
-    pub(super) fn hear(&self, untold: &mut Option<Address>, payload: &[u8]) {
-        let Some(address) = untold.take() else { return };
+    /// Learns a device's address from the first message of a topic, and then sets `new_address` to `None`.
+    pub(super) fn learn(&self, new_address: &mut Option<Address>, payload: &[u8]) {
+        let Some(address) = new_address.take() else { return };
         let dev_eui = match address.server {
             NetworkServer::TheThingsStack => dev_eui(payload),
             NetworkServer::Chirpstack => None,
         };
         let names = [Some(address.device().to_owned()), dev_eui];
-        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut learnt = self.learnt.lock().unwrap_or_else(PoisonError::into_inner);
         for name in names.into_iter().flatten() {
-            heard.insert(DeviceAddress::canonical(&name).into(), address.clone());
+            learnt.insert(DeviceAddress::canonical(&name).into(), address.clone());
         }
     }
 
-    /// Where to send what is for `device`: a name in topics, or a DevEUI.
+    /// The address of `device`, a name in topics or a DevEUI.
     pub(super) fn of(&self, device: &str) -> Option<Address> {
         let device = DeviceAddress::canonical(device);
-        let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
-        heard.get(&*device).cloned().or_else(|| self.by_filter(&device))
+        let learnt = self.learnt.lock().unwrap_or_else(PoisonError::into_inner);
+        learnt.get(&*device).cloned().or_else(|| self.by_filter(&device))
     }
 
-    /// ChirpStack's topics have DevEUIs; The Things Stack's have names of its own, so a DevEUI alone tells none of them.
+    /// ChirpStack's topics contain DevEUIs; those of The Things Stack contain names, which a DevEUI does not give.
     fn by_filter(&self, device: &str) -> Option<Address> {
         let is_of = |server: &NetworkServer| {
             DeviceAddress::is_dev_eui(device) == (*server == NetworkServer::Chirpstack)

@@ -1,4 +1,4 @@
-//! From `[adapters.mqtt.*]` to an adapter: its connection, and what it wants of which topics.
+//! Builds an adapter from `[adapters.mqtt.*]`: its connection and its routes.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,27 +18,27 @@ use super::{NetworkServer, Route, TopicFilter};
 use crate::kind::{Blueprint, BuildContext, Configured};
 use crate::site::Site;
 
-/// How long a broker keeps what was published while the gateway was away.
+/// How long a broker keeps messages while the gateway is not connected.
 const SESSION_EXPIRY: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// The embedded broker, lent to the adapters without a `url`.
+/// The embedded broker, for adapters without a `url`.
 #[derive(Clone)]
 pub struct EmbeddedBroker {
-    /// Hands over what devices publish.
+    /// Delivers the devices' messages.
     pub messages: Arc<dyn LocalBroker>,
-    /// Where commands are published.
+    /// The address for commands.
     pub address: SocketAddr,
-    /// Who publishes them.
+    /// The credentials for commands.
     pub credentials: (String, Secret),
-    /// What the client ids of the gateway's own connections begin with.
+    /// The prefix of the gateway's own client ids.
     pub client_id_prefix: &'static str,
 }
 
-/// What each adapter wants of the embedded broker's messages: topic filters.
+/// The topic filters of each adapter at the embedded broker.
 ///
 /// # Errors
-/// A filter or format that the checks refuse.
-pub fn wanted_of_embedded(
+/// A filter or format is invalid.
+pub fn embedded_subscriptions(
     all: &Configured<Mqtt>,
     site: &Site<'_>,
     codecs: &mut CodecTable,
@@ -88,7 +88,7 @@ fn routes(
     Ok(routes)
 }
 
-/// The connection; `Err` says in words what is missing.
+/// The connection's options; `Err` is a text for the user.
 fn link(
     id: &AdapterId,
     mqtt: &MqttConfig,
@@ -120,7 +120,7 @@ fn link(
     };
     options.keep_alive = mqtt.keep_alive.0;
     options.session = Session::Persistent { expiry: SESSION_EXPIRY };
-    // Somewhat more than is decoded, so that what is cut is counted as too large.
+    // Slightly more than the decoder accepts, so that larger messages arrive and are counted as too large.
     options.max_packet_size = u32::try_from(MAX_PAYLOAD_BYTES).unwrap_or(u32::MAX).saturating_add(1024);
     Ok(options)
 }

@@ -1,4 +1,4 @@
-//! `[adapters.mqtt.*]` and its actions: where they connect, and whether topics say what is needed.
+//! Checks `[adapters.mqtt.*]` and its actions: connections, topics, formats.
 
 use codecs::check::check_format_and_columns;
 use gateway_core::DeviceAddress;

@@ -1,4 +1,4 @@
-//! Commands to devices: published at QoS 1 over a connection of their own, which is made when the first one comes.
+//! Publishes commands to devices at QoS 1, over a separate connection that is opened for the first command.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -14,12 +14,12 @@ use super::addresses::Addresses;
 use super::downlink::Downlink;
 use super::kind::MqttTarget;
 
-/// Commands that may wait for the connection, or for the broker to acknowledge earlier ones.
-const WAITING: usize = 64;
+/// The most commands that wait for the connection or for acknowledgements of earlier ones.
+const QUEUE_CAPACITY: usize = 64;
 
 type Done = oneshot::Sender<Result<(), CommandError>>;
 
-/// Until stopped, or until nobody can send commands any more.
+/// Runs until stopped, or until the command channel is closed.
 pub(super) async fn run(
     adapter: &AdapterId,
     link: &Options,
@@ -37,16 +37,16 @@ pub(super) async fn run(
         in_flight: HashMap::new(),
         next_token: 0,
     };
-    sender.take(first);
+    sender.accept(first);
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
             command = commands.recv() => match command {
-                Some(command) => sender.take(command),
+                Some(command) => sender.accept(command),
                 None => break,
             },
             event = sender.publisher.next() => match event {
-                Some(event) => sender.hear(event),
+                Some(event) => sender.handle_event(event),
                 None => break,
             },
         }
@@ -55,7 +55,7 @@ pub(super) async fn run(
     sender.publisher.disconnect().await;
 }
 
-/// As the subscriber's, under a name of its own and with nothing to be remembered.
+/// The subscriber's options with another client id and a clean session.
 fn options(link: &Options) -> Options {
     Options {
         client_id: format!("{}-commands", link.client_id),
@@ -67,10 +67,10 @@ fn options(link: &Options) -> Options {
 
 #[derive(Debug, PartialEq, Eq)]
 enum Connection {
-    /// The first attempt is under way: commands wait for it.
+    /// The first attempt is running; commands wait for it.
     Starting,
     Up,
-    /// Commands are refused until it is back.
+    /// Commands are refused until the connection is back.
     Lost,
 }
 
@@ -84,7 +84,7 @@ struct Sender<'a> {
     next_token: u64,
 }
 
-/// A command that has its topic.
+/// A command with its topic.
 struct Message {
     topic: String,
     payload: Bytes,
@@ -92,22 +92,22 @@ struct Message {
 }
 
 impl Sender<'_> {
-    fn take(&mut self, command: Command) {
+    fn accept(&mut self, command: Command) {
         if self.connection == Connection::Lost {
-            tell(command.done, Err(CommandError::NotConnected { adapter: self.adapter.clone() }));
-        } else if self.waiting.len() >= WAITING {
-            tell(command.done, Err(CommandError::Busy { adapter: self.adapter.clone() }));
+            complete(command.done, Err(CommandError::NotConnected { adapter: self.adapter.clone() }));
+        } else if self.waiting.len() >= QUEUE_CAPACITY {
+            complete(command.done, Err(CommandError::Busy { adapter: self.adapter.clone() }));
         } else {
             let Command { target, payload, done } = command;
             match self.addressed(&target, payload) {
                 Ok((topic, payload)) => self.waiting.push_back(Message { topic, payload, done }),
-                Err(error) => tell(done, Err(error)),
+                Err(error) => complete(done, Err(error)),
             }
             self.fill();
         }
     }
 
-    /// The topic, and what is published there.
+    /// The topic and payload of a command.
     fn addressed(&self, target: &Target, payload: Bytes) -> Result<(String, Bytes), CommandError> {
         match target.get() {
             Some(MqttTarget::Topic(topic)) => Ok((topic.clone(), payload)),
@@ -128,7 +128,7 @@ impl Sender<'_> {
         }
     }
 
-    fn hear(&mut self, event: PublisherEvent) {
+    fn handle_event(&mut self, event: PublisherEvent) {
         match event {
             PublisherEvent::Connected => self.connection = Connection::Up,
             PublisherEvent::Acked(token) => self.finish(token, Ok(())),
@@ -144,7 +144,7 @@ impl Sender<'_> {
         self.fill();
     }
 
-    /// Submits what waits, as far as the broker takes it.
+    /// Publishes queued commands until the window is full.
     fn fill(&mut self) {
         while self.connection == Connection::Up {
             let Some(Message { topic, payload, done }) = self.waiting.pop_front() else { return };
@@ -157,14 +157,14 @@ impl Sender<'_> {
                 Err(SubmitError::WindowFull | SubmitError::NotConnected) => {
                     return self.waiting.push_front(Message { topic, payload, done });
                 }
-                Err(error) => tell(done, Err(self.refused(&error.to_string()))),
+                Err(error) => complete(done, Err(self.refused(&error.to_string()))),
             }
         }
     }
 
     fn finish(&mut self, token: u64, result: Result<(), CommandError>) {
         if let Some(done) = self.in_flight.remove(&token) {
-            tell(done, result);
+            complete(done, result);
         }
     }
 
@@ -175,12 +175,12 @@ impl Sender<'_> {
     fn fail_all(&mut self) {
         let waiting = self.waiting.drain(..).map(|message| message.done);
         for done in waiting.chain(self.in_flight.drain().map(|(_, done)| done)) {
-            tell(done, Err(CommandError::NotConnected { adapter: self.adapter.clone() }));
+            complete(done, Err(CommandError::NotConnected { adapter: self.adapter.clone() }));
         }
     }
 }
 
-fn tell(done: Done, result: Result<(), CommandError>) {
-    // Whoever gave the command may have stopped waiting.
+fn complete(done: Done, result: Result<(), CommandError>) {
+    // Fails if the sender of the command no longer waits.
     let _ = done.send(result);
 }

@@ -1,11 +1,11 @@
-//! What a network server wants to be told so that it sends something to one of its devices: topic and JSON.
+//! The topic and JSON of a downlink command for a network server.
 //!
 //! - The Things Stack v3: `…/devices/{device}/down/push`
 //!   (https://www.thethingsindustries.com/docs/integrations/other-integrations/mqtt/).
 //! - ChirpStack v4: `…/device/{dev_eui}/command/down`
 //!   (https://www.chirpstack.io/docs/chirpstack/integrations/mqtt.html).
 //!
-//! Both take the device's bytes, or an object of which their own encoder for the device makes them.
+//! Both accept the device's bytes, or an object for their own encoder of the device.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use super::addresses::Address;
 use crate::downlink::{DownlinkContent, DownlinkTarget};
 
-/// Who speaks for LoRaWAN devices on a broker.
+/// A LoRaWAN network server behind a broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NetworkServer {
     /// The Things Stack, version 3.
@@ -25,7 +25,7 @@ pub enum NetworkServer {
 }
 
 impl NetworkServer {
-    /// The one whose messages are of this format of `[adapters.mqtt.*] topics`.
+    /// The server for a format of `[adapters.mqtt.*] topics`.
     #[must_use]
     pub fn of_format(format: &str) -> Option<Self> {
         match format {
@@ -36,7 +36,7 @@ impl NetworkServer {
     }
 }
 
-/// What a device is to get.
+/// A downlink for a device.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Downlink<'a> {
     pub(super) target: &'a DownlinkTarget,
@@ -44,7 +44,7 @@ pub(super) struct Downlink<'a> {
 }
 
 impl Downlink<'_> {
-    /// Topic and payload for the network server; `None` where the content should be an object and is none.
+    /// Topic and payload for the network server; `None` if the payload should be a JSON object but is not.
     pub(super) fn message(&self, to: &Address) -> Option<(String, Bytes)> {
         let (topic, message) = match to.server {
             NetworkServer::TheThingsStack => {
@@ -65,7 +65,7 @@ impl Downlink<'_> {
         Some((topic, message.to_string().into()))
     }
 
-    /// `keys`: how the server calls the device's bytes in base64, and the object.
+    /// `keys`: the server's keys for the bytes in base64, and for the object.
     fn body(&self, [bytes, object]: [&str; 2]) -> Option<Map<String, Value>> {
         let (key, value) = match self.target.content {
             DownlinkContent::Bytes => (bytes, BASE64.encode(self.payload).into()),

@@ -1,4 +1,4 @@
-//! From a message to an uplink, wherever the message came from.
+//! Turns messages of both kinds of brokers into uplinks.
 
 use std::hash::{BuildHasher, Hasher};
 use std::time::Duration;
@@ -6,31 +6,31 @@ use std::time::Duration;
 use bytes::Bytes;
 use foldhash::fast::FixedState;
 use gateway_core::ports::{AdapterError, Clock};
-use gateway_core::{Ack, AdapterId, Delivery, Room, Timestamp, Uplink};
+use gateway_core::{Ack, AdapterId, Delivery, MemoryPermit, Timestamp, Uplink};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::addresses::Addresses;
-use super::routes::{Known, Routes};
+use super::routes::{KnownTopic, Routes};
 
-/// Uplinks handed over in one go, at most.
+/// Uplinks passed to the pipeline at once.
 pub(super) const BATCH: usize = 256;
-/// How long after the stop a batch waits for room in the pipeline.
-const LAST_ROOM: Duration = Duration::from_secs(2);
-/// The same at every start, so that a message is known again that was first sent before a restart.
+/// How long after the stop a batch waits for the pipeline.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
+/// The same seed at every start, so that a message repeated after a restart has the same key.
 const KEYS: FixedState = FixedState::with_seed(0x5249_5345_5220_6d71);
 
 pub(super) fn payload_hash(payload: &[u8]) -> u64 {
     KEYS.hash_one(payload)
 }
 
-/// The same whenever a message is sent again (MQTT 5, section 4.4: with its packet id). `client` where several send.
+/// The key of a message: the same if it is sent again (MQTT 5, section 4.4: with its packet id). `client`: the sender, if there are several.
 pub(super) fn delivery_key(client: Option<&str>, packet_id: u16, topic: &str, payload_hash: u64) -> u64 {
     let mut hasher = KEYS.build_hasher();
     if let Some(client) = client {
         hasher.write(client.as_bytes());
-        // No client id holds this byte.
+        // UTF-8 never contains this byte, so no client id does.
         hasher.write_u8(0xff);
     }
     hasher.write_u16(packet_id);
@@ -39,7 +39,7 @@ pub(super) fn delivery_key(client: Option<&str>, packet_id: u16, topic: &str, pa
     hasher.finish()
 }
 
-/// The way of the messages into the pipeline.
+/// Passes messages to the pipeline.
 pub(super) struct Intake<'a> {
     pub(super) id: &'a AdapterId,
     pub(super) routes: Routes,
@@ -50,23 +50,23 @@ pub(super) struct Intake<'a> {
 }
 
 impl Intake<'_> {
-    /// Waits while the pipeline is behind. False where the stop came meanwhile, and no room soon after: the messages
-    /// are then left to their senders, unacknowledged.
-    pub(super) async fn hand_over(&self, batch: Vec<Uplink>) -> Result<bool, AdapterError> {
+    /// Waits while the pipeline's queue is full. Returns false if the queue stayed full for [`DRAIN_TIMEOUT`] after the
+    /// stop; the messages are then not acknowledged and stay with their senders.
+    pub(super) async fn submit(&self, batch: Vec<Uplink>) -> Result<bool, AdapterError> {
         if batch.is_empty() {
             return Ok(true);
         }
         tokio::select! {
             biased;
-            room = self.uplinks.reserve() => {
+            permit = self.uplinks.reserve() => {
                 let gone = |_| AdapterError {
                     adapter: self.id.clone(),
                     reason: "the pipeline has ended".to_owned(),
                 };
-                room.map_err(gone)?.send(batch);
+                permit.map_err(gone)?.send(batch);
                 Ok(true)
             }
-            () = self.no_more_patience() => {
+            () = self.drain_timeout() => {
                 let lost = batch.iter().filter(|uplink| uplink.delivery == Delivery::AtMostOnce).count();
                 warn!(
                     adapter = %self.id, left = batch.len(), lost,
@@ -78,20 +78,20 @@ impl Intake<'_> {
         }
     }
 
-    async fn no_more_patience(&self) {
+    async fn drain_timeout(&self) {
         self.stop.cancelled().await;
-        tokio::time::sleep(LAST_ROOM).await;
+        tokio::time::sleep(DRAIN_TIMEOUT).await;
     }
 }
 
 pub(super) fn uplink(
     adapter: &AdapterId,
-    known: &Known,
+    known: &KnownTopic,
     received_at: Timestamp,
     payload: Bytes,
     delivery: Delivery,
     ack: Ack,
-    room: Room,
+    memory: MemoryPermit,
 ) -> Uplink {
     Uplink {
         device: known.device.clone(),
@@ -100,7 +100,7 @@ pub(super) fn uplink(
         topic: known.topic.clone(),
         payload,
         delivery,
-        room,
+        memory,
         ack,
         ..Uplink::new(adapter.clone(), received_at)
     }
@@ -110,9 +110,9 @@ pub(super) fn uplink(
 mod tests {
     use super::*;
 
-    /// A key that changes is a message counted twice: checkpoints hold keys of earlier versions.
+    /// If keys changed, repeated messages would be counted twice: checkpoints contain keys of earlier versions.
     #[test]
-    fn a_key_is_what_every_version_made_of_the_message() {
+    fn keys_are_stable_across_versions() {
         let payload = payload_hash(b"21.5");
         assert_eq!(delivery_key(None, 7, "sensors/lounge", payload), 12_404_106_772_668_471_543);
         assert_eq!(delivery_key(Some("a"), 7, "sensors/lounge", payload), 9_282_027_035_010_745_651);

@@ -1,62 +1,68 @@
-//! Messages of a broker elsewhere: subscribed to, and acknowledged when their outcome is told.
+//! Receives messages of a remote broker, and acknowledges them by their outcome.
 
 use std::convert::Infallible;
 use std::time::Duration;
 
 use gateway_core::ports::AdapterError;
-use gateway_core::{Ack, AdapterId, Condition, Delivery, Room, Space, Timestamp, Uplink, memory};
+use gateway_core::{
+    Ack, AdapterId, Condition, Delivery, MemoryBudget, MemoryPermit, Timestamp, Uplink, memory,
+};
 use mqtt_link::{Event, Message, MessageAck, Qos, RefusedFilter, Subscriber};
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
 use super::intake::{BATCH, Intake, delivery_key, payload_hash, uplink};
 
-/// How long the pipeline has at the stop to tell the outcome of what it was given.
-const LAST_OUTCOMES: Duration = Duration::from_secs(2);
+/// How long the stop waits for the outcomes of messages in flight.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A subscriber's messages on their way.
+/// Passes a subscriber's messages to the pipeline.
 pub(super) struct Remote<'a> {
     intake: Intake<'a>,
-    space: Space,
+    budget: MemoryBudget,
     link: Link<'a>,
 }
 
-/// What is to be told to the broker, and to the gateway of the broker.
+/// Acknowledges messages, and reports the connection's state.
 struct Link<'a> {
     id: &'a AdapterId,
     condition: &'a Condition,
-    /// Each acknowledgement under way holds one.
+    /// Each pending acknowledgement holds a clone.
     outstanding: mpsc::Sender<Infallible>,
 }
 
 impl<'a> Remote<'a> {
-    /// Each acknowledgement under way holds a clone of `outstanding`.
+    /// Each pending acknowledgement holds a clone of `outstanding`.
     pub(super) fn new(
         intake: Intake<'a>,
         condition: &'a Condition,
         outstanding: mpsc::Sender<Infallible>,
     ) -> Self {
         let id = intake.id;
-        Self { intake, space: Space::new(memory::ADAPTER.bytes), link: Link { id, condition, outstanding } }
+        Self {
+            intake,
+            budget: MemoryBudget::new(memory::ADAPTER.bytes),
+            link: Link { id, condition, outstanding },
+        }
     }
 
-    /// Until stopped.
+    /// Runs until stopped.
     pub(super) async fn run(
         mut self,
         mut subscriber: Subscriber,
-        mut all_told: mpsc::Receiver<Infallible>,
+        mut all_acknowledged: mpsc::Receiver<Infallible>,
     ) -> Result<(), AdapterError> {
         let mut events = Vec::with_capacity(BATCH);
         let stop = self.intake.stop;
         while stop.run_until_cancelled(subscriber.recv_many(&mut events, BATCH)).await.is_some() {
-            self.hand_over(&mut events).await?;
+            self.submit(&mut events).await?;
         }
-        // What has come already is handed over; what comes from now on stays with the broker.
+        // Messages already received are passed on; later ones stay with the broker.
         if tokio::time::timeout(Duration::ZERO, subscriber.recv_many(&mut events, BATCH)).await.is_ok() {
-            self.hand_over(&mut events).await?;
+            self.submit(&mut events).await?;
         }
         drop(self);
-        if tokio::time::timeout(LAST_OUTCOMES, all_told.recv()).await.is_err() {
+        if tokio::time::timeout(DRAIN_TIMEOUT, all_acknowledged.recv()).await.is_err() {
             info!(
                 "mqtt: some messages were not acknowledged before the stop; the broker will send them again"
             );
@@ -65,43 +71,43 @@ impl<'a> Remote<'a> {
         Ok(())
     }
 
-    async fn hand_over(&mut self, events: &mut Vec<Event>) -> Result<bool, AdapterError> {
+    async fn submit(&mut self, events: &mut Vec<Event>) -> Result<bool, AdapterError> {
         let now = self.intake.clock.now();
         let mut batch = Vec::with_capacity(events.len());
         for event in events.drain(..) {
             match event {
                 Event::Message(message) => {
                     let bytes = message.payload.len();
-                    let room = match self.space.try_take(bytes) {
-                        Some(room) => room,
+                    let memory = match self.budget.try_acquire(bytes) {
+                        Some(memory) => memory,
                         None => {
-                            // What waits here would otherwise be waited for.
-                            if !self.intake.hand_over(std::mem::take(&mut batch)).await? {
+                            // The batch holds memory itself, so waiting without this could block for ever.
+                            if !self.intake.submit(std::mem::take(&mut batch)).await? {
                                 return Ok(false);
                             }
-                            let room = self.space.take(bytes);
-                            let Some(room) = self.intake.stop.run_until_cancelled(room).await else {
+                            let memory = self.budget.acquire(bytes);
+                            let Some(memory) = self.intake.stop.run_until_cancelled(memory).await else {
                                 return Ok(false);
                             };
-                            room
+                            memory
                         }
                     };
-                    batch.extend(self.uplink(message, now, room));
+                    batch.extend(self.uplink(message, now, memory));
                 }
                 Event::Up { refused, .. } => self.link.up(&refused),
                 Event::Down { reason } => self.link.down(reason),
             }
         }
-        self.intake.hand_over(batch).await
+        self.intake.submit(batch).await
     }
 
-    /// `None` where nobody wants the message; it is then acknowledged at once.
-    fn uplink(&mut self, message: Message, now: Timestamp, room: Room) -> Option<Uplink> {
+    /// `None` if no route matches the message; it is then acknowledged at once.
+    fn uplink(&mut self, message: Message, now: Timestamp, memory: MemoryPermit) -> Option<Uplink> {
         let Some(known) = self.intake.routes.find(&message.topic) else {
             message.ack.send();
             return None;
         };
-        self.intake.addresses.hear(&mut known.untold, &message.payload);
+        self.intake.addresses.learn(&mut known.new_address, &message.payload);
         let payload_hash = payload_hash(&message.payload);
         if message.retain && known.last_payload == Some(payload_hash) {
             message.ack.send();
@@ -116,7 +122,7 @@ impl<'a> Remote<'a> {
             }
         };
         let ack = self.link.acknowledgement(message.ack);
-        Some(uplink(self.link.id, known, now, message.payload, delivery, ack, room))
+        Some(uplink(self.link.id, known, now, message.payload, delivery, ack, memory))
     }
 }
 
@@ -159,16 +165,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refused_subscription_is_said_in_the_state() {
+    fn a_refused_subscription_is_reported_in_the_state() {
         let condition = Condition::new(Arc::new(ManualClock::new(Timestamp::EPOCH)));
         let id = AdapterId::new("mqtt", "floor");
         let (outstanding, _) = mpsc::channel(1);
         let link = Link { id: &id, condition: &condition, outstanding };
         link.up(&[RefusedFilter { filter: "a/#".to_owned(), reason: "the broker does not allow it" }]);
         let reason = "the broker refused a subscription: `a/#`: the broker does not allow it".to_owned();
-        let told = condition.watch();
-        assert_eq!(told.borrow().state, AdapterState::Down { reason });
+        let health = condition.watch();
+        assert_eq!(health.borrow().state, AdapterState::Down { reason });
         link.up(&[]);
-        assert_eq!(told.borrow().state, AdapterState::Up);
+        assert_eq!(health.borrow().state, AdapterState::Up);
     }
 }

@@ -1,4 +1,4 @@
-//! From a topic to whom and what: the configured filters in order, with a memory for topics seen before.
+//! Finds device, metric and codec for a topic by the configured filters in order, and caches the results.
 
 use std::sync::Arc;
 
@@ -12,13 +12,13 @@ use super::{Captures, TopicFilter};
 /// One of `[adapters.mqtt.*] topics`.
 #[derive(Debug, Clone)]
 pub struct Route {
-    /// Which topics.
+    /// The topics of the route.
     pub filter: TopicFilter,
-    /// What reads their payloads.
+    /// The codec of their payloads.
     pub codec: CodecId,
-    /// Whether a `{device}` at the end may hold `/`, as zigbee2mqtt's names do; its other topics are then left aside.
+    /// Whether a `{device}` at the end may contain `/`, as in zigbee2mqtt; its other topics are then ignored.
     pub names_with_slashes: bool,
-    /// Whose messages they are, where a network server speaks for LoRaWAN devices: they can then be sent something.
+    /// The network server behind the topics, if there is one; its LoRaWAN devices can then receive commands.
     pub server: Option<NetworkServer>,
 }
 
@@ -32,46 +32,46 @@ impl Route {
     }
 }
 
-/// What a topic says of its messages.
+/// The result for a topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Known {
+pub(super) struct KnownTopic {
     pub(super) topic: Arc<str>,
     pub(super) device: Option<DeviceAddress>,
     pub(super) metric: Option<Box<str>>,
     pub(super) codec: CodecId,
-    /// Hash of the payload that it brought last.
+    /// Hash of the last payload.
     pub(super) last_payload: Option<u64>,
-    /// Where a network server's device is, until [`super::addresses::Addresses`] has been told.
-    pub(super) untold: Option<Address>,
+    /// The device's address at a network server, until [`super::addresses::Addresses`] has learnt it.
+    pub(super) new_address: Option<Address>,
 }
 
-/// Finds a topic's route. Remembers [`Routes::REMEMBERED`] topics at most, then forgets the oldest: an honest building
-/// stays below, and a flood of names does no more than slow itself down.
+/// Finds a topic's route. Caches at most [`Routes::MAX_CACHED`] topics and drops the oldest; a normal building stays
+/// below, and a flood of topics only slows itself down.
 #[derive(Debug)]
 pub(super) struct Routes {
     routes: Vec<Route>,
-    known: BoundedMap<Arc<str>, Option<Known>>,
-    /// The last topic that was too long to be remembered.
-    long: Option<Known>,
+    known: BoundedMap<Arc<str>, Option<KnownTopic>>,
+    /// The last topic that was too long for the cache.
+    long: Option<KnownTopic>,
 }
 
 impl Routes {
-    pub(super) const REMEMBERED: usize = 16_384;
-    /// Bytes; together with [`Self::REMEMBERED`] at most a few megabytes.
-    const LONGEST_REMEMBERED: usize = 256;
+    pub(super) const MAX_CACHED: usize = 16_384;
+    /// The longest cached topic in bytes; the whole cache is at most a few megabytes.
+    const MAX_CACHED_LENGTH: usize = 256;
 
     pub(super) fn new(routes: Vec<Route>) -> Self {
-        Self { routes, known: BoundedMap::new(Self::REMEMBERED), long: None }
+        Self { routes, known: BoundedMap::new(Self::MAX_CACHED), long: None }
     }
 
-    /// What to subscribe to: no two of them overlap.
+    /// The filters to subscribe to; no two of them overlap.
     pub(super) fn subscriptions(&self) -> Vec<String> {
         without_overlaps(self.routes.iter().map(|route| route.filter.subscription(route.names_with_slashes)))
     }
 
-    /// `None` where no route wants the topic.
-    pub(super) fn find(&mut self, topic: &str) -> Option<&mut Known> {
-        if topic.len() > Self::LONGEST_REMEMBERED {
+    /// `None` if no route matches the topic.
+    pub(super) fn find(&mut self, topic: &str) -> Option<&mut KnownTopic> {
+        if topic.len() > Self::MAX_CACHED_LENGTH {
             self.long = search(&self.routes, topic);
             return self.long.as_mut();
         }
@@ -84,15 +84,15 @@ impl Routes {
     }
 }
 
-fn search(routes: &[Route], topic: &str) -> Option<Known> {
+fn search(routes: &[Route], topic: &str) -> Option<KnownTopic> {
     let (route, captures) = routes.iter().find_map(|route| Some((route, route.matches(topic)?)))?;
-    Some(Known {
+    Some(KnownTopic {
         topic: topic.into(),
         device: captures.device.and_then(DeviceAddress::new),
         metric: captures.metric.map(Into::into),
         codec: route.codec,
         last_payload: None,
-        untold: Address::of_topic(route, topic),
+        new_address: Address::of_topic(route, topic),
     })
 }
 

@@ -1,14 +1,14 @@
-//! Subscriptions that do not overlap.
+//! Makes topic filters that do not overlap.
 //!
-//! A broker may deliver a message once for each subscription that it matches (MQTT 5, section 3.3.4), and two readings
-//! with one payload are two readings, so what came twice cannot be told from what was sent twice. So two overlapping
-//! filters are subscribed to as the narrowest one that holds both; what nobody asked for is left aside afterwards.
+//! A broker may deliver a message once for each matching subscription (MQTT 5, section 3.3.4). Such duplicates look like
+//! two readings with the same payload. Therefore two overlapping filters become the narrowest filter that covers both, and
+//! messages that match neither are ignored.
 
 /// As few filters as needed so that every topic that one of `filters` matches is matched by exactly one.
 pub(crate) fn without_overlaps(filters: impl IntoIterator<Item = String>) -> Vec<String> {
     let mut kept: Vec<String> = Vec::new();
     for mut filter in filters {
-        // The wider one may overlap others that were apart before.
+        // The wider filter may overlap others that did not overlap before.
         while let Some(at) = kept.iter().position(|other| overlap(other, &filter)) {
             filter = union(&kept.remove(at), &filter);
         }
@@ -33,7 +33,7 @@ fn overlap(left: &str, right: &str) -> bool {
     }
 }
 
-/// The narrowest filter that holds both of two that overlap.
+/// The narrowest filter that covers two overlapping ones.
 fn union(left: &str, right: &str) -> String {
     let (mut left, mut right) = (left.split('/'), right.split('/'));
     let mut levels = Vec::new();

@@ -1,4 +1,4 @@
-//! The adapter: opens the port, reads lines until it is gone, and opens it again.
+//! The adapter: opens the port, reads lines until the port fails, and opens it again.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -16,24 +16,24 @@ use tracing::{info, warn};
 use super::commands;
 use super::garble::Garble;
 use super::port::{Port, explain};
-use crate::lines::{HandedOver, LineCounts, LineReader, LineSource, hand_over};
+use crate::lines::{LineCounts, LineReader, LineSource, SubmitResult, submit};
 
-/// Pauses between two attempts to open the port. Short ones: a cable that is put back is to work again at once.
+/// The pauses between attempts to open the port; short, so that a reconnected cable works at once.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// How often the port is looked after, and `health` gets new figures.
+/// How often the port is checked, and the figures in `health` are updated.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// Bytes read in one go.
+/// Bytes read at once.
 const CHUNK: usize = 4 << 10;
 
-/// What `[adapters.serial.<name>]` says, ready for use.
+/// The settings of `[adapters.serial.<name>]`.
 #[derive(Debug, Clone)]
 pub struct Settings {
     pub port: PathBuf,
     /// Bits a second.
     pub baud: u32,
     pub lines: LineSource,
-    /// Whose lines they are that name no device.
+    /// The device of lines that name no device.
     pub device: String,
 }
 
@@ -43,7 +43,7 @@ pub struct SerialAdapter {
 }
 
 impl SerialAdapter {
-    /// An adapter that has not started.
+    /// Makes an adapter; it opens the port when it runs.
     #[must_use]
     pub const fn new(settings: Settings) -> Self {
         Self { settings }
@@ -74,14 +74,14 @@ impl Adapter for SerialAdapter {
     }
 }
 
-/// Everything that the task owns or borrows.
+/// The state of the running adapter.
 struct Driver<'a> {
     id: &'a AdapterId,
     settings: &'a Settings,
     source: Arc<LineSource>,
     counts: Arc<LineCounts>,
     backoff: Backoff,
-    /// What was told last, empty where all is well.
+    /// The last reported problem; empty if there is none.
     problem: String,
     uplinks: &'a mpsc::Sender<Vec<Uplink>>,
     condition: &'a Condition,
@@ -89,7 +89,7 @@ struct Driver<'a> {
     stop: &'a CancellationToken,
 }
 
-/// Why an open port is read no more.
+/// Why reading the port has ended.
 enum End {
     Stopped,
     PipelineEnded,
@@ -104,7 +104,7 @@ impl Driver<'_> {
                 End::PipelineEnded => return Err(self.pipeline_ended()),
                 End::Gone(problem) => problem,
             };
-            self.tell(problem);
+            self.report(problem);
             if !self.pause(commands).await {
                 return Ok(());
             }
@@ -115,7 +115,7 @@ impl Driver<'_> {
         AdapterError { adapter: self.id.clone(), reason: "the pipeline has ended".to_owned() }
     }
 
-    /// Opens the port, and reads and writes until it is gone.
+    /// Opens the port, and reads and writes until it fails.
     async fn use_port(&mut self, commands: &mut mpsc::Receiver<Command>) -> End {
         let Settings { port: path, baud, device, .. } = self.settings;
         let port = match Port::open(path, *baud) {
@@ -123,7 +123,7 @@ impl Driver<'_> {
             Err(error) => return End::Gone(explain(path, &error)),
         };
         info!(adapter = %self.id, "serial: {} is open at {baud} baud", path.display());
-        self.tell(String::new());
+        self.report(String::new());
         let mut reader = LineReader::new(Arc::clone(&self.source), Arc::clone(&self.counts), device);
         let id = self.id;
         let end = tokio::select! {
@@ -131,9 +131,9 @@ impl Driver<'_> {
             () = commands::run(id, &port, commands) => End::Stopped,
         };
         let rest = reader.end(self.clock.now());
-        match hand_over(self.id, self.uplinks, rest, self.stop).await {
-            HandedOver::PipelineEnded => End::PipelineEnded,
-            HandedOver::Yes | HandedOver::Stopped => end,
+        match submit(self.id, self.uplinks, rest, self.stop).await {
+            SubmitResult::PipelineEnded => End::PipelineEnded,
+            SubmitResult::Done | SubmitResult::Stopped => end,
         }
     }
 
@@ -150,13 +150,13 @@ impl Driver<'_> {
                     Ok(count) => {
                         self.backoff.reset();
                         let bytes = chunk.get(..count).unwrap_or_default();
-                        let before = reader.taken();
+                        let before = reader.accepted();
                         match self.take(bytes, reader).await {
-                            HandedOver::Yes => {}
-                            HandedOver::Stopped => return End::Stopped,
-                            HandedOver::PipelineEnded => return End::PipelineEnded,
+                            SubmitResult::Done => {}
+                            SubmitResult::Stopped => return End::Stopped,
+                            SubmitResult::PipelineEnded => return End::PipelineEnded,
                         }
-                        garble.note(bytes, reader.taken() > before, Instant::now());
+                        garble.note(bytes, reader.accepted() > before, Instant::now());
                     }
                     Err(error) => return gone(format!("the device was unplugged or has failed: {error}")),
                 },
@@ -164,30 +164,30 @@ impl Driver<'_> {
                     if port.is_replaced() {
                         return gone("the device was unplugged".to_owned());
                     }
-                    self.look_after(&garble);
+                    self.check_port(&garble);
                 }
             }
         }
     }
 
-    /// Hands the lines in `bytes` over; waits while the pipeline is behind.
-    async fn take(&self, mut bytes: &[u8], reader: &mut LineReader) -> HandedOver {
+    /// Passes the lines in `bytes` to the pipeline; waits while its queue is full.
+    async fn take(&self, mut bytes: &[u8], reader: &mut LineReader) -> SubmitResult {
         let at = self.clock.now();
         while !bytes.is_empty() {
             let batch = reader.batch(&mut bytes, at);
-            match hand_over(self.id, self.uplinks, batch, self.stop).await {
-                HandedOver::Yes => {}
+            match submit(self.id, self.uplinks, batch, self.stop).await {
+                SubmitResult::Done => {}
                 no => return no,
             }
         }
-        HandedOver::Yes
+        SubmitResult::Done
     }
 
-    fn look_after(&mut self, garble: &Garble) {
+    fn check_port(&mut self, garble: &Garble) {
         let Settings { port, baud, .. } = self.settings;
         let figures = self.counts.figures().map(|(name, count)| (name.to_owned(), count));
         self.condition.show(BTreeMap::from(figures));
-        self.tell(match garble.is_likely(Instant::now()) {
+        self.report(match garble.is_likely(Instant::now()) {
             true => format!(
                 "{}: what comes is no text, as with a wrong baud rate: check `baud`, which is {baud}",
                 port.display()
@@ -196,8 +196,8 @@ impl Driver<'_> {
         });
     }
 
-    /// Tells `health`, and the log where it is news; empty: all is well.
-    fn tell(&mut self, problem: String) {
+    /// Reports a problem to `health` and, if it is new, to the log; empty: no problem.
+    fn report(&mut self, problem: String) {
         self.condition.with_problems(&problem);
         if self.problem != problem {
             if !problem.is_empty() {
@@ -207,7 +207,7 @@ impl Driver<'_> {
         }
     }
 
-    /// Waits before the next attempt. False where the stop came meanwhile.
+    /// Waits before the next attempt. Returns false if the gateway stops.
     async fn pause(&mut self, commands: &mut mpsc::Receiver<Command>) -> bool {
         let over = sleep(self.backoff.next_wait(rand::random()));
         tokio::pin!(over);

@@ -1,4 +1,4 @@
-//! `[adapters.serial.*]`: what is wrong with the tables, and what the machine lacks for them.
+//! Checks `[adapters.serial.*]`, and whether the machine has the ports.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -28,7 +28,7 @@ pub(super) fn check(report: &mut Report, adapters: &BTreeMap<String, SerialConfi
     }
 }
 
-/// Warns where the port is missing, or this user may not open it. Does not open it: that would restart some boards.
+/// Warns if the port is missing or this user may not open it. Does not open it, because that would restart some boards.
 pub(super) fn probe(report: &mut Report, key: &KeyPath, port: &Path) {
     let allowed = accessat(CWD, port, Access::READ_OK | Access::WRITE_OK, AtFlags::EACCESS);
     if let Err(error) = allowed {

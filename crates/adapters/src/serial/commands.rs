@@ -1,4 +1,4 @@
-//! Commands to devices: the payload is written to the port as one line.
+//! Writes commands to the port, each as one line.
 
 use std::time::Duration;
 
@@ -9,14 +9,14 @@ use tokio::time::timeout;
 
 use super::port::Port;
 
-/// How long the port may take for a line.
+/// The time limit for writing a line.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Writes what comes; never ends.
+/// Writes commands for ever.
 pub(super) async fn run(adapter: &AdapterId, port: &Port, commands: &mut mpsc::Receiver<Command>) {
     while let Some(command) = commands.recv().await {
         let result = write(adapter, port, &command.payload).await;
-        // The sender may have stopped waiting.
+        // Fails if the sender no longer waits.
         let _ = command.done.send(result);
     }
     std::future::pending::<()>().await;
@@ -36,7 +36,7 @@ async fn write(adapter: &AdapterId, port: &Port, payload: &[u8]) -> Result<(), C
     }
 }
 
-/// The payload with its line feed; an error says why it is no line.
+/// The payload with a line feed; an error if it is not one line.
 pub(super) fn line(payload: &[u8]) -> Result<Vec<u8>, String> {
     let text = payload.strip_suffix(b"\n").unwrap_or(payload);
     if text.is_empty() || text.iter().any(|byte| matches!(byte, b'\n' | b'\r')) {

@@ -1,16 +1,16 @@
-//! Tells a wrong baud rate from a line that is wrong now and then.
+//! Detects a wrong baud rate, and distinguishes it from single damaged lines.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How long nothing but garbage must have come. A board that restarts sends some at another baud rate, then lines.
-pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+/// How long only garbage must arrive. A restarting board sends some at another baud rate, then lines.
+pub(super) const DETECTION_TIME: Duration = Duration::from_secs(5);
 
-/// So many bytes that no text has make garbage: a single one is a disturbance on the cable.
+/// This many non-text bytes count as garbage; a single one is a disturbance on the cable.
 const ENOUGH: usize = 16;
 
-/// The garbage that came since the last line that could be read.
+/// The garbage since the last readable line.
 #[derive(Debug, Default)]
 pub(super) struct Garble {
     since: Option<Instant>,
@@ -18,13 +18,13 @@ pub(super) struct Garble {
 }
 
 impl Garble {
-    /// `bytes` have come; `readable`: with a line in them that could be read.
+    /// Takes received `bytes`; `readable`: they completed a readable line.
     pub(super) fn note(&mut self, bytes: &[u8], readable: bool, now: Instant) {
         if readable {
             *self = Self::default();
             return;
         }
-        let odd = bytes.iter().filter(|byte| is_odd(**byte)).count();
+        let odd = bytes.iter().filter(|byte| is_not_text(**byte)).count();
         if odd > 0 {
             self.since.get_or_insert(now);
             self.bytes = self.bytes.saturating_add(odd);
@@ -33,12 +33,12 @@ impl Garble {
 
     /// Whether the baud rate is likely to be wrong.
     pub(super) fn is_likely(&self, now: Instant) -> bool {
-        self.bytes >= ENOUGH && self.since.is_some_and(|since| now.duration_since(since) >= PATIENCE)
+        self.bytes >= ENOUGH && self.since.is_some_and(|since| now.duration_since(since) >= DETECTION_TIME)
     }
 }
 
-/// Whether lines of plain text do not have it.
-const fn is_odd(byte: u8) -> bool {
+/// Whether the byte does not occur in plain text.
+const fn is_not_text(byte: u8) -> bool {
     !matches!(byte, b'\t' | b'\n' | b'\r' | b' '..=b'~')
 }
 

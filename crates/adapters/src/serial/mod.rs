@@ -1,10 +1,10 @@
-//! Devices on a serial port that send lines, and take lines.
+//! The serial adapter: receives lines from a serial port, and sends commands as lines.
 //!
 //! Promises:
-//! - A port that is missing, not allowed, in use or unplugged is named in `health` with what to do, and opened again by
+//! - `health` reports a port that is missing, not allowed, in use or unplugged, with a remedy; the adapter opens it again by
 //!   itself.
-//! - Bytes of two openings are never joined into one line; a line that was cut off is refused and counted.
-//! - A wrong baud rate is named after [`garble::PATIENCE`].
+//! - Bytes before and after a reopening are never joined into one line; an unfinished line is refused and counted.
+//! - A wrong baud rate is reported after [`garble::DETECTION_TIME`].
 //! - A command is one line, written whole or reported as failed.
 
 mod adapter;

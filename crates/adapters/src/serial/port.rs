@@ -1,4 +1,4 @@
-//! A serial port that is open: raw bytes, 8 data bits, no parity, 1 stop bit, no flow control; and why it is not open.
+//! An open serial port in raw mode: 8 data bits, no parity, 1 stop bit, no flow control.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -18,7 +18,7 @@ pub(super) struct Port {
     opened: Option<Identity>,
 }
 
-/// Which device a path leads to.
+/// Identifies the device behind a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Identity {
     file_system: u64,
@@ -48,7 +48,7 @@ impl Port {
         Ok(Self { path: path.to_owned(), fd, opened: identity(path) })
     }
 
-    /// What has come, at least one byte; 0 where the other side has hung up. May be cancelled.
+    /// Reads at least one byte; returns 0 if the other side has hung up. Cancel safe.
     pub(super) async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         self.fd.async_io(Interest::READABLE, |fd| Ok(rustix::io::read(fd, &mut *buffer)?)).await
     }
@@ -63,7 +63,7 @@ impl Port {
         Ok(())
     }
 
-    /// Whether its path leads elsewhere by now, or nowhere: some drivers do not tell that a device was unplugged.
+    /// Whether its path now leads to another device or to none: some drivers do not report an unplugged device.
     pub(super) fn is_replaced(&self) -> bool {
         identity(&self.path) != self.opened
     }
@@ -74,12 +74,12 @@ fn identity(path: &Path) -> Option<Identity> {
     Some(Identity { file_system: metadata.dev(), inode: metadata.ino(), device: metadata.rdev() })
 }
 
-/// The settings of a port that carries bytes as they are. A byte with a framing error is left out.
+/// The settings of raw mode. Bytes with a framing error are dropped.
 fn raw(mut termios: Termios, baud: u32) -> io::Result<Termios> {
     termios.make_raw();
     termios.input_modes |= InputModes::IGNBRK | InputModes::IGNPAR;
     termios.control_modes -= ControlModes::CSTOPB | ControlModes::PARENB | ControlModes::CRTSCTS;
-    // CLOCAL: a missing carrier is no hang-up.
+    // CLOCAL: a missing carrier is not a hang-up.
     termios.control_modes |= ControlModes::CREAD | ControlModes::CLOCAL;
     termios.special_codes[SpecialCodeIndex::VMIN] = 1;
     termios.special_codes[SpecialCodeIndex::VTIME] = 0;
@@ -87,7 +87,7 @@ fn raw(mut termios: Termios, baud: u32) -> io::Result<Termios> {
     Ok(termios)
 }
 
-/// Why a port cannot be used, and what to do.
+/// A text for the user: why a port cannot be used, and the remedy.
 pub(super) fn explain(path: &Path, error: &io::Error) -> String {
     let port = path.display();
     match Errno::from_io_error(error) {
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn carries_bytes_as_they_are_both_ways() {
+    async fn transfers_raw_bytes_in_both_directions() {
         let pty = Pty::new();
         let port = Port::open(&pty.path, 57_600).unwrap();
         let all: Vec<u8> = (0..=255).collect();
@@ -146,13 +146,13 @@ mod tests {
         let denied = io::Error::from(io::ErrorKind::PermissionDenied);
         assert!(
             explain(&file, &denied).contains("cannot be used"),
-            "an error without a number is told as it is"
+            "an error without a number is shown unchanged"
         );
         assert!(explain(&file, &Errno::ACCESS.into()).contains("usermod -aG dialout"));
     }
 
     #[tokio::test]
-    async fn notices_that_the_device_is_gone_and_that_its_path_leads_elsewhere() {
+    async fn detects_that_the_device_is_gone_or_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("port");
         let pty = Pty::new();

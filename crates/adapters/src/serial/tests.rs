@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::{SerialAdapter, Settings};
 use crate::lines::{LineFormat, LineSource};
 
-/// A serial cable: the gateway opens `path`, the test holds the other end. Dropped, it is unplugged.
+/// A serial cable: the gateway opens `path`, the test has the other end. Dropping it unplugs the cable.
 pub(super) struct Pty {
     end: File,
     pub(super) path: PathBuf,
@@ -99,7 +99,7 @@ fn payload(batch: &[Uplink]) -> &[u8] {
 }
 
 #[tokio::test]
-async fn a_line_is_a_reading_of_the_ports_device_however_it_is_cut() {
+async fn a_line_is_a_reading_of_the_ports_device_even_in_pieces() {
     let pty = Pty::new();
     let mut adapter = Fixture::start(&pty.path);
     adapter.wait_up().await;
@@ -140,7 +140,7 @@ async fn a_cable_that_is_pulled_and_put_back_works_again_and_half_a_line_is_not_
 }
 
 #[tokio::test]
-async fn a_wrong_baud_rate_is_named_after_a_while_and_a_line_ends_the_complaint() {
+async fn a_wrong_baud_rate_is_reported_after_a_while_until_a_readable_line() {
     let pty = Pty::new();
     let mut adapter = Fixture::start(&pty.path);
     adapter.wait_up().await;

@@ -1,4 +1,4 @@
-//! The adapter: listens, admits connections, and tells how it is doing.
+//! The adapter: listens, admits connections, and reports its state.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -22,25 +22,25 @@ use super::peers::{Admission, Admitted, ConnectionId, Peers};
 use crate::LOG_PERIOD;
 use crate::lines::{LineCounts, LineReader, LineSource};
 
-/// Pauses between two attempts to listen.
+/// The pauses between attempts to listen.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// How often `health` gets new figures.
+/// How often the figures in `health` are updated.
 const FIGURES_EVERY: Duration = Duration::from_secs(5);
-/// A peer that lost its power does not say so: after this long without a line it is asked, and this often.
+/// TCP keep-alive: when probes of a silent peer start, and their interval. A peer that lost its power closes no connection.
 const KEEPALIVE_AFTER: Duration = Duration::from_secs(30);
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
 const KEEPALIVE_TRIES: u32 = 3;
 
-/// What `[adapters.tcp.<name>]` says, ready for use.
+/// The settings of `[adapters.tcp.<name>]`.
 #[derive(Debug, Clone)]
 pub struct Settings {
     pub listen: SocketAddr,
     pub lines: LineSource,
     pub max_connections: usize,
-    /// How long a connection may be without a line.
+    /// The longest time without a line.
     pub idle: Duration,
-    /// Lines a second from one address.
+    /// The most lines per second from one address.
     pub max_rate: u32,
 }
 
@@ -50,13 +50,13 @@ pub struct TcpAdapter {
 }
 
 impl TcpAdapter {
-    /// An adapter that has not started.
+    /// Makes an adapter; it listens when it runs.
     #[must_use]
     pub const fn new(settings: Settings) -> Self {
         Self { settings }
     }
 
-    /// Until it listens. `None` where the stop came first.
+    /// Tries to listen until it succeeds. `None` if the gateway stops.
     async fn listen(&self, context: &mut AdapterContext) -> Option<TcpListener> {
         let (id, address) = (self.id(), self.settings.listen);
         let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
@@ -106,7 +106,7 @@ impl Adapter for TcpAdapter {
                 id: lines.adapter.clone(),
                 uplinks: uplinks.clone(),
                 clock: Arc::clone(clock),
-                // A child: what ends one connection for good ends all.
+                // A child token: if the pipeline has ended, all connections end.
                 stop: stop.child_token(),
                 idle: *idle,
             }),
@@ -124,11 +124,11 @@ impl Adapter for TcpAdapter {
 
 fn refuse(adapter: &AdapterId, command: Command) {
     let reason = "devices that send lines over TCP take no commands".to_owned();
-    // The sender may have stopped waiting.
+    // Fails if the sender no longer waits.
     let _ = command.done.send(Err(CommandError::Refused { adapter: adapter.clone(), reason }));
 }
 
-/// What has become of connections since the start.
+/// The counters of connections since the start.
 #[derive(Debug, Default)]
 struct Counts {
     accepted: u64,
@@ -137,14 +137,14 @@ struct Counts {
     gave_way: u64,
 }
 
-/// Everything that the task owns.
+/// The state of the running adapter.
 struct Server {
     context: Arc<Context>,
     source: Arc<LineSource>,
     lines: Arc<LineCounts>,
     peers: Peers,
     tasks: JoinSet<(ConnectionId, IpAddr, End)>,
-    /// A newcomer for whom another connection is about to end. Meanwhile nobody else is accepted.
+    /// A new connection that waits for another one to end. Meanwhile no other connection is accepted.
     waiting: Option<(TcpStream, IpAddr)>,
     counts: Counts,
     refusals: Throttle,
@@ -186,7 +186,7 @@ impl Server {
         }
     }
 
-    /// A newcomer: admitted, refused, or kept until another connection has ended.
+    /// Admits or refuses a new connection, or keeps it until another one has ended.
     fn receive(&mut self, stream: TcpStream, address: IpAddr) {
         let close = CancellationToken::new();
         match self.peers.admit(address, close, Instant::now()) {
@@ -243,7 +243,7 @@ impl Server {
         }
     }
 
-    /// Too few file descriptors, mostly. Connections that end free some.
+    /// Pauses after a failed accept, mostly for a lack of file descriptors; connections that end free some.
     async fn cannot_accept(&mut self, error: &io::Error, condition: &Condition) {
         condition.with_problems(&format!("cannot accept connections: {error}"));
         if let Some(passed_over) = self.refusals.allow(Instant::now().into_std()) {

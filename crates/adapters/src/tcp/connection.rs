@@ -1,4 +1,4 @@
-//! One connection: reads lines until its end, and hands them over.
+//! One connection: reads lines until its end, and passes them to the pipeline.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,9 +13,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::pace::Pace;
 use super::peers::Admitted;
-use crate::lines::{HandedOver, LineReader, hand_over};
+use crate::lines::{LineReader, SubmitResult, submit};
 
-/// Bytes read in one go.
+/// Bytes read at once.
 const CHUNK: usize = 4 << 10;
 
 /// What all connections of an adapter share.
@@ -24,26 +24,26 @@ pub(super) struct Context {
     pub(super) uplinks: mpsc::Sender<Vec<Uplink>>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) stop: CancellationToken,
-    /// How long without a line.
+    /// The longest time without a line.
     pub(super) idle: Duration,
 }
 
 /// Why a connection has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
-    /// The peer has sent all that it will; whether it still reads is no matter here.
+    /// The peer has closed its sending side.
     Closed,
-    /// It broke off.
+    /// The connection broke.
     Broken,
-    /// No line came for too long.
+    /// No line arrived for too long.
     Idle,
-    /// Another address needed the room.
+    /// The connection was closed in favour of another address.
     GaveWay,
     Stopped,
     PipelineEnded,
 }
 
-/// Reads until the end, which is told.
+/// Reads until the end, and returns the reason.
 pub(super) async fn serve(
     context: &Context,
     mut stream: TcpStream,
@@ -52,9 +52,9 @@ pub(super) async fn serve(
 ) -> End {
     let end = read(context, &mut stream, &mut reader, admitted).await;
     let rest = reader.end(context.clock.now());
-    match hand_over(&context.id, &context.uplinks, rest, &context.stop).await {
-        HandedOver::PipelineEnded => End::PipelineEnded,
-        HandedOver::Yes | HandedOver::Stopped => end,
+    match submit(&context.id, &context.uplinks, rest, &context.stop).await {
+        SubmitResult::PipelineEnded => End::PipelineEnded,
+        SubmitResult::Done | SubmitResult::Stopped => end,
     }
 }
 
@@ -80,33 +80,33 @@ async fn read(
         };
         let ended_before = reader.ended();
         match take(context, chunk.get(..count).unwrap_or_default(), reader).await {
-            HandedOver::Yes => {}
-            HandedOver::Stopped => return End::Stopped,
-            HandedOver::PipelineEnded => return End::PipelineEnded,
+            SubmitResult::Done => {}
+            SubmitResult::Stopped => return End::Stopped,
+            SubmitResult::PipelineEnded => return End::PipelineEnded,
         }
         let lines = reader.ended().saturating_sub(ended_before);
         rest(context, pace, close, lines).await;
-        // Bytes that never end a line keep no connection open.
+        // Only complete lines keep a connection open.
         if lines > 0 {
             idle_at = Instant::now() + context.idle;
         }
     }
 }
 
-/// Hands the lines in `bytes` over; waits while the pipeline is behind, and so does the peer.
-async fn take(context: &Context, mut bytes: &[u8], reader: &mut LineReader) -> HandedOver {
+/// Passes the lines in `bytes` to the pipeline; while its queue is full, this and the peer wait.
+async fn take(context: &Context, mut bytes: &[u8], reader: &mut LineReader) -> SubmitResult {
     let at = context.clock.now();
     while !bytes.is_empty() {
         let batch = reader.batch(&mut bytes, at);
-        match hand_over(&context.id, &context.uplinks, batch, &context.stop).await {
-            HandedOver::Yes => {}
+        match submit(&context.id, &context.uplinks, batch, &context.stop).await {
+            SubmitResult::Done => {}
             no => return no,
         }
     }
-    HandedOver::Yes
+    SubmitResult::Done
 }
 
-/// Holds an address back that sends too fast. A piece of a long line counts as one.
+/// Slows down an address that sends too fast. A piece of a long line counts as a line.
 async fn rest(context: &Context, pace: &Pace, close: &CancellationToken, lines: u64) {
     let rest = pace.rest(lines.max(1), Instant::now());
     if !rest.is_zero() {

@@ -1,10 +1,10 @@
-//! Devices that connect over TCP and send lines.
+//! The TCP adapter: devices connect and send lines.
 //!
 //! Promises:
-//! - One peer harms no other: the number of connections, the lines a second of an address, the length of a line and the
-//!   time without one are bounded, and an address gives connections up when others find none.
-//! - A slow pipeline holds the peers back, through TCP; nothing piles up here, and nothing that was read is dropped.
-//! - A line without its end, where a connection broke off, is refused and counted.
+//! - Peers cannot harm each other: the number of connections, the lines per second of an address, the length of a line and
+//!   the time without a line are bounded. If all connections are in use, an address with many loses one to a new address.
+//! - A slow pipeline slows the peers down through TCP; no queue grows, and no line that was read is dropped.
+//! - If a connection breaks within a line, the unfinished line is refused and counted.
 
 mod adapter;
 mod check;

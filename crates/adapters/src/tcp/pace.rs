@@ -1,28 +1,28 @@
-//! How many lines a second the connections of one address may bring, all together.
+//! Limits the lines per second of all connections of one address.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// What may come at once after a pause, as time at the full rate.
+/// The burst allowed after a pause, as time at the full rate.
 const BURST: Duration = Duration::from_millis(100);
 
 #[derive(Debug)]
 pub(super) struct Pace {
     interval: Duration,
-    /// When all that has come would have come at the full rate.
+    /// When all lines so far would have arrived at the full rate.
     due: Mutex<Instant>,
 }
 
 impl Pace {
-    /// At most so many lines a second.
+    /// Allows at most `rate` lines per second.
     pub(super) fn new(rate: u32, now: Instant) -> Self {
         let interval = Duration::from_secs(1).checked_div(rate).unwrap_or_default();
         Self { interval, due: Mutex::new(now) }
     }
 
-    /// `lines` have come: how long their connection is to rest now.
+    /// Takes `lines` received lines, and returns how long their connection must pause.
     pub(super) fn rest(&self, lines: u64, now: Instant) -> Duration {
         let took = self.interval.saturating_mul(u32::try_from(lines).unwrap_or(u32::MAX));
         let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_faster_than_the_rate_rests_until_it_is_not() {
+    fn an_address_above_the_rate_pauses() {
         let start = Instant::now();
         let pace = Pace::new(1_000, start);
         let at = |millis| start + Duration::from_millis(millis);

@@ -1,4 +1,4 @@
-//! Who is connected: so many at once, shared fairly between addresses.
+//! The open connections: their number is bounded and shared fairly between addresses.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -11,7 +11,7 @@ use super::pace::Pace;
 
 pub(super) type ConnectionId = u64;
 
-/// The connections that there are.
+/// The open connections.
 #[derive(Debug)]
 pub(super) struct Peers {
     max_connections: usize,
@@ -33,11 +33,11 @@ struct Address {
     pace: Arc<Pace>,
 }
 
-/// What a newcomer gets.
+/// The decision about a new connection.
 #[derive(Debug)]
 pub(super) enum Admission {
     Admitted(Admitted),
-    /// Another address has been asked to give up a connection: to be tried again when one has ended.
+    /// A connection of another address is being closed: try again when one has ended.
     Wait,
     Refused,
 }
@@ -47,7 +47,7 @@ pub(super) struct Admitted {
     pub(super) id: ConnectionId,
     /// Shared by all connections of the address.
     pub(super) pace: Arc<Pace>,
-    /// Cancelled when the connection is to end in favour of another address.
+    /// Cancelled to close the connection in favour of another address.
     pub(super) close: CancellationToken,
 }
 
@@ -66,10 +66,10 @@ impl Peers {
         self.connections.len()
     }
 
-    /// A connection from `address`; `close` is cancelled when it is to end.
+    /// Decides about a new connection from `address`; `close` is cancelled to close it later.
     pub(super) fn admit(&mut self, address: IpAddr, close: CancellationToken, now: Instant) -> Admission {
         if self.connections.len() >= self.max_connections {
-            return self.make_room_for(address);
+            return self.evict_for(address);
         }
         let id = self.next_id;
         self.next_id += 1;
@@ -84,7 +84,7 @@ impl Peers {
         Admission::Admitted(Admitted { id, pace, close })
     }
 
-    /// A connection has ended.
+    /// Removes a connection that has ended.
     pub(super) fn remove(&mut self, id: ConnectionId) {
         let Some(Connection { address, .. }) = self.connections.remove(&id) else { return };
         let Some(entry) = self.addresses.get_mut(&address) else { return };
@@ -94,8 +94,8 @@ impl Peers {
         }
     }
 
-    /// The address with the most connections gives up its newest one, where it has more than the newcomer would have.
-    fn make_room_for(&self, newcomer: IpAddr) -> Admission {
+    /// Closes the newest connection of the address with the most, if it then still has at least as many as the new address.
+    fn evict_for(&self, newcomer: IpAddr) -> Admission {
         let own = self.addresses.get(&newcomer).map_or(0, |entry| entry.connections);
         let most = self.addresses.iter().max_by_key(|(_, entry)| entry.connections);
         let Some((address, _)) = most.filter(|(_, entry)| entry.connections > own + 1) else {
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn one_address_may_have_all_until_another_wants_some() {
+    fn one_address_may_have_all_connections_until_another_connects() {
         let mut peers = Peers::new(4, 10);
         let first: Vec<_> = (0..4).map(|_| admitted(&mut peers, 1)).collect();
         assert!(matches!(admit(&mut peers, 1), Admission::Refused));
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_ended_leaves_nothing_behind() {
+    fn ended_connections_leave_no_state() {
         let mut peers = Peers::new(2, 10);
         let (one, two) = (admitted(&mut peers, 1), admitted(&mut peers, 1));
         assert!(Arc::ptr_eq(&one.pace, &two.pace), "an address has one pace");

@@ -77,7 +77,7 @@ impl Fixture {
         timeout(LONG, self.uplinks.recv()).await.unwrap().unwrap()
     }
 
-    /// The next line: of whom, and what.
+    /// The device and payload of the next line.
     async fn line(&mut self) -> (String, String) {
         let batch = self.next().await;
         let [uplink] = &*batch else { panic!("{batch:?}") };
@@ -123,7 +123,7 @@ async fn a_line_is_of_its_peers_address_and_one_that_breaks_off_is_counted() {
 }
 
 #[tokio::test]
-async fn bytes_that_never_end_a_line_keep_no_connection_open() {
+async fn bytes_without_a_line_end_do_not_keep_a_connection_open() {
     let mut adapter = Fixture::up(Settings { idle: Duration::from_secs(1), ..settings() }).await;
     let mut peer = adapter.connect(1).await;
     let begun = tokio::time::Instant::now();
@@ -163,7 +163,7 @@ async fn one_connection_too_many_is_closed_and_an_address_gives_way_to_another()
 }
 
 #[tokio::test]
-async fn a_slow_pipeline_holds_the_peer_back_and_loses_nothing() {
+async fn a_slow_pipeline_slows_the_peer_down_and_loses_nothing() {
     let mut settings = settings();
     settings.lines.max_line = 1_000;
     let mut adapter = Fixture::up(settings).await;
@@ -188,7 +188,7 @@ async fn a_slow_pipeline_holds_the_peer_back_and_loses_nothing() {
 }
 
 #[tokio::test]
-async fn a_flood_is_held_back_and_others_are_heard_meanwhile() {
+async fn a_flood_is_slowed_down_and_other_peers_are_served() {
     let mut adapter = Fixture::up(Settings { max_rate: 1_000, ..settings() }).await;
     let mut flood = adapter.connect(1).await;
     let flooding = tokio::spawn(async move { while flood.write_all(&b"1\n".repeat(1_000)).await.is_ok() {} });

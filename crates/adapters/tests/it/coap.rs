@@ -139,7 +139,7 @@ async fn a_pipeline_that_stands_still_makes_5_03_and_gets_later_what_was_taken()
     }
     assert!(taken.iter().all(|uplink| uplink.lost_before == 0));
     assert!(matches!(taken[0].delivery, Delivery::AtLeastOnce { again: true, .. }));
-    taken.into_iter().for_each(|uplink| uplink.ack.tell(Outcome::Taken));
+    taken.into_iter().for_each(|uplink| uplink.ack.complete(Outcome::Taken));
     // There is room again as soon as the word is read, which nobody but the adapter sees.
     let after = loop {
         site.report(last, false).await;
@@ -178,12 +178,12 @@ async fn a_report_is_answered_with_what_became_of_it() {
     let uplink = batch.pop().unwrap();
     assert_eq!((uplink.device.unwrap().as_str(), uplink.metric.as_deref()), ("a", Some("b")));
     assert_eq!((&uplink.payload[..], uplink.codec), (&b"7"[..], CodecId(0)));
-    uplink.ack.tell(Outcome::Taken);
+    uplink.ack.complete(Outcome::Taken);
     assert_eq!(site.answer().await, (CHANGED, 1, Vec::new()));
     site.report(2, true).await;
     let mut uplink = site.taken().await.pop().unwrap();
     uplink.ack.explain(|| "not warm enough".to_owned());
-    uplink.ack.tell(Outcome::Refused(DropReason::BadPayload));
+    uplink.ack.complete(Outcome::Refused(DropReason::BadPayload));
     assert_eq!(site.answer().await, (BAD_REQUEST, 2, b"\xffnot warm enough".to_vec()));
     // Dropped without a word, it stays with its sender.
     site.report(3, true).await;
@@ -204,11 +204,11 @@ async fn a_stop_answers_what_is_under_way_and_takes_no_more() {
         id += 1;
         site.report(id, true).await;
         match timeout(Duration::from_millis(100), site.uplinks.recv()).await {
-            Ok(batch) => batch.unwrap().into_iter().for_each(|uplink| uplink.ack.tell(Outcome::Taken)),
+            Ok(batch) => batch.unwrap().into_iter().for_each(|uplink| uplink.ack.complete(Outcome::Taken)),
             Err(_) => break,
         }
     }
-    uplink.ack.tell(Outcome::Taken);
+    uplink.ack.complete(Outcome::Taken);
     timeout(Duration::from_secs(10), site.task).await.unwrap().unwrap();
     let mut answers = Vec::new();
     let mut datagram = [0; 256];

@@ -98,7 +98,7 @@ impl Running {
     /// The next uplink, acknowledged.
     async fn taken(&mut self) -> Uplink {
         let mut uplink = self.next().await;
-        std::mem::take(&mut uplink.ack).tell(Outcome::Taken);
+        std::mem::take(&mut uplink.ack).complete(Outcome::Taken);
         uplink
     }
 
@@ -227,7 +227,7 @@ async fn what_was_not_acknowledged_comes_again_and_says_so() {
         panic!("{:?} and {:?}", kept.delivery, once_more.delivery);
     };
     assert_eq!(key, same);
-    kept.ack.tell(Outcome::Taken); // On a connection that is gone: nothing happens.
+    kept.ack.complete(Outcome::Taken); // On a connection that is gone: nothing happens.
     publish(&broker, &["-t", "s/a", "-m", "3"]).await;
     assert_eq!(&adapter.taken().await.payload[..], b"3");
     adapter.stop().await;
@@ -252,7 +252,7 @@ async fn at_the_stop_what_was_taken_is_handed_over_and_acknowledged() {
     publish(&broker, &["-t", "s/a", "-m", "1"]).await;
     let uplink = adapter.next().await;
     adapter.stop.cancel();
-    uplink.ack.tell(Outcome::Taken);
+    uplink.ack.complete(Outcome::Taken);
     adapter.stop().await;
 
     let mut adapter = Running::up(&broker, routes).await;
@@ -323,7 +323,7 @@ async fn a_pipeline_that_stands_still_holds_the_broker_back() {
         most = most.max(batch.len());
         for uplink in batch {
             seen.push(std::str::from_utf8(&uplink.payload).unwrap().parse::<usize>().unwrap());
-            uplink.ack.tell(Outcome::Taken);
+            uplink.ack.complete(Outcome::Taken);
         }
     }
     assert!(most <= 256, "{most} in one batch");

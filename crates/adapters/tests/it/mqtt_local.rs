@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use adapters::mqtt::{MqttAdapter, Route, Source, TopicFilter};
 use gateway_core::ports::{Adapter, AdapterContext, AdapterState, LocalBroker, LocalMessage, Origin};
-use gateway_core::{Ack, AdapterId, CodecId, Condition, Delivery, Outcome, Room, Timestamp, Uplink};
+use gateway_core::{Ack, AdapterId, CodecId, Condition, Delivery, MemoryPermit, Outcome, Timestamp, Uplink};
 use mqtt_link::Options;
 use testkit::clock::ManualClock;
 use tokio::sync::{mpsc, oneshot};
@@ -24,8 +24,8 @@ impl LocalBroker for Seam {
 fn message(topic: &str) -> (LocalMessage, oneshot::Receiver<Outcome>) {
     let (tell, told) = oneshot::channel();
     let ack = Ack::new(move |outcome| tell.send(outcome).unwrap());
-    let (payload, room) = ("21.5".into(), Room::unbounded());
-    (LocalMessage { topic: topic.into(), payload, origin: None, lost_before: 0, room, ack }, told)
+    let (payload, memory) = ("21.5".into(), MemoryPermit::unbounded());
+    (LocalMessage { topic: topic.into(), payload, origin: None, lost_before: 0, memory, ack }, told)
 }
 
 fn sent(client: &str, packet_id: u16, again: bool) -> LocalMessage {
@@ -68,7 +68,7 @@ async fn hands_over_what_it_is_given_and_at_the_stop_what_waits() {
     assert_eq!((uplink.metric.as_deref(), uplink.codec), (Some("temperature"), CodecId(3)));
     assert_eq!((&uplink.payload[..], uplink.delivery), (&b"21.5"[..], Delivery::AtMostOnce));
     assert!(told.try_recv().is_err(), "the outcome is the pipeline's to tell");
-    uplink.ack.tell(Outcome::Taken);
+    uplink.ack.complete(Outcome::Taken);
     assert_eq!(told.await, Ok(Outcome::Taken));
 
     // Known again by client, packet id, topic and payload.

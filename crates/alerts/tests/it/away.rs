@@ -1,4 +1,4 @@
-//! Hours in which nobody listened: the machine slept, or the gateway was stopped. Nobody is called silent for them, no
+//! Hours without the gateway: the machine slept, or the gateway was stopped. No device counts as silent for them, no
 //! `for` ends by them, and what is raised stays raised.
 
 use std::time::Duration;

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::common::{Fixture, MINUTE, messages, odd};
+use crate::common::{Fixture, MINUTE, anomalous, messages};
 use gateway_core::{Alert, AnomalyKind, Score};
 
 /// The temperature every five minutes, for so many readings; what was said.
@@ -17,7 +17,7 @@ const DAY: usize = 24 * HOUR;
 #[test]
 fn a_value_that_stays_out_of_the_range_is_raised_for_an_hour_and_no_news_then() {
     let mut fixture = Fixture::judged(Duration::ZERO);
-    assert_eq!(fixture.scored(MINUTE, 31.0, odd(0.9, AnomalyKind::Shift)).len(), 1);
+    assert_eq!(fixture.scored(MINUTE, 31.0, anomalous(0.9, AnomalyKind::Shift)).len(), 1);
     assert_eq!(keeps(&mut fixture, 31.0, Score::NONE, HOUR - 1), []);
     let cleared = keeps(&mut fixture, 31.0, Score::NONE, 3);
     assert_eq!(messages(&cleared), ["temperature 31 has stayed so for an hour and is no longer news"]);
@@ -27,7 +27,7 @@ fn a_value_that_stays_out_of_the_range_is_raised_for_an_hour_and_no_news_then() 
 #[test]
 fn a_value_that_comes_back_ends_it_at_once() {
     let mut fixture = Fixture::judged(Duration::ZERO);
-    fixture.scored(MINUTE, 31.0, odd(0.9, AnomalyKind::Profile));
+    fixture.scored(MINUTE, 31.0, anomalous(0.9, AnomalyKind::Profile));
     assert_eq!(keeps(&mut fixture, 31.0, Score::NONE, 6), []);
     assert_eq!(messages(&keeps(&mut fixture, 21.0, Score::NONE, 3)), ["temperature 21 is as usual again"]);
 }

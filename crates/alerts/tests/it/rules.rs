@@ -82,19 +82,19 @@ fn raised_lists_what_is_out() {
 
 #[test]
 fn devices_zones_and_metrics_choose_the_series() {
-    let heard = |spec: RuleSpec| {
+    let raised = |spec: RuleSpec| {
         let mut time = Fixture::new([spec]);
         let mut raised = |device, metric| !time.hear(device, metric, 50.0, START, Score::NONE).is_empty();
         [raised(LOUNGE, "temperature"), raised(LOUNGE, "humidity"), raised(CELLAR, "temperature")]
     };
     let globs = |text: &str| vec![text.to_owned()];
-    assert_eq!(heard(too_hot()), [true, false, true]);
-    assert_eq!(heard(RuleSpec { zones: globs("floor-1/*"), ..too_hot() }), [true, false, false]);
-    assert_eq!(heard(RuleSpec { zones: globs("*"), ..too_hot() }), [true, false, true]);
-    assert_eq!(heard(RuleSpec { devices: globs("cell*"), ..too_hot() }), [false, false, true]);
-    assert_eq!(heard(RuleSpec { devices: globs("lo?nge"), ..too_hot() }), [true, false, false]);
+    assert_eq!(raised(too_hot()), [true, false, true]);
+    assert_eq!(raised(RuleSpec { zones: globs("floor-1/*"), ..too_hot() }), [true, false, false]);
+    assert_eq!(raised(RuleSpec { zones: globs("*"), ..too_hot() }), [true, false, true]);
+    assert_eq!(raised(RuleSpec { devices: globs("cell*"), ..too_hot() }), [false, false, true]);
+    assert_eq!(raised(RuleSpec { devices: globs("lo?nge"), ..too_hot() }), [true, false, false]);
     assert_eq!(
-        heard(RuleSpec { devices: globs("cellar"), zones: globs("floor-1/*"), ..too_hot() }),
+        raised(RuleSpec { devices: globs("cellar"), zones: globs("floor-1/*"), ..too_hot() }),
         [false; 3]
     );
 }

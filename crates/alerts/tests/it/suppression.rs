@@ -1,9 +1,9 @@
-//! What people were told of, or have acknowledged, is held back: the same thing is not told again every day.
+//! A notified or acknowledged anomaly is held back: the same anomaly is not reported again every day.
 #![allow(clippy::unwrap_used, reason = "what is not there fails the test")]
 
 use std::time::Duration;
 
-use crate::common::{DAY, Fixture, HOUR, LOUNGE, MINUTE, SECOND, START, messages, odd, rule, too_hot};
+use crate::common::{DAY, Fixture, HOUR, LOUNGE, MINUTE, SECOND, START, anomalous, messages, rule, too_hot};
 use gateway_core::{Alert, AlertKind, AlertState, AnomalyKind, MetricId, Score, Severity, Timestamp};
 
 use alerts::{Conditions, RuleSpec};
@@ -11,10 +11,10 @@ use alerts::{Conditions, RuleSpec};
 const HOLD: Duration = Duration::from_secs(86_400);
 
 fn hot(value: f64) -> (f64, Score) {
-    (value, odd(0.9, AnomalyKind::Profile))
+    (value, anomalous(0.9, AnomalyKind::Profile))
 }
 
-/// An odd reading and the ordinary ones that end it; what was raised.
+/// An anomalous reading and the normal ones that end it; returns the raised alerts.
 fn episode(fixture: &mut Fixture, (value, score): (f64, Score)) -> Vec<Alert> {
     let mut out = fixture.scored(MINUTE, value, score);
     for _ in 0..3 {
@@ -24,15 +24,15 @@ fn episode(fixture: &mut Fixture, (value, score): (f64, Score)) -> Vec<Alert> {
     out
 }
 
-fn is_told(fixture: &mut Fixture, odd: (f64, Score)) -> bool {
-    !episode(fixture, odd).is_empty()
+fn is_raised(fixture: &mut Fixture, anomaly: (f64, Score)) -> bool {
+    !episode(fixture, anomaly).is_empty()
 }
 
 #[test]
 fn an_anomaly_clears_after_three_ordinary_readings_and_rests_five_minutes() {
     let mut fixture = Fixture::judged(Duration::ZERO);
-    let (value, score) = (85.0, odd(0.97, AnomalyKind::Profile));
-    assert!(fixture.scored(SECOND, 21.0, odd(0.49, AnomalyKind::Profile)).is_empty());
+    let (value, score) = (85.0, anomalous(0.97, AnomalyKind::Profile));
+    assert!(fixture.scored(SECOND, 21.0, anomalous(0.49, AnomalyKind::Profile)).is_empty());
     let raised = fixture.scored(SECOND, value, score);
     let text = "temperature 85 is unusual for this time of day; usually 20.12 to 22.44 (profile)";
     assert_eq!(messages(&raised), [text]);
@@ -67,23 +67,23 @@ fn a_stuck_sensor_is_told_with_how_long() {
 #[test]
 fn the_same_thing_is_told_once_within_the_hold() {
     let mut fixture = Fixture::judged(HOLD);
-    assert!(is_told(&mut fixture, hot(30.0)));
+    assert!(is_raised(&mut fixture, hot(30.0)));
     let cleared = fixture.now;
     while fixture.now < cleared + 23 * HOUR {
         fixture.wait(HOUR - 4 * MINUTE);
-        assert!(!is_told(&mut fixture, hot(30.0)), "{} ms after", fixture.now - cleared);
+        assert!(!is_raised(&mut fixture, hot(30.0)), "{} ms after", fixture.now - cleared);
     }
     fixture.now = cleared + DAY;
-    assert!(is_told(&mut fixture, hot(30.0)), "a day after it was cleared");
+    assert!(is_raised(&mut fixture, hot(30.0)), "a day after it was cleared");
 }
 
 #[test]
 fn whichever_detector_says_so_too_high_is_one_thing() {
     for again in [AnomalyKind::Shift, AnomalyKind::Residual, AnomalyKind::Density, AnomalyKind::Markov] {
         let mut fixture = Fixture::judged(HOLD);
-        assert!(is_told(&mut fixture, hot(30.0)));
+        assert!(is_raised(&mut fixture, hot(30.0)));
         fixture.wait(HOUR);
-        assert!(!is_told(&mut fixture, (30.0, odd(0.9, again))), "{again:?}");
+        assert!(!is_raised(&mut fixture, (30.0, anomalous(0.9, again))), "{again:?}");
     }
 }
 
@@ -91,20 +91,20 @@ fn whichever_detector_says_so_too_high_is_one_thing() {
 fn something_else_or_clearly_worse_is_told_at_once() {
     let stuck = Score { value: 0.7, expected: None, anomaly_kind: Some(AnomalyKind::Stuck) };
     for (value, score, is_new) in [
-        (31.0, odd(0.95, AnomalyKind::Profile), false),
-        (34.5, odd(1.0, AnomalyKind::Profile), true),
-        (15.0, odd(0.6, AnomalyKind::Profile), true),
+        (31.0, anomalous(0.95, AnomalyKind::Profile), false),
+        (34.5, anomalous(1.0, AnomalyKind::Profile), true),
+        (15.0, anomalous(0.6, AnomalyKind::Profile), true),
         (21.0, stuck, true),
-        (85.0, odd(0.9, AnomalyKind::Sentinel), true),
-        (21.0, odd(0.9, AnomalyKind::Noise), true),
-        (23.0, odd(0.9, AnomalyKind::Drift), true),
+        (85.0, anomalous(0.9, AnomalyKind::Sentinel), true),
+        (21.0, anomalous(0.9, AnomalyKind::Noise), true),
+        (23.0, anomalous(0.9, AnomalyKind::Drift), true),
     ] {
         let mut fixture = Fixture::judged(HOLD);
-        assert!(is_told(&mut fixture, hot(30.0)));
+        assert!(is_raised(&mut fixture, hot(30.0)));
         fixture.wait(HOUR);
-        assert_eq!(is_told(&mut fixture, (value, score)), is_new, "{value} {score:?}");
+        assert_eq!(is_raised(&mut fixture, (value, score)), is_new, "{value} {score:?}");
         fixture.wait(HOUR);
-        assert!(!is_told(&mut fixture, (value, score)), "and then it has been told: {value} {score:?}");
+        assert!(!is_raised(&mut fixture, (value, score)), "and then it has been notified: {value} {score:?}");
     }
 }
 
@@ -112,11 +112,11 @@ fn something_else_or_clearly_worse_is_told_at_once() {
 fn without_a_range_a_clearly_higher_score_is_worse() {
     let rare = |value| (21.0, Score { value, expected: None, anomaly_kind: Some(AnomalyKind::Density) });
     let mut fixture = Fixture::judged(HOLD);
-    assert!(is_told(&mut fixture, rare(0.6)));
+    assert!(is_raised(&mut fixture, rare(0.6)));
     fixture.wait(HOUR);
-    assert!(!is_told(&mut fixture, rare(0.8)));
+    assert!(!is_raised(&mut fixture, rare(0.8)));
     fixture.wait(HOUR);
-    assert!(is_told(&mut fixture, rare(0.9)));
+    assert!(is_raised(&mut fixture, rare(0.9)));
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn how_far_it_went_while_the_alert_was_out_has_been_told_and_so_has_its_way_back
     let spike = |fixture: &mut Fixture| {
         let mut raised = 0;
         for value in [23.0, 30.0, 60.0, 30.0, 15.0] {
-            let alerts = fixture.scored(MINUTE, value, odd(0.9, AnomalyKind::Residual));
+            let alerts = fixture.scored(MINUTE, value, anomalous(0.9, AnomalyKind::Residual));
             raised += alerts.len();
         }
         for _ in 0..3 {
@@ -142,15 +142,15 @@ fn how_far_it_went_while_the_alert_was_out_has_been_told_and_so_has_its_way_back
 fn what_comes_back_every_day_is_told_at_growing_distances_up_to_thirty_days() {
     let days = |hold: Duration| {
         let mut fixture = Fixture::judged(hold);
-        let mut told = Vec::new();
+        let mut raised_days = Vec::new();
         for day in 0..120_i64 {
             // At two in the afternoon, up to 40 minutes earlier or later.
             fixture.now = START + day * DAY + 14 * HOUR + (day * 37 % 80 - 40) * MINUTE;
-            if is_told(&mut fixture, hot(30.0)) {
-                told.push(day);
+            if is_raised(&mut fixture, hot(30.0)) {
+                raised_days.push(day);
             }
         }
-        told
+        raised_days
     };
     assert_eq!(days(alerts::DEFAULT_HOLD), [0, 2, 6, 13, 25, 49, 80, 110]);
     assert_eq!(days(Duration::ZERO).len(), 120);
@@ -161,29 +161,29 @@ fn what_comes_back_every_day_is_told_at_growing_distances_up_to_thirty_days() {
 fn what_has_not_been_seen_for_thirty_days_is_new() {
     let mut fixture = Fixture::judged(HOLD);
     for _ in 0..4 {
-        assert!(is_told(&mut fixture, hot(30.0)));
+        assert!(is_raised(&mut fixture, hot(30.0)));
         fixture.now += 9 * DAY;
     }
     fixture.now += 31 * DAY;
-    assert!(is_told(&mut fixture, hot(30.0)));
+    assert!(is_raised(&mut fixture, hot(30.0)));
     fixture.now += DAY + HOUR;
-    assert!(is_told(&mut fixture, hot(30.0)), "condition for a day again, not for sixteen");
+    assert!(is_raised(&mut fixture, hot(30.0)), "condition for a day again, not for sixteen");
 }
 
 #[test]
 fn a_condition_that_lasts_is_one_alert_however_long() {
     let mut fixture = Fixture::judged(HOLD);
     let (value, score) = hot(30.0);
-    let mut told = 0;
+    let mut raised_count = 0;
     for _ in 0..10 * 24 {
-        told += fixture.scored(HOUR, value, score).len();
+        raised_count += fixture.scored(HOUR, value, score).len();
     }
-    assert_eq!(told, 1);
+    assert_eq!(raised_count, 1);
     for _ in 0..3 {
         fixture.scored(MINUTE, 21.0, Score::NONE);
     }
     fixture.wait(HOUR);
-    assert!(!is_told(&mut fixture, hot(30.0)), "the hold counts from its end");
+    assert!(!is_raised(&mut fixture, hot(30.0)), "the hold counts from its end");
 }
 
 #[test]
@@ -212,7 +212,7 @@ fn an_acknowledged_anomaly_is_cleared_and_held_back_for_as_long_as_asked() {
     assert_eq!(fixture.scored(2 * MINUTE, value, score).len(), 1);
     fixture.acknowledge(None, HOLD);
     fixture.wait(HOUR);
-    assert!(is_told(&mut fixture, hot(60.0)), "clearly worse");
+    assert!(is_raised(&mut fixture, hot(60.0)), "clearly worse");
 }
 
 #[test]
@@ -239,9 +239,9 @@ fn each_rule_tells_for_itself() {
     let mut fixture = Fixture::new([severe, RuleSpec { metric: None, ..rule("odd", anomaly()) }]);
     fixture.alerts.set_hold(HOLD);
     let names = |alerts: Vec<Alert>| alerts.iter().map(|alert| alert.rule.to_string()).collect::<Vec<_>>();
-    assert_eq!(names(episode(&mut fixture, (30.0, odd(0.6, AnomalyKind::Profile)))), ["odd"]);
+    assert_eq!(names(episode(&mut fixture, (30.0, anomalous(0.6, AnomalyKind::Profile)))), ["odd"]);
     fixture.wait(HOUR);
-    assert_eq!(names(episode(&mut fixture, (30.0, odd(0.9, AnomalyKind::Profile)))), ["severe"]);
+    assert_eq!(names(episode(&mut fixture, (30.0, anomalous(0.9, AnomalyKind::Profile)))), ["severe"]);
 }
 
 #[test]

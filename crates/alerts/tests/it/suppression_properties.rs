@@ -10,7 +10,7 @@ use proptest::prelude::*;
 const LOW: f64 = 20.0;
 const HIGH: f64 = 22.0;
 
-/// What may be seen: minutes after the one before, a value, its score, whether a range is told, and who says so.
+/// A reading: minutes after the one before, a value, its score, whether it has a range, and its detector.
 type Reading = (i64, f64, f64, bool, AnomalyKind);
 
 fn reading() -> impl Strategy<Value = Reading> {

@@ -40,7 +40,7 @@ impl Floor {
         Self { rng, rooms, sun: 0.5 }
     }
 
-    /// What the sensors tell `minutes` after the reading before, in steps of 0.1.
+    /// The readings of the sensors `minutes` after the reading before, in steps of 0.1.
     fn temperatures(&mut self, at: i64, minutes: i64) -> Vec<f64> {
         let hour = at.rem_euclid(DAY) as f64 / (60 * MINUTE) as f64;
         let works = at.div_euclid(DAY) % 7 < 5 && at.div_euclid(DAY) % 24 != 0;
@@ -51,13 +51,13 @@ impl Floor {
             * f64::from(u8::from((8.0..17.0).contains(&hour)));
         let base = if heats { 21.5 } else { 19.0 };
         let (rng, sun) = (&mut self.rng, self.sun);
-        let tell = |room: &mut Room| {
+        let read = |room: &mut Room| {
             let people = if heats { room.busy * rng.random_range(0.0..2.0) } else { 0.0 };
             let target = room.sunny * sun * noon + people;
             room.warmth += (minutes as f64 / 120.0).min(1.0) * (target - room.warmth);
             ((base + room.offset + room.warmth + rng.random_range(-0.1..0.1)) * 10.0).round() / 10.0
         };
-        self.rooms.iter_mut().map(tell).collect()
+        self.rooms.iter_mut().map(read).collect()
     }
 }
 
@@ -65,7 +65,7 @@ fn device(index: usize) -> DeviceId {
     DeviceId(u32::try_from(index).unwrap())
 }
 
-/// Begins of alarms: day and device. `fault(at, index, value)` is what is told instead.
+/// Begins of alarms: day and device. `fault(at, index, value)` is reported instead.
 fn alarms(rooms: usize, seed: u64, days: i64, fault: impl Fn(i64, usize, f64) -> f64) -> Vec<(i64, usize)> {
     let mut floor = Floor::new(rooms, seed);
     let mut peers = Peers::default();
@@ -74,12 +74,12 @@ fn alarms(rooms: usize, seed: u64, days: i64, fault: impl Fn(i64, usize, f64) ->
     for at in (0..days * DAY).step_by(10 * 60_000) {
         for (index, value) in floor.temperatures(at, 10).into_iter().enumerate() {
             let score = peers.observe(device(index), Timestamp::from_millis(at), fault(at, index, value));
-            let odd = score.value >= 0.5;
-            if odd && !raised[index] {
+            let anomalies = score.value >= 0.5;
+            if anomalies && !raised[index] {
                 assert_eq!(score.anomaly_kind, Some(AnomalyKind::Drift));
                 found.push((at / DAY, index));
             }
-            raised[index] = odd;
+            raised[index] = anomalies;
         }
     }
     found
@@ -190,16 +190,16 @@ fn an_hour_of_nonsense_is_no_drift() {
 fn a_sensor_that_was_moved_has_a_new_usual_offset_in_two_months() {
     let mut floor = Floor::new(4, 6);
     let mut peers = Peers::default();
-    let (mut odd, mut newest) = (0, 0);
+    let (mut anomalies, mut newest) = (0, 0);
     for at in (0..100 * DAY).step_by(10 * 60_000) {
         for (index, value) in floor.temperatures(at, 10).into_iter().enumerate() {
             let value = if index == 0 && at >= 15 * DAY { value + 3.0 } else { value };
             if peers.observe(device(index), Timestamp::from_millis(at), value).value >= 0.5 && index == 0 {
-                (odd, newest) = (odd + 1, at / DAY);
+                (anomalies, newest) = (anomalies + 1, at / DAY);
             }
         }
     }
-    assert!(odd > 0 && newest < 15 + 60, "day {newest}");
+    assert!(anomalies > 0 && newest < 15 + 60, "day {newest}");
 }
 
 #[test]
@@ -240,14 +240,14 @@ proptest! {
     }
 }
 
-/// A score that is odd by itself.
-fn odd(anomaly_kind: AnomalyKind) -> Score {
+/// The score of an anomaly.
+fn anomaly(anomaly_kind: AnomalyKind) -> Score {
     Score { value: 0.8, expected: None, anomaly_kind: Some(anomaly_kind) }
 }
 
-/// What is told of each device that shows the same anomaly_kind, ten minutes apart, after ten days; the last device is `away`
+/// Whether an anomaly is reported for each device that shows the same anomaly_kind, ten minutes apart, after ten days; the last device is `away`
 /// degrees warmer by then.
-fn told(anomaly_kind: AnomalyKind, away: f64) -> Vec<bool> {
+fn reported(anomaly_kind: AnomalyKind, away: f64) -> Vec<bool> {
     let mut floor = Floor::new(4, 7);
     let mut peers = Peers::default();
     let end = 10 * DAY;
@@ -260,24 +260,25 @@ fn told(anomaly_kind: AnomalyKind, away: f64) -> Vec<bool> {
     let later = |index: i64| Timestamp::from_millis(end + index * 10 * MINUTE);
     (0..4_u8)
         .map(|index| {
-            peers.suppress_shared(device(index.into()), later(index.into()), odd(anomaly_kind)).value >= 0.5
+            peers.suppress_shared(device(index.into()), later(index.into()), anomaly(anomaly_kind)).value
+                >= 0.5
         })
         .collect()
 }
 
 #[test]
 fn what_a_whole_zone_shows_is_told_of_the_first() {
-    assert_eq!(told(AnomalyKind::Profile, 0.0), [true, false, false, false]);
+    assert_eq!(reported(AnomalyKind::Profile, 0.0), [true, false, false, false]);
 }
 
 #[test]
 fn who_is_apart_from_its_neighbours_is_told_though_they_were() {
-    assert_eq!(told(AnomalyKind::Profile, 9.0), [true, false, false, true]);
+    assert_eq!(reported(AnomalyKind::Profile, 9.0), [true, false, false, true]);
 }
 
 #[test]
 fn what_a_sensor_does_is_told_of_each() {
-    assert_eq!(told(AnomalyKind::Stuck, 0.0), [true; 4]);
+    assert_eq!(reported(AnomalyKind::Stuck, 0.0), [true; 4]);
 }
 
 #[test]
@@ -287,7 +288,7 @@ fn what_is_told_of_one_device_is_no_reason_to_keep_its_next_oddity_back() {
         let score = peers.suppress_shared(
             device(0),
             Timestamp::from_millis(minutes * MINUTE),
-            odd(AnomalyKind::Shift),
+            anomaly(AnomalyKind::Shift),
         );
         assert!(score.value >= 0.5);
     }

@@ -1,4 +1,4 @@
-//! Quiet in an ordinary house, and heard once where a state hangs.
+//! No alarms in an ordinary building, and one alarm for a stuck state.
 
 use gateway_core::ports::Detector;
 use gateway_core::{AnomalyKind, MetricKind, Moment, Timestamp};
@@ -13,7 +13,7 @@ const NONE: [i64; 0] = [];
 /// A Monday, 2026-11-23.
 const MONDAY: i64 = 1_795_392_000_000;
 
-/// The minutes at which an alarm begins in `days` days of a state that is told every five minutes.
+/// The minutes at which an alarm begins in `days` days of a state that is reported every five minutes.
 fn alarms(days: i64, mut state: impl FnMut(i64) -> bool) -> Vec<i64> {
     let mut model = SeriesModel::new(Quantity::new(MetricKind::State, "power"));
     let mut raised = false;
@@ -21,12 +21,12 @@ fn alarms(days: i64, mut state: impl FnMut(i64) -> bool) -> Vec<i64> {
     for minute in (0..days * DAY).step_by(5) {
         let moment = Moment::utc(Timestamp::from_millis(MONDAY + minute * MINUTE));
         let score = model.observe(moment, f64::from(u8::from(state(minute))));
-        let odd = score.value >= 0.5;
-        if odd && !raised {
+        let anomaly = score.value >= 0.5;
+        if anomaly && !raised {
             assert_eq!(score.anomaly_kind, Some(AnomalyKind::Stuck));
             alarms.push(minute);
         }
-        raised = odd;
+        raised = anomaly;
     }
     alarms
 }
@@ -97,11 +97,11 @@ fn the_first_week_says_nothing_and_neither_does_a_state_that_hardly_ever_changes
 #[test]
 fn silence_is_not_a_value() {
     let mut model = SeriesModel::new(Quantity::new(MetricKind::State, "power"));
-    let mut tell = |minute: i64, value: f64| {
+    let mut score_of = |minute: i64, value: f64| {
         model.observe(Moment::utc(Timestamp::from_millis(MONDAY + minute * MINUTE)), value).value
     };
     for change in 0..4000 {
-        assert!(tell(change * 60, f64::from(u8::from(change % 2 == 0))) < 0.5);
+        assert!(score_of(change * 60, f64::from(u8::from(change % 2 == 0))) < 0.5);
     }
-    assert!(tell(4000 * 60 + 300 * DAY, 0.0) < 0.5, "nobody knows what was in between");
+    assert!(score_of(4000 * 60 + 300 * DAY, 0.0) < 0.5, "the time in between is unknown");
 }

@@ -1,4 +1,4 @@
-//! Weeks of an ordinary office, as its sensors tell them: what no detector may call a fault.
+//! Weeks of an ordinary office as its sensors report them, in which no detector may find a fault.
 
 use std::f64::consts::TAU;
 
@@ -20,7 +20,7 @@ pub(super) enum Sensor {
     Illuminance,
     /// How often a door opened since the reading before.
     Contacts,
-    /// 0 or 1, told as a number.
+    /// 0 or 1, reported as a number.
     Occupied,
     /// Two setpoints, by day and by night.
     Setpoint,
@@ -58,7 +58,7 @@ pub(super) type Readings = Vec<(i64, f64)>;
 
 const MINUTE: i64 = 60_000;
 
-/// What a sensor tells in `days` days, the first of them any day of the week, with a holiday every 24 days.
+/// The readings of a sensor in `days` days, the first of them any day of the week, with a holiday every 24 days.
 pub(super) fn readings(sensor: Sensor, sampling: Sampling, days: i64, seed: u64) -> Readings {
     let mut rng = StdRng::seed_from_u64(seed);
     let first_day = rng.random_range(20_000..20_007);
@@ -68,10 +68,10 @@ pub(super) fn readings(sensor: Sensor, sampling: Sampling, days: i64, seed: u64)
     let mut at = first_day * 1440 * MINUTE;
     while at < end {
         let value = room.value(at);
-        let told = readings.last().is_none_or(|(told_at, told): &(i64, f64)| {
-            sampling != Sampling::OnChange || value != *told || at - told_at >= 60 * MINUTE
+        let is_reported = readings.last().is_none_or(|(last_at, last): &(i64, f64)| {
+            sampling != Sampling::OnChange || value != *last || at - last_at >= 60 * MINUTE
         });
-        if told {
+        if is_reported {
             readings.push((at, value));
         }
         at += match sampling {

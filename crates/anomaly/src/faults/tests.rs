@@ -57,7 +57,7 @@ fn learnt(course: &Readings, begin: i64) -> (Timed, &[(i64, f64)]) {
 
 #[test]
 fn is_quiet_for_months_in_an_ordinary_building() {
-    let (mut months, mut told) = (0, Vec::new());
+    let (mut months, mut alarms_found) = (0, Vec::new());
     for sensor in SENSORS {
         for sampling in SAMPLINGS {
             let days = if matches!(sampling, Sampling::Minute | Sampling::OnChange) { 30 } else { 90 };
@@ -65,12 +65,14 @@ fn is_quiet_for_months_in_an_ordinary_building() {
                 let course = readings(sensor, sampling, days, seed);
                 let first = course[0].0;
                 let found = alarms(&mut Timed::default(), course);
-                told.extend(found.iter().map(|(at, odd)| (sensor, sampling, seed, (at - first) / DAY, *odd)));
+                alarms_found.extend(
+                    found.iter().map(|(at, kind)| (sensor, sampling, seed, (at - first) / DAY, *kind)),
+                );
                 months += days / 30;
             }
         }
     }
-    assert!(told.is_empty(), "{} in {months} months: {told:?}", told.len());
+    assert!(alarms_found.is_empty(), "{} in {months} months: {alarms_found:?}", alarms_found.len());
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -115,7 +117,7 @@ impl Fault {
                 let struck = self.strike(after);
                 let begin = struck[0].0;
                 let found =
-                    alarms(&mut faults, struck).into_iter().find(|(_, odd)| *odd == self.anomaly_kind());
+                    alarms(&mut faults, struck).into_iter().find(|(_, kind)| *kind == self.anomaly_kind());
                 delays.push(found.map(|(at, _)| (at - begin) / MINUTE));
             }
         }
@@ -237,9 +239,9 @@ fn a_few_spikes_are_not_noise_and_lasting_noise_is_the_new_normal_in_two_days() 
 
     let noisy = Noisy(10.0).strike(after);
     let mut faults = faults;
-    let odd: Readings =
+    let kind: Readings =
         noisy.into_iter().filter(|reading| observe(&mut faults, *reading).value >= 0.5).collect();
-    let (first, last) = (odd[0].0, odd[odd.len() - 1].0);
+    let (first, last) = (kind[0].0, kind[kind.len() - 1].0);
     assert!((12 * HOUR..48 * HOUR).contains(&(last - first)), "{} h", (last - first) / HOUR);
 }
 

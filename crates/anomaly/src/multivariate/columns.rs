@@ -1,4 +1,4 @@
-//! Which metrics of a history a model can be made of, and their scale.
+//! Chooses the metrics of a history for a model, and scales them.
 
 use super::model::{MAX_METRICS, Metric};
 use super::tail::{number, quantile};
@@ -9,7 +9,7 @@ const OFTEN: f64 = 0.8;
 /// The share of values at either end that has no say in the scale.
 const OUTLYING: f64 = 0.005;
 
-/// Why a metric is no part of a model.
+/// The reason to leave a metric out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LeftOut {
     /// It hardly ever changes.
@@ -62,7 +62,7 @@ impl Columns {
         }
     }
 
-    /// The scale of each metric, told from the first `training` windows; none where one did not change in those.
+    /// The scale of each metric in the first `training` windows; `None` if one did not change in them.
     pub(super) fn metrics(&self, training: usize) -> Result<Vec<Metric>, Box<str>> {
         let training = self.rows.get(..training).unwrap_or(&self.rows);
         let names = self.names.iter().enumerate();

@@ -13,16 +13,16 @@ use serde::{Deserialize, Serialize};
 use super::model::Model;
 
 const MAGIC: &[u8; 8] = b"RISERMV\n";
-/// Raised whenever the stored form changes.
+/// Increased when the stored form changes.
 pub const SCHEMA_VERSION: u32 = 1;
 const HEADER: usize = 16;
-/// No model is larger; a larger file is none.
+/// The largest model; a larger file is not a model.
 const MAX_BYTES: u64 = 64 * 1024;
-/// Longest encoded name of a device in a file's name, which may have 255 bytes; what is longer is cut and told apart by
+/// Longest encoded name of a device in a file's name, which may have 255 bytes; a longer one is cut and made unique by
 /// its checksum.
 const MAX_NAME: usize = 200;
 
-/// A model with whose it is and what it was fitted on.
+/// A model with its device and its history.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Stored {
     /// The device.
@@ -37,17 +37,17 @@ pub struct Stored {
     pub model: Model,
 }
 
-/// Why a model could not be read or written.
+/// A model could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
     /// The operating system refused.
     #[error("cannot {doing} {}; look at the disk and at the owner of the folder", path.display())]
     Io {
-        /// What was tried.
+        /// The failed action.
         doing: &'static str,
-        /// Where.
+        /// The path.
         path: PathBuf,
-        /// What it said.
+        /// The error.
         #[source]
         source: io::Error,
     },
@@ -59,17 +59,17 @@ pub enum FileError {
         /// Its format.
         found: u32,
     },
-    /// Not what was written.
+    /// The file is damaged.
     #[error("{} is damaged: {reason}; `riser train` writes it anew", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The problem.
         reason: String,
     },
 }
 
-/// Where the model of `device` lies in the folder of models.
+/// The path of the model of `device` in the folder of models.
 #[must_use]
 pub fn path(folder: &Path, device: &str) -> PathBuf {
     let mut name = String::new();
@@ -87,10 +87,10 @@ pub fn path(folder: &Path, device: &str) -> PathBuf {
     folder.join(format!("{name}.model"))
 }
 
-/// Writes a model into the folder, which is made where it is not there, durably; returns where it lies.
+/// Writes a model durably into the folder, which is created if needed; returns its path.
 ///
 /// # Errors
-/// Where the disk refuses.
+/// The model cannot be written.
 pub fn write(folder: &Path, stored: &Stored) -> Result<PathBuf, FileError> {
     let path = path(folder, &stored.device);
     let bytes = encode(stored).map_err(|error| damaged(&path, &error.to_string()))?;
@@ -103,7 +103,7 @@ pub fn write(folder: &Path, stored: &Stored) -> Result<PathBuf, FileError> {
 /// Reads the model in this file.
 ///
 /// # Errors
-/// Where it cannot be read, a later version wrote it, or it is damaged.
+/// The file cannot be read, a later version wrote it, or it is damaged.
 pub fn read(path: &Path) -> Result<Stored, FileError> {
     let io = |source| FileError::Io { doing: "read", path: path.to_owned(), source };
     let mut bytes = Vec::new();
@@ -114,7 +114,7 @@ pub fn read(path: &Path) -> Result<Stored, FileError> {
     parse(path, &bytes)
 }
 
-/// All models in the folder, and what was wrong with the others; none where there is no folder.
+/// All models in the folder, and the errors of the others; none without a folder.
 pub fn read_all(folder: &Path) -> (Vec<Stored>, Vec<FileError>) {
     let (mut models, mut problems) = (Vec::new(), Vec::new());
     let entries = match fs::read_dir(folder) {

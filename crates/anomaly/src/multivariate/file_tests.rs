@@ -1,4 +1,4 @@
-//! What is in a file comes out as it went in, or not at all.
+//! A model is read from a file unchanged, or not at all.
 
 use proptest::prelude::*;
 

@@ -1,9 +1,8 @@
-//! Fits a model to a device's history: PCA and Gaussian mixtures by linfa, the one under which windows that it was not
-//! fitted on are likeliest; of those that are as good as equal, the simplest.
+//! Fits a model to a device's history: tries PCA and Gaussian mixtures of linfa, and chooses the one with the highest
+//! likelihood of held-out windows; of nearly equal ones the simplest.
 //!
-//! The newest quarter of the windows is held out; all candidates are fitted to the rest, from which the half per cent
-//! that fits least is taken first. The best one is fitted again to everything. Nothing depends on chance: the same
-//! history gives the same model.
+//! The newest quarter of the windows is held out. All candidates are fitted to the rest, without the half per cent of the
+//! most unlikely windows. The best one is fitted again to all windows. The same history always gives the same model.
 
 use super::columns::{Columns, LeftOut};
 use super::gaussian::Gaussian;
@@ -23,29 +22,29 @@ const WORTH: f64 = 0.02;
 /// The share of the training windows that is taken as outliers, and of the held-out ones that has no say.
 const OUTLIERS: f64 = 0.005;
 
-/// A fitted model, and how it came about.
+/// A fitted model and the candidates tried.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fitted {
     /// The model.
     pub model: Model,
     /// Windows it was fitted on.
     pub windows: usize,
-    /// All that was tried, in order.
+    /// The tried candidates, in order.
     pub candidates: Vec<Candidate>,
-    /// Metrics that are no part of it.
+    /// The metrics that are not in it.
     pub left_out: Vec<(Box<str>, LeftOut)>,
 }
 
-/// Something that was tried.
+/// A tried candidate.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Candidate {
-    /// What.
+    /// The shape.
     pub shape: Shape,
     /// Mean ln likelihood of a held-out window in nats; none where it could not be fitted.
     pub likelihood: Option<f64>,
 }
 
-/// Why there is no model.
+/// No model could be made.
 #[derive(Debug, thiserror::Error)]
 pub enum FitError {
     /// Too few windows have all the metrics.
@@ -55,7 +54,7 @@ pub enum FitError {
         found: usize,
     },
     /// Fewer than two metrics that change.
-    #[error("a model needs two metrics that vary, this device has {}{}", if *found == 0 { "none" } else { "one" }, told(left_out))]
+    #[error("a model needs two metrics that vary, this device has {}{}", if *found == 0 { "none" } else { "one" }, list(left_out))]
     TooFewMetrics {
         /// How many there are.
         found: usize,
@@ -73,16 +72,16 @@ pub enum FitError {
     NothingFits,
 }
 
-fn told(left_out: &[(Box<str>, LeftOut)]) -> String {
+fn list(left_out: &[(Box<str>, LeftOut)]) -> String {
     let each: Vec<String> = left_out.iter().map(|(name, why)| format!("{name} is {why}")).collect();
     if each.is_empty() { String::new() } else { format!(" ({})", each.join(", ")) }
 }
 
-/// Fits a model. `tell` hears of each candidate when it has been tried: time to show it, to rest, or to let others run.
+/// Fits a model. `progress` is called with each tried candidate, for example to show it or to pause.
 ///
 /// # Errors
-/// Where there are too few windows or metrics, or nothing could be fitted.
-pub fn fit(windows: Windows, mut tell: impl FnMut(&Candidate)) -> Result<Fitted, FitError> {
+/// There are too few windows or metrics, or no candidate could be fitted.
+pub fn fit(windows: Windows, mut progress: impl FnMut(&Candidate)) -> Result<Fitted, FitError> {
     let per_year = windows.per_year();
     let columns = Columns::of(&windows.table());
     if columns.names.len() < 2 {
@@ -109,7 +108,7 @@ pub fn fit(windows: Windows, mut tell: impl FnMut(&Candidate)) -> Result<Fitted,
             best = Some((likelihood, model));
         }
         candidates.push(Candidate { shape, likelihood });
-        candidates.last().into_iter().for_each(&mut tell);
+        candidates.last().into_iter().for_each(&mut progress);
     }
     let (_, picked) = best.ok_or(FitError::NothingFits)?;
     let model = calibrated(&picked, &rows, held_out, per_year).ok_or(FitError::NothingFits)?;

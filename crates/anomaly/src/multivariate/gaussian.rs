@@ -1,6 +1,6 @@
-//! One Gaussian of a model: how likely a window is under it, of any of its metrics, and what it expects of each.
+//! One Gaussian of a model: the likelihood of a window with any of its metrics, and the expected value of each metric.
 //!
-//! Plain numbers and loops: nothing here can panic, whatever a file said. What is no covariance has no likelihood.
+//! It cannot panic, also for damaged files. An invalid covariance has no likelihood.
 
 use std::f64::consts::TAU;
 
@@ -90,7 +90,7 @@ impl Seen {
 struct Cholesky(Vec<Vec<f64>>);
 
 impl Cholesky {
-    /// Of the rows and columns `indices` (ascending) of a covariance of which `at` tells the lower triangle.
+    /// Of the rows and columns `indices` (ascending) of a covariance; `at` gives its lower triangle.
     fn of(indices: &[usize], at: impl Fn(usize, usize) -> Option<f64>) -> Option<Self> {
         let mut rows: Vec<Vec<f64>> = Vec::with_capacity(indices.len());
         for index in indices {

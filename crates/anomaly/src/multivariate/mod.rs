@@ -1,10 +1,10 @@
-//! The model of a device as a whole: which combinations of its metrics are ordinary.
+//! The model of a device as a whole: it finds unusual combinations of its metrics.
 //!
-//! [`fit()`] makes a [`Model`] of a device's [`Windows`]; [`Model::judge`] tells of a new window how odd its combination
-//! is, though each value alone is ordinary; [`file`] keeps it on disk.
+//! [`fit()`] makes a [`Model`] from a device's [`Windows`]; [`Model::judge`] scores the combination of values in a new
+//! window, even if each value alone is normal; [`file`] stores the model.
 //!
-//! What it promises: at most 32 metrics and 8 Gaussians, a few kilobytes a device; a window is judged in microseconds,
-//! without state and without a clock; the same history gives the same model; nothing in a history or a file panics.
+//! Promises: at most 32 metrics and 8 Gaussians, a few kilobytes per device; a window is scored in microseconds, without
+//! state and without a clock; the same history gives the same model; no history or file can cause a panic.
 
 mod columns;
 pub mod file;

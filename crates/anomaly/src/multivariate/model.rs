@@ -1,11 +1,11 @@
-//! What is known of how a device's metrics belong together, and what it says of a window.
+//! The model of a device's metrics, and the score of a window.
 //!
-//! A model is a few Gaussians over scaled averages. One fitted by PCA is a single Gaussian, the one that probabilistic
-//! PCA means (Tipping and Bishop, 1999): wide along the components, narrow by the noise across them, so that what
-//! cannot be reconstructed from the components is unlikely. So both kinds are judged, compared and calibrated alike.
+//! A model is a few Gaussians over scaled averages. A PCA model is a single Gaussian, that of probabilistic PCA (Tipping and
+//! Bishop, 1999): wide along the components and narrow across them, so that values that the components cannot reconstruct
+//! are unlikely. So both kinds are scored, compared and calibrated in the same way.
 //!
-//! A window is judged by its surprise, −ln likelihood. It is not judged where one value alone is out of its range: then
-//! the detectors of that series speak.
+//! A window is scored by its surprise, −ln likelihood. It is not scored if one value alone is out of its range, because the
+//! detectors of that series report it.
 
 use serde::{Deserialize, Serialize};
 
@@ -81,7 +81,7 @@ pub enum Verdict {
     TooLittle,
 }
 
-/// How odd the combination of a window's values is.
+/// The score of the combination of a window's values.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Judgement {
     /// 0..1; 0.5 is more than anything seen in training, and what is expected about once in a year.
@@ -136,7 +136,7 @@ impl Model {
         self.calibration.ordinary
     }
 
-    /// Judges a window; `average_of` tells the average of a metric in it, where it has that metric. Metrics that the
+    /// Scores a window; `average_of` gives the average of a metric in it, if it has that metric. Metrics that the
     /// model does not know are not asked for.
     pub fn judge(&self, average_of: impl Fn(&str) -> Option<f64>) -> Verdict {
         let mut scaled = Scaled::default();

@@ -1,6 +1,6 @@
-//! Windows as linfa takes them, and Gaussians as it gives them.
+//! Converts windows to linfa's arrays, and linfa's results to Gaussians.
 //!
-//! What linfa refuses, or returns with numbers that are none, is no candidate.
+//! Fits that linfa refuses, or that contain NaN, are not candidates.
 
 use linfa::DatasetBase;
 use linfa::traits::Fit as _;
@@ -59,8 +59,8 @@ impl Sample {
         let windows = number(self.len());
         let variances = pca.singular_values().mapv(|value| value * value / windows);
         let total: f64 = self.0.records.var_axis(ndarray::Axis(0), 0.0).sum();
-        let told: f64 = variances.iter().take(components).sum();
-        let noise = (total - told).max(0.0) / number(metrics.checked_sub(components)?);
+        let explained: f64 = variances.iter().take(components).sum();
+        let noise = (total - explained).max(0.0) / number(metrics.checked_sub(components)?);
         let mut covariance = Array2::<f64>::eye(metrics) * (noise + RIDGE);
         for (axis, variance) in pca.components().rows().into_iter().zip(&variances).take(components) {
             add_along(&mut covariance, axis, variance - noise);

@@ -1,8 +1,8 @@
-//! How surprising a window must be to be odd, told from windows that the model was not fitted on.
+//! The calibration: the surprise from which a window is an anomaly, estimated from windows that the model was not fitted on.
 //!
 //! The surprises above their 90th percentile are taken as the tail of a generalised Pareto distribution (fitted by
 //! probability-weighted moments: Hosking and Wallis, 1987) and followed out to what is exceeded once in a year. Its
-//! shape is kept between an exponential tail and a heavy one (0.3), for a short history tells little of it. The limit
+//! shape is kept between an exponential tail and a heavy one (0.3), because a short history says little about it. The limit
 //! is at least the largest surprise in the history, incidents left out: those lie farther out than any tail reaches.
 
 use super::model::Calibration;

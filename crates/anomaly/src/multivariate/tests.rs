@@ -77,9 +77,9 @@ fn a_broken_relation_is_odd_though_each_value_is_ordinary() {
 #[test]
 fn what_does_not_fit_is_named_with_what_the_others_lead_to_expect() {
     let model = of_radiator();
-    let odd = judged(model, &[("valve", 85.0), ("warmer", 7.0), ("room", 21.0)]);
-    assert!(odd.misfits.iter().take(2).all(|misfit| &*misfit.metric != "room"), "{odd:?}");
-    let warmer = odd.misfits.iter().find(|misfit| &*misfit.metric == "warmer").unwrap();
+    let judgement = judged(model, &[("valve", 85.0), ("warmer", 7.0), ("room", 21.0)]);
+    assert!(judgement.misfits.iter().take(2).all(|misfit| &*misfit.metric != "room"), "{judgement:?}");
+    let warmer = judgement.misfits.iter().find(|misfit| &*misfit.metric == "warmer").unwrap();
     assert!((warmer.value - 7.0).abs() < 1e-9);
     assert!((warmer.expected - 19.0).abs() < 1.5, "{warmer:?}");
     assert!(warmer.deviations > 5.0);
@@ -90,13 +90,13 @@ fn ordinary_months_hardly_ever_reach_one_half() {
     for seed in 0..2 {
         let model = fitted(history(seed, 2_016, radiator)).model;
         let mut rng = StdRng::seed_from_u64(seed + 100);
-        let odd = (0..MONTH)
+        let judgement = (0..MONTH)
             .filter(|index| match judge(&model, &radiator(&mut rng, *index)) {
                 Verdict::Judged(judgement) => judgement.score >= 0.5,
                 Verdict::Alone(_) | Verdict::TooLittle => false,
             })
             .count();
-        assert!(odd <= 1, "{odd} windows of an ordinary month after training {seed}");
+        assert!(judgement <= 1, "{judgement} windows of an ordinary month after training {seed}");
     }
 }
 
@@ -169,15 +169,15 @@ fn the_same_history_gives_the_same_model() {
 
 #[test]
 fn candidates_are_told_and_the_likeliest_is_picked() {
-    let mut told = Vec::new();
-    let fitted = fit(history(1, 600, radiator), |candidate| told.push(candidate.clone())).unwrap();
-    assert_eq!(told, fitted.candidates);
-    assert!(told.contains(&Candidate { shape: Shape::Pca(1), likelihood: told[0].likelihood }));
+    let mut tried = Vec::new();
+    let fitted = fit(history(1, 600, radiator), |candidate| tried.push(candidate.clone())).unwrap();
+    assert_eq!(tried, fitted.candidates);
+    assert!(tried.contains(&Candidate { shape: Shape::Pca(1), likelihood: tried[0].likelihood }));
     let likelihood_of = |candidate: &Candidate| candidate.likelihood.unwrap();
-    let best = told.iter().map(likelihood_of).fold(f64::MIN, f64::max);
-    let picked = told.iter().position(|candidate| candidate.shape == fitted.model.shape()).unwrap();
-    assert!(likelihood_of(&told[picked]) > best - 0.1, "{told:?}");
-    assert!(told[..picked].iter().all(|simpler| likelihood_of(simpler) < likelihood_of(&told[picked])));
+    let best = tried.iter().map(likelihood_of).fold(f64::MIN, f64::max);
+    let picked = tried.iter().position(|candidate| candidate.shape == fitted.model.shape()).unwrap();
+    assert!(likelihood_of(&tried[picked]) > best - 0.1, "{tried:?}");
+    assert!(tried[..picked].iter().all(|simpler| likelihood_of(simpler) < likelihood_of(&tried[picked])));
     assert_eq!(fitted.windows, 600);
 }
 

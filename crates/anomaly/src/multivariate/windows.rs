@@ -1,6 +1,6 @@
 //! The history that a model is fitted on: windows of one device, as many as are needed, evenly over its whole length.
 //!
-//! Whatever is pushed, the memory stays bounded: where there are too many windows every second one goes, and from then
+//! The memory is bounded: if there are too many windows, every second one is dropped, and from then
 //! on only every second is kept.
 
 use gateway_core::Timestamp;

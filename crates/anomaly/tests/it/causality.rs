@@ -1,4 +1,4 @@
-//! The model never looks ahead: what it said of a reading stays said, whatever comes later.
+//! The model never looks ahead: later readings do not change the score of a reading.
 
 use anomaly::{Quantity, SeriesModel, Trial};
 use gateway_core::ports::Detector;

@@ -71,7 +71,7 @@ async fn a_burst_of_one_device_arrives_whole_and_in_order() {
 }
 
 #[tokio::test]
-async fn lets_users_in_by_password_and_nobody_else() {
+async fn accepts_users_by_password_and_no_other_clients() {
     let folder = TempDir::new().unwrap();
     let broker = broker_with_users(&folder).await;
     let port = port(&broker, "mqtt");
@@ -91,7 +91,7 @@ async fn lets_users_in_by_password_and_nobody_else() {
 }
 
 #[tokio::test]
-async fn knows_a_user_by_an_argon2_hash() {
+async fn checks_a_password_against_an_argon2_hash() {
     use argon2::password_hash::{PasswordHasher, SaltString};
     let salt = SaltString::encode_b64(b"sixteen bytes of").unwrap();
     let parameters = argon2::Params::new(64, 1, 1, None).unwrap();
@@ -111,7 +111,7 @@ async fn knows_a_user_by_an_argon2_hash() {
 }
 
 #[tokio::test]
-async fn keeps_each_user_to_its_topics() {
+async fn each_user_is_limited_to_its_topics() {
     let folder = TempDir::new().unwrap();
     let broker = broker_with_users(&folder).await;
     let port = port(&broker, "mqtt");
@@ -186,7 +186,7 @@ async fn a_last_will_needs_permission_too() {
 }
 
 #[tokio::test]
-async fn new_users_count_at_once() {
+async fn new_users_apply_at_once() {
     let folder = TempDir::new().unwrap();
     let broker = broker_with_users(&folder).await;
     let port = port(&broker, "mqtt");
@@ -201,7 +201,7 @@ async fn new_users_count_at_once() {
 }
 
 #[tokio::test]
-async fn the_internal_user_comes_in_by_its_own_door_only() {
+async fn the_internal_user_connects_only_to_the_internal_listener() {
     let folder = TempDir::new().unwrap();
     let broker = broker_with_users(&folder).await;
     let (name, password) = broker.internal_credentials();
@@ -212,7 +212,7 @@ async fn the_internal_user_comes_in_by_its_own_door_only() {
     let attempt = async |port, login: &[&str]| publish(port, &with(login, &message)).await.status.success();
     assert!(attempt(internal.port(), &login).await);
     assert!(!attempt(port(&broker, "mqtt"), &login).await, "not from outside");
-    assert!(!attempt(internal.port(), FLOOR1).await, "nobody else inside");
+    assert!(!attempt(internal.port(), FLOOR1).await, "no other user inside");
     assert!(!attempt(internal.port(), &["-u", &name, "-P", "guess"]).await);
     let impostor = with(FLOOR1, &["-i", "riser-internal-floor"]);
     assert!(!attempt(port(&broker, "mqtt"), &impostor).await, "its client ids are reserved");
@@ -249,14 +249,14 @@ async fn an_address_that_is_taken_is_tried_again_until_it_is_free_and_the_others
     let mut settings = settings(folder.path());
     settings.websocket = Some(taken);
     let condition = condition();
-    let mut told = condition.watch();
+    let mut health = condition.watch();
     let broker = Broker::start(settings, Tap::default(), condition).await.unwrap();
     assert!(works(port(&broker, "mqtt")).await);
-    let AdapterState::Down { reason } = told.borrow().state.clone() else { panic!("{told:?}") };
+    let AdapterState::Down { reason } = health.borrow().state.clone() else { panic!("{health:?}") };
     assert!(reason.contains(&taken.to_string()) && reason.contains("another program"), "{reason}");
 
     drop(other_program);
-    let up = told.wait_for(|health| health.state == AdapterState::Up);
+    let up = health.wait_for(|health| health.state == AdapterState::Up);
     tokio::time::timeout(Duration::from_secs(20), up).await.expect("it is tried again").unwrap();
     assert_eq!(port(&broker, "websocket"), taken.port());
     assert!(tokio::net::TcpStream::connect(taken).await.is_ok());
@@ -275,7 +275,7 @@ async fn a_stop_does_not_wait_for_an_address_that_stays_taken() {
 }
 
 #[tokio::test]
-async fn no_address_and_a_folder_in_use_are_errors() {
+async fn a_missing_address_and_a_folder_in_use_are_errors() {
     let (first, second) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     let broker = start(settings(first.path()), Tap::default()).await.unwrap();
     let mut none = settings(second.path());
@@ -287,7 +287,7 @@ async fn no_address_and_a_folder_in_use_are_errors() {
     broker.stop().await;
 }
 
-/// What a subscriber relies on to know a message again.
+/// A subscriber relies on this to recognise a message.
 #[tokio::test]
 async fn an_unacknowledged_message_comes_again_after_a_restart_with_its_packet_id() {
     use rumqttc::v5::mqttbytes::QoS;
@@ -318,9 +318,9 @@ async fn an_unacknowledged_message_comes_again_after_a_restart_with_its_packet_i
     assert_eq!(seen, [(pkid, false, payload.clone()), (pkid, true, payload)]);
 }
 
-/// Riser's own adapters had sessions before messages were handed to them within the process; nobody comes for those.
+/// The gateway's own clients never fetch queued messages.
 #[tokio::test]
-async fn sessions_of_the_gateway_s_own_clients_are_forgotten_at_the_next_start() {
+async fn sessions_of_the_gateways_own_clients_are_removed_at_the_next_start() {
     use rumqttc::v5::mqttbytes::QoS;
     use rumqttc::v5::{AsyncClient, Event, Incoming, MqttOptions};
     let folder = TempDir::new().unwrap();

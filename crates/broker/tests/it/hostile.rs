@@ -1,4 +1,4 @@
-//! Clients without manners: the broker stays up, and up for others.
+//! Hostile clients: the broker keeps running and serves the others.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::time::Duration;
@@ -18,7 +18,7 @@ async fn connect(port: u16) -> TcpStream {
     TcpStream::connect(("127.0.0.1", port)).await.unwrap()
 }
 
-/// Whether the other side closes the connection, whatever it says before.
+/// Whether the other side closes the connection; ignores what it sends before.
 async fn is_closed(stream: &mut TcpStream) -> bool {
     let mut bytes = [0; 1024];
     let end = async { while stream.read(&mut bytes).await.is_ok_and(|count| count > 0) {} };
@@ -40,7 +40,7 @@ async fn garbage_ends_the_connection_that_it_came_on() {
 }
 
 #[tokio::test]
-async fn a_packet_of_a_megabyte_is_not_taken() {
+async fn a_packet_of_a_megabyte_is_refused() {
     let folder = TempDir::new().unwrap();
     let broker = start(settings(folder.path()), Tap::default()).await.unwrap();
     let port = port(&broker, "mqtt");
@@ -64,7 +64,7 @@ async fn a_packet_of_a_megabyte_is_not_taken() {
 }
 
 #[tokio::test]
-async fn a_crowd_that_says_nothing_keeps_the_gateway_not_out_and_is_shown_the_door() {
+async fn silent_connections_do_not_block_the_gateway_and_are_closed() {
     let folder = TempDir::new().unwrap();
     let mut settings = settings(folder.path());
     settings.limits.max_clients = 300;
@@ -77,8 +77,8 @@ async fn a_crowd_that_says_nothing_keeps_the_gateway_not_out_and_is_shown_the_do
     let (name, password) = broker.internal_credentials();
     let internal = broker.internal_address().port();
     let login = ["-u", &name, "-P", password.expose(), "-t", "a", "-m", "1", "-q", "1"];
-    assert!(publish(internal, &login).await.status.success(), "the gateway's own door is free");
-    // Those beyond max_clients are closed at once, the others when their time for the CONNECT is over.
+    assert!(publish(internal, &login).await.status.success(), "the internal listener is free");
+    // Connections beyond max_clients are closed at once, the others when the time limit for the CONNECT is over.
     eventually(async || works(port).await).await;
     assert!(is_closed(&mut crowd[0]).await);
     assert!(is_closed(&mut crowd[999]).await);
@@ -86,7 +86,7 @@ async fn a_crowd_that_says_nothing_keeps_the_gateway_not_out_and_is_shown_the_do
 }
 
 #[tokio::test]
-async fn a_stalled_websocket_handshake_holds_up_nobody() {
+async fn a_stalled_websocket_handshake_delays_no_other_client() {
     let folder = TempDir::new().unwrap();
     let mut settings = settings(folder.path());
     settings.websocket = free();

@@ -1,8 +1,8 @@
-//! `kill -9` of the whole process: what a persistent session had waiting is there afterwards.
+//! `kill -9` of the whole process: messages queued for a persistent session survive.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
-    reason = "a test fails by panicking, and its child tells by stdout"
+    reason = "a test fails by panicking, and its child process reports on stdout"
 )]
 
 use std::io::{BufRead, BufReader};

@@ -1,4 +1,4 @@
-//! What clients see of the tap: no PUBACK before the outcome, none without it, and nobody waits for another.
+//! The tap as clients see it: no PUBACK before the outcome, none without it, and no client waits for another.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::time::Duration;
@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
 
-struct House {
+struct Fixture {
     broker: Broker,
     tap: Tap,
     messages: mpsc::Receiver<LocalMessage>,
@@ -25,14 +25,14 @@ fn floor() -> AdapterId {
     AdapterId::new("mqtt", "floor")
 }
 
-/// A broker with an adapter that wants `s/…`; the test is in the adapter's place.
-async fn house() -> House {
+/// A broker with an adapter that subscribes to `s/…`; the test acts as the adapter.
+async fn fixture() -> Fixture {
     let folder = TempDir::new().unwrap();
     let tap = Tap::default();
-    tap.set_wanted([(floor(), vec!["s/#".to_owned()])]);
+    tap.set_subscriptions([(floor(), vec!["s/#".to_owned()])]);
     let broker = start(settings(folder.path()), tap.clone()).await.unwrap();
     let (messages, port) = (tap.attach(&floor()), port(&broker, "mqtt"));
-    House { broker, tap, messages, port, _folder: folder }
+    Fixture { broker, tap, messages, port, _folder: folder }
 }
 
 async fn next(messages: &mut mpsc::Receiver<LocalMessage>) -> LocalMessage {
@@ -40,8 +40,8 @@ async fn next(messages: &mut mpsc::Receiver<LocalMessage>) -> LocalMessage {
 }
 
 #[tokio::test]
-async fn a_client_is_acknowledged_when_the_outcome_is_told_and_nobody_else_waits() {
-    let House { broker, mut messages, port, .. } = house().await;
+async fn a_client_is_acknowledged_at_the_outcome_and_no_other_client_waits() {
+    let Fixture { broker, mut messages, port, .. } = fixture().await;
     for (version, qos) in [("mqttv5", "1"), ("mqttv311", "1"), ("mqttv5", "2"), ("mqttv311", "2")] {
         let held = tokio::spawn(async move {
             publish(port, &["-V", version, "-q", qos, "-t", "s/held", "-m", "1"]).await.status.success()
@@ -49,29 +49,29 @@ async fn a_client_is_acknowledged_when_the_outcome_is_told_and_nobody_else_waits
         let LocalMessage { topic, payload, ack, .. } = next(&mut messages).await;
         assert_eq!((&*topic, &payload[..]), ("s/held", &b"1"[..]));
 
-        // Another client's messages go their way meanwhile, wanted or not.
+        // Another client's messages are delivered meanwhile, to the adapter or not.
         assert!(works(port).await);
         let arguments = ["-q", "1", "-t", "s/other", "-m", "2"];
         let (other, ()) = tokio::join!(publish(port, &arguments), async {
-            next(&mut messages).await.ack.tell(Outcome::Taken);
+            next(&mut messages).await.ack.complete(Outcome::Taken);
         });
         assert!(other.status.success(), "{}", said(&other));
-        assert!(!held.is_finished(), "{version}, QoS {qos}: acknowledged before the outcome was told");
+        assert!(!held.is_finished(), "{version}, QoS {qos}: acknowledged before the outcome");
 
-        ack.tell(Outcome::Taken);
+        ack.complete(Outcome::Taken);
         assert!(held.await.unwrap(), "{version}, QoS {qos}");
     }
     broker.stop().await;
 }
 
 #[tokio::test]
-async fn subscribers_hear_a_message_when_it_is_taken() {
-    let House { broker, mut messages, port, .. } = house().await;
+async fn subscribers_get_a_message_after_it_is_accepted() {
+    let Fixture { broker, mut messages, port, .. } = fixture().await;
     let mut listening = subscriber(port, &["-q", "1", "-t", "s/a", "-C", "1", "-W", "20"]);
     eventually(async || {
         let arguments = ["-q", "1", "-t", "s/a", "-m", "1"];
         let (sent, ()) = tokio::join!(publish(port, &arguments), async {
-            next(&mut messages).await.ack.tell(Outcome::Taken);
+            next(&mut messages).await.ack.complete(Outcome::Taken);
         });
         assert!(sent.status.success());
         listening.try_wait().unwrap().is_some_and(|status| status.success())
@@ -103,7 +103,7 @@ async fn until_acknowledged(mut events: EventLoop, count: usize) -> usize {
 
 #[tokio::test]
 async fn what_is_given_up_is_not_acknowledged_and_comes_again_in_order() {
-    let House { broker, mut messages, port, .. } = house().await;
+    let Fixture { broker, mut messages, port, .. } = fixture().await;
     let (client, events) = stubborn(port);
     for payload in ["1", "2"] {
         client.publish("s/a", QoS::AtLeastOnce, false, payload).await.unwrap();
@@ -116,7 +116,7 @@ async fn what_is_given_up_is_not_acknowledged_and_comes_again_in_order() {
     for payload in ["1", "2"] {
         let message = next(&mut messages).await;
         assert_eq!(&message.payload[..], payload.as_bytes());
-        message.ack.tell(Outcome::Taken);
+        message.ack.complete(Outcome::Taken);
     }
     assert_eq!(sending.await.unwrap(), 2, "connections");
     broker.stop().await;
@@ -125,7 +125,7 @@ async fn what_is_given_up_is_not_acknowledged_and_comes_again_in_order() {
 /// A client that is cut off before it sees the PUBACK, in either version, and sends again what it sent.
 #[tokio::test]
 async fn what_a_client_sends_again_says_so_under_the_same_packet_id() {
-    let House { broker, mut messages, port, .. } = house().await;
+    let Fixture { broker, mut messages, port, .. } = fixture().await;
     for (version, properties) in [(5_u8, &[0_u8][..]), (4, &[])] {
         let connect = [&[0, 4][..], b"MQTT", &[version, 0, 0, 60], properties, &[0, 3], b"cut"].concat();
         let publish = [&[0, 3][..], b"s/a", &[0x12, 0x34], properties, b"21"].concat();
@@ -146,7 +146,7 @@ async fn what_a_client_sends_again_says_so_under_the_same_packet_id() {
 
 #[tokio::test]
 async fn an_adapter_that_starts_again_gets_what_was_published_meanwhile() {
-    let House { broker, tap, messages, port, .. } = house().await;
+    let Fixture { broker, tap, messages, port, .. } = fixture().await;
     drop(messages);
     let waiting =
         tokio::spawn(
@@ -154,14 +154,14 @@ async fn an_adapter_that_starts_again_gets_what_was_published_meanwhile() {
         );
     assert!(works(port).await);
     assert!(!waiting.is_finished());
-    next(&mut tap.attach(&floor())).await.ack.tell(Outcome::Taken);
+    next(&mut tap.attach(&floor())).await.ack.complete(Outcome::Taken);
     assert!(waiting.await.unwrap());
     broker.stop().await;
 }
 
 #[tokio::test]
 async fn a_stop_while_a_message_is_held_is_quick_and_acknowledges_nothing() {
-    let House { broker, mut messages, port, .. } = house().await;
+    let Fixture { broker, mut messages, port, .. } = fixture().await;
     let (client, mut events) = stubborn(port);
     client.publish("s/a", QoS::AtLeastOnce, false, "1").await.unwrap();
     let sending = tokio::spawn(async move {
@@ -175,29 +175,29 @@ async fn a_stop_while_a_message_is_held_is_quick_and_acknowledges_nothing() {
     tokio::time::timeout(Duration::from_secs(2), broker.stop())
         .await
         .expect("it does not wait for the outcome");
-    held.ack.tell(Outcome::Taken);
+    held.ack.complete(Outcome::Taken);
     assert!(!sending.await.unwrap());
 }
 
 #[tokio::test]
 async fn a_burst_that_outruns_the_gateway_is_held_back_and_not_dropped() {
     const MESSAGES: usize = 3_000;
-    let House { broker, mut messages, port, .. } = house().await;
+    let Fixture { broker, mut messages, port, .. } = fixture().await;
     let lines: String = (0..MESSAGES).map(|number| format!("{number}\n")).collect();
     let sending = tokio::spawn(async move { publish_lines(port, &["-q", "1", "-t", "s/a"], &lines).await });
     for number in 0..MESSAGES {
         let message = next(&mut messages).await;
         assert_eq!(message.payload, number.to_string(), "each once and in order");
         assert!(messages.is_empty(), "a client's next message waits until this one is taken");
-        message.ack.tell(Outcome::Taken);
+        message.ack.complete(Outcome::Taken);
     }
     assert!(sending.await.unwrap().status.success());
     broker.stop().await;
 }
 
 #[tokio::test]
-async fn a_last_will_is_handed_over_too() {
-    let House { broker, mut messages, port, .. } = house().await;
+async fn a_last_will_is_delivered_too() {
+    let Fixture { broker, mut messages, port, .. } = fixture().await;
     let will = ["-t", "quiet", "--will-topic", "s/gone", "--will-payload", "bye", "-W", "20"];
     let mut dying = subscriber(port, &will);
     eventually(async || {

@@ -56,7 +56,7 @@ fn text(path: &Path) -> &str {
 }
 
 #[tokio::test]
-async fn takes_clients_over_tls_and_needs_no_plain_listener() {
+async fn accepts_clients_over_tls_without_a_plain_listener() {
     let (folder, authority) = (TempDir::new().unwrap(), Authority::new());
     let mut settings = settings(folder.path());
     settings.listen = None;
@@ -64,7 +64,7 @@ async fn takes_clients_over_tls_and_needs_no_plain_listener() {
     let broker = start(settings, Tap::default()).await.unwrap();
     let port = port(&broker, "mqtt over TLS");
     let ca = authority.path("ca.pem");
-    // One that connects and then says nothing must not hold up the next.
+    // A client that connects and sends nothing must not delay the next.
     let _stalled = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     for version in ["mqttv5", "mqttv311"] {
         let arguments = ["-V", version, "--cafile", text(&ca), "-t", "a", "-m", "1", "-q", "1"];
@@ -107,7 +107,7 @@ async fn carries_mqtt_over_websocket_over_tls() {
 }
 
 #[tokio::test]
-async fn asks_for_a_client_certificate_where_told_to() {
+async fn requires_a_client_certificate_if_configured() {
     let (folder, authority) = (TempDir::new().unwrap(), Authority::new());
     let mut settings = settings(folder.path());
     let ca = authority.path("ca.pem");

@@ -2,7 +2,7 @@
 //!
 //! Source: Bluetooth Core Specification, Vol 3 Part C §11 and its Supplement Part A; Assigned Numbers §2.3 (AD types).
 //! A BLE adapter builds it from what its stack gives, so that an advertisement travels as every other payload does. A
-//! stack that adds up what it has heard of a device may give more than fits one packet: up to [`MAX_BYTES`] are taken.
+//! stack that accumulates a device's data may give more than fits one packet: up to [`MAX_BYTES`] are accepted.
 //!
 //! Promises: parsing copies nothing; a length that does not fit is an error with its place, a length of 0 ends the list.
 
@@ -69,7 +69,7 @@ impl std::str::FromStr for Uuid {
     }
 }
 
-/// What is wrong with an advertisement.
+/// A problem of an advertisement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AdvertisementProblem {
     /// More than [`MAX_BYTES`].

@@ -191,7 +191,7 @@ fn version_2(packet: &Packet<'_>, data: Bytes<'_>, out: &mut Readings<'_>) -> Re
     objects_2(packet, Bytes(plain.bytes()), out)
 }
 
-/// What is behind text, counter and tag; `None` where it was heard before. `nonce` lacks the counter.
+/// Decrypts text, counter and tag; `None` if the packet was received before. `nonce` lacks the counter.
 fn open(
     packet: &Packet<'_>,
     data: Bytes<'_>,
@@ -204,8 +204,8 @@ fn open(
     let sealed =
         Sealed { text: data.part(0, text)?.0, tag: data.part(text + 4, 4)?.0, nonce: &nonce, associated };
     let plain = sealed.open(key)?;
-    let heard = packet.counter(packet.address()?, u64::from(data.u32(text)?))?;
-    Ok((heard == Novelty::New).then_some(plain))
+    let novelty = packet.counter(packet.address()?, u64::from(data.u32(text)?))?;
+    Ok((novelty == Novelty::New).then_some(plain))
 }
 
 fn objects_2(packet: &Packet<'_>, data: Bytes<'_>, out: &mut Readings<'_>) -> Result<(), BleProblem> {
@@ -266,7 +266,7 @@ fn entry(id: u8) -> Option<&'static (u8, &'static str, &'static str, Form)> {
     OBJECTS.get(usize::from(place).checked_sub(1)?)
 }
 
-/// Whether to read on: not where the packet was heard before.
+/// Whether to continue: not if the packet was received before.
 fn object(
     packet: &Packet<'_>,
     id: u8,

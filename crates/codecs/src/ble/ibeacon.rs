@@ -3,7 +3,7 @@
 //! Source: Apple, "Proximity Beacon Specification": company 0x004C, type 2, length 21, UUID (16 bytes), major and minor (big
 //! endian), power at 1 m (dBm). Tilt: tilthydrometer.com, "Tilt hydrometer iBeacon data format".
 //!
-//! An iBeacon measures nothing: that it is heard is what it says. [`identity`] names it, whatever its address, which may
+//! An iBeacon measures nothing: its reception is the information. [`identity`] names it independently of its address, which may
 //! change.
 
 use super::advertisement::Advertisement;

@@ -199,7 +199,7 @@ impl Kind {
     }
 }
 
-/// What names a beacon whatever its address: iBeacon's UUID, major and minor, or Eddystone's UID. A device can be called
+/// The identity of a beacon independent of its address: iBeacon's UUID, major and minor, or Eddystone's UID. A device can be called
 /// by it in the configuration.
 #[must_use]
 pub fn identity(advertisement: &Advertisement<'_>) -> Option<String> {

@@ -1,22 +1,22 @@
-//! What is remembered of beacons from one advertisement to the next: counters of those that encrypt, numbers of packets,
-//! and what a stack has shown before. Beacons of formats that need none of it are never in here.
+//! The state of beacons between advertisements: counters of those that encrypt, packet numbers, and the data that the
+//! Bluetooth stack reported before. Only beacons of formats that need it are stored.
 //!
-//! Promises: at most [`MAX_BEACONS`], the least recently heard goes; at most [`MAX_ENTRIES`] entries each: with all of
-//! it full, under 4 MB.
+//! Promises: at most [`MAX_BEACONS`] beacons, of which the least recently received is dropped, with at most [`MAX_ENTRIES`]
+//! entries each: under 4 MB in total.
 
 use gateway_core::{BoundedMap, Timestamp};
 
 use super::BleProblem;
 use super::keys::Address;
 
-/// Most beacons that are remembered.
+/// The most beacons stored.
 pub const MAX_BEACONS: usize = 5_000;
-/// Most entries of manufacturers that are remembered of one beacon.
+/// The most manufacturer entries stored of one beacon.
 const MAX_ENTRIES: usize = 96;
 
 /// A counter below this may follow a higher one: the device restarted, with a new battery …
 const RESTARTED: u64 = 100;
-/// … if nothing newer was received for this long, in milliseconds. So a recording of a device's first packets is useless while
+/// … if no newer one was received for this long, in milliseconds. So a replay of a device's first packets is useless while
 /// the device sends.
 const SILENT: i64 = 60_000;
 /// The same number of a packet after this many milliseconds is a new packet.
@@ -61,14 +61,14 @@ impl Memory {
         at: Timestamp,
     ) -> Result<Novelty, BleProblem> {
         let beacon = self.beacons.refresh(address);
-        let Some((last, heard)) = beacon.counter else {
+        let Some((last, received_at)) = beacon.counter else {
             beacon.counter = Some((now, at));
             return Ok(Novelty::New);
         };
         if now == last {
             return Ok(Novelty::Repeated);
         }
-        let restarted = now < RESTARTED && at.as_millis().saturating_sub(heard.as_millis()) >= SILENT;
+        let restarted = now < RESTARTED && at.as_millis().saturating_sub(received_at.as_millis()) >= SILENT;
         if now < last && !restarted {
             return Err(BleProblem::Replay { last, now });
         }
@@ -80,8 +80,8 @@ impl Memory {
     /// on its way at most, counts as again.
     pub(super) fn packet(&mut self, address: Address, now: u8, at: Timestamp) -> Novelty {
         let beacon = self.beacons.refresh(address);
-        if let Some((last, heard)) = beacon.packet {
-            let recent = at.as_millis().saturating_sub(heard.as_millis()) <= SAME_PACKET;
+        if let Some((last, received_at)) = beacon.packet {
+            let recent = at.as_millis().saturating_sub(received_at.as_millis()) <= SAME_PACKET;
             let ahead = now.wrapping_sub(last);
             if recent && (ahead == 0 || ahead >= AHEAD) {
                 return Novelty::Repeated;
@@ -178,7 +178,7 @@ mod tests {
         memory.counter(address(0), 500, seconds(0)).unwrap();
         memory.counter(address(MAX_BEACONS), 500, seconds(0)).unwrap();
         assert_eq!(memory.beacons.len(), MAX_BEACONS);
-        assert!(memory.counter(address(0), 499, seconds(0)).is_err(), "heard again just before");
+        assert!(memory.counter(address(0), 499, seconds(0)).is_err(), "received_at again just before");
         assert_eq!(memory.counter(address(1), 499, seconds(0)), Ok(Novelty::New), "forgotten");
     }
 }

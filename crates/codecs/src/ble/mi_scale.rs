@@ -1,7 +1,7 @@
 //! `mi-scale`: Xiaomi's scales, by their own two layouts (services 0x181D and 0x181B) and inside MiBeacon.
 //!
 //! Source: Bluetooth Weight Scale Profile for the service; the layouts as openScale's wiki describes them.
-//! `weight` is that of somebody who stands still, `weight_moving` what the scale shows meanwhile.
+//! `weight` is the stable value of a person who stands still, `weight_moving` the value before.
 
 use super::advertisement::Uuid;
 use super::readings::{Readings, rounded};

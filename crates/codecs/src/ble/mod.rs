@@ -1,11 +1,11 @@
 //! `ble`: advertisements of Bluetooth Low Energy sensors, a file per format.
 //!
-//! [`Ble`] is the decoder of one gateway: it finds the format by what the advertisement carries (the list in
-//! [`kinds`]), opens what is encrypted with the device's [`BindKey`], and remembers of a bounded number of devices what
-//! distinguishes a new advertisement from a replayed one. docs/ble.md lists formats and devices.
+//! [`Ble`] is the decoder of one gateway: it detects the format by the advertisement's data (the list in [`kinds`]), decrypts
+//! with the device's [`BindKey`], and keeps the counters of a bounded number of devices to detect replayed advertisements.
+//! docs/ble.md lists formats and devices.
 //!
-//! Values are in the words of zigbee2mqtt with SenML's units, as everywhere; two-valued ones count 0 and 1. What happens
-//! at one moment, such as a button's press, is `action.single` = 1.
+//! Metrics have zigbee2mqtt's names and SenML's units, as everywhere; two-valued ones are 0 and 1. An event, such as the
+//! press of a button, is `action.single` = 1.
 
 pub mod advertisement;
 mod aranet;
@@ -67,9 +67,9 @@ pub const PRESENCE: &str = "presence";
 #[derive(Debug, Clone)]
 pub struct Ble {
     keys: Keys,
-    /// None: each advertisement stands alone.
+    /// `None`: each advertisement is independent.
     memory: Option<Arc<Mutex<Memory>>>,
-    /// Read as this format, whatever else the advertisement carries.
+    /// Decodes only this format of the advertisement.
     only: Option<Kind>,
 }
 
@@ -80,20 +80,20 @@ impl Ble {
         Self { keys, memory: Some(Arc::default()), only: None }
     }
 
-    /// [`Self::new`] without a memory: an advertisement means the same whatever came before. Nothing is a replay, and of
-    /// several entries of a manufacturer the last one is taken for the newest.
+    /// [`Self::new`] without a memory: each advertisement is independent of earlier ones. No advertisement is a replay, and
+    /// of several entries of a manufacturer the last one counts as the newest.
     #[must_use]
     pub fn alone(keys: Keys) -> Self {
         Self { keys, memory: None, only: None }
     }
 
-    /// The same with other keys: what is remembered of devices is shared.
+    /// The same with other keys; the memory of devices is shared.
     #[must_use]
     pub fn with_keys(&self, keys: Keys) -> Self {
         Self { keys, ..self.clone() }
     }
 
-    /// The same for devices of one format: what is remembered of devices is shared.
+    /// The same for devices of one format; the memory of devices is shared.
     #[must_use]
     pub fn only(&self, kind: Kind) -> Self {
         Self { only: Some(kind), ..self.clone() }
@@ -103,7 +103,7 @@ impl Ble {
         self.read(input, out, None)
     }
 
-    /// [`Self::decode`], and what people want to know besides: the format, the model, states in words, the measurements
+    /// [`Self::decode`] with more information for people: the format, the model, states in words, the measurements
     /// by name.
     pub(crate) fn explain(
         &self,
@@ -149,7 +149,7 @@ impl Ble {
     }
 }
 
-/// An advertisement with what is known of its sender.
+/// An advertisement with the information about its sender.
 struct Packet<'a> {
     advertisement: Advertisement<'a>,
     address: Option<Address>,
@@ -166,7 +166,7 @@ impl Packet<'_> {
         self.ble.keys.of(self.address()?).ok_or(BleProblem::NoKey)
     }
 
-    /// For formats that can encrypt: a device with a key is not believed what it says in plain text.
+    /// For formats that can encrypt: a plain advertisement of a device with a key is refused.
     fn refuse_plain(&self) -> Result<(), BleProblem> {
         match self.address.and_then(|address| self.ble.keys.of(address)) {
             Some(_) => Err(BleProblem::NotEncrypted),
@@ -174,32 +174,31 @@ impl Packet<'_> {
         }
     }
 
-    /// Takes a counter that may only grow. Only once the packet is known to be the device's own: a forged one would lock
-    /// the device out.
+    /// Takes a counter that may only grow. Call it only for an authenticated packet: a forged one would lock the device out.
     fn counter(&self, address: Address, now: u64) -> Result<Novelty, BleProblem> {
         self.memory(|memory| memory.counter(address, now, self.at)).unwrap_or(Ok(Novelty::New))
     }
 
-    /// Takes a packet's number. Nothing is known to be heard again of a sender without an address.
+    /// Takes a packet's number. Without an address every packet counts as new.
     fn number(&self, now: u8) -> Novelty {
-        let heard = |address| self.memory(|memory| memory.packet(address, now, self.at));
-        self.address.and_then(heard).unwrap_or(Novelty::New)
+        let novelty = |address| self.memory(|memory| memory.packet(address, now, self.at));
+        self.address.and_then(novelty).unwrap_or(Novelty::New)
     }
 
-    /// The newest of the manufacturer's data that a stack has accumulated and that `is_ours` accepts.
+    /// The newest accumulated manufacturer data that `is_ours` accepts.
     fn newest(&self, is_ours: impl Fn(u16) -> bool + Copy) -> Option<(u16, Bytes<'_>)> {
         let ours = self.advertisement.manufacturer_data().filter(move |(id, _)| is_ours(*id));
         let last = ours.clone().last()?;
         let is_alone = ours.clone().nth(1).is_none();
         let changed = |address| self.memory(|memory| memory.newest(address, ours));
         match self.address.and_then(changed) {
-            // A stack that keeps nothing back: what is there is new.
+            // The stack does not accumulate data, so the data is new.
             Some(newest) if !is_alone => newest,
             _ => Some(last),
         }
     }
 
-    /// A decoder that panicked elsewhere has left the memory whole: no entry is half written.
+    /// A panic elsewhere cannot leave a half-written entry, so a poisoned lock is usable.
     fn memory<T>(&self, work: impl FnOnce(&mut Memory) -> T) -> Option<T> {
         let memory = self.ble.memory.as_ref()?;
         Some(work(&mut memory.lock().unwrap_or_else(PoisonError::into_inner)))

@@ -1,10 +1,10 @@
-//! Why an advertisement was refused. No error shows a key, or the advertisement itself.
+//! The reasons to refuse an advertisement. No error shows a key or the advertisement itself.
 
 use gateway_core::DropReason;
 
 use super::advertisement::AdvertisementProblem;
 
-/// What is wrong with an advertisement, or with what the gateway knows of its sender.
+/// A problem of an advertisement, or of the configuration of its sender.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BleProblem {
@@ -46,17 +46,17 @@ pub enum BleProblem {
         "it is not encrypted though the device has a `bindkey_file`, so anybody may have sent it; remove `bindkey_file` if the device does not encrypt any more"
     )]
     NotEncrypted,
-    /// Encrypted with the sender's address, which the adapter does not tell.
-    #[error("it cannot be opened without its sender's address, and the adapter tells none")]
+    /// The encryption needs the sender's address, which the adapter does not report.
+    #[error("it cannot be decrypted without its sender's address, which the adapter does not report")]
     NoAddress,
-    /// The counter went back: a recording played again.
+    /// The counter went back: the advertisement is a replay.
     #[error(
-        "its counter went back from {last} to {now}: an old advertisement sent again; after a change of the battery it is heard again within a minute"
+        "its counter went back from {last} to {now}: an old advertisement sent again; after a change of the battery it is accepted again within a minute"
     )]
     Replay {
-        /// The highest that was heard.
+        /// The highest counter received.
         last: u64,
-        /// What this one says.
+        /// The counter of this advertisement.
         now: u64,
     },
     /// The data is there, but only the maker's app can read it.

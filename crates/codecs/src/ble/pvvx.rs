@@ -100,7 +100,7 @@ fn open(packet: &Packet<'_>, data: Bytes<'_>) -> Result<Plain, BleProblem> {
     sealed.open(key)
 }
 
-/// Bit 0 a reed contact, bit 1 a switched output, where somebody has soldered them on: not measurements of most devices.
+/// Bit 0 a reed contact, bit 1 a switched output, where the user has soldered them on: not measurements of most devices.
 fn flags(flags: u8, out: &mut Readings<'_>) {
     out.note("flags", flags);
 }

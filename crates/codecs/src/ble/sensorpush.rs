@@ -4,7 +4,7 @@
 //! values as digits of one number, each with as many steps as its range has; the first byte holds the page (bits 0 and
 //! 1, only page 0 has values) and the model. The HT1 has the raw words of its Sensirion SHT2x.
 //!
-//! Since the company id varies, a stack that keeps what it has heard collects them: the newest is the one that is new.
+//! Since the company id varies, a stack that accumulates data collects several: the newest is the one not seen before.
 
 use super::advertisement::Uuid;
 use super::readings::{Readings, rounded};

@@ -19,7 +19,7 @@ pub(super) fn is_one(company: u16, data: &[u8]) -> bool {
 pub(super) fn decode(packet: &Packet<'_>, out: &mut Readings<'_>) -> Result<(), BleProblem> {
     let (model, data) = packet
         .newest(|id| COMPANIES.contains(&id))
-        .ok_or(BleProblem::Layout("which of its values is the newest cannot be told"))?;
+        .ok_or(BleProblem::Layout("its newest value cannot be determined"))?;
     out.note("model", model);
     match data.len() {
         CURRENT => {}

@@ -51,7 +51,7 @@ fn uplink(message: &Value) -> Uplink {
     }
 }
 
-/// A level of 0 % on external power, or where the device cannot tell, is none.
+/// 0 % on external power, or if the device does not know its level, means no level.
 fn status(message: &Value) -> Status {
     let flag = |key| message.get(key).and_then(Value::as_bool);
     let number = |key| message.get(key).and_then(Value::as_f64);

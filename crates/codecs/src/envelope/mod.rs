@@ -1,13 +1,13 @@
-//! What a LoRaWAN network server says around a device's payload: `ttn` (The Things Stack, v3) and `chirpstack` (v4).
+//! The envelopes of LoRaWAN network servers around a device's payload: `ttn` (The Things Stack, v3) and `chirpstack` (v4).
 //!
-//! - An uplink measures what the device's own codec reads in the bytes; where the device has none, what the server's
-//!   decoder read. Names are as with codecs in JavaScript: the server's decoders are those.
+//! - The measurements of an uplink come from the device's own codec or, without one, from the server's decoder. Names are as
+//!   with codecs in JavaScript, because the server's decoders are JavaScript.
 //! - Every uplink also measures `rssi` and `snr` of the best receiver (by SNR, then RSSI), `spreading_factor` and, where the
 //!   server gives it, `airtime`.
-//! - All is of the time that the server says, unless the device's own payload has a time.
-//! - Joins, acknowledgements, downlinks, logs and whatever else a server publishes are no error and measure nothing.
-//! - The servers leave out what is zero, or write null for what is not there. Members of an unexpected type count as not
-//!   there: a server's next version must not silence a building.
+//! - The event time is the server's, unless the device's payload has a time.
+//! - Joins, acknowledgements, downlinks, logs and other messages of a server are valid and have no measurements.
+//! - The servers leave out zeros, or write null for missing values. Members of an unexpected type count as missing, so that
+//!   a new version of a server does not break a building.
 
 mod chirpstack;
 mod fields;
@@ -30,7 +30,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
         .with_decode_allow_trailing_bits(true),
 );
 
-/// Whose envelope it is.
+/// The network server of the envelope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Server {
     Ttn,
@@ -55,13 +55,13 @@ impl Server {
 pub struct Envelope {
     /// The DevEUI in 16 lower-case hex digits.
     pub dev_eui: Option<String>,
-    /// What the server's user calls the device.
+    /// The server's name for the device.
     pub device: Option<String>,
     /// When the server received it.
     pub at: Option<Timestamp>,
-    /// The counter of the device's frame, where this is one that was on the air.
+    /// The frame counter, if the message is a frame of the device.
     pub counter: Option<u32>,
-    /// What happened.
+    /// The event.
     pub event: Event,
 }
 
@@ -70,19 +70,19 @@ pub struct Envelope {
 pub enum Event {
     /// A device sent a payload.
     Uplink(Uplink),
-    /// A device answered the server's question how it is.
+    /// A device answered a status request.
     Status(Status),
-    /// Nothing that can be measured.
+    /// An event without measurements.
     Other,
 }
 
-/// What a device sent, and how it was heard.
+/// The device's payload and its link quality.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Uplink {
     port: u8,
-    /// The payload in base64, and the member that it stands in; never empty.
+    /// The payload in base64, and the name of its member; never empty.
     bytes: Option<(&'static str, String)>,
-    /// What the server's decoder read in it.
+    /// The result of the server's decoder.
     decoded: Option<Value>,
     normalized: Option<Vec<Value>>,
     link: LinkQuality,
@@ -91,7 +91,7 @@ pub struct Uplink {
 /// LoRaWAN's DevStatusAns.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Status {
-    /// Percent; none on external power, or where the device cannot tell.
+    /// Per cent; `None` on external power, or if the device does not know it.
     battery: Option<f64>,
     external_power: Option<bool>,
     /// SNR of the last downlink in dB.
@@ -112,10 +112,10 @@ impl Envelope {
         }
     }
 
-    /// Clears `out` and fills it with what the message measures; `codec` is the device's own, and `input` the message's.
+    /// Clears `out` and fills it with the message's measurements; `codec` is the device's own, `input` the message.
     ///
     /// # Errors
-    /// Where the device's payload cannot be read. What the radio says of it is in `out` all the same.
+    /// The device's payload cannot be decoded. The link quality is in `out` in any case.
     pub fn measure(
         &self,
         codec: Option<&Codec>,
@@ -134,7 +134,7 @@ impl Envelope {
         measured
     }
 
-    /// Fills `out` with what the radio says of a message whose payload is not read.
+    /// Fills `out` with the link quality of a message whose payload is not decoded.
     ///
     /// # Errors
     /// As [`Self::measure`].
@@ -148,15 +148,15 @@ impl Envelope {
         measured
     }
 
-    /// As [`Codec::explain`]. Bytes that no codec can read are only a warning here: the message itself is valid.
+    /// As [`Codec::explain`]. A payload without a codec is only a warning, because the message itself is valid.
     pub(crate) fn explain(&self, input: &Input<'_>, out: &mut Measurements) -> Explained {
-        let mut told = Explained { data: self.decoded(), ..Explained::default() };
+        let mut explained = Explained { data: self.decoded(), ..Explained::default() };
         match self.measure(None, input, out) {
             Ok(()) => {}
-            Err(error @ DecodeError::NoDeviceCodec) => told.warnings.push(error.to_string()),
-            Err(error) => told.errors.push(chain(&error)),
+            Err(error @ DecodeError::NoDeviceCodec) => explained.warnings.push(error.to_string()),
+            Err(error) => explained.errors.push(chain(&error)),
         }
-        told
+        explained
     }
 
     fn decoded(&self) -> Value {
@@ -166,7 +166,7 @@ impl Envelope {
         }
     }
 
-    /// The device's own payload as its codec is to see it: it does not know the server's topic.
+    /// The device's payload as input of its codec, without the server's topic.
     fn inner<'a>(&self, input: &Input<'a>) -> Input<'a> {
         Input { topic: "", received_at: self.at.unwrap_or(input.received_at), ..*input }
     }
@@ -193,7 +193,7 @@ impl Uplink {
         input: &Input<'_>,
         out: &mut Measurements,
     ) -> Result<(), DecodeError> {
-        // An envelope in an envelope is a mistake, and the outer one what is meant.
+        // A second envelope is a configuration mistake; only the outer one is decoded.
         let codec = codec.filter(|codec| !codec.is_envelope());
         match (codec, &self.bytes, &self.decoded, &self.normalized) {
             (Some(codec), Some((key, text)), ..) => {
@@ -225,12 +225,12 @@ impl Status {
     }
 }
 
-/// The codec of a device that has none of its own.
+/// Stands for the codec of a device without its own.
 pub(crate) fn decode(server: Server, input: &Input<'_>, out: &mut Measurements) -> Result<(), DecodeError> {
     server.open(input.payload)?.measure(None, input, out)
 }
 
-/// What the server's decoder read; null where it did not.
+/// The result of the server's decoder, or null.
 pub(crate) fn data(server: Server, input: &Input<'_>) -> Result<Value, DecodeError> {
     server.open(input.payload).map(|envelope| envelope.decoded())
 }

@@ -1,7 +1,7 @@
 //! The Things Stack v3: what its MQTT integration publishes
 //! (https://www.thethingsindustries.com/docs/integrations/data-formats/).
 //!
-//! An uplink that somebody simulated in the console is read as any other: who simulates wants to see it arrive.
+//! An uplink simulated in the console is decoded as any other, because the user wants to see it arrive.
 
 use gateway_core::LinkQuality;
 use serde_json::Value;

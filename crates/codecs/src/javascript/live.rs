@@ -1,7 +1,7 @@
-//! Which codecs have a sandbox at the moment: at most [`MAX_LIVE`], so that memory is bounded whatever is configured.
+//! The codecs that have a sandbox: at most [`MAX_LIVE`], so that memory is bounded for any configuration.
 //!
-//! A sandbox is made when its codec is first asked, and let go when others need the room and it was not asked since the
-//! last look (the clock algorithm). Making one again costs a few milliseconds.
+//! A sandbox is made at the first call of its codec. It is dropped if others need the space and it was not used since the
+//! last check (the clock algorithm). Making one again costs a few milliseconds.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,14 +10,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use super::sandbox::Sandbox;
 use super::strikes::Strikes;
 
-/// Most sandboxes at a time. One with a common codec takes 300 KB.
+/// The most sandboxes. One with a common codec takes 300 KB.
 pub(super) const MAX_LIVE: usize = 150;
 
-/// Where a codec's sandbox is, while it has one.
+/// A codec's place for its sandbox.
 #[derive(Debug, Default)]
 pub(super) struct Slot {
     state: Mutex<State>,
-    /// Asked since the last look.
+    /// Used since the last check.
     asked: AtomicBool,
 }
 
@@ -27,7 +27,7 @@ pub(super) struct State {
     pub(super) strikes: Strikes,
     /// Calls since the sandbox was made.
     pub(super) calls: u32,
-    /// Whether it stands in [`Live`].
+    /// Whether it is in [`Live`].
     listed: bool,
 }
 
@@ -38,7 +38,7 @@ impl std::fmt::Debug for State {
 }
 
 impl Slot {
-    /// The codec's own; one call at a time.
+    /// The codec's sandbox; one call at a time.
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.asked.store(true, Ordering::Relaxed);
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -52,14 +52,14 @@ pub(super) struct Live {
 }
 
 impl Live {
-    /// Puts a slot on the list, and takes the sandbox of another where there are too many.
+    /// Adds a slot, and drops the sandbox of another one if there are too many.
     pub(super) fn enter(&self, slot: &Arc<Slot>, state: &mut State) {
         if std::mem::replace(&mut state.listed, true) {
             return;
         }
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         slots.push_back(Arc::downgrade(slot));
-        // Twice round: the first may do no more than take back everybody's `asked`.
+        // Two rounds: the first may only reset all `asked` flags.
         for _ in 0..2 * slots.len() {
             if slots.len() <= MAX_LIVE {
                 return;
@@ -72,7 +72,7 @@ impl Live {
     }
 }
 
-/// Takes the sandbox of a codec that is not in use.
+/// Drops the sandbox of a codec that is not in use.
 fn let_go(slot: &Slot) -> bool {
     if slot.asked.swap(false, Ordering::Relaxed) {
         return false;

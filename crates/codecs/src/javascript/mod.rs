@@ -1,11 +1,13 @@
 //! Codecs in JavaScript: LoRa Alliance TS013 (`decodeUplink`, `normalizeUplink`, `encodeDownlink`), and The Things
 //! Network's older `Decoder(bytes, port)` and `Decode(fPort, bytes, variables)`, run by QuickJS.
 //!
-//! Promises: a codec has [`TIME_LIMIT`] of processor time a call, [`MEMORY_LIMIT`] and [`STACK_LIMIT`]; no file, no network,
-//! no clock but `Date`, which is in UTC; `console` is silent. What it does to its variables or to the language's objects
-//! reaches no other codec, and what it keeps in variables no later message. One that is stopped again and again is given a
-//! rest (`strikes`). The engine does not look at the time while it is at work itself, such as at finding a text in a long
-//! one: a call may block for long. Call codecs where no other task waits for them. However many there are, at most 150 are in memory ([`Engine`]).
+//! Promises: a codec has [`TIME_LIMIT`] of processor time per call, [`MEMORY_LIMIT`] and [`STACK_LIMIT`]; no files, no
+//! network, no clock except `Date`, which is in UTC; `console` does nothing. Codecs cannot change each other's variables or
+//! the language's objects of another codec, and variables do not survive a message. A codec that is stopped repeatedly is
+//! suspended for some messages (`strikes`). At most 150 codecs are in memory ([`Engine`]).
+//!
+//! The engine does not check the time while it searches a long text, so a call may block for long: call codecs on a thread
+//! that no other task waits for.
 
 mod answer;
 mod error;
@@ -32,21 +34,21 @@ use live::{Live, Slot, State};
 pub(crate) use measure::{decode, measure, measure_data, run};
 use sandbox::{EntryPoint, Sandbox};
 
-/// Processor time that one call may take.
+/// The processor time of one call.
 pub const TIME_LIMIT: Duration = Duration::from_millis(200);
-/// Memory in bytes that a codec may take, its compiled file included.
+/// The memory of a codec in bytes, including its compiled file.
 pub const MEMORY_LIMIT: usize = 8 << 20;
 /// Stack in bytes.
 pub const STACK_LIMIT: usize = 256 << 10;
 /// Largest file in bytes.
 pub const MAX_FILE_BYTES: usize = 2 << 20;
 
-/// Every so many calls a codec's memory is looked at.
+/// The number of calls between two checks of a codec's memory.
 const LOOK_EVERY: u32 = 256;
-/// More than this in bytes is not kept from one call to the next, in addition to the file itself.
+/// The memory in bytes that a codec may keep between calls, besides the file itself.
 const KEPT: usize = 1 << 20;
 
-/// What all codecs in JavaScript share: the bound on how many are in memory. Cheap to clone.
+/// The bound on the number of codecs in memory, shared by all. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Engine(Arc<Live>);
 
@@ -59,7 +61,7 @@ pub struct Call<'a> {
     pub port: Option<u8>,
     /// `input.recvTime`, RFC 3339.
     pub received: &'a str,
-    /// Who sent it, for the rests; without it the message stands alone: no rest, and no strike.
+    /// The sender, for `strikes`; without it the message is independent of earlier ones.
     pub device: Option<&'a str>,
 }
 
@@ -77,7 +79,7 @@ impl Script {
     /// Compiles a file and runs its own statements once. `file` is its name, for errors.
     ///
     /// # Errors
-    /// Where it is no JavaScript, throws, or has none of the functions.
+    /// The file is not JavaScript, throws, or has none of the functions.
     pub fn new(file: &str, source: &str, engine: &Engine) -> Result<Self, ScriptError> {
         if source.len() > MAX_FILE_BYTES {
             return Err(ScriptError::TooLarge { bytes: source.len(), most: MAX_FILE_BYTES });
@@ -109,10 +111,10 @@ impl Script {
         &self.file
     }
 
-    /// What the codec says of a message; an [`Answer`] with `errors` is its refusal.
+    /// Decodes a message; an [`Answer`] with `errors` is a refusal.
     ///
     /// # Errors
-    /// Where it returns nothing, throws, or is stopped.
+    /// The codec returns nothing, throws, or is stopped.
     pub fn decode(&self, call: &Call<'_>) -> Result<Answer, ScriptFailure> {
         self.call(EntryPoint::Decode, &input(call), call.device).and_then(|turn| Answer::of(&turn))
     }
@@ -120,7 +122,7 @@ impl Script {
     /// The downlink for a command: `encodeDownlink({data: command})`.
     ///
     /// # Errors
-    /// Where there is no such function, or it refuses, throws, or is stopped.
+    /// There is no such function, or it refuses, throws, or is stopped.
     pub fn encode(&self, command: &Value, device: &str) -> Result<Downlink, ScriptFailure> {
         if !self.encodes {
             return Err(ScriptFailure::NoEncoder);
@@ -129,7 +131,7 @@ impl Script {
         self.call(EntryPoint::Encode, &input, Some(device)).and_then(|turn| Downlink::of(&turn))
     }
 
-    /// Has the next call begin anew: what the file left in the language's own objects is gone.
+    /// Makes the next call start with a fresh sandbox, without changes to the language's own objects.
     pub fn forget(&self) {
         self.slot.lock().sandbox = None;
     }
@@ -145,7 +147,7 @@ impl Script {
             (_, Some(device)) => state.strikes.finished(device),
             (_, None) => {}
         }
-        // After an exception that the engine itself made, nobody knows what half-made state is left.
+        // After an exception of the engine itself, the state may be inconsistent.
         let is_exhausted = matches!(&answer, Ok(turn) if turn.contains("out of memory"));
         if answer.is_err() || is_exhausted || holds_too_much(state, self.source.len()) {
             state.sandbox = None;
@@ -155,7 +157,7 @@ impl Script {
 
     fn sandbox<'s>(&self, state: &'s mut State) -> Result<&'s Sandbox, ScriptFailure> {
         if state.sandbox.is_none() {
-            // The file was compiled before, when it was loaded: what fails now is memory.
+            // The file was compiled before, when it was loaded, so only memory can be missing now.
             let sandbox = Sandbox::new(&self.file, &self.source).map_err(|_| ScriptFailure::Engine)?;
             state.sandbox = Some(sandbox);
             state.calls = 0;
@@ -166,7 +168,7 @@ impl Script {
     }
 }
 
-/// Some keep what they saw in the language's own objects, which outlive a call.
+/// Some codecs keep data in the language's own objects, which outlive a call.
 fn holds_too_much(state: &State, source_bytes: usize) -> bool {
     let is_time = state.calls.is_multiple_of(LOOK_EVERY);
     // Compiled, a file takes some ten times its size.

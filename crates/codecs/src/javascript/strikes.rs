@@ -1,31 +1,31 @@
-//! Codecs that were stopped again and again are given a rest, so that a loop cannot take the gateway's time.
+//! Suspends codecs that were stopped repeatedly, so that a loop cannot take the gateway's time.
 //!
-//! A device whose messages made the codec loop [`DEVICE_STRIKES`] times is passed over for a number of messages, then tried
-//! again; each further loop doubles the number, and [`FORGIVEN_AFTER`] answers in a row make good for one. So whatever a
-//! device sends, after the first three at most one of its messages in 33 takes the whole time. Other devices with the same codec go on, unless it is stopped
-//! [`CODEC_STRIKES`] times in a row, for any devices. Counted in messages, not in time: it needs no clock, and a device that
-//! speaks once an hour costs nothing to try.
+//! If a device's messages made the codec loop [`DEVICE_STRIKES`] times, a number of its messages is skipped, then the codec
+//! is tried again. Each further loop doubles the number, and [`FORGIVEN_AFTER`] answers in a row cancel one loop. So after
+//! the first three at most one in 33 messages of a device takes the whole time. Other devices with the same codec are not
+//! affected, unless it is stopped [`CODEC_STRIKES`] times in a row for any devices. The unit is messages, not time, so no
+//! clock is needed, and a device that sends once an hour is tried at no cost.
 
 use super::error::ScriptFailure;
 
-/// How often for one device.
+/// The stops for one device until it is suspended.
 pub(super) const DEVICE_STRIKES: u32 = 3;
-/// How often in a row for all of them.
+/// The stops in a row for all devices until the codec is suspended.
 pub(super) const CODEC_STRIKES: u32 = 10;
 
 const FIRST_REST: u32 = 16;
 const LONGEST_REST: u32 = 4096;
 
-/// Answers in a row that make good for one stop of a device.
+/// The answers in a row that cancel one stop of a device.
 const FORGIVEN_AFTER: u32 = 16;
 
-/// Most devices that are remembered.
+/// The most devices remembered.
 const MAX_DEVICES: usize = 64;
 
 #[derive(Debug, Default)]
 pub(super) struct Strikes {
     codec: Count,
-    /// Only those with a stop that is not made good.
+    /// The devices with stops that are not cancelled.
     devices: Vec<(Box<str>, Count)>,
 }
 
@@ -38,7 +38,7 @@ struct Count {
 }
 
 impl Strikes {
-    /// Whether to ask the codec about a message of `device`.
+    /// Whether to run the codec for a message of `device`.
     pub(super) fn admit(&mut self, device: &str) -> Result<(), ScriptFailure> {
         self.codec.admit()?;
         self.of(device).map_or(Ok(()), |count| count.admit())
@@ -57,12 +57,12 @@ impl Strikes {
         self.devices.push((device.into(), Count { times: 1, ..Count::default() }));
     }
 
-    /// It could not even be stopped: no message is to try that again soon.
+    /// The codec could not be stopped: do not try it again soon.
     pub(super) fn was_deaf(&mut self, device: &str) {
         (0..DEVICE_STRIKES).for_each(|_| self.stopped(device));
     }
 
-    /// The codec came to an end by itself.
+    /// The codec has returned.
     pub(super) fn finished(&mut self, device: &str) {
         self.codec = Count::default();
         if !self.devices.is_empty() {
@@ -85,7 +85,7 @@ impl Count {
         Err(ScriptFailure::PutAside { times: self.times, messages })
     }
 
-    /// Takes an answer into account; whether no stop is left.
+    /// Counts an answer; returns whether no stop is left.
     fn made_good(&mut self) -> bool {
         self.answers += 1;
         if self.answers >= FORGIVEN_AFTER {

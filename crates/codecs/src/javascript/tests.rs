@@ -84,8 +84,8 @@ fn what_json_drops_is_dropped() {
 
 #[test]
 fn texts_that_are_no_unicode_are_mended_and_answers_are_bounded() {
-    let text = data("{ half: String.fromCharCode(0xd83d), whole: '\\ud83d\\ude00', told: '\\\\ud83d' }");
-    assert_eq!(text, json!({"half": "\u{fffd}", "whole": "😀", "told": "\\ud83d"}));
+    let text = data("{ half: String.fromCharCode(0xd83d), whole: '\\ud83d\\ude00', escaped: '\\\\ud83d' }");
+    assert_eq!(text, json!({"half": "\u{fffd}", "whole": "😀", "escaped": "\\ud83d"}));
     let large = decodes("return { data: 'x'.repeat(300000) }").unwrap_err();
     assert_eq!(large.to_string(), "the codec returned more than 256 KiB");
 }
@@ -266,9 +266,9 @@ fn who_eats_memory_harms_only_its_own_message() {
     );
     for byte in 0..4 {
         let failed = codec.decode(&call(&[byte])).unwrap_err();
-        let told = failed.to_string();
+        let text = failed.to_string();
         let bounds = ["more than 8 MiB of memory", "InternalError: string too long"];
-        assert!(bounds.iter().any(|bound| told.contains(bound)), "{byte}: {told}");
+        assert!(bounds.iter().any(|bound| text.contains(bound)), "{byte}: {text}");
         assert_eq!(codec.decode(&call(&[5])).unwrap().data, json!(5));
     }
 }

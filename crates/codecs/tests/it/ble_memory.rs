@@ -37,7 +37,7 @@ fn measure() {
             received_at: Timestamp::from_millis(1_795_168_800_000),
         };
         codec.decode(&input, &mut out).unwrap();
-        assert!(out.is_empty(), "which of the entries is the newest cannot be told");
+        assert!(out.is_empty(), "the newest entry is unknown");
     }
     let taken = resident().saturating_sub(before) / 1024;
     println!("{MAX_BEACONS} beacons: {taken} KiB");

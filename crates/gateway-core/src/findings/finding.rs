@@ -51,7 +51,7 @@ pub struct Findings {
 }
 
 impl Findings {
-    /// Findings about `file`, sorted by position; the same twice is told once.
+    /// Findings about `file`, sorted by position, without duplicates.
     pub fn new(file: &str, mut list: Vec<Finding>) -> Self {
         list.sort();
         list.dedup();

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
-/// A dotted key. Names that are no bare TOML keys are quoted, so that it stays on one line whatever they hold.
+/// A dotted key. Names that are not bare TOML keys are quoted, so that the key stays on one line.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct KeyPath(Vec<String>);
 

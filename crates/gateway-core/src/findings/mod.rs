@@ -1,4 +1,4 @@
-//! What is wrong with a configuration, told all at once: each finding with its place, its key and a remedy.
+//! The findings of a configuration, reported all at once: each with its position, its key and a remedy.
 //!
 //! Every component that owns a table of `gateway.toml` checks it and writes what it finds into one [`Report`].
 
@@ -10,7 +10,7 @@ pub use finding::{Finding, Findings, Level, Place};
 pub use key_path::{KeyPath, quoted, written};
 pub use report::Report;
 
-/// `text` on one line, whatever control characters it holds.
+/// Returns `text` on one line, without its control characters.
 #[must_use]
 pub fn one_line(text: &str) -> String {
     text.replace(char::is_control, "\u{fffd}")

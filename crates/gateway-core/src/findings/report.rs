@@ -11,7 +11,7 @@ use super::key_path::KeyPath;
 pub struct Report {
     pub findings: Vec<Finding>,
     places: BTreeMap<KeyPath, Place>,
-    /// Tables of which something was refused: what is missing in them has been told already.
+    /// Tables with a refused part: their missing keys are reported already.
     damaged: BTreeSet<KeyPath>,
 }
 

@@ -1,4 +1,4 @@
-//! `[devices.*]`: what holds for a device whatever it is heard through. Kinds of adapters add keys of their own.
+//! `[devices.*]`: the settings of a device that all adapters share. Kinds of adapters add their own keys.
 
 use std::collections::BTreeMap;
 

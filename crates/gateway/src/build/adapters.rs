@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use adapters::kind::{Blueprint, BuildContext};
-use adapters::mqtt::{EmbeddedBroker, Mqtt, wanted_of_embedded};
+use adapters::mqtt::{EmbeddedBroker, Mqtt, embedded_subscriptions};
 use broker::Tap;
 use codecs::CodecTable;
 use gateway_config::Config;
@@ -75,5 +75,5 @@ pub(crate) fn wanted(
 ) -> Result<Vec<(AdapterId, Vec<String>)>, BuildError> {
     let Some(mqtt) = config.adapters.of::<Mqtt>() else { return Ok(Vec::new()) };
     let id = config.gateway.id();
-    wanted_of_embedded(mqtt, &config.site(&id, SystemClock.now()), codecs)
+    embedded_subscriptions(mqtt, &config.site(&id, SystemClock.now()), codecs)
 }

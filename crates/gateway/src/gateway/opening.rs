@@ -103,7 +103,7 @@ pub(super) async fn start_broker(
     let Some(settings) = &config.broker else { return Ok((None, None)) };
     let tap = Tap::default();
     // What comes before the adapters have started waits for them.
-    tap.set_wanted(build::wanted(config, codecs)?);
+    tap.set_subscriptions(build::wanted(config, codecs)?);
     let condition = Condition::new(Arc::new(SystemClock));
     let health = condition.watch();
     let settings = build::broker(settings, &config.gateway.data_dir)?;

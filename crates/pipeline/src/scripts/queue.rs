@@ -7,7 +7,7 @@ use std::time::Duration;
 use gateway_core::Uplink;
 
 use super::reader::Reader;
-use codecs::script_thread::PATIENCE;
+use codecs::script_thread::CALL_TIMEOUT;
 
 /// So much may wait for any script, however slow it is.
 const MESSAGES: usize = 64;
@@ -50,7 +50,7 @@ impl ScriptQueue {
     pub(crate) fn is_behind(&self) -> bool {
         let waiting = u32::try_from(self.waiting.len()).unwrap_or(u32::MAX);
         let many = self.waiting.len() >= MESSAGES || self.bytes >= BYTES;
-        many && self.pace.saturating_mul(waiting) > PATIENCE
+        many && self.pace.saturating_mul(waiting) > CALL_TIMEOUT
     }
 
     /// A message took so long, or takes so long already.

@@ -3,7 +3,7 @@
 use codecs::DecodeError;
 use gateway_core::DropReason;
 
-use codecs::script_thread::PATIENCE;
+use codecs::script_thread::CALL_TIMEOUT;
 
 /// Why a payload gave nothing.
 #[derive(Debug, thiserror::Error)]
@@ -20,14 +20,14 @@ pub(crate) enum Refusal {
     Undecodable(DecodeError),
     #[error(
         "the codec {file} did not come back within {} s and is not asked until it does; mend what it searches or matches in one go, then reload: a changed file is asked at once",
-        PATIENCE.as_secs()
+        CALL_TIMEOUT.as_secs()
     )]
     Stuck { file: String },
     #[error(
         "no thread is left to run the codec {file}: other codecs have not come back, see the log for `codec_stuck`; mend their files and restart"
     )]
     NoThread { file: String },
-    #[error("the codec {file} is slower than its devices send: more wait than it reads in {} s", PATIENCE.as_secs())]
+    #[error("the codec {file} is slower than its devices send: more wait than it reads in {} s", CALL_TIMEOUT.as_secs())]
     TooSlow { file: String },
     #[error("the gateway stopped before the codec was asked")]
     Stopping,

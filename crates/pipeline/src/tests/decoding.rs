@@ -123,7 +123,7 @@ fn everybody_who_waits_is_told_also_of_what_was_refused() {
     let uplinks = vec![with_ack("{\"t\":1}"), with_ack("broken")];
     fixture.decoder.decode(Vec::new(), uplinks, &fixture.engine, &mut step, &mut acks);
     assert_eq!(told.load(Ordering::Relaxed), 0, "nobody is told before the step is stored");
-    acks.into_iter().for_each(|(ack, outcome)| ack.tell(outcome));
+    acks.into_iter().for_each(|(ack, outcome)| ack.complete(outcome));
     assert_eq!(told.load(Ordering::Relaxed), 2);
 }
 

@@ -44,7 +44,7 @@ impl Fixture {
         let mut acks = Vec::new();
         self.decoder.decode(answered, uplinks, &self.engine, &mut step, &mut acks);
         self.engine.apply(&step, &mut Outputs::default());
-        acks.into_iter().for_each(|(ack, outcome)| ack.tell(outcome));
+        acks.into_iter().for_each(|(ack, outcome)| ack.complete(outcome));
         step
     }
 

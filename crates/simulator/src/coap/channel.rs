@@ -1,4 +1,4 @@
-//! A node's way to the gateway: a socket, a CoAP engine and, where there are credentials, a DTLS session between them.
+//! A node's connection to the gateway: a socket, a CoAP engine and, with credentials, a DTLS session.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -13,7 +13,7 @@ use super::Target;
 pub(super) struct Channel {
     engine: Engine,
     udp: Udp,
-    /// The gateway, as the engine knows it.
+    /// The gateway.
     peer: Peer,
     security: Option<Security>,
 }
@@ -23,12 +23,12 @@ struct Security {
     credentials: Credentials,
     /// `None` before the first session.
     session: Option<Client>,
-    /// Why the last one did not come about.
+    /// Why the last handshake failed.
     refusal: Option<HandshakeFailure>,
 }
 
 impl Channel {
-    /// A socket on any free port; nothing is sent yet.
+    /// Opens a socket on a free port, and sends nothing yet.
     pub(super) fn open(address: SocketAddr, credentials: Option<Credentials>) -> io::Result<Self> {
         let any = match address {
             SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
@@ -39,8 +39,8 @@ impl Channel {
         Ok(Self { engine, udp: Udp::bind(any)?, peer: Peer::unsecured(address), security })
     }
 
-    /// Asks for something that every CoAP server has an answer to; says why there is none.
-    pub(super) async fn greet(&mut self) -> Result<(), String> {
+    /// Sends a request that every CoAP server answers; the error says why there is no answer.
+    pub(super) async fn probe(&mut self) -> Result<(), String> {
         if self.needs_session() {
             self.open_session().await.map_err(|refusal| format!("no DTLS session: {refusal}"))?;
         }
@@ -52,15 +52,15 @@ impl Channel {
         self.security.as_ref().is_some_and(|security| !security.is_open())
     }
 
-    /// Makes a DTLS session; takes up to half a minute.
+    /// Opens a DTLS session; takes up to half a minute.
     pub(super) async fn open_session(&mut self) -> Result<(), HandshakeFailure> {
         let Some(security) = &mut self.security else { return Ok(()) };
         let client = Client::connect(self.peer.address, &security.credentials, now());
         self.peer = client.peer().clone();
         security.session = Some(client);
         loop {
-            // Nothing is asked, so nothing is answered.
-            let _ = self.turn().await;
+            // Without a request there is no answer.
+            let _ = self.step().await;
             let Some(security) = &mut self.security else { return Ok(()) };
             if security.is_open() {
                 return Ok(());
@@ -77,7 +77,7 @@ impl Channel {
             return Err(RequestFailure::Busy);
         };
         loop {
-            if let Some(Output::Response { token, result, .. }) = self.turn().await
+            if let Some(Output::Response { token, result, .. }) = self.step().await
                 && token == asked
             {
                 return result;
@@ -85,14 +85,14 @@ impl Channel {
         }
     }
 
-    /// Takes what comes in while nothing is asked; does not end.
+    /// Handles incoming datagrams between requests; never returns.
     pub(super) async fn idle(&mut self) {
         loop {
-            let _ = self.turn().await;
+            let _ = self.step().await;
         }
     }
 
-    /// Ends the session, so that the next request needs another, and tells the gateway.
+    /// Closes the session; the next request needs a new one.
     pub(super) async fn close(&mut self) {
         if let Some(session) = self.security.as_mut().and_then(|security| security.session.as_mut()) {
             session.close();
@@ -100,15 +100,15 @@ impl Channel {
         }
     }
 
-    /// How many messages were sent again so far.
+    /// The number of retransmissions so far.
     pub(super) const fn retransmitted(&self) -> u64 {
         self.engine.counters().retransmitted
     }
 
-    /// Sends what is to be sent, then takes what comes in or does what is due, whichever is first.
-    async fn turn(&mut self) -> Option<Output> {
-        if let Some(told) = self.flush().await {
-            return Some(told);
+    /// Sends pending datagrams, then waits for a datagram or a timeout and handles it.
+    async fn step(&mut self) -> Option<Output> {
+        if let Some(output) = self.flush().await {
+            return Some(output);
         }
         let session = self.security.as_ref().and_then(|security| security.session.as_ref());
         let deadline = [self.engine.next_deadline(), session.and_then(Client::next_deadline)];
@@ -131,7 +131,7 @@ impl Channel {
             }
         });
         tokio::select! {
-            // What the system says of a single datagram, mostly that nobody listens, is repaired by sending again.
+            // Errors for a single datagram, mostly that its port is closed, are repaired by retransmission.
             _ = receive => {}
             () = due => {
                 self.engine.timeout(now());
@@ -143,7 +143,7 @@ impl Channel {
         self.flush().await
     }
 
-    /// Sends until there is something to tell.
+    /// Sends until there is an output for the caller.
     async fn flush(&mut self) -> Option<Output> {
         loop {
             if self.flush_session().await {
@@ -151,21 +151,21 @@ impl Channel {
             }
             match self.engine.poll()? {
                 Output::Send { bytes, .. } => match &mut self.security {
-                    None => self.put(&bytes).await,
-                    // Without a session it is lost, as a datagram may be.
+                    None => self.send_datagram(&bytes).await,
+                    // Without a session the message is lost.
                     Some(security) => drop(security.session.as_mut().map(|session| session.send(&bytes))),
                 },
-                told => return Some(told),
+                output => return Some(output),
             }
         }
     }
 
-    /// Does one thing that the session wants done; whether there was one.
+    /// Handles one output of the session; returns whether there was one.
     async fn flush_session(&mut self) -> bool {
         let session = self.security.as_mut().and_then(|security| security.session.as_mut());
         let Some(output) = session.and_then(Client::poll) else { return false };
         match output {
-            Dtls::Send { bytes, .. } => self.put(&bytes).await,
+            Dtls::Send { bytes, .. } => self.send_datagram(&bytes).await,
             Dtls::Plain { bytes, .. } => self.engine.receive(&self.peer, &bytes, now()),
             Dtls::Opened { .. } => {}
             Dtls::Closed { peer, .. } => self.engine.closed(&peer, now()),
@@ -178,8 +178,8 @@ impl Channel {
         true
     }
 
-    /// What cannot be sent is lost, as a datagram may be.
-    async fn put(&self, datagram: &[u8]) {
+    /// Sends a datagram, or drops it.
+    async fn send_datagram(&self, datagram: &[u8]) {
         while let Err(error) = self.udp.try_send(self.peer.address, datagram) {
             if error.kind() != io::ErrorKind::WouldBlock || self.udp.writable().await.is_err() {
                 return;
@@ -194,8 +194,8 @@ impl Security {
     }
 }
 
-/// What to tell where nothing came back.
-pub(super) fn silence(target: &Target) -> String {
+/// The text for a gateway that does not answer.
+pub(super) fn no_answer(target: &Target) -> String {
     let (address, key) = match target.psk {
         Some(_) => ("listen_dtls", ", with this identity and key"),
         None => ("listen", ""),
@@ -203,7 +203,7 @@ pub(super) fn silence(target: &Target) -> String {
     format!(
         "nothing came back from {} within {} s; does a gateway run there with `{address}` in [adapters.coap.*]{key}?",
         target.address,
-        super::FIRST_CONTACT.as_secs()
+        super::FIRST_ANSWER_TIMEOUT.as_secs()
     )
 }
 

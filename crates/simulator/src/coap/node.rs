@@ -1,4 +1,4 @@
-//! One node: takes posts in turn and gets each to the gateway, or says why not.
+//! One node: sends posts one after the other, and reports the result of each.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,19 +11,19 @@ use tokio::time::sleep;
 use super::channel::Channel;
 use super::post::Post;
 
-/// Longer than this a node does not wait for room, whatever the gateway says.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
-/// Between two attempts at a session.
-const BETWEEN_HANDSHAKES: Duration = Duration::from_secs(2);
-/// How often a post is begun anew because its session ended under it.
+/// The longest pause after 5.03, for any Max-Age.
+const MAX_BUSY_PAUSE: Duration = Duration::from_secs(60);
+/// The pause between two attempts to open a session.
+const HANDSHAKE_PAUSE: Duration = Duration::from_secs(2);
+/// How often a post is started again because its session ended.
 const SESSIONS_PER_POST: usize = 3;
 
-/// What became of a post.
+/// The result of a post.
 #[derive(Debug)]
 pub(super) struct Delivery {
     pub(super) readings: u32,
     pub(super) answer: Answer,
-    /// How often it was sent again.
+    /// The number of repetitions.
     pub(super) repeated: u64,
 }
 
@@ -31,7 +31,7 @@ pub(super) struct Delivery {
 pub(super) enum Answer {
     /// 2.xx: the gateway has it.
     Acknowledged,
-    /// The gateway does not want it, or not from us, and says why.
+    /// The gateway refuses it, with the reason.
     Refused(String),
     None,
 }
@@ -39,8 +39,8 @@ pub(super) enum Answer {
 pub(super) struct Node {
     channel: Channel,
     posts: mpsc::Receiver<Post>,
-    told: mpsc::Sender<Delivery>,
-    /// Whoever begins a session holds one of these until it stands.
+    results: mpsc::Sender<Delivery>,
+    /// A node holds a permit while it opens a session.
     handshakes: Arc<Semaphore>,
 }
 
@@ -48,13 +48,13 @@ impl Node {
     pub(super) const fn new(
         channel: Channel,
         posts: mpsc::Receiver<Post>,
-        told: mpsc::Sender<Delivery>,
+        results: mpsc::Sender<Delivery>,
         handshakes: Arc<Semaphore>,
     ) -> Self {
-        Self { channel, posts, told, handshakes }
+        Self { channel, posts, results, handshakes }
     }
 
-    /// Until there are no more posts.
+    /// Runs until there are no more posts.
     pub(super) async fn run(mut self) {
         loop {
             let post = tokio::select! {
@@ -67,14 +67,14 @@ impl Node {
             let (answer, again) = self.deliver(&post).await;
             let repeated = again + self.channel.retransmitted().saturating_sub(before);
             let delivery = Delivery { readings: post.readings, answer, repeated };
-            if self.told.send(delivery).await.is_err() {
+            if self.results.send(delivery).await.is_err() {
                 break;
             }
         }
         self.channel.close().await;
     }
 
-    /// Asks until there is an answer that is one; also how often it was asked again.
+    /// Sends a post until it has a final answer; also returns the number of repetitions.
     async fn deliver(&mut self, post: &Post) -> (Answer, u64) {
         let (mut again, mut sessions) = (0, 1);
         loop {
@@ -83,14 +83,14 @@ impl Node {
             }
             match self.channel.ask(post.request.clone()).await {
                 Ok(response) if response.code.is_success() => return (Answer::Acknowledged, again),
-                Ok(response) if has_no_room(&response) => {
-                    sleep(response.freshness().min(LONGEST_WAIT)).await;
+                Ok(response) if is_busy(&response) => {
+                    sleep(response.freshness().min(MAX_BUSY_PAUSE)).await;
                 }
                 Ok(response) => return (Answer::Refused(reason(post, &response)), again),
                 Err(failure @ RequestFailure::Reset) => return (Answer::Refused(failure.to_string()), again),
                 Err(RequestFailure::Closed) if sessions < SESSIONS_PER_POST => sessions += 1,
                 Err(_) => {
-                    // A gateway that was started anew does not know the session.
+                    // A restarted gateway has lost the session.
                     self.channel.close().await;
                     return (Answer::None, again);
                 }
@@ -103,10 +103,10 @@ impl Node {
         if !self.channel.needs_session() {
             return Ok(());
         }
-        // It is never closed.
+        // The semaphore is never closed.
         let _permit = self.handshakes.acquire().await;
         let Err(refusal) = self.channel.open_session().await else { return Ok(()) };
-        sleep(BETWEEN_HANDSHAKES).await;
+        sleep(HANDSHAKE_PAUSE).await;
         Err(match refusal {
             HandshakeFailure::Timeout => Answer::None,
             refusal => Answer::Refused(format!("no DTLS session: {refusal}")),
@@ -114,7 +114,7 @@ impl Node {
     }
 }
 
-fn has_no_room(response: &Response) -> bool {
+fn is_busy(response: &Response) -> bool {
     matches!(response.code, Code::SERVICE_UNAVAILABLE | Code::TOO_MANY_REQUESTS)
 }
 

@@ -1,5 +1,5 @@
-//! What a device posts: its readings in one of the formats that CoAP devices use. Which one depends on the device, so
-//! that a building of five has them all.
+//! Encodes a device's readings in one of the formats that CoAP devices use. The format depends on the device, so that a
+//! building of five devices uses all of them.
 
 use bytes::Bytes;
 use ciborium::Value as Cbor;
@@ -7,7 +7,7 @@ use coap_link::{ContentFormat, Method, Request};
 
 use crate::device::{Sample, Value, cut};
 
-/// A request, and how many readings are in it.
+/// A request and the number of its readings.
 #[derive(Debug, Clone)]
 pub(super) struct Post {
     pub(super) request: Request,
@@ -15,7 +15,7 @@ pub(super) struct Post {
 }
 
 impl Post {
-    /// `device` is its place in the building.
+    /// `device` is the index in the building.
     pub(super) fn new(device: usize, name: &str, sample: &Sample) -> Self {
         let mut path = format!("sensors/{name}");
         let mut readings = sample.readings();

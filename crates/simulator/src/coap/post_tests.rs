@@ -85,7 +85,7 @@ fn the_path_names_the_device_and_for_a_bare_number_the_metric() {
 }
 
 #[test]
-fn a_wrong_clock_is_told_in_every_format_that_has_room_for_a_time() {
+fn a_wrong_clock_is_in_every_format_with_a_time() {
     let mut building = building();
     (0..4).for_each(|device| building.fail(device, Fault::WrongClock, NOON));
     let posts = posts(&mut building);

@@ -1,5 +1,5 @@
-//! A forwarder's clock, in µs, and that of its nodes, in ms: both from when it was started, and both start anew when 32
-//! bits are full, as in real ones.
+//! The clocks of a forwarder (µs) and of its nodes (ms). Both count from the start and wrap around at 32 bits, as in real
+//! ones.
 
 use std::time::{Duration, Instant};
 
@@ -24,7 +24,7 @@ impl Clock {
         tmst(self.last_end)
     }
 
-    /// Whether it is later than that by the forwarder's clock.
+    /// Whether that time has passed on the forwarder's clock.
     pub(super) fn has_passed(&self, tmst: u32, now: Instant) -> bool {
         self::tmst(self.micros(now)).wrapping_sub(tmst) < u32::MAX / 2
     }
@@ -40,13 +40,13 @@ impl Clock {
         now.saturating_duration_since(self.began).as_millis() as u32
     }
 
-    /// When it is that by the nodes' clock.
+    /// The instant of a time of the nodes' clock.
     pub(super) fn at(&self, millis: u32) -> Instant {
         self.began + Duration::from_millis(millis.into())
     }
 }
 
-/// As the protocol writes it.
+/// The time as the protocol writes it.
 #[expect(clippy::cast_possible_truncation, reason = "it starts anew after 71 minutes")]
 const fn tmst(micros: u64) -> u32 {
     micros as u32
@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     #[expect(clippy::disallowed_methods, reason = "only differences matter")]
-    fn frames_end_one_after_the_other_also_when_the_clock_starts_anew() {
+    fn frames_end_one_after_the_other_also_when_the_clock_wraps() {
         let began = Instant::now();
         let mut clock = Clock::new(began);
         let nearly = began + Duration::from_micros(u64::from(u32::MAX));

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::semtech::{self, Received};
-use super::site::{Now, Output, Site, Task, Told};
+use super::site::{Now, Output, Site, SiteEvent, Task};
 
 /// Longer than any datagram of the protocol.
 const DATAGRAM: usize = 4_096;
@@ -29,7 +29,7 @@ pub(super) async fn open(gateway: SocketAddr) -> io::Result<UdpSocket> {
 }
 
 /// Asks until the gateway answers.
-pub(super) async fn greet(socket: &UdpSocket, eui: u64) {
+pub(super) async fn probe(socket: &UdpSocket, eui: u64) {
     let mut buffer = [0; DATAGRAM];
     loop {
         // What the system says of a single datagram, mostly that nobody listens, is repaired by sending again.
@@ -56,7 +56,7 @@ pub(super) struct Forwarder {
     pub(super) socket: UdpSocket,
     pub(super) tasks: mpsc::Receiver<Task>,
     /// With the node's place in the building.
-    pub(super) told: mpsc::Sender<(usize, Told)>,
+    pub(super) events: mpsc::Sender<(usize, SiteEvent)>,
     pub(super) clock: Arc<dyn Clock>,
 }
 
@@ -94,13 +94,13 @@ impl Forwarder {
         Now { instant: Instant::now().into_std(), wall: self.clock.now() }
     }
 
-    /// Whether anybody listens to what is told.
+    /// Sends all outputs; returns false if the receiver of events is gone.
     async fn flush(&mut self) -> bool {
         while let Some(output) = self.site.poll() {
             match output {
                 Output::Send(datagram) => drop(self.socket.send(&datagram).await),
-                Output::Told(node, told) => {
-                    if self.told.send((self.first + node, told)).await.is_err() {
+                Output::Event(node, event) => {
+                    if self.events.send((self.first + node, event)).await.is_err() {
                         return false;
                     }
                 }

@@ -1,17 +1,17 @@
-//! Numbers and keys of simulated devices: the same for the same seed, so that the gateway can be told them beforehand.
+//! Identities and keys of simulated devices. They depend only on the seed, so that the gateway can be configured before.
 //!
-//! They are no secret: whoever knows the seed knows the keys.
+//! They are not secret: the seed determines the keys.
 
 use crate::chance::mix;
 
 /// `riser` in ASCII, with the bit set that says "locally administered"; a byte of the seed and two of the number follow.
 const EUI: u64 = 0x7269_7365_7200_0000;
-/// Where the numbers of forwarders begin: above those of devices.
+/// The first number of forwarders, above those of devices.
 const FIRST_FORWARDER: u64 = 0xff00;
 /// The addresses of NetID 000001, for everybody's use like those of 000000, which `riser run` takes for devices that join.
 const ADDRESS: u32 = 0x0200_0000;
 
-/// What a device is known by.
+/// The EUIs, address and keys of a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Identity {
     pub(super) dev_eui: u64,

@@ -1,6 +1,6 @@
-//! A real LoRaWAN node, crate `lorawan-device`: it keeps the session and the counters, says when and where it listens,
-//! and takes what it hears only if that is right. Its radio is our own: what the node sends is handed out, and in a
-//! window it hears one frame at most.
+//! A real LoRaWAN node, the crate `lorawan-device`: it has the session and the counters, determines its receive windows, and
+//! checks the frames that it receives. Its radio is simulated: sent frames are returned, and a window receives at most one
+//! frame.
 
 use lorawan_device::default_crypto::DefaultFactory;
 use lorawan_device::mac::Session;
@@ -18,11 +18,11 @@ use crate::chance::mix;
 
 /// How long a window is open, in ms.
 const WINDOW: u32 = 100;
-/// The second byte of a data frame's control field says whether it acknowledges (LoRaWAN 1.0.4, 4.3.1).
+/// The position of a data frame's FCtrl, which has the ACK bit (LoRaWAN 1.0.4, 4.3.1).
 const CONTROL: usize = 5;
 const ACK: u8 = 0x20;
 
-/// What a node puts on the air.
+/// A frame that a node sends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct OnAir {
     /// Hz.
@@ -30,21 +30,21 @@ pub(super) struct OnAir {
     /// As `SF7BW125`.
     pub(super) data_rate: String,
     pub(super) frame: Vec<u8>,
-    /// When it listens for the first time, in ms of the same clock.
+    /// The time of its first receive window, in ms of the same clock.
     pub(super) listens: u32,
 }
 
-/// How a receive window ended.
+/// The result of a receive window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Window {
-    /// Nothing for it; it listens again at this time, in ms.
+    /// It received nothing; the next window is at this time, in ms.
     Again(u32),
     Joined,
-    /// The network spoke to it, and maybe acknowledged what it had sent.
-    Spoken {
+    /// It received a downlink, which may acknowledge its frame.
+    Received {
         acknowledged: bool,
     },
-    /// Nothing for it, and that was the last one.
+    /// It received nothing, and this was the last window.
     Silence,
 }
 
@@ -53,14 +53,14 @@ pub(super) struct Node {
     device: Device<Radio, DefaultFactory, Numbers, 256>,
     identity: Identity,
     region: Region,
-    /// For joining, and afterwards.
+    /// For joining, and for data.
     data_rates: (DR, DR),
-    /// Before a frame that wants an acknowledgement.
+    /// The session before a confirmed frame.
     before: Option<Session>,
 }
 
 impl Node {
-    /// `distance` tells how fast it may send. `entropy` is to be another at each start: a network takes a DevNonce once.
+    /// `distance` determines the data rate. `entropy` must differ at each start, because a network accepts a DevNonce once.
     pub(super) fn new(identity: Identity, region: Region, distance: usize, entropy: u64) -> Self {
         let plan = Configuration::new(region.plan());
         Self {
@@ -76,7 +76,7 @@ impl Node {
         }
     }
 
-    /// Begins in the session that it was delivered with (ABP).
+    /// Starts with the session that it was delivered with (ABP).
     pub(super) fn personalize(&mut self) {
         let mode = JoinMode::ABP {
             newskey: NewSKey::from(self.identity.nwk_skey),
@@ -91,7 +91,7 @@ impl Node {
         self.device.get_session().is_some()
     }
 
-    /// A join request; it ends the session. `None`: the node is busy.
+    /// Makes a join request, which ends the session. `None`: the node is busy.
     pub(super) fn join(&mut self, now: u32) -> Option<OnAir> {
         self.device.get_radio().now = now;
         self.before = None;
@@ -105,7 +105,7 @@ impl Node {
         self.on_air(&response)
     }
 
-    /// A frame with the session's next counter. `None`: the node is busy, or in no session.
+    /// Makes a frame with the session's next counter. `None`: the node is busy, or has no session.
     pub(super) fn send(&mut self, now: u32, port: u8, payload: &[u8], confirmed: bool) -> Option<OnAir> {
         self.device.get_radio().now = now;
         self.device.set_datarate(self.data_rates.1);
@@ -120,17 +120,17 @@ impl Node {
         Some(OnAir { frequency: radio.frequency, data_rate: data_rate(&radio), frame, listens })
     }
 
-    /// Opens the window that is due, lets the node hear what is sent in it, and closes it.
+    /// Opens the window that is due, passes it the frame sent in it, and closes it.
     pub(super) fn window(&mut self, sent: Option<&Downlink>) -> Window {
         let opened = self.device.handle_event(Event::TimeoutFired);
         let listening = self.device.get_radio().listening;
-        let heard = sent.filter(|sent| {
+        let received = sent.filter(|sent| {
             listening.is_some_and(|radio| {
                 self.region.listens(radio.frequency) == sent.frequency && data_rate(&radio) == sent.data_rate
             })
         });
         let mut response = opened;
-        if let Some(sent) = heard {
+        if let Some(sent) = received {
             let event = Event::RadioEvent(RadioEvent::Phy(sent.frame.clone()));
             match self.device.handle_event(event) {
                 Ok(Response::JoinSuccess) => return Window::Joined,
@@ -157,7 +157,7 @@ impl Node {
         if !acknowledged {
             self.take_back();
         }
-        Window::Spoken { acknowledged }
+        Window::Received { acknowledged }
     }
 
     /// What was not acknowledged is sent again under the same counter; crate `lorawan-device` has gone on to the next.

@@ -1,9 +1,9 @@
-//! What a device of few bytes says: Cayenne LPP, or the `node` codec's shortest frame. Which one depends on the device, so
-//! that a building has both.
+//! Encodes readings in few bytes: as Cayenne LPP, or as the `node` codec's shortest frame. The format depends on the device,
+//! so that a building has both.
 
 use crate::device::{Sample, Value, Values, cut};
 
-/// How a device's payloads are to be read.
+/// The decoding of a device's payloads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Form {
     pub(super) codec: &'static str,
@@ -11,7 +11,7 @@ pub(super) struct Form {
     pub(super) rename: Vec<(String, &'static str)>,
 }
 
-/// Bytes on an FPort, and how many readings they are.
+/// The bytes, their FPort and the number of their readings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Payload {
     pub(super) port: u8,
@@ -19,7 +19,7 @@ pub(super) struct Payload {
     pub(super) readings: u32,
 }
 
-/// A value of Cayenne LPP: type, length in bytes, steps in a unit, and what the codec calls it.
+/// A value of Cayenne LPP: type, length in bytes, steps per unit, and the codec's name for it.
 struct Lpp {
     code: u8,
     bytes: usize,
@@ -34,7 +34,7 @@ const fn lpp(code: u8, bytes: usize, per: f64, metric: &'static str) -> Lpp {
     Lpp { code, bytes, per, metric }
 }
 
-/// `None`: what a radio has no room for, or no type.
+/// `None` for metrics that Cayenne LPP has no type for, or that are too long for a frame.
 fn kind(metric: &str) -> Option<Lpp> {
     Some(match metric {
         "contact" => lpp(0, 1, 1.0, "digital_input"),
@@ -52,14 +52,14 @@ fn kind(metric: &str) -> Option<Lpp> {
     })
 }
 
-/// Each value's channel is its place.
+/// The channel of each value is its index.
 fn channels(values: &Values) -> impl Iterator<Item = (u8, &'static str, f64, Lpp)> {
     (1..)
         .zip(values)
         .filter_map(|(channel, (metric, value))| Some((channel, *metric, number(*value), kind(metric)?)))
 }
 
-/// Temperature and humidity in three bytes; `None` where there is something else to say as well as these and CO2.
+/// Temperature and humidity in three bytes; `None` if the sample has other values than these and CO2.
 fn short(device: usize, values: &Values) -> Option<[u8; 3]> {
     match values.as_slice() {
         [("temperature", temperature), ("humidity", humidity), ("co2", _)] if device % 2 == 1 => {
@@ -70,7 +70,7 @@ fn short(device: usize, values: &Values) -> Option<[u8; 3]> {
     }
 }
 
-/// `device` is its place in the building.
+/// `device` is the index in the building.
 pub(super) fn form(device: usize, values: &Values) -> Form {
     if short(device, values).is_some() {
         return Form { codec: "node", rename: Vec::new() };
@@ -80,7 +80,7 @@ pub(super) fn form(device: usize, values: &Values) -> Form {
     Form { codec: "cayenne-lpp", rename: rename.collect() }
 }
 
-/// `device` is its place in the building.
+/// `device` is the index in the building.
 pub(super) fn payload(device: usize, sample: &Sample) -> Payload {
     let (port, bytes, readings) = match short(device, &sample.values) {
         Some(frame) => (NODE_PORT, frame.to_vec(), 2),

@@ -1,4 +1,4 @@
-//! The channel plans that devices may keep to.
+//! The channel plans of the devices.
 
 use std::fmt;
 use std::str::FromStr;
@@ -32,7 +32,7 @@ impl Region {
         }
     }
 
-    /// What a device sends data with: SF7, 8 or 9 at 125 kHz, by how far away it is.
+    /// The data rate of a device: SF7, 8 or 9 at 125 kHz, by its distance.
     pub(super) const fn data_rate(self, distance: usize) -> DR {
         let fastest_is_3 = matches!(self, Self::Us915);
         match (distance % 3, fastest_is_3) {
@@ -44,8 +44,8 @@ impl Region {
         }
     }
 
-    /// What a device is set to while it joins. In US915 and AU915 crate `lorawan-device` sends join requests at the
-    /// slowest, whatever it is set to, but listens for the answer as it is set.
+    /// The data rate while it joins. In US915 and AU915 the crate `lorawan-device` sends join requests at the
+    /// slowest rate, but uses this one for the answer.
     pub(super) const fn join_data_rate(self, distance: usize) -> DR {
         match self {
             Self::Us915 | Self::Au915 => DR::_0,
@@ -53,7 +53,7 @@ impl Region {
         }
     }
 
-    /// Whether the network's channels and the region's own are seven: of these crate `lorawan-device` takes one by three
+    /// Whether the network's channels and the region's own are seven: the crate `lorawan-device` chooses one by three
     /// random bits, and panics at the eighth.
     pub(super) const fn has_seven_channels(self) -> bool {
         matches!(self, Self::As923)

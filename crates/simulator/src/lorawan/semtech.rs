@@ -19,9 +19,9 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// A frame that a forwarder heard.
+/// A frame that a forwarder received.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Heard {
+pub(super) struct ReceivedFrame {
     /// The forwarder's own clock at the frame's end, in µs.
     pub(super) tmst: u32,
     /// RFC 3339.
@@ -58,10 +58,10 @@ struct RxPk<'a> {
     data: String,
 }
 
-/// A frame that a forwarder is to send.
+/// A frame that a forwarder must send.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Downlink {
-    /// When, by the forwarder's own clock in µs; `None`: at once.
+    /// The time to send on the forwarder's clock, in µs; `None`: at once.
     pub(super) tmst: Option<u32>,
     /// Hz.
     pub(super) frequency: u32,
@@ -82,7 +82,7 @@ struct TxPk {
     data: String,
 }
 
-/// What comes from the gateway.
+/// A datagram from the gateway.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Received {
     /// Of a PUSH_DATA with this token.
@@ -92,21 +92,21 @@ pub(super) enum Received {
     PullResp(u16, Downlink),
 }
 
-pub(super) fn push_data(token: u16, forwarder: u64, heard: &Heard) -> Vec<u8> {
+pub(super) fn push_data(token: u16, forwarder: u64, received: &ReceivedFrame) -> Vec<u8> {
     let rxpk = RxPk {
-        time: &heard.time,
-        tmst: heard.tmst,
-        freq: f64::from(heard.frequency) / 1e6,
+        time: &received.time,
+        tmst: received.tmst,
+        freq: f64::from(received.frequency) / 1e6,
         chan: 0,
         rfch: 0,
         stat: 1,
         modu: "LORA",
-        datr: &heard.data_rate,
+        datr: &received.data_rate,
         codr: "4/5",
-        rssi: heard.rssi,
-        lsnr: heard.snr,
-        size: heard.frame.len(),
-        data: BASE64.encode(&heard.frame),
+        rssi: received.rssi,
+        lsnr: received.snr,
+        size: received.frame.len(),
+        data: BASE64.encode(&received.frame),
     };
     let mut datagram = head(token, PUSH_DATA, forwarder);
     // Writing to memory does not fail.
@@ -118,7 +118,7 @@ pub(super) fn pull_data(token: u16, forwarder: u64) -> Vec<u8> {
     head(token, PULL_DATA, forwarder)
 }
 
-/// The answer to a PULL_RESP; `error` is one of the protocol's words, `NONE` where it is sent.
+/// The answer to a PULL_RESP; `error` is a word of the protocol, `NONE` if the frame is sent.
 pub(super) fn tx_ack(token: u16, forwarder: u64, error: &str) -> Vec<u8> {
     let mut datagram = head(token, TX_ACK, forwarder);
     datagram.extend(format!("{{\"txpk_ack\":{{\"error\":\"{error}\"}}}}").bytes());
@@ -133,7 +133,7 @@ fn head(token: u16, kind: u8, forwarder: u64) -> Vec<u8> {
     datagram
 }
 
-/// `None`: nothing that a forwarder understands.
+/// Reads a datagram; `None` if it is not one that a forwarder understands.
 pub(super) fn read(datagram: &[u8]) -> Option<Received> {
     let [VERSION, high, low, kind, body @ ..] = datagram else { return None };
     let token = u16::from_be_bytes([*high, *low]);
@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn what_was_heard_is_told_as_the_protocol_says() {
-        let heard = Heard {
+        let received = ReceivedFrame {
             tmst: 7,
             time: "2026-11-20T10:00:00.000Z".to_owned(),
             frequency: 868_100_000,
@@ -168,7 +168,7 @@ mod tests {
             snr: 5.5,
             frame: vec![1, 2],
         };
-        let datagram = push_data(0x1234, 0xaa55_5a00_0000_0101, &heard);
+        let datagram = push_data(0x1234, 0xaa55_5a00_0000_0101, &received);
         assert_eq!(datagram[..12], [2, 0x12, 0x34, 0, 0xaa, 0x55, 0x5a, 0, 0, 0, 1, 1]);
         let body: serde_json::Value = serde_json::from_slice(&datagram[12..]).unwrap();
         let expected = serde_json::json!({ "rxpk": [{
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_to_be_sent_is_read_and_what_nobody_understands_is_passed_over() {
+    fn downlinks_are_read_and_unknown_datagrams_are_ignored() {
         let mut datagram = vec![2, 0, 9, 3];
         datagram.extend(br#"{"txpk":{"imme":false,"tmst":5,"freq":868.1,"datr":"SF9BW125","data":"IAE"}}"#);
         let downlink = Downlink {

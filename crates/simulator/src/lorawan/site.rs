@@ -1,8 +1,8 @@
-//! A packet forwarder with the nodes in its reach. It touches no socket and no clock: tasks, datagrams and the time go in,
-//! datagrams and what became of the tasks come out of [`Site::poll`].
+//! A packet forwarder with its nodes, without sockets and clock: it takes tasks, datagrams and the time; [`Site::poll`]
+//! returns datagrams and the results of the tasks.
 //!
-//! The forwarder's clock (`tmst`) tells which receive window a downlink is for, to the µs. A PUSH_DATA without an answer
-//! is sent again, a few times; a join or a confirmed frame without an answer too.
+//! The forwarder's clock (`tmst`, in µs) determines the receive window of a downlink. A PUSH_DATA without an answer is sent
+//! again a few times; so is a join or a confirmed frame.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -12,59 +12,59 @@ use gateway_core::Timestamp;
 use super::clock::{Clock, after};
 use super::node::{Node, OnAir, Window};
 use super::payload::Payload;
-use super::semtech::{self, Downlink, Heard, Received};
+use super::semtech::{self, Downlink, Received, ReceivedFrame};
 
-/// PULL_DATA, which keeps the way back open.
+/// The interval of PULL_DATA, which keeps the path for downlinks open.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
-/// After which a PUSH_DATA is sent again; longer each time, up to the last of these.
+/// The pauses before a PUSH_DATA is sent again; the last one repeats.
 const RESEND: [Duration; 4] =
     [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4), Duration::from_secs(8)];
-/// How often a PUSH_DATA is sent: for three minutes.
-const PUSHES: usize = 24;
-/// How often a node asks to join, one after the other.
-const JOINS: u32 = 3;
-/// How often a node sends a confirmed frame (LoRaWAN 1.0.4, 19: NbTrans at its largest, rounded up to 1.0's).
-const CONFIRMED: u32 = 8;
+/// How often a PUSH_DATA is sent, over three minutes.
+const MAX_PUSHES: usize = 24;
+/// The join attempts of a node.
+const MAX_JOINS: u32 = 3;
+/// The transmissions of a confirmed frame (LoRaWAN 1.0.4, 19: the largest NbTrans, rounded up to that of 1.0).
+const MAX_TRANSMISSIONS: u32 = 8;
 
-/// The time, twice: for intervals, and for people.
+/// The time as instant and as wall clock.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Now {
     pub(super) instant: Instant,
     pub(super) wall: Timestamp,
 }
 
-/// What a node is to do; it joins first where it has no session.
+/// A task for a node, which joins first if it has no session.
 #[derive(Debug, Clone)]
 pub(super) struct Task {
-    /// The node's place at this site.
+    /// The index of the node at this site.
     pub(super) node: usize,
-    /// `None`: only join; of a node without a session.
+    /// `None`: the node only joins.
     pub(super) payload: Option<Payload>,
 }
 
-/// What became of it.
+/// The progress or result of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Told {
-    /// The node has a session; only of tasks without a payload.
+pub(super) enum SiteEvent {
+    /// The node has joined; only for tasks without a payload.
     Joined,
-    /// It has asked often enough and has none.
+    /// All join attempts have failed.
     NotJoined,
-    /// The gateway has the frame: it answered the PUSH_DATA, or acknowledged the confirmed frame.
+    /// The gateway has answered the PUSH_DATA, or acknowledged the confirmed frame.
     Arrived {
         readings: u32,
     },
     NotArrived,
-    /// Sent once more: to the gateway, or on the air.
+    /// A datagram or frame was sent again.
     Repeated,
-    /// The node has a session, has done listening, and takes the next task.
+    /// The node has a session, its windows are over, and it accepts the next task.
     Ready,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Output {
     Send(Vec<u8>),
-    /// Of the node at this place.
-    Told(usize, Told),
+    /// An event of the node with this index.
+    Event(usize, SiteEvent),
 }
 
 pub(super) struct Site {
@@ -84,23 +84,23 @@ struct Station {
     exchange: Option<Exchange>,
 }
 
-/// A task under way.
+/// A task in progress.
 struct Exchange {
     payload: Option<Payload>,
-    /// What is on the air is a join request.
+    /// Whether the frame is a join request.
     joining: bool,
-    /// How often it has been on the air.
+    /// The number of transmissions.
     sent: u32,
-    /// When the frame ended, by the forwarder's clock and in ms by the node's.
+    /// The end of the frame on the forwarder's clock (µs) and the node's (ms).
     ended: (u32, u32),
-    /// The node's next window, in ms; `None`: it listens no more.
+    /// The node's next window, in ms; `None`: all windows are over.
     window: Option<u32>,
-    /// The last downlink for one of its windows.
+    /// The last downlink for its windows.
     downlink: Option<Downlink>,
-    /// Until it is answered.
+    /// The PUSH_DATA until it is answered.
     push: Option<Push>,
-    /// The outcome was told.
-    told: bool,
+    /// The result was reported.
+    reported: bool,
 }
 
 struct Push {
@@ -112,11 +112,11 @@ struct Push {
 
 impl Site {
     pub(super) fn new(eui: u64, nodes: Vec<Node>, confirmed: bool, now: Instant) -> Self {
-        let stations = nodes.into_iter().enumerate().map(|(place, node)| {
-            // The slower a node sends, the weaker it is heard.
+        let stations = nodes.into_iter().enumerate().map(|(index, node)| {
+            // A node with a lower data rate has a weaker signal.
             let (rssi, snr) =
-                [(-62, 9.5), (-96, 4.2), (-112, -3.0)].get(place % 3).copied().unwrap_or((-62, 9.5));
-            Station { node, signal: (rssi - place as i32 % 7, snr), exchange: None }
+                [(-62, 9.5), (-96, 4.2), (-112, -3.0)].get(index % 3).copied().unwrap_or((-62, 9.5));
+            Station { node, signal: (rssi - index as i32 % 7, snr), exchange: None }
         });
         Self {
             eui,
@@ -133,12 +133,12 @@ impl Site {
         self.outputs.pop_front()
     }
 
-    /// Whether nothing is under way.
+    /// Whether no task is in progress.
     pub(super) fn is_idle(&self) -> bool {
-        self.stations.iter().all(|station| station.exchange.as_ref().is_none_or(|exchange| exchange.told))
+        self.stations.iter().all(|station| station.exchange.as_ref().is_none_or(|exchange| exchange.reported))
     }
 
-    /// A task for a node that has told that it is ready, or for the first time; another one is not taken.
+    /// Starts a task; ignores it if the node is busy.
     pub(super) fn take(&mut self, task: Task, now: Now) {
         let Some(station) = self.stations.get_mut(task.node) else { return };
         if station.exchange.is_some() {
@@ -153,12 +153,12 @@ impl Site {
             window: None,
             downlink: None,
             push: None,
-            told: false,
+            reported: false,
         });
         self.transmit(task.node, now);
     }
 
-    /// Something came from the gateway.
+    /// Takes a datagram of the gateway.
     pub(super) fn receive(&mut self, datagram: &[u8], now: Now) {
         match semtech::read(datagram) {
             Some(Received::PushAck(token)) => self.pushed(token),
@@ -175,16 +175,16 @@ impl Site {
         windows.chain(pushes).min().map_or(self.next_pull, |first| first.min(self.next_pull))
     }
 
-    /// Does what is due.
+    /// Handles timeouts.
     pub(super) fn timeout(&mut self, now: Now) {
         if now.instant >= self.next_pull {
             self.next_pull = now.instant + KEEP_ALIVE;
             let token = self.token();
             self.outputs.push_back(Output::Send(semtech::pull_data(token, self.eui)));
         }
-        for place in 0..self.stations.len() {
-            self.push_again(place, now.instant);
-            self.listen(place, now);
+        for index in 0..self.stations.len() {
+            self.push_again(index, now.instant);
+            self.listen(index, now);
         }
     }
 
@@ -193,16 +193,16 @@ impl Site {
         self.next_token
     }
 
-    fn tell(&mut self, place: usize, told: Told) {
-        self.outputs.push_back(Output::Told(place, told));
+    fn emit(&mut self, index: usize, event: SiteEvent) {
+        self.outputs.push_back(Output::Event(index, event));
     }
 
-    /// The node sends, and the forwarder hears it at once: time on the air is not simulated.
-    fn transmit(&mut self, place: usize, now: Now) {
+    /// The node sends a frame, and the forwarder receives it at once: time on air is not simulated.
+    fn transmit(&mut self, index: usize, now: Now) {
         let tmst = self.clock.end_of_frame(now.instant);
         let millis = self.clock.millis(now.instant);
         let (confirmed, token, eui) = (self.confirmed, self.token(), self.eui);
-        let Some(station) = self.stations.get_mut(place) else { return };
+        let Some(station) = self.stations.get_mut(index) else { return };
         let Some(exchange) = &mut station.exchange else { return };
         let on_air = match &exchange.payload {
             _ if exchange.joining => station.node.join(millis),
@@ -210,11 +210,12 @@ impl Site {
             None => None,
         };
         let Some(OnAir { frequency, data_rate, frame, listens }) = on_air else {
-            return self.over(place, Told::NotArrived);
+            return self.finish(index, SiteEvent::NotArrived);
         };
         let (rssi, snr) = station.signal;
-        let heard = Heard { tmst, time: now.wall.to_string(), frequency, data_rate, rssi, snr, frame };
-        let datagram = semtech::push_data(token, eui, &heard);
+        let received =
+            ReceivedFrame { tmst, time: now.wall.to_string(), frequency, data_rate, rssi, snr, frame };
+        let datagram = semtech::push_data(token, eui, &received);
         self.outputs.push_back(Output::Send(datagram.clone()));
         exchange.sent += 1;
         exchange.ended = (tmst, millis);
@@ -222,7 +223,7 @@ impl Site {
         exchange.downlink = None;
         exchange.push = Some(Push { token, datagram, sent: 1, again: now.instant + RESEND[0] });
         if exchange.sent > 1 {
-            self.tell(place, Told::Repeated);
+            self.emit(index, SiteEvent::Repeated);
         }
     }
 
@@ -231,43 +232,43 @@ impl Site {
             let push = station.exchange.as_ref().and_then(|exchange| exchange.push.as_ref());
             push.is_some_and(|push| push.token == token)
         };
-        let Some(place) = self.stations.iter().position(waits) else { return };
+        let Some(index) = self.stations.iter().position(waits) else { return };
         let confirmed = self.confirmed;
-        let Some(exchange) = self.stations.get_mut(place).and_then(|station| station.exchange.as_mut())
+        let Some(exchange) = self.stations.get_mut(index).and_then(|station| station.exchange.as_mut())
         else {
             return;
         };
         exchange.push = None;
         if !exchange.joining && !confirmed {
             let readings = exchange.payload.as_ref().map_or(0, |payload| payload.readings);
-            self.outcome(place, Told::Arrived { readings });
+            self.report(index, SiteEvent::Arrived { readings });
         }
-        self.release(place);
+        self.release(index);
     }
 
-    fn push_again(&mut self, place: usize, now: Instant) {
-        let Some(exchange) = self.stations.get_mut(place).and_then(|station| station.exchange.as_mut())
+    fn push_again(&mut self, index: usize, now: Instant) {
+        let Some(exchange) = self.stations.get_mut(index).and_then(|station| station.exchange.as_mut())
         else {
             return;
         };
         let Some(push) = exchange.push.as_mut().filter(|push| push.again <= now) else { return };
-        if push.sent >= PUSHES {
+        if push.sent >= MAX_PUSHES {
             exchange.push = None;
-            return self.over(place, Told::NotArrived);
+            return self.finish(index, SiteEvent::NotArrived);
         }
         let wait = RESEND.get(push.sent).or(RESEND.last()).copied().unwrap_or(KEEP_ALIVE);
         push.sent += 1;
         push.again = now + wait;
         self.outputs.push_back(Output::Send(push.datagram.clone()));
-        self.tell(place, Told::Repeated);
+        self.emit(index, SiteEvent::Repeated);
     }
 
-    /// What the gateway wants sent goes to whoever will listen then.
+    /// Gives a downlink to the nodes with a window at its time.
     fn send_down(&mut self, token: u16, downlink: &Downlink, now: Instant) {
         let late = downlink.tmst.is_some_and(|tmst| self.clock.has_passed(tmst, now));
         let error = if late { "TOO_LATE" } else { "NONE" };
         self.outputs.push_back(Output::Send(semtech::tx_ack(token, self.eui, error)));
-        // What is sent at once is for nodes of class C; there are none.
+        // Immediate downlinks are for class C nodes; there are none.
         let Some(tmst) = downlink.tmst.filter(|_| !late) else { return };
         let listens = |exchange: &Exchange| {
             exchange.window.is_some()
@@ -279,11 +280,11 @@ impl Site {
         }
     }
 
-    /// Opens and closes the node's window, where one is due.
-    fn listen(&mut self, place: usize, now: Now) {
+    /// Opens and closes the node's window if it is due.
+    fn listen(&mut self, index: usize, now: Now) {
         let confirmed = self.confirmed;
         let clock = self.clock;
-        let Some(station) = self.stations.get_mut(place) else { return };
+        let Some(station) = self.stations.get_mut(index) else { return };
         let Some(exchange) = &mut station.exchange else { return };
         let due = exchange.window.filter(|at| clock.at(*at) <= now.instant);
         let Some(opens) = due else { return };
@@ -295,79 +296,79 @@ impl Site {
         let window = station.node.window(now_sent);
         exchange.window = match window {
             Window::Again(at) => Some(at),
-            Window::Joined | Window::Spoken { .. } | Window::Silence => None,
+            Window::Joined | Window::Received { .. } | Window::Silence => None,
         };
         match window {
             Window::Again(_) => {}
-            Window::Joined => self.joined(place, now),
-            Window::Spoken { acknowledged: true } if confirmed => {
+            Window::Joined => self.joined(index, now),
+            Window::Received { acknowledged: true } if confirmed => {
                 let readings = exchange.payload.as_ref().map_or(0, |payload| payload.readings);
                 exchange.push = None;
-                self.over(place, Told::Arrived { readings });
+                self.finish(index, SiteEvent::Arrived { readings });
             }
-            Window::Spoken { .. } | Window::Silence => self.windows_over(place, now),
+            Window::Received { .. } | Window::Silence => self.windows_over(index, now),
         }
     }
 
-    fn joined(&mut self, place: usize, now: Now) {
-        let Some(exchange) = self.stations.get_mut(place).and_then(|station| station.exchange.as_mut())
+    fn joined(&mut self, index: usize, now: Now) {
+        let Some(exchange) = self.stations.get_mut(index).and_then(|station| station.exchange.as_mut())
         else {
             return;
         };
         exchange.push = None;
         if exchange.payload.is_none() {
-            return self.over(place, Told::Joined);
+            return self.finish(index, SiteEvent::Joined);
         }
         exchange.joining = false;
         exchange.sent = 0;
-        self.transmit(place, now);
+        self.transmit(index, now);
     }
 
-    /// The node listens no more, and has heard no accept and no acknowledgement.
-    fn windows_over(&mut self, place: usize, now: Now) {
+    /// The windows are over without a join accept or acknowledgement.
+    fn windows_over(&mut self, index: usize, now: Now) {
         let confirmed = self.confirmed;
-        let Some(station) = self.stations.get_mut(place) else { return };
+        let Some(station) = self.stations.get_mut(index) else { return };
         let Some(exchange) = &mut station.exchange else { return };
         let most = match (exchange.joining, confirmed) {
-            (true, _) => JOINS,
-            (false, true) => CONFIRMED,
-            // It waits for the PUSH_ACK alone.
-            (false, false) => return self.release(place),
+            (true, _) => MAX_JOINS,
+            (false, true) => MAX_TRANSMISSIONS,
+            // It waits only for the PUSH_ACK.
+            (false, false) => return self.release(index),
         };
-        // A node knows nothing of PUSH_ACKs: it sends again whatever the forwarder does.
+        // A node knows nothing of PUSH_ACKs, so it sends again in any case.
         exchange.push = None;
         if exchange.sent < most {
-            return self.transmit(place, now);
+            return self.transmit(index, now);
         }
-        let told = if exchange.joining { Told::NotJoined } else { Told::NotArrived };
-        self.over(place, told);
+        let event = if exchange.joining { SiteEvent::NotJoined } else { SiteEvent::NotArrived };
+        self.finish(index, event);
     }
 
-    fn outcome(&mut self, place: usize, told: Told) {
-        let Some(exchange) = self.stations.get_mut(place).and_then(|station| station.exchange.as_mut())
+    fn report(&mut self, index: usize, event: SiteEvent) {
+        let Some(exchange) = self.stations.get_mut(index).and_then(|station| station.exchange.as_mut())
         else {
             return;
         };
-        if !exchange.told {
-            exchange.told = true;
-            self.tell(place, told);
+        if !exchange.reported {
+            exchange.reported = true;
+            self.emit(index, event);
         }
     }
 
-    /// The node may go on where it neither listens nor waits for its frame to arrive.
-    fn release(&mut self, place: usize) {
-        let Some(station) = self.stations.get_mut(place) else { return };
+    /// Ends the task when the result is reported, the windows are over and the PUSH_DATA is answered.
+    fn release(&mut self, index: usize) {
+        let Some(station) = self.stations.get_mut(index) else { return };
         let over =
-            |exchange: &Exchange| exchange.told && exchange.window.is_none() && exchange.push.is_none();
+            |exchange: &Exchange| exchange.reported && exchange.window.is_none() && exchange.push.is_none();
         if station.exchange.take_if(|exchange| over(exchange)).is_some() && station.node.has_session() {
-            self.tell(place, Told::Ready);
+            self.emit(index, SiteEvent::Ready);
         }
     }
 
-    /// The task has come to its end.
-    fn over(&mut self, place: usize, told: Told) {
-        self.outcome(place, told);
-        self.release(place);
+    /// Reports the result and ends the task.
+    fn finish(&mut self, index: usize, event: SiteEvent) {
+        self.report(index, event);
+        self.release(index);
     }
 }
 

@@ -1,5 +1,5 @@
-//! A site's turns, without a socket and without waiting. The network is this test: it answers in the same words as a real
-//! one, but of a join's session it knows nothing, so what is joined with is in tests/test_lorawan_simulate.py.
+//! Tests of a site without sockets and without waiting. The test acts as the network server, but makes no join sessions;
+//! tests/test_lorawan_simulate.py covers joins.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -15,7 +15,7 @@ use crate::lorawan::{Identity, Region};
 const NOON: Timestamp = Timestamp::from_millis(1_795_176_000_000);
 const EUI: u64 = 0xaa;
 
-/// A site of nodes with a session, and how much time has passed.
+/// A site of nodes with a session, and the time passed.
 struct Stage {
     site: Site,
     began: Instant,
@@ -31,7 +31,7 @@ impl Stage {
     fn of(nodes: usize, confirmed: bool, session: bool) -> Self {
         let began = Instant::now();
         let node = |place| {
-            // All as near, so that all send alike.
+            // All nodes are equally near, so that all send in the same way.
             let mut node = Node::new(Identity::new(1, place), Region::Eu868, 0, place as u64);
             if session {
                 node.personalize();
@@ -52,7 +52,7 @@ impl Stage {
         self.site.take(Task { node, payload: Some(payload) }, now);
     }
 
-    /// Whatever is due until then is done.
+    /// Lets time pass, and handles all timeouts.
     fn pass(&mut self, time: Duration) -> Vec<Output> {
         let end = self.passed + time;
         let mut outputs = self.outputs();
@@ -80,7 +80,7 @@ impl Stage {
         self.receive(&[2, push[1], push[2], 1])
     }
 
-    /// PULL_RESP with this frame, so long after the pushed one's end; what the forwarder said of it.
+    /// Sends PULL_RESP with this frame, `micros` after the pushed frame's end; returns the TX_ACK.
     fn send_down(&mut self, pushed: &Value, micros: u64, frame: &str, change: &[(&str, Value)]) -> Value {
         let tmst = pushed["tmst"].as_u64().unwrap() + micros;
         let mut txpk = json!({ "tmst": tmst, "freq": pushed["freq"], "datr": pushed["datr"], "data": frame });
@@ -107,72 +107,72 @@ fn pushes(outputs: &[Output]) -> Vec<&[u8]> {
     of_kind(0, outputs)
 }
 
-fn told(outputs: &[Output]) -> Vec<(usize, Told)> {
-    let told = outputs.iter().filter_map(|output| match output {
-        Output::Told(node, told) => Some((*node, *told)),
+fn events(outputs: &[Output]) -> Vec<(usize, SiteEvent)> {
+    let events = outputs.iter().filter_map(|output| match output {
+        Output::Event(node, event) => Some((*node, *event)),
         Output::Send(_) => None,
     });
-    told.collect()
+    events.collect()
 }
 
 fn rxpk(push: &[u8]) -> Value {
     serde_json::from_slice::<Value>(&push[12..]).unwrap()["rxpk"][0].clone()
 }
 
-const ARRIVED: Told = Told::Arrived { readings: 3 };
+const ARRIVED: SiteEvent = SiteEvent::Arrived { readings: 3 };
 
 #[test]
-fn a_frame_has_arrived_with_its_push_ack_and_its_node_goes_on_when_it_has_listened() {
+fn a_push_ack_confirms_a_frame_and_the_node_continues_after_its_windows() {
     let mut stage = Stage::new(1, false);
     stage.send(0);
     let outputs = stage.outputs();
     let [push] = pushes(&outputs)[..] else { panic!("{outputs:?}") };
     assert_eq!(rxpk(push)["datr"], "SF7BW125");
-    assert_eq!(told(&stage.ack(push)), [(0, ARRIVED)]);
+    assert_eq!(events(&stage.ack(push)), [(0, ARRIVED)]);
     // RX1 after 1 s, RX2 a second later.
-    assert_eq!(told(&stage.pass(Duration::from_millis(1_999))), []);
-    assert_eq!(told(&stage.pass(Duration::from_secs(1))), [(0, Told::Ready)]);
+    assert_eq!(events(&stage.pass(Duration::from_millis(1_999))), []);
+    assert_eq!(events(&stage.pass(Duration::from_secs(1))), [(0, SiteEvent::Ready)]);
     assert!(stage.site.is_idle());
 }
 
 #[test]
-fn what_is_not_acknowledged_is_sent_again_as_it_was_and_given_up_in_the_end() {
+fn an_unacknowledged_push_is_repeated_unchanged_and_fails_in_the_end() {
     let mut stage = Stage::new(1, false);
     stage.send(0);
     let first = pushes(&stage.outputs())[0].to_vec();
     let outputs = stage.pass(Duration::from_secs(7));
     assert_eq!(pushes(&outputs), [&first[..]; 3], "after 1, 3 and 7 s");
-    assert_eq!(told(&outputs), [(0, Told::Repeated); 3], "and the node waits");
+    assert_eq!(events(&outputs), [(0, SiteEvent::Repeated); 3], "and the node waits");
     let outputs = stage.pass(Duration::from_secs(600));
-    assert_eq!(pushes(&outputs).len(), PUSHES - 4);
-    assert_eq!(told(&outputs)[PUSHES - 4..], [(0, Told::NotArrived), (0, Told::Ready)]);
+    assert_eq!(pushes(&outputs).len(), MAX_PUSHES - 4);
+    assert_eq!(events(&outputs)[MAX_PUSHES - 4..], [(0, SiteEvent::NotArrived), (0, SiteEvent::Ready)]);
 }
 
 #[test]
-fn a_forwarder_keeps_its_way_back_open() {
+fn a_forwarder_keeps_the_downlink_path_open() {
     let mut stage = Stage::new(1, false);
     assert_eq!(of_kind(2, &stage.pass(Duration::from_secs(21))).len(), 5);
 }
 
 #[test]
-fn a_confirmed_frame_is_repeated_under_its_counter_until_it_is_given_up() {
+fn a_confirmed_frame_is_repeated_with_its_counter_until_it_fails() {
     let mut stage = Stage::new(1, true);
     stage.send(0);
     let outputs = stage.outputs();
     let first = pushes(&outputs)[0].to_vec();
-    assert_eq!(told(&stage.ack(&first)), [], "a PUSH_ACK is none for the node");
+    assert_eq!(events(&stage.ack(&first)), [], "a PUSH_ACK is none for the node");
     let outputs = stage.pass(Duration::from_secs(60));
     let frames: Vec<_> = pushes(&outputs).into_iter().map(|push| rxpk(push)["data"].clone()).collect();
     assert!(frames.iter().all(|frame| *frame == rxpk(&first)["data"]), "{frames:?}");
-    let last = told(&outputs);
-    assert_eq!(last[last.len() - 2..], [(0, Told::NotArrived), (0, Told::Ready)]);
-    assert!(frames.len() >= CONFIRMED as usize - 1);
+    let last = events(&outputs);
+    assert_eq!(last[last.len() - 2..], [(0, SiteEvent::NotArrived), (0, SiteEvent::Ready)]);
+    assert!(frames.len() >= MAX_TRANSMISSIONS as usize - 1);
 }
 
 #[test]
-fn a_node_hears_what_is_sent_when_where_and_how_fast_it_listens_and_nothing_else() {
+fn a_node_receives_only_downlinks_that_match_its_window() {
     let acknowledgement = acknowledgement();
-    for (micros, change, heard) in [
+    for (micros, change, received) in [
         (1_000_000, vec![], true),
         (2_000_000, vec![("freq", json!(869.525)), ("datr", json!("SF12BW125"))], true),
         (2_000_000, vec![], false),
@@ -186,14 +186,14 @@ fn a_node_hears_what_is_sent_when_where_and_how_fast_it_listens_and_nothing_else
         let outputs = stage.outputs();
         let pushed = rxpk(pushes(&outputs)[0]);
         assert_eq!(stage.send_down(&pushed, micros, &acknowledgement, &change), "NONE");
-        let outcome = told(&stage.pass(Duration::from_millis(2_500)));
-        let expected = if heard { (0, ARRIVED) } else { (0, Told::Repeated) };
+        let outcome = events(&stage.pass(Duration::from_millis(2_500)));
+        let expected = if received { (0, ARRIVED) } else { (0, SiteEvent::Repeated) };
         assert!(outcome.contains(&expected), "{micros} {change:?}: {outcome:?}");
     }
 }
 
 #[test]
-fn what_comes_after_its_window_is_too_late() {
+fn a_downlink_after_its_window_is_too_late() {
     let mut stage = Stage::new(1, true);
     stage.send(0);
     let pushed = rxpk(pushes(&stage.outputs())[0]);
@@ -202,7 +202,7 @@ fn what_comes_after_its_window_is_too_late() {
 }
 
 #[test]
-fn a_forged_acknowledgement_is_none() {
+fn a_forged_acknowledgement_is_ignored() {
     let mut stage = Stage::new(1, true);
     stage.send(0);
     let pushed = rxpk(pushes(&stage.outputs())[0]);
@@ -210,7 +210,7 @@ fn a_forged_acknowledgement_is_none() {
     forged[9] ^= 1;
     let forged = STANDARD.encode(forged);
     assert_eq!(stage.send_down(&pushed, 1_000_000, &forged, &[]), "NONE");
-    assert_eq!(told(&stage.pass(Duration::from_millis(2_500)))[0], (0, Told::Repeated));
+    assert_eq!(events(&stage.pass(Duration::from_millis(2_500)))[0], (0, SiteEvent::Repeated));
 }
 
 #[test]
@@ -220,12 +220,12 @@ fn a_node_without_a_session_asks_three_times_to_join_and_is_not_ready() {
     stage.site.take(Task { node: 0, payload: None }, now);
     let mut outputs = stage.pass(Duration::from_secs(30));
     outputs.retain(|output| {
-        matches!(output, Output::Told(..)) || !pushes(std::slice::from_ref(output)).is_empty()
+        matches!(output, Output::Event(..)) || !pushes(std::slice::from_ref(output)).is_empty()
     });
     let frames: std::collections::BTreeSet<_> =
         pushes(&outputs).into_iter().map(|push| rxpk(push)["data"].to_string()).collect();
-    assert_eq!(frames.len(), JOINS as usize, "each with another DevNonce");
-    assert_eq!(told(&outputs).last(), Some(&(0, Told::NotJoined)));
+    assert_eq!(frames.len(), MAX_JOINS as usize, "each with another DevNonce");
+    assert_eq!(events(&outputs).last(), Some(&(0, SiteEvent::NotJoined)));
     assert!(stage.site.is_idle());
 }
 
@@ -238,7 +238,7 @@ fn no_two_frames_end_at_the_same_time() {
     assert_eq!(ends.collect::<std::collections::BTreeSet<_>>().len(), 3);
 }
 
-/// To the first node, under counter 1: its address and its key are right.
+/// An acknowledgement for the first node with counter 1 and a valid MIC.
 fn acknowledgement() -> String {
     let identity = Identity::new(1, 0);
     let mut frame = DataPayloadCreator::with_options([0; 255], DefaultFactory).unwrap();

@@ -1,4 +1,4 @@
-//! Time as the building lives it: minutes, working days and holidays. Local time is taken as UTC.
+//! Time of the building: minutes, working days and holidays. Local time is UTC.
 
 use gateway_core::Timestamp;
 
@@ -9,7 +9,7 @@ const MINUTE_MILLIS: i64 = 60_000;
 const DAY_MINUTES: i64 = 1440;
 /// Days from one holiday to the next, roughly.
 const STRETCH_DAYS: i64 = 30;
-/// The holiday lies in the second or third week of a stretch.
+/// The holiday is in the second or third week of a period.
 const HOLIDAY_FROM: i64 = 10;
 const HOLIDAY_WITHIN: u64 = 14;
 
@@ -18,7 +18,7 @@ const HOLIDAY_WITHIN: u64 = 14;
 pub(super) struct Minute(pub(super) i64);
 
 impl Minute {
-    /// The minute that `at` lies in.
+    /// The minute that contains `at`.
     pub(super) const fn of(at: Timestamp) -> Self {
         Self(at.as_millis().div_euclid(MINUTE_MILLIS))
     }
@@ -54,7 +54,7 @@ impl Minute {
     }
 }
 
-/// Which days people work: not on Saturdays and Sundays, and not on one more day in thirty.
+/// The working days: not Saturdays and Sundays, and not one more day in thirty.
 #[derive(Debug, Clone)]
 pub(super) struct Calendar {
     seed: u64,
@@ -73,7 +73,7 @@ impl Calendar {
         !profile::is_weekend(minute.at()) && minute.day() != self.holiday_around(minute)
     }
 
-    /// The holiday of the stretch of thirty days that `minute` lies in: a working day otherwise.
+    /// The holiday in the period of thirty days around `minute`; never on a weekend.
     pub(super) fn holiday_around(&self, minute: Minute) -> i64 {
         let stretch = (minute.day() - self.first).div_euclid(STRETCH_DAYS);
         let chance = mix(mix(self.seed) ^ stretch.cast_unsigned()) % HOLIDAY_WITHIN;

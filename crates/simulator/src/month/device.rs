@@ -1,4 +1,4 @@
-//! One device: its sensors, and what there is for them to measure.
+//! One device: its sensors, and the true values of their metrics.
 
 use std::sync::Arc;
 
@@ -11,15 +11,15 @@ use super::sensor::{Metric, Sensor};
 use super::weather::Sky;
 use crate::chance::{Chance, mix};
 
-/// What surrounds a device at one minute. The weather station stands in no room.
+/// The surroundings of a device at one minute. The weather station is in no room.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Surroundings<'a> {
+pub(super) struct Context<'a> {
     pub(super) minute: Minute,
-    /// Since the month began.
+    /// Days since the start of the month.
     pub(super) days: f64,
     pub(super) sky: Sky,
     pub(super) room: Option<&'a Room>,
-    /// Of the heating circuit.
+    /// The program of the heating circuit.
     pub(super) program: Program,
 }
 
@@ -34,7 +34,7 @@ pub(super) struct Device {
 }
 
 impl Device {
-    /// The same for the same place and seed, whatever other devices there are.
+    /// Depends only on the place and the seed.
     pub(super) fn new(place: &Place, seed: u64) -> Self {
         let seed = mix(mix(seed) ^ mix(place.room as u64) ^ ((place.kind as u64 + 1) << 40));
         Self {
@@ -46,7 +46,7 @@ impl Device {
         }
     }
 
-    /// The first metric that `fault` can befall, or `wanted` where it can befall that.
+    /// The first metric that `fault` can happen to, or `wanted` if it can happen to that.
     pub(super) fn suiting(&self, fault: Fault, wanted: Option<Metric>) -> Option<Metric> {
         let outdoors =
             self.kind == Kind::Weather && matches!(fault, Fault::HeatingAtNight | Fault::WindowOpen);
@@ -62,21 +62,21 @@ impl Device {
         }
     }
 
-    pub(super) fn read(&mut self, around: Surroundings<'_>) -> Vec<(Metric, f64)> {
+    pub(super) fn read(&mut self, context: Context<'_>) -> Vec<(Metric, f64)> {
         let read = |sensor: &mut Sensor| {
-            let signal = signal(sensor.metric, around, sensor.chance(around.minute), sensor.own());
-            (sensor.metric, sensor.read(around.minute, signal))
+            let signal = signal(sensor.metric, context, sensor.chance(context.minute), sensor.own());
+            (sensor.metric, sensor.read(context.minute, signal))
         };
         self.sensors.iter_mut().map(read).collect()
     }
 }
 
-/// What `metric` is in truth.
-fn signal(metric: Metric, around: Surroundings<'_>, chance: Chance, own: Chance) -> f64 {
-    let Surroundings { days, sky, room, program, .. } = around;
+/// The true value of `metric`.
+fn signal(metric: Metric, context: Context<'_>, chance: Chance, own: Chance) -> f64 {
+    let Context { days, sky, room, program, .. } = context;
     match (metric, room) {
         (Metric::Temperature, Some(room)) => room.temperature(),
-        // In the open air no reading is like the next.
+        // Outdoors every reading differs.
         (Metric::Temperature, None) => sky.outdoor + 0.05 * chance.gaussian(0),
         (Metric::Humidity, Some(room)) => room.humidity,
         (Metric::Co2, Some(room)) => room.co2,
@@ -93,7 +93,7 @@ fn signal(metric: Metric, around: Surroundings<'_>, chance: Chance, own: Chance)
     }
 }
 
-/// It loses 0.05 % a day; each device's is of another age.
+/// The battery level: it loses 0.05 % a day; each device's battery has another age.
 fn battery(days: f64, own: Chance) -> f64 {
     95.0 - 30.0 * own.even(2) - 0.05 * days
 }

@@ -1,4 +1,4 @@
-//! What goes wrong in a building, each as large as a janitor should hear of.
+//! The faults in a building, each large enough that a janitor should be alerted.
 
 use std::fmt;
 use std::str::FromStr;
@@ -22,17 +22,17 @@ pub enum Fault {
     Noise,
     /// The battery loses 45 % a day.
     DeadBattery,
-    /// The schedule is broken: heated by night and at weekends as by day. Of a room, or of a circuit and its rooms.
+    /// The schedule of a room, or of a circuit and its rooms, is broken: heated at night and at weekends as by day.
     HeatingAtNight,
     /// A window stays open: colder and fresher air.
     WindowOpen,
 }
 
-/// A text that names no fault.
+/// The text is not the name of a fault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is no fault; there are {}", Fault::ALL.map(Fault::as_str).join(", "))]
 pub struct NoSuchFault {
-    /// What stood there.
+    /// The text.
     pub text: String,
 }
 
@@ -50,7 +50,7 @@ impl Fault {
         Self::WindowOpen,
     ];
 
-    /// As on the command line.
+    /// The name on the command line.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -66,7 +66,7 @@ impl Fault {
         }
     }
 
-    /// Whether it can befall what measures `metric`.
+    /// Whether the fault can happen to `metric`.
     #[must_use]
     pub fn suits(self, metric: Metric) -> bool {
         match self {
@@ -78,8 +78,8 @@ impl Fault {
         }
     }
 
-    /// What the sensor shows instead of `healthy`, `days` after the start. A fault of the room or the plant changes what
-    /// there is to measure, not the sensor.
+    /// The sensor's value instead of `healthy`, `days` after the start. A fault of the room or the heating changes the true
+    /// value, not the sensor.
     pub(super) fn distort(self, metric: Metric, healthy: f64, days: f64, gaussian: f64) -> f64 {
         let size = self.size(metric).unwrap_or(0.0);
         match self {
@@ -91,7 +91,7 @@ impl Fault {
         }
     }
 
-    /// In the metric's unit; of a drift, in a day; of noise, its standard deviation.
+    /// The size in the metric's unit; of a drift per day; of noise the standard deviation.
     const fn size(self, metric: Metric) -> Option<f64> {
         let size = match (self, metric) {
             (Self::Offset, Metric::Temperature) => 3.0,

@@ -1,11 +1,11 @@
-//! Which devices the building has and where: a weather station, then wings of four rooms, two a floor.
+//! The devices of the building and their places: a weather station, then wings of four rooms, two per floor.
 //!
 //! Each room has a climate sensor and a power meter; every second one also a light sensor and the heating circuit of
 //! itself and the next. A wing is a zone, so that each climate sensor has three neighbours.
 
 use super::sensor::Metric;
 
-/// What a device is.
+/// The kind of a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Weather,
@@ -15,7 +15,7 @@ pub(super) enum Kind {
     Heating,
 }
 
-/// One device's place. Rooms are numbered through the building from 0; the weather station is in none.
+/// The place of a device. Rooms are numbered from 0; the weather station is in none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) kind: Kind,
@@ -28,7 +28,7 @@ const ROOMS_OF_WING: usize = 4;
 const ROOMS_OF_FLOOR: usize = 2 * ROOMS_OF_WING;
 
 impl Kind {
-    /// What it measures, in the order in which it is sent.
+    /// Its metrics, in the order of sending.
     pub(super) const fn metrics(self) -> &'static [Metric] {
         match self {
             Self::Weather => &[Metric::Temperature, Metric::Pressure],
@@ -55,7 +55,7 @@ pub(super) const fn circuit_of(room: usize) -> usize {
     room - room % 2
 }
 
-/// All devices there could be, without an end; a building takes the first ones.
+/// An endless sequence of devices; a building takes the first ones.
 pub(super) fn places() -> impl Iterator<Item = Place> {
     let weather =
         Place { kind: Kind::Weather, room: 0, name: "weather".to_owned(), zone: "outside".to_owned() };

@@ -1,4 +1,4 @@
-//! A fault as it is asked for: `KIND[@DEVICE[/METRIC]][+START]`.
+//! Parses a fault: `KIND[@DEVICE[/METRIC]][+START]`.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -8,40 +8,40 @@ use gateway_core::settings::HumanDuration;
 use super::fault::{Fault, NoSuchFault};
 use super::sensor::Metric;
 
-/// Where nothing is said: after the first week, which is there to learn from.
+/// The default start: after the first week, in which the model learns.
 const AFTER: Duration = Duration::from_secs(8 * 86_400);
 
-/// What goes wrong, where and when.
+/// A requested fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Planned {
-    /// What.
+    /// The kind of fault.
     pub fault: Fault,
-    /// With which device; else the first one that it can befall.
+    /// The device; `None`: the first one that it can happen to.
     pub device: Option<String>,
-    /// With which of its metrics; else the first one that it can befall.
+    /// The metric; `None`: the first one that it can happen to.
     pub metric: Option<Metric>,
-    /// How long after the beginning of the month; 8 days where nothing is said.
+    /// The time from the start of the month; 8 days by default.
     pub after: Duration,
 }
 
-/// A text that is no planned fault.
+/// The text is not a valid fault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PlannedError {
-    /// No such kind.
+    /// The kind does not exist.
     #[error(transparent)]
     Fault(#[from] NoSuchFault),
-    /// No such metric.
+    /// The metric does not exist.
     #[error("`{text}` is no metric; there are {}", Metric::ALL.map(Metric::as_str).join(", "))]
     Metric {
-        /// What stood there.
+        /// The text.
         text: String,
     },
-    /// No start.
+    /// The start is invalid.
     #[error(
         "`+{text}` is no start; give whole days, hours or minutes after the beginning, like +9d or +230h"
     )]
     Start {
-        /// What stood there.
+        /// The text.
         text: String,
     },
 }
@@ -85,10 +85,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_fault_metric_or_start_is_told() {
-        let told = |text: &str| text.parse::<Planned>().unwrap_err().to_string();
-        assert!(told("stick").contains("`stick` is no fault; there are stuck,"));
-        assert!(told("stuck@climate-101/heat").contains("`heat` is no metric"));
-        assert!(told("stuck+soon").contains("`+soon` is no start"));
+    fn invalid_faults_metrics_and_starts_are_refused() {
+        let error = |text: &str| text.parse::<Planned>().unwrap_err().to_string();
+        assert!(error("stick").contains("`stick` is no fault; there are stuck,"));
+        assert!(error("stuck@climate-101/heat").contains("`heat` is no metric"));
+        assert!(error("stuck+soon").contains("`+soon` is no start"));
     }
 }

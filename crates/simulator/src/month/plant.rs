@@ -1,4 +1,4 @@
-//! The building's heating, by its schedule, the weather and the season; and what the people's appliances draw.
+//! The building's heating, by schedule, weather and season, and the power of the appliances.
 
 use super::calendar::Minute;
 use super::weather::Sky;
@@ -6,22 +6,22 @@ use super::weather::Sky;
 /// Heating is up from half past five to six in the evening.
 const HEATED_FROM: f64 = 5.5;
 const HEATED_UNTIL: f64 = 18.0;
-/// Where the day before was warmer than this at midnight, the boiler stays off, in °C.
+/// The boiler stays off if the mean of the last day is above this at midnight, in °C.
 const HEATING_LIMIT: f64 = 15.0;
 
-/// What the heating does.
+/// The program of the heating.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Program {
     /// It is summer: the boiler is off.
     Off,
-    /// Nights, weekends, holidays: kept from cooling out.
+    /// Nights, weekends, holidays: heated to a lower temperature.
     Setback,
-    /// People are there, or will be soon.
+    /// People are present, or will be soon.
     Day,
 }
 
 impl Program {
-    /// With a schedule that is broken: always as by day, where there is heat at all.
+    /// The program with a broken schedule: always as by day, unless the boiler is off.
     pub(super) const fn without_setback(self) -> Self {
         match self {
             Self::Off => Self::Off,
@@ -29,7 +29,7 @@ impl Program {
         }
     }
 
-    /// What a room is kept at that people like at `comfort`, in °C; `None` where nothing heats.
+    /// The target temperature of a room with the comfort temperature `comfort`, in °C; `None` if the boiler is off.
     pub(super) fn target(self, comfort: f64) -> Option<f64> {
         match self {
             Self::Off => None,
@@ -55,7 +55,7 @@ pub(super) struct Heating {
 }
 
 impl Heating {
-    /// What it does at `minute`; whether there is heat is decided at midnight.
+    /// The program at `minute`; whether the boiler is on is decided at midnight.
     pub(super) fn step(&mut self, minute: Minute, sky: Sky, is_working_day: bool) -> Program {
         let hour = minute.hour();
         if hour <= 0.0 {
@@ -69,7 +69,7 @@ impl Heating {
     }
 }
 
-/// What a meter shows, in W: what is always on, an appliance that comes and goes, and what people switch on.
+/// The power at a meter, in W: standby, an appliance that runs at times, and the devices that people switch on.
 pub(super) fn power(standby: f64, is_appliance_on: bool, is_open: bool, gaussian: f64) -> f64 {
     let appliance = if is_appliance_on { 1200.0 * (1.0 + 0.02 * gaussian) } else { 0.0 };
     standby + appliance + if is_open { 200.0 } else { 0.0 }

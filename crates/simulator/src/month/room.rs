@@ -6,42 +6,42 @@ use super::wander::Wander;
 use super::weather::Sky;
 use crate::chance::{Chance, mix};
 
-/// CO2 of fresh air and what a full room adds in the long run, in ppm.
+/// CO2 of fresh air, and the increase in a full room in the long run, in ppm.
 const FRESH: f64 = 420.0;
 const STALE: f64 = 700.0;
-/// How long the air takes to follow, in minutes: CO2 and moisture.
+/// The time constants of CO2 and moisture, in minutes.
 const AIR_CHANGE: f64 = 40.0;
 const MOISTURE: f64 = 120.0;
-/// °C that a room loses in a minute for each °C that it is warmer than outside, and with an open window.
+/// The cooling per minute for each °C above the outdoor temperature, with closed and with open window.
 const LOSS: f64 = 0.0006;
 const LOSS_BY_WINDOW: f64 = 0.01;
-/// °C that a minute brings: radiators fully on, one person, the sun.
+/// The heating per minute in °C: radiators fully on, one person, the sun.
 const RADIATOR: f64 = 0.03;
 const PERSON: f64 = 0.0008;
 const SUN: f64 = 0.006;
 /// Draughts at the sensor: standard deviation in °C, memory in minutes.
 const DRAUGHTS: (f64, f64) = (0.046, 47.0);
 
-/// What the building does to a room in one minute.
+/// The influences on a room in one minute.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Around {
+pub(super) struct RoomContext {
     pub(super) sky: Sky,
     pub(super) is_working_day: bool,
     pub(super) program: Program,
     pub(super) is_window_open: bool,
 }
 
-/// What is fixed about a room.
+/// The fixed properties of a room.
 #[derive(Debug, Clone)]
 struct Habits {
-    /// What its people want, in °C.
+    /// The comfort temperature, in °C.
     comfort: f64,
-    /// How many can be there.
+    /// The most people in it.
     capacity: f64,
     /// Hours of the day.
     opens: f64,
     closes: f64,
-    /// How often an appliance runs while it is open, 0..1.
+    /// The share of the opening hours in which an appliance runs, 0..1.
     appliance: f64,
 }
 
@@ -51,20 +51,20 @@ pub(super) struct Room {
     seed: u64,
     habits: Habits,
     draughts: Wander,
-    /// Of the walls and the air, in °C.
+    /// The temperature of walls and air, in °C.
     warmth: f64,
     /// In ppm.
     pub(super) co2: f64,
     /// Relative, in %.
     pub(super) humidity: f64,
-    /// What its meter shows when nothing runs, in W.
+    /// The standby power, in W.
     pub(super) standby: f64,
     pub(super) is_open: bool,
     pub(super) is_appliance_on: bool,
 }
 
 impl Room {
-    /// Room `number` of the building with `seed`; the same whatever other rooms there are.
+    /// Room `number` of the building with `seed`; it does not depend on other rooms.
     pub(super) fn new(seed: u64, number: u64) -> Self {
         let seed = mix(mix(seed) ^ number);
         let own = Chance::of_device(seed);
@@ -88,7 +88,7 @@ impl Room {
         }
     }
 
-    /// Of the air at the sensor, in °C.
+    /// The air temperature at the sensor, in °C.
     pub(super) fn temperature(&self) -> f64 {
         self.warmth + self.draughts.value()
     }
@@ -99,20 +99,20 @@ impl Room {
         sun * 4000.0 * (1.0 + 0.05 * daylight_flicker) + lamps
     }
 
-    /// Goes on to `minute`, the one after the last.
-    pub(super) fn step(&mut self, minute: Minute, around: Around) {
+    /// Simulates `minute`, the one after the last.
+    pub(super) fn step(&mut self, minute: Minute, context: RoomContext) {
         let hour = minute.hour();
-        self.is_open = around.is_working_day && hour > self.habits.opens && hour < self.habits.closes;
+        self.is_open = context.is_working_day && hour > self.habits.opens && hour < self.habits.closes;
         let quarter = Chance { seed: self.seed, message: minute.quarter().cast_unsigned() };
         let people = self.people(quarter);
         self.is_appliance_on = quarter.even(7) < if self.is_open { self.habits.appliance } else { 0.05 };
-        self.warm(around, people);
-        self.breathe(around, people);
+        self.warm(context, people);
+        self.breathe(context, people);
         let chance = Chance { seed: self.seed, message: minute.0.cast_unsigned() };
         self.draughts.step(chance.gaussian(8));
     }
 
-    /// They come and go at every quarter of an hour.
+    /// The number of people; it changes every quarter of an hour.
     fn people(&self, quarter: Chance) -> f64 {
         let capacity = self.habits.capacity;
         if self.is_open {
@@ -122,22 +122,22 @@ impl Room {
         }
     }
 
-    fn warm(&mut self, around: Around, people: f64) {
-        let valve = around
+    fn warm(&mut self, context: RoomContext, people: f64) {
+        let valve = context
             .program
             .target(self.habits.comfort)
             .map_or(0.0, |target| ((target - self.warmth) * 0.8).clamp(0.0, 1.0));
-        let loss = LOSS + if around.is_window_open { LOSS_BY_WINDOW } else { 0.0 };
-        let sky = around.sky;
+        let loss = LOSS + if context.is_window_open { LOSS_BY_WINDOW } else { 0.0 };
+        let sky = context.sky;
         self.warmth +=
             valve * RADIATOR + people * PERSON + sky.sun * SUN - (self.warmth - sky.outdoor) * loss;
     }
 
-    fn breathe(&mut self, around: Around, people: f64) {
-        let stays = if around.is_window_open { 0.1 } else { 1.0 };
+    fn breathe(&mut self, context: RoomContext, people: f64) {
+        let stays = if context.is_window_open { 0.1 } else { 1.0 };
         let stale = FRESH + people * STALE / self.habits.capacity * stays;
         self.co2 += (stale - self.co2) / AIR_CHANGE;
-        let moist = (38.0 + 1.2 * (around.sky.outdoor - 5.0)).clamp(15.0, 75.0) + people * 0.8;
+        let moist = (38.0 + 1.2 * (context.sky.outdoor - 5.0)).clamp(15.0, 75.0) + people * 0.8;
         self.humidity += (moist - self.humidity) / MOISTURE;
     }
 }

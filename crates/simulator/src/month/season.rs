@@ -1,11 +1,10 @@
-//! What the date says: how warm the days are on average, and how high the sun stands. Of a place at 50° north, far from
-//! the sea.
+//! The season: the average temperature and the height of the sun on a date, at 50° north and far from the sea.
 
 use std::f64::consts::TAU;
 
 use super::calendar::Minute;
 
-/// Mean of a year and half the distance from its coldest to its warmest day, in °C.
+/// The yearly mean, and half the difference between the coldest and the warmest day, in °C.
 const MEAN: f64 = 9.5;
 const SWING: f64 = 9.5;
 const YEAR_DAYS: f64 = 365.2425;
@@ -14,9 +13,9 @@ const COLDEST_DAY: f64 = 19.0;
 /// 21 December.
 const SHORTEST_DAY: f64 = 354.0;
 const LATITUDE: f64 = 50.0;
-/// Of the earth's axis, in degrees.
+/// The tilt of the earth's axis, in degrees.
 const TILT: f64 = 23.44;
-/// When the sun stands highest.
+/// The hour with the highest sun.
 const NOON: f64 = 12.5;
 
 /// -1 on `day` of the year, 1 half a year later.
@@ -24,18 +23,18 @@ fn swing(minute: Minute, day: f64) -> f64 {
     -((minute.days() - day) / YEAR_DAYS * TAU).cos()
 }
 
-/// What a day at this time of the year has on average, in °C.
+/// The average temperature at this time of the year, in °C.
 pub(super) fn temperature(minute: Minute) -> f64 {
     MEAN + SWING * swing(minute, COLDEST_DAY)
 }
 
-/// What a clear sky gives: 0 where the sun is down, about 0.3 at noon in December, 0.9 in March, 1.2 in June.
+/// The sunlight of a clear sky: 0 at night, about 0.3 at noon in December, 0.9 in March, 1.2 in June.
 pub(super) fn sun(minute: Minute) -> f64 {
     let declination = (TILT * swing(minute, SHORTEST_DAY)).to_radians();
     let latitude = LATITUDE.to_radians();
     let hour_angle = (minute.hour() - NOON) / 24.0 * TAU;
     let height = latitude.sin() * declination.sin() + latitude.cos() * declination.cos() * hour_angle.cos();
-    // What stands around takes the first degrees.
+    // Buildings and trees hide the first degrees.
     (1.4 * height - 0.06).max(0.0)
 }
 

@@ -1,10 +1,10 @@
-//! One metric of one device: the sensor's own noise, its steps and limits, and what breaks in it.
+//! One metric of one device: the sensor's noise, resolution, limits and fault.
 
 use super::calendar::Minute;
 use super::fault::Fault;
 use crate::chance::{Chance, mix};
 
-/// What can be measured in the building.
+/// The metrics of the building.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Metric {
     /// In °C.
@@ -19,7 +19,7 @@ pub enum Metric {
     Power,
     /// In lux.
     Illuminance,
-    /// Of the heating's water, in °C.
+    /// The temperature of the heating's water, in °C.
     SupplyTemperature,
     /// In hPa.
     Pressure,
@@ -38,7 +38,7 @@ impl Metric {
         Self::Pressure,
     ];
 
-    /// As in readings.
+    /// The name in readings.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -53,7 +53,7 @@ impl Metric {
         }
     }
 
-    /// Standard deviation of the sensor's own noise.
+    /// The standard deviation of the sensor's noise.
     const fn noise(self) -> f64 {
         match self {
             Self::Temperature => 0.02,
@@ -67,7 +67,7 @@ impl Metric {
         }
     }
 
-    /// How many steps the sensor has in one unit.
+    /// The steps per unit.
     const fn steps(self) -> f64 {
         match self {
             Self::Temperature | Self::SupplyTemperature | Self::Pressure => 10.0,
@@ -76,7 +76,7 @@ impl Metric {
         }
     }
 
-    /// The lowest and highest value that a sensor in order shows.
+    /// The lowest and highest value of a healthy sensor.
     const fn limits(self) -> (f64, f64) {
         match self {
             Self::Temperature | Self::SupplyTemperature => (-40.0, 125.0),
@@ -89,7 +89,7 @@ impl Metric {
     }
 }
 
-/// Draws of a reading's chance; those from 0 on are the device's.
+/// The numbers of the sensor's random draws; the device uses those from 0 on.
 const NOISE: u64 = 100;
 const FAULT: u64 = 101;
 
@@ -98,7 +98,7 @@ pub(super) struct Sensor {
     pub(super) metric: Metric,
     seed: u64,
     fault: Option<(Fault, Minute)>,
-    /// What it showed last.
+    /// The last value.
     last: Option<(Minute, f64)>,
 }
 
@@ -111,17 +111,17 @@ impl Sensor {
         self.fault = Some((fault, from));
     }
 
-    /// For what the signal itself does by chance.
+    /// The random numbers of the signal.
     pub(super) const fn chance(&self, minute: Minute) -> Chance {
         Chance { seed: self.seed, message: minute.0.cast_unsigned() }
     }
 
-    /// What never changes about it.
+    /// The random numbers of the sensor's fixed properties.
     pub(super) const fn own(&self) -> Chance {
         Chance::of_device(self.seed)
     }
 
-    /// What it shows of `signal`.
+    /// The sensor's value for `signal`.
     pub(super) fn read(&mut self, minute: Minute, signal: f64) -> f64 {
         let chance = self.chance(minute);
         let (low, high) = self.metric.limits();
@@ -142,7 +142,7 @@ impl Sensor {
         value
     }
 
-    /// What it shows when its probe is gone: each sensor always the same.
+    /// The value without a probe; always the same for one sensor.
     fn broken(&self) -> f64 {
         match self.metric {
             Metric::Temperature | Metric::SupplyTemperature if self.own().even(FAULT) < 0.5 => -40.0,

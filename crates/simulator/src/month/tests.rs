@@ -76,7 +76,7 @@ fn the_same_seed_and_beginning_are_the_same_month_and_another_seed_is_another() 
 }
 
 #[test]
-fn every_device_speaks_once_at_every_time_and_time_goes_on() {
+fn every_device_has_one_reading_per_interval_in_the_order_of_time() {
     let rows: Vec<_> = Month::new(&settings(1)).unwrap().collect();
     assert_eq!(rows.len(), 288 * 25);
     for (index, turn) in rows.chunks(25).enumerate() {
@@ -86,7 +86,7 @@ fn every_device_speaks_once_at_every_time_and_time_goes_on() {
 }
 
 #[test]
-fn a_device_shows_the_same_whoever_else_is_looked_at_and_however_often() {
+fn a_devices_values_do_not_depend_on_other_devices_or_the_interval() {
     let all = series(&settings(2));
     let zone = series(&Settings { zone: Some("floor-1/west".to_owned()), ..settings(2) });
     let few = series(&Settings { devices: NonZeroUsize::new(3).unwrap(), ..settings(2) });
@@ -169,7 +169,7 @@ fn values_are_those_of_a_plausible_building() {
 
 #[test]
 fn each_fault_changes_its_device_from_its_start_and_nothing_before_or_beside_it() {
-    for (fault, place, heard) in [
+    for (fault, place, changed) in [
         ("stuck", "climate-102/temperature", 1),
         ("offset", "climate-102/co2", 1),
         ("drift", "climate-102/humidity", 1),
@@ -184,7 +184,7 @@ fn each_fault_changes_its_device_from_its_start_and_nothing_before_or_beside_it(
     ] {
         let changes = changes(&format!("{fault}@{place}+37h"), 4);
         let device = place.split('/').next().unwrap();
-        assert_eq!(changes.len(), heard, "{fault}: {:?}", changes.keys());
+        assert_eq!(changes.len(), changed, "{fault}: {:?}", changes.keys());
         assert!(changes.keys().all(|(changed, _)| changed == device), "{fault}: {:?}", changes.keys());
         for ((_, metric), changed) in &changes {
             assert!(changed[0].0 >= 37.0, "{fault} {metric}: {:?}", changed[0]);
@@ -262,17 +262,17 @@ fn an_open_window_cools_and_freshens_the_room() {
 }
 
 #[test]
-fn what_cannot_be_simulated_is_told() {
-    let told = |settings: Settings| Month::new(&settings).unwrap_err().to_string();
-    assert!(told(Settings { every: Duration::from_secs(90), ..settings(2) }).contains("whole minutes"));
-    assert!(told(Settings { every: Duration::ZERO, ..settings(2) }).contains("whole minutes"));
-    let zone = told(Settings { zone: Some("cellar".to_owned()), ..settings(2) });
+fn invalid_settings_are_refused() {
+    let error = |settings: Settings| Month::new(&settings).unwrap_err().to_string();
+    assert!(error(Settings { every: Duration::from_secs(90), ..settings(2) }).contains("whole minutes"));
+    assert!(error(Settings { every: Duration::ZERO, ..settings(2) }).contains("whole minutes"));
+    let zone = error(Settings { zone: Some("cellar".to_owned()), ..settings(2) });
     assert!(zone.contains("`cellar`; there are outside, floor-1/east, floor-1/west"), "{zone}");
-    assert!(told(with("stuck@lounge+1d", 2)).contains("no device `lounge`"));
-    assert!(told(with("dead-battery@meter-101+1d", 2)).contains("dead-battery cannot befall meter-101"));
-    assert!(told(with("offset@climate-101/battery+1d", 2)).contains("climate-101/battery"));
-    assert!(told(with("window-open@weather+1d", 2)).contains("window-open cannot befall weather"));
-    assert!(told(with("stuck+2d", 2)).contains("not before the end"));
+    assert!(error(with("stuck@lounge+1d", 2)).contains("no device `lounge`"));
+    assert!(error(with("dead-battery@meter-101+1d", 2)).contains("dead-battery cannot happen to meter-101"));
+    assert!(error(with("offset@climate-101/battery+1d", 2)).contains("climate-101/battery"));
+    assert!(error(with("window-open@weather+1d", 2)).contains("window-open cannot happen to weather"));
+    assert!(error(with("stuck+2d", 2)).contains("not before the end"));
     for far in [i64::MIN, i64::MAX] {
         let month = Month::new(&Settings { from: Timestamp::from_millis(far), ..settings(1) }).unwrap();
         assert_eq!(month.count(), 288 * 25, "any beginning will do");
@@ -280,9 +280,9 @@ fn what_cannot_be_simulated_is_told() {
 }
 
 #[test]
-fn a_fault_without_a_place_befalls_the_first_device_that_suits() {
+fn a_fault_without_a_device_happens_to_the_first_suitable_device() {
     let month = Month::new(&with("dead-battery+1d", 2)).unwrap();
-    let [happening] = month.happenings() else { panic!("{:?}", month.happenings()) };
+    let [happening] = month.planned_faults() else { panic!("{:?}", month.planned_faults()) };
     assert_eq!((&*happening.device, happening.metric), ("climate-101", Metric::Battery));
     assert_eq!(happening.from.to_string(), "2026-01-06T00:00:00.000Z");
 }

@@ -1,30 +1,30 @@
-//! What is now a little higher and now a little lower, and comes back: an Ornstein-Uhlenbeck process, minute by minute.
+//! A random value that fluctuates around its mean: an Ornstein-Uhlenbeck process in steps of a minute.
 
-/// Wanders around 0.
+/// Fluctuates around 0.
 #[derive(Debug, Clone)]
 pub(super) struct Wander {
     value: f64,
-    /// How much of it is left after a minute.
+    /// The share that is left after a minute.
     keeps: f64,
-    /// Standard deviation of what a minute adds.
+    /// The standard deviation of the change in a minute.
     kick: f64,
 }
 
 impl Wander {
-    /// `deviation` is the standard deviation that it has in the long run; after `memory` minutes a third is left of what
-    /// it was. `start` is in deviations.
+    /// `deviation` is the standard deviation in the long run; after `memory` minutes a third of a value is left. `start` is in
+    /// deviations.
     pub(super) fn new(deviation: f64, memory: f64, start: f64) -> Self {
         let keeps = (-1.0 / memory).exp();
         Self { value: deviation * start, keeps, kick: deviation * (1.0 - keeps * keeps).sqrt() }
     }
 
-    /// Goes on by a minute; `gaussian` is this minute's chance.
+    /// Advances by a minute; `gaussian` is a random number.
     pub(super) fn step(&mut self, gaussian: f64) -> f64 {
         self.value = self.keeps * self.value + self.kick * gaussian;
         self.value
     }
 
-    /// Where it is.
+    /// The current value.
     pub(super) const fn value(&self) -> f64 {
         self.value
     }

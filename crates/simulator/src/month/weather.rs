@@ -1,4 +1,4 @@
-//! The weather over the building: the season, each day's own swing and clouds, fronts that pass within days.
+//! The weather: the season, each day's temperature swing and clouds, and fronts that last for days.
 
 use std::f64::consts::TAU;
 
@@ -7,21 +7,21 @@ use super::season;
 use super::wander::Wander;
 use crate::chance::{Chance, mix};
 
-/// Fronts: standard deviation in °C, memory in minutes.
+/// Fronts: standard deviation in °C, time constant in minutes.
 const FRONTS: (f64, f64) = (1.9, 2000.0);
 /// Half the distance from the night to the afternoon of a day with a swing of 1, in °C.
 const DAY_AMPLITUDE: f64 = 4.0;
 /// The warmest hour.
 const WARMEST: f64 = 15.0;
-/// When the day's swing passes its mean, and the next day's takes over.
+/// The hour at which a day's swing crosses its mean and the next day's starts.
 const SWING_CHANGES: i64 = 21 * 60;
-/// Memory of what the heating takes for the temperature of the day, in minutes.
+/// The time constant of the heating's outdoor temperature, in minutes.
 const SLOW_MINUTES: f64 = 1440.0;
 
-/// What is outside at one time.
+/// The weather at one time.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sky {
-    /// In °C.
+    /// The temperature, in °C.
     pub(super) outdoor: f64,
     /// Mean of about the last day, in °C.
     pub(super) outdoor_of_day: f64,
@@ -54,7 +54,7 @@ impl Weather {
         }
     }
 
-    /// Goes on to `minute`, the one after the last.
+    /// Simulates `minute`, the one after the last.
     pub(super) fn step(&mut self, minute: Minute) -> Sky {
         let chance = Chance { seed: self.seed, message: minute.0.cast_unsigned() };
         let outdoor = season::temperature(minute) + self.swing(minute) + self.fronts.step(chance.gaussian(0));
@@ -68,14 +68,14 @@ impl Weather {
         self.sky
     }
 
-    /// Sunny days swing more than grey ones.
+    /// The temperature swing; larger on sunny days.
     fn swing(&self, minute: Minute) -> f64 {
         let day = Minute(minute.0 + 1440 - SWING_CHANGES).day();
         let of_day = 0.3 + 0.9 * Chance { seed: self.seed, message: day.cast_unsigned() }.even(1);
         DAY_AMPLITUDE * of_day * ((minute.hour() - WARMEST) / 24.0 * TAU).cos()
     }
 
-    /// Each day has its own sky at midnight, which goes on from there.
+    /// Draws the cloud cover of a day at midnight; it changes from there.
     fn cloud(&mut self, minute: Minute, chance: Chance) {
         if minute.hour() <= 0.0 {
             self.clouds = chance.even(2);
@@ -83,7 +83,7 @@ impl Weather {
         self.clouds = (self.clouds + 0.009 * chance.gaussian(3)).clamp(0.05, 1.0);
     }
 
-    /// Highs and lows of a week and of three.
+    /// The pressure, with highs and lows over one and three weeks.
     fn pressure(&self, minute: Minute) -> f64 {
         let own = Chance::of_device(self.seed);
         let days = minute.days();

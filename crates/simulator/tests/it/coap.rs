@@ -1,4 +1,4 @@
-//! What the simulated nodes do, as a server of real sockets sees it. DTLS, and another's server, in tests/test_simulate_coap.py.
+//! The simulated nodes against a server on real sockets. tests/test_simulate_coap.py covers DTLS and an independent server.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what is not there fails the test")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 const NOON: Timestamp = Timestamp::from_millis(1_795_176_000_000);
 
-/// A server in a task of its own; says what it was posted when it is stopped.
+/// A server in a task; returns the received posts when it is stopped.
 struct Server {
     address: SocketAddr,
     stop: CancellationToken,
@@ -81,7 +81,7 @@ async fn simulate(to: SocketAddr, devices: usize, rate: f64, millis: u64) -> Res
 }
 
 #[tokio::test]
-async fn what_is_reported_as_sent_has_been_posted_once_each() {
+async fn messages_reported_as_sent_were_posted_once_each() {
     let server = Server::start(changed);
     let sent = simulate(server.address, 10, 200.0, 1000).await.unwrap();
     let posts = server.posts().await;
@@ -96,7 +96,7 @@ async fn what_is_reported_as_sent_has_been_posted_once_each() {
 }
 
 #[tokio::test]
-async fn each_device_has_a_port_of_its_own_and_beyond_the_bound_shares_one() {
+async fn each_device_has_its_own_port_and_devices_beyond_the_bound_share_one() {
     let server = Server::start(changed);
     let sent = simulate(server.address, ENDPOINTS + 88, 600.0, 1000).await.unwrap();
     let posts = server.posts().await;
@@ -110,7 +110,7 @@ async fn each_device_has_a_port_of_its_own_and_beyond_the_bound_shares_one() {
 }
 
 #[tokio::test]
-async fn a_gateway_without_room_is_asked_again_after_the_time_it_gives() {
+async fn a_busy_gateway_is_asked_again_after_max_age() {
     let no_room = |before, _: &Request| match before {
         0 => Some(Response::error(Code::SERVICE_UNAVAILABLE, "").with_max_age(Duration::from_secs(1))),
         _ => Some(Response::new(Code::CHANGED)),
@@ -127,7 +127,7 @@ async fn a_gateway_without_room_is_asked_again_after_the_time_it_gives() {
 }
 
 #[tokio::test]
-async fn what_the_gateway_does_not_want_counts_as_refused_and_is_not_sent_again() {
+async fn a_refused_post_is_counted_and_not_repeated() {
     let server = Server::start(|_, _| Some(Response::error(Code::BAD_REQUEST, "not today")));
     let sent = simulate(server.address, 3, 100.0, 300).await.unwrap();
     assert_eq!(sent, Sent { refused: 30, ..Sent::default() });
@@ -135,7 +135,7 @@ async fn what_the_gateway_does_not_want_counts_as_refused_and_is_not_sent_again(
 }
 
 #[tokio::test]
-async fn without_an_answer_a_device_has_one_post_on_its_way_and_all_count_as_unacknowledged() {
+async fn without_an_answer_a_device_has_one_pending_post_and_all_count_as_unacknowledged() {
     let server = Server::start(|_, _| None);
     let sent = simulate(server.address, 4, 100.0, 200).await.unwrap();
     assert_eq!((sent.messages, sent.readings, sent.unacknowledged), (0, 0, 20));
@@ -143,7 +143,7 @@ async fn without_an_answer_a_device_has_one_post_on_its_way_and_all_count_as_una
 }
 
 #[tokio::test]
-async fn where_nobody_listens_it_says_what_to_look_at() {
+async fn without_a_gateway_the_error_names_a_remedy() {
     // Bound and never read.
     let nobody = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let error = simulate(nobody.local_addr().unwrap(), 1, 10.0, 100).await.unwrap_err();
@@ -153,7 +153,7 @@ async fn where_nobody_listens_it_says_what_to_look_at() {
 }
 
 #[tokio::test]
-async fn a_rate_that_is_none_is_refused() {
+async fn an_invalid_rate_is_refused() {
     let error = simulate(SocketAddr::from(([127, 0, 0, 1], 9)), 1, 0.0, 100).await.unwrap_err();
     assert!(matches!(error, SimulateError::BadRate { .. }), "{error}");
 }

@@ -1,4 +1,4 @@
-//! What is reported as sent has reached a real broker: counted by an independent subscriber, mosquitto_sub.
+//! Messages reported as sent have reached a real broker: an independent subscriber, mosquitto_sub, counts them.
 #![allow(clippy::unwrap_used, reason = "what is not there fails the test")]
 
 use std::collections::BTreeMap;
@@ -38,8 +38,8 @@ struct Subscriber {
 }
 
 impl Subscriber {
-    /// Returns when the broker has taken the subscription: with `-v` off, `-d` would mix into the output, so a retained
-    /// message tells.
+    /// Returns when the broker has accepted the subscription: a retained message shows it, because `-d` would mix into the
+    /// output.
     async fn start(broker: &Mosquitto) -> Self {
         let port = broker.port().to_string();
         let ready = Command::new("mosquitto_pub")
@@ -76,7 +76,7 @@ impl Subscriber {
 }
 
 #[tokio::test]
-async fn what_is_reported_as_sent_has_arrived() {
+async fn messages_reported_as_sent_have_arrived() {
     let broker = Mosquitto::start(&[]).await;
     let mut subscriber = Subscriber::start(&broker).await;
     let mut building = building(10);
@@ -90,7 +90,7 @@ async fn what_is_reported_as_sent_has_arrived() {
 }
 
 #[tokio::test]
-async fn stops_when_told_and_reports_what_was_acknowledged() {
+async fn stops_on_request_and_reports_acknowledged_messages() {
     let broker = Mosquitto::start(&[]).await;
     let mut subscriber = Subscriber::start(&broker).await;
     let stop = CancellationToken::new();
@@ -105,7 +105,7 @@ async fn stops_when_told_and_reports_what_was_acknowledged() {
 }
 
 #[tokio::test]
-async fn goes_on_when_a_broker_that_died_is_back() {
+async fn continues_when_a_killed_broker_is_back() {
     let mut broker = Mosquitto::start(&[]).await;
     let stop = CancellationToken::new();
     let load = Load { rate: 500.0, duration: None };
@@ -123,7 +123,7 @@ async fn goes_on_when_a_broker_that_died_is_back() {
 }
 
 #[tokio::test]
-async fn says_so_where_nobody_listens() {
+async fn reports_an_unreachable_broker() {
     let mut broker = Mosquitto::start(&[]).await;
     broker.stop();
     let load = Load { rate: 10.0, duration: None };
@@ -132,7 +132,7 @@ async fn says_so_where_nobody_listens() {
 }
 
 #[tokio::test]
-async fn refuses_a_rate_that_is_none() {
+async fn refuses_an_invalid_rate() {
     let broker = Mosquitto::start(&[]).await;
     for rate in [0.0, -1.0, f64::NAN, f64::INFINITY] {
         let load = Load { rate, duration: None };

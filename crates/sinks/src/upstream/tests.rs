@@ -145,7 +145,7 @@ async fn no_seq_is_missing_when_a_stalled_broker_is_killed() {
             store.empty().await;
             broker.pause();
             store.append(Priority::Normal, 100, 50).await;
-            // How long it stalls, with messages in a socket that nobody reads.
+            // How long it stalls, with messages in a socket that is not read.
             tokio::time::sleep(Duration::from_millis(200)).await;
             // What was acknowledged was passed on before; it may still be in the cloud's socket.
             let published = upstream.handle().state().published;

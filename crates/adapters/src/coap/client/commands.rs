@@ -1,7 +1,7 @@
-//! Commands to devices: one CoAP request each, confirmable, and what became of it.
+//! Commands to devices: sends one confirmable CoAP request for each, and reports its result.
 //!
-//! A command is given at most once: what CoAP repeats by itself under one message id, the device knows again. Where no
-//! answer comes, nobody gives the command a second time.
+//! A command is sent at most once. CoAP repeats a message under the same message id, so the device recognises it. If no
+//! answer comes, the command is not sent again.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,13 +17,13 @@ use super::observed::refusal;
 use super::url::CoapUrl;
 use crate::coap::kind::{CommandFormat, CommandMethod, Resource};
 
-/// Commands that may be under way; a further one is refused.
-const UNDER_WAY: usize = 64;
+/// The most commands in flight; a further one is refused.
+const MAX_IN_FLIGHT: usize = 64;
 
-/// Names a command while it is under way.
+/// Identifies a command in flight.
 pub(super) type CommandId = u64;
 
-struct UnderWay {
+struct InFlight {
     request: Request,
     done: oneshot::Sender<Result<(), CommandError>>,
     peer: Option<Peer>,
@@ -31,43 +31,43 @@ struct UnderWay {
 
 pub(super) struct Commands {
     adapter: AdapterId,
-    under_way: BTreeMap<CommandId, UnderWay>,
+    in_flight: BTreeMap<CommandId, InFlight>,
     last: CommandId,
 }
 
 impl Commands {
     pub(super) const fn new(adapter: AdapterId) -> Self {
-        Self { adapter, under_way: BTreeMap::new(), last: 0 }
+        Self { adapter, in_flight: BTreeMap::new(), last: 0 }
     }
 
-    /// Takes a command whose device is now to be reached; one that cannot be given is told so.
-    pub(super) fn take(&mut self, command: Command) -> Option<(CommandId, Arc<CoapUrl>)> {
+    /// Accepts a command and returns the URL to connect to, or completes it with an error.
+    pub(super) fn accept(&mut self, command: Command) -> Option<(CommandId, Arc<CoapUrl>)> {
         let Command { target, payload, done } = command;
-        if self.under_way.len() >= UNDER_WAY {
-            tell(done, Err(CommandError::Busy { adapter: self.adapter.clone() }));
+        if self.in_flight.len() >= MAX_IN_FLIGHT {
+            complete(done, Err(CommandError::Busy { adapter: self.adapter.clone() }));
             return None;
         }
         let (url, request) = match request(&target, payload) {
             Ok(it) => it,
             Err(reason) => {
-                tell(done, Err(self.refused(reason)));
+                complete(done, Err(self.refused(reason)));
                 return None;
             }
         };
         self.last = self.last.wrapping_add(1);
-        self.under_way.insert(self.last, UnderWay { request, done, peer: None });
+        self.in_flight.insert(self.last, InFlight { request, done, peer: None });
         Some((self.last, Arc::new(url)))
     }
 
-    /// The device can be spoken to: asks it. The answer comes under the token.
-    pub(super) fn reached(
+    /// Sends the request to the connected device. The answer has the returned token.
+    pub(super) fn connected(
         &mut self,
         id: CommandId,
         peer: &Peer,
         engine: &mut Engine,
         now: Instant,
     ) -> Option<Token> {
-        let command = self.under_way.get_mut(&id)?;
+        let command = self.in_flight.get_mut(&id)?;
         match engine.request(peer, command.request.clone(), now) {
             Ok(token) => {
                 command.peer = Some(peer.clone());
@@ -80,13 +80,13 @@ impl Commands {
         }
     }
 
-    /// The device could not be asked.
+    /// The connection to the device failed.
     pub(super) fn unreachable(&mut self, id: CommandId, reason: String) {
         let adapter = self.adapter.clone();
         self.finish(id, Err(CommandError::Unreachable { adapter, reason }));
     }
 
-    /// What the engine tells of the request.
+    /// Takes the result of the request from the engine.
     pub(super) fn answered(&mut self, id: CommandId, result: Result<Response, RequestFailure>) {
         let adapter = self.adapter.clone();
         let result = match result {
@@ -98,16 +98,16 @@ impl Commands {
         self.finish(id, result);
     }
 
-    /// Who has been asked and has not answered.
+    /// The devices that have not answered yet.
     pub(super) fn peers(&self) -> impl Iterator<Item = &Peer> {
-        self.under_way.values().filter_map(|command| command.peer.as_ref())
+        self.in_flight.values().filter_map(|command| command.peer.as_ref())
     }
 
-    /// Nobody waits for answers any more.
-    pub(super) fn give_up(&mut self) {
-        for command in std::mem::take(&mut self.under_way).into_values() {
+    /// Completes all commands with an error.
+    pub(super) fn cancel_all(&mut self) {
+        for command in std::mem::take(&mut self.in_flight).into_values() {
             let adapter = self.adapter.clone();
-            tell(
+            complete(
                 command.done,
                 Err(match command.peer {
                     Some(_) => CommandError::Unanswered { adapter, reason: "Riser stops".to_owned() },
@@ -118,8 +118,8 @@ impl Commands {
     }
 
     fn finish(&mut self, id: CommandId, result: Result<(), CommandError>) {
-        if let Some(command) = self.under_way.remove(&id) {
-            tell(command.done, result);
+        if let Some(command) = self.in_flight.remove(&id) {
+            complete(command.done, result);
         }
     }
 
@@ -150,8 +150,8 @@ fn request(target: &Target, payload: Bytes) -> Result<(CoapUrl, Request), String
     Ok((url, request))
 }
 
-fn tell(done: oneshot::Sender<Result<(), CommandError>>, result: Result<(), CommandError>) {
-    // Whoever gave the command may have stopped waiting.
+fn complete(done: oneshot::Sender<Result<(), CommandError>>, result: Result<(), CommandError>) {
+    // Fails if the sender of the command no longer waits.
     let _ = done.send(result);
 }
 

@@ -1,9 +1,9 @@
-//! The loop around it all: datagrams, names, sessions, time and commands go in; requests and uplinks come out.
+//! The loop of the CoAP client: takes datagrams, look-ups, sessions, timeouts and commands; sends requests and uplinks.
 //!
-//! Nothing in it waits for a device: one that is silent, gone or hostile costs only itself.
+//! The loop never waits for one device, so a silent or hostile device does not delay the others.
 
-mod reaching;
-mod telling;
+mod connecting;
+mod reporting;
 
 use std::collections::HashMap;
 use std::io;
@@ -21,17 +21,17 @@ use super::commands::{CommandId, Commands};
 use super::intake::Intake;
 use super::lookup::{Found, Lookups};
 use super::observed::{Observed, Status};
-use super::sessions::{Said, Sessions};
+use super::sessions::{SessionEvent, Sessions};
 use super::sockets::{Datagram, Sockets};
 use super::{ClientSettings, Follow, Servers};
 use crate::coap::Codecs;
 
-/// How long after the stop the last uplinks wait for room in the pipeline.
-const LAST_ROOM: Duration = Duration::from_secs(2);
+/// How long after the stop the last uplinks wait for the pipeline.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 /// Requests that may wait for one device.
 const QUEUE_PER_DEVICE: usize = 64;
 
-/// What an adapter's client side lives on.
+/// The channels and handles of the client.
 pub(crate) struct Io<'a> {
     pub(crate) id: &'a AdapterId,
     pub(crate) uplinks: &'a mpsc::Sender<Vec<Uplink>>,
@@ -41,10 +41,10 @@ pub(crate) struct Io<'a> {
     pub(crate) stop: &'a CancellationToken,
 }
 
-/// For whom a device is reached.
+/// The origin of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Who {
-    /// By its place in the list.
+pub(super) enum Requester {
+    /// The index in the list of observed resources.
     Observed(usize),
     Command(CommandId),
 }
@@ -54,11 +54,11 @@ enum Event {
     Command(Command),
     Datagrams(io::Result<Vec<Datagram>>),
     Found(Found),
-    Room(Result<(), mpsc::error::SendError<()>>),
+    Permit(Result<(), mpsc::error::SendError<()>>),
     Timeout,
 }
 
-/// Until stopped.
+/// Runs until stopped.
 ///
 /// # Errors
 /// There are no sockets, they fail, or the pipeline has ended.
@@ -69,7 +69,7 @@ pub(crate) async fn run(
     io: Io<'_>,
 ) -> Result<(), AdapterError> {
     let first = if settings.follow.is_empty() {
-        // Without anybody to talk to there are no sockets.
+        // The sockets are opened with the first command.
         let Some(Some(first)) = io.stop.run_until_cancelled(io.commands.recv()).await else { return Ok(()) };
         Some(first)
     } else {
@@ -79,7 +79,7 @@ pub(crate) async fn run(
         Sockets::open().await.map_err(|error| failed(io.id, "no socket to ask devices with", &error))?;
     let mut driver = Driver::new(settings, codecs, max_size, io, sockets);
     first.into_iter().for_each(|command| driver.command(command));
-    let result = driver.work().await;
+    let result = driver.run().await;
     driver.end().await;
     result
 }
@@ -95,7 +95,7 @@ fn now() -> Instant {
 struct Following<'a> {
     follow: &'a Follow,
     observed: Observed,
-    told: Status,
+    reported: Status,
 }
 
 struct Driver<'a> {
@@ -108,10 +108,10 @@ struct Driver<'a> {
     following: Vec<Following<'a>>,
     commands: Commands,
     intake: Intake,
-    /// Whose answer a token brings.
-    asked: HashMap<Token, Who>,
-    /// Who waits for a session with a device.
-    waiting: HashMap<SocketAddr, Vec<Who>>,
+    /// The requester of each token.
+    asked: HashMap<Token, Requester>,
+    /// The requesters that wait for a session with a device.
+    waiting: HashMap<SocketAddr, Vec<Requester>>,
 }
 
 impl<'a> Driver<'a> {
@@ -130,9 +130,9 @@ impl<'a> Driver<'a> {
         });
         let start = now();
         let following = settings.follow.iter().map(|follow| {
-            io.condition.part(&follow.name, telling::word(&Status::Starting), None);
+            io.condition.part(&follow.name, reporting::status_name(&Status::Starting), None);
             let observed = Observed::new(follow.url.clone(), follow.every, start);
-            Following { follow, observed, told: Status::Starting }
+            Following { follow, observed, reported: Status::Starting }
         });
         Self {
             servers: &settings.servers,
@@ -149,7 +149,7 @@ impl<'a> Driver<'a> {
         }
     }
 
-    async fn work(&mut self) -> Result<(), AdapterError> {
+    async fn run(&mut self) -> Result<(), AdapterError> {
         loop {
             self.advance(now());
             match self.next().await {
@@ -164,8 +164,8 @@ impl<'a> Driver<'a> {
                     return Err(failed(self.io.id, "cannot receive from devices", &error));
                 }
                 Event::Found(found) => self.found(found, now()),
-                Event::Room(room) => {
-                    room.map_err(|_| AdapterError {
+                Event::Permit(permit) => {
+                    permit.map_err(|_| AdapterError {
                         adapter: self.io.id.clone(),
                         reason: "the pipeline has ended".to_owned(),
                     })?;
@@ -176,8 +176,8 @@ impl<'a> Driver<'a> {
     }
 
     fn command(&mut self, command: Command) {
-        if let Some((id, url)) = self.commands.take(command) {
-            self.lookups.begin(Who::Command(id), url);
+        if let Some((id, url)) = self.commands.accept(command) {
+            self.lookups.begin(Requester::Command(id), url);
         }
     }
 
@@ -195,8 +195,8 @@ impl<'a> Driver<'a> {
             command = io.commands.recv() => command.map_or(Event::Stop, Event::Command),
             datagrams = sockets.receive() => Event::Datagrams(datagrams),
             found = lookups.next() => Event::Found(found),
-            room = io.uplinks.reserve(), if !intake.is_empty() => {
-                Event::Room(room.map(|room| room.send(intake.take())))
+            permit = io.uplinks.reserve(), if !intake.is_empty() => {
+                Event::Permit(permit.map(|permit| permit.send(intake.take())))
             }
             () = timeout => Event::Timeout,
         }
@@ -207,7 +207,7 @@ impl<'a> Driver<'a> {
         [self.engine.next_deadline(), self.sessions.next_deadline(), observed].into_iter().flatten().min()
     }
 
-    /// Does what is due, and all that follows from it.
+    /// Handles timeouts and their consequences.
     fn advance(&mut self, now: Instant) {
         if self.engine.next_deadline().is_some_and(|at| at <= now) {
             self.engine.timeout(now);
@@ -222,7 +222,7 @@ impl<'a> Driver<'a> {
         }
         for (index, following) in self.following.iter_mut().enumerate() {
             if following.observed.due(now) {
-                self.lookups.begin(Who::Observed(index), following.observed.url().clone());
+                self.lookups.begin(Requester::Observed(index), following.observed.url().clone());
             }
         }
         self.pump(now);
@@ -230,17 +230,17 @@ impl<'a> Driver<'a> {
 
     fn pump(&mut self, now: Instant) {
         loop {
-            if let Some(said) = self.sessions.poll() {
-                self.session_says(said, now);
+            if let Some(event) = self.sessions.poll() {
+                self.handle_session_event(event, now);
             } else if let Some(output) = self.engine.poll() {
-                self.engine_says(output, now);
+                self.handle_output(output, now);
             } else {
                 return;
             }
         }
     }
 
-    /// A device may talk over DTLS and in the clear from one port: the first byte tells which (RFC 7983, 7).
+    /// A device may use DTLS and plain CoAP from one port: the first byte decides (RFC 7983, 7).
     fn arrived(&mut self, from: SocketAddr, bytes: &[u8], now: Instant) {
         if bytes.first().is_some_and(|first| (20..64).contains(first)) {
             self.sessions.receive(from, bytes, now);
@@ -250,42 +250,42 @@ impl<'a> Driver<'a> {
         self.pump(now);
     }
 
-    fn session_says(&mut self, said: Said, now: Instant) {
-        match said {
-            Said::Send { address, bytes } => self.sockets.send(address, &bytes),
-            Said::Plain { peer, bytes } => self.engine.receive(&peer, &bytes, now),
-            Said::Opened { peer } => {
-                for who in self.waiting.remove(&peer.address).unwrap_or_default() {
-                    self.reached(who, &peer, now);
+    fn handle_session_event(&mut self, event: SessionEvent, now: Instant) {
+        match event {
+            SessionEvent::Send { address, bytes } => self.sockets.send(address, &bytes),
+            SessionEvent::Plain { peer, bytes } => self.engine.receive(&peer, &bytes, now),
+            SessionEvent::Opened { peer } => {
+                for requester in self.waiting.remove(&peer.address).unwrap_or_default() {
+                    self.connected(requester, &peer, now);
                 }
             }
-            Said::Over { peer, reason } => {
+            SessionEvent::Closed { peer, reason } => {
                 debug!(adapter = %self.io.id, %peer, "coap: {reason}");
                 self.engine.closed(&peer, now);
-                for who in self.waiting.remove(&peer.address).unwrap_or_default() {
-                    self.unreachable(who, reason.clone(), now);
+                for requester in self.waiting.remove(&peer.address).unwrap_or_default() {
+                    self.unreachable(requester, reason.clone(), now);
                 }
             }
         }
     }
 
-    fn engine_says(&mut self, output: Output, now: Instant) {
+    fn handle_output(&mut self, output: Output, now: Instant) {
         match output {
             Output::Send { peer, bytes } if peer.is_secured() => self.sessions.send(&peer, &bytes, now),
             Output::Send { peer, bytes } => self.sockets.send(peer.address, &bytes),
             Output::Response { token, peer, result, observing } => {
                 if result == Err(RequestFailure::TimedOut) && peer.is_secured() {
-                    // A device that restarted does not know the session any more: the next attempt begins another.
+                    // A restarted device has lost the session: the next attempt opens a new one.
                     self.sessions.close(peer.address);
                 }
                 self.answered(token, result, observing, now);
             }
             Output::Notification { token, response, .. } => {
-                if let Some(Who::Observed(index)) = self.asked.get(&token).copied() {
+                if let Some(Requester::Observed(index)) = self.asked.get(&token).copied() {
                     self.notified(index, token, response, now);
                 }
             }
-            // Here nobody is served.
+            // The client serves no resources.
             Output::Request { id, .. } => self.engine.respond(id, Response::new(Code::NOT_FOUND), now),
             Output::ObserverGone { .. } => {}
         }
@@ -298,36 +298,36 @@ impl<'a> Driver<'a> {
         observing: bool,
         now: Instant,
     ) {
-        let Some(who) = self.asked.get(&token).copied() else { return };
+        let Some(requester) = self.asked.get(&token).copied() else { return };
         if !observing {
             self.asked.remove(&token);
         }
-        match (who, result) {
-            (Who::Command(id), result) => self.commands.answered(id, result),
-            (Who::Observed(_), Err(failure)) => self.unreachable(who, failure.to_string(), now),
-            (Who::Observed(index), Ok(response)) => {
+        match (requester, result) {
+            (Requester::Command(id), result) => self.commands.answered(id, result),
+            (Requester::Observed(_), Err(failure)) => self.unreachable(requester, failure.to_string(), now),
+            (Requester::Observed(index), Ok(response)) => {
                 let Some(following) = self.following.get_mut(index) else { return };
-                let news = following.observed.answered(response, observing, now, rand::random());
-                self.tell(who);
-                self.take_in(index, news);
+                let notification = following.observed.answered(response, observing, now, rand::random());
+                self.report(requester);
+                self.enqueue(index, notification);
             }
         }
     }
 
     fn notified(&mut self, index: usize, token: Token, response: Response, now: Instant) {
         let Some(following) = self.following.get_mut(index) else { return };
-        let news = following.observed.notified(response, &mut self.engine, now, rand::random());
+        let notification = following.observed.notified(response, &mut self.engine, now, rand::random());
         if following.observed.token() != Some(token) {
             self.asked.remove(&token);
         }
-        self.tell(Who::Observed(index));
-        self.take_in(index, news);
+        self.report(Requester::Observed(index));
+        self.enqueue(index, notification);
     }
 
-    /// Says good-bye to the devices and hands over what was heard.
+    /// Cancels observations, closes sessions and passes the last uplinks on.
     async fn end(mut self) {
         let now = now();
-        self.commands.give_up();
+        self.commands.cancel_all();
         for following in std::mem::take(&mut self.following) {
             following.observed.stop(&mut self.engine, now);
         }
@@ -337,7 +337,7 @@ impl<'a> Driver<'a> {
         let (last, mut lost) = (self.intake.take(), self.intake.lost());
         if !last.is_empty() {
             let count = u32::try_from(last.len()).unwrap_or(u32::MAX);
-            match tokio::time::timeout(LAST_ROOM, self.io.uplinks.send(last)).await {
+            match tokio::time::timeout(DRAIN_TIMEOUT, self.io.uplinks.send(last)).await {
                 Ok(Ok(())) => {}
                 _ => lost = lost.saturating_add(count),
             }

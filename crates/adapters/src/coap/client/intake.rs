@@ -1,13 +1,13 @@
-//! From what a device tells to uplinks, which wait here while the pipeline is busy.
+//! Turns notifications into uplinks, and queues them while the pipeline is busy.
 
 use gateway_core::{AdapterId, Timestamp, Uplink};
 
 use super::Follow;
-use super::observed::News;
+use super::observed::Notification;
 use crate::coap::Codecs;
 
-/// Uplinks that wait for the pipeline; further ones are lost, and counted as `no_room`.
-const WAITING: usize = 256;
+/// Uplinks queued for the pipeline; further ones are lost, and counted as `no_room`.
+const QUEUE_CAPACITY: usize = 256;
 
 pub(super) struct Intake {
     adapter: AdapterId,
@@ -21,31 +21,40 @@ impl Intake {
         Self { adapter, codecs, waiting: Vec::new(), lost: 0 }
     }
 
-    /// Whether nothing waits.
+    /// Whether the queue is empty.
     pub(super) const fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
 
-    /// All that waits.
+    /// Removes and returns all queued uplinks.
     pub(super) fn take(&mut self) -> Vec<Uplink> {
         std::mem::take(&mut self.waiting)
     }
 
-    /// Lost since the last uplink that found room.
+    /// Uplinks lost since the last one that was queued.
     pub(super) const fn lost(&self) -> u32 {
         self.lost
     }
 
-    /// Adds what `follow`'s device told. Where nothing reads it, the reason is returned; it goes on all the same, to be
-    /// counted under `bad_payload`.
-    pub(super) fn add(&mut self, follow: &Follow, news: News, received_at: Timestamp) -> Option<String> {
-        let chosen =
-            self.codecs.choose(news.format, &news.payload, follow.metric.is_some(), follow.has_codec);
+    /// Queues a notification of `follow`. If no codec can read it, returns the reason; the uplink is queued all the same and
+    /// counted as `bad_payload`.
+    pub(super) fn add(
+        &mut self,
+        follow: &Follow,
+        notification: Notification,
+        received_at: Timestamp,
+    ) -> Option<String> {
+        let chosen = self.codecs.choose(
+            notification.format,
+            &notification.payload,
+            follow.metric.is_some(),
+            follow.has_codec,
+        );
         let (codec, complaint) = match chosen {
             Ok(codec) => (codec, None),
             Err(refusal) => (self.codecs.json, Some(String::from_utf8_lossy(&refusal.payload).into_owned())),
         };
-        if self.waiting.len() >= WAITING {
+        if self.waiting.len() >= QUEUE_CAPACITY {
             self.lost = self.lost.saturating_add(1);
             return complaint;
         }
@@ -54,9 +63,9 @@ impl Intake {
             metric: follow.metric.clone(),
             codec,
             topic: follow.name.clone(),
-            payload: news.payload,
+            payload: notification.payload,
             lost_before: std::mem::take(&mut self.lost),
-            // It was acknowledged when it arrived, and does not come again.
+            // It was acknowledged on arrival and is not repeated.
             ..Uplink::new(self.adapter.clone(), received_at)
         });
         complaint

@@ -1,4 +1,4 @@
-//! Looking up where a device is, each time anew: its name may lead elsewhere than the last time.
+//! Looks up the addresses of a device before each connection, because the name may have moved.
 
 use std::future::pending;
 use std::net::SocketAddr;
@@ -8,53 +8,53 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::driver::Who;
+use super::driver::Requester;
 use super::url::CoapUrl;
 
-/// How long the system may take to look a name up.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// Names that are looked up at once for what is observed. Commands do not wait for each other.
-const AT_ONCE: usize = 8;
+/// The time limit of a look-up.
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
+/// Parallel look-ups for observed resources. Commands do not wait for each other.
+const MAX_PARALLEL: usize = 8;
 
-/// What came of a look-up.
+/// The result of a look-up.
 pub(super) struct Found {
-    pub(super) who: Who,
+    pub(super) requester: Requester,
     pub(super) url: Arc<CoapUrl>,
-    /// Where the device may be, or why nobody knows.
+    /// The addresses of the device, or the error.
     pub(super) addresses: Result<Vec<SocketAddr>, String>,
 }
 
 pub(super) struct Lookups {
     running: JoinSet<Found>,
-    turns: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
 }
 
 impl Lookups {
     pub(super) fn new() -> Self {
-        Self { running: JoinSet::new(), turns: Arc::new(Semaphore::new(AT_ONCE)) }
+        Self { running: JoinSet::new(), permits: Arc::new(Semaphore::new(MAX_PARALLEL)) }
     }
 
-    /// Begins to look for the device of `url`.
-    pub(super) fn begin(&mut self, who: Who, url: Arc<CoapUrl>) {
-        let turns = Arc::clone(&self.turns);
+    /// Starts a look-up of the host of `url`.
+    pub(super) fn begin(&mut self, requester: Requester, url: Arc<CoapUrl>) {
+        let permits = Arc::clone(&self.permits);
         self.running.spawn(async move {
             // Never closed, so never an error.
-            let turn = match who {
-                Who::Observed(_) => turns.acquire().await.ok(),
-                Who::Command(_) => None,
+            let permit = match requester {
+                Requester::Observed(_) => permits.acquire().await.ok(),
+                Requester::Command(_) => None,
             };
             let addresses = look_up(&url).await;
-            drop(turn);
-            Found { who, url, addresses }
+            drop(permit);
+            Found { requester, url, addresses }
         });
     }
 
-    /// The next that is done. Safe to cancel.
+    /// The next finished look-up. Cancel safe.
     pub(super) async fn next(&mut self) -> Found {
         loop {
             match self.running.join_next().await {
                 Some(Ok(found)) => return found,
-                // It neither panics nor is it aborted.
+                // The task neither panics nor is it aborted.
                 Some(Err(_)) => {}
                 None => pending().await,
             }
@@ -64,9 +64,9 @@ impl Lookups {
 
 async fn look_up(url: &CoapUrl) -> Result<Vec<SocketAddr>, String> {
     let host = url.host();
-    match tokio::time::timeout(PATIENCE, tokio::net::lookup_host((host, url.port()))).await {
+    match tokio::time::timeout(LOOKUP_TIMEOUT, tokio::net::lookup_host((host, url.port()))).await {
         Ok(Ok(addresses)) => Ok(addresses.collect()),
         Ok(Err(error)) => Err(format!("cannot look up {host}: {error}")),
-        Err(_) => Err(format!("cannot look up {host}: no answer within {PATIENCE:?}")),
+        Err(_) => Err(format!("cannot look up {host}: no answer within {LOOKUP_TIMEOUT:?}")),
     }
 }

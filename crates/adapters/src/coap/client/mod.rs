@@ -1,5 +1,5 @@
-//! The side on which Riser asks: resources of devices that it follows ([`observed`]), and what alerts have devices do
-//! ([`commands`]). It has sockets of its own, so that nothing here can hold up those who report by themselves.
+//! The CoAP client: observes resources of devices ([`observed`]) and sends commands to them ([`commands`]). It has its own
+//! sockets, so that it cannot delay the server.
 
 mod commands;
 mod driver;
@@ -21,38 +21,38 @@ use gateway_core::DeviceAddress;
 pub(super) use self::driver::{Io, run};
 use self::url::CoapUrl;
 
-/// What an adapter asks of devices. Nothing by default.
+/// The settings of the client. Nothing is observed by default.
 #[derive(Debug, Clone, Default)]
 pub struct ClientSettings {
-    /// The resources that it follows.
+    /// The observed resources.
     pub follow: Vec<Follow>,
-    /// Who Riser is to whom.
+    /// Riser's identities at DTLS servers.
     pub servers: Servers,
 }
 
-/// A resource that is followed.
+/// An observed resource.
 #[derive(Debug, Clone)]
 pub struct Follow {
-    /// Where.
+    /// The resource.
     pub url: Arc<CoapUrl>,
-    /// The same, as `health` and the log call it.
+    /// Its name in `health` and the log.
     pub name: Arc<str>,
-    /// Whose values these are.
+    /// The device of the values.
     pub device: DeviceAddress,
-    /// What they are of, where the resource is a bare number.
+    /// The metric, if the resource is a bare number.
     pub metric: Option<Box<str>>,
-    /// Whether the device has a codec of its own, which reads whatever it tells.
+    /// Whether the device has its own codec, which reads all its payloads.
     pub has_codec: bool,
-    /// How often it is polled where it cannot be observed.
+    /// The poll interval if it cannot be observed.
     pub every: Duration,
 }
 
-/// Which identity and key Riser has for which DTLS server.
+/// Riser's identity and key at each DTLS server.
 #[derive(Debug, Clone, Default)]
 pub struct Servers(HashMap<(Box<str>, u16), (Identity, Credentials)>);
 
 impl Servers {
-    /// Riser is `identity` to the server of `url`.
+    /// Sets Riser's identity at the server of `url`.
     pub fn insert(&mut self, url: &CoapUrl, identity: Identity, credentials: Credentials) {
         self.0.insert((url.host().into(), url.port()), (identity, credentials));
     }

@@ -1,9 +1,9 @@
-//! One resource of a device that Riser follows: asked for with Observe (RFC 7641) until the device takes that, polled
-//! where it does not, asked again after a pause where anything goes wrong.
+//! The state machine of one observed resource: observes it (RFC 7641), polls it if the device does not support that, and
+//! tries again after a pause if a request fails.
 //!
-//! No socket and no clock: the owner reaches the device when [`Observed::due`] says so, and hands over what the engine
-//! tells under [`Observed::token`]. The engine keeps notifications in order and renews what is stale; it tells when
-//! the device does not answer that.
+//! It has no socket and no clock: the owner connects to the device when [`Observed::due`] is true, and passes on the engine's
+//! outputs with the token [`Observed::token`]. The engine keeps notifications in order, renews stale observations, and
+//! reports when the device does not answer.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,55 +14,55 @@ use gateway_core::Backoff;
 
 use super::url::CoapUrl;
 
-/// The first pause after something went wrong.
+/// The first pause after a failure.
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
-/// The longest.
+/// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
-/// A device that says by Max-Age when to come back is not believed beyond this.
+/// The longest Max-Age of a busy device that is respected.
 const LONGEST_REFUSAL: Duration = Duration::from_secs(3_600);
-/// How much of a device's own words on an error is kept.
+/// How many characters of a device's diagnostic text are kept.
 const LONGEST_DIAGNOSIS: usize = 120;
 
-/// How it is with a resource.
+/// The status of a resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Status {
     /// Not answered yet.
     Starting,
-    /// The device tells what changes.
+    /// The device sends notifications.
     Observing,
-    /// The device answers, and does not let itself be observed.
+    /// The device answers, but cannot be observed.
     Polling,
-    /// Why there is nothing to be had at the moment.
+    /// The last failure.
     Down(String),
 }
 
-/// A state of the resource, told by the device.
+/// A representation of the resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct News {
+pub(crate) struct Notification {
     pub(crate) format: Option<ContentFormat>,
     pub(crate) payload: Bytes,
 }
 
-/// A state of the resource that the device can be asked for again by its tag.
+/// A representation with its ETag.
 #[derive(Debug, Clone)]
 struct Tagged {
     tag: ETag,
-    news: News,
+    notification: Notification,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 enum State {
-    /// Nothing to do until then.
+    /// Pauses until then.
     Waiting { until: Instant },
-    /// The owner looks its address up, and opens a session where it needs one.
-    Reaching,
-    /// Asked, not answered.
+    /// The owner connects to the device.
+    Connecting,
+    /// A request waits for its answer.
     Asked { token: Token, peer: Peer, at: Instant },
-    /// Notifications come.
+    /// The device sends notifications.
     Observing { token: Token, peer: Peer },
 }
 
-/// One of `observe`.
+/// One observed resource.
 #[derive(Debug)]
 pub(crate) struct Observed {
     url: Arc<CoapUrl>,
@@ -70,14 +70,14 @@ pub(crate) struct Observed {
     backoff: Backoff,
     state: State,
     status: Status,
-    /// The newest state that has a tag.
+    /// The newest representation with an ETag.
     newest: Option<Tagged>,
-    /// The state whose tag the device was last asked with: it may say that this is still right.
+    /// The representation whose ETag the last request contained; 2.03 refers to it.
     offered: Option<Tagged>,
 }
 
 impl Observed {
-    /// Asks first at `start`; polls `every` so long where the device does not let itself be observed.
+    /// Sends the first request at `start`; polls at the interval `every` if the device cannot be observed.
     pub(crate) const fn new(url: Arc<CoapUrl>, every: Duration, start: Instant) -> Self {
         Self {
             url,
@@ -98,28 +98,28 @@ impl Observed {
         &self.status
     }
 
-    /// What the engine tells of it comes under this.
+    /// The token of the engine's outputs for this resource.
     pub(crate) const fn token(&self) -> Option<Token> {
         match self.state {
             State::Asked { token, .. } | State::Observing { token, .. } => Some(token),
-            State::Waiting { .. } | State::Reaching => None,
+            State::Waiting { .. } | State::Connecting => None,
         }
     }
 
-    /// Whom it is asked of.
+    /// The device that is asked.
     pub(crate) const fn peer(&self) -> Option<&Peer> {
         match &self.state {
             State::Asked { peer, .. } | State::Observing { peer, .. } => Some(peer),
-            State::Waiting { .. } | State::Reaching => None,
+            State::Waiting { .. } | State::Connecting => None,
         }
     }
 
-    /// How often it was asked in vain since the last answer.
+    /// Failed attempts since the last answer.
     pub(crate) const fn attempts(&self) -> u32 {
         self.backoff.attempts()
     }
 
-    /// When [`due`](Self::due) is to be asked.
+    /// When to call [`due`](Self::due).
     pub(crate) const fn next_deadline(&self) -> Option<Instant> {
         match self.state {
             State::Waiting { until } => Some(until),
@@ -127,18 +127,18 @@ impl Observed {
         }
     }
 
-    /// Whether the device is to be reached now; then [`reached`](Self::reached) or [`failed`](Self::failed) follows.
+    /// Whether the owner must connect to the device now; it then calls [`connected`](Self::connected) or [`failed`](Self::failed).
     pub(crate) fn due(&mut self, now: Instant) -> bool {
         let is_due = matches!(self.state, State::Waiting { until } if until <= now);
         if is_due {
-            self.state = State::Reaching;
+            self.state = State::Connecting;
         }
         is_due
     }
 
-    /// The device can be spoken to, as `peer`: asks.
-    pub(crate) fn reached(&mut self, peer: &Peer, engine: &mut Engine, now: Instant, chance: f64) {
-        if self.state != State::Reaching {
+    /// Sends the request to `peer`.
+    pub(crate) fn connected(&mut self, peer: &Peer, engine: &mut Engine, now: Instant, chance: f64) {
+        if self.state != State::Connecting {
             return;
         }
         self.offered.clone_from(&self.newest);
@@ -148,53 +148,53 @@ impl Observed {
         }
     }
 
-    /// It could not be reached, or what the engine began has ended without an answer.
+    /// The connection or the request failed.
     pub(crate) fn failed(&mut self, reason: String, now: Instant, chance: f64) {
         self.pause(reason, Duration::ZERO, now, chance);
     }
 
-    /// The answer to what was asked, or the end of an observation.
+    /// Takes the answer to the request, or the end of an observation.
     pub(crate) fn answered(
         &mut self,
         response: Response,
         observing: bool,
         now: Instant,
         chance: f64,
-    ) -> Option<News> {
+    ) -> Option<Notification> {
         let (token, peer, asked_at) = match &self.state {
             State::Asked { token, peer, at } => (*token, peer.clone(), *at),
             State::Observing { token, peer } => (*token, peer.clone(), now),
-            State::Waiting { .. } | State::Reaching => return None,
+            State::Waiting { .. } | State::Connecting => return None,
         };
         let at_least = at_least(&response);
-        match self.news(response) {
+        match self.notification(response) {
             Err(reason) => {
                 self.pause(reason, at_least, now, chance);
                 None
             }
-            Ok(news) => {
+            Ok(notification) => {
                 self.backoff.reset();
                 (self.state, self.status) = if observing {
                     (State::Observing { token, peer }, Status::Observing)
                 } else {
                     (State::Waiting { until: asked_at + self.every }, Status::Polling)
                 };
-                Some(news)
+                Some(notification)
             }
         }
     }
 
-    /// A notification, newer than all before.
+    /// Takes a notification that is newer than all before.
     pub(crate) fn notified(
         &mut self,
         response: Response,
         engine: &mut Engine,
         now: Instant,
         chance: f64,
-    ) -> Option<News> {
+    ) -> Option<Notification> {
         let State::Observing { token, .. } = self.state else { return None };
-        match self.news(response) {
-            Ok(news) => Some(news),
+        match self.notification(response) {
+            Ok(notification) => Some(notification),
             Err(reason) => {
                 engine.cancel(token, now);
                 self.failed(reason, now, chance);
@@ -203,7 +203,7 @@ impl Observed {
         }
     }
 
-    /// Tells the device that nobody follows it any more.
+    /// Cancels the observation at the device.
     pub(crate) fn stop(self, engine: &mut Engine, now: Instant) {
         if let Some(token) = self.token() {
             engine.cancel(token, now);
@@ -216,21 +216,22 @@ impl Observed {
             query: self.url.query().to_vec(),
             host: self.url.host_name().map(String::from),
             etags: self.offered.iter().map(|offered| offered.tag.clone()).collect(),
-            // Also when it is polled: a device that had no room for an observer may have some now.
+            // Also for a polled device: it may now have space for an observer.
             observe: Some(Observe::Register),
             ..Request::new(Method::Get, "")
         }
     }
 
-    /// The state that a response tells, or why it tells none.
-    fn news(&mut self, response: Response) -> Result<News, String> {
+    /// The representation in a response, or the error.
+    fn notification(&mut self, response: Response) -> Result<Notification, String> {
         match response.code {
             Code::CONTENT => {
-                let news = News { format: response.content_format, payload: response.payload };
-                self.newest = response.etag.map(|tag| Tagged { tag, news: news.clone() });
-                Ok(news)
+                let notification =
+                    Notification { format: response.content_format, payload: response.payload };
+                self.newest = response.etag.map(|tag| Tagged { tag, notification: notification.clone() });
+                Ok(notification)
             }
-            // What it still is, it is now: a reading of a value that has not changed.
+            // An unchanged value is a new reading.
             Code::VALID => self.still_valid(response.etag.as_ref()).ok_or_else(|| {
                 (self.newest, self.offered) = (None, None);
                 "says 2.03 of a state that it was not asked about; it is asked without ETag".to_owned()
@@ -239,13 +240,13 @@ impl Observed {
         }
     }
 
-    /// The state that the device says is still right.
-    fn still_valid(&self, tag: Option<&ETag>) -> Option<News> {
+    /// The representation that 2.03 confirms.
+    fn still_valid(&self, tag: Option<&ETag>) -> Option<Notification> {
         let known = match tag {
             Some(tag) => [&self.newest, &self.offered].into_iter().flatten().find(|known| known.tag == *tag),
             None => self.offered.as_ref(),
         };
-        known.map(|known| known.news.clone())
+        known.map(|known| known.notification.clone())
     }
 
     fn pause(&mut self, reason: String, at_least: Duration, now: Instant, chance: f64) {
@@ -255,7 +256,7 @@ impl Observed {
     }
 }
 
-/// How long a device that has no room now wants to be left alone (RFC 7252, 5.9.3.4).
+/// The pause that a busy device asks for with Max-Age (RFC 7252, 5.9.3.4).
 fn at_least(response: &Response) -> Duration {
     let busy = [Code::SERVICE_UNAVAILABLE, Code::TOO_MANY_REQUESTS].contains(&response.code);
     match response.max_age {
@@ -264,7 +265,7 @@ fn at_least(response: &Response) -> Duration {
     }
 }
 
-/// A code that is no answer, with the device's own words on it, fit to be printed.
+/// The text for an error code, with the device's diagnostic text made printable.
 pub(super) fn refusal(code: Code, diagnosis: &[u8]) -> String {
     let words: String = String::from_utf8_lossy(diagnosis)
         .chars()

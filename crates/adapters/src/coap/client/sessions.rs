@@ -1,5 +1,5 @@
-//! Our DTLS sessions with devices, one an address, without sockets and clock: made when one is wanted, closed when
-//! nobody needs it any more.
+//! Our DTLS sessions with devices, one per address, without sockets and clock: opened on demand, closed when no request
+//! needs them.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
@@ -9,30 +9,30 @@ use bytes::Bytes;
 use coap_link::dtls::{self, Client, Credentials};
 use coap_link::{Identity, Peer};
 
-/// A session that carries nothing is closed after so long: a device that restarts meanwhile would not know it.
+/// An idle session is closed after this time, because a restarted device would not know it.
 const IDLE: Duration = Duration::from_secs(60);
 
-/// What the sessions have to say.
+/// An output of the sessions.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Said {
+pub(super) enum SessionEvent {
     /// Send this datagram.
     Send { address: SocketAddr, bytes: Bytes },
-    /// The device has said this.
+    /// A decrypted message of the device.
     Plain { peer: Peer, bytes: Bytes },
-    /// It can be spoken to.
+    /// The session is open.
     Opened { peer: Peer },
-    /// It stands no more, or never did.
-    Over { peer: Peer, reason: String },
+    /// The session has ended, or could not be opened.
+    Closed { peer: Peer, reason: String },
 }
 
-/// What there is when a session is wanted.
+/// The state of a requested session.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Wanted {
+pub(super) enum SessionState {
     Open(Peer),
-    /// [`Said::Opened`] or [`Said::Over`] follows, with this peer.
+    /// [`SessionEvent::Opened`] or [`SessionEvent::Closed`] follows, with this peer.
     Opening(Peer),
-    /// The device is spoken to under another identity already.
-    Taken(Identity),
+    /// The address has a session under another identity.
+    OtherIdentity(Identity),
 }
 
 #[derive(Debug)]
@@ -44,18 +44,18 @@ struct Session {
 #[derive(Debug, Default)]
 pub(super) struct Sessions {
     sessions: HashMap<SocketAddr, Session>,
-    said: VecDeque<Said>,
+    events: VecDeque<SessionEvent>,
 }
 
 impl Sessions {
-    /// The session with the device at `address`, begun where there is none.
-    pub(super) fn want(
+    /// Returns the session with the device at `address`, or starts one.
+    pub(super) fn get_or_connect(
         &mut self,
         address: SocketAddr,
         identity: &Identity,
         credentials: &Credentials,
         now: Instant,
-    ) -> Wanted {
+    ) -> SessionState {
         let session = self.sessions.entry(address).or_insert_with(|| Session {
             client: Client::connect(address, credentials, now),
             idle_at: now + IDLE,
@@ -63,24 +63,24 @@ impl Sessions {
         session.idle_at = now + IDLE;
         let peer = session.client.peer().clone();
         match &peer.identity {
-            Some(other) if other != identity => return Wanted::Taken(other.clone()),
+            Some(other) if other != identity => return SessionState::OtherIdentity(other.clone()),
             _ => {}
         }
         if session.client.is_open() {
-            return Wanted::Open(peer);
+            return SessionState::Open(peer);
         }
         self.collect(address);
-        Wanted::Opening(peer)
+        SessionState::Opening(peer)
     }
 
-    /// Takes a datagram; one from a stranger is dropped.
+    /// Takes a datagram; drops it if there is no session with its sender.
     pub(super) fn receive(&mut self, from: SocketAddr, datagram: &[u8], now: Instant) {
         let Some(session) = self.sessions.get_mut(&from) else { return };
         session.client.receive(from, datagram, now);
         self.collect(from);
     }
 
-    /// Sends a CoAP message. Where the session is gone meanwhile, [`Said::Over`] has told so.
+    /// Sends a CoAP message. If the session has ended, [`SessionEvent::Closed`] was reported.
     pub(super) fn send(&mut self, peer: &Peer, message: &[u8], now: Instant) {
         let Some(session) = self.sessions.get_mut(&peer.address) else { return };
         session.idle_at = now + IDLE;
@@ -90,7 +90,7 @@ impl Sessions {
         self.collect(peer.address);
     }
 
-    /// Ends the session with the device; [`Said::Over`] follows.
+    /// Ends the session with the device; [`SessionEvent::Closed`] follows.
     pub(super) fn close(&mut self, address: SocketAddr) {
         if let Some(session) = self.sessions.get_mut(&address) {
             session.client.close();
@@ -98,14 +98,14 @@ impl Sessions {
         }
     }
 
-    /// Ends all.
+    /// Ends all sessions.
     pub(super) fn close_all(&mut self) {
         for address in self.sessions.keys().copied().collect::<Vec<_>>() {
             self.close(address);
         }
     }
 
-    /// Does what is due; sessions that carried nothing for long and that nobody needs are closed.
+    /// Handles timeouts; closes idle sessions that no request needs.
     pub(super) fn timeout(&mut self, now: Instant, is_needed: impl Fn(SocketAddr) -> bool) {
         for address in self.sessions.keys().copied().collect::<Vec<_>>() {
             let Some(session) = self.sessions.get_mut(&address) else { continue };
@@ -130,26 +130,26 @@ impl Sessions {
         self.sessions.values().map(deadline).min()
     }
 
-    /// To be asked after every call until there is nothing more.
-    pub(super) fn poll(&mut self) -> Option<Said> {
-        self.said.pop_front()
+    /// The next event. Call it after every other call until it returns `None`.
+    pub(super) fn poll(&mut self) -> Option<SessionEvent> {
+        self.events.pop_front()
     }
 
-    /// Takes what a session has to say, and forgets one that is over.
+    /// Collects the outputs of a session, and removes it if it has ended.
     fn collect(&mut self, address: SocketAddr) {
         let Some(session) = self.sessions.get_mut(&address) else { return };
         let peer = session.client.peer().clone();
         while let Some(output) = session.client.poll() {
             let peer = peer.clone();
-            self.said.push_back(match output {
-                dtls::Output::Send { address, bytes } => Said::Send { address, bytes: bytes.into() },
-                dtls::Output::Plain { bytes, .. } => Said::Plain { peer, bytes: bytes.into() },
-                dtls::Output::Opened { .. } => Said::Opened { peer },
+            self.events.push_back(match output {
+                dtls::Output::Send { address, bytes } => SessionEvent::Send { address, bytes: bytes.into() },
+                dtls::Output::Plain { bytes, .. } => SessionEvent::Plain { peer, bytes: bytes.into() },
+                dtls::Output::Opened { .. } => SessionEvent::Opened { peer },
                 dtls::Output::Closed { reason, .. } => {
-                    Said::Over { peer, reason: format!("the DTLS session ended: {reason}") }
+                    SessionEvent::Closed { peer, reason: format!("the DTLS session ended: {reason}") }
                 }
                 dtls::Output::Refused { reason, .. } => {
-                    Said::Over { peer, reason: format!("no DTLS session: {reason}") }
+                    SessionEvent::Closed { peer, reason: format!("no DTLS session: {reason}") }
                 }
             });
         }

@@ -1,4 +1,4 @@
-//! The sockets through which Riser asks: one for IPv4, one for IPv6, each at a port that the system gives.
+//! The sockets of the client: one for IPv4, one for IPv6, each on a port that the system chooses.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use bytes::Bytes;
 use coap_link::Udp;
 
-/// From whom, and what.
+/// The sender and the bytes.
 pub(super) type Datagram = (SocketAddr, Bytes);
 
 #[derive(Debug)]
@@ -16,10 +16,10 @@ pub(super) struct Sockets {
 }
 
 impl Sockets {
-    /// A machine without one of the two protocols has the other.
+    /// Opens both, or one if the machine lacks the other protocol.
     ///
     /// # Errors
-    /// Neither can be had.
+    /// Neither can be opened.
     pub(super) async fn open() -> io::Result<Self> {
         match (bind(Ipv4Addr::UNSPECIFIED.into()).await, bind(Ipv6Addr::UNSPECIFIED.into()).await) {
             (Err(error), Err(_)) => Err(error),
@@ -35,7 +35,7 @@ impl Sockets {
         }
     }
 
-    /// Sends, if the system can at once: what it cannot is lost as on any network, and repeated by its sender.
+    /// Sends if the socket's buffer has space; otherwise the datagram is lost, and CoAP or DTLS repeats it.
     pub(super) fn send(&self, to: SocketAddr, datagram: &[u8]) {
         let socket = if to.is_ipv4() { &self.v4 } else { &self.v6 };
         if let Some(Err(error)) = socket.as_ref().map(|socket| socket.try_send(to, datagram)) {
@@ -46,7 +46,7 @@ impl Sockets {
     /// Waits for datagrams. Safe to cancel.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// The error of the operating system.
     pub(super) async fn receive(&mut self) -> io::Result<Vec<Datagram>> {
         let Self { v4, v6 } = self;
         tokio::select! {
@@ -58,7 +58,7 @@ impl Sockets {
 
 async fn bind(ip: IpAddr) -> io::Result<Udp> {
     let socket = Udp::bind(SocketAddr::new(ip, 0))?;
-    // Before the runtime has asked the system once, it takes every socket for full.
+    // Until its first poll the runtime considers a socket not writable.
     socket.writable().await?;
     Ok(socket)
 }

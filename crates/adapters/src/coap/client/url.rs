@@ -79,7 +79,7 @@ impl CoapUrl {
         &self.query
     }
 
-    /// The host where it is a name, which the device is told (RFC 7252, 6.4).
+    /// The host if it is a name; the request contains it as Uri-Host (RFC 7252, 6.4).
     #[must_use]
     pub fn host_name(&self) -> Option<&str> {
         let is_address = self.host.contains(':') || self.host.parse::<std::net::IpAddr>().is_ok();

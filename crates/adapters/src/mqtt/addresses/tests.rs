@@ -22,7 +22,7 @@ fn part(addresses: &Addresses, device: &str) -> Option<String> {
 }
 
 #[test]
-fn a_filter_that_names_the_application_tells_where_every_device_is() {
+fn a_filter_with_the_application_gives_the_address_of_every_device() {
     let (ttn, _) = addresses("v3/floors@ttn/devices/{device}/up", "ttn");
     assert_eq!(part(&ttn, "lounge").unwrap(), "v3/floors@ttn/devices/lounge");
     assert_eq!(part(&ttn, EUI), None, "the server's name for it is not known");
@@ -39,34 +39,34 @@ fn a_filter_that_names_the_application_tells_where_every_device_is() {
 }
 
 #[test]
-fn behind_a_wildcard_the_devices_own_messages_tell_where_it_is() {
+fn behind_a_wildcard_the_address_is_learnt_from_messages() {
     let (ttn, route) = addresses("v3/+/devices/{device}/#", "ttn");
     assert_eq!(part(&ttn, "lounge"), None);
-    let mut untold = Address::of_topic(&route, "v3/floors@ttn/devices/lounge/down/sent");
+    let mut new_address = Address::of_topic(&route, "v3/floors@ttn/devices/lounge/down/sent");
     let message = json!({ "end_device_ids": { "dev_eui": EUI.to_uppercase() } }).to_string();
-    ttn.hear(&mut untold, message.as_bytes());
-    assert_eq!(untold, None, "a topic tells once");
+    ttn.learn(&mut new_address, message.as_bytes());
+    assert_eq!(new_address, None, "each topic is used once");
     for name in ["lounge", EUI] {
         assert_eq!(part(&ttn, name).unwrap(), "v3/floors@ttn/devices/lounge");
     }
-    let mut untold = Address::of_topic(&route, "v3/other@ttn/devices/hall/up");
-    ttn.hear(&mut untold, b"\xff no JSON");
+    let mut new_address = Address::of_topic(&route, "v3/other@ttn/devices/hall/up");
+    ttn.learn(&mut new_address, b"\xff no JSON");
     assert_eq!(part(&ttn, "hall").unwrap(), "v3/other@ttn/devices/hall");
     assert_eq!(Address::of_topic(&self::route("a/{device}", None), "a/b"), None);
 }
 
 #[test]
-fn what_is_remembered_is_bounded() {
+fn the_number_of_learnt_addresses_is_bounded() {
     let (ttn, route) = addresses("v3/+/devices/{device}/up", "ttn");
-    for number in 0..=REMEMBERED {
-        ttn.hear(&mut Address::of_topic(&route, &format!("v3/a/devices/d{number}/up")), b"{}");
+    for number in 0..=MAX_ADDRESSES {
+        ttn.learn(&mut Address::of_topic(&route, &format!("v3/a/devices/d{number}/up")), b"{}");
     }
-    assert!(ttn.heard.lock().unwrap().len() <= REMEMBERED);
-    assert!(part(&ttn, &format!("d{REMEMBERED}")).is_some(), "the newest is known");
-    let long = format!("v3/a/devices/{}/up", "d".repeat(LONGEST));
+    assert!(ttn.learnt.lock().unwrap().len() <= MAX_ADDRESSES);
+    assert!(part(&ttn, &format!("d{MAX_ADDRESSES}")).is_some(), "the newest is known");
+    let long = format!("v3/a/devices/{}/up", "d".repeat(MAX_LENGTH));
     assert_eq!(Address::of_topic(&route, &long), None);
     let names = json!({ "end_device_ids": { "dev_eui": "e".repeat(1_000) } }).to_string();
-    ttn.hear(&mut Address::of_topic(&route, "v3/a/devices/hall/up"), names.as_bytes());
+    ttn.learn(&mut Address::of_topic(&route, "v3/a/devices/hall/up"), names.as_bytes());
     assert_eq!(part(&ttn, &"e".repeat(1_000)), None);
 }
 
@@ -78,7 +78,7 @@ fn message(to: &Address, content: DownlinkContent, payload: &[u8]) -> Option<(St
 }
 
 #[test]
-fn each_server_is_told_in_its_own_words() {
+fn each_server_gets_its_own_message_format() {
     let (ttn, _) = addresses("v3/floors@ttn/devices/{device}/up", "ttn");
     let to = ttn.of("lounge").unwrap();
     let common = json!({ "f_port": 10, "confirmed": true, "priority": "NORMAL" });
@@ -87,19 +87,19 @@ fn each_server_is_told_in_its_own_words() {
         all[key] = value;
         all
     };
-    let (topic, said) = message(&to, DownlinkContent::Bytes, &[0x0a, 0xff]).unwrap();
+    let (topic, sent) = message(&to, DownlinkContent::Bytes, &[0x0a, 0xff]).unwrap();
     assert_eq!(topic, "v3/floors@ttn/devices/lounge/down/push");
-    assert_eq!(said, json!({ "downlinks": [with(&common, "frm_payload", "Cv8=".into())] }));
-    let (_, said) = message(&to, DownlinkContent::Object, br#"{"led":1}"#).unwrap();
-    assert_eq!(said, json!({ "downlinks": [with(&common, "decoded_payload", json!({ "led": 1 }))] }));
+    assert_eq!(sent, json!({ "downlinks": [with(&common, "frm_payload", "Cv8=".into())] }));
+    let (_, sent) = message(&to, DownlinkContent::Object, br#"{"led":1}"#).unwrap();
+    assert_eq!(sent, json!({ "downlinks": [with(&common, "decoded_payload", json!({ "led": 1 }))] }));
 
     let (chirpstack, _) = addresses("application/7/device/{device}/event/up", "chirpstack");
     let to = chirpstack.of(EUI).unwrap();
     let common = json!({ "devEui": EUI, "fPort": 10, "confirmed": true });
-    let (topic, said) = message(&to, DownlinkContent::Bytes, &[]).unwrap();
+    let (topic, sent) = message(&to, DownlinkContent::Bytes, &[]).unwrap();
     assert_eq!(topic, format!("application/7/device/{EUI}/command/down"));
-    assert_eq!(said, with(&common, "data", "".into()));
-    let (_, said) = message(&to, DownlinkContent::Object, br#"{"led":1}"#).unwrap();
-    assert_eq!(said, with(&common, "object", json!({ "led": 1 })));
+    assert_eq!(sent, with(&common, "data", "".into()));
+    let (_, sent) = message(&to, DownlinkContent::Object, br#"{"led":1}"#).unwrap();
+    assert_eq!(sent, with(&common, "object", json!({ "led": 1 })));
     assert_eq!(message(&to, DownlinkContent::Object, b"[1]"), None);
 }

@@ -40,9 +40,9 @@ fn remembers_the_last_payload_of_a_topic() {
 #[test]
 fn a_flood_of_names_does_not_make_it_grow() {
     let mut routes = Routes::new(vec![route("s/{device}", 0, false)]);
-    for number in 0..2 * Routes::REMEMBERED + 10 {
+    for number in 0..2 * Routes::MAX_CACHED + 10 {
         assert!(routes.find(&format!("s/{number}")).is_some());
-        assert!(routes.known.len() <= Routes::REMEMBERED);
+        assert!(routes.known.len() <= Routes::MAX_CACHED);
     }
     let long = format!("s/{}", "x".repeat(10_000));
     let before = routes.known.len();

@@ -173,7 +173,7 @@ pub(crate) fn checked(rules: impl IntoIterator<Item = RuleSpec>) -> Vec<Rule> {
 }
 
 /// A score where 20.123 to 22.444 was expected.
-pub(crate) fn odd(value: f64, anomaly_kind: AnomalyKind) -> Score {
+pub(crate) fn anomalous(value: f64, anomaly_kind: AnomalyKind) -> Score {
     Score { value, expected: Some((20.123, 22.444)), anomaly_kind: Some(anomaly_kind) }
 }
 

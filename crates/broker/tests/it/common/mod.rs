@@ -17,7 +17,7 @@ pub(crate) fn free() -> Option<SocketAddr> {
     Some((Ipv4Addr::LOCALHOST, 0).into())
 }
 
-/// One plain listener, everybody welcome.
+/// One plain listener for anonymous clients.
 pub(crate) fn settings(folder: &Path) -> Settings {
     Settings {
         listen: free(),
@@ -30,7 +30,7 @@ pub(crate) fn settings(folder: &Path) -> Settings {
     }
 }
 
-/// Starts it; nobody asks how it is doing.
+/// Starts it without watching its condition.
 pub(crate) async fn start(settings: Settings, tap: Tap) -> Result<Broker, BrokerError> {
     Broker::start(settings, tap, condition()).await
 }
@@ -106,7 +106,7 @@ pub(crate) async fn works(port: u16) -> bool {
     sent.status.success() && stdout(&got) == "yes\n"
 }
 
-/// Asks until it is so, for 30 s at most.
+/// Waits until the condition holds, for 30 s at most.
 #[track_caller]
 pub(crate) fn eventually(mut condition: impl AsyncFnMut() -> bool) -> impl Future<Output = ()> {
     let caller = std::panic::Location::caller();
@@ -117,7 +117,7 @@ pub(crate) fn eventually(mut condition: impl AsyncFnMut() -> bool) -> impl Futur
             }
         };
         if tokio::time::timeout(Duration::from_secs(30), holds).await.is_err() {
-            panic!("what {caller} waits for did not come true");
+            panic!("the condition awaited at {caller} did not become true");
         }
     }
 }

@@ -35,7 +35,7 @@ pub(super) fn is_name(name: &str) -> bool {
     NAMES.iter().any(|start| name.starts_with(start))
 }
 
-/// Whether a company's id, with data of this length, is enough to tell.
+/// Whether a company id with data of this length identifies the format.
 pub(super) fn is_company(company: u16, data: &[u8]) -> bool {
     match company {
         CLASSIC | H5179 | SEALED => true,

@@ -1,4 +1,4 @@
-//! Object 0x000B of MiBeacon: what somebody did with a door's lock.
+//! Object 0x000B of MiBeacon: an operation of a door's lock.
 
 use super::super::readings::Readings;
 use super::super::{BleProblem, Bytes};

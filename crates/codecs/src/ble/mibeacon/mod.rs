@@ -84,19 +84,19 @@ impl<'a> Frame<'a> {
         Ok((control & HAS_OBJECTS != 0).then_some(frame))
     }
 
-    /// Decrypts; `None` where it was heard before.
+    /// Decrypts; `None` if the packet was received before.
     fn open(&self, packet: &Packet<'_>) -> Result<Option<Plain>, BleProblem> {
         let address = self.address.ok_or(BleProblem::NoAddress)?;
         let key = packet.ble.keys.of(address).ok_or(BleProblem::NoKey)?;
         let number = self.head[4];
-        let (plain, heard) = if self.version < 4 {
+        let (plain, novelty) = if self.version < 4 {
             (legacy::open(self.rest, &self.head, address, key)?, packet.number(number))
         } else {
             let (plain, counter) = self.open_sealed(address, key.sixteen()?)?;
             // The packet number turns over first.
             (plain, packet.counter(address, u64::from(counter) << 8 | u64::from(number))?)
         };
-        Ok((heard == Novelty::New).then_some(plain))
+        Ok((novelty == Novelty::New).then_some(plain))
     }
 
     fn open_sealed(&self, address: Address, key: &[u8; 16]) -> Result<(Plain, u32), BleProblem> {

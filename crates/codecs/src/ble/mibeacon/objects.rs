@@ -176,7 +176,7 @@ fn moved_with_light(data: Bytes<'_>, model: &str, out: &mut Readings<'_>) -> Res
 fn light(data: Bytes<'_>, model: &str, out: &mut Readings<'_>) -> Result<(), BleProblem> {
     let value = f64::from(data.u24(0)?);
     match model {
-        // These only tell light (100) from dark (1).
+        // These only distinguish light (100) from dark (1).
         "MJYD02YL" | "MCCGQ02HL" => out.state("light", value == 100.0),
         _ => out.measure("illuminance", value),
     }

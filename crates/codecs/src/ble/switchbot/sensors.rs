@@ -6,7 +6,7 @@ use super::DeviceData;
 
 type Read = Result<(), BleProblem>;
 
-/// More than the sensor of a Meter Pro CO2 can tell: a packet in the middle of a change.
+/// More than the sensor of a Meter Pro CO2 can measure: a packet in the middle of a change.
 const MOST_CO2: u16 = 9999;
 /// Light levels of a Hub 2 from 1 on, in lx.
 const LUX: [u16; 21] =
@@ -59,7 +59,7 @@ pub(super) fn weather(device: DeviceData<'_>, out: &mut Readings<'_>) -> Read {
 }
 
 pub(super) fn contact(device: DeviceData<'_>, out: &mut Readings<'_>) -> Read {
-    // Bits: somebody moves, bright, open for too long, open.
+    // Bits: motion, bright, open for too long, open.
     let (moves, bright, left_open, open, presses) = match device.maker(13) {
         Some(maker) => {
             let flags = maker.u8(7)?;

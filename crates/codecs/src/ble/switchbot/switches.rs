@@ -14,7 +14,7 @@ fn cover(position: u8, moving: bool, out: &mut Readings<'_>) {
 
 pub(super) fn curtain(device: DeviceData<'_>, out: &mut Readings<'_>) -> Read {
     let (data, battery) = match (device.maker(13), device.maker(11)) {
-        // Curtain 3 tells its battery itself.
+        // Curtain 3 sends its battery level itself.
         (Some(maker), _) => (maker.from(8)?, maker.u8(12).ok()),
         (None, Some(maker)) => (maker.from(8)?, None),
         (None, None) => (device.service.at_least(6)?.from(3)?, None),
@@ -94,7 +94,7 @@ pub(super) fn garage(device: DeviceData<'_>, out: &mut Readings<'_>) -> Read {
     Ok(())
 }
 
-/// `lock` is 1 while the bolt is open. Locks tell 0 locked, 1 unlocked, and others in between.
+/// `lock` is 1 while the bolt is open. Locks send 0 locked, 1 unlocked, and others in between.
 const UNLOCKED: u8 = 1;
 
 pub(super) fn lock(device: DeviceData<'_>, out: &mut Readings<'_>) -> Read {

@@ -54,8 +54,8 @@ fn hear(payload: &[u8]) {
     let mut out = Measurements::new();
     for codec in listeners() {
         for address in [ADDRESS, "", "not an address"] {
-            let heard = codec.decode(&input(payload, address, 0), &mut out);
-            assert!(heard.is_ok() || out.is_empty());
+            let decoded = codec.decode(&input(payload, address, 0), &mut out);
+            assert!(decoded.is_ok() || out.is_empty());
             assert!(out.iter().all(|it| it.value.is_finite()));
             let _ = codec.data(&input(payload, address, 0));
         }

@@ -39,7 +39,7 @@ impl Beacon<'_> {
         builder.build()
     }
 
-    /// Names and values, by name, of a decoder that hears nothing else.
+    /// Names and values, by name, of a new decoder.
     pub(crate) fn metrics(&self) -> Vec<(String, f64)> {
         Listener::new(Keys::new()).hear(self, 0).unwrap()
     }
@@ -88,12 +88,12 @@ impl Listener {
 
     pub(crate) fn hear(&self, beacon: &Beacon<'_>, second: i64) -> Result<Vec<(String, f64)>, BleProblem> {
         let mut out = Measurements::new();
-        let heard = self.0.decode(&input(&beacon.bytes(), ADDRESS, second), &mut out);
-        if let Err(DecodeError::Ble { problem, .. }) = heard {
+        let decoded = self.0.decode(&input(&beacon.bytes(), ADDRESS, second), &mut out);
+        if let Err(DecodeError::Ble { problem, .. }) = decoded {
             assert!(out.is_empty(), "what is refused leaves nothing behind");
             return Err(problem);
         }
-        heard.unwrap();
+        decoded.unwrap();
         let mut metrics: Vec<_> = out.iter().map(|it| (it.metric.to_owned(), it.value)).collect();
         metrics.sort_by(|a, b| a.0.cmp(&b.0));
         Ok(metrics)

@@ -22,7 +22,7 @@ fn meters() {
         ("battery", 88.0),
         ("co2", 800.0),
     ]);
-    // Without the manufacturer's data the older meters tell it in the service's; 1 in the highest bit is above zero.
+    // Without the manufacturer's data the older meters send it in the service's; 1 in the highest bit is above zero.
     device(&[(0xfd3d, "5400580515B7")], &[]).measures(&[
         ("temperature", -21.5),
         ("humidity", 55.0),

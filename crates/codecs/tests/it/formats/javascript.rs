@@ -119,19 +119,19 @@ fn explain_tells_data_errors_and_warnings_as_the_codec_gave_them() {
     assert_eq!(data, json!({"a": 1, "at": "2026-11-20T11:00:00+01:00"}));
     assert_eq!((errors, warnings), (vec!["no".to_owned(), "never".to_owned()], vec!["w".to_owned()]));
     assert!(out.is_empty());
-    let told = codec.explain(&INPUT, None, &mut out);
-    assert_eq!(told.data["at"], "2026-11-20T10:00:00.000Z", "else the arrival");
+    let explained = codec.explain(&INPUT, None, &mut out);
+    assert_eq!(explained.data["at"], "2026-11-20T10:00:00.000Z", "else the arrival");
 }
 
 #[test]
 fn explain_tells_of_built_ins_what_data_and_decode_do() {
     let lpp = Codec::by_name("cayenne-lpp", &codecs::Options::default()).unwrap();
     let mut out = Measurements::new();
-    let told = lpp.explain(&Input { payload: &[1, 103, 0, 215], ..INPUT }, None, &mut out);
-    assert_eq!((told.data, told.errors, out.len()), (json!({"temperature_1": 21.5}), vec![], 1));
-    let told = lpp.explain(&Input { payload: &[1, 103, 0], ..INPUT }, None, &mut out);
-    assert_eq!(told.errors, ["Cayenne LPP, at byte 0: the frame ends within a value"]);
-    assert_eq!((told.data, out.len()), (json!(null), 0));
+    let explained = lpp.explain(&Input { payload: &[1, 103, 0, 215], ..INPUT }, None, &mut out);
+    assert_eq!((explained.data, explained.errors, out.len()), (json!({"temperature_1": 21.5}), vec![], 1));
+    let explained = lpp.explain(&Input { payload: &[1, 103, 0], ..INPUT }, None, &mut out);
+    assert_eq!(explained.errors, ["Cayenne LPP, at byte 0: the frame ends within a value"]);
+    assert_eq!((explained.data, out.len()), (json!(null), 0));
 }
 
 #[test]

@@ -105,7 +105,7 @@ fn what_a_receiver_leaves_out_beside_the_other_is_zero() {
     assert_eq!(of(json!([{"rssi": -90}])), named(&[("rssi", -90.0), ("snr", 0.0)]));
     assert_eq!(of(json!([{"snr": 5}])), named(&[("rssi", 0.0), ("snr", 5.0)]));
     assert_eq!(of(json!([{"rssi": -90, "snr": null}])), named(&[("rssi", -90.0)]));
-    assert_eq!(of(json!([{"gateway_ids": {}}])), [], "one that tells neither");
+    assert_eq!(of(json!([{"gateway_ids": {}}])), [], "one that has neither");
     assert_eq!(of(json!([])), []);
 }
 
@@ -172,8 +172,8 @@ fn bytes_that_nobody_can_read_are_told_and_the_radio_is_measured_all_the_same() 
     assert!(matches!(message(&payload).error(), DecodeError::NoDeviceCodec));
     let server = Codec::by_name("ttn", &Options::default()).unwrap();
     let mut out = codecs::Measurements::new();
-    let told = server.explain(&message(&payload).input(payload.as_bytes()), None, &mut out);
-    assert!(told.errors.is_empty() && told.warnings[0].contains("codec"), "{told:?}");
+    let explained = server.explain(&message(&payload).input(payload.as_bytes()), None, &mut out);
+    assert!(explained.errors.is_empty() && explained.warnings[0].contains("codec"), "{explained:?}");
     assert_eq!(out.len(), 3);
 
     let own = Codec::by_name("cayenne-lpp", &Options::default()).unwrap();
@@ -210,9 +210,9 @@ fn how_long_it_was_on_the_air_is_what_the_server_says_where_that_is_a_time() {
     ] {
         let payload = uplink(&json!({ "consumed_airtime": said }));
         let found = message(&payload).found();
-        let told = found.iter().find(|it| it.metric == "airtime");
-        assert_eq!(told.map(|it| it.value), airtime, "{said}");
-        assert!(told.is_none_or(|it| it.unit.as_deref() == Some("s")));
+        let airtime_found = found.iter().find(|it| it.metric == "airtime");
+        assert_eq!(airtime_found.map(|it| it.value), airtime, "{said}");
+        assert!(airtime_found.is_none_or(|it| it.unit.as_deref() == Some("s")));
     }
 }
 

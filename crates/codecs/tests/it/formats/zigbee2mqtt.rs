@@ -56,7 +56,7 @@ fn last_seen_is_the_event_time_in_each_of_its_forms() {
 fn a_batterys_voltage_keeps_its_millivolts_and_says_so() {
     let unit = |payload| state(payload).found()[0].unit.clone();
     assert_eq!(unit(r#"{"voltage":3005}"#).as_deref(), Some("mV"));
-    assert_eq!(unit(r#"{"voltage":231.4}"#), None, "volts, as its name tells");
+    assert_eq!(unit(r#"{"voltage":231.4}"#), None, "volts, by its name");
 }
 
 #[test]

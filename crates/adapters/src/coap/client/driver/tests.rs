@@ -66,16 +66,16 @@ fn start(follow: Vec<Follow>, room: usize) -> Running {
 
 impl Running {
     async fn command(&self, url: String) -> Result<(), CommandError> {
-        let (done, told) = oneshot::channel();
+        let (done, result) = oneshot::channel();
         let (method, format) = (CommandMethod::Put, CommandFormat::Text);
         let target = Target::new(Resource { url, method, format });
         self.commands.send(Command { target, payload: Bytes::from("1"), done }).await.unwrap();
-        told.await.unwrap()
+        result.await.unwrap()
     }
 
     async fn until_part(&self, url: &str, what: impl Fn(&gateway_core::PartHealth) -> bool) {
-        let mut told = self.condition.watch();
-        told.wait_for(|health| health.parts.get(url).is_some_and(&what)).await.unwrap();
+        let mut health = self.condition.watch();
+        health.wait_for(|health| health.parts.get(url).is_some_and(&what)).await.unwrap();
     }
 
     async fn end(self) -> Vec<Vec<Uplink>> {
@@ -90,12 +90,12 @@ impl Running {
     }
 }
 
-/// A device: `/t` is observable and tells 21 and, once observed, 22; `/big` is large; `/relay` is told.
+/// A device: `/t` is observable, with the value 21 and, once observed, 22; `/big` is large; `/relay` takes commands.
 async fn device() -> (String, tokio::task::JoinHandle<()>, mpsc::Receiver<Request>) {
     let udp = Udp::bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let authority = udp.local_address().unwrap().to_string();
     let mut endpoint = Endpoint::new(Engine::new(Settings { seed: 9, ..Settings::default() }), udp);
-    let (told, requests) = mpsc::channel(64);
+    let (sender, requests) = mpsc::channel(64);
     let task = tokio::spawn(async move {
         loop {
             let Output::Request { id, request, .. } = endpoint.next().await.unwrap() else { continue };
@@ -119,7 +119,7 @@ async fn device() -> (String, tokio::task::JoinHandle<()>, mpsc::Receiver<Reques
                 }
                 _ => endpoint.engine().respond(id, Response::new(Code::NOT_FOUND), now),
             }
-            let _ = told.try_send(request);
+            let _ = sender.try_send(request);
         }
     });
     (authority, task, requests)
@@ -130,13 +130,13 @@ async fn what_a_device_tells_becomes_uplinks_of_the_device_that_the_configuratio
     let (at, _device, _) = device().await;
     let url = format!("coap://{at}/t");
     let mut running = start(vec![follow(&url, Some("temperature"))], 8);
-    let mut heard = Vec::new();
-    while heard.len() < 2 {
-        heard.extend(running.uplinks.recv().await.unwrap());
+    let mut received = Vec::new();
+    while received.len() < 2 {
+        received.extend(running.uplinks.recv().await.unwrap());
     }
-    let texts: Vec<_> = heard.iter().map(|uplink| &uplink.payload[..]).collect();
+    let texts: Vec<_> = received.iter().map(|uplink| &uplink.payload[..]).collect();
     assert_eq!(texts, [b"21", b"22"]);
-    let first = &heard[0];
+    let first = &received[0];
     assert_eq!(
         (first.device.as_ref().unwrap().as_str(), first.metric.as_deref()),
         ("ahu-3", Some("temperature"))
@@ -152,17 +152,17 @@ async fn a_resource_that_fails_hurts_no_other_and_health_says_why() {
     let urls = ["t", "nowhere", "big", "odd"].map(|path| format!("coap://{at}/{path}"));
     let all = urls.iter().map(|url| follow(url, None)).chain([follow("coap://no.such.name.invalid/t", None)]);
     let running = start(all.collect(), 8);
-    let said = |word: &'static str, text: &'static str| {
+    let in_state = |word: &'static str, text: &'static str| {
         move |part: &gateway_core::PartHealth| {
             part.state == word && part.last_error.as_ref().is_some_and(|(_, error)| error.contains(text))
         }
     };
     running.until_part(&urls[0], |part| part.state == "observing").await;
-    running.until_part(&urls[1], said("down", "the device answered 4.04")).await;
-    running.until_part(&urls[2], said("down", "more than 2000 bytes")).await;
-    running.until_part(&urls[3], said("polling", "content format 41")).await;
+    running.until_part(&urls[1], in_state("down", "the device answered 4.04")).await;
+    running.until_part(&urls[2], in_state("down", "more than 2000 bytes")).await;
+    running.until_part(&urls[3], in_state("polling", "content format 41")).await;
     running
-        .until_part("coap://no.such.name.invalid/t", said("down", "cannot look up no.such.name.invalid"))
+        .until_part("coap://no.such.name.invalid/t", in_state("down", "cannot look up no.such.name.invalid"))
         .await;
     running.end().await;
 }

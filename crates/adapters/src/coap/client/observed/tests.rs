@@ -18,7 +18,7 @@ struct Bench {
     connected: bool,
     answer: fn(&Request) -> Answer,
     asked: Vec<(Duration, Request)>,
-    heard: Vec<(Duration, String)>,
+    received: Vec<(Duration, String)>,
 }
 
 enum Answer {
@@ -48,7 +48,7 @@ impl Bench {
             connected: true,
             answer,
             asked: Vec::new(),
-            heard: Vec::new(),
+            received: Vec::new(),
         }
     }
 
@@ -73,7 +73,7 @@ impl Bench {
         loop {
             let mut quiet = true;
             if self.observed.due(self.now) {
-                self.observed.reached(&Self::device_peer(), &mut self.riser, self.now, 0.0);
+                self.observed.connected(&Self::device_peer(), &mut self.riser, self.now, 0.0);
             }
             while let Some(output) = self.riser.poll() {
                 quiet = false;
@@ -90,7 +90,7 @@ impl Bench {
     }
 
     fn riser_says(&mut self, output: Output) {
-        let news = match output {
+        let notification = match output {
             Output::Send { bytes, .. } => {
                 if self.connected {
                     self.device.receive(&Self::riser_peer(), &bytes, self.now);
@@ -114,7 +114,9 @@ impl Bench {
             other => panic!("{other:?}"),
         };
         let at = self.at();
-        self.heard.extend(news.map(|news| (at, String::from_utf8(news.payload.to_vec()).unwrap())));
+        self.received.extend(
+            notification.map(|notification| (at, String::from_utf8(notification.payload.to_vec()).unwrap())),
+        );
     }
 
     fn device_says(&mut self, output: Output) {
@@ -156,8 +158,8 @@ impl Bench {
         self.now = end;
     }
 
-    fn heard(&self) -> Vec<&str> {
-        self.heard.iter().map(|(_, text)| &**text).collect()
+    fn received(&self) -> Vec<&str> {
+        self.received.iter().map(|(_, text)| &**text).collect()
     }
 
     fn why_down(&self) -> &str {
@@ -175,7 +177,7 @@ fn what_the_device_tells_is_heard_and_it_is_asked_for_what_the_url_says() {
     bench.pass(1);
     bench.notify(text("21"));
     bench.notify(text("22"));
-    assert_eq!(bench.heard(), ["20", "21", "22"]);
+    assert_eq!(bench.received(), ["20", "21", "22"]);
     assert_eq!(bench.observed.status(), &Status::Observing);
     let [(_, request)] = &bench.asked[..] else { panic!("{:?}", bench.asked) };
     assert_eq!(
@@ -192,9 +194,9 @@ fn a_device_that_lost_its_memory_is_asked_again_when_the_value_is_stale() {
     bench.reboot();
     bench.notify(text("lost: nobody observes"));
     bench.pass(76);
-    assert_eq!((bench.asked.len(), bench.heard()), (2, vec!["20", "20"]));
+    assert_eq!((bench.asked.len(), bench.received()), (2, vec!["20", "20"]));
     bench.notify(text("21"));
-    assert_eq!(bench.heard().last(), Some(&"21"));
+    assert_eq!(bench.received().last(), Some(&"21"));
     assert_eq!(bench.observed.status(), &Status::Observing);
 }
 
@@ -214,7 +216,7 @@ fn a_device_that_died_is_asked_ever_less_often_and_heard_again_when_it_is_back()
     );
     bench.connected = true;
     bench.pass(301);
-    assert!(bench.heard().len() > 1 && *bench.observed.status() == Status::Observing);
+    assert!(bench.received().len() > 1 && *bench.observed.status() == Status::Observing);
     assert_eq!(bench.observed.backoff.attempts(), 0);
 }
 
@@ -222,13 +224,13 @@ fn a_device_that_died_is_asked_ever_less_often_and_heard_again_when_it_is_back()
 fn a_device_that_ignores_observe_is_polled_and_asked_whether_it_has_learned_it() {
     let mut bench = Bench::new(|_| Answer::Plain(text("20")));
     bench.pass(125);
-    assert_eq!(bench.heard(), ["20", "20", "20"]);
+    assert_eq!(bench.received(), ["20", "20", "20"]);
     assert_eq!(bench.asked.iter().map(|(at, _)| at.as_secs()).collect::<Vec<_>>(), [0, 60, 120]);
     assert_eq!(bench.observed.status(), &Status::Polling);
     bench.answer = observable;
     bench.pass(60);
     bench.notify(text("21"));
-    assert_eq!((bench.heard().last(), bench.observed.status()), (Some(&"21"), &Status::Observing));
+    assert_eq!((bench.received().last(), bench.observed.status()), (Some(&"21"), &Status::Observing));
 }
 
 #[test]
@@ -236,11 +238,11 @@ fn a_value_that_is_still_valid_by_its_tag_is_a_reading() {
     // The engine answers 2.03 where the tag that is asked about is still right.
     let mut bench = Bench::new(|_| Answer::Plain(text("20").with_etag(ETag::new(b"one").unwrap())));
     bench.pass(61);
-    assert_eq!(bench.heard(), ["20", "20"]);
+    assert_eq!(bench.received(), ["20", "20"]);
     assert_eq!(bench.asked[1].1.etags, [ETag::new(b"one").unwrap()]);
     bench.answer = |_| Answer::Plain(text("21").with_etag(ETag::new(b"two").unwrap()));
     bench.pass(120);
-    assert_eq!(bench.heard(), ["20", "20", "21", "21"]);
+    assert_eq!(bench.received(), ["20", "20", "21", "21"]);
     bench.answer = |_| Answer::Plain(text("22"));
     bench.pass(120);
     assert_eq!(bench.asked.last().unwrap().1.etags, [], "there is no tag any more");
@@ -256,11 +258,11 @@ fn a_2_03_of_a_state_that_nobody_knows_is_an_error_and_the_next_question_has_no_
     bench.answer = observable;
     bench.pass(5);
     assert_eq!(bench.asked.last().unwrap().1.etags, []);
-    assert_eq!((bench.heard(), bench.observed.status()), (vec!["20", "20"], &Status::Observing));
+    assert_eq!((bench.received(), bench.observed.status()), (vec!["20", "20"], &Status::Observing));
     bench.notify(Response::new(Code::VALID).with_etag(ETag::new(b"odd").unwrap()));
     assert!(matches!(bench.observed.status(), Status::Down(_)));
     bench.pass(1);
-    assert_eq!(bench.device.memory_use().observers, 0, "the device heard that it need not tell more");
+    assert_eq!(bench.device.memory_use().observers, 0, "the observation was cancelled at the device");
 }
 
 #[test]
@@ -274,7 +276,7 @@ fn an_error_is_told_in_the_devices_words_and_asked_about_ever_less_often() {
     bench.pass(100_000);
     let (first, last) = (bench.asked[bench.asked.len() - 2].0, bench.asked[bench.asked.len() - 1].0);
     assert_eq!(last - first, LONGEST_PAUSE);
-    assert_eq!(bench.heard().len(), 0);
+    assert_eq!(bench.received().len(), 0);
 }
 
 #[test]
@@ -302,7 +304,7 @@ fn an_observation_that_the_device_ends_is_begun_again() {
     bench.notify(Response::error(Code::NOT_FOUND, "unplugged"));
     assert_eq!(bench.why_down(), "the device answered 4.04: unplugged");
     bench.pass(3);
-    assert_eq!((bench.heard(), bench.observed.status()), (vec!["20", "20"], &Status::Observing));
+    assert_eq!((bench.received(), bench.observed.status()), (vec!["20", "20"], &Status::Observing));
 }
 
 #[test]
@@ -314,7 +316,7 @@ fn what_cannot_be_reached_is_tried_again_after_a_pause_with_chance_in_it() {
     assert_eq!(bench.observed.next_deadline(), Some(bench.now + Duration::from_millis(1_500)));
     assert_eq!(bench.why_down(), "no such name");
     bench.pass(2);
-    assert_eq!(bench.heard(), ["20"]);
+    assert_eq!(bench.received(), ["20"]);
 }
 
 #[test]

@@ -10,8 +10,8 @@ struct Bench {
     sessions: Sessions,
     server: Server,
     now: Instant,
-    said: Vec<Said>,
-    heard: Vec<Vec<u8>>,
+    events: Vec<SessionEvent>,
+    received: Vec<Vec<u8>>,
 }
 
 fn address() -> SocketAddr {
@@ -35,29 +35,35 @@ fn server(now: Instant) -> Server {
 impl Bench {
     fn new() -> Self {
         let now = tokio::time::Instant::now().into_std();
-        Self { sessions: Sessions::default(), server: server(now), now, said: Vec::new(), heard: Vec::new() }
+        Self {
+            sessions: Sessions::default(),
+            server: server(now),
+            now,
+            events: Vec::new(),
+            received: Vec::new(),
+        }
     }
 
-    fn want_as(&mut self, identity: &str, secret: &str) -> Wanted {
+    fn want_as(&mut self, identity: &str, secret: &str) -> SessionState {
         let identity = Identity::from(identity);
         let credentials = Credentials::new(identity.clone(), key(secret)).unwrap();
-        let wanted = self.sessions.want(address(), &identity, &credentials, self.now);
+        let wanted = self.sessions.get_or_connect(address(), &identity, &credentials, self.now);
         self.pump();
         wanted
     }
 
-    fn want(&mut self) -> Wanted {
+    fn want(&mut self) -> SessionState {
         self.want_as("riser", KEY)
     }
 
     fn pump(&mut self) {
         loop {
             let mut quiet = true;
-            while let Some(said) = self.sessions.poll() {
+            while let Some(events) = self.sessions.poll() {
                 quiet = false;
-                match said {
-                    Said::Send { bytes, .. } => self.server.receive(riser(), &bytes, self.now),
-                    other => self.said.push(other),
+                match events {
+                    SessionEvent::Send { bytes, .. } => self.server.receive(riser(), &bytes, self.now),
+                    other => self.events.push(other),
                 }
             }
             while let Some(output) = self.server.poll() {
@@ -66,7 +72,7 @@ impl Bench {
                     Output::Send { bytes, .. } => {
                         self.sessions.receive(address(), &bytes, self.now);
                     }
-                    Output::Plain { bytes, .. } => self.heard.push(bytes),
+                    Output::Plain { bytes, .. } => self.received.push(bytes),
                     _ => {}
                 }
             }
@@ -94,38 +100,38 @@ impl Bench {
 #[test]
 fn one_session_a_device_serves_all_who_want_it() {
     let mut bench = Bench::new();
-    assert_eq!(bench.want(), Wanted::Opening(bench.peer()));
-    assert_eq!(bench.said, [Said::Opened { peer: bench.peer() }]);
-    assert_eq!(bench.want(), Wanted::Open(bench.peer()));
+    assert_eq!(bench.want(), SessionState::Opening(bench.peer()));
+    assert_eq!(bench.events, [SessionEvent::Opened { peer: bench.peer() }]);
+    assert_eq!(bench.want(), SessionState::Open(bench.peer()));
     bench.sessions.send(&bench.peer(), b"hello", bench.now);
     bench.pump();
-    assert_eq!(bench.heard, [b"hello"]);
-    assert_eq!(bench.want_as("another", KEY), Wanted::Taken("riser".into()));
+    assert_eq!(bench.received, [b"hello"]);
+    assert_eq!(bench.want_as("another", KEY), SessionState::OtherIdentity("riser".into()));
 }
 
 #[test]
 fn a_wrong_key_is_told_and_the_next_attempt_begins_anew() {
     let mut bench = Bench::new();
-    assert_eq!(bench.want_as("riser", "another key"), Wanted::Opening(bench.peer()));
+    assert_eq!(bench.want_as("riser", "another key"), SessionState::Opening(bench.peer()));
     bench.pass(60, true);
-    let [Said::Over { reason, .. }] = &bench.said[..] else { panic!("{:?}", bench.said) };
+    let [SessionEvent::Closed { reason, .. }] = &bench.events[..] else { panic!("{:?}", bench.events) };
     assert!(reason.starts_with("no DTLS session: "), "{reason}");
-    assert_eq!(bench.want(), Wanted::Opening(bench.peer()));
-    assert_eq!(bench.said.last(), Some(&Said::Opened { peer: bench.peer() }));
+    assert_eq!(bench.want(), SessionState::Opening(bench.peer()));
+    assert_eq!(bench.events.last(), Some(&SessionEvent::Opened { peer: bench.peer() }));
 }
 
 #[test]
 fn a_session_is_closed_when_nobody_has_needed_it_for_long() {
     let mut bench = Bench::new();
     bench.want();
-    bench.said.clear();
+    bench.events.clear();
     bench.pass(600, true);
-    assert_eq!(bench.said, []);
-    assert_eq!(bench.want(), Wanted::Open(bench.peer()));
+    assert_eq!(bench.events, []);
+    assert_eq!(bench.want(), SessionState::Open(bench.peer()));
     bench.pass(59, false);
-    assert_eq!(bench.said, []);
+    assert_eq!(bench.events, []);
     bench.pass(2, false);
-    assert!(matches!(bench.said[..], [Said::Over { .. }]), "{:?}", bench.said);
+    assert!(matches!(bench.events[..], [SessionEvent::Closed { .. }]), "{:?}", bench.events);
     assert_eq!(bench.sessions.next_deadline(), None);
 }
 
@@ -139,5 +145,5 @@ fn what_comes_from_elsewhere_or_is_for_a_session_that_is_gone_is_left_alone() {
     bench.pump();
     bench.sessions.send(&bench.peer(), b"late", bench.now);
     bench.pump();
-    assert_eq!(bench.heard, Vec::<Vec<u8>>::new());
+    assert_eq!(bench.received, Vec::<Vec<u8>>::new());
 }

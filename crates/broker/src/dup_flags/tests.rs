@@ -29,21 +29,21 @@ fn publish(qos: u8, dup: bool, topic: &str, id: u16, payload: &[u8]) -> Vec<u8> 
     packet(0x30 | (u8::from(dup) << 3) | (qos << 1), &body)
 }
 
-fn scanned(stream: &[u8], cuts: impl Iterator<Item = usize>) -> (Scanner, Resent) {
-    let (mut scanner, resent, mut rest) = (Scanner::Header, Resent::default(), stream);
+fn scanned(stream: &[u8], cuts: impl Iterator<Item = usize>) -> (Scanner, DupFlags) {
+    let (mut scanner, dup_flags, mut rest) = (Scanner::Header, DupFlags::default(), stream);
     for cut in cuts {
         let (now, later) = rest.split_at(cut.min(rest.len()));
-        scanner.scan(now, &resent);
+        scanner.scan(now, &dup_flags);
         rest = later;
     }
-    scanner.scan(rest, &resent);
-    (scanner, resent)
+    scanner.scan(rest, &dup_flags);
+    (scanner, dup_flags)
 }
 
 #[test]
-fn the_newest_message_of_a_packet_id_decides() {
+fn the_last_message_with_a_packet_id_decides() {
     let stream = [
-        packet(0x10, b"whatever a CONNECT says"),
+        packet(0x10, b"the body of a CONNECT"),
         publish(1, true, "s/a", 1, b"x"),
         publish(1, true, "s/a", 2, b"x"),
         publish(0, true, "s/a", 0, &[0, 3, 0, 3]),
@@ -54,27 +54,27 @@ fn the_newest_message_of_a_packet_id_decides() {
     ]
     .concat();
     for size in [1, 2, 7, 100_000] {
-        let (scanner, resent) = scanned(&stream, std::iter::repeat_n(size, stream.len()));
+        let (scanner, dup_flags) = scanned(&stream, std::iter::repeat_n(size, stream.len()));
         assert_eq!(scanner, Scanner::Header, "reads of {size}");
-        let says: Vec<u16> = (0..=u16::MAX).filter(|id| resent.says(*id)).collect();
-        assert_eq!(says, [1, 9, 0x0304], "reads of {size}");
+        let set: Vec<u16> = (0..=u16::MAX).filter(|id| dup_flags.is_set(*id)).collect();
+        assert_eq!(set, [1, 9, 0x0304], "reads of {size}");
     }
 }
 
 #[test]
-fn what_is_no_mqtt_is_not_followed() {
+fn stops_at_bytes_that_are_not_mqtt() {
     for bytes in
         [&[0x3a, 0xff, 0xff, 0xff, 0xff, 0x7f][..], &[0x3a, 1, 0], &[0x3a, 4, 0, 9, b'a', b'b', 0, 1]]
     {
-        let (scanner, resent) = scanned(bytes, std::iter::empty());
-        assert_eq!(scanner, Scanner::Lost, "{bytes:x?}");
-        assert!(resent.ids().is_empty());
+        let (scanner, dup_flags) = scanned(bytes, std::iter::empty());
+        assert_eq!(scanner, Scanner::Invalid, "{bytes:x?}");
+        assert!(dup_flags.ids().is_empty());
     }
 }
 
 proptest! {
     #[test]
-    fn how_the_bytes_arrive_does_not_matter(
+    fn the_result_does_not_depend_on_how_the_bytes_are_split(
         stream in prop::collection::vec(any::<u8>(), 0..400),
         cuts in prop::collection::vec(0_usize..40, 0..20),
     ) {

@@ -1,5 +1,5 @@
-//! Opening the sessions' file at the start, also where it is damaged: what can be read goes into a new file, the damaged
-//! one is kept beside it, and devices of which nothing could be read go on so that nothing is used twice
+//! Opens the session file, and repairs it if it is damaged: readable sessions go into a new file, the damaged file is kept
+//! beside it, and devices without a readable session continue with counters that are never reused
 //! ([`DeviceState::after_loss`]).
 
 use std::fmt;
@@ -14,7 +14,7 @@ use lorawan_link::{DeviceState, Region};
 use super::adapter::KnownDevice;
 use super::store::{Store, StoreError};
 
-/// The sessions' file, and what it has of each device, in their order.
+/// The session file, and the state of each device in the order of the devices.
 #[derive(Debug)]
 pub(super) struct Opened {
     pub(super) store: Store,
@@ -22,21 +22,21 @@ pub(super) struct Opened {
     pub(super) damage: Option<Damage>,
 }
 
-/// What was wrong, and what became of it.
+/// A repaired damage.
 #[derive(Debug)]
 pub(super) struct Damage {
     finding: StoreError,
-    aside: PathBuf,
+    backup: PathBuf,
     lost: Vec<String>,
 }
 
 impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { finding, aside, lost } = self;
+        let Self { finding, backup, lost } = self;
         write!(
             f,
             "{finding}; begun anew with what could be read, the damaged file is kept as {}",
-            aside.display()
+            backup.display()
         )?;
         if !lost.is_empty() {
             write!(f, "; nothing could be read of {}: who joins has to join again", lost.join(", "))?;
@@ -45,7 +45,7 @@ impl fmt::Display for Damage {
     }
 }
 
-/// Opens the file and reads what it has of each device. Waits for the disk.
+/// Opens the file and reads the state of each device. Blocks.
 pub(super) fn open(
     path: &Path,
     devices: &[KnownDevice],
@@ -66,7 +66,7 @@ fn read(path: &Path, devices: &[KnownDevice]) -> Result<(Store, Vec<Option<Devic
     Ok((store, states))
 }
 
-/// The new file is whole and on disk before it takes the place of the damaged one: who is interrupted begins again.
+/// The new file is complete and on disk before it replaces the damaged one, so an interrupted repair starts again.
 fn repair(
     path: &Path,
     devices: &[KnownDevice],
@@ -86,31 +86,31 @@ fn repair(
         }));
     }
     drop(damaged);
-    let (aside, fresh) = (with_suffix(path, ".damaged"), with_suffix(path, ".new"));
+    let (backup, fresh) = (with_suffix(path, ".damaged"), with_suffix(path, ".new"));
     let file = |source| StoreError::File { path: path.to_owned(), source };
     for old in [&fresh, &with_suffix(&fresh, "-wal"), &with_suffix(&fresh, "-shm")] {
         remove_if_exists(old).map_err(file)?;
     }
     let mut store = Store::open(&fresh)?;
     store.write(devices.iter().map(|known| known.config.dev_eui).zip(&states))?;
-    // The last connection brings its log into the file.
+    // Closing the last connection writes its log into the file.
     drop(store);
-    exchange(path, &aside, &fresh).map_err(file)?;
+    exchange(path, &backup, &fresh).map_err(file)?;
     let store = Store::open(path)?;
     let states = states.into_iter().map(Some).collect();
-    Ok(Opened { store, states, damage: Some(Damage { finding, aside, lost }) })
+    Ok(Opened { store, states, damage: Some(Damage { finding, backup, lost }) })
 }
 
-/// Keeps the damaged file and puts the new one in its place. A log that stayed would be taken for the new file's.
-fn exchange(path: &Path, aside: &Path, fresh: &Path) -> io::Result<()> {
-    remove_if_exists(aside)?;
-    fs::hard_link(path, aside)?;
-    rename_if_exists(&with_suffix(path, "-wal"), &with_suffix(aside, "-wal"))?;
+/// Keeps the damaged file as a backup and replaces it by the new one. The old log must not stay, because SQLite would apply it to the new file.
+fn exchange(path: &Path, backup: &Path, fresh: &Path) -> io::Result<()> {
+    remove_if_exists(backup)?;
+    fs::hard_link(path, backup)?;
+    rename_if_exists(&with_suffix(path, "-wal"), &with_suffix(backup, "-wal"))?;
     remove_if_exists(&with_suffix(path, "-shm"))?;
     fs::rename(fresh, path)?;
     sync_directory_of(path)
 }
 
 #[cfg(test)]
-#[path = "salvage_tests.rs"]
+#[path = "repair_tests.rs"]
 mod tests;

@@ -1,5 +1,5 @@
-//! Which messages a client says it sent before (DUP; MQTT 5 and 3.1.1, section 3.3.1.1): mqtt5 reads the flag and tells
-//! nobody, so it is read here, from the bytes on their way to mqtt5.
+//! Reads the DUP flags of a client's messages (MQTT 5 and 3.1.1, section 3.3.1.1). mqtt5 does not report the flag, so
+//! this module reads it from the bytes on their way to mqtt5.
 
 use std::collections::HashSet;
 use std::io;
@@ -12,18 +12,18 @@ use mqtt5::MqttError;
 use mqtt5::broker::transport::{BrokerTransport, WebSocketTransport};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// The packet ids under which one connection's client sent something with DUP last. Clones are the same.
+/// The packet ids whose last message on one connection had the DUP flag. Clones share the state.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Resent(Arc<Mutex<HashSet<u16>>>);
+pub(crate) struct DupFlags(Arc<Mutex<HashSet<u16>>>);
 
-impl Resent {
-    /// Whether the newest message under this packet id said so. A client uses an id again only when the message before
-    /// is acknowledged, so the newest one is the one that is asked about.
-    pub(crate) fn says(&self, packet_id: u16) -> bool {
+impl DupFlags {
+    /// Whether the last message with this packet id had DUP. A client reuses an id only after the earlier message is
+    /// acknowledged, so the last message is the one in question.
+    pub(crate) fn is_set(&self, packet_id: u16) -> bool {
         self.ids().contains(&packet_id)
     }
 
-    fn note(&self, packet_id: u16, dup: bool) {
+    fn record(&self, packet_id: u16, dup: bool) {
         if dup {
             self.ids().insert(packet_id);
         } else {
@@ -36,21 +36,22 @@ impl Resent {
     }
 }
 
-/// `transport`, listened in on. mqtt5 takes a transport of somebody else's as a WebSocket only, which changes nothing
-/// but what it calls it, and that it knows no client certificate by it; that was checked in the handshake.
-pub(crate) fn listened_in(transport: BrokerTransport) -> (BrokerTransport, Resent) {
-    let resent = Resent::default();
-    let listening = Listening { inner: transport, scanner: Scanner::Header, resent: resent.clone() };
-    (BrokerTransport::WebSocket(Box::new(listening)), resent)
+/// Wraps `transport` so that its DUP flags are recorded. mqtt5 accepts a foreign transport only as a WebSocket. That
+/// changes only its name, and that mqtt5 does not see the client certificate, which the handshake has checked.
+pub(crate) fn observe_dup_flags(transport: BrokerTransport) -> (BrokerTransport, DupFlags) {
+    let dup_flags = DupFlags::default();
+    let observed =
+        ObservedTransport { inner: transport, scanner: Scanner::Header, dup_flags: dup_flags.clone() };
+    (BrokerTransport::WebSocket(Box::new(observed)), dup_flags)
 }
 
-struct Listening {
+struct ObservedTransport {
     inner: BrokerTransport,
     scanner: Scanner,
-    resent: Resent,
+    dup_flags: DupFlags,
 }
 
-impl AsyncRead for Listening {
+impl AsyncRead for ObservedTransport {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -60,12 +61,12 @@ impl AsyncRead for Listening {
         let before = buffer.filled().len();
         let polled = Pin::new(&mut this.inner).poll_read(context, buffer);
         let read = buffer.filled().get(before..).unwrap_or_default();
-        this.scanner.scan(read, &this.resent);
+        this.scanner.scan(read, &this.dup_flags);
         polled
     }
 }
 
-impl AsyncWrite for Listening {
+impl AsyncWrite for ObservedTransport {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.get_mut().inner).poll_write(context, bytes)
     }
@@ -79,42 +80,42 @@ impl AsyncWrite for Listening {
     }
 }
 
-impl WebSocketTransport for Listening {
+impl WebSocketTransport for ObservedTransport {
     fn peer_addr(&self) -> Result<SocketAddr, MqttError> {
         self.inner.peer_addr()
     }
 }
 
-/// Where in the stream of packets the next byte stands (MQTT 5, sections 2.1 and 3.3; 3.1.1 is the same so far).
+/// What the next byte of the stream belongs to (MQTT 5, sections 2.1 and 3.3; in 3.1.1 this part is the same).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Scanner {
     /// A packet's first byte.
     Header,
     /// The length of what follows, 7 bits a byte.
     Length { first: u8, so_far: u32, shift: u32 },
-    /// The two bytes of a PUBLISH's topic's length; `left` counts what remains of the packet.
+    /// The two bytes of the topic length of a PUBLISH; `left` counts the remaining bytes of the packet.
     Topic { dup: bool, left: u32, high: Option<u8> },
-    /// So much of a topic, then its packet id.
+    /// `skip` more bytes of the topic, then the packet id.
     Id { dup: bool, left: u32, skip: u32, high: Option<u8> },
-    /// So much that does not matter.
+    /// `left` more bytes of the packet, which do not matter.
     Skip { left: u32 },
-    /// No MQTT: mqtt5 will end the connection.
-    Lost,
+    /// The bytes are not MQTT: mqtt5 will end the connection.
+    Invalid,
 }
 
 const PUBLISH: u8 = 3;
 
 impl Scanner {
-    fn scan(&mut self, mut bytes: &[u8], resent: &Resent) {
+    fn scan(&mut self, mut bytes: &[u8], dup_flags: &DupFlags) {
         while let Some((&byte, rest)) = bytes.split_first() {
-            // What does not matter is passed over in one go.
+            // Skips many bytes at once.
             let (Self::Skip { left: over } | Self::Id { skip: over, .. }) = self else {
-                *self = self.next(byte, resent);
+                *self = self.next(byte, dup_flags);
                 bytes = rest;
                 continue;
             };
             if *over == 0 {
-                *self = self.next(byte, resent);
+                *self = self.next(byte, dup_flags);
                 bytes = rest;
                 continue;
             }
@@ -127,13 +128,13 @@ impl Scanner {
         }
     }
 
-    fn next(self, byte: u8, resent: &Resent) -> Self {
+    fn next(self, byte: u8, dup_flags: &DupFlags) -> Self {
         match self {
             Self::Header | Self::Skip { .. } => Self::Length { first: byte, so_far: 0, shift: 0 },
             Self::Length { first, so_far, shift } => {
                 let length = so_far | (u32::from(byte & 0x7f) << shift);
                 match (byte & 0x80 != 0, shift) {
-                    (true, 21) => Self::Lost,
+                    (true, 21) => Self::Invalid,
                     (true, _) => Self::Length { first, so_far: length, shift: shift + 7 },
                     (false, _) => Self::body(first, length),
                 }
@@ -146,17 +147,17 @@ impl Scanner {
                 // The topic and the packet id must fit.
                 match left.checked_sub(1 + skip).filter(|left| *left >= 2) {
                     Some(left) => Self::Id { dup, left, skip, high: None },
-                    None => Self::Lost,
+                    None => Self::Invalid,
                 }
             }
             Self::Id { dup, left, high: None, .. } => {
                 Self::Id { dup, left: left.saturating_sub(1), skip: 0, high: Some(byte) }
             }
             Self::Id { dup, left, high: Some(high), .. } => {
-                resent.note(u16::from_be_bytes([high, byte]), dup);
+                dup_flags.record(u16::from_be_bytes([high, byte]), dup);
                 Self::skip(left.saturating_sub(1))
             }
-            Self::Lost => Self::Lost,
+            Self::Invalid => Self::Invalid,
         }
     }
 
@@ -165,7 +166,7 @@ impl Scanner {
         if first >> 4 != PUBLISH || qos == 0 {
             return Self::skip(length);
         }
-        if length < 2 { Self::Lost } else { Self::Topic { dup: first & 8 != 0, left: length, high: None } }
+        if length < 2 { Self::Invalid } else { Self::Topic { dup: first & 8 != 0, left: length, high: None } }
     }
 
     fn skip(left: u32) -> Self {

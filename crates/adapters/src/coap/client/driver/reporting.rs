@@ -1,27 +1,27 @@
-//! What the loop tells others of the resources that it follows: readings to the pipeline, states to `health` and the log.
+//! Reports observed resources: values to the pipeline, states to `health` and the log.
 
 use tracing::{debug, info, warn};
 
-use super::super::observed::{News, Status};
-use super::{Driver, Who};
+use super::super::observed::{Notification, Status};
+use super::{Driver, Requester};
 
 impl Driver<'_> {
-    /// Hands on what a device told.
-    pub(super) fn take_in(&mut self, index: usize, news: Option<News>) {
-        let (Some(news), Some(following)) = (news, self.following.get(index)) else { return };
+    /// Queues a value for the pipeline.
+    pub(super) fn enqueue(&mut self, index: usize, notification: Option<Notification>) {
+        let (Some(notification), Some(following)) = (notification, self.following.get(index)) else { return };
         let follow = following.follow;
-        if let Some(complaint) = self.intake.add(follow, news, self.io.clock.now()) {
+        if let Some(complaint) = self.intake.add(follow, notification, self.io.clock.now()) {
             debug!(adapter = %self.io.id, url = %follow.name, "coap: {complaint}");
-            self.io.condition.part(&follow.name, word(&following.told), Some(complaint));
+            self.io.condition.part(&follow.name, status_name(&following.reported), Some(complaint));
         }
     }
 
-    /// Tells `health` and the log what has changed.
-    pub(super) fn tell(&mut self, who: Who) {
-        let Who::Observed(index) = who else { return };
+    /// Reports a changed status to `health` and the log.
+    pub(super) fn report(&mut self, requester: Requester) {
+        let Requester::Observed(index) = requester else { return };
         let Some(following) = self.following.get_mut(index) else { return };
         let (status, name, adapter) = (following.observed.status(), &following.follow.name, self.io.id);
-        if *status == following.told {
+        if *status == following.reported {
             return;
         }
         match status {
@@ -34,13 +34,13 @@ impl Driver<'_> {
             Status::Down(reason) => warn!(%adapter, url = %name, "coap: {reason}; trying again"),
         }
         let error = if let Status::Down(reason) = status { Some(reason.clone()) } else { None };
-        self.io.condition.part(name, word(status), error);
-        following.told = status.clone();
+        self.io.condition.part(name, status_name(status), error);
+        following.reported = status.clone();
     }
 }
 
-/// A status in the word of `health`.
-pub(super) const fn word(status: &Status) -> &'static str {
+/// The name of a status in `health`.
+pub(super) const fn status_name(status: &Status) -> &'static str {
     match status {
         Status::Starting => "starting",
         Status::Observing => "observing",

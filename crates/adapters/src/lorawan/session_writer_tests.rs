@@ -7,17 +7,17 @@ use tempfile::TempDir;
 
 use super::*;
 
-/// A file, its keeper, and states to store: those of a real network after each join request.
+/// A file, its writer, and states of a real network after each join request.
 struct Site {
     folder: TempDir,
-    keeper: Keeper,
+    writer: SessionWriter,
 }
 
 impl Site {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let keeper = Keeper::new(Store::open(&folder.path().join("lorawan.db")).unwrap());
-        Self { folder, keeper }
+        let writer = SessionWriter::new(Store::open(&folder.path().join("lorawan.db")).unwrap());
+        Self { folder, writer }
     }
 
     fn database(&self) -> Connection {
@@ -67,7 +67,7 @@ fn state() -> (StoreToken, Box<DeviceState>) {
         .unwrap()
 }
 
-/// So many frames of a network to a device of class C, which may leave until then.
+/// `count` frames of a network to a device of class C, which may be sent until `until`.
 fn transmissions(count: usize, until: Instant) -> Vec<Transmission> {
     let mut network = network(Class::C);
     let now = now();
@@ -95,81 +95,81 @@ async fn a_downlink_waits_for_the_state_before_it_and_has_it_written_at_once() {
     let mut site = Site::new();
     let now = Instant::now();
     let [one, two, three] = transmissions(3, now + Duration::from_secs(16)).try_into().unwrap();
-    assert_eq!(site.keeper.behind(one.clone(), now), Some(one), "nothing is to be stored");
+    assert_eq!(site.writer.delay(one.clone(), now), Some(one), "nothing is to be stored");
     let (token, state) = state();
-    site.keeper.store(token, state, now);
-    assert_eq!(site.keeper.next_deadline(), Some(now + GATHER));
-    assert_eq!(site.keeper.behind(two.clone(), now), None);
-    assert_eq!(site.keeper.next_deadline(), Some(now));
-    site.keeper.write_due(now);
-    assert_eq!(site.keeper.behind(three.clone(), now), None, "it is not written yet");
-    let freed = site.keeper.written().await.unwrap();
+    site.writer.store(token, state, now);
+    assert_eq!(site.writer.next_deadline(), Some(now + GATHER_TIME));
+    assert_eq!(site.writer.delay(two.clone(), now), None);
+    assert_eq!(site.writer.next_deadline(), Some(now));
+    site.writer.write_due(now);
+    assert_eq!(site.writer.delay(three.clone(), now), None, "it is not written yet");
+    let freed = site.writer.written().await.unwrap();
     assert_eq!(freed.tokens, [token]);
     assert_eq!(freed.downlinks, [two, three]);
-    assert_eq!((site.rows(), site.keeper.next_deadline()), (1, None));
+    assert_eq!((site.rows(), site.writer.next_deadline()), (1, None));
 }
 
 #[tokio::test]
-async fn what_the_disk_refuses_is_tried_again_and_downlinks_wait_for_that() {
+async fn a_failed_write_is_tried_again_and_downlinks_wait_for_it() {
     let mut site = Site::new();
     site.database().execute_batch("ALTER TABLE device RENAME TO away").unwrap();
     let (token, state) = state();
     let now = Instant::now();
     let downlink = transmissions(1, now + Duration::from_secs(16)).remove(0);
-    site.keeper.store(token, state, now);
-    assert_eq!(site.keeper.behind(downlink, now), None);
-    site.keeper.write_due(now);
-    let freed = site.keeper.written().await.unwrap();
+    site.writer.store(token, state, now);
+    assert_eq!(site.writer.delay(downlink, now), None);
+    site.writer.write_due(now);
+    let freed = site.writer.written().await.unwrap();
     assert!(freed.tokens.is_empty() && freed.downlinks.is_empty());
-    assert!(site.keeper.problem.as_deref().is_some_and(|why| why.contains("lorawan.db")));
-    let again = site.keeper.next_deadline().unwrap();
-    assert!(again > now + RETRY - Duration::from_millis(1));
+    assert!(site.writer.problem.as_deref().is_some_and(|why| why.contains("lorawan.db")));
+    let again = site.writer.next_deadline().unwrap();
+    assert!(again > now + RETRY_PAUSE - Duration::from_millis(1));
     site.database().execute_batch("ALTER TABLE away RENAME TO device").unwrap();
-    site.keeper.write_due(again);
-    let freed = site.keeper.written().await.unwrap();
+    site.writer.write_due(again);
+    let freed = site.writer.written().await.unwrap();
     assert_eq!((freed.tokens, freed.downlinks.len()), (vec![token], 1));
-    assert_eq!((site.keeper.problem.as_deref(), site.rows()), (None, 1));
+    assert_eq!((site.writer.problem.as_deref(), site.rows()), (None, 1));
 }
 
 #[tokio::test]
-async fn a_downlink_whose_time_goes_by_while_the_disk_hangs_is_given_up_and_does_not_leave() {
+async fn a_downlink_that_is_late_because_the_disk_hangs_is_cancelled() {
     let mut site = Site::new();
     let now = Instant::now();
     let until = now + Duration::from_secs(1);
     let [early, late] = transmissions(2, until).try_into().unwrap();
     let late = Transmission { until: (until + Duration::from_secs(1)).into_std(), ..late };
     let (token, state) = state();
-    site.keeper.store(token, state, now);
-    assert_eq!(site.keeper.behind(early.clone(), now), None);
-    assert_eq!(site.keeper.behind(late.clone(), now), None);
-    // The write has begun, and nobody looks at its end.
-    site.keeper.write_due(now);
-    assert_eq!(site.keeper.given_up(until), []);
-    let wake = site.keeper.next_deadline().unwrap();
-    assert_eq!(site.keeper.given_up(wake), [early.id]);
-    assert_eq!(site.keeper.written().await.unwrap().downlinks, [late]);
-    assert_eq!((site.keeper.given_up(wake), site.keeper.given_up), (vec![], 1));
+    site.writer.store(token, state, now);
+    assert_eq!(site.writer.delay(early.clone(), now), None);
+    assert_eq!(site.writer.delay(late.clone(), now), None);
+    // The write has started, and its end is not polled.
+    site.writer.write_due(now);
+    assert_eq!(site.writer.take_cancelled(until), []);
+    let wake = site.writer.next_deadline().unwrap();
+    assert_eq!(site.writer.take_cancelled(wake), [early.id]);
+    assert_eq!(site.writer.written().await.unwrap().downlinks, [late]);
+    assert_eq!((site.writer.take_cancelled(wake), site.writer.cancelled), (vec![], 1));
 }
 
 #[tokio::test]
-async fn of_too_many_downlinks_the_oldest_is_given_up() {
+async fn the_oldest_of_too_many_downlinks_is_cancelled() {
     let mut site = Site::new();
     let now = Instant::now();
     let (token, state) = state();
-    site.keeper.store(token, state, now);
-    let all = transmissions(MOST_WAITING + 1, now + Duration::from_secs(16));
+    site.writer.store(token, state, now);
+    let all = transmissions(MAX_WAITING + 1, now + Duration::from_secs(16));
     let oldest = all[0].id;
     for transmission in all {
-        assert_eq!(site.keeper.behind(transmission, now), None);
+        assert_eq!(site.writer.delay(transmission, now), None);
     }
-    assert_eq!(site.keeper.given_up(now), [oldest]);
+    assert_eq!(site.writer.take_cancelled(now), [oldest]);
 }
 
 #[tokio::test]
 async fn the_last_states_are_written_at_the_stop() {
     let mut site = Site::new();
     let (token, state) = state();
-    site.keeper.store(token, state, Instant::now());
-    site.keeper.close().await;
-    assert_eq!((site.rows(), site.keeper.unwritten()), (1, 0));
+    site.writer.store(token, state, Instant::now());
+    site.writer.close().await;
+    assert_eq!((site.rows(), site.writer.unwritten()), (1, 0));
 }

@@ -37,7 +37,7 @@ fn state(last_up: u32) -> DeviceState {
     DeviceState { session: Some(session), app_nonces: 3, ..DeviceState::default() }
 }
 
-/// A folder with the file of so many ABP devices, which know their counters.
+/// A folder with the file of `count` ABP devices that know their counters.
 fn site(count: u64) -> (TempDir, PathBuf, Vec<KnownDevice>) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("lorawan.db");
@@ -60,7 +60,7 @@ fn names(folder: &TempDir) -> Vec<String> {
 }
 
 #[test]
-fn a_file_that_is_no_database_any_more_is_kept_and_everybody_begins_so_that_nothing_is_used_twice() {
+fn a_file_that_is_not_a_database_is_kept_and_no_counter_is_reused() {
     let (folder, path, mut devices) = site(1);
     devices.push(known(7, otaa()));
     fs::write(&path, b"not a database at all, and long enough to be looked at".repeat(100)).unwrap();
@@ -69,11 +69,11 @@ fn a_file_that_is_no_database_any_more_is_kept_and_everybody_begins_so_that_noth
     assert!(told.contains("lorawan.db.damaged") && told.contains("device-0, device-7"), "{told}");
     let [Some(abp), Some(otaa)] = &opened.states[..] else { panic!("a state for each") };
     assert!(abp.locked.is_some());
-    // Minutes since 2020: more than anybody can have joined.
+    // Minutes since 2020: more than a device can have joined.
     assert!(otaa.app_nonces > 3_000_000 && otaa.app_nonces < 1 << 24);
     drop(opened.store);
     assert_eq!(names(&folder), ["lorawan.db", "lorawan.db.damaged"]);
-    // It is remembered: the next start is an ordinary one, and changes nothing.
+    // The repair is stored: the next start finds a normal file and changes nothing.
     let again = super::open(&path, &devices, Region::Eu868, NOW).unwrap();
     assert!(again.damage.is_none());
     assert_eq!(again.states, opened.states);
@@ -108,7 +108,7 @@ fn a_row_that_cannot_be_read_costs_no_other() {
 }
 
 #[test]
-fn whoever_is_interrupted_while_he_repairs_begins_again() {
+fn an_interrupted_repair_starts_again() {
     let (folder, path, devices) = site(1);
     fs::write(&path, b"no database").unwrap();
     fs::write(with_suffix(&path, ".new"), b"half of a new file").unwrap();
@@ -119,7 +119,7 @@ fn whoever_is_interrupted_while_he_repairs_begins_again() {
 }
 
 #[test]
-fn the_file_of_another_program_is_left_where_it_is() {
+fn the_file_of_another_program_is_not_touched() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("lorawan.db");
     Connection::open(&path).unwrap().execute_batch("CREATE TABLE mine (it TEXT)").unwrap();
@@ -129,7 +129,7 @@ fn the_file_of_another_program_is_left_where_it_is() {
 
 #[test]
 fn the_reason_that_the_ledger_has_for_a_locked_devices_frame_is_damage() {
-    let mut tally = super::super::tally::Tally::default();
-    tally.refused(Reason::CountersLost, tokio::time::Instant::now());
-    assert_eq!(tally.take(), [(gateway_core::DropReason::Damaged, 1)]);
+    let mut refusals = super::super::refusals::RefusalCounts::default();
+    refusals.refused(Reason::CountersLost, tokio::time::Instant::now());
+    assert_eq!(refusals.take(), [(gateway_core::DropReason::Damaged, 1)]);
 }

@@ -1,4 +1,4 @@
-//! The listeners: bound at once, each new connection's handshake in a task of its own and under a time limit.
+//! A listener: accepts connections; each handshake runs in its own task under a time limit.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -21,21 +21,21 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
 use crate::client::{Client, Shared};
+use crate::dup_flags::observe_dup_flags;
 use crate::engine::Engine;
-use crate::resent::listened_in;
 use crate::{BrokerError, Tls};
 
-/// TLS and WebSocket handshakes that take longer are given up; for the CONNECT after them, mqtt5 waits as long again.
-const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
+/// For TLS and WebSocket handshakes. mqtt5 then waits as long again for the CONNECT.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// After a failed accept, which mostly means that the process has no file descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
 type Handshaking = Pin<Box<dyn Future<Output = Result<BrokerTransport, MqttError>> + Send>>;
 
-/// How a new connection becomes one that carries MQTT.
+/// Turns a new TCP connection into an MQTT transport.
 pub(crate) type Handshake = Arc<dyn Fn(TcpStream, SocketAddr) -> Handshaking + Send + Sync>;
 
-/// TCP as it is.
+/// MQTT over plain TCP.
 pub(crate) fn plain() -> Handshake {
     Arc::new(|stream, _| Box::pin(std::future::ready(Ok(BrokerTransport::tcp(stream)))))
 }
@@ -113,29 +113,29 @@ pub(crate) async fn bind(address: SocketAddr, protocol: &'static str) -> Result<
     TcpListener::bind(address).await.map_err(|source| BrokerError::Bind { address, protocol, source })
 }
 
-/// What all connections of one kind share.
-pub(crate) struct Door {
+/// What all connections of one listener share.
+pub(crate) struct Listener {
     pub(crate) engine: Arc<Engine>,
     pub(crate) auth: Arc<dyn AuthProvider>,
     pub(crate) config: BrokerConfig,
     pub(crate) shared: Arc<Shared>,
-    /// How many more may be connected.
-    pub(crate) room: Arc<Semaphore>,
+    /// One permit per connection.
+    pub(crate) permits: Arc<Semaphore>,
     pub(crate) connections: TaskTracker,
-    /// No new connections from now on.
+    /// Ends accepting.
     pub(crate) stop: CancellationToken,
-    /// No connections at all from now on.
+    /// Cuts all connections.
     pub(crate) cut: CancellationToken,
-    pub(crate) full: Throttle,
+    pub(crate) refusal_log: Throttle,
 }
 
-impl Door {
-    /// Accepts until stopped. Where there is no room, a connection is closed at once: the client tries again, and
-    /// nobody waits in a queue that a hostile client has filled.
-    pub(crate) async fn keep(self: Arc<Self>, listener: TcpListener, handshake: Handshake) {
+impl Listener {
+    /// Accepts until stopped. Above the limit a connection is closed at once and the client tries again, so that no
+    /// client waits in a queue that a hostile client has filled.
+    pub(crate) async fn run(self: Arc<Self>, listener: TcpListener, handshake: Handshake) {
         while let Some(accepted) = self.stop.run_until_cancelled(listener.accept()).await {
             match accepted {
-                Ok((stream, peer)) => self.let_in(stream, peer, &handshake),
+                Ok((stream, peer)) => self.accept(stream, peer, &handshake),
                 Err(error) => {
                     warn!(%error, "broker: cannot accept a connection");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -144,40 +144,40 @@ impl Door {
         }
     }
 
-    fn let_in(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr, handshake: &Handshake) {
-        let Ok(place) = Arc::clone(&self.room).try_acquire_owned() else {
-            if let Some(left_out) = self.full.allow(Instant::now().into_std()) {
+    fn accept(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr, handshake: &Handshake) {
+        let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else {
+            if let Some(left_out) = self.refusal_log.allow(Instant::now().into_std()) {
                 warn!(%peer, left_out, "broker: refused a connection: max_clients are connected");
             }
             return;
         };
         // Only delays small packets.
         let _ = stream.set_nodelay(true);
-        let (door, handshaking) = (Arc::clone(self), handshake(stream, peer));
+        let (this, handshaking) = (Arc::clone(self), handshake(stream, peer));
         self.connections.spawn(async move {
-            door.cut.run_until_cancelled(door.attend(handshaking, peer)).await;
-            drop(place);
+            this.cut.run_until_cancelled(this.serve(handshaking, peer)).await;
+            drop(permit);
         });
     }
 
-    async fn attend(&self, handshaking: Handshaking, peer: SocketAddr) {
-        let transport = match tokio::time::timeout(HANDSHAKE_TIME, handshaking).await {
+    async fn serve(&self, handshaking: Handshaking, peer: SocketAddr) {
+        let transport = match tokio::time::timeout(HANDSHAKE_TIMEOUT, handshaking).await {
             Ok(Ok(transport)) => transport,
             Ok(Err(error)) => return debug!(%peer, %error, "broker: a handshake failed"),
             Err(_) => return debug!(%peer, "broker: a handshake took too long"),
         };
-        let (goodbye, told) = broadcast::channel(1);
-        let (transport, resent) = listened_in(transport);
-        let client = Client::new(Arc::clone(&self.shared), self.stop.clone(), goodbye.clone(), resent);
+        let (shutdown, shutdown_received) = broadcast::channel(1);
+        let (transport, dup_flags) = observe_dup_flags(transport);
+        let client = Client::new(Arc::clone(&self.shared), self.stop.clone(), shutdown.clone(), dup_flags);
         let config = BrokerConfig { event_handler: Some(Arc::new(client)), ..self.config.clone() };
-        let serving = self.engine.serve(transport, peer, Arc::new(config), Arc::clone(&self.auth), told);
-        let mut serving = pin!(serving);
+        let auth = Arc::clone(&self.auth);
+        let mut serving = pin!(self.engine.serve(transport, peer, Arc::new(config), auth, shutdown_received));
         tokio::select! {
             () = &mut serving => return,
             () = self.stop.cancelled() => {}
         }
-        // Where it has been told already, it is about to end.
-        let _ = goodbye.send(());
+        // Fails if the connection is about to end anyway.
+        let _ = shutdown.send(());
         serving.await;
     }
 }
