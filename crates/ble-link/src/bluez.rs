@@ -2,6 +2,12 @@
 //!
 //! Source: BlueZ's D-Bus API (doc/org.bluez.Adapter.rst and the files beside it); D-Bus Specification, standard interfaces.
 
+pub mod gatt;
+mod known_device;
+pub(crate) mod monitors;
+pub(crate) mod scanner;
+pub(crate) mod session;
+
 use std::collections::HashMap;
 use std::time::Duration;
 

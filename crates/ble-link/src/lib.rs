@@ -4,18 +4,14 @@
 //! the adapter it resumes by itself.
 
 mod bluez;
-pub mod gatt;
-mod monitors;
 mod radio;
 mod recovery;
 mod scan_result;
-mod scanner;
-mod session;
 mod simulated;
 mod uuid;
 
-pub use bluez::{BluetoothAdapter, BluetoothError};
-pub use monitors::Pattern;
+pub use bluez::monitors::Pattern;
+pub use bluez::{BluetoothAdapter, BluetoothError, gatt};
 pub use radio::{Radio, RadioOptions, RadioState, RadioStatus, ScanMode};
 pub use recovery::{Recovery, RecoveryStep};
 pub use scan_result::ScanResult;

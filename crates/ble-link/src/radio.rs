@@ -10,12 +10,12 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use crate::bluez::monitors::{MonitorEvent, Pattern};
+use crate::bluez::scanner::Scanner;
+use crate::bluez::session::{BluezSession, SessionEvent};
 use crate::bluez::{ADAPTER, BluetoothAdapter, BluetoothError, flag};
-use crate::monitors::{MonitorEvent, Pattern};
 use crate::recovery::{Recovery, RecoveryStep};
 use crate::scan_result::ScanResult;
-use crate::scanner::Scanner;
-use crate::session::{BluezSession, SessionEvent};
 use crate::simulated::SimulatedRadio;
 
 /// Pauses between two attempts.

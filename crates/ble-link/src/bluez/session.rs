@@ -9,12 +9,13 @@ use tokio::time::Instant;
 use zbus::message::Type;
 use zbus::{AsyncDrop as _, MatchRule, Message, MessageStream, ObjectPath, OwnedObjectPath};
 
+use super::gatt::CHARACTERISTIC;
+use super::known_device::KnownDevice;
 use crate::bluez::{
     ADAPTER, BLUEZ, BluetoothAdapter, BluetoothError, Changed, DEVICE, OBJECTS, PROPERTIES, Properties, flag,
     is_below,
 };
-use crate::gatt::CHARACTERISTIC;
-use crate::scan_result::{KnownDevice, ScanResult};
+use crate::scan_result::ScanResult;
 
 /// Signals waiting to be read. When it is full, the bus keeps further ones.
 const SIGNAL_QUEUE: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1_023);

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use zbus::Variant;
 
+use super::monitors::{MonitorEvent, Monitors, Pattern};
 use crate::bluez::{BluetoothAdapter, BluetoothError};
-use crate::monitors::{MonitorEvent, Monitors, Pattern};
 use crate::radio::{RadioState, ScanMode};
 
 /// Lower than any signal strength. With an RSSI filter bluetoothd reports every change of RSSI, without one only large ones.
