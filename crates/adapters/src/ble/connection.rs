@@ -212,7 +212,7 @@ impl Connection {
             tokio::select! {
                 told = values.next() => match told {
                     DeviceEvent::Value { source, value } => {
-                        if let Some(characteristic) = peripheral.characteristic(&source) {
+                        if let Some(characteristic) = peripheral.characteristic(source) {
                             self.hand_on(followed, characteristic, value).await?;
                         }
                         let now = values.lost();

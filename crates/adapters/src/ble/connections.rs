@@ -168,12 +168,11 @@ async fn keep_linked(
 ) {
     let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
     loop {
-        let adapter = match seen.wait_for(Option::is_some).await {
-            Ok(link) => link.as_ref().map(|link| link.name().to_owned()).unwrap_or_default(),
-            // The radio has ended.
-            Err(_) => return,
+        // An error: the radio has ended.
+        let Ok(Some(adapter)) = seen.wait_for(Option::is_some).await.map(|adapter| adapter.clone()) else {
+            return;
         };
-        match BluetoothAdapter::open(&adapter).await {
+        match adapter.for_connections().await {
             Ok(own) => {
                 backoff.reset();
                 link.send_replace(Some(own));

@@ -1,270 +1,146 @@
-//! A connected device: reads, writes and subscribes to its characteristics.
-//!
-//! Every call ends within [`DEVICE_TIMEOUT`], or twice that. A device that hangs does not delay other devices. A connection
-//! attempt that is dropped is disconnected. Each value is reported once: by [`Notifications`] if the characteristic is
-//! subscribed to, by [`Peripheral::read`] if it is read.
+//! A device that bluetoothd connected.
 //!
 //! Source: BlueZ, doc/org.bluez.Device.rst and doc/org.bluez.GattCharacteristic.rst.
 
-mod error;
-mod signals;
-
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
+use async_trait::async_trait;
 use serde::Serialize;
-use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
-use tokio_util::task::AbortOnDropHandle;
 use zbus::fdo::ManagedObjects;
 use zbus::message::Sequence;
 use zbus::{Array, DynamicType, Message, OwnedObjectPath, Variant};
 
-pub use error::GattError;
-
-use crate::bluez::{
-    BluetoothAdapter, BluetoothError, CALL_TIMEOUT, DEVICE, Properties, flag, is_below, text,
+use super::signals::{DeviceSignal, DeviceSignals};
+use super::{BluezAdapter, DEVICE, PROPERTIES, Properties, dbus_error, flag, is_below, text};
+use crate::backend::{Connected, Device};
+use crate::error::CALL_TIMEOUT;
+use crate::gatt::{
+    Characteristic, CharacteristicId, DEVICE_TIMEOUT, GattError, MAX_CHARACTERISTICS, Notifications,
+    ValueSender, WriteType, characteristic_error, connect_error, number,
 };
 use crate::uuid::Uuid;
-use signals::{DeviceSignal, DeviceSignals};
 
-pub(crate) const CHARACTERISTIC: &str = "org.bluez.GattCharacteristic1";
+pub(super) const CHARACTERISTIC: &str = "org.bluez.GattCharacteristic1";
 const SERVICE: &str = "org.bluez.GattService1";
 
-/// How long a device may take to connect, to list its services or to answer: the transaction time-out of ATT (Core
-/// Specification, vol. 3, part F, 3.3.3).
-pub const DEVICE_TIMEOUT: Duration = Duration::from_secs(30);
-/// The longest value of a characteristic (Core Specification, vol. 3, part F, 3.2.9).
-pub const MAX_VALUE: usize = 512;
-/// Notifications that wait to be read. Further ones are dropped and counted.
-const MAX_PENDING_VALUES: usize = 64;
-/// The most characteristics of a device that are used; further ones are ignored.
-const MAX_CHARACTERISTICS: usize = 256;
-
-/// A characteristic of a connected device.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Characteristic {
-    pub uuid: Uuid,
-    pub service: Uuid,
-    /// 1 for the first characteristic with this UUID in the device, 2 for the second, in the order of their handles.
-    pub instance: u8,
-    /// Its value can be read.
-    pub can_read: bool,
-    /// It can notify or indicate.
-    pub can_notify: bool,
-    write_type: Option<WriteType>,
-    path: OwnedObjectPath,
-}
-
-impl Characteristic {
-    #[must_use]
-    pub const fn is_writable(&self) -> bool {
-        self.write_type.is_some()
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum WriteType {
-    /// The device confirms the write.
-    WithResponse,
-    /// The device does not confirm the write.
-    WithoutResponse,
-}
-
-/// A connected device. Dropping it disconnects the device; [`Self::close`] waits until that is done.
+/// A characteristic's object.
 #[derive(Debug)]
-pub struct Peripheral {
+struct Handle {
+    path: OwnedObjectPath,
+    uuid: Uuid,
+    /// The position in the message stream at which it was subscribed to. Earlier values are ignored.
+    subscribed_at: OnceLock<Sequence>,
+}
+
+#[derive(Debug)]
+struct BluezDevice {
     address: String,
-    characteristics: Vec<Characteristic>,
-    /// The position in the message stream at which each characteristic was subscribed to. Earlier values are ignored.
-    subscribed_at: Arc<HashMap<OwnedObjectPath, OnceLock<Sequence>>>,
+    /// By the ids of the characteristics.
+    handles: Arc<[Handle]>,
     connection: ConnectionGuard,
 }
 
-/// The notifications and indications of a connected device.
-#[derive(Debug)]
-pub struct Notifications {
-    values: mpsc::Receiver<(OwnedObjectPath, Vec<u8>)>,
-    gone: Arc<OnceLock<&'static str>>,
-    lost: Arc<AtomicU64>,
-    _reader: AbortOnDropHandle<()>,
+pub(super) async fn connect(adapter: &BluezAdapter, address: &str) -> Result<Connected, GattError> {
+    let device = find(&adapter.objects().await?, adapter, address)?;
+    let mut signals = DeviceSignals::subscribe(adapter, &device).await?;
+    let connection = ConnectionGuard { adapter: adapter.clone(), device, is_open: true };
+    let device = &connection.device;
+    let gone = |reason| GattError::Disconnected { address: address.to_owned(), reason };
+    let connecting = adapter.call(device, DEVICE, "Connect", &(), DEVICE_TIMEOUT);
+    signals.run_until_gone(connecting).await.map_err(gone)?.map_err(|error| connect_error(address, error))?;
+    wait_for_services(adapter, device, &mut signals, address).await?;
+    let objects = signals.run_until_gone(adapter.objects()).await.map_err(gone)??;
+    let (characteristics, handles) = characteristics(&objects, device);
+    let device = BluezDevice { address: address.to_owned(), handles: handles.into(), connection };
+    let handles = Arc::clone(&device.handles);
+    let notifications = Notifications::read_by(|values| read_values(signals, handles, values));
+    Ok(Connected { device: Box::new(device), characteristics, notifications })
 }
 
-/// A notified value, or the end of the connection.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum DeviceEvent {
-    /// A new value; [`Peripheral::characteristic`] finds its characteristic.
-    Value {
-        source: CharacteristicId,
-        /// At most [`MAX_VALUE`] bytes.
-        value: Vec<u8>,
-    },
-    /// The device has disconnected or bluetoothd has stopped. No further event follows.
-    Disconnected { reason: &'static str },
+/// Reads signals until the device is gone: a full queue would block the bus connection.
+async fn read_values(
+    mut signals: DeviceSignals,
+    handles: Arc<[Handle]>,
+    values: ValueSender,
+) -> &'static str {
+    loop {
+        match signals.next().await {
+            DeviceSignal::Gone(reason) => return reason,
+            DeviceSignal::Device { connected: Some(false), .. } => return "it has disconnected",
+            DeviceSignal::Device { .. } => {}
+            DeviceSignal::Value { path, value, at } => {
+                let found = handles.iter().position(|handle| handle.path == path);
+                // Values before the subscription were returned by a read.
+                let subscribed_at =
+                    found.and_then(|id| handles.get(id)).and_then(|handle| handle.subscribed_at.get());
+                if let (Some(id), Some(subscribed_at)) = (found, subscribed_at)
+                    && *subscribed_at < at
+                {
+                    values.send(CharacteristicId(id), value);
+                }
+            }
+        }
+    }
 }
 
-/// Identifies the characteristic of a value.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CharacteristicId(OwnedObjectPath);
-
-impl Peripheral {
-    /// Connects to the device and discovers its characteristics. `address` may be in upper or lower case.
-    ///
-    /// # Errors
-    /// If bluetoothd does not know the device, or the device is out of reach or does not answer.
-    pub async fn connect(
-        adapter: &BluetoothAdapter,
-        address: &str,
-    ) -> Result<(Self, Notifications), GattError> {
-        let address = address.to_ascii_uppercase();
-        let device = find(&adapter.objects().await?, adapter, &address)?;
-        let mut signals = DeviceSignals::subscribe(adapter, &device).await?;
-        let connection = ConnectionGuard { adapter: adapter.clone(), device, is_open: true };
-        let device = &connection.device;
-        let gone = |reason| GattError::Disconnected { address: address.clone(), reason };
-        let connecting = adapter.call(device, DEVICE, "Connect", &(), DEVICE_TIMEOUT);
-        signals
-            .run_until_gone(connecting)
-            .await
-            .map_err(gone)?
-            .map_err(|error| error::connect_error(&address, error))?;
-        wait_for_services(adapter, device, &mut signals, &address).await?;
-        let objects = signals.run_until_gone(adapter.objects()).await.map_err(gone)??;
-        let characteristics = characteristics(&objects, device);
-        let paths = characteristics.iter().map(|characteristic| characteristic.path.clone());
-        let subscribed_at = Arc::new(paths.map(|path| (path, OnceLock::new())).collect());
-        let values = Notifications::read_from(signals, Arc::clone(&subscribed_at));
-        Ok((Self { address, characteristics, subscribed_at, connection }, values))
-    }
-
-    /// In the order of their handles.
-    #[must_use]
-    pub fn characteristics(&self) -> &[Characteristic] {
-        &self.characteristics
-    }
-
-    #[must_use]
-    pub fn characteristic(&self, id: &CharacteristicId) -> Option<&Characteristic> {
-        self.characteristics.iter().find(|characteristic| characteristic.path == id.0)
-    }
-
-    /// Reads a value.
-    ///
-    /// # Errors
-    /// If the device does not answer, does not permit it, or has disconnected.
-    pub async fn read(&self, characteristic: &Characteristic) -> Result<Vec<u8>, GattError> {
+#[async_trait]
+impl Device for BluezDevice {
+    async fn read(&self, characteristic: CharacteristicId) -> Result<Vec<u8>, GattError> {
         let options: HashMap<&str, Variant<'_>> = HashMap::new();
         let message = self.call(characteristic, "ReadValue", &(options,)).await?;
-        let body = message.body();
-        let value: Vec<u8> = body.deserialize().map_err(|source| dbus_error("ReadValue", source))?;
-        check_length(&value)?;
-        Ok(value)
+        message.body().deserialize().map_err(|source| dbus_error("ReadValue", source).into())
     }
 
-    /// Writes a value: with response if the characteristic supports that, otherwise without response.
-    ///
-    /// # Errors
-    /// If it cannot be written, or as [`Self::read`].
-    pub async fn write(&self, characteristic: &Characteristic, value: &[u8]) -> Result<(), GattError> {
-        check_length(value)?;
-        let kind = match characteristic.write_type {
-            Some(WriteType::WithResponse) => "request",
-            Some(WriteType::WithoutResponse) => "command",
-            None => {
-                let (uuid, reason) = (characteristic.uuid, "it cannot be written".to_owned());
-                return Err(GattError::NotPermitted { uuid, call: "WriteValue", reason });
-            }
-        };
-        let options = HashMap::from([("type", Variant::from(kind))]);
+    async fn write(
+        &self,
+        characteristic: CharacteristicId,
+        value: &[u8],
+        with_response: bool,
+    ) -> Result<(), GattError> {
+        let options =
+            HashMap::from([("type", Variant::from(if with_response { "request" } else { "command" }))]);
         self.call(characteristic, "WriteValue", &(value, options)).await.map(drop)
     }
 
-    /// Enables notifications or indications. They arrive through [`Notifications::next`].
-    ///
-    /// # Errors
-    /// As [`Self::read`].
-    pub async fn subscribe(&self, characteristic: &Characteristic) -> Result<(), GattError> {
+    async fn subscribe(&self, characteristic: CharacteristicId) -> Result<(), GattError> {
         let answer = self.call(characteristic, "StartNotify", &()).await?;
-        if let Some(subscribed_at) = self.subscribed_at.get(&characteristic.path) {
+        if let Some(handle) = self.handles.get(characteristic.0) {
             // If it was subscribed to before, the earlier position stays.
-            let _ = subscribed_at.set(answer.recv_position());
+            let _ = handle.subscribed_at.set(answer.recv_position());
         }
         Ok(())
     }
 
-    /// Disconnects and waits for that, at most for [`CALL_TIMEOUT`].
-    pub async fn close(mut self) {
+    async fn close(mut self: Box<Self>) {
         self.connection.is_open = false;
         self.connection.disconnect().await;
     }
+}
 
-    async fn call<B: Serialize + DynamicType>(
+impl BluezDevice {
+    async fn call<B: Serialize + DynamicType + Sync>(
         &self,
-        characteristic: &Characteristic,
+        characteristic: CharacteristicId,
         method: &'static str,
         body: &B,
     ) -> Result<Message, GattError> {
-        let ConnectionGuard { adapter, .. } = &self.connection;
-        let answer = adapter.call(&characteristic.path, CHARACTERISTIC, method, body, DEVICE_TIMEOUT).await;
-        answer.map_err(|error| error::characteristic_error(&self.address, characteristic.uuid, method, error))
-    }
-}
-
-impl Notifications {
-    /// Reads signals continuously, even while nobody takes the values: a full queue would block the bus connection.
-    fn read_from(
-        mut signals: DeviceSignals,
-        subscribed_at: Arc<HashMap<OwnedObjectPath, OnceLock<Sequence>>>,
-    ) -> Self {
-        let (sender, values) = mpsc::channel(MAX_PENDING_VALUES);
-        let (gone, lost) = (Arc::new(OnceLock::new()), Arc::new(AtomicU64::new(0)));
-        let (gone_writer, lost_writer) = (Arc::clone(&gone), Arc::clone(&lost));
-        let reader = tokio::spawn(async move {
-            let reason = loop {
-                match signals.next().await {
-                    DeviceSignal::Gone(reason) => break reason,
-                    DeviceSignal::Device { connected: Some(false), .. } => break "it has disconnected",
-                    DeviceSignal::Device { .. } => {}
-                    DeviceSignal::Value { path, value, at } => {
-                        // Values before the subscription were returned by a read.
-                        let is_subscribed = subscribed_at
-                            .get(&path)
-                            .and_then(OnceLock::get)
-                            .is_some_and(|subscribed_at| *subscribed_at < at);
-                        if is_subscribed && sender.try_send((path, value)).is_err() {
-                            lost_writer.fetch_add(1, Ordering::Relaxed);
-                        }
-                    }
-                }
-            };
-            let _ = gone_writer.set(reason);
-        });
-        Self { values, gone, lost, _reader: AbortOnDropHandle::new(reader) }
-    }
-
-    /// The next value, or the end. Cancel safe.
-    pub async fn next(&mut self) -> DeviceEvent {
-        match self.values.recv().await {
-            Some((path, value)) => DeviceEvent::Value { source: CharacteristicId(path), value },
-            None => DeviceEvent::Disconnected {
-                reason: self.gone.get().copied().unwrap_or("its connection was given up"),
-            },
-        }
-    }
-
-    /// How many values were dropped because the queue was full.
-    #[must_use]
-    pub fn lost(&self) -> u64 {
-        self.lost.load(Ordering::Relaxed)
+        let gone = || GattError::Disconnected {
+            address: self.address.clone(),
+            reason: "it no longer has this characteristic",
+        };
+        let Handle { path, uuid, .. } = self.handles.get(characteristic.0).ok_or_else(gone)?;
+        let adapter = &self.connection.adapter;
+        let answer = adapter.call(path, CHARACTERISTIC, method, body, DEVICE_TIMEOUT).await;
+        answer.map_err(|error| characteristic_error(&self.address, *uuid, method, error))
     }
 }
 
 /// A device that bluetoothd connected at our request. Disconnects when it is dropped.
 #[derive(Debug)]
 struct ConnectionGuard {
-    adapter: BluetoothAdapter,
+    adapter: BluezAdapter,
     device: OwnedObjectPath,
     is_open: bool,
 }
@@ -289,7 +165,7 @@ impl Drop for ConnectionGuard {
 /// Finds the object of the device below the adapter.
 fn find(
     objects: &ManagedObjects,
-    adapter: &BluetoothAdapter,
+    adapter: &BluezAdapter,
     address: &str,
 ) -> Result<OwnedObjectPath, GattError> {
     let devices = objects.iter().filter(|(path, _)| is_below(path.as_str(), &adapter.path));
@@ -303,14 +179,14 @@ fn find(
 
 /// Waits until bluetoothd has discovered the services of the device.
 async fn wait_for_services(
-    adapter: &BluetoothAdapter,
+    adapter: &BluezAdapter,
     device: &OwnedObjectPath,
     signals: &mut DeviceSignals,
     address: &str,
 ) -> Result<(), GattError> {
     let gone = |reason| GattError::Disconnected { address: address.to_owned(), reason };
     let due = Instant::now() + DEVICE_TIMEOUT;
-    let answer = adapter.call(device, crate::bluez::PROPERTIES, "GetAll", &(DEVICE,), CALL_TIMEOUT);
+    let answer = adapter.call(device, PROPERTIES, "GetAll", &(DEVICE,), CALL_TIMEOUT);
     let answer = signals.run_until_gone(answer).await.map_err(gone)??;
     let body = answer.body();
     let properties: Properties = body.deserialize().map_err(|source| dbus_error("GetAll", source))?;
@@ -332,35 +208,31 @@ async fn wait_for_services(
     Ok(())
 }
 
-fn characteristics(objects: &ManagedObjects, device: &OwnedObjectPath) -> Vec<Characteristic> {
+/// In the order of their handles.
+fn characteristics(objects: &ManagedObjects, device: &OwnedObjectPath) -> (Vec<Characteristic>, Vec<Handle>) {
     let below = objects.iter().filter(|(path, _)| is_below(path.as_str(), device));
     let found = below.filter_map(|(path, interfaces)| {
         let properties = interfaces.get(CHARACTERISTIC)?;
         let service = properties.get("Service")?.downcast_ref::<&zbus::ObjectPath<'_>>().ok()?;
         let service = text(objects.get(service)?.get(SERVICE)?, "UUID")?.parse().ok()?;
-        characteristic(path, properties, service)
+        Some((path, characteristic(properties, service)?))
     });
     let mut found: Vec<_> = found.take(MAX_CHARACTERISTICS).collect();
     // Paths end in service000a/char000b: handles in hexadecimal digits of equal length, so text order is handle order.
-    found.sort_unstable_by(|a, b| a.path.as_str().cmp(b.path.as_str()));
-    let mut seen: HashMap<Uuid, u8> = HashMap::new();
-    for characteristic in &mut found {
-        let count = seen.entry(characteristic.uuid).or_default();
-        *count = count.saturating_add(1);
-        characteristic.instance = *count;
-    }
-    found
+    found.sort_unstable_by(|(a, _), (b, _)| a.as_str().cmp(b.as_str()));
+    let handle = |(path, characteristic): (&OwnedObjectPath, Characteristic)| {
+        let handle = Handle { path: path.clone(), uuid: characteristic.uuid, subscribed_at: OnceLock::new() };
+        (characteristic, handle)
+    };
+    let (mut characteristics, handles): (Vec<_>, Vec<_>) = found.into_iter().map(handle).unzip();
+    number(&mut characteristics);
+    (characteristics, handles)
 }
 
-fn characteristic(path: &OwnedObjectPath, properties: &Properties, service: Uuid) -> Option<Characteristic> {
+fn characteristic(properties: &Properties, service: Uuid) -> Option<Characteristic> {
     let flags = properties.get("Flags").and_then(|flags| flags.downcast_ref::<&Array<'_>>().ok());
     let has = |wanted: &str| {
         flags.is_some_and(|flags| flags.iter().any(|flag| flag.downcast_ref::<&str>() == Ok(wanted)))
-    };
-    let write_type = match (has("write"), has("write-without-response")) {
-        (true, _) => Some(WriteType::WithResponse),
-        (false, true) => Some(WriteType::WithoutResponse),
-        (false, false) => None,
     };
     Some(Characteristic {
         uuid: text(properties, "UUID")?.parse().ok()?,
@@ -368,18 +240,9 @@ fn characteristic(path: &OwnedObjectPath, properties: &Properties, service: Uuid
         instance: 1,
         can_read: has("read"),
         can_notify: has("notify") || has("indicate"),
-        write_type,
-        path: path.clone(),
+        write_type: WriteType::new(has("write"), has("write-without-response")),
+        id: CharacteristicId(0),
     })
-}
-
-fn check_length(value: &[u8]) -> Result<(), GattError> {
-    let bytes = value.len();
-    if bytes > MAX_VALUE { Err(GattError::TooLong { bytes, limit: MAX_VALUE }) } else { Ok(()) }
-}
-
-fn dbus_error(call: &'static str, source: zbus::Error) -> BluetoothError {
-    BluetoothError::DBus { call, source }
 }
 
 #[cfg(test)]
