@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use ble_link::Uuid;
+use ble_link::{Backend, Uuid};
 use ble_link::gatt::MAX_VALUE;
 use codecs::Codec;
 use codecs::ble::{Address, BindKey};
@@ -54,6 +54,9 @@ fn check_adapter(report: &mut Report, table: &KeyPath, ble: &BleConfig) {
             &table.key("adapter"),
             "is no Bluetooth adapter; write its name, such as \"hci0\", or its address (`bluetoothctl list`)",
         );
+    }
+    if ble.scan == ScanMode::Passive && !Backend::chosen().can_scan_passively() {
+        report.error(&table.key("scan"), "is not possible with btleplug; write \"active\"");
     }
     for (key, value) in [("left_after", ble.left_after), ("quiet_after", ble.quiet_after)] {
         if value.0 < SHORTEST {
