@@ -124,9 +124,10 @@ def riser(started, tmp_path):
 
 
 @pytest.fixture
-def bluez(started):
-    """bluetoothd with the adapter hci0, on a bus of its own; a gateway finds it with `env=bluez.env`."""
-    service = started.keep(Bluez())
+def bluez(started, request):
+    """bluetoothd with the adapter hci0, on a bus of its own; a gateway finds it with `env=bluez.env`. The parameter is the
+    backend that the gateway uses."""
+    service = started.keep(Bluez(backend=getattr(request, "param", "bluez")))
     service.add_adapter("hci0")
     return service
 

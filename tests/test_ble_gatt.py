@@ -2,6 +2,7 @@
 
 import pytest
 
+from bluez import both_backends
 from gateway import HEALTH_EVERY_SECOND, ID, config
 from peers import wait_until
 
@@ -78,6 +79,7 @@ def is_in_the_air(bluez, *addresses):
         bluez.advertise(address, name="sensor")
 
 
+@both_backends
 def test_a_device_that_only_answers_is_read_again_and_again_and_left_alone_between(setup, bluez, received):
     humidity = {"2a6f": (percent(45.67), ["read"])}
     bluez.add_gatt(LOUNGE, sensing(21.47, **humidity) | {"180f": {"2a19": (b"\x57", ["read"])}})
@@ -96,6 +98,7 @@ def test_a_device_that_only_answers_is_read_again_and_again_and_left_alone_betwe
     assert building.count(LOUNGE) + building.count(LOUNGE, "humidity") + building.count(LOUNGE, "battery") <= reads
 
 
+@both_backends
 def test_a_device_that_notifies_stays_connected_and_each_value_counts_once(setup, bluez, received):
     bluez.add_gatt(LOUNGE, sensing(21.0, ["read", "notify"]))
     building = setup(bluez, table(connect(LOUNGE, every="1h")))
@@ -130,6 +133,7 @@ def test_a_connection_that_gives_values_is_not_cut_because_nothing_else_is_heard
     assert calls("Set") == 0 and bluez.called("Connect") == 1
 
 
+@both_backends
 def test_a_device_that_went_out_of_reach_is_connected_again(setup, bluez, received):
     bluez.add_gatt(LOUNGE, sensing(21.0, ["read", "notify"]))
     building = setup(bluez, table(connect(LOUNGE, every="1h")))
@@ -142,6 +146,7 @@ def test_a_device_that_went_out_of_reach_is_connected_again(setup, bluez, receiv
     assert "has disconnected" in building.gateway.log()
 
 
+@both_backends
 def test_bluetoothd_may_be_started_anew(setup, bluez, received):
     bluez.add_gatt(LOUNGE, sensing(21.0))
     building = setup(bluez, table(connect(LOUNGE)))
@@ -153,6 +158,7 @@ def test_bluetoothd_may_be_started_anew(setup, bluez, received):
     building.wait(lambda: bluez.advertise(LOUNGE, name="sensor") is not None and building.count(LOUNGE) > before, "a value", 60)
 
 
+@both_backends
 def test_a_device_that_hangs_holds_up_no_one_else(setup, bluez, received):
     bluez.add_gatt(LOUNGE, sensing(21.0))
     building = setup(bluez, table(connect(LOUNGE), connect(HALL), connect(ATTIC), more="max_connections = 2"))
@@ -169,6 +175,7 @@ def test_a_device_that_hangs_holds_up_no_one_else(setup, bluez, received):
     building.wait_values(HALL, "temperature", 1)
 
 
+@both_backends
 def test_no_more_than_so_many_are_connected_at_once_and_each_gets_its_turn(setup, bluez, received):
     addresses = [f"A4:C1:38:00:01:{number:02X}" for number in range(8)]
     for number, address in enumerate(addresses):
@@ -188,6 +195,7 @@ def test_no_more_than_so_many_are_connected_at_once_and_each_gets_its_turn(setup
         assert {reported["avg"] for reported in building.values(address)} == {20 + number}
 
 
+@both_backends
 def test_a_characteristic_of_ones_own_is_read_by_a_table_of_fields(setup, bluez, received):
     codec = '[[fields]]\nname = "co2"\ntype = "u16le"\n'
     bluez.add_gatt(LOUNGE, {"1234": {OWN: (b"\x2c\x01", ["read"]), "2a6e": (celsius(21), ["read"])}})
@@ -229,6 +237,7 @@ def rule(action):
 
 
 @pytest.mark.parametrize("flags, connected", [(["write"], True), (["write-without-response"], False)])
+@both_backends
 def test_an_alert_writes_a_characteristic(setup, bluez, sensor, flags, connected):
     notifies = ["read", "notify"]
     bluez.add_gatt(LOUNGE, sensing(21.0, notifies) | {AUTOMATION: {"2a56": (b"\0", flags)}})
@@ -245,6 +254,7 @@ def test_an_alert_writes_a_characteristic(setup, bluez, sensor, flags, connected
     building.wait(lambda: bluez.is_connected(LOUNGE) is connected, "the connection as it was")
 
 
+@both_backends
 def test_a_command_goes_before_a_device_that_stays_where_there_is_one_connection(setup, bluez, sensor):
     bluez.add_gatt(LOUNGE, sensing(21.0, ["read", "notify"]))
     bluez.add_gatt(HALL, {AUTOMATION: {"2a56": (b"\0", ["write"])}})
@@ -257,6 +267,7 @@ def test_a_command_goes_before_a_device_that_stays_where_there_is_one_connection
     building.wait(lambda: bluez.is_notifying(LOUNGE, "2a6e"), "its turn again")
 
 
+@both_backends
 def test_a_command_that_cannot_be_carried_out_says_why(setup, bluez, sensor):
     bluez.add_gatt(LOUNGE, {AUTOMATION: {"2a56": (b"\0", ["read"])}})
     action = f'device = "{LOUNGE}", characteristic = "2a56", payload = "on"'

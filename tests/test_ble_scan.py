@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from bluez import Bluez
+from bluez import Bluez, both_backends
 from gateway import config
 from peers import free_port, wait_until
 from test_ble import BEACON, HALL, LOUNGE, LOUNGE_TABLE, ble, bthome, encrypted, ibeacon
@@ -42,6 +42,7 @@ def scan(riser, bluez):
     return run
 
 
+@both_backends
 def test_it_lists_devices_with_their_newest_values_the_nearest_first_and_counts_the_others(scan):
     said = [
         {"address": HALL, "rssi": -80, "name": "ATC_8F80A5", "service": bthome(-3.5)},
@@ -86,6 +87,7 @@ def test_names_from_the_air_cannot_command_a_terminal(scan):
     assert "\x1b" not in done.stdout and len(done.stdout.splitlines()) == 3
 
 
+@both_backends
 def test_silence_is_reported(scan):
     assert scan([]).stdout.startswith("Nothing was heard.")
 

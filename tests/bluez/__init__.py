@@ -14,21 +14,26 @@ when the adapter is switched off.
 import asyncio
 import threading
 
+import pytest
+
 from bluez.adapter import Adapter
 from bluez.bus import Bus
 from bluez.device import Advertisement
 from bluez.server import DBusError, Server
 
 PATIENCE = 10
+# For tests over both backends: what they need, any way to the radio can do.
+both_backends = pytest.mark.parametrize("bluez", ["bluez", "btleplug"], indirect=True)
 
 
 class Bluez:
     """May be used from any thread."""
 
-    def __init__(self, running=True, bus=True, on=None):
-        """`running`: whether bluetoothd runs yet; `bus`: whether there is a bus yet; `on`: another bus than its own."""
+    def __init__(self, running=True, bus=True, on=None, backend="bluez"):
+        """`running`: whether bluetoothd runs yet; `bus`: whether there is a bus yet; `on`: another bus than its own;
+        `backend`: what a gateway uses that is started with `env`."""
         self._bus = on or Bus()
-        self.env = {"DBUS_SYSTEM_BUS_ADDRESS": self._bus.address}
+        self.env = {"DBUS_SYSTEM_BUS_ADDRESS": self._bus.address, "RISER_BLE_BACKEND": backend}
         self._server = Server(self._bus.address, "org.bluez")
         self._server.gatt = {}
         self._kept = {}

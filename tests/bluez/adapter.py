@@ -25,6 +25,8 @@ class Adapter(Object):
             "Powered": flag(True),
             "Discovering": flag(False),
             "UUIDs": Variant("as", []),
+            # The Linux Foundation's id, and BlueZ's version.
+            "Modalias": text("usb:v1D6Bp0246d0542"),
         }
         self.monitors = Monitors(self) if monitors else None
         self.methods |= {

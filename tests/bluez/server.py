@@ -9,7 +9,12 @@ from dbus_fast.aio import MessageBus
 
 OBJECTS = "org.freedesktop.DBus.ObjectManager"
 PROPERTIES = "org.freedesktop.DBus.Properties"
+INTROSPECTABLE = "org.freedesktop.DBus.Introspectable"
 UNKNOWN_OBJECT = "org.freedesktop.DBus.Error.UnknownObject"
+
+DOCTYPE = """<!DOCTYPE node PUBLIC "-//freedesktop//DTD D-BUS Object Introspection 1.0//EN"
+"http://www.freedesktop.org/standards/dbus/1.0/introspect.dtd">
+"""
 
 
 class DBusError(Exception):
@@ -195,11 +200,21 @@ class Server:
         thing = self.objects.get(message.path)
         if thing and message.interface == PROPERTIES:
             return self._property(thing, message.member, *message.body)
+        if thing and message.interface == INTROSPECTABLE:
+            return "s", [self._introspect(thing)]
         method = thing and message.interface in thing.interfaces and thing.methods.get(message.member)
         if not method:
             text = f'Method "{message.member}" with signature "{message.signature}" on interface'
             raise DBusError(UNKNOWN_OBJECT, f'{text} "{message.interface}" doesn\'t exist\n')
         return method(message.sender, *message.body)
+
+    def _introspect(self, thing):
+        """The object's interfaces, and the names of the objects right below it; methods and properties are left out."""
+        names = [*thing.interfaces, INTROSPECTABLE, PROPERTIES]
+        interfaces = "".join(f'<interface name="{name}"></interface>' for name in names)
+        below = [other.path.rsplit("/", 1) for other in self.below(thing.path)]
+        nodes = "".join(f'<node name="{name}"/>' for parent, name in below if parent == thing.path)
+        return f"{DOCTYPE}<node>{interfaces}{nodes}</node>"
 
     def _property(self, thing, member, interface, *arguments):
         properties = thing.interfaces.get(interface)

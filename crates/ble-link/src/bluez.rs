@@ -1,15 +1,33 @@
-//! One Bluetooth adapter, reached through BlueZ over the system D-Bus. Every call has a time limit.
+//! The way to the radio through BlueZ over the system D-Bus: one Bluetooth adapter. Every call has a time limit.
 //!
 //! Source: BlueZ's D-Bus API (doc/org.bluez.Adapter.rst and the files beside it); D-Bus Specification, standard interfaces.
 
+mod gatt;
+mod known_device;
+mod monitors;
+mod scan;
+mod scanner;
+mod session;
+mod signals;
+
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use serde::Serialize;
 use tokio::time::timeout;
 use zbus::fdo::ManagedObjects;
 use zbus::names::OwnedUniqueName;
 use zbus::{Array, Connection, DynamicType, Message, OwnedObjectPath, OwnedVariant, Variant, fdo};
+
+use crate::adapter::BluetoothAdapter;
+use crate::backend::{Adapter, Connected, Session};
+use crate::error::{BluetoothError, CALL_TIMEOUT};
+use crate::gatt::GattError;
+use crate::radio::RadioOptions;
+use crate::scan_result::ScanResult;
+use scan::BluezScan;
 
 pub(crate) const BLUEZ: &str = "org.bluez";
 pub(crate) const ADAPTER: &str = "org.bluez.Adapter1";
@@ -17,74 +35,15 @@ pub(crate) const DEVICE: &str = "org.bluez.Device1";
 pub(crate) const OBJECTS: &str = "org.freedesktop.DBus.ObjectManager";
 pub(crate) const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 
-/// The time limit of a call to bluetoothd. Calls that wait for a device have a limit of their own.
-pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(10);
-
 /// Properties of one interface of an object.
 pub(crate) type Properties = HashMap<String, OwnedVariant>;
 
 /// The body of `PropertiesChanged`: the interface, the changed properties and the names of the invalidated ones.
 pub(crate) type Changed<'m> = (&'m str, Properties, Vec<&'m str>);
 
-/// Why BlueZ cannot be reached, or why it refuses a call.
-#[derive(Debug, thiserror::Error)]
-pub enum BluetoothError {
-    #[error("no D-Bus system bus: is the package dbus installed and running?")]
-    NoBus {
-        #[source]
-        source: zbus::Error,
-    },
-    /// No process owns the name `org.bluez`.
-    #[error(
-        "no bluetoothd: `apt install bluez`, then `systemctl enable --now bluetooth`; in a container, mount the host's /run/dbus"
-    )]
-    NoBluez,
-    #[error("there is no Bluetooth adapter `{wanted}`; there is: {available}")]
-    NoAdapter {
-        /// The name or address that was asked for.
-        wanted: String,
-        /// The adapters that exist.
-        available: String,
-    },
-    /// The bus or bluetoothd denies access.
-    #[error("D-Bus does not let this user use Bluetooth: `usermod -aG bluetooth riser`, then restart")]
-    NotAllowed {
-        #[source]
-        source: zbus::Error,
-    },
-    #[error("{adapter} is switched off: `rfkill unblock bluetooth`, or `bluetoothctl power on`")]
-    PoweredOff { adapter: String },
-    #[error("bluetoothd refuses {call}: {reason}")]
-    Refused {
-        call: &'static str,
-        /// The name of the D-Bus error.
-        name: String,
-        /// The text of the D-Bus error.
-        reason: String,
-    },
-    /// No answer within the time limit.
-    #[error("bluetoothd does not answer {call}")]
-    Timeout { call: &'static str },
-    /// The bus connection failed, or an answer could not be read.
-    #[error("the D-Bus connection broke at {call}")]
-    DBus {
-        call: &'static str,
-        #[source]
-        source: zbus::Error,
-    },
-    /// The bus has closed the connection.
-    #[error("the D-Bus system bus has ended")]
-    BusClosed,
-    /// bluetoothd has stopped or was restarted.
-    #[error("bluetoothd has ended")]
-    BluezStopped,
-    #[error("{adapter} was unplugged")]
-    Unplugged { adapter: String },
-}
-
 /// One Bluetooth adapter behind bluetoothd. Clones share one D-Bus connection.
 #[derive(Debug, Clone)]
-pub struct BluetoothAdapter {
+pub(crate) struct BluezAdapter {
     pub(crate) connection: Connection,
     /// The unique bus name of bluetoothd. Signals of other senders are ignored.
     pub(crate) owner: OwnedUniqueName,
@@ -92,27 +51,18 @@ pub struct BluetoothAdapter {
     pub(crate) path: OwnedObjectPath,
 }
 
-impl BluetoothAdapter {
+impl BluezAdapter {
     /// Connects to the system's bus (`DBUS_SYSTEM_BUS_ADDRESS` where that is set) and finds the adapter, by its name
     /// (`hci0`) or its address.
-    ///
-    /// # Errors
-    /// If there is no bus, no bluetoothd or no such adapter.
-    pub async fn open(name: &str) -> Result<Self, BluetoothError> {
+    pub(crate) async fn open(name: &str) -> Result<Self, BluetoothError> {
         let connecting = timeout(CALL_TIMEOUT, Connection::system()).await;
         let connection = connecting
             .map_err(|_| BluetoothError::Timeout { call: "the system bus" })?
-            .map_err(|source| BluetoothError::NoBus { source })?;
+            .map_err(|source| BluetoothError::NoBus { source: source.into() })?;
         let owner = owner(&connection).await?;
         let objects = managed_objects(&connection).await?;
         let path = find_adapter(&objects, name)?;
         Ok(Self { connection, owner, path })
-    }
-
-    /// For example `hci0`.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        last_segment(&self.path)
     }
 
     /// Whether bluetoothd is still the process that was found at the start.
@@ -152,20 +102,41 @@ impl BluetoothAdapter {
         interface: &'static str,
     ) -> Result<Properties, BluetoothError> {
         let message = self.call(path, PROPERTIES, "GetAll", &(interface,), CALL_TIMEOUT).await?;
-        message.body().deserialize().map_err(|source| BluetoothError::DBus { call: "GetAll", source })
-    }
-
-    ///
-    /// # Errors
-    /// If bluetoothd does not answer.
-    pub async fn is_powered(&self) -> Result<bool, BluetoothError> {
-        let adapter = self.properties(&self.path, ADAPTER).await?;
-        Ok(flag(&adapter, "Powered").unwrap_or_default())
+        message.body().deserialize().map_err(|source| dbus_error("GetAll", source))
     }
 
     pub(crate) async fn set_powered(&self, on: bool) -> Result<(), BluetoothError> {
         let body = (ADAPTER, "Powered", Variant::from(on));
         self.call(&self.path, PROPERTIES, "Set", &body, CALL_TIMEOUT).await.map(drop)
+    }
+}
+
+#[async_trait]
+impl Adapter for BluezAdapter {
+    fn name(&self) -> &str {
+        last_segment(&self.path)
+    }
+
+    async fn is_powered(&self) -> Result<bool, BluetoothError> {
+        let adapter = self.properties(&self.path, ADAPTER).await?;
+        Ok(flag(&adapter, "Powered").unwrap_or_default())
+    }
+
+    async fn session(
+        &self,
+        options: &RadioOptions,
+    ) -> Result<(Box<dyn Session>, Vec<ScanResult>), BluetoothError> {
+        let (session, results) = BluezScan::start(self.clone(), options).await?;
+        Ok((Box::new(session), results))
+    }
+
+    /// Over a connection to the bus of its own.
+    async fn for_connections(&self) -> Result<BluetoothAdapter, BluetoothError> {
+        Ok(BluetoothAdapter(Arc::new(Self::open(self.name()).await?)))
+    }
+
+    async fn connect(&self, address: &str) -> Result<Connected, GattError> {
+        gatt::connect(self, address).await
     }
 }
 
@@ -217,12 +188,12 @@ async fn owner(connection: &Connection) -> Result<OwnedUniqueName, BluetoothErro
         BluetoothError::Refused { .. } => BluetoothError::NoBluez,
         error => error,
     })?;
-    message.body().deserialize().map_err(|source| BluetoothError::DBus { call: "GetNameOwner", source })
+    message.body().deserialize().map_err(|source| dbus_error("GetNameOwner", source))
 }
 
 async fn managed_objects(connection: &Connection) -> Result<ManagedObjects, BluetoothError> {
     let message = call(connection, BLUEZ, "/", OBJECTS, "GetManagedObjects", &(), CALL_TIMEOUT).await?;
-    message.body().deserialize().map_err(|source| BluetoothError::DBus { call: "GetManagedObjects", source })
+    message.body().deserialize().map_err(|source| dbus_error("GetManagedObjects", source))
 }
 
 fn find_adapter(objects: &ManagedObjects, wanted: &str) -> Result<OwnedObjectPath, BluetoothError> {
@@ -254,11 +225,16 @@ async fn call<B: Serialize + DynamicType>(
     answer.map_err(|error| call_error(method, error))
 }
 
+/// The bus connection failed, or an answer could not be read.
+pub(crate) fn dbus_error(call: &'static str, source: impl Into<zbus::Error>) -> BluetoothError {
+    BluetoothError::DBus { call, source: source.into().into() }
+}
+
 fn call_error(call: &'static str, error: zbus::Error) -> BluetoothError {
     let (name, reason) = match &error {
         zbus::Error::FDO(standard) => match &**standard {
             fdo::Error::AccessDenied(_) | fdo::Error::AuthFailed(_) => {
-                return BluetoothError::NotAllowed { source: error };
+                return BluetoothError::NotAllowed { source: error.into() };
             }
             fdo::Error::NoReply(_) | fdo::Error::Timeout(_) | fdo::Error::TimedOut(_) => {
                 return BluetoothError::Timeout { call };
@@ -268,7 +244,7 @@ fn call_error(call: &'static str, error: zbus::Error) -> BluetoothError {
         zbus::Error::MethodError(name, reason, _) => {
             (name.to_string(), reason.clone().unwrap_or_else(|| name.to_string()))
         }
-        _ => return BluetoothError::DBus { call, source: error },
+        _ => return BluetoothError::DBus { call, source: error.into() },
     };
     BluetoothError::Refused { call, name, reason }
 }

@@ -10,12 +10,11 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use crate::bluez::{ADAPTER, BluetoothAdapter, BluetoothError, flag};
-use crate::monitors::{MonitorEvent, Pattern};
+use crate::adapter::BluetoothAdapter;
+use crate::backend::{Scanning, Session, SessionEvent};
+use crate::error::BluetoothError;
 use crate::recovery::{Recovery, RecoveryStep};
 use crate::scan_result::ScanResult;
-use crate::scanner::Scanner;
-use crate::session::{BluezSession, SessionEvent};
 use crate::simulated::SimulatedRadio;
 
 /// Pauses between two attempts.
@@ -23,8 +22,6 @@ const MIN_BACKOFF: Duration = Duration::from_secs(1);
 const MAX_BACKOFF: Duration = Duration::from_secs(30);
 /// A scan that stops for less than this (while a device is being connected) needs no restart.
 const SETTLE_TIME: Duration = Duration::from_secs(2);
-/// How long the adapter stays off during a power cycle.
-const POWER_OFF_TIME: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ScanMode {
@@ -35,6 +32,9 @@ pub enum ScanMode {
     /// Sends nothing, if bluetoothd supports that; otherwise as [`Self::Active`].
     Passive,
 }
+
+/// The type of an AD structure and the first bytes of its data.
+pub type Pattern = (u8, Vec<u8>);
 
 #[derive(Debug, Clone)]
 pub struct RadioOptions {
@@ -172,66 +172,55 @@ impl RadioTask {
     /// Runs one session; `Ok` if recovery asks for a new one.
     async fn session(&mut self) -> Result<(), BluetoothError> {
         let adapter = BluetoothAdapter::open(&self.options.adapter).await?;
-        let (mut session, results) = BluezSession::start(adapter.clone()).await?;
-        let mut scanner = Scanner::new(adapter.clone(), self.options.scan, self.options.patterns.clone());
+        let (mut session, results) = adapter.0.session(&self.options).await?;
         self.adapter.send_replace(Some(adapter));
         self.recovery.scan_started(Instant::now());
         results.into_iter().for_each(|result| self.deliver(result));
         let mut check_at = Some(Instant::now());
         loop {
             if check_at.is_some_and(|at| at <= Instant::now()) {
-                check_at = self.check(&mut scanner).await?.map(|pause| Instant::now() + pause);
+                check_at = self.check(&mut *session).await?.map(|pause| Instant::now() + pause);
             }
             if self.options.scan != ScanMode::Off
                 && let Some(step) = self.recovery.next_step(Instant::now())
             {
                 if step == RecoveryStep::Rebuild {
                     self.set_status(RadioState::Silent(step), None);
-                    scanner.stop().await;
+                    session.stop_scan().await;
                     session.close().await;
                     return Ok(());
                 }
-                check_at = self.recover(step, &mut scanner).await?.map(|pause| Instant::now() + pause);
+                check_at = self.recover(step, &mut *session).await?.map(|pause| Instant::now() + pause);
             }
             let ladder_due = (self.options.scan != ScanMode::Off).then(|| self.recovery.due());
-            let due = [check_at, ladder_due, session.next_repeat_due()].into_iter().flatten().min();
+            let due = [check_at, ladder_due].into_iter().flatten().min();
             tokio::select! {
-                event = session.next() => {
-                    let settled = Instant::now() + SETTLE_TIME;
-                    match event? {
-                        SessionEvent::ScanResult(result) => {
-                            self.record_activity();
-                            self.deliver(result);
-                        }
-                        SessionEvent::Presence => self.record_activity(),
-                        SessionEvent::Notification => self.recovery.notification_received(Instant::now()),
-                        SessionEvent::Powered(true) => check_at = Some(Instant::now()),
-                        SessionEvent::Discovering(true) => {}
-                        SessionEvent::Powered(false) | SessionEvent::Discovering(false) => {
-                            check_at = Some(check_at.map_or(settled, |at| at.min(settled)));
-                        }
-                    }
-                }
-                event = scanner.next_monitor_event() => match event {
-                    MonitorEvent::DeviceFound(device) => {
+                event = session.next() => match event? {
+                    SessionEvent::ScanResult(result) => {
                         self.record_activity();
-                        session.device_found(device, Instant::now());
+                        self.deliver(result);
                     }
-                    MonitorEvent::Released => {
-                        scanner.monitors_released();
-                        check_at = Some(Instant::now());
+                    SessionEvent::Presence => self.record_activity(),
+                    SessionEvent::Notification => self.recovery.notification_received(Instant::now()),
+                    SessionEvent::Changed => check_at = Some(Instant::now()),
+                    SessionEvent::Restarted => self.increment(|status| &mut status.scan_restarts),
+                    SessionEvent::Stopped => {
+                        let settled = Instant::now() + SETTLE_TIME;
+                        check_at = Some(check_at.map_or(settled, |at| at.min(settled)));
                     }
                 },
                 () = until(due) => {}
             }
-            session.take_repeats(Instant::now()).into_iter().for_each(|result| self.deliver(result));
         }
     }
 
     /// Makes sure that the adapter is on and scans. Returns when to try again, if it does not.
-    async fn check(&mut self, scanner: &mut Scanner) -> Result<Option<Duration>, BluetoothError> {
-        match self.ensure_scanning(scanner).await {
-            Ok(state) => {
+    async fn check(&mut self, session: &mut dyn Session) -> Result<Option<Duration>, BluetoothError> {
+        match session.ensure_scanning().await {
+            Ok(Scanning { state, was_restarted }) => {
+                if was_restarted {
+                    self.increment(|status| &mut status.scan_restarts);
+                }
                 self.backoff.reset();
                 self.scanning_state = state;
                 self.set_status(state, None);
@@ -241,40 +230,26 @@ impl RadioTask {
         }
     }
 
-    async fn ensure_scanning(&mut self, scanner: &mut Scanner) -> Result<RadioState, BluetoothError> {
-        let adapter = scanner.adapter().clone();
-        let properties = adapter.properties(&adapter.path, ADAPTER).await?;
-        if !flag(&properties, "Powered").unwrap_or_default() {
-            scanner.reset();
-            power_on(&adapter).await?;
-        }
-        let discovers = flag(&properties, "Discovering").unwrap_or_default();
-        if scanner.is_discovering() && !discovers {
-            self.increment(|status| &mut status.scan_restarts);
-            scanner.stop().await;
-        }
-        scanner.start().await
-    }
-
     async fn recover(
         &mut self,
         step: RecoveryStep,
-        scanner: &mut Scanner,
+        session: &mut dyn Session,
     ) -> Result<Option<Duration>, BluetoothError> {
+        let step = match step {
+            RecoveryStep::PowerCycle if !session.can_power_cycle() => RecoveryStep::RestartScan,
+            step => step,
+        };
         self.set_status(RadioState::Silent(step), None);
-        scanner.stop().await;
+        session.stop_scan().await;
         if step == RecoveryStep::PowerCycle {
             self.increment(|status| &mut status.power_cycles);
-            // An adapter that refuses may be off already.
-            let _ = scanner.adapter().set_powered(false).await;
-            sleep(POWER_OFF_TIME).await;
-            if let Err(error) = power_on(scanner.adapter()).await {
+            if let Err(error) = session.power_cycle().await {
                 return self.retry_later(error);
             }
         } else {
             self.increment(|status| &mut status.scan_restarts);
         }
-        match scanner.start().await {
+        match session.ensure_scanning().await {
             Ok(_) => Ok(None),
             Err(error) => self.retry_later(error),
         }
@@ -326,14 +301,7 @@ impl RadioTask {
     }
 }
 
-async fn power_on(adapter: &BluetoothAdapter) -> Result<(), BluetoothError> {
-    adapter.set_powered(true).await.map_err(|error| match error {
-        BluetoothError::Refused { .. } => BluetoothError::PoweredOff { adapter: adapter.name().to_owned() },
-        error => error,
-    })
-}
-
-async fn until(due: Option<Instant>) {
+pub(crate) async fn until(due: Option<Instant>) {
     match due {
         Some(due) => sleep_until(due).await,
         None => std::future::pending().await,

@@ -21,6 +21,11 @@ impl Uuid {
         Self((number as u128) << 96 | BASE)
     }
 
+    #[cfg(any(feature = "btleplug", not(target_os = "linux")))]
+    pub(crate) const fn from_bits(bits: u128) -> Self {
+        Self(bits)
+    }
+
     #[must_use]
     pub const fn bits(self) -> u128 {
         self.0

@@ -11,23 +11,20 @@ use gateway_core::{AdapterId, Condition};
 use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 
-use super::connections::{Connections, Plan};
-use super::intake::{Counts, Intake, Listener};
+use super::connections::{ConnectionPlan, Connections};
+use super::intake::{Counts, Intake, IntakeOptions};
 
-/// Advertisements that wait for this task: after a start bluetoothd tells of all devices at once.
-const ROOM: usize = 8_192;
-/// How often `health` gets new figures, and beacons that have left are looked for.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// Scan results queued for this task: after a start bluetoothd reports all devices at once.
+const MAX_PENDING_RESULTS: usize = 8_192;
+/// How often `health` gets new figures and absent beacons are reported.
+const REPORT_EVERY: Duration = Duration::from_secs(5);
 
-/// What `[adapters.ble.<name>]` says, ready for use.
+/// The settings of `[adapters.ble.<name>]`, ready for use.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The radio's.
     pub radio: RadioOptions,
-    /// Who is heard.
-    pub listener: Listener,
-    /// Who is connected to.
-    pub plan: Plan,
+    pub intake: IntakeOptions,
+    pub plan: ConnectionPlan,
 }
 
 /// The devices of `[adapters.ble.<name>]`.
@@ -52,31 +49,31 @@ impl Adapter for BleAdapter {
 
     async fn run(&mut self, context: &mut AdapterContext) -> Result<(), AdapterError> {
         let AdapterContext { uplinks, commands, condition, clock, stop } = context;
-        let mut radio = Radio::start(self.settings.radio.clone(), ROOM, stop.clone());
-        let mut intake = Intake::new(self.settings.listener.clone());
+        let mut radio = Radio::start(self.settings.radio.clone(), MAX_PENDING_RESULTS, stop.clone());
+        let mut intake = Intake::new(self.settings.intake.clone());
         let (plan, adapter) = (self.settings.plan.clone(), radio.adapter.clone());
         let mut connections =
             Connections::start(plan, self.id.clone(), adapter, condition.clone(), stop.clone());
         let mut report = Report::new(&self.id, &self.settings.radio.adapter, condition);
-        let mut look_at = Instant::now();
+        let mut report_at = Instant::now();
         loop {
-            if look_at <= Instant::now() {
-                look_at = Instant::now() + LOOK_EVERY;
-                intake.look_for_the_missing(clock.now(), Instant::now());
+            if report_at <= Instant::now() {
+                report_at = Instant::now() + REPORT_EVERY;
+                intake.report_absent_beacons(clock.now(), Instant::now());
                 report.figures(&mut intake, &radio.status.borrow(), connections.lost());
             }
             tokio::select! {
                 () = stop.cancelled() => break,
-                place = uplinks.reserve(), if intake.has_waiting() => match place {
+                place = uplinks.reserve(), if intake.has_pending() => match place {
                     Ok(place) => place.send(intake.batch()),
                     // The pipeline has ended.
                     Err(_) => break,
                 },
-                Some(heard) = radio.scan_results.recv() => intake.hear(&heard, clock.now(), Instant::now()),
+                Some(result) = radio.scan_results.recv() => intake.receive(&result, clock.now(), Instant::now()),
                 Some(value) = connections.values.recv() => intake.take(value, clock.now()),
                 Some(command) = commands.recv() => connections.command(command),
                 Ok(()) = radio.status.changed() => report.status(&radio.status.borrow_and_update()),
-                () = sleep_until(look_at) => {}
+                () = sleep_until(report_at) => {}
             }
         }
         connections.close().await;
@@ -84,13 +81,13 @@ impl Adapter for BleAdapter {
     }
 }
 
-/// Tells `health` and the log how the radio is doing.
+/// Reports the state of the radio to `health` and the log.
 struct Report<'a> {
     id: &'a AdapterId,
     condition: &'a Condition,
     part: Arc<str>,
     last: RadioStatus,
-    /// Values of connected devices that were lost, so far.
+    /// How many values of connected devices were lost.
     lost: u64,
 }
 
@@ -124,17 +121,17 @@ impl<'a> Report<'a> {
     }
 
     fn figures(&mut self, intake: &mut Intake, status: &RadioStatus, lost: u64) {
-        intake.lose(status.lost.saturating_sub(self.last.lost));
-        intake.lose(lost.saturating_sub(self.lost));
+        intake.count_lost(status.lost.saturating_sub(self.last.lost));
+        intake.count_lost(lost.saturating_sub(self.lost));
         self.lost = lost;
         self.last.lost = status.lost;
         self.condition.show(figures(&intake.counts, status));
     }
 }
 
-/// Figures by name; what never happened is left out, but for what one looks for first.
+/// Figures by name. Those that are zero are left out, except `advertisements`.
 fn figures(counts: &Counts, status: &RadioStatus) -> BTreeMap<String, u64> {
-    let happened = [
+    let counted = [
         ("values", counts.values),
         ("unknown_format", counts.unknown_format),
         ("unknown_device", counts.unknown_device),
@@ -145,7 +142,7 @@ fn figures(counts: &Counts, status: &RadioStatus) -> BTreeMap<String, u64> {
         ("power_cycles", status.power_cycles),
         ("sessions_rebuilt", status.sessions_rebuilt),
     ];
-    let happened = happened.into_iter().filter(|(_, count)| *count > 0);
-    let figures = std::iter::once(("advertisements", counts.taken)).chain(happened);
+    let counted = counted.into_iter().filter(|(_, count)| *count > 0);
+    let figures = std::iter::once(("advertisements", counts.taken)).chain(counted);
     figures.map(|(name, count)| (name.to_owned(), count)).collect()
 }

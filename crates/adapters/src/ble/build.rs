@@ -10,7 +10,7 @@ use gateway_core::{AdapterId, DeviceAddress, fingerprint};
 
 use super::config::{BleConfig, Listening, ScanMode};
 use super::kind::Ble;
-use super::{Air, BleAdapter, Followed, Listener, Plan, Settings};
+use super::{BleAdapter, ConnectionPlan, DevicePlan, IntakeOptions, ReceptionMap, Settings};
 use crate::kind::{Blueprint, BuildContext, Configured};
 use crate::site::Site;
 
@@ -21,15 +21,15 @@ pub(super) fn blueprint(
     context: &mut BuildContext<'_>,
 ) -> Result<Blueprint, BuildError> {
     let addresses = context.site.devices.iter().map(|(name, device)| Site::address(name, device));
-    let listening = all.adapters.values().filter(|other| other.scan != ScanMode::Off);
-    let listener = Listener {
+    let scanning = all.adapters.values().filter(|other| other.scan != ScanMode::Off);
+    let intake = IntakeOptions {
         adapter: id.clone(),
         codec: context.codecs.id("ble", &[], None)?,
         known: Arc::new(addresses.map(|address| DeviceAddress::canonical(address).into_owned()).collect()),
         only_known: ble.devices == Listening::Known,
-        alone: listening.count() < 2,
+        alone: scanning.count() < 2,
         left_after: ble.left_after.0,
-        air: context.services.shared::<Air>(),
+        receptions: context.services.shared::<ReceptionMap>(),
     };
     let plan = plan(id, ble, context)?;
     let radio = RadioOptions {
@@ -39,13 +39,17 @@ pub(super) fn blueprint(
         silent_after: ble.quiet_after.0,
         simulated: context.services.get::<SimulatedRadio>(),
     };
-    let text = format!("{ble:?} {:?} {} {:?}", listener.known, listener.alone, plan.devices);
-    let settings = Settings { radio, listener, plan };
+    let text = format!("{ble:?} {:?} {} {:?}", intake.known, intake.alone, plan.devices);
+    let settings = Settings { radio, intake, plan };
     Ok(Blueprint::new(id, &text, move |id| BleAdapter::new(id, settings.clone())))
 }
 
-/// The devices that are connected to.
-fn plan(id: &AdapterId, ble: &BleConfig, context: &mut BuildContext<'_>) -> Result<Plan, BuildError> {
+/// The devices of `connect`.
+fn plan(
+    id: &AdapterId,
+    ble: &BleConfig,
+    context: &mut BuildContext<'_>,
+) -> Result<ConnectionPlan, BuildError> {
     let BuildContext { site, codecs, .. } = context;
     let timezone = site.timezone;
     let mut devices = Vec::new();
@@ -56,20 +60,20 @@ fn plan(id: &AdapterId, ble: &BleConfig, context: &mut BuildContext<'_>) -> Resu
         for (characteristic, codec) in &connect.codecs {
             own.insert(uuid(characteristic)?, codecs.of_device(codec, timezone)?);
         }
-        devices.push(Followed {
+        devices.push(DevicePlan {
             address: connect.address.to_ascii_uppercase().into(),
             service: connect.service.as_deref().map(uuid).transpose()?,
             every: connect.every.0,
             codecs: own,
         });
     }
-    Ok(Plan { devices, max_connections: ble.max_connections, codec: codecs.id("gatt", &[], None)? })
+    Ok(ConnectionPlan { devices, max_connections: ble.max_connections, codec: codecs.id("gatt", &[], None)? })
 }
 
-/// The keys of all devices, and a number that tells these from others.
+/// The keys of all devices, and a fingerprint of them.
 ///
 /// # Errors
-/// A key or address that the checks refuse.
+/// If a key or an address is one that the checks refuse.
 pub fn keys(all: &Configured<Ble>, site: &Site<'_>) -> Result<(Keys, u64), BuildError> {
     let (mut keys, mut text) = (Keys::new(), String::new());
     for (name, device_keys) in &all.devices {

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use ble_link::Uuid;
 use ble_link::gatt::MAX_VALUE;
+use ble_link::{Backend, Uuid};
 use codecs::Codec;
 use codecs::ble::{Address, BindKey};
 use codecs::check::{check_file, check_format};
@@ -18,10 +18,10 @@ use crate::downlink::text_or_hex;
 use crate::kind::{Action, Configured};
 use crate::site::Site;
 
-/// Shorter times would tell of what is only between two advertisements, or read without a pause.
-const SHORTEST: Duration = Duration::from_secs(1);
-/// What one adapter connects to in turn.
-const MOST_CONNECTED: usize = 256;
+/// Shorter times would end between two advertisements, or read without a pause.
+const MIN_DURATION: Duration = Duration::from_secs(1);
+/// The most devices of one adapter.
+const MAX_CONNECTED: usize = 256;
 
 pub(super) fn check(report: &mut Report, all: &Configured<Ble>, site: &Site<'_>) {
     let mut taken: BTreeMap<String, &str> = BTreeMap::new();
@@ -55,14 +55,17 @@ fn check_adapter(report: &mut Report, table: &KeyPath, ble: &BleConfig) {
             "is no Bluetooth adapter; write its name, such as \"hci0\", or its address (`bluetoothctl list`)",
         );
     }
+    if ble.scan == ScanMode::Passive && !Backend::chosen().can_scan_passively() {
+        report.error(&table.key("scan"), "is not possible with btleplug; write \"active\"");
+    }
     for (key, value) in [("left_after", ble.left_after), ("quiet_after", ble.quiet_after)] {
-        if value.0 < SHORTEST {
+        if value.0 < MIN_DURATION {
             report.error(&table.key(key), "is out of range; allowed: from \"1s\"");
         }
     }
 }
 
-/// The devices that are connected to.
+/// The devices of `connect`.
 fn check_connect(report: &mut Report, table: &KeyPath, ble: &BleConfig) {
     if ble.scan == ScanMode::Off && ble.connect.is_empty() && report.is_whole(&table.key("connect")) {
         report.warning(
@@ -71,10 +74,10 @@ fn check_connect(report: &mut Report, table: &KeyPath, ble: &BleConfig) {
         );
     }
     let list = table.key("connect");
-    if ble.connect.len() > MOST_CONNECTED {
+    if ble.connect.len() > MAX_CONNECTED {
         report.error(
             &list,
-            format!("has more than {MOST_CONNECTED} entries; use a second adapter for the rest"),
+            format!("has more than {MAX_CONNECTED} entries; use a second adapter for the rest"),
         );
     }
     for (i, connect) in ble.connect.iter().enumerate() {
@@ -88,7 +91,7 @@ fn check_connect(report: &mut Report, table: &KeyPath, ble: &BleConfig) {
         if let Some(Err(error)) = connect.service.as_deref().map(str::parse::<Uuid>) {
             report.error(&entry.key("service"), error.to_string());
         }
-        if connect.every.0 < SHORTEST {
+        if connect.every.0 < MIN_DURATION {
             report.error(&entry.key("every"), "is out of range; allowed: from \"1s\"");
         }
         for (uuid, codec) in &connect.codecs {
@@ -109,7 +112,7 @@ fn check_address(report: &mut Report, key: &KeyPath, address: &str) {
     }
 }
 
-/// What reads a characteristic: a format, or a table of fields.
+/// The codec of a characteristic: a format, or a table of fields.
 fn check_codec_of(report: &mut Report, key: &KeyPath, uuid: &str, codec: &str) {
     if let Err(error) = uuid.parse::<Uuid>() {
         report.error(key, error.to_string());

@@ -1,7 +1,7 @@
-//! One device that is connected to: when, and what is done there.
+//! One connected device: when it is connected, read and written.
 //!
-//! Where one of its characteristics notifies, it stays connected; else it is read and left alone until the next time.
-//! After trouble it is tried again after a pause that grows, and is shortened by chance.
+//! If one of its characteristics notifies, it stays connected. Otherwise it is read and disconnected until the next time.
+//! After an error it is tried again after a growing pause with jitter.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -15,18 +15,18 @@ use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::commands::Order;
-use super::connections::{Followed, Shared, Value};
-use super::slots::{Purpose, Slot};
+use super::commands::WriteRequest;
+use super::connections::{DevicePlan, Shared, Value};
+use super::pool::{ConnectionPermit, Purpose};
 
-/// The first pause after something went wrong.
+/// The first pause after an error.
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
 /// The longest.
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
-/// The longest where trying costs the radio nothing, or the trouble passes.
+/// The longest if an attempt costs no radio time, or if the error is likely to pass.
 const SHORT_PAUSE: Duration = Duration::from_secs(30);
 
-/// Why a visit came to nothing.
+/// Why a connection failed.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
     #[error(transparent)]
@@ -44,12 +44,12 @@ enum Failure {
 pub(super) struct Connection {
     shared: Shared,
     address: Arc<str>,
-    followed: Option<Followed>,
-    orders: mpsc::Receiver<Order>,
+    followed: Option<DevicePlan>,
+    requests: mpsc::Receiver<WriteRequest>,
     backoff: Backoff,
     /// It has characteristics that notify.
     stays: bool,
-    /// What went wrong last, until it works again.
+    /// The last error, until it works again.
     problem: Option<String>,
 }
 
@@ -57,36 +57,36 @@ impl Connection {
     pub(super) const fn new(
         shared: Shared,
         address: Arc<str>,
-        followed: Option<Followed>,
-        orders: mpsc::Receiver<Order>,
+        followed: Option<DevicePlan>,
+        requests: mpsc::Receiver<WriteRequest>,
     ) -> Self {
         let backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
-        Self { shared, address, followed, orders, backoff, stays: false, problem: None }
+        Self { shared, address, followed, requests, backoff, stays: false, problem: None }
     }
 
-    /// Until `stop`; then what waits is told that it was not done, and the device is disconnected.
+    /// Runs until `stop`. Then queued commands are answered as not done, and the device is disconnected.
     pub(super) async fn run(mut self, stop: CancellationToken) {
-        stop.run_until_cancelled(self.live()).await;
-        self.orders.close();
-        while let Ok(order) = self.orders.try_recv() {
-            order.not_connected();
+        stop.run_until_cancelled(self.serve()).await;
+        self.requests.close();
+        while let Ok(request) = self.requests.try_recv() {
+            request.not_connected();
         }
     }
 
-    async fn live(&mut self) {
+    async fn serve(&mut self) {
         let mut due = self.followed.is_some().then(Instant::now);
-        self.tell("waiting", None);
+        self.report("waiting", None);
         loop {
-            let order = tokio::select! {
-                order = self.orders.recv() => match order {
-                    Some(order) => Some(order),
+            let request = tokio::select! {
+                request = self.requests.recv() => match request {
+                    Some(request) => Some(request),
                     None => return,
                 },
                 () = until(due) => None,
             };
             let started = Instant::now();
-            let visited = self.visit(order).await;
-            let next = match visited {
+            let ended = self.connect_once(request).await;
+            let next = match ended {
                 Ok(pause) => started + pause,
                 Err(failure) => Instant::now() + self.failed(&failure),
             };
@@ -94,62 +94,62 @@ impl Connection {
         }
     }
 
-    /// Connects, and does what is to be done. Says when it is to be done again.
-    async fn visit(&mut self, order: Option<Order>) -> Result<Duration, Failure> {
-        let mut order = order;
-        let (mut slot, connected) = match self.connect(&mut order).await {
+    /// Connects, executes commands and reads. Returns when to do it again.
+    async fn connect_once(&mut self, request: Option<WriteRequest>) -> Result<Duration, Failure> {
+        let mut request = request;
+        let (mut permit, connected) = match self.connect(&mut request).await {
             Ok(connected) => connected,
             Err(failure) => {
                 let reason = gateway_core::chain(&failure);
-                order.into_iter().for_each(|order| order.unreachable(&reason));
-                while let Ok(order) = self.orders.try_recv() {
-                    order.unreachable(&reason);
+                request.into_iter().for_each(|request| request.unreachable(&reason));
+                while let Ok(request) = self.requests.try_recv() {
+                    request.unreachable(&reason);
                 }
                 return Err(failure);
             }
         };
         let (peripheral, mut values) = connected;
-        if let Some(order) = order {
-            order.carry_out(&peripheral).await;
+        if let Some(request) = request {
+            request.execute(&peripheral).await;
         }
         let done = match self.followed.clone() {
-            Some(followed) => self.follow(&followed, &peripheral, &mut values, &mut slot).await,
+            Some(followed) => self.follow(&followed, &peripheral, &mut values, &mut permit).await,
             None => Ok(Duration::ZERO),
         };
-        self.carry_out_all(&peripheral).await;
+        self.execute_all(&peripheral).await;
         peripheral.close().await;
         if done.is_ok() {
-            self.tell("idle", None);
+            self.report("idle", None);
         }
         done
     }
 
-    /// Waits for its turn, and connects. A command that comes meanwhile goes before.
+    /// Waits for a permit and connects. A command that arrives meanwhile has priority.
     async fn connect(
         &mut self,
-        order: &mut Option<Order>,
-    ) -> Result<(Slot, (Peripheral, Notifications)), Failure> {
-        let due = order.as_ref().map(|order| order.due);
+        request: &mut Option<WriteRequest>,
+    ) -> Result<(ConnectionPermit, (Peripheral, Notifications)), Failure> {
+        let due = request.as_ref().map(|request| request.due);
         let connecting = async {
             let link =
                 self.shared.link.wait_for(Option::is_some).await.map_err(|_| Failure::Stopped)?.clone();
             let link = link.ok_or(Failure::Stopped)?;
-            let slot = match order {
-                Some(_) => self.shared.slots.take(Purpose::Command).await,
+            let permit = match request {
+                Some(_) => self.shared.pool.take(Purpose::Command).await,
                 None => tokio::select! {
-                    slot = turn(&self.shared, self.stays, self.followed.as_ref()) => slot,
-                    Some(command) = self.orders.recv() => {
-                        let due = order.insert(command).due;
-                        let slot = timeout_at(due, self.shared.slots.take(Purpose::Command)).await;
-                        slot.map_err(|_| Failure::Late)?
+                    permit = turn(&self.shared, self.stays, self.followed.as_ref()) => permit,
+                    Some(command) = self.requests.recv() => {
+                        let due = request.insert(command).due;
+                        let permit = timeout_at(due, self.shared.pool.take(Purpose::Command)).await;
+                        permit.map_err(|_| Failure::Late)?
                     }
                 },
             };
-            let slot = slot.ok_or(Failure::Stopped)?;
+            let permit = permit.ok_or(Failure::Stopped)?;
             if self.followed.is_some() {
                 self.shared.condition.part(&self.address, "connecting", None);
             }
-            Ok((slot, Peripheral::connect(&link, &self.address).await?))
+            Ok((permit, Peripheral::connect(&link, &self.address).await?))
         };
         match due {
             Some(due) => timeout_at(due, connecting).await.map_err(|_| Failure::Late)?,
@@ -157,13 +157,13 @@ impl Connection {
         }
     }
 
-    /// Reads what can be read, and stays where values come by themselves and there is room.
+    /// Reads what can be read, and stays connected if the device notifies and there is a permit for that.
     async fn follow(
         &mut self,
-        followed: &Followed,
+        followed: &DevicePlan,
         peripheral: &Peripheral,
         values: &mut Notifications,
-        slot: &mut Slot,
+        permit: &mut ConnectionPermit,
     ) -> Result<Duration, Failure> {
         let wanted: Vec<_> = wanted(followed, peripheral).collect();
         if wanted.is_empty() {
@@ -173,47 +173,47 @@ impl Connection {
         let readable: Vec<_> =
             wanted.iter().copied().filter(|characteristic| characteristic.can_read).collect();
         let problem = self.read_all(followed, peripheral, &readable).await?;
-        if !self.stays || !self.shared.slots.keep(slot) {
-            self.works(problem);
+        if !self.stays || !self.shared.pool.make_lasting(permit) {
+            self.succeeded(problem);
             return Ok(followed.every);
         }
-        let mut told = Vec::new();
+        let mut subscribed = Vec::new();
         let mut refused = None;
         for characteristic in wanted.iter().filter(|characteristic| characteristic.can_notify) {
             match peripheral.subscribe(characteristic).await {
-                Ok(()) => told.push(characteristic.uuid),
-                Err(error) => refused = Some(settle(error)?),
+                Ok(()) => subscribed.push(characteristic.uuid),
+                Err(error) => refused = Some(tolerate(error)?),
             }
         }
-        self.works(problem.or(refused));
-        if told.is_empty() {
+        self.succeeded(problem.or(refused));
+        if subscribed.is_empty() {
             return Ok(followed.every);
         }
         let polled: Vec<_> =
-            readable.into_iter().filter(|it| !told.contains(&it.uuid) || !it.can_notify).collect();
+            readable.into_iter().filter(|it| !subscribed.contains(&it.uuid) || !it.can_notify).collect();
         self.stay(followed, peripheral, values, &polled).await
     }
 
-    /// Hands on what the device tells, and reads the rest, until it goes or its turn is over.
+    /// Forwards notified values and reads the rest, until the device disconnects or its turn is over.
     async fn stay(
         &mut self,
-        followed: &Followed,
+        followed: &DevicePlan,
         peripheral: &Peripheral,
         values: &mut Notifications,
         polled: &[&Characteristic],
     ) -> Result<Duration, Failure> {
         let turn_over = Instant::now() + followed.every;
-        let slots = self.shared.slots.clone();
-        let wanted = slots.wanted(turn_over);
-        tokio::pin!(wanted);
+        let pool = self.shared.pool.clone();
+        let reclaimed = pool.reclaimed(turn_over);
+        tokio::pin!(reclaimed);
         let mut read_at = (!polled.is_empty()).then_some(turn_over);
         let mut lost = 0;
         loop {
             tokio::select! {
-                told = values.next() => match told {
+                event = values.next() => match event {
                     DeviceEvent::Value { source, value } => {
-                        if let Some(characteristic) = peripheral.characteristic(&source) {
-                            self.hand_on(followed, characteristic, value).await?;
+                        if let Some(characteristic) = peripheral.characteristic(source) {
+                            self.forward(followed, characteristic, value).await?;
                         }
                         let now = values.lost();
                         self.shared.lost.fetch_add(now.saturating_sub(lost), Ordering::Relaxed);
@@ -224,22 +224,22 @@ impl Connection {
                         return Err(GattError::Disconnected { address, reason }.into());
                     }
                 },
-                Some(order) = self.orders.recv() => order.carry_out(peripheral).await,
+                Some(request) = self.requests.recv() => request.execute(peripheral).await,
                 () = until(read_at) => {
                     read_at = Some(Instant::now() + followed.every);
                     let problem = self.read_all(followed, peripheral, polled).await?;
-                    self.works(problem);
+                    self.succeeded(problem);
                 }
-                // Another's turn; then its own again.
-                () = &mut wanted => return Ok(Duration::ZERO),
+                // Another device's turn; then this one waits again.
+                () = &mut reclaimed => return Ok(Duration::ZERO),
             }
         }
     }
 
-    /// Reads these. A problem with some of them is said; with all of them it is an error.
+    /// Reads these characteristics. Returns the last error if some failed; fails if all did.
     async fn read_all(
         &self,
-        followed: &Followed,
+        followed: &DevicePlan,
         peripheral: &Peripheral,
         readable: &[&Characteristic],
     ) -> Result<Option<GattError>, Failure> {
@@ -247,10 +247,10 @@ impl Connection {
         for characteristic in readable {
             match peripheral.read(characteristic).await {
                 Ok(value) => {
-                    self.hand_on(followed, characteristic, value).await?;
+                    self.forward(followed, characteristic, value).await?;
                     read += 1;
                 }
-                Err(error) => problem = Some(settle(error)?),
+                Err(error) => problem = Some(tolerate(error)?),
             }
         }
         match problem {
@@ -259,9 +259,9 @@ impl Connection {
         }
     }
 
-    async fn hand_on(
+    async fn forward(
         &self,
-        followed: &Followed,
+        followed: &DevicePlan,
         from: &Characteristic,
         value: Vec<u8>,
     ) -> Result<(), Failure> {
@@ -278,29 +278,29 @@ impl Connection {
         self.shared.values.send(value).await.map_err(|_| Failure::Stopped)
     }
 
-    async fn carry_out_all(&mut self, peripheral: &Peripheral) {
-        while let Ok(order) = self.orders.try_recv() {
-            order.carry_out(peripheral).await;
+    async fn execute_all(&mut self, peripheral: &Peripheral) {
+        while let Ok(request) = self.requests.try_recv() {
+            request.execute(peripheral).await;
         }
     }
 
-    /// Its values come; `problem` is with some of them.
-    fn works(&mut self, problem: Option<GattError>) {
+    /// Values were received. `problem` concerns some of the characteristics.
+    fn succeeded(&mut self, problem: Option<GattError>) {
         self.backoff.reset();
         if self.problem.take().is_some() {
             info!(adapter = %self.shared.adapter, device = %self.address, "ble: connected");
         }
-        self.tell("connected", problem.map(|error| gateway_core::chain(&error)));
+        self.report("connected", problem.map(|error| gateway_core::chain(&error)));
     }
 
-    /// Tells what went wrong, and says how long to wait.
+    /// Reports an error, and returns how long to wait.
     fn failed(&mut self, failure: &Failure) -> Duration {
         let text = gateway_core::chain(failure);
         if self.followed.is_some() && self.problem.as_ref() != Some(&text) {
             warn!(adapter = %self.shared.adapter, device = %self.address, "ble: {text}; tried again until it works");
         }
         self.problem = Some(text.clone());
-        self.tell("down", Some(text));
+        self.report("down", Some(text));
         let pause = self.backoff.next_wait(rand::random());
         match failure {
             Failure::Gatt(
@@ -310,25 +310,25 @@ impl Connection {
         }
     }
 
-    fn tell(&self, state: &'static str, problem: Option<String>) {
+    fn report(&self, state: &'static str, problem: Option<String>) {
         if self.followed.is_some() {
             self.shared.condition.part(&self.address, state, problem);
         }
     }
 }
 
-/// Waits for a slot. One that is to stay is read meanwhile, where its turn to stay is long in coming.
-async fn turn(shared: &Shared, stays: bool, followed: Option<&Followed>) -> Option<Slot> {
+/// Waits for a permit. A device that is to stay connected is only read if it waits for too long.
+async fn turn(shared: &Shared, stays: bool, followed: Option<&DevicePlan>) -> Option<ConnectionPermit> {
     let every = followed.map_or(Duration::ZERO, |followed| followed.every);
-    if stays && let Ok(slot) = timeout(every, shared.slots.take(Purpose::Stay)).await {
-        return slot;
+    if stays && let Ok(permit) = timeout(every, shared.pool.take(Purpose::Stay)).await {
+        return permit;
     }
-    shared.slots.take(Purpose::Read).await
+    shared.pool.take(Purpose::Read).await
 }
 
-/// The characteristics whose values are wanted: those that somebody can read.
+/// The characteristics that are used: those with a codec.
 fn wanted<'p>(
-    followed: &'p Followed,
+    followed: &'p DevicePlan,
     peripheral: &'p Peripheral,
 ) -> impl Iterator<Item = &'p Characteristic> {
     of_service(followed, peripheral).filter(|characteristic| {
@@ -339,22 +339,22 @@ fn wanted<'p>(
 }
 
 fn of_service<'p>(
-    followed: &'p Followed,
+    followed: &'p DevicePlan,
     peripheral: &'p Peripheral,
 ) -> impl Iterator<Item = &'p Characteristic> {
     let is_wanted = |it: &&Characteristic| followed.service.is_none_or(|service| service == it.service);
     peripheral.characteristics().iter().filter(is_wanted)
 }
 
-fn nothing_to_read(followed: &Followed, peripheral: &Peripheral) -> Failure {
+fn nothing_to_read(followed: &DevicePlan, peripheral: &Peripheral) -> Failure {
     let has: Vec<_> = of_service(followed, peripheral).take(16).map(|it| it.uuid.to_string()).collect();
     let has = if has.is_empty() { "none".to_owned() } else { has.join(", ") };
     let of = followed.service.map(|_| ", or leave out `service`".to_owned()).unwrap_or_default();
     Failure::NothingToRead { has, of }
 }
 
-/// An error of one characteristic; one that ends the connection is passed on.
-fn settle(error: GattError) -> Result<GattError, Failure> {
+/// Returns an error of one characteristic; one that ends the connection is an error.
+fn tolerate(error: GattError) -> Result<GattError, Failure> {
     match error {
         error @ (GattError::NotPermitted { .. }
         | GattError::PairingNeeded { .. }

@@ -1,8 +1,8 @@
-//! The devices that are connected to, for the values of their characteristics and for commands: a task each, which share
-//! the adapter's [`Slots`] and a connection to the bus of their own.
+//! Connected devices, for the values of their characteristics and for commands: one task per device. They share the
+//! adapter's [`ConnectionPool`].
 //!
-//! Promises: a device that hangs holds a slot for a bounded time and nobody else up; what is said while nobody listens is
-//! counted; nothing waits without a bound.
+//! A device that hangs uses a connection for a bounded time and delays no other device. Values that are not taken are
+//! counted. Every queue has a bound.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -18,38 +18,37 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::commands::{Order, WAITING};
+use super::commands::{MAX_PENDING_COMMANDS, WriteRequest};
 use super::connection::Connection;
-use super::slots::Slots;
+use super::pool::ConnectionPool;
 
-/// Values that wait for the adapter.
-const ROOM: usize = 256;
-/// How long after the stop devices are waited for.
-const LAST_WORDS: Duration = Duration::from_secs(2);
-/// Devices that commands go to besides those of `connect`.
-const MOST_OTHERS: usize = 256;
+/// Values queued for the adapter.
+const MAX_PENDING_VALUES: usize = 256;
+/// How long a stop waits until devices are disconnected.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// The most devices with commands besides those of `connect`.
+const MAX_OTHER_DEVICES: usize = 256;
 
-/// What `connect` and `max_connections` say, ready for use.
+/// The settings `connect` and `max_connections`, ready for use.
 #[derive(Debug, Clone)]
-pub struct Plan {
-    /// Whose values are wanted.
-    pub devices: Vec<Followed>,
+pub struct ConnectionPlan {
+    pub devices: Vec<DevicePlan>,
     /// Devices that are connected at once, at most.
     pub max_connections: usize,
-    /// What reads the values of characteristics that no entry names.
+    /// The codec for characteristics that no entry names.
     pub codec: CodecId,
 }
 
 /// A device of `connect`.
 #[derive(Debug, Clone)]
-pub struct Followed {
+pub struct DevicePlan {
     /// In upper case.
     pub address: Arc<str>,
-    /// The service that is looked at; `None`: all.
+    /// The service that is used; `None`: all.
     pub service: Option<Uuid>,
-    /// How often it is read, where its values do not come by themselves.
+    /// How often it is read if it does not notify.
     pub every: Duration,
-    /// What reads characteristics of the device's own.
+    /// Codecs for characteristics of the device's own.
     pub codecs: BTreeMap<Uuid, CodecId>,
 }
 
@@ -60,18 +59,16 @@ pub(super) struct Value {
     pub(super) device: Arc<str>,
     /// The UUID; of the second with the same one `2a6e/2`.
     pub(super) characteristic: Arc<str>,
-    /// What reads it.
     pub(super) codec: CodecId,
-    /// The bytes.
     pub(super) value: Bytes,
 }
 
-/// What all connections share.
+/// What all connections of an adapter share.
 #[derive(Debug, Clone)]
 pub(super) struct Shared {
     pub(super) adapter: AdapterId,
-    pub(super) slots: Slots,
-    /// Over a connection to the bus that carries no advertisements.
+    pub(super) pool: ConnectionPool,
+    /// The adapter while it can be used.
     pub(super) link: watch::Receiver<Option<BluetoothAdapter>>,
     pub(super) condition: Condition,
     pub(super) values: mpsc::Sender<Value>,
@@ -79,14 +76,14 @@ pub(super) struct Shared {
     pub(super) codec: CodecId,
 }
 
-/// All of an adapter's.
+/// All connections of an adapter.
 #[derive(Debug)]
 pub(super) struct Connections {
-    /// What the devices say.
+    /// Values read and notified.
     pub(super) values: mpsc::Receiver<Value>,
     shared: Shared,
-    orders: HashMap<Arc<str>, mpsc::Sender<Order>>,
-    most: usize,
+    requests: HashMap<Arc<str>, mpsc::Sender<WriteRequest>>,
+    max_devices: usize,
     stop: CancellationToken,
     tasks: JoinSet<()>,
 }
@@ -94,28 +91,28 @@ pub(super) struct Connections {
 impl Connections {
     /// Connects to the devices of the plan whenever there is an adapter, until `stop`.
     pub(super) fn start(
-        plan: Plan,
+        plan: ConnectionPlan,
         adapter: AdapterId,
-        seen: watch::Receiver<Option<BluetoothAdapter>>,
+        radio_adapter: watch::Receiver<Option<BluetoothAdapter>>,
         condition: Condition,
         stop: CancellationToken,
     ) -> Self {
-        let (values_to, values) = mpsc::channel(ROOM);
+        let (values_to, values) = mpsc::channel(MAX_PENDING_VALUES);
         let (link_to, link) = watch::channel(None);
         let shared = Shared {
             adapter,
-            slots: Slots::new(plan.max_connections),
+            pool: ConnectionPool::new(plan.max_connections),
             link,
             condition,
             values: values_to,
             lost: Arc::default(),
             codec: plan.codec,
         };
-        let (orders, most) = (HashMap::new(), plan.devices.len().saturating_add(MOST_OTHERS));
-        let mut connections = Self { values, shared, orders, most, stop, tasks: JoinSet::new() };
+        let (requests, max_devices) = (HashMap::new(), plan.devices.len().saturating_add(MAX_OTHER_DEVICES));
+        let mut connections = Self { values, shared, requests, max_devices, stop, tasks: JoinSet::new() };
         let stop = connections.stop.clone();
         connections.tasks.spawn(async move {
-            stop.run_until_cancelled(keep_linked(seen, link_to)).await;
+            stop.run_until_cancelled(offer_adapter(radio_adapter, link_to)).await;
         });
         for device in plan.devices {
             connections.add(Arc::clone(&device.address), Some(device));
@@ -123,66 +120,65 @@ impl Connections {
         connections
     }
 
-    /// Gives a command to its device; the command's sender is told what becomes of it.
+    /// Passes a command to its device, whose task answers it.
     pub(super) fn command(&mut self, command: Command) {
-        let Some((device, order)) = Order::of(command, &self.shared.adapter) else { return };
-        if !self.orders.contains_key(&*device) {
-            if self.orders.len() >= self.most {
-                return order.busy();
+        let Some((device, request)) = WriteRequest::new(command, &self.shared.adapter) else { return };
+        if !self.requests.contains_key(&*device) {
+            if self.requests.len() >= self.max_devices {
+                return request.busy();
             }
             self.add(device.as_str().into(), None);
         }
-        let Some(orders) = self.orders.get(&*device) else { return order.not_connected() };
-        match orders.try_send(order) {
+        let Some(requests) = self.requests.get(&*device) else { return request.not_connected() };
+        match requests.try_send(request) {
             Ok(()) => {}
-            Err(mpsc::error::TrySendError::Full(order)) => order.busy(),
-            Err(mpsc::error::TrySendError::Closed(order)) => order.not_connected(),
+            Err(mpsc::error::TrySendError::Full(request)) => request.busy(),
+            Err(mpsc::error::TrySendError::Closed(request)) => request.not_connected(),
         }
     }
 
-    /// How many values were lost since nobody took them in time.
+    /// How many values were lost because they were not taken in time.
     pub(super) fn lost(&self) -> u64 {
         self.shared.lost.load(Ordering::Relaxed)
     }
 
-    /// After the stop: commands that wait are answered, and devices disconnected, if that does not take long.
+    /// After the stop: answers queued commands and disconnects devices, for a bounded time.
     pub(super) async fn close(mut self) {
         drop(self.values);
         let ended = async { while self.tasks.join_next().await.is_some() {} };
-        let _ = timeout(LAST_WORDS, ended).await;
+        let _ = timeout(CLOSE_TIMEOUT, ended).await;
     }
 
-    fn add(&mut self, address: Arc<str>, followed: Option<Followed>) {
-        let (orders_to, orders) = mpsc::channel(WAITING);
-        self.orders.insert(Arc::clone(&address), orders_to);
-        let connection = Connection::new(self.shared.clone(), address, followed, orders);
+    fn add(&mut self, address: Arc<str>, followed: Option<DevicePlan>) {
+        let (requests_to, requests) = mpsc::channel(MAX_PENDING_COMMANDS);
+        self.requests.insert(Arc::clone(&address), requests_to);
+        let connection = Connection::new(self.shared.clone(), address, followed, requests);
         self.tasks.spawn(connection.run(self.stop.clone()));
     }
 }
 
-/// While the radio has a session, keeps a connection to the bus for GATT alone: on the radio's own an answer waits behind
-/// all advertisements.
-async fn keep_linked(
-    mut seen: watch::Receiver<Option<BluetoothAdapter>>,
+/// While the radio has a session, offers the adapter for connections.
+async fn offer_adapter(
+    mut radio_adapter: watch::Receiver<Option<BluetoothAdapter>>,
     link: watch::Sender<Option<BluetoothAdapter>>,
 ) {
     let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
     loop {
-        let adapter = match seen.wait_for(Option::is_some).await {
-            Ok(link) => link.as_ref().map(|link| link.name().to_owned()).unwrap_or_default(),
-            // The radio has ended.
-            Err(_) => return,
+        // An error: the radio has ended.
+        let Ok(Some(adapter)) = radio_adapter.wait_for(Option::is_some).await.map(|adapter| adapter.clone())
+        else {
+            return;
         };
-        match BluetoothAdapter::open(&adapter).await {
+        match adapter.for_connections().await {
             Ok(own) => {
                 backoff.reset();
                 link.send_replace(Some(own));
-                if seen.changed().await.is_err() {
+                if radio_adapter.changed().await.is_err() {
                     return;
                 }
                 link.send_replace(None);
             }
-            // The radio tells what is wrong.
+            // The radio reports the error.
             Err(_) => sleep(backoff.next_wait(rand::random())).await,
         }
     }

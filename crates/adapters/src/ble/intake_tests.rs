@@ -9,18 +9,18 @@ const BEACON: [u8; 23] =
     [2, 21, 0, 17, 34, 51, 68, 85, 102, 119, 136, 153, 170, 187, 204, 221, 238, 255, 0, 100, 0, 7, 0xc5];
 const BEACONS_NAME: &str = "00112233-4455-6677-8899-aabbccddeeff/100/7";
 
-fn intake(change: impl FnOnce(&mut Listener)) -> Intake {
-    let mut listener = Listener {
+fn intake(change: impl FnOnce(&mut IntakeOptions)) -> Intake {
+    let mut options = IntakeOptions {
         adapter: AdapterId::new("ble", "hall"),
         codec: CodecId(0),
         known: Arc::default(),
         only_known: false,
         alone: true,
         left_after: Duration::from_secs(60),
-        air: Air::default(),
+        receptions: ReceptionMap::default(),
     };
-    change(&mut listener);
-    Intake::new(listener)
+    change(&mut options);
+    Intake::new(options)
 }
 
 fn sensor(address: &str) -> ScanResult {
@@ -43,17 +43,17 @@ fn at(second: i64) -> Timestamp {
     Timestamp::from_millis(second * 1_000)
 }
 
-/// Devices, and whether something is said of them rather than heard.
-fn handed_over(intake: &mut Intake) -> Vec<(String, bool)> {
+/// Devices, and whether the message has a metric.
+fn messages(intake: &mut Intake) -> Vec<(String, bool)> {
     let batch = intake.batch().into_iter();
-    let told = |uplink: Uplink| (uplink.device.unwrap().as_str().to_owned(), uplink.metric.is_some());
-    batch.map(told).collect()
+    let message = |uplink: Uplink| (uplink.device.unwrap().as_str().to_owned(), uplink.metric.is_some());
+    batch.map(message).collect()
 }
 
 #[test]
 fn an_advertisement_is_handed_over_as_it_is_on_the_air_with_its_strength() {
     let mut intake = intake(|_| {});
-    intake.hear(&sensor(LOUNGE), at(7), Instant::now());
+    intake.receive(&sensor(LOUNGE), at(7), Instant::now());
     let uplink = intake.batch().pop().unwrap();
     assert_eq!(uplink.device.unwrap().as_str(), LOUNGE);
     assert_eq!((uplink.received_at, uplink.link.rssi), (at(7), Some(-60.0)));
@@ -65,71 +65,71 @@ fn phones_and_the_like_are_counted_and_nothing_else() {
     let mut intake = intake(|_| {});
     let phone = vec![(0x004c, vec![0x10, 0x05, 0x01])];
     let phone = ScanResult { service_data: Vec::new(), manufacturer_data: phone, ..sensor(LOUNGE) };
-    intake.hear(&phone, at(0), Instant::now());
-    assert!(!intake.has_waiting());
+    intake.receive(&phone, at(0), Instant::now());
+    assert!(!intake.has_pending());
     assert_eq!(intake.counts.unknown_format, 1);
 }
 
 #[test]
-fn only_known_devices_are_heard_where_that_is_asked_for_by_address_or_by_a_beacons_name() {
+fn only_known_devices_count_if_configured_by_address_or_by_a_beacons_name() {
     let known = BTreeSet::from([LOUNGE.to_owned(), BEACONS_NAME.to_owned()]);
-    let mut intake = intake(|listener| (listener.only_known, listener.known) = (true, Arc::new(known)));
-    for heard in [sensor(LOUNGE), sensor("A4:C1:38:00:00:01"), beacon("C0:00:00:00:00:01")] {
-        intake.hear(&heard, at(0), Instant::now());
+    let mut intake = intake(|options| (options.only_known, options.known) = (true, Arc::new(known)));
+    for result in [sensor(LOUNGE), sensor("A4:C1:38:00:00:01"), beacon("C0:00:00:00:00:01")] {
+        intake.receive(&result, at(0), Instant::now());
     }
-    assert_eq!(handed_over(&mut intake), [(LOUNGE.to_owned(), false), (BEACONS_NAME.to_owned(), false)]);
+    assert_eq!(messages(&mut intake), [(LOUNGE.to_owned(), false), (BEACONS_NAME.to_owned(), false)]);
     assert_eq!(intake.counts.unknown_device, 1);
 }
 
 #[test]
-fn a_beacon_that_has_left_is_told_once_under_the_name_that_it_was_heard_by() {
+fn a_beacon_that_has_left_is_reported_once_under_its_name() {
     let known = BTreeSet::from([LOUNGE.to_owned()]);
-    let mut intake = intake(|listener| listener.known = Arc::new(known));
+    let mut intake = intake(|options| options.known = Arc::new(known));
     let start = Instant::now();
-    intake.hear(&beacon(LOUNGE), at(0), start);
-    intake.hear(&beacon("C0:00:00:00:00:01"), at(0), start);
-    let heard = [(LOUNGE.to_owned(), false), (BEACONS_NAME.to_owned(), false)];
-    assert_eq!(handed_over(&mut intake), heard);
-    intake.look_for_the_missing(at(59), start + Duration::from_secs(59));
-    assert!(!intake.has_waiting());
+    intake.receive(&beacon(LOUNGE), at(0), start);
+    intake.receive(&beacon("C0:00:00:00:00:01"), at(0), start);
+    let result = [(LOUNGE.to_owned(), false), (BEACONS_NAME.to_owned(), false)];
+    assert_eq!(messages(&mut intake), result);
+    intake.report_absent_beacons(at(59), start + Duration::from_secs(59));
+    assert!(!intake.has_pending());
     for _ in 0..2 {
-        intake.look_for_the_missing(at(60), start + Duration::from_secs(60));
+        intake.report_absent_beacons(at(60), start + Duration::from_secs(60));
     }
-    let mut left = handed_over(&mut intake);
+    let mut left = messages(&mut intake);
     left.sort_unstable();
     assert_eq!(left, [(BEACONS_NAME.to_owned(), true), (LOUNGE.to_owned(), true)]);
 }
 
 #[test]
 fn what_another_adapter_has_heard_is_counted_here_and_nothing_else() {
-    let air = Air::default();
+    let receptions = ReceptionMap::default();
     let two = |name| {
-        let air = air.clone();
-        intake(|listener| {
-            listener.adapter = AdapterId::new("ble", name);
-            (listener.alone, listener.air) = (false, air);
+        let receptions = receptions.clone();
+        intake(|options| {
+            options.adapter = AdapterId::new("ble", name);
+            (options.alone, options.receptions) = (false, receptions);
         })
     };
     let (mut hall, mut attic) = (two("hall"), two("attic"));
     let now = Instant::now();
-    hall.hear(&sensor(LOUNGE), at(0), now);
+    hall.receive(&sensor(LOUNGE), at(0), now);
     // bluetoothd knows its name on one adapter, and hears it more faintly.
-    attic.hear(&ScanResult { name: None, rssi: Some(-90), ..sensor(LOUNGE) }, at(0), now);
-    assert!(hall.has_waiting() && !attic.has_waiting());
+    attic.receive(&ScanResult { name: None, rssi: Some(-90), ..sensor(LOUNGE) }, at(0), now);
+    assert!(hall.has_pending() && !attic.has_pending());
     assert_eq!(attic.counts.elsewhere, 1);
 }
 
 #[test]
 fn what_finds_no_room_is_counted_with_the_next_that_does() {
     let mut intake = intake(|_| {});
-    for _ in 0..WAITING + 5 {
-        intake.hear(&sensor(LOUNGE), at(0), Instant::now());
+    for _ in 0..MAX_PENDING + 5 {
+        intake.receive(&sensor(LOUNGE), at(0), Instant::now());
     }
-    while intake.has_waiting() {
+    while intake.has_pending() {
         assert!(intake.batch().iter().all(|uplink| uplink.lost_before == 0));
     }
     for lost in [5, 0] {
-        intake.hear(&sensor(LOUNGE), at(1), Instant::now());
+        intake.receive(&sensor(LOUNGE), at(1), Instant::now());
         assert_eq!(intake.batch().pop().unwrap().lost_before, lost);
     }
     assert_eq!(intake.counts.lost, 5);
@@ -138,7 +138,11 @@ fn what_finds_no_room_is_counted_with_the_next_that_does() {
 #[test]
 fn more_than_an_advertisement_holds_is_counted_and_nothing_else() {
     let mut intake = intake(|_| {});
-    intake.hear(&ScanResult { name: Some("x".repeat(300).into()), ..sensor(LOUNGE) }, at(0), Instant::now());
-    assert!(!intake.has_waiting());
+    intake.receive(
+        &ScanResult { name: Some("x".repeat(300).into()), ..sensor(LOUNGE) },
+        at(0),
+        Instant::now(),
+    );
+    assert!(!intake.has_pending());
     assert_eq!(intake.counts.oversized, 1);
 }

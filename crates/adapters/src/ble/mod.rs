@@ -1,16 +1,14 @@
-//! Bluetooth Low Energy: what sensors and beacons advertise, heard through BlueZ, and the values of devices that are
-//! connected to.
+//! Bluetooth Low Energy: the advertisements of sensors and beacons, and the values of connected devices.
 //!
-//! Promises:
-//! - A device that several adapters hear counts once. Of what nobody knows the format, nothing is kept.
-//! - A beacon that was there and is no longer is told: its `presence` becomes 0.
-//! - Advertisements that find no room are dropped and counted; nothing that bluetoothd or a device does holds anything up.
-//! - bluetoothd may end, the adapter be unplugged, switched off or fall silent: it is waited for, helped step by step, and
-//!   each step is in `health`.
-//! - At most `max_connections` devices are connected at once, in turn; one that hangs holds nobody up.
+//! Guarantees:
+//! - An advertisement that several adapters receive counts once. Advertisements of unknown formats are only counted.
+//! - If a beacon is no longer received, its `presence` becomes 0.
+//! - Advertisements that do not fit into the queue are dropped and counted. bluetoothd and devices cannot block other parts.
+//! - If bluetoothd ends, or the adapter is unplugged, switched off or silent, the radio recovers step by step, and each step
+//!   is in `health`.
+//! - At most `max_connections` devices are connected at once, in turn. One that hangs does not delay the others.
 
 mod adapter;
-mod air;
 mod build;
 mod check;
 mod commands;
@@ -19,12 +17,13 @@ mod connection;
 mod connections;
 mod intake;
 mod kind;
+mod pool;
 mod probe;
-mod slots;
+mod reception;
 
 pub use adapter::{BleAdapter, Settings};
-pub use air::Air;
 pub use build::keys;
-pub use connections::{Followed, Plan};
-pub use intake::{Listener, payload};
+pub use connections::{ConnectionPlan, DevicePlan};
+pub use intake::{IntakeOptions, payload};
 pub use kind::{Ble, CharacteristicTarget, TargetKeys};
+pub use reception::ReceptionMap;

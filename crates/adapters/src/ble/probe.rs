@@ -7,18 +7,18 @@ use gateway_core::findings::{KeyPath, Report};
 use tokio::time::timeout;
 
 /// How long bluetoothd may take to answer.
-const PATIENCE: Duration = Duration::from_secs(3);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
 
 pub(super) fn probe(report: &mut Report, key: &KeyPath, adapter: &str) {
-    // Without a runtime nothing else would work either; what the gateway itself says then is enough.
+    // Without a runtime the gateway itself cannot start, and reports that.
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
-    if let Err(why) = runtime.block_on(try_out(adapter)) {
+    if let Err(why) = runtime.block_on(try_adapter(adapter)) {
         report.warning(key, why);
     }
 }
 
-async fn try_out(adapter: &str) -> Result<(), String> {
-    let tried = timeout(PATIENCE, async {
+async fn try_adapter(adapter: &str) -> Result<(), String> {
+    let tried = timeout(PROBE_TIMEOUT, async {
         let bluetooth = BluetoothAdapter::open(adapter).await?;
         match bluetooth.is_powered().await? {
             true => Ok(()),

@@ -1,6 +1,6 @@
 //! Errors of GATT operations, with what to do about them.
 
-use crate::bluez::BluetoothError;
+use crate::error::BluetoothError;
 use crate::uuid::Uuid;
 
 #[derive(Debug, thiserror::Error)]
@@ -55,7 +55,7 @@ impl GattError {
 }
 
 /// Translates an error of `Connect`.
-pub(super) fn connect_error(address: &str, error: BluetoothError) -> GattError {
+pub(crate) fn connect_error(address: &str, error: BluetoothError) -> GattError {
     let address = address.to_owned();
     match error {
         BluetoothError::Refused { name, reason, .. } if is_busy(&name, &reason) => {
@@ -72,7 +72,7 @@ pub(super) fn connect_error(address: &str, error: BluetoothError) -> GattError {
 }
 
 /// Translates an error of a call to a characteristic.
-pub(super) fn characteristic_error(
+pub(crate) fn characteristic_error(
     address: &str,
     uuid: Uuid,
     call: &'static str,

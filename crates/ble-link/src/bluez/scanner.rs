@@ -4,16 +4,17 @@ use std::collections::HashMap;
 
 use zbus::Variant;
 
-use crate::bluez::{BluetoothAdapter, BluetoothError};
-use crate::monitors::{MonitorEvent, Monitors, Pattern};
-use crate::radio::{RadioState, ScanMode};
+use super::BluezAdapter;
+use super::monitors::{MonitorEvent, Monitors};
+use crate::error::BluetoothError;
+use crate::radio::{Pattern, RadioState, ScanMode};
 
 /// Lower than any signal strength. With an RSSI filter bluetoothd reports every change of RSSI, without one only large ones.
 const MIN_RSSI: i16 = -127;
 const IN_PROGRESS: &str = "org.bluez.Error.InProgress";
 
 pub(crate) struct Scanner {
-    adapter: BluetoothAdapter,
+    adapter: BluezAdapter,
     scan: ScanMode,
     patterns: Vec<Pattern>,
     active: ActiveScan,
@@ -27,11 +28,11 @@ enum ActiveScan {
 }
 
 impl Scanner {
-    pub(crate) fn new(adapter: BluetoothAdapter, scan: ScanMode, patterns: Vec<Pattern>) -> Self {
+    pub(crate) fn new(adapter: BluezAdapter, scan: ScanMode, patterns: Vec<Pattern>) -> Self {
         Self { adapter, scan, patterns, active: ActiveScan::None }
     }
 
-    pub(crate) fn adapter(&self) -> &BluetoothAdapter {
+    pub(crate) fn adapter(&self) -> &BluezAdapter {
         &self.adapter
     }
 

@@ -7,10 +7,10 @@ use tokio::time::timeout;
 use zbus::message::{Sequence, Type};
 use zbus::{MatchRule, Message, MessageStream, OwnedObjectPath, match_rule};
 
-use super::{CHARACTERISTIC, MAX_VALUE};
-use crate::bluez::{
-    BluetoothAdapter, BluetoothError, CALL_TIMEOUT, Changed, DEVICE, OBJECTS, PROPERTIES, bytes, flag,
-};
+use super::gatt::CHARACTERISTIC;
+use super::{BluezAdapter, Changed, DEVICE, OBJECTS, PROPERTIES, bytes, dbus_error, flag};
+use crate::error::{BluetoothError, CALL_TIMEOUT};
+use crate::gatt::MAX_VALUE;
 
 /// Signals waiting to be read. They must be read continuously: a full queue blocks the whole bus connection.
 const SIGNAL_QUEUE: NonZeroUsize = NonZeroUsize::MIN.saturating_add(255);
@@ -36,13 +36,13 @@ pub(super) struct DeviceSignals {
     properties: MessageStream,
     objects: MessageStream,
     owners: MessageStream,
-    adapter: BluetoothAdapter,
+    adapter: BluezAdapter,
     device: OwnedObjectPath,
 }
 
 impl DeviceSignals {
     pub(super) async fn subscribe(
-        adapter: &BluetoothAdapter,
+        adapter: &BluezAdapter,
         device: &OwnedObjectPath,
     ) -> Result<Self, BluetoothError> {
         let signal = || MatchRule::builder().msg_type(Type::Signal);
@@ -138,15 +138,14 @@ impl DeviceSignals {
 }
 
 async fn stream(
-    adapter: &BluetoothAdapter,
+    adapter: &BluezAdapter,
     rule: match_rule::Builder<'static>,
 ) -> Result<MessageStream, BluetoothError> {
     const CALL: &str = "AddMatch";
-    let dbus_error = |source| BluetoothError::DBus { call: CALL, source };
-    let rule = rule.build().map_err(dbus_error)?;
+    let rule = rule.build().map_err(|error| dbus_error(CALL, error))?;
     let stream = MessageStream::for_match_rule(rule, &adapter.connection, Some(SIGNAL_QUEUE));
     timeout(CALL_TIMEOUT, stream)
         .await
         .map_err(|_| BluetoothError::Timeout { call: CALL })?
-        .map_err(dbus_error)
+        .map_err(|error| dbus_error(CALL, error))
 }

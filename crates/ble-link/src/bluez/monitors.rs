@@ -6,7 +6,9 @@
 use tokio::sync::mpsc;
 use zbus::{ObjectPath, OwnedObjectPath, fdo, interface};
 
-use crate::bluez::{BluetoothAdapter, BluetoothError, CALL_TIMEOUT};
+use super::BluezAdapter;
+use crate::error::{BluetoothError, CALL_TIMEOUT};
+use crate::radio::Pattern;
 
 const MANAGER: &str = "org.bluez.AdvertisementMonitorManager1";
 const ROOT_PATH: &str = "/riser/monitors";
@@ -14,9 +16,6 @@ const ROOT_PATH: &str = "/riser/monitors";
 const MAX_PATTERNS: usize = 16;
 /// Devices found and not handled yet. Further ones are ignored, because they are found again.
 const MAX_PENDING: usize = 1_024;
-
-/// The type of an AD structure and the first bytes of its data.
-pub type Pattern = (u8, Vec<u8>);
 
 /// What bluetoothd reports to a monitor.
 #[derive(Debug)]
@@ -30,7 +29,7 @@ pub(crate) enum MonitorEvent {
 /// The monitors registered with bluetoothd.
 #[derive(Debug)]
 pub(crate) struct Monitors {
-    adapter: BluetoothAdapter,
+    adapter: BluezAdapter,
     root: OwnedObjectPath,
     count: usize,
     events: mpsc::Receiver<MonitorEvent>,
@@ -72,7 +71,7 @@ impl Monitors {
     /// # Errors
     /// If bluetoothd does not offer monitors, or refuses them.
     pub(crate) async fn register(
-        adapter: &BluetoothAdapter,
+        adapter: &BluezAdapter,
         patterns: &[Pattern],
     ) -> Result<Self, BluetoothError> {
         let (sender, events) = mpsc::channel(MAX_PENDING);
@@ -117,5 +116,5 @@ impl Monitors {
 }
 
 fn dbus_error(source: impl Into<zbus::Error>) -> BluetoothError {
-    BluetoothError::DBus { call: "RegisterMonitor", source: source.into() }
+    super::dbus_error("RegisterMonitor", source)
 }

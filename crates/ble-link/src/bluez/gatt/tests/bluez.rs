@@ -8,7 +8,8 @@ use tokio::sync::mpsc;
 use zbus::fdo::ObjectManager;
 use zbus::{Connection, DBusError, OwnedObjectPath, OwnedVariant, connection, interface};
 
-use crate::bluez::BluetoothAdapter;
+use crate::adapter::BluetoothAdapter;
+use crate::bluez::BluezAdapter;
 
 pub(super) const ADDRESS: &str = "A4:C1:38:0A:0B:0C";
 const ADAPTER: &str = "/org/bluez/hci0";
@@ -205,7 +206,8 @@ impl Bluez {
     pub(super) async fn adapter(&self) -> BluetoothAdapter {
         let connection = connection::Builder::address(&*self.address).build().await.unwrap();
         let owner = self.server.unique_name().unwrap().clone();
-        BluetoothAdapter { connection, owner, path: ADAPTER.try_into().unwrap() }
+        let path = ADAPTER.try_into().unwrap();
+        BluetoothAdapter(Arc::new(BluezAdapter { connection, owner, path }))
     }
 
     /// How characteristics answer from now on.

@@ -9,12 +9,15 @@ use tokio::time::Instant;
 use zbus::message::Type;
 use zbus::{AsyncDrop as _, MatchRule, Message, MessageStream, ObjectPath, OwnedObjectPath};
 
-use crate::bluez::{
-    ADAPTER, BLUEZ, BluetoothAdapter, BluetoothError, Changed, DEVICE, OBJECTS, PROPERTIES, Properties, flag,
+use super::gatt::CHARACTERISTIC;
+use super::known_device::KnownDevice;
+use super::{
+    ADAPTER, BLUEZ, BluezAdapter, Changed, DEVICE, OBJECTS, PROPERTIES, Properties, dbus_error, flag,
     is_below,
 };
-use crate::gatt::CHARACTERISTIC;
-use crate::scan_result::{KnownDevice, ScanResult};
+use crate::backend::{Adapter as _, SessionEvent};
+use crate::error::BluetoothError;
+use crate::scan_result::ScanResult;
 
 /// Signals waiting to be read. When it is full, the bus keeps further ones.
 const SIGNAL_QUEUE: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1_023);
@@ -25,20 +28,8 @@ const REPORT_DELAY: Duration = Duration::from_millis(300);
 /// The most devices waiting for such a report.
 const MAX_PENDING: usize = 1_024;
 
-/// What a signal means for the radio.
-#[derive(Debug)]
-pub(crate) enum SessionEvent {
-    ScanResult(ScanResult),
-    /// A device is in reach, but its signal carries no data.
-    Presence,
-    /// A connected device notified a value.
-    Notification,
-    Powered(bool),
-    Discovering(bool),
-}
-
 pub(crate) struct BluezSession {
-    adapter: BluetoothAdapter,
+    adapter: BluezAdapter,
     signals: MessageStream,
     owners: MessageStream,
     devices: HashMap<OwnedObjectPath, KnownDevice>,
@@ -50,8 +41,8 @@ type Interfaces = HashMap<String, Properties>;
 
 impl BluezSession {
     /// Opens a session, and returns the devices that bluetoothd has received recently.
-    pub(crate) async fn start(adapter: BluetoothAdapter) -> Result<(Self, Vec<ScanResult>), BluetoothError> {
-        let dbus_error = |source| BluetoothError::DBus { call: "AddMatch", source };
+    pub(crate) async fn start(adapter: BluezAdapter) -> Result<(Self, Vec<ScanResult>), BluetoothError> {
+        let dbus_error = |source| dbus_error("AddMatch", source);
         let signals =
             MatchRule::builder().msg_type(Type::Signal).sender(BLUEZ).build().map_err(dbus_error)?;
         let owners = MatchRule::builder()
@@ -122,23 +113,25 @@ impl BluezSession {
         }
     }
 
-    /// When [`Self::take_repeats`] has something to return.
+    /// When [`Self::take_repeat`] has something to return.
     pub(crate) fn next_repeat_due(&self) -> Option<Instant> {
         self.pending.front().map(|(due, _)| *due)
     }
 
-    /// The scan results of devices that have repeated their data.
-    pub(crate) fn take_repeats(&mut self, now: Instant) -> Vec<ScanResult> {
-        let mut repeats = Vec::new();
+    /// The scan result of a device that has repeated its data.
+    pub(crate) fn take_repeat(&mut self, now: Instant) -> Option<ScanResult> {
         while self.next_repeat_due().is_some_and(|due| due <= now)
             && let Some((due, path)) = self.pending.pop_front()
         {
             let device = self.devices.get(&path);
             let is_reported =
                 device.and_then(|device| device.reported_at).is_some_and(|at| due - REPORT_DELAY <= at);
-            repeats.extend(device.filter(|_| !is_reported).and_then(KnownDevice::last_result));
+            let repeat = device.filter(|_| !is_reported).and_then(KnownDevice::last_result);
+            if repeat.is_some() {
+                return repeat;
+            }
         }
-        repeats
+        None
     }
 
     /// Unsubscribes from the signals.
@@ -172,8 +165,11 @@ impl BluezSession {
         let body = message.body();
         let (interface, changed, invalidated): Changed<'_> = body.deserialize().ok()?;
         if is_adapter && interface == ADAPTER {
-            let powered = flag(&changed, "Powered").map(SessionEvent::Powered);
-            return powered.or_else(|| flag(&changed, "Discovering").map(SessionEvent::Discovering));
+            return match (flag(&changed, "Powered"), flag(&changed, "Discovering")) {
+                (Some(true), _) => Some(SessionEvent::Changed),
+                (Some(false), _) | (None, Some(false)) => Some(SessionEvent::Stopped),
+                (None, _) => None,
+            };
         }
         if interface == CHARACTERISTIC {
             return changed.contains_key("Value").then_some(SessionEvent::Notification);

@@ -8,8 +8,11 @@
 
 mod bluez;
 
-use super::*;
 use bluez::{ADDRESS, Behaviour, Bluez};
+
+use crate::error::BluetoothError;
+use crate::gatt::{Characteristic, DeviceEvent, GattError, Notifications, Peripheral};
+use crate::uuid::Uuid;
 
 fn uuid(text: &str) -> Uuid {
     text.parse().unwrap()
@@ -80,7 +83,7 @@ async fn a_value_that_was_read_is_not_reported_again_and_a_notified_value_is_rep
     bluez.value("service000a/char0010", &[7, 7]).await;
     bluez.value("service000a/char000b", &[3, 4]).await;
     let DeviceEvent::Value { source, value } = values.next().await else { panic!("the device is gone") };
-    assert_eq!((peripheral.characteristic(&source), &*value), (Some(temperature), &[3, 4][..]));
+    assert_eq!((peripheral.characteristic(source), &*value), (Some(temperature), &[3, 4][..]));
     bluez.disconnected().await;
     assert_eq!(values.next().await, DeviceEvent::Disconnected { reason: "it has disconnected" });
 }
