@@ -22,9 +22,9 @@ use pipeline::deliver::actions::Action;
 use pipeline::engine::Settings;
 use pipeline::engine::judging::Judging;
 
-/// Where the outbox's file lies.
+/// The outbox's directory.
 pub(crate) fn outbox_path(data_dir: &Path) -> PathBuf {
-    data_dir.join("outbox.db")
+    data_dir.join("outbox")
 }
 
 /// What decides how readings are judged.

@@ -110,6 +110,19 @@ pub(crate) fn write_all(file: &dyn DiskFile, mut bytes: &[u8]) -> io::Result<()>
     Ok(())
 }
 
+/// Puts these bytes in the place of the file at `path`, durably, by way of `unfinished` in the same directory: after a
+/// crash at any instant the file holds what it had before or all of `bytes`.
+///
+/// # Errors
+/// Where the disk refuses: the file may then hold either, and not durably.
+pub fn replace_file(disk: &dyn Disk, unfinished: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let file = disk.create(unfinished)?;
+    write_all(&*file, bytes)?;
+    file.sync()?;
+    disk.rename(unfinished, path)?;
+    path.parent().map_or(Ok(()), |dir| disk.sync_dir(dir))
+}
+
 /// The machine's own file system.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RealDisk;

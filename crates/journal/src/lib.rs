@@ -63,7 +63,7 @@ mod segment;
 mod sync;
 mod writer;
 
-pub use disk::{DirLock, Disk, DiskFile, RealDisk};
+pub use disk::{DirLock, Disk, DiskFile, RealDisk, replace_file};
 pub use error::JournalError;
 pub use frame::MAX_PAYLOAD_BYTES;
 pub use held::MAX_HELD_BYTES;

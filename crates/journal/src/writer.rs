@@ -197,6 +197,13 @@ impl Journal {
         self.closed.iter().map(|closed| closed.bytes).sum::<u64>() + self.current.end
     }
 
+    /// The first position of the second oldest segment: what lies before it can be deleted at once. `None` where there
+    /// is only one segment.
+    pub fn oldest_segment_end(&self) -> Option<Position> {
+        self.closed.front()?;
+        Some(self.closed.get(1).map_or(self.current.segment.first, |second| second.segment.first))
+    }
+
     /// The records at `from` and after it, as they stand on the disk now.
     ///
     /// # Errors

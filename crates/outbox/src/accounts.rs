@@ -1,10 +1,11 @@
-//! Whose entries they are: the books of each account, and how shares and accounts stand in the file.
+//! What each account has queued, published and dropped.
 //!
 //! The names are the producer's. At most [`MAX_ACCOUNTS`] are told apart; what comes after them is one account, "other".
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::encoding::{Decoder, put_text, put_u64};
 use crate::entry::Share;
 use crate::totals::DropReason;
 
@@ -14,8 +15,6 @@ pub const MAX_ACCOUNT_BYTES: usize = 128;
 pub const MAX_ACCOUNTS: usize = 256;
 /// The account of all whose names came too late.
 const OTHER: &str = "other";
-/// The account of what a file of schema version 1 held.
-pub(crate) const EARLIER: &str = "earlier";
 /// What a share takes beside the account's name: its weight and the name's length.
 const SHARE_BYTES: usize = 5;
 
@@ -36,7 +35,7 @@ pub struct Account {
     pub dropped_full: u64,
     /// Dropped because the consumer refused it for good.
     pub dropped_refused: u64,
-    /// Lost because the file was damaged.
+    /// Lost because a file was damaged.
     pub dropped_damaged: u64,
 }
 
@@ -67,7 +66,7 @@ pub(crate) fn weight(shares: &[Share]) -> u64 {
     shares.iter().map(|share| u64::from(share.weight)).sum()
 }
 
-/// What `encode_shares` makes, in bytes.
+/// What shares count for against the limit, in bytes.
 pub(crate) fn shares_bytes(shares: &[Share]) -> usize {
     shares.iter().map(|share| share.account.len() + SHARE_BYTES).sum()
 }
@@ -82,68 +81,32 @@ pub(crate) fn admitted(account: &Arc<str>, accounts: &Accounts) -> Arc<str> {
     if full { OTHER.into() } else { Arc::clone(account) }
 }
 
-/// As a row keeps them: for each, the weight (4 bytes, little-endian), the name's length (1 byte), the name.
-pub(crate) fn encode_shares(shares: &[Share]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(shares_bytes(shares));
-    for share in shares {
-        bytes.extend(share.weight.to_le_bytes());
-        push_name(&mut bytes, &share.account);
-    }
-    bytes
-}
-
-/// `None` where these are not shares.
-pub(crate) fn decode_shares(mut bytes: &[u8]) -> Option<Vec<Share>> {
-    let mut shares = Vec::new();
-    while !bytes.is_empty() {
-        let weight = u32::from_le_bytes(*take(&mut bytes)?);
-        shares.push(Share { weight, account: take_name(&mut bytes)? });
-    }
-    Some(shares)
-}
-
-/// As the state keeps them: for each, the six numbers (8 bytes each, little-endian), the name's length, the name.
-pub(crate) fn encode_accounts(accounts: &Accounts) -> Vec<u8> {
-    let mut bytes = Vec::new();
+/// For each: the name and the six numbers.
+pub(crate) fn encode_accounts<'a>(
+    accounts: impl ExactSizeIterator<Item = (&'a Arc<str>, &'a Account)>,
+    bytes: &mut Vec<u8>,
+) {
+    put_u64(bytes, accounts.len() as u64);
     for (name, account) in accounts {
-        bytes.extend(account.numbers().into_iter().flat_map(u64::to_le_bytes));
-        push_name(&mut bytes, name);
+        put_text(bytes, name);
+        account.numbers().into_iter().for_each(|number| put_u64(bytes, number));
     }
-    bytes
 }
 
 /// `None` where these are not accounts.
-pub(crate) fn decode_accounts(mut bytes: &[u8]) -> Option<Accounts> {
+pub(crate) fn decode_accounts(decoder: &mut Decoder<'_>) -> Option<Accounts> {
     let mut accounts = Accounts::new();
-    while !bytes.is_empty() {
-        let mut number = || Some(u64::from_le_bytes(*take(&mut bytes)?));
+    for _ in 0..decoder.u64()? {
+        let name = decoder.text()?.into();
         let account = Account {
-            accepted: number()?,
-            published: number()?,
-            queued: number()?,
-            dropped_full: number()?,
-            dropped_refused: number()?,
-            dropped_damaged: number()?,
+            accepted: decoder.u64()?,
+            published: decoder.u64()?,
+            queued: decoder.u64()?,
+            dropped_full: decoder.u64()?,
+            dropped_refused: decoder.u64()?,
+            dropped_damaged: decoder.u64()?,
         };
-        accounts.insert(take_name(&mut bytes)?, account);
+        accounts.insert(name, account);
     }
     Some(accounts)
-}
-
-fn push_name(bytes: &mut Vec<u8>, name: &str) {
-    bytes.push(u8::try_from(name.len()).unwrap_or(u8::MAX));
-    bytes.extend(name.as_bytes());
-}
-
-fn take_name(bytes: &mut &[u8]) -> Option<Arc<str>> {
-    let [length] = *take(bytes)?;
-    let (name, rest) = bytes.split_at_checked(usize::from(length))?;
-    *bytes = rest;
-    Some(std::str::from_utf8(name).ok()?.into())
-}
-
-fn take<'a, const N: usize>(bytes: &mut &'a [u8]) -> Option<&'a [u8; N]> {
-    let (first, rest) = bytes.split_first_chunk()?;
-    *bytes = rest;
-    Some(first)
 }

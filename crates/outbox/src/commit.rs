@@ -1,211 +1,224 @@
-//! What enters the queue, what leaves it, and the books, changed together within one transaction.
+//! How staged changes become durable, and how the log gives its space back.
+//!
+//! A commit writes the new entries, then a change that makes them part of the queue, then syncs. Where that fails, what
+//! the journal has taken stays with it and the rest stays staged; the next commit goes on from there.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension};
+use journal::{JournalError, Position};
+use tokio::time::Instant;
 
-use crate::entry::{ENTRY_OVERHEAD, Entry, Priority, Share};
-use crate::error::corrupt;
-use crate::ranges;
-use crate::row::{COLUMNS, QueueRow, key, keys, parts};
+use crate::accounts::Accounts;
+use crate::error::{OutboxError, log};
+use crate::record::{Change, Delta};
+use crate::seqs::SeqSet;
+use crate::snapshot::Snapshot;
+use crate::staged::Staged;
 use crate::state::State;
-use crate::store::{Change, Options, WhenFull};
-use crate::totals::{DropReason, DroppedRange};
+use crate::store::{self, Outbox};
 
-/// An entry of the queue as far as the books need it.
-#[derive(Debug, Clone)]
-pub(crate) struct Queued {
-    pub(crate) key: i64,
-    pub(crate) shares: Vec<Share>,
-    pub(crate) size: u64,
+/// What the log may hold beside twice the queue, in segments.
+const SPARE_SEGMENTS: u64 = 4;
+/// The log grows by a segment from one snapshot to the next, and by this many bytes for each queued entry where that is
+/// more (but not more than may be spare): a snapshot may need a few bytes for each.
+const BYTES_AN_ENTRY: u64 = 16;
+
+/// Entries that the journal has taken, without the change that makes them part of the queue.
+#[derive(Debug)]
+pub(crate) struct Sealing {
+    entries_from: Option<Position>,
+    added: SeqSet,
+    /// What the last change said, and the accounts before it.
+    previous: (Delta, Arc<Accounts>),
 }
 
-impl Queued {
-    pub(crate) fn of(row: &QueueRow) -> Queued {
-        Queued { key: row.key(), shares: row.shares.clone(), size: row.size() }
+impl Sealing {
+    /// `last`: what the last change said; `before`: the accounts before it.
+    pub(crate) fn after(last: Delta, before: Arc<Accounts>) -> Sealing {
+        Sealing { entries_from: None, added: SeqSet::default(), previous: (last, before) }
     }
 }
 
-/// What changes did to the tables.
-#[derive(Debug, Default)]
-pub(crate) struct Delta {
-    /// New entries.
-    pub(crate) rows: Vec<QueueRow>,
-    /// The keys of entries that are in the queue no more; of new ones too.
-    pub(crate) removed: Vec<i64>,
-    /// What was dropped.
-    pub(crate) dropped: Vec<DroppedRange>,
-}
-
-/// Changes on their way into the file.
-pub(crate) struct Commit<'a> {
-    connection: &'a Connection,
-    options: Options,
-    in_flight: &'a BTreeMap<u64, Queued>,
+/// A change that the journal has taken, and that is not durable yet.
+#[derive(Debug)]
+pub(crate) struct Sealed {
     state: State,
-    delta: Delta,
+    position: Position,
 }
 
-/// A queued entry that could make room.
-struct Victim {
-    seq: u64,
-    size: u64,
+/// What was written of the state beside the log.
+#[derive(Debug, Default)]
+pub(crate) struct Snapshots {
+    /// That of the next one.
+    pub(crate) generation: u64,
+    /// The position of the newest one …
+    pub(crate) newest: Position,
+    /// … and of the one before, from where the log is kept.
+    pub(crate) older: Position,
+    /// The newest change that is durable.
+    pub(crate) last_change: Position,
+    /// How much the journal had appended by the newest one, in bytes.
+    pub(crate) appended: u64,
+    /// Why space could not be given back, or no snapshot written, since the last time it could.
+    pub(crate) error: Option<OutboxError>,
 }
 
-impl<'a> Commit<'a> {
-    pub(crate) fn new(
-        connection: &'a Connection,
-        options: Options,
-        in_flight: &'a BTreeMap<u64, Queued>,
-        state: State,
-    ) -> Commit<'a> {
-        Commit { connection, options, in_flight, state, delta: Delta::default() }
-    }
-
-    pub(crate) fn apply(&mut self, change: &Change) -> rusqlite::Result<()> {
-        match change {
-            Change::Append { mark, entries, now_ms } => {
-                self.state.mark = self.state.mark.max(*mark);
-                self.state.now_ms = self.state.now_ms.max(*now_ms);
-                entries.iter().try_for_each(|entry| self.append(entry, *now_ms))
+impl Outbox {
+    /// Does all of it, in order; durable when it returns, with everything that was staged before.
+    ///
+    /// # Errors
+    /// Where the disk refuses. What was given is kept, and stored by the next call that succeeds.
+    pub fn apply(&mut self, changes: Vec<store::Change>) -> Result<(), OutboxError> {
+        self.left_over.extend(changes);
+        while let Some(mut change) = self.left_over.pop_front() {
+            let staged = self.stage(&mut change, Instant::now());
+            if staged.is_err() {
+                self.left_over.push_front(change);
             }
-            Change::Acknowledge(seqs) => seqs.iter().try_for_each(|seq| self.acknowledge(*seq)),
-            Change::Discard { seqs, now_ms } => {
-                self.state.now_ms = self.state.now_ms.max(*now_ms);
-                seqs.iter().try_for_each(|seq| self.drop_queued(*seq, DropReason::Refused, *now_ms))
-            }
+            staged?;
         }
+        self.commit()
     }
 
-    /// The numbers and books that go with the tables as they are now, and what was done to the tables.
-    pub(crate) fn finish(mut self) -> rusqlite::Result<(State, Delta)> {
-        self.delta.dropped = ranges::joined(self.delta.dropped);
-        ranges::store(self.connection, &self.delta.dropped)?;
-        Ok((self.state, self.delta))
+    /// Makes durable what was staged.
+    pub(crate) fn commit(&mut self) -> Result<(), OutboxError> {
+        self.finish()?;
+        while !self.staged.is_empty() || !self.sealing.added.is_empty() {
+            self.seal()?;
+            self.finish()?;
+        }
+        self.snapshots.error = self.tidy().err();
+        Ok(())
     }
 
-    fn append(&mut self, entry: &Entry, now_ms: i64) -> rusqlite::Result<()> {
-        let seq = self.state.next_seq;
-        self.state.next_seq = seq.saturating_add(1);
-        let shares = self.state.books.admit(&entry.shares);
-        let body = entry.body.with_seq(seq);
-        let row = QueueRow { seq, priority: entry.priority, shares, topic: entry.topic.clone(), body };
-        self.state.books.accept(&row.shares);
-        if !self.make_room(entry.priority, row.size(), now_ms)? {
-            self.count_dropped(seq, &row.shares, DropReason::Full, now_ms);
+    /// Makes durable what was staged, in such a way that its loss to damage cannot be mistaken for a power cut.
+    ///
+    /// # Errors
+    /// Where the disk refuses; what was staged is kept.
+    pub fn flush(&mut self) -> Result<(), OutboxError> {
+        self.apply(Vec::new())?;
+        // What turned out to be damaged on the way is staged, too.
+        while !self.staged.is_empty() {
+            self.commit()?;
+        }
+        if self.snapshots.last_change > self.snapshots.newest { self.write_snapshot() } else { Ok(()) }
+    }
+
+    /// Writes a change that says nothing new, and a snapshot behind it.
+    pub(crate) fn mark_recovered(&mut self) -> Result<(), OutboxError> {
+        self.seal()?;
+        self.finish()?;
+        self.write_snapshot()
+    }
+
+    /// Gives everything that is staged to the journal.
+    fn seal(&mut self) -> Result<(), OutboxError> {
+        while let Some(seq) = self.staged.entries.keys().next().copied() {
+            let Some(entry) = self.queue.in_memory(seq).cloned() else {
+                // Staged entries are always in memory; one that were not could not be written.
+                self.staged.entries.remove(&seq);
+                continue;
+            };
+            let position = self.take_into_log(&entry.encode())?;
+            self.sealing.entries_from.get_or_insert(position);
+            self.sealing.added.insert(seq);
+            self.queue.moved(&entry, position);
+            self.staged.written(&entry);
+        }
+        let mut state = self.state.clone();
+        state.numbers.changes = state.numbers.changes.saturating_add(1);
+        let delta = Delta {
+            entries_from: self.sealing.entries_from.unwrap_or(self.journal.next()).0,
+            first_seq: self.committed.numbers.next_seq,
+            added: self.sealing.added.clone(),
+            removed: self.staged.removed.clone(),
+            dropped: self.staged.dropped.clone(),
+        };
+        let (previous, accounts) = &self.sealing.previous;
+        let change = Change::new(&state, accounts, delta.clone(), previous.clone());
+        let position = self.take_into_log(&change.encode())?;
+        let before = Arc::clone(&self.committed.counters.accounts);
+        self.sealing = Sealing::after(delta, before);
+        self.staged = Staged::default();
+        self.state = state.clone();
+        self.sealed = Some(Sealed { state, position });
+        Ok(())
+    }
+
+    fn take_into_log(&mut self, payload: &[u8]) -> Result<Position, OutboxError> {
+        let taken = match self.journal.append(payload) {
+            Err(JournalError::NoRoom { .. }) => {
+                self.journal.sync().and_then(|_| self.journal.append(payload))
+            }
+            taken => taken,
+        };
+        taken.map_err(log(&self.dir))
+    }
+
+    /// Syncs what the journal has.
+    fn finish(&mut self) -> Result<(), OutboxError> {
+        if self.sealed.is_none() {
             return Ok(());
         }
-        row.insert(self.connection)?;
-        self.state.books.enqueue(&row.shares, row.size());
-        self.delta.rows.push(row);
-        Ok(())
-    }
-
-    fn acknowledge(&mut self, seq: u64) -> rusqlite::Result<()> {
-        if let Some(queued) = self.take(seq)? {
-            self.state.books.publish(&queued.shares);
+        self.journal.sync().map_err(log(&self.dir))?;
+        if let Some(Sealed { state, position }) = self.sealed.take() {
+            self.committed = state;
+            self.snapshots.last_change = position;
+            self.queue.evict(self.committed.numbers.next_seq);
         }
         Ok(())
     }
 
-    fn drop_queued(&mut self, seq: u64, reason: DropReason, now_ms: i64) -> rusqlite::Result<()> {
-        if let Some(queued) = self.take(seq)? {
-            self.count_dropped(seq, &queued.shares, reason, now_ms);
+    /// Writes a snapshot where that is due, and gives space back. Nothing is staged then.
+    fn tidy(&mut self) -> Result<(), OutboxError> {
+        let appended = self.journal.appended_bytes().saturating_sub(self.snapshots.appended);
+        let entries = self.committed.counters.totals.queued.entries;
+        let segment = self.options.segment_bytes();
+        let enough = entries.saturating_mul(BYTES_AN_ENTRY).clamp(segment, SPARE_SEGMENTS * segment);
+        if appended >= enough && self.snapshots.last_change > self.snapshots.newest {
+            self.write_snapshot()?;
         }
-        Ok(())
+        let oldest_entry = self.queue.first_position().unwrap_or(self.snapshots.last_change);
+        let needed = self.snapshots.older.next().min(oldest_entry);
+        self.journal.truncate_before(needed).map_err(log(&self.dir))?;
+        self.move_oldest_entries()
     }
 
-    /// Removes an entry from the queue, where it is there.
-    fn take(&mut self, seq: u64) -> rusqlite::Result<Option<Queued>> {
-        let queued = match self.in_flight.get(&seq) {
-            Some(queued) => Some(queued.clone()),
-            None => self.find(seq)?,
+    /// What the disk has, in a snapshot. Nothing may be staged.
+    pub(crate) fn write_snapshot(&mut self) -> Result<(), OutboxError> {
+        let position = self.snapshots.last_change;
+        let snapshot = Snapshot {
+            generation: self.snapshots.generation,
+            position,
+            state: self.committed.clone(),
+            queued: self.queue.seqs(),
         };
-        let Some(queued) = queued else { return Ok(None) };
-        let delete = "DELETE FROM queue WHERE key = ?1";
-        if self.connection.prepare_cached(delete)?.execute([queued.key])? == 0 {
-            return Ok(None);
-        }
-        self.delta.removed.push(queued.key);
-        self.state.books.dequeue(&queued.shares, queued.size);
-        Ok(Some(queued))
+        snapshot.write(&*self.disk, &self.dir)?;
+        self.snapshots.generation += 1;
+        self.snapshots.older = std::mem::replace(&mut self.snapshots.newest, position);
+        self.snapshots.appended = self.journal.appended_bytes();
+        Ok(())
     }
 
-    fn find(&self, seq: u64) -> rusqlite::Result<Option<Queued>> {
-        let query = format!("SELECT {COLUMNS} FROM queue WHERE key IN (?1, ?2)");
-        let keys = Priority::ALL.map(|priority| key(priority, seq));
-        let found = self.connection.prepare_cached(&query)?.query_row(keys, QueueRow::read).optional()?;
-        match found {
-            Some(Some(row)) => Ok(Some(Queued::of(&row))),
-            Some(None) => Err(corrupt()),
-            None => Ok(None),
+    /// Writes what is left of the oldest segment once more where the log is much larger than the queue: entries that stay
+    /// for long would keep everything behind them. The next commit makes it durable, and the segment can go.
+    fn move_oldest_entries(&mut self) -> Result<(), OutboxError> {
+        let queued = self.committed.counters.totals.queued_bytes;
+        let Some(end) = self.journal.oldest_segment_end() else { return Ok(()) };
+        let spare = SPARE_SEGMENTS * self.options.segment_bytes();
+        let is_much = self.journal.len_bytes() > queued.saturating_mul(2).saturating_add(spare);
+        if !is_much || end > self.snapshots.older.next() {
+            return Ok(());
         }
-    }
-
-    fn count_dropped(&mut self, seq: u64, shares: &[Share], reason: DropReason, at_ms: i64) {
-        self.state.books.drop(shares, reason);
-        let weight = crate::accounts::weight(shares);
-        self.delta.dropped.push(DroppedRange { seq_from: seq, seq_to: seq, weight, reason, at_ms });
-    }
-
-    /// Whether there is room for `size` more bytes, once what may go for it is gone. Nothing goes in vain.
-    fn make_room(&mut self, incoming: Priority, size: u64, now_ms: i64) -> rusqlite::Result<bool> {
-        let wanted = self.state.books.totals.queued_bytes.saturating_add(size);
-        let Some(missing) = wanted.checked_sub(self.options.max_bytes).filter(|missing| *missing > 0) else {
-            return Ok(true);
-        };
-        if size > self.options.max_bytes {
-            return Ok(false);
-        }
-        let oldest = |priority| (priority, "ORDER BY key");
-        let candidates = match (self.options.when_full, incoming) {
-            (WhenFull::DropOldest, Priority::Normal) => vec![oldest(Priority::Normal)],
-            (WhenFull::DropOldest, Priority::Urgent) => {
-                vec![oldest(Priority::Normal), oldest(Priority::Urgent)]
-            }
-            (WhenFull::DropNewest, Priority::Normal) => vec![],
-            (WhenFull::DropNewest, Priority::Urgent) => vec![(Priority::Normal, "ORDER BY key DESC")],
-        };
-        let mut victims = Vec::new();
-        for (priority, order) in candidates {
-            self.choose(priority, order, missing, &mut victims)?;
-        }
-        if freed(&victims) < missing {
-            return Ok(false);
-        }
-        victims.iter().try_for_each(|victim| self.drop_queued(victim.seq, DropReason::Full, now_ms))?;
-        Ok(true)
-    }
-
-    /// Adds entries of `priority` that are not in flight to `victims`, until they free `missing` bytes.
-    fn choose(
-        &self,
-        priority: Priority,
-        order: &str,
-        missing: u64,
-        victims: &mut Vec<Victim>,
-    ) -> rusqlite::Result<()> {
-        let query = format!(
-            "SELECT key, octet_length(shares) + octet_length(topic) + octet_length(body) FROM queue
-             WHERE key BETWEEN ?1 AND ?2 {order}"
-        );
-        let mut statement = self.connection.prepare_cached(&query)?;
-        let mut rows = statement.query(keys(priority, 0))?;
-        let mut enough = freed(victims);
-        while enough < missing {
-            let Some(row) = rows.next()? else { break };
-            let (_, seq) = parts(row.get(0)?);
-            if self.in_flight.contains_key(&seq) {
-                continue;
-            }
-            let size = ENTRY_OVERHEAD.saturating_add(row.get::<_, i64>(1)?.cast_unsigned());
-            enough = enough.saturating_add(size);
-            victims.push(Victim { seq, size });
+        for seq in self.queue.before(end) {
+            let Some(entry) = self.entry(seq)? else { continue };
+            let position = self.take_into_log(&entry.encode())?;
+            self.sealing.entries_from.get_or_insert(position);
+            self.sealing.added.insert(seq);
+            self.queue.moved(&entry, position);
+            // The journal may not have written it yet.
+            self.queue.keep_in_memory(entry);
         }
         Ok(())
     }
-}
-
-fn freed(victims: &[Victim]) -> u64 {
-    victims.iter().fold(0, |sum, victim| sum.saturating_add(victim.size))
 }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use crate::accounts::{MAX_ACCOUNT_BYTES, MAX_ACCOUNTS, shares_bytes};
 
-/// The largest body, in bytes.
-pub const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
+/// The largest body, in bytes: with the longest topic and all shares it fits into one record of the journal.
+pub const MAX_BODY_BYTES: usize = 16 * 1024 * 1024 - 256 * 1024;
 /// The longest topic, in bytes (as long as a string in MQTT can be).
 pub const MAX_TOPIC_BYTES: usize = 65_535;
-/// What an entry counts for beside its topic, body and shares, in bytes: row and what a page leaves unused.
+/// What an entry counts for beside its topic, body and shares, in bytes: its place in the
+/// log and in memory.
 pub const ENTRY_OVERHEAD: u64 = 64;
 
 /// What goes first.
@@ -19,10 +20,6 @@ pub enum Priority {
     Urgent,
     /// In its turn.
     Normal,
-}
-
-impl Priority {
-    pub(crate) const ALL: [Priority; 2] = [Priority::Urgent, Priority::Normal];
 }
 
 /// Bytes, and the place in them where the outbox writes the entry's `seq`.
@@ -112,13 +109,11 @@ impl Entry {
 pub struct Stored {
     /// Its sequence number.
     pub seq: u64,
-    /// As it was appended.
     pub priority: Priority,
-    /// As it was appended.
     pub topic: String,
     /// The body, with `seq` in it.
     pub bytes: Vec<u8>,
-    /// As it was appended.
+    /// The sum of its shares.
     pub weight: u64,
 }
 

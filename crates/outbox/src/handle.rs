@@ -12,14 +12,14 @@ use crate::recovery::Damage;
 use crate::store::Change;
 use crate::totals::{DroppedRange, Totals};
 
-/// What may wait for a commit, in bytes of memory; who wants to add more waits.
+/// What may wait to be staged, in bytes of memory; callers that would add more wait.
 pub(crate) const PENDING_BYTES: usize = 8 * 1024 * 1024;
 /// What a change takes beside its contents.
 const CHANGE_BYTES: usize = 128;
 
 /// What is asked of the outbox's thread.
 pub(crate) enum Command {
-    /// The permit is the room it takes until it is committed.
+    /// The permit is the memory it takes until it is staged.
     Write(Change, OwnedSemaphorePermit),
     Fetch {
         priority: Priority,
@@ -27,8 +27,8 @@ pub(crate) enum Command {
         max: usize,
         reply: Reply<Vec<Stored>>,
     },
-    Totals(oneshot::Sender<(u64, Totals)>),
-    Dropped(Reply<Vec<DroppedRange>>),
+    Totals(oneshot::Sender<Totals>),
+    Dropped(oneshot::Sender<Vec<DroppedRange>>),
     Flush(Reply<()>),
     Close(Reply<()>),
 }
@@ -42,14 +42,12 @@ pub struct Status {
     pub newest_seq: u64,
     /// The newest mark that is durable.
     pub mark: u64,
-    /// The books.
     pub totals: Totals,
-    /// The books of each account.
     pub accounts: Arc<Accounts>,
-    /// The newest damage that was found and repaired since the outbox was opened.
+    /// The newest damage that was found since the outbox was opened.
     pub damage: Option<Arc<Damage>>,
-    /// Why the last commit failed, causes included, while commits fail. They are tried again; nothing is lost meanwhile,
-    /// but once 8 MiB wait, whoever appends or acknowledges waits too.
+    /// Why the last commit failed, or could not give space back, causes included, while that lasts. It is tried again;
+    /// nothing is lost meanwhile, but once 8 MiB wait, callers that append or acknowledge wait too.
     pub last_error: Option<Arc<str>>,
 }
 
@@ -115,11 +113,10 @@ impl Handle {
         self.write(Change::Discard { seqs, now_ms }).await
     }
 
-    /// As [`Outbox::fetch`](crate::Outbox::fetch): only what is durable, and nothing that was acknowledged or discarded
-    /// before this call.
+    /// As [`Outbox::fetch`](crate::Outbox::fetch); nothing that was acknowledged or discarded before this call.
     ///
     /// # Errors
-    /// Where the file cannot be read, or [`OutboxError::Closed`].
+    /// Where the log cannot be read, or [`OutboxError::Closed`].
     pub async fn fetch(
         &self,
         priority: Priority,
@@ -129,31 +126,24 @@ impl Handle {
         self.ask(|reply| Command::Fetch { priority, after, max, reply }).await?
     }
 
-    /// The books as of the last commit.
+    /// The counters as of the last commit.
     ///
     /// # Errors
     /// [`OutboxError::Closed`].
     pub async fn totals(&self) -> Result<Totals, OutboxError> {
-        self.books().await.map(|(_, totals)| totals)
-    }
-
-    /// The mark as of the last commit, and the books with everything up to it.
-    ///
-    /// # Errors
-    /// [`OutboxError::Closed`].
-    pub async fn books(&self) -> Result<(u64, Totals), OutboxError> {
         self.ask(Command::Totals).await
     }
 
     /// As [`Outbox::dropped`](crate::Outbox::dropped).
     ///
     /// # Errors
-    /// Where the file cannot be read, or [`OutboxError::Closed`].
+    /// [`OutboxError::Closed`].
     pub async fn dropped(&self) -> Result<Vec<DroppedRange>, OutboxError> {
-        self.ask(Command::Dropped).await?
+        self.ask(Command::Dropped).await
     }
 
-    /// Commits what waits now, whatever [`Options::spill_after`](crate::Options::spill_after) says.
+    /// Commits what waits now, whatever [`Options::spill_after`](crate::Options::spill_after) says, and so that damage to
+    /// it is always noticed: before the producer throws away what it could append again.
     ///
     /// # Errors
     /// Where the disk refuses (what waits is kept and tried again), or [`OutboxError::Closed`].
@@ -166,7 +156,7 @@ impl Handle {
         self.status.clone()
     }
 
-    /// Commits what waits and closes the file; everybody else gets [`OutboxError::Closed`] from now on.
+    /// Commits what waits and closes the outbox; all other calls get [`OutboxError::Closed`] from now on.
     ///
     /// # Errors
     /// Where the last commit failed three times: what it held is not stored, and its mark neither.

@@ -1,4 +1,4 @@
-//! The books: what was accepted and what became of it.
+//! What was accepted and what became of it, in numbers.
 
 /// A number of entries and their weight.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub struct Totals {
     pub dropped_full: Count,
     /// Dropped because the consumer refused it for good.
     pub dropped_refused: Count,
-    /// Lost because the file was damaged.
+    /// Lost because a file was damaged.
     pub dropped_damaged: Count,
     /// What the queued entries count for against the limit, in bytes.
     pub queued_bytes: u64,
@@ -53,7 +53,7 @@ impl Totals {
         self.dropped_full.plus(self.dropped_refused).plus(self.dropped_damaged)
     }
 
-    /// Whether accepted = published + queued + dropped. Where not, the file was changed by somebody else.
+    /// Whether accepted = published + queued + dropped.
     pub fn balanced(&self) -> bool {
         self.accepted == self.published.plus(self.queued).plus(self.dropped())
     }
@@ -74,13 +74,13 @@ pub enum DropReason {
     Full,
     /// The consumer said that it never can be sent.
     Refused,
-    /// The file was damaged.
+    /// A file was damaged.
     Damaged,
 }
 
 impl DropReason {
-    /// As it stands in the file.
-    pub(crate) fn code(self) -> i64 {
+    /// As it stands in the log.
+    pub(crate) fn code(self) -> u64 {
         match self {
             DropReason::Full => 0,
             DropReason::Refused => 1,
@@ -88,7 +88,7 @@ impl DropReason {
         }
     }
 
-    pub(crate) fn from_code(code: i64) -> DropReason {
+    pub(crate) fn from_code(code: u64) -> DropReason {
         let all = [DropReason::Full, DropReason::Refused];
         all.into_iter().find(|reason| reason.code() == code).unwrap_or(DropReason::Damaged)
     }

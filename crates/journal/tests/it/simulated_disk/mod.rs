@@ -92,6 +92,12 @@ impl SimulatedDisk {
         state.capacity = state.used().saturating_add(bytes);
     }
 
+    /// Bytes of all files.
+    #[allow(dead_code, reason = "not every test file needs it")]
+    pub(crate) fn used(&self) -> usize {
+        self.state().used()
+    }
+
     /// From now on everything works.
     pub(crate) fn heal(&self) {
         self.set_fault(Fault::None);
