@@ -296,6 +296,8 @@ def test_health_comes_as_often_as_it_is_asked_for(main_job, sensor, heard):
     assert "mqtt.floor" in str(health["adapters"])
     for word in ("queue", "memory", "uptime"):
         assert any(word in key for key in health), f"no {word} in {sorted(health)}"
+    assert health["memory"]["resident"] > 0
+    assert health["memory"]["budget"]["each_adapter"] == 8 << 20
 
 
 def test_clean_stop_keeps_open_windows_for_the_next_start(main_job, sensor, heard):

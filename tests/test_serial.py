@@ -65,8 +65,8 @@ def test_nothing_of_a_burst_is_lost(main_job, heard, port):
     port.plug_in()
     gateway = main_job(more=table(port))
     gateway.wait_log("is open at 9600 baud")
-    port.send("".join(f"meter-{n % 7},{n},{n / 2}\n" for n in range(20_000)))
-    ledger = gateway.wait_ledger(taken=40_000, timeout=40)
+    port.send("".join(f"meter-{n % 7},{n},{n / 2}\n" for n in range(5_000)))
+    ledger = gateway.wait_ledger(taken=10_000, timeout=40)
     assert ledger["dropped"] == {}
 
 

@@ -126,9 +126,9 @@ def test_a_connection_without_lines_is_closed_also_where_bytes_drip(gateway, hea
 
 
 def test_a_flood_is_held_back_loses_nothing_and_others_are_heard_meanwhile(gateway, heard):
-    tcp = Tcp(more="max_rate = 1000")
+    tcp = Tcp(more="max_rate = 200")
     running = gateway(tcp)
-    lines = 10_000
+    lines = 2_000
 
     def flood():
         with tcp.connect("127.0.0.66") as stream:

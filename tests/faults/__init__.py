@@ -29,6 +29,7 @@ class Control(ctypes.Structure):
         for name in (
             "write_error",
             "sync_error",
+            "dir_error",
             "read_only",
             "sync_millis",
             "sync_hang",
@@ -67,6 +68,10 @@ class Disk:
         """EIO on fsync: what was written since the last one is gone with the next power cut."""
         self._set(part, sync_error=errno.EIO)
 
+    def cannot_sync_directories(self):
+        """EINVAL for fsync on a directory, as on some network and FUSE file systems; files are synced."""
+        self._set("", dir_error=errno.EINVAL)
+
     def read_only(self, part=""):
         """EROFS: as when the kernel finds the file system damaged."""
         self._set(part, read_only=1)
@@ -86,7 +91,7 @@ class Disk:
     def _set(self, part, **trouble):
         # Harmless while it changes: no file's name has a newline.
         self._control.part = b"\n"
-        for name in ("write_error", "sync_error", "read_only", "sync_millis", "sync_hang"):
+        for name in ("write_error", "sync_error", "dir_error", "read_only", "sync_millis", "sync_hang"):
             setattr(self._control, name, 0)
         self._control.hits = 0
         for name, value in trouble.items():

@@ -29,6 +29,7 @@ struct control {
     int64_t room;         /* bytes that may still be written until write_error: a full disk takes the half of a write */
     int32_t write_error;  /* errno of writes and of creating files */
     int32_t sync_error;   /* errno of fsync and fdatasync */
+    int32_t dir_error;    /* errno of fsync on a directory: some file systems cannot do it */
     int32_t read_only;    /* every change fails with EROFS */
     int32_t sync_millis;  /* how long a sync takes more than it does */
     int32_t sync_hang;    /* syncs wait until this is 0 */
@@ -177,7 +178,9 @@ static void hold_up(const char *path) {
 /* A failed sync is noted too: the kernel forgets the pages that it could not write, and later syncs do not tell. */
 static int sync_with(int (*sync)(int), int fd) {
     char buffer[PATH_MAX];
+    struct stat is;
     const char *path = path_of(fd, buffer);
+    if (is_hit(path) && control->dir_error && !fstat(fd, &is) && S_ISDIR(is.st_mode)) return refuse(control->dir_error);
     note('b', 0, 0, path);
     hold_up(path);
     int result = allowed(SYNC, path) ? -1 : sync(fd);

@@ -5,7 +5,6 @@
 mod adapters;
 pub mod ble;
 pub mod coap;
-mod complaints;
 pub mod downlink;
 pub mod kind;
 pub mod kinds;
@@ -18,4 +17,9 @@ pub mod site;
 pub mod tcp;
 mod udp;
 
+use std::time::Duration;
+
 pub use adapters::{Adapters, ConfiguredKind, KindInfo, KindSchemas, KindTables, RawAction};
+
+/// Log lines of one kind that devices can cause: at most one in this time.
+const LOG_PERIOD: Duration = Duration::from_secs(10);

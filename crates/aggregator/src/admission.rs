@@ -1,13 +1,13 @@
-//! What became of a reading that was pushed.
+//! Whether a pushed reading was admitted, and if not, why.
 
 use gateway_core::DropReason;
 
 /// The answer of [`crate::Aggregator::push`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admission {
-    /// It will be in an aggregate, and one publication will answer for it.
+    /// It will be in an aggregate, and one publication will account for it.
     Admitted,
-    /// Its window ended longer ago than `correct_for`, by the device's own time, or is no longer kept.
+    /// Its window ended longer ago than `correct_for`, by the watermark of its device, or is no longer kept.
     Late,
     /// Further ahead of the clock than `max_future`.
     Future,

@@ -1,8 +1,8 @@
-//! How often a device speaks: after how long a silence it has nothing more to say for now.
+//! How often a device sends, to tell when it has fallen silent.
 //!
-//! The interval is the longest gap between arrivals that was seen lately: it rises at once (at most fourfold, so that an
-//! outage does not pass for a habit) and decays by an eighth with each arrival. A plain mean would be pulled down by
-//! messages that come in bursts. Several readings at one instant are one arrival.
+//! The interval is the longest recent gap between arrivals: it rises at once (at most fourfold, so that one outage does not
+//! count as a habit) and decays by an eighth with each arrival. A plain mean would be too low for messages that come in
+//! bursts. Several readings at one instant are one arrival.
 
 use gateway_core::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -21,7 +21,7 @@ pub(crate) struct Arrivals {
 }
 
 impl Arrivals {
-    pub(crate) fn note(&mut self, now: Timestamp) {
+    pub(crate) fn record(&mut self, now: Timestamp) {
         let Some(last) = self.last else {
             self.last = Some(now);
             return;
@@ -59,7 +59,7 @@ mod tests {
 
     fn silent_after(arrivals: &[i64]) -> i64 {
         let mut noted = Arrivals::default();
-        arrivals.iter().for_each(|at| noted.note(Timestamp::from_millis(*at)));
+        arrivals.iter().for_each(|at| noted.record(Timestamp::from_millis(*at)));
         noted.silent_at(10, 300_000).unwrap().as_millis() - arrivals.last().unwrap()
     }
 

@@ -1,6 +1,6 @@
 //! One device's windows: publishing those that are due, and forgetting those that are too old for corrections.
 //!
-//! Promises: each reading is answered for by exactly one publication; a window's revisions count up from 0 without a gap; a
+//! Promises: exactly one publication accounts for each reading; a window's revisions count up from 0 without a gap; a
 //! window is forgotten only when nothing in it waits to be published, and never opened again after that.
 
 use gateway_core::{Aggregate, Detail, DeviceId, MetricId, Now, Subject, Timestamp, Window};
@@ -11,9 +11,9 @@ use crate::settings::Spans;
 use crate::trail::Point;
 use crate::zone::{Contribution, Zones};
 
-/// Windows that one device keeps for stragglers.
+/// Windows that one device keeps for late readings.
 pub const MAX_KEPT_PER_DEVICE: usize = 4096;
-/// Windows that all devices together keep for stragglers.
+/// Windows that all devices together keep for late readings.
 pub const MAX_KEPT: usize = 1 << 18;
 
 /// Where closed windows go.
@@ -78,7 +78,7 @@ impl Device {
             time_quality: open.quality,
             readings: open.unanswered,
         });
-        self.waiting -= usize::from(open.due == Due::Own);
+        self.waiting -= usize::from(open.due == Due::Watermark);
         closing.totals.unanswered -= u64::from(open.unanswered);
         open.unanswered = 0;
         open.revision = open.revision.saturating_add(1);
@@ -88,7 +88,7 @@ impl Device {
         closing.totals.idle += 1;
     }
 
-    /// What each metric of the window at `place` has to say, in the order of its slots.
+    /// The details of each metric of the window at `place`, in the order of its slots.
     fn details(&mut self, place: usize, window: Window) -> Vec<Detail> {
         let slots = self.windows.get(place).map_or(0, |window| window.slots.len());
         let mut details = Vec::with_capacity(slots);
@@ -106,8 +106,9 @@ impl Device {
         details
     }
 
-    /// Agrees with the later windows on who tells the step from one window to the next. Those that are unpublished go on
-    /// from our latest reading. What a published one has told stands: says from when on we must not tell it again.
+    /// Settles with the later windows which one reports the step from one window to the next. An unpublished window continues
+    /// from our latest reading. What a published window reported stands: returns the time from which we must not report it
+    /// again.
     fn hand_over(
         &mut self,
         place: usize,
@@ -122,8 +123,8 @@ impl Device {
             let slot = follower.slots.iter_mut().find(|slot| slot.metric == metric);
             let Some(trail) = slot.and_then(|slot| slot.trail.as_mut()) else { continue };
             if published {
-                let told_from = trail.before.map(|before| before.at);
-                sealed = [sealed, told_from].into_iter().flatten().min();
+                let reported_from = trail.before.map(|before| before.at);
+                sealed = [sealed, reported_from].into_iter().flatten().min();
             } else if trail.before.is_none_or(|before| before.at <= last.at) {
                 trail.before = Some(last);
             }
@@ -141,7 +142,7 @@ impl Device {
         }
     }
 
-    /// Whoever goes over a limit pays for it. A clock that was set far back may have left windows ahead of it: these go first.
+    /// The device that exceeds a limit loses its oldest idle windows. If the clock was set far back, windows ahead of it go first.
     fn forget_over_limit(&mut self, closing: &mut Closing<'_>) {
         let max_future = closing.rules.spans.max_future;
         while self.windows.len() - self.open > MAX_KEPT_PER_DEVICE || closing.totals.idle > MAX_KEPT {

@@ -1,4 +1,4 @@
-//! Who has to be looked at when: one entry per device or zone, the earliest first.
+//! Deadlines in order: one entry per device or zone, the earliest first.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[serde(bound(deserialize = "K: Ord + Deserialize<'de>"))]
 pub(crate) struct Deadlines<K> {
     all: BTreeSet<(Timestamp, K)>,
-    /// The first of them, at hand because it is asked for with every reading.
+    /// The first of `all`, cached because every reading asks for it.
     earliest: Option<Timestamp>,
 }
 
@@ -18,7 +18,7 @@ impl<K: Ord + Copy> Deadlines<K> {
         Self { all: BTreeSet::new(), earliest: None }
     }
 
-    /// `key` was to be looked at at `old`, now at `new`.
+    /// Moves the deadline of `key` from `old` to `new`.
     pub(crate) fn change(&mut self, key: K, old: Option<Timestamp>, new: Option<Timestamp>) {
         if old == new {
             return;
@@ -36,7 +36,7 @@ impl<K: Ord + Copy> Deadlines<K> {
         self.earliest
     }
 
-    /// Who is due at `now`, if anyone; stays in the list.
+    /// The first key that is due at `now`; it stays in the list.
     pub(crate) fn due(&self, now: Timestamp) -> Option<K> {
         self.all.first().filter(|(at, _)| *at <= now).map(|(_, key)| *key)
     }

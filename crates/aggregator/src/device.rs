@@ -1,8 +1,8 @@
 //! One device's windows: which of them a reading goes into.
 //!
-//! A device has a time of its own: `own`, the newest event time it ever sent, never ahead of a clock that can be believed.
-//! Lateness is measured by it, so that a device that was offline may deliver hours in order, and windows that the clock had
-//! passed before they were opened are closed by it. Closing and forgetting are in `closing.rs`.
+//! A device's watermark is the newest event time it ever sent, never ahead of a trusted clock. Lateness is measured by it, so
+//! a device that was offline may deliver hours of readings in order. It also closes windows that the clock had passed before
+//! they were opened. Publishing and forgetting windows is in `closing.rs`.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -21,7 +21,7 @@ pub const MAX_OPEN_PER_DEVICE: usize = 256;
 /// The same, of all devices together.
 pub const MAX_OPEN: usize = 1 << 18;
 
-/// What every device goes by.
+/// What all devices share: settings and kinds of metrics.
 pub(crate) struct Rules<'a> {
     pub(crate) settings: &'a Settings,
     pub(crate) spans: &'a Spans,
@@ -35,7 +35,7 @@ pub(crate) struct Totals {
     pub(crate) unanswered: u64,
     /// Windows with something unpublished.
     pub(crate) open: usize,
-    /// Windows published and kept for stragglers.
+    /// Windows published and kept for late readings.
     pub(crate) idle: usize,
 }
 
@@ -43,12 +43,12 @@ pub(crate) struct Totals {
 pub(crate) struct Device {
     /// Ascending.
     pub(crate) windows: VecDeque<DeviceWindow>,
-    /// How many of them are not idle, and how many of those wait for the device's own time.
+    /// How many of them are not idle, and how many of those wait for the watermark.
     pub(crate) open: usize,
     pub(crate) waiting: usize,
     /// When to look at it again; never later than the first of its windows is due.
     pub(crate) wake: Option<Timestamp>,
-    own: Option<Timestamp>,
+    watermark: Option<Timestamp>,
     arrivals: Arrivals,
     pub(crate) zone: Option<ZoneId>,
     /// The latest reading of each metric that is no gauge.
@@ -56,12 +56,12 @@ pub(crate) struct Device {
     pub(crate) forgotten: Forgotten,
 }
 
-/// What one window needs to know of the push it is part of.
+/// One reading on its way into windows.
 struct Push<'a> {
     reading: &'a Reading,
     now: Now,
-    /// The device's own time before this reading.
-    own_before: Option<Timestamp>,
+    /// The watermark before this reading.
+    watermark_before: Option<Timestamp>,
     /// Whether this window answers for the reading in the ledger.
     answers: bool,
 }
@@ -74,11 +74,11 @@ impl Device {
         rules: &Rules<'_>,
         totals: &mut Totals,
     ) -> Admission {
-        let own_before = self.own_time(now);
-        self.arrive(reading.at, now, rules.spans);
-        let mut push = Push { reading, now, own_before, answers: true };
+        let watermark_before = self.watermark_at(now);
+        self.record_arrival(reading.at, now, rules.spans);
+        let mut push = Push { reading, now, watermark_before, answers: true };
         if let Some(newest) = self.newest_containing(reading.at, rules.spans) {
-            self.take(newest, &push, rules, totals);
+            self.insert(newest, &push, rules, totals);
             return Admission::Admitted;
         }
         let mut refusal = Admission::Late;
@@ -86,7 +86,7 @@ impl Device {
         for window in Window::containing(reading.at, length, every) {
             match self.place_of(window, now, rules.spans, totals) {
                 Ok(place) => {
-                    self.take(place, &push, rules, totals);
+                    self.insert(place, &push, rules, totals);
                     push.answers = false;
                 }
                 Err(reason) => refusal = reason,
@@ -95,17 +95,19 @@ impl Device {
         if push.answers { refusal } else { Admission::Admitted }
     }
 
-    /// The device's own time; none before its first reading.
-    pub(crate) fn own_time(&self, now: Now) -> Option<Timestamp> {
+    /// The watermark, at most now if the clock is set; none before the first reading.
+    pub(crate) fn watermark_at(&self, now: Now) -> Option<Timestamp> {
         match now.quality {
-            TimeQuality::Unsynced => self.own,
-            TimeQuality::Synced | TimeQuality::Stepped => self.own.map(|own| own.min(now.at)),
+            TimeQuality::Unsynced => self.watermark,
+            TimeQuality::Synced | TimeQuality::Stepped => {
+                self.watermark.map(|watermark| watermark.min(now.at))
+            }
         }
     }
 
-    /// How far `end` lies behind both the clock and the device's own time, in milliseconds.
+    /// How far `end` lies behind both the clock and the watermark, in milliseconds.
     pub(crate) fn age(&self, end: Timestamp, now: Now) -> i64 {
-        self.own.map_or(now.at, |own| own.min(now.at)).millis_after(end)
+        self.watermark.map_or(now.at, |watermark| watermark.min(now.at)).millis_after(end)
     }
 
     /// When a window is due.
@@ -113,7 +115,7 @@ impl Device {
         match due {
             Due::Nothing => None,
             Due::Clock(at) | Due::At(at) => Some(at),
-            Due::Own => self.arrivals.silent_at(spans.lateness, spans.length.max(spans.lateness)),
+            Due::Watermark => self.arrivals.silent_at(spans.lateness, spans.length.max(spans.lateness)),
         }
     }
 
@@ -127,7 +129,7 @@ impl Device {
     /// is set forward past their end. What waits for time to pass, passes.
     pub(crate) fn clock_stepped(&mut self, old: Timestamp, new: Timestamp, spans: &Spans) {
         let by = new.millis_after(old);
-        self.own = self.own.map(|own| own.min(new));
+        self.watermark = self.watermark.map(|watermark| watermark.min(new));
         self.arrivals.shift(by);
         for window in &mut self.windows {
             let comes_again = by < 0 && window.window.end > new;
@@ -148,14 +150,14 @@ impl Device {
         self.wake = open.filter_map(|window| self.deadline(window.due, spans)).min();
     }
 
-    /// Notes that the device spoke, and wakes the windows that waited for its own time to pass.
-    fn arrive(&mut self, at: Timestamp, now: Now, spans: &Spans) {
+    /// Records an arrival, advances the watermark, and wakes windows that waited for it.
+    fn record_arrival(&mut self, at: Timestamp, now: Now, spans: &Spans) {
         let believed = if now.quality == TimeQuality::Unsynced { at } else { at.min(now.at) };
-        let advanced = self.own.is_none_or(|own| believed > own);
+        let advanced = self.watermark.is_none_or(|watermark| believed > watermark);
         if advanced {
-            self.own = Some(believed);
+            self.watermark = Some(believed);
         }
-        self.arrivals.note(now.at);
+        self.arrivals.record(now.at);
         if self.waiting == 0 {
             return;
         }
@@ -163,18 +165,18 @@ impl Device {
             self.release_waiting(believed, now.at, spans);
         }
         if self.waiting > 0
-            && let Some(silent) = self.deadline(Due::Own, spans)
+            && let Some(silent) = self.deadline(Due::Watermark, spans)
         {
             self.wake_at(silent);
         }
     }
 
-    fn release_waiting(&mut self, own: Timestamp, now: Timestamp, spans: &Spans) {
+    fn release_waiting(&mut self, watermark: Timestamp, now: Timestamp, spans: &Spans) {
         let mut released = 0;
         let waiting =
-            self.windows.iter_mut().rev().filter(|window| window.due == Due::Own).take(self.waiting);
+            self.windows.iter_mut().rev().filter(|window| window.due == Due::Watermark).take(self.waiting);
         for window in waiting {
-            if own.millis_after(window.window.end) >= spans.lateness {
+            if watermark.millis_after(window.window.end) >= spans.lateness {
                 window.due = Due::At(now);
                 released += 1;
             }
@@ -185,7 +187,7 @@ impl Device {
         }
     }
 
-    /// The short way: nearly every reading belongs into its device's newest window.
+    /// The fast path: nearly every reading belongs into the newest window of its device.
     fn newest_containing(&self, at: Timestamp, spans: &Spans) -> Option<usize> {
         let newest = self.windows.back()?;
         let fits = spans.tumbling
@@ -219,10 +221,12 @@ impl Device {
         Ok(place)
     }
 
-    fn take(&mut self, place: usize, push: &Push<'_>, rules: &Rules<'_>, totals: &mut Totals) {
+    fn insert(&mut self, place: usize, push: &Push<'_>, rules: &Rules<'_>, totals: &mut Totals) {
         let spans = rules.spans;
         let Some(window) = self.windows.get_mut(place) else { return };
-        let passed = push.own_before.is_some_and(|own| own.millis_after(window.window.end) >= spans.lateness);
+        let passed = push
+            .watermark_before
+            .is_some_and(|watermark| watermark.millis_after(window.window.end) >= spans.lateness);
         let late = passed || window.is_published();
         window.late = window.late.saturating_add(u32::from(late));
         window.quality = window.quality.max(push.now.quality);
@@ -230,7 +234,7 @@ impl Device {
             window.unanswered = window.unanswered.saturating_add(1);
             totals.unanswered += 1;
         }
-        let taken = window.take(push.reading);
+        let has_trail = window.insert(push.reading);
         if window.is_idle() {
             window.due = due(window.window, late, push.now, spans);
             let due = window.due;
@@ -239,24 +243,24 @@ impl Device {
             }
             totals.open += 1;
             self.open += 1;
-            self.waiting += usize::from(due == Due::Own);
+            self.waiting += usize::from(due == Due::Watermark);
             if let Some(at) = self.deadline(due, spans) {
                 self.wake_at(at);
             }
         }
-        let has_neighbours = taken.unwrap_or_else(|| self.take_first(place, push.reading, rules));
+        let has_neighbours = has_trail.unwrap_or_else(|| self.insert_first(place, push.reading, rules));
         if has_neighbours && push.answers {
-            self.note_latest(push.reading);
+            self.record_latest(push.reading);
         }
     }
 
-    /// The first reading of a metric in a window; says whether its kind is one that lives from neighbours.
-    fn take_first(&mut self, place: usize, reading: &Reading, rules: &Rules<'_>) -> bool {
+    /// Adds the first reading of a metric to a window. Returns whether its kind needs the reading before it (no gauge does).
+    fn insert_first(&mut self, place: usize, reading: &Reading, rules: &Rules<'_>) -> bool {
         let kind = rules.kinds.get(&reading.metric).copied().unwrap_or_default();
         let has_neighbours = kind != MetricKind::Gauge;
         let before = if has_neighbours { self.before(place, reading.metric) } else { None };
         if let Some(window) = self.windows.get_mut(place) {
-            window.take_first(reading, kind, before, !rules.settings.percentiles.is_empty());
+            window.insert_first(reading, kind, before, !rules.settings.percentiles.is_empty());
         }
         has_neighbours
     }
@@ -273,7 +277,7 @@ impl Device {
         slots.find_map(|slot| slot.trail.as_ref()?.latest_before(start))
     }
 
-    fn note_latest(&mut self, reading: &Reading) {
+    fn record_latest(&mut self, reading: &Reading) {
         let point = Point { at: reading.at, value: reading.value };
         match self.latest.iter_mut().find(|(metric, _)| *metric == reading.metric) {
             Some((_, latest)) if point.at >= latest.at => *latest = point,
@@ -283,7 +287,7 @@ impl Device {
     }
 }
 
-/// When a window is due that takes its first reading since it was published, or ever.
+/// When a window is due after its first reading, or its first one since it was published.
 fn due(window: Window, late: bool, now: Now, spans: &Spans) -> Due {
     let ends = shifted(window.end, spans.lateness);
     let beyond_the_clock =
@@ -293,6 +297,6 @@ fn due(window: Window, late: bool, now: Now, spans: &Spans) -> Due {
     } else if late {
         Due::At(shifted(now.at, spans.gather))
     } else {
-        Due::Own
+        Due::Watermark
     }
 }

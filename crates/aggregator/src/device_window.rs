@@ -13,9 +13,9 @@ pub(crate) enum Due {
     Nothing,
     /// The clock reaches its end and `lateness`.
     Clock(Timestamp),
-    /// The clock has passed it: the device's own readings get past its end and `lateness`, or the device falls silent.
-    Own,
-    /// A point in time, for whatever reason: stragglers were gathered long enough, the device's own time got past it.
+    /// The clock has passed it: the device's watermark reaches its end and `lateness`, or the device falls silent.
+    Watermark,
+    /// A point in time, because late readings were gathered long enough, or the watermark passed the window.
     At(Timestamp),
 }
 
@@ -59,9 +59,9 @@ impl DeviceWindow {
         self.due == Due::Nothing
     }
 
-    /// Puts the reading where it belongs, if its metric is known here; says whether, and whether its kind is one that lives from
-    /// neighbours.
-    pub(crate) fn take(&mut self, reading: &Reading) -> Option<bool> {
+    /// Adds the reading to its metric, if that metric is in this window. Returns whether the metric has a trail, `None` if it is
+    /// not here.
+    pub(crate) fn insert(&mut self, reading: &Reading) -> Option<bool> {
         let expected = self.next_slot as usize;
         let place = match self.slots.get(expected) {
             Some(slot) if slot.metric == reading.metric => expected,
@@ -75,7 +75,7 @@ impl DeviceWindow {
     }
 
     /// The same for a metric that is new here.
-    pub(crate) fn take_first(
+    pub(crate) fn insert_first(
         &mut self,
         reading: &Reading,
         kind: MetricKind,

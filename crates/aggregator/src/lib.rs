@@ -1,22 +1,23 @@
 //! Windows over readings, by event time: sans-IO and deterministic.
 //!
-//! Readings are pushed in, the present is told with each call, [`Aggregate`]s come out of [`Aggregator::advance`]. The same
-//! calls give the same aggregates in the same order; the whole state is serialisable at any time.
+//! Readings go into [`Aggregator::push`], [`Aggregate`]s come out of [`Aggregator::advance`]; each call is given the time. The
+//! same calls give the same aggregates in the same order, and the whole state can be serialised at any time.
 //!
 //! # When a window is published
 //! - Ordinarily when the clock reaches its end and `lateness`.
 //! - A window that the clock had passed before its first reading came (a batch of old readings, a device whose clock is
-//!   behind) closes by the device's own time: when the device's newest event time reaches its end and `lateness`, or when
-//!   the device has been silent for two of its usual intervals (at least `lateness`, at most the window's length).
-//! - A straggler is a reading for a window that was published, or that the device's own time had passed. Stragglers are
-//!   gathered for `lateness` (at least a second; not at all where it is 0), then the window is published with the next
-//!   revision, or with revision 0 if the device had said nothing in it. `late` counts all stragglers the window ever took.
-//!   An in-order batch of old readings holds no stragglers.
+//!   behind) closes by the device's watermark, its newest event time: when the watermark reaches the window's end and
+//!   `lateness`, or when the device has been silent for two of its usual intervals (at least `lateness`, at most the
+//!   window's length).
+//! - A late reading is one for a window that was published, or that the watermark had passed. Late readings are gathered for
+//!   `lateness` (at least a second; not at all if it is 0), then the window is published with the next revision, or with
+//!   revision 0 if it held no reading before. `late` counts all late readings of the window. A batch of old readings in
+//!   order contains no late readings.
 //!
 //! # What is refused
-//! Each refusal is an [`Admission`]: what lies too far ahead of a clock that can be believed, and stragglers for windows that
-//! ended longer than `correct_for` (or `lateness`, if longer) ago by both the clock and the device's own time. A published window
-//! is kept exactly that long, within [`MAX_KEPT_PER_DEVICE`] and [`MAX_KEPT`], and never opened again after.
+//! Each refusal is an [`Admission`]: readings too far ahead of a trusted clock, and late readings for windows that ended
+//! longer than `correct_for` (or `lateness`, if longer) ago by both the clock and the watermark. A published window is kept
+//! exactly that long, within [`MAX_KEPT_PER_DEVICE`] and [`MAX_KEPT`], and never opened again.
 //!
 //! # The ledger
 //! Readings admitted = the sum of [`Aggregate::readings`] over all publications + [`Aggregator::open_readings`].
@@ -57,7 +58,7 @@ use zone::Zones;
 /// Devices are numbered from 0; a reading of a device beyond this number is refused with [`Admission::TooManyWindows`].
 pub const MAX_DEVICES: usize = 1 << 17;
 
-/// With more windows open than this a device may lack room for all the windows of its next reading.
+/// With more open windows than this, a device may lack room for all windows of its next reading.
 const ROOMY: usize = MAX_OPEN_PER_DEVICE - MAX_OVERLAP as usize;
 
 /// All windows of all devices and zones.
@@ -71,7 +72,7 @@ pub struct Aggregator {
     deadlines: Deadlines<DeviceId>,
     totals: Totals,
     zones: Zones,
-    /// Closed during a push, to make room; and since when that has been waiting.
+    /// Closed during a push, to make room, and since when they wait for `advance`.
     ready: Vec<Aggregate>,
     ready_since: Option<Timestamp>,
 }
@@ -94,13 +95,13 @@ impl Aggregator {
         }
     }
 
-    /// What it goes by: what it was given, within the limits.
+    /// The settings in force: those it was given, within the limits.
     #[must_use]
     pub const fn settings(&self) -> &Settings {
         &self.settings
     }
 
-    /// Goes by other settings from now on. Windows that are open keep their start, end and deadline; readings from now on go
+    /// Uses other settings from now on. Windows that are open keep their start, end and deadline; readings from now on go
     /// into windows of the new length.
     pub fn reconfigure(&mut self, settings: Settings) {
         self.settings = settings.within_limits();
@@ -119,8 +120,7 @@ impl Aggregator {
         }
     }
 
-    /// How a metric's values are to be understood, before its first reading; gauge where nothing is said. In windows that
-    /// are open a metric stays what it was.
+    /// Sets the kind of a metric, before its first reading; the default is a gauge. In open windows a metric keeps its kind.
     pub fn set_kind(&mut self, metric: MetricId, kind: MetricKind) {
         match kind {
             MetricKind::Gauge => self.kinds.remove(&metric),
@@ -131,7 +131,7 @@ impl Aggregator {
     /// Puts a reading into its windows. It comes out of [`Self::advance`], never from here.
     ///
     /// With hopping windows it goes into all those that still take it, and is refused if none does. A reading may make
-    /// windows due by its device's own time: call [`Self::advance`] when [`Self::next_deadline`] says so, also between the readings of a
+    /// windows due by its device's watermark: call [`Self::advance`] when [`Self::next_deadline`] says so, also between the readings of a
     /// batch. (If that is not done and the device's windows become many, those due are closed here and wait for the next
     /// `advance`.) Where a device has no room for all of its hopping windows, the reading goes into those it has.
     pub fn push(&mut self, reading: &Reading, now: Now) -> Admission {
@@ -177,15 +177,15 @@ impl Aggregator {
         }
     }
 
-    /// When [`Self::advance`] may have something to say; not after now where a push has made something due. It may turn out
-    /// that there is nothing yet, because a device that was expected to fall silent spoke again.
+    /// When [`Self::advance`] may have something to publish; not after now if a push has made something due. Then there may
+    /// still be nothing, because a device that was expected to fall silent sent again.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
         let deadlines = [self.deadlines.earliest(), self.zones.next_deadline(), self.ready_since];
         deadlines.into_iter().flatten().min()
     }
 
-    /// The wall clock was set from `old` to `new`. Readings stay in their windows; the `time_quality` of those tells it.
+    /// The wall clock was set from `old` to `new`. Readings stay in their windows, which get the `time_quality` `stepped`.
     ///
     /// Set back: windows that wait for the clock keep the time they had still to wait. Set forward: they are due when the
     /// new time has passed their end.
@@ -200,7 +200,7 @@ impl Aggregator {
         self.ready_since = self.ready_since.map(|since| since.min(new));
     }
 
-    /// Readings admitted that no publication has answered for yet.
+    /// Readings admitted that no publication accounts for yet.
     #[must_use]
     pub fn open_readings(&self) -> u64 {
         let ready: u64 = self.ready.iter().map(|aggregate| u64::from(aggregate.readings)).sum();

@@ -15,7 +15,7 @@ pub const MAX_LENGTH: Duration = Duration::from_secs(366 * 24 * 3600);
 pub const MAX_SPAN: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
 /// Most percentiles per metric.
 pub const MAX_PERCENTILES: usize = 32;
-/// Stragglers are gathered at least this long before a correction leaves, unless `lateness` is 0.
+/// Late readings are gathered at least this long before a correction leaves, unless `lateness` is 0.
 pub const MIN_GATHER: Duration = Duration::from_secs(1);
 
 /// `[aggregate]` of `gateway.toml`. Parts of a millisecond are ignored.
@@ -27,7 +27,7 @@ pub struct Settings {
     pub every: Duration,
     /// How far past its end a window is published.
     pub lateness: Duration,
-    /// How far past its end a window still takes stragglers.
+    /// How far past its end a window still takes late readings.
     pub correct_for: Duration,
     /// How far ahead of the clock a reading may lie.
     pub max_future: Duration,
@@ -80,7 +80,7 @@ pub(crate) struct Spans {
     pub(crate) lateness: i64,
     pub(crate) correct_for: i64,
     pub(crate) max_future: i64,
-    /// How long stragglers are gathered before the correction that holds them leaves.
+    /// How long late readings are gathered before the correction that holds them leaves.
     pub(crate) gather: i64,
     /// Whether each instant lies in exactly one window.
     pub(crate) tumbling: bool,

@@ -1,4 +1,4 @@
-//! One metric in one window: what is gathered while readings come, and what is said of it in the end.
+//! One metric in one window: gathers readings and gives their summary.
 
 use gateway_core::{Detail, MetricId, MetricKind, Summary, Timestamp, Window};
 use serde::{Deserialize, Serialize};
@@ -20,7 +20,7 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
-    /// A slot that waits for its first reading, which is `point`.
+    /// An empty slot whose first reading will be `point`.
     pub(crate) fn new(
         metric: MetricId,
         kind: MetricKind,
@@ -54,7 +54,7 @@ impl Slot {
         }
     }
 
-    /// What to say of it; `sealed` as in [`Trail::detail`].
+    /// The part of the summary that its kind has; `sealed` as in [`Trail::detail`].
     pub(crate) fn detail(&self, window: Window, sealed: Option<Timestamp>) -> Detail {
         match &self.trail {
             Some(trail) => trail.detail(window, sealed),

@@ -69,7 +69,7 @@ impl Stats {
         mean.clamp(self.min, self.max)
     }
 
-    /// Population standard deviation; 0 of nothing; `f64::MAX` where it cannot be told because squares overflow
+    /// Population standard deviation; 0 of nothing; `f64::MAX` if it cannot be computed because squares overflow
     /// (values beyond 1e154).
     pub(crate) fn std(&self) -> f64 {
         if self.count == 0 {

@@ -81,7 +81,7 @@ fn merging_a_thousand_parts_keeps_twelve_digits() {
 }
 
 #[test]
-fn a_straggler_and_an_outlier_keep_twelve_digits() {
+fn a_late_reading_and_an_outlier_keep_twelve_digits() {
     let mut values = million_around_a_billion();
     let mut all = merged(values.chunks(100_000).map(stats));
     all.push(1e9 + 3.25);

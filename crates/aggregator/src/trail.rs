@@ -6,7 +6,7 @@
 //!
 //! Promise: with up to [`MAX_POINTS`] readings, in whatever order they come, the result is exact. Of more, the oldest are
 //! folded into sums; and once a window is published, readings in the middle of a rise or of an unchanged state are let go
-//! ([`Trail::compact`]). A straggler that falls between readings that are gone counts in avg, min, max, std and count, but does
+//! ([`Trail::compact`]). A late reading that falls between readings that are gone counts in avg, min, max, std and count, but does
 //! not change delta, changes or duration: right for a counter, unless it was reset just there.
 
 use gateway_core::{Detail, MetricKind, Timestamp, Window};
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 /// Readings kept one by one.
 const MAX_POINTS: usize = 64;
-/// Distinct values of a state whose durations are told; time spent in further values is left out.
+/// Distinct values of a state whose durations are reported; time spent in further values is left out.
 pub const MAX_STATES: usize = 32;
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -85,7 +85,7 @@ impl Trail {
 
     /// What to say of it. A counter's rate is its delta over the time that it was measured across: from the reading before
     /// the window, or the first one, to the last. A state's changes include the one from before the window to its first
-    /// reading. What a counter rose after `sealed` is left out: a later window has already told it.
+    /// reading. What a counter rose after `sealed` is left out: a later window has already reported it.
     pub(crate) fn detail(&self, window: Window, sealed: Option<Timestamp>) -> Detail {
         let mut total = self.folded.clone();
         let before = self.before.map(|point| match total {
@@ -175,7 +175,7 @@ fn is_after(point: Point, sealed: Option<Timestamp>) -> bool {
     sealed.is_some_and(|sealed| point.at > sealed)
 }
 
-/// Adds to the time that `value` lasted; what lasted no time is not told.
+/// Adds to the time that `value` lasted; a duration of zero is not reported.
 pub(crate) fn hold<T: std::ops::AddAssign + PartialOrd + Default>(
     held: &mut Vec<(f64, T)>,
     value: f64,

@@ -97,7 +97,7 @@ fn once_compact_a_steady_rise_is_two_points_and_says_the_same() {
     assert_eq!(
         rise.detail(window(0, 100_000), None),
         said,
-        "a straggler in the middle of a rise changes nothing"
+        "a late reading in the middle of a rise changes nothing"
     );
 }
 

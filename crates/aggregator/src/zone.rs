@@ -1,11 +1,11 @@
 //! Aggregates of zones: merged from what their devices have published.
 //!
 //! A zone's window is published once the clock has passed its end and `lateness`, together with the devices' own; when a
-//! device's window comes later or is corrected, the zone follows with a correction, gathered as long as stragglers are. It
-//! is kept for `correct_for` after its end and after its last publication, by the clock; what a device tells of a window that is
-//! no longer kept stays out of the zone (the device's own aggregate is published all the same).
+//! device's window comes later or is corrected, the zone follows with a correction, gathered as long as late readings are. It
+//! is kept for `correct_for` after its end and after its last publication, by the clock; a device's result for a window that is
+//! no longer kept stays out of the zone (the device's aggregate is published all the same).
 //!
-//! A zone's aggregates answer for no reading: its devices' have done that.
+//! A zone's aggregates account for no reading: those of its devices did.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -148,7 +148,7 @@ impl Zone {
         self.windows.get_mut(place)
     }
 
-    /// Says how many contributions were in it.
+    /// Returns how many contributions were in it.
     fn forget_oldest(&mut self) -> usize {
         self.windows.pop_front().map_or(0, |oldest| {
             self.forgotten.add(oldest.window.end);

@@ -5,17 +5,18 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use gateway_core::Throttle;
 use gateway_core::settings::Secret;
 use mqtt5::broker::{AuthProvider, AuthResult};
 use mqtt5::packet::connect::ConnectPacket;
 use mqtt5::types::ReasonCode;
+use tokio::time::Instant;
 use tracing::warn;
 
 use crate::acl::{covers, unshared, validate_filter};
 use crate::broker::INTERNAL_CLIENT_PREFIX;
-use crate::log_limit::LogLimit;
 use crate::password::{Verifier, same};
-use crate::{BrokerError, User};
+use crate::{BrokerError, LOG_PERIOD, User};
 
 type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -91,16 +92,16 @@ impl Access {
 #[derive(Debug)]
 pub(crate) struct PublicAuth {
     access: RwLock<Arc<Access>>,
-    refused_logins: LogLimit,
-    refused_topics: LogLimit,
+    refused_logins: Throttle,
+    refused_topics: Throttle,
 }
 
 impl PublicAuth {
     pub(crate) fn new(access: Access) -> Self {
         Self {
             access: RwLock::new(Arc::new(access)),
-            refused_logins: LogLimit::default(),
-            refused_topics: LogLimit::default(),
+            refused_logins: Throttle::new(LOG_PERIOD),
+            refused_topics: Throttle::new(LOG_PERIOD),
         }
     }
 
@@ -113,7 +114,7 @@ impl PublicAuth {
     }
 
     fn log_refused_topic(&self, client: &str, user: Option<&str>, verb: &str, topic: &str) {
-        if let Some(left_out) = self.refused_topics.allow() {
+        if let Some(left_out) = self.refused_topics.allow(Instant::now().into_std()) {
             let user = user.unwrap_or("anonymous");
             warn!(
                 client,
@@ -135,7 +136,7 @@ impl AuthProvider for PublicAuth {
                 Ok(Some(user)) => AuthResult::success_with_user(user),
                 Ok(None) => AuthResult::success(),
                 Err(reason) => {
-                    if let Some(left_out) = self.refused_logins.allow() {
+                    if let Some(left_out) = self.refused_logins.allow(Instant::now().into_std()) {
                         let (client, user) = (&connect.client_id, connect.username.as_deref());
                         warn!(%peer, client, user, left_out, "broker: refused a client: {reason}");
                     }

@@ -4,8 +4,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use gateway_core::Condition;
 use gateway_core::settings::Secret;
+use gateway_core::{Condition, Throttle};
 use mqtt5::broker::auth::AuthProvider;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -17,8 +17,7 @@ use crate::client::Shared;
 use crate::door::{self, Door};
 use crate::engine::{Engine, client_config};
 use crate::listeners::{self, Listeners};
-use crate::log_limit::LogLimit;
-use crate::{BrokerError, Limits, Settings, Tap, User};
+use crate::{BrokerError, LOG_PERIOD, Limits, Settings, Tap, User};
 
 /// Client ids that begin so are refused to everybody but the gateway: whoever connects with another's id takes over
 /// its session. The gateway's own clients should therefore use it.
@@ -65,7 +64,7 @@ impl House {
             connections: self.connections.clone(),
             stop: self.stop.clone(),
             cut: self.cut.clone(),
-            full: LogLimit::default(),
+            full: Throttle::new(LOG_PERIOD),
         })
     }
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use gateway_core::Throttle;
 use gateway_core::ports::Origin;
 use mqtt5::QoS;
 use mqtt5::broker::{
@@ -13,25 +14,26 @@ use mqtt5::broker::{
 };
 use mqtt5::packet::publish::PublishPacket;
 use tokio::sync::broadcast;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use crate::log_limit::LogLimit;
+use crate::LOG_PERIOD;
 use crate::resent::Resent;
 use crate::tap::Tap;
 
 type Hook<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// What all connections share.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) tap: Tap,
-    refusals: LogLimit,
+    refusals: Throttle,
 }
 
 impl Shared {
     pub(crate) fn new(tap: Tap) -> Self {
-        Self { tap, refusals: LogLimit::default() }
+        Self { tap, refusals: Throttle::new(LOG_PERIOD) }
     }
 }
 
@@ -77,7 +79,7 @@ impl Client {
         match self.stop.run_until_cancelled(tap.take(Arc::clone(&topic), payload, origin)).await {
             Some(Ok(())) => return PublishAction::Continue,
             Some(Err(why)) => {
-                if let Some(left_out) = self.shared.refusals.allow() {
+                if let Some(left_out) = self.shared.refusals.allow(Instant::now().into_std()) {
                     warn!(client = %client_id, %topic, left_out, "broker: a message was not taken: {why}");
                 }
             }

@@ -6,6 +6,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
+use gateway_core::Throttle;
 use mqtt5::MqttError;
 use mqtt5::broker::auth::AuthProvider;
 use mqtt5::broker::config::BrokerConfig;
@@ -14,13 +15,13 @@ use mqtt5::broker::transport::BrokerTransport;
 use mqtt5::broker::websocket_server::{WebSocketServerConfig, accept_websocket_connection};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, broadcast};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
 use crate::client::{Client, Shared};
 use crate::engine::Engine;
-use crate::log_limit::LogLimit;
 use crate::resent::listened_in;
 use crate::{BrokerError, Tls};
 
@@ -125,7 +126,7 @@ pub(crate) struct Door {
     pub(crate) stop: CancellationToken,
     /// No connections at all from now on.
     pub(crate) cut: CancellationToken,
-    pub(crate) full: LogLimit,
+    pub(crate) full: Throttle,
 }
 
 impl Door {
@@ -145,7 +146,7 @@ impl Door {
 
     fn let_in(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr, handshake: &Handshake) {
         let Ok(place) = Arc::clone(&self.room).try_acquire_owned() else {
-            if let Some(left_out) = self.full.allow() {
+            if let Some(left_out) = self.full.allow(Instant::now().into_std()) {
                 warn!(%peer, left_out, "broker: refused a connection: max_clients are connected");
             }
             return;

@@ -29,11 +29,15 @@ mod door;
 mod engine;
 mod error;
 mod listeners;
-mod log_limit;
 mod password;
 mod resent;
 mod settings;
 mod tap;
+
+use std::time::Duration;
+
+/// Log lines of one kind that clients can cause: at most one in this time.
+const LOG_PERIOD: Duration = Duration::from_secs(1);
 
 pub use acl::{InvalidFilter, covers, validate_filter};
 pub use broker::{Broker, INTERNAL_CLIENT_PREFIX};

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use gateway_core::{Backoff, Condition};
+use gateway_core::{Backoff, Condition, chain};
 use tokio::net::TcpListener;
 use tracing::{info, warn};
 
@@ -106,7 +106,7 @@ impl Listeners {
                 Ok(listener)
             }
             Err(error) => {
-                let why = why(&error);
+                let why = chain(&error);
                 // Once for each reason, not at every attempt.
                 let before = self.state().shut.insert(protocol, why.clone());
                 if before.as_ref() != Some(&why) {
@@ -128,10 +128,4 @@ impl Listeners {
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// With what the system said.
-fn why(error: &BrokerError) -> String {
-    use std::error::Error as _;
-    error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
 }

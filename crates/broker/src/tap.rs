@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gateway_core::ports::{LocalBroker, LocalMessage, Origin};
-use gateway_core::{Ack, AdapterId, Space};
+use gateway_core::{Ack, AdapterId, Space, memory};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -18,8 +18,6 @@ use crate::acl::covers;
 
 /// Messages that may wait for an adapter, over all clients.
 const WAITING: usize = 1024;
-/// Bytes of messages that wait for an adapter, or after it for the pipeline, over all clients.
-const WAITING_BYTES: u32 = 8 << 20;
 /// How long a message waits for room, or for an adapter that is being started again.
 const ROOM_PATIENCE: Duration = Duration::from_secs(5);
 /// How long a message waits for its outcome: while it does, its sender gets no answer to its pings.
@@ -61,7 +59,7 @@ pub(crate) enum NotTaken {
 
 impl Default for Tap {
     fn default() -> Self {
-        Self { interests: watch::Sender::new(Vec::new()), space: Space::new(WAITING_BYTES) }
+        Self { interests: watch::Sender::new(Vec::new()), space: Space::new(memory::BROKER.bytes) }
     }
 }
 

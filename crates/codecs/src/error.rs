@@ -113,7 +113,7 @@ pub enum DecodeError {
         /// The payload's.
         port: Option<u8>,
     },
-    /// A network server's message whose bytes nobody can read.
+    /// A network server's message whose bytes no codec reads.
     #[error(
         "the network server did not decode the bytes and the device has no codec; write `codec = \"…\"` in its [devices.*] table, or give it a payload formatter in the server"
     )]
@@ -229,7 +229,7 @@ pub enum CodecError {
         /// Its name.
         file: String,
         /// Where in it.
-        place: Place,
+        place: SourcePosition,
         /// What is wrong, and what to do.
         problem: String,
     },
@@ -246,9 +246,9 @@ pub enum CodecError {
 
 /// A line and a column in a file, `:3:14` where they are known, counted from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Place(pub Option<(u32, u32)>);
+pub struct SourcePosition(pub Option<(u32, u32)>);
 
-impl std::fmt::Display for Place {
+impl std::fmt::Display for SourcePosition {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.0 {
             Some((line, column)) => write!(f, ":{line}:{column}"),

@@ -4,7 +4,7 @@ use gateway_core::chain;
 
 use crate::{DecodeError, Input, Measurements, ble, check_size, javascript};
 
-/// What [`crate::Codec::explain`] tells.
+/// The result of [`crate::Codec::explain`].
 #[derive(Debug, Default)]
 pub struct Explained {
     /// What the payload says before measurements are made of it; null where nothing.
@@ -45,7 +45,7 @@ pub(crate) fn script(
     Explained { data: answer.data, normalized: answer.normalized, errors, warnings: answer.warnings }
 }
 
-/// The format of an advertisement is told also where it cannot be read.
+/// The format of an advertisement is reported even if its payload cannot be read.
 pub(crate) fn advertisement(ble: &ble::Ble, input: &Input<'_>, out: &mut Measurements) -> Explained {
     let (notes, read) = ble.explain(input, out);
     let errors: Vec<_> = read.err().map(|error| chain(&error)).into_iter().collect();

@@ -50,7 +50,7 @@ pub(crate) trait Leaves {
 pub(crate) fn json(text: &str, path: &mut String, leaves: &mut impl Leaves) -> Result<(), DecodeError> {
     let mut walk = Walk { path, leaves, failed: None };
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let parsed = Node { walk: &mut walk, place: Place::Top }
+    let parsed = Node { walk: &mut walk, level: Level::Top }
         .deserialize(&mut deserializer)
         .and_then(|()| deserializer.end());
     match (walk.failed, parsed) {
@@ -67,7 +67,7 @@ pub(crate) fn tree(
     leaves: &mut impl Leaves,
 ) -> Result<(), DecodeError> {
     let mut walk = Walk { path, leaves, failed: None };
-    let walked = Node { walk: &mut walk, place: Place::Inside(0) }.deserialize(tree);
+    let walked = Node { walk: &mut walk, level: Level::Inside(0) }.deserialize(tree);
     match (walk.failed, walked) {
         (Some(failed), _) => Err(failed),
         (None, Err(_)) => Err(DecodeError::Shape { expected: "a tree of values" }),
@@ -75,7 +75,7 @@ pub(crate) fn tree(
     }
 }
 
-/// Says where JSON is broken, and tells numbers that are none (`NaN`, `1e999`) from other mistakes.
+/// Reports where JSON is invalid, and distinguishes invalid numbers (`NaN`, `1e999`) from other errors.
 pub(crate) fn json_error(text: &str, source: serde_json::Error) -> DecodeError {
     let (line, column) = (source.line(), source.column());
     if source.to_string().starts_with("number out of range") || is_at_nan(text, line, column) {
@@ -108,7 +108,7 @@ impl<L: Leaves> Walk<'_, L> {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum Level {
     /// The whole payload.
     Top,
     /// An element of the array at the top.
@@ -119,15 +119,15 @@ enum Place {
 
 struct Node<'n, 'w, L> {
     walk: &'n mut Walk<'w, L>,
-    place: Place,
+    level: Level,
 }
 
 impl<L: Leaves> Node<'_, '_, L> {
-    fn give<E: Error>(self, leaf: Leaf<'_>) -> Result<(), E> {
-        let taken = match self.place {
-            Place::Top => self.walk.leaves.bare(leaf),
-            Place::Record => Err(DecodeError::Shape { expected: "objects in the array" }),
-            Place::Inside(_) => self.walk.leaves.leaf(self.walk.path, leaf),
+    fn visit<E: Error>(self, leaf: Leaf<'_>) -> Result<(), E> {
+        let taken = match self.level {
+            Level::Top => self.walk.leaves.bare(leaf),
+            Level::Record => Err(DecodeError::Shape { expected: "objects in the array" }),
+            Level::Inside(_) => self.walk.leaves.leaf(self.walk.path, leaf),
         };
         taken.map_err(|why| self.walk.stop(why))
     }
@@ -140,7 +140,7 @@ impl<L: Leaves> Node<'_, '_, L> {
         let start = self.walk.path.len();
         while map.next_key_seed(Key { path: self.walk.path })?.is_some() {
             check_path(self.walk.path).map_err(|why| self.walk.stop(why))?;
-            map.next_value_seed(Node { walk: self.walk, place: Place::Inside(depth) })?;
+            map.next_value_seed(Node { walk: self.walk, level: Level::Inside(depth) })?;
             self.walk.path.truncate(start);
         }
         self.walk.path.truncate(mark);
@@ -164,31 +164,31 @@ impl<'de, L: Leaves> Visitor<'de> for Node<'_, '_, L> {
     }
 
     fn visit_bool<E: Error>(self, value: bool) -> Result<(), E> {
-        self.give(Leaf::Boolean(value))
+        self.visit(Leaf::Boolean(value))
     }
 
     fn visit_i64<E: Error>(self, value: i64) -> Result<(), E> {
-        self.give(Leaf::Number(value as f64))
+        self.visit(Leaf::Number(value as f64))
     }
 
     fn visit_u64<E: Error>(self, value: u64) -> Result<(), E> {
-        self.give(Leaf::Number(value as f64))
+        self.visit(Leaf::Number(value as f64))
     }
 
     fn visit_f64<E: Error>(self, value: f64) -> Result<(), E> {
-        self.give(Leaf::Number(value))
+        self.visit(Leaf::Number(value))
     }
 
     fn visit_str<E: Error>(self, value: &str) -> Result<(), E> {
-        self.give(Leaf::Text(value))
+        self.visit(Leaf::Text(value))
     }
 
     fn visit_unit<E: Error>(self) -> Result<(), E> {
-        self.give(Leaf::Null)
+        self.visit(Leaf::Null)
     }
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
-        if let Place::Inside(depth) = self.place {
+        if let Level::Inside(depth) = self.level {
             if depth >= MAX_DEPTH {
                 return Err(self.walk.stop(DecodeError::TooDeep { most: MAX_DEPTH }));
             }
@@ -201,14 +201,14 @@ impl<'de, L: Leaves> Visitor<'de> for Node<'_, '_, L> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<(), A::Error> {
-        match self.place {
-            Place::Top => {
-                while array.next_element_seed(Node { walk: self.walk, place: Place::Record })?.is_some() {}
+        match self.level {
+            Level::Top => {
+                while array.next_element_seed(Node { walk: self.walk, level: Level::Record })?.is_some() {}
             }
-            Place::Record => {
+            Level::Record => {
                 return Err(self.walk.stop(DecodeError::Shape { expected: "objects in the array" }));
             }
-            Place::Inside(_) => while array.next_element::<IgnoredAny>()?.is_some() {},
+            Level::Inside(_) => while array.next_element::<IgnoredAny>()?.is_some() {},
         }
         Ok(())
     }

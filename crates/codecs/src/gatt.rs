@@ -30,7 +30,7 @@ struct Characteristic {
     /// 0000xxxx-0000-1000-8000-00805f9b34fb.
     uuid: u16,
     metric: &'static str,
-    /// `""` where it has none or the metric's name tells.
+    /// `""` if it has none or the metric's name implies it.
     unit: &'static str,
     number: Number,
     /// The number over this is the value in the metric's unit.

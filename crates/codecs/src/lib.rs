@@ -38,7 +38,7 @@ use std::sync::Arc;
 use gateway_core::Timestamp;
 use jiff::tz::TimeZone;
 
-pub use error::{CodecError, CsvProblem, DecodeError, LppProblem, Place};
+pub use error::{CodecError, CsvProblem, DecodeError, LppProblem, SourcePosition};
 pub use explain::Explained;
 pub use flatten::MAX_DEPTH;
 pub use measurements::{MAX_NAME_BYTES, MAX_READINGS, Measurement, Measurements};
@@ -48,16 +48,16 @@ pub use units::unit_of;
 /// Largest payload that is read: the embedded broker's largest packet.
 pub const MAX_PAYLOAD_BYTES: usize = 256 * 1024;
 
-/// One payload and what its link tells of it.
+/// One payload, and what its link knows about it.
 #[derive(Debug, Clone, Copy)]
 pub struct Input<'a> {
     /// The bytes.
     pub payload: &'a [u8],
     /// The MQTT topic, or the UUID of a GATT characteristic; empty where there is none.
     pub topic: &'a str,
-    /// Who sent it, where the link or the topic's `{device}` tells.
+    /// The sender, if the link or the topic's `{device}` names it.
     pub device: Option<&'a str>,
-    /// What it measures, where the topic's `{metric}` tells.
+    /// The metric, if the topic's `{metric}` names it.
     pub metric: Option<&'a str>,
     /// LoRaWAN FPort.
     pub port: Option<u8>,
@@ -66,7 +66,7 @@ pub struct Input<'a> {
 }
 
 impl Input<'_> {
-    /// An empty name tells no more than none.
+    /// An empty name is the same as none.
     fn without_empty_names(mut self) -> Self {
         self.device = self.device.filter(|device| !device.is_empty());
         self.metric = self.metric.filter(|metric| !metric.is_empty());
@@ -172,10 +172,10 @@ impl Codec {
         ble::Kind::named(name).is_some()
     }
 
-    /// Whether a payload of this format is read by the codec in the device's own table instead. What a device advertises,
-    /// only by one for advertisements.
+    /// Whether the codec `own` of the device's table reads a payload of this format instead. An advertisement is only read by
+    /// a codec for advertisements.
     #[must_use]
-    pub fn gives_way_to(&self, own: &Self) -> bool {
+    pub fn yields_to(&self, own: &Self) -> bool {
         !matches!(self.0, Format::Ble(_)) || matches!(own.0, Format::Ble(_))
     }
 
@@ -199,7 +199,9 @@ impl Codec {
             Some(FileKind::Script) => javascript::Script::new(file, text, engine)
                 .map(|script| Self(Format::Javascript(Arc::new(script))))
                 .map_err(|error| unusable(error.place(), error.to_string())),
-            None => Err(unusable(Place::default(), "a codec's file ends in .js or .toml".to_owned())),
+            None => {
+                Err(unusable(SourcePosition::default(), "a codec's file ends in .js or .toml".to_owned()))
+            }
         }
     }
 

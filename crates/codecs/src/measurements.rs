@@ -17,7 +17,7 @@ pub const MAX_NAME_BYTES: usize = 128;
 /// One measurement, borrowed from [`Measurements`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Measurement<'a> {
-    /// Who measured, where the payload names it; else whoever sent the payload.
+    /// The device that measured, if the payload names it; else the sender of the payload.
     pub device: Option<&'a str>,
     /// What was measured.
     pub metric: &'a str,

@@ -1,6 +1,6 @@
 //! What vendors call a quantity, and what we call it: the names of zigbee2mqtt, with SenML's units.
 //!
-//! Only spellings that mean one thing in one unit whoever writes them; `pressure` (Pa or hPa), `bat` (percent or raw) and
+//! Only spellings that mean the same thing in the same unit for all vendors; `pressure` (Pa or hPa), `bat` (percent or raw) and
 //! `Current` (A or mA) are left as they are. For codecs in JavaScript, whose names are their vendors' own; a payload in
 //! the format `json` keeps its names. docs/codecs.md has the same table.
 

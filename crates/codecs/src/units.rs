@@ -52,7 +52,7 @@ const ENDS: [(&str, &str); 8] = [
     ("_illuminance", "lx"),
 ];
 
-/// The unit of `metric`, where its name tells: of `temperature`, of `temperature_3` and `voltage_phase_b` (which of
+/// The unit of `metric`, if its name implies it: of `temperature`, of `temperature_3` and `voltage_phase_b` (which of
 /// several), of `ds18b20.temperature` (whose), and of `device_temperature`.
 #[must_use]
 pub fn unit_of(metric: &str) -> Option<&'static str> {

@@ -197,7 +197,7 @@ impl Gateway {
                 read_model: self.read_model.clone(),
                 auditor: self.auditor.clone(),
                 outbox: self.outbox.clone(),
-                upstream: upstream.speaker(),
+                upstream: upstream.handle(),
                 problems: self.problems.clone(),
                 health_every: self.config.gateway.health_every.0,
             };

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use gateway_core::ports::AdapterState;
-use gateway_core::{AdapterHealth, PartHealth};
+use gateway_core::{AdapterHealth, PartHealth, memory};
 use serde::Serialize;
 
 use crate::audit::{Disk, DroppedRange};
@@ -147,10 +147,13 @@ pub(crate) struct Queue {
     pub(crate) error: Option<String>,
 }
 
-/// What the process takes, in bytes.
+/// Memory in bytes.
 #[derive(Debug, Serialize)]
 pub(crate) struct Memory {
+    /// What the process takes.
     pub(crate) resident: u64,
+    /// What each queue of messages may hold.
+    pub(crate) budget: BTreeMap<&'static str, u32>,
 }
 
 impl Memory {
@@ -160,6 +163,7 @@ impl Memory {
         let kib = status
             .lines()
             .find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse().ok());
-        Self { resident: kib.unwrap_or(0_u64) * 1024 }
+        let budget = memory::BUDGET.iter().map(|part| (part.name, part.bytes)).collect();
+        Self { resident: kib.unwrap_or(0_u64) * 1024, budget }
     }
 }

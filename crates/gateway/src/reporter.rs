@@ -1,4 +1,4 @@
-//! Tells the cloud how the gateway is doing: `online` when it is time, then `health` every `gateway.health_every`.
+//! Publishes how the gateway is doing: `online` once the adapters are up, then `health` every `gateway.health_every`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,11 +14,11 @@ use pipeline::deliver::payload::Identity;
 use pipeline::problems::Problems;
 use read_model::ReadModel;
 
-/// How long `online` waits for adapters that are not there yet.
-const ONLINE_PATIENCE: Duration = Duration::from_secs(10);
+/// How long `online` waits for adapters that are not up yet.
+const ADAPTERS_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How often the status is held against the adapters' states.
-const LOOK: Duration = Duration::from_secs(5);
+/// How often the status is compared with the adapters' states.
+const STATUS_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Ranges of dropped messages in one health message.
 const RANGES: usize = 10;
@@ -29,7 +29,7 @@ pub(crate) struct Reporter {
     pub(crate) read_model: ReadModel,
     pub(crate) auditor: Auditor,
     pub(crate) outbox: Option<outbox::Handle>,
-    pub(crate) upstream: crate::upstream::Speaker,
+    pub(crate) upstream: crate::upstream::UpstreamHandle,
     pub(crate) problems: Problems,
     pub(crate) health_every: Duration,
 }
@@ -39,9 +39,9 @@ impl Reporter {
     pub(crate) async fn run(mut self) {
         self.wait_for_adapters().await;
         let mut missing = self.missing();
-        self.say_online(&missing);
+        self.publish_online(&missing);
         let mut health = every(self.health_every);
-        let mut look = every(LOOK);
+        let mut look = every(STATUS_INTERVAL);
         loop {
             tokio::select! {
                 _ = health.tick() => {}
@@ -51,25 +51,25 @@ impl Reporter {
                         continue;
                     }
                     missing = now_missing;
-                    self.say_online(&missing);
+                    self.publish_online(&missing);
                 }
                 changed = self.problems.changed() => {
                     if changed.is_err() {
                         return;
                     }
-                    self.say_online(&missing);
+                    self.publish_online(&missing);
                 }
             }
             if let Some(health) = self.health().await {
-                self.upstream.say_health(&health);
+                self.upstream.publish_health(&health);
             }
         }
     }
 
-    fn say_online(&mut self, missing: &[(String, bool)]) {
+    fn publish_online(&mut self, missing: &[(String, bool)]) {
         let problems = self.problems.borrow_and_update().clone();
         let names: Vec<_> = missing.iter().map(|(name, _)| name.clone()).collect();
-        self.upstream.say_online(&names, &problems);
+        self.upstream.publish_online(&names, &problems);
     }
 
     /// Returns once all are up, or after a bounded wait.
@@ -81,7 +81,7 @@ impl Reporter {
                 let _ = state.wait_for(|health| health.state == AdapterState::Up).await;
             }
         };
-        let _ = tokio::time::timeout(ONLINE_PATIENCE, all_up).await;
+        let _ = tokio::time::timeout(ADAPTERS_TIMEOUT, all_up).await;
     }
 
     /// The adapters that are not up, and whether they are down: one that is starting may go down, which is news.

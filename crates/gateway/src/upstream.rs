@@ -6,7 +6,7 @@ use bytes::Bytes;
 use gateway_core::ports::Clock as _;
 use gateway_core::settings::BuildError;
 use serde::Serialize;
-use sinks::upstream::{self, Direct, Settings, State};
+use sinks::upstream::{self, Settings, State, UnqueuedMessage};
 
 use crate::health::Health;
 use gateway_config::Config;
@@ -16,13 +16,13 @@ use pipeline::deliver::payload::Identity;
 /// The connection to the cloud.
 pub(crate) struct Upstream {
     sink: upstream::Upstream,
-    speaker: Speaker,
+    handle: UpstreamHandle,
 }
 
 /// Says what is not queued: the status, and health.
 #[derive(Clone)]
-pub(crate) struct Speaker {
-    sink: upstream::Speaker,
+pub(crate) struct UpstreamHandle {
+    sink: upstream::UpstreamHandle,
     health_topic: String,
 }
 
@@ -70,12 +70,12 @@ impl Upstream {
             offline: Status::bytes("offline", &[], &[]),
         };
         let sink = upstream::Upstream::start(settings, outbox, Arc::new(SystemClock));
-        let speaker = Speaker { sink: sink.speaker(), health_topic: format!("{base}/health") };
-        Ok(Self { sink, speaker })
+        let handle = UpstreamHandle { sink: sink.handle(), health_topic: format!("{base}/health") };
+        Ok(Self { sink, handle })
     }
 
-    pub(crate) fn speaker(&self) -> Speaker {
-        self.speaker.clone()
+    pub(crate) fn handle(&self) -> UpstreamHandle {
+        self.handle.clone()
     }
 
     pub(crate) async fn stop(self) {
@@ -83,15 +83,19 @@ impl Upstream {
     }
 }
 
-impl Speaker {
+impl UpstreamHandle {
     /// `missing`: adapters that are not up.
-    pub(crate) fn say_online(&self, missing: &[String], problems: &[String]) {
+    pub(crate) fn publish_online(&self, missing: &[String], problems: &[String]) {
         self.sink.set_status(Status::bytes("online", missing, problems));
     }
 
-    pub(crate) fn say_health(&self, health: &Health) {
+    pub(crate) fn publish_health(&self, health: &Health) {
         let payload = serde_json::to_vec(health).unwrap_or_default().into();
-        if !self.sink.say(Direct { topic: self.health_topic.clone(), payload, retain: false }) {
+        if !self.sink.try_publish_now(UnqueuedMessage {
+            topic: self.health_topic.clone(),
+            payload,
+            retain: false,
+        }) {
             tracing::warn!("the health message was not sent: the connection to the cloud is stuck");
         }
     }

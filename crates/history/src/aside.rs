@@ -1,23 +1,26 @@
-//! Puts a damaged file where people can look at it, so that a new one can begin: `history.db.damaged-<n>`, the newest
+//! Renames a damaged file, so that a new one can begin and people can inspect the old one: `history.db.damaged-<n>`, the newest
 //! only; `n` counts how often it has happened.
 
-use std::fs::{self, File};
-use std::io;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use gateway_core::durable::{
+    directory_of, remove_if_exists, rename_if_exists, sync_directory_of, with_suffix,
+};
 
 /// Moves the file and its write-ahead log aside, and removes the one that was kept before. Returns where it is.
 pub(crate) fn set_aside(path: &Path) -> io::Result<PathBuf> {
     let before = kept(path)?;
     let number = before.iter().map(|(number, _)| number).max().map_or(1, |newest| newest.saturating_add(1));
-    let aside = beside(path, &format!(".damaged-{number}"));
+    let aside = with_suffix(path, &format!(".damaged-{number}"));
     // The log first: a new file must never find one that is not its own.
-    rename(&beside(path, "-wal"), &beside(&aside, "-wal"))?;
-    remove(&beside(path, "-shm"))?;
-    rename(path, &aside)?;
+    rename_if_exists(&with_suffix(path, "-wal"), &with_suffix(&aside, "-wal"))?;
+    remove_if_exists(&with_suffix(path, "-shm"))?;
+    rename_if_exists(path, &aside)?;
     for (_, old) in before {
-        remove(&old)?;
+        remove_if_exists(&old)?;
     }
-    File::open(folder(path))?.sync_all()?;
+    sync_directory_of(path)?;
     Ok(aside)
 }
 
@@ -26,7 +29,7 @@ fn kept(path: &Path) -> io::Result<Vec<(u32, PathBuf)>> {
     let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return Ok(Vec::new()) };
     let prefix = format!("{name}.damaged-");
     let mut found = Vec::new();
-    for entry in fs::read_dir(folder(path))? {
+    for entry in fs::read_dir(directory_of(path))? {
         let entry = entry?;
         let file = entry.file_name();
         let number = file.to_str().and_then(|file| file.strip_prefix(&prefix));
@@ -35,32 +38,6 @@ fn kept(path: &Path) -> io::Result<Vec<(u32, PathBuf)>> {
         }
     }
     Ok(found)
-}
-
-fn folder(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    PathBuf::from(name)
-}
-
-/// What is not there need not be moved.
-fn rename(from: &Path, to: &Path) -> io::Result<()> {
-    if_there(fs::rename(from, to))
-}
-
-fn remove(path: &Path) -> io::Result<()> {
-    if_there(fs::remove_file(path))
-}
-
-fn if_there(done: io::Result<()>) -> io::Result<()> {
-    match done {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]
@@ -86,8 +63,8 @@ mod tests {
         ] {
             fs::write(&path, "rubbish").unwrap();
             if log {
-                fs::write(beside(&path, "-wal"), "log").unwrap();
-                fs::write(beside(&path, "-shm"), "index").unwrap();
+                fs::write(with_suffix(&path, "-wal"), "log").unwrap();
+                fs::write(with_suffix(&path, "-shm"), "index").unwrap();
             }
             assert_eq!(set_aside(&path).unwrap(), folder.path().join(expected[0]));
             assert_eq!(names(), expected);

@@ -3,14 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use gateway_core::{Room, Space};
+use gateway_core::{Room, Space, memory};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout_at};
 
 use crate::row::{Row, Summary};
 
-/// Windows that wait for the disk, in bytes of memory; what is more is left out.
-const WAITING_BYTES: u32 = 8 << 20;
 /// Commands that wait to be taken.
 const COMMANDS: usize = 1_024;
 
@@ -47,7 +45,7 @@ pub struct Handle {
 impl Handle {
     pub(crate) fn new(status: Arc<watch::Sender<Status>>) -> (Self, mpsc::Receiver<Command>) {
         let (commands, receiver) = mpsc::channel(COMMANDS);
-        (Self { commands, space: Space::new(WAITING_BYTES), status }, receiver)
+        (Self { commands, space: Space::new(memory::HISTORY.bytes), status }, receiver)
     }
 
     /// Takes windows with their devices' names. Never waits: where there is no room they are left out and counted.

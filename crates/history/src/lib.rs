@@ -1,16 +1,16 @@
-//! What the building measured: the closed windows of devices, for a while, in one SQLite file. One writer, any number of
-//! readers in this process or others.
+//! The history: closed windows of devices, kept for a while in one SQLite file. One writer, any number of readers in this
+//! process or others.
 //!
 //! # What it promises
-//! - A window of a device is there once, in its highest revision, however often and in whatever order it was
+//! - A window of a device is there once, in its highest revision, however often and in any order it was
 //!   [appended](Store::append).
 //! - Numbers come out as they went in, bit for bit; every row has a checksum. Rows that damage made unreadable are left
 //!   out and [counted](Visited::damaged).
 //! - Reading never holds more in memory than asked for, and never sees half of what one `append` stored.
 //!
 //! # What it does not promise
-//! It is no part of the loss ledger: what cannot be stored is left out, counted and told by the [writer](spawn), and
-//! nothing waits for it. A power cut takes what was not flushed and what the disk had not written yet
+//! It is no part of the loss ledger: windows that cannot be stored are left out, and the [writer](spawn) counts and reports
+//! them; nothing waits for it. A power cut takes the windows that were not flushed or that the disk had not written yet
 //! (`synchronous=NORMAL`), always the newest; the file stays whole.
 //!
 //! # The file

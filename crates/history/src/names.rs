@@ -4,9 +4,8 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension as _};
 
-/// Which table.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Of {
+pub(crate) enum NameTable {
     Device,
     Metric,
 }
@@ -24,17 +23,22 @@ impl Names {
     }
 
     /// The number of a name, a new one where it has none.
-    pub(crate) fn number(&mut self, file: &Connection, of: Of, name: &str) -> rusqlite::Result<i64> {
-        let known = match of {
-            Of::Device => &mut self.devices,
-            Of::Metric => &mut self.metrics,
+    pub(crate) fn number(
+        &mut self,
+        file: &Connection,
+        table: NameTable,
+        name: &str,
+    ) -> rusqlite::Result<i64> {
+        let known = match table {
+            NameTable::Device => &mut self.devices,
+            NameTable::Metric => &mut self.metrics,
         };
         if let Some(id) = known.get(name) {
             return Ok(*id);
         }
-        let id = match find(file, of, name)? {
+        let id = match find(file, table, name)? {
             Some(id) => id,
-            None => insert(file, of, name)?,
+            None => insert(file, table, name)?,
         };
         known.insert(name.into(), id);
         Ok(id)
@@ -42,18 +46,18 @@ impl Names {
 }
 
 /// The number of a name, where it has one.
-pub(crate) fn find(file: &Connection, of: Of, name: &str) -> rusqlite::Result<Option<i64>> {
-    let query = match of {
-        Of::Device => "SELECT id FROM device WHERE name = ?1",
-        Of::Metric => "SELECT id FROM metric WHERE name = ?1",
+pub(crate) fn find(file: &Connection, table: NameTable, name: &str) -> rusqlite::Result<Option<i64>> {
+    let query = match table {
+        NameTable::Device => "SELECT id FROM device WHERE name = ?1",
+        NameTable::Metric => "SELECT id FROM metric WHERE name = ?1",
     };
     file.prepare_cached(query)?.query_row([name], |row| row.get(0)).optional()
 }
 
-fn insert(file: &Connection, of: Of, name: &str) -> rusqlite::Result<i64> {
-    let query = match of {
-        Of::Device => "INSERT INTO device (name) VALUES (?1) RETURNING id",
-        Of::Metric => "INSERT INTO metric (name) VALUES (?1) RETURNING id",
+fn insert(file: &Connection, table: NameTable, name: &str) -> rusqlite::Result<i64> {
+    let query = match table {
+        NameTable::Device => "INSERT INTO device (name) VALUES (?1) RETURNING id",
+        NameTable::Metric => "INSERT INTO metric (name) VALUES (?1) RETURNING id",
     };
     file.prepare_cached(query)?.query_row([name], |row| row.get(0))
 }

@@ -8,7 +8,7 @@ use rusqlite::params;
 
 use crate::blob::{self, Key};
 use crate::error::{HistoryError, during};
-use crate::names::{self, Of};
+use crate::names::{self, NameTable};
 use crate::row::Row;
 use crate::store::Store;
 
@@ -44,7 +44,7 @@ impl Store {
     ) -> Result<Visited, HistoryError> {
         let fails = during("read", &self.path);
         let mut visited = Visited::default();
-        let Some(device) = names::find(&self.file, Of::Device, device).map_err(&fails)? else {
+        let Some(device) = names::find(&self.file, NameTable::Device, device).map_err(&fails)? else {
             return Ok(visited);
         };
         let metrics = names::metrics(&self.file).map_err(&fails)?;
@@ -65,7 +65,7 @@ impl Store {
     }
 
     /// The first `limit` windows of a device that start at `from` or later and before `to`, in order of start. What
-    /// damage made unreadable is left out; [`Self::visit`] tells of it.
+    /// damage made unreadable is left out; [`Self::visit`] reports it.
     ///
     /// # Errors
     /// Where the file cannot be read.

@@ -1,4 +1,4 @@
-//! What is taken out again: what is older than wanted, and the oldest where the file has grown too large.
+//! Removal of windows: those older than `keep`, and the oldest if the file has grown too large.
 
 use gateway_core::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};

@@ -62,7 +62,7 @@ pub(crate) fn open_read_only(path: &Path) -> Result<Connection, HistoryError> {
     }
 }
 
-/// For a file without a write-ahead log, which nobody has open then: read like this, SQLite makes no files beside it.
+/// For a file without a write-ahead log, which no process has open then: SQLite makes no files beside it if it is read like this.
 fn immutable_uri(path: &Path) -> Option<String> {
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");

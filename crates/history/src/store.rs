@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
 use crate::blob::{self, Entry, Key};
 use crate::error::{HistoryError, during};
-use crate::names::{self, Names, Of};
+use crate::names::{self, NameTable, Names};
 use crate::row::Row;
 use crate::schema;
 
@@ -77,7 +77,7 @@ impl Store {
             recent = recent.saturating_add(put(&transaction, key, &blob).map_err(&fails)?);
         }
         if recent > self.max_recent {
-            settle(&transaction).map_err(&fails)?;
+            move_recent(&transaction).map_err(&fails)?;
             recent = 0;
         }
         transaction.commit().map_err(&fails)?;
@@ -106,12 +106,12 @@ fn encode(
     let wrong = |reason: String| HistoryError::Row { path: path.to_owned(), device: device.into(), reason };
     let mut entries = Vec::with_capacity(row.metrics.len());
     for (name, summary) in &row.metrics {
-        let number = names.number(file, Of::Metric, name).map_err(&fails)?;
+        let number = names.number(file, NameTable::Metric, name).map_err(&fails)?;
         let metric = u32::try_from(number).map_err(|_| wrong("there are too many metrics".to_owned()))?;
         entries.push(Entry { metric, summary: *summary });
     }
     let key = Key {
-        device: names.number(file, Of::Device, device).map_err(&fails)?,
+        device: names.number(file, NameTable::Device, device).map_err(&fails)?,
         start: row.start.as_millis(),
         length: row.end.millis_after(row.start),
         revision: row.revision,
@@ -120,7 +120,7 @@ fn encode(
     Ok((key, blob))
 }
 
-/// Puts a row where its window is already, else among the newest; returns how many of those it wrote.
+/// Updates a row of `windows` if its window is there, else writes it to `recent`. Returns how many rows of `recent` it wrote.
 fn put(file: &Transaction<'_>, key: Key, blob: &[u8]) -> rusqlite::Result<usize> {
     let Key { device, start, length, revision } = key;
     let stored: Option<u32> = file
@@ -142,8 +142,8 @@ fn put(file: &Transaction<'_>, key: Key, blob: &[u8]) -> rusqlite::Result<usize>
     Ok(if stored.is_none() { changed } else { 0 })
 }
 
-/// Moves the newest to where they are read: each page there is then written once for tens of windows.
-fn settle(file: &Transaction<'_>) -> rusqlite::Result<()> {
+/// Moves the rows of `recent` to `windows`: each page there is then written once for tens of windows.
+fn move_recent(file: &Transaction<'_>) -> rusqlite::Result<()> {
     file.execute_batch(
         "INSERT INTO windows (device, start, length, revision, metrics)
          SELECT device, start, length, revision, metrics FROM recent ORDER BY device, start, length;

@@ -1,7 +1,7 @@
 //! The history's own thread: gathers windows, writes them now and then in one transaction, takes out what is too old.
 //!
 //! While the disk refuses, what waits is kept in memory and tried again; what finds no room there is left out and counted.
-//! A file that is damaged is put aside and a new one begun. Nobody ever waits for it.
+//! A damaged file is put aside and a new one begun. No other task waits for it.
 
 use std::io;
 use std::path::PathBuf;
@@ -90,19 +90,19 @@ impl Writer {
             match timeout_at(self.due(), commands.recv()).await {
                 Ok(None) => break,
                 Ok(Some(Command::Keep(windows, room))) => self.keep(windows, room),
-                Ok(Some(Command::Flush)) => self.hurry(),
+                Ok(Some(Command::Flush)) => self.flush_soon(),
                 Ok(Some(Command::Close(reply))) => {
                     commands.close();
                     closing = Some(reply);
                 }
                 Err(_) => {}
             }
-            self.work();
+            self.run_due_jobs();
         }
         if !self.waiting.is_empty() {
             self.try_to(Self::flush);
         }
-        // The file is closed before anybody hears of it.
+        // The file is closed before the reply is sent.
         drop(self);
         if let Some(reply) = closing {
             let _ = reply.send(());
@@ -119,18 +119,18 @@ impl Writer {
         let gathered = Instant::now() + GATHER;
         self.flush_at.get_or_insert(gathered);
         if self.waiting.len() >= GATHER_WINDOWS {
-            self.hurry();
+            self.flush_soon();
         }
     }
 
-    /// Unless the disk has just refused.
-    fn hurry(&mut self) {
+    /// Flushes at once, unless the disk has just refused.
+    fn flush_soon(&mut self) {
         if self.status.borrow().trouble.is_none() && self.flush_at.is_some() {
             self.flush_at = Some(Instant::now());
         }
     }
 
-    fn work(&mut self) {
+    fn run_due_jobs(&mut self) {
         let now = Instant::now();
         if self.flush_at.is_some_and(|due| due <= now) {
             self.try_to(Self::flush);
@@ -142,7 +142,7 @@ impl Writer {
         }
     }
 
-    /// Opens the file where it is not, begins a new one where it is damaged, and tells how it went.
+    /// Opens the file if it is closed, begins a new one if it is damaged, runs the job, and reports the result in the status.
     fn try_to(&mut self, job: fn(&mut Self, &mut Store) -> Result<(), HistoryError>) {
         let mut done = self.with_store(job);
         if done.as_ref().is_err_and(HistoryError::is_damage) {
@@ -184,7 +184,7 @@ impl Writer {
 
     fn flush(&mut self, store: &mut Store) -> Result<(), HistoryError> {
         match store.append(&self.waiting) {
-            // Again it would be no better.
+            // A second try would fail too.
             Err(HistoryError::Row { .. }) => {
                 let lost = self.waiting.len() as u64;
                 self.status.send_modify(|status| status.left_out = status.left_out.saturating_add(lost));

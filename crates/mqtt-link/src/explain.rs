@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::io;
 
-use gateway_core::Timestamp;
+use gateway_core::{Timestamp, causes};
 use rustls::{AlertDescription, CertificateError};
 use rustls_pki_types::UnixTime;
 
@@ -23,7 +23,7 @@ pub(crate) const BUG: &str = "a bug stopped the reading of what the broker sent;
 pub(crate) const OVERSIZED: &str = "the broker sent a message larger than 16 MiB, and would send it again and again; \
      what it had queued for us is discarded, and cannot be counted";
 
-/// Why a connection came to nothing: as [`causes`], but a certificate that one side refused with what to do about it.
+/// Why a connection came to nothing: as [`gateway_core::chain`], but a certificate that one side refused with what to do about it.
 pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
     match tls_error(error) {
         Some(rustls::Error::InvalidCertificate(refused)) => {
@@ -34,30 +34,13 @@ pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
                 "the broker refuses our certificate ({alert:?}): check cert_file, its dates and the clocks"
             )
         }
-        _ => causes(error),
+        _ => gateway_core::chain(error),
     }
-}
-
-/// An error with all its causes, each said once.
-pub(crate) fn causes(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    for cause in chain_of(error).skip(1) {
-        let said = cause.to_string();
-        if !text.contains(&said) {
-            text.push_str(": ");
-            text.push_str(&said);
-        }
-    }
-    text
-}
-
-fn chain_of<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |error| (*error).source())
 }
 
 /// What rustls said, if that is the cause. It puts its errors into io's, which do not name them as their source.
 fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
-    chain_of(error).find_map(|error| {
+    causes(error).find_map(|error| {
         let inside = || error.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref::<rustls::Error>();
         error.downcast_ref::<rustls::Error>().or_else(inside)
     })

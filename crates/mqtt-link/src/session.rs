@@ -165,7 +165,7 @@ impl Driver {
         let files = self.options.tls.clone();
         let loaded = tokio::task::spawn_blocking(move || tls::load(&files)).await;
         let loaded = loaded.map_err(|error| LinkError::new(error.to_string()))?;
-        loaded.map(Some).map_err(|error| LinkError::new(explain::causes(&error)))
+        loaded.map(Some).map_err(|error| LinkError::new(gateway_core::chain(&error)))
     }
 
     /// Connects with a clean session, which makes the broker forget what it had queued, and leaves at once.

@@ -222,7 +222,7 @@ impl Known {
         let format = self.codec(uplink.codec)?;
         match format.open(&uplink.payload) {
             None => {
-                let own = self.own_codec(uplink)?.filter(|own| format.gives_way_to(own));
+                let own = self.own_codec(uplink)?.filter(|own| format.yields_to(own));
                 let own = own.filter(|_| !uplink.codec_is_fixed);
                 Ok(Reader::Payload(own.unwrap_or(format)))
             }

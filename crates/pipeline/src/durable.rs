@@ -19,7 +19,7 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::time::Duration;
 
-use gateway_core::Timestamp;
+use gateway_core::{Timestamp, memory};
 use journal::Position;
 use tokio::time::{Instant, timeout};
 
@@ -37,7 +37,10 @@ use crate::engine::{Engine, Outputs};
 const MAX_HELD: u64 = journal::MAX_HELD_BYTES / 8 * 5;
 
 /// Entries that may wait for the outbox, in bytes, before nothing more is taken.
-const MAX_WAITING: usize = 8 << 20;
+const MAX_WAITING: usize = memory::OUTPUTS.bytes as usize;
+
+/// The crate `journal` knows nothing of the budget, and keeps to it.
+const _: () = assert!(journal::MAX_HELD_BYTES == memory::JOURNAL.bytes as u64);
 
 /// How long a checkpoint under steady load waits for the outbox.
 const PATIENCE: Duration = Duration::from_secs(2);

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use codecs::{Codec, Measurements};
-use gateway_core::{Delivery, DeviceAddress, Uplink};
+use gateway_core::{Delivery, DeviceAddress, Uplink, memory};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
@@ -30,7 +30,7 @@ const THREADS: usize = 2;
 
 /// Messages, and bytes of their payloads, that may wait before no more are taken.
 const MAX_WAITING: usize = 256;
-const MAX_WAITING_BYTES: usize = 2 << 20;
+const MAX_WAITING_BYTES: usize = memory::SCRIPTS.bytes as usize;
 
 /// Answers given at a time: they make one step.
 const MAX_ANSWERS: usize = 64;

@@ -69,7 +69,7 @@ impl Mosquitto {
         self.signal("CONT");
     }
 
-    /// Kills it as a power cut would: nothing is stored, nobody is told.
+    /// Kills it as a power cut would: nothing is stored, no client is notified.
     pub fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
             // Fails only where it has died already, which is what is wanted.
@@ -164,7 +164,7 @@ fn program(name: &str) -> PathBuf {
     if sbin.exists() { sbin } else { name.into() }
 }
 
-/// A port of 127.0.0.1 that nobody listens on at the moment: for a second listener among the lines. mosquitto 2.0.11
+/// A free port of 127.0.0.1: for a second listener among the lines. mosquitto 2.0.11
 /// cannot have a WebSocket listener alone.
 ///
 /// # Panics

@@ -2,7 +2,7 @@
 
 use gateway_core::{AdapterId, CodecId, Timestamp, Uplink};
 
-/// One with a payload for the first codec, from no device in particular; nobody waits for an answer.
+/// An uplink with a payload for the first codec, without a device; no sender waits for an answer.
 #[must_use]
 pub fn uplink(adapter: AdapterId, payload: &str) -> Uplink {
     Uplink {

@@ -16,7 +16,7 @@ pub enum DecodeError {
         /// The frame's.
         version: u8,
     },
-    /// A tag that stands for nothing. How long its field is nobody knows, so what follows cannot be read either.
+    /// An unknown tag. The length of its field is unknown too, so the rest of the frame cannot be read.
     Tag {
         /// The tag.
         tag: u8,
@@ -55,11 +55,11 @@ impl fmt::Display for DecodeError {
 
 impl core::error::Error for DecodeError {}
 
-/// Reads a frame; its length tells which layout it has.
+/// Reads a frame; its length decides which layout it has.
 ///
 /// # Errors
-/// Where the first byte is missing or no known version, or a fixed layout holds what cannot be. What is wrong further on
-/// the iterator tells.
+/// If the first byte is missing or no known version, or a fixed layout holds an impossible value. Errors further on come out
+/// of the iterator.
 pub fn decode(frame: &[u8]) -> Result<Frame<'_>, DecodeError> {
     if let Some(readings) = fixed(frame)? {
         return Ok(Frame(Layout::Fixed(readings.into_iter().flatten())));
@@ -71,7 +71,7 @@ pub fn decode(frame: &[u8]) -> Result<Frame<'_>, DecodeError> {
     }
 }
 
-/// The items of a frame, in its order; ends behind the first error.
+/// The items of a frame, in order; ends after the first error.
 #[derive(Debug, Clone)]
 pub struct Frame<'a>(Layout<'a>);
 

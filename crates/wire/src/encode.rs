@@ -41,7 +41,7 @@ pub struct Encoder<'b> {
 }
 
 impl<'b> Encoder<'b> {
-    /// A frame in which nothing is measured.
+    /// A frame without readings.
     ///
     /// # Errors
     /// [`EncodeError::Full`] where the buffer has no byte.
@@ -62,7 +62,7 @@ impl<'b> Encoder<'b> {
         self.field(tag(quantity, channel), number, form.width)
     }
 
-    /// Says that the readings from here on were measured so many seconds before the frame is sent. The oldest go first.
+    /// Sets the age in seconds, when the frame is sent, of the readings added after it. Add the oldest readings first.
     ///
     /// # Errors
     /// Where the buffer is full; the frame is then as before.
@@ -70,7 +70,7 @@ impl<'b> Encoder<'b> {
         self.field(TAG_AGE, i64::from(seconds), size_of::<u32>())
     }
 
-    /// The frame, with a byte more where it would be taken for a fixed layout.
+    /// The frame, with one padding byte if its length is that of a fixed layout.
     #[must_use]
     pub fn finish(self) -> &'b [u8] {
         let Self { buffer, mut length } = self;

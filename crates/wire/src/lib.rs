@@ -1,8 +1,8 @@
-//! Frames between our firmware and the gateway: what a node has measured, in as few bytes as a radio wants to send.
+//! Frames between our firmware and the gateway: a node's readings in few bytes, as radios need it.
 //!
-//! The firmware writes them into a buffer of its own ([`Encoder`], [`Climate`]); the gateway reads them ([`decode`]). All
-//! integers are big-endian. Promises: no allocation, no dependency, no panic whatever the bytes; what an encoder writes,
-//! [`decode`] reads back as the same readings; the bytes of a version never change (`tests/it/golden_bytes.rs`).
+//! The firmware writes them into its buffer ([`Encoder`], [`Climate`]); the gateway reads them ([`decode`]). All integers are
+//! big-endian. Guarantees: no allocation, no dependency, no panic whatever the bytes; [`decode`] returns the readings that an
+//! encoder wrote; the bytes of a version never change (`tests/it/golden_bytes.rs`).
 //!
 //! | bytes | layout |
 //! |---|---|
@@ -11,7 +11,7 @@
 //! | any other number | the version (1), then fields: a tag, and the number that the tag stands for |
 //!
 //! A tag's low five bits are the [`Quantity`], its high three the [`Channel`]. Quantity 0 is none: `0x00` alone is a
-//! byte to pass over, with which an encoder keeps a versioned frame from having 3 or 5 bytes, and `0x20` is followed by a
+//! padding byte, by which an encoder avoids versioned frames of 3 or 5 bytes, and `0x20` is followed by a
 //! u32, how many seconds ago the fields behind it were measured.
 //!
 //! The lowest number of a signed field and the highest of an unsigned one say that the sensor gave no value.
@@ -29,12 +29,12 @@ pub use quantity::{Channel, Quantity};
 /// The version of frames that is written and read here.
 pub const VERSION: u8 = 1;
 
-/// Passed over by whoever reads.
+/// Padding; a decoder skips it.
 const TAG_PAD: u8 = 0x00;
 /// Seconds, u32.
 const TAG_AGE: u8 = 0x20;
 
-/// What a frame says of one sensor.
+/// One sensor's value in a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reading {
     /// What was measured.
@@ -45,7 +45,7 @@ pub struct Reading {
     pub raw: Option<i64>,
 }
 
-/// What a frame consists of.
+/// One part of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Item {
     /// A sensor's value.

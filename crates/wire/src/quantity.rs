@@ -23,7 +23,7 @@ pub enum Quantity {
     Pm25 = 6,
     /// 0.01 lx.
     Illuminance = 7,
-    /// 1: somebody is there.
+    /// 1: occupied.
     Occupancy = 8,
     /// 1: closed.
     Contact = 9,
@@ -76,7 +76,7 @@ pub(crate) const fn tag(quantity: Quantity, channel: Channel) -> u8 {
     channel.0 << CHANNEL_SHIFT | quantity as u8
 }
 
-/// What a tag stands for.
+/// The quantity and channel of a tag.
 pub(crate) fn of_tag(tag: u8) -> Option<(Quantity, Channel)> {
     let (number, channel) = (tag & ((1 << CHANNEL_SHIFT) - 1), tag >> CHANNEL_SHIFT);
     let quantity = Quantity::ALL.into_iter().find(|quantity| *quantity as u8 == number)?;
@@ -125,7 +125,7 @@ impl Form {
         }
     }
 
-    /// What a written number says; `None` out of range.
+    /// The value of a written number; `None` out of range.
     pub(crate) const fn to_raw(self, number: i64) -> Option<Option<i64>> {
         if number == self.none {
             return Some(None);

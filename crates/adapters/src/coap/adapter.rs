@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use coap_link::{Engine, Output, Peer, dtls};
 use gateway_core::ports::{Adapter, AdapterContext, AdapterError, Clock};
-use gateway_core::{AdapterId, Condition, Uplink};
+use gateway_core::{AdapterId, Condition, Throttle, Uplink};
 use read_model::ReadModel;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
@@ -23,7 +23,7 @@ use super::names::Names;
 use super::observed::Observed;
 use super::server::{Asked, Server};
 use super::socket::{CoapListener, CoapSocket};
-use crate::complaints::Complaints;
+use crate::LOG_PERIOD;
 use crate::udp::{self, Inbox};
 
 /// How often `health` gets new figures.
@@ -120,7 +120,7 @@ impl Adapter for CoapAdapter {
             observed: Observed::default(),
             counts: Counts::default(),
             stopping: false,
-            cut_lists: Complaints::default(),
+            cut_lists: Throttle::new(LOG_PERIOD),
         };
         let secured = match settings.listen_dtls {
             Some(address) => {
@@ -139,7 +139,7 @@ impl Adapter for CoapAdapter {
             clear_listener: settings.listen.map(|address| CoapListener::open(&self.id, address, bind)),
             secure_listener,
             dtls,
-            refusals: Complaints::default(),
+            refusals: Throttle::new(LOG_PERIOD),
             clock: Arc::clone(&context.clock),
         };
         let AdapterContext { uplinks, commands, condition, clock, stop } = context;
@@ -166,7 +166,7 @@ struct House<'a> {
     clear_listener: Option<CoapListener>,
     secure_listener: Option<CoapListener>,
     dtls: Option<dtls::Server>,
-    refusals: Complaints,
+    refusals: Throttle,
     clock: Arc<dyn Clock>,
 }
 
@@ -288,7 +288,7 @@ impl House<'_> {
                 self.server.engine.closed(&peer, now);
             }
             dtls::Output::Refused { address, identity, reason } => {
-                if let Some(passed_over) = self.refusals.due(now) {
+                if let Some(passed_over) = self.refusals.allow(now) {
                     let identity =
                         identity.map_or_else(|| "nobody yet".to_owned(), |identity| identity.to_string());
                     warn!(adapter = %self.id, %identity, passed_over, "coap: handshake of {address} refused: {reason}");

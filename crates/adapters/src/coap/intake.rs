@@ -11,15 +11,13 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use coap_link::{Peer, RequestId};
 use foldhash::fast::FixedState;
-use gateway_core::{AdapterId, CodecId, Delivery, DeviceAddress, Space, Timestamp, Uplink};
+use gateway_core::{AdapterId, CodecId, Delivery, DeviceAddress, Space, Timestamp, Uplink, memory};
 use tokio::sync::mpsc;
 
 use crate::places::{self, Places};
 
 /// Reports under way at once.
 pub(super) const UNDER_WAY: usize = 1_024;
-/// Bytes of their payloads.
-const BYTES_UNDER_WAY: u32 = 8 << 20;
 /// Reports handed over in one go.
 pub(super) const BATCH: usize = 256;
 /// A message that was first sent before we started comes again within this time (RFC 7252, 4.8.2: MAX_TRANSMIT_SPAN is
@@ -69,7 +67,7 @@ impl Intake {
             adapter: adapter.clone(),
             waiting: VecDeque::new(),
             places,
-            space: Space::new(BYTES_UNDER_WAY),
+            space: Space::new(memory::ADAPTER.bytes),
             lost: 0,
             lost_in_engine: 0,
             repeats_until: now + REPEATS_FROM_BEFORE,

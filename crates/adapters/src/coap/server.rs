@@ -5,7 +5,7 @@ use std::time::Instant;
 use coap_link::{
     Code, ContentFormat, Engine, Link, Method, Observe, Peer, Request, RequestId, Response, link_format,
 };
-use gateway_core::Timestamp;
+use gateway_core::{Throttle, Timestamp};
 use read_model::{Device, ReadModel};
 use tracing::warn;
 
@@ -18,7 +18,6 @@ use super::observed::{Observed, resource};
 use super::outcomes;
 use super::resource::Resource;
 use super::views::{FORMATS, View};
-use crate::complaints::Complaints;
 
 /// Longest list of links in bytes: some thousand devices. A query finds the others.
 const LONGEST_LIST: usize = 256 << 10;
@@ -61,7 +60,7 @@ pub(super) struct Server<'a> {
     /// Reports are no longer taken.
     pub(super) stopping: bool,
     /// Of lists that were too long.
-    pub(super) cut_lists: Complaints,
+    pub(super) cut_lists: Throttle,
 }
 
 impl Server<'_> {
@@ -219,7 +218,7 @@ impl Server<'_> {
     /// The list has no way to say that it goes on.
     fn tell_cut(&mut self, peer: &Peer, now: Instant) {
         self.counts.cut_lists = self.counts.cut_lists.saturating_add(1);
-        if let Some(passed_over) = self.cut_lists.due(now) {
+        if let Some(passed_over) = self.cut_lists.allow(now) {
             warn!(
                 passed_over,
                 "coap: /.well-known/core for {peer} ends after {} KiB, and there are more devices: a query such as \

@@ -1,15 +1,15 @@
 //! One stream of lines: bytes in, batches of uplinks out. What is refused is counted with the batch in which it came.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use gateway_core::{AdapterId, CodecId, DeviceAddress, DropReason, Timestamp, Uplink};
+use gateway_core::{AdapterId, CodecId, DeviceAddress, DropReason, Throttle, Timestamp, Uplink};
 use tracing::warn;
 
 use super::format::{Content, LineError, LineFormat};
 use super::splitter::{Cut, Splitter};
-use crate::complaints::Complaints;
+use crate::LOG_PERIOD;
 
 /// Lines handed over in one go, at most.
 const BATCH: usize = 256;
@@ -26,11 +26,17 @@ pub struct LineSource {
 }
 
 /// What has become of an adapter's lines since the start, of all its streams together.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct LineCounts {
     taken: AtomicU64,
     refused: AtomicU64,
-    complaints: Mutex<Complaints>,
+    log: Throttle,
+}
+
+impl Default for LineCounts {
+    fn default() -> Self {
+        Self { taken: AtomicU64::new(0), refused: AtomicU64::new(0), log: Throttle::new(LOG_PERIOD) }
+    }
 }
 
 impl LineCounts {
@@ -118,8 +124,7 @@ impl LineReader {
             None => self.refused.push((reason, 1)),
         }
         self.counts.refused.fetch_add(1, Ordering::Relaxed);
-        let mut complaints = self.counts.complaints.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(passed_over) = complaints.due(tokio::time::Instant::now().into_std()) {
+        if let Some(passed_over) = self.counts.log.allow(tokio::time::Instant::now().into_std()) {
             let sender = self.sender.as_ref().map_or("", DeviceAddress::as_str);
             warn!(adapter = %self.source.adapter, sender, passed_over, "line refused: {error}");
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use gateway_core::ports::{Adapter, AdapterContext, AdapterError, Clock, Command};
-use gateway_core::{AdapterId, CodecId, Condition, Timestamp, Uplink};
+use gateway_core::{AdapterId, CodecId, Condition, Throttle, Timestamp, Uplink};
 use lorawan_link::{Activation, Claimed, DeviceConfig, Eui, Network, Now, Output, Transmission, UplinkToken};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
@@ -23,7 +23,7 @@ use super::keeper::{Freed, Keeper};
 use super::networks;
 use super::salvage;
 use super::store::Store;
-use crate::complaints::Complaints;
+use crate::LOG_PERIOD;
 use crate::udp::{Inbox, UdpListener, UnicastSocket};
 
 /// How often `health` gets new figures.
@@ -132,7 +132,7 @@ impl Adapter for LorawanAdapter {
             intake,
             commands: Commands::new(&self.id),
             counts: Counts::default(),
-            refusals: Complaints::default(),
+            refusals: Throttle::new(LOG_PERIOD),
             clock: Arc::clone(&context.clock),
         };
         let AdapterContext { uplinks, commands, condition, stop, .. } = context;
@@ -152,7 +152,7 @@ struct Roof<'a> {
     intake: Intake,
     commands: Commands,
     counts: Counts,
-    refusals: Complaints,
+    refusals: Throttle,
     clock: Arc<dyn Clock>,
 }
 
@@ -318,7 +318,7 @@ impl Roof<'_> {
             Output::Refused { reason, from, gateway, claimed } => {
                 self.intake.refuse(reason, Instant::now());
                 debug!(adapter = %self.id, "lorawan: frame of {claimed:?} from {from} refused: {reason}");
-                if let Some(passed_over) = self.refusals.due(Instant::now().into_std()) {
+                if let Some(passed_over) = self.refusals.allow(Instant::now().into_std()) {
                     let gateway = gateway.map(|gateway| gateway.to_string());
                     let claimed = claimed.map(|claimed| match claimed {
                         Claimed::Address(address) => address.to_string(),

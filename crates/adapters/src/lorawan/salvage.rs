@@ -3,11 +3,12 @@
 //! ([`DeviceState::after_loss`]).
 
 use std::fmt;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use gateway_core::Timestamp;
+use gateway_core::durable::{remove_if_exists, rename_if_exists, sync_directory_of, with_suffix};
 use lorawan_link::{DeviceState, Region};
 
 use super::adapter::KnownDevice;
@@ -85,10 +86,10 @@ fn repair(
         }));
     }
     drop(damaged);
-    let (aside, fresh) = (beside(path, ".damaged"), beside(path, ".new"));
+    let (aside, fresh) = (with_suffix(path, ".damaged"), with_suffix(path, ".new"));
     let file = |source| StoreError::File { path: path.to_owned(), source };
-    for old in [&fresh, &beside(&fresh, "-wal"), &beside(&fresh, "-shm")] {
-        remove(old).map_err(file)?;
+    for old in [&fresh, &with_suffix(&fresh, "-wal"), &with_suffix(&fresh, "-shm")] {
+        remove_if_exists(old).map_err(file)?;
     }
     let mut store = Store::open(&fresh)?;
     store.write(devices.iter().map(|known| known.config.dev_eui).zip(&states))?;
@@ -102,28 +103,12 @@ fn repair(
 
 /// Keeps the damaged file and puts the new one in its place. A log that stayed would be taken for the new file's.
 fn exchange(path: &Path, aside: &Path, fresh: &Path) -> io::Result<()> {
-    remove(aside)?;
+    remove_if_exists(aside)?;
     fs::hard_link(path, aside)?;
-    let log = beside(path, "-wal");
-    if log.exists() {
-        fs::rename(log, beside(aside, "-wal"))?;
-    }
-    remove(&beside(path, "-shm"))?;
+    rename_if_exists(&with_suffix(path, "-wal"), &with_suffix(aside, "-wal"))?;
+    remove_if_exists(&with_suffix(path, "-shm"))?;
     fs::rename(fresh, path)?;
-    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
-}
-
-fn beside(path: &Path, more: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(more);
-    name.into()
-}
-
-fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        removed => removed,
-    }
+    sync_directory_of(path)
 }
 
 #[cfg(test)]

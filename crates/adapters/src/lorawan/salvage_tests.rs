@@ -111,11 +111,11 @@ fn a_row_that_cannot_be_read_costs_no_other() {
 fn whoever_is_interrupted_while_he_repairs_begins_again() {
     let (folder, path, devices) = site(1);
     fs::write(&path, b"no database").unwrap();
-    fs::write(beside(&path, ".new"), b"half of a new file").unwrap();
-    fs::write(beside(&path, ".damaged"), b"an older one").unwrap();
+    fs::write(with_suffix(&path, ".new"), b"half of a new file").unwrap();
+    fs::write(with_suffix(&path, ".damaged"), b"an older one").unwrap();
     assert!(opened(&path, &devices).damage.is_some());
     assert_eq!(names(&folder), ["lorawan.db", "lorawan.db.damaged"]);
-    assert_eq!(fs::read(beside(&path, ".damaged")).unwrap(), b"no database");
+    assert_eq!(fs::read(with_suffix(&path, ".damaged")).unwrap(), b"no database");
 }
 
 #[test]

@@ -4,18 +4,16 @@
 //! the device's own messages tell, and The Things Stack's tell which name belongs to a DevEUI. What was heard is forgotten at the
 //! stop: a file for it would outlive moves of devices between applications.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use foldhash::fast::RandomState;
-use gateway_core::DeviceAddress;
+use gateway_core::{BoundedMap, DeviceAddress};
 use serde::Deserialize;
 
 use super::TopicFilter;
 use super::downlink::NetworkServer;
 use super::routes::Route;
 
-/// Addresses that are remembered, at most; when full, all are forgotten and heard anew.
+/// Addresses that are remembered, at most; a new one takes the place of the oldest.
 const REMEMBERED: usize = 16_384;
 /// Longest of them in bytes: together with [`REMEMBERED`] a few megabytes.
 const LONGEST: usize = DeviceAddress::MAX_BYTES;
@@ -47,13 +45,13 @@ impl Address {
 pub(super) struct Addresses {
     filters: Vec<(TopicFilter, NetworkServer)>,
     /// By the name in the topic, and by the DevEUI.
-    heard: Mutex<HashMap<Box<str>, Address, RandomState>>,
+    heard: Mutex<BoundedMap<Arc<str>, Address>>,
 }
 
 impl Addresses {
     pub(super) fn new(routes: &[Route]) -> Self {
         let filters = routes.iter().filter_map(|route| Some((route.filter.clone(), route.server?)));
-        Self { filters: filters.collect(), heard: Mutex::default() }
+        Self { filters: filters.collect(), heard: Mutex::new(BoundedMap::new(REMEMBERED)) }
     }
 
     /// Learns from the first message of a topic whose it is; `untold` is what the topic has not told yet.
@@ -65,9 +63,6 @@ impl Addresses {
         };
         let names = [Some(address.device().to_owned()), dev_eui];
         let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
-        if heard.len() >= REMEMBERED {
-            heard.clear();
-        }
         for name in names.into_iter().flatten() {
             heard.insert(DeviceAddress::canonical(&name).into(), address.clone());
         }

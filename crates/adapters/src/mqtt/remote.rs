@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use gateway_core::ports::AdapterError;
-use gateway_core::{Ack, AdapterId, Condition, Delivery, Room, Space, Timestamp, Uplink};
+use gateway_core::{Ack, AdapterId, Condition, Delivery, Room, Space, Timestamp, Uplink, memory};
 use mqtt_link::{Event, Message, MessageAck, Qos, RefusedFilter, Subscriber};
 use tokio::sync::mpsc;
 use tracing::{info, warn};
@@ -13,9 +13,6 @@ use super::intake::{BATCH, Intake, delivery_key, payload_hash, uplink};
 
 /// How long the pipeline has at the stop to tell the outcome of what it was given.
 const LAST_OUTCOMES: Duration = Duration::from_secs(2);
-
-/// Bytes of messages that wait for the pipeline; beyond, the broker waits.
-const WAITING_BYTES: u32 = 8 << 20;
 
 /// A subscriber's messages on their way.
 pub(super) struct Remote<'a> {
@@ -40,7 +37,7 @@ impl<'a> Remote<'a> {
         outstanding: mpsc::Sender<Infallible>,
     ) -> Self {
         let id = intake.id;
-        Self { intake, space: Space::new(WAITING_BYTES), link: Link { id, condition, outstanding } }
+        Self { intake, space: Space::new(memory::ADAPTER.bytes), link: Link { id, condition, outstanding } }
     }
 
     /// Until stopped.

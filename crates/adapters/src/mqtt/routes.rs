@@ -1,10 +1,8 @@
 //! From a topic to whom and what: the configured filters in order, with a memory for topics seen before.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use foldhash::fast::RandomState;
-use gateway_core::{CodecId, DeviceAddress};
+use gateway_core::{BoundedMap, CodecId, DeviceAddress};
 
 use super::addresses::Address;
 use super::downlink::NetworkServer;
@@ -47,12 +45,12 @@ pub(super) struct Known {
     pub(super) untold: Option<Address>,
 }
 
-/// Finds a topic's route. Remembers [`Routes::REMEMBERED`] topics at most, and forgets all of them when it is full: an
-/// honest building stays below, and a flood of names does no more than slow itself down.
+/// Finds a topic's route. Remembers [`Routes::REMEMBERED`] topics at most, then forgets the oldest: an honest building
+/// stays below, and a flood of names does no more than slow itself down.
 #[derive(Debug)]
 pub(super) struct Routes {
     routes: Vec<Route>,
-    known: HashMap<Arc<str>, Option<Known>, RandomState>,
+    known: BoundedMap<Arc<str>, Option<Known>>,
     /// The last topic that was too long to be remembered.
     long: Option<Known>,
 }
@@ -63,7 +61,7 @@ impl Routes {
     const LONGEST_REMEMBERED: usize = 256;
 
     pub(super) fn new(routes: Vec<Route>) -> Self {
-        Self { routes, known: HashMap::default(), long: None }
+        Self { routes, known: BoundedMap::new(Self::REMEMBERED), long: None }
     }
 
     /// What to subscribe to: no two of them overlap.
@@ -77,10 +75,7 @@ impl Routes {
             self.long = search(&self.routes, topic);
             return self.long.as_mut();
         }
-        if !self.known.contains_key(topic) {
-            if self.known.len() >= Self::REMEMBERED {
-                self.known.clear();
-            }
+        if self.known.get(topic).is_none() {
             let found = search(&self.routes, topic);
             let key = found.as_ref().map_or_else(|| topic.into(), |known| Arc::clone(&known.topic));
             self.known.insert(key, found);

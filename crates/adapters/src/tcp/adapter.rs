@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use gateway_core::ports::{Adapter, AdapterContext, AdapterError, Command, CommandError};
-use gateway_core::{AdapterId, Backoff, Condition, guarded};
+use gateway_core::{AdapterId, Backoff, Condition, Throttle, guarded};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -19,7 +19,7 @@ use tracing::{debug, error, info, warn};
 
 use super::connection::{Context, End, serve};
 use super::peers::{Admission, Admitted, ConnectionId, Peers};
-use crate::complaints::Complaints;
+use crate::LOG_PERIOD;
 use crate::lines::{LineCounts, LineReader, LineSource};
 
 /// Pauses between two attempts to listen.
@@ -116,7 +116,7 @@ impl Adapter for TcpAdapter {
             tasks: JoinSet::new(),
             waiting: None,
             counts: Counts::default(),
-            refusals: Complaints::default(),
+            refusals: Throttle::new(LOG_PERIOD),
         };
         server.run(&listener, commands, condition).await
     }
@@ -147,7 +147,7 @@ struct Server {
     /// A newcomer for whom another connection is about to end. Meanwhile nobody else is accepted.
     waiting: Option<(TcpStream, IpAddr)>,
     counts: Counts,
-    refusals: Complaints,
+    refusals: Throttle,
 }
 
 impl Server {
@@ -194,7 +194,7 @@ impl Server {
             Admission::Wait => self.waiting = Some((stream, address)),
             Admission::Refused => {
                 self.counts.refused = self.counts.refused.saturating_add(1);
-                if let Some(passed_over) = self.refusals.due(Instant::now().into_std()) {
+                if let Some(passed_over) = self.refusals.allow(Instant::now().into_std()) {
                     let connections = self.peers.len();
                     warn!(
                         adapter = %self.context.id, passed_over,
@@ -246,7 +246,7 @@ impl Server {
     /// Too few file descriptors, mostly. Connections that end free some.
     async fn cannot_accept(&mut self, error: &io::Error, condition: &Condition) {
         condition.with_problems(&format!("cannot accept connections: {error}"));
-        if let Some(passed_over) = self.refusals.due(Instant::now().into_std()) {
+        if let Some(passed_over) = self.refusals.allow(Instant::now().into_std()) {
             warn!(adapter = %self.context.id, passed_over, "tcp: cannot accept connections: {error}");
         }
         tokio::select! {

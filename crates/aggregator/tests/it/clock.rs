@@ -111,7 +111,7 @@ fn while_the_clock_is_unset_devices_that_know_the_time_are_believed() {
     line.until(line.now);
     let briefs: Vec<_> =
         line.briefs().iter().map(|b| (b.published - BOOT, b.start, b.count, b.late)).collect();
-    assert_eq!(briefs, [(360, 0, 5, 0), (660, 300, 5, 0)], "its windows close by its own time");
+    assert_eq!(briefs, [(360, 0, 5, 0), (660, 300, 5, 0)], "its windows close by its watermark");
     line.until(BOOT + 800);
     line.step_clock(800);
     minute_by_minute(&mut line, 800, 1500);

@@ -238,7 +238,7 @@ proptest! {
         }
     }
 
-    /// Deltas over all windows add up to what a look at all readings in the order of time gives, stragglers or not: nothing
+    /// Deltas over all windows add up to what a look at all readings in the order of time gives, late readings or not: nothing
     /// is lost between windows and nothing told twice.
     #[test]
     fn a_counter_adds_up_over_its_windows(

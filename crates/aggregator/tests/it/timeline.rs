@@ -89,12 +89,12 @@ fn a_device_half_an_hour_behind_gets_one_complete_aggregate_per_window() {
     let briefs = line.briefs();
     let expected: Vec<(i64, u32, u64, u32)> = (0..5400).step_by(300).map(|start| (start, 0, 5, 0)).collect();
     assert_eq!(briefs.iter().map(|b| (b.start, b.revision, b.count, b.late)).collect::<Vec<_>>(), expected);
-    assert_eq!(briefs[0].published, 1800 + 360, "by the device's own time");
+    assert_eq!(briefs[0].published, 1800 + 360, "by the device's watermark");
     assert_eq!(briefs[17].published, 7140 + 120, "by its silence: two intervals");
 }
 
 #[test]
-fn a_silent_device_delays_nobody() {
+fn a_silent_device_delays_no_other() {
     let mut line = Timeline::new(settings());
     line.push(1, 0, 10, 1.0);
     line.live(200, 1.0);
@@ -117,7 +117,7 @@ fn a_reading_far_ahead_closes_nothing_early() {
 }
 
 #[test]
-fn stragglers_are_gathered_into_one_correction() {
+fn late_readings_are_gathered_into_one_correction() {
     let mut line = Timeline::new(settings());
     line.live(100, 1.0);
     line.live(320, 1.0);
@@ -141,7 +141,7 @@ fn without_lateness_a_correction_leaves_at_once() {
 }
 
 #[test]
-fn a_window_in_which_nothing_was_said_starts_with_its_first_straggler() {
+fn a_window_without_readings_starts_with_its_first_late_reading() {
     let mut line = Timeline::new(settings());
     line.live(10, 1.0);
     line.live(700, 1.0);
@@ -151,7 +151,7 @@ fn a_window_in_which_nothing_was_said_starts_with_its_first_straggler() {
 }
 
 #[test]
-fn too_late_is_measured_by_the_devices_own_time() {
+fn too_late_is_measured_by_the_devices_watermark() {
     let mut line = Timeline::new(settings());
     line.live(7200, 1.0);
     assert_eq!(line.push(0, 0, 0, 1.0), Admission::Late, "two hours behind its own newest");
@@ -199,7 +199,7 @@ fn hopping_windows_overlap_and_each_reading_counts_once_in_the_ledger() {
 }
 
 #[test]
-fn a_straggler_goes_into_those_hopping_windows_that_still_take_it() {
+fn a_late_reading_goes_into_those_hopping_windows_that_still_take_it() {
     let mut line = Timeline::new(Settings { every: secs(100), correct_for: secs(100), ..settings() });
     line.live(0, 1.0);
     line.live(590, 1.0);
@@ -276,7 +276,7 @@ fn no_increase_of_a_counter_between_windows_is_lost_or_told_twice() {
     for second in (0..1500).step_by(50) {
         line.live(second, second as f64);
     }
-    line.until(1520).push(0, 0, 1199, 1199.0); // a straggler after the last known of its window
+    line.until(1520).push(0, 0, 1199, 1199.0); // a late reading after the last known of its window
     line.until(1530).push(0, 0, 1120, 1120.0); // and one in the middle
     line.end();
     let mut highest = std::collections::BTreeMap::new();
@@ -317,7 +317,7 @@ fn one_reading_ahead_does_not_spoil_the_time_of_a_device_that_is_behind() {
         }
     }
     line.end();
-    // For half an hour the device's own time stands where the clock was at the odd reading; then all is as it was.
+    // For half an hour the device's watermark stands where the clock was at the odd reading; then all is as it was.
     let after: Vec<Brief> = line.briefs().into_iter().filter(|b| (2700..5400).contains(&b.start)).collect();
     assert_eq!(after.len(), 9);
     assert!(

@@ -4,10 +4,10 @@
 //! beside, synced, then renamed, so that there is always a whole one.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use gateway_core::Timestamp;
+use gateway_core::{Timestamp, durable};
 use serde::{Deserialize, Serialize};
 
 use super::model::Model;
@@ -94,16 +94,9 @@ pub fn path(folder: &Path, device: &str) -> PathBuf {
 pub fn write(folder: &Path, stored: &Stored) -> Result<PathBuf, FileError> {
     let path = path(folder, &stored.device);
     let bytes = encode(stored).map_err(|error| damaged(&path, &error.to_string()))?;
-    let beside = path.with_extension("model.new");
-    let write = || -> io::Result<()> {
-        fs::create_dir_all(folder)?;
-        let mut file = File::create(&beside)?;
-        file.write_all(&bytes)?;
-        file.sync_all()?;
-        fs::rename(&beside, &path)?;
-        File::open(folder)?.sync_all()
-    };
-    write().map_err(|source| FileError::Io { doing: "write", path: path.clone(), source })?;
+    fs::create_dir_all(folder)
+        .and_then(|()| durable::replace(&path, &bytes))
+        .map_err(|source| FileError::Io { doing: "write", path: path.clone(), source })?;
     Ok(path)
 }
 

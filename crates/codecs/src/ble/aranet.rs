@@ -1,5 +1,5 @@
 //! `aranet`: SAF Tehnika's Aranet4, Aranet2, Aranet Radiation and Aranet Radon, company 0x0702. "Smart Home integrations"
-//! must be switched on in the device's own program, or it tells only its version.
+//! must be switched on in the device's app, else it sends only its version.
 //!
 //! Source: the maker's Aranet4-Python, advertisements. Behind a byte for the kind, which an Aranet4 leaves out: flags
 //! (bit 5 integrations), version (3), then, little endian:

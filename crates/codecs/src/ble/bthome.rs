@@ -3,7 +3,7 @@
 //! Source: bthome.io/format and bthome.io/encryption (version 2), bthome.io/v1 (version 1).
 //!
 //! Version 2 (UUID 0xFCD2): a byte of flags (bit 0 encrypted, bit 2 sends on events only, bits 5 to 7 the version), then
-//! objects: an id and a value whose length follows from the id. An unknown id ends the reading, since nobody can tell
+//! objects: an id and a value whose length follows from the id. An unknown id ends the reading, since it is unknown
 //! where the next one begins; what came before it counts. Encrypted: text, counter (4 bytes), tag (4 bytes); AES-CCM with
 //! the nonce address, UUID, flags, counter.
 //! Version 1 (0x181C plain, 0x181E encrypted): each object begins with its length (bits 0 to 4) and its type (bits 5
@@ -14,7 +14,7 @@
 use super::advertisement::Uuid;
 use super::keys::{Plain, Sealed};
 use super::readings::Readings;
-use super::{BleProblem, Bytes, Heard, Packet, shelly_blu};
+use super::{BleProblem, Bytes, Novelty, Packet, shelly_blu};
 
 pub(super) const V2: Uuid = Uuid::short(0xfcd2);
 pub(super) const V1: Uuid = Uuid::short(0x181c);
@@ -205,7 +205,7 @@ fn open(
         Sealed { text: data.part(0, text)?.0, tag: data.part(text + 4, 4)?.0, nonce: &nonce, associated };
     let plain = sealed.open(key)?;
     let heard = packet.counter(packet.address()?, u64::from(data.u32(text)?))?;
-    Ok((heard == Heard::New).then_some(plain))
+    Ok((heard == Novelty::New).then_some(plain))
 }
 
 fn objects_2(packet: &Packet<'_>, data: Bytes<'_>, out: &mut Readings<'_>) -> Result<(), BleProblem> {
@@ -275,7 +275,7 @@ fn object(
     out: &mut Readings<'_>,
 ) -> Result<bool, BleProblem> {
     match id {
-        PACKET_ID => return Ok(packet.number(value.u8(0)?) == Heard::New),
+        PACKET_ID => return Ok(packet.number(value.u8(0)?) == Novelty::New),
         BUTTON => button(value.u8(0)?, out),
         DIMMER => dimmer(value, out)?,
         TIME => out.note("timestamp", value.unsigned()),

@@ -1,4 +1,4 @@
-//! The list of formats, and which service, company or name tells that an advertisement is of one.
+//! The list of formats, and the services, companies and names by which an advertisement is recognised.
 
 use super::advertisement::{Advertisement, Entry, Uuid};
 use super::readings::Readings;
@@ -118,7 +118,7 @@ impl Kind {
         }
     }
 
-    /// Of which format an advertisement is: the first of its services and manufacturers that tells; else its name; else
+    /// The format of an advertisement: by the first known one of its services and manufacturers; else by its name; else
     /// what only hints at a format; else an iBeacon, which many sensors send besides.
     #[must_use]
     pub fn of(advertisement: &Advertisement<'_>) -> Option<Self> {
@@ -173,7 +173,7 @@ impl Kind {
         }
     }
 
-    /// Ids that belong to somebody else, and are told by the length or the first bytes of the data.
+    /// Ids that belong to another company; the length or the first bytes of the data decide.
     fn by_hint(entry: Entry<'_>) -> Option<Self> {
         match entry {
             Entry::Manufacturer(company, data) => match company {

@@ -4,9 +4,7 @@
 //! Promises: at most [`MAX_BEACONS`], the least recently heard goes; at most [`MAX_ENTRIES`] entries each: with all of
 //! it full, under 4 MB.
 
-use std::collections::{BTreeMap, HashMap};
-
-use gateway_core::Timestamp;
+use gateway_core::{BoundedMap, Timestamp};
 
 use super::BleProblem;
 use super::keys::Address;
@@ -16,28 +14,26 @@ pub const MAX_BEACONS: usize = 5_000;
 /// Most entries of manufacturers that are remembered of one beacon.
 const MAX_ENTRIES: usize = 96;
 
-/// A counter below this may follow a higher one: the device began anew, with a new battery …
+/// A counter below this may follow a higher one: the device restarted, with a new battery …
 const RESTARTED: u64 = 100;
-/// … where nothing that is newer was heard for this long, in milliseconds. A recording of a device's first packets is so
-/// of no use while the device is there.
+/// … if nothing newer was received for this long, in milliseconds. So a recording of a device's first packets is useless while
+/// the device sends.
 const SILENT: i64 = 60_000;
 /// The same number of a packet after this many milliseconds is a new packet.
 const SAME_PACKET: i64 = 4_000;
 /// A number that is less than this ahead, modulo 256, is newer.
 const AHEAD: u8 = 64;
 
-/// Whether an advertisement says something new.
+/// Whether an advertisement is new.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Heard {
+pub(super) enum Novelty {
     New,
-    /// The same once more: devices send everything several times.
-    Again,
+    /// A repetition: devices send everything several times.
+    Repeated,
 }
 
 #[derive(Debug, Default)]
 struct Beacon {
-    /// Its place in `Memory::order`.
-    turn: u64,
     counter: Option<(u64, Timestamp)>,
     packet: Option<(u8, Timestamp)>,
     /// Hashes of the manufacturer's data that was there last time.
@@ -45,77 +41,70 @@ struct Beacon {
 }
 
 /// The beacons.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Memory {
-    beacons: HashMap<Address, Beacon>,
-    /// Who was heard when: the first goes first.
-    order: BTreeMap<u64, Address>,
-    turn: u64,
+    beacons: BoundedMap<Address, Beacon>,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self { beacons: BoundedMap::new(MAX_BEACONS) }
+    }
 }
 
 impl Memory {
     /// Takes a counter that may only grow.
-    pub(super) fn counter(&mut self, address: Address, now: u64, at: Timestamp) -> Result<Heard, BleProblem> {
-        let beacon = self.beacon(address);
+    pub(super) fn counter(
+        &mut self,
+        address: Address,
+        now: u64,
+        at: Timestamp,
+    ) -> Result<Novelty, BleProblem> {
+        let beacon = self.beacons.refresh(address);
         let Some((last, heard)) = beacon.counter else {
             beacon.counter = Some((now, at));
-            return Ok(Heard::New);
+            return Ok(Novelty::New);
         };
         if now == last {
-            return Ok(Heard::Again);
+            return Ok(Novelty::Repeated);
         }
         let restarted = now < RESTARTED && at.as_millis().saturating_sub(heard.as_millis()) >= SILENT;
         if now < last && !restarted {
             return Err(BleProblem::Replay { last, now });
         }
         beacon.counter = Some((now, at));
-        Ok(Heard::New)
+        Ok(Novelty::New)
     }
 
     /// Takes the number of a packet, modulo 256, from a device that does not encrypt. Older than the last one, by what is
     /// on its way at most, counts as again.
-    pub(super) fn packet(&mut self, address: Address, now: u8, at: Timestamp) -> Heard {
-        let beacon = self.beacon(address);
+    pub(super) fn packet(&mut self, address: Address, now: u8, at: Timestamp) -> Novelty {
+        let beacon = self.beacons.refresh(address);
         if let Some((last, heard)) = beacon.packet {
             let recent = at.as_millis().saturating_sub(heard.as_millis()) <= SAME_PACKET;
             let ahead = now.wrapping_sub(last);
             if recent && (ahead == 0 || ahead >= AHEAD) {
-                return Heard::Again;
+                return Novelty::Repeated;
             }
         }
         beacon.packet = Some((now, at));
-        Heard::New
+        Novelty::New
     }
 
     /// Of the entries that a stack has added up, the one that was not there before. `None` where there is none, or more
-    /// than one, of which nobody can tell the newest.
+    /// than one, so that the newest is unknown.
     pub(super) fn newest<'a>(
         &mut self,
         address: Address,
         entries: impl Iterator<Item = (u16, super::Bytes<'a>)> + Clone,
     ) -> Option<(u16, super::Bytes<'a>)> {
-        let beacon = self.beacon(address);
+        let beacon = self.beacons.refresh(address);
         let mut changed = entries.clone().filter(|(id, data)| !beacon.entries.contains(&hash(*id, data.0)));
         let newest = changed.next().filter(|_| changed.next().is_none());
         drop(changed);
         beacon.entries.clear();
         beacon.entries.extend(entries.take(MAX_ENTRIES).map(|(id, data)| hash(id, data.0)));
         newest
-    }
-
-    fn beacon(&mut self, address: Address) -> &mut Beacon {
-        self.turn += 1;
-        if let Some(known) = self.beacons.get(&address) {
-            self.order.remove(&known.turn);
-        } else if self.beacons.len() >= MAX_BEACONS
-            && let Some((_, oldest)) = self.order.pop_first()
-        {
-            self.beacons.remove(&oldest);
-        }
-        self.order.insert(self.turn, address);
-        let beacon = self.beacons.entry(address).or_default();
-        beacon.turn = self.turn;
-        beacon
     }
 }
 
@@ -139,13 +128,13 @@ mod tests {
     #[test]
     fn a_counter_that_goes_back_is_a_replay() {
         let mut memory = Memory::default();
-        assert_eq!(memory.counter(A, 5_000, seconds(0)), Ok(Heard::New));
-        assert_eq!(memory.counter(A, 5_000, seconds(1)), Ok(Heard::Again));
-        assert_eq!(memory.counter(A, 5_001, seconds(2)), Ok(Heard::New));
+        assert_eq!(memory.counter(A, 5_000, seconds(0)), Ok(Novelty::New));
+        assert_eq!(memory.counter(A, 5_000, seconds(1)), Ok(Novelty::Repeated));
+        assert_eq!(memory.counter(A, 5_001, seconds(2)), Ok(Novelty::New));
         let replay = Err(BleProblem::Replay { last: 5_001, now: 5_000 });
         assert_eq!(memory.counter(A, 5_000, seconds(3)), replay);
         assert_eq!(memory.counter(A, 5_000, seconds(999)), replay, "however late");
-        assert_eq!(memory.counter(Address([2; 6]), 5_000, seconds(3)), Ok(Heard::New), "another device");
+        assert_eq!(memory.counter(Address([2; 6]), 5_000, seconds(3)), Ok(Novelty::New), "another device");
     }
 
     #[test]
@@ -153,19 +142,19 @@ mod tests {
         let mut memory = Memory::default();
         memory.counter(A, 5_000, seconds(0)).unwrap();
         assert!(memory.counter(A, 3, seconds(59)).is_err());
-        assert_eq!(memory.counter(A, 4, seconds(60)), Ok(Heard::New));
-        assert_eq!(memory.counter(A, 5, seconds(61)), Ok(Heard::New));
+        assert_eq!(memory.counter(A, 4, seconds(60)), Ok(Novelty::New));
+        assert_eq!(memory.counter(A, 5, seconds(61)), Ok(Novelty::New));
         assert!(memory.counter(A, 4, seconds(62)).is_err());
     }
 
     #[test]
     fn the_same_packet_number_is_the_same_packet_for_four_seconds() {
         let mut memory = Memory::default();
-        assert_eq!(memory.packet(A, 250, seconds(0)), Heard::New);
-        assert_eq!(memory.packet(A, 250, seconds(1)), Heard::Again);
-        assert_eq!(memory.packet(A, 249, seconds(1)), Heard::Again, "overtaken on its way");
-        assert_eq!(memory.packet(A, 2, seconds(2)), Heard::New, "255 is followed by 0");
-        assert_eq!(memory.packet(A, 2, seconds(7)), Heard::New);
+        assert_eq!(memory.packet(A, 250, seconds(0)), Novelty::New);
+        assert_eq!(memory.packet(A, 250, seconds(1)), Novelty::Repeated);
+        assert_eq!(memory.packet(A, 249, seconds(1)), Novelty::Repeated, "overtaken on its way");
+        assert_eq!(memory.packet(A, 2, seconds(2)), Novelty::New, "255 is followed by 0");
+        assert_eq!(memory.packet(A, 2, seconds(7)), Novelty::New);
     }
 
     #[test]
@@ -188,8 +177,8 @@ mod tests {
         }
         memory.counter(address(0), 500, seconds(0)).unwrap();
         memory.counter(address(MAX_BEACONS), 500, seconds(0)).unwrap();
-        assert_eq!((memory.beacons.len(), memory.order.len()), (MAX_BEACONS, MAX_BEACONS));
+        assert_eq!(memory.beacons.len(), MAX_BEACONS);
         assert!(memory.counter(address(0), 499, seconds(0)).is_err(), "heard again just before");
-        assert_eq!(memory.counter(address(1), 499, seconds(0)), Ok(Heard::New), "forgotten");
+        assert_eq!(memory.counter(address(1), 499, seconds(0)), Ok(Novelty::New), "forgotten");
     }
 }

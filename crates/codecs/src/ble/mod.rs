@@ -2,7 +2,7 @@
 //!
 //! [`Ble`] is the decoder of one gateway: it finds the format by what the advertisement carries (the list in
 //! [`kinds`]), opens what is encrypted with the device's [`BindKey`], and remembers of a bounded number of devices what
-//! tells a new advertisement from an old one sent again. docs/ble.md lists formats and devices.
+//! distinguishes a new advertisement from a replayed one. docs/ble.md lists formats and devices.
 //!
 //! Values are in the words of zigbee2mqtt with SenML's units, as everywhere; two-valued ones count 0 and 1. What happens
 //! at one moment, such as a button's press, is `action.single` = 1.
@@ -54,13 +54,13 @@ pub use memory::MAX_BEACONS;
 pub use patterns::patterns;
 pub use problem::BleProblem;
 
-use memory::{Heard, Memory};
+use memory::{Memory, Novelty};
 use readings::Readings;
 
 use crate::words::from_bool;
 use crate::{DecodeError, Input, Measurements};
 
-/// The metric that is 1 while a beacon is heard. An empty payload that is said to measure it tells that the beacon has left.
+/// The metric that is 1 while a beacon is received. An empty payload for it means that the beacon has left.
 pub const PRESENCE: &str = "presence";
 
 /// The decoder of advertisements: keys, and a bounded memory of devices.
@@ -176,17 +176,17 @@ impl Packet<'_> {
 
     /// Takes a counter that may only grow. Only once the packet is known to be the device's own: a forged one would lock
     /// the device out.
-    fn counter(&self, address: Address, now: u64) -> Result<Heard, BleProblem> {
-        self.memory(|memory| memory.counter(address, now, self.at)).unwrap_or(Ok(Heard::New))
+    fn counter(&self, address: Address, now: u64) -> Result<Novelty, BleProblem> {
+        self.memory(|memory| memory.counter(address, now, self.at)).unwrap_or(Ok(Novelty::New))
     }
 
     /// Takes a packet's number. Nothing is known to be heard again of a sender without an address.
-    fn number(&self, now: u8) -> Heard {
+    fn number(&self, now: u8) -> Novelty {
         let heard = |address| self.memory(|memory| memory.packet(address, now, self.at));
-        self.address.and_then(heard).unwrap_or(Heard::New)
+        self.address.and_then(heard).unwrap_or(Novelty::New)
     }
 
-    /// Of the manufacturer's data that a stack has added up, and `is_ours` tells to be of the format, the newest.
+    /// The newest of the manufacturer's data that a stack has accumulated and that `is_ours` accepts.
     fn newest(&self, is_ours: impl Fn(u16) -> bool + Copy) -> Option<(u16, Bytes<'_>)> {
         let ours = self.advertisement.manufacturer_data().filter(move |(id, _)| is_ours(*id));
         let last = ours.clone().last()?;

@@ -16,7 +16,7 @@ const MODELS: [u8; 10] = [0x03, 0x04, 0x05, 0x06, 0x08, 0x09, 0x0a, 0x0b, 0x0c, 
 const PROPANE: [f64; 3] = [0.573_045, -0.002_822, -0.000_005_35];
 const LENGTH: usize = 10;
 
-/// The company id is that of the chip's maker, whom many build on.
+/// The company id is that of the chip's maker; devices of other makers use it too.
 pub(super) fn is_one(data: &[u8]) -> bool {
     data.len() == LENGTH && data.first().is_some_and(|model| MODELS.contains(model))
 }

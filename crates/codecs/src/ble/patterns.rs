@@ -1,6 +1,6 @@
 //! What an advertisement of one of the formats holds, as patterns: for stacks that wake up for nothing else.
 //!
-//! Formats that are told by a name, or by data that says nothing of itself, have none: their devices are found by asking.
+//! Formats that are recognised by a name have no pattern: their devices are found by active scanning.
 
 use super::advertisement::Uuid;
 use super::{

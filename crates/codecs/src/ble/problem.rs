@@ -41,7 +41,7 @@ pub enum BleProblem {
         /// In hexadecimal digits.
         expected: usize,
     },
-    /// In plain text from a device whose key is known: anybody may have sent it.
+    /// Unencrypted, from a device whose key is known: any transmitter may have sent it.
     #[error(
         "it is not encrypted though the device has a `bindkey_file`, so anybody may have sent it; remove `bindkey_file` if the device does not encrypt any more"
     )]
@@ -59,7 +59,7 @@ pub enum BleProblem {
         /// What this one says.
         now: u64,
     },
-    /// The data is there and cannot be read by anybody but the maker's own program.
+    /// The data is there, but only the maker's app can read it.
     #[error("{0}")]
     Closed(&'static str),
 }

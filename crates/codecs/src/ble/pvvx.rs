@@ -1,5 +1,5 @@
 //! `pvvx`: the custom format of pvvx's firmware for Xiaomi's and Tuya's thermometers, and the older one of atc1441; plain
-//! and encrypted. All are service data of 0x181A, told apart by their length.
+//! and encrypted. All are service data of 0x181A, distinguished by their length.
 //!
 //! Source: github.com/pvvx/ATC_MiThermometer, README "Bluetooth Advertising Formats"; atc1441's is big endian.
 //!
@@ -11,12 +11,12 @@
 //! | 11 | pvvx encrypted: counter, text (temperature and humidity ×100, battery, flags), tag |
 //!
 //! Encrypted: AES-CCM, nonce address reversed, length byte, type, UUID, counter; associated byte 0x11. The counter has one
-//! byte and goes round in minutes: it tells repeats, not replays.
+//! byte and goes round in minutes: it detects repetitions, not replays.
 
 use super::advertisement::Uuid;
 use super::keys::{Plain, Sealed};
 use super::readings::Readings;
-use super::{BleProblem, Bytes, Heard, Packet};
+use super::{BleProblem, Bytes, Novelty, Packet};
 
 pub(super) const SERVICE: Uuid = Uuid::short(0x181a);
 
@@ -32,7 +32,7 @@ pub(super) fn decode(packet: &Packet<'_>, out: &mut Readings<'_>) -> Result<(), 
 
 fn atc1441(packet: &Packet<'_>, data: Bytes<'_>, out: &mut Readings<'_>) -> Result<(), BleProblem> {
     packet.refuse_plain()?;
-    if packet.number(data.u8(12)?) == Heard::Again {
+    if packet.number(data.u8(12)?) == Novelty::Repeated {
         return Ok(());
     }
     out.note("layout", "atc1441");
@@ -45,7 +45,7 @@ fn atc1441(packet: &Packet<'_>, data: Bytes<'_>, out: &mut Readings<'_>) -> Resu
 
 fn custom(packet: &Packet<'_>, data: Bytes<'_>, out: &mut Readings<'_>) -> Result<(), BleProblem> {
     packet.refuse_plain()?;
-    if packet.number(data.u8(13)?) == Heard::Again {
+    if packet.number(data.u8(13)?) == Novelty::Repeated {
         return Ok(());
     }
     out.note("layout", "pvvx");
@@ -59,7 +59,7 @@ fn custom(packet: &Packet<'_>, data: Bytes<'_>, out: &mut Readings<'_>) -> Resul
 
 fn sealed(packet: &Packet<'_>, data: Bytes<'_>, out: &mut Readings<'_>) -> Result<(), BleProblem> {
     let plain = open(packet, data)?;
-    if packet.number(data.u8(0)?) == Heard::Again {
+    if packet.number(data.u8(0)?) == Novelty::Repeated {
         return Ok(());
     }
     let text = Bytes(plain.bytes());

@@ -84,7 +84,7 @@ impl<'m> Readings<'m> {
         if self.buttons == 1 { String::new() } else { self.buttons.to_string() }
     }
 
-    /// Something happened: `action.double` is 1. `which` tells buttons apart: `action_2.double`, `action_left.double`.
+    /// Something happened: `action.double` is 1. `which` distinguishes buttons: `action_2.double`, `action_left.double`.
     pub(super) fn event(&mut self, which: &str, what: &str) {
         let name = match which {
             "" => format!("action.{what}"),

@@ -1,7 +1,7 @@
 //! ChirpStack v4: the events of its MQTT integration in JSON (https://www.chirpstack.io/docs/chirpstack/integrations/events.html).
 //!
-//! Which event it is stands in the topic alone, which may have been changed on the way: it is told by its members.
-//! How long a frame was on the air is not told, and not to be computed: it depends on FOpts, which no event has.
+//! Only the topic names the event, and the topic may have been changed on the way: so the members decide which event it is.
+//! The time on air of a frame is not in the event, and cannot be computed: it depends on FOpts, which no event has.
 
 use gateway_core::LinkQuality;
 use serde_json::Value;

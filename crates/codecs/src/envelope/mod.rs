@@ -3,7 +3,7 @@
 //! - An uplink measures what the device's own codec reads in the bytes; where the device has none, what the server's
 //!   decoder read. Names are as with codecs in JavaScript: the server's decoders are those.
 //! - Every uplink also measures `rssi` and `snr` of the best receiver (by SNR, then RSSI), `spreading_factor` and, where the
-//!   server tells it, `airtime`.
+//!   server gives it, `airtime`.
 //! - All is of the time that the server says, unless the device's own payload has a time.
 //! - Joins, acknowledgements, downlinks, logs and whatever else a server publishes are no error and measure nothing.
 //! - The servers leave out what is zero, or write null for what is not there. Members of an unexpected type count as not
@@ -65,7 +65,7 @@ pub struct Envelope {
     pub event: Event,
 }
 
-/// What a message tells of.
+/// The event that a message reports.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     /// A device sent a payload.
@@ -99,13 +99,13 @@ pub struct Status {
 }
 
 impl Envelope {
-    /// Who sent it, where nothing but the message tells: the DevEUI, or the server's name for the device.
+    /// The sender, if only the message names it: the DevEUI, or the server's name for the device.
     #[must_use]
     pub fn sender(&self) -> Option<&str> {
         self.dev_eui.as_deref().or(self.device.as_deref())
     }
 
-    /// Tells how many frames of the device were lost before this one: measured as `frames_lost`.
+    /// Sets how many frames of the device were lost before this one: the metric `frames_lost`.
     pub fn lost_before(&mut self, frames: u32) {
         if let Event::Uplink(uplink) = &mut self.event {
             uplink.link.frames_lost = Some(frames);
@@ -148,7 +148,7 @@ impl Envelope {
         measured
     }
 
-    /// As [`Codec::explain`]. That nobody can read the bytes is a remark here: the message itself is fine.
+    /// As [`Codec::explain`]. Bytes that no codec can read are only a warning here: the message itself is valid.
     pub(crate) fn explain(&self, input: &Input<'_>, out: &mut Measurements) -> Explained {
         let mut told = Explained { data: self.decoded(), ..Explained::default() };
         match self.measure(None, input, out) {

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use crate::Place;
+use crate::SourcePosition;
 
-/// Longest text of a codec's own that is told on, in characters: a log line must not be as long as a codec likes.
+/// Longest text of a codec that is passed on, in characters: a codec must not make log lines arbitrarily long.
 const MAX_TEXT: usize = 200;
 
 /// A file that is no codec.
@@ -13,8 +13,8 @@ pub enum ScriptError {
     /// It is not JavaScript as a script.
     #[error("{problem}")]
     Syntax {
-        /// Where, where the engine tells.
-        place: Place,
+        /// Position in the file, if the engine knows it.
+        place: SourcePosition,
         /// What the engine says.
         problem: Text,
     },
@@ -46,12 +46,12 @@ pub enum ScriptError {
 }
 
 impl ScriptError {
-    /// Where it is, where the engine tells.
+    /// Position in the file, if the engine knows it.
     #[must_use]
-    pub fn place(&self) -> Place {
+    pub fn place(&self) -> SourcePosition {
         match self {
             Self::Syntax { place, .. } => *place,
-            _ => Place::default(),
+            _ => SourcePosition::default(),
         }
     }
 }

@@ -39,7 +39,7 @@ impl std::fmt::Debug for State {
 
 impl Slot {
     /// The codec's own; one call at a time.
-    pub(super) fn ask(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.asked.store(true, Ordering::Relaxed);
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,7 +1,7 @@
 //! A codec's answer as measurements.
 //!
 //! `data` is flattened: nested names joined with `.`, booleans 0 and 1; null, texts and arrays make none. What vendors
-//! spell in their own way gets our name ([`crate::names`]). Where the codec has `normalizeUplink` and it tells of one
+//! spell differently gets our name ([`crate::names`]). If the codec has `normalizeUplink` and it returns one
 //! measurement, the quantities that `data` did not have under our names are added.
 
 use serde_json::Value;
@@ -16,14 +16,14 @@ pub(crate) fn run(
     input: &Input<'_>,
     received: Option<&str>,
 ) -> Result<Answer, ScriptFailure> {
-    ask(script, input, received, None)
+    call(script, input, received, None)
 }
 
 pub(crate) fn decode(script: &Script, input: &Input<'_>, out: &mut Measurements) -> Result<(), DecodeError> {
-    measure(&ask(script, input, None, input.device)?, out)
+    measure(&call(script, input, None, input.device)?, out)
 }
 
-fn ask(
+fn call(
     script: &Script,
     input: &Input<'_>,
     received: Option<&str>,
@@ -55,12 +55,12 @@ pub(crate) fn measure_data(
     out: &mut Measurements,
 ) -> Result<(), DecodeError> {
     out.begin_record();
-    walk(data, &mut Said { out })?;
-    // Who bears our name already goes before who only means it.
+    walk(data, &mut DataVisitor { out })?;
+    // A name of ours takes precedence over a vendor's name with the same meaning.
     out.rename(names::wrapped);
     out.rename(names::known);
     if let Some([one]) = normalized {
-        walk(one, &mut Normalized { out })?;
+        walk(one, &mut NormalizedVisitor { out })?;
     }
     Ok(())
 }
@@ -77,12 +77,12 @@ fn quantity(leaf: Leaf<'_>) -> Option<words::Quantity> {
     }
 }
 
-/// Takes what the codec says.
-struct Said<'o> {
+/// Collects what the codec returned as `data`.
+struct DataVisitor<'o> {
     out: &'o mut Measurements,
 }
 
-impl Leaves for Said<'_> {
+impl Leaves for DataVisitor<'_> {
     fn record_begins(&mut self) {}
 
     fn leaf(&mut self, path: &str, leaf: Leaf<'_>) -> Result<(), DecodeError> {
@@ -98,12 +98,12 @@ impl Leaves for Said<'_> {
     }
 }
 
-/// Adds what is known and not there yet.
-struct Normalized<'o> {
+/// Adds known quantities that `data` did not have.
+struct NormalizedVisitor<'o> {
     out: &'o mut Measurements,
 }
 
-impl Leaves for Normalized<'_> {
+impl Leaves for NormalizedVisitor<'_> {
     fn record_begins(&mut self) {}
 
     fn leaf(&mut self, path: &str, leaf: Leaf<'_>) -> Result<(), DecodeError> {

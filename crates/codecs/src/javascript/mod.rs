@@ -5,7 +5,7 @@
 //! no clock but `Date`, which is in UTC; `console` is silent. What it does to its variables or to the language's objects
 //! reaches no other codec, and what it keeps in variables no later message. One that is stopped again and again is given a
 //! rest (`strikes`). The engine does not look at the time while it is at work itself, such as at finding a text in a long
-//! one: a call may block for long. Call codecs where nobody waits for them. However many there are, at most 150 are in memory ([`Engine`]).
+//! one: a call may block for long. Call codecs where no other task waits for them. However many there are, at most 150 are in memory ([`Engine`]).
 
 mod answer;
 mod error;
@@ -26,7 +26,7 @@ pub use answer::{Answer, Downlink};
 pub use error::{ScriptError, ScriptFailure, Text};
 use live::{Live, Slot, State};
 pub(crate) use measure::{decode, measure, measure_data, run};
-use sandbox::{Door, Sandbox};
+use sandbox::{EntryPoint, Sandbox};
 
 /// Processor time that one call may take.
 pub const TIME_LIMIT: Duration = Duration::from_millis(200);
@@ -92,7 +92,7 @@ impl Script {
             slot: Arc::default(),
             engine: engine.clone(),
         };
-        let mut state = script.slot.ask();
+        let mut state = script.slot.lock();
         state.sandbox = Some(sandbox);
         script.engine.0.enter(&script.slot, &mut state);
         drop(state);
@@ -110,7 +110,7 @@ impl Script {
     /// # Errors
     /// Where it returns nothing, throws, or is stopped.
     pub fn decode(&self, call: &Call<'_>) -> Result<Answer, ScriptFailure> {
-        self.ask(Door::Decode, &input(call), call.device).and_then(|turn| Answer::of(&turn))
+        self.call(EntryPoint::Decode, &input(call), call.device).and_then(|turn| Answer::of(&turn))
     }
 
     /// The downlink for a command: `encodeDownlink({data: command})`.
@@ -122,18 +122,18 @@ impl Script {
             return Err(ScriptFailure::NoEncoder);
         }
         let input = serde_json::json!({ "data": command }).to_string();
-        self.ask(Door::Encode, &input, Some(device)).and_then(|turn| Downlink::of(&turn))
+        self.call(EntryPoint::Encode, &input, Some(device)).and_then(|turn| Downlink::of(&turn))
     }
 
     /// Has the next call begin anew: what the file left in the language's own objects is gone.
     pub fn forget(&self) {
-        self.slot.ask().sandbox = None;
+        self.slot.lock().sandbox = None;
     }
 
-    fn ask(&self, door: Door, input: &str, device: Option<&str>) -> Result<String, ScriptFailure> {
-        let state = &mut *self.slot.ask();
+    fn call(&self, entry: EntryPoint, input: &str, device: Option<&str>) -> Result<String, ScriptFailure> {
+        let state = &mut *self.slot.lock();
         device.map_or(Ok(()), |device| state.strikes.admit(device))?;
-        let answer = self.sandbox(state).and_then(|sandbox| sandbox.call(door, input));
+        let answer = self.sandbox(state).and_then(|sandbox| sandbox.call(entry, input));
         let was_deaf = state.sandbox.as_ref().is_some_and(Sandbox::was_deaf);
         match (&answer, device) {
             (Err(ScriptFailure::TimedOut), Some(device)) if was_deaf => state.strikes.was_deaf(device),
@@ -175,7 +175,7 @@ fn functions(sandbox: &Sandbox) -> Result<Vec<String>, ScriptError> {
         ScriptFailure::Threw { text } => ScriptError::TopLevel { problem: text },
         problem => ScriptError::Limit { problem },
     };
-    let turn = sandbox.call(Door::Functions, "").map_err(limit)?;
+    let turn = sandbox.call(EntryPoint::Functions, "").map_err(limit)?;
     let (answer, _) = answer::answer_of(&turn).map_err(limit)?;
     Ok(answer.and_then(|names| serde_json::from_value(names).ok()).unwrap_or_default())
 }

@@ -1,5 +1,5 @@
 // What a codec finds in its sandbox besides the language: a silent console, and dates in UTC whatever the machine's
-// time zone. Runs once in a new sandbox, before the codec; leaves `__riser` behind, the gateway's own door.
+// time zone. Runs once in a new sandbox, before the codec; leaves `__riser` behind, which the gateway calls.
 (function (global) {
   'use strict';
 
@@ -191,7 +191,7 @@
     }
   }
 
-  const door = {
+  const entry = {
     define(codec) {
       main = codec;
     },
@@ -220,5 +220,5 @@
       return turn((codec) => ({ answer: called(codec, 'encodeDownlink', parse(input)) }));
     },
   };
-  defineProperty(global, '__riser', { value: Object.freeze(door) });
+  defineProperty(global, '__riser', { value: Object.freeze(entry) });
 })(globalThis);

@@ -14,7 +14,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 use super::error::{ScriptError, ScriptFailure, Text};
 use super::{MEMORY_LIMIT, STACK_LIMIT, TIME_LIMIT};
-use crate::Place;
+use crate::SourcePosition;
 
 const PRELUDE: &str = include_str!("prelude.js");
 
@@ -42,9 +42,9 @@ pub(super) struct Sandbox {
     time: Arc<TimeLimit>,
 }
 
-/// Which of the gateway's ways into the codec.
+/// The function of the prelude that the gateway calls.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Door {
+pub(super) enum EntryPoint {
     Functions,
     Decode,
     Encode,
@@ -71,9 +71,9 @@ impl Sandbox {
     }
 
     /// Calls the codec, and gives its answer as JSON.
-    pub(super) fn call(&self, door: Door, input: &str) -> Result<String, ScriptFailure> {
+    pub(super) fn call(&self, entry: EntryPoint, input: &str) -> Result<String, ScriptFailure> {
         self.time.start();
-        let answer = self.ask(door, input);
+        let answer = self.evaluate(entry, input);
         if self.was_deaf() { Err(ScriptFailure::TimedOut) } else { answer }
     }
 
@@ -82,16 +82,16 @@ impl Sandbox {
         self.time.used() > 5 * TIME_LIMIT
     }
 
-    fn ask(&self, door: Door, input: &str) -> Result<String, ScriptFailure> {
+    fn evaluate(&self, entry: EntryPoint, input: &str) -> Result<String, ScriptFailure> {
         self.context.with(|ctx| {
             let riser: Object<'_> = ctx.globals().get("__riser").map_err(|_| ScriptFailure::Engine)?;
-            let name = match door {
-                Door::Functions => "functions",
-                Door::Decode => "decode",
-                Door::Encode => "encode",
+            let name = match entry {
+                EntryPoint::Functions => "functions",
+                EntryPoint::Decode => "decode",
+                EntryPoint::Encode => "encode",
             };
-            let door: Function<'_> = riser.get(name).map_err(|_| ScriptFailure::Engine)?;
-            door.call((input,)).catch(&ctx).map_err(|error| self.failure(&error))
+            let entry: Function<'_> = riser.get(name).map_err(|_| ScriptFailure::Engine)?;
+            entry.call((input,)).catch(&ctx).map_err(|error| self.failure(&error))
         })
     }
 
@@ -171,15 +171,15 @@ fn error_text(error: &CaughtError<'_>) -> String {
 }
 
 /// From the first line of the engine's trace: `    at codec.js:12:4`.
-fn place(error: &CaughtError<'_>) -> Place {
-    let CaughtError::Exception(exception) = error else { return Place::default() };
+fn place(error: &CaughtError<'_>) -> SourcePosition {
+    let CaughtError::Exception(exception) = error else { return SourcePosition::default() };
     let stack = exception.stack().unwrap_or_default();
     let mut numbers = stack.lines().next().unwrap_or_default().trim_end_matches(')').rsplit(':');
     let (column, line) =
         (numbers.next().and_then(|it| it.parse().ok()), numbers.next().and_then(|it| it.parse().ok()));
-    let (Some(column), Some(line)) = (column, line) else { return Place::default() };
+    let (Some(column), Some(line)) = (column, line) else { return SourcePosition::default() };
     let before = if line == 1 { u32::try_from(BEFORE.len()).unwrap_or(0) } else { 0 };
-    Place(Some((line, u32::saturating_sub(column, before).max(1))))
+    SourcePosition(Some((line, u32::saturating_sub(column, before).max(1))))
 }
 
 /// When a call has had its time: processor time of its thread, so that a busy machine does not fail a good codec.

@@ -3,7 +3,7 @@
 //! A device whose messages made the codec loop [`DEVICE_STRIKES`] times is passed over for a number of messages, then tried
 //! again; each further loop doubles the number, and [`FORGIVEN_AFTER`] answers in a row make good for one. So whatever a
 //! device sends, after the first three at most one of its messages in 33 takes the whole time. Other devices with the same codec go on, unless it is stopped
-//! [`CODEC_STRIKES`] times in a row whoever sends. Counted in messages, not in time: it needs no clock, and a device that
+//! [`CODEC_STRIKES`] times in a row, for any devices. Counted in messages, not in time: it needs no clock, and a device that
 //! speaks once an hour costs nothing to try.
 
 use super::error::ScriptFailure;

@@ -365,7 +365,7 @@ fn many_codecs_share_an_engine_that_keeps_few_in_memory() {
                 .unwrap()
         })
         .collect();
-    let live = || codecs.iter().filter(|codec| codec.slot.ask().sandbox.is_some()).count();
+    let live = || codecs.iter().filter(|codec| codec.slot.lock().sandbox.is_some()).count();
     assert_eq!(live(), live::MAX_LIVE);
     for _ in 0..2 {
         for (n, codec) in codecs.iter().enumerate() {

@@ -4,7 +4,7 @@
 //! - `v` and `vb` make a measurement (true 1, false 0); `vs` and `vd` make none; a sum `s` makes one called
 //!   `<name>.sum`, without a unit, because a sum's unit is the record's times seconds.
 //! - Where the topic or path names the device, the base name is dropped and the record's `n` is the metric, `value` where
-//!   it is empty. Otherwise the name tells both; see [`split`].
+//!   it is empty. Otherwise the name contains both; see [`split`].
 //! - Without a time, or with one below 2^28, a record is relative to the arrival.
 //! - What breaks a rule of the RFC refuses the whole pack: a name with other characters, an unknown label that ends in
 //!   `_`, a version above 10, two values or none, a value of the wrong type.

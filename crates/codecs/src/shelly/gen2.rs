@@ -195,7 +195,7 @@ fn fields(
     Ok(())
 }
 
-/// Fields whose meaning the component's kind tells.
+/// Fields whose meaning depends on the kind of the component.
 fn by_kind(kind: &str) -> [(&'static str, &str); 3] {
     let alarm = match kind {
         "flood" => "water_leak",

@@ -9,7 +9,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::number::Number;
 use super::{Bits, Field, MAX_FIELDS, StructCodec};
-use crate::{CodecError, MAX_NAME_BYTES, Place};
+use crate::{CodecError, MAX_NAME_BYTES, SourcePosition};
 
 const FIELD_KEYS: [&str; 7] = ["name", "type", "at", "bits", "scale", "offset", "unit"];
 const LONGEST_UNIT: usize = 32;
@@ -42,7 +42,11 @@ impl Problems<'_> {
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
         let place = u32::try_from(line).ok().zip(u32::try_from(column).ok());
-        self.found.push(CodecError::File { file: self.file.to_owned(), place: Place(place), problem });
+        self.found.push(CodecError::File {
+            file: self.file.to_owned(),
+            place: SourcePosition(place),
+            problem,
+        });
     }
 
     fn file(&mut self) -> Option<StructCodec> {

@@ -25,7 +25,7 @@ struct House {
     handle: Handle,
 }
 
-/// A writer as a task of the test, whose time is paused: it passes when everybody waits.
+/// A writer as a task of the test, whose time is paused: it passes when all tasks wait.
 fn house_in(folder: TempDir) -> House {
     let clock = Arc::new(Hand(AtomicI64::new(TEN)));
     let options = Options {

@@ -3,23 +3,28 @@
 //! What was lost is a reading of the step, so that a replay after a crash needs none of the memory here. It begins anew at each
 //! start: the first frame of a device tells nothing, and neither does one whose counter has begun again.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 
 use codecs::envelope::Envelope;
-use foldhash::fast::RandomState;
-use gateway_core::DeviceAddress;
+use gateway_core::{BoundedMap, DeviceAddress};
 
 use super::directory::canonical;
 
-/// Devices that are remembered, at most; when full, all are forgotten.
+/// Devices that are remembered, at most; a new one takes the place of the oldest.
 const REMEMBERED: usize = 16_384;
 
 /// Counters that are further apart belong to different sessions (MAX_FCNT_GAP of the LoRa Alliance).
 const MAX_GAP: u32 = 16_384;
 
 /// Device -> the counter of its last frame.
-#[derive(Debug, Default)]
-pub(crate) struct FrameLosses(HashMap<Box<str>, u32, RandomState>);
+#[derive(Debug)]
+pub(crate) struct FrameLosses(BoundedMap<Arc<str>, u32>);
+
+impl Default for FrameLosses {
+    fn default() -> Self {
+        Self(BoundedMap::new(REMEMBERED))
+    }
+}
 
 impl FrameLosses {
     /// Writes into a message how many frames were lost before it, where that is known.
@@ -33,9 +38,6 @@ impl FrameLosses {
 
     fn lost(&mut self, device: &str, counter: u32) -> Option<u32> {
         let Some(last) = self.0.get_mut(device) else {
-            if self.0.len() >= REMEMBERED {
-                self.0.clear();
-            }
             self.0.insert(device.into(), counter);
             return None;
         };

@@ -5,20 +5,22 @@ use std::collections::HashMap;
 use std::error::Error;
 use std::time::Duration;
 
-use gateway_core::{AdapterId, DropReason, Now, Timestamp, Uplink};
+use gateway_core::{AdapterId, DropReason, Now, Throttle, Timestamp, Uplink};
 
-const QUIET: Duration = Duration::from_secs(60);
+const PERIOD: Duration = Duration::from_secs(60);
 
 /// One entry per adapter and reason: both are few.
 #[derive(Default)]
 pub(crate) struct SampledLog {
-    last: HashMap<(AdapterId, DropReason), (Timestamp, u64)>,
+    throttles: HashMap<(AdapterId, DropReason), Throttle<Timestamp>>,
 }
 
 impl SampledLog {
-    /// Tells of a refused message, if it is time.
+    /// Logs a refused message, unless a line of its adapter and reason was written within the last minute.
     pub(crate) fn refused(&mut self, uplink: &Uplink, reason: DropReason, why: &dyn Error, now: Now) {
-        let Some(passed_over) = self.due(&uplink.adapter, reason, now.at) else { return };
+        let key = (uplink.adapter.clone(), reason);
+        let throttle = self.throttles.entry(key).or_insert_with(|| Throttle::new(PERIOD));
+        let Some(passed_over) = throttle.allow(now.at) else { return };
         tracing::warn!(
             adapter = %uplink.adapter,
             topic = %uplink.topic.escape_debug(),
@@ -28,26 +30,6 @@ impl SampledLog {
             "message refused: {}",
             gateway_core::chain(why)
         );
-    }
-
-    /// How many were passed over since the last line, where it is time for one.
-    fn due(&mut self, adapter: &AdapterId, reason: DropReason, now: Timestamp) -> Option<u64> {
-        let key = (adapter.clone(), reason);
-        match self.last.get_mut(&key) {
-            // A clock that was set back must not silence the log.
-            Some((at, passed_over)) if now >= *at && now.since(*at) < QUIET => {
-                *passed_over += 1;
-                None
-            }
-            Some((at, passed_over)) => {
-                *at = now;
-                Some(std::mem::take(passed_over))
-            }
-            None => {
-                self.last.insert(key, (now, 0));
-                Some(0)
-            }
-        }
     }
 }
 

@@ -4,10 +4,11 @@
 //! ([`super::stored`]). Written beside, synced, then renamed. The checkpoint before is kept, and the journal since that
 //! one: where the newest is damaged, nothing is lost.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
+use gateway_core::durable;
 use journal::Position;
 
 use super::stored::{self, VERSION};
@@ -127,17 +128,10 @@ impl CheckpointFile {
     pub fn replace(&self, bytes: &[u8]) -> Result<(), CheckpointError> {
         let new = self.path.with_extension("checkpoint.new");
         let write = || -> io::Result<()> {
-            let mut file = File::create(&new)?;
-            file.write_all(bytes)?;
-            file.sync_all()?;
-            match fs::rename(&self.path, self.previous().path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => fs::rename(&new, &self.path)?,
-            }
-            match self.path.parent() {
-                Some(dir) => File::open(dir)?.sync_all(),
-                None => Ok(()),
-            }
+            durable::write_synced(&new, bytes)?;
+            durable::rename_if_exists(&self.path, &self.previous().path)?;
+            fs::rename(&new, &self.path)?;
+            durable::sync_directory_of(&self.path)
         };
         write().map_err(|source| self.io("write", source))
     }
@@ -145,12 +139,7 @@ impl CheckpointFile {
     /// Takes the checkpoints away, where there are any.
     pub fn remove(&self) -> Result<(), CheckpointError> {
         for file in [self, &self.previous()] {
-            match fs::remove_file(&file.path) {
-                Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                    return Err(file.io("remove", source));
-                }
-                _ => {}
-            }
+            durable::remove_if_exists(&file.path).map_err(|source| file.io("remove", source))?;
         }
         Ok(())
     }

@@ -1,17 +1,17 @@
-//! The cloud broker: everything that the outbox holds goes there, at QoS 1, and is deleted when the broker has it.
+//! The MQTT sink: sends everything in the outbox to the cloud broker at QoS 1, and deletes it when the broker has it.
 //!
-//! Promises:
+//! Guarantees:
 //! - An entry leaves the outbox on PUBACK, or when the broker refuses it for good (then it is counted as refused). What
-//!   was under way when a connection broke is sent again: at least once, in the order of the outbox.
+//!   was in flight when a connection broke is sent again: at least once, in the order of the outbox.
 //! - Urgent entries go before all others, also in the middle of a backlog.
-//! - The retained status says `online` while we are connected and the gateway has said so, else `offline` (last will).
+//! - The retained status says `online` while the sink is connected and the gateway has set it, else `offline` (last will).
 //! - Messages that are worth nothing later (health) are sent while connected and dropped otherwise.
 
 pub mod check;
 mod compress;
 pub mod config;
-mod direct;
 mod pump;
+mod unqueued;
 
 #[cfg(test)]
 mod tests;
@@ -26,24 +26,24 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use config::Compression;
-pub use direct::Direct;
 use pump::Pump;
+pub use unqueued::UnqueuedMessage;
 
 /// Health messages that may wait for the pump; it takes them at once.
-const WAITING_DIRECTS: usize = 16;
+const MAX_UNQUEUED: usize = 16;
 
-/// What the connection to the cloud is made of.
+/// The settings of the connection to the cloud.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The connection; its last will is set here.
     pub link: Options,
-    /// Messages under way at once; at most [`mqtt_link::Publisher::WINDOW`].
+    /// Messages in flight at once; at most [`mqtt_link::Publisher::WINDOW`].
     pub max_in_flight: u16,
     /// Applied to every payload from the outbox.
     pub compression: Compression,
     /// Topic of the retained status.
     pub status_topic: String,
-    /// What the status says when we are gone.
+    /// Payload of the status after the connection was lost (last will).
     pub offline: Bytes,
 }
 
@@ -61,19 +61,19 @@ pub struct State {
 /// The task that empties the outbox.
 #[derive(Debug)]
 pub struct Upstream {
-    directs: mpsc::Sender<Direct>,
+    unqueued: mpsc::Sender<UnqueuedMessage>,
     status: watch::Sender<Option<Bytes>>,
     state: watch::Receiver<State>,
-    /// What the status says at the end.
-    farewell: Arc<OnceLock<Bytes>>,
+    /// Payload of the status after a stop.
+    last_status: Arc<OnceLock<Bytes>>,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
 
-/// A way to say something beside the outbox. Clones are cheap.
+/// Publishes what does not go through the outbox: status and health. Clones are cheap.
 #[derive(Debug, Clone)]
-pub struct Speaker {
-    directs: mpsc::Sender<Direct>,
+pub struct UpstreamHandle {
+    unqueued: mpsc::Sender<UnqueuedMessage>,
     status: watch::Sender<Option<Bytes>>,
     state: watch::Receiver<State>,
 }
@@ -87,51 +87,55 @@ impl Upstream {
             payload: settings.offline.clone(),
             retain: true,
         });
-        let (directs, direct_receiver) = mpsc::channel(WAITING_DIRECTS);
+        let (unqueued, unqueued_receiver) = mpsc::channel(MAX_UNQUEUED);
         let (status, status_receiver) = watch::channel(None);
         let (state_sender, state) = watch::channel(State::default());
         let stop = CancellationToken::new();
-        let farewell = Arc::new(OnceLock::new());
+        let last_status = Arc::new(OnceLock::new());
         let pump = Pump::new(
             settings,
             outbox,
             clock,
-            direct_receiver,
+            unqueued_receiver,
             status_receiver,
-            Arc::clone(&farewell),
+            Arc::clone(&last_status),
             state_sender,
         );
         let task = tokio::spawn(pump.run(stop.clone()));
-        Self { directs, status, state, farewell, stop, task }
+        Self { unqueued, status, state, last_status, stop, task }
     }
 
-    /// A way to say something beside the outbox.
+    /// Publishes what does not go through the outbox.
     #[must_use]
-    pub fn speaker(&self) -> Speaker {
-        Speaker { directs: self.directs.clone(), status: self.status.clone(), state: self.state.clone() }
+    pub fn handle(&self) -> UpstreamHandle {
+        UpstreamHandle {
+            unqueued: self.unqueued.clone(),
+            status: self.status.clone(),
+            state: self.state.clone(),
+        }
     }
 
-    /// Waits a bounded time for what is under way, says `farewell` (`offline`, as of now) and disconnects.
-    pub async fn stop(self, farewell: Bytes) {
+    /// Waits a bounded time for what is in flight, publishes `last_status` (`offline`, as of now) and disconnects.
+    pub async fn stop(self, last_status: Bytes) {
         // Set once, here: `stop` takes the whole.
-        let _ = self.farewell.set(farewell);
+        let _ = self.last_status.set(last_status);
         self.stop.cancel();
         if let Err(error) = self.task.await {
-            tracing::error!("the connection to the cloud ended oddly: {error}");
+            tracing::error!("the connection to the cloud ended unexpectedly: {error}");
         }
     }
 }
 
-impl Speaker {
-    /// What the retained status says from now on, at every connection.
+impl UpstreamHandle {
+    /// Sets the payload of the retained status, now and after every connection.
     pub fn set_status(&self, payload: Bytes) {
         self.status.send_replace(Some(payload));
     }
 
-    /// Sends a message that is worth nothing later; whether there was room for it.
+    /// Sends a message that is worth nothing later. Returns whether there was room for it.
     #[must_use]
-    pub fn say(&self, direct: Direct) -> bool {
-        self.directs.try_send(direct).is_ok()
+    pub fn try_publish_now(&self, message: UnqueuedMessage) -> bool {
+        self.unqueued.try_send(message).is_ok()
     }
 
     /// How the connection is doing.

@@ -1,4 +1,4 @@
-//! Outbox to broker: keeps as many messages under way as may be, and nothing else in memory.
+//! From the outbox to the broker: keeps as many messages in flight as allowed, and holds no others in memory.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, OnceLock};
@@ -13,18 +13,18 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::compress::compress;
-use super::direct::{Direct, Tokens, is_direct};
-use super::{Settings, State, WAITING_DIRECTS};
+use super::unqueued::{Tokens, UnqueuedMessage, is_unqueued};
+use super::{MAX_UNQUEUED, Settings, State};
 
-/// How long a broker that refuses for now is left alone.
-const PAUSE: Duration = Duration::from_secs(5);
+/// How long to wait after a broker refused for now.
+const RETRY_DELAY: Duration = Duration::from_secs(5);
 
-/// How long a stop waits for what is under way.
-const LAST_WORDS: Duration = Duration::from_secs(3);
+/// How long a stop waits for what is in flight.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How far one priority of the outbox has been sent.
 #[derive(Debug)]
-struct Line {
+struct PriorityLine {
     priority: Priority,
     /// Everything up to here has been submitted since the connection began.
     cursor: u64,
@@ -34,7 +34,7 @@ struct Line {
     more: bool,
 }
 
-impl Line {
+impl PriorityLine {
     fn new(priority: Priority) -> Self {
         Self { priority, cursor: 0, fetched: VecDeque::new(), more: true }
     }
@@ -51,17 +51,17 @@ pub(super) struct Pump {
     settings: Settings,
     outbox: Handle,
     clock: Arc<dyn Clock>,
-    directs: mpsc::Receiver<Direct>,
+    unqueued: mpsc::Receiver<UnqueuedMessage>,
     status: watch::Receiver<Option<Bytes>>,
-    farewell: Arc<OnceLock<Bytes>>,
+    last_status: Arc<OnceLock<Bytes>>,
     state: watch::Sender<State>,
     tokens: Tokens,
     /// Messages beside the outbox that go before it, as soon as there is room.
-    waiting: VecDeque<Direct>,
+    waiting: VecDeque<UnqueuedMessage>,
     connected: bool,
-    urgent: Line,
-    normal: Line,
-    under_way: BTreeSet<u64>,
+    urgent: PriorityLine,
+    normal: PriorityLine,
+    in_flight: BTreeSet<u64>,
     /// Something was refused for now: then everything not yet acknowledged is tried again.
     resume: Option<Instant>,
 }
@@ -71,9 +71,9 @@ impl Pump {
         settings: Settings,
         outbox: Handle,
         clock: Arc<dyn Clock>,
-        directs: mpsc::Receiver<Direct>,
+        unqueued: mpsc::Receiver<UnqueuedMessage>,
         status: watch::Receiver<Option<Bytes>>,
-        farewell: Arc<OnceLock<Bytes>>,
+        last_status: Arc<OnceLock<Bytes>>,
         state: watch::Sender<State>,
     ) -> Self {
         Self {
@@ -81,16 +81,16 @@ impl Pump {
             settings,
             outbox,
             clock,
-            directs,
+            unqueued,
             status,
-            farewell,
+            last_status,
             state,
             tokens: Tokens::default(),
             waiting: VecDeque::new(),
             connected: false,
-            urgent: Line::new(Priority::Urgent),
-            normal: Line::new(Priority::Normal),
-            under_way: BTreeSet::new(),
+            urgent: PriorityLine::new(Priority::Urgent),
+            normal: PriorityLine::new(Priority::Normal),
+            in_flight: BTreeSet::new(),
             resume: None,
         }
     }
@@ -102,28 +102,28 @@ impl Pump {
             tokio::select! {
                 () = stop.cancelled() => break,
                 event = self.publisher.next() => match event {
-                    Some(event) => self.take(event).await,
+                    Some(event) => self.handle_event(event).await,
                     None => break,
                 },
                 Ok(()) = stored.changed() => {
                     self.urgent.more = true;
                     self.normal.more = true;
                 }
-                Some(direct) = self.directs.recv() => self.add_direct(direct),
+                Some(message) = self.unqueued.recv() => self.add_unqueued(message),
                 Ok(()) = self.status.changed() => self.add_status(),
                 () = at(resume), if resume.is_some() => self.rewind(),
             }
             if let Err(error) = self.fill().await {
-                tracing::error!("the outbox cannot be read: {error}; trying again in {PAUSE:?}");
+                tracing::error!("the outbox cannot be read: {error}; trying again in {RETRY_DELAY:?}");
                 self.urgent.more = false;
                 self.normal.more = false;
-                self.resume.get_or_insert(Instant::now() + PAUSE);
+                self.resume.get_or_insert(Instant::now() + RETRY_DELAY);
             }
         }
-        self.say_goodbye().await;
+        self.shut_down().await;
     }
 
-    async fn take(&mut self, event: PublisherEvent) {
+    async fn handle_event(&mut self, event: PublisherEvent) {
         match event {
             PublisherEvent::Connected => {
                 tracing::info!(broker = %self.settings.link.url, "upstream: connected");
@@ -133,26 +133,26 @@ impl Pump {
                 self.add_status();
             }
             PublisherEvent::Acked(token) => {
-                if self.under_way.remove(&token) {
+                if self.in_flight.remove(&token) {
                     self.state.send_modify(|state| state.published += 1);
-                    self.settle(self.outbox.acknowledge(vec![token]).await);
+                    self.log_failure(self.outbox.acknowledge(vec![token]).await);
                 }
             }
-            PublisherEvent::Refused { token, refusal } if is_direct(token) => {
+            PublisherEvent::Refused { token, refusal } if is_unqueued(token) => {
                 tracing::warn!("the cloud broker refuses the status or health message: {}", refusal.reason);
             }
             PublisherEvent::Refused { token, refusal } if refusal.permanent => {
-                self.under_way.remove(&token);
+                self.in_flight.remove(&token);
                 self.discard(token, refusal.reason).await;
             }
             PublisherEvent::Refused { token, refusal } => {
-                self.under_way.remove(&token);
+                self.in_flight.remove(&token);
                 tracing::warn!(
                     seq = token,
-                    "the cloud broker refuses for now: {}; trying again in {PAUSE:?}",
+                    "the cloud broker refuses for now: {}; trying again in {RETRY_DELAY:?}",
                     refusal.reason
                 );
-                self.resume.get_or_insert(Instant::now() + PAUSE);
+                self.resume.get_or_insert(Instant::now() + RETRY_DELAY);
             }
             PublisherEvent::Lost { reason } => {
                 tracing::warn!(broker = %self.settings.link.url, "upstream: {reason}");
@@ -161,29 +161,29 @@ impl Pump {
                     state.connected = false;
                     state.last_error = Some(reason);
                 });
-                self.under_way.clear();
+                self.in_flight.clear();
                 self.waiting.clear();
             }
         }
     }
 
-    /// Begins again at the oldest entry; what is under way is left out.
+    /// Begins again at the oldest entry; what is in flight is left out.
     fn rewind(&mut self) {
         self.resume = None;
         self.urgent.rewind();
         self.normal.rewind();
     }
 
-    /// Submits what stands beside the outbox, then entries, urgent ones first, until as many as may be are under way.
+    /// Submits what stands beside the outbox, then entries, urgent ones first, until as many as may be are in flight.
     async fn fill(&mut self) -> Result<(), OutboxError> {
-        if !self.send_directs() {
+        if !self.send_unqueued() {
             return Ok(());
         }
         let limit = usize::from(self.settings.max_in_flight.clamp(1, Publisher::WINDOW));
-        while self.connected && self.under_way.len() < limit {
-            let room = limit - self.under_way.len();
+        while self.connected && self.in_flight.len() < limit {
+            let room = limit - self.in_flight.len();
             let Some(entry) = self.next_entry(room).await? else { return Ok(()) };
-            if self.under_way.contains(&entry.seq) {
+            if self.in_flight.contains(&entry.seq) {
                 continue;
             }
             let payload = match compress(self.settings.compression, entry.bytes.clone()) {
@@ -195,7 +195,7 @@ impl Pump {
             };
             match self.publisher.try_publish(entry.seq, &entry.topic, payload, false) {
                 Ok(()) => {
-                    self.under_way.insert(entry.seq);
+                    self.in_flight.insert(entry.seq);
                 }
                 Err(error) if error.is_permanent() => self.discard(entry.seq, &error.to_string()).await,
                 Err(SubmitError::NotConnected) => self.connected = false,
@@ -237,11 +237,11 @@ impl Pump {
             seq,
             "the cloud broker will never take this message; it is dropped and counted: {reason}"
         );
-        self.settle(self.outbox.discard(vec![seq], self.clock.now().as_millis()).await);
+        self.log_failure(self.outbox.discard(vec![seq], self.clock.now().as_millis()).await);
     }
 
     /// The outbox closes only after us; if it is gone all the same, what was not deleted is sent again next time.
-    fn settle(&self, result: Result<(), OutboxError>) {
+    fn log_failure(&self, result: Result<(), OutboxError>) {
         if let Err(error) = result {
             tracing::error!("{error}");
         }
@@ -251,48 +251,48 @@ impl Pump {
         let payload = self.status.borrow_and_update().clone();
         if let Some(payload) = payload {
             let topic = self.settings.status_topic.clone();
-            self.add_direct(Direct { topic, payload, retain: true });
+            self.add_unqueued(UnqueuedMessage { topic, payload, retain: true });
         }
     }
 
     /// Worth nothing later: dropped while there is no connection, and the oldest where the broker is too slow.
-    fn add_direct(&mut self, direct: Direct) {
+    fn add_unqueued(&mut self, message: UnqueuedMessage) {
         if !self.connected {
             return;
         }
-        if self.waiting.len() >= WAITING_DIRECTS {
+        if self.waiting.len() >= MAX_UNQUEUED {
             self.waiting.pop_front();
         }
-        self.waiting.push_back(direct);
+        self.waiting.push_back(message);
     }
 
     /// Whether all of them are on their way.
-    fn send_directs(&mut self) -> bool {
-        while let Some(direct) = self.waiting.front() {
+    fn send_unqueued(&mut self) -> bool {
+        while let Some(message) = self.waiting.front() {
             let token = self.tokens.next();
-            let payload = direct.payload.clone();
-            match self.publisher.try_publish(token, &direct.topic, payload, direct.retain) {
+            let payload = message.payload.clone();
+            match self.publisher.try_publish(token, &message.topic, payload, message.retain) {
                 Ok(()) => {}
                 Err(SubmitError::WindowFull | SubmitError::NotConnected) => return false,
-                Err(error) => tracing::warn!(topic = direct.topic, "not sent: {error}"),
+                Err(error) => tracing::warn!(topic = message.topic, "not sent: {error}"),
             }
             self.waiting.pop_front();
         }
         true
     }
 
-    /// Waits for what is under way, says `offline`, disconnects. Where `offline` cannot be said, the connection is cut
+    /// Waits for what is in flight, says `offline`, disconnects. Where `offline` cannot be said, the connection is cut
     /// instead, and the broker says it.
-    async fn say_goodbye(mut self) {
-        let deadline = Instant::now() + LAST_WORDS;
+    async fn shut_down(mut self) {
+        let deadline = Instant::now() + DRAIN_TIMEOUT;
         self.drain(deadline).await;
-        let farewell = self.farewell.get().cloned();
-        self.add_direct(Direct {
+        let last_status = self.last_status.get().cloned();
+        self.add_unqueued(UnqueuedMessage {
             topic: self.settings.status_topic.clone(),
-            payload: farewell.unwrap_or_else(|| self.settings.offline.clone()),
+            payload: last_status.unwrap_or_else(|| self.settings.offline.clone()),
             retain: true,
         });
-        let sent = self.send_directs();
+        let sent = self.send_unqueued();
         self.drain(deadline + Duration::from_secs(1)).await;
         if sent && self.connected && self.publisher.in_flight() == 0 {
             self.publisher.disconnect().await;
@@ -302,7 +302,7 @@ impl Pump {
     async fn drain(&mut self, deadline: Instant) {
         while self.connected && self.publisher.in_flight() > 0 {
             match timeout(deadline.saturating_duration_since(Instant::now()), self.publisher.next()).await {
-                Ok(Some(event)) => self.take(event).await,
+                Ok(Some(event)) => self.handle_event(event).await,
                 Ok(None) | Err(_) => return,
             }
         }

@@ -148,14 +148,14 @@ async fn no_seq_is_missing_when_a_stalled_broker_is_killed() {
             // How long it stalls, with messages in a socket that nobody reads.
             tokio::time::sleep(Duration::from_millis(200)).await;
             // What was acknowledged was passed on before; it may still be in the cloud's socket.
-            let published = upstream.speaker().state().published;
+            let published = upstream.handle().state().published;
             eventually(PATIENCE, || ready(cloud.lock().unwrap().seqs().len() as u64 >= published)).await;
             broker.kill();
             broker.restart().await;
         }
         store.empty().await;
         eventually(PATIENCE, || ready(cloud.lock().unwrap().seqs() == (1..=600).collect())).await;
-        assert_eq!(upstream.speaker().state().published, 600, "each counts once");
+        assert_eq!(upstream.handle().state().published, 600, "each counts once");
         upstream.stop("offline".into()).await;
     }
 }
@@ -189,18 +189,18 @@ async fn the_status_is_retained_and_said_again_after_an_outage() {
         let mut broker = Mosquitto::start(&[]).await;
         let store = Store::new();
         let upstream = start(settings(&broker, protocol), &store);
-        let speaker = upstream.speaker();
-        speaker.set_status("online".into());
+        let handle = upstream.handle();
+        handle.set_status("online".into());
         for outages in 0..2 {
-            eventually(PATIENCE, || ready(speaker.state().connected)).await;
+            eventually(PATIENCE, || ready(handle.state().connected)).await;
             let late = cloud(link(&broker, protocol, &format!("late-{outages}"))).await;
             arrives(&late, STATUS, "online").await;
             broker.kill();
-            eventually(PATIENCE, || ready(!speaker.state().connected)).await;
-            assert!(speaker.state().last_error.is_some());
+            eventually(PATIENCE, || ready(!handle.state().connected)).await;
+            assert!(handle.state().last_error.is_some());
             broker.restart().await;
         }
-        eventually(PATIENCE, || ready(speaker.state().connected)).await;
+        eventually(PATIENCE, || ready(handle.state().connected)).await;
         upstream.stop("offline".into()).await;
         arrives(&cloud(link(&broker, protocol, "last")).await, STATUS, "offline").await;
     }
@@ -212,11 +212,11 @@ async fn a_full_window_does_not_swallow_the_status() {
     let cloud = cloud(link(&broker, Protocol::V5, "cloud")).await;
     let mut store = Store::new();
     let upstream = start(settings(&broker, Protocol::V5), &store);
-    eventually(PATIENCE, || ready(upstream.speaker().state().connected)).await;
+    eventually(PATIENCE, || ready(upstream.handle().state().connected)).await;
     broker.pause();
     store.append(Priority::Normal, 200, 50).await;
-    upstream.speaker().set_status("online".into());
-    assert!(upstream.speaker().say(Direct {
+    upstream.handle().set_status("online".into());
+    assert!(upstream.handle().try_publish_now(UnqueuedMessage {
         topic: "health".to_owned(),
         payload: "fine".into(),
         retain: false
@@ -233,7 +233,7 @@ async fn a_stop_while_the_broker_stalls_ends_in_offline_all_the_same() {
     let cloud = cloud(link(&broker, Protocol::V311, "cloud")).await;
     let mut store = Store::new();
     let upstream = start(settings(&broker, Protocol::V311), &store);
-    upstream.speaker().set_status("online".into());
+    upstream.handle().set_status("online".into());
     arrives(&cloud, STATUS, "online").await;
     broker.pause();
     store.append(Priority::Normal, 200, 50).await;
@@ -280,6 +280,6 @@ async fn what_the_broker_can_never_take_is_counted_and_stops_nothing() {
     store.empty().await;
     eventually(PATIENCE, || ready(cloud.lock().unwrap().seqs() == BTreeSet::from([2]))).await;
     assert_eq!(store.handle.totals().await.unwrap().dropped().entries, 1);
-    assert_eq!(upstream.speaker().state().published, 1);
+    assert_eq!(upstream.handle().state().published, 1);
     upstream.stop("offline".into()).await;
 }

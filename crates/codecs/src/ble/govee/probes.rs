@@ -6,19 +6,19 @@ use super::super::{BleProblem, Bytes};
 /// How a model's data is laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Model {
-    /// Six probes, of which one packet tells two, in whole degrees and little endian.
+    /// Six probes, of which one packet has two, in whole degrees and little endian.
     H5055,
     /// One probe (H5181, H5183).
     One,
     /// Two probes (H5182).
     Two,
-    /// Four, of which one packet tells two (H5184).
+    /// Four, of which one packet has two (H5184).
     TwoOfFour,
     /// Two with wider gaps (H5185).
     TwoWide,
     /// One probe and the air around it (H5191).
     Ambient,
-    /// Four, with two alarms each, of which one packet tells two (H5198).
+    /// Four, with two alarms each, of which one packet has two (H5198).
     TwoOfFourWithLow,
 }
 

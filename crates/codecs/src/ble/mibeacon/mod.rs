@@ -20,7 +20,7 @@ mod objects;
 use super::advertisement::Uuid;
 use super::keys::{Address, Plain, Sealed};
 use super::readings::Readings;
-use super::{BleProblem, Bytes, Heard, Packet};
+use super::{BleProblem, Bytes, Novelty, Packet};
 
 pub(super) const SERVICE: Uuid = Uuid::short(0xfe95);
 
@@ -96,7 +96,7 @@ impl<'a> Frame<'a> {
             // The packet number turns over first.
             (plain, packet.counter(address, u64::from(counter) << 8 | u64::from(number))?)
         };
-        Ok((heard == Heard::New).then_some(plain))
+        Ok((heard == Novelty::New).then_some(plain))
     }
 
     fn open_sealed(&self, address: Address, key: &[u8; 16]) -> Result<(Plain, u32), BleProblem> {
@@ -130,7 +130,7 @@ pub(super) fn decode(packet: &Packet<'_>, out: &mut Readings<'_>) -> Result<(), 
         return read(model, Bytes(plain.bytes()), out);
     }
     packet.refuse_plain()?;
-    if packet.number(frame.head[4]) == Heard::Again {
+    if packet.number(frame.head[4]) == Novelty::Repeated {
         return Ok(());
     }
     read(model, frame.rest, out)

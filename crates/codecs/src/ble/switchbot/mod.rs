@@ -19,12 +19,12 @@ pub(super) const OLD_SERVICE: Uuid = Uuid::short(0x0d00);
 
 /// What one device has sent: either may lack.
 #[derive(Clone, Copy)]
-struct Told<'a> {
+struct DeviceData<'a> {
     service: Bytes<'a>,
     maker: Option<Bytes<'a>>,
 }
 
-impl<'a> Told<'a> {
+impl<'a> DeviceData<'a> {
     fn of(advertisement: &Advertisement<'a>) -> Option<Self> {
         let filled = |uuid| advertisement.service(uuid).filter(|data| !data.is_empty());
         let service = filled(SERVICE).or_else(|| filled(OLD_SERVICE))?;
@@ -81,48 +81,48 @@ fn long_model(service: Bytes<'_>) -> Option<&'static str> {
 }
 
 pub(super) fn decode(packet: &Packet<'_>, out: &mut Readings<'_>) -> Result<(), BleProblem> {
-    let told = Told::of(&packet.advertisement)
+    let device = DeviceData::of(&packet.advertisement)
         .ok_or(BleProblem::Layout("its service data, which tells the model, is missing: scan actively"))?;
     // Bit 7 says that the device is encrypted for commands, which does not matter here.
-    let code = told.service.u8(0)? & 0x7f;
+    let code = device.service.u8(0)? & 0x7f;
     let model = match code {
-        0 => long_model(told.service).ok_or(BleProblem::Layout("its model is not known"))?,
+        0 => long_model(device.service).ok_or(BleProblem::Layout("its model is not known"))?,
         _ => short_model(code).ok_or(BleProblem::Layout("its model is not known"))?,
     };
     out.note("model", model);
     match model {
-        "Meter" | "Outdoor Meter" | "Meter Pro" => sensors::meter(told, out),
-        "Meter Pro CO2" => sensors::meter_co2(told, out),
-        "Weather Station" => sensors::weather(told, out),
-        "Contact Sensor" => sensors::contact(told, out),
-        "Motion Sensor" => sensors::motion(told, out),
-        "Presence Sensor" => sensors::presence(told, out),
-        "Leak Detector" => sensors::leak(told, out),
-        "Hub 2" | "Hub Mini Matter" => sensors::hub(told, out),
-        "Hub 3" => sensors::hub_3(told, out),
-        "Climate Panel" => sensors::climate_panel(told, out),
-        "Radiator Thermostat" => sensors::radiator(told, out),
-        "Evaporative Humidifier" => sensors::humidifier(told, out),
-        "Curtain" => switches::curtain(told, out),
-        "Blind Tilt" => switches::blind(told, out),
-        "Roller Shade" => switches::shade(told, out),
-        "Bot" => switches::bot(told, out),
-        "Plug Mini" => switches::plug(told, out),
-        "Relay Switch 1" => switches::relay(told, out),
-        "Relay Switch 1PM" => switches::relay_with_power(told, out),
-        "Relay Switch 2PM" => switches::two_relays(told, out),
-        "Garage Door Opener" => switches::garage(told, out),
-        "Lock" | "Lock Lite" => switches::lock(told, out),
-        "Lock Pro" | "Lock Ultra" => switches::lock_pro(told, out),
-        "Light" => switches::light(told, out),
-        "Fan" => switches::fan(told, out),
-        "Air Purifier" => switches::relay(told, out),
-        "Humidifier" => switches::humidifier(told, out),
-        "Vacuum" => switches::battery_at(12, told, out),
-        "Vacuum K10" => switches::battery_at(8, told, out),
-        "Art Frame" | "Keypad Vision" => switches::battery_at(7, told, out),
+        "Meter" | "Outdoor Meter" | "Meter Pro" => sensors::meter(device, out),
+        "Meter Pro CO2" => sensors::meter_co2(device, out),
+        "Weather Station" => sensors::weather(device, out),
+        "Contact Sensor" => sensors::contact(device, out),
+        "Motion Sensor" => sensors::motion(device, out),
+        "Presence Sensor" => sensors::presence(device, out),
+        "Leak Detector" => sensors::leak(device, out),
+        "Hub 2" | "Hub Mini Matter" => sensors::hub(device, out),
+        "Hub 3" => sensors::hub_3(device, out),
+        "Climate Panel" => sensors::climate_panel(device, out),
+        "Radiator Thermostat" => sensors::radiator(device, out),
+        "Evaporative Humidifier" => sensors::humidifier(device, out),
+        "Curtain" => switches::curtain(device, out),
+        "Blind Tilt" => switches::blind(device, out),
+        "Roller Shade" => switches::shade(device, out),
+        "Bot" => switches::bot(device, out),
+        "Plug Mini" => switches::plug(device, out),
+        "Relay Switch 1" => switches::relay(device, out),
+        "Relay Switch 1PM" => switches::relay_with_power(device, out),
+        "Relay Switch 2PM" => switches::two_relays(device, out),
+        "Garage Door Opener" => switches::garage(device, out),
+        "Lock" | "Lock Lite" => switches::lock(device, out),
+        "Lock Pro" | "Lock Ultra" => switches::lock_pro(device, out),
+        "Light" => switches::light(device, out),
+        "Fan" => switches::fan(device, out),
+        "Air Purifier" => switches::relay(device, out),
+        "Humidifier" => switches::humidifier(device, out),
+        "Vacuum" => switches::battery_at(12, device, out),
+        "Vacuum K10" => switches::battery_at(8, device, out),
+        "Art Frame" | "Keypad Vision" => switches::battery_at(7, device, out),
         _ => {
-            told.battery(out);
+            device.battery(out);
             Ok(())
         }
     }

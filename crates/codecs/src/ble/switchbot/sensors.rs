@@ -2,7 +2,7 @@
 
 use super::super::readings::Readings;
 use super::super::{BleProblem, Bytes};
-use super::Told;
+use super::DeviceData;
 
 type Read = Result<(), BleProblem>;
 
@@ -30,19 +30,19 @@ fn signed(degrees: u8, tenths: u8) -> f64 {
     if degrees & 0x80 == 0 { -value } else { value }
 }
 
-pub(super) fn meter(told: Told<'_>, out: &mut Readings<'_>) -> Read {
-    let values = match told.maker(11) {
+pub(super) fn meter(device: DeviceData<'_>, out: &mut Readings<'_>) -> Read {
+    let values = match device.maker(11) {
         Some(maker) => maker.from(8)?,
-        None => told.service.from(3)?,
+        None => device.service.from(3)?,
     };
     climate(values, out)?;
-    told.battery(out);
+    device.battery(out);
     Ok(())
 }
 
-pub(super) fn meter_co2(told: Told<'_>, out: &mut Readings<'_>) -> Read {
-    meter(told, out)?;
-    if let Some(maker) = told.maker(15) {
+pub(super) fn meter_co2(device: DeviceData<'_>, out: &mut Readings<'_>) -> Read {
+    meter(device, out)?;
+    if let Some(maker) = device.maker(15) {
         let co2 = maker.u16_be(13)?;
         if co2 <= MOST_CO2 {
             out.measure("co2", f64::from(co2));
@@ -51,54 +51,54 @@ pub(super) fn meter_co2(told: Told<'_>, out: &mut Readings<'_>) -> Read {
     Ok(())
 }
 
-pub(super) fn weather(told: Told<'_>, out: &mut Readings<'_>) -> Read {
-    let maker = told.maker(11).ok_or(BleProblem::TooShort)?;
+pub(super) fn weather(device: DeviceData<'_>, out: &mut Readings<'_>) -> Read {
+    let maker = device.maker(11).ok_or(BleProblem::TooShort)?;
     climate(maker.from(8)?, out)?;
     out.measure("battery", f64::from(maker.u8(7)? & 0x7f));
     Ok(())
 }
 
-pub(super) fn contact(told: Told<'_>, out: &mut Readings<'_>) -> Read {
+pub(super) fn contact(device: DeviceData<'_>, out: &mut Readings<'_>) -> Read {
     // Bits: somebody moves, bright, open for too long, open.
-    let (moves, bright, left_open, open, presses) = match told.maker(13) {
+    let (moves, bright, left_open, open, presses) = match device.maker(13) {
         Some(maker) => {
             let flags = maker.u8(7)?;
             (flags >> 7, flags >> 6 & 1, flags >> 5 & 1, flags >> 4 & 1, maker.u8(12)?)
         }
         None => {
-            let flags = told.service.at_least(9)?.u8(3)?;
-            (told.service.u8(1)? >> 6 & 1, flags & 1, flags >> 2 & 1, flags >> 1 & 1, told.service.u8(8)?)
+            let flags = device.service.at_least(9)?.u8(3)?;
+            (device.service.u8(1)? >> 6 & 1, flags & 1, flags >> 2 & 1, flags >> 1 & 1, device.service.u8(8)?)
         }
     };
     out.state("contact", open == 0 && left_open == 0);
     out.state("occupancy", moves == 1);
     out.state("light", bright == 1);
     out.measure("presses", f64::from(presses & 0x0f));
-    told.battery(out);
+    device.battery(out);
     Ok(())
 }
 
-pub(super) fn motion(told: Told<'_>, out: &mut Readings<'_>) -> Read {
-    let (moves, bright) = match told.maker(8) {
+pub(super) fn motion(device: DeviceData<'_>, out: &mut Readings<'_>) -> Read {
+    let (moves, bright) = match device.maker(8) {
         Some(maker) => (maker.u8(7)? >> 6 & 1, maker.u8(7)? >> 5 & 1),
-        None => (told.service.at_least(6)?.u8(1)? >> 6 & 1, told.service.u8(5)? >> 1 & 1),
+        None => (device.service.at_least(6)?.u8(1)? >> 6 & 1, device.service.u8(5)? >> 1 & 1),
     };
     out.state("occupancy", moves == 1);
     out.state("light", bright == 1);
-    told.battery(out);
+    device.battery(out);
     Ok(())
 }
 
-pub(super) fn presence(told: Told<'_>, out: &mut Readings<'_>) -> Read {
-    let maker = told.maker(12).ok_or(BleProblem::TooShort)?;
+pub(super) fn presence(device: DeviceData<'_>, out: &mut Readings<'_>) -> Read {
+    let maker = device.maker(12).ok_or(BleProblem::TooShort)?;
     out.state("occupancy", maker.u8(7)? & 0x40 != 0);
     out.measure("light_level", f64::from(maker.u8(11)? & 0x1f));
-    told.battery(out);
+    device.battery(out);
     Ok(())
 }
 
-pub(super) fn leak(told: Told<'_>, out: &mut Readings<'_>) -> Read {
-    let maker = told.maker(9).ok_or(BleProblem::TooShort)?;
+pub(super) fn leak(device: DeviceData<'_>, out: &mut Readings<'_>) -> Read {
+    let maker = device.maker(9).ok_or(BleProblem::TooShort)?;
     let (battery, flags) = (maker.u8(7)?, maker.u8(8)?);
     out.state("water_leak", flags & 1 != 0);
     out.state("tamper", flags & 2 != 0);
@@ -107,18 +107,18 @@ pub(super) fn leak(told: Told<'_>, out: &mut Readings<'_>) -> Read {
     Ok(())
 }
 
-pub(super) fn hub(told: Told<'_>, out: &mut Readings<'_>) -> Read {
-    let maker = told.maker(16).ok_or(BleProblem::TooShort)?;
+pub(super) fn hub(device: DeviceData<'_>, out: &mut Readings<'_>) -> Read {
+    let maker = device.maker(16).ok_or(BleProblem::TooShort)?;
     climate(maker.from(13)?, out)?;
-    if told.service.u8(0)? & 0x7f != b'%' {
+    if device.service.u8(0)? & 0x7f != b'%' {
         let level = usize::from(maker.u8(12)? & 0x1f);
         illuminance(&LUX, level, out);
     }
     Ok(())
 }
 
-pub(super) fn hub_3(told: Told<'_>, out: &mut Readings<'_>) -> Read {
-    let maker = told.maker(17).ok_or(BleProblem::TooShort)?;
+pub(super) fn hub_3(device: DeviceData<'_>, out: &mut Readings<'_>) -> Read {
+    let maker = device.maker(17).ok_or(BleProblem::TooShort)?;
     let status = maker.u8(12)?;
     illuminance(&LUX_3, usize::from(status & 0x0f), out);
     out.state("occupancy", maker.u8(16)? & 0x80 != 0);
@@ -131,16 +131,16 @@ fn illuminance(scale: &[u16], level: usize, out: &mut Readings<'_>) {
     out.measure("illuminance", f64::from(lux.copied().unwrap_or_default()));
 }
 
-pub(super) fn climate_panel(told: Told<'_>, out: &mut Readings<'_>) -> Read {
-    let maker = told.maker(16).ok_or(BleProblem::TooShort)?;
+pub(super) fn climate_panel(device: DeviceData<'_>, out: &mut Readings<'_>) -> Read {
+    let maker = device.maker(16).ok_or(BleProblem::TooShort)?;
     climate(maker.from(8)?, out)?;
     out.measure("battery", f64::from(maker.u8(7)? & 0x7f));
     out.state("occupancy", maker.u8(15)? & 0x80 != 0);
     Ok(())
 }
 
-pub(super) fn radiator(told: Told<'_>, out: &mut Readings<'_>) -> Read {
-    let maker = told.maker(13).ok_or(BleProblem::TooShort)?;
+pub(super) fn radiator(device: DeviceData<'_>, out: &mut Readings<'_>) -> Read {
+    let maker = device.maker(13).ok_or(BleProblem::TooShort)?;
     let tenths = maker.u8(8)?;
     out.state("heating", maker.u8(7)? & 0x80 != 0);
     out.measure("battery", f64::from(maker.u8(7)? & 0x7f));
@@ -150,8 +150,8 @@ pub(super) fn radiator(told: Told<'_>, out: &mut Readings<'_>) -> Read {
     Ok(())
 }
 
-pub(super) fn humidifier(told: Told<'_>, out: &mut Readings<'_>) -> Read {
-    let maker = told.maker(17).ok_or(BleProblem::TooShort)?;
+pub(super) fn humidifier(device: DeviceData<'_>, out: &mut Readings<'_>) -> Read {
+    let maker = device.maker(17).ok_or(BleProblem::TooShort)?;
     out.state("power_on", maker.u8(7)? & 0x80 != 0);
     let humidity = maker.u8(9)?;
     // Of a meter that it is bound to, where it is.

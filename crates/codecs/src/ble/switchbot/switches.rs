@@ -2,7 +2,7 @@
 
 use super::super::BleProblem;
 use super::super::readings::Readings;
-use super::Told;
+use super::DeviceData;
 
 type Read = Result<(), BleProblem>;
 
@@ -12,73 +12,73 @@ fn cover(position: u8, moving: bool, out: &mut Readings<'_>) {
     out.state("moving", moving);
 }
 
-pub(super) fn curtain(told: Told<'_>, out: &mut Readings<'_>) -> Read {
-    let (data, battery) = match (told.maker(13), told.maker(11)) {
+pub(super) fn curtain(device: DeviceData<'_>, out: &mut Readings<'_>) -> Read {
+    let (data, battery) = match (device.maker(13), device.maker(11)) {
         // Curtain 3 tells its battery itself.
         (Some(maker), _) => (maker.from(8)?, maker.u8(12).ok()),
         (None, Some(maker)) => (maker.from(8)?, None),
-        (None, None) => (told.service.at_least(6)?.from(3)?, None),
+        (None, None) => (device.service.at_least(6)?.from(3)?, None),
     };
     let position = data.u8(0)?;
     cover(position, position & 0x80 != 0, out);
     out.measure("light_level", f64::from(data.u8(1)? >> 4));
     match battery {
         Some(battery) => out.measure("battery", f64::from(battery & 0x7f)),
-        None => told.battery(out),
+        None => device.battery(out),
     }
     Ok(())
 }
 
-pub(super) fn blind(told: Told<'_>, out: &mut Readings<'_>) -> Read {
-    let maker = told.maker(10).ok_or(BleProblem::TooShort)?;
+pub(super) fn blind(device: DeviceData<'_>, out: &mut Readings<'_>) -> Read {
+    let maker = device.maker(10).ok_or(BleProblem::TooShort)?;
     let tilt = maker.u8(8)?;
     out.measure("tilt", f64::from(tilt & 0x7f).min(100.0));
     out.state("moving", tilt & 0x80 != 0);
     out.measure("light_level", f64::from(maker.u8(9)? >> 4));
-    told.battery(out);
+    device.battery(out);
     Ok(())
 }
 
-pub(super) fn shade(told: Told<'_>, out: &mut Readings<'_>) -> Read {
-    let maker = told.maker(10).ok_or(BleProblem::TooShort)?;
+pub(super) fn shade(device: DeviceData<'_>, out: &mut Readings<'_>) -> Read {
+    let maker = device.maker(10).ok_or(BleProblem::TooShort)?;
     cover(maker.u8(8)?, maker.u8(7)? & 0x06 != 0, out);
     out.measure("light_level", f64::from(maker.u8(9)? >> 4));
-    told.battery(out);
+    device.battery(out);
     Ok(())
 }
 
 /// Only one that is set up as a switch has a state: bit 6 is 0 while it is on.
-pub(super) fn bot(told: Told<'_>, out: &mut Readings<'_>) -> Read {
-    let flags = told.service.u8(1)?;
+pub(super) fn bot(device: DeviceData<'_>, out: &mut Readings<'_>) -> Read {
+    let flags = device.service.u8(1)?;
     if flags & 0x80 != 0 {
         out.state("state", flags & 0x40 == 0);
     }
-    told.battery(out);
+    device.battery(out);
     Ok(())
 }
 
-pub(super) fn plug(told: Told<'_>, out: &mut Readings<'_>) -> Read {
-    let maker = told.maker(12).ok_or(BleProblem::TooShort)?;
+pub(super) fn plug(device: DeviceData<'_>, out: &mut Readings<'_>) -> Read {
+    let maker = device.maker(12).ok_or(BleProblem::TooShort)?;
     out.state("state", maker.u8(7)? == 0x80);
     out.measure("power", f64::from(maker.u16_be(10)? & 0x7fff) / 10.0);
     Ok(())
 }
 
-pub(super) fn relay(told: Told<'_>, out: &mut Readings<'_>) -> Read {
-    let maker = told.maker(8).ok_or(BleProblem::TooShort)?;
+pub(super) fn relay(device: DeviceData<'_>, out: &mut Readings<'_>) -> Read {
+    let maker = device.maker(8).ok_or(BleProblem::TooShort)?;
     out.state("state", maker.u8(7)? & 0x80 != 0);
     Ok(())
 }
 
-pub(super) fn relay_with_power(told: Told<'_>, out: &mut Readings<'_>) -> Read {
-    relay(told, out)?;
-    let maker = told.maker(12).ok_or(BleProblem::TooShort)?;
+pub(super) fn relay_with_power(device: DeviceData<'_>, out: &mut Readings<'_>) -> Read {
+    relay(device, out)?;
+    let maker = device.maker(12).ok_or(BleProblem::TooShort)?;
     out.measure("power", f64::from(maker.u16_be(10)?));
     Ok(())
 }
 
-pub(super) fn two_relays(told: Told<'_>, out: &mut Readings<'_>) -> Read {
-    let maker = told.maker(14).ok_or(BleProblem::TooShort)?;
+pub(super) fn two_relays(device: DeviceData<'_>, out: &mut Readings<'_>) -> Read {
+    let maker = device.maker(14).ok_or(BleProblem::TooShort)?;
     let flags = maker.u8(7)?;
     out.state("state_1", flags & 0x80 != 0);
     out.state("state_2", flags & 0x40 != 0);
@@ -87,9 +87,9 @@ pub(super) fn two_relays(told: Told<'_>, out: &mut Readings<'_>) -> Read {
     Ok(())
 }
 
-pub(super) fn garage(told: Told<'_>, out: &mut Readings<'_>) -> Read {
-    relay(told, out)?;
-    let maker = told.maker(8).ok_or(BleProblem::TooShort)?;
+pub(super) fn garage(device: DeviceData<'_>, out: &mut Readings<'_>) -> Read {
+    relay(device, out)?;
+    let maker = device.maker(8).ok_or(BleProblem::TooShort)?;
     out.state("contact", maker.u8(7)? & 0x20 != 0);
     Ok(())
 }
@@ -97,20 +97,20 @@ pub(super) fn garage(told: Told<'_>, out: &mut Readings<'_>) -> Read {
 /// `lock` is 1 while the bolt is open. Locks tell 0 locked, 1 unlocked, and others in between.
 const UNLOCKED: u8 = 1;
 
-pub(super) fn lock(told: Told<'_>, out: &mut Readings<'_>) -> Read {
-    let maker = told.maker(9).ok_or(BleProblem::TooShort)?;
+pub(super) fn lock(device: DeviceData<'_>, out: &mut Readings<'_>) -> Read {
+    let maker = device.maker(9).ok_or(BleProblem::TooShort)?;
     let state = maker.u8(7)? >> 4 & 0x07;
     out.state("lock", state == UNLOCKED);
     out.note("lock_state", state);
-    if told.service.u8(0)? & 0x7f == b'o' {
+    if device.service.u8(0)? & 0x7f == b'o' {
         out.state("contact", maker.u8(7)? & 0x04 == 0);
     }
-    told.battery(out);
+    device.battery(out);
     Ok(())
 }
 
-pub(super) fn lock_pro(told: Told<'_>, out: &mut Readings<'_>) -> Read {
-    let maker = told.maker(12).ok_or(BleProblem::TooShort)?;
+pub(super) fn lock_pro(device: DeviceData<'_>, out: &mut Readings<'_>) -> Read {
+    let maker = device.maker(12).ok_or(BleProblem::TooShort)?;
     let state = maker.u8(7)? >> 3 & 0x0f;
     out.state("lock", state == UNLOCKED);
     out.note("lock_state", state);
@@ -119,27 +119,27 @@ pub(super) fn lock_pro(told: Told<'_>, out: &mut Readings<'_>) -> Read {
     Ok(())
 }
 
-pub(super) fn light(told: Told<'_>, out: &mut Readings<'_>) -> Read {
-    let maker = told.maker(8).ok_or(BleProblem::TooShort)?;
+pub(super) fn light(device: DeviceData<'_>, out: &mut Readings<'_>) -> Read {
+    let maker = device.maker(8).ok_or(BleProblem::TooShort)?;
     let byte = maker.u8(7)?;
     out.state("state", byte & 0x80 != 0);
     out.measure_in("brightness", f64::from(byte & 0x7f), "/100");
     Ok(())
 }
 
-pub(super) fn fan(told: Told<'_>, out: &mut Readings<'_>) -> Read {
-    relay(told, out)?;
-    battery_at(8, told, out)
+pub(super) fn fan(device: DeviceData<'_>, out: &mut Readings<'_>) -> Read {
+    relay(device, out)?;
+    battery_at(8, device, out)
 }
 
-pub(super) fn humidifier(told: Told<'_>, out: &mut Readings<'_>) -> Read {
-    out.state("state", told.service.u8(1)? != 0);
+pub(super) fn humidifier(device: DeviceData<'_>, out: &mut Readings<'_>) -> Read {
+    out.state("state", device.service.u8(1)? != 0);
     Ok(())
 }
 
 /// Devices that say nothing else that could be measured.
-pub(super) fn battery_at(at: usize, told: Told<'_>, out: &mut Readings<'_>) -> Read {
-    let maker = told.maker(at + 1).ok_or(BleProblem::TooShort)?;
+pub(super) fn battery_at(at: usize, device: DeviceData<'_>, out: &mut Readings<'_>) -> Read {
+    let maker = device.maker(at + 1).ok_or(BleProblem::TooShort)?;
     out.measure("battery", f64::from(maker.u8(at)? & 0x7f));
     Ok(())
 }
