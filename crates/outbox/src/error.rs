@@ -5,12 +5,15 @@ use std::path::{Path, PathBuf};
 
 use journal::JournalError;
 
+/// What to do where the operating system refused; it says itself why.
+const DISK_REMEDY: &str = "; look at the disk, its free space and who may write there";
+
 /// Why the outbox could not do what was asked.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OutboxError {
     /// The log could not be read or written.
-    #[error("cannot use the outbox {}", dir.display())]
+    #[error("cannot use the outbox {}{}", dir.display(), remedy(source))]
     Log {
         /// The outbox's directory.
         dir: PathBuf,
@@ -18,7 +21,7 @@ pub enum OutboxError {
         source: JournalError,
     },
     /// The operating system refused.
-    #[error("cannot {action} {}", path.display())]
+    #[error("cannot {action} {}{DISK_REMEDY}", path.display())]
     Io {
         /// What was tried.
         action: &'static str,
@@ -62,6 +65,11 @@ pub enum OutboxError {
     /// The outbox was closed, or its thread is gone.
     #[error("the outbox is closed")]
     Closed,
+}
+
+/// The journal's other errors contain what to do.
+fn remedy(source: &JournalError) -> &'static str {
+    if matches!(source, JournalError::Io { .. } | JournalError::GivenUp { .. }) { DISK_REMEDY } else { "" }
 }
 
 /// Says what was tried, where: `.map_err(during("read", &path))`.
