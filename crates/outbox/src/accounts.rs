@@ -1,6 +1,6 @@
-//! What each account has queued, published and dropped.
+//! Counters for each account: queued, published, dropped.
 //!
-//! The names are the producer's. At most [`MAX_ACCOUNTS`] are told apart; what comes after them is one account, "other".
+//! The producer chooses the names. There are at most [`MAX_ACCOUNTS`]; later names count towards the account "other".
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,18 +11,18 @@ use crate::totals::DropReason;
 
 /// The longest name of an account, in bytes.
 pub const MAX_ACCOUNT_BYTES: usize = 128;
-/// How many accounts are told apart, and how many shares an entry may have.
+/// How many accounts there are at most, and how many shares an entry may have.
 pub const MAX_ACCOUNTS: usize = 256;
-/// The account of all whose names came too late.
+/// The account for names beyond the limit.
 const OTHER: &str = "other";
-/// What a share takes beside the account's name: its weight and the name's length.
+/// Bytes of a share without the account's name: its weight and the name's length.
 const SHARE_BYTES: usize = 5;
 
 /// All accounts by name.
 pub type Accounts = BTreeMap<Arc<str>, Account>;
 
-/// What was ever accepted for one account, and where it is now, in weights. Over all accounts they sum up to the weights
-/// of the [totals](crate::Totals).
+/// Everything accepted for one account and where it is now, in weights. Over all accounts these sum up to the weights of
+/// the [totals](crate::Totals).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Account {
     /// Ever appended.
@@ -31,11 +31,11 @@ pub struct Account {
     pub published: u64,
     /// Waiting or in flight.
     pub queued: u64,
-    /// Dropped for want of room.
+    /// Dropped because the outbox was full.
     pub dropped_full: u64,
     /// Dropped because the consumer refused it for good.
     pub dropped_refused: u64,
-    /// Lost because a file was damaged.
+    /// Lost to a damaged file.
     pub dropped_damaged: u64,
 }
 
@@ -66,17 +66,17 @@ pub(crate) fn weight(shares: &[Share]) -> u64 {
     shares.iter().map(|share| u64::from(share.weight)).sum()
 }
 
-/// What shares count for against the limit, in bytes.
+/// Bytes that shares count towards the limit.
 pub(crate) fn shares_bytes(shares: &[Share]) -> usize {
     shares.iter().map(|share| share.account.len() + SHARE_BYTES).sum()
 }
 
-/// The name under which `account` is accounted for: its own, unless it is a new one too many.
+/// The account to count for: `account` itself, or "other" if there are too many.
 pub(crate) fn admitted(account: &Arc<str>, accounts: &Accounts) -> Arc<str> {
     if let Some((known, _)) = accounts.get_key_value(account) {
         return Arc::clone(known);
     }
-    // The last place is kept for "other".
+    // The last one is reserved for "other".
     let full = accounts.len() + usize::from(!accounts.contains_key(OTHER)) >= MAX_ACCOUNTS;
     if full { OTHER.into() } else { Arc::clone(account) }
 }
@@ -93,7 +93,7 @@ pub(crate) fn encode_accounts<'a>(
     }
 }
 
-/// `None` where these are not accounts.
+/// `None` if the bytes are something else.
 pub(crate) fn decode_accounts(decoder: &mut Decoder<'_>) -> Option<Accounts> {
     let mut accounts = Accounts::new();
     for _ in 0..decoder.u64()? {

@@ -1,9 +1,8 @@
-//! The outbox's own thread: takes commands, stages what they ask for, commits in groups, tries again when the disk refuses.
+//! The outbox's own thread: receives commands, stages changes, commits them in groups, and retries if the disk refuses.
 //!
-//! Where entries are written at once (`spill_after` zero), an append is committed together with everything else that waits
-//! by then; acknowledgements alone are gathered, which saves the flash many small writes. Otherwise a commit waits until
-//! something has been staged for `spill_after`, or too much is. While commits fail, what waits is kept, and queries are
-//! still answered.
+//! With `spill_after` zero, an append is committed at once, together with everything else that waits; acknowledgements
+//! alone are collected for a while, which saves many small writes. Otherwise a commit waits until a change has been staged
+//! for `spill_after`, or too much is staged. While commits fail, the changes are kept, and queries are still answered.
 
 use std::collections::VecDeque;
 use std::error::Error;
@@ -20,18 +19,18 @@ use crate::handle::{Command, Handle, PENDING_BYTES, Reply, Status};
 use crate::staged::STAGED_BYTES;
 use crate::store::{Change, Outbox};
 
-/// Commands that are taken at once, and that may wait to be taken.
+/// Capacity of the command queue; so many commands are received at once.
 const COMMANDS: usize = 256;
-/// How long to wait after a failed commit: at first, and at most.
+/// The first and the longest wait after a failed commit.
 const RETRY: Duration = Duration::from_millis(100);
 const RETRY_AT_MOST: Duration = Duration::from_secs(10);
-/// How often the last commit is tried.
+/// Attempts to commit at the end.
 const CLOSE_ATTEMPTS: u32 = 3;
 
 /// Runs the outbox on a thread named "outbox". The thread ends after [`Handle::close`], or when every handle is gone.
 ///
 /// # Errors
-/// Where the thread cannot be started.
+/// If the thread cannot be started.
 pub fn spawn(outbox: Outbox) -> Result<(Handle, JoinHandle<()>), OutboxError> {
     let failed = |source| OutboxError::Thread { source };
     let (handle, actor, commands) = Actor::new(outbox);
@@ -46,9 +45,9 @@ mod tests;
 
 struct Actor {
     outbox: Outbox,
-    room: Arc<Semaphore>,
+    memory: Arc<Semaphore>,
     status: watch::Sender<Status>,
-    /// What is to be staged, in order, and the memory it takes.
+    /// Changes to stage, in order, with the permit for their memory.
     pending: VecDeque<(Change, OwnedSemaphorePermit)>,
     /// After a failure: when to try again, and how long to wait after the next one.
     retry: Option<(Instant, Duration)>,
@@ -58,22 +57,22 @@ struct Actor {
 impl Actor {
     fn new(outbox: Outbox) -> (Handle, Actor, mpsc::Receiver<Command>) {
         let (sender, commands) = mpsc::channel(COMMANDS);
-        let room = Arc::new(Semaphore::new(PENDING_BYTES));
+        let memory = Arc::new(Semaphore::new(PENDING_BYTES));
         let (status_sender, status) = watch::channel(status_of(&outbox, None));
         let actor = Actor {
             outbox,
-            room: Arc::clone(&room),
+            memory: Arc::clone(&memory),
             status: status_sender,
             pending: VecDeque::new(),
             retry: None,
             last_error: None,
         };
-        (Handle { commands: sender, room, status }, actor, commands)
+        (Handle { commands: sender, memory, status }, actor, commands)
     }
 
     async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
         let mut taken = Vec::with_capacity(COMMANDS);
-        let mut closers: Vec<Reply<()>> = Vec::new();
+        let mut close_replies: Vec<Reply<()>> = Vec::new();
         loop {
             let receive = commands.recv_many(&mut taken, COMMANDS);
             let received = match self.due_at() {
@@ -88,9 +87,9 @@ impl Actor {
                 match command {
                     Command::Write(change, permit) => self.pending.push_back((change, permit)),
                     Command::Close(reply) => {
-                        closers.push(reply);
+                        close_replies.push(reply);
                         commands.close();
-                        self.room.close();
+                        self.memory.close();
                     }
                     query => queries.push(query),
                 }
@@ -102,21 +101,21 @@ impl Actor {
             self.publish_status();
         }
         let mut result = self.last_commit().await;
-        // The files are closed before a caller hears of it.
+        // The files are closed before the callers get their answer.
         drop(self);
         let stored = result.is_ok();
-        for closer in closers {
+        for closer in close_replies {
             let for_the_next = if stored { Ok(()) } else { Err(OutboxError::Closed) };
             let _caller_is_gone = closer.send(std::mem::replace(&mut result, for_the_next));
         }
     }
 
-    /// When there is something to do, unless a command comes before.
+    /// When the next commit is due, if no command comes before.
     fn due_at(&self) -> Option<Instant> {
         self.retry.map_or_else(|| self.outbox.commit_at(), |(at, _)| Some(at))
     }
 
-    /// Does what is due; the status tells of a failure.
+    /// Stages and commits what is due. A failure is reported in the status.
     fn work(&mut self) {
         let now = Instant::now();
         let is_waiting = self.retry.is_some_and(|(at, _)| now < at);
@@ -127,25 +126,25 @@ impl Actor {
         } else if done.is_ok() && self.retry.is_some() {
             return;
         }
-        self.note(done.as_ref());
+        self.record_result(done.as_ref());
     }
 
-    /// Stages what is pending, as far as there is room in memory: removals always, appends in their order.
+    /// Stages the pending changes: removals always, appends in their order and only while too much is not staged.
     fn stage(&mut self, now: Instant, may_commit: bool) -> Result<(), OutboxError> {
         let mut waiting = VecDeque::new();
         let mut result = Ok(());
         while let Some((mut change, permit)) = self.pending.pop_front() {
             let is_append = matches!(change, Change::Append { .. });
-            let mut is_held = result.is_err() || (is_append && !waiting.is_empty());
-            if !is_held && is_append && self.outbox.staged.bytes() >= STAGED_BYTES {
+            let mut must_wait = result.is_err() || (is_append && !waiting.is_empty());
+            if !must_wait && is_append && self.outbox.staged.bytes() >= STAGED_BYTES {
                 result = if may_commit { self.outbox.commit() } else { Ok(()) };
-                is_held = !may_commit || result.is_err();
+                must_wait = !may_commit || result.is_err();
             }
-            if !is_held {
+            if !must_wait {
                 result = self.outbox.stage(&mut change, now);
-                is_held = result.is_err();
+                must_wait = result.is_err();
             }
-            if is_held {
+            if must_wait {
                 waiting.push_back((change, permit));
             }
         }
@@ -153,14 +152,14 @@ impl Actor {
         result
     }
 
-    /// Commits everything that waits. Where that fails, keeps it and sets the time of the next attempt.
+    /// Commits everything. If that fails, keeps it and sets the time of the next attempt.
     fn flush(&mut self) -> Result<(), OutboxError> {
         let done = self.stage(Instant::now(), true).and_then(|()| self.outbox.flush());
-        self.note(done.as_ref());
+        self.record_result(done.as_ref());
         done
     }
 
-    fn note(&mut self, done: Result<&(), &OutboxError>) {
+    fn record_result(&mut self, done: Result<&(), &OutboxError>) {
         match done {
             Ok(_) => {
                 self.retry = None;
@@ -194,7 +193,7 @@ impl Actor {
     }
 
     fn answer(&mut self, query: Command) {
-        // The caller may have gone away: then the answer is not needed.
+        // A caller that is gone needs no answer.
         match query {
             Command::Fetch { priority, after, max, reply } => {
                 // Nothing is marked as in flight for a caller that is gone.
@@ -217,9 +216,9 @@ impl Actor {
 }
 
 impl Drop for Actor {
-    /// No caller shall wait for memory that is never given back.
+    /// Callers must not wait for permits that never come.
     fn drop(&mut self) {
-        self.room.close();
+        self.memory.close();
     }
 }
 

@@ -1,7 +1,7 @@
-//! How staged changes become durable, and how the log gives its space back.
+//! Commits staged changes, writes snapshots, and deletes or compacts old segments of the log.
 //!
-//! A commit writes the new entries, then a change that makes them part of the queue, then syncs. Where that fails, what
-//! the journal has taken stays with it and the rest stays staged; the next commit goes on from there.
+//! A commit writes the new entries, then a change that makes them part of the queue, then syncs. If that fails, the journal
+//! keeps the records it accepted and the rest stays staged; the next commit continues there.
 
 use std::sync::Arc;
 
@@ -17,57 +17,57 @@ use crate::staged::Staged;
 use crate::state::State;
 use crate::store::{self, Outbox};
 
-/// What the log may hold beside twice the queue, in segments.
+/// The log may be larger than twice the queue by so many segments.
 const SPARE_SEGMENTS: u64 = 4;
-/// The log grows by a segment from one snapshot to the next, and by this many bytes for each queued entry where that is
-/// more (but not more than may be spare): a snapshot may need a few bytes for each.
+/// From one snapshot to the next the log grows by a segment, or by this many bytes for each queued entry if that is more,
+/// but not by more than [`SPARE_SEGMENTS`]: a snapshot may need a few bytes for each entry.
 const BYTES_AN_ENTRY: u64 = 16;
 
-/// Entries that the journal has taken, without the change that makes them part of the queue.
+/// Entries that the journal has accepted, without the change that makes them part of the queue.
 #[derive(Debug)]
-pub(crate) struct Sealing {
+pub(crate) struct PendingChange {
     entries_from: Option<Position>,
     added: SeqSet,
-    /// What the last change said, and the accounts before it.
+    /// The last change, and the accounts before it.
     previous: (Delta, Arc<Accounts>),
 }
 
-impl Sealing {
-    /// `last`: what the last change said; `before`: the accounts before it.
-    pub(crate) fn after(last: Delta, before: Arc<Accounts>) -> Sealing {
-        Sealing { entries_from: None, added: SeqSet::default(), previous: (last, before) }
+impl PendingChange {
+    /// `last`: the last change; `before`: the accounts before it.
+    pub(crate) fn after(last: Delta, before: Arc<Accounts>) -> PendingChange {
+        PendingChange { entries_from: None, added: SeqSet::default(), previous: (last, before) }
     }
 }
 
-/// A change that the journal has taken, and that is not durable yet.
+/// A change that the journal has accepted and that is not durable yet.
 #[derive(Debug)]
-pub(crate) struct Sealed {
+pub(crate) struct UnsyncedChange {
     state: State,
     position: Position,
 }
 
-/// What was written of the state beside the log.
+/// Which snapshots were written, and when the next one is due.
 #[derive(Debug, Default)]
 pub(crate) struct Snapshots {
-    /// That of the next one.
+    /// The generation of the next one.
     pub(crate) generation: u64,
-    /// The position of the newest one …
+    /// The position of the newest one.
     pub(crate) newest: Position,
-    /// … and of the one before, from where the log is kept.
+    /// The position of the one before; the log is kept from there on.
     pub(crate) older: Position,
     /// The newest change that is durable.
     pub(crate) last_change: Position,
-    /// How much the journal had appended by the newest one, in bytes.
+    /// How many bytes the journal had appended when the newest one was written.
     pub(crate) appended: u64,
-    /// Why space could not be given back, or no snapshot written, since the last time it could.
+    /// Why the last attempt to write a snapshot or to delete segments failed.
     pub(crate) error: Option<OutboxError>,
 }
 
 impl Outbox {
-    /// Does all of it, in order; durable when it returns, with everything that was staged before.
+    /// Applies all changes in order. They, and everything staged before, are durable when it returns.
     ///
     /// # Errors
-    /// Where the disk refuses. What was given is kept, and stored by the next call that succeeds.
+    /// If the disk refuses. The changes are kept, and the next call that succeeds stores them.
     pub fn apply(&mut self, changes: Vec<store::Change>) -> Result<(), OutboxError> {
         self.left_over.extend(changes);
         while let Some(mut change) = self.left_over.pop_front() {
@@ -80,21 +80,21 @@ impl Outbox {
         self.commit()
     }
 
-    /// Makes durable what was staged.
+    /// Makes the staged changes durable.
     pub(crate) fn commit(&mut self) -> Result<(), OutboxError> {
-        self.finish()?;
-        while !self.staged.is_empty() || !self.sealing.added.is_empty() {
-            self.seal()?;
-            self.finish()?;
+        self.sync()?;
+        while !self.staged.is_empty() || !self.pending_change.added.is_empty() {
+            self.write_change()?;
+            self.sync()?;
         }
-        self.snapshots.error = self.tidy().err();
+        self.snapshots.error = self.reclaim_space().err();
         Ok(())
     }
 
-    /// Makes durable what was staged, in such a way that its loss to damage cannot be mistaken for a power cut.
+    /// Makes the staged changes durable and part of a snapshot, so that damage to them cannot be mistaken for a power cut.
     ///
     /// # Errors
-    /// Where the disk refuses; what was staged is kept.
+    /// If the disk refuses; the staged changes are kept.
     pub fn flush(&mut self) -> Result<(), OutboxError> {
         self.apply(Vec::new())?;
         // What turned out to be damaged on the way is staged, too.
@@ -104,64 +104,62 @@ impl Outbox {
         if self.snapshots.last_change > self.snapshots.newest { self.write_snapshot() } else { Ok(()) }
     }
 
-    /// Writes a change that says nothing new, and a snapshot behind it.
-    pub(crate) fn mark_recovered(&mut self) -> Result<(), OutboxError> {
-        self.seal()?;
-        self.finish()?;
+    /// Writes a change without content, and a snapshot after it.
+    pub(crate) fn write_recovered_state(&mut self) -> Result<(), OutboxError> {
+        self.write_change()?;
+        self.sync()?;
         self.write_snapshot()
     }
 
-    /// Gives everything that is staged to the journal.
-    fn seal(&mut self) -> Result<(), OutboxError> {
+    /// Hands everything that is staged to the journal.
+    fn write_change(&mut self) -> Result<(), OutboxError> {
         while let Some(seq) = self.staged.entries.keys().next().copied() {
             let Some(entry) = self.queue.in_memory(seq).cloned() else {
-                // Staged entries are always in memory; one that were not could not be written.
+                // Staged entries are always in memory.
                 self.staged.entries.remove(&seq);
                 continue;
             };
-            let position = self.take_into_log(&entry.encode())?;
-            self.sealing.entries_from.get_or_insert(position);
-            self.sealing.added.insert(seq);
+            let position = self.append_to_log(&entry.encode())?;
+            self.pending_change.entries_from.get_or_insert(position);
+            self.pending_change.added.insert(seq);
             self.queue.moved(&entry, position);
             self.staged.written(&entry);
         }
         let mut state = self.state.clone();
         state.numbers.changes = state.numbers.changes.saturating_add(1);
         let delta = Delta {
-            entries_from: self.sealing.entries_from.unwrap_or(self.journal.next()).0,
+            entries_from: self.pending_change.entries_from.unwrap_or(self.journal.next()).0,
             first_seq: self.committed.numbers.next_seq,
-            added: self.sealing.added.clone(),
+            added: self.pending_change.added.clone(),
             removed: self.staged.removed.clone(),
             dropped: self.staged.dropped.clone(),
         };
-        let (previous, accounts) = &self.sealing.previous;
+        let (previous, accounts) = &self.pending_change.previous;
         let change = Change::new(&state, accounts, delta.clone(), previous.clone());
-        let position = self.take_into_log(&change.encode())?;
+        let position = self.append_to_log(&change.encode())?;
         let before = Arc::clone(&self.committed.counters.accounts);
-        self.sealing = Sealing::after(delta, before);
+        self.pending_change = PendingChange::after(delta, before);
         self.staged = Staged::default();
         self.state = state.clone();
-        self.sealed = Some(Sealed { state, position });
+        self.unsynced_change = Some(UnsyncedChange { state, position });
         Ok(())
     }
 
-    fn take_into_log(&mut self, payload: &[u8]) -> Result<Position, OutboxError> {
+    fn append_to_log(&mut self, payload: &[u8]) -> Result<Position, OutboxError> {
         let taken = match self.journal.append(payload) {
-            Err(JournalError::NoRoom { .. }) => {
-                self.journal.sync().and_then(|_| self.journal.append(payload))
-            }
+            Err(JournalError::Full { .. }) => self.journal.sync().and_then(|_| self.journal.append(payload)),
             taken => taken,
         };
         taken.map_err(log(&self.dir))
     }
 
-    /// Syncs what the journal has.
-    fn finish(&mut self) -> Result<(), OutboxError> {
-        if self.sealed.is_none() {
+    /// Syncs the journal.
+    fn sync(&mut self) -> Result<(), OutboxError> {
+        if self.unsynced_change.is_none() {
             return Ok(());
         }
         self.journal.sync().map_err(log(&self.dir))?;
-        if let Some(Sealed { state, position }) = self.sealed.take() {
+        if let Some(UnsyncedChange { state, position }) = self.unsynced_change.take() {
             self.committed = state;
             self.snapshots.last_change = position;
             self.queue.evict(self.committed.numbers.next_seq);
@@ -169,8 +167,8 @@ impl Outbox {
         Ok(())
     }
 
-    /// Writes a snapshot where that is due, and gives space back. Nothing is staged then.
-    fn tidy(&mut self) -> Result<(), OutboxError> {
+    /// Writes a snapshot if one is due, and deletes or compacts old segments. Nothing may be staged.
+    fn reclaim_space(&mut self) -> Result<(), OutboxError> {
         let appended = self.journal.appended_bytes().saturating_sub(self.snapshots.appended);
         let entries = self.committed.counters.totals.queued.entries;
         let segment = self.options.segment_bytes();
@@ -184,7 +182,7 @@ impl Outbox {
         self.move_oldest_entries()
     }
 
-    /// What the disk has, in a snapshot. Nothing may be staged.
+    /// Writes the committed state to a snapshot. Nothing may be staged.
     pub(crate) fn write_snapshot(&mut self) -> Result<(), OutboxError> {
         let position = self.snapshots.last_change;
         let snapshot = Snapshot {
@@ -200,23 +198,24 @@ impl Outbox {
         Ok(())
     }
 
-    /// Writes what is left of the oldest segment once more where the log is much larger than the queue: entries that stay
-    /// for long would keep everything behind them. The next commit makes it durable, and the segment can go.
+    /// Compaction: if the log is much larger than the queue, writes the entries that are left in the oldest segment again at
+    /// the end. Otherwise entries that stay for long would keep all later segments. The next commit makes this durable and
+    /// deletes the segment.
     fn move_oldest_entries(&mut self) -> Result<(), OutboxError> {
         let queued = self.committed.counters.totals.queued_bytes;
         let Some(end) = self.journal.oldest_segment_end() else { return Ok(()) };
         let spare = SPARE_SEGMENTS * self.options.segment_bytes();
-        let is_much = self.journal.len_bytes() > queued.saturating_mul(2).saturating_add(spare);
-        if !is_much || end > self.snapshots.older.next() {
+        let is_large = self.journal.len_bytes() > queued.saturating_mul(2).saturating_add(spare);
+        if !is_large || end > self.snapshots.older.next() {
             return Ok(());
         }
         for seq in self.queue.before(end) {
             let Some(entry) = self.entry(seq)? else { continue };
-            let position = self.take_into_log(&entry.encode())?;
-            self.sealing.entries_from.get_or_insert(position);
-            self.sealing.added.insert(seq);
+            let position = self.append_to_log(&entry.encode())?;
+            self.pending_change.entries_from.get_or_insert(position);
+            self.pending_change.added.insert(seq);
             self.queue.moved(&entry, position);
-            // The journal may not have written it yet.
+            // It cannot be read back before the journal has written it.
             self.queue.keep_in_memory(entry);
         }
         Ok(())

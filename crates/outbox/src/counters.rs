@@ -1,4 +1,4 @@
-//! The totals and each account's part of them, changed together.
+//! The totals and the counters of each account, changed together.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,14 +7,14 @@ use crate::accounts::{Account, Accounts, admitted, weight};
 use crate::entry::Share;
 use crate::totals::{Count, DropReason, Totals};
 
-/// Totals and accounts of one and the same moment. Clones are cheap.
+/// Totals and accounts at one moment. Clones are cheap.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Counters {
     pub(crate) totals: Totals,
     pub(crate) accounts: Arc<Accounts>,
 }
 
-/// What is queued, counted anew.
+/// The queued entries, counted again.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tally {
     pub(crate) entries: u64,
@@ -34,7 +34,7 @@ impl Tally {
 }
 
 impl Counters {
-    /// The shares under the names they are accounted for.
+    /// The shares with the names of the accounts they count for.
     pub(crate) fn admit(&mut self, shares: &[Share]) -> Vec<Share> {
         let admit = |share: &Share| {
             let account = admitted(&share.account, &self.accounts);
@@ -73,8 +73,8 @@ impl Counters {
         self.each(shares, |account, weight| add(account.of_reason(reason), weight));
     }
 
-    /// Makes the counters agree with what is really queued. What is missing was lost to damage; what is too much came
-    /// back through damage, will be sent once more, and is accepted once more. Returns what was lost.
+    /// Makes the counters agree with the entries that are really queued. Missing ones were lost to damage. Surplus ones are
+    /// queued again because of damage; they will be sent once more, and count as accepted once more. Returns what was lost.
     pub(crate) fn reconcile(&mut self, found: &Tally) -> Count {
         let mut lost = Count::default();
         let totals = &mut self.totals;

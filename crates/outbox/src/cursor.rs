@@ -1,22 +1,22 @@
-//! Reads single records of the log, cheaply where they are asked for in order: a segment is read once for all of them.
+//! Reads single records of the log. Reading them in order is cheap: each segment is read once.
 
 use std::iter::Peekable;
 
 use journal::{Journal, JournalError, Position, Records};
 
-/// How many records are skipped before the log is opened anew instead.
+/// A gap larger than this is not read through: the log is opened again at the record.
 const MOST_SKIPPED: u64 = 2000;
 
-/// See the module.
+/// A place in the log.
 #[derive(Debug, Default)]
 pub(crate) struct LogCursor {
     records: Option<Peekable<Records>>,
-    /// Records before it were passed.
+    /// The position after the last record that was read.
     next: Position,
 }
 
 impl LogCursor {
-    /// The payload of the record at `position`; `None` where it is not there, or damaged.
+    /// The payload of the record at `position`; `None` if it is missing or damaged.
     pub(crate) fn read(
         &mut self,
         journal: &Journal,
@@ -27,7 +27,7 @@ impl LogCursor {
         {
             return Ok(Some(payload));
         }
-        // What was read before may be older than the record.
+        // The bytes read before may be older than the record.
         self.records = Some(journal.read_from(position)?.peekable());
         self.next = position;
         self.advance(position)
@@ -35,7 +35,9 @@ impl LogCursor {
 
     fn advance(&mut self, position: Position) -> Result<Option<Vec<u8>>, JournalError> {
         let Some(records) = &mut self.records else { return Ok(None) };
-        while let Some(record) = records.next_if(|next| next.as_ref().map_or(true, |next| next.position <= position)) {
+        while let Some(record) =
+            records.next_if(|next| next.as_ref().map_or(true, |next| next.position <= position))
+        {
             let record = record.inspect_err(|_| self.next = Position(u64::MAX))?;
             self.next = record.position.next();
             if record.position == position {

@@ -1,4 +1,4 @@
-//! Which entries were dropped: neighbouring numbers as one range, the newest thousand ranges.
+//! The ranges of numbers that were dropped. Neighbouring numbers form one range; the newest thousand ranges are kept.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use crate::encoding::{Decoder, put_u64};
 use crate::seqs::SeqSet;
 use crate::totals::{Count, DropReason, DroppedRange};
 
-/// Ranges that are kept.
+/// How many are kept.
 const MAX_RANGES: usize = 1000;
 
 /// Oldest numbers first. Clones are cheap.
@@ -18,7 +18,7 @@ impl DroppedRanges {
         &self.0
     }
 
-    /// Adds a range, joined with its neighbours, and forgets the oldest one too many.
+    /// Adds a range, joins it with its neighbours, and removes the oldest one if there are too many.
     pub(crate) fn insert(&mut self, range: DroppedRange) {
         let ranges = Arc::make_mut(&mut self.0);
         let at = ranges.partition_point(|old| old.seq_from <= range.seq_from);
@@ -66,13 +66,13 @@ pub(crate) fn decode(decoder: &mut Decoder<'_>) -> Option<Vec<DroppedRange>> {
     Some(ranges)
 }
 
-/// What was lost to damage, its weight spread evenly over the numbers where it stood.
-pub(crate) fn spread(places: &SeqSet, lost: Count, at_ms: i64) -> Vec<DroppedRange> {
+/// Ranges for entries that were lost to damage. Their weight is spread evenly over the missing numbers.
+pub(crate) fn spread(missing: &SeqSet, lost: Count, at_ms: i64) -> Vec<DroppedRange> {
     if lost == Count::default() {
         return Vec::new();
     }
     let length = |(first, last): (u64, u64)| (last - first).saturating_add(1);
-    let mut numbers = places.ranges().map(length).fold(0, u64::saturating_add);
+    let mut numbers = missing.ranges().map(length).fold(0, u64::saturating_add);
     let mut weight = lost.weight;
     let part = |(seq_from, seq_to): (u64, u64)| {
         let length = length((seq_from, seq_to));
@@ -82,5 +82,5 @@ pub(crate) fn spread(places: &SeqSet, lost: Count, at_ms: i64) -> Vec<DroppedRan
         numbers = numbers.saturating_sub(length);
         DroppedRange { seq_from, seq_to, weight: part, reason: DropReason::Damaged, at_ms }
     };
-    places.ranges().map(part).collect()
+    missing.ranges().map(part).collect()
 }

@@ -1,4 +1,4 @@
-//! Numbers and texts in bytes: numbers in LEB128 (seven bits a byte, the lowest first), texts behind their length.
+//! Encodes numbers and texts: numbers as LEB128 (seven bits a byte, the lowest first), texts with their length in front.
 
 pub(crate) fn put_u64(bytes: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
@@ -13,7 +13,7 @@ pub(crate) fn put_text(bytes: &mut Vec<u8>, text: &str) {
     bytes.extend_from_slice(text.as_bytes());
 }
 
-/// Reads what was put, in the same order. `None` where the bytes are something else.
+/// Reads values in the order in which they were written; `None` if the bytes are something else.
 #[derive(Debug)]
 pub(crate) struct Decoder<'a> {
     bytes: &'a [u8],

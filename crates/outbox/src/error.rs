@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use journal::JournalError;
 
-/// What to do where the operating system refused; it says itself why.
+/// What to do if the operating system refused.
 const DISK_REMEDY: &str = "; look at the disk, its free space and who may write there";
 
 /// Why the outbox could not do what was asked.
@@ -29,9 +29,9 @@ pub enum OutboxError {
         #[source]
         source: io::Error,
     },
-    /// It is damaged, says a check of all of it.
+    /// A check of all files found damage.
     #[error(
-        "the outbox {} is damaged: {finding}; the next start repairs it and tells what was lost", dir.display()
+        "the outbox {} is damaged: {finding}; the next start repairs it and reports what was lost", dir.display()
     )]
     Damaged {
         /// The outbox's directory.
@@ -47,7 +47,7 @@ pub enum OutboxError {
     /// Written by a later version of this program.
     #[error(
         "the outbox's file {} has format version {found}, this program reads up to {supported}; \
-         run the newer program, or move the outbox's directory away to begin anew", path.display()
+         run the newer program, or move the outbox's directory away to start with an empty one", path.display()
     )]
     NewerVersion {
         path: PathBuf,
@@ -69,16 +69,16 @@ pub enum OutboxError {
 
 /// The journal's other errors contain what to do.
 fn remedy(source: &JournalError) -> &'static str {
-    if matches!(source, JournalError::Io { .. } | JournalError::GivenUp { .. }) { DISK_REMEDY } else { "" }
+    if matches!(source, JournalError::Io { .. } | JournalError::Abandoned { .. }) { DISK_REMEDY } else { "" }
 }
 
-/// Says what was tried, where: `.map_err(during("read", &path))`.
+/// Adds what was tried and where: `.map_err(during("read", &path))`.
 pub(crate) fn during(action: &'static str, path: &Path) -> impl Fn(io::Error) -> OutboxError + use<> {
     let path = path.to_path_buf();
     move |source| OutboxError::Io { action, path: path.clone(), source }
 }
 
-/// Says whose log it is: `.map_err(log(&dir))`.
+/// Adds the outbox's directory: `.map_err(log(&dir))`.
 pub(crate) fn log(dir: &Path) -> impl Fn(JournalError) -> OutboxError + use<> {
     let dir = dir.to_path_buf();
     move |source| match source {

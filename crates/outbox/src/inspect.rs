@@ -1,4 +1,4 @@
-//! Looks into an outbox that no process has open, without changing it.
+//! Reads an outbox that no process has open, without changing it.
 
 use std::io;
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::snapshot::Snapshot;
 use crate::store::Outbox;
 use crate::totals::{DroppedRange, Totals};
 
-/// What an outbox holds.
+/// The state of an outbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inspection {
     pub totals: Totals,
@@ -22,7 +22,7 @@ pub struct Inspection {
     pub mark: u64,
     /// The number that the next entry gets.
     pub next_seq: u64,
-    /// What was dropped: the newest 1,000 ranges, oldest first.
+    /// The newest 1,000 dropped ranges, oldest first.
     pub dropped: Vec<DroppedRange>,
 }
 
@@ -30,7 +30,7 @@ impl Outbox {
     /// Reads all of an outbox that no process has open, and checks it. Nothing is changed.
     ///
     /// # Errors
-    /// Where there is none, it cannot be read, is damaged, in use, or of a newer version.
+    /// If there is none, or it cannot be read, is damaged, is in use, or has a newer version.
     pub fn inspect(dir: &Path) -> Result<Inspection, OutboxError> {
         Outbox::inspect_on(Arc::new(RealDisk), dir)
     }
@@ -51,7 +51,7 @@ impl Outbox {
         if let Some(damage) = loaded.damage {
             let finding = match damage.lost {
                 Some(lost) => format!("{} messages are missing", lost.entries),
-                None => "what it counted cannot be read".to_owned(),
+                None => "its counters cannot be read".to_owned(),
             };
             return Err(OutboxError::Damaged { dir: dir.to_path_buf(), finding });
         }

@@ -1,61 +1,63 @@
-//! A durable, bounded queue of what is to be sent: one producer's progress, one consumer.
+//! A durable, bounded queue of messages to send: one producer, one consumer.
 //!
-//! # What it promises
-//! - Every entry gets a sequence number (`seq`), from 1, without gaps, never twice, over restarts too. It is written into
-//!   the entry's body where the producer left room for it. A receiver that sees a hole knows that an entry is missing.
-//! - [`Outbox::append`] stores entries and the producer's `mark` together or not at all: after a crash the producer
-//!   repeats its work and leaves out what [`Outbox::mark`] says is here already.
-//! - An entry leaves the queue when the consumer [acknowledges](Outbox::acknowledge) it, in any order. What is in flight
-//!   during a crash is sent again: at least once, not exactly once.
-//! - Every weight ever accepted is published, queued or dropped for a reason; the counters change together with the
-//!   entries, see [`Totals`]. So it is for each account that entries are put down to, see [`Account`].
-//! - What it gives out is what was put in, bit for bit: every entry has a checksum.
-//! - A call that fails, for the disk refuses, keeps what it was given: the next one that succeeds stores it.
+//! # Guarantees
+//! - Every entry gets a sequence number (`seq`): 1, 2, 3 and so on, without gaps, and no number is used twice, also not
+//!   after a restart. It is written into the entry's body at the offset that the producer chose. A receiver that sees a
+//!   gap knows that an entry is missing.
+//! - [`Outbox::append`] stores entries and the producer's `mark` together or not at all. After a crash the producer
+//!   repeats its work and skips everything up to [`Outbox::mark`].
+//! - An entry leaves the queue when the consumer [acknowledges](Outbox::acknowledge) it, in any order. Entries that were
+//!   in flight during a crash are sent again: at least once, not exactly once.
+//! - Every weight that was accepted is published, queued, or dropped for a reason. The counters change together with the
+//!   entries, see [`Totals`]; each account has such counters too, see [`Account`].
+//! - Entries come out bit for bit as they went in: every entry has a checksum.
+//! - A call that fails because of the disk keeps its input. The next call that succeeds stores it.
 //!
 //! # When it is full
-//! `max_bytes` bounds the sum of topic, body, shares (5 bytes and the account's name each) and [`ENTRY_OVERHEAD`] over all
+//! `max_bytes` limits the sum of topic, body, shares (5 bytes and the account's name each) and [`ENTRY_OVERHEAD`] over all
 //! entries.
-//! - [`WhenFull::DropOldest`]: the oldest normal entries go; for an urgent entry, the oldest urgent ones after them.
-//! - [`WhenFull::DropNewest`]: a new normal entry is dropped. It has its `seq` all the same, so that the receiver sees the
-//!   hole. For an urgent entry the newest normal ones go.
-//! - An urgent entry never goes for a normal one; an entry that nothing may make room for is dropped itself. An entry in
-//!   flight ([fetched](Outbox::fetch) and not yet acknowledged) is never dropped: it may have arrived already, and would
-//!   be counted as lost though it is not.
+//! - [`WhenFull::DropOldest`]: the oldest normal entries are dropped. For an urgent entry the oldest urgent ones follow.
+//! - [`WhenFull::DropNewest`]: a new normal entry is dropped. It still uses a `seq`, so that the receiver sees the gap.
+//!   For an urgent entry the newest normal ones are dropped.
+//! - An urgent entry is never dropped for a normal one. If dropping others does not free enough space, the new entry is
+//!   dropped. An entry in flight ([fetched](Outbox::fetch) and not yet acknowledged) is never dropped: the receiver may
+//!   have it already, and it would be counted as lost although it is not.
 //!
-//! # Sparing the flash
-//! With [`Options::spill_after`] zero, what can be fetched is durable. Otherwise an outbox on its own thread keeps changes
-//! in memory for a while: entries can be fetched at once, and what is acknowledged soon enough never touches the disk. It
-//! commits when an entry has waited for `spill_after`, when an acknowledgement of what is on the disk has, when 1 MiB
-//! waits, at [`Handle::flush`] and at the end. [`Status::mark`] is always the committed one. What a crash takes has to be
-//! appended again by the producer from that mark on, in the same order and with nothing left out: then it gets the same
-//! numbers as before, and what was sent already is sent again as it was. A producer that throws away what it could append
-//! again calls `flush` before.
+//! # Fewer writes to flash
+//! With [`Options::spill_after`] zero, only durable entries can be fetched. Otherwise an outbox on its own thread keeps
+//! changes in memory for a while: entries can be fetched at once, and an entry that is acknowledged soon is never written
+//! to the disk. The outbox commits when an entry, or an acknowledgement of an entry on the disk, has waited for
+//! `spill_after`; when 1 MiB waits; at [`Handle::flush`]; and at the end. [`Status::mark`] is always the committed one.
+//! After a crash the producer must append again everything after that mark, in the same order and without omissions.
+//! Then the entries get the same numbers as before, and what was sent already is sent again unchanged. A producer calls
+//! `flush` before it deletes what it would need for that.
 //!
 //! # Layout
-//! A directory with a log, which is a [`journal`], and two snapshots. A record of the log is an entry, or a change: which
-//! entries came and went, the mark, the counters. A commit writes its entries, then its change, then syncs. A snapshot is
-//! the whole state at one position of the log, written for every segment and at every `flush`; the log is kept from the older of
-//! the two on. Numbers that a consumer has (a queue, counters, dropped ranges) stand in a part of their own, of which
-//! there is one today.
+//! A directory with a log, which is a [`journal`], and two snapshots. A record of the log is an entry or a change. A
+//! change says which entries were added and removed, and contains the mark and the counters. A commit writes its entries,
+//! then its change, then syncs once. A snapshot is the whole state at one position of the log; one is written for each
+//! segment and at each `flush`. The log is kept from the older of the two snapshots on. What belongs to a consumer
+//! (queue, counters, dropped ranges) is a separate part of the format; today there is one consumer.
 //!
 //! In memory: about 50 bytes for each entry, and the newest entries up to 1 MiB.
 //!
 //! # Deletion
-//! Whole segments of the log (an eighth of `max_bytes`, 1 MiB at most) go, oldest first, when no queued entry stands in
-//! them. Where the log is larger than twice the queue and four segments, what is left in its oldest segment is written once more at its end.
+//! A segment of the log (an eighth of `max_bytes`, 1 MiB at most) is deleted when it and all older ones contain no queued
+//! entry. If the log is larger than twice the queue plus four segments, the entries that are left in its oldest segment
+//! are written again at its end.
 //!
 //! # Damage
-//! [`Outbox::open`] reads everything, and so does [`Outbox::fetch`] when it meets a damaged entry.
-//! - A damaged entry is lost; it is counted as [`DropReason::Damaged`], with its number. A damaged change costs nothing,
-//!   for the next one repeats it, nor does one damaged snapshot. Where several changes in a row are damaged, entries that
-//!   left the queue in them come back and are sent once more.
-//! - Where the log ends before the snapshot's position, the entries that the snapshot knows are counted as lost.
-//! - Without any snapshot the counters begin anew with what is left, the mark is 0, and numbers go on at the next multiple
-//!   of 2^40.
-//! - What cannot be told from a power cut: a last change, not yet in a snapshot, that is wrong or not there. It takes the
-//!   mark back with it. Up to a `flush` nothing is taken for a power cut.
+//! [`Outbox::open`] reads everything, and so does [`Outbox::fetch`] when it finds a damaged entry.
+//! - A damaged entry is lost. It is counted as [`DropReason::Damaged`], with its number. A damaged change costs nothing,
+//!   because the next one repeats it; nor does one damaged snapshot. If several changes in a row are damaged, entries that
+//!   they removed are queued again and are sent once more.
+//! - If the log ends before the snapshot's position, the entries that the snapshot knows are counted as lost.
+//! - Without any snapshot the counters start again with the entries that are left, the mark is 0, and numbers continue at
+//!   the next multiple of 2^40.
+//! - A last change that is damaged or missing, and is newer than the snapshot, looks like a power cut: it is ignored, and
+//!   the mark is the one before it. After a `flush` everything is in a snapshot, so that damage to it is always detected.
 //!
-//! [`spawn`] runs an outbox on a thread of its own, so that its callers do not wait for a disk.
+//! [`spawn`] runs an outbox on a thread of its own, so that its callers do not wait for the disk.
 
 mod accounts;
 mod actor;

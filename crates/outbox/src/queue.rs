@@ -1,5 +1,5 @@
-//! Which entries are queued and where each stands in the log. The newest bodies are kept in memory too, so that what was
-//! just written is not read back.
+//! Which entries are queued, and the position of each in the log. The newest entries are kept in memory too, so that an
+//! entry that was just written is not read back.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,12 +10,12 @@ use crate::entry::Priority;
 use crate::record::QueuedEntry;
 use crate::seqs::SeqSet;
 
-/// Bytes of entries that are kept in memory although the log has them.
+/// Entries that are kept in memory although they are in the log, in bytes.
 const MEMORY_BYTES: u64 = 1024 * 1024;
-/// The place of an entry that the log does not have yet.
-const NOWHERE: Position = Position(0);
+/// The position of an entry that is not in the log yet.
+const NOT_IN_LOG: Position = Position(0);
 
-/// See the module. About 50 bytes of memory an entry, and the newest entries themselves.
+/// Takes about 50 bytes of memory an entry, and the newest entries themselves.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
     urgent: BTreeMap<u64, Position>,
@@ -42,7 +42,7 @@ impl Queue {
 
     /// Adds a new entry, which is only in memory.
     pub(crate) fn push(&mut self, entry: Arc<QueuedEntry>) {
-        self.lane_mut(entry.priority).insert(entry.seq, NOWHERE);
+        self.lane_mut(entry.priority).insert(entry.seq, NOT_IN_LOG);
         self.keep_in_memory(entry);
     }
 
@@ -52,7 +52,7 @@ impl Queue {
         self.by_position.insert(position, seq);
     }
 
-    /// The entry stands at this position of the log now.
+    /// The entry was written to the log at this position.
     pub(crate) fn moved(&mut self, entry: &QueuedEntry, position: Position) {
         let old = self.lane_mut(entry.priority).insert(entry.seq, position);
         old.and_then(|old| self.by_position.remove(&old));
@@ -66,12 +66,12 @@ impl Queue {
         }
     }
 
-    /// Whether it was there, and whether the log has it.
+    /// Returns whether the entry was in the log; `None` if it was not queued.
     pub(crate) fn remove(&mut self, seq: u64) -> Option<bool> {
         self.forget(seq);
         let position = self.urgent.remove(&seq).or_else(|| self.normal.remove(&seq))?;
         self.by_position.remove(&position);
-        Some(position != NOWHERE)
+        Some(position != NOT_IN_LOG)
     }
 
     fn forget(&mut self, seq: u64) {
@@ -80,7 +80,7 @@ impl Queue {
         }
     }
 
-    /// Lets go of the oldest entries in memory where there are too many. The log must have all before `next_seq`.
+    /// Removes the oldest entries from memory if there are too many. All before `next_seq` must be durable.
     pub(crate) fn evict(&mut self, next_seq: u64) {
         while self.memory_bytes > MEMORY_BYTES
             && let Some((seq, _)) = self.memory.first_key_value()
@@ -95,7 +95,7 @@ impl Queue {
         self.memory.get(&seq)
     }
 
-    /// `None` where the entry is not queued.
+    /// `None` if the entry is not queued.
     pub(crate) fn position(&self, seq: u64) -> Option<Position> {
         self.urgent.get(&seq).or_else(|| self.normal.get(&seq)).copied()
     }
@@ -112,12 +112,12 @@ impl Queue {
         self.by_position.keys().next().copied()
     }
 
-    /// The entries that stand in the log before `end`.
+    /// The entries with a position before `end`.
     pub(crate) fn before(&self, end: Position) -> Vec<u64> {
         self.by_position.range(..end).map(|(_, seq)| *seq).collect()
     }
 
-    /// The entry that the log has at `position`.
+    /// The entry at `position`.
     pub(crate) fn at(&self, position: Position) -> Option<u64> {
         self.by_position.get(&position).copied()
     }

@@ -1,7 +1,7 @@
 //! What a record of the log holds: an entry, or a change that makes the entries before it part of the queue.
 //!
-//! An entry alone means nothing: a crash may have left it there. A [`Change`] says which entries came, which went and
-//! what the counters are now. It repeats what the change before it said, so that one damaged change costs nothing.
+//! An entry without a change after it is ignored: a crash may have left it there. A [`Change`] contains which entries
+//! were added and removed, and the new counters. It repeats the change before it, so that one damaged change costs nothing.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::totals::{Count, DroppedRange, Totals};
 
 const ENTRY: u8 = 1;
 const CHANGE: u8 = 2;
-/// Consumers that a log tells of. Each has counters, dropped ranges and a queue of its own behind this number.
+/// The number of consumers. The counters, dropped ranges and queue of each one follow it.
 const CONSUMERS: u64 = 1;
 
 /// An entry with its number.
@@ -83,9 +83,9 @@ pub(crate) struct Delta {
     pub(crate) entries_from: u64,
     /// The number that the next entry would have got before it.
     pub(crate) first_seq: u64,
-    /// Entries that stand before it, new ones and old ones that were moved here.
+    /// Entries in the log before it: new ones, and old ones that were written again.
     pub(crate) added: SeqSet,
-    /// Entries that are in the queue no more.
+    /// Entries that left the queue.
     pub(crate) removed: SeqSet,
     pub(crate) dropped: Vec<DroppedRange>,
 }
@@ -110,34 +110,36 @@ impl Delta {
     }
 }
 
-/// See the module.
+/// A commit: what it changed, and the new state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Change {
     pub(crate) numbers: Numbers,
     pub(crate) totals: Totals,
-    /// Those that are not as they were before the previous change.
+    /// Those that differ from the state before the previous change.
     pub(crate) accounts: Accounts,
     pub(crate) delta: Delta,
     pub(crate) previous: Delta,
 }
 
-/// How far everything is.
+/// Numbers that only grow.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Numbers {
-    /// Changes so far.
+    /// How many changes there were.
     pub(crate) changes: u64,
     /// The number that the next entry gets.
     pub(crate) next_seq: u64,
     /// The producer's progress.
     pub(crate) mark: u64,
-    /// The newest time that a caller gave.
+    /// The latest time that a caller passed.
     pub(crate) now_ms: i64,
 }
 
 impl Numbers {
     pub(crate) fn encode(&self, bytes: &mut Vec<u8>) {
         let Numbers { changes, next_seq, mark, now_ms } = *self;
-        [changes, next_seq, mark, now_ms.cast_unsigned()].into_iter().for_each(|number| put_u64(bytes, number));
+        [changes, next_seq, mark, now_ms.cast_unsigned()]
+            .into_iter()
+            .for_each(|number| put_u64(bytes, number));
     }
 
     pub(crate) fn decode(decoder: &mut Decoder<'_>) -> Option<Numbers> {

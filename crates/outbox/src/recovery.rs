@@ -1,4 +1,4 @@
-//! Opening: what the log and the snapshots say is brought together, and what damage took is counted.
+//! Opens an outbox: combines the log and the snapshots, and counts what was lost to damage.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use journal::{Disk, Journal, Position, Reader};
 use tokio::time::Instant;
 
-use crate::commit::{Sealing, Snapshots};
+use crate::commit::{PendingChange, Snapshots};
 use crate::counters::Tally;
 use crate::cursor::LogCursor;
 use crate::dropped::spread;
@@ -24,38 +24,38 @@ use crate::totals::Count;
 
 /// The version of what the log's records hold.
 pub(crate) const CONTENT: u16 = 1;
-/// Where nothing tells which numbers were given, they go on at the next multiple of this. A gateway that sends a thousand
-/// entries a second needs 34 years to get there, and a number stays exact in JSON for 8,000 such losses.
+/// If it is unknown which numbers were used, they continue at the next multiple of this. A gateway that sends a thousand
+/// entries a second reaches it in 34 years, and a number stays exact in JSON for 8,000 such losses.
 const ERA: u64 = 1 << 40;
 
 /// What opening found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Recovery {
-    /// What was wrong, where files were damaged; they are whole now.
+    /// Set if files were damaged. They are repaired.
     pub damage: Option<Damage>,
 }
 
-/// Damage that was found, and is counted.
+/// Damage that was found and counted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Damage {
-    /// The entries that were lost; they are counted as dropped. `None`: that is unknown, the counters were lost too.
+    /// The entries that were lost; they are counted as dropped. `None`: unknown, because the counters were lost too.
     pub lost: Option<Count>,
-    /// The counters begin anew, with what could be read as accepted.
+    /// The counters start again; the entries that could be read count as accepted.
     pub counters_lost: bool,
-    /// The mark is 0: the producer hands over again what it still has.
+    /// The mark is 0: the producer appends again everything it still has.
     pub mark_lost: bool,
 }
 
-/// An outbox as its files have it.
+/// The content of an outbox's files.
 #[derive(Debug)]
 pub(crate) struct Loaded {
     pub(crate) state: State,
     entries: BTreeMap<u64, FoundEntry>,
     pub(crate) damage: Option<Damage>,
     last_delta: Delta,
-    /// The newest record that is known to be there, or to have been there.
+    /// The newest record that is or was in the log.
     last_position: Position,
-    /// The log alone would not say the same.
+    /// The state differs from that of the log and the snapshot on the disk.
     wants_snapshot: bool,
 }
 
@@ -94,8 +94,8 @@ pub(crate) fn open(
         state: loaded.state,
         queue,
         staged: Staged::default(),
-        sealing: Sealing::after(loaded.last_delta, Arc::default()),
-        sealed: None,
+        pending_change: PendingChange::after(loaded.last_delta, Arc::default()),
+        unsynced_change: None,
         left_over: VecDeque::new(),
         in_flight: BTreeMap::new(),
         cursor: LogCursor::default(),
@@ -106,13 +106,13 @@ pub(crate) fn open(
         outbox.write_snapshot()?;
     }
     if loaded.damage.is_some() {
-        // The log, too, reaches to where the snapshot says.
-        outbox.mark_recovered()?;
+        // The log must reach the snapshot's position.
+        outbox.write_recovered_state()?;
     }
     Ok((outbox, Recovery { damage: loaded.damage }))
 }
 
-/// Reads everything. `log`: what was found in the log's files.
+/// Reads everything.
 pub(crate) fn load(
     found: &mut Found,
     reader: &Reader,
@@ -124,8 +124,8 @@ pub(crate) fn load(
     let position = snapshot.as_ref().map_or(Position(0), |snapshot| snapshot.position);
     let mut replay = Replay::of(snapshot, reader.read_from(Position(0))).map_err(log(dir))?;
     let (entries, tally, missing) = replay.queue();
-    let Replay { mut state, last_delta, has_refused, last_position, largest_seq, .. } = replay;
-    // A snapshot is there before the first record is.
+    let Replay { mut state, last_delta, skipped_last_change, last_position, largest_seq, .. } = replay;
+    // The first snapshot is written before the first record.
     let is_empty = log_recovery.next == Position::FIRST && log_recovery.torn_bytes == 0;
     let is_new = !has_snapshot && found.damaged == 0 && is_empty && log_recovery.corrupt_headers == 0;
     let mut damage = None;
@@ -145,12 +145,12 @@ pub(crate) fn load(
             damage = Some(Damage { lost: Some(lost), counters_lost: false, mark_lost: false });
         }
     }
-    let wants_snapshot = is_new || has_refused || damage.is_some();
+    let wants_snapshot = is_new || skipped_last_change || damage.is_some();
     let last_position = last_position.max(position);
     Ok(Loaded { state, entries, damage, last_delta, last_position, wants_snapshot })
 }
 
-/// Makes the state agree with what was found, and says which numbers are missing.
+/// Corrects the counters by the entries that were found; returns what was lost.
 fn count_lost(state: &mut State, tally: &Tally, missing: &SeqSet) -> Count {
     let lost = state.counters.reconcile(tally);
     for range in spread(missing, lost, state.numbers.now_ms) {
@@ -160,8 +160,8 @@ fn count_lost(state: &mut State, tally: &Tally, missing: &SeqSet) -> Count {
 }
 
 impl Outbox {
-    /// Reads the whole log, for something in it turned out to be damaged: what cannot be read is lost, and counted.
-    pub(crate) fn count_anew(&mut self) -> Result<(), OutboxError> {
+    /// Reads the whole log after a damaged entry was found. Entries that cannot be read are counted as lost.
+    pub(crate) fn count_after_damage(&mut self) -> Result<(), OutboxError> {
         let (mut tally, mut missing) = (Tally::default(), self.queue.seqs());
         for record in self.journal.read_from(Position(0)).map_err(log(&self.dir))? {
             let record = record.map_err(log(&self.dir))?;

@@ -1,8 +1,8 @@
-//! What a log and its snapshot add up to.
+//! Computes the state from a snapshot and the log.
 //!
-//! Entries count where a change after them says so. All changes but the last were durable, and so was everything up to
-//! the snapshot: what is missing there was lost to damage. Where anything of the last change is missing it does not count
-//! at all: a power cut leaves it so, and nobody was told that it was durable.
+//! An entry is part of the queue if a change after it says so. All changes but the last were durable, and so was everything
+//! up to the snapshot: entries missing there were lost to damage. If an entry of the last change is missing, that change
+//! is ignored: a power cut interrupted it, and its commit never returned.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -25,28 +25,28 @@ pub(crate) struct FoundEntry {
     size: u64,
 }
 
-/// See the module.
+/// The state while the log is read.
 #[derive(Debug)]
 pub(crate) struct Replay {
     pub(crate) state: State,
-    /// The numbers of what should be in the queue.
+    /// The numbers that should be in the queue.
     pub(crate) queued: SeqSet,
-    /// Numbers of which nothing is known: the changes that told of them are lost.
+    /// Numbers whose changes are lost.
     pub(crate) unknown: SeqSet,
-    /// The newest place of each entry that a change told of.
+    /// The newest position of each entry that a change contains.
     entries: BTreeMap<u64, FoundEntry>,
-    /// What the last change said, where it is the one that led to the state.
+    /// The last change, if it led to the state.
     pub(crate) last_delta: Delta,
-    /// The last change was left out.
-    pub(crate) has_refused: bool,
+    /// The last change was ignored.
+    pub(crate) skipped_last_change: bool,
     /// The last record that could be read.
     pub(crate) last_position: Position,
-    /// The largest number that an entry or a change told.
+    /// The largest number in an entry or a change.
     pub(crate) largest_seq: u64,
     snapshot_position: Option<Position>,
-    /// Entries that no change told of yet.
+    /// Entries after the last change that was applied.
     pending: Vec<(u64, FoundEntry)>,
-    /// The newest change, as long as it may be the last one.
+    /// The newest change, not applied yet: it may be the last one.
     newest: Option<(Position, Change)>,
     /// The number of the change before that.
     last_number: Option<u64>,
@@ -54,7 +54,7 @@ pub(crate) struct Replay {
 }
 
 impl Replay {
-    /// Goes through all records of a log, oldest first.
+    /// Reads all records of a log, oldest first.
     pub(crate) fn of(
         snapshot: Option<Snapshot>,
         records: impl Iterator<Item = Result<Record, JournalError>>,
@@ -68,7 +68,7 @@ impl Replay {
             unknown: SeqSet::default(),
             entries: BTreeMap::new(),
             last_delta: Delta::default(),
-            has_refused: false,
+            skipped_last_change: false,
             last_position: Position(0),
             largest_seq: 0,
             snapshot_position,
@@ -78,16 +78,16 @@ impl Replay {
             names: BTreeSet::new(),
         };
         for record in records {
-            replay.take(&record?);
+            replay.read(&record?);
         }
-        replay.settle_newest(true);
+        replay.apply_newest(true);
         if replay.last_number != Some(replay.state.numbers.changes) {
             replay.last_delta = Delta::default();
         }
         Ok(replay)
     }
 
-    fn take(&mut self, record: &Record) {
+    fn read(&mut self, record: &Record) {
         self.last_position = record.position;
         match LogRecord::decode(&record.payload) {
             Some(LogRecord::Entry(entry)) => {
@@ -97,7 +97,7 @@ impl Replay {
             }
             Some(LogRecord::Change(change)) => {
                 self.largest_seq = self.largest_seq.max(change.numbers.next_seq);
-                self.settle_newest(false);
+                self.apply_newest(false);
                 self.newest = Some((record.position, *change));
             }
             None => {}
@@ -116,7 +116,7 @@ impl Replay {
         FoundEntry { position, priority: entry.priority, shares, size: entry.size() }
     }
 
-    fn settle_newest(&mut self, is_last: bool) {
+    fn apply_newest(&mut self, is_last: bool) {
         let Some((position, change)) = self.newest.take() else { return };
         let later = self.pending.partition_point(|(_, found)| found.position < position);
         let later = self.pending.split_off(later);
@@ -125,29 +125,29 @@ impl Replay {
         let there = before.iter().filter(|(_, found)| found.position.0 >= change.delta.entries_from).count();
         let is_whole = there as u64 == position.0.saturating_sub(change.delta.entries_from);
         if is_durable || is_whole {
-            self.place(&change, before);
+            self.locate_entries(&change, before);
             self.apply(position, &change);
             self.last_number = Some(change.numbers.changes);
             self.last_delta = change.delta;
         } else {
-            self.has_refused = true;
+            self.skipped_last_change = true;
         }
     }
 
-    /// Where the entries stand that this change, or one that is lost, told of.
-    fn place(&mut self, change: &Change, before: Vec<(u64, FoundEntry)>) {
-        // Before the first change of the log another may have stood.
+    /// Records the positions of the entries that this change, or a lost one before it, added.
+    fn locate_entries(&mut self, change: &Change, before: Vec<(u64, FoundEntry)>) {
+        // There may have been another change before the first one of the log.
         let lost = self.last_number.map_or(1, |last| change.numbers.changes.saturating_sub(last + 1));
         let mut deltas = vec![&change.delta];
         if lost > 0 {
             deltas.insert(0, &change.previous);
         }
         if lost > 1 {
-            // What stood before the lost changes; some of it may be in the queue no more.
+            // Entries of the lost changes; some of them may have left the queue.
             self.entries.extend(before.iter().cloned());
         }
         for delta in deltas {
-            // An older entry of the same number was never part of the queue, or was moved.
+            // An older entry with the same number was never part of the queue, or was written again.
             for (first, last) in delta.added.ranges() {
                 let old: Vec<u64> = self.entries.range(first..=last).map(|(seq, _)| *seq).collect();
                 old.iter().for_each(|seq| drop(self.entries.remove(seq)));
@@ -164,7 +164,8 @@ impl Replay {
             return;
         }
         let is_first = self.snapshot_position.is_none() && self.last_number.is_none();
-        let known = if is_first { change.numbers.changes.saturating_sub(2) } else { self.state.numbers.changes };
+        let known =
+            if is_first { change.numbers.changes.saturating_sub(2) } else { self.state.numbers.changes };
         let lost = change.numbers.changes.saturating_sub(known.saturating_add(1));
         if lost > 1 && change.previous.first_seq > self.state.numbers.next_seq {
             let (first, last) = (self.state.numbers.next_seq, change.previous.first_seq - 1);

@@ -1,4 +1,4 @@
-//! A set of sequence numbers, kept as ranges: small where numbers come in runs, as they do in a queue.
+//! A set of sequence numbers, stored as ranges: small for consecutive numbers, which a queue mostly has.
 
 use std::collections::BTreeMap;
 
@@ -33,7 +33,7 @@ impl SeqSet {
             return;
         }
         let (mut first, mut last) = (first, last);
-        // Everything that overlaps or touches becomes one with it.
+        // Ranges that overlap or touch are merged.
         while let Some((old_first, old_last)) = self.ranges.range(..=last.saturating_add(1)).next_back()
             && *old_last >= first.saturating_sub(1)
         {
@@ -68,7 +68,7 @@ impl SeqSet {
         self.ranges.iter().map(|(first, last)| (*first, *last))
     }
 
-    /// For each range: how many numbers lie between the last one and it, and its length.
+    /// For each range: the distance from the end of the one before, and its length.
     pub(crate) fn encode(&self, bytes: &mut Vec<u8>) {
         put_u64(bytes, self.ranges.len() as u64);
         let mut before = 0;

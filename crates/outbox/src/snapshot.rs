@@ -1,7 +1,7 @@
-//! The whole state at one position of the log, in a file of its own: what the log's older records add up to.
+//! The whole state at one position of the log, in a file of its own: the result of all older records.
 //!
-//! There are two files, written in turn, so that the older one is still there while the newer one is written, and when
-//! that is damaged. A file comes to its name by a rename, when it is whole and synced. Integers are little-endian.
+//! There are two files, written alternately: the older one is there while the newer one is written, and if the newer one
+//! is damaged. A file is renamed to its name after it was written and synced. Integers are little-endian.
 //! ```text
 //! magic "OUTBOX\0\n" | version u32 | crc32 u32 of version and the rest | generation u64 | position u64 | state | queued numbers
 //! ```
@@ -21,25 +21,24 @@ const MAGIC: &[u8; 8] = b"OUTBOX\0\n";
 const NAMES: [&str; 2] = ["snapshot.0", "snapshot.1"];
 const UNFINISHED: &str = "snapshot.tmp";
 
-/// See the module.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Snapshot {
-    /// How many were written before.
+    /// How many snapshots were written before.
     pub(crate) generation: u64,
-    /// The newest record that it includes. All up to it is durable.
+    /// The newest record that it includes. All records up to it are durable.
     pub(crate) position: Position,
     pub(crate) state: State,
     /// The numbers of the entries in the queue.
     pub(crate) queued: SeqSet,
 }
 
-/// What is found at a start.
+/// The snapshots found at a start.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
     pub(crate) newest: Option<Snapshot>,
-    /// The position of the other one, where that can be read too.
+    /// The position of the other one, if it can be read.
     pub(crate) older: Option<Position>,
-    /// Files that are not what was once written.
+    /// How many files are damaged.
     pub(crate) damaged: usize,
 }
 
@@ -65,7 +64,7 @@ impl Snapshot {
         [MAGIC.as_slice(), &VERSION.to_le_bytes(), &crc.to_le_bytes(), &body].concat()
     }
 
-    /// `Ok(None)`: it is not what was once written. `Err`: the version, where that is a newer one.
+    /// `Ok(None)`: the file is damaged. `Err`: its version, if that is newer than ours.
     fn decode(bytes: &[u8]) -> Result<Option<Snapshot>, u32> {
         let header = || {
             let (magic, rest) = bytes.split_first_chunk()?;
@@ -96,7 +95,7 @@ impl Snapshot {
     /// Reads both files.
     ///
     /// # Errors
-    /// Where one cannot be read, or is of a newer version.
+    /// If one cannot be read, or has a newer version.
     pub(crate) fn find(disk: &dyn Disk, dir: &Path) -> Result<Found, OutboxError> {
         let mut found = Found::default();
         for name in NAMES {

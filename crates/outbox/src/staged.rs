@@ -1,5 +1,5 @@
-//! Changes that are made in memory and not written yet: new entries, acknowledgements, what is dropped when the queue is
-//! full. An entry that is acknowledged while it is staged never reaches the log.
+//! Changes in memory that are not written yet: new entries, acknowledgements, entries dropped because the queue is full.
+//! An entry that is acknowledged while it is staged is never written to the log.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -15,29 +15,29 @@ use crate::seqs::SeqSet;
 use crate::store::{Change, InFlight, Outbox, WhenFull};
 use crate::totals::{DropReason, DroppedRange};
 
-/// What may be staged before it is committed, in bytes; the change that crosses it still is.
+/// How much may be staged before a commit, in bytes. The change that crosses the limit is still staged.
 pub(crate) const STAGED_BYTES: u64 = 1024 * 1024;
-/// What a removed entry or a dropped range counts for, in bytes.
+/// Memory of a removed entry or a dropped range, in bytes.
 const SMALL: u64 = 64;
-/// How long acknowledgements are gathered where entries are written at once …
+/// With `spill_after` zero, acknowledgements are collected for so long …
 const GATHER: Duration = Duration::from_millis(200);
-/// … and how many of them.
+/// … or until there are so many.
 const GATHER_SEQS: u64 = 256;
 
-/// See the module.
+/// What the next change will contain.
 #[derive(Debug, Default)]
 pub(crate) struct Staged {
-    /// New entries, and since when.
+    /// New entries, and when they were appended.
     pub(crate) entries: BTreeMap<u64, Instant>,
-    /// Entries of the log that are in the queue no more.
+    /// Entries in the log that left the queue.
     pub(crate) removed: SeqSet,
     pub(crate) dropped: Vec<DroppedRange>,
-    /// Since when something was appended, be it only a mark.
+    /// When the first append was staged, with or without entries.
     appended_since: Option<Instant>,
-    /// Since when the log holds something that is not so any more.
+    /// When the first removal from the log was staged.
     removed_since: Option<Instant>,
-    /// Everything that was removed.
-    removed_count: u64,
+    /// How many entries were removed, whether in the log or not.
+    removals: u64,
     bytes: u64,
 }
 
@@ -46,7 +46,7 @@ impl Staged {
         self.entries.is_empty() && self.appended_since.is_none() && self.removed_since.is_none()
     }
 
-    /// What it takes in memory, about.
+    /// The memory it takes, roughly.
     pub(crate) fn bytes(&self) -> u64 {
         let small = (self.removed.count() + self.dropped.len()) as u64;
         self.bytes.saturating_add(small * SMALL)
@@ -79,20 +79,20 @@ impl Staged {
 }
 
 impl Outbox {
-    /// When what is staged is to be committed.
+    /// When the staged changes must be committed.
     pub(crate) fn commit_at(&self) -> Option<Instant> {
         let staged = &self.staged;
         if self.options.spill_after.is_zero() {
-            let gathered = staged.removed_since.map(|since| {
-                if staged.removed_count >= GATHER_SEQS { since } else { since + GATHER }
-            });
+            let gathered = staged
+                .removed_since
+                .map(|since| if staged.removals >= GATHER_SEQS { since } else { since + GATHER });
             return [staged.appended_since, gathered].into_iter().flatten().min();
         }
         let since = staged.since()?;
         Some(if staged.bytes() >= STAGED_BYTES { since } else { since + self.options.spill_after })
     }
 
-    /// Does it in memory. Where that fails, for the log cannot be read, what is left to do stays in `change`.
+    /// Applies a change in memory. If that fails because the log cannot be read, the rest of it stays in `change`.
     pub(crate) fn stage(&mut self, change: &mut Change, now: Instant) -> Result<(), OutboxError> {
         let (mut done, numbers) = (0, &mut self.state.numbers);
         let result = match change {
@@ -144,7 +144,7 @@ impl Outbox {
             return Ok(());
         };
         for (seq, victim) in victims {
-            self.take(seq, &victim, now);
+            self.remove_queued(seq, &victim, now);
             self.count_dropped(seq, &victim.shares, DropReason::Full, now_ms, now);
         }
         self.state.counters.enqueue(&entry.shares, entry.size());
@@ -154,15 +154,10 @@ impl Outbox {
         Ok(())
     }
 
-    /// Acknowledges an entry, or discards it where `refused_at` says when.
-    fn stage_removal(
-        &mut self,
-        seq: u64,
-        refused_at: Option<i64>,
-        now: Instant,
-    ) -> Result<(), OutboxError> {
-        let Some(known) = self.known(seq)? else { return Ok(()) };
-        self.take(seq, &known, now);
+    /// Acknowledges an entry; discards it if `refused_at` has a time.
+    fn stage_removal(&mut self, seq: u64, refused_at: Option<i64>, now: Instant) -> Result<(), OutboxError> {
+        let Some(known) = self.summary(seq)? else { return Ok(()) };
+        self.remove_queued(seq, &known, now);
         match refused_at {
             None => self.state.counters.publish(&known.shares),
             Some(at_ms) => self.count_dropped(seq, &known.shares, DropReason::Refused, at_ms, now),
@@ -170,8 +165,8 @@ impl Outbox {
         Ok(())
     }
 
-    /// What there is to know of a queued entry.
-    fn known(&mut self, seq: u64) -> Result<Option<InFlight>, OutboxError> {
+    /// Shares and size of a queued entry.
+    fn summary(&mut self, seq: u64) -> Result<Option<InFlight>, OutboxError> {
         if let Some(known) = self.in_flight.get(&seq) {
             return Ok(Some(known.clone()));
         }
@@ -180,13 +175,13 @@ impl Outbox {
     }
 
     /// Removes an entry that is queued.
-    fn take(&mut self, seq: u64, known: &InFlight, now: Instant) {
+    fn remove_queued(&mut self, seq: u64, known: &InFlight, now: Instant) {
         if self.queue.remove(seq) == Some(true) {
             self.staged.remove_from_log(seq, now);
         } else if self.staged.entries.remove(&seq).is_some() {
             self.staged.bytes = self.staged.bytes.saturating_sub(known.size);
         }
-        self.staged.removed_count += 1;
+        self.staged.removals += 1;
         self.in_flight.remove(&seq);
         self.state.counters.dequeue(&known.shares, known.size);
     }
@@ -198,7 +193,7 @@ impl Outbox {
         self.staged.drop_range(range, now);
     }
 
-    /// The entries that go so that there is room for `size` more bytes; `None` where that is not enough.
+    /// The entries to drop so that `size` more bytes fit; `None` if dropping does not free enough.
     fn victims(
         &mut self,
         incoming: Priority,
@@ -225,7 +220,7 @@ impl Outbox {
                 let next = self.next_victim(*lane, oldest_first, &passed);
                 let Some(seq) = next else { break };
                 passed.insert(seq);
-                let Some(victim) = self.known(seq)? else { continue };
+                let Some(victim) = self.summary(seq)? else { continue };
                 freed = freed.saturating_add(victim.size);
                 victims.push((seq, victim));
             }

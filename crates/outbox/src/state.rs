@@ -1,4 +1,4 @@
-//! What the outbox knows beside the entries: the numbers, the counters, what was dropped.
+//! The outbox's state without the entries: numbers, counters, dropped ranges.
 
 use std::sync::Arc;
 
@@ -6,11 +6,9 @@ use crate::accounts::{decode_accounts, encode_accounts};
 use crate::counters::Counters;
 use crate::dropped::{self, DroppedRanges};
 use crate::encoding::Decoder;
-use crate::record::{
-    Change, Numbers, decode_consumers, decode_totals, encode_consumers, encode_totals,
-};
+use crate::record::{Change, Numbers, decode_consumers, decode_totals, encode_consumers, encode_totals};
 
-/// See the module. Clones are cheap.
+/// Clones are cheap.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct State {
     pub(crate) numbers: Numbers,
@@ -27,7 +25,7 @@ impl State {
         }
     }
 
-    /// Takes over the numbers and counters of a change; accounts that it does not name stay.
+    /// Replaces numbers and counters by those of a change. Accounts that the change does not contain stay.
     pub(crate) fn set(&mut self, change: &Change) {
         self.numbers = change.numbers;
         self.counters.totals = change.totals.clone();

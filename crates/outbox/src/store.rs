@@ -8,7 +8,7 @@ use std::time::Duration;
 use journal::{Disk, Journal, Position, RealDisk};
 
 use crate::accounts::Accounts;
-use crate::commit::{Sealed, Sealing};
+use crate::commit::{PendingChange, UnsyncedChange};
 use crate::cursor::LogCursor;
 use crate::entry::{Entry, Priority, Share, Stored};
 use crate::error::{OutboxError, log};
@@ -21,15 +21,15 @@ use crate::totals::{DroppedRange, Totals};
 
 /// Entries that may be in flight (fetched and not acknowledged) at once; `fetch` gives no more of them.
 pub const MAX_IN_FLIGHT: usize = 1024;
-/// Bodies that one `fetch` gives, in bytes; one entry it gives always.
+/// Bytes of bodies that one `fetch` returns; it always returns one entry.
 const FETCH_BYTES: usize = 4 * 1024 * 1024;
 
-/// How an outbox is kept.
+/// Settings of an outbox.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
     /// The limit for the queued entries, in bytes; the crate's documentation says what counts.
     pub max_bytes: u64,
-    /// What goes when the limit is reached.
+    /// What is dropped when the limit is reached.
     pub when_full: WhenFull,
     /// For an outbox on its own thread: how long an entry may wait for its acknowledgement before it is written to the
     /// disk; zero: every entry is written at once. See the crate's documentation.
@@ -37,34 +37,34 @@ pub struct Options {
 }
 
 impl Options {
-    /// A segment of the log: small where the queue is, so that space is given back in small parts.
+    /// Bytes of a segment of the log: small if the queue is small, so that space is freed in small parts.
     pub(crate) fn segment_bytes(&self) -> u64 {
         (self.max_bytes / 8).clamp(4 * 1024, 1024 * 1024)
     }
 }
 
-/// What is dropped when there is no room; see the crate's documentation.
+/// What is dropped when the outbox is full; see the crate's documentation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WhenFull {
-    /// What has waited longest.
+    /// The oldest entries.
     DropOldest,
-    /// What comes now.
+    /// The new entry.
     DropNewest,
 }
 
-/// One thing to do.
+/// One request.
 #[derive(Debug, Clone)]
 pub enum Change {
-    /// Queue entries, and remember how far the producer is.
+    /// Queue entries, and store the producer's progress.
     Append {
-        /// The producer's progress that these entries are the outcome of; an earlier one than before is not stored.
+        /// The producer's progress after these entries; ignored if it is lower than the stored one.
         mark: u64,
         /// In the order of the `seq` they get.
         entries: Vec<Entry>,
-        /// The caller's clock, in Unix milliseconds; kept with what is dropped.
+        /// The caller's clock, in Unix milliseconds; stored with dropped ranges.
         now_ms: i64,
     },
-    /// The other side has these. Numbers that are not queued are ignored.
+    /// The receiver has these. Numbers that are not queued are ignored.
     Acknowledge(Vec<u64>),
     /// These can never be sent. Numbers that are not queued are ignored.
     Discard {
@@ -74,7 +74,7 @@ pub enum Change {
     },
 }
 
-/// What is known of an entry in flight without reading it.
+/// Shares and size of an entry in flight, so that it need not be read again.
 #[derive(Debug, Clone)]
 pub(crate) struct InFlight {
     pub(crate) shares: Vec<Share>,
@@ -88,29 +88,29 @@ pub struct Outbox {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) journal: Journal,
     pub(crate) options: Options,
-    /// As the disk has it.
+    /// The durable state.
     pub(crate) committed: State,
-    /// With everything staged since.
+    /// The durable state with everything staged since.
     pub(crate) state: State,
     pub(crate) queue: Queue,
     pub(crate) staged: Staged,
-    pub(crate) sealing: Sealing,
+    pub(crate) pending_change: PendingChange,
     /// A change that the journal has taken, and that is not durable yet.
-    pub(crate) sealed: Option<Sealed>,
-    /// What a failed call was given and did not get to.
+    pub(crate) unsynced_change: Option<UnsyncedChange>,
+    /// Changes that a failed call did not reach.
     pub(crate) left_over: VecDeque<Change>,
     pub(crate) in_flight: BTreeMap<u64, InFlight>,
     pub(crate) cursor: LogCursor,
     pub(crate) snapshots: crate::commit::Snapshots,
-    /// The damage that was found since the outbox was opened, newest.
+    /// The newest damage found since the outbox was opened.
     pub(crate) damage: Option<Arc<Damage>>,
 }
 
 impl Outbox {
-    /// Opens the outbox in the directory `dir`, or makes a new one. Damage is counted, and the caller is told.
+    /// Opens the outbox in the directory `dir`, or makes a new one. Damage is counted and returned.
     ///
     /// # Errors
-    /// Where it cannot be read or written, is in use, or of a newer version.
+    /// If it cannot be read or written, is in use, or has a newer version.
     pub fn open(dir: &Path, options: Options) -> Result<(Outbox, Recovery), OutboxError> {
         Outbox::open_on(Arc::new(RealDisk), dir, options)
     }
@@ -127,7 +127,7 @@ impl Outbox {
         recovery::open(disk, dir, options)
     }
 
-    /// The mark of the last append that is on the disk; 0 where there was none.
+    /// The mark of the last durable append; 0 if there was none.
     pub fn mark(&self) -> u64 {
         self.committed.numbers.mark
     }
@@ -147,7 +147,7 @@ impl Outbox {
         &self.committed.counters.accounts
     }
 
-    /// What was dropped, as of the last commit: the newest 1,000 ranges, oldest first. [`Totals`] counts all of it.
+    /// The newest 1,000 dropped ranges as of the last commit, oldest first. [`Totals`] counts all of them.
     pub fn dropped(&self) -> &[DroppedRange] {
         self.committed.dropped.all()
     }
@@ -160,7 +160,7 @@ impl Outbox {
         self.apply(vec![Change::Append { mark, entries, now_ms }])
     }
 
-    /// Takes what the other side has from the queue and counts it as published.
+    /// Removes entries that the receiver has from the queue, and counts them as published.
     ///
     /// # Errors
     /// See [`Outbox::apply`].
@@ -168,7 +168,7 @@ impl Outbox {
         self.apply(vec![Change::Acknowledge(seqs.to_vec())])
     }
 
-    /// Takes what never can be sent from the queue and counts it as dropped.
+    /// Removes entries that can never be sent from the queue, and counts them as dropped.
     ///
     /// # Errors
     /// See [`Outbox::apply`].
@@ -177,12 +177,13 @@ impl Outbox {
     }
 
     /// The oldest entries of a priority after `after`, `max` at most; they are in flight from now on and stay so until
-    /// they are acknowledged or discarded, or the process ends. The caller keeps its place: 0 to begin (again), then the
-    /// last `seq` it got. Fewer than `max` does not mean that there are no more: one answer holds about 4 MiB, and no
-    /// more than [`MAX_IN_FLIGHT`] entries are in flight. None at all does, unless that many are.
+    /// they are acknowledged or discarded, or the process ends. The caller passes 0 to start from the beginning, then the
+    /// last `seq` it got. There may be more entries if fewer than `max` are returned: one answer holds about 4 MiB, and at
+    /// most [`MAX_IN_FLIGHT`] entries are in flight. An empty answer means that there are no more, unless that many are
+    /// in flight.
     ///
     /// # Errors
-    /// Where the log cannot be read.
+    /// If the log cannot be read.
     pub fn fetch(&mut self, priority: Priority, after: u64, max: usize) -> Result<Vec<Stored>, OutboxError> {
         let mut found = Vec::new();
         let (mut bytes, mut after) = (0_usize, after);
@@ -193,7 +194,7 @@ impl Outbox {
                 break;
             }
             after = seq;
-            // What turns out to be damaged is left out.
+            // Damaged entries are left out.
             let Some(entry) = self.entry(seq)? else { continue };
             bytes = bytes.saturating_add(entry.body.len());
             self.in_flight.insert(seq, InFlight { shares: entry.shares.clone(), size: entry.size() });
@@ -202,13 +203,13 @@ impl Outbox {
         Ok(found)
     }
 
-    /// The newest entry that can be fetched: with `spill_after` zero, only what is durable.
+    /// The newest entry that can be fetched; with `spill_after` zero it is durable.
     pub(crate) fn newest_seq(&self) -> u64 {
         let state = if self.options.spill_after.is_zero() { &self.committed } else { &self.state };
         state.numbers.next_seq.saturating_sub(1)
     }
 
-    /// A queued entry; `None` where it is not queued, or was lost to damage that is counted now.
+    /// A queued entry; `None` if it is not queued, or is damaged, which is counted then.
     pub(crate) fn entry(&mut self, seq: u64) -> Result<Option<Arc<QueuedEntry>>, OutboxError> {
         if let Some(entry) = self.queue.in_memory(seq) {
             return Ok(Some(Arc::clone(entry)));
@@ -217,7 +218,7 @@ impl Outbox {
         match self.read(position)? {
             Some(LogRecord::Entry(entry)) if entry.seq == seq => Ok(Some(Arc::new(entry))),
             _ => {
-                self.count_anew()?;
+                self.count_after_damage()?;
                 Ok(None)
             }
         }

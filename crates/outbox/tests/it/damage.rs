@@ -180,9 +180,13 @@ fn for_each(
         loop {
             let next = cases.lock().unwrap().pop();
             let Some((name, bytes, at)) = next else { return };
-            fs::remove_dir_all(&path).or_else(|error| {
-                if error.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
-            }).unwrap();
+            fs::remove_dir_all(&path)
+                .or_else(
+                    |error| {
+                        if error.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
+                    },
+                )
+                .unwrap();
             fs::create_dir(&path).unwrap();
             for (name, bytes) in &store.files {
                 fs::write(path.join(name), bytes).unwrap();
@@ -206,50 +210,67 @@ fn is_log(name: &Path) -> bool {
 #[test]
 fn a_flipped_bit_anywhere_costs_one_entry_at_most() {
     let store = flushed_store();
-    for_each(&store, |_, bytes| (0..bytes.len()).collect(), |path, name, bytes, at| {
-        let mut bytes = bytes.to_vec();
-        bytes[at] ^= 1 << (at % 8);
-        fs::write(path.join(name), bytes).unwrap();
-        let (missing, damage) = check(path, &store);
-        assert!(missing <= 1, "byte {at} of {name:?} costs {missing}: {damage:?}");
-        assert!(missing == 0 || is_log(name));
-    });
+    for_each(
+        &store,
+        |_, bytes| (0..bytes.len()).collect(),
+        |path, name, bytes, at| {
+            let mut bytes = bytes.to_vec();
+            bytes[at] ^= 1 << (at % 8);
+            fs::write(path.join(name), bytes).unwrap();
+            let (missing, damage) = check(path, &store);
+            assert!(missing <= 1, "byte {at} of {name:?} costs {missing}: {damage:?}");
+            assert!(missing == 0 || is_log(name));
+        },
+    );
 }
 
 #[test]
 fn a_flipped_bit_after_the_snapshot_costs_one_entry_or_the_last_change() {
     let store = killed_store();
-    for_each(&store, |_, bytes| (0..bytes.len()).collect(), |path, name, bytes, at| {
-        let mut bytes = bytes.to_vec();
-        bytes[at] ^= 1 << (at % 8);
-        fs::write(path.join(name), bytes).unwrap();
-        let (outbox, recovery) = Outbox::open(path, large()).unwrap();
-        if recovery.damage.is_none() && *outbox.totals() != store.totals {
-            // As if power had been cut in the last change, which discarded an entry.
-            check_counters(&outbox);
-            assert_eq!(outbox.totals().queued.entries, store.totals.queued.entries + 1, "byte {at} of {name:?}");
-            return;
-        }
-        let (missing, damage) = check_opened(outbox, recovery, &store);
-        assert!(missing <= 1, "byte {at} of {name:?} costs {missing}: {damage:?}");
-    });
+    for_each(
+        &store,
+        |_, bytes| (0..bytes.len()).collect(),
+        |path, name, bytes, at| {
+            let mut bytes = bytes.to_vec();
+            bytes[at] ^= 1 << (at % 8);
+            fs::write(path.join(name), bytes).unwrap();
+            let (outbox, recovery) = Outbox::open(path, large()).unwrap();
+            if recovery.damage.is_none() && *outbox.totals() != store.totals {
+                // As if power had been cut in the last change, which discarded an entry.
+                check_counters(&outbox);
+                assert_eq!(
+                    outbox.totals().queued.entries,
+                    store.totals.queued.entries + 1,
+                    "byte {at} of {name:?}"
+                );
+                return;
+            }
+            let (missing, damage) = check_opened(outbox, recovery, &store);
+            assert!(missing <= 1, "byte {at} of {name:?} costs {missing}: {damage:?}");
+        },
+    );
 }
 
 #[test]
 fn files_of_any_length_open_and_what_the_snapshot_knows_is_counted() {
     let store = flushed_store();
-    for_each(&store, |_, bytes| (0..bytes.len()).collect(), |path, name, bytes, length| {
-        fs::write(path.join(name), &bytes[..length]).unwrap();
-        let (missing, damage) = check(path, &store);
-        assert!(damage.is_some() || !is_log(name), "{name:?} cut to {length}");
-        assert!(missing == 0 || is_log(name));
-    });
+    for_each(
+        &store,
+        |_, bytes| (0..bytes.len()).collect(),
+        |path, name, bytes, length| {
+            fs::write(path.join(name), &bytes[..length]).unwrap();
+            let (missing, damage) = check(path, &store);
+            assert!(damage.is_some() || !is_log(name), "{name:?} cut to {length}");
+            assert!(missing == 0 || is_log(name));
+        },
+    );
 }
 
 #[test]
 fn a_log_of_any_length_opens_with_what_was_committed_by_then() {
     let store = killed_store();
-    let of_log = |name: &Path, bytes: &[u8]| if is_log(name) { (0..bytes.len()).collect() } else { Vec::new() };
+    let of_log =
+        |name: &Path, bytes: &[u8]| if is_log(name) { (0..bytes.len()).collect() } else { Vec::new() };
     for_each(&store, of_log, |path, name, bytes, length| {
         fs::write(path.join(name), &bytes[..length]).unwrap();
         let (mut outbox, recovery) = Outbox::open(path, large()).unwrap();
@@ -267,24 +288,28 @@ fn a_log_of_any_length_opens_with_what_was_committed_by_then() {
 #[test]
 fn files_that_are_garbage_or_gone_cost_what_was_in_them() {
     for store in [flushed_store(), killed_store()] {
-        for_each(&store, |_, _| vec![0, 8, 16, 24], |path, name, bytes, at| {
-            match at {
-                0 => fs::write(path.join(name), vec![0xa5; bytes.len()]).unwrap(),
-                8 => fs::write(path.join(name), []).unwrap(),
-                16 => fs::remove_file(path.join(name)).unwrap(),
-                _ => fs::write(path.join(name), vec![0; 100_000]).unwrap(),
-            }
-            let (mut outbox, recovery) = Outbox::open(path, large()).unwrap();
-            check_counters(&outbox);
-            let after = everything(&mut outbox);
-            if is_log(name) {
-                assert!(recovery.damage.unwrap().lost.unwrap().entries > 0);
-                assert_eq!(after.len(), 0);
-            } else {
-                assert_eq!(after, store.queue);
-                assert_eq!((outbox.totals(), outbox.mark()), (&store.totals, store.mark));
-            }
-        });
+        for_each(
+            &store,
+            |_, _| vec![0, 8, 16, 24],
+            |path, name, bytes, at| {
+                match at {
+                    0 => fs::write(path.join(name), vec![0xa5; bytes.len()]).unwrap(),
+                    8 => fs::write(path.join(name), []).unwrap(),
+                    16 => fs::remove_file(path.join(name)).unwrap(),
+                    _ => fs::write(path.join(name), vec![0; 100_000]).unwrap(),
+                }
+                let (mut outbox, recovery) = Outbox::open(path, large()).unwrap();
+                check_counters(&outbox);
+                let after = everything(&mut outbox);
+                if is_log(name) {
+                    assert!(recovery.damage.unwrap().lost.unwrap().entries > 0);
+                    assert_eq!(after.len(), 0);
+                } else {
+                    assert_eq!(after, store.queue);
+                    assert_eq!((outbox.totals(), outbox.mark()), (&store.totals, store.mark));
+                }
+            },
+        );
     }
 }
 

@@ -7,7 +7,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::common::{SHARE_BYTES, body, entry, fast_place, large, normal, open, open_with, place, seqs, urgent};
+use crate::common::{
+    SHARE_BYTES, body, entry, fast_place, large, normal, open, open_with, place, seqs, urgent,
+};
 use outbox::{
     Account, Accounts, Body, Count, DropReason, DroppedRange, ENTRY_OVERHEAD, Entry, EntryError,
     MAX_ACCOUNTS, MAX_BODY_BYTES, MAX_IN_FLIGHT, MAX_TOPIC_BYTES, Options, Outbox, OutboxError, Priority,

@@ -86,6 +86,12 @@ impl SimulatedDisk {
         self.state().fault = fault;
     }
 
+    /// Whether there were enough calls to come to the fault.
+    #[allow(dead_code, reason = "not every test file needs it")]
+    pub(crate) fn has_reached_fault(&self) -> bool {
+        !matches!(self.state().fault, Fault::Refuse { after: 1.., .. } | Fault::Dead { after: 1.. })
+    }
+
     /// Leaves room for so many bytes more.
     pub(crate) fn set_free(&self, bytes: usize) {
         let mut state = self.state();

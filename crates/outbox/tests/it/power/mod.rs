@@ -5,7 +5,13 @@
 //! after the last that returned `Ok`, without damage, and what it says on opening is durable; a call that fails loses
 //! nothing, and what it was given is stored once the disk works.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test may panic"
+)]
 
 mod model;
 #[path = "../../../../journal/tests/it/simulated_disk/mod.rs"]
@@ -69,7 +75,9 @@ fn matching(outbox: &mut Outbox, allowed: &[Model]) -> Model {
     let view = View::of(outbox);
     let found = allowed.iter().rev().find(|model| model.view() == view);
     let expected: Vec<String> = allowed.iter().map(|model| model.view().brief()).collect();
-    found.unwrap_or_else(|| panic!("found {}, expected one of {expected:#?}\n{view:#?}", view.brief())).clone()
+    found
+        .unwrap_or_else(|| panic!("found {}, expected one of {expected:#?}\n{view:#?}", view.brief()))
+        .clone()
 }
 
 struct World {
@@ -80,13 +88,15 @@ struct World {
     allowed: Vec<Model>,
     /// A number for each step, which stands in its bodies.
     tag: u64,
+    /// The last restart came to its fault.
+    reached: bool,
 }
 
 impl World {
     fn new(seed: u64) -> World {
         let disk = SimulatedDisk::new(seed);
         let outbox = Some(open_whole(&disk));
-        World { disk, outbox, allowed: vec![Model::empty(MAX_BYTES)], tag: 0 }
+        World { disk, outbox, allowed: vec![Model::empty(MAX_BYTES)], tag: 0, reached: false }
     }
 
     fn outbox(&mut self) -> &mut Outbox {
@@ -137,7 +147,9 @@ impl World {
         self.outbox = None;
         self.disk = end_of(&self.disk, after);
         self.disk.set_fault(fault);
-        let opened = open_on(&self.disk).unwrap_or_else(|error| {
+        let opened = open_on(&self.disk);
+        self.reached = self.disk.has_reached_fault();
+        let opened = opened.unwrap_or_else(|error| {
             assert_ne!(fault, Fault::None, "{error:?}");
             self.disk = end_of(&self.disk, again_after);
             open_on(&self.disk).expect("the disk works again")
@@ -264,72 +276,66 @@ fn short_life() -> Vec<Step> {
     ]
 }
 
-/// Lets each call of each step fail, one a life.
-fn each_call_fails(fault: impl Fn(u32) -> Fault, and_later: bool) {
-    let life = short_life();
-    for bad in 0..life.len() {
-        for after in 0..60 {
+/// Lets each call of each step meet a fault, one a life. `then` happens after that step.
+fn each_call_meets(fault: impl Fn(u32) -> Fault, then: impl Fn(&mut World, u32)) {
+    for bad in 0..short_life().len() {
+        for after in 0.. {
             let mut world = World::new(u64::from(after));
-            for (n, step) in life.iter().enumerate() {
+            let mut was_reached = false;
+            for (n, step) in short_life().into_iter().enumerate() {
                 let step = match step {
                     Step::End { after: end, again_after, .. } if n == bad => {
-                        Step::End { after: *end, fault: fault(after), again_after: *again_after }
+                        Step::End { after: end, fault: fault(after), again_after }
                     }
-                    step => step.clone(),
+                    step => step,
                 };
-                if n == bad && !matches!(step, Step::End { .. }) {
+                let is_end = matches!(step, Step::End { .. });
+                if n == bad && !is_end {
                     world.disk.set_fault(fault(after));
                 }
                 world.take(step);
                 if n >= bad {
                     world.check();
                 }
-                if n == bad && !and_later {
-                    world.disk.heal();
+                if n == bad {
+                    was_reached = if is_end { world.reached } else { world.disk.has_reached_fault() };
+                    then(&mut world, after);
                 }
             }
             world.recovers();
+            if !was_reached {
+                break;
+            }
         }
     }
 }
 
 #[test]
 fn an_error_at_any_call_loses_nothing() {
-    each_call_fails(|after| Fault::Refuse { after, times: 1, no_space: false }, false);
+    each_call_meets(|after| Fault::Refuse { after, times: 1, no_space: false }, |world, _| world.disk.heal());
 }
 
 #[test]
 fn a_broken_disk_from_any_call_on_loses_nothing() {
-    each_call_fails(|after| Fault::Refuse { after, times: 1_000, no_space: false }, true);
+    each_call_meets(|after| Fault::Refuse { after, times: 1_000, no_space: false }, |_, _| {});
 }
 
 #[test]
 fn a_full_disk_from_any_call_on_loses_nothing() {
-    each_call_fails(|after| Fault::Refuse { after, times: 1_000, no_space: true }, false);
+    each_call_meets(
+        |after| Fault::Refuse { after, times: 1_000, no_space: true },
+        |world, _| world.disk.heal(),
+    );
 }
 
 #[test]
 fn a_process_that_dies_at_any_call_loses_nothing() {
-    let life = short_life();
-    for bad in 0..life.len() {
-        for after in 0..60 {
-            let mut world = World::new(u64::from(after));
-            for (n, step) in life.iter().enumerate() {
-                if n == bad && !matches!(step, Step::End { .. }) {
-                    world.disk.set_fault(Fault::Dead { after });
-                }
-                world.take(step.clone());
-                if n >= bad {
-                    world.check();
-                }
-                if n == bad {
-                    let after = if after % 2 == 0 { End::Kill } else { End::PowerCut { seed: u64::from(after) } };
-                    world.take(Step::End { after, fault: Fault::None, again_after: End::Kill });
-                }
-            }
-            world.recovers();
-        }
-    }
+    let restart = |world: &mut World, after: u32| {
+        let after =
+            if after.is_multiple_of(2) { End::Kill } else { End::PowerCut { seed: u64::from(after) } };
+        world.take(Step::End { after, fault: Fault::None, again_after: End::Kill });
+    };
+    each_call_meets(|after| Fault::Dead { after }, restart);
 }
 
 #[test]
@@ -337,13 +343,20 @@ fn a_long_life_gives_space_back_and_loses_nothing() {
     let mut world = World::new(1);
     for round in 0..150_usize {
         let seed = round as u64;
-        let wishes = vec![append(round % 7, (round * 37) % 900), Wish::Acknowledge { first: round % 3, count: round % 5 }];
+        let wishes = vec![
+            append(round % 7, (round * 37) % 900),
+            Wish::Acknowledge { first: round % 3, count: round % 5 },
+        ];
         world.take(Step::Commit(wishes));
         if round % 9 == 0 {
             world.take(Step::Fetch);
         }
         if round % 31 == 0 {
-            world.take(Step::End { after: End::PowerCut { seed }, fault: Fault::None, again_after: End::Kill });
+            world.take(Step::End {
+                after: End::PowerCut { seed },
+                fault: Fault::None,
+                again_after: End::Kill,
+            });
         }
         if round % 5 == 0 {
             world.check();
