@@ -64,7 +64,7 @@ def flip(file):
 
 
 def falsify(file):
-    """Other digits in numbers that are to be sent: the file is still a good database."""
+    """Other digits in numbers that are to be sent: the file still looks like one of ours."""
     data = file.read_bytes()
     assert b'"avg":2' in data
     file.write_bytes(data.replace(b'"avg":2', b'"avg":3'))
@@ -119,11 +119,14 @@ class Damage:
 
 DAMAGES = [
     # What came after the checkpoint is made again from the journal.
-    *(Damage("outbox.db*", how, delivered=HALF) for how in (garbage, cut, empty, remove)),
-    Damage("outbox.db", garbage, delivered=HALF, counted=False),
-    Damage("outbox.db", flip, delivered=HALF),
-    Damage("outbox.db", falsify, delivered=HALF),
-    Damage("outbox.db-wal", garbage),
+    *(Damage("outbox/*", how, delivered=HALF, counted=False) for how in (garbage, cut, empty, remove)),
+    *(Damage("outbox/*.journal", how, delivered=HALF) for how in (garbage, cut, empty, remove)),
+    *(Damage("outbox/*.journal", how, delivered=2 * HALF - 8) for how in (flip, tear, zero_tail)),
+    # Every message is hit, and the log still says that the outbox had them all.
+    Damage("outbox/*.journal", falsify, delivered=0),
+    *(Damage("outbox/snapshot.?", how, delivered=2 * HALF, counted=False) for how in (garbage, remove)),
+    *(Damage("outbox/snapshot.0", how) for how in (flip, garbage, cut, empty, remove)),
+    *(Damage("outbox/snapshot.1", how) for how in (flip, garbage, cut, empty, remove)),
     *(Damage("state.checkpoint", how, open=0) for how in (flip, cut, empty, remove)),
     *(Damage("journal/*", how, open=OPEN) for how in (flip, cut, garbage, empty, remove, tear, zero_tail)),
     Damage("journal/*", add_zeros),

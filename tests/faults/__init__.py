@@ -96,7 +96,8 @@ class Disk:
         self._control.hits = 0
         for name, value in trouble.items():
             setattr(self._control, name, value)
-        self._control.part = part.encode()
+        # The outbox's segments are called .journal, too.
+        self._control.part = b"/journal" if part == "journal" else part.encode()
 
     @property
     def hits(self):

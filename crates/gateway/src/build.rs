@@ -25,9 +25,9 @@ use pipeline::training::local_history;
 use pipeline::training::models::{self, Kinds};
 use pipeline::training::retrain::Plan;
 
-/// Where the outbox's file lies.
+/// The outbox's directory.
 pub(crate) fn outbox_path(data_dir: &Path) -> PathBuf {
-    data_dir.join("outbox.db")
+    data_dir.join("outbox")
 }
 
 /// What decides how readings are judged.

@@ -1,4 +1,4 @@
-//! The newest segment: the one that is written.
+//! The newest segment, to which records are written.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,12 +14,12 @@ use crate::sync::SharedFile;
 pub(crate) struct Current {
     pub(crate) segment: Segment,
     pub(crate) file: Arc<SharedFile>,
-    /// Where the last whole frame ends.
+    /// The end of the last whole frame.
     pub(crate) end: u64,
 }
 
 impl Current {
-    /// Begins a segment with these frames in it, all of it durable.
+    /// Begins a segment with these frames; it is durable.
     pub(crate) fn begin(
         disk: &dyn Disk,
         dir: &Path,
@@ -32,7 +32,7 @@ impl Current {
         Ok(Current { segment, file, end: (HEADER + frames.len()) as u64 })
     }
 
-    /// Goes on with a segment that has `end` bytes.
+    /// Continues a segment of `end` bytes.
     pub(crate) fn reopen(disk: &dyn Disk, segment: Segment, end: u64) -> Result<Current, JournalError> {
         let file = disk.open(&segment.path).map_err(during("open", &segment.path))?;
         Ok(Current { file: SharedFile::new(file, &segment), segment, end })
@@ -47,20 +47,19 @@ impl Current {
         self.has_records() && self.end + more as u64 > limit
     }
 
-    /// Writes one frame, whole or not at all; where not even that can be had, the file is given up.
+    /// Writes one frame, whole or not at all. If a part of it cannot be removed, the file is abandoned.
     pub(crate) fn write(&mut self, frame: &[u8]) -> Result<(), JournalError> {
         let path = &self.segment.path;
         let written = disk::write_all(&*self.file.file, frame).map_err(during("write", path));
         if written.is_ok() {
             self.end += frame.len() as u64;
         } else if let Err(error) = self.file.file.set_len(self.end) {
-            self.file.give_up(&during("cut", path)(error));
+            self.file.abandon(&during("cut", path)(error));
         }
         written
     }
 
-    /// Takes away what stands behind `end`. Best effort: a reader knows by the next segment's first position what is
-    /// not to be read here.
+    /// Cuts the file at `end`. Best effort: readers stop at the next segment's first position.
     pub(crate) fn cut_back(&mut self, end: u64) {
         if end < self.end {
             let _best_effort = self.file.file.set_len(end);

@@ -1,7 +1,7 @@
-//! The file system as the journal uses it, so that a test can put a bad disk in its place.
+//! The file system as the journal uses it, so that tests can replace it by a faulty disk.
 //!
-//! The words are POSIX's: what was written survives the process, what was synced survives a power cut; a name in a
-//! directory survives one when the directory was synced; a rename is seen whole or not at all.
+//! As in POSIX: written data survives the process, synced data survives a power cut, a name survives a power cut if its
+//! directory was synced, and a rename is atomic.
 
 use std::any::Any;
 use std::fmt;
@@ -12,88 +12,88 @@ use std::path::{Path, PathBuf};
 /// Keeps a directory locked until it is dropped.
 pub type DirLock = Box<dyn Any + Send + Sync>;
 
-/// What the journal asks of a file system. Every call may fail at any time.
+/// The file system calls. Every call may fail at any time.
 pub trait Disk: fmt::Debug + Send + Sync {
-    /// Makes a directory and its parents, durably, where it is not there yet.
+    /// Makes a directory and its parents, durably, if they do not exist.
     ///
     /// # Errors
-    /// Where the system refuses.
+    /// If the system refuses.
     fn create_dir(&self, dir: &Path) -> io::Result<()>;
 
     /// Locks a directory against other writers.
     ///
     /// # Errors
-    /// [`ErrorKind::WouldBlock`] where somebody else has it; others where the system refuses.
+    /// [`ErrorKind::WouldBlock`] if another process has it; others if the system refuses.
     fn lock_dir(&self, dir: &Path) -> io::Result<DirLock>;
 
-    /// The paths of what is in a directory.
+    /// The paths of the files in a directory.
     ///
     /// # Errors
-    /// Where the system refuses.
+    /// If the system refuses.
     fn list(&self, dir: &Path) -> io::Result<Vec<PathBuf>>;
 
     /// The length of a file in bytes.
     ///
     /// # Errors
-    /// Where the system refuses.
+    /// If the system refuses.
     fn length(&self, path: &Path) -> io::Result<u64>;
 
     /// The whole file.
     ///
     /// # Errors
-    /// Where the system refuses.
+    /// If the system refuses.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
 
-    /// Makes an empty file, or empties the one that is there.
+    /// Makes an empty file, or empties the existing one.
     ///
     /// # Errors
-    /// Where the system refuses.
+    /// If the system refuses.
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
 
-    /// Opens a file that is there.
+    /// Opens an existing file.
     ///
     /// # Errors
-    /// Where the system refuses.
+    /// If the system refuses.
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
 
-    /// Gives a file another name, in place of the file that has it.
+    /// Renames a file, replacing the one that has the new name.
     ///
     /// # Errors
-    /// Where the system refuses; both names are as they were then.
+    /// If the system refuses; both names are as they were then.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
     /// Deletes a file.
     ///
     /// # Errors
-    /// Where the system refuses.
+    /// If the system refuses.
     fn remove(&self, path: &Path) -> io::Result<()>;
 
     /// Makes the names in a directory durable.
     ///
     /// # Errors
-    /// Where the disk refuses. A file system that cannot do it at all is no error.
+    /// If the disk refuses. A file system that cannot sync directories is no error.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
 }
 
-/// A file open for writing at its end. It stays the same file when it gets another name.
+/// A file open for appending. A rename does not change which file it is.
 pub trait DiskFile: fmt::Debug + Send + Sync {
-    /// One `write(2)` at the file's end; tells how many bytes it took.
+    /// One `write(2)` at the file's end; returns how many bytes were written.
     ///
     /// # Errors
-    /// Where the system refuses; nothing was written then.
+    /// If the system refuses; nothing was written then.
     fn append(&self, bytes: &[u8]) -> io::Result<usize>;
 
     /// Cuts the file to this length in bytes.
     ///
     /// # Errors
-    /// Where the system refuses.
+    /// If the system refuses.
     fn set_len(&self, length: u64) -> io::Result<()>;
 
-    /// Makes durable what was written (`fdatasync`).
+    /// Makes the written data durable (`fdatasync`).
     ///
     /// # Errors
-    /// Where the disk refuses. What was written since the last sync may be lost then, and a second sync may succeed
-    /// without having written it.
+    /// If the disk refuses. Data written since the last sync may be lost then, and a second sync may succeed without having
+    /// written it.
     fn sync(&self) -> io::Result<()>;
 }
 
@@ -110,7 +110,20 @@ pub(crate) fn write_all(file: &dyn DiskFile, mut bytes: &[u8]) -> io::Result<()>
     Ok(())
 }
 
-/// The machine's own file system.
+/// Replaces the file at `path` by one with these bytes, durably, through the file `unfinished` in the same directory. After
+/// a crash at any time the file has its old content or all of `bytes`.
+///
+/// # Errors
+/// If the disk refuses: the file may then have either content, and not durably.
+pub fn replace_file(disk: &dyn Disk, unfinished: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let file = disk.create(unfinished)?;
+    write_all(&*file, bytes)?;
+    file.sync()?;
+    disk.rename(unfinished, path)?;
+    path.parent().map_or(Ok(()), |dir| disk.sync_dir(dir))
+}
+
+/// The real file system.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RealDisk;
 

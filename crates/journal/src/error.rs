@@ -22,12 +22,12 @@ pub enum JournalError {
         #[source]
         source: io::Error,
     },
-    /// Too much is held that is not durable; the record was not taken.
+    /// Too much is held in memory; the record was not accepted.
     #[error(
         "{held} bytes wait in memory until {} can be written and synced, {limit} is the limit; \
-         the record was not taken; see that the disk works and has free space", dir.display()
+         the record was not accepted; check that the disk works and has free space", dir.display()
     )]
-    NoRoom {
+    Full {
         /// The journal's directory.
         dir: PathBuf,
         /// Memory that the records take which are not durable, in bytes.
@@ -36,14 +36,14 @@ pub enum JournalError {
         limit: u64,
     },
     /// An earlier write or sync of this segment failed; its records are written to another file by `retry`.
-    #[error("{} is not used any more since: {why}", path.display())]
-    GivenUp {
+    #[error("{} is not used any more because of an earlier error: {why}", path.display())]
+    Abandoned {
         /// The segment.
         path: PathBuf,
         /// What failed, with its causes.
         why: Arc<str>,
     },
-    /// Somebody else writes in this directory.
+    /// Another process has the directory open for writing.
     #[error("the journal {} is in use by another process; stop that one first", dir.display())]
     InUse {
         /// The journal's directory.
@@ -52,7 +52,7 @@ pub enum JournalError {
     /// Written by a later version of this program.
     #[error(
         "{} has format version {found}, this program reads up to {supported}; \
-         run the newer program, or move the directory away to begin anew", path.display()
+         run the newer program, or move the directory away to start with an empty one", path.display()
     )]
     NewerFormat {
         /// The segment.
@@ -62,10 +62,10 @@ pub enum JournalError {
         /// The newest version this program knows.
         supported: u16,
     },
-    /// The records hold what a later version of the caller wrote.
+    /// The records were written by a later version of the caller.
     #[error(
         "the records in {} are of version {found}, this program reads up to {supported}; \
-         run the newer program, or move the directory away to begin anew", path.display()
+         run the newer program, or move the directory away to start with an empty one", path.display()
     )]
     NewerContent {
         /// The segment.
@@ -80,34 +80,34 @@ pub enum JournalError {
     Renamed {
         /// The segment.
         path: PathBuf,
-        /// The first position that its header tells.
+        /// The first position in its header.
         header: Position,
     },
-    /// No segment of ours is that large.
-    #[error("{} has {bytes} bytes, more than a segment can have; it is not ours, move it away", path.display())]
+    /// The file is larger than any segment.
+    #[error("{} has {bytes} bytes, more than a segment can have; it was not written by this program, move it away", path.display())]
     NotASegment {
         /// The file.
         path: PathBuf,
         /// Its length.
         bytes: u64,
     },
-    /// The payload of an append is too large.
+    /// The payload is too large.
     #[error("a record of {bytes} bytes is larger than the limit of {limit}")]
     TooLarge {
         /// The payload's length.
         bytes: usize,
-        /// The largest payload that is taken.
+        /// The largest payload.
         limit: usize,
     },
     /// The largest position is taken.
-    #[error("the journal {} has no positions left; move the directory away to begin anew", dir.display())]
+    #[error("the journal {} has no positions left; move the directory away to start with an empty one", dir.display())]
     Exhausted {
         /// The journal's directory.
         dir: PathBuf,
     },
 }
 
-/// Says what was tried, where: `.map_err(during("open", &path))`.
+/// Adds what was tried and where: `.map_err(during("open", &path))`.
 pub(crate) fn during(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> JournalError + use<> {
     let path = path.to_path_buf();
     move |source| JournalError::Io { action, path, source }

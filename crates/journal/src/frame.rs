@@ -16,13 +16,13 @@ pub(crate) struct Frame<'a> {
 }
 
 impl Frame<'_> {
-    /// Its length in the file.
+    /// Its length in the file, in bytes.
     pub(crate) fn size(&self) -> usize {
         FRAME_HEADER + self.payload.len()
     }
 }
 
-/// What a frame says of itself, believed or not.
+/// A frame's header, not verified.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Claim {
     crc: u32,
@@ -51,7 +51,7 @@ pub(crate) fn size(payload: usize) -> u64 {
     (FRAME_HEADER + payload) as u64
 }
 
-/// What the bytes say of themselves; `None` where they are no header or name a length that no frame has.
+/// The header at the beginning of `bytes`; `None` if it is cut short or has a length that no frame has.
 pub(crate) fn claim(bytes: &[u8]) -> Option<Claim> {
     let (crc, rest) = bytes.split_first_chunk()?;
     let (length, rest) = rest.split_first_chunk()?;
@@ -64,7 +64,7 @@ pub(crate) fn claim(bytes: &[u8]) -> Option<Claim> {
     })
 }
 
-/// The frame at the beginning of `bytes`, where the checksum confirms what it claims.
+/// The frame at the beginning of `bytes`, if its checksum is right.
 pub(crate) fn verify(bytes: &[u8], claim: Claim) -> Option<Frame<'_>> {
     let frame = bytes.get(..claim.size)?;
     let payload = frame.get(FRAME_HEADER..)?;

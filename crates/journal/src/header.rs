@@ -1,4 +1,4 @@
-//! The first bytes of a segment: what it is, what its records hold, where it begins.
+//! A segment's header: format, content version, first position.
 
 use std::cmp::Reverse;
 
@@ -11,7 +11,7 @@ pub(crate) const HEADER: usize = 24;
 
 const MAGIC: &[u8; 8] = b"SEGMENT\n";
 const FORMAT: u16 = 1;
-/// A header with more wrong bytes than this says nothing any more.
+/// A header with more wrong bytes than this is ignored.
 const MOST_WRONG: usize = 8;
 
 /// An intact header.
@@ -22,7 +22,7 @@ pub(crate) struct Header {
 }
 
 impl Header {
-    /// The content, where this header is one that the segment may have and the caller can read.
+    /// The content, if the header fits the segment and the caller can read it.
     pub(crate) fn checked(&self, segment: &Segment, newest: u16) -> Result<u16, JournalError> {
         let path = || segment.path.clone();
         if self.format > FORMAT {
@@ -49,7 +49,7 @@ pub(crate) fn bytes(first: Position, content: u16) -> [u8; HEADER] {
     bytes
 }
 
-/// The header at the beginning of a segment; `None` where it is not whole.
+/// The header at the beginning of a segment; `None` if it is damaged.
 pub(crate) fn parse(bytes: &[u8]) -> Option<Header> {
     let (checked, rest) = bytes.split_at_checked(HEADER - size_of::<u32>())?;
     let (crc, _) = rest.split_first_chunk()?;
@@ -65,8 +65,8 @@ pub(crate) fn parse(bytes: &[u8]) -> Option<Header> {
     })
 }
 
-/// The content that a damaged header most likely told: everything else in it is known, so that it is the one whose
-/// whole header comes closest. Where too little is left, it is taken for the caller's own.
+/// The most likely content of a damaged header: the one whose header has the fewest different bytes, as everything else in
+/// it is known. If too many bytes differ, the caller's own content is assumed.
 pub(crate) fn nearest_content(damaged: &[u8], first: Position, newest: u16) -> u16 {
     let wrong = |content| {
         let right = bytes(first, content);

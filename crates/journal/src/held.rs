@@ -5,10 +5,10 @@ use std::collections::VecDeque;
 use crate::Position;
 use crate::frame;
 
-/// Memory that records which are not durable may take, in bytes; one record is always taken.
+/// Limit for the memory of records that are not durable, in bytes. One record is always accepted.
 pub const MAX_HELD_BYTES: u64 = 8 * 1024 * 1024;
 
-/// What a frame costs beside its own bytes: its entry here and the allocator's.
+/// Memory of a frame beside its own bytes: its entry here and the allocator's.
 const OVERHEAD: u64 = 48;
 
 /// Frames in the order of their positions, without gaps.
@@ -17,31 +17,31 @@ pub(crate) struct Held {
     /// The position of the first frame, or of the next one where there is none.
     first: Position,
     frames: VecDeque<Frame>,
-    /// Bytes of all that was ever let go.
+    /// Bytes of all frames that were released.
     released: u64,
 }
 
 #[derive(Debug)]
 struct Frame {
     bytes: Box<[u8]>,
-    /// Bytes of all that was ever taken, up to this one.
+    /// Bytes of all frames so far, this one included.
     through: u64,
 }
 
 impl Held {
-    /// `first`: the position of the first record that will be taken.
+    /// `first`: the position of the first record that will be added.
     pub(crate) fn new(first: Position) -> Held {
         Held { first, frames: VecDeque::new(), released: 0 }
     }
 
-    /// Takes the next record.
+    /// Adds the next record.
     pub(crate) fn push(&mut self, payload: &[u8]) {
         let bytes = frame::encode(self.next(), payload).into_boxed_slice();
         let through = self.through(self.last()) + cost(payload.len());
         self.frames.push_back(Frame { bytes, through });
     }
 
-    /// Lets go of the records up to `position`.
+    /// Releases the records up to `position`.
     pub(crate) fn release(&mut self, position: Position) {
         while self.first <= position
             && let Some(frame) = self.frames.pop_front()

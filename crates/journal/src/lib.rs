@@ -1,28 +1,27 @@
-//! Append-only, checksummed records in segment files: what must survive a crash.
+//! An append-only log of checksummed records in segment files, which survives crashes and power cuts.
 //!
-//! The journal knows nothing of what it keeps. A record is bytes with a [`Position`]; whoever appends decides when to
-//! [`sync`](Journal::sync), when its state is safe elsewhere (a checkpoint) and what may be deleted.
+//! The journal does not interpret its records. A record is bytes with a [`Position`]. The caller decides when to
+//! [`sync`](Journal::sync), when its state is safe elsewhere (a checkpoint), and what may be deleted.
 //!
 //! # Constraints
 //! - One writer a directory, held by a lock on the directory. Readers never change anything.
-//! - Positions are 1, 2, 3 … and never start again while one segment is left. What a power cut took before it was
-//!   synced is gone *with its position*: open with the position after the newest one that any other durable store
-//!   has seen (`at_least`), and no position ever means two things.
+//! - Positions are 1, 2, 3 and so on; they never start again while one segment is left. A record that a power cut took
+//!   before it was synced is lost *with its position*, which may be used again. If other durable stores contain positions,
+//!   pass the one after the newest of them to `open` (`at_least`): then no position means two records.
 //! - An append is one `write(2)`: it survives the death of the process at once, a power cut after the next sync.
-//! - A record that is not durable is kept in memory too, [`MAX_HELD_BYTES`] of them at most, so that it can be written
-//!   again. Only the newest segment has such records: a segment is synced before the next one begins.
+//! - Records that are not durable are kept in memory too, at most [`MAX_HELD_BYTES`], so that they can be written again. Only the newest segment has such records: a segment is synced before the next one begins.
 //! - Reading holds one segment in memory.
 //!
-//! # Trouble
-//! A disk that refuses does not stop the journal: an append takes the record and [`Journal::trouble`] tells why it is
-//! not written. The disk is asked again by [`Journal::retry`] and [`Journal::sync`] only, when the caller thinks best.
-//! - A write that fails is cut away, and made again in the same place.
-//! - A sync that fails is never made again: the system may have dropped what it could not write, and say of the next
-//!   sync that all is well. The file is given up, and all that is not durable is written to a new segment.
-//! - The empty file `segment.tmp` tells the next process of a failed sync. Until the power is cut, the newest segment
-//!   may read well though the disk does not hold it; `open` writes it anew then. Not covered: a process that dies
-//!   between the failed sync and that note, or that cannot write the note either.
-//! - Where a sync at `open` fails, what the process before had written and not synced may be lost.
+//! # Write errors
+//! A disk that refuses does not stop the journal: an append accepts the record, and [`Journal::write_error`] says why it is
+//! not written. Only [`Journal::retry`] and [`Journal::sync`] try again, so that the caller decides when.
+//! - A write that failed is cut off and repeated at the same place.
+//! - A sync that failed is never repeated: the system may have dropped the data that it could not write, and the next sync
+//!   would succeed without it. The file is abandoned, and all records that are not durable are written to a new segment.
+//! - The file `segment.tmp` tells the next process that a sync failed. Until the power is cut, the newest segment may be
+//!   readable although the disk does not have it; `open` writes it again then. Not covered: a process that dies
+//!   between the failed sync and that note, or that cannot create that file.
+//! - If a sync in `open` fails, records that the process before wrote and did not sync may be lost.
 //!
 //! # Layout
 //! A segment is a file named after its first position, `00000000000000000001.journal`. Integers are little-endian.
@@ -30,25 +29,24 @@
 //! segment: magic "SEGMENT\n" | format u16 | content u16 | first position u64 | crc32 u32 of this | frame | frame …
 //! frame:   crc32 u32 of what follows | payload length u32 | position u64 | payload
 //! ```
-//! Within a segment positions have no gaps. Records at or beyond the first position of the next segment are not read:
-//! they were written anew there. `content` is [`Options::content`].
-//! Later versions keep the segment's 24 header bytes as they are here, so that every version can refuse what is newer
-//! than itself.
+//! Within a segment positions have no gaps. Records at or beyond the first position of the next segment are not
+//! read: they were written again there. `content` is [`Options::content`].
+//! Later versions keep the layout of these 24 header bytes, so that every version can refuse a newer one.
 //!
-//! A segment comes to its name by a rename, when it is whole and synced: `segment.tmp` is one on its way.
+//! A segment is written as `segment.tmp`, synced, and then renamed.
 //!
 //! # Deletion
 //! [`Journal::truncate_before`] deletes whole segments, oldest first. The newest segment always stays, even when it is
-//! empty: its name is what keeps positions from starting again. A new segment is synced, and its directory with it,
-//! before an older one goes. (Where a file system cannot sync a directory, that step is skipped.)
+//! empty: its name prevents positions from starting again. A new segment is synced, and its directory with it,
+//! before an older one is deleted. (If a file system cannot sync directories, that step is skipped.)
 //!
 //! # Corruption
-//! - A tail that is not a whole frame (a torn write, zeros after a power cut) is cut at `open` and counted in bytes.
-//! - A damaged frame costs that one record. The next is found by the frame's length or, where the length is what was
-//!   damaged, by looking for the next valid frame that could stand there. Positions tell how many were lost.
-//! - Nothing is appended behind a damaged last frame, so that it stays counted: a new segment begins.
-//! - A damaged segment header costs nothing: the file's name and the rest of the header say the same. `open` writes it
-//!   anew. Where nothing of the header is left, the records are taken for the caller's own content.
+//! - A tail that is not a whole frame (a torn write, zeros after a power cut) is cut off in `open` and counted in bytes.
+//! - A damaged frame costs one record. The next frame is found by the damaged one's length or, if the length is damaged,
+//!   by searching for the next valid frame. Positions show how many records were lost.
+//! - After a damaged last frame a new segment begins, so that the damage stays countable.
+//! - A damaged segment header costs nothing: the file's name and the rest of the header have the same information. `open`
+//!   writes it again. If nothing of the header is left, the content is assumed to be the caller's.
 
 mod current;
 mod disk;
@@ -63,7 +61,7 @@ mod segment;
 mod sync;
 mod writer;
 
-pub use disk::{DirLock, Disk, DiskFile, RealDisk};
+pub use disk::{DirLock, Disk, DiskFile, RealDisk, replace_file};
 pub use error::JournalError;
 pub use frame::MAX_PAYLOAD_BYTES;
 pub use held::MAX_HELD_BYTES;
@@ -73,21 +71,21 @@ pub use writer::Journal;
 
 use std::fmt;
 
-/// The number of a record: 1, 2, 3 …; 0 stands before the first.
+/// The number of a record: 1, 2, 3 and so on; 0 is before the first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position(pub u64);
 
 impl Position {
-    /// Where a journal that never held anything begins.
+    /// The position of the first record.
     pub const FIRST: Position = Position(1);
 
-    /// The position after this one; the last one stays where it is.
+    /// The position after this one; the last one stays the same.
     #[must_use]
     pub fn next(self) -> Position {
         Position(self.0.saturating_add(1))
     }
 
-    /// The position before this one; 0 stays where it is.
+    /// The position before this one; 0 stays the same.
     #[must_use]
     pub fn previous(self) -> Position {
         Position(self.0.saturating_sub(1))
@@ -100,14 +98,14 @@ impl fmt::Display for Position {
     }
 }
 
-/// How a journal is kept.
+/// Settings of a journal.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// A segment that an append would make longer than this, in bytes, is closed and the next one begun; a segment
-    /// holds one record at least. Taken as 64 MiB where it is more.
+    /// If an append would make a segment longer than this, in bytes, the next segment begins. A segment has one record at
+    /// least. At most 64 MiB.
     pub segment_bytes: u64,
-    /// The version of what the records hold: the caller's business. Every segment tells it, every [`Record`] comes
-    /// back with it, and a segment of a newer one is refused.
+    /// The caller's version of the records' content. It is stored in every segment and returned with every [`Record`]; a
+    /// segment with a newer one is refused.
     pub content: u16,
 }
 
@@ -126,7 +124,7 @@ pub struct Recovery {
     pub next: Position,
     /// Records that can be read.
     pub records: u64,
-    /// Bytes at the ends of segments that were no whole frame.
+    /// Bytes at the ends of segments that were not a whole frame.
     pub torn_bytes: u64,
     /// Records lost to damage within a segment.
     pub corrupt_records: u64,
@@ -135,7 +133,7 @@ pub struct Recovery {
 }
 
 impl Recovery {
-    /// Takes in what a later segment holds.
+    /// Adds what a later segment has.
     fn add(&mut self, segment: &Recovery) {
         self.first = self.first.or(segment.first);
         self.next = self.next.max(segment.next);

@@ -1,4 +1,4 @@
-//! Reads a journal without changing it, whether or not somebody writes to it.
+//! Reads a journal without changing it, also while a writer has it open.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::scan::Scan;
 use crate::segment::{self, Segment};
 use crate::{Position, Recovery};
 
-/// The segments that a directory held when it was opened.
+/// Reads the segments that a directory had when it was opened.
 #[derive(Debug)]
 pub struct Reader {
     disk: Arc<dyn Disk>,
@@ -22,20 +22,18 @@ pub struct Reader {
 /// One record as it was appended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
-    /// Its number.
     pub position: Position,
-    /// The version of what the payload holds: [`Options::content`](crate::Options::content) of who wrote it.
+    /// [`Options::content`](crate::Options::content) of the writer.
     pub content: u16,
-    /// What was appended.
     pub payload: Vec<u8>,
 }
 
 impl Reader {
-    /// Looks at a journal's directory; nothing is created, locked, cut or repaired. `content` is the newest version of
-    /// what records hold that the caller can read: a segment of a newer one is an error when it is read.
+    /// Opens a journal's directory; nothing is created, locked, cut or repaired. `content` is the newest version of the
+    /// records' content that the caller can read: reading a segment with a newer one is an error.
     ///
     /// # Errors
-    /// Where the directory cannot be read.
+    /// If the directory cannot be read.
     pub fn open(dir: &Path, content: u16) -> Result<Reader, JournalError> {
         Reader::open_on(Arc::new(RealDisk), dir, content)
     }
@@ -43,16 +41,16 @@ impl Reader {
     /// [`Reader::open`] on a disk of the caller's choice.
     ///
     /// # Errors
-    /// Where the directory cannot be read.
+    /// If the directory cannot be read.
     pub fn open_on(disk: Arc<dyn Disk>, dir: &Path, content: u16) -> Result<Reader, JournalError> {
         let segments = segment::list(&*disk, dir)?.segments;
         Ok(Reader { disk, segments, content })
     }
 
-    /// What opening the journal for writing would find.
+    /// Returns what opening the journal for writing would find.
     ///
     /// # Errors
-    /// Where a segment cannot be read, or is of a newer format or content.
+    /// If a segment cannot be read, or has a newer format or content.
     pub fn check(&self) -> Result<Recovery, JournalError> {
         let mut total = Recovery { next: Position::FIRST, ..Recovery::default() };
         for segment in &self.segments {
@@ -61,7 +59,7 @@ impl Reader {
         Ok(total)
     }
 
-    /// The records at `from` and after it, oldest first. What is damaged is left out: see [`Reader::check`].
+    /// The records from `from` on, oldest first. Damaged ones are left out: see [`Reader::check`].
     pub fn read_from(&self, from: Position) -> Records {
         let later = self.segments.partition_point(|segment| segment.first <= from);
         let segments = self.segments.get(later.saturating_sub(1)..).unwrap_or_default().to_vec();
@@ -70,7 +68,7 @@ impl Reader {
     }
 }
 
-/// Records in the order of their positions. After an error there are none.
+/// Records in the order of their positions. It ends after an error.
 #[derive(Debug)]
 pub struct Records {
     disk: Arc<dyn Disk>,
@@ -119,13 +117,13 @@ impl Iterator for Records {
     }
 }
 
-/// One segment, looked through.
+/// The result of examining one segment.
 pub(crate) struct Examined {
     pub(crate) header_damaged: bool,
     pub(crate) content: u16,
     /// The file's length in bytes.
     pub(crate) length: u64,
-    /// Where its last frame ends, in bytes.
+    /// If its last frame ends, in bytes.
     pub(crate) end: u64,
     /// That frame is damaged.
     pub(crate) damaged_end: bool,
@@ -133,7 +131,7 @@ pub(crate) struct Examined {
     pub(crate) found: Recovery,
 }
 
-/// Looks through one segment.
+/// Examines one segment.
 pub(crate) fn examine(disk: &dyn Disk, segment: &Segment, newest: u16) -> Result<Examined, JournalError> {
     let read = segment.read(disk, newest)?;
     let length = read.bytes.len();

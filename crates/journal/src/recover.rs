@@ -1,5 +1,5 @@
-//! What `open` does to the segments it finds: a caller builds on what it reads at start, so that all of it must be
-//! durable and none of it be read otherwise later.
+//! Repairs the segments in `open`. A caller relies on what it reads at a start, so everything that is read must be durable
+//! and must not change later.
 
 use std::path::Path;
 
@@ -18,40 +18,40 @@ pub(crate) struct Recovered {
     /// The position that would follow in it.
     pub(crate) next: Position,
     pub(crate) content: u16,
-    /// Its last frame is damaged: with more behind it, it could not be told from a torn one.
+    /// Its last frame is damaged: with more after it, this could not be distinguished from a torn one.
     pub(crate) damaged_end: bool,
 }
 
 impl Recovered {
-    /// Whether the record at `next` may be appended here: positions have no gaps in a segment, and all records are of
-    /// one content.
+    /// Whether the record at `next` may be appended here: within a segment positions have no gaps and all records have the
+    /// same content.
     pub(crate) fn takes(&self, next: Position, content: u16) -> bool {
         self.next == next && self.content == content && !self.damaged_end
     }
 }
 
-/// Looks through all segments, cuts torn tails, writes damaged headers anew and syncs everything.
+/// Examines all segments, cuts off torn tails, rewrites damaged headers and syncs everything.
 ///
 /// # Errors
-/// Where a segment is not to be understood, before anything is changed; or where the disk refuses.
+/// If a segment cannot be understood, before anything is changed; or if the disk refuses.
 pub(crate) fn recover(
     disk: &dyn Disk,
     dir: &Path,
     content: u16,
 ) -> Result<(Vec<Recovered>, Recovery), JournalError> {
     let listing = segment::list(disk, dir)?;
-    // Nothing is changed before all is understood: a newer format is refused with every file as it was.
+    // Everything is examined before anything is changed: a newer format is refused with every file unchanged.
     let examined = listing.segments.iter().map(|segment| reader::examine(disk, segment, content));
     let examined = examined.collect::<Result<Vec<_>, _>>()?;
     let newest = listing.segments.len().saturating_sub(1);
-    // The newest first: to write a segment anew takes the note of trouble away, which is about that one.
+    // The newest first: rewriting a segment removes `segment.tmp`, which is about the newest.
     for (index, (segment, examined)) in listing.segments.iter().zip(&examined).enumerate().rev() {
-        repair(disk, segment, examined, listing.troubled && index == newest)?;
+        repair(disk, segment, examined, listing.sync_failed && index == newest)?;
     }
-    // The names too: the process before may have died between a rename and this.
+    // The names too: the process before may have died after a rename.
     disk.sync_dir(dir).map_err(during("sync", dir))?;
-    if listing.troubled {
-        segment::forget_trouble(disk, dir)?;
+    if listing.sync_failed {
+        segment::clear_sync_failure(disk, dir)?;
     }
     let mut total = Recovery { next: Position::FIRST, ..Recovery::default() };
     let mut recovered = Vec::with_capacity(examined.len());
@@ -63,16 +63,16 @@ pub(crate) fn recover(
     Ok((recovered, total))
 }
 
-/// `doubtful`: a sync of this segment may have failed. What is read of it may then stand in the system's memory only,
-/// and a sync would not change that.
+/// `is_unsure`: a sync of this segment may have failed. What is read may then be in the system's memory only, and another
+/// sync would not change that.
 fn repair(
     disk: &dyn Disk,
     segment: &Segment,
     examined: &Examined,
-    doubtful: bool,
+    is_unsure: bool,
 ) -> Result<(), JournalError> {
     let path = &segment.path;
-    if doubtful || examined.header_damaged {
+    if is_unsure || examined.header_damaged {
         let end = usize::try_from(examined.end).unwrap_or(usize::MAX);
         let bytes = disk.read(path).map_err(during("read", path))?;
         segment.write(disk, examined.content, bytes.get(HEADER..end).unwrap_or_default())?;
@@ -83,7 +83,7 @@ fn repair(
         file.set_len(examined.end).map_err(during("cut", path))?;
     }
     file.sync().map_err(|source| {
-        segment::note_trouble(disk, segment.dir());
+        segment::mark_sync_failure(disk, segment.dir());
         during("sync", path)(source)
     })
 }

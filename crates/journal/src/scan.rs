@@ -1,28 +1,28 @@
-//! Finds the records in a segment's bytes, past whatever damage there is.
+//! Finds the records in a segment's bytes, and continues after damage.
 
 use crate::Position;
 use crate::frame::{self, FRAME_HEADER, Frame};
 
-/// Goes through the bytes after a segment's header. The counts are final once `next` has given `None`.
+/// Scans the bytes after a segment's header. The counts are final once `next` has returned `None`.
 #[derive(Debug)]
 pub(crate) struct Scan {
-    /// Where the next frame is looked for; at last, where the segment should end.
+    /// The offset of the next frame; at the end, where the segment should end.
     pub(crate) offset: usize,
     /// The position that the next frame should have.
     pub(crate) expected: Position,
-    /// Records that are there no more.
+    /// Records that are lost.
     pub(crate) corrupt_records: u64,
-    /// Bytes at the end that are no frame.
+    /// Bytes at the end that are not a frame.
     pub(crate) torn_bytes: usize,
-    /// The last frame is damaged. Only because nothing follows is it known to be one frame.
+    /// The last frame is damaged. It counts as one frame only because nothing follows.
     pub(crate) damaged_end: bool,
-    /// The first position that is the next segment's.
+    /// The first position of the next segment.
     limit: Position,
 }
 
 impl Scan {
     /// `offset`: where the segment's header ends; `first`: the position of its first record; `limit`: the first
-    /// position that is the next segment's.
+    /// position of the next segment.
     pub(crate) fn new(offset: usize, first: Position, limit: Position) -> Scan {
         Scan { offset, expected: first, corrupt_records: 0, torn_bytes: 0, damaged_end: false, limit }
     }
@@ -39,7 +39,7 @@ impl Scan {
         let reached = frame.position.min(self.limit);
         self.corrupt_records += reached.0.saturating_sub(self.expected.0);
         if frame.position >= self.limit {
-            // The next segment's, but kept: only by it is the damage before known to be records.
+            // It belongs to the next segment, but shows that the damage before it was records.
             (self.expected, self.offset) = (self.limit, bytes.len());
             return None;
         }
@@ -53,9 +53,9 @@ impl Scan {
         frame_at(bytes, self.offset, self.expected, self.expected)
     }
 
-    /// The next frame past a damaged one: where the damaged one's length says or, where that leads nowhere, the
-    /// first one that could stand there. A frame takes `FRAME_HEADER` bytes at least, which bounds how many records
-    /// the damage can have taken, so that old or foreign bytes are not mistaken for one.
+    /// The next frame after a damaged one: at the damaged one's length or, if no frame is there, the first valid one that
+    /// follows. A frame takes `FRAME_HEADER` bytes at least. That limits how many records can be lost, so that old or foreign
+    /// bytes are not mistaken for a record.
     fn after_damage<'a>(&self, bytes: &'a [u8]) -> Option<(usize, Frame<'a>)> {
         let by_length = || {
             let claim = frame::claim(bytes.get(self.offset..)?)?;
@@ -72,7 +72,7 @@ impl Scan {
         by_length().or_else(by_search)
     }
 
-    /// Nothing valid follows: a whole frame with damage in it is a lost record, anything else a torn tail.
+    /// Nothing valid follows: a damaged frame of the right length is a lost record, anything else is a torn tail.
     fn end(&mut self, bytes: &[u8]) {
         let rest = bytes.get(self.offset..).unwrap_or_default();
         let whole = frame::claim(rest)

@@ -9,11 +9,11 @@ use crate::error::{JournalError, during};
 use crate::frame::{FRAME_HEADER, MAX_PAYLOAD_BYTES};
 use crate::header::{self, HEADER};
 
-/// No segment is made longer than this by more than one frame.
+/// No segment exceeds this by more than one frame.
 pub(crate) const MAX_SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
 
 const EXTENSION: &str = "journal";
-/// A segment on its way to its name. Found at `open`, it says that the last process had trouble with its disk.
+/// A segment that is being written. If `open` finds it, a write or sync of the last process failed.
 const UNFINISHED: &str = "segment.tmp";
 const LARGEST_FILE: u64 = MAX_SEGMENT_BYTES + (HEADER + FRAME_HEADER + MAX_PAYLOAD_BYTES) as u64;
 
@@ -43,7 +43,7 @@ impl Segment {
     /// Reads the file. `newest` is the newest content that the caller knows.
     ///
     /// # Errors
-    /// Where the file cannot be read, is of a newer format or content, or cannot be this segment.
+    /// If the file cannot be read, has a newer format or content, or cannot be this segment.
     pub(crate) fn read(&self, disk: &dyn Disk, newest: u16) -> Result<Contents, JournalError> {
         let length = disk.length(&self.path).map_err(during("read", &self.path))?;
         if length > LARGEST_FILE {
@@ -57,11 +57,11 @@ impl Segment {
         Ok(Contents { bytes, content, header_damaged })
     }
 
-    /// Writes the segment anew, with these frames: beside, synced, then renamed into place and the directory synced.
-    /// What it had is replaced. The file is returned open for more.
+    /// Replaces the segment by one with these frames: written to another file, synced, renamed, and the directory synced.
+    /// Returns the file, open for more.
     ///
     /// # Errors
-    /// Where the disk refuses. The segment is then as it was, or as it should be but not durably.
+    /// If the disk refuses. The segment is then the old one, or the new one but not durable.
     pub(crate) fn write(
         &self,
         disk: &dyn Disk,
@@ -77,8 +77,8 @@ impl Segment {
             Ok(file)
         });
         if written.is_err() {
-            // The space goes back, the file stays: it says that there was trouble.
-            note_trouble(disk, self.dir());
+            // Frees the space. The empty file stays, to tell the next process.
+            mark_sync_failure(disk, self.dir());
         }
         let file = written.map_err(during("write", &self.path))?;
         disk.sync_dir(self.dir()).map_err(during("sync", self.dir()))?;
@@ -94,11 +94,11 @@ impl Segment {
 pub(crate) struct Listing {
     /// Oldest first.
     pub(crate) segments: Vec<Segment>,
-    /// The last process had trouble with its disk.
-    pub(crate) troubled: bool,
+    /// A write or sync of the last process failed.
+    pub(crate) sync_failed: bool,
 }
 
-/// Lists a directory; files with other names are not ours and left alone.
+/// Lists a directory. Files with other names are not ours and ignored.
 pub(crate) fn list(disk: &dyn Disk, dir: &Path) -> Result<Listing, JournalError> {
     let paths = disk.list(dir).map_err(during("read", dir))?;
     let mut firsts: Vec<Position> = paths.iter().filter_map(|path| first_of_name(path)).collect();
@@ -107,17 +107,17 @@ pub(crate) fn list(disk: &dyn Disk, dir: &Path) -> Result<Listing, JournalError>
     for (segment, following) in segments.iter_mut().zip(firsts.iter().skip(1)) {
         segment.limit = *following;
     }
-    Ok(Listing { segments, troubled: paths.contains(&dir.join(UNFINISHED)) })
+    Ok(Listing { segments, sync_failed: paths.contains(&dir.join(UNFINISHED)) })
 }
 
-/// Leaves a note for the next process that a sync failed: what the newest segment shows may not be on the disk, though
-/// a sync says so. Best effort; the note itself is of no use after a power cut, when the segment shows the truth.
-pub(crate) fn note_trouble(disk: &dyn Disk, dir: &Path) {
+/// Tells the next process that a sync failed: the content of the newest segment may not be on the disk, even if a sync
+/// succeeds. Best effort; after a power cut the file is not needed, because the segment then reads as the disk has it.
+pub(crate) fn mark_sync_failure(disk: &dyn Disk, dir: &Path) {
     let _best_effort = disk.create(&dir.join(UNFINISHED));
 }
 
-/// Takes the note away.
-pub(crate) fn forget_trouble(disk: &dyn Disk, dir: &Path) -> Result<(), JournalError> {
+/// Deletes that file.
+pub(crate) fn clear_sync_failure(disk: &dyn Disk, dir: &Path) -> Result<(), JournalError> {
     let path = dir.join(UNFINISHED);
     match disk.remove(&path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(during("delete", &path)(error)),

@@ -1,8 +1,8 @@
-//! Makes records durable, on a thread that does not hold the journal.
+//! Makes records durable, also on a thread that does not own the journal.
 //!
-//! A sync that failed is never believed again: the system may have forgotten what it could not write, and say of the
-//! next sync that all is well. The file is *given up* then, and the journal writes what was in it, and is not durable,
-//! to another file.
+//! A sync that failed is never repeated: the system may have dropped the data that it could not write, and the next sync
+//! would succeed without it. The file is *abandoned*, and the journal writes its records that are not durable to another
+//! file.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,7 +13,7 @@ use crate::error::{JournalError, chain, during};
 use crate::segment::{self, Segment};
 use crate::{Journal, Position};
 
-/// The newest durable record, known to the journal and to those who sync for it.
+/// The newest durable record, shared by the journal and its sync handles.
 #[derive(Debug, Clone)]
 pub(crate) struct Durable(Arc<AtomicU64>);
 
@@ -31,46 +31,46 @@ impl Durable {
     }
 }
 
-/// The file of the newest segment, shared with those who sync it.
+/// The file of the newest segment, shared with the sync handles.
 #[derive(Debug)]
 pub(crate) struct SharedFile {
     pub(crate) file: Box<dyn DiskFile>,
     path: PathBuf,
-    /// Held while a sync runs. Of two at once, one could fail and the other then succeed for no reason.
-    turn: Mutex<()>,
-    /// Why nothing more may be written here, and no sync believed. Set by who has the turn.
-    given_up: OnceLock<Arc<str>>,
+    /// Held during a sync. If two ran at once, one could fail and the other then succeed wrongly.
+    sync_lock: Mutex<()>,
+    /// Why the file is not used any more. Set only while `sync_lock` is held.
+    abandoned: OnceLock<Arc<str>>,
 }
 
 impl SharedFile {
     pub(crate) fn new(file: Box<dyn DiskFile>, segment: &Segment) -> Arc<SharedFile> {
         let path = segment.path.clone();
-        Arc::new(SharedFile { file, path, turn: Mutex::new(()), given_up: OnceLock::new() })
+        Arc::new(SharedFile { file, path, sync_lock: Mutex::new(()), abandoned: OnceLock::new() })
     }
 
-    pub(crate) fn given_up(&self) -> Option<&Arc<str>> {
-        self.given_up.get()
+    pub(crate) fn abandoned(&self) -> Option<&Arc<str>> {
+        self.abandoned.get()
     }
 
-    /// Ends the use of this file. What is durable does not change through it any more.
-    pub(crate) fn give_up(&self, why: &JournalError) {
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let _already = self.given_up.set(chain(why));
+    /// Ends the use of this file. Syncs of it change nothing any more.
+    pub(crate) fn abandon(&self, why: &JournalError) {
+        let _guard = self.sync_lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let _already = self.abandoned.set(chain(why));
     }
 
     fn sync(&self, disk: &dyn Disk, upto: Position, durable: &Durable) -> Result<Position, JournalError> {
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let _guard = self.sync_lock.lock().unwrap_or_else(PoisonError::into_inner);
         if durable.get() >= upto {
             return Ok(upto);
         }
-        if let Some(why) = self.given_up() {
-            return Err(JournalError::GivenUp { path: self.path.clone(), why: Arc::clone(why) });
+        if let Some(why) = self.abandoned() {
+            return Err(JournalError::Abandoned { path: self.path.clone(), why: Arc::clone(why) });
         }
         if let Err(source) = self.file.sync() {
             let error = during("sync", &self.path)(source);
-            // Before anybody hears of it: from then on the journal writes to the file that is the note.
-            self.path.parent().into_iter().for_each(|dir| segment::note_trouble(disk, dir));
-            let _already = self.given_up.set(chain(&error));
+            // Before the error is visible: from then on the journal may write a segment to this file.
+            self.path.parent().into_iter().for_each(|dir| segment::mark_sync_failure(disk, dir));
+            let _already = self.abandoned.set(chain(&error));
             return Err(error);
         }
         durable.raise(upto);
@@ -78,7 +78,7 @@ impl SharedFile {
     }
 }
 
-/// What was not durable when [`Journal::sync_handle`] was called. Get a new one for every sync.
+/// Syncs the records that were written when [`Journal::sync_handle`] was called. Get a new one for every sync.
 #[derive(Debug)]
 #[must_use = "nothing is synced before `sync` is called"]
 pub struct SyncHandle {
@@ -97,15 +97,15 @@ impl SyncHandle {
     /// Waits until the records are on the disk (`fdatasync`) and returns the newest of them.
     ///
     /// # Errors
-    /// Where the disk refuses. The journal knows it by then ([`Journal::trouble`]): nothing is durable before
-    /// [`Journal::retry`] has written the records anew.
+    /// If the disk refuses. [`Journal::write_error`] is set then, and nothing more is durable before [`Journal::retry`] has
+    /// written the records again.
     pub fn sync(self) -> Result<Position, JournalError> {
         self.file.sync(&*self.disk, self.upto, &self.durable)
     }
 }
 
 impl Journal {
-    /// Makes every record so far durable and returns the newest of them; tries first to write what the disk refused.
+    /// Makes every record so far durable and returns the newest; first writes what the disk refused before.
     ///
     /// # Errors
     /// See [`Journal::retry`] and [`SyncHandle::sync`].

@@ -1,4 +1,4 @@
-//! The one who writes: appends, writes again what the disk refused or lost, begins new segments, deletes old ones.
+//! The writer: appends records, writes again what the disk refused or lost, begins new segments, deletes old ones.
 
 use std::collections::VecDeque;
 use std::io;
@@ -17,7 +17,7 @@ use crate::segment::{MAX_SEGMENT_BYTES, Segment};
 use crate::sync::{Durable, SyncHandle};
 use crate::{Options, Position, Recovery};
 
-/// A payload of ordinary size, in bytes: what [`Journal::room`] asks for.
+/// A payload of ordinary size, in bytes: what [`Journal::has_capacity`] asks for.
 const ORDINARY_PAYLOAD: usize = 64 * 1024;
 
 /// A journal open for writing. See the crate's documentation for what it promises.
@@ -27,10 +27,10 @@ pub struct Journal {
     dir: PathBuf,
     _lock: DirLock,
     options: Options,
-    /// Segments that are written no more, oldest first. All in them is durable.
+    /// Segments that are complete, oldest first. All their records are durable.
     closed: VecDeque<Closed>,
     current: Current,
-    /// Every record that is not durable; some of them are written to `current`, the rest is not written yet.
+    /// Every record that is not durable. Some of them are written to `current`, the others not yet.
     held: Held,
     /// The newest record that was written to `current` or before.
     written: Position,
@@ -47,12 +47,12 @@ struct Closed {
 }
 
 impl Journal {
-    /// Opens the journal in `dir`, creates it where there is none, repairs what a crash left and syncs what it keeps.
+    /// Opens the journal in `dir` or creates it, repairs what a crash left, and syncs the rest.
     /// No record will get a position below `at_least`: pass the position after the newest one that any other durable
-    /// store has seen ([`Position::FIRST`] where there is none).
+    /// store has seen ([`Position::FIRST`] if there is none).
     ///
     /// # Errors
-    /// Where the directory is in use, holds a newer format or content, or cannot be read or written.
+    /// If the directory is in use, has a newer format or content, or cannot be read or written.
     pub fn open(
         dir: &Path,
         options: Options,
@@ -102,12 +102,12 @@ impl Journal {
         Ok((journal, recovery))
     }
 
-    /// Takes one record and gives it its position. It is written to the operating system at once, unless there is
-    /// [`trouble`](Journal::trouble): then it is kept in memory and [`retry`](Journal::retry) writes it, in order.
+    /// Accepts one record and returns its position. It is written to the operating system at once. After a
+    /// [`write_error`](Journal::write_error) it is kept in memory instead, and [`retry`](Journal::retry) writes it.
     ///
     /// # Errors
-    /// Where the payload is larger than [`MAX_PAYLOAD_BYTES`], no position is left, or more than [`MAX_HELD_BYTES`]
-    /// would be held that is not durable. The record was not taken then, and the journal is as it was.
+    /// If the payload is larger than [`MAX_PAYLOAD_BYTES`], no position is left, or more than [`MAX_HELD_BYTES`] would be
+    /// held in memory. The record was not accepted then, and the journal is unchanged.
     pub fn append(&mut self, payload: &[u8]) -> Result<Position, JournalError> {
         if payload.len() > MAX_PAYLOAD_BYTES {
             return Err(JournalError::TooLarge { bytes: payload.len(), limit: MAX_PAYLOAD_BYTES });
@@ -118,21 +118,21 @@ impl Journal {
         }
         if !self.fits(payload.len()) {
             let (dir, held) = (self.dir.clone(), self.held_bytes());
-            return Err(JournalError::NoRoom { dir, held, limit: MAX_HELD_BYTES });
+            return Err(JournalError::Full { dir, held, limit: MAX_HELD_BYTES });
         }
         self.held.push(payload);
         self.appended_bytes += frame::size(payload.len());
-        if self.trouble().is_none() {
-            let _told_by_trouble = self.retry();
+        if self.write_error().is_none() {
+            let _kept_as_write_error = self.retry();
         }
         Ok(position)
     }
 
-    /// Writes what could not be written, and writes anew what a failed sync may have lost. May be called at any time
-    /// and as often as one likes; without trouble it does nothing.
+    /// Writes the records that could not be written, and writes again those that a failed sync may have lost. It may be
+    /// called at any time; without a write error it does nothing.
     ///
     /// # Errors
-    /// Where the disk refuses; the records are still held then.
+    /// If the disk refuses; the records are still held in memory then.
     pub fn retry(&mut self) -> Result<(), JournalError> {
         self.held.release(self.durable());
         let result = self.write_held();
@@ -140,7 +140,7 @@ impl Journal {
         result
     }
 
-    /// What is needed to make durable what is written so far, for another thread.
+    /// Lets another thread sync what is written so far.
     pub fn sync_handle(&mut self) -> SyncHandle {
         self.held.release(self.durable());
         SyncHandle {
@@ -151,10 +151,10 @@ impl Journal {
         }
     }
 
-    /// The newest record that the operating system has: it survives the death of this process. Falls back to
-    /// [`durable`](Journal::durable) when a sync fails, until [`retry`](Journal::retry) succeeds.
+    /// The newest record that the operating system has: it survives the death of this process. After a failed sync it is
+    /// [`durable`](Journal::durable), until [`retry`](Journal::retry) succeeds.
     pub fn written(&self) -> Position {
-        if self.current.file.given_up().is_some() { self.durable() } else { self.written }
+        if self.current.file.abandoned().is_some() { self.durable() } else { self.written }
     }
 
     /// The newest record that a power cut cannot take.
@@ -167,22 +167,22 @@ impl Journal {
         self.held.next()
     }
 
-    /// Why the disk refuses, with the causes; `None` while it does not, or once all is written again.
-    pub fn trouble(&self) -> Option<Arc<str>> {
-        self.refused.as_ref().or_else(|| self.current.file.given_up()).cloned()
+    /// Why the last write or sync failed, with the causes; `None` once everything is written again.
+    pub fn write_error(&self) -> Option<Arc<str>> {
+        self.refused.as_ref().or_else(|| self.current.file.abandoned()).cloned()
     }
 
-    /// Memory that the records take which are not durable.
+    /// Memory of the records that are not durable, in bytes.
     pub fn held_bytes(&self) -> u64 {
         self.held.bytes_after(self.durable())
     }
 
-    /// Whether a record of up to 64 KiB would be taken.
-    pub fn room(&self) -> bool {
+    /// Whether a record of up to 64 KiB would be accepted.
+    pub fn has_capacity(&self) -> bool {
         self.fits(ORDINARY_PAYLOAD)
     }
 
-    /// Whether more than half of [`MAX_HELD_BYTES`] is held only because nobody synced.
+    /// Whether more than half of [`MAX_HELD_BYTES`] is held only for want of a sync.
     pub fn wants_sync(&self) -> bool {
         self.held.bytes_between(self.durable(), self.written()) > MAX_HELD_BYTES / 2
     }
@@ -197,24 +197,31 @@ impl Journal {
         self.closed.iter().map(|closed| closed.bytes).sum::<u64>() + self.current.end
     }
 
-    /// The records at `from` and after it, as they stand on the disk now.
+    /// The first position of the second oldest segment: all records before it can be deleted together. `None` if there is
+    /// only one segment.
+    pub fn oldest_segment_end(&self) -> Option<Position> {
+        self.closed.front()?;
+        Some(self.closed.get(1).map_or(self.current.segment.first, |second| second.segment.first))
+    }
+
+    /// The records from `from` on, as they are on the disk now.
     ///
     /// # Errors
-    /// Where the directory cannot be read.
+    /// If the directory cannot be read.
     pub fn read_from(&self, from: Position) -> Result<Records, JournalError> {
         let disk = Arc::clone(&self.disk);
         Ok(Reader::open_on(disk, &self.dir, self.options.content)?.read_from(from))
     }
 
     /// Deletes the segments that hold only records before `position`. Records before it that share a segment with
-    /// later ones stay; so do, while there is trouble, those that are not durable, and the segment they are in.
+    /// later ones stay. After a write error, records that are not durable and their segment stay, too.
     ///
     /// # Errors
-    /// Where the disk refuses; some of the segments may be gone then.
+    /// If the disk refuses; some of the segments may be deleted then.
     pub fn truncate_before(&mut self, position: Position) -> Result<(), JournalError> {
-        // First of all: on a full disk this makes room for a new segment.
+        // First, because on a full disk this frees space for a new segment.
         self.delete_closed_before(position)?;
-        if position >= self.next() && self.current.has_records() && self.trouble().is_none() {
+        if position >= self.next() && self.current.has_records() && self.write_error().is_none() {
             self.sync_handle().sync()?;
             self.begin_segment()?;
             self.delete_closed_before(position)?;
@@ -245,7 +252,7 @@ impl Journal {
     }
 
     fn write_held(&mut self) -> Result<(), JournalError> {
-        if self.current.file.given_up().is_some() {
+        if self.current.file.abandoned().is_some() {
             self.begin_segment()?;
         }
         while let Some(frame) = self.held.get(self.written.next()) {
@@ -260,14 +267,14 @@ impl Journal {
         Ok(())
     }
 
-    /// Closes the current segment and begins one after the newest durable record. It gets the records that are held,
-    /// as many as fit, and they are durable then. Where that fails the current segment is given up, so that the next
-    /// attempt begins at the same position: what this one left under that name is replaced and never read.
+    /// Closes the current segment and begins one after the newest durable record. It gets as many of the held records as
+    /// fit, and they are durable then. If that fails, the current segment is abandoned, so that the next attempt begins at
+    /// the same position and replaces what this one left under that name.
     fn begin_segment(&mut self) -> Result<(), JournalError> {
         let durable = self.durable();
         let (last, frames) = self.frames_after(durable);
         let begun = Current::begin(&*self.disk, &self.dir, durable.next(), self.options.content, &frames);
-        let begun = begun.inspect_err(|error| self.current.file.give_up(error))?;
+        let begun = begun.inspect_err(|error| self.current.file.abandon(error))?;
         let mut old = std::mem::replace(&mut self.current, begun);
         if old.segment.first != self.current.segment.first {
             old.cut_back(old.end.saturating_sub(self.written_bytes_after(durable)));

@@ -1,11 +1,10 @@
-//! The outbox's own thread: takes commands, commits what waits in groups, tries again when the disk refuses.
+//! The outbox's own thread: receives commands, stages changes, commits them in groups, and retries if the disk refuses.
 //!
-//! Where entries are written at once (`spill_after` zero), an append is committed together with everything else that waits
-//! by then; acknowledgements alone are gathered, which saves the flash many small writes. Otherwise everything is staged at
-//! once and committed when something has waited for `spill_after`, or too much does. While commits fail, what waits is
-//! kept, and queries are still answered.
+//! With `spill_after` zero, an append is committed at once, together with everything else that waits; acknowledgements
+//! alone are collected for a while, which saves many small writes. Otherwise a commit waits until a change has been staged
+//! for `spill_after`, or too much is staged. While commits fail, the changes are kept, and queries are still answered.
 
-use std::collections::BTreeSet;
+use std::collections::VecDeque;
 use std::error::Error;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -17,24 +16,21 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::error::OutboxError;
 use crate::handle::{Command, Handle, PENDING_BYTES, Reply, Status};
+use crate::staged::STAGED_BYTES;
 use crate::store::{Change, Outbox};
 
-/// Commands that are taken at once, and that may wait to be taken.
+/// Capacity of the command queue; so many commands are received at once.
 const COMMANDS: usize = 256;
-/// How long acknowledgements are gathered …
-const GATHER: Duration = Duration::from_millis(200);
-/// … and how many of them.
-const GATHER_SEQS: usize = 256;
-/// How long to wait after a failed commit: at first, and at most.
+/// The first and the longest wait after a failed commit.
 const RETRY: Duration = Duration::from_millis(100);
 const RETRY_AT_MOST: Duration = Duration::from_secs(10);
-/// How often the last commit is tried.
+/// Attempts to commit at the end.
 const CLOSE_ATTEMPTS: u32 = 3;
 
 /// Runs the outbox on a thread named "outbox". The thread ends after [`Handle::close`], or when every handle is gone.
 ///
 /// # Errors
-/// Where the thread cannot be started.
+/// If the thread cannot be started.
 pub fn spawn(outbox: Outbox) -> Result<(Handle, JoinHandle<()>), OutboxError> {
     let failed = |source| OutboxError::Thread { source };
     let (handle, actor, commands) = Actor::new(outbox);
@@ -49,18 +45,10 @@ mod tests;
 
 struct Actor {
     outbox: Outbox,
-    room: Arc<Semaphore>,
+    memory: Arc<Semaphore>,
     status: watch::Sender<Status>,
-    /// What is to be staged or committed, in order …
-    pending: Vec<Change>,
-    /// … and the room it takes.
-    permits: Vec<OwnedSemaphorePermit>,
-    /// What pending changes take out of the queue.
-    done: BTreeSet<u64>,
-    /// Whether an append is pending.
-    appended: bool,
-    /// When what is pending was gathered for long enough.
-    gathered: Option<Instant>,
+    /// Changes to stage, in order, with the permit for their memory.
+    pending: VecDeque<(Change, OwnedSemaphorePermit)>,
     /// After a failure: when to try again, and how long to wait after the next one.
     retry: Option<(Instant, Duration)>,
     last_error: Option<Arc<str>>,
@@ -69,26 +57,22 @@ struct Actor {
 impl Actor {
     fn new(outbox: Outbox) -> (Handle, Actor, mpsc::Receiver<Command>) {
         let (sender, commands) = mpsc::channel(COMMANDS);
-        let room = Arc::new(Semaphore::new(PENDING_BYTES));
+        let memory = Arc::new(Semaphore::new(PENDING_BYTES));
         let (status_sender, status) = watch::channel(status_of(&outbox, None));
         let actor = Actor {
             outbox,
-            room: Arc::clone(&room),
+            memory: Arc::clone(&memory),
             status: status_sender,
-            pending: Vec::new(),
-            permits: Vec::new(),
-            done: BTreeSet::new(),
-            appended: false,
-            gathered: None,
+            pending: VecDeque::new(),
             retry: None,
             last_error: None,
         };
-        (Handle { commands: sender, room, status }, actor, commands)
+        (Handle { commands: sender, memory, status }, actor, commands)
     }
 
     async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
         let mut taken = Vec::with_capacity(COMMANDS);
-        let mut closers: Vec<Reply<()>> = Vec::new();
+        let mut close_replies: Vec<Reply<()>> = Vec::new();
         loop {
             let receive = commands.recv_many(&mut taken, COMMANDS);
             let received = match self.due_at() {
@@ -101,122 +85,95 @@ impl Actor {
             let mut queries = Vec::new();
             for command in taken.drain(..) {
                 match command {
-                    Command::Write(change, permit) => self.keep(change, permit),
+                    Command::Write(change, permit) => self.pending.push_back((change, permit)),
                     Command::Close(reply) => {
-                        closers.push(reply);
+                        close_replies.push(reply);
                         commands.close();
-                        self.room.close();
+                        self.memory.close();
                     }
                     query => queries.push(query),
                 }
             }
             self.work();
-            // Who is answered may look at the status next.
-            self.tell();
+            // A caller that is answered may look at the status next.
+            self.publish_status();
             queries.into_iter().for_each(|query| self.answer(query));
-            self.tell();
+            self.publish_status();
         }
         let mut result = self.last_commit().await;
-        // The file is closed before anybody hears of it.
+        // The files are closed before the callers get their answer.
         drop(self);
         let stored = result.is_ok();
-        for closer in closers {
+        for closer in close_replies {
             let for_the_next = if stored { Ok(()) } else { Err(OutboxError::Closed) };
-            let _nobody_waits = closer.send(std::mem::replace(&mut result, for_the_next));
+            let _caller_is_gone = closer.send(std::mem::replace(&mut result, for_the_next));
         }
     }
 
-    fn keep(&mut self, change: Change, permit: OwnedSemaphorePermit) {
-        match &change {
-            Change::Append { .. } => self.appended = true,
-            Change::Acknowledge(seqs) | Change::Discard { seqs, .. } => self.done.extend(seqs),
-        }
-        self.pending.push(change);
-        self.permits.push(permit);
-        self.gathered.get_or_insert_with(|| Instant::now() + GATHER);
-    }
-
-    fn spills(&self) -> bool {
-        !self.outbox.options.spill_after.is_zero()
-    }
-
-    /// When there is something to do, unless a command comes before.
+    /// When the next commit is due, if no command comes before.
     fn due_at(&self) -> Option<Instant> {
-        match self.retry {
-            Some((at, _)) => Some(at),
-            None if self.spills() => self.outbox.spill_at(),
-            None => self.gathered,
-        }
+        self.retry.map_or_else(|| self.outbox.commit_at(), |(at, _)| Some(at))
     }
 
-    /// Does what is due; the status tells of a failure.
+    /// Stages and commits what is due. A failure is reported in the status.
     fn work(&mut self) {
         let now = Instant::now();
-        let waits_for_retry = self.retry.is_some_and(|(at, _)| now < at);
-        let is_late = self.due_at().is_some_and(|due| now >= due);
-        let enough = self.appended || self.done.len() >= GATHER_SEQS;
-        if waits_for_retry {
+        let is_waiting = self.retry.is_some_and(|(at, _)| now < at);
+        let mut done = self.stage(now, !is_waiting);
+        let is_due = self.due_at().is_some_and(|at| at <= now);
+        if done.is_ok() && is_due && !is_waiting {
+            done = self.outbox.commit();
+        } else if done.is_ok() && self.retry.is_some() {
             return;
         }
-        if self.spills() && self.retry.is_none() {
-            let done = self.stage(now);
-            self.note(&done);
-        } else if is_late || enough {
-            let _told_by_status = self.commit();
-        }
+        self.record_result(done.as_ref());
     }
 
-    /// Commits everything that waits. Where that fails, keeps it and sets the time of the next attempt.
-    fn commit(&mut self) -> Result<(), OutboxError> {
-        let done = if self.spills() {
-            self.stage(Instant::now()).and_then(|()| self.outbox.commit())
-        } else {
-            self.outbox.apply(&self.pending).map(|()| self.forget(self.pending.len()))
-        };
-        self.note(&done);
+    /// Stages the pending changes: removals always, appends in their order and only while too much is not staged.
+    fn stage(&mut self, now: Instant, may_commit: bool) -> Result<(), OutboxError> {
+        let mut waiting = VecDeque::new();
+        let mut result = Ok(());
+        while let Some((mut change, permit)) = self.pending.pop_front() {
+            let is_append = matches!(change, Change::Append { .. });
+            let mut must_wait = result.is_err() || (is_append && !waiting.is_empty());
+            if !must_wait && is_append && self.outbox.staged.bytes() >= STAGED_BYTES {
+                result = if may_commit { self.outbox.commit() } else { Ok(()) };
+                must_wait = !may_commit || result.is_err();
+            }
+            if !must_wait {
+                result = self.outbox.stage(&mut change, now);
+                must_wait = result.is_err();
+            }
+            if must_wait {
+                waiting.push_back((change, permit));
+            }
+        }
+        self.pending = waiting;
+        result
+    }
+
+    /// Commits everything. If that fails, keeps it and sets the time of the next attempt.
+    fn flush(&mut self) -> Result<(), OutboxError> {
+        let done = self.stage(Instant::now(), true).and_then(|()| self.outbox.flush());
+        self.record_result(done.as_ref());
         done
     }
 
-    /// Stages what is pending, and commits where that is due.
-    fn stage(&mut self, now: Instant) -> Result<(), OutboxError> {
-        let mut staged = 0;
-        let result = self.pending.iter().try_for_each(|change| {
-            self.outbox.make_room_unsaved(now)?;
-            self.outbox.stage(change, now)?;
-            staged += 1;
-            Ok(())
-        });
-        self.forget(staged);
-        result?;
-        self.outbox.make_room_unsaved(now)
-    }
-
-    /// The first `count` pending changes are pending no more.
-    fn forget(&mut self, count: usize) {
-        self.pending.drain(..count);
-        self.permits.drain(..count);
-        if self.pending.is_empty() {
-            self.done.clear();
-            self.appended = false;
-            self.gathered = None;
-        }
-    }
-
-    fn note(&mut self, done: &Result<(), OutboxError>) {
+    fn record_result(&mut self, done: Result<&(), &OutboxError>) {
         match done {
-            Ok(()) => {
+            Ok(_) => {
                 self.retry = None;
-                self.last_error = None;
+                self.last_error = self.outbox.snapshots.error.as_ref().map(describe);
             }
             Err(error) => {
                 let wait = self.retry.map_or(RETRY, |(_, wait)| wait);
                 self.retry = Some((Instant::now() + wait, (wait * 2).min(RETRY_AT_MOST)));
-                self.last_error = Some(with_causes(error).into());
+                self.last_error = Some(describe(error));
             }
         }
     }
 
-    fn tell(&self) {
+    fn publish_status(&self) {
         let status = status_of(&self.outbox, self.last_error.clone());
         self.status.send_if_modified(|old| {
             let changed = *old != status;
@@ -227,32 +184,31 @@ impl Actor {
 
     async fn last_commit(&mut self) -> Result<(), OutboxError> {
         for attempt in 1..CLOSE_ATTEMPTS {
-            if self.commit().is_ok() {
+            if self.flush().is_ok() {
                 return Ok(());
             }
             sleep(RETRY * attempt).await;
         }
-        self.commit()
+        self.flush()
     }
 
     fn answer(&mut self, query: Command) {
-        // Who asked may have gone away: then nobody needs the answer.
+        // A caller that is gone needs no answer.
         match query {
             Command::Fetch { priority, after, max, reply } => {
-                // Nothing is marked as in flight for somebody who is gone.
+                // Nothing is marked as in flight for a caller that is gone.
                 if !reply.is_closed() {
-                    let _nobody_waits =
-                        reply.send(self.outbox.fetch_except(priority, after, max, &self.done));
+                    let _caller_is_gone = reply.send(self.outbox.fetch(priority, after, max));
                 }
             }
             Command::Totals(reply) => {
-                let _nobody_waits = reply.send((self.outbox.mark(), self.outbox.totals().clone()));
+                let _caller_is_gone = reply.send(self.outbox.totals().clone());
             }
             Command::Dropped(reply) => {
-                let _nobody_waits = reply.send(self.outbox.dropped());
+                let _caller_is_gone = reply.send(self.outbox.dropped().to_vec());
             }
             Command::Flush(reply) => {
-                let _nobody_waits = reply.send(self.commit());
+                let _caller_is_gone = reply.send(self.flush());
             }
             Command::Write(..) | Command::Close(_) => {}
         }
@@ -260,29 +216,29 @@ impl Actor {
 }
 
 impl Drop for Actor {
-    /// Nobody shall wait for room that never comes.
+    /// Callers must not wait for permits that never come.
     fn drop(&mut self) {
-        self.room.close();
+        self.memory.close();
     }
 }
 
 fn status_of(outbox: &Outbox, last_error: Option<Arc<str>>) -> Status {
     Status {
-        newest_seq: outbox.next_seq().saturating_sub(1),
+        newest_seq: outbox.newest_seq(),
         mark: outbox.mark(),
         totals: outbox.totals().clone(),
-        accounts: outbox.shared_accounts(),
+        accounts: Arc::clone(&outbox.committed.counters.accounts),
         damage: outbox.damage.clone(),
         last_error,
     }
 }
 
-fn with_causes(error: &OutboxError) -> String {
+fn describe(error: &OutboxError) -> Arc<str> {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
         text = format!("{text}: {error}");
         cause = error.source();
     }
-    text
+    text.into()
 }

@@ -1,211 +1,223 @@
-//! What enters the queue, what leaves it, and the books, changed together within one transaction.
+//! Commits staged changes, writes snapshots, and deletes or compacts old segments of the log.
+//!
+//! A commit writes the new entries, then a change that makes them part of the queue, then syncs. If that fails, the journal
+//! keeps the records it accepted and the rest stays staged; the next commit continues there.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension};
+use journal::{JournalError, Position};
+use tokio::time::Instant;
 
-use crate::entry::{ENTRY_OVERHEAD, Entry, Priority, Share};
-use crate::error::corrupt;
-use crate::ranges;
-use crate::row::{COLUMNS, QueueRow, key, keys, parts};
+use crate::accounts::Accounts;
+use crate::error::{OutboxError, log};
+use crate::record::{Change, Delta};
+use crate::seqs::SeqSet;
+use crate::snapshot::Snapshot;
+use crate::staged::Staged;
 use crate::state::State;
-use crate::store::{Change, Options, WhenFull};
-use crate::totals::{DropReason, DroppedRange};
+use crate::store::{self, Outbox};
 
-/// An entry of the queue as far as the books need it.
-#[derive(Debug, Clone)]
-pub(crate) struct Queued {
-    pub(crate) key: i64,
-    pub(crate) shares: Vec<Share>,
-    pub(crate) size: u64,
+/// The log may be larger than twice the queue by so many segments.
+const SPARE_SEGMENTS: u64 = 4;
+/// From one snapshot to the next the log grows by a segment, or by this many bytes for each queued entry if that is more,
+/// but not by more than [`SPARE_SEGMENTS`]: a snapshot may need a few bytes for each entry.
+const BYTES_AN_ENTRY: u64 = 16;
+
+/// Entries that the journal has accepted, without the change that makes them part of the queue.
+#[derive(Debug)]
+pub(crate) struct PendingChange {
+    entries_from: Option<Position>,
+    added: SeqSet,
+    /// The last change, and the accounts before it.
+    previous: (Delta, Arc<Accounts>),
 }
 
-impl Queued {
-    pub(crate) fn of(row: &QueueRow) -> Queued {
-        Queued { key: row.key(), shares: row.shares.clone(), size: row.size() }
+impl PendingChange {
+    /// `last`: the last change; `before`: the accounts before it.
+    pub(crate) fn after(last: Delta, before: Arc<Accounts>) -> PendingChange {
+        PendingChange { entries_from: None, added: SeqSet::default(), previous: (last, before) }
     }
 }
 
-/// What changes did to the tables.
-#[derive(Debug, Default)]
-pub(crate) struct Delta {
-    /// New entries.
-    pub(crate) rows: Vec<QueueRow>,
-    /// The keys of entries that are in the queue no more; of new ones too.
-    pub(crate) removed: Vec<i64>,
-    /// What was dropped.
-    pub(crate) dropped: Vec<DroppedRange>,
-}
-
-/// Changes on their way into the file.
-pub(crate) struct Commit<'a> {
-    connection: &'a Connection,
-    options: Options,
-    in_flight: &'a BTreeMap<u64, Queued>,
+/// A change that the journal has accepted and that is not durable yet.
+#[derive(Debug)]
+pub(crate) struct UnsyncedChange {
     state: State,
-    delta: Delta,
+    position: Position,
 }
 
-/// A queued entry that could make room.
-struct Victim {
-    seq: u64,
-    size: u64,
+/// Which snapshots were written, and when the next one is due.
+#[derive(Debug, Default)]
+pub(crate) struct Snapshots {
+    /// The generation of the next one.
+    pub(crate) generation: u64,
+    /// The position of the newest one.
+    pub(crate) newest: Position,
+    /// The position of the one before; the log is kept from there on.
+    pub(crate) older: Position,
+    /// The newest change that is durable.
+    pub(crate) last_change: Position,
+    /// How many bytes the journal had appended when the newest one was written.
+    pub(crate) appended: u64,
+    /// Why the last attempt to write a snapshot or to delete segments failed.
+    pub(crate) error: Option<OutboxError>,
 }
 
-impl<'a> Commit<'a> {
-    pub(crate) fn new(
-        connection: &'a Connection,
-        options: Options,
-        in_flight: &'a BTreeMap<u64, Queued>,
-        state: State,
-    ) -> Commit<'a> {
-        Commit { connection, options, in_flight, state, delta: Delta::default() }
-    }
-
-    pub(crate) fn apply(&mut self, change: &Change) -> rusqlite::Result<()> {
-        match change {
-            Change::Append { mark, entries, now_ms } => {
-                self.state.mark = self.state.mark.max(*mark);
-                self.state.now_ms = self.state.now_ms.max(*now_ms);
-                entries.iter().try_for_each(|entry| self.append(entry, *now_ms))
+impl Outbox {
+    /// Applies all changes in order. They, and everything staged before, are durable when it returns.
+    ///
+    /// # Errors
+    /// If the disk refuses. The changes are kept, and the next call that succeeds stores them.
+    pub fn apply(&mut self, changes: Vec<store::Change>) -> Result<(), OutboxError> {
+        self.left_over.extend(changes);
+        while let Some(mut change) = self.left_over.pop_front() {
+            let staged = self.stage(&mut change, Instant::now());
+            if staged.is_err() {
+                self.left_over.push_front(change);
             }
-            Change::Acknowledge(seqs) => seqs.iter().try_for_each(|seq| self.acknowledge(*seq)),
-            Change::Discard { seqs, now_ms } => {
-                self.state.now_ms = self.state.now_ms.max(*now_ms);
-                seqs.iter().try_for_each(|seq| self.drop_queued(*seq, DropReason::Refused, *now_ms))
-            }
+            staged?;
         }
+        self.commit()
     }
 
-    /// The numbers and books that go with the tables as they are now, and what was done to the tables.
-    pub(crate) fn finish(mut self) -> rusqlite::Result<(State, Delta)> {
-        self.delta.dropped = ranges::joined(self.delta.dropped);
-        ranges::store(self.connection, &self.delta.dropped)?;
-        Ok((self.state, self.delta))
+    /// Makes the staged changes durable.
+    pub(crate) fn commit(&mut self) -> Result<(), OutboxError> {
+        self.sync()?;
+        while !self.staged.is_empty() || !self.pending_change.added.is_empty() {
+            self.write_change()?;
+            self.sync()?;
+        }
+        self.snapshots.error = self.reclaim_space().err();
+        Ok(())
     }
 
-    fn append(&mut self, entry: &Entry, now_ms: i64) -> rusqlite::Result<()> {
-        let seq = self.state.next_seq;
-        self.state.next_seq = seq.saturating_add(1);
-        let shares = self.state.books.admit(&entry.shares);
-        let body = entry.body.with_seq(seq);
-        let row = QueueRow { seq, priority: entry.priority, shares, topic: entry.topic.clone(), body };
-        self.state.books.accept(&row.shares);
-        if !self.make_room(entry.priority, row.size(), now_ms)? {
-            self.count_dropped(seq, &row.shares, DropReason::Full, now_ms);
+    /// Makes the staged changes durable and part of a snapshot, so that damage to them cannot be mistaken for a power cut.
+    ///
+    /// # Errors
+    /// If the disk refuses; the staged changes are kept.
+    pub fn flush(&mut self) -> Result<(), OutboxError> {
+        self.apply(Vec::new())?;
+        // What turned out to be damaged on the way is staged, too.
+        while !self.staged.is_empty() {
+            self.commit()?;
+        }
+        if self.snapshots.last_change > self.snapshots.newest { self.write_snapshot() } else { Ok(()) }
+    }
+
+    /// Writes a change without content, and a snapshot after it.
+    pub(crate) fn write_recovered_state(&mut self) -> Result<(), OutboxError> {
+        self.write_change()?;
+        self.sync()?;
+        self.write_snapshot()
+    }
+
+    /// Hands everything that is staged to the journal.
+    fn write_change(&mut self) -> Result<(), OutboxError> {
+        while let Some(seq) = self.staged.entries.keys().next().copied() {
+            let Some(entry) = self.queue.in_memory(seq).cloned() else {
+                // Staged entries are always in memory.
+                self.staged.entries.remove(&seq);
+                continue;
+            };
+            let position = self.append_to_log(&entry.encode())?;
+            self.pending_change.entries_from.get_or_insert(position);
+            self.pending_change.added.insert(seq);
+            self.queue.moved(&entry, position);
+            self.staged.written(&entry);
+        }
+        let mut state = self.state.clone();
+        state.numbers.changes = state.numbers.changes.saturating_add(1);
+        let delta = Delta {
+            entries_from: self.pending_change.entries_from.unwrap_or(self.journal.next()).0,
+            first_seq: self.committed.numbers.next_seq,
+            added: self.pending_change.added.clone(),
+            removed: self.staged.removed.clone(),
+            dropped: self.staged.dropped.clone(),
+        };
+        let (previous, accounts) = &self.pending_change.previous;
+        let change = Change::new(&state, accounts, delta.clone(), previous.clone());
+        let position = self.append_to_log(&change.encode())?;
+        let before = Arc::clone(&self.committed.counters.accounts);
+        self.pending_change = PendingChange::after(delta, before);
+        self.staged = Staged::default();
+        self.state = state.clone();
+        self.unsynced_change = Some(UnsyncedChange { state, position });
+        Ok(())
+    }
+
+    fn append_to_log(&mut self, payload: &[u8]) -> Result<Position, OutboxError> {
+        let taken = match self.journal.append(payload) {
+            Err(JournalError::Full { .. }) => self.journal.sync().and_then(|_| self.journal.append(payload)),
+            taken => taken,
+        };
+        taken.map_err(log(&self.dir))
+    }
+
+    /// Syncs the journal.
+    fn sync(&mut self) -> Result<(), OutboxError> {
+        if self.unsynced_change.is_none() {
             return Ok(());
         }
-        row.insert(self.connection)?;
-        self.state.books.enqueue(&row.shares, row.size());
-        self.delta.rows.push(row);
-        Ok(())
-    }
-
-    fn acknowledge(&mut self, seq: u64) -> rusqlite::Result<()> {
-        if let Some(queued) = self.take(seq)? {
-            self.state.books.publish(&queued.shares);
+        self.journal.sync().map_err(log(&self.dir))?;
+        if let Some(UnsyncedChange { state, position }) = self.unsynced_change.take() {
+            self.committed = state;
+            self.snapshots.last_change = position;
+            self.queue.evict(self.committed.numbers.next_seq);
         }
         Ok(())
     }
 
-    fn drop_queued(&mut self, seq: u64, reason: DropReason, now_ms: i64) -> rusqlite::Result<()> {
-        if let Some(queued) = self.take(seq)? {
-            self.count_dropped(seq, &queued.shares, reason, now_ms);
+    /// Writes a snapshot if one is due, and deletes or compacts old segments. Nothing may be staged.
+    fn reclaim_space(&mut self) -> Result<(), OutboxError> {
+        let appended = self.journal.appended_bytes().saturating_sub(self.snapshots.appended);
+        let entries = self.committed.counters.totals.queued.entries;
+        let segment = self.options.segment_bytes();
+        let enough = entries.saturating_mul(BYTES_AN_ENTRY).clamp(segment, SPARE_SEGMENTS * segment);
+        if appended >= enough && self.snapshots.last_change > self.snapshots.newest {
+            self.write_snapshot()?;
         }
-        Ok(())
+        let oldest_entry = self.queue.first_position().unwrap_or(self.snapshots.last_change);
+        let needed = self.snapshots.older.next().min(oldest_entry);
+        self.journal.truncate_before(needed).map_err(log(&self.dir))?;
+        self.move_oldest_entries()
     }
 
-    /// Removes an entry from the queue, where it is there.
-    fn take(&mut self, seq: u64) -> rusqlite::Result<Option<Queued>> {
-        let queued = match self.in_flight.get(&seq) {
-            Some(queued) => Some(queued.clone()),
-            None => self.find(seq)?,
+    /// Writes the committed state to a snapshot. Nothing may be staged.
+    pub(crate) fn write_snapshot(&mut self) -> Result<(), OutboxError> {
+        let position = self.snapshots.last_change;
+        let snapshot = Snapshot {
+            generation: self.snapshots.generation,
+            position,
+            state: self.committed.clone(),
+            queued: self.queue.seqs(),
         };
-        let Some(queued) = queued else { return Ok(None) };
-        let delete = "DELETE FROM queue WHERE key = ?1";
-        if self.connection.prepare_cached(delete)?.execute([queued.key])? == 0 {
-            return Ok(None);
-        }
-        self.delta.removed.push(queued.key);
-        self.state.books.dequeue(&queued.shares, queued.size);
-        Ok(Some(queued))
+        snapshot.write(&*self.disk, &self.dir)?;
+        self.snapshots.generation += 1;
+        self.snapshots.older = std::mem::replace(&mut self.snapshots.newest, position);
+        self.snapshots.appended = self.journal.appended_bytes();
+        Ok(())
     }
 
-    fn find(&self, seq: u64) -> rusqlite::Result<Option<Queued>> {
-        let query = format!("SELECT {COLUMNS} FROM queue WHERE key IN (?1, ?2)");
-        let keys = Priority::ALL.map(|priority| key(priority, seq));
-        let found = self.connection.prepare_cached(&query)?.query_row(keys, QueueRow::read).optional()?;
-        match found {
-            Some(Some(row)) => Ok(Some(Queued::of(&row))),
-            Some(None) => Err(corrupt()),
-            None => Ok(None),
+    /// Compaction: if the log is much larger than the queue, writes the entries that are left in the oldest segment again at
+    /// the end. Otherwise entries that stay for long would keep all later segments. The next commit makes this durable and
+    /// deletes the segment.
+    fn move_oldest_entries(&mut self) -> Result<(), OutboxError> {
+        let queued = self.committed.counters.totals.queued_bytes;
+        let Some(end) = self.journal.oldest_segment_end() else { return Ok(()) };
+        let spare = SPARE_SEGMENTS * self.options.segment_bytes();
+        let is_large = self.journal.len_bytes() > queued.saturating_mul(2).saturating_add(spare);
+        if !is_large || end > self.snapshots.older.next() {
+            return Ok(());
         }
-    }
-
-    fn count_dropped(&mut self, seq: u64, shares: &[Share], reason: DropReason, at_ms: i64) {
-        self.state.books.drop(shares, reason);
-        let weight = crate::accounts::weight(shares);
-        self.delta.dropped.push(DroppedRange { seq_from: seq, seq_to: seq, weight, reason, at_ms });
-    }
-
-    /// Whether there is room for `size` more bytes, once what may go for it is gone. Nothing goes in vain.
-    fn make_room(&mut self, incoming: Priority, size: u64, now_ms: i64) -> rusqlite::Result<bool> {
-        let wanted = self.state.books.totals.queued_bytes.saturating_add(size);
-        let Some(missing) = wanted.checked_sub(self.options.max_bytes).filter(|missing| *missing > 0) else {
-            return Ok(true);
-        };
-        if size > self.options.max_bytes {
-            return Ok(false);
-        }
-        let oldest = |priority| (priority, "ORDER BY key");
-        let candidates = match (self.options.when_full, incoming) {
-            (WhenFull::DropOldest, Priority::Normal) => vec![oldest(Priority::Normal)],
-            (WhenFull::DropOldest, Priority::Urgent) => {
-                vec![oldest(Priority::Normal), oldest(Priority::Urgent)]
-            }
-            (WhenFull::DropNewest, Priority::Normal) => vec![],
-            (WhenFull::DropNewest, Priority::Urgent) => vec![(Priority::Normal, "ORDER BY key DESC")],
-        };
-        let mut victims = Vec::new();
-        for (priority, order) in candidates {
-            self.choose(priority, order, missing, &mut victims)?;
-        }
-        if freed(&victims) < missing {
-            return Ok(false);
-        }
-        victims.iter().try_for_each(|victim| self.drop_queued(victim.seq, DropReason::Full, now_ms))?;
-        Ok(true)
-    }
-
-    /// Adds entries of `priority` that are not in flight to `victims`, until they free `missing` bytes.
-    fn choose(
-        &self,
-        priority: Priority,
-        order: &str,
-        missing: u64,
-        victims: &mut Vec<Victim>,
-    ) -> rusqlite::Result<()> {
-        let query = format!(
-            "SELECT key, octet_length(shares) + octet_length(topic) + octet_length(body) FROM queue
-             WHERE key BETWEEN ?1 AND ?2 {order}"
-        );
-        let mut statement = self.connection.prepare_cached(&query)?;
-        let mut rows = statement.query(keys(priority, 0))?;
-        let mut enough = freed(victims);
-        while enough < missing {
-            let Some(row) = rows.next()? else { break };
-            let (_, seq) = parts(row.get(0)?);
-            if self.in_flight.contains_key(&seq) {
-                continue;
-            }
-            let size = ENTRY_OVERHEAD.saturating_add(row.get::<_, i64>(1)?.cast_unsigned());
-            enough = enough.saturating_add(size);
-            victims.push(Victim { seq, size });
+        for seq in self.queue.before(end) {
+            let Some(entry) = self.entry(seq)? else { continue };
+            let position = self.append_to_log(&entry.encode())?;
+            self.pending_change.entries_from.get_or_insert(position);
+            self.pending_change.added.insert(seq);
+            self.queue.moved(&entry, position);
+            // It cannot be read back before the journal has written it.
+            self.queue.keep_in_memory(entry);
         }
         Ok(())
     }
-}
-
-fn freed(victims: &[Victim]) -> u64 {
-    victims.iter().fold(0, |sum, victim| sum.saturating_add(victim.size))
 }

@@ -1,31 +1,27 @@
-//! What is queued, and what cannot be.
+//! Entries: what the queue holds, and the limits of an entry.
 
 use std::fmt;
 use std::sync::Arc;
 
 use crate::accounts::{MAX_ACCOUNT_BYTES, MAX_ACCOUNTS, shares_bytes};
 
-/// The largest body, in bytes.
-pub const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
+/// The largest body, in bytes: with the longest topic and all shares it fits into one record of the journal.
+pub const MAX_BODY_BYTES: usize = 16 * 1024 * 1024 - 256 * 1024;
 /// The longest topic, in bytes (as long as a string in MQTT can be).
 pub const MAX_TOPIC_BYTES: usize = 65_535;
-/// What an entry counts for beside its topic, body and shares, in bytes: row and what a page leaves unused.
+/// Bytes that an entry counts towards the limit beside its topic, body and shares: for the log and the index in memory.
 pub const ENTRY_OVERHEAD: u64 = 64;
 
-/// What goes first.
+/// The order of sending and dropping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Priority {
-    /// Before every normal entry, and dropped after all of them.
+    /// Sent before every normal entry, and dropped after all of them.
     Urgent,
-    /// In its turn.
+    /// Sent in the order of the numbers.
     Normal,
 }
 
-impl Priority {
-    pub(crate) const ALL: [Priority; 2] = [Priority::Urgent, Priority::Normal];
-}
-
-/// Bytes, and the place in them where the outbox writes the entry's `seq`.
+/// Bytes, and the offset at which the outbox inserts the entry's `seq`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Body {
     bytes: Vec<u8>,
@@ -36,7 +32,7 @@ impl Body {
     /// `seq` is inserted, in decimal, before the byte at `seq_at`.
     ///
     /// # Errors
-    /// Where there are too many bytes or `seq_at` lies behind them.
+    /// If there are too many bytes, or `seq_at` is beyond their end.
     pub fn new(bytes: Vec<u8>, seq_at: usize) -> Result<Body, EntryError> {
         if bytes.len() > MAX_BODY_BYTES {
             return Err(EntryError::BodyTooLarge { bytes: bytes.len() });
@@ -60,16 +56,16 @@ impl fmt::Debug for Body {
     }
 }
 
-/// How much of an entry is owed to one account.
+/// The part of an entry that counts for one account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Share {
-    /// Whose it is, in at most [`MAX_ACCOUNT_BYTES`](crate::MAX_ACCOUNT_BYTES) bytes.
+    /// The account's name, at most [`MAX_ACCOUNT_BYTES`](crate::MAX_ACCOUNT_BYTES) bytes.
     pub account: Arc<str>,
     /// How much of what the producer counts (readings, say).
     pub weight: u32,
 }
 
-/// Something to be sent. Whatever is an `Entry` can be stored.
+/// A message to send. Every `Entry` can be stored: its limits are checked when it is made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     pub(crate) priority: Priority,
@@ -79,10 +75,10 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// `shares`: whose it is; the entry's weight is their sum, 0 where there is none.
+    /// The entry's weight is the sum of its `shares`, 0 without any.
     ///
     /// # Errors
-    /// Where the topic or an account's name is too long, or there are too many shares.
+    /// If the topic or an account's name is too long, or there are too many shares.
     pub fn new(
         priority: Priority,
         topic: String,
@@ -101,7 +97,7 @@ impl Entry {
         Ok(Entry { priority, topic, body, shares })
     }
 
-    /// What it is accounted for while it waits in memory, in bytes.
+    /// Its memory while it waits to be staged, in bytes.
     pub fn memory(&self) -> usize {
         size_of::<Entry>() + self.topic.len() + self.body.bytes.len() + shares_bytes(&self.shares)
     }
@@ -112,13 +108,11 @@ impl Entry {
 pub struct Stored {
     /// Its sequence number.
     pub seq: u64,
-    /// As it was appended.
     pub priority: Priority,
-    /// As it was appended.
     pub topic: String,
     /// The body, with `seq` in it.
     pub bytes: Vec<u8>,
-    /// As it was appended.
+    /// The sum of its shares.
     pub weight: u64,
 }
 

@@ -1,4 +1,4 @@
-//! How other tasks talk to an outbox that runs on its own thread.
+//! The interface for other tasks to an outbox that runs on its own thread.
 
 use std::sync::Arc;
 
@@ -12,14 +12,14 @@ use crate::recovery::Damage;
 use crate::store::Change;
 use crate::totals::{DroppedRange, Totals};
 
-/// What may wait for a commit, in bytes of memory; who wants to add more waits.
+/// Memory of changes that wait to be staged, in bytes; callers that would exceed it wait.
 pub(crate) const PENDING_BYTES: usize = 8 * 1024 * 1024;
-/// What a change takes beside its contents.
+/// Memory of a change without its contents, in bytes.
 const CHANGE_BYTES: usize = 128;
 
-/// What is asked of the outbox's thread.
+/// A command to the outbox's thread.
 pub(crate) enum Command {
-    /// The permit is the room it takes until it is committed.
+    /// The permit covers its memory until it is staged.
     Write(Change, OwnedSemaphorePermit),
     Fetch {
         priority: Priority,
@@ -27,52 +27,50 @@ pub(crate) enum Command {
         max: usize,
         reply: Reply<Vec<Stored>>,
     },
-    Totals(oneshot::Sender<(u64, Totals)>),
-    Dropped(Reply<Vec<DroppedRange>>),
+    Totals(oneshot::Sender<Totals>),
+    Dropped(oneshot::Sender<Vec<DroppedRange>>),
     Flush(Reply<()>),
     Close(Reply<()>),
 }
 
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, OutboxError>>;
 
-/// How the outbox is doing. Mark, totals and accounts are of one and the same committed state.
+/// The state of an outbox on its thread. Mark, totals and accounts belong to the same commit.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Status {
     /// The newest entry that can be fetched; it may have been dropped.
     pub newest_seq: u64,
     /// The newest mark that is durable.
     pub mark: u64,
-    /// The books.
     pub totals: Totals,
-    /// The books of each account.
     pub accounts: Arc<Accounts>,
-    /// The newest damage that was found and repaired since the outbox was opened.
+    /// The newest damage that was found since the outbox was opened.
     pub damage: Option<Arc<Damage>>,
-    /// Why the last commit failed, causes included, while commits fail. They are tried again; nothing is lost meanwhile,
-    /// but once 8 MiB wait, whoever appends or acknowledges waits too.
+    /// Why the last commit failed, or why space could not be freed, with the causes. It is retried, and nothing is lost;
+    /// but once 8 MiB wait, callers that append or acknowledge wait too.
     pub last_error: Option<Arc<str>>,
 }
 
 /// Why entries were not queued at once.
 #[derive(Debug)]
 pub enum TryAppend {
-    /// There is no room in memory for now; here they are again.
-    NoRoom(Vec<Entry>),
+    /// Too much waits in memory; the entries are returned.
+    Full(Vec<Entry>),
     /// The outbox was closed, or its thread is gone.
     Closed,
 }
 
-/// A way to an outbox on its thread. Clones are cheap. When the last one is dropped the outbox closes by itself.
+/// Sends commands to an outbox on its thread. Clones are cheap. When the last one is dropped, the outbox closes.
 #[derive(Debug, Clone)]
 pub struct Handle {
     pub(crate) commands: mpsc::Sender<Command>,
-    pub(crate) room: Arc<Semaphore>,
+    pub(crate) memory: Arc<Semaphore>,
     pub(crate) status: watch::Receiver<Status>,
 }
 
 impl Handle {
-    /// Queues entries together with the mark; see [`Change::Append`]. Waits only for room in memory, not for the disk:
-    /// [`Status::mark`] tells when it is durable.
+    /// Queues entries together with the mark; see [`Change::Append`]. Waits only while too much waits in memory, not for the
+    /// disk: [`Status::mark`] shows when it is durable.
     ///
     /// # Errors
     /// [`OutboxError::Closed`].
@@ -80,13 +78,13 @@ impl Handle {
         self.write(Change::Append { mark, entries, now_ms }).await
     }
 
-    /// As `append`, but without waiting for room in memory.
+    /// As `append`, but returns an error instead of waiting.
     ///
     /// # Errors
     /// See [`TryAppend`].
     pub fn try_append(&self, mark: u64, entries: Vec<Entry>, now_ms: i64) -> Result<(), TryAppend> {
         let change = Change::Append { mark, entries, now_ms };
-        let permit = match Arc::clone(&self.room).try_acquire_many_owned(memory(&change)) {
+        let permit = match Arc::clone(&self.memory).try_acquire_many_owned(memory_of(&change)) {
             Ok(permit) => permit,
             Err(TryAcquireError::NoPermits) => return Err(refused(change)),
             Err(TryAcquireError::Closed) => return Err(TryAppend::Closed),
@@ -98,8 +96,8 @@ impl Handle {
         }
     }
 
-    /// The other side has these. They are gathered for up to 200 ms before they are committed; what was not committed
-    /// before a crash is sent again.
+    /// The receiver has these. Acknowledgements are collected for up to 200 ms before they are committed. Those that were
+    /// not committed before a crash are sent again.
     ///
     /// # Errors
     /// [`OutboxError::Closed`].
@@ -107,7 +105,7 @@ impl Handle {
         self.write(Change::Acknowledge(seqs)).await
     }
 
-    /// These can never be sent; gathered as acknowledgements are.
+    /// These can never be sent; collected as acknowledgements are.
     ///
     /// # Errors
     /// [`OutboxError::Closed`].
@@ -115,11 +113,10 @@ impl Handle {
         self.write(Change::Discard { seqs, now_ms }).await
     }
 
-    /// As [`Outbox::fetch`](crate::Outbox::fetch): only what is durable, and nothing that was acknowledged or discarded
-    /// before this call.
+    /// As [`Outbox::fetch`](crate::Outbox::fetch); without entries that were acknowledged or discarded before this call.
     ///
     /// # Errors
-    /// Where the file cannot be read, or [`OutboxError::Closed`].
+    /// If the log cannot be read, or [`OutboxError::Closed`].
     pub async fn fetch(
         &self,
         priority: Priority,
@@ -129,34 +126,27 @@ impl Handle {
         self.ask(|reply| Command::Fetch { priority, after, max, reply }).await?
     }
 
-    /// The books as of the last commit.
+    /// The counters as of the last commit.
     ///
     /// # Errors
     /// [`OutboxError::Closed`].
     pub async fn totals(&self) -> Result<Totals, OutboxError> {
-        self.books().await.map(|(_, totals)| totals)
-    }
-
-    /// The mark as of the last commit, and the books with everything up to it.
-    ///
-    /// # Errors
-    /// [`OutboxError::Closed`].
-    pub async fn books(&self) -> Result<(u64, Totals), OutboxError> {
         self.ask(Command::Totals).await
     }
 
     /// As [`Outbox::dropped`](crate::Outbox::dropped).
     ///
     /// # Errors
-    /// Where the file cannot be read, or [`OutboxError::Closed`].
+    /// [`OutboxError::Closed`].
     pub async fn dropped(&self) -> Result<Vec<DroppedRange>, OutboxError> {
-        self.ask(Command::Dropped).await?
+        self.ask(Command::Dropped).await
     }
 
-    /// Commits what waits now, whatever [`Options::spill_after`](crate::Options::spill_after) says.
+    /// Commits what waits now, whatever [`Options::spill_after`](crate::Options::spill_after) says, and so that damage to
+    /// it is always noticed: before the producer throws away what it could append again.
     ///
     /// # Errors
-    /// Where the disk refuses (what waits is kept and tried again), or [`OutboxError::Closed`].
+    /// If the disk refuses (the changes are kept and retried), or [`OutboxError::Closed`].
     pub async fn flush(&self) -> Result<(), OutboxError> {
         self.ask(Command::Flush).await?
     }
@@ -166,17 +156,17 @@ impl Handle {
         self.status.clone()
     }
 
-    /// Commits what waits and closes the file; everybody else gets [`OutboxError::Closed`] from now on.
+    /// Commits what waits and closes the outbox; all other calls get [`OutboxError::Closed`] from now on.
     ///
     /// # Errors
-    /// Where the last commit failed three times: what it held is not stored, and its mark neither.
+    /// If the last commit failed three times: what it held is not stored, and its mark neither.
     pub async fn close(&self) -> Result<(), OutboxError> {
         self.ask(Command::Close).await?
     }
 
     async fn write(&self, change: Change) -> Result<(), OutboxError> {
-        let room = Arc::clone(&self.room);
-        let permit = room.acquire_many_owned(memory(&change)).await.map_err(|_| OutboxError::Closed)?;
+        let permits = Arc::clone(&self.memory);
+        let permit = permits.acquire_many_owned(memory_of(&change)).await.map_err(|_| OutboxError::Closed)?;
         self.commands.send(Command::Write(change, permit)).await.map_err(|_| OutboxError::Closed)
     }
 
@@ -189,13 +179,13 @@ impl Handle {
 
 fn refused(change: Change) -> TryAppend {
     match change {
-        Change::Append { entries, .. } => TryAppend::NoRoom(entries),
-        Change::Acknowledge(_) | Change::Discard { .. } => TryAppend::NoRoom(Vec::new()),
+        Change::Append { entries, .. } => TryAppend::Full(entries),
+        Change::Acknowledge(_) | Change::Discard { .. } => TryAppend::Full(Vec::new()),
     }
 }
 
-/// The room that a change takes, in bytes; what could never have enough gets all there is.
-fn memory(change: &Change) -> u32 {
+/// The memory of a change, in bytes. A change that is larger than the limit gets all of it.
+fn memory_of(change: &Change) -> u32 {
     let contents = match change {
         Change::Append { entries, .. } => entries.iter().map(Entry::memory).sum(),
         Change::Acknowledge(seqs) | Change::Discard { seqs, .. } => size_of_val(seqs.as_slice()),

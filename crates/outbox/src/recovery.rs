@@ -1,196 +1,200 @@
-//! Opening: what a file needs before it can be used, and what the caller is told of it.
+//! Opens an outbox: combines the log and the snapshots, and counts what was lost to damage.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, VecDeque};
+use std::path::Path;
 use std::sync::Arc;
 
-use rusqlite::config::DbConfig;
-use rusqlite::{Connection, MAIN_DB, OptionalExtension};
+use journal::{Disk, Journal, Position, Reader};
+use tokio::time::Instant;
 
-use crate::error::{OutboxError, corrupt, during, repair};
-use crate::log::Log;
-use crate::migrate;
-use crate::ranges;
-use crate::replace;
-use crate::salvage::{Known, count, salvage};
-use crate::schema::{self, Contents};
-use crate::state::{State, load_ahead};
-use crate::store::Outbox;
+use crate::commit::{PendingChange, Snapshots};
+use crate::counters::Tally;
+use crate::cursor::LogCursor;
+use crate::dropped::spread;
+use crate::error::{OutboxError, log};
+use crate::queue::Queue;
+use crate::record::{Delta, LogRecord};
+use crate::replay::{FoundEntry, Replay};
+use crate::seqs::SeqSet;
+use crate::snapshot::{Found, Snapshot};
+use crate::staged::Staged;
+use crate::state::State;
+use crate::store::{Options, Outbox};
 use crate::totals::Count;
 
-/// The smallest page that SQLite has, in bytes.
-const SMALLEST: u64 = 512;
+/// The version of what the log's records hold.
+pub(crate) const CONTENT: u16 = 1;
+/// If it is unknown which numbers were used, they continue at the next multiple of this. A gateway that sends a thousand
+/// entries a second reaches it in 34 years, and a number stays exact in JSON for 8,000 such losses.
+const ERA: u64 = 1 << 40;
 
-/// What opening had to do.
+/// What opening found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Recovery {
-    /// The schema version that the file had, where it is an older one no more.
-    pub migrated_from: Option<i64>,
-    /// What was wrong with the file, where it was damaged; it is whole now.
+    /// Set if files were damaged. They are repaired.
     pub damage: Option<Damage>,
 }
 
-/// A damaged file that was repaired.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Damage that was found and counted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Damage {
-    /// Where the damaged file is kept; the next damaged one takes its place.
-    pub aside: PathBuf,
-    /// The entries that were lost; they are counted as dropped. `None`: nobody knows, the counters were lost too.
+    /// The entries that were lost; they are counted as dropped. `None`: unknown, because the counters were lost too.
     pub lost: Option<Count>,
-    /// The books begin anew, with what could be saved as accepted.
+    /// The counters start again; the entries that could be read count as accepted.
     pub counters_lost: bool,
-    /// The mark is 0: the producer hands over again what it still has.
+    /// The mark is 0: the producer appends again everything it still has.
     pub mark_lost: bool,
 }
 
-/// Makes the file ready for use.
-pub(crate) fn open(path: &Path) -> Result<(Connection, State, Recovery), OutboxError> {
-    let io = repair(path);
-    replace::finish(path).map_err(&io)?;
-    if !path.try_exists().map_err(&io)? && !replace::beside(path, "-wal").try_exists().map_err(&io)? {
-        make(path)?;
+/// The content of an outbox's files.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    pub(crate) state: State,
+    entries: BTreeMap<u64, FoundEntry>,
+    pub(crate) damage: Option<Damage>,
+    last_delta: Delta,
+    /// The newest record that is or was in the log.
+    last_position: Position,
+    /// The state differs from that of the log and the snapshot on the disk.
+    wants_snapshot: bool,
+}
+
+/// Makes the outbox ready for use.
+pub(crate) fn open(
+    disk: Arc<dyn Disk>,
+    dir: &Path,
+    options: Options,
+) -> Result<(Outbox, Recovery), OutboxError> {
+    let mut found = Snapshot::find(&*disk, dir)?;
+    let newest = found.newest.as_ref().map(|snapshot| (snapshot.generation, snapshot.position));
+    let at_least = newest.map_or(Position::FIRST, |(_, position)| position.next());
+    let log_options = journal::Options { segment_bytes: options.segment_bytes(), content: CONTENT };
+    let (journal, log_recovery) =
+        Journal::open_on(Arc::clone(&disk), dir, log_options, at_least).map_err(log(dir))?;
+    let older = found.older.unwrap_or_default();
+    let records = Reader::open_on(Arc::clone(&disk), dir, CONTENT).map_err(log(dir))?;
+    let loaded = load(&mut found, &records, &log_recovery, dir)?;
+    let mut queue = Queue::default();
+    for (seq, found) in &loaded.entries {
+        queue.insert(*seq, found.priority, found.position);
     }
-    let (connection, state, migrated_from) = match open_whole(path) {
-        Err(error) if error.may_be_damage() => {
-            let (_, damage) = salvage(path, None)?;
-            let (connection, state, _) = open_whole(path)?;
-            return Ok((connection, state, Recovery { damage: Some(damage), migrated_from: None }));
-        }
-        opened => opened?,
+    let snapshots = Snapshots {
+        generation: newest.map_or(0, |(generation, _)| generation + 1),
+        newest: newest.map_or(Position(0), |(_, position)| position),
+        older,
+        last_change: loaded.last_position,
+        ..Snapshots::default()
     };
-    Ok((connection, state, Recovery { migrated_from, damage: None }))
-}
-
-/// Opens a file that is whole; where it is older, its version too.
-fn open_whole(path: &Path) -> Result<(Connection, State, Option<i64>), OutboxError> {
-    let io = repair(path);
-    let (mut connection, contents) = open_checked(path)?;
-    settle_log(path).map_err(&io)?;
-    let mut migrated_from = None;
-    match contents {
-        Contents::Nothing => {
-            schema::set_up(&connection).map_err(during("set up", path))?;
-            schema::create(&mut connection).map_err(during("create", path))?;
-        }
-        Contents::Version1 => {
-            migrate::from_version_1(connection, path)?;
-            migrated_from = Some(1);
-            connection = open_checked(path)?.0;
-            schema::set_up(&connection).map_err(during("set up", path))?;
-        }
-        Contents::Present => schema::set_up(&connection).map_err(during("set up", path))?,
-    }
-    let state = verified(&connection).map_err(during("read", path))?;
-    // SQLite ignores it when the new log's name cannot be made durable.
-    replace::sync_directory(path).map_err(&io)?;
-    Ok((connection, state, migrated_from))
-}
-
-/// Makes a new file, complete at one instant: one that is cut short was cut, and is not half made.
-fn make(path: &Path) -> Result<(), OutboxError> {
-    let create = during("create", path);
-    let new = schema::create_new(&replace::new_file(path)).map_err(&create)?;
-    // Here, where an error leaves nothing behind that counts.
-    new.pragma_update(None, "locking_mode", "EXCLUSIVE")
-        .and_then(|()| schema::use_log(&new))
-        .map_err(&create)?;
-    new.close().map_err(|(_, error)| create(error))?;
-    replace::supersede(path).map_err(repair(path))
-}
-
-/// What the log holds is told to the caller, and must be on the disk then. After a kill, or a sync that failed, it may be
-/// in the system's memory alone, where a sync may find nothing to do: it is written again.
-fn settle_log(path: &Path) -> io::Result<()> {
-    let log = replace::beside(path, "-wal");
-    let bytes = match fs::read(&log) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        result => result?,
+    let mut outbox = Outbox {
+        dir: dir.to_path_buf(),
+        disk,
+        journal,
+        options,
+        committed: loaded.state.clone(),
+        state: loaded.state,
+        queue,
+        staged: Staged::default(),
+        pending_change: PendingChange::after(loaded.last_delta, Arc::default()),
+        unsynced_change: None,
+        left_over: VecDeque::new(),
+        in_flight: BTreeMap::new(),
+        cursor: LogCursor::default(),
+        snapshots,
+        damage: None,
     };
-    let mut file = File::options().write(true).open(&log)?;
-    file.write_all(&bytes)?;
-    file.sync_all()
+    if loaded.wants_snapshot {
+        outbox.write_snapshot()?;
+    }
+    if loaded.damage.is_some() {
+        // The log must reach the snapshot's position.
+        outbox.write_recovered_state()?;
+    }
+    Ok((outbox, Recovery { damage: loaded.damage }))
 }
 
-/// Opens a file whose structure is sound.
-fn open_checked(path: &Path) -> Result<(Connection, Contents), OutboxError> {
-    let is_wrong = |finding: &str| {
-        Err(OutboxError::Inconsistent { path: path.to_path_buf(), finding: finding.to_owned() })
-    };
-    // SQLite would take it for a new one, and delete its log.
-    if path.metadata().is_ok_and(|file| file.len() < SMALLEST) {
-        return is_wrong("it is shorter than the smallest database");
+/// Reads everything.
+pub(crate) fn load(
+    found: &mut Found,
+    reader: &Reader,
+    log_recovery: &journal::Recovery,
+    dir: &Path,
+) -> Result<Loaded, OutboxError> {
+    let snapshot = found.newest.take();
+    let has_snapshot = snapshot.is_some();
+    let position = snapshot.as_ref().map_or(Position(0), |snapshot| snapshot.position);
+    let mut replay = Replay::of(snapshot, reader.read_from(Position(0))).map_err(log(dir))?;
+    let (entries, tally, missing) = replay.queue();
+    let Replay { mut state, last_delta, skipped_last_change, last_position, largest_seq, .. } = replay;
+    // The first snapshot is written before the first record.
+    let is_empty = log_recovery.next == Position::FIRST && log_recovery.torn_bytes == 0;
+    let is_new = !has_snapshot && found.damaged == 0 && is_empty && log_recovery.corrupt_headers == 0;
+    let mut damage = None;
+    if !has_snapshot && !is_new {
+        let largest = largest_seq.max(state.numbers.next_seq);
+        let changes = state.numbers.changes;
+        state = State::new();
+        state.numbers.changes = changes;
+        state.numbers.next_seq = (largest / ERA).saturating_add(1).saturating_mul(ERA);
+        state.counters.reconcile(&tally);
+        damage = Some(Damage { lost: None, counters_lost: true, mark_lost: true });
+    } else if has_snapshot {
+        let before = state.counters.clone();
+        let lost = count_lost(&mut state, &tally, &missing);
+        let is_cut_short = last_position < position;
+        if before != state.counters || is_cut_short || found.damaged > 0 {
+            damage = Some(Damage { lost: Some(lost), counters_lost: false, mark_lost: false });
+        }
     }
-    let connection = schema::connect(path).map_err(during("open", path))?;
-    let contents = schema::check(&connection, path)?;
-    let may_write = || File::options().write(true).open(path).is_ok();
-    if connection.is_readonly(MAIN_DB).map_err(during("open", path))? && may_write() {
-        return is_wrong("its header says that nobody can write it");
-    }
-    let log = Log::read(&replace::beside(path, "-wal")).map_err(repair(path))?;
-    if log.is_damaged() {
-        return is_wrong("its write-ahead log is wrong in the middle");
-    }
-    schema::quick_check(&connection, path)?;
-    Ok((connection, contents))
+    let wants_snapshot = is_new || skipped_last_change || damage.is_some();
+    let last_position = last_position.max(position);
+    Ok(Loaded { state, entries, damage, last_delta, last_position, wants_snapshot })
 }
 
-/// The state, where it fits the entries and all checksums are right; reads everything.
-fn verified(connection: &Connection) -> rusqlite::Result<State> {
-    let state = State::load(connection)?.ok_or_else(corrupt)?;
-    let (found, _) = count(connection)?;
-    let mut books = state.books.clone();
-    books.reconcile(&found);
-    if books != state.books || !ranges::are_whole(connection)? || load_ahead(connection)?.is_none() {
-        return Err(corrupt());
+/// Corrects the counters by the entries that were found; returns what was lost.
+fn count_lost(state: &mut State, tally: &Tally, missing: &SeqSet) -> Count {
+    let lost = state.counters.reconcile(tally);
+    for range in spread(missing, lost, state.numbers.now_ms) {
+        state.dropped.insert(range);
     }
-    Ok(state)
+    lost
 }
 
 impl Outbox {
-    /// Does it; where the file turns out to be damaged, repairs it and does it once more.
-    pub(crate) fn repairing<T>(
-        &mut self,
-        mut action: impl FnMut(&mut Outbox) -> Result<T, OutboxError>,
-    ) -> Result<T, OutboxError> {
-        if self.is_broken {
-            self.repair()?;
-        }
-        match action(self) {
-            Err(error) if error.is_damage() => {
-                self.repair()?;
-                action(self)
-            }
-            result => result,
-        }
-    }
-
-    /// Puts a whole file in the place of the damaged one, with all that is in it and all that was staged.
-    fn repair(&mut self) -> Result<(), OutboxError> {
-        let repair = during("repair", &self.path);
-        if !self.is_broken {
-            let nothing = Connection::open_in_memory().map_err(&repair)?;
-            self.is_broken = true;
-            self.is_open = false;
-            let damaged = std::mem::replace(&mut self.connection, nothing);
-            damaged.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(&repair)?;
-        }
-        let known = Known { state: &self.state, unsaved: &self.unsaved };
-        let (state, damage) = salvage(&self.path, Some(&known))?;
-        self.has_committed(state);
-        self.damage = Some(Arc::new(damage));
-        let (connection, state, _) = open_whole(&self.path)?;
-        self.has_committed(state);
-        let mut gone = Vec::new();
-        for (seq, queued) in &self.in_flight {
-            let there = connection.query_row("SELECT 1 FROM queue WHERE key = ?1", [queued.key], |_| Ok(()));
-            if there.optional().map_err(&repair)?.is_none() {
-                gone.push(*seq);
+    /// Reads the whole log after a damaged entry was found. Entries that cannot be read are counted as lost.
+    pub(crate) fn count_after_damage(&mut self) -> Result<(), OutboxError> {
+        let (mut tally, mut missing) = (Tally::default(), self.queue.seqs());
+        for record in self.journal.read_from(Position(0)).map_err(log(&self.dir))? {
+            let record = record.map_err(log(&self.dir))?;
+            let Some(seq) = self.queue.at(record.position) else { continue };
+            if let Some(LogRecord::Entry(entry)) = LogRecord::decode(&record.payload)
+                && entry.seq == seq
+                && self.queue.in_memory(seq).is_none()
+            {
+                tally.add(&entry.shares, entry.size());
+                missing.remove(seq);
             }
         }
-        self.in_flight.retain(|seq, _| !gone.contains(seq));
-        self.connection = connection;
-        self.is_broken = false;
+        let there: Vec<u64> = missing.ranges().flat_map(|(first, last)| first..=last).collect();
+        for seq in there {
+            if let Some(entry) = self.queue.in_memory(seq) {
+                tally.add(&entry.shares, entry.size());
+                missing.remove(seq);
+            }
+        }
+        let lost = self.state.counters.reconcile(&tally);
+        let now = Instant::now();
+        for (first, last) in missing.ranges() {
+            for seq in first..=last {
+                self.queue.remove(seq);
+                self.in_flight.remove(&seq);
+                self.staged.remove_from_log(seq, now);
+            }
+        }
+        for range in spread(&missing, lost, self.state.numbers.now_ms) {
+            self.state.dropped.insert(range);
+            self.staged.drop_range(range, now);
+        }
+        self.damage = Some(Arc::new(Damage { lost: Some(lost), ..Damage::default() }));
         Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! The books: what was accepted and what became of it.
+//! Counters of what was accepted and what happened to it.
 
 /// A number of entries and their weight.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -28,7 +28,7 @@ impl Count {
     }
 }
 
-/// What was ever accepted, and where it is now.
+/// Everything that was accepted, and where it is now.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Totals {
     /// Every entry that was ever appended.
@@ -37,13 +37,13 @@ pub struct Totals {
     pub published: Count,
     /// Waiting or in flight.
     pub queued: Count,
-    /// Dropped for want of room.
+    /// Dropped because the outbox was full.
     pub dropped_full: Count,
     /// Dropped because the consumer refused it for good.
     pub dropped_refused: Count,
-    /// Lost because the file was damaged.
+    /// Lost to a damaged file.
     pub dropped_damaged: Count,
-    /// What the queued entries count for against the limit, in bytes.
+    /// Bytes that the queued entries count towards the limit.
     pub queued_bytes: u64,
 }
 
@@ -53,7 +53,7 @@ impl Totals {
         self.dropped_full.plus(self.dropped_refused).plus(self.dropped_damaged)
     }
 
-    /// Whether accepted = published + queued + dropped. Where not, the file was changed by somebody else.
+    /// Whether accepted = published + queued + dropped.
     pub fn balanced(&self) -> bool {
         self.accepted == self.published.plus(self.queued).plus(self.dropped())
     }
@@ -70,17 +70,17 @@ impl Totals {
 /// Why an entry was dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum DropReason {
-    /// There was no room.
+    /// The outbox was full.
     Full,
-    /// The consumer said that it never can be sent.
+    /// The consumer can never send it.
     Refused,
-    /// The file was damaged.
+    /// A file was damaged.
     Damaged,
 }
 
 impl DropReason {
-    /// As it stands in the file.
-    pub(crate) fn code(self) -> i64 {
+    /// The number in the log.
+    pub(crate) fn code(self) -> u64 {
         match self {
             DropReason::Full => 0,
             DropReason::Refused => 1,
@@ -88,14 +88,14 @@ impl DropReason {
         }
     }
 
-    pub(crate) fn from_code(code: i64) -> DropReason {
+    pub(crate) fn from_code(code: u64) -> DropReason {
         let all = [DropReason::Full, DropReason::Refused];
         all.into_iter().find(|reason| reason.code() == code).unwrap_or(DropReason::Damaged)
     }
 }
 
-/// Neighbouring entries that were dropped for the same reason. What was lost to damage cannot always be told exactly:
-/// such a range holds the numbers that are missing, and its weight is an even part of what was lost at the time.
+/// Neighbouring entries that were dropped for the same reason. The weight of a damaged entry is not always known: then the
+/// lost weight is spread evenly over the missing numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DroppedRange {
     /// The first one's number.
@@ -104,7 +104,6 @@ pub struct DroppedRange {
     pub seq_to: u64,
     /// The sum of their weights.
     pub weight: u64,
-    /// Why.
     pub reason: DropReason,
     /// When the last of them was dropped, in Unix milliseconds of the caller's clock.
     pub at_ms: i64,

@@ -226,7 +226,7 @@ impl Durable {
                     self.mark = step.position.0;
                     self.handed.push_back(step);
                 }
-                Err(outbox::TryAppend::NoRoom(entries)) => {
+                Err(outbox::TryAppend::Full(entries)) => {
                     step.entries = entries;
                     self.waiting.put_back(step);
                     return;

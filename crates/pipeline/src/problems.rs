@@ -70,15 +70,14 @@ impl Logged {
 
 /// Says what an outbox that was damaged has lost. It is whole again: no problem of the moment.
 pub fn log_damage(damage: &Damage) {
-    let aside = damage.aside.display();
     match damage.lost {
         Some(lost) => tracing::error!(
             messages = lost.entries,
             readings = lost.weight,
-            "the outbox was damaged; it is kept as {aside}; what was lost is counted"
+            "the outbox was damaged; what was lost is counted"
         ),
         None => tracing::error!(
-            "the outbox was damaged, its books too; it is kept as {aside}; what can be sent again is, with new numbers"
+            "the outbox was damaged, its counters too; what is left is sent, and new messages get new numbers"
         ),
     }
 }

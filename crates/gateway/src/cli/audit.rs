@@ -94,7 +94,7 @@ fn of_files(config: &Config) -> Result<Audit, Trouble> {
         _ => Trouble::Other(failed(&error)),
     };
     let outbox = build::outbox_path(data_dir);
-    let found = if outbox.is_file() { Some(Outbox::inspect(&outbox).map_err(outbox_failed)?) } else { None };
+    let found = if outbox.is_dir() { Some(Outbox::inspect(&outbox).map_err(outbox_failed)?) } else { None };
     let mark = found.as_ref().map_or(0, |found| found.mark);
     let mut beyond = found
         .as_ref()

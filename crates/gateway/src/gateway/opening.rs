@@ -60,9 +60,6 @@ pub(super) fn open_outbox(config: &Config) -> Result<Option<(Outbox, bool)>, Sta
         None => return Ok(None),
     };
     let (outbox, recovery) = Outbox::open(&path, options)?;
-    if let Some(from) = recovery.migrated_from {
-        tracing::info!("the outbox was brought from format {from} to the present one");
-    }
     if let Some(damage) = &recovery.damage {
         problems::log_damage(damage);
     }

@@ -21,7 +21,7 @@ use cargo_metadata::{CargoOpt, DependencyKind, Metadata, MetadataCommand, Packag
 const ALLOWED: &[(&str, &[&str])] = &[
     ("gateway-core", &[]),
     ("journal", &[]),
-    ("outbox", &[]),
+    ("outbox", &["journal"]),
     ("codecs", &["gateway-core", "wire"]),
     ("coap-link", &[]),
     ("lorawan-link", &[]),

@@ -61,7 +61,7 @@ fn a_sync_beside_one_that_fails_is_not_believed() {
     first_ran.recv().unwrap();
     let second = handle().sync();
     assert!(matches!(first.join().unwrap(), Err(JournalError::Io { .. })));
-    assert!(matches!(second, Err(JournalError::GivenUp { .. })), "{second:?}");
+    assert!(matches!(second, Err(JournalError::Abandoned { .. })), "{second:?}");
     assert_eq!(durable.get(), Position(0));
     assert!(dir.path().join(Path::new("segment.tmp")).exists(), "a note for the next process");
 }

@@ -199,7 +199,7 @@ impl World {
         let (durable, written, next) = (journal.durable(), journal.written(), journal.next());
         assert!(self.durable <= durable && durable <= written && written < next);
         self.durable = durable;
-        if journal.trouble().is_none() {
+        if journal.write_error().is_none() {
             assert_eq!(written, next.previous());
         }
         assert_eq!(journal.held_bytes() == 0, durable == next.previous());
@@ -230,7 +230,7 @@ impl World {
         self.disk.heal();
         self.journal().retry().unwrap();
         let last = self.journal().next().previous();
-        assert_eq!(self.journal().trouble(), None);
+        assert_eq!(self.journal().write_error(), None);
         assert_eq!(self.journal().written(), last);
         assert_eq!(self.journal().sync().unwrap(), last);
         assert_eq!((self.journal().durable(), self.journal().held_bytes()), (last, 0));

@@ -16,4 +16,4 @@ mod model;
 mod overlap;
 mod process;
 mod simulated_disk;
-mod trouble;
+mod write_errors;

@@ -81,11 +81,11 @@ fn a_write_that_does_not_fit_leaves_nothing_behind_and_the_record_is_held() {
 fn child_appends_beyond_the_limit() {
     let Ok(dir) = env::var(DIR) else { return };
     let (mut journal, _) = Journal::open(Path::new(&dir), Options::default(), Position::FIRST).unwrap();
-    while journal.trouble().is_none() {
+    while journal.write_error().is_none() {
         journal.append(&[1; 3000]).unwrap();
         assert!(journal.next() < Position(100), "100 records of 3,000 bytes do not fit into 64 blocks");
     }
-    let trouble = journal.trouble().unwrap();
+    let trouble = journal.write_error().unwrap();
     assert!(trouble.contains("File too large"), "{trouble}");
     assert_eq!(journal.written().next().next(), journal.next(), "the last one was not written");
     assert!(journal.retry().is_err(), "still full");

@@ -39,7 +39,6 @@ fn what_was_durable_survives_sigkill_and_the_mark_fits_the_entries() {
     writer.kill().unwrap();
     writer.wait().unwrap();
     assert!(told >= 30);
-    assert!(path.with_extension("sqlite-wal").metadata().unwrap().len() > 0, "the log was left behind");
 
     let found = Outbox::inspect(&path).unwrap();
     assert!(found.mark >= told, "{found:?}");

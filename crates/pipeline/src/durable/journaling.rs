@@ -105,7 +105,7 @@ impl Journaling {
 
     /// Why the disk refuses, while it does.
     pub(crate) fn trouble(&self) -> Option<String> {
-        self.journal().and_then(Journal::trouble).map(|why| why.to_string())
+        self.journal().and_then(Journal::write_error).map(|why| why.to_string())
     }
 
     /// Whether the disk refused and was not yet tried again.
@@ -138,7 +138,7 @@ impl Journaling {
         match appended {
             Ok(position) => self.position = position,
             // Told as a problem for as long as it lasts.
-            Err(JournalError::NoRoom { .. }) => return None,
+            Err(JournalError::Full { .. }) => return None,
             Err(error) => {
                 tracing::error!("{}; what was sent is not taken", chain(&error));
                 return None;

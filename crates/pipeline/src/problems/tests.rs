@@ -1,6 +1,6 @@
-//! Damage to an outbox that runs, from its file to the log.
+//! Damage to an outbox that runs, from its files to the log.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::future::ready;
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt as _;
@@ -34,7 +34,7 @@ impl Log {
     }
 }
 
-/// More entries than SQLite keeps in memory.
+/// More entries than the outbox keeps in memory.
 const ENTRIES: u64 = 8000;
 const PAGE: u64 = 4096;
 
@@ -52,7 +52,10 @@ fn entry() -> Entry {
 }
 
 fn spoil_a_page_in_the_middle(path: &Path) {
-    let file = File::options().write(true).open(path).unwrap();
+    let mut segments: Vec<_> = fs::read_dir(path).unwrap().map(|file| file.unwrap().path()).collect();
+    segments.retain(|file| file.extension().is_some_and(|extension| extension == "journal"));
+    segments.sort();
+    let file = File::options().write(true).open(&segments[segments.len() / 2]).unwrap();
     let pages = file.metadata().unwrap().len() / PAGE;
     file.write_all_at(&[0xa5; PAGE as usize], pages / 2 * PAGE).unwrap();
 }
@@ -64,7 +67,7 @@ async fn damage_found_while_the_outbox_runs_is_logged_once_and_is_no_problem_of_
     let to_log = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
     let _guard = tracing::subscriber::set_default(to_log);
     let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("outbox.db");
+    let path = dir.path().join("outbox");
     open(&path).append(1, (0..ENTRIES).map(|_| entry()).collect(), 0).unwrap();
     let (handle, thread) = outbox::spawn(open(&path)).unwrap();
     let (pipeline, heard) = watch::channel(Vec::new());

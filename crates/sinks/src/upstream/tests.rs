@@ -33,7 +33,7 @@ impl Store {
             when_full: WhenFull::DropOldest,
             spill_after: Duration::ZERO,
         };
-        let (outbox, _) = Outbox::open(&folder.path().join("outbox.db"), options).unwrap();
+        let (outbox, _) = Outbox::open(&folder.path().join("outbox"), options).unwrap();
         let (handle, _thread) = outbox::spawn(outbox).unwrap();
         Self { handle, mark: 0, _folder: folder }
     }

@@ -86,10 +86,22 @@ impl SimulatedDisk {
         self.state().fault = fault;
     }
 
+    /// Whether there were enough calls to come to the fault.
+    #[allow(dead_code, reason = "not every test file needs it")]
+    pub(crate) fn has_reached_fault(&self) -> bool {
+        !matches!(self.state().fault, Fault::Refuse { after: 1.., .. } | Fault::Dead { after: 1.. })
+    }
+
     /// Leaves room for so many bytes more.
     pub(crate) fn set_free(&self, bytes: usize) {
         let mut state = self.state();
         state.capacity = state.used().saturating_add(bytes);
+    }
+
+    /// Bytes of all files.
+    #[allow(dead_code, reason = "not every test file needs it")]
+    pub(crate) fn used(&self) -> usize {
+        self.state().used()
     }
 
     /// From now on everything works.

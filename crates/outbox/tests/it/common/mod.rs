@@ -34,14 +34,14 @@ pub(crate) fn urgent(weight: u32) -> Entry {
 
 pub(crate) fn place() -> (TempDir, PathBuf) {
     let dir = TempDir::new().unwrap();
-    let path = dir.path().join("outbox.sqlite");
+    let path = dir.path().join("outbox");
     (dir, path)
 }
 
 /// In memory where the machine has a folder for that: for tests that open thousands of files.
 pub(crate) fn fast_place() -> (TempDir, PathBuf) {
     let dir = TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).unwrap();
-    let path = dir.path().join("outbox.sqlite");
+    let path = dir.path().join("outbox");
     (dir, path)
 }
 

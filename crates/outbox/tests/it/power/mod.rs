@@ -1,10 +1,10 @@
-//! Power cuts and disk errors between and within any two calls to the file system, against the real SQLite.
+//! Random lives on a disk that fails, loses and lies. After every step: what would a power cut leave now, and what the
+//! death of the process?
 //!
 //! What holds, whatever happens: the outbox opens again once the disk works; it then is exactly as of some commit at or
-//! after the last that returned `Ok`, and what it says on opening is durable; a call that fails has changed nothing and
-//! succeeds when the disk does. `sim/` is how it is done. Linux with glibc only; `cc` compiles the shim.
+//! after the last that returned `Ok`, without damage, and what it says on opening is durable; a call that fails loses
+//! nothing, and what it was given is stored once the disk works.
 
-#![cfg(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64"))]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -13,193 +13,183 @@
     reason = "a test may panic"
 )]
 
-mod sim;
+mod model;
+#[path = "../../../../journal/tests/it/simulated_disk/mod.rs"]
+mod simulated_disk;
 
-use outbox::Priority;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::{Model, View, Wish};
+use outbox::{Options, Outbox, OutboxError, Priority, Recovery, WhenFull};
 use proptest::prelude::*;
-use sim::disk::{Chance, Loss};
-use sim::model::Wish;
-use sim::world::{End, World};
-use sim::{
-    EIO, ENOSPC, EROFS, Fault, OPEN, READ, REMOVE, STAT, SYNC, SYNC_DIRECTORY, TRUNCATE, WRITE, simulated,
-};
+use simulated_disk::{Fault, SimulatedDisk};
 
-/// Room for some entries of a few hundred bytes.
-const SMALL: u64 = 8_000;
-/// More than SQLite's log holds before it is taken over.
-const LARGE: u64 = 6_000_000;
-const LOSSES: [Loss; 6] = [Loss::All, Loss::Nothing, Loss::Torn, Loss::Some, Loss::Some, Loss::Some];
+const DIR: &str = "/outbox";
+/// Room for some entries of a few hundred bytes; segments are of 4 KiB.
+const MAX_BYTES: u64 = 8_000;
 
-fn append(count: usize, length: usize) -> Wish {
-    let priority = |n| if n % 4 == 3 { Priority::Urgent } else { Priority::Normal };
-    Wish::Append((0..count).map(|n| (priority(n), length)).collect())
-}
-
-/// A short life: made, filled, emptied, overflowing, closed and opened.
-fn short_life() -> Vec<Vec<Wish>> {
-    vec![
-        vec![append(3, 200)],
-        vec![append(5, 900), Wish::Acknowledge { first: 0, count: 2 }],
-        vec![Wish::Discard { first: 1 }, append(4, 1500)],
-        vec![append(1, 5000)],
-    ]
-}
-
-fn live(world: &mut World) {
-    world.open(None);
-    short_life().iter().for_each(|wishes| {
-        world.commit(wishes, None, true);
-    });
-    world.open(None);
-    world.commit(&[append(2, 300)], None, true);
-    world.close(None);
-}
-
-#[test]
-fn a_power_cut_between_any_two_calls_leaves_a_commit_that_is_no_older_than_the_last_durable() {
-    simulated(
-        "a_power_cut_between_any_two_calls_leaves_a_commit_that_is_no_older_than_the_last_durable",
-        |sim| {
-            let mut world = World::new(sim, SMALL);
-            live(&mut world);
-            assert!(world.moments() > 60, "the shim saw {} changes", world.moments());
-            for moment in 0..world.moments() {
-                for (seed, loss) in (0..).zip(LOSSES) {
-                    world.check_cut(moment, loss, seed);
-                }
-            }
-        },
-    );
-}
-
-const ANY: i32 = OPEN | READ | WRITE | TRUNCATE | SYNC | SYNC_DIRECTORY | REMOVE | STAT;
-
-/// Does the n-th step of a short life; how many calls failed.
-fn step(world: &mut World, n: usize, fault: Option<Fault>) -> Option<i32> {
-    let life = short_life();
-    match n {
-        0 => Some(world.open(fault)),
-        n if n <= life.len() => Some(world.commit(&life[n - 1], fault, true)),
-        n if n == life.len() + 1 => Some(world.open(fault)),
-        n if n == life.len() + 2 => Some(world.commit(&[append(2, 300)], fault, true)),
-        _ => None,
-    }
-}
-
-/// Lets each call of each step fail, one a life.
-fn each_call_fails(sim: sim::Sim, fault: Fault) {
-    let mut world = World::new(sim, SMALL);
-    let mut failures = 0;
-    for bad in 0.. {
-        let mut after = 1;
-        loop {
-            world = world.reset();
-            world.label = format!("call {after} of step {bad} fails");
-            let mut failed = None;
-            for n in 0.. {
-                let now = (n == bad).then_some(Fault { after, ..fault });
-                let Some(result) = step(&mut world, n, now) else { break };
-                if n == bad {
-                    failed = Some(result);
-                }
-            }
-            let Some(failed) = failed else {
-                assert!(failures > 50, "the shim let {failures} calls fail");
-                return;
-            };
-            world.close(None);
-            let mut chance = Chance(u64::from(after.unsigned_abs()));
-            let promises = world.promises();
-            world.check_cut(promises[chance.below(promises.len())], Loss::All, 0);
-            for _ in 0..2 {
-                world.check_cut(chance.below(world.moments()), Loss::Some, 0);
-            }
-            if failed == 0 {
-                break;
-            }
-            failures += failed;
-            after += 1;
-        }
-    }
-}
-
-#[test]
-fn an_error_at_any_call_changes_nothing() {
-    simulated("an_error_at_any_call_changes_nothing", |sim| {
-        let kinds = ANY;
-        each_call_fails(sim, Fault { after: 1, kinds, error: EIO, lasting: false, partly: false });
-    });
-}
-
-#[test]
-fn a_broken_disk_from_any_call_on_changes_nothing() {
-    simulated("a_broken_disk_from_any_call_on_changes_nothing", |sim| {
-        let kinds = ANY;
-        each_call_fails(sim, Fault { after: 1, kinds, error: EIO, lasting: true, partly: false });
-    });
-}
-
-#[test]
-fn a_full_disk_at_any_write_changes_nothing() {
-    simulated("a_full_disk_at_any_write_changes_nothing", |sim| {
-        let kinds = WRITE | SYNC | TRUNCATE;
-        each_call_fails(sim, Fault { after: 1, kinds, error: ENOSPC, lasting: true, partly: true });
-    });
-}
-
-/// Looks at every power cut within one more commit, which is shorter than the one before it that came to nothing.
-fn check_cuts_of_a_shorter_commit(world: &mut World) {
-    let before = world.moments();
-    world.commit(&[append(1, 10)], None, true);
-    for moment in before..world.moments() {
-        for seed in 0..3 {
-            world.check_cut(moment, Loss::Torn, seed);
-            world.check_cut(moment, Loss::Some, seed);
-        }
-    }
-}
-
-#[test]
-fn a_commit_torn_over_one_that_could_not_be_synced_costs_nothing() {
-    simulated("a_commit_torn_over_one_that_could_not_be_synced_costs_nothing", |sim| {
-        let mut world = World::new(sim, LARGE);
-        for length in (0..12_000).step_by(900) {
-            world = world.reset();
-            world.label = format!("the lost entries have {length} bytes");
-            world.open(None);
-            world.commit(&[append(3, 200)], None, true);
-            let fault = Fault { after: 1, kinds: SYNC, error: EIO, lasting: false, partly: false };
-            assert!(world.commit(&[append(3, length)], Some(fault), false) > 0, "no sync failed");
-            check_cuts_of_a_shorter_commit(&mut world);
-        }
-    });
-}
-
-#[test]
-fn a_commit_torn_over_one_that_a_power_cut_left_with_holes_costs_nothing() {
-    simulated("a_commit_torn_over_one_that_a_power_cut_left_with_holes_costs_nothing", |sim| {
-        let mut world = World::new(sim, LARGE);
-        for seed in 0..16 {
-            world = world.reset();
-            world.label = format!("the first power cut has seed {seed}");
-            world.open(None);
-            world.commit(&[append(3, 200)], None, true);
-            world.commit(&[append(3, 5_000)], None, true);
-            // Just before the last sync.
-            let unsynced = world.moments() - 2;
-            world.end(unsynced, End::Power(Loss::Some), seed);
-            check_cuts_of_a_shorter_commit(&mut world);
-        }
-    });
-}
-
-/// A commit or an end of the process, with an error on the way or not.
 #[derive(Debug, Clone)]
 enum Step {
-    Commit { wishes: Vec<Wish>, fault: Option<Fault>, again: bool },
-    Reopen { fault: Option<Fault> },
-    Close { fault: Option<Fault> },
-    End { moment: usize, end: End, seed: u64 },
+    Commit(Vec<Wish>),
+    Flush,
+    Fetch,
+    Fault(Fault),
+    LeaveFree(usize),
+    Heal,
+    End { after: End, fault: Fault, again_after: End },
+}
+
+/// How a process ends.
+#[derive(Debug, Clone, Copy)]
+enum End {
+    Kill,
+    PowerCut { seed: u64 },
+}
+
+fn open_on(disk: &SimulatedDisk) -> Result<(Outbox, Recovery), OutboxError> {
+    let options =
+        Options { max_bytes: MAX_BYTES, when_full: WhenFull::DropOldest, spill_after: Duration::ZERO };
+    Outbox::open_on(Arc::new(disk.clone()), Path::new(DIR), options)
+}
+
+/// No power cut and no error of the disk costs anything.
+fn open_whole(disk: &SimulatedDisk) -> Outbox {
+    let (outbox, recovery) = open_on(disk).expect("the disk works");
+    assert_eq!(recovery, Recovery::default());
+    outbox
+}
+
+fn end_of(disk: &SimulatedDisk, end: End) -> SimulatedDisk {
+    let disk = match end {
+        End::Kill => disk.after_kill(),
+        End::PowerCut { seed } => disk.after_power_cut(seed),
+    };
+    disk.heal();
+    disk
+}
+
+/// The model that an outbox is like, of those that are allowed.
+fn matching(outbox: &mut Outbox, allowed: &[Model]) -> Model {
+    let view = View::of(outbox);
+    let found = allowed.iter().rev().find(|model| model.view() == view);
+    let expected: Vec<String> = allowed.iter().map(|model| model.view().brief()).collect();
+    found
+        .unwrap_or_else(|| panic!("found {}, expected one of {expected:#?}\n{view:#?}", view.brief()))
+        .clone()
+}
+
+struct World {
+    disk: SimulatedDisk,
+    /// `None` only while it is opened again.
+    outbox: Option<Outbox>,
+    /// What is durable, and after it what was asked for since.
+    allowed: Vec<Model>,
+    /// A number for each step, which stands in its bodies.
+    tag: u64,
+    /// The last restart came to its fault.
+    reached: bool,
+}
+
+impl World {
+    fn new(seed: u64) -> World {
+        let disk = SimulatedDisk::new(seed);
+        let outbox = Some(open_whole(&disk));
+        World { disk, outbox, allowed: vec![Model::empty(MAX_BYTES)], tag: 0, reached: false }
+    }
+
+    fn outbox(&mut self) -> &mut Outbox {
+        self.outbox.as_mut().unwrap()
+    }
+
+    fn newest(&self) -> &Model {
+        self.allowed.last().unwrap()
+    }
+
+    /// The newest model is durable.
+    fn settle(&mut self) {
+        self.allowed.drain(..self.allowed.len() - 1);
+    }
+
+    fn take(&mut self, step: Step) {
+        self.tag += 1;
+        match step {
+            Step::Commit(wishes) => {
+                let (changes, after) = self.newest().plan(&wishes, self.tag);
+                self.allowed.push(after);
+                if self.outbox().apply(changes).is_ok() {
+                    self.settle();
+                }
+            }
+            Step::Flush => {
+                if self.outbox().flush().is_ok() {
+                    self.settle();
+                }
+            }
+            Step::Fetch => {
+                // While something waits, what was asked for is neither here nor there.
+                if self.allowed.len() == 1 && self.outbox().apply(Vec::new()).is_ok() {
+                    self.disk.heal();
+                    let mut model = matching(self.outbox.as_mut().unwrap(), &self.allowed);
+                    model.fetched();
+                    self.allowed = vec![model];
+                }
+            }
+            Step::Fault(fault) => self.disk.set_fault(fault),
+            Step::LeaveFree(bytes) => self.disk.set_free(bytes),
+            Step::Heal => self.disk.heal(),
+            Step::End { after, fault, again_after } => self.restart(after, fault, again_after),
+        }
+    }
+
+    fn restart(&mut self, after: End, fault: Fault, again_after: End) {
+        self.outbox = None;
+        self.disk = end_of(&self.disk, after);
+        self.disk.set_fault(fault);
+        let opened = open_on(&self.disk);
+        self.reached = self.disk.has_reached_fault();
+        let opened = opened.unwrap_or_else(|error| {
+            assert_ne!(fault, Fault::None, "{error:?}");
+            self.disk = end_of(&self.disk, again_after);
+            open_on(&self.disk).expect("the disk works again")
+        });
+        self.disk.heal();
+        let (mut outbox, recovery) = opened;
+        assert_eq!(recovery, Recovery::default());
+        self.allowed.iter_mut().for_each(Model::reopened);
+        let mut found = matching(&mut outbox, &self.allowed);
+        found.fetched();
+        self.allowed = vec![found];
+        self.outbox = Some(outbox);
+    }
+
+    /// What would be there after an end of the process now, and whether that lasts and can be used.
+    fn check(&self) {
+        for end in [End::Kill, End::PowerCut { seed: self.tag }, End::PowerCut { seed: !self.tag }] {
+            let disk = end_of(&self.disk, end);
+            let mut outbox = open_whole(&disk);
+            let mut found = matching(&mut outbox, &self.allowed);
+            let later = end_of(&disk, End::PowerCut { seed: self.tag ^ 7 });
+            matching(&mut open_whole(&later), std::slice::from_ref(&found));
+            found.fetched();
+            let (changes, after) = found.plan(&[Wish::Append(vec![(Priority::Normal, 10)])], u64::MAX);
+            outbox.apply(changes).unwrap();
+            drop(outbox);
+            let later = end_of(&disk, End::PowerCut { seed: self.tag ^ 9 });
+            let inspected = Outbox::inspect_on(Arc::new(later.clone()), Path::new(DIR)).unwrap();
+            assert_eq!(inspected.totals, *after.view().totals());
+            matching(&mut open_whole(&later), &[after]);
+        }
+    }
+
+    /// The disk works again: nothing that was asked for is missing.
+    fn recovers(&mut self) {
+        self.disk.heal();
+        self.outbox().apply(Vec::new()).unwrap();
+        self.settle();
+        matching(self.outbox.as_mut().unwrap(), &self.allowed);
+    }
 }
 
 fn wishes() -> impl Strategy<Value = Vec<Wish>> {
@@ -213,147 +203,165 @@ fn wishes() -> impl Strategy<Value = Vec<Wish>> {
     prop::collection::vec(wish, 1..4)
 }
 
-fn fault(kinds: i32) -> impl Strategy<Value = Option<Fault>> {
-    let single = (0..8).prop_map(|bit| 1 << bit);
-    let picked = prop_oneof![3 => single, 1 => Just(!0)].prop_map(move |bits| bits & kinds);
-    let error = prop_oneof![Just(EIO), Just(ENOSPC), Just(EROFS)];
-    let fault = (1..30, picked, error, any::<bool>(), any::<bool>())
-        .prop_map(|(after, kinds, error, lasting, partly)| Fault { after, kinds, error, lasting, partly });
-    prop::option::of(fault)
-}
-
 fn end() -> impl Strategy<Value = End> {
-    let loss = prop_oneof![1 => Just(Loss::All), 1 => Just(Loss::Torn), 3 => Just(Loss::Some)];
-    prop_oneof![3 => loss.prop_map(End::Power), 1 => Just(End::Kill)]
+    prop_oneof![1 => Just(End::Kill), 3 => any::<u64>().prop_map(|seed| End::PowerCut { seed })]
 }
 
-fn steps(kinds: i32) -> impl Strategy<Value = Vec<Step>> {
-    let step = prop_oneof![
-        6 => (wishes(), fault(kinds), any::<bool>())
-            .prop_map(|(wishes, fault, again)| Step::Commit { wishes, fault, again }),
-        1 => fault(kinds).prop_map(|fault| Step::Reopen { fault }),
-        1 => fault(kinds).prop_map(|fault| Step::Close { fault }),
-        2 => (0..1000_usize, end(), any::<u64>()).prop_map(|(moment, end, seed)| Step::End { moment, end, seed }),
-    ];
-    prop::collection::vec(step, 1..20)
+fn fault() -> impl Strategy<Value = Fault> {
+    let refuse = (0..14u32, 1..8u32, any::<bool>());
+    prop_oneof![
+        3 => refuse.prop_map(|(after, times, no_space)| Fault::Refuse { after, times, no_space }),
+        1 => Just(Fault::SyncFails),
+        1 => (0..14u32).prop_map(|after| Fault::Dead { after }),
+    ]
 }
 
-/// Late moments are likelier: what was durable early is asked for by every later one too.
-fn moment(world: &World, thousandths: usize) -> usize {
-    let last = world.moments() - 1;
-    last - last * thousandths * thousandths / 1_000_000
-}
-
-fn follow(world: &mut World, steps: Vec<Step>) {
-    world.open(None);
-    for step in steps {
-        match step {
-            Step::Commit { wishes, fault, again } => {
-                if !world.is_open() {
-                    world.open(None);
-                }
-                world.commit(&wishes, fault, again);
-            }
-            Step::Reopen { fault } => {
-                world.open(fault);
-            }
-            Step::Close { fault } => world.close(fault),
-            Step::End { moment: at, end, seed } => {
-                world.close(None);
-                world.end(moment(world, at), end, seed);
-            }
-        }
-    }
-    world.close(None);
-    let mut chance = Chance(7);
-    for loss in LOSSES {
-        world.check_cut(moment(world, chance.below(1000)), loss, 0);
-    }
+fn step() -> impl Strategy<Value = Step> {
+    let ending = (end(), prop_oneof![Just(Fault::None), fault()], end());
+    prop_oneof![
+        10 => wishes().prop_map(Step::Commit),
+        1 => Just(Step::Flush),
+        1 => Just(Step::Fetch),
+        3 => fault().prop_map(Step::Fault),
+        1 => (0..6_000_usize).prop_map(Step::LeaveFree),
+        2 => Just(Step::Heal),
+        2 => ending.prop_map(|(after, fault, again_after)| Step::End { after, fault, again_after }),
+    ]
 }
 
 /// `PROPTEST_CASES` raises it.
-fn any_life(name: &str, kinds: i32, max_bytes: u64, cases: u32) {
-    simulated(name, |sim| {
-        let world = std::cell::RefCell::new(Some(World::new(sim, max_bytes)));
-        let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
-        let cases = if std::env::var_os("PROPTEST_CASES").is_some() { config.cases } else { cases };
-        proptest!(ProptestConfig { cases, ..config }, |(steps in steps(kinds))| {
-            let mut fresh = world.borrow_mut().take().unwrap().reset();
-            let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| follow(&mut fresh, steps)));
-            *world.borrow_mut() = Some(fresh);
-            if let Err(cause) = result {
-                std::panic::resume_unwind(cause);
-            }
-        });
-    });
+fn cases(usual: u32) -> ProptestConfig {
+    let default = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
+    let asked = std::env::var_os("PROPTEST_CASES").is_some();
+    ProptestConfig { cases: if asked { default.cases } else { usual }, ..default }
 }
 
-#[test]
-fn any_life_with_power_cuts_kills_and_errors_is_as_the_model_says() {
-    any_life("any_life_with_power_cuts_kills_and_errors_is_as_the_model_says", ANY, SMALL, 150);
-}
+proptest! {
+    #![proptest_config(cases(200))]
 
-#[test]
-fn what_an_outbox_says_on_opening_after_a_kill_is_durable() {
-    simulated("what_an_outbox_says_on_opening_after_a_kill_is_durable", |sim| {
-        let mut world = World::new(sim, SMALL);
-        for killed in 0.. {
-            world = world.reset();
-            live(&mut world);
-            if killed == world.moments() {
-                return;
-            }
-            world.label = format!("killed at {killed}");
-            world.end(killed, End::Kill, 0);
-            let opened = world.moments() - 1;
-            world.check_cut(opened, Loss::All, 0);
-            world.check_cut(opened, Loss::Some, killed as u64);
+    #[test]
+    fn any_life_with_power_cuts_kills_and_errors_is_as_the_model_says(
+        seed in any::<u64>(),
+        steps in prop::collection::vec(step(), 1..50),
+    ) {
+        let mut world = World::new(seed);
+        for step in steps {
+            world.take(step);
+            world.check();
         }
-    });
-}
-
-/// Fills the write-ahead log until SQLite takes it over into the database and begins it anew, twice.
-fn long_life(world: &mut World, fault_of: impl Fn(usize) -> Option<Fault>) -> i32 {
-    let mut failed = 0;
-    world.open(None);
-    for n in 0..24 {
-        let wishes = [append(4, 100_000), Wish::Acknowledge { first: 0, count: 2 }];
-        failed += world.commit(&wishes, fault_of(n), true);
+        world.recovers();
+        world.check();
     }
-    failed
 }
 
-#[test]
-fn a_power_cut_while_the_log_is_taken_over_leaves_a_durable_commit() {
-    simulated("a_power_cut_while_the_log_is_taken_over_leaves_a_durable_commit", |sim| {
-        let mut world = World::new(sim, LARGE);
-        long_life(&mut world, |_| None);
-        let moments = world.take_overs();
-        assert!(moments.len() > 10, "{} changes to the database", moments.len());
-        let mut chance = Chance(3);
-        for _ in 0..30 {
-            let moment = moments[chance.below(moments.len())];
-            let loss = LOSSES[chance.below(LOSSES.len())];
-            world.check_cut(moment, loss, moment as u64);
-        }
-    });
+fn append(count: usize, length: usize) -> Wish {
+    let priority = |n| if n % 4 == 3 { Priority::Urgent } else { Priority::Normal };
+    Wish::Append((0..count).map(|n| (priority(n), length)).collect())
 }
 
-#[test]
-fn errors_while_the_log_is_taken_over_change_nothing() {
-    simulated("errors_while_the_log_is_taken_over_change_nothing", |sim| {
-        let mut world = World::new(sim, LARGE);
-        for (kinds, first) in [(SYNC, 2), (SYNC, 3), (WRITE, 215), (WRITE, 300), (READ | TRUNCATE | STAT, 3)]
-        {
-            world = world.reset();
-            world.label = format!("call {first} of kind {kinds} fails in each commit");
-            let fault = Fault { after: first, kinds, error: EIO, lasting: false, partly: false };
-            assert!(long_life(&mut world, |_| Some(fault)) > 0, "{}", world.label);
-            let moments = world.take_overs();
-            let mut chance = Chance(u64::from(kinds.unsigned_abs()));
-            for loss in [Loss::All, Loss::Some, Loss::Some, Loss::Nothing] {
-                world.check_cut(moments[chance.below(moments.len())], loss, 0);
+/// A short life: made, filled, emptied, overflowing, closed and opened.
+fn short_life() -> Vec<Step> {
+    let end = |after| Step::End { after, fault: Fault::None, again_after: End::Kill };
+    vec![
+        Step::Commit(vec![append(3, 200)]),
+        Step::Commit(vec![append(5, 900), Wish::Acknowledge { first: 0, count: 2 }]),
+        Step::Fetch,
+        Step::Commit(vec![Wish::Discard { first: 1 }, append(4, 1500)]),
+        Step::Flush,
+        Step::Commit(vec![append(1, 5000)]),
+        end(End::Kill),
+        Step::Commit(vec![Wish::Acknowledge { first: 0, count: 1 }, append(2, 300)]),
+        end(End::PowerCut { seed: 3 }),
+        Step::Commit(vec![append(2, 300)]),
+    ]
+}
+
+/// Lets each call of each step meet a fault, one a life. `then` happens after that step.
+fn each_call_meets(fault: impl Fn(u32) -> Fault, then: impl Fn(&mut World, u32)) {
+    for bad in 0..short_life().len() {
+        for after in 0.. {
+            let mut world = World::new(u64::from(after));
+            let mut was_reached = false;
+            for (n, step) in short_life().into_iter().enumerate() {
+                let step = match step {
+                    Step::End { after: end, again_after, .. } if n == bad => {
+                        Step::End { after: end, fault: fault(after), again_after }
+                    }
+                    step => step,
+                };
+                let is_end = matches!(step, Step::End { .. });
+                if n == bad && !is_end {
+                    world.disk.set_fault(fault(after));
+                }
+                world.take(step);
+                if n >= bad {
+                    world.check();
+                }
+                if n == bad {
+                    was_reached = if is_end { world.reached } else { world.disk.has_reached_fault() };
+                    then(&mut world, after);
+                }
+            }
+            world.recovers();
+            if !was_reached {
+                break;
             }
         }
-    });
+    }
+}
+
+#[test]
+fn an_error_at_any_call_loses_nothing() {
+    each_call_meets(|after| Fault::Refuse { after, times: 1, no_space: false }, |world, _| world.disk.heal());
+}
+
+#[test]
+fn a_broken_disk_from_any_call_on_loses_nothing() {
+    each_call_meets(|after| Fault::Refuse { after, times: 1_000, no_space: false }, |_, _| {});
+}
+
+#[test]
+fn a_full_disk_from_any_call_on_loses_nothing() {
+    each_call_meets(
+        |after| Fault::Refuse { after, times: 1_000, no_space: true },
+        |world, _| world.disk.heal(),
+    );
+}
+
+#[test]
+fn a_process_that_dies_at_any_call_loses_nothing() {
+    let restart = |world: &mut World, after: u32| {
+        let after =
+            if after.is_multiple_of(2) { End::Kill } else { End::PowerCut { seed: u64::from(after) } };
+        world.take(Step::End { after, fault: Fault::None, again_after: End::Kill });
+    };
+    each_call_meets(|after| Fault::Dead { after }, restart);
+}
+
+#[test]
+fn a_long_life_gives_space_back_and_loses_nothing() {
+    let mut world = World::new(1);
+    for round in 0..150_usize {
+        let seed = round as u64;
+        let wishes = vec![
+            append(round % 7, (round * 37) % 900),
+            Wish::Acknowledge { first: round % 3, count: round % 5 },
+        ];
+        world.take(Step::Commit(wishes));
+        if round % 9 == 0 {
+            world.take(Step::Fetch);
+        }
+        if round % 31 == 0 {
+            world.take(Step::End {
+                after: End::PowerCut { seed },
+                fault: Fault::None,
+                again_after: End::Kill,
+            });
+        }
+        if round % 5 == 0 {
+            world.check();
+        }
+        let held = world.disk.used();
+        assert!(held < 2 * 8_000 + 12 * 4096, "{held} bytes in round {round}");
+    }
 }

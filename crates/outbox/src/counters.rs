@@ -1,4 +1,4 @@
-//! The books, moved together: the totals, and each account's part of them.
+//! The totals and the counters of each account, changed together.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,22 +7,22 @@ use crate::accounts::{Account, Accounts, admitted, weight};
 use crate::entry::Share;
 use crate::totals::{Count, DropReason, Totals};
 
-/// Totals and accounts of one and the same moment. Clones are cheap.
+/// Totals and accounts at one moment. Clones are cheap.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Books {
+pub(crate) struct Counters {
     pub(crate) totals: Totals,
     pub(crate) accounts: Arc<Accounts>,
 }
 
-/// What is queued, counted anew.
+/// The queued entries, counted again.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Counted {
+pub(crate) struct Tally {
     pub(crate) entries: u64,
     pub(crate) bytes: u64,
     pub(crate) weights: BTreeMap<Arc<str>, u64>,
 }
 
-impl Counted {
+impl Tally {
     pub(crate) fn add(&mut self, shares: &[Share], size: u64) {
         self.entries += 1;
         self.bytes = self.bytes.saturating_add(size);
@@ -33,8 +33,8 @@ impl Counted {
     }
 }
 
-impl Books {
-    /// The shares under the names they are accounted for.
+impl Counters {
+    /// The shares with the names of the accounts they count for.
     pub(crate) fn admit(&mut self, shares: &[Share]) -> Vec<Share> {
         let admit = |share: &Share| {
             let account = admitted(&share.account, &self.accounts);
@@ -73,9 +73,9 @@ impl Books {
         self.each(shares, |account, weight| add(account.of_reason(reason), weight));
     }
 
-    /// Makes the books say what is really queued. What is missing was lost to damage; what is too much came back through
-    /// damage, will be sent once more, and is accepted once more. Returns what was lost.
-    pub(crate) fn reconcile(&mut self, found: &Counted) -> Count {
+    /// Makes the counters agree with the entries that are really queued. Missing ones were lost to damage. Surplus ones are
+    /// queued again because of damage; they will be sent once more, and count as accepted once more. Returns what was lost.
+    pub(crate) fn reconcile(&mut self, found: &Tally) -> Count {
         let mut lost = Count::default();
         let totals = &mut self.totals;
         settle(
@@ -95,7 +95,10 @@ impl Books {
         }
         let sum = |part: fn(&Account) -> u64| accounts.values().map(part).fold(0, u64::saturating_add);
         totals.accepted.weight = sum(|account| account.accepted);
+        totals.published.weight = sum(|account| account.published);
         totals.queued.weight = sum(|account| account.queued);
+        totals.dropped_full.weight = sum(|account| account.dropped_full);
+        totals.dropped_refused.weight = sum(|account| account.dropped_refused);
         totals.dropped_damaged.weight = sum(|account| account.dropped_damaged);
         lost
     }

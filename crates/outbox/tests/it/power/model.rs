@@ -230,7 +230,7 @@ impl View {
                 queue.extend(found.into_iter().map(|s| (s.seq, (s.priority, s.bytes, s.weight))));
             }
         }
-        let ranges = outbox.dropped().unwrap();
+        let ranges = outbox.dropped();
         let dropped =
             ranges.iter().flat_map(|r| (r.seq_from..=r.seq_to).map(|seq| (seq, r.reason))).collect();
         View {

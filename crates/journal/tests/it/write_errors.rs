@@ -30,7 +30,7 @@ fn a_full_disk_is_told_and_what_was_taken_meanwhile_is_written_when_there_is_roo
     for _ in 0..4 {
         journal.append(&[7; 20]).unwrap();
     }
-    assert_eq!(&*journal.trouble().unwrap(), format!("cannot write {FIRST}: no storage space"));
+    assert_eq!(&*journal.write_error().unwrap(), format!("cannot write {FIRST}: no storage space"));
     assert_eq!(
         (journal.written(), journal.durable(), journal.next()),
         (Position(1), Position(0), Position(5))
@@ -40,7 +40,7 @@ fn a_full_disk_is_told_and_what_was_taken_meanwhile_is_written_when_there_is_roo
 
     disk.heal();
     journal.retry().unwrap();
-    assert_eq!((journal.trouble(), journal.written()), (None, Position(4)));
+    assert_eq!((journal.write_error(), journal.written()), (None, Position(4)));
     assert_eq!(positions(&journal), [1, 2, 3, 4]);
     assert_eq!(disk.length(Path::new(FIRST)).unwrap(), 24 + 4 * 36, "nothing is left of the short write");
 }
@@ -54,7 +54,7 @@ fn while_there_is_trouble_an_append_does_not_touch_the_disk() {
     disk.heal();
     journal.append(b"waits").unwrap();
     assert_eq!(journal.written(), Position(0));
-    assert!(journal.trouble().is_some(), "only `retry` asks the disk again");
+    assert!(journal.write_error().is_some(), "only `retry` asks the disk again");
     journal.retry().unwrap();
     assert_eq!(journal.written(), Position(2));
 }
@@ -71,18 +71,18 @@ fn memory_is_bounded_and_what_does_not_fit_is_not_taken() {
             break error;
         }
     };
-    assert!(matches!(error, JournalError::NoRoom { .. }), "{error}");
+    assert!(matches!(error, JournalError::Full { .. }), "{error}");
     let taken = journal.next().previous();
-    assert!(!journal.room() && !journal.wants_sync(), "a sync would not help");
+    assert!(!journal.has_capacity() && !journal.wants_sync(), "a sync would not help");
     assert!(taken > Position(60));
     journal.append(b"small").unwrap();
 
     disk.heal();
     journal.retry().unwrap();
-    assert!(!journal.room(), "written, but not durable");
+    assert!(!journal.has_capacity(), "written, but not durable");
     assert!(journal.wants_sync());
     assert_eq!(journal.sync().unwrap(), taken.next());
-    assert!(journal.room() && !journal.wants_sync());
+    assert!(journal.has_capacity() && !journal.wants_sync());
     assert_eq!(journal.held_bytes(), 0);
     assert_eq!(positions(&journal).len() as u64, taken.next().0);
 }
@@ -94,7 +94,7 @@ fn one_record_is_taken_however_large_while_nothing_is_held() {
     disk.set_fault(ALWAYS);
     journal.append(&vec![1; 16 << 20]).unwrap();
     assert!(journal.held_bytes() > MAX_HELD_BYTES);
-    assert!(matches!(journal.append(b""), Err(JournalError::NoRoom { .. })));
+    assert!(matches!(journal.append(b""), Err(JournalError::Full { .. })));
     disk.heal();
     assert_eq!(journal.sync().unwrap(), Position(1));
 }
@@ -111,13 +111,13 @@ fn a_failed_sync_is_not_mended_by_a_later_one_but_by_writing_anew() {
     assert!(first.sync().is_err());
     journal.append(b"later").unwrap();
     // The disk would now say that all is well.
-    assert!(matches!(second.sync(), Err(JournalError::GivenUp { .. })));
-    assert!(matches!(journal.sync_handle().sync(), Err(JournalError::GivenUp { .. })));
+    assert!(matches!(second.sync(), Err(JournalError::Abandoned { .. })));
+    assert!(matches!(journal.sync_handle().sync(), Err(JournalError::Abandoned { .. })));
     assert_eq!((journal.durable(), journal.written()), (Position(1), Position(1)));
-    assert!(journal.trouble().unwrap().contains("cannot sync"));
+    assert!(journal.write_error().unwrap().contains("cannot sync"));
 
     journal.retry().unwrap();
-    assert_eq!((journal.durable(), journal.trouble()), (Position(3), None));
+    assert_eq!((journal.durable(), journal.write_error()), (Position(3), None));
     assert_eq!(positions(&journal), [1, 2, 3]);
     assert!(disk.length(Path::new("/journal/00000000000000000002.journal")).is_ok());
     let after = open(&disk.after_power_cut(1), 1 << 20);
@@ -171,13 +171,13 @@ fn truncation_on_a_full_disk_makes_the_room_that_the_rest_needs() {
     for _ in 0..4 {
         journal.append(&[7; 20]).unwrap();
     }
-    assert!(journal.trouble().is_some());
+    assert!(journal.write_error().is_some());
     assert_eq!(journal.written(), Position(6));
     // A caller may be done with records that are not even written: they stay until they are.
     journal.truncate_before(Position(9)).unwrap();
     assert_eq!(positions(&journal), [5, 6]);
     journal.retry().unwrap();
-    assert_eq!((journal.trouble(), journal.written()), (None, Position(10)));
+    assert_eq!((journal.write_error(), journal.written()), (None, Position(10)));
     journal.truncate_before(Position(11)).unwrap();
     assert_eq!(positions(&journal), []);
     assert_eq!(journal.append(b"next").unwrap(), Position(11));

@@ -1,0 +1,118 @@
+//! What an outbox costs: entries a second, CPU time and bytes given to the disk for each entry, for appends that are
+//! acknowledged soon after. `cargo run --release -p outbox --example throughput -- FOLDER`; the folder lies on the disk
+//! that is to be measured.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a measurement may panic")]
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use std::{env, fs};
+
+use outbox::{Body, Entry, Handle, Options, Outbox, Priority, Share, WhenFull, spawn};
+
+const ENTRY_BYTES: usize = 450;
+
+fn entry() -> Entry {
+    let body = Body::new(vec![b'x'; ENTRY_BYTES], 0).unwrap();
+    let shares = vec![Share { account: "mqtt.floor".into(), weight: 3 }];
+    Entry::new(Priority::Normal, "building/sensors/lounge/aggregated".to_owned(), body, shares).unwrap()
+}
+
+fn open(path: &Path, spill_after: Duration) -> Outbox {
+    let options = Options { max_bytes: 1 << 28, when_full: WhenFull::DropOldest, spill_after };
+    Outbox::open(path, options).unwrap().0
+}
+
+/// Bytes that the kernel was given to write for this process, in whole pages.
+fn written() -> u64 {
+    let io = fs::read_to_string("/proc/self/io").unwrap();
+    let line = io.lines().find_map(|line| line.strip_prefix("write_bytes: ")).unwrap();
+    line.parse().unwrap()
+}
+
+/// CPU time of this process, in ticks of 10 ms.
+fn ticks() -> u64 {
+    let stat = fs::read_to_string("/proc/self/stat").unwrap();
+    let after_name = stat.rsplit_once(')').unwrap().1;
+    let fields: Vec<&str> = after_name.split_whitespace().collect();
+    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+}
+
+fn report(what: &str, entries: u64, run: impl FnOnce()) {
+    let (before, cpu, since) = (written(), ticks(), Instant::now());
+    run();
+    let seconds = since.elapsed().as_secs_f64();
+    println!(
+        "{what:<58} {:>9.0} entries/s {:>7.1} us CPU {:>7.0} bytes written an entry",
+        entries as f64 / seconds,
+        (ticks() - cpu) as f64 * 10_000.0 / entries as f64,
+        (written() - before) as f64 / entries as f64
+    );
+}
+
+async fn send_all(handle: &Handle, batch: u64, batches: u64) {
+    let mut status = handle.status();
+    let mut after = 0;
+    for mark in 1..=batches {
+        handle.append(mark, (0..batch).map(|_| entry()).collect(), 0).await.unwrap();
+        while after < mark * batch {
+            let found = handle.fetch(Priority::Normal, after, 64).await.unwrap();
+            let Some(last) = found.last() else {
+                status.changed().await.unwrap();
+                continue;
+            };
+            after = last.seq;
+            handle.acknowledge(found.iter().map(|stored| stored.seq).collect()).await.unwrap();
+        }
+    }
+    handle.flush().await.unwrap();
+}
+
+fn main() {
+    let folder = PathBuf::from(env::args().nth(1).unwrap());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    for (spill_after, batch, batches) in [(0, 1, 2_000), (0, 64, 500), (10, 1, 20_000), (10, 64, 500)] {
+        let path = folder.join(format!("spill-{spill_after}-{batch}"));
+        runtime.block_on(async {
+            let (handle, thread) = spawn(open(&path, Duration::from_secs(spill_after))).unwrap();
+            let (entries, mut done) = (batch * batches, false);
+            let what = format!("spill_after {spill_after} s, {batch} entries an append, acknowledged");
+            let since = (written(), ticks(), Instant::now());
+            send_all(&handle, batch, batches).await;
+            report_since(&what, entries, since);
+            done |= handle.close().await.is_ok();
+            assert!(done);
+            thread.join().unwrap();
+        });
+    }
+    let path = folder.join("backlog");
+    let mut outbox = open(&path, Duration::ZERO);
+    report("a backlog of 50,000 is appended, 50 at a time", 50_000, || {
+        for mark in 1..=1_000 {
+            outbox.append(mark, (0..50).map(|_| entry()).collect(), 0).unwrap();
+        }
+    });
+    drop(outbox);
+    let since = Instant::now();
+    let mut outbox = open(&path, Duration::ZERO);
+    println!("it is opened in {:.0} ms", since.elapsed().as_secs_f64() * 1e3);
+    report("it is fetched and acknowledged, 64 at a time", 50_000, || {
+        loop {
+            let found = outbox.fetch(Priority::Normal, 0, 64).unwrap();
+            if found.is_empty() {
+                break;
+            }
+            outbox.acknowledge(&found.iter().map(|stored| stored.seq).collect::<Vec<_>>()).unwrap();
+        }
+    });
+}
+
+fn report_since(what: &str, entries: u64, (before, cpu, since): (u64, u64, Instant)) {
+    let seconds = since.elapsed().as_secs_f64();
+    println!(
+        "{what:<58} {:>9.0} entries/s {:>7.1} us CPU {:>7.0} bytes written an entry",
+        entries as f64 / seconds,
+        (ticks() - cpu) as f64 * 10_000.0 / entries as f64,
+        (written() - before) as f64 / entries as f64
+    );
+}
