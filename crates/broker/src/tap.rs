@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gateway_core::ports::{LocalBroker, LocalMessage, Origin};
-use gateway_core::{Ack, AdapterId, Space, memory};
+use gateway_core::{Ack, AdapterId, MemoryQuota, memory};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -27,7 +27,7 @@ const OUTCOME_PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Debug, Clone)]
 pub struct Tap {
     interests: watch::Sender<Vec<Interest>>,
-    space: Space,
+    quota: MemoryQuota,
 }
 
 #[derive(Debug, Clone)]
@@ -59,7 +59,7 @@ pub(crate) enum NotTaken {
 
 impl Default for Tap {
     fn default() -> Self {
-        Self { interests: watch::Sender::new(Vec::new()), space: Space::new(memory::BROKER.bytes) }
+        Self { interests: watch::Sender::new(Vec::new()), quota: MemoryQuota::new(memory::BROKER.bytes) }
     }
 }
 
@@ -97,8 +97,9 @@ impl Tap {
             let (ack, told) = if origin.is_none() { (Ack::none(), None) } else { expected() };
             let (topic, payload, origin) = (Arc::clone(&topic), payload.clone(), origin.clone());
             let hand = async {
-                let room = self.space.take(payload.len()).await;
-                self.hand(&adapter, LocalMessage { topic, payload, origin, lost_before: 0, room, ack }).await
+                let permit = self.quota.take(payload.len()).await;
+                self.hand(&adapter, LocalMessage { topic, payload, origin, lost_before: 0, permit, ack })
+                    .await
             };
             let Ok(handed) = timeout(ROOM_PATIENCE, hand).await else {
                 if told.is_none() {

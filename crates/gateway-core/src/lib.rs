@@ -1,4 +1,4 @@
-//! The words of the domain, and the seams between the rooms. No IO, no clock, no protocol.
+//! The types of the domain, and the traits between the crates. No IO, no clock, no protocol.
 //!
 //! An adapter hands over [`Uplink`]s; decoding makes [`Reading`]s of them; windows make [`Aggregate`]s, rules and
 //! detectors make [`Alert`]s. Every reading that goes in comes out in one of these or is counted under a [`DropReason`].
@@ -19,10 +19,10 @@ mod guarded;
 mod left_out;
 pub mod listener;
 pub mod memory;
+mod memory_quota;
 mod moment;
 pub mod ports;
 mod reading;
-mod room;
 mod score;
 mod services;
 pub mod settings;
@@ -46,9 +46,9 @@ pub use drop_reason::DropReason;
 pub use fingerprint::fingerprint;
 pub use guarded::guarded;
 pub use left_out::left_out;
+pub use memory_quota::{MemoryPermit, MemoryQuota};
 pub use moment::Moment;
 pub use reading::{MetricKind, Reading};
-pub use room::{Room, Space};
 pub use score::{AnomalyKind, Score};
 pub use services::Services;
 pub use throttle::{Elapsed, Throttle};

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 pub use crate::target::{Message, Prepare, Target};
-use crate::{Ack, AdapterId, Condition, Moment, Room, Score, Timestamp, Uplink};
+use crate::{Ack, AdapterId, Condition, MemoryPermit, Moment, Score, Timestamp, Uplink};
 
 /// Tells the time. Only the gateway's pipeline and its adapters hold one; everything else is given `now`.
 pub trait Clock: Send + Sync {
@@ -138,10 +138,10 @@ pub struct LocalMessage {
     pub payload: Bytes,
     /// None at QoS 0, which is never sent again.
     pub origin: Option<Origin>,
-    /// How many QoS 0 messages before it were lost for want of room.
+    /// How many QoS 0 messages before it were lost for want of memory.
     pub lost_before: u32,
     /// Its part of the memory for what is under way.
-    pub room: Room,
+    pub permit: MemoryPermit,
     /// The client of a QoS 1 or 2 message is acknowledged when this is told; dropped untold, its connection ends, and
     /// it sends again.
     pub ack: Ack,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::{DeviceAddress, DropReason, Room, Timestamp};
+use crate::{DeviceAddress, DropReason, MemoryPermit, Timestamp};
 
 /// An adapter's name: its kind and its table's name, `kind.name`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -222,14 +222,14 @@ pub struct Uplink {
     pub codec_is_fixed: bool,
     /// Whether it may come again.
     pub delivery: Delivery,
-    /// How many messages before it the adapter lost for want of room: to be counted as dropped.
+    /// How many messages before it the adapter lost for want of memory: to be counted as dropped.
     pub lost_before: u32,
     /// Messages that the adapter itself refused, by reason: to be counted as dropped. Where there are any the uplink
     /// carries nothing else.
     pub refused: Vec<(DropReason, u32)>,
     /// Its part of the memory for what is under way; free again when it is decoded.
-    pub room: Room,
-    /// Whom to tell.
+    pub permit: MemoryPermit,
+    /// Notified of the outcome.
     pub ack: Ack,
 }
 
@@ -253,7 +253,7 @@ impl Uplink {
             delivery: Delivery::AtMostOnce,
             lost_before: 0,
             refused: Vec::new(),
-            room: Room::unbounded(),
+            permit: MemoryPermit::unbounded(),
             ack: Ack::none(),
         }
     }

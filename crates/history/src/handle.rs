@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use gateway_core::{Room, Space, memory};
+use gateway_core::{MemoryPermit, MemoryQuota, memory};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout_at};
 
@@ -17,8 +17,8 @@ pub(crate) type Windows = Vec<(Box<str>, Row)>;
 
 /// What is asked of the history's thread.
 pub(crate) enum Command {
-    /// The room is free again when the windows are stored.
-    Keep(Windows, Room),
+    /// The memory is free again when the windows are stored.
+    Keep(Windows, MemoryPermit),
     Flush,
     Close(oneshot::Sender<()>),
 }
@@ -38,38 +38,38 @@ pub struct Status {
 #[derive(Debug, Clone)]
 pub struct Handle {
     commands: mpsc::Sender<Command>,
-    space: Space,
+    quota: MemoryQuota,
     status: Arc<watch::Sender<Status>>,
 }
 
 impl Handle {
     pub(crate) fn new(status: Arc<watch::Sender<Status>>) -> (Self, mpsc::Receiver<Command>) {
         let (commands, receiver) = mpsc::channel(COMMANDS);
-        (Self { commands, space: Space::new(memory::HISTORY.bytes), status }, receiver)
+        (Self { commands, quota: MemoryQuota::new(memory::HISTORY.bytes), status }, receiver)
     }
 
-    /// Takes windows with their devices' names. Never waits: where there is no room they are left out and counted.
+    /// Takes windows with their devices' names. Never waits: where there is no memory they are left out and counted.
     pub fn record(&self, windows: Vec<(Box<str>, Row)>) {
         if windows.is_empty() {
             return;
         }
-        match self.space.try_take(memory(&windows)) {
-            Some(room) => self.send(windows, room),
+        match self.quota.try_take(memory(&windows)) {
+            Some(permit) => self.send(windows, permit),
             None => self.leave_out(windows.len()),
         }
     }
 
-    /// The same, but waits for room until then: for a start, which may have many at once.
+    /// The same, but waits for memory until then: for a start, which may have many at once.
     pub async fn record_until(&self, windows: Vec<(Box<str>, Row)>, until: Instant) {
-        match timeout_at(until, self.space.take(memory(&windows))).await {
-            Ok(room) => self.send(windows, room),
+        match timeout_at(until, self.quota.take(memory(&windows))).await {
+            Ok(permit) => self.send(windows, permit),
             Err(_) => self.leave_out(windows.len()),
         }
     }
 
-    fn send(&self, windows: Windows, room: Room) {
+    fn send(&self, windows: Windows, permit: MemoryPermit) {
         let count = windows.len();
-        if self.commands.try_send(Command::Keep(windows, room)).is_err() {
+        if self.commands.try_send(Command::Keep(windows, permit)).is_err() {
             self.leave_out(count);
         }
     }

@@ -1,6 +1,6 @@
 //! The history's own thread: gathers windows, writes them now and then in one transaction, takes out what is too old.
 //!
-//! While the disk refuses, what waits is kept in memory and tried again; what finds no room there is left out and counted.
+//! While the disk refuses, what waits is kept in memory and tried again; what finds no memory there is left out and counted.
 //! A damaged file is put aside and a new one begun. No other task waits for it.
 
 use std::io;
@@ -10,7 +10,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use gateway_core::ports::Clock;
-use gateway_core::{Room, Timestamp, chain};
+use gateway_core::{MemoryPermit, Timestamp, chain};
 use tokio::runtime;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout_at};
@@ -60,8 +60,8 @@ struct Writer {
     store: Option<Store>,
     status: Arc<watch::Sender<Status>>,
     waiting: Windows,
-    /// The room that what waits takes.
-    rooms: Vec<Room>,
+    /// The memory that what waits takes.
+    permits: Vec<MemoryPermit>,
     /// When what waits is to be written.
     flush_at: Option<Instant>,
     prune_at: Instant,
@@ -77,7 +77,7 @@ impl Writer {
             store: None,
             status,
             waiting: Vec::new(),
-            rooms: Vec::new(),
+            permits: Vec::new(),
             flush_at: None,
             prune_at: Instant::now(),
         };
@@ -89,7 +89,7 @@ impl Writer {
         loop {
             match timeout_at(self.due(), commands.recv()).await {
                 Ok(None) => break,
-                Ok(Some(Command::Keep(windows, room))) => self.keep(windows, room),
+                Ok(Some(Command::Keep(windows, permit))) => self.keep(windows, permit),
                 Ok(Some(Command::Flush)) => self.flush_soon(),
                 Ok(Some(Command::Close(reply))) => {
                     commands.close();
@@ -113,9 +113,9 @@ impl Writer {
         self.flush_at.map_or(self.prune_at, |flush| flush.min(self.prune_at))
     }
 
-    fn keep(&mut self, mut windows: Windows, room: Room) {
+    fn keep(&mut self, mut windows: Windows, permit: MemoryPermit) {
         self.waiting.append(&mut windows);
-        self.rooms.push(room);
+        self.permits.push(permit);
         let gathered = Instant::now() + GATHER;
         self.flush_at.get_or_insert(gathered);
         if self.waiting.len() >= GATHER_WINDOWS {
@@ -192,7 +192,7 @@ impl Writer {
             done => done?,
         }
         self.waiting.clear();
-        self.rooms.clear();
+        self.permits.clear();
         self.flush_at = None;
         store.shrink_to(self.options.max_bytes)?;
         Ok(())

@@ -17,7 +17,7 @@
 //!   about 100 bytes, a device about 150 and its names.
 //! - Alerts: one for each rule and series, or device, that it is raised for.
 //! - The stream keeps [`STREAM_LENGTH`] items of each of its two kinds; a reader that is slower misses the oldest and is
-//!   told how many. While nobody reads a stream nothing is kept. A [`Follower`] keeps the names of changed devices.
+//!   gets their number. While a stream has no reader nothing is kept. A [`Follower`] keeps the names of changed devices.
 //!
 //! # Costs
 //! One lock a batch, and for each reading two short searches by number: `benches/publish.rs` measures it.

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use coap_link::{Peer, RequestId};
 use foldhash::fast::FixedState;
-use gateway_core::{AdapterId, CodecId, Delivery, DeviceAddress, Space, Timestamp, Uplink, memory};
+use gateway_core::{AdapterId, CodecId, Delivery, DeviceAddress, MemoryQuota, Timestamp, Uplink, memory};
 use tokio::sync::mpsc;
 
 use crate::places::{self, Places};
@@ -52,7 +52,7 @@ pub(super) struct Intake {
     adapter: AdapterId,
     waiting: VecDeque<Uplink>,
     places: Places<RequestId>,
-    space: Space,
+    quota: MemoryQuota,
     /// Reports that nobody will send again.
     lost: u32,
     /// How many of these the engine has told of so far.
@@ -67,7 +67,7 @@ impl Intake {
             adapter: adapter.clone(),
             waiting: VecDeque::new(),
             places,
-            space: Space::new(memory::ADAPTER.bytes),
+            quota: MemoryQuota::new(memory::ADAPTER.bytes),
             lost: 0,
             lost_in_engine: 0,
             repeats_until: now + REPEATS_FROM_BEFORE,
@@ -83,8 +83,8 @@ impl Intake {
         now: Instant,
     ) -> Result<(), NoRoom> {
         let place = self.places.take();
-        let room = self.space.try_take(report.payload.len());
-        let (Some(place), Some(room)) = (place, room) else {
+        let permit = self.quota.try_take(report.payload.len());
+        let (Some(place), Some(permit)) = (place, permit) else {
             if !report.confirmable {
                 self.lost = self.lost.saturating_add(1);
             }
@@ -109,7 +109,7 @@ impl Intake {
             payload: report.payload,
             delivery,
             lost_before: std::mem::take(&mut self.lost),
-            room,
+            permit,
             ack: self.places.ack(report.id, place),
             ..Uplink::new(self.adapter.clone(), received_at)
         });

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use foldhash::fast::FixedState;
 use gateway_core::ports::{AdapterError, Clock};
-use gateway_core::{Ack, AdapterId, Delivery, Room, Timestamp, Uplink};
+use gateway_core::{Ack, AdapterId, Delivery, MemoryPermit, Timestamp, Uplink};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -91,7 +91,7 @@ pub(super) fn uplink(
     payload: Bytes,
     delivery: Delivery,
     ack: Ack,
-    room: Room,
+    permit: MemoryPermit,
 ) -> Uplink {
     Uplink {
         device: known.device.clone(),
@@ -100,7 +100,7 @@ pub(super) fn uplink(
         topic: known.topic.clone(),
         payload,
         delivery,
-        room,
+        permit,
         ack,
         ..Uplink::new(adapter.clone(), received_at)
     }

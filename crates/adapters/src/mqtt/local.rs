@@ -36,7 +36,7 @@ async fn hand_over(intake: &mut Intake<'_>, taken: &mut Vec<LocalMessage>) -> Re
 
 /// `None` where nobody wants the message.
 fn read(intake: &mut Intake<'_>, message: LocalMessage, now: Timestamp) -> Option<Uplink> {
-    let LocalMessage { topic, payload, origin, lost_before, room, ack } = message;
+    let LocalMessage { topic, payload, origin, lost_before, permit, ack } = message;
     let Some(known) = intake.routes.find(&topic) else {
         ack.tell(Outcome::Taken);
         return None;
@@ -46,6 +46,6 @@ fn read(intake: &mut Intake<'_>, message: LocalMessage, now: Timestamp) -> Optio
         key: delivery_key(Some(&origin.client), origin.packet_id, &topic, payload_hash(&payload)),
         again: origin.again,
     });
-    let uplink = uplink(intake.id, known, now, payload, delivery, ack, room);
+    let uplink = uplink(intake.id, known, now, payload, delivery, ack, permit);
     Some(Uplink { lost_before, ..uplink })
 }

@@ -4,7 +4,9 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use gateway_core::ports::AdapterError;
-use gateway_core::{Ack, AdapterId, Condition, Delivery, Room, Space, Timestamp, Uplink, memory};
+use gateway_core::{
+    Ack, AdapterId, Condition, Delivery, MemoryPermit, MemoryQuota, Timestamp, Uplink, memory,
+};
 use mqtt_link::{Event, Message, MessageAck, Qos, RefusedFilter, Subscriber};
 use tokio::sync::mpsc;
 use tracing::{info, warn};
@@ -17,7 +19,7 @@ const LAST_OUTCOMES: Duration = Duration::from_secs(2);
 /// A subscriber's messages on their way.
 pub(super) struct Remote<'a> {
     intake: Intake<'a>,
-    space: Space,
+    quota: MemoryQuota,
     link: Link<'a>,
 }
 
@@ -37,7 +39,11 @@ impl<'a> Remote<'a> {
         outstanding: mpsc::Sender<Infallible>,
     ) -> Self {
         let id = intake.id;
-        Self { intake, space: Space::new(memory::ADAPTER.bytes), link: Link { id, condition, outstanding } }
+        Self {
+            intake,
+            quota: MemoryQuota::new(memory::ADAPTER.bytes),
+            link: Link { id, condition, outstanding },
+        }
     }
 
     /// Until stopped.
@@ -72,21 +78,21 @@ impl<'a> Remote<'a> {
             match event {
                 Event::Message(message) => {
                     let bytes = message.payload.len();
-                    let room = match self.space.try_take(bytes) {
-                        Some(room) => room,
+                    let permit = match self.quota.try_take(bytes) {
+                        Some(permit) => permit,
                         None => {
                             // What waits here would otherwise be waited for.
                             if !self.intake.hand_over(std::mem::take(&mut batch)).await? {
                                 return Ok(false);
                             }
-                            let room = self.space.take(bytes);
-                            let Some(room) = self.intake.stop.run_until_cancelled(room).await else {
+                            let permit = self.quota.take(bytes);
+                            let Some(permit) = self.intake.stop.run_until_cancelled(permit).await else {
                                 return Ok(false);
                             };
-                            room
+                            permit
                         }
                     };
-                    batch.extend(self.uplink(message, now, room));
+                    batch.extend(self.uplink(message, now, permit));
                 }
                 Event::Up { refused, .. } => self.link.up(&refused),
                 Event::Down { reason } => self.link.down(reason),
@@ -96,7 +102,7 @@ impl<'a> Remote<'a> {
     }
 
     /// `None` where nobody wants the message; it is then acknowledged at once.
-    fn uplink(&mut self, message: Message, now: Timestamp, room: Room) -> Option<Uplink> {
+    fn uplink(&mut self, message: Message, now: Timestamp, permit: MemoryPermit) -> Option<Uplink> {
         let Some(known) = self.intake.routes.find(&message.topic) else {
             message.ack.send();
             return None;
@@ -116,7 +122,7 @@ impl<'a> Remote<'a> {
             }
         };
         let ack = self.link.acknowledgement(message.ack);
-        Some(uplink(self.link.id, known, now, message.payload, delivery, ack, room))
+        Some(uplink(self.link.id, known, now, message.payload, delivery, ack, permit))
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use adapters::mqtt::{MqttAdapter, Route, Source, TopicFilter};
 use gateway_core::ports::{Adapter, AdapterContext, AdapterState, LocalBroker, LocalMessage, Origin};
-use gateway_core::{Ack, AdapterId, CodecId, Condition, Delivery, Outcome, Room, Timestamp, Uplink};
+use gateway_core::{Ack, AdapterId, CodecId, Condition, Delivery, MemoryPermit, Outcome, Timestamp, Uplink};
 use mqtt_link::Options;
 use testkit::clock::ManualClock;
 use tokio::sync::{mpsc, oneshot};
@@ -24,8 +24,8 @@ impl LocalBroker for Seam {
 fn message(topic: &str) -> (LocalMessage, oneshot::Receiver<Outcome>) {
     let (tell, told) = oneshot::channel();
     let ack = Ack::new(move |outcome| tell.send(outcome).unwrap());
-    let (payload, room) = ("21.5".into(), Room::unbounded());
-    (LocalMessage { topic: topic.into(), payload, origin: None, lost_before: 0, room, ack }, told)
+    let (payload, permit) = ("21.5".into(), MemoryPermit::unbounded());
+    (LocalMessage { topic: topic.into(), payload, origin: None, lost_before: 0, permit, ack }, told)
 }
 
 fn sent(client: &str, packet_id: u16, again: bool) -> LocalMessage {

@@ -109,11 +109,11 @@ fn what_an_adapter_refused_is_counted_by_its_reason_and_is_no_message() {
 
 #[test]
 fn everybody_who_waits_is_told_also_of_what_was_refused() {
-    let told = Arc::new(AtomicUsize::new(0));
+    let notified = Arc::new(AtomicUsize::new(0));
     let with_ack = |payload: &str| {
-        let told = Arc::clone(&told);
+        let notified = Arc::clone(&notified);
         let count = move |_| {
-            told.fetch_add(1, Ordering::Relaxed);
+            notified.fetch_add(1, Ordering::Relaxed);
         };
         Uplink { ack: Ack::new(count), ..uplink("a", payload, at(0)) }
     };
@@ -122,9 +122,9 @@ fn everybody_who_waits_is_told_also_of_what_was_refused() {
     let mut step = Step::tick(at(0), None, fixture.engine.registry().next_numbers());
     let uplinks = vec![with_ack("{\"t\":1}"), with_ack("broken")];
     fixture.decoder.decode(Vec::new(), uplinks, &fixture.engine, &mut step, &mut acks);
-    assert_eq!(told.load(Ordering::Relaxed), 0, "nobody is told before the step is stored");
+    assert_eq!(notified.load(Ordering::Relaxed), 0, "no sender is notified before the step is stored");
     acks.into_iter().for_each(|(ack, outcome)| ack.tell(outcome));
-    assert_eq!(told.load(Ordering::Relaxed), 2);
+    assert_eq!(notified.load(Ordering::Relaxed), 2);
 }
 
 #[test]
