@@ -4,7 +4,6 @@ mod block1;
 mod block2;
 mod body_cache;
 mod client;
-mod deadlines;
 mod dedup;
 mod echo;
 mod notify;
@@ -25,7 +24,6 @@ use rand::{RngExt, SeedableRng};
 use self::block1::Assemblies;
 use self::block2::ResponseBodies;
 use self::client::{Client, ExchangeId};
-use self::deadlines::Deadlines;
 use self::dedup::{Arrival, RecordedAnswer};
 use self::echo::Echo;
 use self::observe::Observers;
@@ -34,6 +32,7 @@ use self::retransmit::Outcome;
 use self::server::{Origin, PendingRequest};
 use crate::Peer;
 use crate::code::Code;
+use crate::deadlines::Deadlines;
 use crate::message::{Frame, Kind, Malformed, Message};
 use crate::options;
 use crate::response::Response;
@@ -84,10 +83,10 @@ impl Engine {
             queue: VecDeque::new(),
             delayed: BTreeMap::new(),
             peers: Peers::default(),
-            retransmissions: Deadlines::new(),
+            retransmissions: Deadlines::default(),
             serial: 0,
             pending: HashMap::new(),
-            pending_deadlines: Deadlines::new(),
+            pending_deadlines: Deadlines::default(),
             last_request: 0,
             assemblies: Assemblies::new(&settings),
             response_bodies: ResponseBodies::new(&settings),

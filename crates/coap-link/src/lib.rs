@@ -54,6 +54,7 @@
 
 mod block;
 mod code;
+mod deadlines;
 pub mod dtls;
 mod endpoint;
 mod engine;

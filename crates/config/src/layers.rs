@@ -11,7 +11,7 @@ use super::read::read;
 use super::shape::{Field, Shape};
 use gateway_core::findings::{KeyPath, Report};
 
-/// Puts `layers` over each other, the last on top, and reads the result. Keys that must be there and are not are told,
+/// Puts `layers` over each other, the last on top, and reads the result. Required keys that are missing are reported,
 /// and their tables left out. `None` where it cannot be read at all: then the report has an error.
 pub(crate) fn merge(layers: Vec<Node>, shape: &Shape, report: &mut Report) -> Option<Config> {
     let mut builder = ::config::Config::builder();

@@ -13,7 +13,7 @@ use super::{layers, overrides};
 use gateway_core::Timestamp;
 use gateway_core::findings::{Finding, Findings, KeyPath, Level, Place, Report};
 
-/// Where to look when nobody says where the file is.
+/// Where to look when no file is given.
 const USUAL_PLACES: [&str; 2] = ["gateway.toml", "/etc/riser/gateway.toml"];
 
 /// Names the file, where `--config` does not.

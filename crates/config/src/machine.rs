@@ -2,7 +2,7 @@
 //! All of it may be there later, so all of it is a warning. Only `riser check` asks.
 
 mod data_dir;
-mod surroundings;
+mod services;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
@@ -24,10 +24,10 @@ pub fn probe(loaded: &Loaded, now: Timestamp) -> Findings {
     let mut report = loaded.report.clone();
     report.findings.clear();
     probe_clock(&mut report, now);
-    surroundings::probe_time_service(&mut report, Path::new("/"));
+    services::probe_time_service(&mut report, Path::new("/"));
     data_dir::probe(&mut report, loaded);
     probe_listeners(&mut report, &loaded.config);
-    surroundings::probe_firewall(&mut report, loaded, Path::new("/"));
+    services::probe_firewall(&mut report, loaded, Path::new("/"));
     probe_peers(&mut report, &loaded.config);
     if let Some(memory) = memory() {
         probe_memory(&mut report, &loaded.config.anomaly, memory);
@@ -109,7 +109,7 @@ fn probe_memory(report: &mut Report, anomaly: &Anomaly, memory: u64) {
     }
 }
 
-/// The machine's memory in bytes (`/proc/meminfo`, proc(5)); none where the kernel does not tell.
+/// The machine's memory in bytes (`/proc/meminfo`, proc(5)); none where that is not available.
 fn memory() -> Option<u64> {
     let info = std::fs::read_to_string("/proc/meminfo").ok()?;
     let kib = info.lines().find_map(|line| line.strip_prefix("MemTotal:")?.trim().strip_suffix(" kB"))?;

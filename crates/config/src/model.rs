@@ -118,7 +118,7 @@ impl Gateway {
     #[must_use]
     pub fn id(&self) -> String {
         self.id.clone().unwrap_or_else(|| {
-            let host = hostname::get().unwrap_or_default().to_string_lossy().into_owned();
+            let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
             let host = if host.is_empty() { "riser".to_owned() } else { host };
             host.chars().map(|c| if is_id_char(c) { c } else { '-' }).collect()
         })
@@ -152,7 +152,7 @@ pub struct Aggregate {
     pub every: Option<HumanDuration>,
     /// A window is published when its end is this far past: by the clock, or by the device's own later readings.
     pub lateness: HumanDuration,
-    /// A straggler for a window that ended within this time makes a corrected aggregate; an older one is dropped and counted.
+    /// A late reading for a window that ended within this time makes a corrected aggregate; an older one is dropped and counted.
     pub correct_for: HumanDuration,
     /// A reading further ahead of the clock is refused and counted.
     pub max_future: HumanDuration,
@@ -206,14 +206,14 @@ pub struct Anomaly {
     /// An alert is raised at this score or above; scores lie in 0..1.
     #[schemars(range(min = 0, max = 1))]
     pub threshold: f64,
-    /// An anomaly that was told is not told again for this long, twice as long each time it comes back, at most 30 days;
-    /// something else, or clearly worse, is told at once. `"0s"`: always told.
+    /// An anomaly that was reported is not reported again for this long, twice as long each time it comes back, at most 30 days;
+    /// something else, or clearly worse, is reported at once. `"0s"`: always reported.
     pub hold: HumanDuration,
     /// Most series (one metric of one device) with a model, which takes up to 16 KB of memory each; later ones are not
-    /// judged, and status and `health` tell so.
+    /// judged, and status and `health` say so.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub max_series: u32,
-    /// Where there is `[history]`, the model of a device as a whole is fitted anew when this much has come since the last
+    /// Where there is `[history]`, the model of a device as a whole is fitted again when this much has come since the last
     /// time. At least `"1s"`; less than a day is for trying. `"0s"`: only `riser train` does it.
     pub retrain: HumanDuration,
 }
@@ -252,7 +252,7 @@ pub struct Alert {
     /// The time over which `rises_by` and `falls_by` look back.
     #[schemars(example = &"10m")]
     pub within: Option<HumanDuration>,
-    /// Raise where nothing is heard for this long.
+    /// Raise where nothing arrives for this long.
     #[schemars(example = &"15m")]
     pub silent_for: Option<HumanDuration>,
     /// Raise where the anomaly model's score is at or above this; scores lie in 0..1.
@@ -295,7 +295,7 @@ impl Default for Alert {
 }
 
 /// One message that an alert sends into the building when it is raised, through an adapter. The other keys say where it
-/// goes, in the words of the adapter's kind.
+/// goes, with the keys of the adapter's kind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Action {
     /// Through which adapter: its kind and its name, as in `[adapters.<kind>.<name>]`.

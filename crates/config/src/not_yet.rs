@@ -1,6 +1,6 @@
-//! What Riser's documents promise and this version does not have: an honest word instead of "unknown key".
+//! What Riser's documents promise and this version does not have: a clearer message than "unknown key".
 //!
-//! Whoever adds the feature removes its line here.
+//! A line here goes when its feature comes.
 
 use gateway_core::findings::KeyPath;
 
@@ -15,13 +15,13 @@ const KEYS: &[(&str, &str, &str)] = &[
 const VALUES: &[(&str, &str, &str)] =
     &[("upstream.format", "senml", "it has: json"), ("upstream.format", "sparkplug", "it has: json")];
 
-/// What to say of a key that is promised and not there yet.
+/// The message for a key that is promised and not there yet.
 pub(crate) fn key(path: &KeyPath) -> Option<String> {
     let (_, what, instead) = KEYS.iter().find(|(pattern, ..)| path.matches(pattern))?;
     Some(format!("this version of riser has no {what} yet; {instead}"))
 }
 
-/// What to say of a value that is promised and not there yet.
+/// The message for a value that is promised and not there yet.
 pub(crate) fn value(path: &KeyPath, value: &str) -> Option<String> {
     let (_, what, instead) =
         VALUES.iter().find(|(pattern, word, _)| *word == value && path.matches(pattern))?;

@@ -23,7 +23,7 @@ pub(crate) struct Override {
     text: String,
 }
 
-/// The overrides of `--set KEY=VALUE`, as they were given; one without a `=` is told.
+/// The overrides of `--set KEY=VALUE`, as they were given; one without a `=` is reported.
 pub(crate) fn from_flags(flags: &[String], report: &mut Report) -> Vec<Override> {
     let mut found = Vec::new();
     for flag in flags {
@@ -42,7 +42,7 @@ pub(crate) fn from_flags(flags: &[String], report: &mut Report) -> Vec<Override>
     found
 }
 
-/// The overrides in these environment variables, in the order of their names; what is no text is told.
+/// The overrides in these environment variables, in the order of their names; values that are not text are reported.
 pub(crate) fn from_environment(
     variables: impl IntoIterator<Item = (OsString, OsString)>,
     report: &mut Report,
@@ -62,7 +62,7 @@ pub(crate) fn from_environment(
     found
 }
 
-/// A tree of all `overrides` that fit `shape`; the others are told. `file` is where names are looked up.
+/// A tree of all `overrides` that fit `shape`; the others are reported. `file` is where names are looked up.
 pub(crate) fn tree(overrides: Vec<Override>, shape: &Shape, file: &Node, report: &mut Report) -> Node {
     let mut tree = Node::empty(Place::Environment(PREFIX.to_owned()));
     for one in overrides {

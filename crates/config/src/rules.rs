@@ -1,4 +1,4 @@
-//! `[alerts.*]` in the words of the crate that judges.
+//! `[alerts.*]` as the crate `alerts` takes them.
 
 use crate::model::Alert;
 

@@ -222,10 +222,10 @@ fn rules_need_a_condition_and_actions_an_adapter() {
 
 #[test]
 fn rules_about_values_name_their_metric() {
-    let told = "which metric is compared? only anomaly and silent_for can do without";
+    let message = "which metric is compared? only anomaly and silent_for can do without";
     finds(
         "[alerts.hot]\nabove = 40.0\nsilent_for = \"1h\"\n[alerts.wild]\nanomaly = 0.9\nsilent_for = \"1h\"\n",
-        &[&format!("gateway.toml:1:9: error: alerts.hot.metric: {told}")],
+        &[&format!("gateway.toml:1:9: error: alerts.hot.metric: {message}")],
     );
     finds(
         "[alerts.hot]\nmetrik = \"t\"\nabove = 40.0\n",
@@ -394,8 +394,8 @@ fn training_is_not_asked_for_more_often_than_a_machine_can_look() {
     finds("[anomaly]\nretrain = \"1s\"\n", &[]);
     let allowed = "anomaly.retrain: is out of range; allowed: \"0s\" (never), or from \"1s\" to \"3650d\"";
     for wrong in ["999ms", "3651d"] {
-        let told = format!("gateway.toml:2:1: error: {allowed}");
-        finds(&format!("[anomaly]\nretrain = \"{wrong}\"\n"), &[&told]);
+        let message = format!("gateway.toml:2:1: error: {allowed}");
+        finds(&format!("[anomaly]\nretrain = \"{wrong}\"\n"), &[&message]);
     }
 }
 

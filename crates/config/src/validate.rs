@@ -1,5 +1,5 @@
-//! Holds a tree against the shape: unknown keys, wrong types, words that are not allowed. All of them at once: what
-//! is wrong is told and taken out, and the rest is looked at further.
+//! Compares a tree with the shape: unknown keys, wrong types, values that are not allowed. It finds all of them: what
+//! is wrong is reported and taken out, and the rest is checked further.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -13,7 +13,7 @@ use super::document::{Entry, Node, Value};
 use super::not_yet;
 use super::shape::{Field, Shape, Text};
 
-/// Takes everything out of `node` that `shape` does not allow, and tells why. Whether `node` itself may stay.
+/// Takes everything out of `node` that `shape` does not allow, and reports why. Returns whether `node` itself may stay.
 pub(crate) fn validate(report: &mut Report, shape: &Shape, node: &mut Node, path: &KeyPath) -> bool {
     let keep = Validator { report }.node(shape, node, path);
     if !keep {
@@ -22,7 +22,7 @@ pub(crate) fn validate(report: &mut Report, shape: &Shape, node: &mut Node, path
     keep
 }
 
-/// What to say of the unknown key `name` in a table with `fields`.
+/// The message for the unknown key `name` in a table with `fields`.
 pub(crate) fn unknown_key(fields: &[Field], name: &str, path: &KeyPath) -> String {
     not_yet::key(path).or_else(|| kinds::left_out(path)).unwrap_or_else(|| {
         let allowed: Vec<_> = fields.iter().map(|field| field.name.as_str()).collect();

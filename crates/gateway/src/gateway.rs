@@ -37,7 +37,7 @@ pub(crate) use opening::StartError;
 const WAITING_BATCHES: usize = 8;
 
 /// How long a stop waits for the outbox to be closed.
-const LAST_PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
+const OUTBOX_CLOSE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// A running gateway.
 pub(crate) struct Gateway {
@@ -87,7 +87,7 @@ impl Gateway {
                     windows.append(&mut pipeline::deliver::history::windows(outputs, registry));
                 }
             })?;
-        // An outbox that is begun anew beside an older state has lost what the state remembers.
+        // A new outbox beside an older state has lost what the state remembers.
         let outbox_is_new = outbox.as_ref().is_some_and(|outbox| outbox.next_seq() == 1);
         let reconcile = recovered.is_new || recovered.damaged || outbox_damaged || outbox_is_new;
         let (broker, embedded) = opening::start_broker(config, &mut codecs).await?;
@@ -98,7 +98,7 @@ impl Gateway {
         }
         let adapters = build::adapters(config, &mut codecs, &services)?;
         let new = build::reconfiguration(config, &mut codecs, &services)?;
-        // The thread ends once the outbox is closed; where its disk holds it, maybe never: nobody waits for it.
+        // The thread ends once the outbox is closed; where its disk holds it, maybe never: it is not waited for.
         let outbox = outbox.map(outbox::spawn).transpose()?.map(|(handle, _thread)| handle);
 
         let identity = Identity { id: config.gateway.id(), prefix: config.gateway.prefix.clone() };
@@ -111,7 +111,7 @@ impl Gateway {
             outbox: outbox.clone().map(|handle| (handle, mark)),
             history: history.clone(),
         };
-        let (complaints, heard) = watch::channel(Vec::new());
+        let (problem_sender, pipeline_problems) = watch::channel(Vec::new());
         let pipeline = Pipeline {
             engine: recovered.engine,
             decoder: Decoder::new(new.codecs, new.directory),
@@ -120,7 +120,7 @@ impl Gateway {
             read_model: read_model.clone(),
             identity: identity.clone(),
             clock: Arc::clone(&clock),
-            problems: complaints,
+            problems: problem_sender,
             stop: stop.clone(),
             pings: Vec::new(),
             ledger_due: tokio::time::Instant::now(),
@@ -131,7 +131,7 @@ impl Gateway {
         if let Some(embedded) = &embedded {
             supervisor.also_show("broker", embedded.health.clone());
         }
-        supervisor.become_like(adapters).await;
+        supervisor.reconcile(adapters).await;
         let undelivered = Undelivered {
             outputs: recovered.outputs,
             windows,
@@ -142,7 +142,7 @@ impl Gateway {
         };
         let pipeline = tokio::spawn(pipeline.run(undelivered, uplink_receiver, control_receiver));
 
-        let problems = problems::gather(heard, outbox.as_ref().map(outbox::Handle::status));
+        let problems = problems::gather(pipeline_problems, outbox.as_ref().map(outbox::Handle::status));
         let retraining = history
             .as_ref()
             .map(|_| retrain::start(data_dir, build::training_plan(config), &control, clock, stop.clone()));
@@ -172,12 +172,12 @@ impl Gateway {
             watchers: CancellationToken::new(),
             stop,
         };
-        gateway.watch(&identity);
+        gateway.start_observers(&identity);
         Ok(gateway)
     }
 
-    /// Starts what only looks on: the socket, the status, the health messages.
-    fn watch(&self, identity: &Identity) {
+    /// Starts what only observes: the socket, the status, the health messages.
+    fn start_observers(&self, identity: &Identity) {
         match live_socket::bind(&self.config.gateway.data_dir) {
             Ok(listener) => {
                 let stop = self.watchers.clone();
@@ -250,7 +250,7 @@ impl Gateway {
             tracing::error!("the pipeline is gone");
         }
         drop(held);
-        self.supervisor.lock().await.become_like(blueprints).await;
+        self.supervisor.lock().await.reconcile(blueprints).await;
         if let Some(embedded) = &self.embedded {
             embedded.tap.set_subscriptions(wanted);
         }
@@ -300,13 +300,13 @@ impl Gateway {
         drop(self.control);
         drop(self.auditor);
         if let Err(error) = self.pipeline.await {
-            tracing::error!("the pipeline ended oddly: {error}");
+            tracing::error!("the pipeline failed: {error}");
         }
         if let Some(upstream) = self.upstream {
             upstream.stop().await;
         }
         if let Some(outbox) = self.outbox {
-            match tokio::time::timeout(LAST_PATIENCE, outbox.close()).await {
+            match tokio::time::timeout(OUTBOX_CLOSE_TIMEOUT, outbox.close()).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => tracing::error!("{}", gateway_core::chain(&error)),
                 Err(_) => tracing::error!(

@@ -1,4 +1,4 @@
-//! `riser`, the gateway. This file only starts it: words are in `cli`, the work in `gateway` and the crate `pipeline`.
+//! `riser`, the gateway. This file only starts it: commands are in `cli`, the work in `gateway` and the crate `pipeline`.
 
 mod build;
 mod cli;

@@ -1,8 +1,8 @@
-//! Adapters that never die: each runs in a task of its own, and is made anew and started again after a pause when it
-//! fails or panics. One adapter's failure is nobody else's.
+//! Adapters that never die: each runs in a task of its own, and is made and started again after a pause when it
+//! fails or panics. An adapter's failure stays its own.
 //!
 //! Promises:
-//! - A stop ends each adapter, within [`STOP_PATIENCE`] and [`ABORT_PATIENCE`] whatever it does; what it had not handed
+//! - A stop ends each adapter, within [`STOP_TIMEOUT`] and [`ABORT_TIMEOUT`] whatever it does; what it had not handed
 //!   over by then was not acknowledged, and comes again.
 //! - A reload leaves an adapter alone that it does not change.
 
@@ -23,11 +23,11 @@ use read_model::ReadModel;
 /// An adapter that ran this long begins again with short pauses.
 const GOOD_RUN: Duration = Duration::from_secs(300);
 
-/// How long an adapter has to end once it was told to.
-const STOP_PATIENCE: Duration = Duration::from_secs(10);
+/// How long an adapter has to end once it was asked to.
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long an adapter that was aborted has to let go. One that blocks its thread never does.
-const ABORT_PATIENCE: Duration = Duration::from_secs(1);
+const ABORT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Commands that may wait for one adapter.
 const WAITING_COMMANDS: usize = 64;
@@ -67,7 +67,7 @@ impl Supervisor {
     }
 
     /// Makes what runs equal to `blueprints`: stops what is gone or changed, starts what is new, leaves the rest alone.
-    pub(crate) async fn become_like(&mut self, blueprints: Vec<Blueprint>) {
+    pub(crate) async fn reconcile(&mut self, blueprints: Vec<Blueprint>) {
         let wanted: BTreeMap<AdapterId, Blueprint> =
             blueprints.into_iter().map(|blueprint| (blueprint.id.clone(), blueprint)).collect();
         let unwanted: Vec<AdapterId> = self
@@ -103,7 +103,7 @@ impl Supervisor {
         self.running.insert(id, Running { fingerprint, stop, task, health });
     }
 
-    /// All are told first, so that together they take no longer than the slowest.
+    /// All are asked first, so that together they take no longer than the slowest.
     async fn stop_these(&mut self, ids: Vec<AdapterId>) {
         let mut stopping = Vec::with_capacity(ids.len());
         for id in ids {
@@ -113,14 +113,14 @@ impl Supervisor {
                 stopping.push((id, running.task));
             }
         }
-        let give_up = tokio::time::Instant::now() + STOP_PATIENCE;
+        let give_up = tokio::time::Instant::now() + STOP_TIMEOUT;
         for (id, mut task) in stopping {
             if tokio::time::timeout_at(give_up, &mut task).await.is_ok() {
                 continue;
             }
-            tracing::error!(adapter = %id, "did not stop within {STOP_PATIENCE:.0?} and is cut off");
+            tracing::error!(adapter = %id, "did not stop within {STOP_TIMEOUT:.0?} and is cut off");
             task.abort();
-            if tokio::time::timeout(ABORT_PATIENCE, task).await.is_err() {
+            if tokio::time::timeout(ABORT_TIMEOUT, task).await.is_err() {
                 tracing::error!(adapter = %id, "blocks its thread, which is a bug: please report it");
             }
         }

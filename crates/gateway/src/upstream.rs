@@ -1,4 +1,4 @@
-//! The cloud's side of the gateway: the sink, the status it shows and the health it tells.
+//! The cloud's side of the gateway: the sink, the status and the health that it publishes.
 
 use std::sync::Arc;
 
@@ -36,7 +36,7 @@ struct Status<'a> {
     /// Adapters that are not up.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     missing: &'a [String],
-    /// What is wrong at the moment, in words.
+    /// What is wrong at the moment, as texts.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     problems: &'a [String],
 }

@@ -1,5 +1,5 @@
-//! Shows systemd's watchdog that every stage still turns: the runtime, the pipeline, the outbox's thread. One that hangs
-//! is not pinged through, systemd hears nothing, and starts the gateway anew.
+//! Pings systemd's watchdog while every stage still answers: the runtime, the pipeline, the outbox's thread. Where one
+//! hangs there is no ping, and systemd starts the gateway again.
 
 use std::time::Duration;
 
@@ -64,6 +64,6 @@ pub(crate) async fn pat_blindly() {
 /// Tells systemd, where it started us.
 pub(crate) fn notify(states: &[sd_notify::NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
-        tracing::debug!("systemd was not told: {error}");
+        tracing::debug!("cannot notify systemd: {error}");
     }
 }

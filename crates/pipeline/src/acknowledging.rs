@@ -39,9 +39,9 @@ pub struct Row {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
-    /// Nobody of this name was ever heard.
+    /// No device of this name was ever seen.
     UnknownDevice,
-    /// No metric of this name was ever heard.
+    /// No metric of this name was ever seen.
     UnknownMetric,
     /// Those that were raised are cleared; `others` are no anomalies and stay.
     Done { acknowledged: Vec<Row>, others: Vec<Row> },
@@ -65,7 +65,7 @@ fn row(engine: &Engine, raised: &ActiveAlert<'_>) -> Row {
 }
 
 impl Pipeline {
-    /// Who asked is told nothing where no step can be taken.
+    /// The request stays without an answer where no step can be taken.
     pub fn acknowledge(&mut self, request: &Request, reply: oneshot::Sender<Answer>) {
         let registry = self.engine.registry();
         let Some(device) = registry.device_id(&request.device) else {
@@ -88,10 +88,10 @@ impl Pipeline {
         let now = Now::at(self.clock.now());
         let mut step = Step::tick(now, None, self.engine.registry().next_numbers());
         step.acknowledged.push(acknowledgement);
-        let tell = Ack::new(move |_| {
+        let ack = Ack::new(move |_| {
             let _ = reply.send(answer);
         });
-        self.take(&step, vec![(tell, Outcome::Taken)]);
+        self.take(&step, vec![(ack, Outcome::Taken)]);
     }
 
     /// What is raised there: anomalies, and the rest.

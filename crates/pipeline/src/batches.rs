@@ -19,13 +19,13 @@ pub(crate) fn fill(mut batch: Vec<Uplink>, uplinks: &mut mpsc::Receiver<Vec<Upli
     batch
 }
 
-/// How many of `batch` one turn takes; at least one where there is one.
+/// How many of `batch` one batch takes; at least one where there is one.
 pub(crate) fn batch_length(batch: &[Uplink]) -> usize {
     let mut bytes = 0;
     let fits = batch.iter().take(MAX_BATCH).take_while(|uplink| {
-        let room = bytes < MAX_BATCH_BYTES;
+        let fits = bytes < MAX_BATCH_BYTES;
         bytes += uplink.payload.len();
-        room
+        fits
     });
     fits.count()
 }

@@ -1,4 +1,4 @@
-//! The gateway's only clocks: the wall clock, and two even ones that tell when the wall clock was set and when the
+//! The gateway's only clocks: the wall clock, and two steady ones that show when the wall clock was set and when the
 //! machine slept.
 //!
 //! `CLOCK_BOOTTIME` counts a suspended machine's sleep, `CLOCK_MONOTONIC` does not (clock_gettime(2)). So a wall clock
@@ -48,26 +48,26 @@ pub fn ticks() -> Ticks {
     Ticks { awake: monotonic(), whole }
 }
 
-/// A wall clock that differs by more than this from what the even clock says was set, not slewed; a machine of which
+/// A wall clock that differs by more than this from the steady clock was set, not slewed; a machine of which
 /// more time than this is missing slept. Milliseconds.
 const STEP: i64 = 2_000;
 /// Nobody looked at the clock for longer than this: the process was stopped, or hung on its disk. It looks every 5 s.
 const STALLED: Duration = Duration::from_secs(60);
 
-/// Compares the clocks from turn to turn.
+/// Compares the clocks from batch to batch.
 #[derive(Debug)]
 pub struct StepWatch {
     wall: Timestamp,
     ticks: Ticks,
 }
 
-/// What the clocks say at the beginning of a turn.
+/// The clocks at the beginning of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClockReading {
     pub now: Now,
     /// What it would be, had the clock not been set; none where it was not.
     pub stepped_from: Option<Timestamp>,
-    /// Between this time, by the present clock, and now nobody listened: the machine slept, or the process stood
+    /// Between this time, by the present clock, and now the gateway received nothing: the machine slept, or the process stood
     /// still. Set or not, the clock is no part of it.
     pub away_since: Option<Timestamp>,
 }
@@ -156,7 +156,7 @@ mod tests {
         let (slept_from, eight_hours) = (machine.wall + 3 * SECOND, 8 * HOUR);
         machine.run(3 * SECOND).sleep(eight_hours);
         assert_eq!(machine.read(), (None, Some(slept_from)));
-        assert_eq!(machine.run(SECOND).read(), (None, None), "told once");
+        assert_eq!(machine.run(SECOND).read(), (None, None), "reported once");
         assert_eq!(machine.sleep(SECOND).read(), (None, None), "too short to matter");
     }
 

@@ -1,8 +1,8 @@
-//! Uplinks to readings: what reads a payload, and what becomes of what it says.
+//! Uplinks to readings: which codec reads a payload, and what becomes of its measurements.
 //!
 //! Promise: every uplink ends as readings in the step, or as a counted drop with its reason and, now and then, a line
-//! in the log; one whose payload cannot be read may be both, where the radio has told of it. Nothing that a device sends
-//! stops anything: what a script reads enters a later step, and nobody waits for it ([`crate::scripts`]).
+//! in the log; one whose payload cannot be read may be both, where the radio has measured something. Nothing that a device sends
+//! stops anything: what a script reads enters a later step, and no other message waits for it ([`crate::scripts`]).
 
 pub mod directory;
 mod frame_losses;
@@ -46,7 +46,7 @@ struct Known {
     directory: Directory,
 }
 
-/// Someone to tell once the step is stored.
+/// A sender to notify once the step is stored.
 pub(crate) type PendingAck = (Ack, Outcome);
 
 impl Decoder {
@@ -95,15 +95,15 @@ impl Decoder {
         self.scripts.answered().await
     }
 
-    /// [`Self::answered`] without a runtime; nobody is given up.
+    /// [`Self::answered`] without a runtime; no script is given up.
     #[cfg(test)]
     pub(crate) fn answered_blocking(&mut self) -> Vec<Answered> {
         self.scripts.answered_blocking()
     }
 
     /// Whether more may be taken: scripts have less waiting for them than they may.
-    pub(crate) fn has_room(&self) -> bool {
-        self.scripts.has_room()
+    pub(crate) fn has_capacity(&self) -> bool {
+        self.scripts.has_capacity()
     }
 
     /// Which scripts have not come back, while there are any.
@@ -146,9 +146,9 @@ impl Decoder {
                 self.measurements.clear();
                 Err(refusal)
             }
-            Ok(reader) => match self.scripts.desk_of(&uplink, &reader) {
-                Some(desk) => {
-                    self.scripts.take(desk, uplink, reader);
+            Ok(reader) => match self.scripts.queue_of(&uplink, &reader) {
+                Some(queue) => {
+                    self.scripts.take(queue, uplink, reader);
                     return None;
                 }
                 None => reader.read(&input(&uplink), &mut self.measurements).map_err(Refusal::Undecodable),
@@ -175,11 +175,11 @@ impl Decoder {
         if let Delivery::AtLeastOnce { key, .. } = uplink.delivery {
             batch.deliveries.push(key);
         }
-        // What the link itself says is there even where the payload cannot be read.
-        let heard = measurements.add_link(&uplink.link).map_err(Refusal::Undecodable);
-        let heard = heard.and(measurements.add_all(&uplink.measurements).map_err(Refusal::Undecodable));
+        // The link's own measurements are there even where the payload cannot be read.
+        let link = measurements.add_link(&uplink.link).map_err(Refusal::Undecodable);
+        let link = link.and(measurements.add_all(&uplink.measurements).map_err(Refusal::Undecodable));
         let mut outcome = Outcome::Taken;
-        if let Err(refusal) = result.and(heard) {
+        if let Err(refusal) = result.and(link) {
             outcome = self.refuse(uplink, &refusal, batch, *now);
         }
         let refused = u32::try_from(measurements.not_finite()).unwrap_or(u32::MAX);
@@ -196,7 +196,7 @@ impl Decoder {
         outcome
     }
 
-    /// Counts a payload that could not be read, and tells of it.
+    /// Counts a payload that could not be read, and logs it.
     fn refuse(&mut self, uplink: &mut Uplink, refusal: &Refusal, batch: &mut Batch, now: Now) -> Outcome {
         let reason = refusal.reason();
         batch.drop(reason, 1);
@@ -207,7 +207,7 @@ impl Decoder {
 }
 
 impl Known {
-    /// What reads an uplink, and of whom it is.
+    /// The codec of an uplink, and its device.
     fn reader(&self, uplink: &mut Uplink, losses: &mut FrameLosses) -> Result<Reader, Refusal> {
         if uplink.payload.len() > MAX_PAYLOAD {
             return Err(Refusal::TooLarge);
@@ -246,7 +246,7 @@ impl Known {
         Refusal::NoCodec { device: name.to_owned() }
     }
 
-    /// A network server tells a device's DevEUI beside the topic's name; either may be the one that the configuration knows.
+    /// A network server sends a device's DevEUI beside the topic's name; either may be the one that the configuration knows.
     fn name_sender(&self, uplink: &mut Uplink, envelope: &Envelope) {
         let is_known = |address: &str| self.directory.find(&canonical(address)).is_some();
         if uplink.device.as_ref().is_some_and(|name| is_known(name.as_str())) {

@@ -21,7 +21,7 @@ use crate::engine::step::AdapterIndex;
 use crate::engine::{Engine, Outputs};
 use payload::{Identity, Payload};
 
-/// What came of one step.
+/// The outputs of one step.
 pub(crate) struct PendingOutputs {
     pub(crate) position: Position,
     pub(crate) entries: Vec<Entry>,
@@ -31,7 +31,7 @@ pub(crate) struct PendingOutputs {
     pub(crate) urgent: bool,
 }
 
-/// Steps that wait for the journal's sync and for room in the outbox, oldest first.
+/// Steps that wait for the journal's sync and for capacity of the outbox, oldest first.
 #[derive(Default)]
 pub(crate) struct PendingQueue {
     steps: VecDeque<PendingOutputs>,
@@ -126,10 +126,10 @@ pub(crate) fn account(adapter: AdapterIndex, registry: &Registry) -> Arc<str> {
     }
 }
 
-/// The ledger of `engine` with what lies beyond it.
-pub fn balance(engine: &Engine, beyond: &ExternalAccounts) -> Balance {
+/// The ledger of `engine` with the external accounts.
+pub fn balance(engine: &Engine, external: &ExternalAccounts) -> Balance {
     let name = |adapter| account(adapter, engine.registry()).to_string();
-    draw(engine.ledger(), name, engine.open_by_adapter(), beyond)
+    draw(engine.ledger(), name, engine.open_by_adapter(), external)
 }
 
 fn entry(priority: Priority, payload: Payload, shares: Vec<Share>) -> Result<Entry, EntryError> {

@@ -6,7 +6,7 @@
 //! everything that came of the steps in it.
 //!
 //! While the journal's disk refuses, steps are kept in memory and their senders are not acknowledged; when as much is kept as
-//! may be, [`Durable::room`] says so, and nothing more is taken.
+//! may be, [`Durable::has_capacity`] is false, and nothing more is taken.
 
 pub mod checkpoint;
 mod checkpoints;
@@ -43,10 +43,10 @@ const MAX_WAITING: usize = memory::OUTPUTS.bytes as usize;
 const _: () = assert!(journal::MAX_HELD_BYTES == memory::JOURNAL.bytes as u64);
 
 /// How long a checkpoint under steady load waits for the outbox.
-const PATIENCE: Duration = Duration::from_secs(2);
+const CHECKPOINT_DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// With `spill_after` nothing may be committed for hours while the cloud acknowledges: how much would be sent twice after
-/// a crash, and how far the books lag behind, is bounded by this.
+/// a crash, and how far the accounts lag behind, is bounded by this.
 const FLUSH_EVERY: Duration = Duration::from_secs(300);
 
 /// How long a stop waits for the disk.
@@ -83,7 +83,7 @@ pub struct Durable {
     mark: u64,
     /// The outbox is gone: what was meant for it lives in the journal alone, which must stay as it is.
     broken: bool,
-    /// Senders to tell, by the step that holds their messages.
+    /// Senders to notify, by the step that holds their messages.
     to_acknowledge: VecDeque<(Position, Vec<PendingAck>)>,
     waiting: PendingQueue,
     /// What the outbox was given and may not have committed yet, without its contents.
@@ -110,7 +110,7 @@ impl Durable {
     }
 
     /// Whether more may be taken from senders.
-    pub(crate) fn room(&self) -> bool {
+    pub(crate) fn has_capacity(&self) -> bool {
         self.journal.held() < MAX_HELD && self.waiting.bytes() < MAX_WAITING
     }
 
@@ -120,7 +120,7 @@ impl Durable {
         let journal = self.journal.trouble().map(|why| format!("journal: {why}"));
         let checkpoint = self.checkpoints.trouble().map(|why| format!("checkpoint: {why}"));
         let history = self.history.as_ref().and_then(crate::deliver::history::problem);
-        [journal, checkpoint, (!self.room()).then(|| full.to_owned()), history]
+        [journal, checkpoint, (!self.has_capacity()).then(|| full.to_owned()), history]
             .into_iter()
             .flatten()
             .collect()
@@ -215,7 +215,7 @@ impl Durable {
         }
     }
 
-    /// Fills the outbox with all that is durable, as far as it has room.
+    /// Fills the outbox with all that is durable, as far as it has capacity.
     fn release(&mut self, now: Timestamp) {
         self.forget_committed();
         let durable = self.journal.durable();
@@ -245,17 +245,17 @@ impl Durable {
         while self.handed.pop_front_if(|step| step.position.0 <= mark).is_some() {}
     }
 
-    /// What lies beyond the windows: the outbox's books, and what is on its way there.
-    pub(crate) fn beyond(&self) -> ExternalAccounts {
+    /// What lies outside the windows: the outbox's accounts, and what is on its way there.
+    pub(crate) fn external_accounts(&self) -> ExternalAccounts {
         let Some(outbox) = &self.outbox else { return ExternalAccounts::default() };
         let status = outbox.status();
         let status = status.borrow();
-        let mut beyond = ExternalAccounts::from(&*status.accounts);
+        let mut external = ExternalAccounts::from(&*status.accounts);
         let on_the_way = self.handed.iter().filter(|step| step.position.0 > status.mark);
         for share in on_the_way.chain(self.waiting.iter()).flat_map(|step| &step.shares) {
-            beyond.queue(&share.account, u64::from(share.weight));
+            external.queue(&share.account, u64::from(share.weight));
         }
-        beyond
+        external
     }
 
     /// Writes a checkpoint where the journal has grown enough to be worth it.
@@ -265,7 +265,7 @@ impl Durable {
             return;
         }
         // Under steady load there is always something on its way: in the end it is waited for.
-        if self.is_stored() || (worth > 1 && self.drain(now, PATIENCE).await) {
+        if self.is_stored() || (worth > 1 && self.drain(now, CHECKPOINT_DRAIN_TIMEOUT).await) {
             self.begin_checkpoint(engine);
         }
     }
@@ -291,9 +291,9 @@ impl Durable {
         self.waiting.is_empty() && stored && !self.broken
     }
 
-    /// Syncs and hands over everything, and waits for the outbox to store it, `patience` long. Whether it did.
-    async fn drain(&mut self, now: Timestamp, patience: Duration) -> bool {
-        let drained = timeout(patience, async {
+    /// Syncs and hands over everything, and waits for the outbox to store it, for at most `limit`. Whether it did.
+    async fn drain(&mut self, now: Timestamp, limit: Duration) -> bool {
+        let drained = timeout(limit, async {
             while self.journal.durable() < self.journal.position() || !self.waiting.is_empty() {
                 self.journal.begin_sync();
                 let nap = self.due().unwrap_or_else(|| Instant::now() + GATHER);

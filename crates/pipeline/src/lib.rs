@@ -98,7 +98,7 @@ pub struct Undelivered {
     pub models: Vec<Stored>,
     /// The present configuration: in force from the first new step on.
     pub settings: Settings,
-    /// The outbox's books may tell of readings that this state never saw, or no longer tell of some that it did: the
+    /// The outbox's accounts may have readings that this state never saw, or lack some that it did: the
     /// state is new, or the disk was damaged.
     pub reconcile: bool,
     /// Steps were brought back from the journal.
@@ -152,8 +152,8 @@ impl Pipeline {
         loop {
             let wake = self.wake_at();
             let ending = self.stop.is_cancelled();
-            let open = self.durable.room() || ending;
-            let may_come = open && (self.decoder.has_room() || ending);
+            let open = self.durable.has_capacity() || ending;
+            let may_come = open && (self.decoder.has_capacity() || ending);
             tokio::select! {
                 batch = uplinks.recv(), if may_come => {
                     let Some(batch) = batch else { break };
@@ -199,7 +199,7 @@ impl Pipeline {
         }
     }
 
-    /// Hands over what a crash left undelivered, and takes a first step: what has changed while nobody ran. Actions are
+    /// Hands over what a crash left undelivered, and takes a first step: what has changed while the gateway did not run. Actions are
     /// not run again: they ran in the batch that took the step, and may be hours old.
     async fn begin(&mut self, undelivered: Undelivered) {
         for (position, outputs) in undelivered.outputs {
@@ -209,8 +209,11 @@ impl Pipeline {
         let now = gateway_core::Now::at(self.clock.now());
         let mut step = Step::tick(now, None, self.engine.registry().next_numbers());
         if undelivered.reconcile {
-            step.corrections =
-                durable::reconcile::corrections(&self.engine, &self.durable.beyond(), &mut step.names);
+            step.corrections = durable::reconcile::corrections(
+                &self.engine,
+                &self.durable.external_accounts(),
+                &mut step.names,
+            );
         }
         if *self.engine.settings() != undelivered.settings {
             step.settings = Some(Box::new(undelivered.settings));
@@ -240,7 +243,8 @@ impl Pipeline {
 
     fn publish_ledger(&mut self) {
         self.ledger_due = Instant::now() + read_model::LEDGER_EVERY;
-        self.read_model.set_ledger(self.clock.now(), balance(&self.engine, &self.durable.beyond()));
+        self.read_model
+            .set_ledger(self.clock.now(), balance(&self.engine, &self.durable.external_accounts()));
     }
 
     /// Unanswered pings are kept: a disk that moves again answers them.
@@ -260,14 +264,14 @@ impl Pipeline {
             }
             problems.push(problem);
         }
-        problems::tell(&self.problems, problems);
+        problems::publish(&self.problems, problems);
     }
 
     fn wake_at(&self) -> Instant {
         let now = Instant::now();
         let wait = self.engine.next_deadline().map_or(MAX_SLEEP, |due| due.since(self.clock.now()));
         // What is due and cannot be taken must not make this a busy loop.
-        let wait = if self.durable.room() { wait } else { wait.max(AWAY) };
+        let wait = if self.durable.has_capacity() { wait } else { wait.max(AWAY) };
         let due = now + wait.min(MAX_SLEEP);
         self.durable.due().map_or(due, |sync| sync.min(due))
     }
@@ -282,7 +286,7 @@ impl Pipeline {
             }
         }
         if let Some(since) = away_since {
-            tracing::warn!(%since, until = %now.at, "nobody listened: the machine slept, or this process stood still");
+            tracing::warn!(%since, until = %now.at, "the gateway received nothing: the machine slept, or this process stood still");
         }
         let mut step = Step::tick(now, stepped_from, self.engine.registry().next_numbers());
         step.away_since = away_since;

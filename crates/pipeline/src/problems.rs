@@ -6,10 +6,10 @@ use std::sync::Arc;
 use outbox::Damage;
 use tokio::sync::watch;
 
-/// Problems in words, none where all is well.
+/// Problems as texts; empty where there are none.
 pub type Problems = watch::Receiver<Vec<String>>;
 
-/// Joins what the pipeline and the outbox complain of. The task ends when the pipeline does.
+/// Joins the problems of the pipeline and of the outbox. The task ends when the pipeline does.
 pub fn gather(
     mut pipeline: watch::Receiver<Vec<String>>,
     mut outbox: Option<watch::Receiver<outbox::Status>>,
@@ -26,11 +26,11 @@ pub fn gather(
                 logged.log(error.as_deref(), damage);
                 problems.extend(error.map(|error| format!("outbox: {error}")));
             }
-            tell(&sender, problems);
+            publish(&sender, problems);
             let outbox_changed = async {
                 let Some(outbox) = &mut outbox else { return std::future::pending().await };
                 if outbox.changed().await.is_err() {
-                    // An outbox that is gone has nothing more to say.
+                    // An outbox that has ended has no more problems.
                     std::future::pending::<()>().await;
                 }
             };
@@ -43,7 +43,7 @@ pub fn gather(
     receiver
 }
 
-/// What the log has of the outbox.
+/// What was logged of the outbox.
 #[derive(Default)]
 struct Logged {
     troubled: bool,
@@ -68,7 +68,7 @@ impl Logged {
     }
 }
 
-/// Says what an outbox that was damaged has lost. It is whole again: no problem of the moment.
+/// Logs what a damaged outbox has lost. It is repaired, so this is no current problem.
 pub fn log_damage(damage: &Damage) {
     match damage.lost {
         Some(lost) => tracing::error!(
@@ -82,11 +82,11 @@ pub fn log_damage(damage: &Damage) {
     }
 }
 
-/// Wakes who listens only where something has changed.
-pub fn tell(sender: &watch::Sender<Vec<String>>, problems: Vec<String>) {
-    sender.send_if_modified(|told| {
-        let changed = *told != problems;
-        *told = problems;
+/// Wakes receivers only where something has changed.
+pub fn publish(sender: &watch::Sender<Vec<String>>, problems: Vec<String>) {
+    sender.send_if_modified(|known| {
+        let changed = *known != problems;
+        *known = problems;
         changed
     });
 }

@@ -1,6 +1,6 @@
-//! Messages that a codec in JavaScript reads, beside the pipeline's turns (docs/decisions/0015).
+//! Messages that a codec in JavaScript reads, beside the pipeline's batches (docs/decisions/0015).
 //!
-//! Promises: a turn never waits for a script. The messages of one device are answered in the order in which they came,
+//! Promises: a batch never waits for a script. The messages of one device are answered in the order in which they came,
 //! whatever reads them. At most [`THREADS`] scripts run; each script has its own queue, and the queues take turns. One
 //! that does not come back within [`CALL_TIMEOUT`](codecs::script_thread::CALL_TIMEOUT) is given up: its message is refused, and so are further ones for it,
 //! until it is back or its file has changed. What waits is bounded: [`Scripts::has_room`] says when to take no more.
@@ -35,14 +35,14 @@ const MAX_WAITING_BYTES: usize = memory::SCRIPTS.bytes as usize;
 /// Answers given at a time: they make one step.
 const MAX_ANSWERS: usize = 64;
 
-/// How often the threads are looked at. Counted in looks, so that a process that was stopped for a while blames nobody.
+/// How often the threads are looked at. Counted in looks, so that scripts are not blamed for a process that was stopped for a while.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 const LOOKS: u32 = 10;
 
 /// A message that waited for a script, and what came of it.
 pub(crate) struct Answered {
     pub(crate) uplink: Uplink,
-    /// What the radio says is there even where the payload could not be read.
+    /// The radio's measurements are there even where the payload could not be read.
     pub(crate) measurements: Measurements,
     pub(crate) result: Result<(), Refusal>,
 }
@@ -50,10 +50,10 @@ pub(crate) struct Answered {
 /// What waits for scripts, and the threads on which they run.
 pub(crate) struct Scripts {
     /// By the script's file. They stay: they know how fast their script is.
-    desks: HashMap<Arc<str>, ScriptQueue>,
+    queues: HashMap<Arc<str>, ScriptQueue>,
     /// Those with something to do and no thread, in the order in which they get one.
     next: VecDeque<Arc<str>>,
-    /// Devices with messages here: at which desk, and how many.
+    /// Devices with messages here: at which queue, and how many.
     senders: HashMap<String, (Arc<str>, usize)>,
     running: Vec<Running>,
     idle: Vec<ScriptThread>,
@@ -63,14 +63,14 @@ pub(crate) struct Scripts {
     bytes: usize,
     calls: u64,
     look_at: Instant,
-    tell: mpsc::Sender<Answer>,
-    told: mpsc::Receiver<Answer>,
+    answer_sender: mpsc::Sender<Answer>,
+    answers: mpsc::Receiver<Answer>,
 }
 
 /// A message that a thread is at.
 struct Running {
     call: u64,
-    desk: Arc<str>,
+    queue: Arc<str>,
     script: Arc<Codec>,
     message: Message,
     thread: ScriptThread,
@@ -86,9 +86,9 @@ struct Stuck {
 impl Default for Scripts {
     fn default() -> Self {
         // Each thread has at most one answer to give.
-        let (tell, told) = mpsc::channel(THREADS + MAX_STUCK);
+        let (answer_sender, answers) = mpsc::channel(THREADS + MAX_STUCK);
         Self {
-            desks: HashMap::new(),
+            queues: HashMap::new(),
             next: VecDeque::new(),
             senders: HashMap::new(),
             running: Vec::new(),
@@ -99,19 +99,19 @@ impl Default for Scripts {
             bytes: 0,
             calls: 0,
             look_at: Instant::now(),
-            tell,
-            told,
+            answer_sender,
+            answers,
         }
     }
 }
 
 impl Scripts {
     /// Where a message is to wait: a script reads it, or it must not overtake another of its device.
-    pub(crate) fn desk_of(&self, uplink: &Uplink, reader: &Reader) -> Option<Arc<str>> {
+    pub(crate) fn queue_of(&self, uplink: &Uplink, reader: &Reader) -> Option<Arc<str>> {
         if self.senders.is_empty() && reader.script().is_none() {
             return None;
         }
-        let busy_at = self.senders.get(&sender(uplink)).map(|(desk, _)| Arc::clone(desk));
+        let busy_at = self.senders.get(&sender(uplink)).map(|(queue, _)| Arc::clone(queue));
         busy_at.or_else(|| reader.script().map(file_of))
     }
 
@@ -119,23 +119,23 @@ impl Scripts {
     pub(crate) fn take(&mut self, file: Arc<str>, uplink: Uplink, reader: Reader) {
         let device = sender(&uplink);
         let message = Message { uplink, reader: Arc::new(reader) };
-        let desk = self.desks.entry(Arc::clone(&file)).or_default();
-        if desk.is_behind() || self.waiting >= 2 * MAX_WAITING {
+        let queue = self.queues.entry(Arc::clone(&file)).or_default();
+        if queue.is_behind() || self.waiting >= 2 * MAX_WAITING {
             self.done.push_back(refused(message, Refusal::TooSlow { file: file.to_string() }));
             return;
         }
-        if desk.is_empty() && !desk.busy {
+        if queue.is_empty() && !queue.busy {
             self.next.push_back(Arc::clone(&file));
         }
         self.waiting += 1;
         self.bytes += message.uplink.payload.len();
-        desk.push(message);
+        queue.push(message);
         self.senders.entry(device).or_insert((file, 0)).1 += 1;
         self.start();
     }
 
-    /// Whether more may come.
-    pub(crate) fn has_room(&self) -> bool {
+    /// Whether more messages may come.
+    pub(crate) fn has_capacity(&self) -> bool {
         self.waiting < MAX_WAITING && self.bytes < MAX_WAITING_BYTES && self.done.len() < MAX_WAITING
     }
 
@@ -149,21 +149,21 @@ impl Scripts {
         while self.done.is_empty() {
             tokio::select! {
                 biased;
-                Some(answer) = self.told.recv() => self.settle(answer),
+                Some(answer) = self.answers.recv() => self.settle(answer),
                 () = sleep_until(self.look_at), if !self.running.is_empty() => self.look(),
             }
         }
-        while let Ok(answer) = self.told.try_recv() {
+        while let Ok(answer) = self.answers.try_recv() {
             self.settle(answer);
         }
         self.give()
     }
 
-    /// [`Self::answered`] without a runtime; nobody is given up.
+    /// [`Self::answered`] without a runtime; no script is given up.
     #[cfg(test)]
     pub(crate) fn answered_blocking(&mut self) -> Vec<Answered> {
         while self.done.is_empty() {
-            let answer = self.told.blocking_recv().unwrap();
+            let answer = self.answers.blocking_recv().unwrap();
             self.settle(answer);
         }
         self.give()
@@ -174,10 +174,10 @@ impl Scripts {
         self.done.drain(..count).collect()
     }
 
-    /// The gateway ends. What nobody has read stays with its sender; where that does not keep it, it is refused.
+    /// The gateway ends. A message that was not read stays with its sender; where that does not keep it, it is refused.
     pub(crate) fn close(&mut self) -> Vec<Answered> {
         let running = self.running.drain(..).map(|running| running.message);
-        let waiting = self.desks.values_mut().flat_map(|desk| std::iter::from_fn(|| desk.pop()));
+        let waiting = self.queues.values_mut().flat_map(|queue| std::iter::from_fn(|| queue.pop()));
         let unread: Vec<_> = running.chain(waiting).collect();
         (self.waiting, self.bytes) = (0, 0);
         self.next.clear();
@@ -195,7 +195,7 @@ impl Scripts {
 
     /// All messages that are here.
     pub(crate) fn uplinks_mut(&mut self) -> impl Iterator<Item = &mut Uplink> {
-        let waiting = self.desks.values_mut().flat_map(ScriptQueue::uplinks_mut);
+        let waiting = self.queues.values_mut().flat_map(ScriptQueue::uplinks_mut);
         let running = self.running.iter_mut().map(|running| &mut running.message.uplink);
         let done = self.done.iter_mut().map(|answered| &mut answered.uplink);
         waiting.chain(running).chain(done)
@@ -207,7 +207,7 @@ impl Scripts {
         let threads = THREADS.min(MAX_STUCK.saturating_sub(self.stuck.len()));
         while self.running.len() < threads.max(1) {
             let Some(file) = self.next.pop_front() else { return };
-            let Some(message) = self.desks.get_mut(&file).and_then(ScriptQueue::pop) else { continue };
+            let Some(message) = self.queues.get_mut(&file).and_then(ScriptQueue::pop) else { continue };
             self.waiting = self.waiting.saturating_sub(1);
             self.bytes = self.bytes.saturating_sub(message.uplink.payload.len());
             match self.run(&file, message, threads == 0) {
@@ -229,7 +229,7 @@ impl Scripts {
         let thread = if no_thread { None } else { self.thread() };
         let given = thread.and_then(|thread| {
             self.calls += 1;
-            let work = call::work(self.calls, &message.uplink, &message.reader, self.tell.clone());
+            let work = call::work(self.calls, &message.uplink, &message.reader, self.answer_sender.clone());
             thread.give(work).ok().map(|()| thread)
         });
         let Some(thread) = given else {
@@ -238,7 +238,7 @@ impl Scripts {
         if self.running.is_empty() {
             self.look_at = Instant::now() + LOOK_EVERY;
         }
-        Ok(Running { call: self.calls, desk: Arc::clone(file), script, message, thread, looks: 0 })
+        Ok(Running { call: self.calls, queue: Arc::clone(file), script, message, thread, looks: 0 })
     }
 
     fn thread(&mut self) -> Option<ScriptThread> {
@@ -252,42 +252,42 @@ impl Scripts {
     /// Takes an answer; one that was given up is of no use any more.
     fn settle(&mut self, answer: Answer) {
         let Some(index) = self.running.iter().position(|running| running.call == answer.call) else { return };
-        let Running { desk, message, thread, .. } = self.running.swap_remove(index);
+        let Running { queue, message, thread, .. } = self.running.swap_remove(index);
         self.idle.push(thread);
-        if let Some(desk) = self.desks.get_mut(&desk) {
-            desk.took(answer.took);
+        if let Some(queue) = self.queues.get_mut(&queue) {
+            queue.took(answer.took);
         }
         let result = answer.result.map_err(Refusal::Undecodable);
-        self.mark_busy(&desk, false);
-        self.finish(&desk, Answered { uplink: message.uplink, measurements: answer.measurements, result });
+        self.mark_busy(&queue, false);
+        self.finish(&queue, Answered { uplink: message.uplink, measurements: answer.measurements, result });
         self.start();
     }
 
-    /// Gives up whoever was looked at too often.
+    /// Gives up scripts that were looked at too often.
     fn look(&mut self) {
         self.look_at = Instant::now() + LOOK_EVERY;
         for running in &mut self.running {
             running.looks += 1;
-            if let Some(desk) = self.desks.get_mut(&running.desk) {
-                desk.took(LOOK_EVERY * running.looks);
+            if let Some(queue) = self.queues.get_mut(&running.queue) {
+                queue.took(LOOK_EVERY * running.looks);
             }
         }
         while let Some(index) = self.running.iter().position(|running| running.looks > LOOKS) {
-            let Running { desk, script, message, thread, .. } = self.running.swap_remove(index);
+            let Running { queue, script, message, thread, .. } = self.running.swap_remove(index);
             self.stuck.push(Stuck { script, thread: thread.give_up() });
-            self.mark_busy(&desk, false);
-            self.finish(&desk, refused(message, Refusal::Stuck { file: desk.to_string() }));
+            self.mark_busy(&queue, false);
+            self.finish(&queue, refused(message, Refusal::Stuck { file: queue.to_string() }));
         }
         self.start();
     }
 
     fn mark_busy(&mut self, file: &Arc<str>, busy: bool) {
-        if let Some(desk) = self.desks.get_mut(file) {
-            desk.busy = busy;
+        if let Some(queue) = self.queues.get_mut(file) {
+            queue.busy = busy;
         }
     }
 
-    /// A message leaves its desk.
+    /// A message leaves its queue.
     fn finish(&mut self, file: &Arc<str>, answered: Answered) {
         let device = sender(&answered.uplink);
         if let Some((_, count)) = self.senders.get_mut(&device) {
@@ -296,7 +296,7 @@ impl Scripts {
                 self.senders.remove(&device);
             }
         }
-        if self.desks.get(file).is_some_and(|desk| !desk.is_empty()) {
+        if self.queues.get(file).is_some_and(|queue| !queue.is_empty()) {
             self.next.push_back(Arc::clone(file));
         }
         self.done.push_back(answered);
@@ -324,6 +324,6 @@ fn read(Message { uplink, reader }: Message) -> Answered {
 
 fn refused(Message { uplink, reader }: Message, why: Refusal) -> Answered {
     let mut measurements = Measurements::default();
-    let heard = reader.pass_over(&mut measurements).map_err(Refusal::Undecodable);
-    Answered { uplink, measurements, result: heard.and(Err(why)) }
+    let radio = reader.pass_over(&mut measurements).map_err(Refusal::Undecodable);
+    Answered { uplink, measurements, result: radio.and(Err(why)) }
 }

@@ -29,7 +29,7 @@ fn publish(model: &ReadModel, first: u32, millis: i64) {
     for number in first..first + BATCH {
         let (device, metric) = (DeviceId(number / METRICS % DEVICES), MetricId(number % METRICS));
         if metric.0 == 0 {
-            writer.heard(device, now, None);
+            writer.device_seen(device, now, None);
         }
         let describe = || SeriesDescription {
             name: format!("m{}", metric.0).into(),

@@ -150,7 +150,7 @@ impl<'a> Writer<'a> {
     }
 
     /// The device was received at `now`, over `protocol`.
-    pub fn heard(&mut self, device: DeviceId, now: Timestamp, protocol: Option<&Arc<str>>) {
+    pub fn device_seen(&mut self, device: DeviceId, now: Timestamp, protocol: Option<&Arc<str>>) {
         let Some(device) = self.table.device_mut(device) else { return };
         device.last_heard = device.last_heard.max(Some(now));
         if device.protocol.as_ref() != protocol {
@@ -252,7 +252,7 @@ struct Changes {
     woken: Notify,
 }
 
-/// Is told which devices have new values. A slow one finds each device once, with its newest values.
+/// Learns which devices have new values. A slow one finds each device once, with its newest values.
 #[derive(Debug)]
 pub struct Follower(Arc<Changes>);
 

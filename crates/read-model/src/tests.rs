@@ -103,8 +103,8 @@ fn series_are_in_the_order_of_their_names() {
 fn a_device_is_heard_at_the_latest_time_and_over_the_newest_protocol() {
     let model = model();
     assert_eq!(lounge(&model).last_heard, None);
-    model.write().heard(LOUNGE, at(20), Some(&"coap".into()));
-    model.write().heard(LOUNGE, at(10), Some(&"coap".into()));
+    model.write().device_seen(LOUNGE, at(20), Some(&"coap".into()));
+    model.write().device_seen(LOUNGE, at(10), Some(&"coap".into()));
     let lounge = lounge(&model);
     assert_eq!((lounge.last_heard, lounge.protocol.as_deref()), (Some(at(20)), Some("coap")));
 }

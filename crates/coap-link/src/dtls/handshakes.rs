@@ -9,8 +9,8 @@ use foldhash::fast::RandomState;
 use super::hello::Random;
 use super::limits::Limits;
 use super::session::Session;
-use super::timers::Timers;
 use crate::Identity;
+use crate::deadlines::Deadlines;
 
 /// An unfinished handshake.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ pub(super) struct ClaimedIdentity {
 #[derive(Debug, Default)]
 pub(super) struct HandshakeTable {
     handshakes: HashMap<SocketAddr, Handshake, RandomState>,
-    timers: Timers,
+    timers: Deadlines<SocketAddr>,
 }
 
 /// An IPv4 address or an IPv6 /64, in which a host may choose any address.
@@ -67,8 +67,8 @@ impl HandshakeTable {
         let evicted = self
             .find_surplus(&NetworkPrefix::of(address), limits)
             .and_then(|evicted| Some((evicted, self.remove(evicted)?)));
-        let mut timer_at = session.next_timeout();
-        self.timers.set(address, &mut timer_at, session.next_timeout());
+        let timer_at = session.next_timeout();
+        self.timers.set(timer_at, address);
         self.handshakes.insert(address, Handshake { session, random, claim: None, started: now, timer_at });
         evicted
     }
@@ -96,7 +96,7 @@ impl HandshakeTable {
 
     pub(super) fn remove(&mut self, address: SocketAddr) -> Option<Handshake> {
         let handshake = self.handshakes.remove(&address)?;
-        self.timers.clear(address, handshake.timer_at);
+        self.timers.cancel(handshake.timer_at, address);
         Some(handshake)
     }
 
@@ -104,7 +104,7 @@ impl HandshakeTable {
     pub(super) fn set_timer(&mut self, address: SocketAddr) {
         if let Some(handshake) = self.handshakes.get_mut(&address) {
             let next_timeout = handshake.session.next_timeout();
-            self.timers.set(address, &mut handshake.timer_at, next_timeout);
+            self.timers.change(&mut handshake.timer_at, next_timeout, address);
         }
     }
 
@@ -113,10 +113,10 @@ impl HandshakeTable {
     }
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.timers.first()
+        self.timers.next()
     }
 
     pub(super) fn due(&self, now: Instant) -> Vec<SocketAddr> {
-        self.timers.due(now)
+        self.timers.all_due(now)
     }
 }

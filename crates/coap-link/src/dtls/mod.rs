@@ -22,7 +22,6 @@ mod record;
 mod server;
 mod session;
 mod sessions;
-mod timers;
 
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,7 @@ use foldhash::fast::RandomState;
 use super::hello::Random;
 use super::limits::Limits;
 use super::session::Session;
-use super::timers::Timers;
+use crate::deadlines::Deadlines;
 use crate::{Identity, Peer};
 
 #[derive(Debug)]
@@ -27,7 +27,7 @@ pub(super) struct OpenSession {
 pub(super) struct SessionTable {
     sessions: HashMap<SocketAddr, OpenSession, RandomState>,
     of_identity: HashMap<Identity, usize, RandomState>,
-    timers: Timers,
+    timers: Deadlines<SocketAddr>,
 }
 
 /// Whether a new session of an identity fits.
@@ -101,7 +101,7 @@ impl SessionTable {
 
     pub(super) fn remove(&mut self, address: SocketAddr) -> Option<OpenSession> {
         let open = self.sessions.remove(&address)?;
-        self.timers.clear(address, open.timer_at);
+        self.timers.cancel(open.timer_at, address);
         if let Some(count) = self.of_identity.get_mut(&open.identity) {
             *count = count.saturating_sub(1);
             if *count == 0 {
@@ -117,7 +117,7 @@ impl SessionTable {
             let next_timeout = open.session.next_timeout();
             let at =
                 open.last_seen.checked_add(limits.idle).map_or(next_timeout, |idle| idle.min(next_timeout));
-            self.timers.set(address, &mut open.timer_at, at);
+            self.timers.change(&mut open.timer_at, at, address);
         }
     }
 
@@ -130,11 +130,11 @@ impl SessionTable {
     }
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.timers.first()
+        self.timers.next()
     }
 
     pub(super) fn due(&self, now: Instant) -> Vec<SocketAddr> {
-        self.timers.due(now)
+        self.timers.all_due(now)
     }
 }
 

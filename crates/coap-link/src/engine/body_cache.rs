@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::deadlines::Deadlines;
 use crate::Peer;
+use crate::deadlines::Deadlines;
 
 /// The peer, and the part of the request that identifies the body: see [`matching`](super::block2::matching).
 pub(super) type Key = (Peer, Bytes);
@@ -50,7 +50,7 @@ impl<V> BodyCache<V> {
             items: HashMap::new(),
             keys: HashMap::new(),
             by_peer: HashMap::new(),
-            deadlines: Deadlines::new(),
+            deadlines: Deadlines::default(),
             bytes: 0,
             serial: 0,
         }

@@ -7,11 +7,11 @@ use bytes::BytesMut;
 use coap_lite::Packet;
 use rand::RngExt;
 
-use super::deadlines::Deadlines;
 use super::retransmit::{Outcome, Purpose, QueuedMessage};
 use super::{Engine, Output};
 use crate::Peer;
 use crate::block::{Block, BlockSize};
+use crate::deadlines::Deadlines;
 use crate::message::{Frame, Kind, Token, encode_tail};
 use crate::options;
 use crate::request::{Observe, Request};
@@ -112,7 +112,7 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) fn new() -> Self {
-        Self { exchanges: HashMap::new(), tokens: HashMap::new(), due: Deadlines::new() }
+        Self { exchanges: HashMap::new(), tokens: HashMap::new(), due: Deadlines::default() }
     }
 }
 

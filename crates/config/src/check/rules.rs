@@ -20,7 +20,7 @@ pub(super) fn check(report: &mut Report, config: &Config, site: &Site<'_>) {
     }
 }
 
-/// What the rule itself finds wrong; a key that is not there at all may be the misspelt one told already.
+/// What the rule itself finds wrong; a key that is not there at all may be the misspelt one that was reported already.
 fn check_rule(report: &mut Report, table: &KeyPath, name: &str, alert: &Alert) {
     let is_set = |key: &KeyPath, report: &Report| report.is_written(key);
     for problem in crate::rules::rule(name, alert).problems() {

@@ -33,12 +33,12 @@ fn cannot_write(folder: &Path, data_dir: &Path, error: &io::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{loaded, told};
+    use super::super::tests::{findings_of, loaded};
     use super::*;
 
     fn warned(data_dir: &Path) -> Vec<String> {
         let loaded = loaded(&format!("[gateway]\ndata_dir = {data_dir:?}\n"));
-        told(|report| probe(report, &loaded))
+        findings_of(|report| probe(report, &loaded))
     }
 
     #[test]
@@ -54,18 +54,18 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
         std::fs::write(&file, "").unwrap();
-        let told = warned(&file.join("data"));
+        let found = warned(&file.join("data"));
         let wanted =
             format!("gateway.data_dir: this user may not write to {}: Not a directory", file.display());
-        assert!(told.len() == 1 && told[0].contains(&wanted), "{told:?}");
+        assert!(found.len() == 1 && found[0].contains(&wanted), "{found:?}");
     }
 
     #[test]
     fn a_sandbox_is_told_how_to_open() {
-        let told =
+        let found =
             cannot_write(Path::new("/mnt"), Path::new("/mnt/ssd"), &io::ErrorKind::ReadOnlyFilesystem.into());
         assert_eq!(
-            told,
+            found,
             "/mnt is read-only here; let the service write there with `systemctl edit riser`: [Service], \
              ReadWritePaths=/mnt/ssd"
         );

@@ -10,7 +10,7 @@ pub(super) fn loaded(text: &str) -> Loaded {
 }
 
 /// What one probe warns of.
-pub(super) fn told(probe: impl FnOnce(&mut Report)) -> Vec<String> {
+pub(super) fn findings_of(probe: impl FnOnce(&mut Report)) -> Vec<String> {
     let mut report = Report::default();
     probe(&mut report);
     Findings::new("gateway.toml", report.findings).warnings().collect()
@@ -53,13 +53,13 @@ fn what_is_there_is_not_told() {
 
 #[test]
 fn an_unset_clock_is_a_warning() {
-    assert_eq!(told(|report| probe_clock(report, Timestamp::EPOCH)).len(), 1);
-    assert!(told(|report| probe_clock(report, Timestamp::PLAUSIBLE)).is_empty());
+    assert_eq!(findings_of(|report| probe_clock(report, Timestamp::EPOCH)).len(), 1);
+    assert!(findings_of(|report| probe_clock(report, Timestamp::PLAUSIBLE)).is_empty());
 }
 
 #[test]
 fn models_that_may_fill_half_of_the_memory_are_a_warning() {
-    let warned = |anomaly: Anomaly, memory| told(|report| probe_memory(report, &anomaly, memory));
+    let warned = |anomaly: Anomaly, memory| findings_of(|report| probe_memory(report, &anomaly, memory));
     let line = "gateway.toml:1:1: warning: anomaly.max_series: 10000 models may take 163 MB, more than half of this \
                 machine's memory (320 MB)";
     assert_eq!(warned(Anomaly::default(), 320_000_000), [line]);

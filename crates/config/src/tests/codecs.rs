@@ -54,5 +54,5 @@ fn reads_codec_files_beside_the_file_and_tells_where_they_are_broken() {
     for start in starts {
         assert_eq!(found.matches(start).count(), 1, "{start} in\n{found}");
     }
-    assert!(!found.contains("devices.d"), "the same file's mistakes are told once\n{found}");
+    assert!(!found.contains("devices.d"), "the same file's mistakes are reported once\n{found}");
 }

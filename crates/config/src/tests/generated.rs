@@ -15,7 +15,7 @@ fn every_switched_off_line_of_the_example_fits() {
         rest.map_or_else(|| line.to_owned(), str::to_owned)
     };
     let text = reference::example().lines().map(off).collect::<Vec<_>>().join("\n");
-    // Files that are not there, passwords given twice and the like are told; keys, types and words are all right.
+    // Files that are not there, passwords given twice and the like are reported; keys, types and words are all right.
     for line in findings(&text, &[]) {
         assert!(
             !line.contains("unknown key") && !line.contains("expected") && !line.contains("not TOML"),

@@ -12,7 +12,7 @@ use pipeline::acknowledging::{Answer, Request, Row};
 use pipeline::observe::live_socket::{self, Question};
 
 /// How long a running gateway may take to answer; its disk may be slow.
-const PATIENCE: Duration = Duration::from_secs(15);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 
 pub(crate) fn acknowledge(
     device: Option<String>,
@@ -48,7 +48,8 @@ fn ask<T: DeserializeOwned>(data_dir: &Path, question: &Question) -> Result<T, F
             answer.read_line(&mut line).await?;
             Ok::<_, std::io::Error>(Some(line))
         };
-        let line = tokio::time::timeout(PATIENCE, talk).await.map_err(|_| failed(&"it does not answer"))?;
+        let line =
+            tokio::time::timeout(ANSWER_TIMEOUT, talk).await.map_err(|_| failed(&"it does not answer"))?;
         match line.map_err(|error| failed(&error))? {
             Some(line) if line.is_empty() => {
                 Err(failed(&"it cannot store the answer now; is its disk full? `riser tail` may tell more"))

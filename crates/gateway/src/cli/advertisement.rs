@@ -1,13 +1,13 @@
-//! The advertisement in a row of `riser decode --batch`, as Bluetooth stacks tell of it: made into what is on the air.
+//! The advertisement in a row of `riser decode --batch`, as Bluetooth stacks report it: made into the bytes on the air.
 
 use codecs::ble::advertisement::Builder;
 use codecs::ble::{Address, BindKey, Keys, Uuid};
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 
-/// What a stack tells: UUIDs with all 128 bits, company ids as decimal strings, bytes in hexadecimal.
+/// An advertisement as a stack reports it: UUIDs with all 128 bits, company ids as decimal strings, bytes in hexadecimal.
 #[derive(Debug, Deserialize)]
-pub(super) struct Told {
+pub(super) struct AdvertisementRow {
     #[serde(default)]
     pub(super) address: Option<String>,
     #[serde(default)]
@@ -20,7 +20,7 @@ pub(super) struct Told {
     service_uuids: Option<Vec<String>>,
 }
 
-/// The members of an object in their order: what a stack heard last comes last. Null counts as no members.
+/// The members of an object in their order: what a stack received last comes last. Null counts as no members.
 #[derive(Debug, Default)]
 struct Pairs(Vec<(String, Option<String>)>);
 
@@ -52,7 +52,7 @@ impl<'de> Visitor<'de> for PairsVisitor {
     }
 }
 
-impl Told {
+impl AdvertisementRow {
     /// The bytes of the advertisement.
     pub(super) fn bytes(&self) -> Result<Vec<u8>, String> {
         let mut builder = Builder::new();

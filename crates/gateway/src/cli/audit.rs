@@ -23,7 +23,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 const RANGES: usize = 10;
 
 /// How long a running gateway may take to answer.
-const PATIENCE: Duration = Duration::from_secs(15);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 
 pub(crate) fn audit(config: &ConfigArg, json: bool) -> Result<Exit, Failure> {
     let config = super::run::load(config, true)?.config;
@@ -53,7 +53,7 @@ enum Trouble {
 /// From the running gateway, or else from its files.
 async fn found(config: &Config) -> Result<Audit, Trouble> {
     let data_dir = &config.gateway.data_dir;
-    let asked = tokio::time::timeout(PATIENCE, ask(data_dir)).await.unwrap_or_else(|_| {
+    let asked = tokio::time::timeout(ANSWER_TIMEOUT, ask(data_dir)).await.unwrap_or_else(|_| {
         let path = live_socket::path(data_dir);
         let text = format!("the gateway at {} does not answer; is its disk full?", path.display());
         Err(Failure::new(Exit::Unavailable, text))
@@ -96,7 +96,7 @@ fn of_files(config: &Config) -> Result<Audit, Trouble> {
     let outbox = build::outbox_path(data_dir);
     let found = if outbox.is_dir() { Some(Outbox::inspect(&outbox).map_err(outbox_failed)?) } else { None };
     let mark = found.as_ref().map_or(0, |found| found.mark);
-    let mut beyond = found
+    let mut external = found
         .as_ref()
         .map_or_else(ExternalAccounts::default, |found| ExternalAccounts::from(&found.accounts));
     let mut recovered = store::inspect(data_dir, build::settings(config), mark)
@@ -105,13 +105,13 @@ fn of_files(config: &Config) -> Result<Audit, Trouble> {
         for share in
             recovered.outputs.iter().flat_map(|(_, outputs)| pipeline::shares(&recovered.engine, outputs))
         {
-            beyond.queue(&share.account, u64::from(share.weight));
+            external.queue(&share.account, u64::from(share.weight));
         }
     }
     let outbox_is_new = found.as_ref().is_none_or(|found| found.next_seq == 1);
-    store::reconcile(&mut recovered, &beyond, outbox_is_new);
+    store::reconcile(&mut recovered, &external, outbox_is_new);
     Ok(Audit {
-        balance: pipeline::balance(&recovered.engine, &beyond),
+        balance: pipeline::balance(&recovered.engine, &external),
         dropped_ranges: found.map(|found| newest_first(&found.dropped)).unwrap_or_default(),
         models: recovered.engine.models(),
         disk: None,

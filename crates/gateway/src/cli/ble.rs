@@ -1,4 +1,4 @@
-//! `riser ble scan`: what is in the air, with its values, for whoever stands in the room with the gateway.
+//! `riser ble scan`: what is in the air, with its values, for people who install sensors.
 //!
 //! It listens beside a running gateway, and keeps nothing. Bind keys and names of devices are those of the configuration,
 //! where there is one that this user may read.
@@ -25,7 +25,7 @@ use gateway_config::Config;
 use pipeline::clock::SystemClock;
 
 /// Advertisements that wait to be decoded.
-const ROOM: usize = 1_024;
+const QUEUE_LENGTH: usize = 1_024;
 /// The adapter of a machine that has one.
 const USUAL_ADAPTER: &str = "hci0";
 /// A scan that has gone quiet is the gateway's to mend.
@@ -76,7 +76,7 @@ pub(crate) fn ble(what: BleCommand) -> Result<Exit, Failure> {
     Ok(Exit::Fine)
 }
 
-/// The configuration. One that nobody asked for may be unreadable: it is the gateway's, not this user's.
+/// The configuration. A default one may be unreadable: it is the gateway's, not this user's.
 fn configuration(arg: &ConfigArg) -> Result<Config, Failure> {
     match super::run::load_or_default(arg) {
         Ok(loaded) => Ok(loaded.config),
@@ -110,7 +110,7 @@ async fn listen(
         silent_after: NEVER,
         simulated: None,
     };
-    let mut radio = Radio::start(options, ROOM, stop);
+    let mut radio = Radio::start(options, QUEUE_LENGTH, stop);
     until_it_scans(&mut radio.status).await?;
     let mut seen = Seen::new(keys, names);
     let end = tokio::time::sleep(duration);
@@ -119,7 +119,7 @@ async fn listen(
         tokio::select! {
             () = &mut end => break,
             _ = tokio::signal::ctrl_c() => break,
-            Some(heard) = radio.scan_results.recv() => seen.hear(&heard, SystemClock.now()),
+            Some(found) = radio.scan_results.recv() => seen.add(&found, SystemClock.now()),
             Ok(()) = radio.status.changed() => {
                 if let Some(problem) = &radio.status.borrow_and_update().problem {
                     warn!("{problem}");

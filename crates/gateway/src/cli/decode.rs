@@ -11,7 +11,7 @@ use gateway_core::ports::Clock as _;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::advertisement::Told;
+use super::advertisement::AdvertisementRow;
 use super::{Exit, Failure, print_line};
 use codecs::file;
 use codecs::script_thread::Waiting;
@@ -41,7 +41,7 @@ struct Row {
     #[serde(default)]
     bytes: Option<String>,
     #[serde(default)]
-    advertisement: Option<Told>,
+    advertisement: Option<AdvertisementRow>,
     /// Of the device that sent the advertisement.
     #[serde(default)]
     bindkey: Option<String>,
@@ -127,8 +127,8 @@ pub(crate) fn batch() -> Result<Exit, Failure> {
 }
 
 fn bytes_of(row: &Row) -> Result<Vec<u8>, String> {
-    if let Some(told) = &row.advertisement {
-        return told.bytes();
+    if let Some(advertisement) = &row.advertisement {
+        return advertisement.bytes();
     }
     match (&row.payload, &row.bytes) {
         (Some(Value::String(text)), _) => Ok(text_or_hex(&row.codec, text)),
@@ -165,11 +165,11 @@ struct Codecs {
 }
 
 impl Codecs {
-    /// The codec of a row. That of advertisements is made anew each time: a row stands alone, and brings its own key.
+    /// The codec of a row. That of advertisements is made each time: a row stands alone, and brings its own key.
     fn of(&mut self, row: &Row) -> Result<Codec, String> {
         match &row.advertisement {
-            Some(told) if row.codec == "ble" => {
-                Ok(Codec::ble(Ble::alone(told.keys(row.bindkey.as_deref())?)))
+            Some(advertisement) if row.codec == "ble" => {
+                Ok(Codec::ble(Ble::alone(advertisement.keys(row.bindkey.as_deref())?)))
             }
             _ => self.find(&row.codec, &row.columns),
         }
@@ -189,11 +189,11 @@ impl Codecs {
         if codec.script_file().is_none() {
             return message.explain(&codec);
         }
-        let told = self.scripts.run(move || {
+        let explained = self.scripts.run(move || {
             codec.forget();
             message.explain(&codec)
         });
-        told.unwrap_or_else(|lost| {
+        explained.unwrap_or_else(|lost| {
             // It is busy still: the next row gets another.
             self.files.remove(&row.codec);
             (Explained { errors: vec![chain(&lost)], ..Explained::default() }, Measurements::default())
@@ -242,10 +242,7 @@ fn decode(row: &Row, payload: Vec<u8>, codecs: &mut Codecs) -> Decoded {
     let message = Message {
         payload,
         topic: row.topic.clone(),
-        device: row
-            .device
-            .clone()
-            .or_else(|| row.advertisement.as_ref().and_then(|told| told.address.clone())),
+        device: row.device.clone().or_else(|| row.advertisement.as_ref().and_then(|row| row.address.clone())),
         metric: row.metric.clone(),
         port: row.port,
         received: row.received.clone(),

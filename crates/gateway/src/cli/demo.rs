@@ -34,7 +34,7 @@ use sensors::Sensors;
 
 const DEVICES: NonZeroUsize = NonZeroUsize::MIN.saturating_add(24);
 
-/// Of the sensors that speak DTLS. No secret: whoever can reach the demo's loopback ports may take part.
+/// Of the sensors that use DTLS. No secret: every program on this machine may take part.
 const IDENTITY: &str = "demo";
 const KEY: &str = "demo-key-of-16-b";
 
@@ -57,15 +57,15 @@ async fn show(speed: f64, duration: Option<Duration>, data_dir: &Path) -> Result
         .map_err(|error| Failure::new(Exit::Unavailable, format!("no free port on 127.0.0.1: {error}")))?;
     let sensors = Sensors::new(DEVICES);
     let config = config(ports, data_dir, &sensors);
-    let speaker = SimulatedRadio::default();
+    let radio = SimulatedRadio::default();
     let services = Services::default();
-    services.insert(speaker.clone());
+    services.insert(radio.clone());
     let gateway = Gateway::start_with(&config, services)
         .await
         .map_err(|error| Failure::new(Exit::Software, gateway_core::chain(&error)))?;
     introduce(ports, &sensors)?;
     let stop = CancellationToken::new();
-    let senders = tokio::spawn(sensors.send(ports, speaker, speed, stop.clone()));
+    let senders = tokio::spawn(sensors.send(ports, radio, speed, stop.clone()));
     let url: BrokerUrl =
         url(ports.mqtt).parse().map_err(|_| Failure::new(Exit::Software, "our own address is wrong"))?;
     let cloud =
@@ -73,7 +73,7 @@ async fn show(speed: f64, duration: Option<Duration>, data_dir: &Path) -> Result
     let watched = watch(&gateway, cloud, duration).await;
     stop.cancel();
     if let Err(error) = senders.await {
-        tracing::error!("the simulated building ended oddly: {error}");
+        tracing::error!("the simulated building failed: {error}");
     }
     gateway.stop().await;
     watched

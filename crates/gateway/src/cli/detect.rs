@@ -1,6 +1,6 @@
 //! `riser detect`: one series of a CSV file through the anomaly model and its rule, strictly in order.
 //!
-//! What it promises: each row in is one row out, its time and value as they stood; what is said of a row depends on it
+//! What it promises: each row in is one row out, its time and value as they stood; the judgement of a row depends on it
 //! and on the rows before it, on nothing else; memory does not grow with the file; where the input can wait (a pipe, a
 //! terminal) a row is answered before the next one is read.
 
@@ -19,7 +19,7 @@ mod judge;
 mod output;
 mod table;
 
-/// Bad rows that are told one by one; of the others there is a count.
+/// Bad rows that are reported one by one; of the others there is a count.
 const BAD_ROWS_TOLD: u64 = 10;
 
 /// Which series, and where to.

@@ -43,7 +43,7 @@ impl From<Exit> for ExitCode {
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) exit: Exit,
-    /// Empty where everything has been said already.
+    /// Empty where everything has been printed already.
     pub(crate) message: String,
 }
 
@@ -58,7 +58,7 @@ impl Failure {
         Self::new(Exit::Unavailable, gateway_core::left_out(name, feature))
     }
 
-    /// Everything has been said already.
+    /// Everything has been printed already.
     pub(crate) fn silent(exit: Exit) -> Self {
         Self { exit, message: String::new() }
     }

@@ -163,7 +163,7 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Take note of a device's anomalies, so that they are not told again; without DEVICE, list what is raised
+    /// Take note of a device's anomalies, so that they are not reported again; without DEVICE, list what is raised
     #[command(
         after_help = "Examples:\n  riser acknowledge                                  what is raised\n  riser acknowledge lounge temperature               the sun shines on that sensor: we know\n  riser acknowledge boiler --for 90d                 everything of that device, for a season\n\nThe alert is cleared. The same thing is not raised again for the given time; something else, or clearly worse, is.\nAlerts of your own rules (threshold, rate, silence) cannot be acknowledged: they end with their cause.\nExit code 0 also where nothing was raised; 64: no such device or metric; 69: no gateway runs."
     )]
@@ -294,7 +294,7 @@ pub(crate) fn print_line(line: &str) -> Result<(), Failure> {
         .map_err(|error| Failure::stdout(&error))
 }
 
-/// How long the demo and the simulator run; for ever where nothing is said.
+/// How long the demo and the simulator run; without an end where none is given.
 pub(crate) async fn bounded(duration: Option<Duration>) {
     match duration {
         Some(duration) => tokio::time::sleep(duration).await,

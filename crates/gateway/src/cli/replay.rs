@@ -191,8 +191,8 @@ impl Replay {
             self.tick(due)?;
         }
         let account = Account { published: self.published, ..Account::default() };
-        let beyond = ExternalAccounts { accounts: [("replay.file".into(), account)].into() };
-        let balance = pipeline::balance(&self.engine, &beyond);
+        let external = ExternalAccounts { accounts: [("replay.file".into(), account)].into() };
+        let balance = pipeline::balance(&self.engine, &external);
         let devices = (0..self.engine.registry().device_count()).map(DeviceId);
         let series = devices.map(|device| self.engine.metrics_of(device)).sum();
         let alerts = self.summary.rows(end);

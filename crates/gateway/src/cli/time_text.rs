@@ -9,7 +9,7 @@ use jiff::tz::Offset;
 /// `2014-04-01 00:00:00`, with `T` or a space, `-` or `/`, with or without a fraction, an offset or a time of day; or
 /// seconds or milliseconds since 1970. With an offset the local clock is the one that was written; without one the time
 /// was read off a local clock and is taken as it stands. A date that begins with the day or the month is none: which of
-/// the two it is cannot be told.
+/// the two it is is not known.
 pub(crate) fn moment(text: &str) -> Option<Moment> {
     let text = text.trim();
     if let Ok(number) = text.parse() {

@@ -33,7 +33,7 @@ pub(crate) fn train(
         return all(&devices, |device| history.windows(device), &folder, json);
     };
     let kinds = crate::build::kinds(&config);
-    let wanted = recorded::Wanted {
+    let wanted = recorded::Selection {
         device,
         windows: build::settings(&config).windows,
         kinds: &kinds,
@@ -48,7 +48,7 @@ pub(crate) fn train(
     all(&devices, |device| Ok(recorded.remove(device).unwrap_or_default()), &folder, json)
 }
 
-/// Each device in turn. One that cannot be trained is told why, and the rest goes on.
+/// Each device in turn. Where one cannot be trained the reason is printed, and the rest goes on.
 fn all(
     devices: &[Box<str>],
     mut windows_of: impl FnMut(&str) -> Result<Windows, Failure>,
@@ -60,7 +60,7 @@ fn all(
         let windows = windows_of(device)?;
         let progress = Progress::begin(device, number, devices.len(), windows.seen());
         let range = windows.range();
-        let outcome = fit(windows, |candidate| progress.tell(candidate));
+        let outcome = fit(windows, |candidate| progress.show(candidate));
         progress.end();
         let fitted = match outcome {
             Ok(fitted) => fitted,
@@ -104,7 +104,7 @@ impl Report<'_> {
     fn text(&self) -> String {
         let Stored { device, from, to, windows, model } = self.stored;
         let metrics: Vec<&str> = model.metrics().collect();
-        let candidates: Vec<String> = self.fitted.candidates.iter().map(told).collect();
+        let candidates: Vec<String> = self.fitted.candidates.iter().map(describe).collect();
         let mut lines = vec![
             format!("{device}: {} of {}", model.shape(), metrics.join(", ")),
             format!("  fitted to    {windows} windows from {from} to {to}"),
@@ -140,7 +140,7 @@ impl Report<'_> {
     }
 }
 
-fn told(candidate: &Candidate) -> String {
+fn describe(candidate: &Candidate) -> String {
     match candidate.likelihood {
         Some(likelihood) => format!("{}: {likelihood:.3}", candidate.shape),
         None => format!("{}: none", candidate.shape),
@@ -161,9 +161,9 @@ impl<'a> Progress<'a> {
         Self { device, terminal: out.is_terminal() }
     }
 
-    fn tell(&self, candidate: &Candidate) {
+    fn show(&self, candidate: &Candidate) {
         if self.terminal {
-            let _ = write!(std::io::stderr(), "\r\x1b[K{}: {}", self.device, told(candidate));
+            let _ = write!(std::io::stderr(), "\r\x1b[K{}: {}", self.device, describe(candidate));
         }
     }
 

@@ -18,7 +18,7 @@ enum Does {
     /// Returns an error at once.
     Fails,
     Panics,
-    /// Returns although nobody told it to.
+    /// Returns although it was not asked to.
     Ends,
     /// Never looks at `stop`, not even while the pipeline is full.
     IgnoresStop,
@@ -67,15 +67,15 @@ impl Adapter for Little {
 }
 
 /// A supervisor with a pipeline's end that counts what each adapter handed over.
-struct House {
+struct Fixture {
     supervisor: Supervisor,
     uplinks: mpsc::Receiver<Vec<Uplink>>,
     made: Arc<Mutex<BTreeMap<String, Arc<AtomicUsize>>>>,
 }
 
-impl House {
-    fn new(room: usize) -> Self {
-        let (sender, uplinks) = mpsc::channel(room);
+impl Fixture {
+    fn new(capacity: usize) -> Self {
+        let (sender, uplinks) = mpsc::channel(capacity);
         let clock = Arc::new(pipeline::clock::SystemClock);
         let supervisor = Supervisor::new(sender, Commanders::default(), clock, ReadModel::default());
         Self { supervisor, uplinks, made: Arc::default() }
@@ -94,7 +94,7 @@ impl House {
 
     async fn run(&mut self, adapters: &[(&str, Does)]) {
         let blueprints = adapters.iter().map(|(name, does)| self.blueprint(name, *does)).collect();
-        self.supervisor.become_like(blueprints).await;
+        self.supervisor.reconcile(blueprints).await;
     }
 
     fn made(&self, name: &str) -> usize {
@@ -110,22 +110,22 @@ impl House {
     }
 
     /// What the adapters hand over in `seconds`, by adapter.
-    async fn hear(&mut self, seconds: u64) -> BTreeMap<String, usize> {
-        let mut heard = BTreeMap::new();
+    async fn count_uplinks(&mut self, seconds: u64) -> BTreeMap<String, usize> {
+        let mut counts = BTreeMap::new();
         let end = tokio::time::Instant::now() + Duration::from_secs(seconds);
         while let Ok(Some(batch)) = tokio::time::timeout_at(end, self.uplinks.recv()).await {
             for uplink in batch {
-                *heard.entry(uplink.adapter.to_string()).or_default() += 1;
+                *counts.entry(uplink.adapter.to_string()).or_default() += 1;
             }
         }
-        heard
+        counts
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn adapters_that_fail_are_started_again_and_the_one_beside_them_goes_on() {
-    let mut house = House::new(64);
-    house
+    let mut fixture = Fixture::new(64);
+    fixture
         .run(&[
             ("works", Does::Works),
             ("fails", Does::Fails),
@@ -133,66 +133,66 @@ async fn adapters_that_fail_are_started_again_and_the_one_beside_them_goes_on() 
             ("ends", Does::Ends),
         ])
         .await;
-    let heard = house.hear(300).await;
-    assert!(heard["little.works"] >= 299, "{heard:?}");
-    assert_eq!(house.made("works"), 1);
+    let counts = fixture.count_uplinks(300).await;
+    assert!(counts["little.works"] >= 299, "{counts:?}");
+    assert_eq!(fixture.made("works"), 1);
     for name in ["fails", "panics", "ends"] {
         // Waits of 1, 2, 4 … 60 s, each cut by up to a half: between 9 and 20 starts in five minutes.
-        let made = house.made(name);
+        let made = fixture.made(name);
         assert!((9..=20).contains(&made), "{name}: {made}");
-        let health = house.health(name);
+        let health = fixture.health(name);
         assert!(matches!(health.state, AdapterState::Down { .. }), "{name}: {health:?}");
         assert_eq!(usize::try_from(health.restarts).unwrap(), made - 1, "{name}");
     }
-    assert_eq!(house.last_error("fails"), "little.fails: the cable is out");
-    assert!(house.last_error("panics").contains(&format!("number {}", house.made("panics") - 1)));
-    assert!(house.last_error("ends").contains("without being told to"));
-    house.supervisor.stop().await;
+    assert_eq!(fixture.last_error("fails"), "little.fails: the cable is out");
+    assert!(fixture.last_error("panics").contains(&format!("number {}", fixture.made("panics") - 1)));
+    assert!(fixture.last_error("ends").contains("without being told to"));
+    fixture.supervisor.stop().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn one_that_recovers_is_up_and_its_last_error_stays() {
-    let mut house = House::new(64);
-    house.run(&[("one", Does::Recovers)]).await;
-    house.hear(10).await;
-    let health = house.health("one");
+    let mut fixture = Fixture::new(64);
+    fixture.run(&[("one", Does::Recovers)]).await;
+    fixture.count_uplinks(10).await;
+    let health = fixture.health("one");
     assert_eq!((health.state, health.restarts), (AdapterState::Up, 1));
-    assert_eq!(house.last_error("one"), "little.one: the cable is out");
-    house.supervisor.stop().await;
+    assert_eq!(fixture.last_error("one"), "little.one: the cable is out");
+    fixture.supervisor.stop().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_stop_cuts_off_an_adapter_that_ignores_it() {
-    let mut house = House::new(1);
-    house.run(&[("deaf", Does::IgnoresStop), ("works", Does::Works)]).await;
+    let mut fixture = Fixture::new(1);
+    fixture.run(&[("deaf", Does::IgnoresStop), ("works", Does::Works)]).await;
     let begun = tokio::time::Instant::now();
     // Nobody takes: the deaf one hangs in its send.
-    house.supervisor.stop().await;
-    assert!(begun.elapsed() <= STOP_PATIENCE + ABORT_PATIENCE, "{:?}", begun.elapsed());
-    let House { supervisor, mut uplinks, .. } = house;
+    fixture.supervisor.stop().await;
+    assert!(begun.elapsed() <= STOP_TIMEOUT + ABORT_TIMEOUT, "{:?}", begun.elapsed());
+    let Fixture { supervisor, mut uplinks, .. } = fixture;
     drop(supervisor);
     while uplinks.recv().await.is_some() {}
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_reload_exchanges_a_deaf_adapter_and_leaves_the_others_alone() {
-    let mut house = House::new(64);
-    house.run(&[("works", Does::Works), ("other", Does::IgnoresStop)]).await;
+    let mut fixture = Fixture::new(64);
+    fixture.run(&[("works", Does::Works), ("other", Does::IgnoresStop)]).await;
     tokio::task::yield_now().await;
-    house.run(&[("works", Does::Works), ("other", Does::Works), ("new", Does::Works)]).await;
-    let heard = house.hear(60).await;
-    assert_eq!((house.made("works"), house.made("other"), house.made("new")), (1, 2, 1));
-    assert!(heard["little.works"] >= 59 && heard["little.new"] >= 59, "{heard:?}");
-    house.run(&[]).await;
-    assert!(house.supervisor.read_model.adapters().is_empty());
+    fixture.run(&[("works", Does::Works), ("other", Does::Works), ("new", Does::Works)]).await;
+    let counts = fixture.count_uplinks(60).await;
+    assert_eq!((fixture.made("works"), fixture.made("other"), fixture.made("new")), (1, 2, 1));
+    assert!(counts["little.works"] >= 59 && counts["little.new"] >= 59, "{counts:?}");
+    fixture.run(&[]).await;
+    assert!(fixture.supervisor.read_model.adapters().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_stop_during_the_pause_before_a_restart_is_at_once() {
-    let mut house = House::new(64);
-    house.run(&[("fails", Does::Fails)]).await;
-    house.hear(100).await;
+    let mut fixture = Fixture::new(64);
+    fixture.run(&[("fails", Does::Fails)]).await;
+    fixture.count_uplinks(100).await;
     let begun = tokio::time::Instant::now();
-    house.supervisor.stop().await;
+    fixture.supervisor.stop().await;
     assert_eq!(begun.elapsed(), Duration::ZERO);
 }

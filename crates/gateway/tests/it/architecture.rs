@@ -1,7 +1,6 @@
-//! Holds the direction of the arrows between our rooms (docs/ARCHITECTURE.md) against what cargo would build.
+//! Compares the dependencies between our crates (docs/ARCHITECTURE.md) with what cargo would build.
 //!
-//! A room that may see everything ends as one big room. Whoever needs a new arrow changes the table here, in the same
-//! commit as a page in `docs/decisions/` that says why.
+//! A new dependency changes the table here, in the same commit as a page in `docs/decisions/` that says why.
 
 #![allow(
     clippy::unwrap_used,
@@ -17,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 use cargo_metadata::{CargoOpt, DependencyKind, Metadata, MetadataCommand, Package};
 
-/// Room -> the rooms it may depend on. The binary's crate is called `riser` and lies in `crates/gateway`.
+/// Crate -> the crates it may depend on. The binary's crate is called `riser` and lies in `crates/gateway`.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("gateway-core", &[]),
     ("journal", &[]),
@@ -93,7 +92,7 @@ fn workspace() -> Metadata {
         .expect("cargo metadata reads this workspace")
 }
 
-fn rooms(workspace: &Metadata) -> BTreeMap<&str, &Package> {
+fn crates(workspace: &Metadata) -> BTreeMap<&str, &Package> {
     workspace.workspace_packages().into_iter().map(|package| (package.name.as_str(), package)).collect()
 }
 
@@ -101,16 +100,16 @@ fn may_see(from: &str, to: &str, kind: DependencyKind) -> bool {
     if to == TESTKIT {
         return kind == DependencyKind::Development;
     }
-    ALLOWED.iter().any(|(room, allowed)| *room == from && allowed.contains(&to))
+    ALLOWED.iter().any(|(krate, allowed)| *krate == from && allowed.contains(&to))
 }
 
 #[test]
-fn arrows_between_rooms_point_only_where_the_table_allows() {
+fn crates_depend_only_on_what_the_table_allows() {
     let workspace = workspace();
-    let rooms = rooms(&workspace);
+    let crates = crates(&workspace);
     let mut wrong = Vec::new();
-    for (from, package) in &rooms {
-        for dependency in package.dependencies.iter().filter(|d| rooms.contains_key(d.name.as_str())) {
+    for (from, package) in &crates {
+        for dependency in package.dependencies.iter().filter(|d| crates.contains_key(d.name.as_str())) {
             if !may_see(from, &dependency.name, dependency.kind) {
                 wrong.push(format!(
                     "  {from} -> {} ({}), in {}",
@@ -121,9 +120,9 @@ fn arrows_between_rooms_point_only_where_the_table_allows() {
     }
     assert!(
         wrong.is_empty(),
-        "arrows that the house does not have:\n{}\n\
-         Move what is shared into gateway-core, or hand it over through the gateway; siblings never see each other, \
-         and testkit is a dev-dependency only. If the arrow is right after all, add it to ALLOWED in {} together with \
+        "dependencies that are not allowed:\n{}\n\
+         Move what is shared into gateway-core, or pass it through the gateway; siblings never depend on each other, \
+         and testkit is a dev-dependency only. If the dependency is right after all, add it to ALLOWED in {} together with \
          a page in docs/decisions/.",
         wrong.join("\n"),
         file!()
@@ -131,15 +130,15 @@ fn arrows_between_rooms_point_only_where_the_table_allows() {
 }
 
 #[test]
-fn every_room_has_a_row_in_the_table_and_every_row_a_room() {
+fn every_crate_has_a_row_in_the_table_and_every_row_a_crate() {
     let workspace = workspace();
-    let members: BTreeSet<&str> = rooms(&workspace).into_keys().collect();
-    let rows: BTreeSet<&str> = ALLOWED.iter().map(|(room, _)| *room).collect();
-    assert_eq!(rows.len(), ALLOWED.len(), "a room has two rows in ALLOWED of {}", file!());
+    let members: BTreeSet<&str> = crates(&workspace).into_keys().collect();
+    let rows: BTreeSet<&str> = ALLOWED.iter().map(|(krate, _)| *krate).collect();
+    assert_eq!(rows.len(), ALLOWED.len(), "a crate has two rows in ALLOWED of {}", file!());
     assert_eq!(
         members,
         rows,
-        "left: the workspace's crates; right: the rows of ALLOWED in {}. Give a new crate its row: which rooms it may see.",
+        "left: the workspace's crates; right: the rows of ALLOWED in {}. Give a new crate its row: which crates it may depend on.",
         file!()
     );
 }
@@ -147,12 +146,12 @@ fn every_room_has_a_row_in_the_table_and_every_row_a_room() {
 #[test]
 fn nothing_depends_on_the_binary() {
     let workspace = workspace();
-    let above: Vec<_> = rooms(&workspace)
+    let above: Vec<_> = crates(&workspace)
         .into_iter()
         .filter(|(_, package)| package.dependencies.iter().any(|d| d.name == "riser"))
         .map(|(name, _)| name)
         .collect();
-    assert!(above.is_empty(), "{above:?} depend on riser: the gateway is on top, nothing stands on it");
+    assert!(above.is_empty(), "{above:?} depend on riser: nothing may depend on the gateway");
 }
 
 /// Crates that know no protocol by name: what a protocol needs there is a mistake in a seam.

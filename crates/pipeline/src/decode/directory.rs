@@ -5,18 +5,18 @@ use std::collections::{BTreeMap, HashMap};
 use foldhash::fast::FixedState;
 use gateway_core::CodecId;
 
-/// What the configuration says of one device, ready for use.
+/// The configuration of one device, ready for use.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct DeviceRules {
     pub name: String,
-    /// Overrides the format that the adapter says.
+    /// Overrides the format of the adapter.
     pub codec: Option<CodecId>,
     pub rename: BTreeMap<String, String>,
     /// metric -> (scale, offset), applied after renaming: `value * scale + offset`.
     pub calibrate: BTreeMap<String, (f64, f64)>,
 }
 
-/// Addresses as devices say them -> what is configured for them.
+/// Addresses as devices send them -> what is configured for them.
 #[derive(Debug, Clone, Default)]
 pub struct Directory {
     by_address: HashMap<String, DeviceRules, FixedState>,
@@ -42,7 +42,7 @@ impl Directory {
         self.by_address.get(canonical_address)
     }
 
-    /// How many devices the configuration names: they always find room.
+    /// How many devices are configured: they are always accepted.
     pub(crate) fn len(&self) -> usize {
         self.by_address.len()
     }

@@ -1,7 +1,7 @@
 //! Frames of a network server's devices that never came: gaps in their counters.
 //!
-//! What was lost is a reading of the step, so that a replay after a crash needs none of the memory here. It begins anew at each
-//! start: the first frame of a device tells nothing, and neither does one whose counter has begun again.
+//! What was lost is a reading of the step, so that a replay after a crash needs none of the memory here. It is empty after
+//! each start: nothing is known of a loss before the first frame of a device, or before one whose counter started again.
 
 use std::sync::Arc;
 
@@ -55,8 +55,8 @@ mod tests {
     #[test]
     fn a_gap_in_the_counter_is_what_was_lost() {
         let mut losses = FrameLosses::default();
-        let told: Vec<_> = [5, 6, 9, 9, 10].map(|counter| losses.lost("hall", counter)).into();
-        assert_eq!(told, [None, Some(0), Some(2), None, Some(0)]);
+        let found: Vec<_> = [5, 6, 9, 9, 10].map(|counter| losses.lost("hall", counter)).into();
+        assert_eq!(found, [None, Some(0), Some(2), None, Some(0)]);
         assert_eq!(losses.lost("lounge", 7), None, "another device");
     }
 
@@ -64,9 +64,9 @@ mod tests {
     fn a_counter_that_begins_again_or_leaps_tells_nothing() {
         let mut losses = FrameLosses::default();
         let leap = MAX_GAP + 10;
-        let told: Vec<_> =
+        let found: Vec<_> =
             [9, 0, 1, leap, leap + 1, u32::MAX, 0].map(|counter| losses.lost("hall", counter)).into();
-        assert_eq!(told, [None, None, Some(0), None, Some(0), None, None]);
+        assert_eq!(found, [None, None, Some(0), None, Some(0), None, None]);
     }
 
     #[test]

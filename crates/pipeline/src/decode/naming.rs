@@ -27,7 +27,7 @@ pub(crate) struct Naming<'a> {
 
 /// A device that has its number, and what is configured for it.
 #[derive(Clone, Copy)]
-struct Speaker<'a> {
+struct Sender<'a> {
     device: DeviceId,
     rules: Option<&'a DeviceRules>,
 }
@@ -47,8 +47,8 @@ impl<'a> Naming<'a> {
         let mut worst = Ok(());
         for measurement in measurements.iter() {
             let speaker = match measurement.device {
-                Some(named) => self.speaker(Some(named)),
-                None => *known_sender.get_or_insert_with(|| self.speaker(sender)),
+                Some(named) => self.sender(Some(named)),
+                None => *known_sender.get_or_insert_with(|| self.sender(sender)),
             };
             match speaker.and_then(|speaker| self.reading(&measurement, speaker, uplink.received_at)) {
                 Ok(reading) => batch.readings.push(StepReading::new(reading, now)),
@@ -61,19 +61,19 @@ impl<'a> Naming<'a> {
         worst
     }
 
-    /// Who it is that calls itself `said`.
-    fn speaker(&mut self, said: Option<&str>) -> Result<Speaker<'a>, DropReason> {
-        let said = said.filter(|name| !name.is_empty() && name.len() <= MAX_DEVICE_NAME);
-        let address = canonical(said.ok_or(DropReason::BadDevice)?);
+    /// The device whose address is `name`.
+    fn sender(&mut self, name: Option<&str>) -> Result<Sender<'a>, DropReason> {
+        let name = name.filter(|name| !name.is_empty() && name.len() <= MAX_DEVICE_NAME);
+        let address = canonical(name.ok_or(DropReason::BadDevice)?);
         let rules = self.directory.find(&address);
         let device = self.device(rules.map_or(&*address, |rules| &rules.name), rules.is_some())?;
-        Ok(Speaker { device, rules })
+        Ok(Sender { device, rules })
     }
 
     fn reading(
         &mut self,
         measurement: &Measurement<'_>,
-        Speaker { device, rules }: Speaker<'_>,
+        Sender { device, rules }: Sender<'_>,
         received_at: Timestamp,
     ) -> Result<Reading, DropReason> {
         let name = renamed(measurement, rules);
@@ -92,10 +92,10 @@ impl<'a> Naming<'a> {
         if let Some(id) = self.names.known_device(self.engine.registry(), name) {
             return Ok(id);
         }
-        // Devices that the configuration names always find room.
+        // Configured devices are always accepted.
         let reserved = if configured { u32::try_from(self.directory.len()).unwrap_or(0) } else { 0 };
-        let room = self.directory.max_devices.saturating_add(reserved);
-        if self.names.device_total(self.engine.registry()) >= room {
+        let limit = self.directory.max_devices.saturating_add(reserved);
+        if self.names.device_total(self.engine.registry()) >= limit {
             return Err(DropReason::TooManyDevices);
         }
         Ok(self.names.device(self.engine.registry(), name))
@@ -133,11 +133,11 @@ impl<'a> Naming<'a> {
     }
 }
 
-/// A rename may say what the payload says, or the name that its codec made of that.
+/// A rename may use the payload's own name, or the name that the codec made of it.
 fn renamed<'a>(measurement: &Measurement<'a>, rules: Option<&'a DeviceRules>) -> &'a str {
     let Some(rules) = rules else { return measurement.metric };
-    let said = measurement.said.and_then(|said| rules.rename.get(said));
-    said.or_else(|| rules.rename.get(measurement.metric)).map_or(measurement.metric, String::as_str)
+    let own = measurement.said.and_then(|said| rules.rename.get(said));
+    own.or_else(|| rules.rename.get(measurement.metric)).map_or(measurement.metric, String::as_str)
 }
 
 fn calibrated(value: f64, metric: &str, rules: Option<&DeviceRules>) -> f64 {

@@ -86,7 +86,7 @@ struct Order {
 }
 
 impl Order {
-    /// Gives it to the adapter; what becomes of it is told in the log, and counted.
+    /// Gives it to the adapter; the outcome is logged and counted.
     fn send(self, target: Target, payload: Bytes) {
         let Some((commands, condition)) = self.commander() else {
             return self.log_failure("no such adapter runs");

@@ -1,6 +1,6 @@
 //! What the local history is handed of what the pipeline concludes.
 //!
-//! It is no part of the loss ledger, and nothing depends on it: whatever is wrong with it is told, and the gateway goes on.
+//! It is no part of the loss ledger, and nothing depends on it: its problems are logged, and the gateway goes on.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::engine::registry::Registry;
 use crate::engine::{Closed, Outputs};
 
 /// How long a start gives the disk to take what is made again after a crash.
-const PATIENCE: Duration = Duration::from_secs(5);
+const CAPACITY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Windows of that handed over at once.
 const PORTION: usize = 1_000;
 
@@ -36,7 +36,7 @@ pub fn windows(outputs: &Outputs, registry: &Registry) -> Vec<(Box<str>, Row)> {
 
 /// Hands over what was made again after a crash. What is there already stays as it is.
 pub async fn repeat(history: &Handle, mut windows: Vec<(Box<str>, Row)>) {
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + CAPACITY_TIMEOUT;
     while !windows.is_empty() {
         let later = windows.split_off(PORTION.min(windows.len()));
         history.record_until(std::mem::replace(&mut windows, later), until).await;

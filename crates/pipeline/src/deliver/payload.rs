@@ -187,7 +187,7 @@ struct AlertBody<'a> {
     value: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     score: Option<f64>,
-    /// Which detector says so.
+    /// Which detector found it.
     #[serde(skip_serializing_if = "Option::is_none")]
     detector: Option<&'static str>,
     /// Lowest and highest.

@@ -64,7 +64,7 @@ pub(crate) fn changes(model: &ReadModel, step: &Step, outputs: &Outputs, engine:
                 continue;
             }
             if last.replace(device) != Some(device) {
-                writer.heard(device, step.now.at, protocol.as_ref());
+                writer.device_seen(device, step.now.at, protocol.as_ref());
             }
             let describe = || series_description(registry, device, metric);
             writer.value(device, metric, reading.value, reading.at, describe);
@@ -75,7 +75,7 @@ pub(crate) fn changes(model: &ReadModel, step: &Step, outputs: &Outputs, engine:
     }
 }
 
-/// The readings of a step and what came of it, for whoever reads the streams.
+/// The readings of a step and what came of it, for readers of the streams.
 pub(crate) fn stream(
     model: &ReadModel,
     step: &Step,

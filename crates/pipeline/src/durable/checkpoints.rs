@@ -111,7 +111,7 @@ impl Checkpoints {
                 None
             }
             Err(error) => {
-                self.failed(format!("writing the checkpoint ended oddly: {error}"));
+                self.failed(format!("writing the checkpoint failed: {error}"));
                 None
             }
         }

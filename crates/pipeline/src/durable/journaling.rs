@@ -79,7 +79,7 @@ impl Journaling {
         self.journal().map_or(self.position, Journal::durable)
     }
 
-    /// The newest step whose senders may be told.
+    /// The newest step whose senders may be acknowledged.
     pub(crate) fn safe(&self) -> Position {
         match &self.mode {
             JournalMode::On { journal, .. } if self.tells_after_sync() => journal.durable(),
@@ -88,7 +88,7 @@ impl Journaling {
         }
     }
 
-    /// Whether senders are told only when the disk has their messages.
+    /// Whether senders are acknowledged only when the disk has their messages.
     pub(crate) fn tells_after_sync(&self) -> bool {
         matches!(self.mode, JournalMode::On { sync_every: Duration::ZERO, .. })
     }
@@ -202,7 +202,7 @@ impl Journaling {
         let Some(running) = &mut self.running else { return std::future::pending().await };
         let result = match running.await {
             Ok(result) => result.map_err(|error| chain(&error)),
-            Err(error) => Err(format!("the journal's sync ended oddly: {error}")),
+            Err(error) => Err(format!("the journal's sync failed: {error}")),
         };
         self.running = None;
         self.notice_trouble();
@@ -214,7 +214,7 @@ impl Journaling {
         }
     }
 
-    /// Tells of a disk that refuses, once, and tries it again later.
+    /// Logs a disk that refuses, once, and tries it again later.
     fn notice_trouble(&mut self) {
         let Some(why) = self.trouble().filter(|_| self.retry_at.is_none()) else { return };
         tracing::error!(

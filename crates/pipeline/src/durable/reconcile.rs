@@ -1,5 +1,5 @@
-//! After damage to the disk, or with a store begun anew beside an older outbox: what the ledger must be told so that it
-//! speaks of the same readings as the outbox does.
+//! After damage to the disk, or with a new store beside an older outbox: the corrections with which the
+//! ledger counts the same readings as the outbox does.
 
 use gateway_core::AdapterId;
 
@@ -10,10 +10,10 @@ use crate::engine::step::{AdapterIndex, Correction, NewNames};
 /// The corrections that make every row balance.
 pub(crate) fn corrections(
     engine: &Engine,
-    beyond: &ExternalAccounts,
+    external: &ExternalAccounts,
     names: &mut NewNames,
 ) -> Vec<Correction> {
-    let balance = crate::deliver::balance(engine, beyond);
+    let balance = crate::deliver::balance(engine, external);
     let mut corrections = Vec::new();
     for (name, row) in &balance.adapters {
         let (taken, accounted) = (row.taken, row.accounted());

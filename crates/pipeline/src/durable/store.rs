@@ -46,7 +46,7 @@ pub struct Recovered {
 }
 
 /// Opens the journal for writing and brings the state back. `mark` is the last step whose outputs the outbox holds;
-/// `again` is told of the outputs of every step, for those who may lack them all the same.
+/// `again` gets the outputs of every step, for consumers that may lack them all the same.
 pub fn open(
     data_dir: &Path,
     settings: Settings,
@@ -60,7 +60,7 @@ pub fn open(
     if found.torn_bytes > 0 {
         tracing::warn!(
             bytes = found.torn_bytes,
-            "the journal's end was torn: a step that nobody was told of"
+            "the journal's end was torn: a step that was not acknowledged"
         );
     }
     if found.corrupt_records > 0 {
@@ -75,7 +75,7 @@ pub fn open(
 pub fn inspect(data_dir: &Path, settings: Settings, mark: u64) -> Result<Recovered, StoreError> {
     let begin = match CheckpointFile::in_dir(data_dir).load()? {
         Some(Loaded { position, engine, damage }) => Begin { position, engine, damaged: damage.is_some() },
-        None => Begin::anew(settings, false),
+        None => Begin::empty(settings, false),
     };
     let dir = journal_dir(data_dir);
     if !dir.is_dir() {
@@ -86,14 +86,14 @@ pub fn inspect(data_dir: &Path, settings: Settings, mark: u64) -> Result<Recover
 }
 
 /// Sets the ledger right where the state or the outbox is new or was damaged, as the next start will.
-pub fn reconcile(recovered: &mut Recovered, beyond: &ExternalAccounts, outbox_is_new: bool) {
+pub fn reconcile(recovered: &mut Recovered, external: &ExternalAccounts, outbox_is_new: bool) {
     if !recovered.is_new && !recovered.damaged && !outbox_is_new {
         return;
     }
     let engine = &mut recovered.engine;
     let mut step =
         Step::tick(Now::at(Timestamp::from_millis(i64::MIN)), None, engine.registry().next_numbers());
-    step.corrections = corrections(engine, beyond, &mut step.names);
+    step.corrections = corrections(engine, external, &mut step.names);
     engine.apply(&step, &mut Outputs::default());
 }
 
@@ -119,7 +119,7 @@ struct Begin {
 }
 
 impl Begin {
-    fn anew(settings: Settings, damaged: bool) -> Self {
+    fn empty(settings: Settings, damaged: bool) -> Self {
         Self { position: Position(0), engine: Engine::new(settings), damaged }
     }
 }
@@ -137,14 +137,14 @@ fn load_checkpoint(data_dir: &Path, settings: Settings) -> Result<Begin, StoreEr
             }
             Ok(Begin { position, engine, damaged: false })
         }
-        Ok(None) => Ok(Begin::anew(settings, false)),
+        Ok(None) => Ok(Begin::empty(settings, false)),
         Err(error @ CheckpointError::Damaged { .. }) => {
             let aside = file.set_aside()?;
             tracing::error!(
                 "{error}; it is kept as {} and the state is rebuilt from what the journal still holds",
                 aside.display()
             );
-            Ok(Begin::anew(settings, true))
+            Ok(Begin::empty(settings, true))
         }
         Err(error) => Err(error.into()),
     }

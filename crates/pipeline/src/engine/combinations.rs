@@ -1,4 +1,4 @@
-//! The device as a whole: its model, and what that says of a window whose every value is ordinary.
+//! The device as a whole: its model, and its score of a window in which every single value is ordinary.
 //!
 //! Models come in by a step, as everything does that decides an outcome, and are part of the checkpoint.
 
@@ -24,19 +24,19 @@ impl From<Stored> for NewModel {
     }
 }
 
-/// The models by device name: a device may have one before it is first heard.
+/// The models by device name: a device may have one before it is first seen.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Combinations {
     models: BTreeMap<Box<str>, Stored>,
 }
 
-/// What a model says of a window.
+/// A model's judgement of a window.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Judged {
     pub device: DeviceId,
     pub score: Score,
     /// The values that do not fit each other, for people: `temperature 21 (rather 17), heating 100`. Empty where the
-    /// score says nothing.
+    /// score is ordinary.
     pub values: String,
 }
 
@@ -58,7 +58,7 @@ impl Combinations {
         }
     }
 
-    /// Judges a window of a device when it is first closed; none where there is no model, or it cannot tell.
+    /// Judges a window of a device when it is first closed; none where there is no model, or it cannot judge.
     pub fn judge(&self, aggregate: &Aggregate, registry: &Registry) -> Option<Judged> {
         let Subject::Device(device) = aggregate.subject else { return None };
         if aggregate.revision > 0 || self.models.is_empty() {
@@ -71,7 +71,7 @@ impl Combinations {
         };
         match stored.model.judge(average_of) {
             Verdict::Judged(judgement) => Some(judged(device, &judgement)),
-            // The detectors of that metric speak.
+            // The detectors of that metric report it.
             Verdict::Alone(_) => Some(Judged { device, score: Score::NONE, values: String::new() }),
             Verdict::TooLittle => None,
         }
@@ -81,11 +81,11 @@ impl Combinations {
 fn judged(device: DeviceId, judgement: &Judgement) -> Judged {
     let score =
         Score { value: judgement.score, expected: None, anomaly_kind: Some(AnomalyKind::Combination) };
-    let values: Vec<String> = judgement.misfits.iter().map(told).collect();
+    let values: Vec<String> = judgement.misfits.iter().map(describe).collect();
     Judged { device, score, values: values.join(", ") }
 }
 
-fn told(misfit: &Misfit) -> String {
+fn describe(misfit: &Misfit) -> String {
     format!("{} {} (rather {})", misfit.metric, short(misfit.value), short(misfit.expected))
 }
 

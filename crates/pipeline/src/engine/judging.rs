@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub struct Judging {
     /// Whose days and weeks: an IANA name such as `Europe/Paris`.
     pub timezone: Box<str>,
-    /// How long an anomaly that was told is held back.
+    /// How long an anomaly that was reported is suppressed.
     pub hold: Duration,
     /// Most series with a model.
     pub max_series: u32,
@@ -20,7 +20,7 @@ pub struct Judging {
 /// Offsets change at quarters of an hour at the finest.
 const QUARTER_MILLIS: i64 = 900_000;
 
-/// Tells local time; looks the offset up once for each quarter of an hour.
+/// Local time; looks the offset up once for each quarter of an hour.
 #[derive(Debug)]
 pub struct LocalClock {
     zone: TimeZone,

@@ -55,13 +55,13 @@ fn add(count: &mut u64, readings: u64) {
     *count = count.saturating_add(readings);
 }
 
-/// What lies beyond the windows, in readings, by account: the adapter's name.
+/// What lies outside the windows, in readings, by account: the adapter's name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ExternalAccounts {
     pub accounts: BTreeMap<Arc<str>, Account>,
 }
 
-/// One adapter's share of what lies beyond the windows.
+/// One adapter's share of what lies outside the windows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Account {
     pub published: u64,
@@ -91,12 +91,12 @@ impl From<&BTreeMap<Arc<str>, outbox::Account>> for ExternalAccounts {
     }
 }
 
-/// Draws the balance of `ledger`, of `open` readings by adapter and of what lies beyond the windows.
+/// Draws the balance of `ledger`, of `open` readings by adapter and of what lies outside the windows.
 pub fn draw(
     ledger: &Ledger,
     name: impl Fn(AdapterIndex) -> String,
     open: impl IntoIterator<Item = (AdapterIndex, u64)>,
-    beyond: &ExternalAccounts,
+    external: &ExternalAccounts,
 ) -> Balance {
     let mut open_by_adapter: BTreeMap<AdapterIndex, u64> = BTreeMap::new();
     for (adapter, readings) in open {
@@ -112,7 +112,7 @@ pub fn draw(
     for (adapter, readings) in open_by_adapter {
         adapters.entry(name(adapter)).or_default().open += readings;
     }
-    for (name, account) in &beyond.accounts {
+    for (name, account) in &external.accounts {
         let row = adapters.entry(name.to_string()).or_default();
         row.published += account.published;
         row.queued += account.queued;
@@ -130,8 +130,8 @@ mod tests {
     const FLOOR: AdapterIndex = AdapterIndex(0);
 
     fn draw(ledger: &Ledger, open: u64, account: Account) -> Balance {
-        let beyond = ExternalAccounts { accounts: BTreeMap::from([("mqtt.floor".into(), account)]) };
-        super::draw(ledger, |_| "mqtt.floor".to_owned(), [(FLOOR, open)], &beyond)
+        let external = ExternalAccounts { accounts: BTreeMap::from([("mqtt.floor".into(), account)]) };
+        super::draw(ledger, |_| "mqtt.floor".to_owned(), [(FLOOR, open)], &external)
     }
 
     #[test]
@@ -157,10 +157,10 @@ mod tests {
     fn does_not_balance_when_one_adapter_pays_for_another() {
         let mut ledger = Ledger::default();
         ledger.take(FLOOR, 1);
-        let beyond = ExternalAccounts {
+        let external = ExternalAccounts {
             accounts: BTreeMap::from([("coap.lan".into(), Account { published: 1, ..Account::default() })]),
         };
-        let balance = super::draw(&ledger, |_| "mqtt.floor".to_owned(), [], &beyond);
+        let balance = super::draw(&ledger, |_| "mqtt.floor".to_owned(), [], &external);
         assert_eq!(balance.total.taken, balance.total.accounted());
         assert!(!balance.balanced);
     }

@@ -1,8 +1,8 @@
 //! Whose readings lie in the open windows: what the ledger needs to balance for each adapter and not only as a whole.
 //!
-//! Windows merge the readings of a device, whichever adapter heard them. Here is counted, by device, how many each
-//! adapter brought that no publication has answered for yet. Most devices are heard by one adapter. Where there are
-//! several, the one that spoke first is answered for first: which window a reading closed with may be another's, the
+//! Windows merge the readings of a device, whichever adapter received them. Here is counted, by device, how many each
+//! adapter brought that no publication has answered for yet. Most devices have one adapter. Where there are
+//! several, the one that reported first is answered for first: which window a reading closed with may be another's, the
 //! sums are exact.
 
 use gateway_core::DeviceId;

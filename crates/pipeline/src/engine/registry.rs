@@ -1,4 +1,4 @@
-//! Numbers for names: devices, metrics, zones and adapters, in the order in which they were first heard.
+//! Numbers for names: devices, metrics, zones and adapters, in the order in which they were first seen.
 //!
 //! Part of the engine's state: names are journaled with the step that brought them, so numbers mean the same after a
 //! restart. Who may have a number is decided in [`crate::decode`]; there the bounds are kept.
@@ -24,18 +24,18 @@ pub struct Registry {
     metric_ids: HashMap<Arc<str>, MetricId, FixedState>,
 }
 
-/// A device that has been heard.
+/// A device that has been seen.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Device {
     pub name: Arc<str>,
     pub zone: Option<ZoneId>,
-    /// Whose adapter brought its newest reading; tells `protocol` in the payload.
+    /// Whose adapter brought its newest reading; it is `protocol` in the payload.
     pub adapter: AdapterIndex,
-    /// Units that its payloads told, where they are not those of the metric's name.
+    /// Units from its payloads, where they are not those of the metric's name.
     pub units: Vec<(MetricId, Box<str>)>,
 }
 
-/// A metric that has been heard.
+/// A metric that has been seen.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Metric {
     pub name: Arc<str>,
@@ -120,10 +120,10 @@ impl Registry {
         }
     }
 
-    /// The unit of a device's metric: as its payloads told, else that of the metric's name.
+    /// The unit of a device's metric: as in its payloads, else that of the metric's name.
     pub fn unit(&self, device: DeviceId, metric: MetricId) -> Option<&str> {
-        let told = self.device(device).and_then(|d| d.units.iter().find(|(known, _)| *known == metric));
-        told.map(|(_, unit)| &**unit).or_else(|| self.unit_of_name(metric))
+        let reported = self.device(device).and_then(|d| d.units.iter().find(|(known, _)| *known == metric));
+        reported.map(|(_, unit)| &**unit).or_else(|| self.unit_of_name(metric))
     }
 
     /// The unit of a metric's name.

@@ -1,6 +1,6 @@
 //! What is known of each metric of a device: its anomaly model, and how many of these there may be.
 //!
-//! A model stays as long as the state does: nothing forgets a device or a metric that was heard once.
+//! A model stays as long as the state does: nothing forgets a device or a metric that was seen once.
 
 use anomaly::{Quantity, SeriesModel};
 use gateway_core::ports::Detector;
@@ -34,7 +34,7 @@ enum Learnt {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ModelCount {
     pub kept: u32,
-    /// For want of room; they get one with their next reading once there is.
+    /// For want of memory; they get a model with their next reading once there is some.
     pub refused: u32,
 }
 

@@ -1,4 +1,4 @@
-//! A step: everything that one turn of the pipeline takes in, as it stands in the journal.
+//! A step: everything that one batch of the pipeline takes in, as it stands in the journal.
 //!
 //! The state of the gateway is the sum of its steps: applying the same steps to the same state gives the same state
 //! and the same aggregates and alerts. So a step carries all that decides the outcome, the time included.
@@ -17,7 +17,7 @@ use crate::engine::Settings;
 #[serde(transparent)]
 pub struct AdapterIndex(pub u16);
 
-/// One turn of the pipeline.
+/// One batch of the pipeline.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Step {
     /// The time at which it was taken.
@@ -27,11 +27,11 @@ pub struct Step {
     /// New settings, in force from this step on. The first step of a store has them, so that no step is ever judged by
     /// other settings than when it was taken.
     pub settings: Option<Box<Settings>>,
-    /// Names heard for the first time; their numbers follow on from those before.
+    /// Names seen for the first time; their numbers follow on from those before.
     pub names: NewNames,
     /// What came in, by adapter.
     pub batches: Vec<Batch>,
-    /// From then until now nobody listened: the machine slept, or the gateway did not run.
+    /// From then until now the gateway received nothing: the machine slept, or the gateway did not run.
     pub away_since: Option<Timestamp>,
     /// What damage to the store has made the ledger forget.
     pub corrections: Vec<Correction>,
@@ -96,7 +96,7 @@ pub struct NewNames {
     pub adapters: Vec<AdapterId>,
     pub devices: Vec<Box<str>>,
     pub metrics: Vec<NewMetric>,
-    /// Units that payloads told, where they are not those of the metric's name.
+    /// Units from payloads, where they are not those of the metric's name.
     pub units: Vec<NewUnit>,
 }
 
@@ -151,7 +151,7 @@ impl NewNames {
         })
     }
 
-    /// Notes the unit that a payload told of a series.
+    /// Notes the unit of a series from a payload.
     pub fn told_unit(&mut self, registry: &Registry, device: DeviceId, metric: MetricId, unit: &str) {
         let is_it = |new: &&NewUnit| new.device == device && new.metric == metric;
         let known = self.units.iter().rev().find(is_it).map(|new| &*new.unit);
@@ -187,7 +187,7 @@ fn following(count: u32, index: usize) -> u32 {
     count.saturating_add(u32::try_from(index).unwrap_or(u32::MAX))
 }
 
-/// A metric's name with what its first reading told of it.
+/// A metric's name with what its first reading shows of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewMetric {
     pub name: Box<str>,
@@ -205,7 +205,7 @@ pub struct NewUnit {
     pub unit: Box<str>,
 }
 
-/// What one adapter handed over in one turn.
+/// What one adapter handed over in one batch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Batch {
     pub adapter: AdapterIndex,

@@ -1,4 +1,4 @@
-//! What `riser audit` and `health` tell: where every reading is, which messages were given up, what it cost the disk.
+//! What `riser audit` and `health` report: where every reading is, which messages were given up, what it cost the disk.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use crate::clock::{SystemClock, monotonic};
 use read_model::{Balance, ReadModel};
 
 /// How long the outbox may take to list what was dropped; its disk may hang.
-const PATIENCE: Duration = Duration::from_secs(1);
+const DROPPED_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The answer.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -79,7 +79,7 @@ pub struct Disk {
     pub per_day: f64,
 }
 
-/// Who can tell.
+/// Collects the figures.
 #[derive(Clone)]
 pub struct Auditor {
     control: mpsc::Sender<Control>,
@@ -117,7 +117,7 @@ impl Auditor {
 
     async fn dropped(&self) -> Vec<DroppedRange> {
         let Some(outbox) = &self.outbox else { return Vec::new() };
-        match tokio::time::timeout(PATIENCE, outbox.dropped()).await {
+        match tokio::time::timeout(DROPPED_TIMEOUT, outbox.dropped()).await {
             Ok(Ok(ranges)) => newest_first(&ranges),
             Ok(Err(_)) | Err(_) => Vec::new(),
         }
@@ -138,7 +138,7 @@ impl Auditor {
     }
 }
 
-/// What this process has caused to be written, in bytes; 0 where the kernel does not tell.
+/// What this process has caused to be written, in bytes; 0 where `/proc/self/io` is not available.
 fn bytes_written() -> u64 {
     let io = std::fs::read_to_string("/proc/self/io").unwrap_or_default();
     let field = |name: &str| io.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok());

@@ -19,7 +19,7 @@ pub struct Health {
     /// Since the process started, in seconds.
     pub uptime: u64,
     pub time_quality: &'static str,
-    /// What is wrong at the moment, in words.
+    /// What is wrong at the moment, as texts.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<String>,
     pub adapters: BTreeMap<String, Adapter>,
@@ -157,7 +157,7 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// As the kernel tells it (`/proc/self/status`); 0 where it does not.
+    /// From `/proc/self/status`; 0 where that is not available.
     pub fn now() -> Self {
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
         let kib = status

@@ -20,24 +20,24 @@ use crate::Control;
 use crate::acknowledging::Request;
 use read_model::{Item, Kind, ReadModel};
 
-/// Watchers at one time.
+/// Clients at one time.
 const MAX_CLIENTS: usize = 16;
 
 /// Longest question in bytes.
 const MAX_QUESTION: u64 = 4096;
 
-/// How long a watcher may take to ask.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a client may take to ask.
+const QUESTION_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What may be asked.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Question {
-    /// What goes by, for devices that match the glob: readings, or else aggregates and alerts as asked.
+    /// What passes, for devices that match the glob: readings, or else aggregates and alerts as asked.
     Follow { readings: bool, aggregates: bool, alerts: bool, device: Option<String> },
     /// The ledger, once.
     Audit,
-    /// The alerts that are out, once.
+    /// The alerts that are raised, once.
     Raised,
     /// To take note of anomalies.
     Acknowledge(Request),
@@ -67,7 +67,7 @@ pub fn bind(data_dir: &Path) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
-/// Who knows the answers.
+/// Where the answers come from.
 #[derive(Clone)]
 pub struct Sources {
     pub read_model: ReadModel,
@@ -77,26 +77,26 @@ pub struct Sources {
 
 /// Answers until stopped.
 pub async fn serve(listener: UnixListener, sources: Sources, stop: CancellationToken) {
-    let places = std::sync::Arc::new(tokio::sync::Semaphore::new(MAX_CLIENTS));
+    let connections = std::sync::Arc::new(tokio::sync::Semaphore::new(MAX_CLIENTS));
     loop {
         let stream = tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => stream,
                 Err(error) => {
-                    tracing::warn!("a watcher could not be let in: {error}");
+                    tracing::warn!("cannot accept a connection to riser.sock: {error}");
                     tokio::time::sleep(std::time::Duration::from_secs(1)).await;
                     continue;
                 }
             },
             () = stop.cancelled() => return,
         };
-        // A watcher too many is closed at once.
-        let Ok(place) = std::sync::Arc::clone(&places).try_acquire_owned() else { continue };
+        // A client too many is closed at once.
+        let Ok(permit) = std::sync::Arc::clone(&connections).try_acquire_owned() else { continue };
         let (sources, stop) = (sources.clone(), stop.clone());
         tokio::spawn(async move {
-            let _place = place;
+            let _permit = permit;
             tokio::select! {
-                // A watcher that goes away is no error.
+                // A client that goes away is no error.
                 _ = answer(stream, &sources) => {}
                 () = stop.cancelled() => {}
             }
@@ -109,7 +109,7 @@ async fn answer(stream: UnixStream, sources: &Sources) -> io::Result<()> {
     let (read, mut write) = stream.into_split();
     let mut line = String::new();
     let mut reader = BufReader::new(read.take(MAX_QUESTION));
-    tokio::time::timeout(PATIENCE, reader.read_line(&mut line)).await??;
+    tokio::time::timeout(QUESTION_TIMEOUT, reader.read_line(&mut line)).await??;
     match serde_json::from_str(&line) {
         Ok(Question::Audit) => {
             let audit = auditor.audit().await.ok_or_else(|| io::Error::other("the gateway is stopping"))?;
@@ -129,7 +129,7 @@ async fn answer(stream: UnixStream, sources: &Sources) -> io::Result<()> {
                 Err(error) => return write.write_all(refusal(&error).as_bytes()).await,
             };
             let items = if readings { read_model.readings() } else { read_model.results() };
-            follow(items, &Wanted { readings, aggregates, alerts, device }, &mut write).await
+            follow(items, &Filter { readings, aggregates, alerts, device }, &mut write).await
         }
         Err(error) => write.write_all(refusal(&error).as_bytes()).await,
     }
@@ -155,14 +155,14 @@ fn refusal(error: &dyn std::fmt::Display) -> String {
     to_line(&serde_json::json!({ "error": error.to_string() }))
 }
 
-struct Wanted {
+struct Filter {
     readings: bool,
     aggregates: bool,
     alerts: bool,
     device: Option<GlobSet>,
 }
 
-impl Wanted {
+impl Filter {
     fn has(&self, item: &Item) -> bool {
         let kind = match item.kind {
             Kind::Reading => self.readings,
@@ -175,7 +175,7 @@ impl Wanted {
 
 async fn follow(
     mut items: broadcast::Receiver<Item>,
-    wanted: &Wanted,
+    wanted: &Filter,
     write: &mut (impl tokio::io::AsyncWrite + Unpin),
 ) -> io::Result<()> {
     loop {
@@ -215,7 +215,7 @@ mod tests {
     use super::matcher;
 
     #[test]
-    fn a_glob_of_a_thousand_braces_is_refused_and_panics_nobody() {
+    fn a_glob_of_a_thousand_braces_is_refused_without_a_panic() {
         let nested = format!("{}a{}", "{".repeat(1000), "}".repeat(1000));
         assert!(matcher(&nested).is_err());
         assert!(matcher("meter-*").unwrap().is_match("meter-7"));

@@ -70,8 +70,8 @@ async fn damage_found_while_the_outbox_runs_is_logged_once_and_is_no_problem_of_
     let path = dir.path().join("outbox");
     open(&path).append(1, (0..ENTRIES).map(|_| entry()).collect(), 0).unwrap();
     let (handle, thread) = outbox::spawn(open(&path)).unwrap();
-    let (pipeline, heard) = watch::channel(Vec::new());
-    let mut problems = gather(heard, Some(handle.status()));
+    let (pipeline, receiver) = watch::channel(Vec::new());
+    let mut problems = gather(receiver, Some(handle.status()));
 
     spoil_a_page_in_the_middle(&path);
     let mut after = 0;
@@ -82,8 +82,8 @@ async fn damage_found_while_the_outbox_runs_is_logged_once_and_is_no_problem_of_
     }
     let lost = handle.totals().await.unwrap().dropped_damaged;
     assert!(lost.entries > 0);
-    let told = format!("messages={} readings={}", lost.entries, lost.weight);
-    eventually(Duration::from_secs(10), || ready(log.text().contains(&told))).await;
+    let logged = format!("messages={} readings={}", lost.entries, lost.weight);
+    eventually(Duration::from_secs(10), || ready(log.text().contains(&logged))).await;
 
     // The outbox's status changes, and is looked at again.
     handle.append(2, vec![entry()], 0).await.unwrap();

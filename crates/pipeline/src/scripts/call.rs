@@ -31,8 +31,8 @@ pub(crate) struct Answer {
     pub(crate) took: std::time::Duration,
 }
 
-/// The work of reading a message, which tells its answer to `tell`. That must have room for it.
-pub(crate) fn work(call: u64, uplink: &Uplink, reader: &Arc<Reader>, tell: mpsc::Sender<Answer>) -> Work {
+/// The work of reading a message, which sends its answer to `answers`. That channel must have capacity for it.
+pub(crate) fn work(call: u64, uplink: &Uplink, reader: &Arc<Reader>, answers: mpsc::Sender<Answer>) -> Work {
     let asked = Asked {
         reader: Arc::clone(reader),
         payload: uplink.payload.clone(),
@@ -46,8 +46,8 @@ pub(crate) fn work(call: u64, uplink: &Uplink, reader: &Arc<Reader>, tell: mpsc:
         let began = Instant::now();
         let mut measurements = Measurements::default();
         let result = asked.reader.read(&asked.input(), &mut measurements);
-        // Nobody listens any more where the gateway has ended.
-        let _ = tell.try_send(Answer { call, measurements, result, took: began.elapsed() });
+        // There is no receiver where the gateway has ended.
+        let _ = answers.try_send(Answer { call, measurements, result, took: began.elapsed() });
     })
 }
 

@@ -46,7 +46,7 @@ impl ScriptQueue {
         self.waiting.is_empty()
     }
 
-    /// Whether it has more to do than it will have done soon: it would hold up everybody.
+    /// Whether it has more to do than it will have done soon: it would delay all.
     pub(crate) fn is_behind(&self) -> bool {
         let waiting = u32::try_from(self.waiting.len()).unwrap_or(u32::MAX);
         let many = self.waiting.len() >= MESSAGES || self.bytes >= BYTES;
@@ -70,11 +70,11 @@ mod tests {
 
     use super::*;
 
-    fn desk(messages: usize, pace_millis: u64) -> ScriptQueue {
-        let mut desk = ScriptQueue::default();
-        desk.took(Duration::from_millis(pace_millis));
-        (0..messages).for_each(|_| desk.push(message()));
-        desk
+    fn queue(messages: usize, pace_millis: u64) -> ScriptQueue {
+        let mut queue = ScriptQueue::default();
+        queue.took(Duration::from_millis(pace_millis));
+        (0..messages).for_each(|_| queue.push(message()));
+        queue
     }
 
     fn message() -> Message {
@@ -85,26 +85,26 @@ mod tests {
 
     #[test]
     fn a_script_is_behind_where_more_waits_than_it_reads_in_time_and_never_with_a_few() {
-        assert!(!desk(63, 200).is_behind(), "a few always may wait");
-        assert!(desk(64, 200).is_behind());
-        assert!(!desk(256, 10).is_behind(), "a backlog is no fault of a script that is fast enough");
-        assert!(!desk(1_000, 0).is_behind(), "nobody knows yet how fast it is");
+        assert!(!queue(63, 200).is_behind(), "a few always may wait");
+        assert!(queue(64, 200).is_behind());
+        assert!(!queue(256, 10).is_behind(), "a backlog is no fault of a script that is fast enough");
+        assert!(!queue(1_000, 0).is_behind(), "its speed is not known yet");
     }
 
     #[test]
     fn a_slow_message_is_made_good_by_quick_ones() {
-        let mut desk = desk(64, 1_000);
-        assert!(desk.is_behind());
-        (0..32).for_each(|_| desk.took(Duration::from_millis(1)));
-        assert!(!desk.is_behind());
+        let mut queue = queue(64, 1_000);
+        assert!(queue.is_behind());
+        (0..32).for_each(|_| queue.took(Duration::from_millis(1)));
+        assert!(!queue.is_behind());
     }
 
     #[test]
     fn what_has_left_weighs_no_more() {
-        let mut desk = desk(600, 100);
-        assert!(desk.is_behind());
-        while desk.pop().is_some() {}
-        assert!(desk.is_empty() && !desk.is_behind());
-        assert_eq!(desk.bytes, 0);
+        let mut queue = queue(600, 100);
+        assert!(queue.is_behind());
+        while queue.pop().is_some() {}
+        assert!(queue.is_empty() && !queue.is_behind());
+        assert_eq!(queue.bytes, 0);
     }
 }

@@ -28,7 +28,7 @@ impl Reader {
         codec.filter(|codec| codec.script_file().is_some())
     }
 
-    /// Fills `out`. Where an envelope's payload cannot be read, what the radio says of it is there all the same.
+    /// Fills `out`. Where an envelope's payload cannot be read, the radio's measurements are there all the same.
     pub(crate) fn read(&self, input: &Input<'_>, out: &mut Measurements) -> Result<(), DecodeError> {
         out.clear();
         match self {
@@ -38,7 +38,7 @@ impl Reader {
         }
     }
 
-    /// Fills `out` with what is known of a message whose payload nobody reads.
+    /// Fills `out` with what is known of a message whose payload is not read.
     pub(crate) fn pass_over(&self, out: &mut Measurements) -> Result<(), DecodeError> {
         out.clear();
         match self {

@@ -20,8 +20,8 @@ const NEWER: usize = 8;
 
 /// A store with two checkpoints and the journal since before both.
 fn store(dir: &Path) {
-    let turns: Vec<_> = (0..STEPS).map(|i| ((i % 2) as u8, 20.0, 100, 0)).collect();
-    let steps = steps(&turns);
+    let batches: Vec<_> = (0..STEPS).map(|i| ((i % 2) as u8, 20.0, 100, 0)).collect();
+    let steps = steps(&batches);
     write_journal(dir, &steps);
     let file = CheckpointFile::in_dir(dir);
     let mut engine = Engine::new(settings());

@@ -109,11 +109,11 @@ fn what_an_adapter_refused_is_counted_by_its_reason_and_is_no_message() {
 
 #[test]
 fn everybody_who_waits_is_told_also_of_what_was_refused() {
-    let told = Arc::new(AtomicUsize::new(0));
+    let notified = Arc::new(AtomicUsize::new(0));
     let with_ack = |payload: &str| {
-        let told = Arc::clone(&told);
+        let notified = Arc::clone(&notified);
         let count = move |_| {
-            told.fetch_add(1, Ordering::Relaxed);
+            notified.fetch_add(1, Ordering::Relaxed);
         };
         Uplink { ack: Ack::new(count), ..uplink("a", payload, at(0)) }
     };

@@ -41,7 +41,7 @@ fn sent(device: Option<&str>, bytes: &str, decoded: &str) -> Uplink {
 }
 
 /// Devices, and metrics with their values, in a step.
-fn told(step: &Step) -> (Vec<&str>, Vec<(&str, f64)>) {
+fn readings_of(step: &Step) -> (Vec<&str>, Vec<(&str, f64)>) {
     let metric = |id: gateway_core::MetricId| &*step.names.metrics[id.0 as usize].name;
     let readings = step.batches.iter().flat_map(|batch| &batch.readings);
     (
@@ -65,7 +65,7 @@ fn a_device_is_known_by_the_topics_name_or_by_its_dev_eui() {
     ] {
         let mut fixture = fixture(&[("lounge", address, false)]);
         let step = fixture.step(vec![sent(topic, "", r#"{"t":1}"#)], at(0));
-        let (devices, readings) = told(&step);
+        let (devices, readings) = readings_of(&step);
         assert_eq!(devices, [expected], "{address} {topic:?}");
         assert_eq!(readings, [&[("t", 1.0)], &RADIO[..]].concat());
     }
@@ -75,21 +75,21 @@ fn a_device_is_known_by_the_topics_name_or_by_its_dev_eui() {
 fn the_name_of_the_topic_counts_where_both_are_known() {
     let mut fixture = fixture(&[("by-topic", "room-7", true), ("by-eui", DEV_EUI, false)]);
     let step = fixture.step(vec![sent(Some("room-7"), "Bw==", r#"{"t":1}"#)], at(0));
-    assert_eq!(told(&step), (vec!["by-topic"], [&[("first", 7.0)], &RADIO[..]].concat()));
+    assert_eq!(readings_of(&step), (vec!["by-topic"], [&[("first", 7.0)], &RADIO[..]].concat()));
 }
 
 #[test]
 fn a_codec_of_the_devices_own_is_found_by_its_dev_eui() {
     let mut fixture = fixture(&[("lounge", DEV_EUI, true)]);
     let step = fixture.step(vec![sent(Some("room-7"), "Bw==", "null")], at(0));
-    assert_eq!(told(&step), (vec!["lounge"], [&[("first", 7.0)], &RADIO[..]].concat()));
+    assert_eq!(readings_of(&step), (vec!["lounge"], [&[("first", 7.0)], &RADIO[..]].concat()));
 }
 
 #[test]
 fn bytes_that_nobody_can_read_are_counted_and_the_radio_is_measured() {
     let mut fixture = fixture(&[]);
     let step = fixture.step(vec![sent(Some("room-7"), "Bw==", "null")], at(0));
-    assert_eq!(told(&step), (vec!["room-7"], RADIO.to_vec()));
+    assert_eq!(readings_of(&step), (vec!["room-7"], RADIO.to_vec()));
     assert_eq!(step.batches[0].dropped, [(DropReason::NoCodec, 1)]);
 }
 
@@ -102,7 +102,7 @@ fn a_codec_that_loops_harms_only_its_device() {
         messages.push(sent(Some("fine"), "Bw==", "null"));
     }
     let step = fixture.step(messages, at(0));
-    let (_, readings) = told(&step);
+    let (_, readings) = readings_of(&step);
     assert_eq!(readings.iter().filter(|reading| **reading == ("first", 7.0)).count(), 8);
     assert_eq!(readings.iter().filter(|(metric, _)| *metric == "rssi").count(), 16);
     assert_eq!(step.batches[0].dropped, [(DropReason::BadPayload, 8)]);
@@ -113,6 +113,6 @@ fn a_join_is_no_device_yet() {
     let mut fixture = fixture(&[]);
     let join = r#"{"end_device_ids":{"device_id":"d"},"join_accept":{"session_key_id":"AA=="}}"#;
     let step = fixture.step(vec![uplink("d", join, at(0)), uplink("d", "[]", at(0))], at(0));
-    assert_eq!(told(&step), (vec![], vec![]));
+    assert_eq!(readings_of(&step), (vec![], vec![]));
     assert_eq!(step.batches[0].dropped, [(DropReason::BadPayload, 1)]);
 }

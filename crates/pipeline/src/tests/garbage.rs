@@ -1,4 +1,4 @@
-//! Checkpoints and steps that nobody wrote so, past every checksum: reading them ends in an error or in some state,
+//! Checkpoints and steps that no gateway has written, with right checksums: reading them ends in an error or in some state,
 //! never in a panic, and a length that lies takes no memory.
 
 use std::process::Command;

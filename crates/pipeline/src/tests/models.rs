@@ -51,7 +51,7 @@ fn a_series_beyond_the_bound_is_counted_and_not_judged() {
     let mut fixture = fixture(2);
     let devices = ["a", "b", "c"];
     assert!(live(&mut fixture, &devices[..2], 0..400, 21.0).is_empty());
-    assert_eq!(fixture.engine.models_are_full(), None, "nobody was refused");
+    assert_eq!(fixture.engine.models_are_full(), None, "no series was refused");
     assert!(live(&mut fixture, &devices, 400..900, 21.0).is_empty());
     assert_eq!(fixture.engine.models(), ModelCount { kept: 2, refused: 1 });
     assert_eq!(fixture.engine.models_are_full(), Some(2));
@@ -64,7 +64,7 @@ fn a_series_that_was_refused_learns_once_there_is_room() {
     live(&mut fixture, &["a", "b"], 0..10, 21.0);
     assert_eq!(fixture.engine.models(), ModelCount { kept: 1, refused: 1 });
     reconfigure(&mut fixture, with_room_for(2), 10);
-    assert_eq!(fixture.engine.models_are_full(), None, "there is room now");
+    assert_eq!(fixture.engine.models_are_full(), None, "there is memory for it now");
     assert!(live(&mut fixture, &["a", "b"], 11..900, 21.0).is_empty());
     assert_eq!(fixture.engine.models(), ModelCount { kept: 2, refused: 0 });
     assert_eq!(live(&mut fixture, &["a", "b"], 900..901, 60.0), ["a", "b"]);
@@ -89,9 +89,9 @@ fn what_the_radio_tells_of_itself_has_no_model() {
     let mut fixture = fixture(2);
     let link =
         LinkQuality { rssi: Some(-60.0), snr: Some(7.0), airtime: Some(0.06), ..LinkQuality::default() };
-    let mut heard = uplink("a", "{\"temperature\":21}", at(0));
-    heard.link = link;
-    fixture.tick(vec![heard], at(0));
+    let mut with_link = uplink("a", "{\"temperature\":21}", at(0));
+    with_link.link = link;
+    fixture.tick(vec![with_link], at(0));
     assert_eq!(fixture.engine.models(), ModelCount { kept: 1, refused: 0 });
 }
 

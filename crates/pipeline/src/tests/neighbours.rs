@@ -25,7 +25,7 @@ fn fixture(engine: Engine) -> Fixture {
     Fixture { engine, decoder: decoder(accept_all()) }
 }
 
-/// Four sensors until `until`; from the tenth day on `d0` creeps up by 0.3 K a day. Devices told to drift, in order.
+/// Four sensors until `until`; from the tenth day on `d0` creeps up by 0.3 K a day. Devices reported as drifting, in order.
 fn live(fixture: &mut Fixture, from: i64, until: i64) -> Vec<String> {
     let mut raised = Vec::new();
     for now in (from..until).step_by(usize::try_from(TURN).unwrap()) {

@@ -78,10 +78,10 @@ fn an_anomaly_tells_its_detector_and_what_was_expected() {
         let payload = payload::alert(alert, fixture.engine.registry(), &identity());
         serde_json::from_slice(&payload.numbered(1)).unwrap()
     };
-    let told = json(&alert);
-    assert_eq!((&told["score"], &told["detector"]), (&0.75.into(), &"profile".into()));
-    assert_eq!(told["expected"], serde_json::json!([20.5, 22.5]));
-    assert_eq!(told.get("metric"), None);
+    let payload = json(&alert);
+    assert_eq!((&payload["score"], &payload["detector"]), (&0.75.into(), &"profile".into()));
+    assert_eq!(payload["expected"], serde_json::json!([20.5, 22.5]));
+    assert_eq!(payload.get("metric"), None);
 
     alert.expected = Some((f64::NEG_INFINITY, 22.5));
     assert_eq!(json(&alert).get("expected"), None, "JSON has no infinity");

@@ -12,16 +12,16 @@ use crate::durable::store;
 use crate::engine::step::Step;
 use crate::engine::{Engine, Outputs};
 
-/// A day in the life: (device, value, milliseconds since the turn before, age of the reading in milliseconds).
-fn turns() -> impl Strategy<Value = Vec<(u8, f64, u16, u16)>> {
+/// A day in the life: (device, value, milliseconds since the batch before, age of the reading in milliseconds).
+fn batches() -> impl Strategy<Value = Vec<(u8, f64, u16, u16)>> {
     prop::collection::vec((0..4_u8, -10.0..60.0_f64, 0..4_000_u16, 0..30_000_u16), 1..80)
 }
 
-pub(super) fn steps(turns: &[(u8, f64, u16, u16)]) -> Vec<Step> {
+pub(super) fn steps(batches: &[(u8, f64, u16, u16)]) -> Vec<Step> {
     let mut fixture = Fixture::new();
     let mut now = 0;
     let mut steps = Vec::new();
-    for (device, value, gap, age) in turns {
+    for (device, value, gap, age) in batches {
         now += i64::from(*gap);
         let time = super::TEN + now - i64::from(*age);
         let payload = format!("{{\"temperature\":{value},\"ts\":{time}}}");
@@ -58,8 +58,8 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn a_restored_checkpoint_goes_on_as_if_nothing_had_happened(turns in turns(), cut in 0.0..1.0_f64) {
-        let steps = steps(&turns);
+    fn a_restored_checkpoint_goes_on_as_if_nothing_had_happened(batches in batches(), cut in 0.0..1.0_f64) {
+        let steps = steps(&batches);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a short list")]
         let cut = (steps.len() as f64 * cut) as usize;
         let mut whole = Engine::new(settings());
@@ -78,8 +78,8 @@ proptest! {
     }
 
     #[test]
-    fn what_the_outbox_lacks_comes_out_of_the_journal_and_nothing_twice(turns in turns(), mark in 0..80_u64) {
-        let steps = steps(&turns);
+    fn what_the_outbox_lacks_comes_out_of_the_journal_and_nothing_twice(batches in batches(), mark in 0..80_u64) {
+        let steps = steps(&batches);
         let mut engine = Engine::new(settings());
         let all = apply(&mut engine, &steps);
 
@@ -106,8 +106,8 @@ proptest! {
 /// A crash, and before the next start somebody edits gateway.toml.
 #[test]
 fn steps_taken_under_old_settings_are_applied_again_under_the_same() {
-    let turns: Vec<_> = (0..40_u8).map(|i| (i % 3, f64::from(i), 1_000, 0)).collect();
-    let mut steps = steps(&turns);
+    let batches: Vec<_> = (0..40_u8).map(|i| (i % 3, f64::from(i), 1_000, 0)).collect();
+    let mut steps = steps(&batches);
     steps[0].settings = Some(Box::new(settings()));
     let mut engine = Engine::new(settings());
     let all = apply(&mut engine, &steps);
@@ -126,8 +126,8 @@ fn steps_taken_under_old_settings_are_applied_again_under_the_same() {
 
 #[test]
 fn a_step_lost_to_a_damaged_disk_shifts_no_names() {
-    let turns: Vec<_> = (0..4).map(|device| (device, 20.0, 100, 0)).collect();
-    let mut steps = steps(&turns);
+    let batches: Vec<_> = (0..4).map(|device| (device, 20.0, 100, 0)).collect();
+    let mut steps = steps(&batches);
     steps.remove(1);
     let mut engine = Engine::new(settings());
     apply(&mut engine, &steps);

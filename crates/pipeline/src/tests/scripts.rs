@@ -1,4 +1,4 @@
-//! Codecs in JavaScript: their messages come later, in order, once, and nobody else's wait for them.
+//! Codecs in JavaScript: their messages come later, in order, once, and no other messages wait for them.
 
 use std::sync::{Arc, Mutex};
 
@@ -38,7 +38,7 @@ fn fixture() -> Fixture {
 }
 
 impl Fixture {
-    /// One step, and what was told to the senders.
+    /// One step, and what the senders were notified of.
     fn decode(&mut self, answered: Vec<Answered>, uplinks: Vec<Uplink>) -> Step {
         let mut step = Step::tick(at(0), None, self.engine.registry().next_numbers());
         let mut acks = Vec::new();
@@ -133,21 +133,21 @@ fn a_message_that_is_sent_again_while_its_script_is_at_it_counts_once() {
 #[test]
 fn no_more_is_taken_once_many_messages_wait_until_they_are_read() {
     let mut fixture = fixture();
-    assert!(fixture.decoder.has_room());
+    assert!(fixture.decoder.has_capacity());
     fixture.decode(Vec::new(), (0..=255).map(|n| ask("s1", 'x', n)).chain([ask("s1", 'b', 0)]).collect());
-    assert!(!fixture.decoder.has_room(), "256 wait behind the one that is read");
+    assert!(!fixture.decoder.has_capacity(), "256 wait behind the one that is read");
     let steps = fixture.finish();
-    assert!(fixture.decoder.has_room());
+    assert!(fixture.decoder.has_capacity());
     assert_eq!(fixture.values(&steps, "s1", "n").len(), 257, "none is lost");
 }
 
 #[test]
 fn at_the_end_what_is_not_read_stays_with_its_sender_or_is_counted() {
     let mut fixture = fixture();
-    let heard = Arc::new(Mutex::new(Vec::new()));
+    let outcomes = Arc::new(Mutex::new(Vec::new()));
     let kept = |n, delivery| {
-        let heard = Arc::clone(&heard);
-        let ack = Ack::new(move |outcome| heard.lock().unwrap().push((n, outcome)));
+        let outcomes = Arc::clone(&outcomes);
+        let ack = Ack::new(move |outcome| outcomes.lock().unwrap().push((n, outcome)));
         Uplink { delivery, ack, ..ask("s1", 'b', n) }
     };
     let keeps = Delivery::AtLeastOnce { key: 1, again: false };
@@ -155,10 +155,10 @@ fn at_the_end_what_is_not_read_stays_with_its_sender_or_is_counted() {
     let closed = fixture.decoder.close();
     assert_eq!(dropped(&[fixture.decode(closed, Vec::new())]), [(DropReason::NoRoom, 1)]);
     assert!(fixture.decoder.is_idle());
-    assert_eq!(*heard.lock().unwrap(), [(2, Outcome::Refused(DropReason::NoRoom))]);
+    assert_eq!(*outcomes.lock().unwrap(), [(2, Outcome::Refused(DropReason::NoRoom))]);
 }
 
-/// Time is virtual: it goes by as fast as nobody has anything to do, whatever a thread is at.
+/// Time is virtual: it passes while no task has anything to do, whatever a thread does.
 #[tokio::test(start_paused = true)]
 async fn a_script_that_does_not_come_back_is_given_up_and_refused_until_its_file_has_changed() {
     let mut fixture = fixture();

@@ -1,6 +1,6 @@
-//! The local history: its thread, and what is told of its troubles.
+//! The local history: its thread, and the log of its problems.
 //!
-//! It is no part of the loss ledger, and nothing depends on it: whatever is wrong with it is told, and the gateway goes on.
+//! It is no part of the loss ledger, and nothing depends on it: its problems are logged, and the gateway goes on.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use history::{Handle, Options, Status};
 use tokio::sync::watch;
 
 /// How long a stop gives the disk to take what waits.
-const PATIENCE: Duration = Duration::from_secs(5);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Where the history is.
 pub fn path(data_dir: &Path) -> PathBuf {
@@ -33,23 +33,23 @@ pub fn start(options: Options, clock: Arc<dyn Clock>) -> Option<Handle> {
     }
 }
 
-/// Has it written what waits. A disk that does not answer holds its thread alone, maybe for ever.
+/// Writes what waits. A disk that does not answer holds its thread alone, maybe for ever.
 pub async fn close(history: &Handle) {
-    if tokio::time::timeout(PATIENCE, history.close()).await.is_err() {
+    if tokio::time::timeout(CLOSE_TIMEOUT, history.close()).await.is_err() {
         tracing::error!("the history's disk does not answer; its newest windows are left out");
     }
 }
 
-/// Tells the log once of each trouble and of its end, and what it cost.
+/// Logs each problem once, its end, and what it cost.
 async fn log(mut status: watch::Receiver<Status>) {
-    let mut told = Status::default();
+    let mut logged = Status::default();
     loop {
         let now = status.borrow_and_update().clone();
-        if let Some(aside) = now.aside.as_ref().filter(|_| now.aside != told.aside) {
+        if let Some(aside) = now.aside.as_ref().filter(|_| now.aside != logged.aside) {
             let aside = aside.display();
             tracing::error!("the history was damaged; it is kept as {aside}, and a new one is begun");
         }
-        match (&told.trouble, &now.trouble) {
+        match (&logged.trouble, &now.trouble) {
             (None, Some(why)) => {
                 tracing::error!("history: {why}; nothing else is affected, and it is tried again");
             }
@@ -62,7 +62,7 @@ async fn log(mut status: watch::Receiver<Status>) {
             }
             _ => {}
         }
-        told = now;
+        logged = now;
         if status.changed().await.is_err() {
             return;
         }

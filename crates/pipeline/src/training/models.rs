@@ -1,7 +1,7 @@
 //! The models of devices as a whole on disk: `models/` in the data directory, written by `riser train` and by a gateway
 //! that trains by itself; and the windows of the local history that they are fitted to.
 //!
-//! A file that is damaged or of a later version is told and left out; it keeps nothing else from running.
+//! A file that is damaged or of a later version is logged and left out; it keeps nothing else from running.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -12,7 +12,7 @@ use anomaly::multivariate::{Fitted, Windows};
 use gateway_core::{MetricKind, Timestamp};
 use history::{HistoryError, Store};
 
-/// Most models that are used; the rest is told and left out.
+/// Most models that are used; the rest is logged and left out.
 pub const MAX_MODELS: usize = 4_096;
 
 /// `[aggregate.metrics.*] kind`: counters are no part of a model.

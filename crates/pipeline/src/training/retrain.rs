@@ -144,7 +144,7 @@ impl Retrainer {
         }
     }
 
-    /// Told once for each reason.
+    /// Logged once for each reason.
     fn cannot_look(&mut self, failure: &Failure) {
         let reason = Some(gateway_core::chain(failure));
         if let Some(why) = reason.as_ref().filter(|_| reason != self.trouble) {
@@ -167,7 +167,7 @@ impl Retrainer {
     }
 }
 
-/// On a thread where waiting holds up nobody; a panic there is a failure like others.
+/// On a thread that may wait; a panic there is a failure like others.
 async fn blocking<T: Send + 'static>(
     job: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {

@@ -1,4 +1,4 @@
-//! What a scan has heard: the devices of known formats with their newest values, and how many others. No IO.
+//! What a scan has found: the devices of known formats with their newest values, and how many others. No IO.
 //!
 //! Promises: bounded in devices; those that do not fit are counted with the others.
 
@@ -17,7 +17,7 @@ use crate::cli::tail::printable;
 /// Most devices that are listed, and as many that are only counted.
 const MAX_DEVICES: usize = 5_000;
 
-/// The devices that were heard.
+/// The devices that were found.
 pub(super) struct Seen {
     codec: Codec,
     /// What the configuration calls them.
@@ -30,9 +30,9 @@ pub(super) struct Seen {
 struct Device {
     kind: Kind,
     /// What it calls itself.
-    said: Option<Arc<str>>,
+    advertised_name: Option<Arc<str>>,
     rssi: Option<i16>,
-    heard: u64,
+    count: u64,
     /// The newest of each, and its unit.
     values: BTreeMap<String, (f64, Option<String>)>,
     /// Why the last advertisement was not read.
@@ -46,11 +46,11 @@ impl Seen {
         Self { codec, names, devices: BTreeMap::new(), others: BTreeSet::new() }
     }
 
-    pub(super) fn hear(&mut self, heard: &ScanResult, at: Timestamp) {
-        let Ok(payload) = adapters::ble::payload(heard) else { return };
+    pub(super) fn add(&mut self, found: &ScanResult, at: Timestamp) {
+        let Ok(payload) = adapters::ble::payload(found) else { return };
         let Ok(advertisement) = Advertisement::parse(&payload) else { return };
-        let beacon = identity(&advertisement).filter(|_| !self.names.contains_key(&*heard.address));
-        let id = beacon.map_or_else(|| Arc::clone(&heard.address), Arc::from);
+        let beacon = identity(&advertisement).filter(|_| !self.names.contains_key(&*found.address));
+        let id = beacon.map_or_else(|| Arc::clone(&found.address), Arc::from);
         let has_room = self.devices.len() < MAX_DEVICES || self.devices.contains_key(&id);
         let Some(kind) = Kind::of(&advertisement).filter(|_| has_room) else {
             if self.others.len() < MAX_DEVICES {
@@ -62,7 +62,7 @@ impl Seen {
         let input = Input {
             payload: &payload,
             topic: "",
-            device: Some(&heard.address),
+            device: Some(&found.address),
             metric: None,
             port: None,
             received_at: at,
@@ -70,9 +70,9 @@ impl Seen {
         let read = self.codec.decode(&input, &mut measurements);
         let device = self.devices.entry(id).or_insert_with(|| Device::new(kind));
         device.kind = kind;
-        device.said = heard.name.clone().or(device.said.take());
-        device.rssi = heard.rssi.or(device.rssi);
-        device.heard = device.heard.saturating_add(1);
+        device.advertised_name = found.name.clone().or(device.advertised_name.take());
+        device.rssi = found.rssi.or(device.rssi);
+        device.count = device.count.saturating_add(1);
         device.error = read.err().map(|error| gateway_core::chain(&error));
         if device.error.is_none() {
             for measured in measurements.iter() {
@@ -96,12 +96,15 @@ impl Seen {
             "address": id,
             "format": device.kind.name(),
             "rssi": device.rssi,
-            "heard": device.heard,
+            "heard": device.count,
             "metrics": values.collect::<Map<String, Value>>(),
         });
-        let told =
-            [("device", self.name(id)), ("name", device.said.as_deref()), ("error", device.error.as_deref())];
-        for (key, text) in told {
+        let optional = [
+            ("device", self.name(id)),
+            ("name", device.advertised_name.as_deref()),
+            ("error", device.error.as_deref()),
+        ];
+        for (key, text) in optional {
             if let (Some(text), Some(object)) = (text, object.as_object_mut()) {
                 object.insert(key.to_owned(), text.into());
             }
@@ -135,7 +138,7 @@ impl Seen {
     }
 
     fn row(&self, id: &str, device: &Device) -> [String; 6] {
-        let name = self.name(id).or(device.said.as_deref()).unwrap_or("-");
+        let name = self.name(id).or(device.advertised_name.as_deref()).unwrap_or("-");
         let rssi = device.rssi.map_or_else(|| "?".to_owned(), |rssi| rssi.to_string());
         let values = device.values.iter().map(|(metric, (value, unit))| match unit {
             Some(unit) => format!("{metric} {value} {unit}"),
@@ -144,7 +147,7 @@ impl Seen {
         let mut values: Vec<String> = values.collect();
         values.extend(device.error.clone());
         let format = device.kind.name().to_owned();
-        let row = [rssi, id.to_owned(), name.to_owned(), format, device.heard.to_string(), values.join(", ")];
+        let row = [rssi, id.to_owned(), name.to_owned(), format, device.count.to_string(), values.join(", ")];
         row.map(printable)
     }
 
@@ -173,6 +176,6 @@ impl Seen {
 
 impl Device {
     fn new(kind: Kind) -> Self {
-        Self { kind, said: None, rssi: None, heard: 0, values: BTreeMap::new(), error: None }
+        Self { kind, advertised_name: None, rssi: None, count: 0, values: BTreeMap::new(), error: None }
     }
 }

@@ -9,7 +9,7 @@ use simulator::lorawan::{Activation, Region, Registration, Target, registrations
 use super::sensors::Sensors;
 use super::{Ports, local};
 
-/// What keys are made of. No secret: whoever can reach the demo's loopback ports may take part.
+/// What keys are made of. No secret: every program on this machine may take part.
 const SEED: u64 = 1;
 
 pub(super) fn adapter(ports: Ports) -> LorawanConfig {

@@ -52,13 +52,7 @@ impl Sensors {
     }
 
     /// Sends all protocols' traffic until `stop`.
-    pub(super) async fn send(
-        self,
-        ports: Ports,
-        speaker: SimulatedRadio,
-        speed: f64,
-        stop: CancellationToken,
-    ) {
+    pub(super) async fn send(self, ports: Ports, radio: SimulatedRadio, speed: f64, stop: CancellationToken) {
         let clock = Arc::new(SystemClock);
         let load = |building: &Building| {
             let devices = u32::try_from(building.len()).unwrap_or(u32::MAX);
@@ -79,7 +73,7 @@ impl Sensors {
             simulator::mqtt::send(options, self.mqtt, mqtt_load, clock.clone(), stop.clone()),
             simulator::coap::send(&plain, self.coap, coap_load, clock.clone(), stop.clone()),
             simulator::coap::send(&secured, self.coaps, coaps_load, clock.clone(), stop.clone()),
-            simulator::ble::send(&speaker, self.ble, ble_load, clock.clone(), stop.clone()),
+            simulator::ble::send(&radio, self.ble, ble_load, clock.clone(), stop.clone()),
             simulator::lorawan::send(&nodes, self.lorawan, lorawan_load, clock, stop),
         );
         let all = [
@@ -114,8 +108,8 @@ fn misbehave(building: &mut Building) {
         (19, Fault::BadPayload),
     ];
     let start = SystemClock.now();
-    for (turn, (device, fault)) in faults.into_iter().enumerate() {
-        let after = Duration::from_secs(8 + 2 * turn as u64);
+    for (index, (device, fault)) in faults.into_iter().enumerate() {
+        let after = Duration::from_secs(8 + 2 * index as u64);
         building.fail(device, fault, start + after);
     }
 }

@@ -14,7 +14,7 @@ const SUBJECT: Subject<'static> = Subject {
     metric_name: "value",
 };
 
-/// What is said of one row.
+/// The judgement of one row.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Verdict {
     /// 0..1

@@ -1,4 +1,4 @@
-//! Recordings: JSON lines or CSV, read row by row; a bad row is told with its line, the rest goes on.
+//! Recordings: JSON lines or CSV, read row by row; a bad row is reported with its line, the rest goes on.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};

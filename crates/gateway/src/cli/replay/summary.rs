@@ -26,7 +26,7 @@ struct Open {
 
 /// How often one detector or rule spoke of one series.
 #[derive(Debug, Clone, Copy, Default)]
-struct Told {
+struct AlertTotals {
     raised: u64,
     total: Duration,
     longest: Duration,
@@ -38,7 +38,7 @@ struct Told {
 pub(super) struct Summary {
     open: BTreeMap<Series, Open>,
     /// By series and detector.
-    told: BTreeMap<(Series, Option<String>), Told>,
+    totals: BTreeMap<(Series, Option<String>), AlertTotals>,
 }
 
 /// A row of the summary, as `--json` has it.
@@ -69,13 +69,13 @@ impl Summary {
         match alert.state {
             AlertState::Raised => {
                 let detector = detector.map(str::to_owned);
-                self.told.entry((series.clone(), detector.clone())).or_default().raised += 1;
+                self.totals.entry((series.clone(), detector.clone())).or_default().raised += 1;
                 self.open.insert(series, Open { detector, since: alert.at });
             }
             AlertState::Cleared => {
                 if let Some(open) = self.open.remove(&series) {
-                    let told = self.told.entry((series, open.detector)).or_default();
-                    told.lasted(alert.at.since(open.since));
+                    let totals = self.totals.entry((series, open.detector)).or_default();
+                    totals.lasted(alert.at.since(open.since));
                 }
             }
         }
@@ -84,25 +84,25 @@ impl Summary {
     /// All rows, when the recording ends.
     pub(super) fn rows(mut self, end: Timestamp) -> Vec<Row> {
         for (series, open) in self.open {
-            let told = self.told.entry((series, open.detector)).or_default();
-            told.lasted(end.since(open.since));
-            told.is_open = true;
+            let totals = self.totals.entry((series, open.detector)).or_default();
+            totals.lasted(end.since(open.since));
+            totals.is_open = true;
         }
-        let row = |((series, detector), told): ((Series, Option<String>), Told)| Row {
+        let row = |((series, detector), totals): ((Series, Option<String>), AlertTotals)| Row {
             device: series.device,
             metric: series.metric,
             alert: series.rule,
             detector,
-            raised: told.raised,
-            duration: told.total.as_secs_f64(),
-            longest: told.longest.as_secs_f64(),
-            open: told.is_open,
+            raised: totals.raised,
+            duration: totals.total.as_secs_f64(),
+            longest: totals.longest.as_secs_f64(),
+            open: totals.is_open,
         };
-        self.told.into_iter().map(row).collect()
+        self.totals.into_iter().map(row).collect()
     }
 }
 
-impl Told {
+impl AlertTotals {
     fn lasted(&mut self, duration: Duration) {
         self.total = self.total.saturating_add(duration);
         self.longest = self.longest.max(duration);
@@ -131,7 +131,7 @@ pub(super) fn for_people(rows: &[Row], series: usize, lasted: Duration) -> Vec<S
     lines
 }
 
-/// A length of time, as short as it can be told.
+/// A length of time, as short as possible.
 fn span(seconds: f64) -> String {
     match seconds {
         ..120.0 => format!("{seconds:.0} s"),
@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn spans_are_short() {
-        let told = [0.0, 119.0, 300.0, 7_199.0, 7_200.0, 172_800.0, 604_800.0].map(span);
-        assert_eq!(told, ["0 s", "119 s", "5 min", "120 min", "2.0 h", "2.0 d", "7.0 d"]);
+        let totals = [0.0, 119.0, 300.0, 7_199.0, 7_200.0, 172_800.0, 604_800.0].map(span);
+        assert_eq!(totals, ["0 s", "119 s", "5 min", "120 min", "2.0 h", "2.0 d", "7.0 d"]);
     }
 }

@@ -1,5 +1,5 @@
 //! Weeks of a building as JSON lines, a line for each device and time, as `riser replay` reads them. Each line also has
-//! the device's `zone`, for whoever writes the `[devices.*]` that a replay takes zones from.
+//! the device's `zone`, for the `[devices.*]` that a replay takes zones from.
 
 use std::io::{self, BufWriter, Write};
 use std::num::NonZeroU32;

@@ -16,7 +16,7 @@ use super::{Args, Protocol, Traffic, mqtt};
 use crate::cli::{Exit, Failure, print_line};
 use pipeline::clock::SystemClock;
 
-/// Where nothing is said.
+/// Without `--devices`.
 const DEVICES: NonZeroUsize = NonZeroUsize::MIN.saturating_add(9);
 
 pub(super) fn send(args: &Args, target: &str) -> Result<Exit, Failure> {

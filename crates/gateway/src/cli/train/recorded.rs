@@ -1,5 +1,5 @@
 //! A recorded history: aggregates as they are published, one JSON object a line, or raw readings (JSON lines or CSV, as
-//! `riser replay` reads them), which are put into windows first. A bad row is told and left out.
+//! `riser replay` reads them), which are put into windows first. A bad row is reported and left out.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -19,7 +19,7 @@ use crate::cli::{Exit, Failure};
 const SHOWN: u64 = 10;
 
 /// Which part of a history is wanted, and how readings become windows.
-pub(super) struct Wanted<'a> {
+pub(super) struct Selection<'a> {
     /// This device; every one where none is named.
     pub(super) device: Option<&'a str>,
     pub(super) windows: aggregator::Settings,
@@ -30,9 +30,9 @@ pub(super) struct Wanted<'a> {
 }
 
 /// The history of each device in the file.
-pub(super) fn read(file: &Path, wanted: Wanted<'_>) -> Result<BTreeMap<String, Windows>, Failure> {
+pub(super) fn read(file: &Path, wanted: Selection<'_>) -> Result<BTreeMap<String, Windows>, Failure> {
     let mut devices = Devices { wanted, known: BTreeMap::new(), refused: 0 };
-    let mut problems = Problems { file, told: 0 };
+    let mut problems = Problems { file, rejected: 0 };
     if holds_aggregates(file)? {
         let lines = BufReader::new(open(file)?).split(b'\n').zip(1..);
         for (line, number) in lines {
@@ -43,17 +43,17 @@ pub(super) fn read(file: &Path, wanted: Wanted<'_>) -> Result<BTreeMap<String, W
             match serde_json::from_slice::<Published>(&line) {
                 Ok(published) => {
                     if let Err(reason) = devices.take_aggregate(&published) {
-                        problems.tell(number, &reason);
+                        problems.report(number, &reason);
                     }
                 }
-                Err(error) => problems.tell(number, &error.to_string()),
+                Err(error) => problems.report(number, &error.to_string()),
             }
         }
     } else {
         for row in recording::open(file)? {
             match row {
                 Ok(row) => devices.take_readings(&row),
-                Err(problem) => problems.tell(problem.line, &problem.reason),
+                Err(problem) => problems.report(problem.line, &problem.reason),
             }
         }
     }
@@ -103,7 +103,7 @@ struct Metric {
 }
 
 struct Devices<'a> {
-    wanted: Wanted<'a>,
+    wanted: Selection<'a>,
     known: BTreeMap<String, Device>,
     /// Readings of devices beyond the most, and such that came too late for their window.
     refused: u64,
@@ -208,20 +208,20 @@ impl Device {
 /// Rows that cannot be read: the first ones are shown, all are counted.
 struct Problems<'a> {
     file: &'a Path,
-    told: u64,
+    rejected: u64,
 }
 
 impl Problems<'_> {
-    fn tell(&mut self, line: u64, reason: &str) {
-        self.told += 1;
-        if self.told <= SHOWN {
+    fn report(&mut self, line: u64, reason: &str) {
+        self.rejected += 1;
+        if self.rejected <= SHOWN {
             tracing::warn!("{}:{line}: {reason}; this row is left out", self.file.display());
         }
     }
 
     fn finish(&self) {
-        if self.told > SHOWN {
-            tracing::warn!("{}: {} rows were left out", self.file.display(), self.told);
+        if self.rejected > SHOWN {
+            tracing::warn!("{}: {} rows were left out", self.file.display(), self.rejected);
         }
     }
 }

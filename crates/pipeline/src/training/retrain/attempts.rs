@@ -1,4 +1,4 @@
-//! Which devices could not be trained, and why: told once, and not tried again at once.
+//! Which devices could not be trained, and why: logged once, and not tried again at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

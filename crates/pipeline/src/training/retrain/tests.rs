@@ -15,19 +15,19 @@ use super::*;
 const DAY: Duration = Duration::from_secs(86_400);
 const WEEK: Duration = Duration::from_secs(7 * 86_400);
 const WINDOW: Duration = Duration::from_secs(300);
-const PATIENCE: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(60);
 
 fn now() -> Timestamp {
     "2026-06-01T00:00:00Z".parse().unwrap()
 }
 
 /// A data directory.
-struct House {
+struct Fixture {
     folder: TempDir,
     store: Store,
 }
 
-impl House {
+impl Fixture {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&crate::training::local_history::path(folder.path())).unwrap();
@@ -104,51 +104,51 @@ fn learned(control: Option<Control>) -> file::Stored {
 
 #[test]
 fn a_device_without_a_model_is_due_when_it_has_enough_windows() {
-    let mut house = House::new();
-    house.pump("few", MIN_WINDOWS - 1, now());
-    house.pump("pump", MIN_WINDOWS, now());
-    assert_eq!(house.due(), ["pump".into()]);
+    let mut fixture = Fixture::new();
+    fixture.pump("few", MIN_WINDOWS - 1, now());
+    fixture.pump("pump", MIN_WINDOWS, now());
+    assert_eq!(fixture.due(), ["pump".into()]);
     let waiting = BTreeSet::from(["pump".into()]);
-    assert_eq!(house.look().due(&waiting).unwrap(), []);
+    assert_eq!(fixture.look().due(&waiting).unwrap(), []);
 }
 
 #[test]
 fn a_device_with_a_model_is_due_when_retrain_has_passed_since_its_range_and_there_are_windows_of_then() {
-    let mut house = House::new();
-    house.pump("pump", 300, now() - WEEK - WINDOW);
-    house.train();
-    assert_eq!(house.due(), [], "silent since: the same windows would give the same model");
-    house.pump("pump", 300, now() - 2 * WINDOW);
-    assert_eq!(house.due(), [], "a week has not passed");
-    house.pump("pump", 300, now());
-    assert_eq!(house.due(), ["pump".into()]);
-    house.train();
-    assert_eq!(house.due(), []);
+    let mut fixture = Fixture::new();
+    fixture.pump("pump", 300, now() - WEEK - WINDOW);
+    fixture.train();
+    assert_eq!(fixture.due(), [], "silent since: the same windows would give the same model");
+    fixture.pump("pump", 300, now() - 2 * WINDOW);
+    assert_eq!(fixture.due(), [], "a week has not passed");
+    fixture.pump("pump", 300, now());
+    assert_eq!(fixture.due(), ["pump".into()]);
+    fixture.train();
+    assert_eq!(fixture.due(), []);
 }
 
 #[test]
 fn windows_of_a_clock_that_was_ahead_count_for_nothing() {
-    let mut house = House::new();
-    house.pump("pump", 300, now() + 365 * DAY);
-    assert_eq!(house.due(), []);
-    let later = Look { now: now() + 365 * DAY, ..house.look() };
+    let mut fixture = Fixture::new();
+    fixture.pump("pump", 300, now() + 365 * DAY);
+    assert_eq!(fixture.due(), []);
+    let later = Look { now: now() + 365 * DAY, ..fixture.look() };
     file::write(&later.folder, &later.fit("pump").unwrap()).unwrap();
-    house.pump("pump", 300, now());
-    assert_eq!(house.due(), ["pump".into()], "its range ends in the future");
-    house.train();
-    assert_eq!(house.look().fit("pump").unwrap().to, now());
-    assert_eq!(house.due(), []);
+    fixture.pump("pump", 300, now());
+    assert_eq!(fixture.due(), ["pump".into()], "its range ends in the future");
+    fixture.train();
+    assert_eq!(fixture.look().fit("pump").unwrap().to, now());
+    assert_eq!(fixture.due(), []);
 }
 
 #[test]
 fn a_damaged_model_is_replaced_and_one_of_a_later_version_is_not() {
-    let mut house = House::new();
-    house.pump("pump", 300, now());
-    house.train();
-    let path = file::path(&house.look().folder, "pump");
+    let mut fixture = Fixture::new();
+    fixture.pump("pump", 300, now());
+    fixture.train();
+    let path = file::path(&fixture.look().folder, "pump");
     let whole = fs::read(&path).unwrap();
     fs::write(&path, &whole[..whole.len() - 1]).unwrap();
-    assert_eq!(house.due(), ["pump".into()]);
+    assert_eq!(fixture.due(), ["pump".into()]);
 
     let mut later = whole;
     later[8..12].copy_from_slice(&99_u32.to_le_bytes());
@@ -157,23 +157,23 @@ fn a_damaged_model_is_replaced_and_one_of_a_later_version_is_not() {
     sum.update(&later[16..]);
     later[12..16].copy_from_slice(&sum.finalize().to_le_bytes());
     fs::write(&path, &later).unwrap();
-    assert_eq!(house.due(), []);
+    assert_eq!(fixture.due(), []);
 }
 
 #[test]
 fn a_model_is_fitted_to_what_the_history_has_without_counters() {
-    let mut house = House::new();
-    house.pump("pump", 300, now());
-    let stored = house.look().fit("pump").unwrap();
+    let mut fixture = Fixture::new();
+    fixture.pump("pump", 300, now());
+    let stored = fixture.look().fit("pump").unwrap();
     assert_eq!((stored.from, stored.to, stored.windows), (now() - WINDOW * 300, now(), 300));
     assert_eq!(stored.model.metrics().collect::<Vec<_>>(), ["flow", "power"]);
-    assert!(matches!(house.look().fit("nobody"), Err(Failure::Unfit(_))));
+    assert!(matches!(fixture.look().fit("unknown"), Err(Failure::Unfit(_))));
 }
 
 #[test]
 fn where_nothing_was_stored_yet_nothing_is_due_and_a_history_that_is_none_is_told() {
     let folder = tempfile::tempdir().unwrap();
-    let mut look = House::new().look();
+    let mut look = Fixture::new().look();
     look.history = folder.path().join("history.db");
     assert_eq!(look.due(&BTreeSet::new()).unwrap(), []);
     fs::write(&look.history, b"").unwrap();
@@ -202,35 +202,35 @@ async fn a_panic_in_training_is_a_failure() {
 
 #[tokio::test]
 async fn what_is_due_is_stored_and_handed_to_the_pipeline_and_who_cannot_be_trained_holds_up_nobody() {
-    let mut house = House::new();
+    let mut fixture = Fixture::new();
     let same = |index| Row { metrics: Vec::new(), ..row(index, 300, now()) };
     let bare: Vec<(Box<str>, Row)> = (0..300).map(|index| ("bare".into(), same(index))).collect();
-    house.store.append(&bare).unwrap();
-    house.pump("pump", 300, now());
-    assert_eq!(house.due(), ["bare".into(), "pump".into()]);
-    let (mut retrainer, _plan, mut controls) = house.retrainer(plan(Some(WEEK)));
-    timeout(PATIENCE, retrainer.look(WEEK, Kinds::default())).await.unwrap();
+    fixture.store.append(&bare).unwrap();
+    fixture.pump("pump", 300, now());
+    assert_eq!(fixture.due(), ["bare".into(), "pump".into()]);
+    let (mut retrainer, _plan, mut controls) = fixture.retrainer(plan(Some(WEEK)));
+    timeout(LIMIT, retrainer.look(WEEK, Kinds::default())).await.unwrap();
     let stored = learned(controls.try_recv().ok());
     assert_eq!(&*stored.device, "pump");
-    assert_eq!(file::read(&file::path(&house.look().folder, "pump")).unwrap(), stored);
+    assert_eq!(file::read(&file::path(&fixture.look().folder, "pump")).unwrap(), stored);
     assert!(controls.try_recv().is_err(), "one device alone could be trained");
     assert_eq!(retrainer.attempts.waiting(now(), DAY), BTreeSet::from(["bare".into()]));
 }
 
 #[tokio::test]
 async fn no_model_is_stored_while_a_reload_reads_them_and_never_means_never() {
-    let mut house = House::new();
-    house.pump("pump", 300, now());
-    let (retrainer, plans, mut controls) = house.retrainer(plan(None));
+    let mut fixture = Fixture::new();
+    fixture.pump("pump", 300, now());
+    let (retrainer, plans, mut controls) = fixture.retrainer(plan(None));
     let models = Arc::clone(&retrainer.models);
     let held = models.lock().await;
     let running = tokio::spawn(retrainer.run());
     plans.send_replace(plan(Some(WEEK)));
     // Longer than a training takes: nothing can be waited for that must not happen.
     assert!(timeout(Duration::from_secs(2), controls.recv()).await.is_err());
-    assert!(!house.look().folder.exists());
+    assert!(!fixture.look().folder.exists());
     drop(held);
-    learned(timeout(PATIENCE, controls.recv()).await.unwrap());
+    learned(timeout(LIMIT, controls.recv()).await.unwrap());
     drop(plans);
-    timeout(PATIENCE, running).await.unwrap().unwrap();
+    timeout(LIMIT, running).await.unwrap().unwrap();
 }

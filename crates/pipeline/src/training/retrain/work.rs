@@ -1,4 +1,4 @@
-//! What one look at the history does: tell which devices are due, and fit one. It blocks, and knows nothing of tasks.
+//! One look at the history: finds the devices that are due, and fits one. It blocks, and knows nothing of tasks.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -12,7 +12,7 @@ use history::{HistoryError, Store};
 
 use crate::training::models::{self, Kinds, MAX_MODELS};
 
-/// A range that ends farther ahead than the longest window was told by a clock that was wrong.
+/// A range that ends farther ahead than the longest window is of a clock that was wrong.
 const AHEAD: Duration = Duration::from_secs(8 * 86_400);
 
 /// Why a device has no new model.
@@ -44,10 +44,10 @@ pub(super) struct Look {
 }
 
 /// How far the model of a device reaches.
-enum Known {
+enum ModelRange {
     Nothing,
     Until(Timestamp),
-    /// Of a later version, or not to be read: told at the start, and left as it is.
+    /// Of a later version, or not to be read: logged at the start, and left as it is.
     Unreadable,
 }
 
@@ -61,19 +61,19 @@ impl Look {
             Err(HistoryError::Empty { .. }) => return Ok(Vec::new()),
             store => store?,
         };
-        let mut room = MAX_MODELS.saturating_sub(models::count(&self.folder));
+        let mut free = MAX_MODELS.saturating_sub(models::count(&self.folder));
         let mut due = Vec::new();
         for device in store.devices()? {
             if waiting.contains(&device) {
                 continue;
             }
             let is_due = match self.known(&device) {
-                Known::Nothing if room > 0 && self.has(&store, &device, None, MIN_WINDOWS)? => {
-                    room -= 1;
+                ModelRange::Nothing if free > 0 && self.has(&store, &device, None, MIN_WINDOWS)? => {
+                    free -= 1;
                     true
                 }
-                Known::Nothing | Known::Unreadable => false,
-                Known::Until(to) => self.has(&store, &device, Some(to + self.retrain), 1)?,
+                ModelRange::Nothing | ModelRange::Unreadable => false,
+                ModelRange::Until(to) => self.has(&store, &device, Some(to + self.retrain), 1)?,
             };
             if is_due {
                 due.push(device);
@@ -96,14 +96,16 @@ impl Look {
         })
     }
 
-    fn known(&self, device: &str) -> Known {
+    fn known(&self, device: &str) -> ModelRange {
         match file::read(&file::path(&self.folder, device)) {
             Ok(stored) if *stored.device == *device && stored.to <= self.now + AHEAD => {
-                Known::Until(stored.to)
+                ModelRange::Until(stored.to)
             }
-            Ok(_) | Err(FileError::Damaged { .. }) => Known::Nothing,
-            Err(FileError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Known::Nothing,
-            Err(_) => Known::Unreadable,
+            Ok(_) | Err(FileError::Damaged { .. }) => ModelRange::Nothing,
+            Err(FileError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                ModelRange::Nothing
+            }
+            Err(_) => ModelRange::Unreadable,
         }
     }
 

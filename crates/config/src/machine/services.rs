@@ -7,7 +7,7 @@ use crate::load::Loaded;
 use gateway_core::findings::{KeyPath, Report};
 
 /// systemd-timesyncd makes the folder when it starts, and the file once it has set the clock
-/// (systemd-timesyncd.service(8)). Where another service keeps the time, neither is there, and nothing can be told.
+/// (systemd-timesyncd.service(8)). Where another service keeps the time, neither is there, and nothing is known.
 const TIME_SERVICE: &str = "run/systemd/timesync";
 const CLOCK_IS_SET: &str = "run/systemd/timesync/synchronized";
 
@@ -62,5 +62,5 @@ fn ufw_is_enabled(root: &Path) -> bool {
 }
 
 #[cfg(test)]
-#[path = "surroundings_tests.rs"]
+#[path = "services_tests.rs"]
 mod tests;
