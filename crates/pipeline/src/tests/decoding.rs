@@ -122,9 +122,9 @@ fn everybody_who_waits_is_told_also_of_what_was_refused() {
     let mut step = Step::tick(at(0), None, fixture.engine.registry().next_numbers());
     let uplinks = vec![with_ack("{\"t\":1}"), with_ack("broken")];
     fixture.decoder.decode(Vec::new(), uplinks, &fixture.engine, &mut step, &mut acks);
-    assert_eq!(told.load(Ordering::Relaxed), 0, "nobody is told before the step is stored");
+    assert_eq!(notified.load(Ordering::Relaxed), 0, "nobody is notified before the step is stored");
     acks.into_iter().for_each(|(ack, outcome)| ack.complete(outcome));
-    assert_eq!(told.load(Ordering::Relaxed), 2);
+    assert_eq!(notified.load(Ordering::Relaxed), 2);
 }
 
 #[test]
