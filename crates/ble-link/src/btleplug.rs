@@ -79,8 +79,8 @@ impl Adapter for BtleplugAdapter {
         &self,
         options: &RadioOptions,
     ) -> Result<(Box<dyn Session>, Vec<ScanResult>), BluetoothError> {
-        let session = BtleplugSession::start(self.clone(), options.scan).await?;
-        Ok((Box::new(session), Vec::new()))
+        let (session, results) = BtleplugSession::start(self.clone(), options.scan).await?;
+        Ok((Box::new(session), results))
     }
 
     /// The same connection: some systems know devices only where they were discovered.

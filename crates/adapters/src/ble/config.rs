@@ -8,26 +8,25 @@ use gateway_core::settings::{HumanDuration, Secret};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Bluetooth Low Energy sensors and beacons, heard through an adapter of this machine (BlueZ). Which formats are read:
-/// docs/ble.md.
+/// Bluetooth Low Energy sensors and beacons, received by an adapter of this machine (BlueZ). docs/ble.md lists the formats.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(rename = "BleAdapter")]
 pub struct BleConfig {
-    /// The Bluetooth adapter: its name or its address. `bluetoothctl list` tells them.
+    /// The Bluetooth adapter: its name or its address. `bluetoothctl list` shows them.
     pub adapter: String,
-    /// How it listens. `passive` sends nothing and spares the sensors' batteries, and needs a bluetoothd that is started
-    /// with `--experimental`: without that it is `active`.
+    /// How it scans. `passive` sends nothing and spares the sensors' batteries. It needs a bluetoothd that is started with
+    /// `--experimental`; without that it is `active`.
     pub scan: ScanMode,
-    /// Who is heard: every device of a known format, or those of `[devices.*]` alone.
+    /// Whose advertisements count: those of every device of a known format, or of `[devices.*]` alone.
     pub devices: Listening,
-    /// A beacon that was not heard for this long has left: its `presence` becomes 0.
+    /// A beacon that was not received for this long has left: its `presence` becomes 0.
     pub left_after: HumanDuration,
-    /// Where not a single device was heard for this long, the scan is started anew; later the adapter is switched off and on.
+    /// If no advertisement was received for this long, the scan is restarted; later the adapter is switched off and on.
     pub quiet_after: HumanDuration,
-    /// Devices that are connected to, for the values that they do not advertise.
+    /// Devices to connect to, for the values that they do not advertise.
     pub connect: Vec<Connect>,
-    /// Devices that are connected at once, at most: what the adapter is able to, less what others need.
+    /// The most devices that are connected at once: as many as the adapter supports, less those that other programs need.
     #[schemars(range(min = 1, max = 32))]
     pub max_connections: usize,
 }
@@ -46,7 +45,7 @@ impl Default for BleConfig {
     }
 }
 
-/// A device whose characteristics (GATT) are wanted. Those that notify tell their values by themselves; the others are read.
+/// A device whose characteristics (GATT) are used. Those that notify send their values by themselves; the others are read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "BleConnect")]
@@ -54,15 +53,15 @@ pub struct Connect {
     /// The device's Bluetooth address.
     #[schemars(example = "A4:C1:38:8D:18:B2")]
     pub address: String,
-    /// The service that is looked at: four hexadecimal digits, or all 36 characters. Default: all that the device has.
+    /// The service that is used: four hexadecimal digits, or all 36 characters. Default: all services of the device.
     #[serde(default)]
     #[schemars(example = &"181a")]
     pub service: Option<String>,
-    /// How often it is read where its values do not come by themselves, and how long it stays connected where others wait.
+    /// How often it is read if it does not notify, and how long it stays connected if other devices wait.
     #[serde(default = "Connect::usual_every")]
     pub every: HumanDuration,
-    /// What reads characteristics that docs/formats.md (gatt) does not list, by their UUIDs: the name of a format, or a file
-    /// with a table of fields (`.toml`).
+    /// Codecs for characteristics that docs/formats.md (gatt) does not list, by UUID: the name of a format, or a file with a
+    /// table of fields (`.toml`).
     #[serde(default)]
     pub codecs: BTreeMap<String, String>,
 }
@@ -73,17 +72,17 @@ impl Connect {
     }
 }
 
-/// How an adapter listens.
+/// How an adapter scans.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(rename = "BleScan")]
 pub enum ScanMode {
-    /// Devices are asked for their scan responses: some put names and values there.
+    /// Requests scan responses: some devices put names and values there.
     #[default]
     Active,
-    /// Nothing is sent: what devices put into scan responses is not heard.
+    /// Sends nothing: what devices put into scan responses is not received.
     Passive,
-    /// Not at all: the adapter is for `connect` alone.
+    /// Does not scan: the adapter is for `connect` alone.
     Off,
 }
 
@@ -97,7 +96,7 @@ impl From<ScanMode> for ble_link::ScanMode {
     }
 }
 
-/// Who is heard.
+/// Whose advertisements count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(rename = "BleDevices")]
@@ -105,7 +104,7 @@ pub enum Listening {
     /// Every device of a known format.
     #[default]
     All,
-    /// Those that a `[devices.*]` names.
+    /// The devices of `[devices.*]`.
     Known,
 }
 

@@ -51,7 +51,7 @@ fn messages(intake: &mut Intake) -> Vec<(String, bool)> {
 }
 
 #[test]
-fn an_advertisement_is_handed_over_as_it_is_on_the_air_with_its_strength() {
+fn an_advertisement_is_passed_on_as_it_was_sent_with_its_rssi() {
     let mut intake = intake(|_| {});
     intake.receive(&sensor(LOUNGE), at(7), Instant::now());
     let uplink = intake.batch().pop().unwrap();
@@ -61,7 +61,7 @@ fn an_advertisement_is_handed_over_as_it_is_on_the_air_with_its_strength() {
 }
 
 #[test]
-fn phones_and_the_like_are_counted_and_nothing_else() {
+fn advertisements_of_unknown_formats_are_only_counted() {
     let mut intake = intake(|_| {});
     let phone = vec![(0x004c, vec![0x10, 0x05, 0x01])];
     let phone = ScanResult { service_data: Vec::new(), manufacturer_data: phone, ..sensor(LOUNGE) };
@@ -101,7 +101,7 @@ fn a_beacon_that_has_left_is_reported_once_under_its_name() {
 }
 
 #[test]
-fn what_another_adapter_has_heard_is_counted_here_and_nothing_else() {
+fn an_advertisement_that_another_adapter_received_first_is_only_counted() {
     let receptions = ReceptionMap::default();
     let two = |name| {
         let receptions = receptions.clone();
@@ -120,7 +120,7 @@ fn what_another_adapter_has_heard_is_counted_here_and_nothing_else() {
 }
 
 #[test]
-fn what_finds_no_room_is_counted_with_the_next_that_does() {
+fn dropped_messages_are_counted_with_the_next_that_fits() {
     let mut intake = intake(|_| {});
     for _ in 0..MAX_PENDING + 5 {
         intake.receive(&sensor(LOUNGE), at(0), Instant::now());
@@ -136,7 +136,7 @@ fn what_finds_no_room_is_counted_with_the_next_that_does() {
 }
 
 #[test]
-fn more_than_an_advertisement_holds_is_counted_and_nothing_else() {
+fn oversized_advertisements_are_only_counted() {
     let mut intake = intake(|_| {});
     intake.receive(
         &ScanResult { name: Some("x".repeat(300).into()), ..sensor(LOUNGE) },

@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn first_come_first_served() {
+    async fn permits_are_given_in_order() {
         let pool = ConnectionPool::new(1);
         let held = pool.take(Purpose::Read).await;
         let mut first = Box::pin(pool.take(Purpose::Read));
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn those_who_stay_leave_one_slot_for_the_others() {
+    async fn devices_that_stay_leave_one_permit_for_the_others() {
         let pool = ConnectionPool::new(3);
         let mut stays = [pool.take(Purpose::Stay).await.unwrap(), pool.take(Purpose::Stay).await.unwrap()];
         let mut third = Box::pin(pool.take(Purpose::Stay));
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_stays_leaves_when_its_turn_is_over_and_another_waits_to_stay() {
+    async fn a_device_that_stays_gives_way_after_its_turn_to_one_that_waits_to_stay() {
         let (over, not_over) = turns();
         let pool = ConnectionPool::new(2);
         let _stays = pool.take(Purpose::Stay).await;
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn where_there_is_one_slot_who_stays_leaves_for_a_reader_in_time_and_for_a_command_at_once() {
+    async fn with_one_permit_a_device_gives_way_to_a_read_after_its_turn_and_to_a_command_at_once() {
         let (over, not_over) = turns();
         let pool = ConnectionPool::new(1);
         let _stays = pool.take(Purpose::Stay).await;
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nobody_leaves_for_those_who_gave_up_waiting() {
+    async fn a_device_does_not_give_way_to_a_task_that_no_longer_waits() {
         let (over, _) = turns();
         let pool = ConnectionPool::new(1);
         let _stays = pool.take(Purpose::Stay).await;

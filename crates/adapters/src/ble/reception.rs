@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_device_that_two_adapters_hear_counts_once_and_moves_when_one_falls_silent() {
+    fn an_advertisement_counts_for_the_first_adapter_and_for_another_when_that_falls_silent() {
         let (map, start) = (ReceptionMap::default(), Instant::now());
         let (hall, attic) = (AdapterId::new("ble", "hall"), AdapterId::new("ble", "attic"));
         let device = Arc::from("A4:C1:38:8D:18:B2");
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn devices_that_do_not_fit_are_heard_by_everybody_until_there_is_room() {
+    fn devices_that_do_not_fit_count_for_every_adapter() {
         let (map, start) = (ReceptionMap::default(), Instant::now());
         let (hall, attic) = (AdapterId::new("ble", "hall"), AdapterId::new("ble", "attic"));
         for n in 0..MAX_DEVICES {
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_beacon_leaves_once() {
+    fn an_absent_beacon_is_returned_once() {
         let (map, start) = (ReceptionMap::default(), Instant::now());
         let (here, gone) = (Arc::from("here"), Arc::from("gone"));
         map.beacon_received(&here, start);

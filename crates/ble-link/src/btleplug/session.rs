@@ -12,7 +12,7 @@ use btleplug::api::{
     Central as _, CentralEvent, CentralState, Peripheral as _, PeripheralProperties, ScanFilter,
 };
 use btleplug::platform::PeripheralId;
-use futures_util::{Stream, StreamExt as _};
+use futures_util::{FutureExt as _, Stream, StreamExt as _};
 use tokio::time::{Instant, Interval, interval};
 
 use super::{BtleplugAdapter, address, limited};
@@ -56,9 +56,13 @@ struct KnownDevice {
 }
 
 impl BtleplugSession {
-    pub(super) async fn start(adapter: BtleplugAdapter, scan: ScanMode) -> Result<Self, BluetoothError> {
+    /// Opens a session, and returns the devices that the system has received recently.
+    pub(super) async fn start(
+        adapter: BtleplugAdapter,
+        scan: ScanMode,
+    ) -> Result<(Self, Vec<ScanResult>), BluetoothError> {
         let events = limited("the events", adapter.central.events()).await?;
-        Ok(Self {
+        let mut session = Self {
             adapter,
             scan,
             events,
@@ -67,7 +71,18 @@ impl BtleplugSession {
             pending: None,
             is_scanning: false,
             check: interval(CHECK_EVERY),
-        })
+        };
+        let mut results = Vec::new();
+        // The devices that are known already come first. They are asked for before the scan changes what is known of them.
+        while let Some(Some(event)) = session.events.next().now_or_never() {
+            let id = subject(&event).cloned();
+            session.event = Some(event);
+            if let Some(id) = id {
+                results.extend(session.ask(&id).await);
+            }
+        }
+        session.event = None;
+        Ok((session, results))
     }
 
     /// Asks for a device that is not known, or whose name is not; one that has gone meanwhile stays unknown. Returns what a
