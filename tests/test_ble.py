@@ -415,6 +415,15 @@ def test_a_passive_scan_hears_a_beacon_that_says_the_same_for_ever(setup, starte
     assert bluez.called("StartDiscovery") == 0
 
 
+def test_a_passive_scan_that_bluetoothd_has_taken_without_an_answer_is_tried_again(setup, started):
+    bluez = started.keep(Bluez())
+    bluez.add_adapter("hci0", monitors=True)
+    bluez.leave_registrations_unanswered(1)
+    building = setup(bluez, ble(more='scan = "passive"') + LOUNGE_TABLE)
+    wait_until(lambda: bluez.advertise(LOUNGE, service=bthome(20)), 60, lambda: f"a monitor\n{building.gateway.log()}")
+    assert bluez.called("StartDiscovery") == 0
+
+
 def test_a_passive_scan_is_active_where_bluetoothd_offers_none(setup, bluez):
     setup(bluez, ble(more='scan = "passive"') + LOUNGE_TABLE).listens().is_heard()
 

@@ -146,6 +146,10 @@ class Bluez:
         """Whether the kernel takes passive scans; False takes back those that there are."""
         self._do(self._monitors_work, name, works)
 
+    def leave_registrations_unanswered(self, count, name="hci0"):
+        """Takes the next `count` passive scans without saying so."""
+        self._do(lambda: setattr(self._adapter(name).monitors, "unanswered", count))
+
     def _monitors_work(self, name, works):
         monitors = self._adapter(name).monitors
         monitors.works = works

@@ -1,5 +1,7 @@
 """AdvertisementMonitorManager1: passive scans by patterns (BlueZ 5.66 run with --experimental, src/adv_monitor.c)."""
 
+import asyncio
+
 from bluez.server import OBJECTS, bluez_error
 from dbus_fast import Variant
 
@@ -45,6 +47,8 @@ class Monitors:
         self._monitors = {}
         # Whether the kernel takes patterns; where not, monitors are released at once.
         self.works = True
+        # So many registrations are taken and not answered.
+        self.unanswered = 0
         adapter.interfaces[MANAGER] = {
             "SupportedMonitorTypes": Variant("as", ["or_patterns"]),
             "SupportedFeatures": Variant("as", []),
@@ -59,6 +63,9 @@ class Monitors:
         if (sender, root) in self._monitors:
             raise bluez_error("AlreadyExists", "Already Exists")
         self._monitors[sender, root] = []
+        if self.unanswered:
+            self.unanswered -= 1
+            return asyncio.Event().wait()
         return self._look_at(sender, root)
 
     async def _look_at(self, sender, root):

@@ -7,6 +7,8 @@ mod adapters;
 pub mod ble;
 #[cfg(feature = "coap")]
 pub mod coap;
+#[cfg(any(feature = "coap", feature = "lorawan"))]
+mod datagrams;
 pub mod downlink;
 #[cfg(any(feature = "coap", feature = "lorawan"))]
 mod in_flight;
@@ -19,8 +21,6 @@ pub mod mqtt;
 pub mod serial;
 pub mod site;
 pub mod tcp;
-#[cfg(any(feature = "coap", feature = "lorawan"))]
-mod udp;
 
 use std::time::Duration;
 

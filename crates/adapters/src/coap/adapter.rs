@@ -24,7 +24,7 @@ use super::observed::Observed;
 use super::server::{IncomingRequest, Server};
 use super::socket::{CoapListener, CoapSocket};
 use crate::LOG_PERIOD;
-use crate::udp::{self, Inbox};
+use crate::datagrams::{self, Inbox};
 
 /// How often the figures in `health` are updated.
 const FIGURES_INTERVAL: Duration = Duration::from_secs(5);
@@ -206,8 +206,8 @@ impl ServerDriver<'_> {
                     self.server.stopping = true;
                     drain_deadline = Some(Instant::now() + DRAIN_TIMEOUT);
                 }
-                () = udp::serve(&mut self.clear_listener, &mut clear) => {}
-                () = udp::serve(&mut self.secure_listener, &mut secure) => {}
+                () = datagrams::serve(&mut self.clear_listener, &mut clear) => {}
+                () = datagrams::serve(&mut self.secure_listener, &mut secure) => {}
                 permit = uplinks.reserve(), if waiting => match permit {
                     Ok(permit) => permit.send(self.server.intake.batch()),
                     // The pipeline has ended: the senders keep the queued reports.

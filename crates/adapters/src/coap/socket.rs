@@ -7,7 +7,7 @@ use coap_link::Udp;
 use gateway_core::AdapterId;
 use tracing::warn;
 
-use crate::udp::{DatagramSocket, UdpListener};
+use crate::datagrams::{DatagramSocket, UdpListener};
 
 pub(super) type CoapListener = UdpListener<CoapSocket>;
 

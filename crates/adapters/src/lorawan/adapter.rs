@@ -23,7 +23,7 @@ use super::repair;
 use super::session_writer::{Released, SessionWriter};
 use super::store::Store;
 use crate::LOG_PERIOD;
-use crate::udp::{Inbox, UdpListener, UnicastSocket};
+use crate::datagrams::{Inbox, UdpListener, UnicastSocket};
 
 /// How often the figures in `health` are updated.
 const FIGURES_INTERVAL: Duration = Duration::from_secs(5);

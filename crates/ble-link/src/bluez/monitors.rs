@@ -87,7 +87,8 @@ impl Monitors {
         let count = patterns.len().div_ceil(MAX_PATTERNS);
         let monitors = Self { adapter: adapter.clone(), root, count, events };
         if let Err(error) = monitors.call("RegisterMonitor").await {
-            monitors.remove_objects().await;
+            // bluetoothd may have them without having answered in time. It would refuse them the next time as present.
+            monitors.unregister().await;
             return Err(error);
         }
         Ok(monitors)

@@ -32,10 +32,6 @@ impl Scanner {
         Self { adapter, scan, patterns, active: ActiveScan::None }
     }
 
-    pub(crate) fn adapter(&self) -> &BluezAdapter {
-        &self.adapter
-    }
-
     /// Whether a discovery was started and not stopped.
     pub(crate) fn is_discovering(&self) -> bool {
         matches!(self.active, ActiveScan::Discovery)

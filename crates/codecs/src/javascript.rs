@@ -16,7 +16,7 @@ mod measure;
 #[cfg(feature = "javascript")]
 mod sandbox;
 #[cfg(not(feature = "javascript"))]
-#[path = "no_sandbox.rs"]
+#[path = "javascript/no_sandbox.rs"]
 mod sandbox;
 mod strikes;
 #[cfg(test)]
