@@ -101,6 +101,10 @@ impl Building {
     }
 
     /// The sample before it is encoded, with the device's name.
+    #[cfg_attr(
+        not(any(feature = "ble", feature = "coap", feature = "lorawan")),
+        expect(dead_code, reason = "over MQTT, messages are sent")
+    )]
     pub(crate) fn sample(&mut self, device: usize, at: Timestamp) -> Option<(&str, Sample)> {
         let device = self.devices.get_mut(device)?;
         let sample = device.sample(at)?;

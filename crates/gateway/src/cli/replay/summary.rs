@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn spans_are_short() {
-        let totals = [0.0, 119.0, 300.0, 7_199.0, 7_200.0, 172_800.0, 604_800.0].map(span);
-        assert_eq!(totals, ["0 s", "119 s", "5 min", "120 min", "2.0 h", "2.0 d", "7.0 d"]);
+        let texts = [0.0, 119.0, 300.0, 7_199.0, 7_200.0, 172_800.0, 604_800.0].map(span);
+        assert_eq!(texts, ["0 s", "119 s", "5 min", "120 min", "2.0 h", "2.0 d", "7.0 d"]);
     }
 }
