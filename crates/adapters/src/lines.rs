@@ -1,6 +1,6 @@
 //! Line protocols, shared by `serial` and `tcp`: bytes to lines, and a line to an uplink.
 //!
-//! Promises, whatever the bytes: memory is bounded by `max_line`; a line that cannot be read is refused and counted, and
+//! Promises for any bytes: memory is bounded by `max_line`; a line that cannot be read is refused and counted, and
 //! the next one is read; a line without its end is never read, because it may be half a number.
 
 mod check;

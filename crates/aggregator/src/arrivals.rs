@@ -1,4 +1,4 @@
-//! How often a device sends, to tell when it has fallen silent.
+//! The interval of a device's messages, to detect when it is silent.
 //!
 //! The interval is the longest recent gap between arrivals: it rises at once (at most fourfold, so that one outage does not
 //! count as a habit) and decays by an eighth with each arrival. A plain mean would be too low for messages that come in

@@ -31,7 +31,7 @@ pub struct Settings {
     pub correct_for: Duration,
     /// How far ahead of the clock a reading may lie.
     pub max_future: Duration,
-    /// Percentiles to tell of each metric, in percent.
+    /// The percentiles of each metric, in per cent.
     pub percentiles: Vec<f64>,
     /// Whether zones get aggregates too.
     pub by_zone: bool,

@@ -4,7 +4,7 @@
 //! value lasted until the next. `before` is the latest reading known from before the window: what the counter went up
 //! since then belongs to this window, and its state holds until the window's first reading.
 //!
-//! Promise: with up to [`MAX_POINTS`] readings, in whatever order they come, the result is exact. Of more, the oldest are
+//! Promise: with up to [`MAX_POINTS`] readings, in any order, the result is exact. Of more, the oldest are
 //! folded into sums; and once a window is published, readings in the middle of a rise or of an unchanged state are let go
 //! ([`Trail::compact`]). A late reading that falls between readings that are gone counts in avg, min, max, std and count, but does
 //! not change delta, changes or duration: right for a counter, unless it was reset just there.

@@ -1,6 +1,6 @@
 //! A tiny CoAP server, to try other implementations against: `cargo run -p coap-link --example echo -- 127.0.0.1:5683`
 //!
-//! It tells of each request unless `quiet` stands behind the address.
+//! It prints each request unless `quiet` follows the address.
 //!
 //! - `GET /time` the seconds since it began, observable: a notification each second
 //! - `GET /large` 5,000 bytes; `GET /slow` an answer after 3 s

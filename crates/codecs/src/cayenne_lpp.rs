@@ -4,7 +4,7 @@
 //! - A metric is the type's name in the words of zigbee2mqtt, and the channel: `temperature_3`, `accelerometer_42.x`.
 //! - Presence, switches and digital pins count 0 and 1. Accelerations stay in g, angular velocities in °/s.
 //! - A frame that breaks off, or holds a type that is not in the table, is refused whole: after an unknown type no decoder
-//!   can tell where the next value begins.
+//!   knows where the next value begins.
 
 use serde_json::{Map, Value};
 

@@ -1,4 +1,4 @@
-//! What became of one device's, or one zone's, readings in one window.
+//! The aggregate of the readings of one device or zone in one window.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! Something that somebody should know at once.
+//! An alert: raised or cleared by a rule, and reported at once.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! How long to wait before trying again: doubling, bounded, jittered. Policy only; who waits brings time and chance.
+//! The pauses between attempts: doubling, bounded, with jitter. Policy only: the caller provides time and random numbers.
 
 use std::time::Duration;
 

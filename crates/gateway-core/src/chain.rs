@@ -1,4 +1,4 @@
-//! An error in words, for logs and answers.
+//! Formats an error with all its causes, for logs and answers.
 
 use std::error::Error;
 

@@ -1,4 +1,4 @@
-//! Who sent something: the address a device gives itself, and the small numbers the registry hands out for names.
+//! Device addresses, and the small numbers that the registry assigns to names.
 
 use std::borrow::Cow;
 use std::fmt;

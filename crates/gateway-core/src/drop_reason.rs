@@ -1,4 +1,4 @@
-//! Why a reading did not make it into an aggregate: the rows of the loss ledger.
+//! The reasons for dropping a reading: the rows of the loss ledger.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! Files that survive a power cut: written beside, synced, renamed, and the directory synced.
+//! Durable writes of files: write a new file, sync it, rename it, and sync the directory.
 //!
 //! Once [`replace`] returns, the file has its new content; a crash before leaves the old content.
 

@@ -140,7 +140,7 @@ fn check_validity(report: &mut Report, key: &KeyPath, file: &Path, now: Timestam
     }
 }
 
-/// The validity of each certificate in a PEM file. What cannot be read as one fails when it is used, and says so.
+/// The validity of each certificate in a PEM file. An invalid one fails with an error when it is used.
 fn validities(file: &Path) -> Vec<Validity> {
     let certificates = CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     certificates.unwrap_or_default().iter().filter_map(|certificate| Validity::of(certificate)).collect()

@@ -1,4 +1,4 @@
-//! Whether two settings are the same, by a number.
+//! A hash of settings, to find out whether they have changed.
 
 /// A number for `text` that is the same for the same text in every run of this version.
 #[must_use]

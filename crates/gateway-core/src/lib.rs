@@ -1,7 +1,7 @@
 //! The types of the domain, and the traits between the crates. No IO, no clock, no protocol.
 //!
-//! An adapter hands over [`Uplink`]s; decoding makes [`Reading`]s of them; windows make [`Aggregate`]s, rules and
-//! detectors make [`Alert`]s. Every reading that goes in comes out in one of these or is counted under a [`DropReason`].
+//! An adapter produces [`Uplink`]s; decoding makes [`Reading`]s of them; windows make [`Aggregate`]s, rules and detectors make
+//! [`Alert`]s. Every reading ends in one of these or is counted under a [`DropReason`].
 
 mod aggregate;
 mod alert;

@@ -1,11 +1,11 @@
-//! Addresses that the gateway listens on, as its configuration names them.
+//! The addresses of the configuration that the gateway listens on.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use crate::findings::{KeyPath, Report};
 
-/// What is spoken below the protocol.
+/// The transport protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transport {
     /// A stream.

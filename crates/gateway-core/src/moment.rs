@@ -1,4 +1,4 @@
-//! A point in time as the people in the building live it: the time of day and of the week decide what is ordinary.
+//! A point in time with the local time of day and of the week, on which the usual values depend.
 
 use serde::{Deserialize, Serialize};
 

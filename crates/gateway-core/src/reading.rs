@@ -1,4 +1,4 @@
-//! One number that one device measured at one time.
+//! A reading: one number that one device measured at one time.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use crate::{DeviceId, MetricId, Timestamp};
 pub struct Reading {
     /// Who measured.
     pub device: DeviceId,
-    /// What was measured.
+    /// The metric.
     pub metric: MetricId,
     /// The value in the metric's unit.
     pub value: f64,

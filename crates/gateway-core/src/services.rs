@@ -1,4 +1,4 @@
-//! What the gateway lends to adapters besides their configuration, found by its type.
+//! Services of the gateway for adapters, found by their type.
 
 use std::any::{Any, TypeId};
 use std::collections::HashMap;

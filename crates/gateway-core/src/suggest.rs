@@ -1,4 +1,4 @@
-//! "Did you mean": the allowed name that a misspelt one is nearest to.
+//! "Did you mean": finds the allowed name most similar to a misspelt one.
 
 /// The one of `allowed` that `name` most probably stands for; `None` where nothing is near.
 fn nearest<'a>(name: &str, allowed: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {

@@ -1,4 +1,4 @@
-//! Where a command goes: said by an adapter's kind when it reads the configuration, read by that adapter alone.
+//! The destination of a command: an adapter's kind makes it from the configuration, and only that adapter reads it.
 
 use std::any::Any;
 use std::fmt;

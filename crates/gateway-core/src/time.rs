@@ -105,7 +105,7 @@ impl FromStr for Timestamp {
     }
 }
 
-/// What is known of the clock that a window was cut by.
+/// The quality of the clock during a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TimeQuality {

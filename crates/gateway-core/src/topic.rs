@@ -1,4 +1,4 @@
-//! Names as levels of a topic.
+//! Encodes names as levels of a topic.
 
 use std::borrow::Cow;
 

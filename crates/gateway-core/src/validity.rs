@@ -1,4 +1,4 @@
-//! Reads the two dates of a certificate's validity out of its DER (RFC 5280 section 4.1). It checks nothing else: rustls
+//! Reads the validity of a certificate from its DER (RFC 5280 section 4.1). It checks nothing else: rustls
 //! validates certificates.
 
 use crate::Timestamp;

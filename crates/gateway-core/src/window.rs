@@ -1,4 +1,4 @@
-//! Stretches of time, aligned to the Unix epoch.
+//! Windows of time, aligned to the Unix epoch.
 
 use std::time::Duration;
 

@@ -59,7 +59,7 @@
 //!
 //! let due = network.next_deadline().ok_or("other copies are waited for")?;
 //! network.timeout(Now { instant: due, ..now });
-//! let Some(Output::Uplink(uplink)) = network.poll() else { return Err("a frame is told".into()) };
+//! let Some(Output::Uplink(uplink)) = network.poll() else { return Err("a frame is reported".into()) };
 //! assert_eq!((uplink.device, uplink.f_cnt, uplink.data.map(|data| data.f_port)), (dev_eui, 0, Some(7)));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

@@ -134,7 +134,7 @@ impl Region {
         self.rate(number).map(|_| (frequency, number))
     }
 
-    /// Frequency in Hz and data rate of the second receive window, where a device was told nothing else.
+    /// Frequency in Hz and data rate of the second receive window, unless a device was configured otherwise.
     #[must_use]
     pub const fn rx2(self) -> (u32, u8) {
         self.plan().rx2

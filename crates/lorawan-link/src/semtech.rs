@@ -29,7 +29,7 @@ mod kind {
 /// A version of the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Version {
-    /// Does not tell what becomes of a downlink.
+    /// Does not report the result of a downlink.
     One = 1,
     /// Has TX_ACK.
     Two = 2,

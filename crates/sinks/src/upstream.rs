@@ -1,11 +1,11 @@
 //! The MQTT sink: sends everything in the outbox to the cloud broker at QoS 1, and deletes it when the broker has it.
 //!
 //! Guarantees:
-//! - An entry leaves the outbox on PUBACK, or when the broker refuses it for good (then it is counted as refused). What
-//!   was in flight when a connection broke is sent again: at least once, in the order of the outbox.
+//! - An entry is deleted from the outbox on PUBACK, or when the broker refuses it permanently (then it is counted as
+//!   refused). Entries in flight when a connection breaks are sent again: at least once, in the order of the outbox.
 //! - Urgent entries go before all others, also in the middle of a backlog.
 //! - The retained status says `online` while the sink is connected and the gateway has set it, else `offline` (last will).
-//! - Messages that are worth nothing later (health) are sent while connected and dropped otherwise.
+//! - Messages without value later (health) are sent while connected and dropped otherwise.
 
 pub mod check;
 mod compress;
@@ -29,7 +29,7 @@ use config::Compression;
 use pump::Pump;
 pub use unqueued::UnqueuedMessage;
 
-/// Health messages that may wait for the pump; it takes them at once.
+/// The queue of health messages for the pump, which reads them at once.
 const MAX_UNQUEUED: usize = 16;
 
 /// The settings of the connection to the cloud.
@@ -47,12 +47,12 @@ pub struct Settings {
     pub offline: Bytes,
 }
 
-/// How the connection is doing.
+/// The state of the connection.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct State {
     /// Whether the broker answers.
     pub connected: bool,
-    /// Why it did not, the last time it did not.
+    /// The last error.
     pub last_error: Option<String>,
     /// Messages from the outbox that the broker has acknowledged since the start.
     pub published: u64,
@@ -70,7 +70,7 @@ pub struct Upstream {
     task: JoinHandle<()>,
 }
 
-/// Publishes what does not go through the outbox: status and health. Clones are cheap.
+/// Publishes messages that do not go through the outbox: status and health. Clones are cheap.
 #[derive(Debug, Clone)]
 pub struct UpstreamHandle {
     unqueued: mpsc::Sender<UnqueuedMessage>,
@@ -79,7 +79,7 @@ pub struct UpstreamHandle {
 }
 
 impl Upstream {
-    /// Starts to connect and to send. A broker that is away is no error: the outbox fills meanwhile.
+    /// Starts to connect and to send. An unreachable broker is not an error: the outbox stores entries meanwhile.
     #[must_use]
     pub fn start(mut settings: Settings, outbox: outbox::Handle, clock: Arc<dyn Clock>) -> Self {
         settings.link.last_will = Some(Will {
@@ -105,7 +105,7 @@ impl Upstream {
         Self { unqueued, status, state, last_status, stop, task }
     }
 
-    /// Publishes what does not go through the outbox.
+    /// The handle for messages that do not go through the outbox.
     #[must_use]
     pub fn handle(&self) -> UpstreamHandle {
         UpstreamHandle {
@@ -115,9 +115,9 @@ impl Upstream {
         }
     }
 
-    /// Waits a bounded time for what is in flight, publishes `last_status` (`offline`, as of now) and disconnects.
+    /// Waits a bounded time for messages in flight, publishes `last_status` (`offline`) and disconnects.
     pub async fn stop(self, last_status: Bytes) {
-        // Set once, here: `stop` takes the whole.
+        // Set only here, because `stop` consumes `self`.
         let _ = self.last_status.set(last_status);
         self.stop.cancel();
         if let Err(error) = self.task.await {
@@ -132,13 +132,13 @@ impl UpstreamHandle {
         self.status.send_replace(Some(payload));
     }
 
-    /// Sends a message that is worth nothing later. Returns whether there was room for it.
+    /// Sends a message without value later. Returns false if the queue is full.
     #[must_use]
     pub fn try_publish_now(&self, message: UnqueuedMessage) -> bool {
         self.unqueued.try_send(message).is_ok()
     }
 
-    /// How the connection is doing.
+    /// The state of the connection.
     #[must_use]
     pub fn state(&self) -> State {
         self.state.borrow().clone()

@@ -1,15 +1,15 @@
-//! Running a test in a process of its own, for tests that look at the whole process.
+//! Runs a test in a separate process, for tests that measure the whole process.
 
 use std::process::Command;
 
 /// Set in the processes that [`alone`] starts.
 const ALONE: &str = "RISER_TEST_ALONE";
 
-/// Runs `test` in a process of its own: this program again, with no other test. `name` is the test's full name, as
-/// `cargo test -- --list` has it. What the process prints is printed here.
+/// Runs `test` in a separate process: this program again, with no other test. `name` is the test's full name, as in
+/// `cargo test -- --list`. Its output is printed here.
 ///
 /// # Panics
-/// Where the test fails there, or no test has this name.
+/// The test fails there, or no test has this name.
 pub fn alone(name: &str, test: impl FnOnce()) {
     if std::env::var_os(ALONE).is_some_and(|running| running == name) {
         return test();

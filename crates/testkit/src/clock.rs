@@ -6,7 +6,7 @@ use std::time::Duration;
 use gateway_core::Timestamp;
 use gateway_core::ports::Clock;
 
-/// Shows what it was set to. Share it as `Arc<ManualClock>`.
+/// Returns the time that it was set to. Share it as `Arc<ManualClock>`.
 #[derive(Debug)]
 pub struct ManualClock(AtomicI64);
 

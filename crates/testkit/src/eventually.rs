@@ -1,12 +1,12 @@
-//! Waiting on a condition instead of sleeping for luck.
+//! Waits for a condition, instead of sleeping for a fixed time.
 
 use std::panic::Location;
 use std::time::Duration;
 
-/// Waits until `condition` holds; asks every 10 ms.
+/// Waits until `condition` holds; checks it every 10 ms.
 ///
 /// # Panics
-/// Where it does not hold `within` that time, naming the caller's line.
+/// It does not hold `within` that time; the message has the caller's line.
 #[track_caller]
 pub fn eventually<F: Future<Output = bool>>(
     within: Duration,

@@ -1,7 +1,7 @@
-//! For tests only: a real broker on a free port, a clock that tests move, waiting on conditions, a message, a
-//! process for a test alone, and what a process takes.
+//! Helpers for tests: a real broker on a free port, a clock that tests control, waiting for conditions, an uplink, a
+//! separate process for one test, and the memory of a process.
 //!
-//! Everything here panics with a plain sentence where it cannot do its work: a test that lacks its peer has failed.
+//! All functions panic with a clear message on failure: a test without its peer has failed.
 #![allow(clippy::panic, clippy::expect_used, reason = "a test's tool fails the test")]
 
 mod alone;

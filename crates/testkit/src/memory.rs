@@ -1,4 +1,4 @@
-//! How much memory the test's own process takes.
+//! The memory of the test's process.
 
 /// Resident memory in bytes (`/proc/self/status`, proc(5)).
 ///

@@ -1,6 +1,6 @@
-//! A real mosquitto on a free port of 127.0.0.1, in a folder of its own, gone when dropped.
+//! A real mosquitto on a free port of 127.0.0.1 in its own folder; stopped and removed when dropped.
 //!
-//! It can be stalled (SIGSTOP) and killed (SIGKILL): a broker that dies while it is slow is what loses messages.
+//! It can be stalled (SIGSTOP) and killed (SIGKILL), because messages get lost when a slow broker dies.
 
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, TcpListener};
@@ -23,10 +23,10 @@ pub struct Mosquitto {
 
 impl Mosquitto {
     /// Starts with one listener, to which `lines` of mosquitto.conf(5) belong; `{dir}` in them is [`Self::folder`].
-    /// Anonymous clients are allowed unless a line speaks of `allow_anonymous` or `password_file`.
+    /// Anonymous clients are allowed unless a line contains `allow_anonymous` or `password_file`.
     ///
     /// # Panics
-    /// Where mosquitto is not installed or refuses the lines; its log is in the message.
+    /// mosquitto is not installed or refuses the lines; the message has its log.
     pub async fn start(lines: &[&str]) -> Self {
         let folder = TempDir::new().expect("a temporary folder can be made");
         let mut broker = Self { folder, port: free_port(), process: None };
@@ -47,13 +47,13 @@ impl Mosquitto {
         format!("mqtt://127.0.0.1:{}", self.port)
     }
 
-    /// Where it keeps its files.
+    /// The folder of its files.
     #[must_use]
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// What it has logged so far. Empty for a while: mosquitto buffers.
+    /// Its log so far. It may be empty for a while, because mosquitto buffers.
     #[must_use]
     pub fn log(&self) -> String {
         fs::read_to_string(self.log_path()).unwrap_or_default()
@@ -64,7 +64,7 @@ impl Mosquitto {
         self.signal("STOP");
     }
 
-    /// Lets it go on after [`Self::pause`].
+    /// Continues it after [`Self::pause`].
     pub fn resume(&self) {
         self.signal("CONT");
     }
@@ -72,7 +72,7 @@ impl Mosquitto {
     /// Kills it as a power cut would: nothing is stored, no client is notified.
     pub fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
-            // Fails only where it has died already, which is what is wanted.
+            // Fails only if it has died already.
             let _ = process.kill();
             let _ = process.wait();
         }
@@ -158,7 +158,7 @@ impl Drop for Mosquitto {
     }
 }
 
-/// Debian puts daemons where a user's PATH does not look.
+/// Debian installs daemons outside of a user's PATH.
 fn program(name: &str) -> PathBuf {
     let sbin = Path::new("/usr/sbin").join(name);
     if sbin.exists() { sbin } else { name.into() }
@@ -168,7 +168,7 @@ fn program(name: &str) -> PathBuf {
 /// cannot have a WebSocket listener alone.
 ///
 /// # Panics
-/// Where there is none.
+/// There is none.
 #[must_use]
 pub fn free_port() -> u16 {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))

@@ -1,4 +1,4 @@
-//! A message for the pipeline.
+//! An uplink for the pipeline.
 
 use gateway_core::{AdapterId, CodecId, Timestamp, Uplink};
 

@@ -130,7 +130,7 @@ async fn a_pipeline_that_stands_still_makes_5_03_and_gets_later_what_was_taken()
         assert_eq!(code, UNAVAILABLE);
         assert!(rest.starts_with(&[0xd1, 1, 5]), "Max-Age is 5 s: {rest:?}");
     }
-    // Nobody sends this again: it is told with the next that finds room.
+    // It is not repeated, and reported with the next accepted report.
     site.report(all, false).await;
     while site.answer().await.0 != UNAVAILABLE {}
     let mut taken = Vec::new();
@@ -140,7 +140,7 @@ async fn a_pipeline_that_stands_still_makes_5_03_and_gets_later_what_was_taken()
     assert!(taken.iter().all(|uplink| uplink.lost_before == 0));
     assert!(matches!(taken[0].delivery, Delivery::AtLeastOnce { again: true, .. }));
     taken.into_iter().for_each(|uplink| uplink.ack.complete(Outcome::Taken));
-    // There is room again as soon as the word is read, which nobody but the adapter sees.
+    // A slot is free again as soon as the adapter has received the completion, which is not visible here.
     let after = loop {
         site.report(last, false).await;
         if let Ok(batch) = timeout(Duration::from_millis(200), site.uplinks.recv()).await {
@@ -198,7 +198,7 @@ async fn a_stop_answers_what_is_under_way_and_takes_no_more() {
     site.report(1, true).await;
     let uplink = site.taken().await.pop().unwrap();
     site.stop.cancel();
-    // Refused from now on, which also shows that the stop was heard.
+    // Refused from now on, which also shows that the stop has begun.
     let mut id = 1;
     loop {
         id += 1;

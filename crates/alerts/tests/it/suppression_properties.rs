@@ -1,4 +1,4 @@
-//! Whatever a series does: the same thing is never raised twice within the hold, and a restart changes nothing.
+//! For any series: the same anomaly is never raised twice within the hold, and a restart changes nothing.
 #![allow(clippy::unwrap_used, reason = "what is not there fails the test")]
 
 use std::time::Duration;

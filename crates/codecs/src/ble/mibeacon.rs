@@ -8,7 +8,7 @@
 //!
 //! Encrypted from version 4 on: objects, 3 bytes of counter, 4 bytes of tag; AES-CCM with the nonce address (reversed),
 //! product, packet number, counter, over the associated byte 0x11. Before that ([`legacy`]): a key of 12 bytes, and a
-//! checksum that nobody has described, so that a wrong key shows by what comes out only, and nothing tells a recording from
+//! checksum that nobody has described, so that a wrong key shows by what comes out only, and nothing distinguishes a recording from
 //! the device. From version 4 on, counter and packet number make one number of 32 bits that may only grow.
 
 mod buttons;

@@ -1,4 +1,4 @@
-//! What is wrong with a configuration, and where: one line a finding, in the order of the file.
+//! A finding: a problem of a configuration and its position, printed as one line, in the order of the file.
 
 use std::fmt;
 
@@ -38,7 +38,7 @@ pub struct Finding {
     pub level: Level,
     /// Which key; the root where it is about no key.
     pub key: KeyPath,
-    /// What is wrong, what is allowed. Never holds a secret.
+    /// The problem, and what is allowed. Never contains a secret.
     pub text: String,
 }
 

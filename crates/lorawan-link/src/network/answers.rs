@@ -289,7 +289,7 @@ impl Network {
         }
     }
 
-    /// Frames of which nothing bad was heard for long enough are sent.
+    /// Treats frames as sent if no error was reported for long enough.
     pub(super) fn complete_transmissions(&mut self, now: Now) {
         let over = |flight: &PendingTransmission| flight.due.is_some_and(|due| due <= now.instant);
         while let Some(place) = self.transmissions.iter().position(over)

@@ -76,7 +76,7 @@ pub(crate) struct Rxpk {
     pub(crate) data: Vec<u8>,
 }
 
-/// How one of several antennas heard a frame.
+/// The reception of a frame by one of several antennas.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Antenna {
     /// Its number.

@@ -1,4 +1,4 @@
-//! Whatever bytes come in: no panic, no growth, and no answer but the protocol's own.
+//! For any bytes: no panic, no growth, and only the protocol's own answers.
 
 use lorawan_link::{Output, Settings, Transmission};
 use proptest::prelude::*;
@@ -26,7 +26,7 @@ fn assert_bounded(host: &Host) {
     assert!(held.gateways <= 3 && held.held <= 5 && held.transmissions <= 4 && held.queued <= 2, "{held:?}");
 }
 
-/// The host answers all that it is told.
+/// The host answers all outputs.
 fn answer_all(host: &mut Host) {
     for output in host.outputs() {
         match output {

@@ -23,7 +23,7 @@ pub(crate) const JOIN_EUI: u64 = 0x70b3_d57e_d000_0001;
 /// The address of the first forwarder.
 pub(crate) const HERE: u8 = 1;
 
-/// A network and the time that it is told.
+/// A network and its time.
 pub(crate) struct Host {
     pub(crate) network: Network,
     pub(crate) start: Instant,
@@ -35,7 +35,7 @@ pub(crate) struct Host {
     pub(crate) holds_back: bool,
 }
 
-/// A frame that a forwarder was told to send.
+/// A frame that a forwarder must send.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Sent {
     pub(crate) gateway: u8,
@@ -127,7 +127,7 @@ impl Host {
         self.receive(gateway, &datagram(2, gateway, ""));
     }
 
-    /// A forwarder has heard a frame, with this SNR.
+    /// A forwarder has received a frame with this SNR.
     pub(crate) fn push(&mut self, gateway: u8, phy: &[u8], snr: f64) {
         let rxpk = rxpk(self.tmst(), phy, snr);
         self.receive(gateway, &datagram(0, gateway, &json!({ "rxpk": [rxpk] }).to_string()));
@@ -150,7 +150,7 @@ impl Host {
         std::mem::take(&mut self.outputs)
     }
 
-    /// The frames that forwarders were told to send; all else stays.
+    /// The frames that forwarders must send; other outputs stay.
     pub(crate) fn sent(&mut self) -> Vec<Sent> {
         let (sent, rest): (Vec<_>, Vec<_>) =
             self.outputs().into_iter().partition(|output| frame(output).is_some());
@@ -164,7 +164,7 @@ impl Host {
         sent.remove(0)
     }
 
-    /// The frames of devices that were told.
+    /// The reported frames of devices.
     pub(crate) fn uplinks(&mut self) -> Vec<Uplink> {
         let of = |output: &Output| match output {
             Output::Uplink(uplink) => Some(Uplink::clone(uplink)),
@@ -233,7 +233,7 @@ impl Host {
         id
     }
 
-    /// A frame is heard by one forwarder and told after the time for other copies.
+    /// One forwarder receives a frame, which is reported after the time for other copies.
     pub(crate) fn uplink(&mut self, phy: &[u8]) -> Uplink {
         self.push(HERE, phy, 5.0);
         self.pass(200);

@@ -1,4 +1,4 @@
-//! What a host is told of devices' frames.
+//! The reports about devices' frames to the host.
 
 use std::collections::HashSet;
 

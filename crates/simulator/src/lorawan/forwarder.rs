@@ -32,7 +32,7 @@ pub(super) async fn open(gateway: SocketAddr) -> io::Result<UdpSocket> {
 pub(super) async fn probe(socket: &UdpSocket, eui: u64) {
     let mut buffer = [0; DATAGRAM];
     loop {
-        // What the system says of a single datagram, mostly that nobody listens, is repaired by sending again.
+        // Errors for a single datagram, mostly that its port is closed, are repaired by sending again.
         let _ = socket.send(&semtech::pull_data(0, eui)).await;
         let answered = async {
             loop {

@@ -160,7 +160,7 @@ impl Node {
         Window::Received { acknowledged }
     }
 
-    /// What was not acknowledged is sent again under the same counter; crate `lorawan-device` has gone on to the next.
+    /// An unacknowledged frame is sent again with the same counter, but the crate `lorawan-device` has increased it.
     fn take_back(&mut self) {
         if let (Some(before), Some(now)) = (self.before.take(), self.device.get_session()) {
             let fcnt_down = now.fcnt_down;

@@ -1,4 +1,4 @@
-//! `[upstream]`: the files that it names, whether it can work, and the connection that it describes.
+//! Checks `[upstream]`, reads its files, and makes its connection options.
 
 use std::path::Path;
 use std::time::Duration;
@@ -12,10 +12,10 @@ use mqtt_link::{Options, Tls};
 
 use super::config::Config;
 
-/// Longer, and a start after a crash would have to make too much again.
+/// The limit: with a longer time a start after a crash would repeat too much work.
 const LONGEST_SPILL: Duration = Duration::from_secs(600);
 
-/// Makes paths start at the configuration's folder, and reads the password from its file.
+/// Resolves paths relative to the configuration's folder, and reads the password from its file.
 pub fn read_files(upstream: &mut Config, files: &mut Files<'_>) {
     files.resolve([&mut upstream.ca_file, &mut upstream.cert_file, &mut upstream.key_file]);
     files.password(&KeyPath::of("upstream"), &mut upstream.password, &mut upstream.password_file);
@@ -49,14 +49,14 @@ pub fn check(report: &mut Report, upstream: &Config, journal: bool, now: Timesta
     }
 }
 
-/// Warns where `file`, the configuration itself, holds the password and everybody can read it.
+/// Warns if `file`, the configuration itself, contains the password and every user can read it.
 pub fn check_own_file(report: &mut Report, upstream: &Config, file: &Path) {
     if upstream.password.is_some() && upstream.password_file.is_none() {
         report.warn_of_secret(&KeyPath::of("upstream.password"), file);
     }
 }
 
-/// Warns where the broker is out of reach now. May wait some seconds.
+/// Warns if the broker is not reachable now. May take some seconds.
 pub fn probe(report: &mut Report, upstream: &Config) {
     settings::probe(report, &KeyPath::of("upstream.url"), &upstream.url);
 }
@@ -64,7 +64,7 @@ pub fn probe(report: &mut Report, upstream: &Config) {
 /// The connection to the cloud, from the gateway with this id.
 ///
 /// # Errors
-/// The url is none, which [`check`] reports.
+/// The url is invalid, which [`check`] reports.
 pub fn link(upstream: &Config, gateway: &str) -> Result<Options, BuildError> {
     let url = upstream.url.parse().map_err(|error| BuildError::new("upstream.url", &error))?;
     let default_id = || format!("riser-{gateway}");

@@ -1,4 +1,4 @@
-//! Payloads made smaller on their way out: `[upstream] compression`.
+//! Compresses payloads for the cloud: `[upstream] compression`.
 //!
 //! `zlib`: one zlib stream (RFC 1950), as Python's `zlib.decompress` reads it. `zstd`: one frame (RFC 8878) that has
 //! its size. A payload has about 400 bytes, so a dictionary would be worth more than a higher level.

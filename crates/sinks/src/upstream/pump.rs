@@ -1,4 +1,4 @@
-//! From the outbox to the broker: keeps as many messages in flight as allowed, and holds no others in memory.
+//! Sends the outbox to the broker: keeps as many messages in flight as allowed, and no others in memory.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, OnceLock};
@@ -16,21 +16,21 @@ use super::compress::compress;
 use super::unqueued::{Tokens, UnqueuedMessage, is_unqueued};
 use super::{MAX_UNQUEUED, Settings, State};
 
-/// How long to wait after a broker refused for now.
+/// The pause after a temporary refusal.
 const RETRY_DELAY: Duration = Duration::from_secs(5);
 
-/// How long a stop waits for what is in flight.
+/// How long a stop waits for messages in flight.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How far one priority of the outbox has been sent.
+/// The progress of one priority of the outbox.
 #[derive(Debug)]
 struct PriorityLine {
     priority: Priority,
-    /// Everything up to here has been submitted since the connection began.
+    /// All entries up to here were submitted on this connection.
     cursor: u64,
-    /// Fetched and not yet submitted.
+    /// Fetched entries that are not submitted yet.
     fetched: VecDeque<Stored>,
-    /// Whether the outbox may hold more behind the cursor.
+    /// Whether the outbox may have more entries after the cursor.
     more: bool,
 }
 
@@ -39,7 +39,7 @@ impl PriorityLine {
         Self { priority, cursor: 0, fetched: VecDeque::new(), more: true }
     }
 
-    /// From the oldest again.
+    /// Starts again at the oldest entry.
     fn rewind(&mut self) {
         *self = Self::new(self.priority);
     }
@@ -56,13 +56,13 @@ pub(super) struct Pump {
     last_status: Arc<OnceLock<Bytes>>,
     state: watch::Sender<State>,
     tokens: Tokens,
-    /// Messages beside the outbox that go before it, as soon as there is room.
+    /// Messages that do not go through the outbox; they are sent before it.
     waiting: VecDeque<UnqueuedMessage>,
     connected: bool,
     urgent: PriorityLine,
     normal: PriorityLine,
     in_flight: BTreeSet<u64>,
-    /// Something was refused for now: then everything not yet acknowledged is tried again.
+    /// After a temporary refusal: when to try all unacknowledged entries again.
     resume: Option<Instant>,
 }
 
@@ -167,14 +167,14 @@ impl Pump {
         }
     }
 
-    /// Begins again at the oldest entry; what is in flight is left out.
+    /// Starts again at the oldest entry, without those in flight.
     fn rewind(&mut self) {
         self.resume = None;
         self.urgent.rewind();
         self.normal.rewind();
     }
 
-    /// Submits what stands beside the outbox, then entries, urgent ones first, until as many as may be are in flight.
+    /// Submits the messages outside the outbox, then entries, urgent ones first, until the most allowed are in flight.
     async fn fill(&mut self) -> Result<(), OutboxError> {
         if !self.send_unqueued() {
             return Ok(());
@@ -212,7 +212,7 @@ impl Pump {
         for line in [&mut self.urgent, &mut self.normal] {
             if line.fetched.is_empty() && line.more {
                 let fetched = self.outbox.fetch(line.priority, line.cursor, room).await?;
-                // Fewer than asked for may be all that fits into one answer.
+                // The answer may have fewer entries than requested, because its size is bounded.
                 line.more = !fetched.is_empty();
                 line.fetched = fetched.into();
             }
@@ -240,7 +240,7 @@ impl Pump {
         self.log_failure(self.outbox.discard(vec![seq], self.clock.now().as_millis()).await);
     }
 
-    /// The outbox closes only after us; if it is gone all the same, what was not deleted is sent again next time.
+    /// The outbox closes after the sink. If it is gone in any case, entries not deleted are sent again next time.
     fn log_failure(&self, result: Result<(), OutboxError>) {
         if let Err(error) = result {
             tracing::error!("{error}");
@@ -255,7 +255,7 @@ impl Pump {
         }
     }
 
-    /// Worth nothing later: dropped while there is no connection, and the oldest where the broker is too slow.
+    /// Drops the message while there is no connection, and the oldest one if the broker is too slow.
     fn add_unqueued(&mut self, message: UnqueuedMessage) {
         if !self.connected {
             return;
@@ -266,7 +266,7 @@ impl Pump {
         self.waiting.push_back(message);
     }
 
-    /// Whether all of them are on their way.
+    /// Returns whether all of them are submitted.
     fn send_unqueued(&mut self) -> bool {
         while let Some(message) = self.waiting.front() {
             let token = self.tokens.next();
@@ -281,8 +281,8 @@ impl Pump {
         true
     }
 
-    /// Waits for what is in flight, says `offline`, disconnects. Where `offline` cannot be said, the connection is cut
-    /// instead, and the broker says it.
+    /// Waits for messages in flight, publishes `offline`, disconnects. If `offline` cannot be published, it cuts the
+    /// connection, so that the broker publishes the last will.
     async fn shut_down(mut self) {
         let deadline = Instant::now() + DRAIN_TIMEOUT;
         self.drain(deadline).await;

@@ -147,7 +147,7 @@ async fn no_seq_is_missing_when_a_stalled_broker_is_killed() {
             store.append(Priority::Normal, 100, 50).await;
             // How long it stalls, with messages in a socket that is not read.
             tokio::time::sleep(Duration::from_millis(200)).await;
-            // What was acknowledged was passed on before; it may still be in the cloud's socket.
+            // Acknowledged messages were passed on before; they may still be in the cloud's socket.
             let published = upstream.handle().state().published;
             eventually(PATIENCE, || ready(cloud.lock().unwrap().seqs().len() as u64 >= published)).await;
             broker.kill();

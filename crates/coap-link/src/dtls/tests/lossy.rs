@@ -1,4 +1,4 @@
-//! Whatever the net loses, repeats and reorders, a handshake comes to an end, and what it opens is whole.
+//! Handshakes end and sessions work although the network loses, repeats and reorders datagrams.
 
 use std::time::Duration;
 

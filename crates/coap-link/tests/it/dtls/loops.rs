@@ -30,7 +30,7 @@ pub(crate) fn key(text: &str) -> Key {
     Key::new(text.as_bytes().to_vec()).unwrap()
 }
 
-/// Waits until `done`, or fails with what `what` tells.
+/// Waits until `done`, or fails with the text of `what`.
 pub(crate) fn until(done: impl Fn() -> bool, what: impl Fn() -> String) {
     let end = now() + PATIENCE;
     while !done() {

@@ -1,4 +1,4 @@
-//! Whatever bytes come in: no panic, no growth, and an answer that fits (RFC 7252, 4.2): a reset, an error or silence.
+//! For any bytes: no panic, no growth, and an answer that fits (RFC 7252, 4.2): a reset, an error or silence.
 
 use std::time::Duration;
 

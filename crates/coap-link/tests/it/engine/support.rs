@@ -8,7 +8,7 @@ use coap_lite::{CoapOption, MessageType, Packet};
 /// The port that every made-up peer has.
 pub(crate) const PORT: u16 = 40_000;
 
-/// An engine and the time that it is told.
+/// An engine and its time.
 pub(crate) struct Node {
     pub(crate) engine: Engine,
     pub(crate) now: Instant,

@@ -1,4 +1,4 @@
-//! What comes of a JavaScript codec's answer: names, units and errors, through the public door.
+//! The results of JavaScript codecs through the public API: names, units and errors.
 
 use codecs::javascript::Engine;
 use codecs::{Codec, Explained, Input, Measurements};
