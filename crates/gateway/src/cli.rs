@@ -23,7 +23,6 @@ mod train;
 
 use std::io::Write as _;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use gateway_core::settings::HumanDuration;
@@ -77,6 +76,7 @@ enum Command {
         deny_warnings: bool,
     },
     /// Show a whole simulated building in one process
+    #[cfg_attr(not(feature = "demo"), allow(dead_code, reason = "the arguments are parsed and refused"))]
     #[command(after_help = "Examples:\n  riser demo\n  riser demo --for 1m\n  riser demo --speed 5")]
     Demo {
         /// How many times faster the sensors send
@@ -187,6 +187,7 @@ enum Command {
         #[command(subcommand)]
         what: ble::BleCommand,
         #[cfg(not(feature = "ble"))]
+        #[allow(dead_code, reason = "the arguments are parsed and refused")]
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
         rest: Vec<String>,
     },
@@ -292,12 +293,4 @@ pub(crate) fn print_line(line: &str) -> Result<(), Failure> {
     out.write_all(line.as_bytes())
         .and_then(|()| out.write_all(b"\n"))
         .map_err(|error| Failure::stdout(&error))
-}
-
-/// How long the demo and the simulator run; without an end where none is given.
-pub(crate) async fn bounded(duration: Option<Duration>) {
-    match duration {
-        Some(duration) => tokio::time::sleep(duration).await,
-        None => std::future::pending().await,
-    }
 }

@@ -28,6 +28,7 @@ use pipeline::observe::reporter::Reporter;
 use pipeline::problems::{self, Problems};
 use pipeline::training::{local_history, retrain};
 use pipeline::{Begin, Control, Durable, Pipeline, Undelivered};
+#[cfg(feature = "demo")]
 use read_model::Balance;
 use read_model::ReadModel;
 
@@ -273,6 +274,7 @@ impl Gateway {
     }
 
     /// The ledger as of now; none where the pipeline is gone.
+    #[cfg(feature = "demo")]
     pub(crate) async fn balance(&self) -> Option<Balance> {
         self.auditor.audit().await.map(|audit| audit.balance)
     }

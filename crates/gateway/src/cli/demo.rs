@@ -217,7 +217,7 @@ async fn watch(
 ) -> Result<Exit, Failure> {
     let mut screen = Screen::new(std::io::stdout().is_terminal());
     let mut frame = tokio::time::interval(FRAME);
-    let end = super::bounded(duration);
+    let end = bounded(duration);
     tokio::pin!(end);
     loop {
         tokio::select! {
@@ -240,4 +240,12 @@ async fn watch(
     }
     screen.end()?;
     Ok(Exit::Fine)
+}
+
+/// Waits for so long; without an end where none is given.
+async fn bounded(duration: Option<Duration>) {
+    match duration {
+        Some(duration) => tokio::time::sleep(duration).await,
+        None => std::future::pending().await,
+    }
 }

@@ -71,6 +71,7 @@ struct Traffic {
     #[arg(long, value_name = "IDENTITY", requires = "psk_file", conflicts_with = "days")]
     psk_identity: Option<String>,
     /// A file with the key of every identity, without a last newline, or hex:… (coaps)
+    #[cfg_attr(not(feature = "coap"), allow(dead_code, reason = "the argument is parsed and refused"))]
     #[arg(long, value_name = "FILE", requires = "psk_identity", conflicts_with = "days")]
     psk_file: Option<PathBuf>,
     /// EU868, US915, AU915, AS923 or IN865 [default: EU868] (lorawan)
