@@ -17,7 +17,7 @@ above = 40.0
 actions = [ {{ adapter = "mqtt.floor", topic = "{ACTION}", payload = "on" }} ]
 """
 
-# What the disk does -> what must be reported of it, in the kernel's words or SQLite's.
+# What the disk does -> what must be reported, in the kernel's words or SQLite's (the history).
 REFUSALS = {
     "full": "No space left|disk is full",
     "fail_writes": "Input/output error|disk I/O error",

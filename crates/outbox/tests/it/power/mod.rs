@@ -88,7 +88,7 @@ struct World {
     allowed: Vec<Model>,
     /// A number for each step, which stands in its bodies.
     tag: u64,
-    /// The last restart came to its fault.
+    /// Whether the last step that heals the disk itself, a fetch or a restart, came to its fault.
     reached: bool,
 }
 
@@ -129,7 +129,9 @@ impl World {
             }
             Step::Fetch => {
                 // While something waits, what was asked for is neither here nor there.
-                if self.allowed.len() == 1 && self.outbox().apply(Vec::new()).is_ok() {
+                let is_settled = self.allowed.len() == 1 && self.outbox().apply(Vec::new()).is_ok();
+                self.reached = self.disk.has_reached_fault();
+                if is_settled {
                     self.disk.heal();
                     let mut model = matching(self.outbox.as_mut().unwrap(), &self.allowed);
                     model.fetched();
@@ -290,6 +292,7 @@ fn each_call_meets(fault: impl Fn(u32) -> Fault, then: impl Fn(&mut World, u32))
                     step => step,
                 };
                 let is_end = matches!(step, Step::End { .. });
+                let heals = is_end || matches!(step, Step::Fetch);
                 if n == bad && !is_end {
                     world.disk.set_fault(fault(after));
                 }
@@ -298,7 +301,7 @@ fn each_call_meets(fault: impl Fn(u32) -> Fault, then: impl Fn(&mut World, u32))
                     world.check();
                 }
                 if n == bad {
-                    was_reached = if is_end { world.reached } else { world.disk.has_reached_fault() };
+                    was_reached = if heals { world.reached } else { world.disk.has_reached_fault() };
                     then(&mut world, after);
                 }
             }
