@@ -78,6 +78,7 @@ fn content(payload: &str) -> Option<Content> {
 }
 
 /// The bytes of a text, or of `hex:…`; `None` if the digits are invalid.
+#[cfg(feature = "ble")]
 pub(crate) fn text_or_hex(payload: &str) -> Option<Vec<u8>> {
     match payload.trim().strip_prefix("hex:") {
         Some(digits) => hex::decode(digits.trim()).ok(),

@@ -3,6 +3,7 @@
 //! that is to be measured.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a measurement may panic")]
+#![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "it measures time and prints")]
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

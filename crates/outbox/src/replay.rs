@@ -125,7 +125,7 @@ impl Replay {
         let there = before.iter().filter(|(_, found)| found.position.0 >= change.delta.entries_from).count();
         let is_whole = there as u64 == position.0.saturating_sub(change.delta.entries_from);
         if is_durable || is_whole {
-            self.locate_entries(&change, before);
+            self.locate_entries(&change, &before);
             self.apply(position, &change);
             self.last_number = Some(change.numbers.changes);
             self.last_delta = change.delta;
@@ -135,7 +135,7 @@ impl Replay {
     }
 
     /// Records the positions of the entries that this change, or a lost one before it, added.
-    fn locate_entries(&mut self, change: &Change, before: Vec<(u64, FoundEntry)>) {
+    fn locate_entries(&mut self, change: &Change, before: &[(u64, FoundEntry)]) {
         // There may have been another change before the first one of the log.
         let lost = self.last_number.map_or(1, |last| change.numbers.changes.saturating_sub(last + 1));
         let mut deltas = vec![&change.delta];

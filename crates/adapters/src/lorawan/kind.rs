@@ -39,7 +39,7 @@ impl AdapterKind for Lorawan {
     const NAME: &'static str = "lorawan";
     const LABEL: &'static str = "LoRaWAN";
     const DOC: &'static str =
-        "LoRaWAN devices behind packet forwarders. The name is yours: `[adapters.lorawan.driver]`.";
+        "LoRaWAN devices behind packet forwarders. The name is yours: `[adapters.lorawan.roof]`.";
     const TARGET: &'static str = "sends to a `device` and `port`";
     const PAYLOAD_DOC: &'static str = "For LoRaWAN: `hex:…`, or a JSON object for `encodeDownlink` of the device's codec, or else of the network server's.";
 
@@ -52,7 +52,7 @@ impl AdapterKind for Lorawan {
     }
 
     fn example() -> Example {
-        Example { name: "driver", ..Example::default() }
+        Example { name: "roof", ..Example::default() }
     }
 
     fn read_device_files(keys: &mut DeviceKeys, path: &KeyPath, files: &mut Files<'_>) {
