@@ -282,7 +282,8 @@ impl Durable {
             // What came of steps before the checkpoint is not made again.
             history.flush();
         }
-        self.checkpoints.begin(self.journal.position(), engine, self.journal.appended());
+        let outbox = self.outbox.clone();
+        self.checkpoints.begin(self.journal.position(), engine, self.journal.appended(), outbox);
     }
 
     /// Whether the outbox holds everything that came of the steps so far.

@@ -31,6 +31,9 @@ pub enum CheckpointError {
     /// Written by a later version.
     #[error("{} has format {found}, this version of riser knows up to {VERSION}; install the version that wrote it", path.display())]
     Newer { path: PathBuf, found: u32 },
+    /// The outbox refuses to store what came of the steps in it.
+    #[error("no checkpoint can be written before the outbox has stored everything")]
+    Outbox(#[from] outbox::OutboxError),
     /// Not what was written.
     #[error("{} is damaged: {reason}", path.display())]
     Damaged { path: PathBuf, reason: String },

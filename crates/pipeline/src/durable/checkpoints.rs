@@ -1,5 +1,6 @@
 //! When a checkpoint is worth its bytes, and writing it without holding the pipeline up.
 
+use std::panic;
 use std::path::Path;
 use std::time::Duration;
 
@@ -79,8 +80,15 @@ impl Checkpoints {
         AFTER.max(4 * self.size)
     }
 
-    /// Begins to write one. Everything that came of the steps up to `position` must be in the outbox.
-    pub(crate) fn begin(&mut self, position: Position, engine: &Engine, appended: u64) {
+    /// Begins to write one. Everything that came of the steps up to `position` must be in the outbox. The outbox is
+    /// flushed first: what the journal cannot produce again must be in its snapshot, where damage is always detected.
+    pub(crate) fn begin(
+        &mut self,
+        position: Position,
+        engine: &Engine,
+        appended: u64,
+        outbox: Option<outbox::Handle>,
+    ) {
         let bytes = match CheckpointFile::encode(position, engine) {
             Ok(bytes) => bytes,
             Err(error) => return self.failed(format!("the state cannot be written down: {error}")),
@@ -91,7 +99,20 @@ impl Checkpoints {
         self.before = 0;
         self.begun = Instant::now();
         let file = self.file.clone();
-        self.running = Some(tokio::task::spawn_blocking(move || file.replace(&bytes).map(|()| position)));
+        self.running = Some(tokio::spawn(async move {
+            if let Some(outbox) = outbox {
+                outbox.flush().await?;
+            }
+            let write = move || file.replace(&bytes).map(|()| position);
+            match tokio::task::spawn_blocking(write).await {
+                Ok(written) => written,
+                Err(error) => match error.try_into_panic() {
+                    Ok(reason) => panic::resume_unwind(reason),
+                    // The runtime is shutting down.
+                    Err(_) => std::future::pending().await,
+                },
+            }
+        }));
     }
 
     /// Waits for the one that is being written; for ever where none is. Dropping the future loses nothing. Returns the
@@ -150,11 +171,38 @@ mod tests {
     async fn a_checkpoint_that_failed_is_due_again_after_the_pause() {
         let dir = tempfile::tempdir().unwrap();
         let mut checkpoints = Checkpoints::new(&dir.path().join("not there"), Position(0), 0);
-        checkpoints.begin(Position(1), &Engine::new(crate::tests::settings()), AFTER);
+        checkpoints.begin(Position(1), &Engine::new(crate::tests::settings()), AFTER, None);
         assert_eq!(checkpoints.finished().await, None);
         assert!(checkpoints.trouble().is_some());
         assert_eq!(checkpoints.worth(AFTER), 0, "the disk is left alone");
         tokio::time::advance(PAUSE).await;
         assert_eq!(checkpoints.worth(AFTER), 1);
+    }
+
+    #[tokio::test]
+    async fn damage_to_outputs_of_steps_in_a_checkpoint_is_detected() {
+        let dir = tempfile::tempdir().unwrap();
+        let (running, copy) = (dir.path().join("outbox"), dir.path().join("copy"));
+        let options = outbox::Options {
+            max_bytes: 1 << 20,
+            when_full: outbox::WhenFull::DropOldest,
+            spill_after: Duration::ZERO,
+        };
+        let (handle, _thread) = outbox::spawn(outbox::Outbox::open(&running, options).unwrap().0).unwrap();
+        handle.append(1, Vec::new(), 0).await.unwrap();
+        handle.status().wait_for(|status| status.mark == 1).await.unwrap();
+        let mut checkpoints = Checkpoints::new(dir.path(), Position(0), 0);
+        checkpoints.begin(Position(1), &Engine::new(crate::tests::settings()), AFTER, Some(handle.clone()));
+        assert_eq!(checkpoints.finished().await, Some(Position(1)));
+        std::fs::create_dir(&copy).unwrap();
+        for file in std::fs::read_dir(&running).unwrap().map(Result::unwrap) {
+            let mut bytes = std::fs::read(file.path()).unwrap();
+            if file.path().extension().is_some_and(|extension| extension == "journal") {
+                bytes.pop();
+            }
+            std::fs::write(copy.join(file.file_name()), bytes).unwrap();
+        }
+        let (outbox, recovery) = outbox::Outbox::open(&copy, options).unwrap();
+        assert_eq!((outbox.mark(), recovery.damage.is_some()), (1, true));
     }
 }
