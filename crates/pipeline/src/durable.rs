@@ -265,25 +265,27 @@ impl Durable {
             return;
         }
         // Under steady load there is always something on its way: in the end it is waited for.
-        if self.is_stored() || (worth > 1 && self.drain(now, CHECKPOINT_DRAIN_TIMEOUT).await) {
-            self.begin_checkpoint(engine);
+        if self.is_stored() {
+            self.begin_checkpoint(engine, self.outbox.clone());
+        } else if worth > 1 && self.drain(now, CHECKPOINT_DRAIN_TIMEOUT).await {
+            self.begin_checkpoint(engine, None);
         }
     }
 
     /// Begins to write a checkpoint, if what came of the steps so far can be stored soon.
     pub(crate) async fn checkpoint_now(&mut self, engine: &Engine, now: Timestamp) {
         if self.journal.is_on() && self.drain(now, STOP_TIMEOUT).await {
-            self.begin_checkpoint(engine);
+            self.begin_checkpoint(engine, None);
         }
     }
 
-    fn begin_checkpoint(&mut self, engine: &Engine) {
+    /// `unflushed`: the outbox if it must be flushed before; [`Self::drain`] has done that.
+    fn begin_checkpoint(&mut self, engine: &Engine, unflushed: Option<outbox::Handle>) {
         if let Some(history) = &self.history {
             // What came of steps before the checkpoint is not made again.
             history.flush();
         }
-        let outbox = self.outbox.clone();
-        self.checkpoints.begin(self.journal.position(), engine, self.journal.appended(), outbox);
+        self.checkpoints.begin(self.journal.position(), engine, self.journal.appended(), unflushed);
     }
 
     /// Whether the outbox holds everything that came of the steps so far.
@@ -318,7 +320,7 @@ impl Durable {
             let _it_is_only_waited_for = timeout(STOP_TIMEOUT, self.checkpoints.finished()).await;
         }
         if self.drain(now, STOP_TIMEOUT).await {
-            self.begin_checkpoint(engine);
+            self.begin_checkpoint(engine, None);
             if let Ok(Some(keep)) = timeout(STOP_TIMEOUT, self.checkpoints.finished()).await {
                 self.journal.truncate(keep);
             }

@@ -80,8 +80,9 @@ impl Checkpoints {
         AFTER.max(4 * self.size)
     }
 
-    /// Begins to write one. Everything that came of the steps up to `position` must be in the outbox. The outbox is
-    /// flushed first: what the journal cannot produce again must be in its snapshot, where damage is always detected.
+    /// Begins to write one. Everything that came of the steps up to `position` must be in the outbox, and in its snapshot,
+    /// where damage is always detected: the journal will not produce it again. `outbox` is flushed first for that; `None`
+    /// if there is none or if it was flushed just now.
     pub(crate) fn begin(
         &mut self,
         position: Position,
