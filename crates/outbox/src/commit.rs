@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::accounts::Accounts;
 use crate::error::{OutboxError, log};
-use crate::record::{Change, Delta};
+use crate::record::{Change, Delta, QueuedEntry};
 use crate::seqs::SeqSet;
 use crate::snapshot::Snapshot;
 use crate::staged::Staged;
@@ -119,11 +119,8 @@ impl Outbox {
                 self.staged.entries.remove(&seq);
                 continue;
             };
-            let position = self.append_to_log(&entry.encode())?;
-            self.pending_change.entries_from.get_or_insert(position);
-            self.pending_change.added.insert(seq);
-            self.queue.moved(&entry, position);
-            self.staged.written(&entry);
+            self.append_entry(&entry)?;
+            self.staged.remove_entry(seq, entry.size());
         }
         let mut state = self.state.clone();
         state.numbers.changes = state.numbers.changes.saturating_add(1);
@@ -142,6 +139,15 @@ impl Outbox {
         self.staged = Staged::default();
         self.state = state.clone();
         self.unsynced_change = Some(UnsyncedChange { state, position });
+        Ok(())
+    }
+
+    /// Writes an entry to the log. The next change makes it part of the queue.
+    fn append_entry(&mut self, entry: &QueuedEntry) -> Result<(), OutboxError> {
+        let position = self.append_to_log(&entry.encode())?;
+        self.pending_change.entries_from.get_or_insert(position);
+        self.pending_change.added.insert(entry.seq);
+        self.queue.moved(entry, position);
         Ok(())
     }
 
@@ -211,10 +217,7 @@ impl Outbox {
         }
         for seq in self.queue.before(end) {
             let Some(entry) = self.entry(seq)? else { continue };
-            let position = self.append_to_log(&entry.encode())?;
-            self.pending_change.entries_from.get_or_insert(position);
-            self.pending_change.added.insert(seq);
-            self.queue.moved(&entry, position);
+            self.append_entry(&entry)?;
             // It cannot be read back before the journal has written it.
             self.queue.keep_in_memory(entry);
         }

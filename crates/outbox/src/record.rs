@@ -169,7 +169,7 @@ impl Change {
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut bytes = vec![CHANGE];
         self.numbers.encode(&mut bytes);
-        put_u64(&mut bytes, CONSUMERS);
+        encode_consumers(&mut bytes);
         encode_totals(&self.totals, &mut bytes);
         encode_accounts(self.accounts.iter(), &mut bytes);
         self.delta.encode(&mut bytes);

@@ -20,7 +20,7 @@ use crate::snapshot::{Found, Snapshot};
 use crate::staged::Staged;
 use crate::state::State;
 use crate::store::{Options, Outbox};
-use crate::totals::Count;
+use crate::totals::{Count, DroppedRange};
 
 /// The version of what the log's records hold.
 pub(crate) const CONTENT: u16 = 1;
@@ -38,7 +38,8 @@ pub struct Recovery {
 /// Damage that was found and counted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Damage {
-    /// The entries that were lost; they are counted as dropped. `None`: unknown, because the counters were lost too.
+    /// The entries that were lost; they are counted as dropped. `None`: unknown, because the counters were lost too. At least
+    /// so many: if changes in a row were lost, entries that they had removed are queued again, and as many others are missed.
     pub lost: Option<Count>,
     /// The counters start again; the entries that could be read count as accepted.
     pub counters_lost: bool,
@@ -139,7 +140,7 @@ pub(crate) fn load(
         damage = Some(Damage { lost: None, counters_lost: true, mark_lost: true });
     } else if has_snapshot {
         let before = state.counters.clone();
-        let lost = count_lost(&mut state, &tally, &missing);
+        let (lost, _) = count_lost(&mut state, &tally, &missing);
         let is_cut_short = last_position < position;
         if before != state.counters || is_cut_short || found.damaged > 0 {
             damage = Some(Damage { lost: Some(lost), counters_lost: false, mark_lost: false });
@@ -150,13 +151,12 @@ pub(crate) fn load(
     Ok(Loaded { state, entries, damage, last_delta, last_position, wants_snapshot })
 }
 
-/// Corrects the counters by the entries that were found; returns what was lost.
-fn count_lost(state: &mut State, tally: &Tally, missing: &SeqSet) -> Count {
+/// Corrects the counters by the entries that were found. Returns how much was lost, and as which ranges it is counted.
+fn count_lost(state: &mut State, tally: &Tally, missing: &SeqSet) -> (Count, Vec<DroppedRange>) {
     let lost = state.counters.reconcile(tally);
-    for range in spread(missing, lost, state.numbers.now_ms) {
-        state.dropped.insert(range);
-    }
-    lost
+    let ranges = spread(missing, lost, state.numbers.now_ms);
+    ranges.iter().for_each(|range| state.dropped.insert(*range));
+    (lost, ranges)
 }
 
 impl Outbox {
@@ -181,7 +181,7 @@ impl Outbox {
                 missing.remove(seq);
             }
         }
-        let lost = self.state.counters.reconcile(&tally);
+        let (lost, ranges) = count_lost(&mut self.state, &tally, &missing);
         let now = Instant::now();
         for (first, last) in missing.ranges() {
             for seq in first..=last {
@@ -190,10 +190,7 @@ impl Outbox {
                 self.staged.remove_from_log(seq, now);
             }
         }
-        for range in spread(&missing, lost, self.state.numbers.now_ms) {
-            self.state.dropped.insert(range);
-            self.staged.drop_range(range, now);
-        }
+        ranges.into_iter().for_each(|range| self.staged.drop_range(range, now));
         self.damage = Some(Arc::new(Damage { lost: Some(lost), ..Damage::default() }));
         Ok(())
     }

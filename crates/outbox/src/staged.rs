@@ -70,10 +70,10 @@ impl Staged {
         self.removed_since.get_or_insert(now);
     }
 
-    /// An entry was written to the log.
-    pub(crate) fn written(&mut self, entry: &QueuedEntry) {
-        if self.entries.remove(&entry.seq).is_some() {
-            self.bytes = self.bytes.saturating_sub(entry.size());
+    /// Removes a new entry of this size: it was written, or has left the queue. Does nothing if it is not staged.
+    pub(crate) fn remove_entry(&mut self, seq: u64, size: u64) {
+        if self.entries.remove(&seq).is_some() {
+            self.bytes = self.bytes.saturating_sub(size);
         }
     }
 }
@@ -95,7 +95,7 @@ impl Outbox {
     /// Applies a change in memory. If that fails because the log cannot be read, the rest of it stays in `change`.
     pub(crate) fn stage(&mut self, change: &mut Change, now: Instant) -> Result<(), OutboxError> {
         let (mut done, numbers) = (0, &mut self.state.numbers);
-        let result = match change {
+        let (seqs, refused_at) = match change {
             Change::Append { mark, entries, now_ms } => {
                 numbers.now_ms = numbers.now_ms.max(*now_ms);
                 let staged = entries.iter().try_for_each(|entry| {
@@ -116,7 +116,6 @@ impl Outbox {
                 (seqs, Some(*now_ms))
             }
         };
-        let (seqs, refused_at) = result;
         let staged = seqs.iter().try_for_each(|seq| {
             self.stage_removal(*seq, refused_at, now)?;
             done += 1;
@@ -178,8 +177,8 @@ impl Outbox {
     fn remove_queued(&mut self, seq: u64, known: &InFlight, now: Instant) {
         if self.queue.remove(seq) == Some(true) {
             self.staged.remove_from_log(seq, now);
-        } else if self.staged.entries.remove(&seq).is_some() {
-            self.staged.bytes = self.staged.bytes.saturating_sub(known.size);
+        } else {
+            self.staged.remove_entry(seq, known.size);
         }
         self.staged.removals += 1;
         self.in_flight.remove(&seq);

@@ -3,25 +3,22 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test may panic")]
 
+mod while_open;
+
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::thread;
-use std::time::Duration;
 
-use crate::common::{entry, fast_place, large, open, open_with, seqs};
+use crate::common::{entry, fast_place, large, open, seqs};
 use outbox::{
-    Accounts, Body, Count, Damage, DropReason, Entry, Options, Outbox, Priority, Recovery, Share, Stored,
-    Totals, spawn,
+    Accounts, Body, Count, Damage, DropReason, Entry, Outbox, Priority, Recovery, Share, Stored, Totals,
 };
 
 /// Every so many times the store is used further.
 const SOMETIMES: usize = 8;
 const PAGE: usize = 4096;
-/// Entries that fit into a page, and those that reach into it.
-const A_PAGE: u64 = 6;
 
 type Files = BTreeMap<PathBuf, Vec<u8>>;
 
@@ -374,84 +371,4 @@ fn several_damaged_changes_cost_no_more_than_their_page() {
             }
         }
     }
-}
-
-/// Spoils a page in the middle of a segment in the middle, while the outbox is open.
-fn spoil_a_page(path: &Path) {
-    let mut logs: Vec<PathBuf> = fs::read_dir(path).unwrap().map(|file| file.unwrap().path()).collect();
-    logs.retain(|file| is_log(file));
-    logs.sort();
-    let file = fs::File::options().write(true).open(&logs[logs.len() / 2]).unwrap();
-    let middle = file.metadata().unwrap().len() / 2;
-    file.write_all_at(&[0xa5; PAGE], middle).unwrap();
-}
-
-/// More than is kept in memory.
-fn large_store(path: &Path) -> u64 {
-    let mut outbox = open(path);
-    let entries = (0..8000).map(|_| of("mqtt.floor", Priority::Normal, 900, 3)).collect();
-    outbox.append(1, entries, 5).unwrap();
-    8000
-}
-
-#[test]
-fn damage_found_later_is_counted_on_the_way() {
-    let (_dir, path) = fast_place();
-    let entries = large_store(&path);
-    let mut outbox = open(&path);
-    spoil_a_page(&path);
-    let mut came = 0;
-    loop {
-        let found = outbox.fetch(Priority::Normal, 0, 500).unwrap();
-        if found.is_empty() {
-            break;
-        }
-        came += found.len() as u64;
-        outbox.acknowledge(&found.iter().map(|stored| stored.seq).collect::<Vec<_>>()).unwrap();
-    }
-    let lost = outbox.totals().dropped_damaged.entries;
-    assert!((1..=A_PAGE).contains(&lost), "{lost}");
-    assert_eq!(came + lost, entries);
-    check_counters(&outbox);
-    let ranges = outbox.dropped();
-    assert_eq!((ranges.len(), ranges[0].seq_to - ranges[0].seq_from + 1), (1, lost));
-    drop(outbox);
-    open(&path);
-}
-
-#[tokio::test]
-async fn the_thread_survives_damage_and_keeps_what_was_not_committed() {
-    let (_dir, path) = fast_place();
-    let entries = large_store(&path);
-    let options = Options { spill_after: Duration::from_secs(3600), ..large() };
-    let outbox = open_with(&path, options);
-    let (handle, thread) = spawn(outbox).unwrap();
-    handle
-        .append(2, vec![of("mqtt.floor", Priority::Normal, 10, 3), of("b", Priority::Urgent, 10, 4)], 6)
-        .await
-        .unwrap();
-    assert_eq!(handle.fetch(Priority::Urgent, 0, 9).await.unwrap()[0].seq, entries + 2);
-    spoil_a_page(&path);
-    let mut after = 0;
-    let mut came: Vec<u64> = Vec::new();
-    while after < entries + 1 {
-        let found = handle.fetch(Priority::Normal, after, 500).await.unwrap();
-        after = found.last().unwrap().seq;
-        let seqs: Vec<u64> = found.iter().map(|stored| stored.seq).collect();
-        came.extend(&seqs);
-        handle.acknowledge(seqs).await.unwrap();
-    }
-    handle.acknowledge(vec![entries + 2]).await.unwrap();
-    handle.flush().await.unwrap();
-    let mut status = handle.status();
-    let status = status.wait_for(|status| status.totals.queued.entries == 0).await.unwrap().clone();
-    let lost = status.damage.unwrap().lost.unwrap();
-    assert!((1..=A_PAGE).contains(&lost.entries), "{lost:?}");
-    assert_eq!((status.mark, status.last_error), (2, None));
-    assert_eq!(status.totals.dropped_damaged, lost);
-    assert_eq!(came.len() as u64 + lost.entries, entries + 1);
-    assert_eq!(status.totals.published.entries, came.len() as u64 + 1);
-    handle.close().await.unwrap();
-    thread.join().unwrap();
-    check_counters(&open(&path));
 }
