@@ -77,15 +77,6 @@ fn content(payload: &str) -> Option<Content> {
     }
 }
 
-/// The bytes of a text, or of `hex:…`; `None` if the digits are invalid.
-#[cfg(feature = "ble")]
-pub(crate) fn text_or_hex(payload: &str) -> Option<Vec<u8>> {
-    match payload.trim().strip_prefix("hex:") {
-        Some(digits) => hex::decode(digits.trim()).ok(),
-        None => Some(payload.as_bytes().to_vec()),
-    }
-}
-
 /// The message of an action; `None` if [`check`] refuses it. `wrap` makes the adapter's own target.
 pub(crate) fn message(
     keys: &DownlinkKeys<'_>,

@@ -7,6 +7,7 @@ mod gatt;
 mod session;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use btleplug::api::{Central as _, CentralState, Manager as _, Peripheral as _};
@@ -103,12 +104,20 @@ fn address(peripheral: &Peripheral) -> String {
     }
 }
 
-/// Runs a call with the time limit.
+/// Runs a call that does not wait for a device.
 async fn limited<T>(
     call: &'static str,
     calling: impl Future<Output = btleplug::Result<T>>,
 ) -> Result<T, BluetoothError> {
-    let answer = timeout(CALL_TIMEOUT, calling).await.map_err(|_| BluetoothError::Timeout { call })?;
+    within(CALL_TIMEOUT, call, calling).await
+}
+
+async fn within<T>(
+    limit: Duration,
+    call: &'static str,
+    calling: impl Future<Output = btleplug::Result<T>>,
+) -> Result<T, BluetoothError> {
+    let answer = timeout(limit, calling).await.map_err(|_| BluetoothError::Timeout { call })?;
     answer.map_err(|error| call_error(call, error))
 }
 

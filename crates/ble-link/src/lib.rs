@@ -10,6 +10,7 @@ mod backend;
 mod bluez;
 #[cfg(any(feature = "btleplug", not(target_os = "linux")))]
 mod btleplug;
+mod connection_guard;
 mod error;
 pub mod gatt;
 mod radio;

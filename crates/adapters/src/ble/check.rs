@@ -14,7 +14,6 @@ use gateway_core::settings::{Device, Secret};
 
 use super::config::{BleConfig, Connect, DeviceKeys, Listening, ScanMode};
 use super::kind::Ble;
-use crate::downlink::text_or_hex;
 use crate::kind::{Action, Configured};
 use crate::site::Site;
 
@@ -154,6 +153,14 @@ pub(super) fn check_action(report: &mut Report, action: &Action<'_, Ble>, site: 
             report.error(&table.key("payload"), text);
         }
         Some(_) => {}
+    }
+}
+
+/// The bytes of a text, or of `hex:…`; `None` if the digits are invalid.
+pub(super) fn text_or_hex(payload: &str) -> Option<Vec<u8>> {
+    match payload.trim().strip_prefix("hex:") {
+        Some(digits) => hex::decode(digits.trim()).ok(),
+        None => Some(payload.as_bytes().to_vec()),
     }
 }
 

@@ -13,7 +13,6 @@ use serde::{Deserialize, Serialize};
 
 use super::config::{BleConfig, Connect, DeviceKeys};
 use super::{build, check, probe};
-use crate::downlink::text_or_hex;
 use crate::kind::{Action, AdapterKind, Blueprint, BuildContext, Configured, Example};
 use crate::site::Site;
 
@@ -105,7 +104,7 @@ impl AdapterKind for Ble {
             target: Target::new(CharacteristicTarget { device, characteristic }),
             payload: value.into(),
         };
-        Ok(text_or_hex(action.payload).map(message))
+        Ok(check::text_or_hex(action.payload).map(message))
     }
 
     fn probe(table: &BleConfig, path: &KeyPath, report: &mut Report) {

@@ -15,6 +15,7 @@ use zbus::{Array, DynamicType, Message, OwnedObjectPath, Variant};
 use super::signals::{DeviceSignal, DeviceSignals};
 use super::{BluezAdapter, DEVICE, PROPERTIES, Properties, dbus_error, flag, is_below, text};
 use crate::backend::{Connected, Device};
+use crate::connection_guard::{ConnectionGuard, Disconnect};
 use crate::error::CALL_TIMEOUT;
 use crate::gatt::{
     Characteristic, CharacteristicId, DEVICE_TIMEOUT, GattError, MAX_CHARACTERISTICS, Notifications,
@@ -39,21 +40,21 @@ struct BluezDevice {
     address: String,
     /// By the ids of the characteristics.
     handles: Arc<[Handle]>,
-    connection: ConnectionGuard,
+    guard: ConnectionGuard<Connection>,
 }
 
 pub(super) async fn connect(adapter: &BluezAdapter, address: &str) -> Result<Connected, GattError> {
     let device = find(&adapter.objects().await?, adapter, address)?;
     let mut signals = DeviceSignals::subscribe(adapter, &device).await?;
-    let connection = ConnectionGuard { adapter: adapter.clone(), device, is_open: true };
-    let device = &connection.device;
+    let guard = ConnectionGuard::new(Connection { adapter: adapter.clone(), device });
+    let device = &guard.connection.device;
     let gone = |reason| GattError::Disconnected { address: address.to_owned(), reason };
     let connecting = adapter.call(device, DEVICE, "Connect", &(), DEVICE_TIMEOUT);
     signals.run_until_gone(connecting).await.map_err(gone)?.map_err(|error| connect_error(address, error))?;
     wait_for_services(adapter, device, &mut signals, address).await?;
     let objects = signals.run_until_gone(adapter.objects()).await.map_err(gone)??;
     let (characteristics, handles) = characteristics(&objects, device);
-    let device = BluezDevice { address: address.to_owned(), handles: handles.into(), connection };
+    let device = BluezDevice { address: address.to_owned(), handles: handles.into(), guard };
     let handles = Arc::clone(&device.handles);
     let notifications = Notifications::read_by(|values| read_values(signals, handles, values));
     Ok(Connected { device: Box::new(device), characteristics, notifications })
@@ -113,9 +114,8 @@ impl Device for BluezDevice {
         Ok(())
     }
 
-    async fn close(mut self: Box<Self>) {
-        self.connection.is_open = false;
-        self.connection.disconnect().await;
+    async fn close(self: Box<Self>) {
+        self.guard.close().await;
     }
 }
 
@@ -126,39 +126,24 @@ impl BluezDevice {
         method: &'static str,
         body: &B,
     ) -> Result<Message, GattError> {
-        let gone = || GattError::Disconnected {
-            address: self.address.clone(),
-            reason: "it no longer has this characteristic",
-        };
+        let gone = || GattError::no_characteristic(&self.address);
         let Handle { path, uuid, .. } = self.handles.get(characteristic.0).ok_or_else(gone)?;
-        let adapter = &self.connection.adapter;
+        let adapter = &self.guard.connection.adapter;
         let answer = adapter.call(path, CHARACTERISTIC, method, body, DEVICE_TIMEOUT).await;
         answer.map_err(|error| characteristic_error(&self.address, *uuid, method, error))
     }
 }
 
-/// A device that bluetoothd connected at our request. Disconnects when it is dropped.
-#[derive(Debug)]
-struct ConnectionGuard {
+/// A device's object and the way to it.
+#[derive(Debug, Clone)]
+struct Connection {
     adapter: BluezAdapter,
     device: OwnedObjectPath,
-    is_open: bool,
 }
 
-impl ConnectionGuard {
-    /// Ends the connection or the connection attempt. A failure means that there is none.
+impl Disconnect for Connection {
     async fn disconnect(&self) {
         let _ = self.adapter.call(&self.device, DEVICE, "Disconnect", &(), CALL_TIMEOUT).await;
-    }
-}
-
-impl Drop for ConnectionGuard {
-    fn drop(&mut self) {
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        if std::mem::take(&mut self.is_open) {
-            let closing = Self { adapter: self.adapter.clone(), device: self.device.clone(), is_open: false };
-            runtime.spawn(async move { closing.disconnect().await });
-        }
     }
 }
 
@@ -191,7 +176,7 @@ async fn wait_for_services(
     let body = answer.body();
     let properties: Properties = body.deserialize().map_err(|source| dbus_error("GetAll", source))?;
     if flag(&properties, "Connected") == Some(false) {
-        return Err(gone("it has disconnected"));
+        return Err(GattError::disconnected(address));
     }
     let mut resolved = flag(&properties, "ServicesResolved") == Some(true);
     while !resolved {
@@ -200,7 +185,9 @@ async fn wait_for_services(
             DeviceSignal::Gone(reason) => return Err(gone(reason)),
             // Sent before the answer, so about the previous connection.
             DeviceSignal::Device { at, .. } if at < answer.recv_position() => {}
-            DeviceSignal::Device { connected: Some(false), .. } => return Err(gone("it has disconnected")),
+            DeviceSignal::Device { connected: Some(false), .. } => {
+                return Err(GattError::disconnected(address));
+            }
             DeviceSignal::Device { resolved: Some(true), .. } => resolved = true,
             DeviceSignal::Device { .. } | DeviceSignal::Value { .. } => {}
         }

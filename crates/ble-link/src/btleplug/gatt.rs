@@ -14,9 +14,10 @@ use futures_util::{Stream, StreamExt as _};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{interval, timeout};
 
-use super::{BtleplugAdapter, address, call_error, limited};
+use super::{BtleplugAdapter, address, limited, within};
 use crate::backend::{Connected, Device};
-use crate::error::{BluetoothError, CALL_TIMEOUT};
+use crate::connection_guard::{ConnectionGuard, Disconnect};
+use crate::error::CALL_TIMEOUT;
 use crate::gatt::{
     Characteristic, CharacteristicId, DEVICE_TIMEOUT, GattError, MAX_CHARACTERISTICS, MAX_VALUE,
     Notifications, ValueSender, WriteType, characteristic_error, connect_error, number,
@@ -34,7 +35,7 @@ struct BtleplugDevice {
     /// By their ids.
     characteristics: Arc<[api::Characteristic]>,
     subscriptions: mpsc::Sender<Subscription>,
-    connection: ConnectionGuard,
+    guard: ConnectionGuard<Peripheral>,
 }
 
 /// Values of this characteristic are notifications from now on, or no longer. `done` is answered when that holds.
@@ -50,11 +51,15 @@ pub(super) async fn connect(adapter: &BtleplugAdapter, wanted: &str) -> Result<C
     let known = limited("the list of devices", adapter.central.peripherals()).await?;
     let found = known.into_iter().find(|peripheral| address(peripheral) == wanted);
     let peripheral = found.ok_or_else(|| GattError::NotDiscovered { address: wanted.to_owned() })?;
-    let connection = ConnectionGuard { peripheral, is_open: true };
-    let peripheral = &connection.peripheral;
-    within("Connect", peripheral.connect()).await.map_err(|error| connect_error(wanted, error))?;
+    let guard = ConnectionGuard::new(peripheral);
+    let peripheral = &guard.connection;
+    within(DEVICE_TIMEOUT, "Connect", peripheral.connect())
+        .await
+        .map_err(|error| connect_error(wanted, error))?;
     let no_services = |_| GattError::NoServices { address: wanted.to_owned() };
-    within("the list of services", peripheral.discover_services()).await.map_err(no_services)?;
+    within(DEVICE_TIMEOUT, "the list of services", peripheral.discover_services())
+        .await
+        .map_err(no_services)?;
     let values = limited("AddMatch", peripheral.notifications()).await?;
     let found = peripheral.characteristics().into_iter().take(MAX_CHARACTERISTICS);
     let (mut characteristics, own): (Vec<_>, Vec<_>) = found.map(|own| (characteristic(&own), own)).unzip();
@@ -69,8 +74,7 @@ pub(super) async fn connect(adapter: &BtleplugAdapter, wanted: &str) -> Result<C
         changes,
     };
     let notifications = Notifications::read_by(|sender| reader.run(sender));
-    let device =
-        BtleplugDevice { address: wanted.to_owned(), characteristics: own, subscriptions, connection };
+    let device = BtleplugDevice { address: wanted.to_owned(), characteristics: own, subscriptions, guard };
     Ok(Connected { device: Box::new(device), characteristics, notifications })
 }
 
@@ -126,7 +130,7 @@ impl ValueReader {
 impl Device for BtleplugDevice {
     async fn read(&self, characteristic: CharacteristicId) -> Result<Vec<u8>, GattError> {
         let own = self.own(characteristic)?;
-        self.call("ReadValue", own, self.connection.peripheral.read(own)).await
+        self.call("ReadValue", own, self.guard.connection.read(own)).await
     }
 
     async fn write(
@@ -138,31 +142,27 @@ impl Device for BtleplugDevice {
         let own = self.own(characteristic)?;
         let write_type =
             if with_response { api::WriteType::WithResponse } else { api::WriteType::WithoutResponse };
-        self.call("WriteValue", own, self.connection.peripheral.write(own, value, write_type)).await
+        self.call("WriteValue", own, self.guard.connection.write(own, value, write_type)).await
     }
 
     async fn subscribe(&self, characteristic: CharacteristicId) -> Result<(), GattError> {
         let own = self.own(characteristic)?;
         self.set_subscribed(characteristic, true).await;
-        let subscribed = self.call("StartNotify", own, self.connection.peripheral.subscribe(own)).await;
+        let subscribed = self.call("StartNotify", own, self.guard.connection.subscribe(own)).await;
         if subscribed.is_err() {
             self.set_subscribed(characteristic, false).await;
         }
         subscribed
     }
 
-    async fn close(mut self: Box<Self>) {
-        self.connection.is_open = false;
-        self.connection.disconnect().await;
+    async fn close(self: Box<Self>) {
+        self.guard.close().await;
     }
 }
 
 impl BtleplugDevice {
     fn own(&self, characteristic: CharacteristicId) -> Result<&api::Characteristic, GattError> {
-        let gone = || GattError::Disconnected {
-            address: self.address.clone(),
-            reason: "it no longer has this characteristic",
-        };
+        let gone = || GattError::no_characteristic(&self.address);
         self.characteristics.get(characteristic.0).ok_or_else(gone)
     }
 
@@ -173,7 +173,9 @@ impl BtleplugDevice {
         calling: impl Future<Output = btleplug::Result<T>>,
     ) -> Result<T, GattError> {
         let uuid = Uuid::from_bits(own.uuid.as_u128());
-        within(call, calling).await.map_err(|error| characteristic_error(&self.address, uuid, call, error))
+        within(DEVICE_TIMEOUT, call, calling)
+            .await
+            .map_err(|error| characteristic_error(&self.address, uuid, call, error))
     }
 
     /// If the reader has ended, the device is gone.
@@ -185,37 +187,10 @@ impl BtleplugDevice {
     }
 }
 
-/// A device that is connected at our request. Disconnects when it is dropped.
-#[derive(Debug)]
-struct ConnectionGuard {
-    peripheral: Peripheral,
-    is_open: bool,
-}
-
-impl ConnectionGuard {
-    /// Ends the connection or the connection attempt. A failure means that there is none.
+impl Disconnect for Peripheral {
     async fn disconnect(&self) {
-        let _ = limited("Disconnect", self.peripheral.disconnect()).await;
+        let _ = limited("Disconnect", api::Peripheral::disconnect(self)).await;
     }
-}
-
-impl Drop for ConnectionGuard {
-    fn drop(&mut self) {
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        if std::mem::take(&mut self.is_open) {
-            let closing = Self { peripheral: self.peripheral.clone(), is_open: false };
-            runtime.spawn(async move { closing.disconnect().await });
-        }
-    }
-}
-
-/// Runs a call that waits for the device.
-async fn within<T>(
-    call: &'static str,
-    calling: impl Future<Output = btleplug::Result<T>>,
-) -> Result<T, BluetoothError> {
-    let answer = timeout(DEVICE_TIMEOUT, calling).await.map_err(|_| BluetoothError::Timeout { call })?;
-    answer.map_err(|error| call_error(call, error))
 }
 
 fn characteristic(own: &api::Characteristic) -> Characteristic {

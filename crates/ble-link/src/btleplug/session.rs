@@ -135,24 +135,11 @@ impl BtleplugSession {
                 None
             }
             CentralEvent::ManufacturerDataAdvertisement { id, manufacturer_data } => {
-                let data = entries(manufacturer_data);
-                self.add_part(
-                    id,
-                    |result| result.manufacturer_data.is_empty(),
-                    |result| {
-                        result.manufacturer_data = data;
-                    },
-                )
+                self.add_part(id, |result| &mut result.manufacturer_data, entries(manufacturer_data))
             }
             CentralEvent::ServiceDataAdvertisement { id, service_data } => {
                 let data = entries(service_data.into_iter().map(|(uuid, data)| (uuid.as_u128(), data)));
-                self.add_part(
-                    id,
-                    |result| result.service_data.is_empty(),
-                    |result| {
-                        result.service_data = data;
-                    },
-                )
+                self.add_part(id, |result| &mut result.service_data, data)
             }
             _ => None,
         }
@@ -160,24 +147,21 @@ impl BtleplugSession {
 
     /// Adds data to the advertisement that waits, if it is of this device and lacks this part. Otherwise that one is
     /// complete, and a new one begins.
-    fn add_part(
+    fn add_part<K>(
         &mut self,
         id: PeripheralId,
-        lacks: impl Fn(&ScanResult) -> bool,
-        set: impl FnOnce(&mut ScanResult),
+        part: fn(&mut ScanResult) -> &mut Vec<(K, Vec<u8>)>,
+        data: Vec<(K, Vec<u8>)>,
     ) -> Option<SessionEvent> {
-        match &mut self.pending {
-            Some((_, pending, result)) if *pending == id && lacks(result) => {
-                set(result);
-                None
-            }
-            _ => {
-                let mut result = self.devices.get(&id)?.result();
-                set(&mut result);
-                let pending = (Instant::now() + MAX_PART_DELAY, id, result);
-                self.pending.replace(pending).map(|(_, _, result)| SessionEvent::ScanResult(result))
-            }
+        let waiting = self.pending.as_mut().filter(|(_, waiting, _)| *waiting == id);
+        if let Some(missing) = waiting.map(|(_, _, result)| part(result)).filter(|part| part.is_empty()) {
+            *missing = data;
+            return None;
         }
+        let mut result = self.devices.get(&id)?.result();
+        *part(&mut result) = data;
+        let pending = (Instant::now() + MAX_PART_DELAY, id, result);
+        self.pending.replace(pending).map(|(_, _, result)| SessionEvent::ScanResult(result))
     }
 }
 

@@ -47,10 +47,12 @@ pub enum GattError {
 }
 
 impl GattError {
-    /// Whether bluetoothd is the cause rather than the device.
-    #[must_use]
-    pub fn is_of_bluez(&self) -> bool {
-        matches!(self, Self::Bluetooth(error) if !matches!(error, BluetoothError::Refused { .. } | BluetoothError::Timeout { .. }))
+    pub(crate) fn disconnected(address: &str) -> Self {
+        Self::Disconnected { address: address.to_owned(), reason: "it has disconnected" }
+    }
+
+    pub(crate) fn no_characteristic(address: &str) -> Self {
+        Self::Disconnected { address: address.to_owned(), reason: "it no longer has this characteristic" }
     }
 }
 
@@ -79,22 +81,16 @@ pub(crate) fn characteristic_error(
     error: BluetoothError,
 ) -> GattError {
     let BluetoothError::Refused { name, reason, .. } = error else { return error.into() };
-    let address = address.to_owned();
+    let pairing_needed = || GattError::PairingNeeded { address: address.to_owned() };
     match name.as_str() {
         // The characteristic requires a higher security level than the connection has.
-        "org.bluez.Error.NotPermitted" if reason.contains("Not paired") => {
-            GattError::PairingNeeded { address }
-        }
-        "org.bluez.Error.NotPaired" | "org.bluez.Error.NotAuthorized" => GattError::PairingNeeded { address },
-        "org.bluez.Error.NotConnected" => GattError::Disconnected { address, reason: "it has disconnected" },
+        "org.bluez.Error.NotPermitted" if reason.contains("Not paired") => pairing_needed(),
+        "org.bluez.Error.NotPaired" | "org.bluez.Error.NotAuthorized" => pairing_needed(),
+        "org.bluez.Error.NotConnected" => GattError::disconnected(address),
         // The answer of bluetoothd when the device disconnects during the call.
-        "org.bluez.Error.Failed" if reason.contains("Not connected") => {
-            GattError::Disconnected { address, reason: "it has disconnected" }
-        }
+        "org.bluez.Error.Failed" if reason.contains("Not connected") => GattError::disconnected(address),
         name if is_bluez_gone(name) => BluetoothError::NoBluez.into(),
-        name if is_unknown(name) => {
-            GattError::Disconnected { address, reason: "it no longer has this characteristic" }
-        }
+        name if is_unknown(name) => GattError::no_characteristic(address),
         _ => GattError::NotPermitted { uuid, call, reason },
     }
 }
