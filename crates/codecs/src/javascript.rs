@@ -32,7 +32,7 @@ pub use answer::{Answer, Downlink};
 pub use error::{ScriptError, ScriptFailure, Text};
 use live::{Live, Slot, State};
 pub(crate) use measure::{decode, measure, measure_data, run};
-use sandbox::{EntryPoint, Sandbox};
+use sandbox::Sandbox;
 
 /// The processor time of one call.
 pub const TIME_LIMIT: Duration = Duration::from_millis(200);
@@ -51,6 +51,14 @@ const KEPT: usize = 1 << 20;
 /// The bound on the number of codecs in memory, shared by all. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Engine(Arc<Live>);
+
+/// The function of the prelude that the gateway calls.
+#[derive(Debug, Clone, Copy)]
+enum EntryPoint {
+    Functions,
+    Decode,
+    Encode,
+}
 
 /// One message for a codec.
 #[derive(Debug, Clone, Copy)]

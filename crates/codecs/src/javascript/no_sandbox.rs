@@ -1,17 +1,10 @@
 //! Stands in for `sandbox.rs` in a program that is built without QuickJS: no codec in JavaScript can be loaded.
 
+use super::EntryPoint;
 use super::error::{ScriptError, ScriptFailure};
 
 /// There is none.
 pub(super) enum Sandbox {}
-
-/// As in `sandbox.rs`.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum EntryPoint {
-    Functions,
-    Decode,
-    Encode,
-}
 
 impl Sandbox {
     pub(super) fn new(_file: &str, _source: &str) -> Result<Self, ScriptError> {

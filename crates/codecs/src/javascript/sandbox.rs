@@ -13,7 +13,7 @@ use rquickjs::{CatchResultExt as _, CaughtError, Context, Ctx, Function, Object,
 use rustix::time::{ClockId, clock_gettime};
 
 use super::error::{ScriptError, ScriptFailure, Text};
-use super::{MEMORY_LIMIT, STACK_LIMIT, TIME_LIMIT};
+use super::{EntryPoint, MEMORY_LIMIT, STACK_LIMIT, TIME_LIMIT};
 use crate::SourcePosition;
 
 const PRELUDE: &str = include_str!("prelude.js");
@@ -40,14 +40,6 @@ type Library = (
 pub(super) struct Sandbox {
     context: Context,
     time: Arc<TimeLimit>,
-}
-
-/// The function of the prelude that the gateway calls.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum EntryPoint {
-    Functions,
-    Decode,
-    Encode,
 }
 
 impl Sandbox {
