@@ -89,7 +89,7 @@ impl CheckpointFile {
         self.parse(&bytes).map(Some)
     }
 
-    fn parse(&self, bytes: &[u8]) -> Result<(Position, Engine), CheckpointError> {
+    pub(crate) fn parse(&self, bytes: &[u8]) -> Result<(Position, Engine), CheckpointError> {
         let (header, body) =
             bytes.split_at_checked(HEADER).ok_or_else(|| self.damaged("it is shorter than its header"))?;
         let mut fields = Fields(header);

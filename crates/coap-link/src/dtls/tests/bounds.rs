@@ -82,7 +82,7 @@ fn a_full_server_refuses_a_new_peer_until_a_session_has_been_silent_for_a_while(
     net.open("192.0.2.12:1", "sensor03");
     assert!(net.said.contains(&Output::Closed { peer: peer(b, "sensor02"), reason: CloseReason::Evicted }));
     assert_eq!(net.server.sessions(), 2);
-    assert!(net.clients[&b].is_over(), "it was told");
+    assert!(net.clients[&b].is_over(), "it was notified");
     assert!(net.clients[&a].is_open());
 }
 
@@ -127,7 +127,7 @@ fn a_session_ends_after_long_silence_and_not_before() {
         net.said.last(),
         Some(&Output::Closed { peer: peer(a, "sensor01"), reason: CloseReason::Idle })
     );
-    assert!(net.clients[&a].is_over(), "it was told");
+    assert!(net.clients[&a].is_over(), "it was notified");
 }
 
 #[test]

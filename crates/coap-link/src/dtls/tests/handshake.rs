@@ -20,7 +20,7 @@ fn a_handshake_opens_a_session_that_carries_plaintext_both_ways() {
     net.server.send(&peer(a, "sensor01"), b"thank you").expect("open");
     net.settle();
     let expected = Output::Plain { peer: peer(address(SERVER), "sensor01"), bytes: b"thank you".to_vec() };
-    assert_eq!(net.heard.last(), Some(&(a, expected)));
+    assert_eq!(net.outputs.last(), Some(&(a, expected)));
 }
 
 #[test]
@@ -43,7 +43,7 @@ fn a_wrong_key_and_an_unknown_identity_look_alike_and_hurt_nobody_else() {
     for (from, identity) in [(B, "sensor02"), ("192.0.2.12:1000", "sensor99")] {
         let from = net.connect(from, &credentials(identity, "not the key"));
         net.settle();
-        let refused = net.heard.last().cloned();
+        let refused = net.outputs.last().cloned();
         assert!(
             matches!(
                 refused,
@@ -92,7 +92,7 @@ fn a_client_without_the_extended_master_secret_is_told_so() {
         Output::Refused { address: a, identity: None, reason: HandshakeFailure::NoExtendedMasterSecret };
     assert_eq!(net.said, [refused]);
     assert!(matches!(
-        net.heard.last(),
+        net.outputs.last(),
         Some((_, Output::Refused { reason: HandshakeFailure::Alert { description: 40 }, .. }))
     ));
 }
@@ -144,7 +144,7 @@ fn a_good_bye_ends_the_session_on_both_sides() {
     assert!(net.said.contains(&Output::Closed { peer: peer(a, "sensor01"), reason: CloseReason::ByPeer }));
     assert!(net.said.contains(&Output::Closed { peer: peer(b, "sensor02"), reason: CloseReason::Here }));
     let by_server = Output::Closed { peer: peer(address(SERVER), "sensor02"), reason: CloseReason::ByPeer };
-    assert!(net.heard.contains(&(b, by_server)));
+    assert!(net.outputs.contains(&(b, by_server)));
     assert_eq!(net.server.sessions(), 0);
     let gone = peer(a, "sensor01");
     assert_eq!(net.server.send(&gone, b"x"), Err(SendError::NoSession { peer: gone }));
@@ -168,7 +168,10 @@ fn a_client_without_a_server_gives_up_with_a_reason() {
     let a = net.connect(A, &credentials("sensor01", "secret-sensor01"));
     net.pass(Duration::from_secs(60));
     assert!(net.clients[&a].is_over());
-    assert!(matches!(net.heard.last(), Some((_, Output::Refused { reason: HandshakeFailure::Timeout, .. }))));
+    assert!(matches!(
+        net.outputs.last(),
+        Some((_, Output::Refused { reason: HandshakeFailure::Timeout, .. }))
+    ));
     assert_eq!(net.sent_by(a).len(), 5, "the hello, and four times again");
     assert_eq!(net.clients[&a].next_deadline(), None);
 }

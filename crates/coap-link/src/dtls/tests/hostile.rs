@@ -109,7 +109,7 @@ fn thousands_of_mutated_handshakes_fail_or_succeed_and_harm_nobody_else() {
         net.wire.clear();
     }
     assert!((500..4_500).contains(&opened), "{opened} opened: the mutations are too many or too few");
-    let panicked = net.said.iter().chain(net.heard.iter().map(|(_, output)| output)).filter(|output| {
+    let panicked = net.said.iter().chain(net.outputs.iter().map(|(_, output)| output)).filter(|output| {
         matches!(output, Output::Refused { reason: HandshakeFailure::Panicked, .. })
             || matches!(output, Output::Closed { reason: CloseReason::Panicked, .. })
     });

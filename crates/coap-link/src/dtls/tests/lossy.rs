@@ -12,7 +12,7 @@ fn fate() -> impl Strategy<Value = Fate> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
     fn a_peer_behind_a_bad_link_gets_its_session_within_two_attempts_once_the_link_is_good(

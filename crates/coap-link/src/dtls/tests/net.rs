@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use super::super::{Client, Credentials, Key, Keys, Limits, Output, Server};
@@ -29,7 +30,7 @@ pub(super) struct Net {
     /// What the server has put out but for datagrams.
     pub(super) said: Vec<Output>,
     /// What the clients have put out but for datagrams.
-    pub(super) heard: Vec<(SocketAddr, Output)>,
+    pub(super) outputs: Vec<(SocketAddr, Output)>,
     /// Every datagram that was sent: from, to, bytes.
     pub(super) wire: Vec<(SocketAddr, SocketAddr, Vec<u8>)>,
     /// The fates of the datagrams to come; after that all are delivered.
@@ -46,8 +47,12 @@ pub(super) fn key(text: &str) -> Key {
     Key::new(text.as_bytes().to_vec()).expect("a key")
 }
 
+/// Made once: dimpl tries all its curves each time.
 pub(super) fn credentials(identity: &str, secret: &str) -> Credentials {
-    Credentials::new(Identity::from(identity), key(secret)).expect("credentials")
+    static MADE: Mutex<BTreeMap<(String, String), Credentials>> = Mutex::new(BTreeMap::new());
+    let mut made = MADE.lock().expect("no test panics here");
+    let new = || Credentials::new(Identity::from(identity), key(secret)).expect("credentials");
+    made.entry((identity.to_owned(), secret.to_owned())).or_insert_with(new).clone()
 }
 
 /// `sensor01` to `sensor05` with the key `secret-` and their name.
@@ -70,7 +75,7 @@ impl Net {
             clients: BTreeMap::new(),
             now,
             said: Vec::new(),
-            heard: Vec::new(),
+            outputs: Vec::new(),
             wire: Vec::new(),
             fates: VecDeque::new(),
             under_way: VecDeque::new(),
@@ -131,7 +136,7 @@ impl Net {
         }
     }
 
-    /// Delivers until nothing is under way, or for a thousand datagrams; `on_its_way` tells for each, and whether it is
+    /// Delivers until nothing is under way, or for a thousand datagrams; `on_its_way` decides for each, and whether it is
     /// for the server, what arrives.
     pub(super) fn settle_with(&mut self, on_its_way: OnItsWay<'_>) {
         for _ in 0..1000 {
@@ -163,7 +168,7 @@ impl Net {
             while let Some(output) = client.poll() {
                 match output {
                     Output::Send { address: to, bytes } => sent.push((from, to, bytes)),
-                    other => self.heard.push((from, other)),
+                    other => self.outputs.push((from, other)),
                 }
             }
         }
@@ -200,7 +205,7 @@ impl Net {
         self.settle();
     }
 
-    /// What the server was told by peers, in order.
+    /// The messages that the server received from peers, in order.
     pub(super) fn plaintexts(&self) -> Vec<(Peer, Vec<u8>)> {
         let plain = |output: &Output| match output {
             Output::Plain { peer, bytes } => Some((peer.clone(), bytes.clone())),
