@@ -153,7 +153,8 @@ class Riser:
         return ledger
 
     def wait_ledger(self, timeout=15.0, **numbers):
-        """Waits until the ledger says these numbers (`published=5`, `late=1` of the dropped, `taken` for its `in`)."""
+        """Waits until the ledger says these numbers (`published=5`, `late=1` of the dropped, `taken` for its `in`), as
+        long as it changes."""
         ledger = {}
 
         def says():
@@ -161,7 +162,7 @@ class Riser:
             reported = ledger | ledger["dropped"] | {"taken": ledger["in"]}
             return all(reported.get(name, 0) == number for name, number in numbers.items())
 
-        wait_until(says, timeout, lambda: f"{numbers} in {ledger}")
+        wait_until(says, timeout, lambda: f"{numbers} in {ledger}", lambda: dict(ledger))
         return ledger
 
     def memory_mib(self):

@@ -39,13 +39,28 @@ def free_port():
             return port
 
 
-def wait_until(predicate, timeout=15.0, what="a condition"):
-    """Polls until `predicate()` is true and returns that; fails the test after `timeout` seconds."""
-    deadline = time.monotonic() + timeout
+class Deadline:
+    """In `timeout` seconds; where `progress` is given, that long after the last change of `progress()`, so that a busy
+    machine may take its time as long as it gets on."""
+
+    def __init__(self, timeout, progress=None):
+        self._timeout, self._progress, self._seen = timeout, progress, progress and progress()
+        self._at = time.monotonic() + timeout
+
+    def left(self):
+        """Seconds; 0 when it is over."""
+        if time.monotonic() >= self._at and self._progress and (now := self._progress()) != self._seen:
+            self._at, self._seen = time.monotonic() + self._timeout, now
+        return max(0.0, self._at - time.monotonic())
+
+
+def wait_until(predicate, timeout=15.0, what="a condition", progress=None):
+    """Polls until `predicate()` is true and returns that; fails the test at the `Deadline`."""
+    deadline = Deadline(timeout, progress)
     while True:
         if result := predicate():
             return result
-        assert time.monotonic() < deadline, f"waited {timeout} s in vain for {what() if callable(what) else what}"
+        assert deadline.left(), f"waited {timeout} s in vain for {what() if callable(what) else what}"
         time.sleep(0.02)
 
 
@@ -260,13 +275,13 @@ class Collector:
             self.messages.append(kept)
             self._changed.notify_all()
 
-    def wait_for(self, predicate, timeout=15.0, what="messages"):
-        """Waits until `predicate()` returns something true, asked again at each message; returns it."""
-        deadline = time.monotonic() + timeout
+    def wait_for(self, predicate, timeout=15.0, what="messages", progress=None):
+        """Waits until `predicate()` returns something true, asked again at each message; returns it. See `Deadline`."""
+        deadline = Deadline(timeout, progress)
         with self._changed:
             while not (result := predicate()):
-                left = deadline - time.monotonic()
-                assert left > 0, f"waited {timeout} s in vain for {what}; received: {self._summary()}"
+                left = deadline.left()
+                assert left, f"waited {timeout} s in vain for {what}; received: {self._summary()}"
                 self._changed.wait(min(left, 0.2))
         return result
 

@@ -139,6 +139,8 @@ def test_a_device_that_went_out_of_reach_is_connected_again(setup, bluez, receiv
     building = setup(bluez, table(connect(LOUNGE, every="1h")))
     is_in_the_air(bluez, LOUNGE)
     building.wait(lambda: bluez.is_notifying(LOUNGE, "2a6e"), "a subscription")
+    # Before that it is a connection attempt that fails.
+    building.gateway.wait_log("ble: connected")
     bluez.disconnect(LOUNGE)
     building.wait(lambda: bluez.is_notifying(LOUNGE, "2a6e"), "another subscription")
     assert bluez.set_value(LOUNGE, "2a6e", celsius(25))

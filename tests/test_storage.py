@@ -152,9 +152,10 @@ def test_what_is_held_in_memory_is_bounded_and_a_late_checkpoint_is_made_up_for(
     assert setup.gateway.memory_mib() < before + 48
     assert held() < 12, "more is held than may be"
     setup.disk.full("checkpoint")
+    # When all that was held is in the journal, a checkpoint is due.
+    setup.everything_arrives(60)
     setup.is_hit()
     setup.reports("checkpoint", REFUSALS["full"])
-    setup.everything_arrives(60)
     setup.disk.heal()
     setup.is_well()
     wait_until((setup.gateway.data_dir / "state.checkpoint").exists, what="a checkpoint")

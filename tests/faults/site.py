@@ -85,7 +85,8 @@ class Site:
 
     def everything_arrives(self, timeout=20):
         what = f"{self.sent.total} readings"
-        self.received.wait_for(lambda: counted(self.received) >= self.sent.total, timeout, what)
+        arrived = lambda: counted(self.received)
+        self.received.wait_for(lambda: arrived() >= self.sent.total, timeout, what, arrived)
         ledger = self.gateway.wait_ledger(timeout, published=self.sent.total, queued=0, open=0)
         # After a crash the broker sends again what it has no PUBACK for.
         assert all(n == 0 or reason == "duplicate" for reason, n in ledger["dropped"].items()), ledger
