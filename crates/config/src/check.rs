@@ -1,6 +1,7 @@
 //! What a configuration means, beyond what types can say: names, clashes, references, files. Many small checks, all of
 //! which run, so that everything is reported at once. Nothing here opens a socket: see `machine`.
 
+mod adapters;
 mod aggregate;
 mod anomaly;
 mod devices;
@@ -48,6 +49,7 @@ pub(crate) fn check(report: &mut Report, config: &Config, now: Timestamp) {
     }
     let id = config.gateway.id();
     let site = config.site(&id, now);
+    adapters::check(report, config);
     for kind in config.adapters.kinds() {
         kind.check(&site, report);
     }

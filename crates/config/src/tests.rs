@@ -3,6 +3,7 @@
 mod coap;
 mod codecs;
 mod generated;
+mod limits;
 mod outside;
 
 use std::ffi::OsString;
@@ -230,22 +231,6 @@ fn rules_about_values_name_their_metric() {
     finds(
         "[alerts.hot]\nmetrik = \"t\"\nabove = 40.0\n",
         &["gateway.toml:2:1: error: alerts.hot.metrik: unknown key; did you mean \"metric\"?"],
-    );
-}
-
-#[test]
-fn windows_have_limits() {
-    finds(
-        "[aggregate]\nwindow = \"1h\"\nevery = \"1s\"\n",
-        &[
-            "gateway.toml:3:1: error: aggregate.every: makes 3600 windows overlap; at most 60: write a longer one",
-        ],
-    );
-    finds(
-        "[aggregate]\nwindow = \"1m\"\nevery = \"5m\"\n",
-        &[
-            "gateway.toml:3:1: error: aggregate.every: is longer than window = \"1m\": readings between windows would be lost",
-        ],
     );
 }
 

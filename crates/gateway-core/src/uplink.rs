@@ -14,6 +14,13 @@ use crate::{DeviceAddress, DropReason, MemoryPermit, Timestamp};
 pub struct AdapterId(Arc<str>);
 
 impl AdapterId {
+    /// The longest name of an adapter's table, in bytes.
+    pub const MAX_NAME_BYTES: usize = 64;
+    /// The longest id, in bytes: kinds have short names.
+    pub const MAX_BYTES: usize = 2 * Self::MAX_NAME_BYTES;
+    /// The most adapters of a gateway. An aggregate has a share for each adapter that its readings came from.
+    pub const MAX_COUNT: usize = 256;
+
     /// The id `kind.name`.
     #[must_use]
     pub fn new(kind: &str, name: &str) -> Self {

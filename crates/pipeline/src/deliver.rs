@@ -21,6 +21,9 @@ use crate::engine::step::AdapterIndex;
 use crate::engine::{Engine, Outputs};
 use payload::{Identity, Payload};
 
+const _: () = assert!(AdapterId::MAX_COUNT <= outbox::MAX_ACCOUNTS);
+const _: () = assert!(AdapterId::MAX_BYTES <= outbox::MAX_ACCOUNT_BYTES);
+
 /// The outputs of one step.
 pub(crate) struct PendingOutputs {
     pub(crate) position: Position,
@@ -91,7 +94,8 @@ pub(crate) fn entries(outputs: &Outputs, registry: &Registry, identity: &Identit
     for (priority, payload, shares) in alerts.chain(aggregates) {
         match entry(priority, payload, shares) {
             Ok(entry) => entries.push(entry),
-            // 256 metrics of 128 bytes and a topic of a few hundred bytes stay far below the outbox's limits.
+            // Cannot happen: the configuration's limits (below), 256 metrics of 128 bytes and a topic of a few hundred bytes
+            // stay below the outbox's.
             Err(error) => tracing::error!("an aggregate cannot be queued and is lost: {error}"),
         }
     }

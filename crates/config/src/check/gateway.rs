@@ -5,17 +5,17 @@ use std::time::Duration;
 use crate::model::{Gateway, is_id_char};
 use gateway_core::findings::{KeyPath, Report, quoted};
 
+/// Both are part of every topic and of client ids, whose length is limited.
+const MAX_ID_BYTES: usize = 64;
+const MAX_PREFIX_BYTES: usize = 256;
 const SHORTEST_HEALTH_EVERY: Duration = Duration::from_secs(1);
 /// Programs that watch a gateway rely on `health` once a minute.
 const LONGEST_HEALTH_EVERY: Duration = Duration::from_secs(60);
 
 pub(super) fn check(report: &mut Report, gateway: &Gateway) {
     let table = KeyPath::of("gateway");
-    if let Some(id) = &gateway.id
-        && (id.is_empty() || !id.chars().all(is_id_char))
-    {
-        report
-            .error(&table.key("id"), format!("{} is not an id; write letters, digits, - and _", quoted(id)));
+    if let Some(id) = &gateway.id {
+        check_id(report, &table.key("id"), id);
     }
     check_prefix(report, &table.key("prefix"), &gateway.prefix);
     if let Some(zone) = &gateway.timezone
@@ -34,6 +34,14 @@ pub(super) fn check(report: &mut Report, gateway: &Gateway) {
     }
 }
 
+fn check_id(report: &mut Report, key: &KeyPath, id: &str) {
+    if id.is_empty() || !id.chars().all(is_id_char) {
+        report.error(key, format!("{} is not an id; write letters, digits, - and _", quoted(id)));
+    } else if id.len() > MAX_ID_BYTES {
+        report.error(key, format!("has {} characters; write at most {MAX_ID_BYTES}", id.len()));
+    }
+}
+
 fn check_prefix(report: &mut Report, key: &KeyPath, prefix: &str) {
     let problem = if prefix.is_empty() {
         "is empty"
@@ -43,6 +51,8 @@ fn check_prefix(report: &mut Report, key: &KeyPath, prefix: &str) {
         "has an empty topic level"
     } else if prefix.starts_with('$') {
         "begins with $, which belongs to brokers"
+    } else if prefix.len() > MAX_PREFIX_BYTES {
+        return report.error(key, format!("has {} bytes; write at most {MAX_PREFIX_BYTES}", prefix.len()));
     } else {
         return;
     };
