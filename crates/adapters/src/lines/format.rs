@@ -6,6 +6,7 @@ use gateway_core::settings::ByteSize;
 use gateway_core::{DeviceAddress, DropReason};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// The default of `max_line`.
 pub const DEFAULT_MAX_LINE: ByteSize = ByteSize(4 << 10);
@@ -67,7 +68,7 @@ pub(super) enum LineError {
     NotText,
     #[error("the stream broke off before its end")]
     Unfinished,
-    #[error("the name of the device is empty or longer than {} bytes", DeviceAddress::MAX_BYTES)]
+    #[error("the name of the device is no text, empty or longer than {} bytes", DeviceAddress::MAX_BYTES)]
     Device,
     #[error("it is no frame in hexadecimal digits, such as `08632d` or `lounge 08632d`")]
     NotHex,
@@ -86,12 +87,23 @@ impl LineError {
 /// Reads `{"device":"lounge", …}`; the codec `json` makes no metric of texts. The codec handles all other JSON.
 fn device_in_json(line: &[u8]) -> Result<Option<DeviceAddress>, LineError> {
     #[derive(Deserialize)]
-    struct Named<'a> {
-        #[serde(borrow)]
-        device: Option<Cow<'a, str>>,
+    struct Named {
+        device: Option<Value>,
     }
-    let named = serde_json::from_slice::<Named<'_>>(line).ok().and_then(|named| named.device);
-    named.map(|device| DeviceAddress::new(&device).ok_or(LineError::Device)).transpose()
+    if !line.trim_ascii_start().starts_with(b"{") {
+        return Ok(None);
+    }
+    match serde_json::from_slice::<Named>(line) {
+        Ok(Named { device: Some(Value::String(device)) }) => {
+            DeviceAddress::new(&device).map(Some).ok_or(LineError::Device)
+        }
+        // A number is a metric of this name.
+        Ok(Named { device: None | Some(Value::Number(_)) }) => Ok(None),
+        Ok(_) => Err(LineError::Device),
+        // `device` twice.
+        Err(error) if error.is_data() => Err(LineError::Device),
+        Err(_) => Ok(None),
+    }
 }
 
 /// Reads `08632d` or `lounge 08632d`.
@@ -129,7 +141,9 @@ mod tests {
         for without in [r#"{"temperature":21.5}"#, r#"{"device":7}"#, r#"[{"device":"a"}]"#, "{", "21.5"] {
             assert_eq!(read(without), Ok(None), "{without}");
         }
-        assert_eq!(read(r#"{"device":""}"#), Err(LineError::Device));
+        for wrong in [r#"{"device":""}"#, r#"{"device":["a"]}"#, r#"{"device":"a","device":"b"}"#] {
+            assert_eq!(read(wrong), Err(LineError::Device), "{wrong}");
+        }
     }
 
     #[test]
