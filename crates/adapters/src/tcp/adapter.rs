@@ -231,7 +231,7 @@ impl Server {
 
     fn ended(&mut self, id: ConnectionId, address: IpAddr, end: &End) {
         debug!(adapter = %self.context.id, "tcp: connection of {address} has ended: {end:?}");
-        self.peers.remove(id);
+        self.peers.remove(id, Instant::now());
         match end {
             End::Idle => self.counts.idle = self.counts.idle.saturating_add(1),
             End::GaveWay => self.counts.gave_way = self.counts.gave_way.saturating_add(1),

@@ -29,6 +29,11 @@ impl Pace {
         *due = (*due).max(now) + took;
         due.saturating_duration_since(now).saturating_sub(BURST)
     }
+
+    /// Whether all lines so far have arrived at the full rate, so that a new pace would allow no more.
+    pub(super) fn is_over(&self, now: Instant) -> bool {
+        *self.due.lock().unwrap_or_else(PoisonError::into_inner) <= now
+    }
 }
 
 #[cfg(test)]

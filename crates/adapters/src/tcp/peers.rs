@@ -21,6 +21,9 @@ pub(super) struct Peers {
     addresses: HashMap<IpAddr, Address>,
 }
 
+/// The most addresses without connections whose pace is remembered.
+const MAX_PAST_ADDRESSES: usize = 1024;
+
 #[derive(Debug)]
 struct Connection {
     address: IpAddr,
@@ -73,6 +76,7 @@ impl Peers {
         }
         let id = self.next_id;
         self.next_id += 1;
+        self.forget_rested(now);
         let rate = self.max_rate;
         let entry = self
             .addresses
@@ -84,14 +88,19 @@ impl Peers {
         Admission::Admitted(Admitted { id, pace, close })
     }
 
-    /// Removes a connection that has ended.
-    pub(super) fn remove(&mut self, id: ConnectionId) {
+    /// Removes a connection that has ended. The pace of its address stays for a while, so that a new connection does not
+    /// begin a new one.
+    pub(super) fn remove(&mut self, id: ConnectionId, now: Instant) {
         let Some(Connection { address, .. }) = self.connections.remove(&id) else { return };
         let Some(entry) = self.addresses.get_mut(&address) else { return };
         entry.connections = entry.connections.saturating_sub(1);
-        if entry.connections == 0 {
-            self.addresses.remove(&address);
-        }
+        self.forget_rested(now);
+    }
+
+    /// Forgets addresses without connections: those that have kept to the rate, and all if there are too many.
+    fn forget_rested(&mut self, now: Instant) {
+        let is_full = self.addresses.len() >= self.connections.len() + MAX_PAST_ADDRESSES;
+        self.addresses.retain(|_, entry| entry.connections > 0 || !(is_full || entry.pace.is_over(now)));
     }
 
     /// Closes the newest connection of the address with the most, if it then still has at least as many as the new address.
@@ -111,6 +120,8 @@ impl Peers {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn admit(peers: &mut Peers, last: u8) -> Admission {
@@ -125,6 +136,18 @@ mod tests {
     }
 
     #[test]
+    fn a_new_connection_does_not_begin_a_new_pace() {
+        let (start, mut peers) = (Instant::now(), Peers::new(4, 10));
+        let first = admitted(&mut peers, 1);
+        assert!(!first.pace.rest(100, start).is_zero());
+        peers.remove(first.id, start);
+        let second = admitted(&mut peers, 1);
+        assert!(Arc::ptr_eq(&first.pace, &second.pace), "100 lines take ten seconds");
+        peers.remove(second.id, start + Duration::from_secs(11));
+        assert!(!Arc::ptr_eq(&first.pace, &admitted(&mut peers, 1).pace), "it has rested");
+    }
+
+    #[test]
     fn one_address_may_have_all_connections_until_another_connects() {
         let mut peers = Peers::new(4, 10);
         let first: Vec<_> = (0..4).map(|_| admitted(&mut peers, 1)).collect();
@@ -132,10 +155,10 @@ mod tests {
         assert!(matches!(admit(&mut peers, 2), Admission::Wait));
         let closed: Vec<_> = first.iter().map(|it| it.close.is_cancelled()).collect();
         assert_eq!(closed, [false, false, false, true], "the newest");
-        peers.remove(first[3].id);
+        peers.remove(first[3].id, Instant::now());
         admitted(&mut peers, 2);
         assert!(matches!(admit(&mut peers, 2), Admission::Wait), "three and one become two and two");
-        peers.remove(first[2].id);
+        peers.remove(first[2].id, Instant::now());
         admitted(&mut peers, 2);
         assert!(matches!(admit(&mut peers, 2), Admission::Refused), "two and two are fair");
         assert!(matches!(admit(&mut peers, 1), Admission::Refused));
@@ -147,10 +170,10 @@ mod tests {
         let mut peers = Peers::new(2, 10);
         let (one, two) = (admitted(&mut peers, 1), admitted(&mut peers, 1));
         assert!(Arc::ptr_eq(&one.pace, &two.pace), "an address has one pace");
-        peers.remove(one.id);
-        peers.remove(one.id);
+        peers.remove(one.id, Instant::now());
+        peers.remove(one.id, Instant::now());
         assert_eq!((peers.len(), peers.addresses.len()), (1, 1));
-        peers.remove(two.id);
+        peers.remove(two.id, Instant::now());
         assert_eq!((peers.len(), peers.addresses.len()), (0, 0));
     }
 }
