@@ -31,17 +31,17 @@ pub struct Config {
     /// The private key (PEM) of `cert_file`.
     #[schemars(example = "broker.key")]
     pub key_file: Option<PathBuf>,
-    /// Certificates (PEM) that clients' own are checked against; with it, TLS clients must show one.
+    /// Certificates (PEM) for verifying those of clients; with it, TLS clients must show one.
     #[schemars(example = "clients-ca.pem")]
     pub ca_file: Option<PathBuf>,
     /// Whether clients without a user name may connect, and publish and subscribe to everything.
     pub anonymous: bool,
-    /// How many clients may be connected at once.
+    /// The most clients connected at once.
     #[schemars(range(min = 1, max = 100_000))]
     pub max_clients: usize,
-    /// The largest MQTT packet that is taken.
+    /// The largest MQTT packet.
     pub max_packet_size: ByteSize,
-    /// Who may connect. The name is the user name: `[broker.users.floor1]`.
+    /// The users that may connect. The name is the user name: `[broker.users.floor1]`.
     pub users: BTreeMap<String, User>,
 }
 
@@ -63,12 +63,12 @@ impl Default for Config {
     }
 }
 
-/// One user of the embedded broker: one of `password`, `password_file` and `password_hash`, and what is allowed.
+/// One user of the embedded broker: one of `password`, `password_file` and `password_hash`, and the permissions.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(rename = "BrokerUser")]
 pub struct User {
-    /// The password itself; better beside this file, in `password_file`, or as `password_hash`.
+    /// The password; better in a separate file, in `password_file`, or as `password_hash`.
     #[schemars(example = &"secret")]
     pub password: Option<Secret>,
     /// A file with the password; its last newline is cut. Relative to this file's directory.

@@ -14,27 +14,27 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields, default)]
 #[schemars(rename = "CoapAdapter")]
 pub struct CoapConfig {
-    /// Address and port for CoAP in the clear: whoever reaches it may report and read; `[::]` is every interface.
+    /// Address and port for CoAP without encryption: any host that reaches it may report and read; `[::]` is every interface.
     #[schemars(with = "Option<ListenAddress>", example = "0.0.0.0:5683")]
     pub listen: Option<SocketAddr>,
     /// Address and port for CoAP over DTLS 1.2 with pre-shared keys; needs `psk`.
     #[schemars(with = "Option<ListenAddress>", example = "0.0.0.0:5684")]
     pub listen_dtls: Option<SocketAddr>,
-    /// Who may open a DTLS session. The name is the identity that the device shows: `[adapters.coap.lan.psk.sensor01]`.
+    /// The devices that may open a DTLS session. The name is the device's identity: `[adapters.coap.lan.psk.sensor01]`.
     pub psk: BTreeMap<String, Psk>,
-    /// What Riser itself fetches from devices.
+    /// The resources that Riser observes.
     pub observe: Vec<Observe>,
-    /// Who Riser is to devices at `coaps://`, observed or commanded by an alert. The name is the host as their addresses
-    /// write it, with the port where there is one: `[adapters.coap.lan.servers."10.0.0.9"]`.
+    /// Riser's identity and key for devices at `coaps://`, observed or commanded by an alert. The name is the host as in their
+    /// addresses, with the port if there is one: `[adapters.coap.lan.servers."10.0.0.9"]`.
     pub servers: BTreeMap<String, Server>,
-    /// The largest payload that is taken; a larger one is answered with 4.13.
+    /// The largest payload; a larger one is answered with 4.13.
     pub max_size: ByteSize,
-    /// Whether devices find Riser by multicast ("All CoAP Nodes"); not where `listen` is loopback.
+    /// Whether devices find Riser by multicast ("All CoAP Nodes"); not if `listen` is loopback.
     pub multicast: bool,
-    /// Peers whose last messages are remembered, and DTLS sessions; beyond, those silent the longest make room.
+    /// The most peers whose last messages are remembered, and the most DTLS sessions; beyond that, those silent the longest are dropped.
     #[schemars(range(min = 1, max = 100_000))]
     pub max_peers: usize,
-    /// Observers of values; beyond, a request to observe is answered once.
+    /// The most observers of values; beyond that, a request to observe is answered once.
     #[schemars(range(min = 1, max = 100_000))]
     pub max_observers: usize,
 }
@@ -72,7 +72,7 @@ impl CoapConfig {
 #[serde(deny_unknown_fields, default)]
 #[schemars(rename = "CoapPsk")]
 pub struct Psk {
-    /// The key itself, as text or `hex:…`; better beside this file, in `key_file`.
+    /// The key, as text or `hex:…`; better in a separate file, in `key_file`.
     #[schemars(example = &"hex:000102030405060708090a0b0c0d0e0f")]
     pub key: Option<Secret>,
     /// A file with the key: its bytes without a last newline, or `hex:…`. Relative to this file's directory.
@@ -91,14 +91,14 @@ pub struct Observe {
     /// The resource: `coap://` or `coaps://`, host and path.
     #[schemars(example = "coap://10.0.0.9/temperature")]
     pub url: String,
-    /// The device that its values are of.
+    /// The device of its values.
     #[schemars(example = "ahu-3")]
     pub device: String,
-    /// The metric, where the resource is a bare number.
+    /// The metric, if the resource is a bare number.
     #[serde(default)]
     #[schemars(example = &"temperature")]
     pub metric: Option<String>,
-    /// How often it is asked where it does not let itself be observed.
+    /// The poll interval if it cannot be observed.
     #[serde(default = "Observe::usual_every")]
     pub every: HumanDuration,
 }
@@ -109,15 +109,15 @@ impl Observe {
     }
 }
 
-/// A device's DTLS server: who Riser is to it.
+/// Riser's identity at a device's DTLS server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "CoapServer")]
 pub struct Server {
-    /// The identity that Riser shows.
+    /// The identity that Riser sends.
     #[schemars(example = &"riser")]
     pub identity: String,
-    /// The key itself, as text or `hex:…`; better beside this file, in `key_file`.
+    /// The key, as text or `hex:…`; better in a separate file, in `key_file`.
     #[serde(default)]
     #[schemars(example = &"hex:000102030405060708090a0b0c0d0e0f")]
     pub key: Option<Secret>,

@@ -26,29 +26,29 @@ pub struct Coap;
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TargetKeys {
-    /// CoAP: which resource of a device, `coap://` or `coaps://`.
+    /// CoAP: the resource of a device, `coap://` or `coaps://`.
     #[schemars(example = &"coap://10.0.0.9/relay")]
     pub url: Option<String>,
-    /// CoAP: what is done to the resource. Default: `PUT`.
+    /// CoAP: the method. Default: `PUT`.
     #[schemars(example = &"PUT")]
     pub method: Option<CommandMethod>,
-    /// CoAP: what the device is told that `payload` is. Default: `text`.
+    /// CoAP: the content format of `payload`. Default: `text`.
     #[schemars(example = &"text")]
     pub format: Option<CommandFormat>,
 }
 
-/// What a command does to a resource.
+/// The method of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum CommandMethod {
-    /// The payload is what it shall be.
+    /// The payload is the new value of the resource.
     #[default]
     Put,
-    /// The payload is for it to process.
+    /// The resource processes the payload.
     Post,
 }
 
-/// What a command's payload is.
+/// The content format of a command's payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum CommandFormat {

@@ -8,7 +8,7 @@ use lorawan_link::{Eui, Region};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// LoRaWAN devices behind Semtech UDP packet forwarders: Riser is their network server. Which devices, with which keys, is
+/// LoRaWAN devices behind Semtech UDP packet forwarders: Riser is their network server. The devices and their keys are
 /// in `lorawan` of `[devices.*]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -17,28 +17,28 @@ pub struct LorawanConfig {
     /// Address and port that packet forwarders send to.
     #[schemars(with = "ListenAddress", example = "0.0.0.0:1700")]
     pub listen: SocketAddr,
-    /// Whose channels and rules hold; must be written.
+    /// The region, whose channels and rules are used; required.
     #[schemars(example = &"EU868")]
     pub region: Option<RegionName>,
-    /// The network's number, 6 hex digits; addresses of devices that join begin with it. `000000` and `000001` are free
-    /// for everybody's use.
+    /// The NetID, 6 hex digits; addresses of devices that join begin with it. `000000` and `000001` are free
+    /// for private networks.
     pub net_id: String,
-    /// The EUIs of the packet forwarders that are heard. Empty: all.
+    /// The EUIs of the packet forwarders that are accepted. Empty: all.
     #[schemars(example = ["aa555a0000000101"])]
     pub gateways: Vec<String>,
     /// The networks that packet forwarders may send from. Empty: all.
     #[schemars(example = ["10.0.0.0/8"])]
     pub networks: Vec<String>,
-    /// Whether a frame must have come with a radio checksum: uplinks have one.
+    /// Whether a frame must have a radio checksum: uplinks have one.
     pub crc: CrcPolicy,
-    /// How long a frame is waited for from other forwarders.
+    /// How long to wait for copies of a frame from other forwarders.
     pub dedup: HumanDuration,
-    /// Whether devices that ask for it are told a data rate and a power.
+    /// Whether devices that request ADR get a data rate and a power.
     pub adr: bool,
     /// US915 and AU915: which eight channels the forwarders listen on. Default: all.
     #[schemars(range(min = 1, max = 8), example = &2)]
     pub sub_band: Option<u8>,
-    /// The gain of the forwarders' antennas in dBi, less the loss of their cables.
+    /// The gain of the forwarders' antennas in dBi, minus the loss of their cables.
     #[schemars(range(min = -20, max = 20))]
     pub antenna_gain: i8,
 }
@@ -89,7 +89,7 @@ impl From<RegionName> for Region {
     }
 }
 
-/// What becomes of frames that came without a radio checksum; one with a wrong checksum is always refused.
+/// The handling of frames without a radio checksum; one with a wrong checksum is always refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "LorawanCrc")]
@@ -97,12 +97,12 @@ pub enum CrcPolicy {
     /// They are refused.
     #[default]
     Required,
-    /// They are taken: for forwarders that do not say.
+    /// They are accepted: for forwarders that do not report the checksum.
     Optional,
 }
 
-/// A LoRaWAN device: with a session of its own (ABP: `dev_addr`, `nwk_skey`, `app_skey`) or one that joins (OTAA:
-/// `join_eui`, `app_key`). Keys are 32 hex digits, each in this file or in one beside it (`…_file`).
+/// A LoRaWAN device: with a fixed session (ABP: `dev_addr`, `nwk_skey`, `app_skey`) or one that joins (OTAA:
+/// `join_eui`, `app_key`). Keys are 32 hex digits, each in this file or in a separate one (`…_file`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "LorawanDevice")]
@@ -139,20 +139,20 @@ pub struct LorawanDevice {
     #[serde(default)]
     #[schemars(example = &"lounge.app")]
     pub app_skey_file: Option<PathBuf>,
-    /// ABP: the counter of the last frame that another server accepted; what Riser itself stored wins. Default, and with 0:
-    /// any first frame is taken.
+    /// ABP: the counter of the last frame that another server accepted; a counter stored by Riser has priority. Default, and with 0:
+    /// any first frame is accepted.
     #[serde(default)]
     #[schemars(example = &0)]
     pub fcnt_up: Option<u32>,
-    /// ABP: whether the device may start its counter again at 0, as after a change of batteries. Then whoever recorded
-    /// its first frames can send them again.
+    /// ABP: whether the device may restart its counter at 0, for example after a change of batteries. Then recorded
+    /// first frames can be replayed.
     #[serde(default)]
     pub resets: bool,
-    /// ABP: seconds after which it listens.
+    /// ABP: the delay of its first receive window in seconds.
     #[serde(default)]
     #[schemars(range(min = 1, max = 15), example = &1)]
     pub rx_delay: Option<u8>,
-    /// When it listens: `A` after its own uplinks, `C` all the time.
+    /// Its class: `A` listens after its own uplinks, `C` all the time.
     #[serde(default)]
     pub class: DeviceClass,
 }
@@ -169,7 +169,7 @@ impl LorawanDevice {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct DeviceKeys {
-    /// Its numbers and keys, where it speaks LoRaWAN to `[adapters.lorawan.*]`.
+    /// Its identities and keys, if it is a LoRaWAN device of `[adapters.lorawan.*]`.
     pub lorawan: Option<LorawanDevice>,
 }
 

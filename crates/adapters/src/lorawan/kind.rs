@@ -24,13 +24,13 @@ pub struct Lorawan;
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TargetKeys {
-    /// LoRaWAN: to which device, by the name of its table or its DevEUI.
+    /// LoRaWAN: the device, by the name of its table or its DevEUI.
     #[schemars(example = &"lounge")]
     pub device: Option<String>,
-    /// LoRaWAN: to which of its ports. Default: the one that its codec's `encodeDownlink` says.
+    /// LoRaWAN: the device's port. Default: the one that its codec's `encodeDownlink` returns.
     #[schemars(range(min = 1, max = 223), example = &10)]
     pub port: Option<u8>,
-    /// LoRaWAN: whether the device is to confirm it. Default: `false`.
+    /// LoRaWAN: whether the device must confirm it. Default: `false`.
     #[schemars(example = &false)]
     pub confirmed: Option<bool>,
 }

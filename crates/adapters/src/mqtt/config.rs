@@ -7,7 +7,7 @@ use mqtt_link::Protocol;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Devices behind one MQTT broker. Without `url` that is the embedded broker of `[broker]`.
+/// Devices behind one MQTT broker. Without `url` it is the embedded broker of `[broker]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(rename = "MqttAdapter")]
@@ -15,32 +15,32 @@ pub struct MqttConfig {
     /// The broker: `mqtt://`, `mqtts://`, `ws://` or `wss://`, host and port. Without it, the embedded broker.
     #[schemars(example = "mqtt://lns.example.com:1883")]
     pub url: Option<String>,
-    /// Which MQTT is spoken.
+    /// The version of MQTT.
     pub protocol: Protocol,
-    /// How Riser calls itself there. Default: `riser-<gateway id>-<name of this table>`.
+    /// The client id. Default: `riser-<gateway id>-<name of this table>`.
     #[schemars(example = "riser-hq-north-lns")]
     pub client_id: Option<String>,
-    /// User name, where the broker wants one.
+    /// The user name, if the broker requires one.
     #[schemars(example = "hq-north")]
     pub username: Option<String>,
-    /// The password itself; better beside this file, in `password_file`.
+    /// The password; better in a separate file, in `password_file`.
     #[schemars(example = &"secret")]
     pub password: Option<Secret>,
     /// A file with the password; its last newline is cut. Relative to this file's directory.
     #[schemars(example = "lns.password")]
     pub password_file: Option<PathBuf>,
-    /// Certificates (PEM) that the broker's own is checked against. Default: the machine's.
+    /// Certificates (PEM) for verifying the broker's. Default: the machine's.
     #[schemars(example = "ca.pem")]
     pub ca_file: Option<PathBuf>,
-    /// Riser's own certificate (PEM), for a broker that wants one; needs `key_file`.
+    /// Riser's certificate (PEM), for a broker that requires one; needs `key_file`.
     #[schemars(example = "client.pem")]
     pub cert_file: Option<PathBuf>,
     /// The private key (PEM) of `cert_file`.
     #[schemars(example = "client.key")]
     pub key_file: Option<PathBuf>,
-    /// A ping at least this often, so that a dead connection is noticed.
+    /// The interval of pings, so that a dead connection is detected.
     pub keep_alive: HumanDuration,
-    /// What to subscribe to, and what the payloads there are.
+    /// The topics to subscribe to, and their payload formats.
     pub topics: Vec<Topic>,
 }
 
@@ -69,7 +69,7 @@ pub struct Topic {
     /// An MQTT topic filter in which the level `{device}` names the device and `{metric}` the metric; `+` and `#` match anything.
     #[schemars(example = "sensors/{device}/telemetry")]
     pub filter: String,
-    /// What the payloads are: a built-in codec.
+    /// The format of the payloads: a built-in codec.
     #[schemars(example = &"json")]
     pub format: String,
     /// The columns of `format = "csv"`, in order; `device` and `time` have a meaning, `""` skips one.

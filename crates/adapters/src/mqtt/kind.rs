@@ -25,17 +25,17 @@ pub struct Mqtt;
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TargetKeys {
-    /// MQTT: to which topic.
+    /// MQTT: the topic.
     #[schemars(example = &"zigbee2mqtt/hvac_zone_1/set")]
     pub topic: Option<String>,
-    /// MQTT: to which LoRaWAN device of a network server, by the name of its table, its DevEUI, or its name in the server's
+    /// MQTT: the LoRaWAN device of a network server, by the name of its table, its DevEUI, or its name in the server's
     /// topics.
     #[schemars(example = &"lounge")]
     pub device: Option<String>,
-    /// LoRaWAN: to which of its ports. Default: the one that its codec's `encodeDownlink` says.
+    /// LoRaWAN: the device's port. Default: the one that its codec's `encodeDownlink` returns.
     #[schemars(range(min = 1, max = 223), example = &10)]
     pub port: Option<u8>,
-    /// LoRaWAN: whether the device is to confirm it. Default: `false`.
+    /// LoRaWAN: whether the device must confirm it. Default: `false`.
     #[schemars(example = &false)]
     pub confirmed: Option<bool>,
 }

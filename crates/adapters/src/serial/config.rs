@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::lines::{DEFAULT_MAX_LINE, LineFormat};
 
-/// Devices on a serial port, each reading a line: 8 data bits, no parity, 1 stop bit. docs/serial-and-tcp.md tells more.
+/// Devices on a serial port that send one reading per line: 8 data bits, no parity, 1 stop bit. See docs/serial-and-tcp.md.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "SerialAdapter")]
@@ -16,15 +16,15 @@ pub struct SerialConfig {
     /// The port. A name in /dev/serial/by-id stays the same when other devices are plugged in.
     #[schemars(example = "/dev/ttyUSB0")]
     pub port: PathBuf,
-    /// Bits a second, as the device has it.
+    /// The device's rate in bits per second.
     #[serde(default = "SerialConfig::usual_baud")]
     #[schemars(range(min = 50, max = 4_000_000))]
     pub baud: u32,
-    /// What each line is.
+    /// The format of each line.
     #[schemars(example = LineFormat::Csv)]
     pub format: LineFormat,
     /// The columns of `format = "csv"`, in order; `device` and `time` have a meaning, `""` skips one. Without `device` the
-    /// lines are of a device that is called as this table.
+    /// device has the name of this table.
     #[serde(default)]
     #[schemars(example = ["device", "temperature", "humidity"])]
     pub columns: Vec<String>,

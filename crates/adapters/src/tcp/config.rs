@@ -8,26 +8,26 @@ use serde::{Deserialize, Serialize};
 
 use crate::lines::{DEFAULT_MAX_LINE, LineFormat};
 
-/// Devices that connect over TCP and send readings in lines, in the clear. docs/serial-and-tcp.md tells more.
+/// Devices that connect over TCP without encryption and send one reading per line. See docs/serial-and-tcp.md.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "TcpAdapter")]
 pub struct TcpConfig {
-    /// Where devices connect to.
+    /// The address and port that devices connect to.
     #[schemars(with = "ListenAddress", example = "0.0.0.0:8080")]
     pub listen: SocketAddr,
-    /// What each line is.
+    /// The format of each line.
     #[schemars(example = LineFormat::Csv)]
     pub format: LineFormat,
     /// The columns of `format = "csv"`, in order; `device` and `time` have a meaning, `""` skips one. Without `device` the
-    /// lines are of a device that is called by the peer's address.
+    /// device has the peer's address as its name.
     #[serde(default)]
     #[schemars(example = ["device", "temperature", "humidity"])]
     pub columns: Vec<String>,
     /// The longest line; a longer one is refused.
     #[serde(default = "TcpConfig::usual_max_line")]
     pub max_line: ByteSize,
-    /// Connections at once. One more is closed, unless another address has at least two more than its own: then that one's
+    /// The most connections. A further one is closed, unless another address has at least two more than its own: then that one's
     /// newest is closed.
     #[serde(default = "TcpConfig::usual_max_connections")]
     #[schemars(range(min = 1, max = 4096))]
@@ -35,7 +35,7 @@ pub struct TcpConfig {
     /// A connection without a line for this long is closed.
     #[serde(default = "TcpConfig::usual_idle")]
     pub idle: HumanDuration,
-    /// Lines a second from one address; a faster one is held back.
+    /// The most lines per second from one address; a faster one is slowed down.
     #[serde(default = "TcpConfig::usual_max_rate")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub max_rate: u32,

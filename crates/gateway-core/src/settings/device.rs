@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Device {
-    /// As the device names itself: a topic's name, a MAC, a DevEUI. Default: the name of this table.
+    /// The device's own name: a topic's name, a MAC, a DevEUI. Default: the name of this table.
     #[schemars(example = "A4:C1:38:8D:18:B2")]
     pub address: Option<String>,
-    /// Where it is; levels are separated by `/`.
+    /// Its zone; levels are separated by `/`.
     #[schemars(example = "floor-1/lounge")]
     pub zone: Option<String>,
-    /// What its payloads are, where `format` does not tell: a built-in codec, or a `.js` or `.toml` file.
+    /// The codec of its payloads, if `format` does not determine it: a built-in codec, or a `.js` or `.toml` file.
     #[schemars(example = &"codecs/am307.js")]
     pub codec: Option<String>,
     /// New names for its metrics: `rename = { tempc = "temperature" }`.
@@ -35,7 +35,7 @@ fn example_rename() -> BTreeMap<String, String> {
 pub struct Calibration {
     /// Multiplies the value.
     pub scale: f64,
-    /// Is added after that.
+    /// Added after that.
     pub offset: f64,
 }
 

@@ -120,7 +120,7 @@ pub struct Outbox {
     /// How many messages may be on their way at once; above 64 counts as 64, and a broker may allow fewer.
     #[schemars(range(min = 1, max = 1_000))]
     pub max_in_flight: u16,
-    /// How long a message may wait in memory for the cloud's acknowledgement before it is written to the outbox's file;
+    /// How long a message may wait in memory for the cloud's acknowledgement before it is written to the outbox on disk;
     /// `"0s"`: every message is written. What a crash takes is made again from the journal, so `[journal]` must be on.
     pub spill_after: HumanDuration,
 }
