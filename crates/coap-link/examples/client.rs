@@ -7,7 +7,7 @@
 use bytes::Bytes;
 use coap_link::{ContentFormat, Endpoint, Engine, Method, Observe, Output, Peer, Request, Settings, Udp};
 
-/// What is observed is told so often.
+/// How often the observed value is printed.
 const ANSWERS: usize = 5;
 
 #[tokio::main(flavor = "current_thread")]
@@ -26,12 +26,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         match endpoint.next().await? {
             Output::Response { result, observing, .. } => {
                 let response = result?;
-                say(&format!("{} {}", response.code, tell(&response.payload)));
+                say(&format!("{} {}", response.code, text(&response.payload)));
                 if !observing {
                     return Ok(());
                 }
             }
-            Output::Notification { response, .. } => say(&format!("news: {}", tell(&response.payload))),
+            Output::Notification { response, .. } => say(&format!("news: {}", text(&response.payload))),
             other => say(&format!("{other:?}")),
         }
     }
@@ -64,7 +64,7 @@ fn request(what: &str, path: &str, rest: &[String]) -> Result<Request, Box<dyn s
     Ok(request)
 }
 
-fn tell(payload: &[u8]) -> String {
+fn text(payload: &[u8]) -> String {
     match payload {
         short if short.len() <= 200 => short.escape_ascii().to_string(),
         long => format!("{} bytes", long.len()),

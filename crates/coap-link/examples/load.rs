@@ -3,7 +3,7 @@
 //! - `load post ADDRESS:PORT PATH CLIENTS SECONDS`: each client sends a CON POST of a climate sensor's JSON, and the next
 //!   when the answer is there. `put` in place of `post` does the same with PUT.
 //! - `load observe ADDRESS:PORT PATH CLIENTS SECONDS`: each client observes and acknowledges what needs it; tells how many
-//!   notifications came, and of each value how long it took from the first client that heard of it to the last.
+//!   notifications came, and of each value how long it took from the first client that received it to the last.
 //!
 //! The messages are made by hand and cost next to nothing, so that what is measured is the server.
 
@@ -42,7 +42,7 @@ struct Spread(VecDeque<(Vec<u8>, Instant, u32)>);
 
 impl Spread {
     /// How long the value took, if this was the last of the `clients` to hear of it.
-    fn heard(&mut self, value: &[u8], clients: u32) -> Option<Duration> {
+    fn record(&mut self, value: &[u8], clients: u32) -> Option<Duration> {
         let now = Instant::now();
         if !self.0.iter().any(|(other, ..)| other == value) {
             self.0.push_back((value.to_vec(), now, 0));
@@ -50,9 +50,9 @@ impl Spread {
                 self.0.pop_front();
             }
         }
-        let (_, first, heard) = self.0.iter_mut().rfind(|(other, ..)| other == value)?;
-        *heard += 1;
-        (*heard == clients).then(|| now.duration_since(*first))
+        let (_, first, received) = self.0.iter_mut().rfind(|(other, ..)| other == value)?;
+        *received += 1;
+        (*received == clients).then(|| now.duration_since(*first))
     }
 }
 
@@ -190,7 +190,7 @@ async fn listen(socket: UdpSocket, clients: u32, counts: &Counts) -> io::Result<
         let [first, _, high, low, rest @ ..] = message else { continue };
         // The values are texts, without the marker's byte.
         let value = rest.rsplit(|byte| *byte == MARKER).next().unwrap_or_default();
-        let spread = counts.spread.lock().ok().and_then(|mut spread| spread.heard(value, clients));
+        let spread = counts.spread.lock().ok().and_then(|mut spread| spread.record(value, clients));
         if let Some(spread) = spread {
             say(&format!("a value reached all within {} us", spread.as_micros()));
         }

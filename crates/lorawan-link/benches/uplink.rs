@@ -1,4 +1,4 @@
-//! What an uplink costs without sockets: from a forwarder's datagram to what the host is told, and hostile datagrams.
+//! The cost of an uplink without sockets, from a forwarder's datagram to the report to the host, and of hostile datagrams.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -64,7 +64,7 @@ fn datagram(number: u32, f_cnt: u32, gateway: u8) -> Vec<u8> {
     bytes
 }
 
-/// What the owner of a network does, with the thinnest of owners. How many uplinks it was told.
+/// A minimal owner of a network; returns the number of reported uplinks.
 fn drain(network: &mut Network) -> u64 {
     let mut uplinks = 0;
     while let Some(output) = network.poll() {
@@ -104,7 +104,7 @@ fn uplink(criterion: &mut Criterion) {
         let mut group = criterion.benchmark_group("uplink");
         group.sample_size(10).throughput(Throughput::Elements(turns.len() as u64));
         group.bench_function(
-            format!("datagram to uplink, {DEVICES} devices, heard by {gateways}"),
+            format!("datagram to uplink, {DEVICES} devices, received by {gateways}"),
             |bencher| {
                 bencher.iter_batched_ref(
                     || (network(), Clock::new()),

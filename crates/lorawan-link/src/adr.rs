@@ -37,7 +37,7 @@ pub(crate) struct Choice {
 
 impl Adr {
     /// Records an uplink.
-    pub(crate) fn heard(&mut self, data_rate: u8, snr: Option<f32>) {
+    pub(crate) fn record(&mut self, data_rate: u8, snr: Option<f32>) {
         if self.data_rate != Some(data_rate) {
             self.data_rate = Some(data_rate);
             self.snrs.clear();
@@ -99,7 +99,7 @@ mod tests {
     fn after(frames: usize, data_rate: u8, snr: f32) -> Adr {
         let mut adr = Adr::default();
         for _ in 0..frames {
-            adr.heard(data_rate, Some(snr));
+            adr.record(data_rate, Some(snr));
         }
         adr
     }
@@ -122,7 +122,7 @@ mod tests {
     #[test]
     fn another_data_rate_starts_anew_and_a_refusal_ends_it() {
         let mut adr = after(20, 0, 5.0);
-        adr.heard(1, Some(5.0));
+        adr.record(1, Some(5.0));
         assert_eq!(adr.choose(Region::Eu868, 0), None);
         let mut adr = after(20, 0, 5.0);
         adr.asked(Choice { data_rate: 5, power: 1 });
@@ -131,7 +131,7 @@ mod tests {
         adr.asked(Choice { data_rate: 5, power: 2 });
         assert_eq!(adr.answered(false), None);
         for _ in 0..20 {
-            adr.heard(0, Some(5.0));
+            adr.record(0, Some(5.0));
         }
         assert_eq!(adr.choose(Region::Eu868, 0), None);
     }

@@ -128,7 +128,7 @@ pub(crate) struct Device {
     pub(crate) state: DeviceState,
     pub(crate) joining: Option<Joining>,
     /// The uplink reported last.
-    pub(crate) told: Option<ReportedUplink>,
+    pub(crate) reported: Option<ReportedUplink>,
     /// The receive windows after its last uplink.
     pub(crate) window: Option<Window>,
     pub(crate) queue: Queue,
@@ -145,7 +145,7 @@ pub(crate) struct Device {
 pub(crate) struct ReportedUplink {
     pub(crate) serial: u64,
     pub(crate) f_cnt: u32,
-    pub(crate) first_heard: Instant,
+    pub(crate) first_received_at: Instant,
     pub(crate) confirmed: bool,
     /// The host could not accept it; the device may repeat it.
     pub(crate) rejected: bool,
@@ -165,8 +165,8 @@ impl Device {
                     && session.nwk_s_key == abp.nwk_s_key
                     && session.app_s_key == abp.app_s_key
             };
-            let is_told = |locked: &Locked| abp.resets || abp.last_f_cnt_up != locked.last_f_cnt_up;
-            let unlocked = state.locked.take_if(|locked| is_told(locked)).is_some();
+            let has_new_counter = |locked: &Locked| abp.resets || abp.last_f_cnt_up != locked.last_f_cnt_up;
+            let unlocked = state.locked.take_if(|locked| has_new_counter(locked)).is_some();
             if unlocked {
                 let (network, app) = (abp.nwk_s_key.clone(), abp.app_s_key.clone());
                 let session = Session::new(abp.address, network, app, abp.last_f_cnt_up, usual);
@@ -187,7 +187,7 @@ impl Device {
             config,
             state,
             joining: None,
-            told: None,
+            reported: None,
             window: None,
             queue: Queue::new(queue),
             unconfirmed: None,
@@ -215,7 +215,7 @@ impl Device {
     /// Makes the offered session the current one.
     pub(crate) fn promote(&mut self) {
         self.state.session = self.state.offered.take();
-        self.told = None;
+        self.reported = None;
         self.window = None;
         self.adr = Adr::default();
         self.status_asked = None;

@@ -22,7 +22,7 @@ pub(crate) struct Window {
     /// The best first.
     pub(crate) received_by: Vec<ReceivedBy>,
     /// When the first copy arrived.
-    pub(crate) heard: Instant,
+    pub(crate) received_at: Instant,
     /// From the end of the uplink to RX1.
     pub(crate) delay: Duration,
     pub(crate) rx: RxParameters,
@@ -78,13 +78,13 @@ pub(crate) struct DownlinkSlot {
 }
 
 impl Window {
-    /// How each gateway that heard the uplink would send, the best first; none where it is too late.
+    /// How each gateway that received the uplink would send, the best first; none where it is too late.
     pub(crate) fn slots(&self, rx_window: RxWindow, settings: &Settings, now: Instant) -> Vec<DownlinkSlot> {
         let after = match rx_window {
             RxWindow::First => self.delay,
             RxWindow::Second => self.delay + Duration::from_secs(1),
         };
-        let Some(until) = (self.heard + after).checked_sub(settings.lead).filter(|until| *until >= now)
+        let Some(until) = (self.received_at + after).checked_sub(settings.lead).filter(|until| *until >= now)
         else {
             return Vec::new();
         };

@@ -71,7 +71,7 @@ fn a_queue_has_an_end() {
     assert_eq!(full.pop().unwrap().id, DownlinkId(1));
 }
 
-fn window(heard: Instant) -> Window {
+fn window(received_at: Instant) -> Window {
     let received_by = [(1, u32::MAX), (2, 5)].map(|(gateway, tmst)| ReceivedBy {
         gateway: Eui::new(gateway),
         tmst,
@@ -81,7 +81,7 @@ fn window(heard: Instant) -> Window {
     let rx = RxParameters { delay: 1, rx1_offset: 2, ..RxParameters::of(Region::Eu868) };
     Window {
         received_by: received_by.to_vec(),
-        heard,
+        received_at,
         delay: Duration::from_secs(1),
         rx,
         requested: RequestedAnswer::default(),

@@ -14,7 +14,7 @@ use crate::settings::Settings;
 /// A packet forwarder.
 #[derive(Debug)]
 pub(crate) struct Gateway {
-    heard: Instant,
+    last_seen: Instant,
     path: Option<DownlinkPath>,
     duty: DutyCycle,
     pub(crate) stat: Option<Stat>,
@@ -33,7 +33,7 @@ pub(crate) struct DownlinkPath {
 pub struct GatewayView {
     pub gateway: Eui,
     /// When its last datagram arrived.
-    pub heard: Instant,
+    pub last_seen: Instant,
     /// Its address for downlinks; `None` if it does not poll.
     pub path: Option<SocketAddr>,
     /// Its last statistics.
@@ -65,21 +65,21 @@ impl Gateways {
     }
 
     /// Records a datagram.
-    pub(crate) fn heard(&mut self, gateway: Eui, now: Instant) -> Result<&mut Gateway, Reason> {
+    pub(crate) fn record_datagram(&mut self, gateway: Eui, now: Instant) -> Result<&mut Gateway, Reason> {
         if self.allowed.as_ref().is_some_and(|allowed| !allowed.contains(&gateway)) {
             return Err(Reason::GatewayUnknown);
         }
         if !self.known.contains_key(&gateway) && self.known.len() >= self.most {
             let silent = self.silent;
-            self.known.retain(|_, known| now.saturating_duration_since(known.heard) < silent);
+            self.known.retain(|_, known| now.saturating_duration_since(known.last_seen) < silent);
             if self.known.len() >= self.most {
                 return Err(Reason::GatewaysFull);
             }
         }
         let region = self.region;
-        let new = || Gateway { heard: now, path: None, duty: DutyCycle::new(region, now), stat: None };
+        let new = || Gateway { last_seen: now, path: None, duty: DutyCycle::new(region, now), stat: None };
         let known = self.known.entry(gateway).or_insert_with(new);
-        known.heard = now;
+        known.last_seen = now;
         Ok(known)
     }
 
@@ -127,7 +127,7 @@ impl Gateways {
         let (lives, region) = (self.downlink_path_lifetime, self.region);
         let view = |(gateway, known): (&Eui, &mut Gateway)| GatewayView {
             gateway: *gateway,
-            heard: known.heard,
+            last_seen: known.last_seen,
             path: known
                 .path
                 .filter(|path| now.saturating_duration_since(path.at) <= lives)

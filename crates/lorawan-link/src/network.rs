@@ -135,7 +135,7 @@ impl Network {
                 return self.refuse(reason, from, None, None);
             }
         };
-        let gateway = match self.gateways.heard(head.gateway, now.instant) {
+        let gateway = match self.gateways.record_datagram(head.gateway, now.instant) {
             Ok(gateway) => gateway,
             Err(reason) => return self.refuse(reason, from, Some(head.gateway), None),
         };

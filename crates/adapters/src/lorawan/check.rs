@@ -33,7 +33,7 @@ pub(super) fn check(report: &mut Report, all: &Configured<Lorawan>, site: &Site<
         && report.is_whole(&KeyPath::of("devices"))
     {
         let table = KeyPath::of("adapters.lorawan").key(name);
-        report.warning(&table, "hears nobody: no [devices.*] has `lorawan` with a DevEUI and keys");
+        report.warning(&table, "receives nothing: no [devices.*] has `lorawan` with a DevEUI and keys");
     }
 }
 
@@ -96,7 +96,7 @@ fn check_devices(report: &mut Report, all: &Configured<Lorawan>, site: &Site<'_>
         if site.devices.get(name).is_some_and(|device| device.codec.is_none()) {
             report.warning(
                 &KeyPath::of("devices").key(name),
-                "has no `codec`: of its frames only how they were heard is known, not what they say",
+                "has no `codec`: only the link quality of its frames is known, not their content",
             );
         }
         if all.adapters.is_empty() && report.is_whole(&KeyPath::of("adapters")) {

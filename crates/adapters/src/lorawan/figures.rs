@@ -53,7 +53,7 @@ pub(super) fn figures(counts: &Counts, network: &mut Network, now: Now) -> BTree
 }
 
 fn silent(view: &GatewayView, now: Instant) -> u64 {
-    now.saturating_duration_since(view.heard).as_secs()
+    now.saturating_duration_since(view.last_seen).as_secs()
 }
 
 /// Milliseconds on the air within the last hour, by sub-band; and how many an hour allows, where any was used.

@@ -65,8 +65,8 @@ fn a_file_that_is_not_a_database_is_kept_and_no_counter_is_reused() {
     devices.push(known(7, otaa()));
     fs::write(&path, b"not a database at all, and long enough to be looked at".repeat(100)).unwrap();
     let opened = opened(&path, &devices);
-    let told = opened.damage.unwrap().to_string();
-    assert!(told.contains("lorawan.db.damaged") && told.contains("device-0, device-7"), "{told}");
+    let text = opened.damage.unwrap().to_string();
+    assert!(text.contains("lorawan.db.damaged") && text.contains("device-0, device-7"), "{text}");
     let [Some(abp), Some(otaa)] = &opened.states[..] else { panic!("a state for each") };
     assert!(abp.locked.is_some());
     // Minutes since 2020: more than a device can have joined.

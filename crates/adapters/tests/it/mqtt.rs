@@ -103,11 +103,11 @@ impl Running {
     }
 
     async fn command(&self, topic: &str, payload: &'static str) -> Result<(), CommandError> {
-        let (done, told) = oneshot::channel();
+        let (done, result) = oneshot::channel();
         let target = Target::new(MqttTarget::Topic(topic.to_owned()));
         let command = Command { target, payload: payload.into(), done };
         self.commands.send(command).await.unwrap();
-        tokio::time::timeout(SOON, told).await.expect("the outcome is told").unwrap()
+        tokio::time::timeout(SOON, result).await.expect("the command has a result").unwrap()
     }
 
     async fn stop(self) {

@@ -22,10 +22,10 @@ impl LocalBroker for Seam {
 }
 
 fn message(topic: &str) -> (LocalMessage, oneshot::Receiver<Outcome>) {
-    let (tell, told) = oneshot::channel();
-    let ack = Ack::new(move |outcome| tell.send(outcome).unwrap());
+    let (sender, outcome) = oneshot::channel();
+    let ack = Ack::new(move |result| sender.send(result).unwrap());
     let (payload, memory) = ("21.5".into(), MemoryPermit::unbounded());
-    (LocalMessage { topic: topic.into(), payload, origin: None, lost_before: 0, memory, ack }, told)
+    (LocalMessage { topic: topic.into(), payload, origin: None, lost_before: 0, memory, ack }, outcome)
 }
 
 fn sent(client: &str, packet_id: u16, again: bool) -> LocalMessage {
@@ -58,18 +58,18 @@ async fn hands_over_what_it_is_given_and_at_the_stop_what_waits() {
     let task = tokio::spawn(async move { adapter.run(&mut context).await });
     is.wait_for(|health| health.state == AdapterState::Up).await.unwrap();
 
-    let (unwanted, told) = message("other/a");
+    let (unwanted, outcome) = message("other/a");
     sender.send(unwanted).await.unwrap();
-    assert_eq!(told.await, Ok(Outcome::Taken), "nobody is to wait for it");
-    let (first, mut told) = message("values/lounge/temperature");
+    assert_eq!(outcome.await, Ok(Outcome::Taken), "no one waits for it");
+    let (first, mut outcome) = message("values/lounge/temperature");
     sender.send(first).await.unwrap();
     let uplink = taken.recv().await.unwrap().pop().unwrap();
     assert_eq!(uplink.device.as_ref().unwrap().as_str(), "lounge");
     assert_eq!((uplink.metric.as_deref(), uplink.codec), (Some("temperature"), CodecId(3)));
     assert_eq!((&uplink.payload[..], uplink.delivery), (&b"21.5"[..], Delivery::AtMostOnce));
-    assert!(told.try_recv().is_err(), "the outcome is the pipeline's to tell");
+    assert!(outcome.try_recv().is_err(), "only the pipeline reports the outcome");
     uplink.ack.complete(Outcome::Taken);
-    assert_eq!(told.await, Ok(Outcome::Taken));
+    assert_eq!(outcome.await, Ok(Outcome::Taken));
 
     // Known again by client, packet id, topic and payload.
     for message in [sent("a", 1, false), sent("a", 1, true), sent("b", 1, false), sent("a", 2, false)] {

@@ -239,7 +239,7 @@ proptest! {
     }
 
     /// Deltas over all windows add up to what a look at all readings in the order of time gives, late readings or not: nothing
-    /// is lost between windows and nothing told twice.
+    /// is lost between windows and nothing counted twice.
     #[test]
     fn a_counter_adds_up_over_its_windows(
         steps in prop::collection::vec((0i64..40, 0i64..400, 0u8..50), 2..300),
@@ -247,14 +247,14 @@ proptest! {
     ) {
         let mut aggregator = Aggregator::new(Settings { correct_for: secs(3600), ..settings(60, 1) });
         aggregator.set_kind(COUNTER, MetricKind::Counter);
-        let (mut now, mut meter, mut published, mut told) = (TEN, 0.0, vec![], BTreeMap::new());
+        let (mut now, mut meter, mut published, mut sent) = (TEN, 0.0, vec![], BTreeMap::new());
         for (number, (pause, delay, rise)) in steps.iter().enumerate() {
             now += pause * 1000 + 1;
             meter += f64::from(*rise);
             let delay = if number > 0 && delay % 4 == 0 { *delay } else { 0 };
-            told.insert((now, number), (now + delay * 1000, meter));
+            sent.insert((now, number), (now + delay * 1000, meter));
         }
-        let mut arrivals: Vec<_> = told.iter().map(|((at, _), (arrival, value))| (*arrival, *at, *value)).collect();
+        let mut arrivals: Vec<_> = sent.iter().map(|((at, _), (arrival, value))| (*arrival, *at, *value)).collect();
         arrivals.sort_by_key(|(arrival, ..)| *arrival);
         for (number, (arrival, at, value)) in arrivals.into_iter().enumerate() {
             let now = Now::at(Timestamp::from_millis(arrival));
@@ -274,7 +274,7 @@ proptest! {
                 ref other => panic!("{other:?}"),
             })
             .sum();
-        let (first, last) = (told.first_key_value().unwrap().1.1, told.last_key_value().unwrap().1.1);
+        let (first, last) = (sent.first_key_value().unwrap().1.1, sent.last_key_value().unwrap().1.1);
         prop_assert!(close(total, last - first), "{total} is not {}", last - first);
     }
 }

@@ -58,7 +58,7 @@ fn what_is_raised_stays_raised_and_is_not_raised_again() {
         assert_eq!(fixture.alerts.active_alerts().count(), 3, "step {step}");
         let cleared = fixture.is(41.0);
         assert!(cleared.iter().all(|alert| alert.state == AlertState::Cleared), "step {step}");
-        assert_eq!(cleared.len(), 2, "heard again, and still as hot: step {step}");
+        assert_eq!(cleared.len(), 2, "it sends again and is still hot: step {step}");
     }
 }
 

@@ -44,7 +44,7 @@ pub enum CloseReason {
     ByPeer,
     #[error("closed here")]
     Here,
-    #[error("nothing was heard from the peer for too long")]
+    #[error("nothing was received from the peer for too long")]
     Idle,
     #[error("the peer has begun a new session")]
     Replaced,

@@ -35,7 +35,7 @@ pub(super) fn decode(packet: &Packet<'_>, out: &mut Readings<'_>) -> Result<(), 
     let name = packet.advertisement.name().unwrap_or_default().to_ascii_lowercase();
     if BY_CONNECTION.iter().any(|known| name.starts_with(known)) {
         return Err(BleProblem::Closed(
-            "this model tells its readings only by connection, which `connect` of the adapter makes",
+            "this model sends its readings only over a connection, which `connect` of the adapter opens",
         ));
     }
     // Some send a second entry, of company 2, which is none of a sensor.

@@ -82,7 +82,7 @@ fn long_model(service: Bytes<'_>) -> Option<&'static str> {
 
 pub(super) fn decode(packet: &Packet<'_>, out: &mut Readings<'_>) -> Result<(), BleProblem> {
     let device = DeviceData::of(&packet.advertisement)
-        .ok_or(BleProblem::Layout("its service data, which tells the model, is missing: scan actively"))?;
+        .ok_or(BleProblem::Layout("its service data, which contains the model, is missing: scan actively"))?;
     // Bit 7 says that the device is encrypted for commands, which does not matter here.
     let code = device.service.u8(0)? & 0x7f;
     let model = match code {

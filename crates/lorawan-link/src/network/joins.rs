@@ -28,7 +28,7 @@ impl Network {
             device: request.dev_eui,
             dev_nonce: request.dev_nonce,
             origin,
-            heard: now.instant,
+            received_at: now.instant,
         })
     }
 
@@ -38,7 +38,7 @@ impl Network {
         eui: Eui,
         dev_nonce: u16,
         receivers: &[Receiver],
-        heard: Instant,
+        received_at: Instant,
     ) -> Result<(), Reason> {
         let address = self.unused_address().ok_or(Reason::JoinExhausted)?;
         let settings = &self.settings;
@@ -54,7 +54,7 @@ impl Network {
         let received_by = receivers.iter().map(ReceivedBy::from).collect();
         let window = Window {
             received_by,
-            heard,
+            received_at,
             delay: JOIN_ACCEPT_DELAY,
             rx,
             requested: RequestedAnswer::default(),

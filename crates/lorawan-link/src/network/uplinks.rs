@@ -36,7 +36,7 @@ pub(super) struct Origin {
 /// A frame with a valid MIC.
 #[derive(Debug)]
 pub(super) enum Accepted {
-    Join { device: Eui, dev_nonce: u16, origin: Origin, heard: Instant },
+    Join { device: Eui, dev_nonce: u16, origin: Origin, received_at: Instant },
     Data(AcceptedData),
 }
 
@@ -56,7 +56,7 @@ pub(super) struct AcceptedData {
     data: Option<Data>,
     said: ReceivedCommands,
     length: usize,
-    heard: Now,
+    received_at: Now,
 }
 
 impl Network {
@@ -65,19 +65,27 @@ impl Network {
             Ok(push) => push,
             Err(reason) => return self.refuse(reason, origin.from, Some(origin.gateway), None),
         };
-        if let (Some(stat), Ok(gateway)) = (push.stat, self.gateways.heard(origin.gateway, now.instant)) {
+        if let (Some(stat), Ok(gateway)) =
+            (push.stat, self.gateways.record_datagram(origin.gateway, now.instant))
+        {
             gateway.stat = Some(stat);
         }
         for frame in push.frames {
-            let heard = frame.map_err(|reason| (reason, None)).and_then(|rxpk| self.heard(origin, rxpk, now));
-            if let Err((reason, claimed)) = heard {
+            let result =
+                frame.map_err(|reason| (reason, None)).and_then(|rxpk| self.receive_frame(origin, rxpk, now));
+            if let Err((reason, claimed)) = result {
                 self.refuse(reason, origin.from, Some(origin.gateway), claimed);
             }
             self.close_held(now);
         }
     }
 
-    fn heard(&mut self, origin: Origin, rxpk: Rxpk, now: Now) -> Result<(), (Reason, Option<Claimed>)> {
+    fn receive_frame(
+        &mut self,
+        origin: Origin,
+        rxpk: Rxpk,
+        now: Now,
+    ) -> Result<(), (Reason, Option<Claimed>)> {
         match rxpk.crc {
             Crc::Failed => return Err((Reason::CrcFailed, None)),
             Crc::Missing if !self.settings.accept_missing_crc => return Err((Reason::CrcMissing, None)),
@@ -143,8 +151,8 @@ impl Network {
     /// Whether a repetition of the last frame comes from a slow forwarder rather than from the device.
     fn is_late_copy(&self, eui: Eui, confirmed: bool, gateway: Eui, now: Now) -> bool {
         let Some(device) = self.devices.get(&eui) else { return false };
-        let Some(told) = device.told.filter(|told| !told.rejected) else { return false };
-        let age = now.instant.saturating_duration_since(told.first_heard);
+        let Some(reported) = device.reported.filter(|reported| !reported.rejected) else { return false };
+        let age = now.instant.saturating_duration_since(reported.first_received_at);
         !device.received_by.contains(&gateway) && age < if confirmed { SLOW_COPY } else { LATE_COPY }
     }
 
@@ -158,10 +166,11 @@ impl Network {
         length: usize,
         now: Now,
     ) -> Result<AcceptedData, Reason> {
-        let told = self.devices.get(&eui).and_then(|device| device.told);
-        let rejected = told.is_some_and(|told| told.rejected);
-        let slow =
-            told.is_some_and(|told| now.instant.saturating_duration_since(told.first_heard) < SLOW_COPY);
+        let reported = self.devices.get(&eui).and_then(|device| device.reported);
+        let rejected = reported.is_some_and(|reported| reported.rejected);
+        let slow = reported.is_some_and(|reported| {
+            now.instant.saturating_duration_since(reported.first_received_at) < SLOW_COPY
+        });
         if which == SessionSlot::Offered {
             self.use_offered(eui, frame.address);
         }
@@ -182,7 +191,7 @@ impl Network {
         };
         if !repeated {
             session.accept(f_cnt, frame.mic);
-            device.told = device.told.map(|told| ReportedUplink { rejected: false, ..told });
+            device.reported = device.reported.map(|reported| ReportedUplink { rejected: false, ..reported });
         }
         let key = if frame.f_port == Some(0) { &session.nwk_s_key } else { &session.app_s_key };
         let payload = frame.decrypt(key, f_cnt);
@@ -211,7 +220,7 @@ impl Network {
             data,
             said,
             length,
-            heard: now,
+            received_at: now,
         })
     }
 
@@ -229,19 +238,19 @@ impl Network {
     pub(super) fn close_held(&mut self, now: Now) {
         while let Some((accepted, receivers)) = self.held.next(now.instant) {
             match accepted {
-                Accepted::Join { device, dev_nonce, origin, heard } => {
-                    if let Err(reason) = self.offer(device, dev_nonce, &receivers, heard) {
+                Accepted::Join { device, dev_nonce, origin, received_at } => {
+                    if let Err(reason) = self.offer(device, dev_nonce, &receivers, received_at) {
                         self.refuse(reason, origin.from, Some(origin.gateway), Some(Claimed::Device(device)));
                     }
                 }
-                Accepted::Data(data) => self.tell(data, receivers, now),
+                Accepted::Data(data) => self.report(data, receivers, now),
             }
         }
     }
 
-    fn tell(&mut self, accepted: AcceptedData, receivers: Vec<Receiver>, now: Now) {
+    fn report(&mut self, accepted: AcceptedData, receivers: Vec<Receiver>, now: Now) {
         let serial = self.next_serial();
-        let time = time(&receivers, accepted.heard.wall, self.settings.time_within);
+        let time = time(&receivers, accepted.received_at.wall, self.settings.time_within);
         let eui = accepted.device;
         let region = self.settings.region;
         let Some(device) = self.devices.get_mut(&eui) else { return };
@@ -254,7 +263,7 @@ impl Network {
         if let Some(session) = session {
             if !accepted.repeated {
                 if let Some(number) = region.uplink_number(data_rate) {
-                    device.adr.heard(number, best.snr);
+                    device.adr.record(number, best.snr);
                 }
                 if let Some(power) = accepted.said.adr.and_then(|done| device.adr.answered(done)) {
                     session.tx_power = power;
@@ -262,7 +271,7 @@ impl Network {
             }
             device.window = Some(Window {
                 received_by: receivers.iter().map(ReceivedBy::from).collect(),
-                heard: accepted.heard.instant,
+                received_at: accepted.received_at.instant,
                 delay: Duration::from_secs(session.rx.delay.max(1).into()),
                 rx: session.rx,
                 requested: requested(&accepted, best, receivers.len(), time),
@@ -276,9 +285,14 @@ impl Network {
             }
             return;
         }
-        let (confirmed, first_heard) = (accepted.confirmed, accepted.heard.instant);
-        device.told =
-            Some(ReportedUplink { serial, f_cnt: accepted.f_cnt, first_heard, confirmed, rejected: false });
+        let (confirmed, first_received_at) = (accepted.confirmed, accepted.received_at.instant);
+        device.reported = Some(ReportedUplink {
+            serial,
+            f_cnt: accepted.f_cnt,
+            first_received_at,
+            confirmed,
+            rejected: false,
+        });
         self.queue.push_back(Output::Uplink(Box::new(Uplink {
             token: UplinkToken { device: eui, serial },
             device: eui,
@@ -304,20 +318,24 @@ impl Network {
     /// device repeats it, or as [`given up`](Uplink::one_given_up) with the next frame; an unconfirmed one is lost.
     #[must_use]
     pub fn uplink_rejected(&mut self, token: UplinkToken) -> bool {
-        let told = self.devices.get_mut(&token.device).and_then(|device| device.told.as_mut());
-        let Some(told) = told.filter(|told| told.serial == token.serial && told.confirmed) else {
+        let reported = self.devices.get_mut(&token.device).and_then(|device| device.reported.as_mut());
+        let Some(reported) =
+            reported.filter(|reported| reported.serial == token.serial && reported.confirmed)
+        else {
             return false;
         };
-        told.rejected = true;
+        reported.rejected = true;
         true
     }
 
     /// The host has stored an uplink. If its device expects an acknowledgement, it is sent.
     pub fn uplink_accepted(&mut self, token: UplinkToken, now: Now) {
         let Some(device) = self.devices.get_mut(&token.device) else { return };
-        let Some(told) = device.told.filter(|told| told.serial == token.serial) else { return };
+        let Some(reported) = device.reported.filter(|reported| reported.serial == token.serial) else {
+            return;
+        };
         let Some(session) = &mut device.state.session else { return };
-        let Some(last) = session.last_up.as_mut().filter(|last| last.f_cnt == told.f_cnt && !last.taken)
+        let Some(last) = session.last_up.as_mut().filter(|last| last.f_cnt == reported.f_cnt && !last.taken)
         else {
             return;
         };
@@ -330,7 +348,7 @@ impl Network {
 }
 
 fn is_reported(device: &Device, f_cnt: u32) -> bool {
-    device.told.is_some_and(|told| told.f_cnt == f_cnt && !told.rejected)
+    device.reported.is_some_and(|reported| reported.f_cnt == f_cnt && !reported.rejected)
 }
 
 fn requested(accepted: &AcceptedData, best: &Receiver, gateways: usize, time: Timestamp) -> RequestedAnswer {

@@ -32,18 +32,18 @@ fn an_abp_device_whose_counters_are_lost_is_heard_when_its_owner_says_where_they
     let mut locked = host(&before, state.clone());
     locked.push(HERE, &up(500), 5.0);
     assert_eq!((locked.refusals(), locked.network.locked().count()), (vec![Reason::CountersLost], 1));
-    let mut told = host(&with_last(Some(500), false), state);
-    assert_eq!(told.network.locked().count(), 0);
-    told.push(HERE, &up(500), 5.0);
-    assert_eq!(told.refusals(), [Reason::Replay]);
-    told.send(b"on", false);
-    told.uplink(&up(501));
+    let mut informed = host(&with_last(Some(500), false), state);
+    assert_eq!(informed.network.locked().count(), 0);
+    informed.push(HERE, &up(500), 5.0);
+    assert_eq!(informed.refusals(), [Reason::Replay]);
+    informed.send(b"on", false);
+    informed.uplink(&up(501));
     // The counter of its downlinks lies behind that of its uplinks.
-    let sent = told.only_sent();
+    let sent = informed.only_sent();
     let counter = u16::from_le_bytes([sent.phy[6], sent.phy[7]]);
     assert!(counter > 500);
     assert_eq!(read(&sent.phy, counter.into()).2, b"on");
-    let (_, stored) = told.stores().unwrap();
+    let (_, stored) = informed.stores().unwrap();
     assert_eq!(stored.locked, None);
 }
 

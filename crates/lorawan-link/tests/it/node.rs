@@ -1,4 +1,4 @@
-//! A real node (crate `lorawan-device`) whose radio is this test: it hears what a forwarder was told to send, if it
+//! A real node (crate `lorawan-device`) whose radio is this test: it receives the frames that a forwarder must send, if it
 //! listens at that time, at that frequency and at that speed.
 
 use lorawan_device::nb_device::radio::{
@@ -98,7 +98,7 @@ impl Node {
         Self(Device::new(Configuration::new(Region::EU868), Radio::default(), Numbers(7)))
     }
 
-    /// Joins; whether it has. The host stores what it is told to.
+    /// Joins; returns whether it succeeded. The host stores all states.
     pub(crate) fn join(&mut self, host: &mut Host) -> bool {
         let mut eui = [0, 0, 0, 0xff, 0xff, 0x41, 0x40, 0xa8];
         eui[0] = 1;
@@ -113,7 +113,7 @@ impl Node {
         matches!(self.listen(host, response), Response::JoinSuccess)
     }
 
-    /// Sends; what it hears within both windows. The host takes what it is told.
+    /// Sends a frame, and returns what it receives in both windows. The host accepts all uplinks.
     pub(crate) fn send(&mut self, host: &mut Host, payload: &[u8], confirmed: bool) -> Response {
         self.0.get_radio().now = host.millis as u32;
         let response = self.0.send(payload, 7, confirmed).expect("a radio that works");
@@ -124,7 +124,7 @@ impl Node {
         self.0.take_downlink().map(|downlink| (downlink.fport, downlink.data.to_vec()))
     }
 
-    /// What the node sent is heard; then its windows open and close.
+    /// Passes the node's frame on; then its windows open and close.
     fn listen(&mut self, host: &mut Host, response: Response) -> Response {
         let (radio, phy) = self.0.get_radio().sent.take().expect("it has sent");
         let end = host.tmst();
@@ -151,8 +151,8 @@ impl Node {
             self.0.get_radio().now = at;
             response = self.0.handle_event(Event::TimeoutFired).expect("a radio that works");
             let Some(listening) = self.0.get_radio().listening else { continue };
-            let heard = on_air.iter().find(|sent| hears(&listening, u64::from(at) - sent_at, sent, end));
-            if let Some(sent) = heard {
+            let received = on_air.iter().find(|sent| hears(&listening, u64::from(at) - sent_at, sent, end));
+            if let Some(sent) = received {
                 let event = Event::RadioEvent(RadioEvent::Phy(sent.phy.clone()));
                 response = self.0.handle_event(event).expect("a radio that works");
             }

@@ -160,13 +160,13 @@ fn a_device_of_class_c_is_sent_to_at_once() {
     host.pull(2);
     host.pass(200);
     host.send(b"on", false);
-    assert_eq!(host.only_sent().gateway, 2, "the gateway that heard it best");
+    assert_eq!(host.only_sent().gateway, 2, "the gateway with the best reception");
 }
 
 #[test]
 fn the_best_gateway_that_listens_and_may_send_does() {
     let mut host = host();
-    let heard = |host: &mut Host, f_cnt| {
+    let answering_gateway = |host: &mut Host, f_cnt| {
         host.pull(HERE);
         host.push(2, &up(f_cnt), 9.0);
         host.push(HERE, &up(f_cnt), 1.0);
@@ -176,13 +176,13 @@ fn the_best_gateway_that_listens_and_may_send_does() {
         sent.gateway
     };
     host.send(b"on", false);
-    assert_eq!(heard(&mut host, 0), HERE, "the better one does not ask for downlinks");
+    assert_eq!(answering_gateway(&mut host, 0), HERE, "the better one does not ask for downlinks");
     host.pull(2);
     host.send(b"on", false);
-    assert_eq!(heard(&mut host, 1), 2);
+    assert_eq!(answering_gateway(&mut host, 1), 2);
     host.pass(61_000);
     host.send(b"on", false);
-    assert_eq!(heard(&mut host, 2), HERE, "the better one has gone");
+    assert_eq!(answering_gateway(&mut host, 2), HERE, "the better one has gone");
 }
 
 #[test]

@@ -8,10 +8,10 @@ use coap_link::dtls::{CloseReason, HandshakeFailure, Output};
 use crate::dtls::loops::{IDENTITY, KEY, OUR_SUITE, Running, Serving, hex, run, serve, until};
 
 fn echo(plaintext: &[u8]) -> Vec<u8> {
-    [b"heard ", plaintext].concat()
+    [b"received ", plaintext].concat()
 }
 
-/// A CoAP answer 2.05 with the request's token, whatever the request.
+/// A CoAP answer 2.05 with the request's token, for any request.
 fn content(request: &[u8]) -> Vec<u8> {
     let token = usize::from(request[0] & 0x0F);
     let head = [0x60 | request[0] & 0x0F, 0x45, request[2], request[3]];
@@ -48,7 +48,7 @@ fn openssl_opens_a_session_and_goes_on_while_others_with_wrong_keys_are_refused(
     let serving = serve(echo);
     let mut good = s_client(serving.address, IDENTITY, KEY, OUR_SUITE);
     good.type_in("21.5\n");
-    good.until_printed("heard 21.5");
+    good.until_printed("received 21.5");
 
     for (identity, reason) in
         [("sensor02", HandshakeFailure::WrongKey), ("sensor99", HandshakeFailure::UnknownIdentity)]
@@ -60,7 +60,7 @@ fn openssl_opens_a_session_and_goes_on_while_others_with_wrong_keys_are_refused(
     }
 
     good.type_in("22.5\n");
-    good.until_printed("heard 22.5");
+    good.until_printed("received 22.5");
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn openssl_says_good_bye() {
     let serving = serve(echo);
     let mut client = s_client(serving.address, IDENTITY, KEY, &[OUR_SUITE, &["-no_ign_eof"]].concat());
     client.type_in("21.5\n");
-    client.until_printed("heard 21.5");
+    client.until_printed("received 21.5");
     client.end_input();
     let closed = |output: &Output| matches!(output, Output::Closed { reason: CloseReason::ByPeer, .. });
     until(|| serving.said().iter().any(closed), || format!("{:?}", serving.said()));

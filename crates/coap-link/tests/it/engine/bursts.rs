@@ -32,16 +32,16 @@ fn tokens<'a>(sent: impl IntoIterator<Item = &'a Sent>, code: Code) -> Vec<Vec<u
 
 /// Acknowledges what asks for it, until nothing more comes.
 fn hear_all(node: &mut Node) -> Vec<Sent> {
-    let mut heard = Vec::new();
+    let mut received = Vec::new();
     loop {
         let sent = node.sent();
         if sent.is_empty() {
-            return heard;
+            return received;
         }
         for confirmable in sent.iter().filter(|sent| sent.kind() == Confirmable) {
             node.receive(&remote(1), &message(Acknowledgement, 0, confirmable.id()));
         }
-        heard.extend(sent);
+        received.extend(sent);
     }
 }
 

@@ -34,8 +34,8 @@ pub(crate) fn with(mut packet: Packet, option: CoapOption, value: Vec<u8>) -> Pa
     packet
 }
 
-/// The one thing that is told.
-pub(crate) fn told(node: &mut Node) -> Output {
+/// The only output.
+pub(crate) fn only_output(node: &mut Node) -> Output {
     let mut outputs = node.outputs();
     outputs.retain(|output| !matches!(output, Output::Send { .. }));
     assert_eq!(outputs.len(), 1, "{outputs:?}");
@@ -73,7 +73,8 @@ fn a_request_says_what_is_asked_and_its_answer_comes_with_its_token() {
     assert_eq!(path.iter().map(Vec::as_slice).collect::<Vec<_>>(), [&b"sensors"[..], b"ahu-3"]);
     assert_eq!(sent.number(CoapOption::Accept), Some(112));
     node.receive(&local(), &answer(&sent, CONTENT, b"21.5"));
-    let Output::Response { token: answered, result: Ok(response), observing: false, .. } = told(&mut node)
+    let Output::Response { token: answered, result: Ok(response), observing: false, .. } =
+        only_output(&mut node)
     else {
         panic!("a response");
     };
@@ -104,7 +105,7 @@ fn an_answer_whose_acknowledgement_was_lost_ends_the_repetition() {
     let mut separate = answer(&sent, CONTENT, b"1");
     separate.header.set_type(MessageType::NonConfirmable);
     node.receive(&local(), &separate);
-    assert_eq!(payload(told(&mut node)), "1");
+    assert_eq!(payload(only_output(&mut node)), "1");
     assert_eq!(node.sent_within(Duration::from_secs(100)), []);
 }
 
@@ -155,7 +156,7 @@ fn a_reset_ends_a_request_confirmable_or_not() {
         let mut node = Node::new(Settings::default());
         let (_, sent) = ask(&mut node, Request { confirmable, ..get() });
         node.receive(&local(), &message(MessageType::Reset, 0, sent.id()));
-        assert_eq!(failure(told(&mut node)), RequestFailure::Reset);
+        assert_eq!(failure(only_output(&mut node)), RequestFailure::Reset);
         assert_eq!(node.sent_within(Duration::from_secs(100)), []);
     }
 }
@@ -180,7 +181,7 @@ fn a_body_in_blocks_is_put_together_and_a_torn_or_too_large_one_told() {
         assert_eq!(sent.option(CoapOption::Block2), Some(block(1, false, 2)));
         let second = with(answer(&sent, CONTENT, &vec![2; length]), CoapOption::Block2, block(1, false, 2));
         node.receive(&local(), &with(second, CoapOption::ETag, vec![etags[1]]));
-        told(&mut node)
+        only_output(&mut node)
     };
     assert_eq!(payload(parts([1, 1], 36)).len(), 100);
     assert_eq!(failure(parts([1, 1], 37)), RequestFailure::TooLarge { limit: 100 });
@@ -209,7 +210,7 @@ fn a_large_body_goes_out_in_blocks_and_in_smaller_ones_if_asked() {
     }
     assert_eq!(got, body);
     assert!(
-        matches!(told(&mut node), Output::Response { result: Ok(response), .. } if response.code == Code::CHANGED)
+        matches!(only_output(&mut node), Output::Response { result: Ok(response), .. } if response.code == Code::CHANGED)
     );
 }
 
@@ -231,7 +232,7 @@ fn an_echo_is_sent_back_once() {
     let sent = node.only_sent();
     assert_eq!(sent.option(echo), Some(vec![1, 2]));
     node.receive(&local(), &with(answer(&sent, 0x81, b""), echo, vec![3]));
-    let Output::Response { result: Ok(response), .. } = told(&mut node) else { panic!("a response") };
+    let Output::Response { result: Ok(response), .. } = only_output(&mut node) else { panic!("a response") };
     assert_eq!(response.code, Code::UNAUTHORIZED);
 }
 

@@ -39,7 +39,7 @@ struct Network {
     /// How often the owner of the server was asked each thing.
     asked: HashMap<Bytes, u32>,
     /// How each request went.
-    told: Vec<(Token, Result<Response, RequestFailure>)>,
+    responses: Vec<(Token, Result<Response, RequestFailure>)>,
     /// Answers that the owner gives later.
     later: BTreeMap<(Instant, u64), (coap_link::RequestId, Bytes)>,
 }
@@ -55,7 +55,7 @@ impl Network {
             client: Engine::new(Settings { seed, ..Settings::default() }),
             server: Engine::new(Settings { seed: !seed, ..Settings::default() }),
             asked: HashMap::new(),
-            told: Vec::new(),
+            responses: Vec::new(),
             later: BTreeMap::new(),
         }
     }
@@ -75,7 +75,7 @@ impl Network {
         while let Some(output) = self.client.poll() {
             match output {
                 Output::Send { bytes, .. } => self.fly(Side::Server, &bytes),
-                Output::Response { token, result, .. } => self.told.push((token, result)),
+                Output::Response { token, result, .. } => self.responses.push((token, result)),
                 other => panic!("{other:?}"),
             }
         }
@@ -150,9 +150,9 @@ proptest! {
             steps += 1;
             prop_assert!(steps < 100_000, "it never ends");
         }
-        prop_assert_eq!(network.told.len(), expected.len(), "each is told once");
-        for (token, result) in &network.told {
-            let body = expected.remove(token).expect("told once");
+        prop_assert_eq!(network.responses.len(), expected.len(), "each is reported once");
+        for (token, result) in &network.responses {
+            let body = expected.remove(token).expect("reported once");
             match result {
                 Ok(response) => {
                     prop_assert_eq!(&response.payload, &body, "its own answer");
@@ -181,5 +181,5 @@ fn without_loss_every_request_is_answered() {
         network.client.request(&peer, request, network.now).expect("there is room");
     }
     while network.step() {}
-    assert_eq!(network.told.iter().filter(|(_, result)| result.is_ok()).count(), 10);
+    assert_eq!(network.responses.iter().filter(|(_, result)| result.is_ok()).count(), 10);
 }

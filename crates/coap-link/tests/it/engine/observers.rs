@@ -1,4 +1,4 @@
-//! Observers and what they are told (RFC 7641).
+//! Observers and their notifications (RFC 7641).
 
 use std::time::Duration;
 
@@ -139,11 +139,11 @@ fn an_observer_of_many_things_hears_of_each_although_few_confirmable_messages_ma
         register(&mut node, &local(), token.into(), token);
     }
     node.engine.notify("value", value("1"), node.now);
-    let mut told = Vec::new();
+    let mut notified = Vec::new();
     while let [first, ..] = &node.sent()[..]
         .iter()
         .map(|sent| {
-            told.push(sent.packet.get_token().to_vec());
+            notified.push(sent.packet.get_token().to_vec());
             sent.clone()
         })
         .filter(|sent| sent.kind() == MessageType::Confirmable)
@@ -151,8 +151,8 @@ fn an_observer_of_many_things_hears_of_each_although_few_confirmable_messages_ma
     {
         node.receive(&local(), &message(MessageType::Acknowledgement, 0, first.id()));
     }
-    told.sort();
-    assert_eq!(told, (0..10).map(|token| vec![token]).collect::<Vec<_>>());
+    notified.sort();
+    assert_eq!(notified, (0..10).map(|token| vec![token]).collect::<Vec<_>>());
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use coap_link::{Observe, Output, Request, RequestFailure, Settings, Token};
 use coap_lite::{CoapOption, MessageType, Packet};
 
-use crate::engine::client::{CONTENT, answer, ask, failure, get, payload, told, with};
+use crate::engine::client::{CONTENT, answer, ask, failure, get, only_output, payload, with};
 use crate::engine::support::{Node, Sent, block, local, remote};
 
 /// Observes; the answer has sequence number 5 and is fresh for 60 s.
@@ -13,7 +13,7 @@ fn observe(node: &mut Node) -> (Token, Sent) {
     let (token, sent) = ask(node, Request { observe: Some(Observe::Register), ..get() });
     assert_eq!(sent.option(CoapOption::Observe), Some(vec![]));
     node.receive(&local(), &with(answer(&sent, CONTENT, b"0"), CoapOption::Observe, vec![5]));
-    assert!(matches!(told(node), Output::Response { observing: true, .. }));
+    assert!(matches!(only_output(node), Output::Response { observing: true, .. }));
     (token, sent)
 }
 
@@ -29,14 +29,14 @@ fn notifications_are_told_in_order_and_late_ones_not() {
     let mut node = Node::new(Settings::default());
     let (_, sent) = observe(&mut node);
     node.receive(&local(), &notification(&sent, 1, 7, b"7"));
-    assert_eq!(payload(told(&mut node)), "7");
+    assert_eq!(payload(only_output(&mut node)), "7");
     node.receive(&local(), &notification(&sent, 2, 6, b"6"));
     assert_eq!(node.outputs(), []);
     node.pass(Duration::from_secs(50));
     let mut confirmable = notification(&sent, 3, 8, b"8");
     confirmable.header.set_type(MessageType::Confirmable);
     node.receive(&local(), &confirmable);
-    assert_eq!(payload(told(&mut node)), "8");
+    assert_eq!(payload(only_output(&mut node)), "8");
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn any_notification_is_newer_after_128_seconds() {
     node.outputs();
     node.pass(Duration::from_secs(129));
     node.receive(&local(), &notification(&sent, 2, 1, b"rebooted"));
-    assert_eq!(payload(told(&mut node)), "rebooted");
+    assert_eq!(payload(only_output(&mut node)), "rebooted");
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn what_is_observed_is_asked_for_again_when_it_is_stale() {
     );
     // Nothing has changed, so neither has the number.
     node.receive(&local(), &with(answer(again, CONTENT, b"0"), CoapOption::Observe, vec![5]));
-    assert!(matches!(told(&mut node), Output::Notification { .. }));
+    assert!(matches!(only_output(&mut node), Output::Notification { .. }));
     assert_eq!(node.pass(Duration::from_secs(60)), [], "it goes on");
 }
 
@@ -75,14 +75,14 @@ fn an_observation_ends_with_an_answer_without_observe_an_error_or_silence() {
     let mut plain = answer(&sent, CONTENT, b"last");
     plain.header.set_type(MessageType::NonConfirmable);
     node.receive(&local(), &plain);
-    assert!(matches!(told(&mut node), Output::Response { result: Ok(_), observing: false, .. }));
+    assert!(matches!(only_output(&mut node), Output::Response { result: Ok(_), observing: false, .. }));
 
     let mut node = Node::new(Settings::default());
     let (_, sent) = observe(&mut node);
     let mut gone = answer(&sent, 0x84, b"");
     gone.header.set_type(MessageType::NonConfirmable);
     node.receive(&local(), &gone);
-    assert!(matches!(told(&mut node), Output::Response { result: Ok(_), observing: false, .. }));
+    assert!(matches!(only_output(&mut node), Output::Response { result: Ok(_), observing: false, .. }));
 
     let mut node = Node::new(Settings::default());
     observe(&mut node);
@@ -104,9 +104,9 @@ fn a_notification_in_blocks_is_fetched_under_another_token() {
         (None, Some(block(1, false, 0)))
     );
     node.receive(&local(), &with(answer(&fetch, CONTENT, b"b"), CoapOption::Block2, block(1, false, 0)));
-    assert_eq!(payload(told(&mut node)), "aaaaaaaaaaaaaaaab");
+    assert_eq!(payload(only_output(&mut node)), "aaaaaaaaaaaaaaaab");
     node.receive(&local(), &notification(&sent, 2, 7, b"next"));
-    assert_eq!(payload(told(&mut node)), "next");
+    assert_eq!(payload(only_output(&mut node)), "next");
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn a_newer_notification_takes_the_place_of_one_whose_blocks_are_still_fetched() 
     node.receive(&local(), &first);
     let fetch = node.only_sent();
     node.receive(&local(), &notification(&sent, 2, 7, b"next"));
-    assert_eq!(payload(told(&mut node)), "next");
+    assert_eq!(payload(only_output(&mut node)), "next");
     node.receive(&local(), &with(answer(&fetch, CONTENT, b"b"), CoapOption::Block2, block(1, false, 0)));
     assert_eq!(node.outputs(), []);
     assert_eq!(node.sent_within(Duration::from_secs(60)), [], "the fetch is not repeated");
@@ -130,7 +130,7 @@ fn the_end_of_a_session_ends_what_was_asked_and_observed_in_it() {
     node.engine.request(&remote(1), get(), node.now).unwrap();
     node.sent();
     node.engine.closed(&local(), node.now);
-    assert_eq!(failure(told(&mut node)), RequestFailure::Closed);
+    assert_eq!(failure(only_output(&mut node)), RequestFailure::Closed);
     assert_eq!(node.engine.memory_use().exchanges, 1, "other peers' go on");
 }
 
