@@ -27,6 +27,10 @@ as_root() {
   fi
 }
 
+apt_install() {
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@"
+}
+
 # Installs what `need` found missing, and tests it again: a package may not have brought what was missed.
 install_missing() {
   ((${#missing[@]})) || return 0
@@ -34,8 +38,11 @@ install_missing() {
   command -v apt-get >/dev/null || fail "no apt-get on this machine; install the likes of: ${missing[*]}"
   ((EUID == 0)) || command -v sudo >/dev/null ||
     fail "neither root nor sudo; install by hand: apt-get install ${missing[*]}"
-  as_root apt-get update -qq
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"
+  # The lists of packages are fetched only where the old ones do not do.
+  if ! apt_install "${missing[@]}" 2>/dev/null; then
+    as_root apt-get update -qq
+    apt_install "${missing[@]}"
+  fi
   installed=("${missing[@]}")
   local again=("${unmet[@]}") row
   missing=() unmet=()
