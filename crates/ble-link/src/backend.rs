@@ -76,7 +76,8 @@ pub(crate) enum SessionEvent {
     Changed,
     /// The adapter was switched off, or the scan has stopped. It may come back by itself.
     Stopped,
-    /// The scan had stopped, and the session has started it again.
+    /// The scan had stopped, and the session has started it again. BlueZ's reports [`Self::Stopped`] instead.
+    #[cfg_attr(not(feature = "btleplug"), allow(dead_code, reason = "only btleplug's session does so"))]
     Restarted,
 }
 
