@@ -1,5 +1,7 @@
 """Brokers that are away, stall or die, a gateway that is killed, a full outbox: nothing lost that is not counted."""
 
+import fcntl
+import os
 import random
 import threading
 
@@ -166,6 +168,21 @@ def test_the_audit_balances_on_a_running_a_stopped_and_a_killed_gateway(main_job
     gateway.wait_ledger(taken=401)
     gateway.kill()
     gateway.audit()
+
+
+def test_a_start_waits_for_an_audit_that_still_reads_the_outbox(main_job, received):
+    gateway = main_job()
+    received.wait_for(lambda: "online" in received.statuses(), what="online")
+    assert gateway.stop() == 0
+    outbox = os.open(gateway.data_dir / "outbox", os.O_RDONLY)
+    try:
+        # As `riser audit` has it while it reads.
+        fcntl.flock(outbox, fcntl.LOCK_EX)
+        gateway.start()
+        gateway.wait_log("waiting for `riser audit`")
+    finally:
+        os.close(outbox)
+    received.wait_for(lambda: received.statuses()[-2:] == ["offline", "online"], what="online again")
 
 
 def test_a_floor_broker_that_restarts_is_subscribed_again(main_job, floor, publisher, received):

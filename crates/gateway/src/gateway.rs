@@ -74,7 +74,7 @@ impl Gateway {
         opening::create_data_dir(data_dir)?;
         let stop = CancellationToken::new();
         let mut codecs = CodecTable::default();
-        let outbox = opening::open_outbox(config)?;
+        let outbox = opening::open_outbox(config).await?;
         let (outbox, outbox_damaged) =
             outbox.map_or((None, false), |(outbox, damaged)| (Some(outbox), damaged));
         let mark = outbox.as_ref().map_or(0, Outbox::mark);

@@ -4,12 +4,13 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use broker::{Broker, Tap};
 use codecs::CodecTable;
 use gateway_core::Condition;
 use gateway_core::settings::BuildError;
-use outbox::Outbox;
+use outbox::{Outbox, OutboxError};
 
 use crate::build::{self, Embedded};
 use gateway_config::Config;
@@ -50,8 +51,13 @@ pub(super) fn create_data_dir(path: &Path) -> Result<(), StartError> {
         .map_err(|source| StartError::DataDir { path: path.to_owned(), source })
 }
 
+/// How long a start waits for `riser audit` to have read the outbox of a gateway that was not running; and between two
+/// tries.
+const AUDIT_TAKES: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_millis(50);
+
 /// The outbox, and whether damage was found in it.
-pub(super) fn open_outbox(config: &Config) -> Result<Option<(Outbox, bool)>, StartError> {
+pub(super) async fn open_outbox(config: &Config) -> Result<Option<(Outbox, bool)>, StartError> {
     let path = build::outbox_path(&config.gateway.data_dir);
     let options = match &config.upstream {
         Some(upstream) => build::outbox_options(&upstream.outbox),
@@ -59,7 +65,17 @@ pub(super) fn open_outbox(config: &Config) -> Result<Option<(Outbox, bool)>, Sta
         None if path.exists() => build::outbox_options(&Default::default()),
         None => return Ok(None),
     };
-    let (outbox, recovery) = Outbox::open(&path, options)?;
+    let mut opened = Outbox::open(&path, options);
+    if matches!(opened, Err(OutboxError::InUse { .. })) {
+        tracing::warn!("the outbox is in use; waiting for `riser audit` to end");
+        let mut waited = Duration::ZERO;
+        while matches!(opened, Err(OutboxError::InUse { .. })) && waited < AUDIT_TAKES {
+            tokio::time::sleep(PAUSE).await;
+            waited += PAUSE;
+            opened = Outbox::open(&path, options);
+        }
+    }
+    let (outbox, recovery) = opened?;
     if let Some(damage) = &recovery.damage {
         problems::log_damage(damage);
     }
