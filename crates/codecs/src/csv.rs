@@ -2,7 +2,7 @@
 //!
 //! - `device` names the device, `time`, `timestamp` or `ts` the time of its line (RFC 3339, local without an offset, or
 //!   epoch seconds or milliseconds), `_` is ignored; every other column is a metric.
-//! - An empty cell makes no metric, and no device: its line is refused as `bad_device`; `nan` and `inf` are counted as not finite; the words of `value` count 1 and 0.
+//! - An empty cell makes no metric, and names no device: the line is of its sender; `nan` and `inf` are counted as not finite; the words of `value` count 1 and 0.
 //! - A line that repeats the columns' names is a header and is passed over; so are empty lines.
 //! - A wrong number of cells, or a cell that is none of these, refuses the payload and names the line.
 
@@ -106,9 +106,9 @@ impl Csv {
         let (mut device, mut at) = (None, None);
         for (index, ((column, name), cell)) in self.columns.iter().zip(&self.names).zip(cells).enumerate() {
             match column {
-                Column::Device => device = Some(cell),
                 _ if cell.is_empty() => {}
                 Column::Ignored => {}
+                Column::Device => device = Some(cell),
                 Column::Time => at = Some(self.time(cell, out)?),
                 Column::Metric => {
                     let problem = CsvProblem::NotANumber { column: index + 1 };

@@ -28,6 +28,7 @@ fn each_line_has_its_device_and_time() {
 fn cells_may_be_quoted_padded_empty_or_words() {
     assert_eq!(csv("\"n,1\", ,\" 21.5 \",,ON").metrics(), named(&[("temperature", 21.5), ("humidity", 1.0)]));
     assert_eq!(csv("\"n,1\",,1,,").found()[0].device.as_deref(), Some("n,1"));
+    assert_eq!(csv(",,1,,").found()[0].device, None, "it is of its sender");
 }
 
 #[test]
