@@ -8,9 +8,17 @@ pub mod ble;
 #[cfg(feature = "coap")]
 pub mod coap;
 #[cfg(any(feature = "coap", feature = "lorawan"))]
+#[cfg_attr(
+    not(all(feature = "coap", feature = "lorawan")),
+    allow(dead_code, reason = "each uses a part of it")
+)]
 mod datagrams;
 pub mod downlink;
 #[cfg(any(feature = "coap", feature = "lorawan"))]
+#[cfg_attr(
+    not(all(feature = "coap", feature = "lorawan")),
+    allow(dead_code, reason = "each uses a part of it")
+)]
 mod in_flight;
 pub mod kind;
 pub mod kinds;
