@@ -32,6 +32,8 @@ const CHECK_EVERY: Duration = Duration::from_secs(5);
 const ASK_NAME_EVERY: Duration = Duration::from_secs(2);
 
 type Events = Pin<Box<dyn Stream<Item = CentralEvent> + Send>>;
+/// Data by service or by company.
+type Entries<K> = Vec<(K, Vec<u8>)>;
 
 pub(super) struct BtleplugSession {
     adapter: BtleplugAdapter,
@@ -150,8 +152,8 @@ impl BtleplugSession {
     fn add_part<K>(
         &mut self,
         id: PeripheralId,
-        part: fn(&mut ScanResult) -> &mut Vec<(K, Vec<u8>)>,
-        data: Vec<(K, Vec<u8>)>,
+        part: fn(&mut ScanResult) -> &mut Entries<K>,
+        data: Entries<K>,
     ) -> Option<SessionEvent> {
         let waiting = self.pending.as_mut().filter(|(_, waiting, _)| *waiting == id);
         if let Some(missing) = waiting.map(|(_, _, result)| part(result)).filter(|part| part.is_empty()) {
@@ -289,6 +291,6 @@ fn services(uuids: impl Iterator<Item = u128>) -> Arc<[u128]> {
     uuids.take(MAX_ENTRIES).collect()
 }
 
-fn entries<K>(entries: impl IntoIterator<Item = (K, Vec<u8>)>) -> Vec<(K, Vec<u8>)> {
+fn entries<K>(entries: impl IntoIterator<Item = (K, Vec<u8>)>) -> Entries<K> {
     entries.into_iter().take(MAX_ENTRIES).filter(|(_, data)| data.len() <= MAX_DATA).collect()
 }
