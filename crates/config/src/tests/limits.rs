@@ -18,7 +18,7 @@ fn names_that_become_parts_of_topics_and_accounts_have_a_limit() {
     let many: String = (0..257).map(|n| ADAPTER.replace("floor", &n.to_string())).collect();
     assert_eq!(
         findings(&many, &[]),
-        ["gateway.toml:1:1: error: adapters: there are 257 adapters; configure at most 256"]
+        ["gateway.toml:1:2: error: adapters: there are 257 adapters; configure at most 256"]
     );
 }
 
