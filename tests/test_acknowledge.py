@@ -95,11 +95,11 @@ def test_an_acknowledged_anomaly_is_cleared_and_not_reported_again_even_after_a_
     stays = acknowledge(gateway, "cellar").stdout
     assert "no anomaly is raised for cellar" in stays and "stays raised: cellar humidity, damp" in stays
     done = acknowledge(gateway, "lounge", "temperature", "--for", "60d").stdout
-    assert done.startswith(f"acknowledged: lounge temperature, anomaly since {since}; not told again for 60d")
+    assert done.startswith(f"acknowledged: lounge temperature, anomaly since {since}; no new alert for 60d")
     received.wait_for(lambda: len(reported(received)) == 2, 15, "the alert cleared")
     cleared = received.alerts("lounge")[1]
     assert (cleared["state"], cleared["since"]) == ("cleared", since)
-    assert cleared["message"] == "acknowledged; not told again for 60d unless it gets clearly worse"
+    assert cleared["message"] == "acknowledged; no new alert for 60d unless it gets clearly worse"
     assert {row["device"] for row in raised(gateway)} == {"cellar", "hall"}
     assert "no anomaly is raised for lounge temperature" in acknowledge(gateway, "lounge", "temperature").stdout
 

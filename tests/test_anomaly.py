@@ -307,7 +307,7 @@ def test_series_beyond_max_series_are_reported_once_and_learn_when_there_is_room
         return [m.body.get("problems", []) for m in list(received.messages) if m.topic.endswith("/status")][-1]
 
     received.wait_for(problems, 15, "the problem in the status")
-    words = "anomaly: 2 series have a model, new ones are not judged"
+    words = "anomaly: 2 series have a model, new ones are not scored"
     assert problems()[0].startswith(words)
     assert setup.gateway.audit()["models"] == {"kept": 2, "refused": 1}
     for r in rooms:

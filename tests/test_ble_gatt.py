@@ -227,8 +227,8 @@ def test_health_says_of_each_device_what_is_wrong_and_what_to_do(setup, bluez):
     bluez.refuse("ReadValue", "org.bluez.Error.NotPermitted", "Not paired")
     building.wait(lambda: f"bluetoothctl pair {LOUNGE}" in building.gateway.log(), "the hint to pair")
     building.wait(lambda: "none of its characteristics is read: it has 2a00" in building.gateway.log(), "what it has")
-    building.wait(lambda: f"bluetoothd has not heard {ATTIC} yet" in building.gateway.log(), "who was not received")
-    said = {LOUNGE: "bluetoothctl pair", HALL: "it has 2a00", ATTIC: "has not heard"}
+    building.wait(lambda: f"bluetoothd has not discovered {ATTIC} yet" in building.gateway.log(), "who was not received")
+    said = {LOUNGE: "bluetoothctl pair", HALL: "it has 2a00", ATTIC: "has not discovered"}
     is_reported = lambda: all(text in building.parts().get(address, {}).get("last_error", "") for address, text in said.items())
     building.wait(is_reported, "what is wrong, in health", 80)
     assert {building.parts()[address]["state"] for address in said} <= {"down", "connecting", "waiting"}
@@ -284,9 +284,9 @@ def test_a_command_that_cannot_be_carried_out_says_why(setup, bluez, sensor):
     [
         (table(connect("lounge")), 'connect[0].address: "lounge" is no Bluetooth address'),
         (table(connect(LOUNGE), connect(LOUNGE.lower())), "connect[1].address: "),
-        (table(connect(LOUNGE, more=', service = "18"')), "connect[0].service: is no UUID"),
+        (table(connect(LOUNGE, more=', service = "18"')), "connect[0].service: is not a UUID"),
         (table(connect(LOUNGE, every="0s")), "connect[0].every: is out of range"),
-        (table(connect(LOUNGE, more=', codecs = { "2a" = "json" }')), "is no UUID"),
+        (table(connect(LOUNGE, more=', codecs = { "2a" = "json" }')), "is not a UUID"),
         (table(connect(LOUNGE, more=', codecs = { "2a00" = "own.js" }')), "table of fields (.toml)"),
         (table(connect(LOUNGE, more=', codecs = { "2a00" = "gone.toml" }')), "gone.toml"),
         (table(connect(LOUNGE), more="max_connections = 0"), "max_connections: 0 is out of range; allowed: from 1 to 32"),

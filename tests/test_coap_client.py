@@ -195,7 +195,7 @@ def test_libcoaps_clock_is_observed(main_job, received, libcoap):
     server = libcoap()
     gateway = main_job(more=coap((server.url("time?ticks"), 'device = "clock", metric = "seconds"')))
     wait_readings(received, "clock", "seconds", 4)
-    gateway.wait_log("coap: observes")
+    gateway.wait_log("coap: observing")
     now = now_millis() / 1000
     assert all(abs(value - now) < 60 for value in values(received, "clock", "seconds"))
 

@@ -97,7 +97,7 @@ def test_a_script_that_blocks_holds_up_no_one_else(setup):
     blocked_message.wait_for_publish(15)
     assert blocked_message.is_published(), "it is acknowledged once it is counted"
     setup.gateway.wait_log("blocks.js")
-    assert "did not come back within 5 s" in setup.gateway.log()
+    assert "did not return within 5 s" in setup.gateway.log()
     setup.gateway.wait_ledger(codec_stuck=1)
 
     # As long as its script has not come back, its devices are refused at once.
@@ -177,7 +177,7 @@ def test_a_reload_keeps_the_old_table_where_the_new_one_is_broken(setup):
 def test_a_file_whose_own_statements_do_not_end_is_a_finding_and_stops_no_reload(setup):
     (setup.codecs / "good.js").write_text("'a'.repeat(2000000).indexOf('a'.repeat(1000000) + 'b');" + GOOD)
     done = setup.gateway.cli("check", "--config", setup.gateway.config, check=78)
-    assert "good.js: the codec did not come back within 5 s" in done.stdout
+    assert "good.js: the codec did not return within 5 s" in done.stdout
     setup.gateway.reload()
     setup.gateway.wait_log("the old one stays in force")
     setup.sensor().send("raw/good", b"\x15")
@@ -203,7 +203,7 @@ def test_decode_shows_what_a_codec_file_makes_of_a_payload(bench):
     assert decode("table.toml", b"\x00\xd7")["metrics"] == {"temperature": 21.5}
     assert "the payload has 1 bytes" in decode("table.toml", b"\x00")["errors"][0]
     assert decode("loops.js", b"!")["errors"] == ["the codec was stopped after 200 ms"]
-    assert decode("blocks.js", b"!")["errors"] == ["the codec did not come back within 5 s"]
+    assert decode("blocks.js", b"!")["errors"] == ["the codec did not return within 5 s"]
 
 
 def test_decode_says_where_a_codec_file_is_broken_or_that_there_is_none(bench):
@@ -233,5 +233,5 @@ def test_rows_of_a_batch_stand_alone(bench):
     assert [answer["metrics"] for answer in answers[:3]] == [{"seen": 1}] * 3
     assert [answer["errors"] for answer in answers[3:8]] == [["the codec was stopped after 200 ms"]] * 5
     assert answers[8]["metrics"] == {"temperature": 21}
-    assert answers[9]["errors"] == ["the codec did not come back within 5 s"]
+    assert answers[9]["errors"] == ["the codec did not return within 5 s"]
     assert answers[10]["metrics"] == {"temperature": 21, "order": 0}

@@ -195,7 +195,7 @@ def test_text_comes_out_as_it_stood(tmp_path):
     assert not any(float(row[2]) for row in rows(done.stdout))
     reported = done.stderr.decode()
     assert "-:10: `21,5` is not a number" in reported and "-:11: `yesterday, or so` is not a time" in reported
-    assert reported.count("is not judged") == 10 and len(stood) - 8 == 10
+    assert reported.count("is not scored") == 10 and len(stood) - 8 == 10
 
 
 def test_bytes_that_are_no_text_and_rows_that_are_too_short_or_too_long(tmp_path):

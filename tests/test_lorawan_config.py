@@ -27,8 +27,8 @@ def test_a_whole_configuration_has_no_findings(findings):
 @pytest.mark.parametrize(
     ("adapter", "expected"),
     [
-        ('net_id = "13"', "error: adapters.lorawan.roof.net_id: `13` is no NetID: write 6 hex digits"),
-        ('gateways = ["roof"]', "error: adapters.lorawan.roof.gateways[0]: `roof` is no EUI: write 16 hex digits"),
+        ('net_id = "13"', "error: adapters.lorawan.roof.net_id: `13` is not a valid NetID: write 6 hex digits"),
+        ('gateways = ["roof"]', "error: adapters.lorawan.roof.gateways[0]: `roof` is not a valid EUI: write 16 hex digits"),
         (
             'networks = ["10.0.0.0/40"]',
             "error: adapters.lorawan.roof.networks[0]: `10.0.0.0/40` is no network; "
@@ -47,13 +47,13 @@ def test_a_region_is_needed_and_an_open_port_is_reported(findings):
     text = '[adapters.lorawan.roof]\nlisten = "0.0.0.0:1700"\n' + otaa_table("hall", HALL)
     region, port = sorted(findings(text), key=lambda line: "listen" in line)
     assert region == "error: adapters.lorawan.roof.region: missing; write EU868, US915, AU915, AS923 or IN865"
-    assert port.startswith("warning: adapters.lorawan.roof.listen: whoever reaches 0.0.0.0:1700 may pass for")
+    assert port.startswith("warning: adapters.lorawan.roof.listen: any host that reaches 0.0.0.0:1700 may pass for")
 
 
 @pytest.mark.parametrize(
     ("lorawan", "expected"),
     [
-        ('dev_eui = "12", join_eui = "70b3d57ed0000001", app_key = "' + "5" * 32 + '"', "dev_eui: `12` is no EUI: write 16 hex digits"),
+        ('dev_eui = "12", join_eui = "70b3d57ed0000001", app_key = "' + "5" * 32 + '"', "dev_eui: `12` is not a valid EUI: write 16 hex digits"),
         (f'dev_eui = "{ROOM}"', "lorawan: has no keys; write join_eui and app_key (OTAA), or dev_addr, nwk_skey and app_skey (ABP)"),
         (f'dev_eui = "{ROOM}", app_key = "{"5" * 31}", join_eui = "70b3d57ed0000001"', "app_key: a LoRaWAN key has 31 characters; write its 16 bytes as 32 hex digits"),
         (f'dev_eui = "{ROOM}", join_eui = "70b3d57ed0000001"', "app_key: missing; write app_key_file, or app_key"),

@@ -212,7 +212,7 @@ def test_chirpstack_knows_its_devices_by_their_dev_euis_alone(riser):
     text = config(floor=1, topics=topics, more=rule('device = "lamp", port = 3, payload = "hex:00"') + "[devices.lamp]\n")
     gateway = riser(text)
     said = gateway.cli("check", "--no-environment", "--config", "gateway.toml", check=78).stdout
-    assert 'alerts.hot.actions[0].device: "lamp" is no DevEUI, by which ChirpStack knows its devices' in said
+    assert 'alerts.hot.actions[0].device: "lamp" is not a DevEUI, by which ChirpStack knows its devices' in said
     gateway.rewrite("[devices.lamp]\n", f'[devices.lamp]\naddress = "{EUI}"\n')
     gateway.cli("check", "--no-environment", "--config", "gateway.toml", check=0)
 

@@ -184,5 +184,5 @@ def test_check_finds_what_is_wrong_with_the_table(riser):
     errors = set(re.findall(r"error: (\S+):", done.stdout))
     wanted = {"hall.columns", "hall.max_line", "hall.idle", "again.max_connections", "again.format"}
     assert {f"adapters.tcp.{key}" for key in wanted} <= errors, done.stdout
-    assert "warning: adapters.tcp.hall.listen: whoever reaches 0.0.0.0" in done.stdout
+    assert "warning: adapters.tcp.hall.listen: any host that reaches 0.0.0.0" in done.stdout
     assert "alerts.hot.actions[0].adapter" in errors, done.stdout

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use codecs::javascript::{Engine, ScriptFailure};
-use codecs::script_thread::{Lost, Waiting};
+use codecs::script_thread::{ScriptRunner, ScriptThreadError};
 use codecs::{Codec, CodecTable, DecodeError};
 use gateway_core::findings::{KeyPath, Report, one_line};
 use gateway_core::ports::{Message, Prepare, Target};
@@ -182,7 +182,7 @@ enum EncodeError {
     #[error("the codec says fPort {port}; allowed are 1 to 223")]
     Port { port: u8 },
     #[error(transparent)]
-    Lost(#[from] Lost),
+    Lost(#[from] ScriptThreadError),
 }
 
 impl Prepare for Downlink {
@@ -218,7 +218,7 @@ impl Downlink {
 
     /// [`Self::encode`] with a time limit for the codec.
     fn try_out(self) -> Result<(Target, Bytes), EncodeError> {
-        Waiting::default().run(move || self.encode())?
+        ScriptRunner::default().run(move || self.encode())?
     }
 
     fn target(&self, port: u8, content: DownlinkContent) -> Target {

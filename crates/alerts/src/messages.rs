@@ -66,7 +66,7 @@ fn anomaly(message_context: &MessageContext<'_>, value: &str, observation: &Obse
     };
     if let Some((low, high)) = observation.expected {
         let whose = if observation.anomaly_kind == Some(AnomalyKind::Drift) {
-            "they would have it at"
+            "by its neighbours"
         } else {
             "usually"
         };
@@ -97,7 +97,7 @@ pub(crate) fn combination_over() -> String {
 }
 
 pub(crate) fn acknowledged(hold: Duration) -> String {
-    format!("acknowledged; not told again for {} unless it gets clearly worse", duration(hold))
+    format!("acknowledged; no new alert for {} unless it gets clearly worse", duration(hold))
 }
 
 /// `has_settled`: the alert ends because the value stayed.
@@ -123,7 +123,7 @@ pub(crate) fn cleared(
             format!("{metric} {value} no longer falls by {} within {within}", limit(when.falls_by))
         }
         Cause::Anomaly if has_settled => {
-            format!("{metric} {value} has stayed so for an hour and is no longer news")
+            format!("{metric} {value} has kept this value for an hour, which counts as normal now")
         }
         Cause::Anomaly => format!("{metric} {value} is as usual again"),
         Cause::Above | Cause::Below | Cause::Rises | Cause::Falls => {
@@ -144,8 +144,8 @@ pub(crate) fn silent(device: &str, metric: Option<&str>, after: Duration) -> Str
 
 pub(crate) fn heard_again(device: &str, metric: Option<&str>) -> String {
     match metric {
-        Some(metric) => format!("{device}'s {metric} is heard again"),
-        None => format!("{device} is heard again"),
+        Some(metric) => format!("{device}'s {metric} sends again"),
+        None => format!("{device} sends again"),
     }
 }
 
@@ -229,7 +229,7 @@ mod tests {
         ] {
             let detector = anomaly_kind.as_str();
             assert_eq!(message(Some(anomaly_kind), None), format!("{text} ({detector})"));
-            let whose = if anomaly_kind == AnomalyKind::Drift { "they would have it at" } else { "usually" };
+            let whose = if anomaly_kind == AnomalyKind::Drift { "by its neighbours" } else { "usually" };
             let with_range = format!("{text}; {whose} 20.12 to 22.44 ({detector})");
             assert_eq!(message(Some(anomaly_kind), range), with_range);
         }

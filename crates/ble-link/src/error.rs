@@ -29,7 +29,9 @@ pub enum BluetoothError {
         available: String,
     },
     /// The bus or bluetoothd denies access.
-    #[error("D-Bus does not let this user use Bluetooth: `usermod -aG bluetooth riser`, then restart")]
+    #[error(
+        "D-Bus does not let this user use Bluetooth: add the user that runs Riser to the group `bluetooth` and restart (the Debian package's user needs no group)"
+    )]
     NotAllowed {
         #[source]
         source: Cause,

@@ -11,7 +11,7 @@ const BASE: u128 = 0x0000_0000_0000_1000_8000_0080_5f9b_34fb;
 pub struct Uuid(u128);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("is no UUID; write four hexadecimal digits such as 181a, or all 36 characters")]
+#[error("is not a UUID; write four hexadecimal digits such as 181a, or all 36 characters")]
 pub struct ParseUuidError;
 
 impl Uuid {

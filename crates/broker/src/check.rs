@@ -25,7 +25,7 @@ pub fn check(report: &mut Report, broker: &Config, now: Timestamp) {
         report.missing(
             &table,
             "listen",
-            "missing: nobody can connect; write it, such as listen = \"0.0.0.0:1883\"",
+            "missing: no client can connect; write it, such as listen = \"0.0.0.0:1883\"",
         );
     }
     check_tls(report, &table, broker, now);
@@ -84,12 +84,12 @@ fn check_entrance(report: &mut Report, table: &KeyPath, broker: &Config, listene
             report.warning(
                 key,
                 format!(
-                    "whoever reaches {address} may publish and subscribe to everything; set anonymous = false"
+                    "any host that reaches {address} may publish and subscribe to everything; set anonymous = false"
                 ),
             );
         }
     } else if broker.users.is_empty() && report.is_whole(&table.key("users")) {
-        report.warning(table, "there are no users and anonymous = false: nobody can connect");
+        report.warning(table, "there are no users and anonymous = false: no client can connect");
     }
 }
 

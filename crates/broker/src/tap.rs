@@ -51,7 +51,7 @@ impl Subscription {
 pub(crate) enum DeliveryError {
     #[error("the queue of {adapter} was full for {} s", QUEUE_TIMEOUT.as_secs())]
     QueueFull { adapter: AdapterId },
-    #[error("no outcome was reported within {} s", OUTCOME_TIMEOUT.as_secs())]
+    #[error("the pipeline did not store it within {} s", OUTCOME_TIMEOUT.as_secs())]
     OutcomeTimeout,
     #[error("it was discarded before it was stored")]
     Dropped,

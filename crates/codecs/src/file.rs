@@ -7,7 +7,7 @@ use gateway_core::files::read_text;
 
 use crate::Codec;
 use crate::javascript::{Engine, MAX_FILE_BYTES};
-use crate::script_thread::Waiting;
+use crate::script_thread::ScriptRunner;
 
 /// The text of a codec's file.
 ///
@@ -25,8 +25,8 @@ pub fn compile(file: &str, text: &str, engine: &Engine) -> Result<Codec, Vec<Str
     let in_words = |problems: Vec<crate::CodecError>| problems.iter().map(ToString::to_string).collect();
     let (name, text, engine) = (file.to_owned(), text.to_owned(), engine.clone());
     // A script's own statements are run, and may not come back.
-    let compiled = Waiting::default().run(move || Codec::from_file(&name, &text, &engine));
-    let lost = |lost| vec![format!("{file}: {}; mend what it does outside its functions", chain(&lost))];
+    let compiled = ScriptRunner::default().run(move || Codec::from_file(&name, &text, &engine));
+    let lost = |lost| vec![format!("{file}: {}; correct the code outside its functions", chain(&lost))];
     compiled.map_err(lost)?.map_err(in_words)
 }
 

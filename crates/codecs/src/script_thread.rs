@@ -80,17 +80,17 @@ impl StuckThread {
 
 /// The work returned no result.
 #[derive(Debug, thiserror::Error)]
-pub enum Lost {
-    #[error("the codec did not come back within {} s", CALL_TIMEOUT.as_secs())]
+pub enum ScriptThreadError {
+    #[error("the codec did not return within {} s", CALL_TIMEOUT.as_secs())]
     Stuck,
-    #[error("the codec was not asked: {MAX_STUCK} others have not come back")]
+    #[error("the codec was not run: {MAX_STUCK} others have not returned")]
     TooManyStuck,
     #[error("no thread for the codec")]
     NoThread {
         #[source]
         source: io::Error,
     },
-    #[error("the codec was not asked")]
+    #[error("the codec was not run")]
     NotTaken {
         #[source]
         source: NotTaken,
@@ -99,38 +99,41 @@ pub enum Lost {
 
 /// Runs scripts one at a time, and waits for their results.
 #[derive(Debug)]
-pub struct Waiting {
+pub struct ScriptRunner {
     timeout: Duration,
     idle: Option<ScriptThread>,
     stuck: Vec<StuckThread>,
 }
 
-impl Default for Waiting {
+impl Default for ScriptRunner {
     fn default() -> Self {
         Self { timeout: CALL_TIMEOUT, idle: None, stuck: Vec::new() }
     }
 }
 
-impl Waiting {
+impl ScriptRunner {
     /// Runs `work` on another thread and waits for its result, at most [`CALL_TIMEOUT`].
     ///
     /// # Errors
     /// The work did not end in time, or could not be started.
-    pub fn run<T: Send + 'static>(&mut self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Lost> {
+    pub fn run<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, ScriptThreadError> {
         self.stuck.retain(|stuck| !stuck.is_back());
         if self.stuck.len() >= MAX_STUCK {
-            return Err(Lost::TooManyStuck);
+            return Err(ScriptThreadError::TooManyStuck);
         }
         let thread = match self.idle.take() {
             Some(thread) => thread,
-            None => ScriptThread::start().map_err(|source| Lost::NoThread { source })?,
+            None => ScriptThread::start().map_err(|source| ScriptThreadError::NoThread { source })?,
         };
         let (sender, result) = sync_channel(1);
         let work = Box::new(move || {
             // Fails if the caller has abandoned the thread.
             let _ = sender.send(work());
         });
-        thread.give(work).map_err(|source| Lost::NotTaken { source })?;
+        thread.give(work).map_err(|source| ScriptThreadError::NotTaken { source })?;
         match result.recv_timeout(self.timeout) {
             Ok(done) => {
                 self.idle = Some(thread);
@@ -138,7 +141,7 @@ impl Waiting {
             }
             Err(_) => {
                 self.stuck.push(thread.give_up());
-                Err(Lost::Stuck)
+                Err(ScriptThreadError::Stuck)
             }
         }
     }
@@ -197,12 +200,12 @@ mod tests {
 
     #[test]
     fn with_too_many_stuck_nothing_is_begun_until_one_is_back() {
-        let mut waiting = Waiting { timeout: Duration::from_millis(20), ..Waiting::default() };
+        let mut waiting = ScriptRunner { timeout: Duration::from_millis(20), ..ScriptRunner::default() };
         let (ends, waits): (Vec<_>, Vec<_>) = (0..MAX_STUCK).map(|_| channel::<()>()).unzip();
         for wait in waits {
-            assert!(matches!(waiting.run(move || wait.recv()), Err(Lost::Stuck)));
+            assert!(matches!(waiting.run(move || wait.recv()), Err(ScriptThreadError::Stuck)));
         }
-        assert!(matches!(waiting.run(|| 1), Err(Lost::TooManyStuck)));
+        assert!(matches!(waiting.run(|| 1), Err(ScriptThreadError::TooManyStuck)));
         drop(ends);
         while waiting.stuck.iter().any(|stuck| !stuck.is_back()) {
             std::thread::yield_now();

@@ -62,7 +62,7 @@ pub fn unit_of(metric: &str) -> Option<&'static str> {
             return Some(unit);
         }
         let (before, last) = name.rsplit_once('_')?;
-        if !tells_which(last) {
+        if !is_qualifier(last) {
             return None;
         }
         name = before;
@@ -77,8 +77,8 @@ fn by_end(name: &str) -> Option<&'static str> {
     ENDS.iter().find(|(end, _)| name.ends_with(end)).map(|(_, unit)| *unit)
 }
 
-/// Whether a word only says which of several: `3`, `l2`, `phase`, `b`, `left`.
-fn tells_which(word: &str) -> bool {
+/// Whether a word only names one of several: `3`, `l2`, `phase`, `b`, `left`.
+fn is_qualifier(word: &str) -> bool {
     let digits = word.strip_prefix('l').unwrap_or(word);
     let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     is_number

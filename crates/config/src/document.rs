@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use gateway_core::findings::{Finding, KeyPath, Level, Place};
+use gateway_core::findings::{Finding, KeyPath, Level, Location};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Node {
     pub(crate) value: Value,
-    pub(crate) place: Place,
+    pub(crate) place: Location,
 }
 
 /// A TOML value.
@@ -28,13 +28,13 @@ pub(crate) enum Value {
 /// A key's value in a table; `place` is the key's own.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Entry {
-    pub(crate) place: Place,
+    pub(crate) place: Location,
     pub(crate) node: Node,
 }
 
 impl Node {
     /// An empty table.
-    pub(crate) const fn empty(place: Place) -> Self {
+    pub(crate) const fn empty(place: Location) -> Self {
         Self { value: Value::Table(BTreeMap::new()), place }
     }
 }
@@ -69,7 +69,7 @@ pub(crate) fn parse(text: &str) -> Result<Node, Vec<Finding>> {
 }
 
 /// Reads one value, as it stands behind a `=`; all of it is at `place`.
-pub(crate) fn parse_value(text: &str, place: &Place, path: &KeyPath) -> Result<Node, Vec<Finding>> {
+pub(crate) fn parse_value(text: &str, place: &Location, path: &KeyPath) -> Result<Node, Vec<Finding>> {
     let value = DeValue::parse(text)
         .map_err(|error| vec![Finding { key: path.clone(), ..syntax_error(place.clone(), &error) }])?;
     let mut reader = Reader { places: &|_| place.clone(), problems: Vec::new() };
@@ -77,14 +77,14 @@ pub(crate) fn parse_value(text: &str, place: &Place, path: &KeyPath) -> Result<N
     if reader.problems.is_empty() { Ok(node) } else { Err(reader.problems) }
 }
 
-fn syntax_error(place: Place, error: &toml::de::Error) -> Finding {
+fn syntax_error(place: Location, error: &toml::de::Error) -> Finding {
     let text = format!("not TOML: {}", error.message().replace('\n', "; "));
     Finding { place, level: Level::Error, key: KeyPath::root(), text }
 }
 
 /// Turns the parser's tree into ours.
 struct Reader<'a> {
-    places: &'a dyn Fn(usize) -> Place,
+    places: &'a dyn Fn(usize) -> Location,
     problems: Vec<Finding>,
 }
 
@@ -120,7 +120,7 @@ impl Reader<'_> {
     }
 
     /// The value that stands in for it is never looked at: with a problem there is no tree.
-    fn refuse(&mut self, place: &Place, path: &KeyPath, text: &str) -> Value {
+    fn refuse(&mut self, place: &Location, path: &KeyPath, text: &str) -> Value {
         self.problems.push(Finding {
             place: place.clone(),
             level: Level::Error,
@@ -143,12 +143,12 @@ impl<'a> Lines<'a> {
         Self { text, starts: std::iter::once(0).chain(after_breaks).collect() }
     }
 
-    fn place(&self, offset: usize) -> Place {
+    fn place(&self, offset: usize) -> Location {
         let line = self.starts.partition_point(|start| *start <= offset).max(1);
         let start = self.starts.get(line - 1).copied().unwrap_or(0);
         // An offset inside a character cannot be; then the column is the line's first.
         let column = self.text.get(start..offset).map_or(0, |before| before.chars().count()) + 1;
-        Place::File { line, column }
+        Location::File { line, column }
     }
 }
 
@@ -156,8 +156,8 @@ impl<'a> Lines<'a> {
 mod tests {
     use super::*;
 
-    fn place(line: usize, column: usize) -> Place {
-        Place::File { line, column }
+    fn place(line: usize, column: usize) -> Location {
+        Location::File { line, column }
     }
 
     #[test]
@@ -179,7 +179,7 @@ mod tests {
         let found = parse("a = 1\na = 2\nb = \nc = 99999999999999999999\n").unwrap_err();
         let places: Vec<_> = found.iter().map(|finding| finding.place.clone()).collect();
         assert!(places.contains(&place(2, 1)), "{found:?}");
-        assert!(places.iter().any(|at| matches!(at, Place::File { line: 3, .. })), "{found:?}");
+        assert!(places.iter().any(|at| matches!(at, Location::File { line: 3, .. })), "{found:?}");
         assert!(places.contains(&place(4, 5)), "{found:?}");
     }
 }

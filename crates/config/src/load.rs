@@ -11,7 +11,7 @@ use super::shape::Shape;
 use super::validate::validate;
 use super::{layers, overrides};
 use gateway_core::Timestamp;
-use gateway_core::findings::{Finding, Findings, KeyPath, Level, Place, Report};
+use gateway_core::findings::{Finding, Findings, KeyPath, Level, Location, Report};
 
 /// Where to look when no file is given.
 const USUAL_PLACES: [&str; 2] = ["gateway.toml", "/etc/riser/gateway.toml"];
@@ -158,7 +158,7 @@ fn read(bytes: &[u8]) -> Result<Node, Vec<Finding>> {
         let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
         let text = "not UTF-8: save the file as UTF-8 text".to_owned();
         vec![Finding {
-            place: Place::File { line, column: 1 },
+            place: Location::File { line, column: 1 },
             level: Level::Error,
             key: KeyPath::root(),
             text,

@@ -77,7 +77,7 @@ pub struct Gateway {
     pub id: Option<String>,
     /// First topic level upstream.
     pub prefix: String,
-    /// Where Riser keeps its outbox, journal and broker sessions.
+    /// Where Riser keeps its data: docs/storage.md lists the files.
     pub data_dir: PathBuf,
     /// Time zone of days and weeks in the anomaly model. Default: the machine's.
     #[schemars(example = "Europe/Paris")]
@@ -150,7 +150,7 @@ pub struct Aggregate {
     /// A window starts this often. Default: `window`; smaller: windows overlap.
     #[schemars(example = &"5m")]
     pub every: Option<HumanDuration>,
-    /// A window is published when its end is this far past: by the clock, or by the device's own later readings.
+    /// A window is published when its end is this far past: by the clock, or by the device's watermark (its newest reading).
     pub lateness: HumanDuration,
     /// A late reading for a window that ended within this time makes a corrected aggregate; an older one is dropped and counted.
     pub correct_for: HumanDuration,

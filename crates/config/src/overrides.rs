@@ -11,14 +11,14 @@ use std::ffi::OsString;
 use super::document::{Entry, Node, Value, parse_value};
 use super::shape::Shape;
 use super::validate::{unknown_key, validate};
-use gateway_core::findings::{Finding, KeyPath, Place, Report};
+use gateway_core::findings::{Finding, KeyPath, Location, Report};
 
 /// What variables begin with that set a key.
 pub(crate) const PREFIX: &str = "RISER__";
 
 /// One key to set.
 pub(crate) struct Override {
-    place: Place,
+    place: Location,
     names: Vec<String>,
     text: String,
 }
@@ -29,12 +29,12 @@ pub(crate) fn from_flags(flags: &[String], report: &mut Report) -> Vec<Override>
     for flag in flags {
         match flag.split_once('=') {
             Some((key, text)) => found.push(Override {
-                place: Place::Flag(key.to_owned()),
+                place: Location::Flag(key.to_owned()),
                 names: key.split('.').map(str::to_owned).collect(),
                 text: text.to_owned(),
             }),
             None => {
-                let place = Place::Flag(flag.clone());
+                let place = Location::Flag(flag.clone());
                 report.error_at(&place, &KeyPath::root(), "write KEY=VALUE: --set gateway.id=hq-north");
             }
         }
@@ -52,7 +52,7 @@ pub(crate) fn from_environment(
         let name = name.to_string_lossy().into_owned();
         let Some(rest) = name.strip_prefix(PREFIX) else { continue };
         let names = rest.split("__").map(str::to_lowercase).collect();
-        let place = Place::Environment(name.chars().filter(|c| !c.is_control()).collect());
+        let place = Location::Environment(name.chars().filter(|c| !c.is_control()).collect());
         match value.into_string() {
             Ok(text) => found.push(Override { place, names, text }),
             Err(_) => report.error_at(&place, &KeyPath::root(), "the value is not UTF-8"),
@@ -64,14 +64,14 @@ pub(crate) fn from_environment(
 
 /// A tree of all `overrides` that fit `shape`; the others are reported. `file` is where names are looked up.
 pub(crate) fn tree(overrides: Vec<Override>, shape: &Shape, file: &Node, report: &mut Report) -> Node {
-    let mut tree = Node::empty(Place::Environment(PREFIX.to_owned()));
+    let mut tree = Node::empty(Location::Environment(PREFIX.to_owned()));
     for one in overrides {
         let known = [file.clone(), tree.clone()];
         let target = find(shape, known.iter().collect(), &one.names, report, &one.place);
         let Some(target) = target else { continue };
         let Some(mut node) = read(target.shape, &one, &target.path, report) else { continue };
         if validate(report, target.shape, &mut node, &target.path) {
-            report.stands_at(target.path, one.place.clone());
+            report.set_location(target.path, one.place.clone());
             insert(&mut tree, &target.names, node);
         }
     }
@@ -90,7 +90,7 @@ fn find<'a>(
     mut known: Vec<&Node>,
     names: &[String],
     report: &mut Report,
-    place: &Place,
+    place: &Location,
 ) -> Option<Target<'a>> {
     let mut path = KeyPath::root();
     let mut real = Vec::new();

@@ -192,12 +192,14 @@ fn warns_of_open_and_of_closed_doors() {
     finds(
         "[broker]\nlisten = \"0.0.0.0:1883\"\nanonymous = true\n",
         &[
-            "gateway.toml:2:1: warning: broker.listen: whoever reaches 0.0.0.0:1883 may publish and subscribe to everything; set anonymous = false",
+            "gateway.toml:2:1: warning: broker.listen: any host that reaches 0.0.0.0:1883 may publish and subscribe to everything; set anonymous = false",
         ],
     );
     finds(
         "[broker]\nlisten = \"127.0.0.1:1883\"\n",
-        &["gateway.toml:1:2: warning: broker: there are no users and anonymous = false: nobody can connect"],
+        &[
+            "gateway.toml:1:2: warning: broker: there are no users and anonymous = false: no client can connect",
+        ],
     );
 }
 

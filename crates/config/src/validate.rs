@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use adapters::kinds;
-use gateway_core::findings::{KeyPath, Place, Report, quoted};
+use gateway_core::findings::{KeyPath, Location, Report, quoted};
 use gateway_core::settings::{ByteSize, HumanDuration};
 use gateway_core::suggest::did_you_mean;
 
@@ -100,7 +100,7 @@ impl Validator<'_> {
     }
 
     fn entry(&mut self, shape: &Shape, entry: &mut Entry, path: &KeyPath) -> bool {
-        self.report.stands_at(path.clone(), entry.place.clone());
+        self.report.set_location(path.clone(), entry.place.clone());
         validate(self.report, shape, &mut entry.node, path)
     }
 
@@ -109,7 +109,7 @@ impl Validator<'_> {
         let mut whole = true;
         for (index, node) in nodes.iter_mut().enumerate() {
             let path = path.index(index);
-            self.report.stands_at(path.clone(), node.place.clone());
+            self.report.set_location(path.clone(), node.place.clone());
             whole &= validate(self.report, item, node, &path);
         }
         whole
@@ -117,7 +117,7 @@ impl Validator<'_> {
 
     fn limits(
         &mut self,
-        place: &Place,
+        place: &Location,
         path: &KeyPath,
         value: f64,
         limits: (Option<f64>, Option<f64>),
@@ -135,7 +135,7 @@ impl Validator<'_> {
         self.refuse(place, path, format!("{value} is out of range; allowed: {allowed}"))
     }
 
-    fn refuse(&mut self, place: &Place, path: &KeyPath, why: String) -> bool {
+    fn refuse(&mut self, place: &Location, path: &KeyPath, why: String) -> bool {
         self.report.error_at(place, path, why);
         false
     }

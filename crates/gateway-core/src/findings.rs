@@ -6,7 +6,7 @@ mod finding;
 mod key_path;
 mod report;
 
-pub use finding::{Finding, Findings, Level, Place};
+pub use finding::{Finding, Findings, Level, Location};
 pub use key_path::{KeyPath, quoted, written};
 pub use report::Report;
 

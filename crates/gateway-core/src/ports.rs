@@ -66,7 +66,7 @@ pub enum CommandError {
         reason: String,
     },
     /// It was sent, but no answer says whether it was executed.
-    #[error("{adapter} has no answer to the command ({reason}); the device may have followed it or not")]
+    #[error("{adapter} got no answer to the command ({reason}); the device may or may not have executed it")]
     Unanswered {
         /// The adapter.
         adapter: AdapterId,
@@ -74,7 +74,7 @@ pub enum CommandError {
         reason: String,
     },
     /// The link cannot carry this command, or the device refuses it.
-    #[error("{adapter} could not give this command: {reason}")]
+    #[error("{adapter} could not send this command: {reason}")]
     Refused {
         /// The adapter.
         adapter: AdapterId,

@@ -93,7 +93,7 @@ enum Command {
     Tail {
         /// What to follow; everything but readings where left out
         #[arg(value_enum)]
-        what: Option<tail::What>,
+        what: Option<tail::TailStream>,
         #[command(flatten)]
         config: ConfigArg,
         /// Only devices whose name matches
@@ -203,7 +203,7 @@ enum Command {
     Config {
         /// Which
         #[arg(value_enum)]
-        what: config::What,
+        what: config::ConfigOutput,
     },
 }
 

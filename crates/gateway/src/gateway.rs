@@ -248,7 +248,7 @@ impl Gateway {
         let (done, in_force) = oneshot::channel();
         let sent = self.control.send(Control::Reconfigure(Box::new(reconfiguration), done)).await;
         if sent.is_err() || in_force.await.is_err() {
-            tracing::error!("the pipeline is gone");
+            tracing::error!("the pipeline has stopped");
         }
         drop(held);
         self.supervisor.lock().await.reconcile(blueprints).await;
@@ -273,7 +273,7 @@ impl Gateway {
         Ok(Some(effective))
     }
 
-    /// The ledger as of now; none where the pipeline is gone.
+    /// The ledger as of now; none where the pipeline has stopped.
     #[cfg(feature = "demo")]
     pub(crate) async fn balance(&self) -> Option<Balance> {
         self.auditor.audit().await.map(|audit| audit.balance)

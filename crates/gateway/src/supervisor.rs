@@ -118,10 +118,10 @@ impl Supervisor {
             if tokio::time::timeout_at(give_up, &mut task).await.is_ok() {
                 continue;
             }
-            tracing::error!(adapter = %id, "did not stop within {STOP_TIMEOUT:.0?} and is cut off");
+            tracing::error!(adapter = %id, "the adapter did not stop within {STOP_TIMEOUT:.0?}; it is aborted");
             task.abort();
             if tokio::time::timeout(ABORT_TIMEOUT, task).await.is_err() {
-                tracing::error!(adapter = %id, "blocks its thread, which is a bug: please report it");
+                tracing::error!(adapter = %id, "the adapter blocks its thread, which is a bug: please report it");
             }
         }
     }
@@ -169,7 +169,7 @@ async fn run_once(make: &Make, context: &mut AdapterContext) -> String {
         adapter.run(context).await
     };
     match guarded(run).await {
-        Ok(Ok(())) => "it ended without being told to".to_owned(),
+        Ok(Ok(())) => "it ended unexpectedly".to_owned(),
         Ok(Err(error)) => gateway_core::chain(&error),
         Err(panic) => format!("a bug stopped it ({panic}); please report it"),
     }

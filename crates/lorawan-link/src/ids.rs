@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// Not an identifier of the expected kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is no {what}: write {digits} hex digits")]
+#[error("`{text}` is not a valid {what}: write {digits} hex digits")]
 pub struct IdError {
     what: &'static str,
     digits: usize,

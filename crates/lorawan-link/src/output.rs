@@ -197,7 +197,7 @@ pub enum Failure {
     TooLong,
     #[error("the session's counter is used up: the device has to join again")]
     CounterExhausted,
-    #[error("it could not leave in time: the session behind it was not on disk, or the socket had no room")]
+    #[error("it was not sent in time: the session's state was not on disk yet, or the socket had no room")]
     Withheld,
     #[error("the device was removed")]
     Removed,
@@ -213,6 +213,8 @@ pub enum SendError {
     Port { f_port: u8 },
     #[error("a LoRaWAN payload of {length} bytes is too long: {most} is the most")]
     TooLong { length: usize, most: usize },
-    #[error("{waiting} downlinks wait for the device {device}; it gets one after each of its own frames")]
+    #[error(
+        "{waiting} downlinks are queued for the device {device}; one is sent after each of its own frames"
+    )]
     QueueFull { device: Eui, waiting: usize },
 }

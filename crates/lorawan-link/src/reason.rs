@@ -120,7 +120,7 @@ impl fmt::Display for Reason {
             Self::Json => "the datagram's JSON is broken",
             Self::FramesMany => "the datagram has more than 255 frames",
             Self::Rxpk => "a received frame lacks a value or has one of a wrong type",
-            Self::DataRate => "the data rate is none of LoRaWAN's",
+            Self::DataRate => "the data rate is not one of LoRaWAN's",
             Self::Base64 => "the frame is no base64",
             Self::Size => "the frame is not as long as the forwarder says",
             Self::CrcFailed => "the frame's checksum is wrong",

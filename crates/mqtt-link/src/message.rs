@@ -70,7 +70,7 @@ impl Message {
         };
         let Some(topic) = Topic::new(raw.topic) else {
             tracing::warn!(
-                "a message whose topic is empty or no text was dropped; the broker should not send such"
+                "a message whose topic is empty or not text was dropped; the broker should not send such"
             );
             ack.send();
             return None;

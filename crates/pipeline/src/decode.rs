@@ -31,7 +31,7 @@ pub const MAX_PAYLOAD: usize = 256 * 1024;
 
 /// Decodes with the codecs and devices of the present configuration.
 pub struct Decoder {
-    known: Known,
+    known: Configured,
     scripts: Scripts,
     measurements: Measurements,
     losses: FrameLosses,
@@ -41,7 +41,7 @@ pub struct Decoder {
 }
 
 /// What the configuration knows.
-struct Known {
+struct Configured {
     codecs: Vec<Arc<Codec>>,
     directory: Directory,
 }
@@ -52,7 +52,7 @@ pub(crate) type PendingAck = (Ack, Outcome);
 impl Decoder {
     pub fn new(codecs: Vec<Arc<Codec>>, directory: Directory) -> Self {
         Self {
-            known: Known { codecs, directory },
+            known: Configured { codecs, directory },
             scripts: Scripts::default(),
             measurements: Measurements::default(),
             losses: FrameLosses::default(),
@@ -63,7 +63,7 @@ impl Decoder {
 
     /// New devices and codecs; the table of codecs only grows, so that uplinks under way keep their meaning.
     pub(crate) fn reconfigure(&mut self, codecs: Vec<Arc<Codec>>, directory: Directory) {
-        self.known = Known { codecs, directory };
+        self.known = Configured { codecs, directory };
     }
 
     /// Puts what scripts have answered, and then `uplinks`, into `step`; who waits for an answer is put into `acks`. An
@@ -110,7 +110,7 @@ impl Decoder {
     pub(crate) fn problem(&self) -> Option<String> {
         let files: Vec<_> = self.scripts.stuck().collect();
         (!files.is_empty())
-            .then(|| format!("codecs: {} did not come back and cannot be stopped", files.join(", ")))
+            .then(|| format!("codecs: {} did not return and cannot be stopped", files.join(", ")))
     }
 
     /// Whether no script has anything to read.
@@ -206,7 +206,7 @@ impl Decoder {
     }
 }
 
-impl Known {
+impl Configured {
     /// The codec of an uplink, and its device.
     fn reader(&self, uplink: &mut Uplink, losses: &mut FrameLosses) -> Result<Reader, Refusal> {
         if uplink.payload.len() > MAX_PAYLOAD {

@@ -145,7 +145,7 @@ impl Durable {
         if acks.is_empty() {
             return;
         }
-        if self.journal.tells_after_sync() {
+        if self.journal.acknowledges_after_sync() {
             self.journal.hurry();
         }
         self.to_acknowledge.push_back((position, acks));
@@ -233,7 +233,9 @@ impl Durable {
                 }
                 Err(outbox::TryAppend::Closed) => {
                     self.broken = true;
-                    tracing::error!("the outbox is gone; a restart will send what is kept back now");
+                    tracing::error!(
+                        "the outbox's thread has stopped; what waits now is sent after a restart"
+                    );
                 }
             }
         }
@@ -326,7 +328,7 @@ impl Durable {
             }
         } else {
             tracing::warn!(
-                "no last checkpoint is written: the disk has not stored everything; the journal keeps it"
+                "the last checkpoint was not written, because the disk has not stored everything; the journal keeps it"
             );
         }
         self.acknowledge_durable();

@@ -314,7 +314,7 @@ impl Engine {
             let quantity = || Quantity::new(kind, self.registry.metric_name(reading.metric));
             series.judge(moment, reading.value, quantity, max, &mut self.models)
         });
-        self.registry.heard_by(reading.device, adapter);
+        self.registry.received_by(reading.device, adapter);
         let zone = self.registry.device(reading.device).and_then(|device| device.zone);
         if let Some((kind, _)) = judged {
             score = self.peers.judge(zone, kind, reading, score);

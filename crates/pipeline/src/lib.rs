@@ -372,7 +372,7 @@ impl Pipeline {
 /// The same text while it lasts, so that status and log report it once; `health` and `riser audit` count.
 fn no_room_for_models(max: u32) -> String {
     format!(
-        "anomaly: {max} series have a model, new ones are not judged; raise [anomaly] max_series if there is memory (16 KB each)"
+        "anomaly: {max} series have a model, new ones are not scored; raise [anomaly] max_series if there is memory (16 KB each)"
     )
 }
 

@@ -108,7 +108,7 @@ impl<'a> Report<'a> {
             }
             (RadioState::Connecting | RadioState::Off, None) => {}
             (RadioState::Silent(step), None) => {
-                warn!(adapter = %self.id, "ble: {} hears nothing: {}", self.part, step.name());
+                warn!(adapter = %self.id, "ble: {} receives no advertisements: {}", self.part, step.name());
             }
             (RadioState::Active | RadioState::Passive | RadioState::Idle, None) => {
                 if self.last.state != *state {

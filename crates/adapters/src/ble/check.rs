@@ -37,7 +37,7 @@ pub(super) fn check(report: &mut Report, all: &Configured<Ble>, site: &Site<'_>)
             && site.devices.is_empty()
             && report.is_whole(&KeyPath::of("devices"))
         {
-            report.warning(&table.key("devices"), "hears nothing: there is no [devices.*]");
+            report.warning(&table.key("devices"), "receives nothing: there is no [devices.*]");
         }
     }
     for (name, keys) in &all.devices {

@@ -51,7 +51,7 @@ fn check_listeners(report: &mut Report, table: &KeyPath, coap: &CoapConfig) {
         report.warning(
             &table.key("listen"),
             format!(
-                "whoever reaches {address} may report and read every device; listen_dtls lets only holders of keys do so"
+                "any host that reaches {address} may report and read every device; listen_dtls lets only holders of keys do so"
             ),
         );
     }

@@ -64,13 +64,16 @@ pub(super) struct Content<'a> {
 pub(super) enum LineError {
     #[error("it is longer than `max_line`, {max_line} bytes")]
     TooLong { max_line: usize },
-    #[error("it holds bytes that are no text")]
+    #[error("it contains bytes that are not text")]
     NotText,
     #[error("the stream broke off before its end")]
     Unfinished,
-    #[error("the name of the device is no text, empty or longer than {} bytes", DeviceAddress::MAX_BYTES)]
+    #[error(
+        "the name of the device is not text, is empty, or is longer than {} bytes",
+        DeviceAddress::MAX_BYTES
+    )]
     Device,
-    #[error("it is no frame in hexadecimal digits, such as `08632d` or `lounge 08632d`")]
+    #[error("it is not a frame in hexadecimal digits, such as `08632d` or `lounge 08632d`")]
     NotHex,
 }
 

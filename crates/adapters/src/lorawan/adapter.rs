@@ -107,7 +107,7 @@ impl LorawanAdapter {
         let locked: Vec<_> = locked.map(|known| &*known.name).collect();
         if !locked.is_empty() {
             let names = locked.join(", ");
-            warn!(adapter = %self.id, "lorawan: the counters of {names} were lost with a damaged lorawan.db: not heard until fcnt_up of each is written, or changed; see docs/lorawan.md");
+            warn!(adapter = %self.id, "lorawan: the counters of {names} were lost with a damaged lorawan.db; their frames are refused until you set or change `fcnt_up` of each; see docs/lorawan.md");
         }
         Ok((store, network))
     }

@@ -66,7 +66,7 @@ fn check_adapter(report: &mut Report, table: &KeyPath, lorawan: &LorawanConfig) 
         report.warning(
             &table.key("listen"),
             format!(
-                "whoever reaches {} may pass for a packet forwarder; write `networks` or `gateways`",
+                "any host that reaches {} may pass for a packet forwarder; write `networks` or `gateways`",
                 lorawan.listen
             ),
         );

@@ -139,7 +139,7 @@ pub struct LorawanDevice {
     #[serde(default)]
     #[schemars(example = &"lounge.app")]
     pub app_skey_file: Option<PathBuf>,
-    /// ABP: the counter of the last frame that another server accepted; a counter stored by Riser has priority. Default, and with 0:
+    /// ABP: the counter of the last frame that another server accepted; a counter stored by Riser has priority until this number is changed. Default, and with 0:
     /// any first frame is accepted.
     #[serde(default)]
     #[schemars(example = &0)]

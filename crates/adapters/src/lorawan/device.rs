@@ -74,7 +74,7 @@ impl Reader {
             ("rx_delay", device.rx_delay.is_some()),
         ];
         for (key, _) in of_abp.into_iter().filter(|(_, written)| *written) {
-            self.wrong(key, "is for ABP; a device that joins is told it".to_owned());
+            self.wrong(key, "is for ABP only; a device that joins receives it in the join-accept".to_owned());
         }
         Some(Otaa { join_eui: join_eui?, app_key: app_key? })
     }

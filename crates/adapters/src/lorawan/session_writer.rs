@@ -40,7 +40,7 @@ enum StoreState {
 }
 
 #[derive(Debug)]
-struct Waiting {
+struct PendingTransmission {
     transmission: Transmission,
     /// The number of the write that it waits for.
     after_write: u64,
@@ -54,7 +54,7 @@ pub(super) struct SessionWriter {
     due: Option<Instant>,
     /// The last write failed: the next one starts not before this.
     not_before: Option<Instant>,
-    waiting: VecDeque<Waiting>,
+    waiting: VecDeque<PendingTransmission>,
     /// The number of writes started.
     writes_started: u64,
     /// Downlinks cancelled because too many were waiting; not reported yet.
@@ -109,7 +109,7 @@ impl SessionWriter {
         if !self.dirty.is_empty() {
             self.due = Some(now);
         }
-        self.waiting.push_back(Waiting { transmission, after_write });
+        self.waiting.push_back(PendingTransmission { transmission, after_write });
         if self.waiting.len() > MAX_WAITING
             && let Some(oldest) = self.waiting.pop_front()
         {

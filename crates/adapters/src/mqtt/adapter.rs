@@ -84,7 +84,7 @@ impl Adapter for MqttAdapter {
                 }
                 Source::Local { broker, .. } => {
                     let messages = broker.attach(&self.id);
-                    info!(adapter = %self.id, "mqtt: takes from the embedded broker");
+                    info!(adapter = %self.id, "mqtt: receives from the embedded broker");
                     condition.up();
                     local::run(intake, messages).await
                 }

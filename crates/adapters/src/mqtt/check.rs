@@ -152,7 +152,7 @@ fn check_server_address(report: &mut Report, key: &KeyPath, address: &str, serve
         let address = quoted(address);
         report.error(
             key,
-            format!("{address} is no DevEUI, by which ChirpStack knows its devices; write 16 hex digits, or the name of a table that has them as its address"),
+            format!("{address} is not a DevEUI, by which ChirpStack knows its devices; write 16 hex digits, or the name of a table that has them as its address"),
         );
     }
 }

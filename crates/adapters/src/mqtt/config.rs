@@ -72,7 +72,7 @@ pub struct Topic {
     /// The format of the payloads: a built-in codec.
     #[schemars(example = &"json")]
     pub format: String,
-    /// The columns of `format = "csv"`, in order; `device` and `time` have a meaning, `""` skips one.
+    /// The columns of `format = "csv"`, in order; `device` and `time` have a meaning, `_` skips one.
     #[serde(default)]
     #[schemars(example = ["device", "temperature", "humidity"])]
     pub columns: Vec<String>,

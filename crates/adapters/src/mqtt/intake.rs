@@ -70,7 +70,7 @@ impl Intake<'_> {
                 let lost = batch.iter().filter(|uplink| uplink.delivery == Delivery::AtMostOnce).count();
                 warn!(
                     adapter = %self.id, left = batch.len(), lost,
-                    "mqtt: stopped while the pipeline was behind: these messages were left to their senders; \
+                    "mqtt: stopped while the pipeline was behind: these messages were not acknowledged, so their senders send them again; \
                      those of QoS 0 are lost"
                 );
                 Ok(false)

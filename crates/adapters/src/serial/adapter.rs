@@ -189,7 +189,7 @@ impl Driver<'_> {
         self.condition.show(BTreeMap::from(figures));
         self.report(match garble.is_likely(Instant::now()) {
             true => format!(
-                "{}: what comes is no text, as with a wrong baud rate: check `baud`, which is {baud}",
+                "{}: the received data is not text; the baud rate may be wrong: check `baud`, which is {baud}",
                 port.display()
             ),
             false => String::new(),

@@ -23,7 +23,7 @@ pub struct SerialConfig {
     /// The format of each line.
     #[schemars(example = LineFormat::Csv)]
     pub format: LineFormat,
-    /// The columns of `format = "csv"`, in order; `device` and `time` have a meaning, `""` skips one. Without `device` the
+    /// The columns of `format = "csv"`, in order; `device` and `time` have a meaning, `_` skips one. Without `device` the
     /// device has the name of this table.
     #[serde(default)]
     #[schemars(example = ["device", "temperature", "humidity"])]

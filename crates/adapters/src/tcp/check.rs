@@ -18,7 +18,7 @@ pub(super) fn check(report: &mut Report, path: &KeyPath, table: &TcpConfig) {
     }
     if !table.listen.ip().is_loopback() {
         let text = format!(
-            "whoever reaches {} may report in any device's name, in the clear; let a firewall decide who does",
+            "any host that reaches {} may report in any device's name, in the clear; let a firewall decide who does",
             table.listen
         );
         report.warning(&path.key("listen"), text);

@@ -19,7 +19,7 @@ pub struct TcpConfig {
     /// The format of each line.
     #[schemars(example = LineFormat::Csv)]
     pub format: LineFormat,
-    /// The columns of `format = "csv"`, in order; `device` and `time` have a meaning, `""` skips one. Without `device` the
+    /// The columns of `format = "csv"`, in order; `device` and `time` have a meaning, `_` skips one. Without `device` the
     /// device has the peer's address as its name.
     #[serde(default)]
     #[schemars(example = ["device", "temperature", "humidity"])]

@@ -20,7 +20,10 @@ fn a_value_that_stays_out_of_the_range_is_raised_for_an_hour_and_no_news_then() 
     assert_eq!(fixture.scored(MINUTE, 31.0, anomalous(0.9, AnomalyKind::Shift)).len(), 1);
     assert_eq!(keeps(&mut fixture, 31.0, Score::NONE, HOUR - 1), []);
     let cleared = keeps(&mut fixture, 31.0, Score::NONE, 3);
-    assert_eq!(messages(&cleared), ["temperature 31 has stayed so for an hour and is no longer news"]);
+    assert_eq!(
+        messages(&cleared),
+        ["temperature 31 has kept this value for an hour, which counts as normal now"]
+    );
     assert_eq!(keeps(&mut fixture, 31.0, Score::NONE, DAY), []);
 }
 

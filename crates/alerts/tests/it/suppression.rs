@@ -193,7 +193,7 @@ fn an_acknowledged_anomaly_is_cleared_and_held_back_for_as_long_as_asked() {
     let raised = fixture.scored(MINUTE, value, score);
     fixture.wait(MINUTE);
     let cleared = fixture.acknowledge(Some("temperature"), 2 * HOLD);
-    assert_eq!(messages(&cleared), ["acknowledged; not told again for 2d unless it gets clearly worse"]);
+    assert_eq!(messages(&cleared), ["acknowledged; no new alert for 2d unless it gets clearly worse"]);
     let alert = &cleared[0];
     assert_eq!(
         (alert.state, alert.kind, alert.since),

@@ -141,7 +141,7 @@ fn a_silent_device_is_raised_by_the_clock_and_cleared_by_its_next_word() {
     assert_eq!((raised[0].kind, raised[0].metric, raised[0].value), (AlertKind::Silent, None, None));
     assert!(time.wait(9000 * SECOND).is_empty());
     let cleared = time.is(20.0);
-    assert_eq!(messages(&cleared), ["lounge is heard again"]);
+    assert_eq!(messages(&cleared), ["lounge sends again"]);
     assert_eq!(cleared[0].since, raised[0].since);
     assert_eq!(time.wait(900 * SECOND).len(), 1);
 }

@@ -17,7 +17,7 @@ pub(super) struct Gaussian {
 }
 
 /// A Gaussian of the metrics that a window has, and how far the window is from its middle.
-pub(super) struct Seen {
+pub(super) struct Fit {
     factor: Cholesky,
     /// The distance from the mean, whitened.
     whitened: Vec<f64>,
@@ -27,7 +27,7 @@ pub(super) struct Seen {
 
 impl Gaussian {
     /// The window's values `scaled` of the metrics `present` (indices, ascending); none where the covariance is none.
-    pub(super) fn see(&self, present: &[usize], scaled: &[f64]) -> Option<Seen> {
+    pub(super) fn see(&self, present: &[usize], scaled: &[f64]) -> Option<Fit> {
         let factor = self.factor(present)?;
         let distance: Vec<f64> = present
             .iter()
@@ -38,11 +38,11 @@ impl Gaussian {
         let squared = dot(&whitened, &whitened);
         let log_likelihood =
             self.weight.ln() - 0.5 * (count(present.len()) * TAU.ln() + factor.log_determinant() + squared);
-        log_likelihood.is_finite().then_some(Seen { factor, whitened, log_likelihood })
+        log_likelihood.is_finite().then_some(Fit { factor, whitened, log_likelihood })
     }
 
     /// What the metrics that are not `present` would add to −ln likelihood on average, given those that are.
-    pub(super) fn entropy_of_others(&self, present: &[usize], seen: &Seen) -> f64 {
+    pub(super) fn entropy_of_others(&self, present: &[usize], seen: &Fit) -> f64 {
         let others = self.mean.len().saturating_sub(present.len());
         if others == 0 {
             return 0.0;
@@ -68,7 +68,7 @@ impl Gaussian {
     }
 }
 
-impl Seen {
+impl Fit {
     /// For each metric that the window has: how many standard deviations it is from what the others lead to expect
     /// (signed), and that standard deviation.
     pub(super) fn conditional(&self) -> Vec<(f64, f64)> {

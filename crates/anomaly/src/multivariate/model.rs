@@ -9,7 +9,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::gaussian::{Gaussian, Seen};
+use super::gaussian::{Fit, Gaussian};
 
 /// Most metrics a model has.
 pub const MAX_METRICS: usize = 32;
@@ -171,9 +171,9 @@ impl Model {
 
     /// The surprise, and the Gaussian that explains the window best. What is missing counts as what it would add on
     /// average, so that the calibration holds for such windows too.
-    fn look(&self, window: &Scaled) -> Option<(f64, &Gaussian, Seen)> {
+    fn look(&self, window: &Scaled) -> Option<(f64, &Gaussian, Fit)> {
         let mut total = f64::NEG_INFINITY;
-        let mut best: Option<(&Gaussian, Seen)> = None;
+        let mut best: Option<(&Gaussian, Fit)> = None;
         for gaussian in &self.gaussians {
             let Some(seen) = gaussian.see(&window.present, &window.values) else { continue };
             total = log_sum(total, seen.log_likelihood);
@@ -186,7 +186,7 @@ impl Model {
         surprise.is_finite().then_some((surprise, gaussian, seen))
     }
 
-    fn misfits(&self, window: &Scaled, seen: &Seen) -> Vec<Misfit> {
+    fn misfits(&self, window: &Scaled, seen: &Fit) -> Vec<Misfit> {
         let mut misfits: Vec<Misfit> = window
             .present
             .iter()

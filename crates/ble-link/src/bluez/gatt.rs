@@ -3,7 +3,7 @@
 //! Source: BlueZ, doc/org.bluez.Device.rst and doc/org.bluez.GattCharacteristic.rst.
 
 use std::collections::HashMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use serde::Serialize;
@@ -31,8 +31,49 @@ const SERVICE: &str = "org.bluez.GattService1";
 struct Handle {
     path: OwnedObjectPath,
     uuid: Uuid,
-    /// The position in the message stream at which it was subscribed to. Earlier values are ignored.
-    subscribed_at: OnceLock<Sequence>,
+    can_notify: bool,
+    counted: Mutex<Counted>,
+}
+
+/// Which of the signalled values are notifications. BlueZ signals values that were read, too: before the answer to the
+/// read (it sends pending signals before each message). And it subscribes again by itself when a device is connected
+/// again, so that notifications may come before `StartNotify`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Counted {
+    /// It was neither read nor subscribed to.
+    None,
+    /// Those after this position of the message stream.
+    After(Sequence),
+    All,
+    /// The subscription was refused, so it is read again and again.
+    Never,
+}
+
+impl Handle {
+    fn new(path: OwnedObjectPath, characteristic: &Characteristic) -> Self {
+        let Characteristic { uuid, can_notify, .. } = *characteristic;
+        Self { path, uuid, can_notify, counted: Mutex::new(Counted::None) }
+    }
+
+    fn counts(&self, at: Sequence) -> bool {
+        match *self.counted.lock().unwrap_or_else(PoisonError::into_inner) {
+            Counted::None | Counted::Never => false,
+            Counted::After(position) => position < at,
+            Counted::All => true,
+        }
+    }
+
+    /// Sets it, if nothing was set before.
+    fn begin(&self, counted: Counted) {
+        let mut current = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        if *current == Counted::None {
+            *current = counted;
+        }
+    }
+
+    fn refuse(&self) {
+        *self.counted.lock().unwrap_or_else(PoisonError::into_inner) = Counted::Never;
+    }
 }
 
 #[derive(Debug)]
@@ -73,11 +114,7 @@ async fn read_values(
             DeviceSignal::Device { .. } => {}
             DeviceSignal::Value { path, value, at } => {
                 let found = handles.iter().position(|handle| handle.path == path);
-                // Values before the subscription were returned by a read.
-                let subscribed_at =
-                    found.and_then(|id| handles.get(id)).and_then(|handle| handle.subscribed_at.get());
-                if let (Some(id), Some(subscribed_at)) = (found, subscribed_at)
-                    && *subscribed_at < at
+                if let Some(id) = found.filter(|id| handles.get(*id).is_some_and(|handle| handle.counts(at)))
                 {
                     values.send(CharacteristicId(id), value);
                 }
@@ -91,6 +128,9 @@ impl Device for BluezDevice {
     async fn read(&self, characteristic: CharacteristicId) -> Result<Vec<u8>, GattError> {
         let options: HashMap<&str, Variant<'_>> = HashMap::new();
         let message = self.call(characteristic, "ReadValue", &(options,)).await?;
+        if let Some(handle) = self.handles.get(characteristic.0).filter(|handle| handle.can_notify) {
+            handle.begin(Counted::After(message.recv_position()));
+        }
         message.body().deserialize().map_err(|source| dbus_error("ReadValue", source).into())
     }
 
@@ -106,12 +146,14 @@ impl Device for BluezDevice {
     }
 
     async fn subscribe(&self, characteristic: CharacteristicId) -> Result<(), GattError> {
-        let answer = self.call(characteristic, "StartNotify", &()).await?;
-        if let Some(handle) = self.handles.get(characteristic.0) {
-            // If it was subscribed to before, the earlier position stays.
-            let _ = handle.subscribed_at.set(answer.recv_position());
+        let handle = self.handles.get(characteristic.0);
+        // Before the call: its answer may be handled later than the first value.
+        handle.inspect(|handle| handle.begin(Counted::All));
+        let answer = self.call(characteristic, "StartNotify", &()).await;
+        if answer.is_err() {
+            handle.inspect(|handle| handle.refuse());
         }
-        Ok(())
+        answer.map(drop)
     }
 
     async fn close(self: Box<Self>) {
@@ -208,7 +250,7 @@ fn characteristics(objects: &ManagedObjects, device: &OwnedObjectPath) -> (Vec<C
     // Paths end in service000a/char000b: handles in hexadecimal digits of equal length, so text order is handle order.
     found.sort_unstable_by(|(a, _), (b, _)| a.as_str().cmp(b.as_str()));
     let handle = |(path, characteristic): (&OwnedObjectPath, Characteristic)| {
-        let handle = Handle { path: path.clone(), uuid: characteristic.uuid, subscribed_at: OnceLock::new() };
+        let handle = Handle::new(path.clone(), &characteristic);
         (characteristic, handle)
     };
     let (mut characteristics, handles): (Vec<_>, Vec<_>) = found.into_iter().map(handle).unzip();

@@ -7,7 +7,7 @@ use crate::uuid::Uuid;
 pub enum GattError {
     /// bluetoothd does not know the device.
     #[error(
-        "bluetoothd has not heard {address} yet: is it switched on, near, and not connected to something else? `bluetoothctl devices` lists those heard"
+        "bluetoothd has not discovered {address} yet: is it switched on, near, and not connected to something else? `bluetoothctl devices` lists those discovered"
     )]
     NotDiscovered { address: String },
     /// The device does not answer, or refuses.
@@ -26,12 +26,12 @@ pub enum GattError {
     },
     /// The device requires pairing.
     #[error(
-        "{address} wants to be paired first: `bluetoothctl pair {address}`, then `bluetoothctl trust {address}`"
+        "{address} must be paired first: `bluetoothctl pair {address}`, then `bluetoothctl trust {address}`"
     )]
     PairingNeeded { address: String },
     /// Connected, but the services were not discovered in time.
     #[error(
-        "{address} does not tell its services: switch it off and on; `bluetoothctl remove {address}` forgets old ones"
+        "the services of {address} were not discovered: switch it off and on; `bluetoothctl remove {address}` forgets old ones"
     )]
     NoServices { address: String },
     /// The device or bluetoothd does not permit the operation.

@@ -303,7 +303,7 @@ fn read(origin: &Origin, message: &Message) -> Result<Request, Verdict> {
         });
     }
     Request::from_packet(method, origin.kind == Kind::Confirmable, packet)
-        .ok_or_else(|| refuse(Code::BAD_OPTION, "a path or query that is no text, or . or .."))
+        .ok_or_else(|| refuse(Code::BAD_OPTION, "a path or query that is not text, or is . or .."))
 }
 
 fn refuse(code: Code, why: impl Into<Bytes>) -> Verdict {

@@ -37,7 +37,7 @@ pub(super) fn decode(packet: &Packet<'_>, out: &mut Readings<'_>) -> Result<(), 
         1 => aranet2(data.from(7)?, out),
         2 => radiation(data.from(5)?, out),
         3 => radon(data.from(7)?, out),
-        _ => Err(BleProblem::Layout("its kind is none of Aranet4, 2, Radiation and Radon")),
+        _ => Err(BleProblem::Layout("its kind is not Aranet4, 2, Radiation or Radon")),
     }
 }
 

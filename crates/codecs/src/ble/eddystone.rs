@@ -53,7 +53,7 @@ pub(super) fn decode(packet: &Packet<'_>, out: &mut Readings<'_>) -> Result<(), 
         EID => Err(BleProblem::Closed(
             "this beacon changes its identity, and only its resolving service knows which it is",
         )),
-        _ => Err(BleProblem::Layout("the frame is none of UID, URL, TLM and EID")),
+        _ => Err(BleProblem::Layout("the frame is not UID, URL, TLM or EID")),
     }
 }
 

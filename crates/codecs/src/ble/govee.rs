@@ -46,7 +46,7 @@ pub(super) fn is_company(company: u16, data: &[u8]) -> bool {
 
 pub(super) fn decode(packet: &Packet<'_>, out: &mut Readings<'_>) -> Result<(), BleProblem> {
     let name = packet.advertisement.name().unwrap_or_default();
-    let mut refused = Err(BleProblem::Layout("its length is none that its model sends"));
+    let mut refused = Err(BleProblem::Layout("its model sends no data of this length"));
     let entries = entries(&packet.advertisement);
     for (company, data) in entries {
         match entry(name, company, unglued(data), out) {

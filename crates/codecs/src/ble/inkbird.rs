@@ -48,7 +48,7 @@ pub(super) fn decode(packet: &Packet<'_>, out: &mut Readings<'_>) -> Result<(), 
         9 => short(&name, data, out),
         18 => long(data, out),
         17 if id == COMPANY_IAM_T2 => air(data, out),
-        _ => Err(BleProblem::Layout("its length is none that its model sends")),
+        _ => Err(BleProblem::Layout("its model sends no data of this length")),
     }
 }
 

@@ -21,7 +21,7 @@ pub enum BleProblem {
     #[error("{0}")]
     Layout(&'static str),
     /// A value that no sensor measures: damaged on the way.
-    #[error("its {0} is none that the sensor can measure: the advertisement is damaged")]
+    #[error("the sensor cannot measure such a value of {0}: the advertisement is damaged")]
     Implausible(&'static str),
     /// Encrypted, and there is no key.
     #[error(

@@ -26,7 +26,7 @@ pub(super) fn decode(packet: &Packet<'_>, out: &mut Readings<'_>) -> Result<(), 
         13 => atc1441(packet, data, out),
         15 => custom(packet, data, out),
         8 | 11 => sealed(packet, data, out),
-        _ => Err(BleProblem::Layout("its length is none of 8, 11, 13 and 15 bytes")),
+        _ => Err(BleProblem::Layout("its length is not 8, 11, 13 or 15 bytes")),
     }
 }
 

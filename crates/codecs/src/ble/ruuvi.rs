@@ -22,7 +22,7 @@ pub(super) fn decode(packet: &Packet<'_>, out: &mut Readings<'_>) -> Result<(), 
         0x06 => format_6(data.at_least(17)?, out),
         0xe1 => format_e1(data.at_least(29)?, out),
         0x08 => Err(BleProblem::Closed("Ruuvi's data format 8 is encrypted with a key of the maker's own")),
-        _ => Err(BleProblem::Layout("the data format is none of 3, 5, C5, 6 and E1")),
+        _ => Err(BleProblem::Layout("the data format is not 3, 5, C5, 6 or E1")),
     }
 }
 

@@ -50,7 +50,7 @@ pub(super) fn decode(packet: &Packet<'_>, out: &mut Readings<'_>) -> Result<(), 
         0 => ("HTP.xw", &HTP),
         1 => ("HT.w", &HT),
         2 => ("TC.x", &TC),
-        _ => return Err(BleProblem::Layout("the model is none of HT1, HT.w, HTP.xw and TC.x")),
+        _ => return Err(BleProblem::Layout("the model is not HT1, HT.w, HTP.xw or TC.x")),
     };
     out.note("model", model);
     let mut rest = data.from(1)?.whole();

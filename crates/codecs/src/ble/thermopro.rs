@@ -21,7 +21,7 @@ pub(super) fn decode(packet: &Packet<'_>, out: &mut Readings<'_>) -> Result<(), 
         23 if name.starts_with("TP97") => probe_of_three(data, out),
         7 | 13 if name.starts_with("TP9") => probe(data, out),
         6.. if name.starts_with("TP3") => hygrometer(data, out),
-        _ => Err(BleProblem::Layout("its length is none that its model sends")),
+        _ => Err(BleProblem::Layout("its model sends no data of this length")),
     }
 }
 

@@ -96,9 +96,7 @@ impl Downlink {
         let bytes: Option<Vec<u8>> = bytes.iter().map(byte).collect();
         let port = match answer.remove("fPort") {
             None | Some(Value::Null) => None,
-            Some(port) => {
-                Some(byte(&port).ok_or(ScriptFailure::Answer { problem: "an fPort that is none" })?)
-            }
+            Some(port) => Some(byte(&port).ok_or(ScriptFailure::Answer { problem: "an invalid fPort" })?),
         };
         Ok(Self {
             port,

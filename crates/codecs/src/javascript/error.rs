@@ -69,7 +69,7 @@ pub enum ScriptFailure {
     #[error("the codec wanted more than {} MiB of memory", super::MEMORY_LIMIT / (1 << 20))]
     OutOfMemory,
     /// It was stopped too often, and is given a rest.
-    #[error("the codec was stopped {times} times and is not asked for the next {messages} messages")]
+    #[error("the codec was stopped {times} times and is skipped for the next {messages} messages")]
     PutAside {
         /// How often it was stopped.
         times: u32,

@@ -292,7 +292,7 @@ fn a_device_that_makes_it_loop_again_and_again_is_passed_over_and_others_are_not
         assert_eq!(codec.decode(&call(&[0])).unwrap_err(), ScriptFailure::TimedOut);
     }
     let refused = codec.decode(&call(&[1])).unwrap_err().to_string();
-    assert_eq!(refused, "the codec was stopped 3 times and is not asked for the next 16 messages");
+    assert_eq!(refused, "the codec was stopped 3 times and is skipped for the next 16 messages");
     assert_eq!(codec.decode(&Call { device: Some("other"), ..call(&[1]) }).unwrap().data, json!(1));
     assert_eq!(
         codec.decode(&Call { device: None, ..call(&[1]) }).unwrap().data,

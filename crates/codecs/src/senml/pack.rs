@@ -47,7 +47,7 @@ fn check_count(records: usize) -> Result<(), DecodeError> {
 }
 
 fn json_record(record: Json) -> Parsed {
-    let Json::Object(fields) = record else { return Err("is no object") };
+    let Json::Object(fields) = record else { return Err("is not an object") };
     let mut record = Record::default();
     for (label, item) in fields {
         let item = match item {
@@ -62,7 +62,7 @@ fn json_record(record: Json) -> Parsed {
 }
 
 fn cbor_record(record: Cbor) -> Parsed {
-    let Cbor::Map(fields) = record else { return Err("is no map") };
+    let Cbor::Map(fields) = record else { return Err("is not a map") };
     let mut record = Record::default();
     for (label, item) in fields {
         let label = match &label {

@@ -161,6 +161,6 @@ impl Resolver {
     fn time_of(&self, time: Option<f64>) -> Result<f64, &'static str> {
         let time = self.time.unwrap_or(0.0) + time.unwrap_or(0.0);
         let time = if time < FIRST_ABSOLUTE_TIME { self.now + time } else { time };
-        if time.abs() < LAST_TIME { Ok(time) } else { Err("has a time that is no time in seconds") }
+        if time.abs() < LAST_TIME { Ok(time) } else { Err("has a time that is not a time in seconds") }
     }
 }

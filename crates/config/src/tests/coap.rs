@@ -98,7 +98,7 @@ fn listeners_have_ports_of_their_own_and_open_ones_are_told() {
     finds(
         "[adapters.coap.a]\nlisten = \"0.0.0.0:5683\"\nmax_size = \"1MiB\"\n",
         &[
-            "gateway.toml:2:1: warning: adapters.coap.a.listen: whoever reaches 0.0.0.0:5683 may report and read every device; listen_dtls lets only holders of keys do so",
+            "gateway.toml:2:1: warning: adapters.coap.a.listen: any host that reaches 0.0.0.0:5683 may report and read every device; listen_dtls lets only holders of keys do so",
             "gateway.toml:3:1: error: adapters.coap.a.max_size: is out of range; allowed: from \"1B\" to \"256KiB\"",
         ],
     );

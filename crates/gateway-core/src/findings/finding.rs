@@ -6,7 +6,7 @@ use super::key_path::KeyPath;
 
 /// Where a finding points.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Place {
+pub enum Location {
     /// In the file; both are counted from 1, the column in characters.
     File {
         /// Line.
@@ -33,7 +33,7 @@ pub enum Level {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Finding {
     /// Where.
-    pub place: Place,
+    pub place: Location,
     /// How bad.
     pub level: Level,
     /// Which key; the root where it is about no key.
@@ -78,9 +78,9 @@ impl Findings {
     /// One line for `finding`.
     fn line(&self, finding: &Finding) -> String {
         let place = match &finding.place {
-            Place::File { line, column } => format!("{}:{line}:{column}", self.file),
-            Place::Environment(name) => format!("environment {name}"),
-            Place::Flag(key) => format!("--set {key}"),
+            Location::File { line, column } => format!("{}:{line}:{column}", self.file),
+            Location::Environment(name) => format!("environment {name}"),
+            Location::Flag(key) => format!("--set {key}"),
         };
         let level = match finding.level {
             Level::Error => "error",

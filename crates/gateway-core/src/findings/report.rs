@@ -3,26 +3,26 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::finding::{Finding, Level, Place};
+use super::finding::{Finding, Level, Location};
 use super::key_path::KeyPath;
 
 /// Everything found so far.
 #[derive(Debug, Clone, Default)]
 pub struct Report {
     pub findings: Vec<Finding>,
-    places: BTreeMap<KeyPath, Place>,
+    places: BTreeMap<KeyPath, Location>,
     /// Tables with a refused part: their missing keys are reported already.
     damaged: BTreeSet<KeyPath>,
 }
 
 impl Report {
     /// Remembers where `key` stands; a later layer's place wins.
-    pub fn stands_at(&mut self, key: KeyPath, place: Place) {
+    pub fn set_location(&mut self, key: KeyPath, place: Location) {
         self.places.insert(key, place);
     }
 
     /// An error at a place that is known.
-    pub fn error_at(&mut self, place: &Place, key: &KeyPath, text: impl Into<String>) {
+    pub fn error_at(&mut self, place: &Location, key: &KeyPath, text: impl Into<String>) {
         self.push(place.clone(), Level::Error, key, text.into());
     }
 
@@ -60,7 +60,7 @@ impl Report {
 
     /// Whether `key` itself stands in the file, and no other layer sets it.
     pub fn is_in_file(&self, key: &KeyPath) -> bool {
-        matches!(self.places.get(key), Some(Place::File { .. }))
+        matches!(self.places.get(key), Some(Location::File { .. }))
     }
 
     /// Warns where the secret at `key` stands in `file`, the configuration itself, and everybody can read that. One from
@@ -72,7 +72,7 @@ impl Report {
     }
 
     /// Where `key` stands, or the nearest table around it that is written down.
-    fn place_of(&self, key: &KeyPath) -> Place {
+    fn place_of(&self, key: &KeyPath) -> Location {
         let mut at = Some(key.clone());
         while let Some(key) = at {
             if let Some(place) = self.places.get(&key) {
@@ -80,10 +80,10 @@ impl Report {
             }
             at = key.parent();
         }
-        Place::File { line: 1, column: 1 }
+        Location::File { line: 1, column: 1 }
     }
 
-    fn push(&mut self, place: Place, level: Level, key: &KeyPath, text: String) {
+    fn push(&mut self, place: Location, level: Level, key: &KeyPath, text: String) {
         self.findings.push(Finding { place, level, key: key.clone(), text });
     }
 }

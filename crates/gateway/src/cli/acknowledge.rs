@@ -110,7 +110,7 @@ fn report(request: &Request, answer: Answer, json: bool) -> Result<Exit, Failure
     for row in &acknowledged {
         let hold = HumanDuration(*hold);
         let text =
-            format!("acknowledged: {}; not told again for {hold} unless it gets clearly worse", name(row));
+            format!("acknowledged: {}; no new alert for {hold} unless it gets clearly worse", name(row));
         print_line(&tail::printable(text))?;
     }
     if acknowledged.is_empty() {

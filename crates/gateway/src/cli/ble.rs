@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use self::seen::Seen;
+use self::seen::ScannedDevices;
 use super::{ConfigArg, Exit, Failure, print_line};
 use gateway_config::Config;
 use pipeline::clock::SystemClock;
@@ -100,7 +100,7 @@ async fn listen(
     duration: Duration,
     keys: Keys,
     names: BTreeMap<String, String>,
-) -> Result<Seen, Failure> {
+) -> Result<ScannedDevices, Failure> {
     let stop = CancellationToken::new();
     let _stops_at_the_end = stop.clone().drop_guard();
     let options = RadioOptions {
@@ -112,7 +112,7 @@ async fn listen(
     };
     let mut radio = Radio::start(options, QUEUE_LENGTH, stop);
     until_it_scans(&mut radio.status).await?;
-    let mut seen = Seen::new(keys, names);
+    let mut seen = ScannedDevices::new(keys, names);
     let end = tokio::time::sleep(duration);
     tokio::pin!(end);
     loop {

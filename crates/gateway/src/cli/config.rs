@@ -7,7 +7,7 @@ use gateway_config::reference;
 
 /// Which of the three.
 #[derive(Debug, Clone, Copy, ValueEnum)]
-pub(crate) enum What {
+pub(crate) enum ConfigOutput {
     /// gateway.toml with every key, commented
     Example,
     /// All keys in Markdown
@@ -16,11 +16,11 @@ pub(crate) enum What {
     Schema,
 }
 
-pub(crate) fn print(what: What) -> Result<Exit, Failure> {
+pub(crate) fn print(what: ConfigOutput) -> Result<Exit, Failure> {
     let text = match what {
-        What::Example => reference::example(),
-        What::Reference => reference::reference(),
-        What::Schema => reference::schema(),
+        ConfigOutput::Example => reference::example(),
+        ConfigOutput::Reference => reference::reference(),
+        ConfigOutput::Schema => reference::schema(),
     };
     super::print_line(text.trim_end())?;
     Ok(Exit::Fine)

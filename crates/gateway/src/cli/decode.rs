@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use super::advertisement::AdvertisementRow;
 use super::{Exit, Failure, print_line};
 use codecs::file;
-use codecs::script_thread::Waiting;
+use codecs::script_thread::ScriptRunner;
 use gateway_core::chain;
 use pipeline::clock::SystemClock;
 
@@ -161,7 +161,7 @@ pub(super) fn from_hex(text: &str) -> Option<Vec<u8>> {
 struct Codecs {
     engine: Engine,
     files: HashMap<String, Result<Codec, String>>,
-    scripts: Waiting,
+    scripts: ScriptRunner,
 }
 
 impl Codecs {

@@ -20,7 +20,7 @@ mod output;
 mod table;
 
 /// Bad rows that are reported one by one; of the others there is a count.
-const BAD_ROWS_TOLD: u64 = 10;
+const MAX_REPORTED_ROWS: u64 = 10;
 
 /// Which series, and where to.
 #[derive(Debug, clap::Args)]
@@ -94,8 +94,8 @@ impl Detection {
             Ok((moment, number)) => self.judge.observe(moment, number),
             Err(reason) => {
                 self.bad_rows += 1;
-                if self.bad_rows <= BAD_ROWS_TOLD {
-                    tracing::warn!("{}:{line}: {reason}; this row is not judged", self.name);
+                if self.bad_rows <= MAX_REPORTED_ROWS {
+                    tracing::warn!("{}:{line}: {reason}; this row is not scored", self.name);
                 }
                 Verdict { score: 0.0, alert: self.judge.is_raised() }
             }
@@ -106,9 +106,9 @@ impl Detection {
     fn finish(self) -> Result<Exit, Failure> {
         self.output.finish()?;
         tracing::info!("{} rows; the model's state has {} bytes", self.rows, self.judge.state_bytes());
-        let untold = self.bad_rows.saturating_sub(BAD_ROWS_TOLD);
-        if untold > 0 {
-            tracing::warn!("{}: {untold} more rows that are not judged", self.name);
+        let unreported = self.bad_rows.saturating_sub(MAX_REPORTED_ROWS);
+        if unreported > 0 {
+            tracing::warn!("{}: {unreported} more rows that were not scored", self.name);
         }
         if self.rows > 0 && self.bad_rows == self.rows {
             let message = format!("{}: no row has a time and a number", self.name);

@@ -9,7 +9,7 @@ use pipeline::observe::live_socket::{self, Line, Question};
 
 /// What to follow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum What {
+pub(crate) enum TailStream {
     /// Every reading
     Readings,
     /// Windows as they close
@@ -19,7 +19,7 @@ pub(crate) enum What {
 }
 
 pub(crate) fn tail(
-    what: Option<What>,
+    what: Option<TailStream>,
     config: &ConfigArg,
     device: Option<String>,
     json: bool,
@@ -30,9 +30,9 @@ pub(crate) fn tail(
     }
     let data_dir = super::run::load(config, true)?.config.gateway.data_dir;
     let question = Question::Follow {
-        readings: what == Some(What::Readings),
-        aggregates: what.is_none_or(|what| what == What::Aggregates),
-        alerts: what.is_none_or(|what| what == What::Alerts),
+        readings: what == Some(TailStream::Readings),
+        aggregates: what.is_none_or(|what| what == TailStream::Aggregates),
+        alerts: what.is_none_or(|what| what == TailStream::Alerts),
         device,
     };
     super::runtime()?.block_on(async {

@@ -146,7 +146,7 @@ async fn adapters_that_fail_are_started_again_and_the_one_beside_them_goes_on() 
     }
     assert_eq!(fixture.last_error("fails"), "little.fails: the cable is out");
     assert!(fixture.last_error("panics").contains(&format!("number {}", fixture.made("panics") - 1)));
-    assert!(fixture.last_error("ends").contains("without being told to"));
+    assert!(fixture.last_error("ends").contains("ended unexpectedly"));
     fixture.supervisor.stop().await;
 }
 

@@ -112,7 +112,7 @@ impl<'a> Naming<'a> {
             None => self.new_metric(device, name, measurement.boolean)?,
         };
         if let Some(unit) = measurement.unit {
-            self.names.told_unit(self.engine.registry(), device, id, unit);
+            self.names.set_unit(self.engine.registry(), device, id, unit);
         }
         Ok(id)
     }

@@ -94,7 +94,7 @@ impl Order {
         let (done, result) = oneshot::channel();
         let to = target.to_string();
         if commands.try_send(Command { target, payload, done }).is_err() {
-            return self.fail("too many commands wait for it");
+            return self.fail("its queue of commands is full");
         }
         let Self { rule, adapter, .. } = self;
         tokio::spawn(async move {

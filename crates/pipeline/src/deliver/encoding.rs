@@ -6,7 +6,7 @@
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use codecs::script_thread::Waiting;
+use codecs::script_thread::ScriptRunner;
 use gateway_core::ports::{Prepare, Target};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
@@ -35,7 +35,7 @@ impl PrepareQueue {
 }
 
 async fn work(mut next: mpsc::Receiver<(Arc<dyn Prepare>, Then)>) {
-    let mut scripts = Waiting::default();
+    let mut scripts = ScriptRunner::default();
     while let Some((message, then)) = next.recv().await {
         let prepared = spawn_blocking(move || {
             let prepared = scripts.run(move || message.prepare());

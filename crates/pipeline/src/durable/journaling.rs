@@ -82,14 +82,14 @@ impl Journaling {
     /// The newest step whose senders may be acknowledged.
     pub(crate) fn safe(&self) -> Position {
         match &self.mode {
-            JournalMode::On { journal, .. } if self.tells_after_sync() => journal.durable(),
+            JournalMode::On { journal, .. } if self.acknowledges_after_sync() => journal.durable(),
             JournalMode::On { journal, .. } => journal.written(),
             JournalMode::Off { .. } => self.position,
         }
     }
 
     /// Whether senders are acknowledged only when the disk has their messages.
-    pub(crate) fn tells_after_sync(&self) -> bool {
+    pub(crate) fn acknowledges_after_sync(&self) -> bool {
         matches!(self.mode, JournalMode::On { sync_every: Duration::ZERO, .. })
     }
 
@@ -128,7 +128,7 @@ impl Journaling {
         self.buffer = match postcard::to_extend(step, std::mem::take(&mut self.buffer)) {
             Ok(buffer) => buffer,
             Err(error) => {
-                tracing::error!("a step cannot be written down and is not taken: {error}");
+                tracing::error!("a step cannot be encoded; its readings are not accepted: {error}");
                 return None;
             }
         };
@@ -140,7 +140,7 @@ impl Journaling {
             // Told as a problem for as long as it lasts.
             Err(JournalError::Full { .. }) => return None,
             Err(error) => {
-                tracing::error!("{}; what was sent is not taken", chain(&error));
+                tracing::error!("{}; these readings are not accepted", chain(&error));
                 return None;
             }
         }
@@ -218,7 +218,7 @@ impl Journaling {
     fn notice_trouble(&mut self) {
         let Some(why) = self.trouble().filter(|_| self.retry_at.is_none()) else { return };
         tracing::error!(
-            "{why}; readings are kept in memory: their senders wait for the acknowledgement, alerts and aggregates for the disk"
+            "{why}; readings are kept in memory; their acknowledgements, and alerts and aggregates to the cloud, wait until the disk works"
         );
         self.retry_later();
     }

@@ -29,7 +29,7 @@ pub(crate) fn corrections(
             adapter = %name,
             lost = correction.lost,
             forgotten = correction.forgotten,
-            "the ledger is set right after what happened to the store, in readings"
+            "the ledger was corrected after data was lost in the journal or the outbox; the numbers are readings"
         );
         corrections.push(correction);
     }

@@ -60,7 +60,7 @@ pub fn open(
     if found.torn_bytes > 0 {
         tracing::warn!(
             bytes = found.torn_bytes,
-            "the journal's end was torn: a step that was not acknowledged"
+            "discarded an incomplete record at the end of the journal; it was not acknowledged"
         );
     }
     if found.corrupt_records > 0 {

@@ -193,7 +193,7 @@ impl Registry {
         self.metric(id).map_or("?", |metric| &metric.name)
     }
 
-    pub fn heard_by(&mut self, id: DeviceId, adapter: AdapterIndex) {
+    pub fn received_by(&mut self, id: DeviceId, adapter: AdapterIndex) {
         if let Some(device) = self.devices.get_mut(id.0 as usize) {
             device.adapter = adapter;
         }

@@ -152,7 +152,7 @@ impl NewNames {
     }
 
     /// Notes the unit of a series from a payload.
-    pub fn told_unit(&mut self, registry: &Registry, device: DeviceId, metric: MetricId, unit: &str) {
+    pub fn set_unit(&mut self, registry: &Registry, device: DeviceId, metric: MetricId, unit: &str) {
         let is_it = |new: &&NewUnit| new.device == device && new.metric == metric;
         let known = self.units.iter().rev().find(is_it).map(|new| &*new.unit);
         let known = known.or_else(|| registry.unit(device, metric)).or_else(|| {

@@ -104,7 +104,7 @@ impl Auditor {
         monotonic().duration_since(self.started)
     }
 
-    /// As of now; none where the pipeline is gone.
+    /// As of now; none where the pipeline has stopped.
     pub async fn audit(&self) -> Option<Audit> {
         let (reply, answer) = oneshot::channel();
         self.control.send(Control::Balance(reply)).await.ok()?;

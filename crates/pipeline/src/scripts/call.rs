@@ -12,7 +12,7 @@ use super::reader::Reader;
 use codecs::script_thread::Work;
 
 /// A message as a thread has it.
-struct Asked {
+struct ScriptCall {
     reader: Arc<Reader>,
     payload: Bytes,
     topic: Arc<str>,
@@ -33,7 +33,7 @@ pub(crate) struct Answer {
 
 /// The work of reading a message, which sends its answer to `answers`. That channel must have capacity for it.
 pub(crate) fn work(call: u64, uplink: &Uplink, reader: &Arc<Reader>, answers: mpsc::Sender<Answer>) -> Work {
-    let asked = Asked {
+    let asked = ScriptCall {
         reader: Arc::clone(reader),
         payload: uplink.payload.clone(),
         topic: Arc::clone(&uplink.topic),
@@ -51,7 +51,7 @@ pub(crate) fn work(call: u64, uplink: &Uplink, reader: &Arc<Reader>, answers: mp
     })
 }
 
-impl Asked {
+impl ScriptCall {
     fn input(&self) -> Input<'_> {
         Input {
             payload: &self.payload,

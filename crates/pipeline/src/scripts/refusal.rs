@@ -19,17 +19,17 @@ pub(crate) enum Refusal {
     #[error(transparent)]
     Undecodable(DecodeError),
     #[error(
-        "the codec {file} did not come back within {} s and is not asked until it does; mend what it searches or matches in one go, then reload: a changed file is asked at once",
+        "the codec {file} did not return within {} s and is not called until it returns; correct its long search or regular expression, then reload: a changed file is called at once",
         CALL_TIMEOUT.as_secs()
     )]
     Stuck { file: String },
     #[error(
-        "no thread is left to run the codec {file}: other codecs have not come back, see the log for `codec_stuck`; mend their files and restart"
+        "no thread is left to run the codec {file}: other codecs have not returned, see the log for `codec_stuck`; correct their files and restart"
     )]
     NoThread { file: String },
     #[error("the codec {file} is slower than its devices send: more wait than it reads in {} s", CALL_TIMEOUT.as_secs())]
     TooSlow { file: String },
-    #[error("the gateway stopped before the codec was asked")]
+    #[error("the gateway stopped before the codec was called")]
     Stopping,
 }
 

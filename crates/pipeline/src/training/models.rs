@@ -50,7 +50,7 @@ pub fn folder(data_dir: &Path) -> PathBuf {
 pub fn load(data_dir: &Path) -> Vec<Stored> {
     let (mut models, problems) = file::read_all(&folder(data_dir));
     for problem in problems {
-        tracing::warn!("{}; its device goes without a model of its own", gateway_core::chain(&problem));
+        tracing::warn!("{}; its device has no model now", gateway_core::chain(&problem));
     }
     if models.len() > MAX_MODELS {
         tracing::warn!("{} models are too many; {MAX_MODELS} are used", models.len());

@@ -148,7 +148,7 @@ impl Retrainer {
     fn cannot_look(&mut self, failure: &Failure) {
         let reason = Some(gateway_core::chain(failure));
         if let Some(why) = reason.as_ref().filter(|_| reason != self.trouble) {
-            tracing::warn!("cannot see which devices to train: {why}; the models stay, it is tried again");
+            tracing::warn!("cannot list the devices to train: {why}; the models stay, trying again");
         }
         self.trouble = reason;
     }

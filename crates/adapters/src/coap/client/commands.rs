@@ -130,7 +130,7 @@ impl Commands {
 
 fn request(target: &Target, payload: Bytes) -> Result<(CoapUrl, Request), String> {
     let Some(Resource { url, method, format }) = target.get() else {
-        return Err(format!("{target} is no CoAP address"));
+        return Err(format!("{target} is not a CoAP address"));
     };
     let url: CoapUrl = url.parse().map_err(|error| format!("{url} {error}"))?;
     let method = match method {

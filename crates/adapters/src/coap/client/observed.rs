@@ -234,7 +234,7 @@ impl Observed {
             // An unchanged value is a new reading.
             Code::VALID => self.still_valid(response.etag.as_ref()).ok_or_else(|| {
                 (self.newest, self.offered) = (None, None);
-                "says 2.03 of a state that it was not asked about; it is asked without ETag".to_owned()
+                "answered 2.03 (Valid) for an ETag that was not sent; asking again without ETag".to_owned()
             }),
             code => Err(refusal(code, &response.payload)),
         }

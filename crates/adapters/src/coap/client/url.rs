@@ -23,7 +23,7 @@ pub struct CoapUrl {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
     /// Another scheme, or none.
-    #[error("is no CoAP address; write it as coap://10.0.0.9/temperature, or with coaps:// over DTLS")]
+    #[error("is not a CoAP address; write it as coap://10.0.0.9/temperature, or with coaps:// over DTLS")]
     Scheme,
     /// Nothing to connect to, or no name or address.
     #[error("names no host; write it as coap://10.0.0.9/temperature")]

@@ -89,6 +89,36 @@ async fn a_value_that_was_read_is_not_reported_again_and_a_notified_value_is_rep
 }
 
 #[tokio::test]
+async fn a_value_notified_between_the_read_and_the_subscription_is_not_lost() {
+    let bluez = Bluez::start().await;
+    let (peripheral, mut values) = connected(&bluez).await;
+    let temperature = find(&peripheral, "2a6e", 1);
+    peripheral.read(temperature).await.unwrap();
+    bluez.value("service000a/char000b", &[3, 4]).await;
+    peripheral.subscribe(temperature).await.unwrap();
+    bluez.value("service000a/char000b", &[5, 6]).await;
+    for expected in [[3, 4], [5, 6]] {
+        let DeviceEvent::Value { value, .. } = values.next().await else { panic!("the device is gone") };
+        assert_eq!(value, expected);
+    }
+}
+
+#[tokio::test]
+async fn values_of_a_characteristic_whose_subscription_was_refused_come_from_reads_alone() {
+    let bluez = Bluez::start().await;
+    let (peripheral, mut values) = connected(&bluez).await;
+    let temperature = find(&peripheral, "2a6e", 1);
+    peripheral.read(temperature).await.unwrap();
+    bluez.behaviour(Behaviour::Refuses("NotPermitted", "Not permitted"));
+    peripheral.subscribe(temperature).await.unwrap_err();
+    bluez.behaviour(Behaviour::Answers);
+    bluez.value("service000a/char000b", &[9, 9]).await;
+    assert_eq!(peripheral.read(temperature).await.unwrap(), [9, 9]);
+    bluez.disconnected().await;
+    assert_eq!(values.next().await, DeviceEvent::Disconnected { reason: "it has disconnected" });
+}
+
+#[tokio::test]
 async fn the_reason_of_a_disconnection_is_reported() {
     let bluez = Bluez::start().await;
     let (_peripheral, mut values) = connected(&bluez).await;
@@ -145,7 +175,10 @@ async fn an_error_says_what_to_do() {
     let bluez = Bluez::start().await;
     let adapter = bluez.adapter().await;
     let unknown = Peripheral::connect(&adapter, "00:00:00:00:00:01").await.unwrap_err();
-    assert!(unknown.to_string().starts_with("bluetoothd has not heard 00:00:00:00:00:01 yet"), "{unknown}");
+    assert!(
+        unknown.to_string().starts_with("bluetoothd has not discovered 00:00:00:00:00:01 yet"),
+        "{unknown}"
+    );
     let (peripheral, _values) = connected(&bluez).await;
     bluez.behaviour(Behaviour::Refuses("NotPermitted", "Not paired"));
     let unpaired = peripheral.read(find(&peripheral, "2a19", 1)).await.unwrap_err();

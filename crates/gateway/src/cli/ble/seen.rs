@@ -18,7 +18,7 @@ use crate::cli::tail::printable;
 const MAX_DEVICES: usize = 5_000;
 
 /// The devices that were found.
-pub(super) struct Seen {
+pub(super) struct ScannedDevices {
     codec: Codec,
     /// What the configuration calls them.
     names: BTreeMap<String, String>,
@@ -39,7 +39,7 @@ struct Device {
     error: Option<String>,
 }
 
-impl Seen {
+impl ScannedDevices {
     /// Nothing yet. Each advertisement is read as it stands: none is a replay.
     pub(super) fn new(keys: Keys, names: BTreeMap<String, String>) -> Self {
         let codec = Codec::ble(Ble::alone(keys));

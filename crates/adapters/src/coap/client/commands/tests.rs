@@ -69,7 +69,7 @@ fn a_refusal_and_a_silence_are_told_apart() {
     let refused = outcome(done).unwrap_err();
     assert_eq!(
         refused.to_string(),
-        "coap.lan could not give this command: the device answered 4.05: read only"
+        "coap.lan could not send this command: the device answered 4.05: read only"
     );
     let (id, done) = bench.sent();
     bench.commands.answered(id, Err(RequestFailure::TimedOut));

@@ -26,10 +26,10 @@ impl Driver<'_> {
         }
         match status {
             Status::Starting => {}
-            Status::Observing => info!(%adapter, url = %name, "coap: observes"),
+            Status::Observing => info!(%adapter, url = %name, "coap: observing"),
             Status::Polling => {
                 let every = following.follow.every;
-                info!(%adapter, url = %name, "coap: does not let itself be observed; polls every {every:?}");
+                info!(%adapter, url = %name, "coap: the device does not support Observe; polling every {every:?}");
             }
             Status::Down(reason) => warn!(%adapter, url = %name, "coap: {reason}; trying again"),
         }
