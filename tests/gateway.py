@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 
@@ -56,6 +57,9 @@ def config(
 
 
 # A line of [gateway], for tests that read `health`: it comes every second, not every minute.
+# btleplug's library unwraps the answer to a subscription that it has given up already (docs/ble.md, btleplug).
+HARMLESS_PANIC = re.compile(r"panicked at .*/bluez-async-[0-9.]+/src/messagestream\.rs")
+
 HEALTH_EVERY_SECOND = 'health_every = "1s"'
 
 
@@ -173,4 +177,5 @@ class Riser:
     def close(self):
         if self.process and self.process.poll() is None:
             self.kill()
-        assert "panicked" not in self.log(), f"a panic in the gateway:\n{self.log()[-5000:]}"
+        panics = [line for line in self.log().splitlines() if "panicked" in line and not HARMLESS_PANIC.search(line)]
+        assert not panics, f"a panic in the gateway:\n{self.log()[-5000:]}"

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import pathlib
 import re
 import signal
 import subprocess
@@ -223,6 +224,24 @@ def test_tail_follows_a_running_gateway(main_job, sensor, received, started):
     body = follow["aggregates"].rows()[0]
     received.wait_for(lambda: body["id"] in {a["id"] for a in received.aggregates()}, what="the same aggregate in the cloud")
     assert follow["alerts"].rows()[0]["alert"] == "hot"
+
+
+def test_tails_that_have_ended_leave_their_place_to_others(main_job):
+    gateway = main_job()
+    socket = str(gateway.data_dir / "riser.sock")
+
+    def connected():
+        rows = [line.split() for line in pathlib.Path("/proc/net/unix").read_text().splitlines()]
+        return sum(row[-1] == socket and row[5] == "03" for row in rows)
+
+    # As many as may ask at once, and nothing comes of the device that they wait for.
+    arguments = ("tail", "--config", gateway.config, "--device", "no-such")
+    tails = [Follower(gateway, f"tail-{number}", *arguments) for number in range(16)]
+    wait_until(lambda: connected() == 16, 30, lambda: f"{connected()} of 16 connected")
+    for tail in tails:
+        tail.close()
+    wait_until(lambda: connected() == 0, 15, lambda: f"{connected()} still hold their place")
+    gateway.audit()
 
 
 def test_tail_of_a_gateway_that_does_not_run_is_69(riser):

@@ -266,6 +266,6 @@ def test_check_says_what_is_wrong_with_an_address_a_key_or_an_action(floor, rise
         "alerts.hot.actions[0].url: missing",
         "alerts.hot.actions[1].url: is not for MQTT adapters",
         "alerts.hot.actions[1].method: is not for MQTT adapters",
-        'alerts.hot.actions[2].url: "http://10.0.0.9/r" is no CoAP address',
+        'alerts.hot.actions[2].url: "http://10.0.0.9/r" is not a CoAP address',
     ):
         assert words in text, f"{words!r} is not in:\n{text}"

@@ -30,7 +30,7 @@ pub enum BluetoothError {
     },
     /// The bus or bluetoothd denies access.
     #[error(
-        "D-Bus does not let this user use Bluetooth: add the user that runs Riser to the group `bluetooth` and restart (the Debian package's user needs no group)"
+        "D-Bus does not let this user use Bluetooth: `usermod -aG bluetooth USER` for the user that runs Riser, then restart (the Debian package's user needs no group)"
     )]
     NotAllowed {
         #[source]

@@ -37,6 +37,9 @@ pub(crate) use opening::StartError;
 /// Batches of uplinks that may wait for the pipeline; beyond, adapters hold back their links.
 const WAITING_BATCHES: usize = 8;
 
+/// How long a stop waits for the pipeline: longer than everything that it waits for itself.
+const PIPELINE_STOP_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(20);
+
 /// How long a stop waits for the outbox to be closed.
 const OUTBOX_CLOSE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
 
@@ -44,7 +47,7 @@ const OUTBOX_CLOSE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs
 pub(crate) struct Gateway {
     config: Config,
     codecs: CodecTable,
-    supervisor: Arc<tokio::sync::Mutex<Supervisor>>,
+    supervisor: Supervisor,
     control: mpsc::Sender<Control>,
     pipeline: tokio::task::JoinHandle<()>,
     upstream: Option<Upstream>,
@@ -157,7 +160,7 @@ impl Gateway {
         let gateway = Self {
             config: config.clone(),
             codecs,
-            supervisor: Arc::new(tokio::sync::Mutex::new(supervisor)),
+            supervisor,
             control,
             pipeline,
             upstream,
@@ -237,26 +240,37 @@ impl Gateway {
 
         let blueprints = build::adapters(&effective, &mut self.codecs, &self.services)?;
         let wanted = build::wanted(&effective, &mut self.codecs)?;
-        // No model of an earlier look at the folder replaces one that is trained meanwhile.
-        let held = match &self.retraining {
-            Some(retraining) => Some(retraining.reload(build::training_plan(&effective)).await),
-            None => None,
-        };
-        let reconfiguration = build::reconfiguration(&effective, &mut self.codecs, &self.services)?;
         effective.broker = self.reload_users(new)?;
-        // The pipeline knows new codecs before an adapter names one.
-        let (done, in_force) = oneshot::channel();
-        let sent = self.control.send(Control::Reconfigure(Box::new(reconfiguration), done)).await;
-        if sent.is_err() || in_force.await.is_err() {
-            tracing::error!("the pipeline has stopped");
+        if let Err(error) = self.reconfigure_pipeline(&effective).await {
+            self.reload_users(&self.config)?;
+            if let Some(retraining) = &self.retraining {
+                drop(retraining.reload(build::training_plan(&self.config)).await);
+            }
+            return Err(error);
         }
-        drop(held);
-        self.supervisor.lock().await.reconcile(blueprints).await;
+        self.supervisor.reconcile(blueprints).await;
         if let Some(embedded) = &self.embedded {
             embedded.tap.set_subscriptions(wanted);
         }
         self.config = effective;
         Ok(restart)
+    }
+
+    async fn reconfigure_pipeline(&mut self, new: &Config) -> Result<(), BuildError> {
+        // No model of an earlier look at the folder replaces one that is trained meanwhile.
+        let _held = match &self.retraining {
+            Some(retraining) => Some(retraining.reload(build::training_plan(new)).await),
+            None => None,
+        };
+        let reconfiguration = build::reconfiguration(new, &mut self.codecs, &self.services)?;
+        // The pipeline knows new codecs before an adapter names one.
+        let (done, in_force) = oneshot::channel();
+        let _ = self.control.send(Control::Reconfigure(Box::new(reconfiguration), done)).await;
+        match in_force.await {
+            Ok(taken) => taken.map_err(|full| BuildError::new("journal", &full)),
+            // The process ends: `died` says why.
+            Err(_) => Ok(()),
+        }
     }
 
     /// The broker's users change at once, its listeners do not.
@@ -291,18 +305,21 @@ impl Gateway {
 
     /// Ends in order: adapters stop, what is in flight is stored and acknowledged, `offline` is published. From the
     /// first on the embedded broker acknowledges no reading that the adapters do not have: its senders keep them.
-    pub(crate) async fn stop(self) {
+    pub(crate) async fn stop(mut self) {
         self.watchers.cancel();
         self.stop.cancel();
-        {
-            let mut supervisor = self.supervisor.lock().await;
-            supervisor.stop().await;
-        }
+        self.supervisor.stop().await;
         drop(self.supervisor);
         drop(self.control);
         drop(self.auditor);
-        if let Err(error) = self.pipeline.await {
-            tracing::error!("the pipeline failed: {error}");
+        match tokio::time::timeout(PIPELINE_STOP_TIMEOUT, &mut self.pipeline).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!("the pipeline failed: {error}"),
+            // An adapter that blocks its thread still holds its end of the queue.
+            Err(_) => {
+                self.pipeline.abort();
+                tracing::error!("the pipeline did not stop in time; the journal has what it took");
+            }
         }
         if let Some(upstream) = self.upstream {
             upstream.stop().await;

@@ -30,8 +30,8 @@ impl Stages {
     }
 }
 
-/// Pats the watchdog where systemd has set one, for ever.
-pub(crate) async fn pat(stages: Stages) {
+/// Pings the watchdog, if systemd has set one, for ever.
+pub(crate) async fn ping(stages: Stages) {
     let Some(limit) = sd_notify::watchdog_enabled() else { return };
     loop {
         stages.answer(limit / 2).await;
@@ -52,8 +52,8 @@ pub(crate) async fn show(mut problems: Problems, well: String) {
     }
 }
 
-/// Pats while the gateway stops, which is bounded by itself; for ever.
-pub(crate) async fn pat_blindly() {
+/// Pings while the gateway stops, each part of which has a time limit; for ever.
+pub(crate) async fn ping_while_stopping() {
     let Some(limit) = sd_notify::watchdog_enabled() else { return std::future::pending().await };
     loop {
         notify(&[sd_notify::NotifyState::Watchdog]);

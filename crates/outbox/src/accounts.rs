@@ -12,7 +12,7 @@ use crate::totals::DropReason;
 /// The longest name of an account, in bytes.
 pub const MAX_ACCOUNT_BYTES: usize = 128;
 /// How many accounts there are at most, and how many shares an entry may have.
-pub const MAX_ACCOUNTS: usize = 256;
+pub const MAX_ACCOUNTS: usize = 1_024;
 /// The account for names beyond the limit.
 const OTHER: &str = "other";
 /// Bytes of a share without the account's name: its weight and the name's length.

@@ -21,7 +21,7 @@ use crate::store::{self, Outbox};
 const SPARE_SEGMENTS: u64 = 4;
 /// From one snapshot to the next the log grows by a segment, or by this many bytes for each queued entry if that is more,
 /// but not by more than [`SPARE_SEGMENTS`]: a snapshot may need a few bytes for each entry.
-const BYTES_AN_ENTRY: u64 = 16;
+const BYTES_PER_ENTRY: u64 = 16;
 
 /// Entries that the journal has accepted, without the change that makes them part of the queue.
 #[derive(Debug)]
@@ -178,7 +178,7 @@ impl Outbox {
         let appended = self.journal.appended_bytes().saturating_sub(self.snapshots.appended);
         let entries = self.committed.counters.totals.queued.entries;
         let segment = self.options.segment_bytes();
-        let enough = entries.saturating_mul(BYTES_AN_ENTRY).clamp(segment, SPARE_SEGMENTS * segment);
+        let enough = entries.saturating_mul(BYTES_PER_ENTRY).clamp(segment, SPARE_SEGMENTS * segment);
         if appended >= enough && self.snapshots.last_change > self.snapshots.newest {
             self.write_snapshot()?;
         }

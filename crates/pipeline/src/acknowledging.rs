@@ -1,4 +1,4 @@
-//! What is raised, and somebody taking note of it: `riser acknowledge`.
+//! The active alerts, and acknowledging them: `riser acknowledge`.
 //!
 //! Taking note changes the state, so it is a step, and is answered when the journal has it.
 

@@ -14,14 +14,15 @@ use journal::Position;
 use outbox::{Body, Entry, EntryError, Priority, Share};
 use read_model::Balance;
 
-use crate::engine::ledger::{ExternalAccounts, draw};
+use crate::engine::ledger::{ExternalAccounts, balance_of};
 use crate::engine::origins::Shares;
 use crate::engine::registry::Registry;
 use crate::engine::step::AdapterIndex;
 use crate::engine::{Engine, Outputs};
 use payload::{Identity, Payload};
 
-const _: () = assert!(AdapterId::MAX_COUNT <= outbox::MAX_ACCOUNTS);
+// The outbox keeps one for "other"; the rest is for adapters that were renamed.
+const _: () = assert!(AdapterId::MAX_COUNT < outbox::MAX_ACCOUNTS);
 const _: () = assert!(AdapterId::MAX_BYTES <= outbox::MAX_ACCOUNT_BYTES);
 
 /// The outputs of one step.
@@ -96,7 +97,7 @@ pub(crate) fn entries(outputs: &Outputs, registry: &Registry, identity: &Identit
             Ok(entry) => entries.push(entry),
             // Cannot happen: the configuration's limits (below), 256 metrics of 128 bytes and a topic of a few hundred bytes
             // stay below the outbox's.
-            Err(error) => tracing::error!("an aggregate cannot be queued and is lost: {error}"),
+            Err(error) => tracing::error!("an aggregate or an alert cannot be queued and is lost: {error}"),
         }
     }
     entries
@@ -133,7 +134,7 @@ pub(crate) fn account(adapter: AdapterIndex, registry: &Registry) -> Arc<str> {
 /// The ledger of `engine` with the external accounts.
 pub fn balance(engine: &Engine, external: &ExternalAccounts) -> Balance {
     let name = |adapter| account(adapter, engine.registry()).to_string();
-    draw(engine.ledger(), name, engine.open_by_adapter(), external)
+    balance_of(engine.ledger(), name, engine.open_by_adapter(), external)
 }
 
 fn entry(priority: Priority, payload: Payload, shares: Vec<Share>) -> Result<Entry, EntryError> {

@@ -35,6 +35,8 @@ use crate::engine::{Engine, Outputs};
 /// Steps kept in memory, in bytes, beyond which nothing more is taken. The journal itself keeps more: the largest step
 /// (half a MiB of payload makes two MiB at most), and time that goes by.
 const MAX_HELD: u64 = journal::MAX_HELD_BYTES / 8 * 5;
+/// The rest of that is for steps without readings: time that passes, a new configuration.
+const MAX_HELD_FOR_TICKS: u64 = journal::MAX_HELD_BYTES / 8 * 7;
 
 /// Entries that may wait for the outbox, in bytes, before nothing more is taken.
 const MAX_WAITING: usize = memory::OUTPUTS.bytes as usize;
@@ -114,6 +116,11 @@ impl Durable {
         self.journal.held() < MAX_HELD && self.waiting.bytes() < MAX_WAITING
     }
 
+    /// Whether a step without readings can surely be taken.
+    pub(crate) fn has_tick_capacity(&self) -> bool {
+        self.journal.held() < MAX_HELD_FOR_TICKS
+    }
+
     /// What is wrong with the disk, for people.
     pub(crate) fn problems(&self) -> Vec<String> {
         let full = "nothing more is taken: memory is full of what the disk refuses";
@@ -146,7 +153,7 @@ impl Durable {
             return;
         }
         if self.journal.acknowledges_after_sync() {
-            self.journal.hurry();
+            self.journal.sync_soon();
         }
         self.to_acknowledge.push_back((position, acks));
         self.acknowledge_durable();
@@ -162,7 +169,7 @@ impl Durable {
     /// Puts what came of a step behind the journal's next sync. Alerts do not wait for others.
     pub(crate) fn push(&mut self, step: PendingOutputs) {
         if step.urgent {
-            self.journal.hurry();
+            self.journal.sync_soon();
         }
         self.waiting.push(step);
     }
@@ -269,8 +276,12 @@ impl Durable {
         // Under steady load there is always something on its way: in the end it is waited for.
         if self.is_stored() {
             self.begin_checkpoint(engine, self.outbox.clone());
-        } else if worth > 1 && self.drain(now, CHECKPOINT_DRAIN_TIMEOUT).await {
-            self.begin_checkpoint(engine, None);
+        } else if worth > 1 {
+            if self.drain(now, CHECKPOINT_DRAIN_TIMEOUT).await {
+                self.begin_checkpoint(engine, None);
+            } else {
+                self.checkpoints.postpone();
+            }
         }
     }
 
@@ -321,7 +332,8 @@ impl Durable {
         if self.checkpoints.is_running() {
             let _it_is_only_waited_for = timeout(STOP_TIMEOUT, self.checkpoints.finished()).await;
         }
-        if self.drain(now, STOP_TIMEOUT).await {
+        // One that still runs writes the same file.
+        if !self.checkpoints.is_running() && self.drain(now, STOP_TIMEOUT).await {
             self.begin_checkpoint(engine, None);
             if let Ok(Some(keep)) = timeout(STOP_TIMEOUT, self.checkpoints.finished()).await {
                 self.journal.truncate(keep);

@@ -2,7 +2,7 @@
 //!
 //! A batch takes the uplinks that have arrived, makes a [`Step`] of them, appends it to the journal, applies it to the
 //! [`Engine`], acknowledges the senders, and hands the outputs to the outbox once the journal is synced that far. No batch
-//! waits for a disk. After a crash the steps are applied again; outputs that the outbox holds already are recognised by
+//! waits for a sync; only a checkpoint that is long overdue waits for the outbox, two seconds at most. After a crash the steps are applied again; outputs that the outbox holds already are recognised by
 //! their position.
 //!
 //! ```text
@@ -56,7 +56,7 @@ use scripts::Answered;
 use times::{AWAY, by_new_clock, was_away};
 
 /// Most models of devices in one step; a model has at most 64 KiB.
-const MODELS_A_STEP: usize = 8;
+const MODELS_PER_STEP: usize = 8;
 
 /// Longest sleep while something is due later: the wall clock may be set meanwhile.
 const MAX_SLEEP: Duration = read_model::LEDGER_WHEN_IDLE;
@@ -64,17 +64,22 @@ const MAX_SLEEP: Duration = read_model::LEDGER_WHEN_IDLE;
 /// How long a stop waits for scripts.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// A new configuration cannot be put in force.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("the disk does not take what is written, and no more is kept in memory; reload again when it works")]
+pub struct JournalFull;
+
 /// What the rest of the gateway asks of the pipeline.
 pub enum Control {
     /// New configuration; windows and queue stay. Answered when it is in force.
-    Reconfigure(Box<Reconfiguration>, oneshot::Sender<()>),
+    Reconfigure(Box<Reconfiguration>, oneshot::Sender<Result<(), JournalFull>>),
     /// A model of a device as a whole, beside those of the others.
     Learn(Box<Stored>),
     /// The ledger, as of now.
     Balance(oneshot::Sender<Report>),
-    /// The alerts that are out.
+    /// The active alerts.
     Raised(oneshot::Sender<Vec<acknowledging::Row>>),
-    /// Somebody takes note of anomalies. Answered when the journal has it.
+    /// A user acknowledges anomalies. Answered when the journal has it.
     Acknowledge(acknowledging::Request, oneshot::Sender<acknowledging::Answer>),
     /// Whether it still runs, and no disk has kept it waiting for `limit`: only then it is answered.
     Ping { limit: Duration, reply: oneshot::Sender<()> },
@@ -173,19 +178,28 @@ impl Pipeline {
                 () = tokio::time::sleep_until(wake) => {}
                 () = self.stop.cancelled(), if !may_come => {}
             }
-            let reading = watch.read(self.clock.now(), ticks());
-            let due = self.engine.next_deadline().is_some_and(|due| due <= reading.now.at);
-            if due || reading.stepped_from.is_some() || reading.away_since.is_some() {
-                self.tick(Vec::new(), Vec::new(), reading);
-            }
-            self.durable.settle(reading.now.at);
+            self.tick_when_due(&mut watch);
+            let now = self.clock.now();
+            self.durable.settle(now);
             self.publish_ledger_when_due();
-            self.durable.checkpoint_when_due(&self.engine, reading.now.at).await;
+            self.durable.checkpoint_when_due(&self.engine, now).await;
             self.report_problems();
             self.answer_pings();
         }
         self.drain_scripts(&mut watch).await;
         self.durable.finish(&self.engine, self.clock.now()).await;
+    }
+
+    fn tick_when_due(&mut self, watch: &mut StepWatch) {
+        // Until the step can be taken, the watch keeps what it has to say.
+        if !self.durable.has_tick_capacity() {
+            return;
+        }
+        let reading = watch.read(self.clock.now(), ticks());
+        let due = self.engine.next_deadline().is_some_and(|due| due <= reading.now.at);
+        if due || reading.stepped_from.is_some() || reading.away_since.is_some() {
+            self.tick(Vec::new(), Vec::new(), reading);
+        }
     }
 
     /// What scripts are still at when everything else is done; they have a while.
@@ -332,7 +346,7 @@ impl Pipeline {
 
     /// Steps of their own, a few models each: the journal must be able to hold a step.
     fn learn(&mut self, models: &[NewModel]) {
-        for models in models.chunks(MODELS_A_STEP) {
+        for models in models.chunks(MODELS_PER_STEP) {
             let now = gateway_core::Now::at(self.clock.now());
             let mut step = Step::tick(now, None, self.engine.registry().next_numbers());
             step.models = models.to_vec();
@@ -343,13 +357,16 @@ impl Pipeline {
     /// Who asked may have gone away.
     fn answer(&mut self, request: Control, taken_before: u64) {
         match request {
+            Control::Reconfigure(_, done) if !self.durable.has_tick_capacity() => {
+                let _ = done.send(Err(JournalFull));
+            }
             Control::Reconfigure(new, done) => {
                 let Reconfiguration { settings, codecs, directory, actions, models } = *new;
                 self.decoder.reconfigure(codecs, directory);
                 self.actions.reconfigure(actions);
                 self.reconfigure(settings);
                 self.learn(&self.engine.combinations().difference(models));
-                let _ = done.send(());
+                let _ = done.send(Ok(()));
             }
             Control::Learn(stored) => self.learn(&[NewModel::from(*stored)]),
             Control::Balance(reply) => {

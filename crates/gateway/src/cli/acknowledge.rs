@@ -1,4 +1,4 @@
-//! `riser acknowledge`: what is raised in a running gateway, and taking note of its anomalies.
+//! `riser acknowledge`: the active alerts of a running gateway, and acknowledging its anomalies.
 
 use std::path::Path;
 use std::time::Duration;

@@ -61,7 +61,7 @@ async fn until_stopped(config: &ConfigArg, loaded: &Loaded) -> Result<Exit, Fail
         (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?, listen(SignalKind::hangup())?);
     let mut gateway = Gateway::start(&loaded.config).await.map_err(|error| failure(&error))?;
     notify(&[sd_notify::NotifyState::Ready]);
-    let watchdog = tokio::spawn(watchdog::pat(gateway.stages()));
+    let watchdog = tokio::spawn(watchdog::ping(gateway.stages()));
     let shown = tokio::spawn(watchdog::show(gateway.problems(), all_is_well(loaded)));
     loop {
         tokio::select! {
@@ -86,7 +86,7 @@ async fn until_stopped(config: &ConfigArg, loaded: &Loaded) -> Result<Exit, Fail
     shown.abort();
     tokio::select! {
         () = gateway.stop() => {}
-        () = watchdog::pat_blindly() => {}
+        () = watchdog::ping_while_stopping() => {}
     }
     Ok(Exit::Fine)
 }

@@ -53,7 +53,7 @@ pub(super) fn create_data_dir(path: &Path) -> Result<(), StartError> {
 
 /// How long a start waits for `riser audit` to have read the outbox of a gateway that was not running; and between two
 /// tries.
-const AUDIT_TAKES: Duration = Duration::from_secs(5);
+const AUDIT_TIMEOUT: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// The outbox, and whether damage was found in it.
@@ -69,7 +69,7 @@ pub(super) async fn open_outbox(config: &Config) -> Result<Option<(Outbox, bool)
     if matches!(opened, Err(OutboxError::InUse { .. })) {
         tracing::warn!("the outbox is in use; waiting for `riser audit` to end");
         let mut waited = Duration::ZERO;
-        while matches!(opened, Err(OutboxError::InUse { .. })) && waited < AUDIT_TAKES {
+        while matches!(opened, Err(OutboxError::InUse { .. })) && waited < AUDIT_TIMEOUT {
             tokio::time::sleep(PAUSE).await;
             waited += PAUSE;
             opened = Outbox::open(&path, options);

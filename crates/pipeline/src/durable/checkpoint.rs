@@ -147,10 +147,10 @@ impl CheckpointFile {
         Ok(())
     }
 
-    /// Puts a damaged checkpoint aside for people to look at, and returns where.
-    pub fn set_aside(&self) -> Result<PathBuf, CheckpointError> {
+    /// Puts the `damaged` one of the two files aside for people to look at, and returns where.
+    pub fn set_aside(&self, damaged: &Path) -> Result<PathBuf, CheckpointError> {
         let aside = self.path.with_extension("checkpoint.damaged");
-        fs::rename(&self.path, &aside).map_err(|source| self.io("put aside", source))?;
+        fs::rename(damaged, &aside).map_err(|source| self.io("put aside", source))?;
         Ok(aside)
     }
 

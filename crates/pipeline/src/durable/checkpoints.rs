@@ -147,6 +147,11 @@ impl Checkpoints {
         self.trouble = Some(why);
     }
 
+    /// What must be stored before the next one is not stored: it is tried again after a pause.
+    pub(crate) fn postpone(&mut self) {
+        self.not_before = Some(Instant::now() + PAUSE);
+    }
+
     pub(crate) fn is_running(&self) -> bool {
         self.running.is_some()
     }

@@ -149,7 +149,7 @@ impl Journaling {
     }
 
     /// The next sync shall not wait for others.
-    pub(crate) fn hurry(&mut self) {
+    pub(crate) fn sync_soon(&mut self) {
         self.urgent = true;
     }
 

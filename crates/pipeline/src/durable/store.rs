@@ -128,8 +128,8 @@ fn load_checkpoint(data_dir: &Path, settings: Settings) -> Result<Begin, StoreEr
     let file = CheckpointFile::in_dir(data_dir);
     match file.load() {
         Ok(Some(Loaded { position, engine, damage })) => {
-            if let Some(damage) = damage {
-                let aside = file.set_aside()?;
+            if let Some(damage @ CheckpointError::Damaged { path, .. }) = &damage {
+                let aside = file.set_aside(path)?;
                 let aside = aside.display();
                 tracing::error!(
                     "{damage}; it is kept as {aside}; the one before is used, with the journal since"
@@ -138,8 +138,8 @@ fn load_checkpoint(data_dir: &Path, settings: Settings) -> Result<Begin, StoreEr
             Ok(Begin { position, engine, damaged: false })
         }
         Ok(None) => Ok(Begin::empty(settings, false)),
-        Err(error @ CheckpointError::Damaged { .. }) => {
-            let aside = file.set_aside()?;
+        Err(ref error @ CheckpointError::Damaged { ref path, .. }) => {
+            let aside = file.set_aside(path)?;
             tracing::error!(
                 "{error}; it is kept as {} and the state is rebuilt from what the journal still holds",
                 aside.display()

@@ -91,8 +91,8 @@ impl From<&BTreeMap<Arc<str>, outbox::Account>> for ExternalAccounts {
     }
 }
 
-/// Draws the balance of `ledger`, of `open` readings by adapter and of what lies outside the windows.
-pub fn draw(
+/// The balance of `ledger`, of `open` readings by adapter and of what lies outside the windows.
+pub fn balance_of(
     ledger: &Ledger,
     name: impl Fn(AdapterIndex) -> String,
     open: impl IntoIterator<Item = (AdapterIndex, u64)>,
@@ -129,9 +129,9 @@ mod tests {
 
     const FLOOR: AdapterIndex = AdapterIndex(0);
 
-    fn draw(ledger: &Ledger, open: u64, account: Account) -> Balance {
+    fn balance_of(ledger: &Ledger, open: u64, account: Account) -> Balance {
         let external = ExternalAccounts { accounts: BTreeMap::from([("mqtt.floor".into(), account)]) };
-        super::draw(ledger, |_| "mqtt.floor".to_owned(), [(FLOOR, open)], &external)
+        super::balance_of(ledger, |_| "mqtt.floor".to_owned(), [(FLOOR, open)], &external)
     }
 
     #[test]
@@ -139,7 +139,8 @@ mod tests {
         let mut ledger = Ledger::default();
         ledger.take(FLOOR, 10);
         ledger.drop(FLOOR, DropReason::Late, 1);
-        let balance = draw(&ledger, 2, Account { published: 3, queued: 3, full: 1, ..Account::default() });
+        let balance =
+            balance_of(&ledger, 2, Account { published: 3, queued: 3, full: 1, ..Account::default() });
         assert!(balance.balanced, "{balance:?}");
         assert_eq!(balance.total.dropped["late"], 1);
         assert_eq!(balance.total.dropped["outbox_full"], 1);
@@ -150,7 +151,7 @@ mod tests {
     fn does_not_balance_when_one_is_missing() {
         let mut ledger = Ledger::default();
         ledger.take(FLOOR, 10);
-        assert!(!draw(&ledger, 2, Account { published: 7, ..Account::default() }).balanced);
+        assert!(!balance_of(&ledger, 2, Account { published: 7, ..Account::default() }).balanced);
     }
 
     #[test]
@@ -160,7 +161,7 @@ mod tests {
         let external = ExternalAccounts {
             accounts: BTreeMap::from([("coap.lan".into(), Account { published: 1, ..Account::default() })]),
         };
-        let balance = super::draw(&ledger, |_| "mqtt.floor".to_owned(), [], &external);
+        let balance = super::balance_of(&ledger, |_| "mqtt.floor".to_owned(), [], &external);
         assert_eq!(balance.total.taken, balance.total.accounted());
         assert!(!balance.balanced);
     }

@@ -129,7 +129,13 @@ async fn answer(stream: UnixStream, sources: &Sources) -> io::Result<()> {
                 Err(error) => return write.write_all(refusal(&error).as_bytes()).await,
             };
             let items = if readings { read_model.readings() } else { read_model.results() };
-            follow(items, &Filter { readings, aggregates, alerts, device }, &mut write).await
+            let wanted = Filter { readings, aggregates, alerts, device };
+            let following = follow(items, &wanted, &mut write);
+            tokio::select! {
+                followed = following => followed,
+                // A client says no more: it has gone away, perhaps long before there is something to write.
+                _ = reader.read_u8() => Ok(()),
+            }
         }
         Err(error) => write.write_all(refusal(&error).as_bytes()).await,
     }

@@ -149,6 +149,22 @@ fn a_damaged_checkpoint_is_put_aside_and_the_journal_used() {
 }
 
 #[test]
+fn two_damaged_checkpoints_are_put_aside_one_start_after_the_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = CheckpointFile::in_dir(dir.path());
+    let mut bytes = CheckpointFile::encode(Position(1), &Engine::new(settings())).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    file.replace(&bytes).unwrap();
+    file.replace(&bytes).unwrap();
+    // Killed before its first checkpoint: the next start finds the older file alone.
+    drop(store::open(dir.path(), settings(), 0, |_, _| {}).unwrap());
+    assert!(dir.path().join("state.checkpoint.previous").exists());
+    drop(store::open(dir.path(), settings(), 0, |_, _| {}).unwrap());
+    assert!(!dir.path().join("state.checkpoint.previous").exists());
+}
+
+#[test]
 fn a_checkpoint_of_a_later_version_is_refused_and_kept() {
     let dir = tempfile::tempdir().unwrap();
     let file = CheckpointFile::in_dir(dir.path());

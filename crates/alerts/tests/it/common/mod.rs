@@ -114,7 +114,7 @@ impl Fixture {
         out
     }
 
-    /// Somebody takes note of the lounge's anomalies.
+    /// A user acknowledges the lounge's anomalies.
     pub(crate) fn acknowledge(&mut self, metric_name: Option<&str>, hold: Duration) -> Vec<Alert> {
         let mut out = Vec::new();
         let now = self.time();
