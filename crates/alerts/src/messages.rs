@@ -123,7 +123,7 @@ pub(crate) fn cleared(
             format!("{metric} {value} no longer falls by {} within {within}", limit(when.falls_by))
         }
         Cause::Anomaly if has_settled => {
-            format!("{metric} {value} has kept this value for an hour, which counts as normal now")
+            format!("{metric} {value} has stayed at this level for an hour, which counts as normal now")
         }
         Cause::Anomaly => format!("{metric} {value} is as usual again"),
         Cause::Above | Cause::Below | Cause::Rises | Cause::Falls => {

@@ -15,6 +15,7 @@ mod exit;
 #[cfg(test)]
 mod manual_tests;
 mod replay;
+mod request;
 mod run;
 mod simulate;
 mod tail;

@@ -27,7 +27,7 @@ use pipeline::observe::live_socket;
 use pipeline::observe::reporter::Reporter;
 use pipeline::problems::{self, Problems};
 use pipeline::training::{local_history, retrain};
-use pipeline::{Begin, Control, Durable, Pipeline, Undelivered};
+use pipeline::{Control, Durable, DurableStart, Pipeline, Undelivered};
 #[cfg(feature = "demo")]
 use read_model::Balance;
 use read_model::ReadModel;
@@ -107,7 +107,7 @@ impl Gateway {
 
         let identity = Identity { id: config.gateway.id(), prefix: config.gateway.prefix.clone() };
         let commanders = Commanders::default();
-        let begin = Begin {
+        let begin = DurableStart {
             mode,
             position: recovered.position,
             checkpoint: recovered.checkpoint,

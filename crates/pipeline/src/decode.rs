@@ -35,8 +35,8 @@ pub struct Decoder {
     scripts: Scripts,
     measurements: Measurements,
     losses: FrameLosses,
-    /// Names that devices have brought in this step.
-    brought: HashMap<DeviceId, usize>,
+    /// How many new metrics each device has in this step.
+    new_metrics: HashMap<DeviceId, usize>,
     log: SampledLog,
 }
 
@@ -56,7 +56,7 @@ impl Decoder {
             scripts: Scripts::default(),
             measurements: Measurements::default(),
             losses: FrameLosses::default(),
-            brought: HashMap::new(),
+            new_metrics: HashMap::new(),
             log: SampledLog::default(),
         }
     }
@@ -76,7 +76,7 @@ impl Decoder {
         step: &mut Step,
         acks: &mut Vec<PendingAck>,
     ) {
-        self.brought.clear();
+        self.new_metrics.clear();
         for Answered { mut uplink, mut measurements, result } in answered {
             // It may have been sent again, and read, while its script was at it.
             let outcome = match is_duplicate(&uplink, engine, step) {
@@ -187,7 +187,7 @@ impl Decoder {
             batch.drop(DropReason::NotFinite, refused);
         }
         let mut naming =
-            Naming { engine, names, directory: &self.known.directory, brought: &mut self.brought };
+            Naming { engine, names, directory: &self.known.directory, new_metrics: &mut self.new_metrics };
         if let Err(reason) = naming.readings(measurements, uplink, batch, *now) {
             uplink.ack.explain(|| remedy(reason).to_owned());
             self.log.refused(uplink, reason, &Remedy(remedy(reason)), *now);

@@ -55,7 +55,7 @@ const FLUSH_EVERY: Duration = Duration::from_secs(300);
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Where the durable side begins.
-pub struct Begin {
+pub struct DurableStart {
     pub mode: JournalMode,
     /// The newest step that the engine has seen.
     pub position: Position,
@@ -94,8 +94,8 @@ pub struct Durable {
 }
 
 impl Durable {
-    pub fn new(data_dir: &Path, begin: Begin) -> Self {
-        let Begin { mode, position, checkpoint, since_checkpoint, outbox, history } = begin;
+    pub fn new(data_dir: &Path, begin: DurableStart) -> Self {
+        let DurableStart { mode, position, checkpoint, since_checkpoint, outbox, history } = begin;
         let (outbox, mark) = outbox.map_or((None, 0), |(handle, mark)| (Some(handle), mark));
         Self {
             journal: Journaling::new(mode, Position(position.0.max(mark))),
@@ -267,16 +267,16 @@ impl Durable {
         external
     }
 
-    /// Writes a checkpoint where the journal has grown enough to be worth it.
+    /// Writes a checkpoint if the journal has grown enough.
     pub(crate) async fn checkpoint_when_due(&mut self, engine: &Engine, now: Timestamp) {
-        let worth = if self.journal.is_on() { self.checkpoints.worth(self.journal.appended()) } else { 0 };
-        if worth == 0 || self.journal.is_refused() || self.broken {
+        let due = if self.journal.is_on() { self.checkpoints.due_factor(self.journal.appended()) } else { 0 };
+        if due == 0 || self.journal.is_refused() || self.broken {
             return;
         }
         // Under steady load there is always something on its way: in the end it is waited for.
         if self.is_stored() {
             self.begin_checkpoint(engine, self.outbox.clone());
-        } else if worth > 1 {
+        } else if due > 1 {
             if self.drain(now, CHECKPOINT_DRAIN_TIMEOUT).await {
                 self.begin_checkpoint(engine, None);
             } else {

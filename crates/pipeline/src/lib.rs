@@ -46,7 +46,7 @@ pub use deliver::balance;
 use deliver::payload::Identity;
 use deliver::publish;
 pub use durable::journaling::JournalMode;
-pub use durable::{Begin, BytesWritten, Durable};
+pub use durable::{BytesWritten, Durable, DurableStart};
 use engine::combinations::NewModel;
 pub use engine::series::ModelCount;
 use engine::step::Step;

@@ -22,7 +22,7 @@ fn a_value_that_stays_out_of_the_range_is_raised_for_an_hour_and_no_news_then() 
     let cleared = keeps(&mut fixture, 31.0, Score::NONE, 3);
     assert_eq!(
         messages(&cleared),
-        ["temperature 31 has kept this value for an hour, which counts as normal now"]
+        ["temperature 31 has stayed at this level for an hour, which counts as normal now"]
     );
     assert_eq!(keeps(&mut fixture, 31.0, Score::NONE, DAY), []);
 }

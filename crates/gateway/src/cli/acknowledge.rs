@@ -1,18 +1,11 @@
 //! `riser acknowledge`: the active alerts of a running gateway, and acknowledging its anomalies.
 
-use std::path::Path;
-use std::time::Duration;
-
 use gateway_core::settings::HumanDuration;
-use serde::de::DeserializeOwned;
-use tokio::io::AsyncBufReadExt as _;
 
+use super::request::request_blocking;
 use super::{ConfigArg, Exit, Failure, print_line, tail};
 use pipeline::acknowledging::{Answer, Request, Row};
-use pipeline::observe::live_socket::{self, Question};
-
-/// How long a running gateway may take to answer; its disk may be slow.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
+use pipeline::observe::live_socket::Question;
 
 pub(crate) fn acknowledge(
     device: Option<String>,
@@ -26,41 +19,12 @@ pub(crate) fn acknowledge(
     }
     let data_dir = super::run::load(config, true)?.config.gateway.data_dir;
     let Some(device) = device else {
-        let rows: Vec<Row> = ask(&data_dir, &Question::Raised)?;
+        let rows: Vec<Row> = request_blocking(&data_dir, &Question::Raised)?;
         return list(&rows, json);
     };
     let request = Request { device, metric, hold: hold.0 };
-    let answer = ask(&data_dir, &Question::Acknowledge(request.clone()))?;
+    let answer = request_blocking(&data_dir, &Question::Acknowledge(request.clone()))?;
     report(&request, answer, json)
-}
-
-/// Asks the running gateway one question of one answer.
-fn ask<T: DeserializeOwned>(data_dir: &Path, question: &Question) -> Result<T, Failure> {
-    let failed = |error: &dyn std::fmt::Display| {
-        let path = live_socket::path(data_dir);
-        let text = format!("cannot ask the running gateway at {}: {error}", path.display());
-        Failure::new(Exit::Unavailable, text)
-    };
-    super::runtime()?.block_on(async {
-        let talk = async {
-            let Some(mut answer) = live_socket::ask(data_dir, question).await? else { return Ok(None) };
-            let mut line = String::new();
-            answer.read_line(&mut line).await?;
-            Ok::<_, std::io::Error>(Some(line))
-        };
-        let line =
-            tokio::time::timeout(ANSWER_TIMEOUT, talk).await.map_err(|_| failed(&"it does not answer"))?;
-        match line.map_err(|error| failed(&error))? {
-            Some(line) if line.is_empty() => {
-                Err(failed(&"it cannot store the answer now; is its disk full? `riser tail` may tell more"))
-            }
-            Some(line) => serde_json::from_str(&line).map_err(|error| failed(&error)),
-            None => {
-                let text = format!("no gateway runs with {}; start one with `riser run`", data_dir.display());
-                Err(Failure::new(Exit::Unavailable, text))
-            }
-        }
-    })
 }
 
 fn list(rows: &[Row], json: bool) -> Result<Exit, Failure> {

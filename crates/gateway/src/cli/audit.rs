@@ -1,18 +1,17 @@
 //! `riser audit`: the loss ledger, of a running gateway from itself, of a stopped one from its files.
 
 use gateway_config::Config;
-use std::path::Path;
 use std::time::Duration;
 
 use outbox::Outbox;
-use tokio::io::AsyncBufReadExt as _;
 
+use super::request::request;
 use super::{ConfigArg, Exit, Failure, print_line};
 use crate::build;
 use pipeline::durable::store;
 use pipeline::engine::ledger::ExternalAccounts;
 use pipeline::observe::audit::{Audit, newest_first};
-use pipeline::observe::live_socket::{self, Question};
+use pipeline::observe::live_socket::Question;
 use read_model::{Balance, Row};
 
 /// How often, and how long after each other, a gateway that is starting is asked.
@@ -21,9 +20,6 @@ const PAUSE: Duration = Duration::from_millis(200);
 
 /// Ranges of given-up messages that people are shown.
 const RANGES: usize = 10;
-
-/// How long a running gateway may take to answer.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 
 pub(crate) fn audit(config: &ConfigArg, json: bool) -> Result<Exit, Failure> {
     let config = super::run::load(config, true)?.config;
@@ -53,31 +49,10 @@ enum Trouble {
 /// From the running gateway, or else from its files.
 async fn found(config: &Config) -> Result<Audit, Trouble> {
     let data_dir = &config.gateway.data_dir;
-    let asked = tokio::time::timeout(ANSWER_TIMEOUT, ask(data_dir)).await.unwrap_or_else(|_| {
-        let path = live_socket::path(data_dir);
-        let text = format!("the gateway at {} does not answer; is its disk full?", path.display());
-        Err(Failure::new(Exit::Unavailable, text))
-    });
-    match asked.map_err(Trouble::Other)? {
+    match request(data_dir, &Question::Audit).await.map_err(Trouble::Other)? {
         Some(audit) => Ok(audit),
         None => of_files(config),
     }
-}
-
-async fn ask(data_dir: &Path) -> Result<Option<Audit>, Failure> {
-    let failed = |error: &dyn std::fmt::Display| {
-        let path = live_socket::path(data_dir);
-        Failure::new(
-            Exit::Unavailable,
-            format!("cannot ask the running gateway at {}: {error}", path.display()),
-        )
-    };
-    let Some(mut answer) = live_socket::ask(data_dir, &Question::Audit).await.map_err(|e| failed(&e))? else {
-        return Ok(None);
-    };
-    let mut line = String::new();
-    answer.read_line(&mut line).await.map_err(|e| failed(&e))?;
-    serde_json::from_str(&line).map(Some).map_err(|e| failed(&e))
 }
 
 /// As the files stand: what a crash left undelivered is counted as queued, for a start would queue it.

@@ -4,6 +4,7 @@ use clap::ValueEnum;
 use serde_json::Value;
 use tokio::io::AsyncBufReadExt as _;
 
+use super::request::not_running;
 use super::{ConfigArg, Exit, Failure, print_line};
 use pipeline::observe::live_socket::{self, Line, Question};
 
@@ -41,8 +42,7 @@ pub(crate) fn tail(
             Failure::new(Exit::Unavailable, format!("cannot reach {}: {error}", path.display()))
         })?;
         let Some(answer) = answer else {
-            let message = format!("no gateway runs with {}; start one with `riser run`", data_dir.display());
-            return Err(Failure::new(Exit::Unavailable, message));
+            return Err(not_running(&data_dir));
         };
         let mut lines = answer.lines();
         while let Ok(Some(line)) = lines.next_line().await {

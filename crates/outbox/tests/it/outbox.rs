@@ -228,8 +228,9 @@ fn what_cannot_be_stored_cannot_be_made() {
     let made_with = |shares| Entry::new(Priority::Normal, String::new(), body.clone(), shares);
     let share = |length| Share { account: "a".repeat(length).into(), weight: 1 };
     assert_eq!(made_with(vec![share(129)]), Err(EntryError::AccountTooLong { bytes: 129 }));
-    assert_eq!(made_with(vec![share(1); 257]), Err(EntryError::TooManyShares { shares: 257 }));
-    assert!(made_with(vec![share(128); 256]).is_ok());
+    let shares = MAX_ACCOUNTS + 1;
+    assert_eq!(made_with(vec![share(1); shares]), Err(EntryError::TooManyShares { shares }));
+    assert!(made_with(vec![share(128); MAX_ACCOUNTS]).is_ok());
 }
 
 /// Bytes of all files.
@@ -369,16 +370,17 @@ fn each_account_has_counters_of_its_own() {
 fn accounts_beyond_the_limit_are_one() {
     let (_dir, path) = place();
     let mut outbox = open(&path);
-    let named = |at: u32| {
+    let count = MAX_ACCOUNTS as u64 + 44;
+    let named = |at: u64| {
         let shares = vec![Share { account: format!("adapter-{at}").into(), weight: 1 }];
         Entry::new(Priority::Normal, "t".to_owned(), Body::new(vec![], 0).unwrap(), shares).unwrap()
     };
-    outbox.append(1, (0..300).map(named).collect(), 0).unwrap();
+    outbox.append(1, (0..count).map(named).collect(), 0).unwrap();
     drop(outbox);
     let mut outbox = open(&path);
     assert_eq!(outbox.accounts().len(), MAX_ACCOUNTS);
     assert_eq!(outbox.accounts()["other"].queued, 45);
-    outbox.acknowledge(&(1..=300).collect::<Vec<_>>()).unwrap();
+    outbox.acknowledge(&(1..=count).collect::<Vec<_>>()).unwrap();
     assert!(outbox.accounts().values().all(|account| account.queued == 0 && account.balanced()));
     assert_eq!(outbox.accounts()["other"].published, 45);
 }

@@ -21,8 +21,8 @@ pub(crate) struct Naming<'a> {
     pub(crate) engine: &'a Engine,
     pub(crate) names: &'a mut NewNames,
     pub(crate) directory: &'a Directory,
-    /// Names that devices have brought in this step.
-    pub(crate) brought: &'a mut HashMap<DeviceId, usize>,
+    /// How many new metrics each device has in this step.
+    pub(crate) new_metrics: &'a mut HashMap<DeviceId, usize>,
 }
 
 /// A device that has its number, and what is configured for it.
@@ -119,12 +119,12 @@ impl<'a> Naming<'a> {
 
     fn new_metric(&mut self, device: DeviceId, name: &str, boolean: bool) -> Result<MetricId, DropReason> {
         // One device that makes up names must not use up everybody's.
-        let brought = self.brought.entry(device).or_default();
-        let full = self.engine.metrics_of(device) + *brought >= MAX_METRICS_PER_DEVICE;
+        let new_metrics = self.new_metrics.entry(device).or_default();
+        let full = self.engine.metrics_of(device) + *new_metrics >= MAX_METRICS_PER_DEVICE;
         if full || self.names.metric_total(self.engine.registry()) >= MAX_METRICS {
             return Err(DropReason::TooManyMetrics);
         }
-        *brought += 1;
+        *new_metrics += 1;
         Ok(self.names.metric(self.engine.registry(), name, || NewMetric {
             name: name.into(),
             unit: codecs::unit_of(name).map(Into::into),

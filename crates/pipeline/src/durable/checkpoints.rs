@@ -1,4 +1,4 @@
-//! When a checkpoint is worth its bytes, and writing it without holding the pipeline up.
+//! When a checkpoint is due, and writing it beside the pipeline.
 
 use std::panic;
 use std::path::Path;
@@ -12,7 +12,7 @@ use super::checkpoint::{CheckpointError, CheckpointFile};
 use crate::engine::Engine;
 use gateway_core::chain;
 
-/// Journal bytes after which a checkpoint is worth its own, at least.
+/// A checkpoint is due after this many journal bytes, at least.
 const AFTER: u64 = 8 << 20;
 
 /// How long a disk that refused one is left alone.
@@ -64,19 +64,19 @@ impl Checkpoints {
         self.written
     }
 
-    /// How many times over a checkpoint is worth its own bytes, the journal having been appended by `appended` bytes
-    /// since the start; 0 while one is being written.
-    pub(crate) fn worth(&self, appended: u64) -> u64 {
+    /// How many times the journal has grown by what makes a checkpoint due; 0 while one is being written. `appended`: its
+    /// bytes since the start.
+    pub(crate) fn due_factor(&self, appended: u64) -> u64 {
         let waits = self.not_before.is_some_and(|at| at > Instant::now());
         if waits || self.running.is_some() {
             return 0;
         }
         let since = appended.saturating_sub(self.journal_at);
-        self.before.saturating_add(since) / self.worth_its_bytes()
+        self.before.saturating_add(since) / self.due_after()
     }
 
-    /// Journal bytes after which the next one is worth its own.
-    fn worth_its_bytes(&self) -> u64 {
+    /// Journal bytes after which the next one is due: reading them takes longer than reading it.
+    fn due_after(&self) -> u64 {
         AFTER.max(4 * self.size)
     }
 
@@ -143,7 +143,7 @@ impl Checkpoints {
         tracing::error!("{why}; no checkpoint is written until it can be; the journal keeps everything");
         self.not_before = Some(Instant::now() + PAUSE);
         // Due again as soon as the pause is over.
-        self.before = self.before.saturating_add(self.worth_its_bytes());
+        self.before = self.before.saturating_add(self.due_after());
         self.trouble = Some(why);
     }
 
@@ -170,7 +170,10 @@ mod tests {
     fn what_a_start_finds_in_the_journal_counts_towards_the_first_checkpoint() {
         let dir = tempfile::tempdir().unwrap();
         let checkpoints = Checkpoints::new(dir.path(), Position(0), AFTER - 1);
-        assert_eq!((checkpoints.worth(0), checkpoints.worth(1), checkpoints.worth(AFTER + 1)), (0, 1, 2));
+        assert_eq!(
+            (checkpoints.due_factor(0), checkpoints.due_factor(1), checkpoints.due_factor(AFTER + 1)),
+            (0, 1, 2)
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -180,9 +183,9 @@ mod tests {
         checkpoints.begin(Position(1), &Engine::new(crate::tests::settings()), AFTER, None);
         assert_eq!(checkpoints.finished().await, None);
         assert!(checkpoints.trouble().is_some());
-        assert_eq!(checkpoints.worth(AFTER), 0, "the disk is left alone");
+        assert_eq!(checkpoints.due_factor(AFTER), 0, "the disk is left alone");
         tokio::time::advance(PAUSE).await;
-        assert_eq!(checkpoints.worth(AFTER), 1);
+        assert_eq!(checkpoints.due_factor(AFTER), 1);
     }
 
     #[tokio::test]

@@ -74,8 +74,10 @@ pub fn open(
 /// The state without touching anything: for `riser audit` beside a stopped gateway, or without a journal.
 pub fn inspect(data_dir: &Path, settings: Settings, mark: u64) -> Result<Recovered, StoreError> {
     let begin = match CheckpointFile::in_dir(data_dir).load()? {
-        Some(Loaded { position, engine, damage }) => Begin { position, engine, damaged: damage.is_some() },
-        None => Begin::empty(settings, false),
+        Some(Loaded { position, engine, damage }) => {
+            ReplayStart { position, engine, damaged: damage.is_some() }
+        }
+        None => ReplayStart::empty(settings, false),
     };
     let dir = journal_dir(data_dir);
     if !dir.is_dir() {
@@ -112,19 +114,19 @@ fn journal_dir(data_dir: &Path) -> std::path::PathBuf {
 }
 
 /// Where the replay begins.
-struct Begin {
+struct ReplayStart {
     position: Position,
     engine: Engine,
     damaged: bool,
 }
 
-impl Begin {
+impl ReplayStart {
     fn empty(settings: Settings, damaged: bool) -> Self {
         Self { position: Position(0), engine: Engine::new(settings), damaged }
     }
 }
 
-fn load_checkpoint(data_dir: &Path, settings: Settings) -> Result<Begin, StoreError> {
+fn load_checkpoint(data_dir: &Path, settings: Settings) -> Result<ReplayStart, StoreError> {
     let file = CheckpointFile::in_dir(data_dir);
     match file.load() {
         Ok(Some(Loaded { position, engine, damage })) => {
@@ -135,16 +137,16 @@ fn load_checkpoint(data_dir: &Path, settings: Settings) -> Result<Begin, StoreEr
                     "{damage}; it is kept as {aside}; the one before is used, with the journal since"
                 );
             }
-            Ok(Begin { position, engine, damaged: false })
+            Ok(ReplayStart { position, engine, damaged: false })
         }
-        Ok(None) => Ok(Begin::empty(settings, false)),
+        Ok(None) => Ok(ReplayStart::empty(settings, false)),
         Err(ref error @ CheckpointError::Damaged { ref path, .. }) => {
             let aside = file.set_aside(path)?;
             tracing::error!(
                 "{error}; it is kept as {} and the state is rebuilt from what the journal still holds",
                 aside.display()
             );
-            Ok(Begin::empty(settings, true))
+            Ok(ReplayStart::empty(settings, true))
         }
         Err(error) => Err(error.into()),
     }
@@ -152,12 +154,12 @@ fn load_checkpoint(data_dir: &Path, settings: Settings) -> Result<Begin, StoreEr
 
 /// Applies the steps after the checkpoint.
 fn replay(
-    begin: Begin,
+    begin: ReplayStart,
     records: impl Iterator<Item = Result<Record, journal::JournalError>>,
     mark: u64,
     mut again: impl FnMut(&Outputs, &Registry),
 ) -> Recovered {
-    let Begin { position: checkpoint, mut engine, mut damaged } = begin;
+    let ReplayStart { position: checkpoint, mut engine, mut damaged } = begin;
     let mut position = checkpoint;
     let mut outputs = Vec::new();
     let (mut replayed, mut replayed_bytes) = (0, 0);
