@@ -140,7 +140,7 @@ def test_a_device_that_went_out_of_reach_is_connected_again(setup, bluez, receiv
     is_in_the_air(bluez, LOUNGE)
     building.wait(lambda: bluez.is_notifying(LOUNGE, "2a6e"), "a subscription")
     # Before that it is a connection attempt that fails.
-    building.gateway.wait_log("ble: connected")
+    building.wait(lambda: building.parts().get(LOUNGE, {}).get("state") == "connected", "connected")
     bluez.disconnect(LOUNGE)
     building.wait(lambda: bluez.is_notifying(LOUNGE, "2a6e"), "another subscription")
     assert bluez.set_value(LOUNGE, "2a6e", celsius(25))

@@ -179,7 +179,7 @@ def test_a_start_waits_for_an_audit_that_still_reads_the_outbox(main_job, receiv
         # As `riser audit` has it while it reads.
         fcntl.flock(outbox, fcntl.LOCK_EX)
         gateway.start()
-        gateway.wait_log("waiting for `riser audit`")
+        gateway.wait_log("perhaps `riser audit`")
     finally:
         os.close(outbox)
     received.wait_for(lambda: received.statuses()[-2:] == ["offline", "online"], what="online again")

@@ -39,7 +39,7 @@ pub enum OutboxError {
         finding: String,
     },
     /// Another process has it open.
-    #[error("the outbox {} is in use by another process; stop that one first", dir.display())]
+    #[error("the outbox {} is in use by another process, such as a second `riser run`; stop that one first", dir.display())]
     InUse {
         /// The outbox's directory.
         dir: PathBuf,

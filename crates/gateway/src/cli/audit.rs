@@ -120,6 +120,8 @@ fn report(audit: &Audit) -> String {
             disk.bytes / 1000,
             disk.since
         ));
+    } else {
+        lines.push("no gateway runs: the figures of its files".to_owned());
     }
     lines.join("\n")
 }

@@ -67,7 +67,9 @@ pub(super) async fn open_outbox(config: &Config) -> Result<Option<(Outbox, bool)
     };
     let mut opened = Outbox::open(&path, options);
     if matches!(opened, Err(OutboxError::InUse { .. })) {
-        tracing::warn!("the outbox is in use; waiting for `riser audit` to end");
+        tracing::warn!(
+            "the outbox is in use by another process, perhaps `riser audit`, which ends soon: waiting for it"
+        );
         let mut waited = Duration::ZERO;
         while matches!(opened, Err(OutboxError::InUse { .. })) && waited < AUDIT_TIMEOUT {
             tokio::time::sleep(PAUSE).await;
