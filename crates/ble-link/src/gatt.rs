@@ -190,10 +190,12 @@ impl Notifications {
     {
         let (sender, values) = mpsc::channel(MAX_PENDING_VALUES);
         let (gone, lost) = (Arc::new(OnceLock::new()), Arc::new(AtomicU64::new(0)));
-        let reading = reader(ValueSender { values: sender, lost: Arc::clone(&lost) });
+        let reading = reader(ValueSender { values: sender.clone(), lost: Arc::clone(&lost) });
         let gone_writer = Arc::clone(&gone);
         let reader = tokio::spawn(async move {
             let _ = gone_writer.set(reading.await);
+            // Only now the values end: the reason is there when `next` asks for it.
+            drop(sender);
         });
         Self { values, gone, lost, _reader: AbortOnDropHandle::new(reader) }
     }
