@@ -14,7 +14,7 @@ use tracing::{info, warn};
 
 /// Pauses between two attempts to bind.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// How long a datagram waits for space in the socket's buffer; then it is dropped.
 const SEND_TIMEOUT: Duration = Duration::from_millis(100);
 /// How long no datagram waits after that, so that a jammed link does not block everything.

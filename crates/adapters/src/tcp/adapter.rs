@@ -24,7 +24,7 @@ use crate::lines::{LineCounts, LineReader, LineSource};
 
 /// The pauses between attempts to listen.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// How often the figures in `health` are updated.
 const FIGURES_EVERY: Duration = Duration::from_secs(5);
 /// TCP keep-alive: when probes of a silent peer start, and their interval. A peer that lost its power closes no connection.
