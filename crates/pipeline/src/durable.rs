@@ -116,7 +116,7 @@ impl Durable {
         self.journal.held() < MAX_HELD && self.waiting.bytes() < MAX_WAITING
     }
 
-    /// Whether a step without readings can surely be taken.
+    /// Whether a step without readings can be taken.
     pub(crate) fn has_tick_capacity(&self) -> bool {
         self.journal.held() < MAX_HELD_FOR_TICKS
     }
@@ -332,8 +332,9 @@ impl Durable {
         if self.checkpoints.is_running() {
             let _it_is_only_waited_for = timeout(STOP_TIMEOUT, self.checkpoints.finished()).await;
         }
+        let is_stored = self.drain(now, STOP_TIMEOUT).await;
         // One that still runs writes the same file.
-        if !self.checkpoints.is_running() && self.drain(now, STOP_TIMEOUT).await {
+        if is_stored && !self.checkpoints.is_running() {
             self.begin_checkpoint(engine, None);
             if let Ok(Some(keep)) = timeout(STOP_TIMEOUT, self.checkpoints.finished()).await {
                 self.journal.truncate(keep);

@@ -130,11 +130,11 @@ async fn answer(stream: UnixStream, sources: &Sources) -> io::Result<()> {
             };
             let items = if readings { read_model.readings() } else { read_model.results() };
             let wanted = Filter { readings, aggregates, alerts, device };
-            let following = follow(items, &wanted, &mut write);
+            let mut ignored = tokio::io::sink();
             tokio::select! {
-                followed = following => followed,
-                // A client says no more: it has gone away, perhaps long before there is something to write.
-                _ = reader.read_u8() => Ok(()),
+                followed = follow(items, &wanted, &mut write) => followed,
+                // The client has gone away, perhaps long before there is something to write.
+                _ = tokio::io::copy(&mut reader, &mut ignored) => Ok(()),
             }
         }
         Err(error) => write.write_all(refusal(&error).as_bytes()).await,
