@@ -2,8 +2,8 @@
 //!
 //! A batch takes the uplinks that have arrived, makes a [`Step`] of them, appends it to the journal, applies it to the
 //! [`Engine`], acknowledges the senders, and hands the outputs to the outbox once the journal is synced that far. No batch
-//! waits for a sync; only a checkpoint that is long overdue waits for the outbox, two seconds at most. After a crash the steps are applied again; outputs that the outbox holds already are recognised by
-//! their position.
+//! waits for a sync; only a checkpoint that is long overdue waits for the outbox, two seconds at most. After a crash the
+//! steps are applied again; outputs that the outbox holds already are recognised by their position.
 //!
 //! ```text
 //! adapters --Uplink--> decode --Step--> journal --> engine --Outputs--> outbox --> upstream
@@ -178,8 +178,8 @@ impl Pipeline {
                 () = tokio::time::sleep_until(wake) => {}
                 () = self.stop.cancelled(), if !may_come => {}
             }
-            self.tick_when_due(&mut watch);
             let now = self.clock.now();
+            self.tick_when_due(&mut watch, now);
             self.durable.settle(now);
             self.publish_ledger_when_due();
             self.durable.checkpoint_when_due(&self.engine, now).await;
@@ -190,13 +190,13 @@ impl Pipeline {
         self.durable.finish(&self.engine, self.clock.now()).await;
     }
 
-    fn tick_when_due(&mut self, watch: &mut StepWatch) {
+    fn tick_when_due(&mut self, watch: &mut StepWatch, now: gateway_core::Timestamp) {
         // Until the step can be taken, the watch keeps what it has to say.
         if !self.durable.has_tick_capacity() {
             return;
         }
-        let reading = watch.read(self.clock.now(), ticks());
-        let due = self.engine.next_deadline().is_some_and(|due| due <= reading.now.at);
+        let reading = watch.read(now, ticks());
+        let due = self.engine.next_deadline().is_some_and(|due| due <= now);
         if due || reading.stepped_from.is_some() || reading.away_since.is_some() {
             self.tick(Vec::new(), Vec::new(), reading);
         }

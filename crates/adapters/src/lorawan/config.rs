@@ -139,8 +139,8 @@ pub struct LorawanDevice {
     #[serde(default)]
     #[schemars(example = &"lounge.app")]
     pub app_skey_file: Option<PathBuf>,
-    /// ABP: the counter of the last frame that another server accepted; a counter stored by Riser has priority until this number is changed. Default, and with 0:
-    /// any first frame is accepted.
+    /// ABP: the counter of the last frame that another server accepted; a counter stored by Riser has priority until this
+    /// number is changed. Default, and with 0: any first frame is accepted.
     #[serde(default)]
     #[schemars(example = &0)]
     pub fcnt_up: Option<u32>,

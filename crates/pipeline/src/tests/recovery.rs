@@ -135,14 +135,16 @@ fn a_step_lost_to_a_damaged_disk_shifts_no_names() {
     assert_eq!(names, ["d0", "lost-1", "d2", "d3"]);
 }
 
+fn damaged_checkpoint() -> Vec<u8> {
+    let mut bytes = CheckpointFile::encode(Position(1), &Engine::new(settings())).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    bytes
+}
+
 #[test]
 fn a_damaged_checkpoint_is_put_aside_and_the_journal_used() {
     let dir = tempfile::tempdir().unwrap();
-    let file = CheckpointFile::in_dir(dir.path());
-    let mut bytes = CheckpointFile::encode(Position(1), &Engine::new(settings())).unwrap();
-    let last = bytes.len() - 1;
-    bytes[last] ^= 1;
-    file.replace(&bytes).unwrap();
+    CheckpointFile::in_dir(dir.path()).replace(&damaged_checkpoint()).unwrap();
     let (_, recovered) = store::open(dir.path(), settings(), 0, |_, _| {}).unwrap();
     assert_eq!(recovered.replayed, 0);
     assert!(dir.path().join("state.checkpoint.damaged").exists());
@@ -152,11 +154,8 @@ fn a_damaged_checkpoint_is_put_aside_and_the_journal_used() {
 fn two_damaged_checkpoints_are_put_aside_one_start_after_the_other() {
     let dir = tempfile::tempdir().unwrap();
     let file = CheckpointFile::in_dir(dir.path());
-    let mut bytes = CheckpointFile::encode(Position(1), &Engine::new(settings())).unwrap();
-    let last = bytes.len() - 1;
-    bytes[last] ^= 1;
-    file.replace(&bytes).unwrap();
-    file.replace(&bytes).unwrap();
+    file.replace(&damaged_checkpoint()).unwrap();
+    file.replace(&damaged_checkpoint()).unwrap();
     // Killed before its first checkpoint: the next start finds the older file alone.
     drop(store::open(dir.path(), settings(), 0, |_, _| {}).unwrap());
     assert!(dir.path().join("state.checkpoint.previous").exists());
