@@ -25,7 +25,7 @@ pub(crate) const INTERNAL_USER: &str = "$riser";
 
 /// All users and their permissions; replaced as a whole when the configuration is reloaded.
 #[derive(Debug)]
-pub(crate) struct Access {
+pub struct Access {
     anonymous: bool,
     users: HashMap<String, UserEntry>,
 }
@@ -38,7 +38,11 @@ struct UserEntry {
 }
 
 impl Access {
-    pub(crate) fn new(anonymous: bool, users: Vec<User>) -> Result<Self, BrokerError> {
+    /// The permissions of `users`, and whether clients without a user may do everything.
+    ///
+    /// # Errors
+    /// A name, password or filter is invalid.
+    pub fn new(anonymous: bool, users: Vec<User>) -> Result<Self, BrokerError> {
         let mut by_name = HashMap::with_capacity(users.len());
         for User { name, password, publish, subscribe } in users {
             let problem = match name.as_str() {

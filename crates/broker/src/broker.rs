@@ -17,7 +17,7 @@ use crate::client::Shared;
 use crate::engine::{Engine, client_config};
 use crate::listener::{self, Listener};
 use crate::listeners::{self, Listeners};
-use crate::{BrokerError, LOG_PERIOD, Limits, Settings, Tap, User};
+use crate::{BrokerError, LOG_PERIOD, Limits, Settings, Tap};
 
 /// The prefix of client ids that only the gateway may use. A client that connects with the id of another takes over its
 /// session, so the gateway's own clients use ids with this prefix.
@@ -125,12 +125,8 @@ impl Broker {
 
     /// Replaces users and permissions. Connected clients stay connected and get the new permissions; a client whose
     /// user is gone may do nothing.
-    ///
-    /// # Errors
-    /// A name, password or filter is invalid; the old users remain.
-    pub fn set_users(&self, anonymous: bool, users: Vec<User>) -> Result<(), BrokerError> {
-        self.auth.replace(Access::new(anonymous, users)?);
-        Ok(())
+    pub fn set_access(&self, access: Access) {
+        self.auth.replace(access);
     }
 
     /// Stops listening, ends all connections (v5 clients get a DISCONNECT), and writes sessions and queues to disk.

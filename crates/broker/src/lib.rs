@@ -42,6 +42,7 @@ use std::time::Duration;
 const LOG_PERIOD: Duration = Duration::from_secs(1);
 
 pub use acl::{InvalidFilter, covers, validate_filter};
+pub use auth::Access;
 pub use broker::{Broker, INTERNAL_CLIENT_PREFIX};
 pub use error::BrokerError;
 pub use password::{InvalidPassword, PasswordSource};

@@ -240,13 +240,11 @@ impl Gateway {
 
         let blueprints = build::adapters(&effective, &mut self.codecs, &self.services)?;
         let wanted = build::wanted(&effective, &mut self.codecs)?;
-        effective.broker = self.reload_users(new)?;
-        if let Err(error) = self.reconfigure_pipeline(&effective).await {
-            self.reload_users(&self.config)?;
-            if let Some(retraining) = &self.retraining {
-                drop(retraining.reload(build::training_plan(&self.config)).await);
-            }
-            return Err(error);
+        let access = self.new_access(new, &mut effective)?;
+        self.reconfigure_pipeline(&effective).await?;
+        // From here on nothing can fail.
+        if let (Some(running), Some(access)) = (&self.broker, access) {
+            running.set_access(access);
         }
         self.supervisor.reconcile(blueprints).await;
         if let Some(embedded) = &self.embedded {
@@ -259,32 +257,33 @@ impl Gateway {
     async fn reconfigure_pipeline(&mut self, new: &Config) -> Result<(), BuildError> {
         // No model of an earlier look at the folder replaces one that is trained meanwhile.
         let _held = match &self.retraining {
-            Some(retraining) => Some(retraining.reload(build::training_plan(new)).await),
+            Some(retraining) => Some(retraining.hold().await),
             None => None,
         };
         let reconfiguration = build::reconfiguration(new, &mut self.codecs, &self.services)?;
         // The pipeline knows new codecs before an adapter names one.
         let (done, in_force) = oneshot::channel();
         let _ = self.control.send(Control::Reconfigure(Box::new(reconfiguration), done)).await;
-        match in_force.await {
-            Ok(taken) => taken.map_err(|full| BuildError::new("journal", &full)),
-            // The process ends: `died` says why.
-            Err(_) => Ok(()),
+        // Where nobody answers the process ends: `died` says why.
+        if let Ok(Err(full)) = in_force.await {
+            return Err(BuildError::new("journal", &full));
         }
+        if let Some(retraining) = &self.retraining {
+            retraining.follow(build::training_plan(new));
+        }
+        Ok(())
     }
 
-    /// The broker's users change at once, its listeners do not.
-    fn reload_users(&self, new: &Config) -> Result<Option<broker::config::Config>, BuildError> {
-        let (Some(running), Some(old), Some(new)) = (&self.broker, &self.config.broker, &new.broker) else {
-            return Ok(self.config.broker.clone());
-        };
-        let effective =
-            broker::config::Config { anonymous: new.anonymous, users: new.users.clone(), ..old.clone() };
-        let settings = build::broker(&effective, &self.config.gateway.data_dir)?;
-        running
-            .set_users(settings.anonymous, settings.users)
-            .map_err(|error| BuildError { key: "broker.users".to_owned(), reason: error.to_string() })?;
-        Ok(Some(effective))
+    /// The broker's users change with a reload, its listeners do not.
+    fn new_access(&self, new: &Config, effective: &mut Config) -> Result<Option<broker::Access>, BuildError> {
+        let (Some(running), Some(new)) = (&mut effective.broker, &new.broker) else { return Ok(None) };
+        running.anonymous = new.anonymous;
+        running.users.clone_from(&new.users);
+        let settings = build::broker(running, &self.config.gateway.data_dir)?;
+        let access = broker::Access::new(settings.anonymous, settings.users);
+        access
+            .map(Some)
+            .map_err(|error| BuildError { key: "broker.users".to_owned(), reason: error.to_string() })
     }
 
     /// The ledger as of now; none where the pipeline has stopped.

@@ -7,7 +7,7 @@ use crate::common::{
     condition, eventually, free, port, publish, publish_lines, said, settings, start, stdout, subscribe,
     subscriber, user, works,
 };
-use broker::{Broker, BrokerError, Tap};
+use broker::{Access, Broker, BrokerError, Tap};
 use gateway_core::ports::AdapterState;
 use tempfile::TempDir;
 
@@ -191,10 +191,10 @@ async fn new_users_apply_at_once() {
     let broker = broker_with_users(&folder).await;
     let port = port(&broker, "mqtt");
     let message = ["-t", "sensors/a", "-m", "1", "-q", "1"];
-    broker.set_users(false, vec![user("floor2", "neu", &["sensors/#"], &[])]).unwrap();
+    broker.set_access(Access::new(false, vec![user("floor2", "neu", &["sensors/#"], &[])]).unwrap());
     assert!(publish(port, &with(&["-u", "floor2", "-P", "neu"], &message)).await.status.success());
     assert!(!publish(port, &with(FLOOR1, &message)).await.status.success());
-    let error = broker.set_users(false, vec![user("$riser", "x", &[], &[])]).unwrap_err();
+    let error = Access::new(false, vec![user("$riser", "x", &[], &[])]).unwrap_err();
     assert!(matches!(error, BrokerError::UserName { problem: "reserved", .. }));
     assert!(publish(port, &with(&["-u", "floor2", "-P", "neu"], &message)).await.status.success());
     broker.stop().await;

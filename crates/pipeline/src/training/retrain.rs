@@ -42,11 +42,14 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// Goes on by this plan. While what is returned is held, no model is stored or handed to the pipeline.
-    pub async fn reload(&self, plan: Plan) -> MutexGuard<'_, ()> {
-        let held = self.models.lock().await;
+    /// While what is returned is held, no model is stored or handed to the pipeline.
+    pub async fn hold(&self) -> MutexGuard<'_, ()> {
+        self.models.lock().await
+    }
+
+    /// Goes on by this plan.
+    pub fn follow(&self, plan: Plan) {
         self.plan.send_replace(plan);
-        held
     }
 }
 
