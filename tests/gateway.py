@@ -56,10 +56,10 @@ def config(
     return "\n\n".join(parts) + "\n"
 
 
-# A line of [gateway], for tests that read `health`: it comes every second, not every minute.
 # btleplug's library unwraps the answer to a subscription that it has given up already (docs/ble.md, btleplug).
 HARMLESS_PANIC = re.compile(r"panicked at .*/bluez-async-[0-9.]+/src/messagestream\.rs")
 
+# A line of [gateway], for tests that read `health`: it comes every second, not every minute.
 HEALTH_EVERY_SECOND = 'health_every = "1s"'
 
 

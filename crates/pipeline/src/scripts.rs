@@ -2,8 +2,9 @@
 //!
 //! Promises: a batch never waits for a script. The messages of one device are answered in the order in which they came,
 //! whatever reads them. At most [`THREADS`] scripts run; each script has its own queue, and the queues take turns. One
-//! that does not come back within [`CALL_TIMEOUT`](codecs::script_thread::CALL_TIMEOUT) is given up: its message is refused, and so are further ones for it,
-//! until it is back or its file has changed. What waits is bounded: [`Scripts::has_capacity`] says when to take no more.
+//! that does not come back within [`CALL_TIMEOUT`](codecs::script_thread::CALL_TIMEOUT) is given up: its message is
+//! refused, and so are further ones for it, until it is back or its file has changed. What waits is bounded:
+//! [`Scripts::has_capacity`] says when to take no more.
 
 mod call;
 mod queue;

@@ -137,7 +137,7 @@ impl Journaling {
         self.buffer.shrink_to(KEPT_BUFFER);
         match appended {
             Ok(position) => self.position = position,
-            // Told as a problem for as long as it lasts.
+            // Reported as a problem for as long as it lasts.
             Err(JournalError::Full { .. }) => return None,
             Err(error) => {
                 tracing::error!("{}; these readings are not accepted", chain(&error));
