@@ -29,6 +29,7 @@ fn read(input: &Input<'_>, name: &mut String, out: &mut Measurements) -> Result<
     for item in wire::decode(input.payload).map_err(refused)? {
         match item.map_err(refused)? {
             Item::Reading(reading) => push(&reading, name, out)?,
+            Item::Time(_) | Item::Sequence(_) | Item::Firmware(_) => {}
             Item::Age(seconds) => {
                 end_record(at, out);
                 out.begin_record();
@@ -63,6 +64,7 @@ pub(crate) fn data(input: &Input<'_>) -> Result<Value, DecodeError> {
     for item in wire::decode(input.payload).map_err(refused)? {
         match item.map_err(refused)? {
             Item::Age(seconds) => age = seconds,
+            Item::Time(_) | Item::Sequence(_) | Item::Firmware(_) => {}
             Item::Reading(reading) => {
                 write_name(&reading, &mut name);
                 let value = number(&reading).map(|number| number.value);

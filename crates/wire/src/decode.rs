@@ -2,8 +2,9 @@
 
 use core::fmt;
 
-use crate::quantity::of_tag;
-use crate::{Channel, Item, Quantity, Reading, TAG_AGE, TAG_PAD, VERSION};
+use crate::batch::Batch;
+use crate::encode::is_printable;
+use crate::{BATCH, COMMANDS, Item, MAX_FIRMWARE, Quantity, Reading, SEALED, Tag, VERSION, fixed, tag};
 
 /// Why bytes are no frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,10 +12,26 @@ use crate::{Channel, Item, Quantity, Reading, TAG_AGE, TAG_PAD, VERSION};
 pub enum DecodeError {
     /// Not one byte.
     Empty,
-    /// A version that is not [`VERSION`].
+    /// A first byte that stands for no layout.
     Version {
         /// The frame's.
         version: u8,
+    },
+    /// A sealed frame, which must be opened first.
+    Sealed,
+    /// Commands: they go to a node, none comes from one.
+    Commands,
+    /// The checksum of a batch is wrong.
+    Checksum,
+    /// Bits or bytes that must be 0 or absent are not, or a count is out of range.
+    Reserved {
+        /// At which byte, from 0.
+        at: usize,
+    },
+    /// The name of the image is empty, too long, or not printable ASCII.
+    Text {
+        /// At which byte the field begins, from 0.
+        at: usize,
     },
     /// An unknown tag. The length of its field is unknown too, so the rest of the frame cannot be read.
     Tag {
@@ -42,8 +59,18 @@ impl fmt::Display for DecodeError {
         match self {
             Self::Empty => f.write_str("it has no bytes"),
             Self::Version { version } => {
-                write!(f, "its first byte says version {version}, and only version {VERSION} is known here")
+                write!(f, "its first byte says version {version}, which is not known here")
             }
+            Self::Sealed => f.write_str("it is sealed, and the device has no node_key_file"),
+            Self::Commands => f.write_str("it has commands, which only a node takes"),
+            Self::Checksum => f.write_str("its checksum is wrong: it was changed or cut on the way"),
+            Self::Reserved { at } => {
+                write!(f, "the byte {at} has bits that must not be set, or a count out of range")
+            }
+            Self::Text { at } => write!(
+                f,
+                "the name of the image at byte {at} is not 1 to {MAX_FIRMWARE} printable ASCII characters"
+            ),
             Self::Tag { tag, at } => write!(f, "the tag {tag:#04x} at byte {at} is not known here"),
             Self::Cut { at } => write!(f, "it ends within the field at byte {at}"),
             Self::OutOfRange { quantity, at } => {
@@ -55,18 +82,21 @@ impl fmt::Display for DecodeError {
 
 impl core::error::Error for DecodeError {}
 
-/// Reads a frame; its length decides which layout it has.
+/// Reads a frame; its length or its first byte decides which layout it has.
 ///
 /// # Errors
-/// If the first byte is missing or no known version, or a fixed layout holds an impossible value. Errors further on come out
-/// of the iterator.
+/// If the first byte is missing or stands for no layout that a node sends in the clear, a fixed layout has an impossible value,
+/// or a batch a wrong checksum. Errors further on come out of the iterator.
 pub fn decode(frame: &[u8]) -> Result<Frame<'_>, DecodeError> {
-    if let Some(readings) = fixed(frame)? {
-        return Ok(Frame(Layout::Fixed(readings.into_iter().flatten())));
+    if let Some(readings) = fixed::decode(frame)? {
+        return Ok(Frame(Layout::Fixed(readings.into_iter())));
     }
     match frame.split_first() {
         None => Err(DecodeError::Empty),
         Some((&VERSION, rest)) => Ok(Frame(Layout::Fields(Fields { rest, at: 1 }))),
+        Some((&BATCH, _)) => Batch::new(frame).map(|batch| Frame(Layout::Batch(batch))),
+        Some((&SEALED, _)) => Err(DecodeError::Sealed),
+        Some((&COMMANDS, _)) => Err(DecodeError::Commands),
         Some((&version, _)) => Err(DecodeError::Version { version }),
     }
 }
@@ -77,47 +107,24 @@ pub struct Frame<'a>(Layout<'a>);
 
 #[derive(Debug, Clone)]
 enum Layout<'a> {
-    Fixed(core::iter::Flatten<core::array::IntoIter<Option<Reading>, 3>>),
+    Fixed(core::array::IntoIter<Reading, 3>),
     Fields(Fields<'a>),
+    Batch(Batch<'a>),
 }
 
-impl Iterator for Frame<'_> {
-    type Item = Result<Item, DecodeError>;
+impl<'a> Iterator for Frame<'a> {
+    type Item = Result<Item<'a>, DecodeError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         match &mut self.0 {
             Layout::Fixed(readings) => readings.next().map(|reading| Ok(Item::Reading(reading))),
             Layout::Fields(fields) => fields.next_item(),
+            Layout::Batch(batch) => batch.next_item(),
         }
     }
 }
 
-/// The readings of a fixed layout; `None` where the frame has another length.
-fn fixed(frame: &[u8]) -> Result<Option<[Option<Reading>; 3]>, DecodeError> {
-    let (temperature, humidity, voltage) = match *frame {
-        [high, low, humidity] => ([high, low], humidity, None),
-        [high, low, humidity, voltage_high, voltage_low] => {
-            ([high, low], humidity, Some([voltage_high, voltage_low]))
-        }
-        _ => return Ok(None),
-    };
-    let reading = |quantity, raw| Reading { quantity, channel: Channel::FIRST, raw };
-    let temperature = Some(i16::from_be_bytes(temperature)).filter(|raw| *raw != i16::MIN);
-    let humidity = match humidity {
-        u8::MAX => None,
-        // The field of a versioned frame counts hundredths.
-        percent @ 0..=100 => Some(i64::from(percent) * 100),
-        _ => return Err(DecodeError::OutOfRange { quantity: Quantity::Humidity, at: 2 }),
-    };
-    let voltage = voltage.map(|bytes| {
-        let raw = Some(u16::from_be_bytes(bytes)).filter(|raw| *raw != u16::MAX);
-        reading(Quantity::Voltage, raw.map(i64::from))
-    });
-    let temperature = reading(Quantity::Temperature, temperature.map(i64::from));
-    Ok(Some([Some(temperature), Some(reading(Quantity::Humidity, humidity)), voltage]))
-}
-
-/// The fields of a versioned frame that were not read yet.
+/// The fields of a frame that were not read yet.
 #[derive(Debug, Clone)]
 struct Fields<'a> {
     rest: &'a [u8],
@@ -125,9 +132,9 @@ struct Fields<'a> {
     at: usize,
 }
 
-impl Fields<'_> {
-    fn next_item(&mut self) -> Option<Result<Item, DecodeError>> {
-        while let Some(rest) = self.rest.strip_prefix(&[TAG_PAD]) {
+impl<'a> Fields<'a> {
+    fn next_item(&mut self) -> Option<Result<Item<'a>, DecodeError>> {
+        while let Some(rest) = self.rest.strip_prefix(&[tag::PAD]) {
             self.rest = rest;
             self.at += 1;
         }
@@ -145,17 +152,37 @@ impl Fields<'_> {
 }
 
 /// The field of a tag at `at`, and what follows it.
-fn field(tag: u8, rest: &[u8], at: usize) -> Result<(Item, &[u8]), DecodeError> {
+fn field(tag: u8, rest: &[u8], at: usize) -> Result<(Item<'_>, &[u8]), DecodeError> {
     let cut = DecodeError::Cut { at };
-    if tag == TAG_AGE {
-        let (seconds, rest) = rest.split_first_chunk().ok_or(cut)?;
-        return Ok((Item::Age(u32::from_be_bytes(*seconds)), rest));
+    match tag {
+        tag::AGE => {
+            let (seconds, rest) = rest.split_first_chunk().ok_or(cut)?;
+            Ok((Item::Age(u32::from_be_bytes(*seconds)), rest))
+        }
+        tag::TIME => {
+            let (seconds, rest) = rest.split_first_chunk().ok_or(cut)?;
+            Ok((Item::Time(u32::from_be_bytes(*seconds)), rest))
+        }
+        tag::SEQUENCE => {
+            let (number, rest) = rest.split_first_chunk().ok_or(cut)?;
+            Ok((Item::Sequence(u16::from_be_bytes(*number)), rest))
+        }
+        tag::FIRMWARE => {
+            let (length, rest) = rest.split_first().ok_or(cut)?;
+            let (text, rest) = rest.split_at_checked(usize::from(*length)).ok_or(cut)?;
+            let is_valid = !text.is_empty() && text.len() <= MAX_FIRMWARE && is_printable(text);
+            let text = core::str::from_utf8(text).ok().filter(|_| is_valid);
+            Ok((Item::Firmware(text.ok_or(DecodeError::Text { at })?), rest))
+        }
+        _ => {
+            let Tag { quantity, channel } = Tag::from_byte(tag).ok_or(DecodeError::Tag { tag, at })?;
+            let form = quantity.form();
+            let (number, rest) = rest.split_at_checked(form.width).ok_or(cut)?;
+            let raw = form.to_raw(integer(number, form.signed));
+            let raw = raw.ok_or(DecodeError::OutOfRange { quantity, at })?;
+            Ok((Item::Reading(Reading { quantity, channel, raw }), rest))
+        }
     }
-    let (quantity, channel) = of_tag(tag).ok_or(DecodeError::Tag { tag, at })?;
-    let form = quantity.form();
-    let (number, rest) = rest.split_at_checked(form.width).ok_or(cut)?;
-    let raw = form.to_raw(integer(number, form.signed)).ok_or(DecodeError::OutOfRange { quantity, at })?;
-    Ok((Item::Reading(Reading { quantity, channel, raw }), rest))
 }
 
 /// A number of up to 4 bytes.

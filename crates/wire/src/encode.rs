@@ -2,8 +2,10 @@
 
 use core::fmt;
 
-use crate::quantity::tag;
-use crate::{Quantity, Reading, TAG_AGE, TAG_PAD, VERSION};
+use crate::{FixedBattery, FixedVoltage, Quantity, Reading, Tag, VERSION, tag};
+
+/// How many characters the name and version of an image may have.
+pub const MAX_FIRMWARE: usize = 32;
 
 /// What a frame cannot hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,6 +13,8 @@ use crate::{Quantity, Reading, TAG_AGE, TAG_PAD, VERSION};
 pub enum EncodeError {
     /// The buffer has no room for it; the frame is as it was before.
     Full,
+    /// The name of an image is empty, too long, or not printable ASCII.
+    Text,
     /// The value is beyond [`Quantity::range`], or beyond what the fixed layout holds.
     OutOfRange {
         /// Whose value.
@@ -25,6 +29,9 @@ impl fmt::Display for EncodeError {
         match self {
             Self::Full => {
                 f.write_str("the buffer has no room for the field; send what is in it, or make it larger")
+            }
+            Self::Text => {
+                write!(f, "the image's name must be 1 to {MAX_FIRMWARE} printable ASCII characters")
             }
             Self::OutOfRange { quantity, raw } => write!(f, "{quantity} {raw} is more than its field holds"),
         }
@@ -59,7 +66,7 @@ impl<'b> Encoder<'b> {
         let form = quantity.form();
         let out_of_range = EncodeError::OutOfRange { quantity, raw: raw.unwrap_or_default() };
         let number = form.to_number(raw).ok_or(out_of_range)?;
-        self.field(tag(quantity, channel), number, form.width)
+        self.field(Tag { quantity, channel }.to_byte(), number, form.width)
     }
 
     /// Sets the age in seconds, when the frame is sent, of the readings added after it. Add the oldest readings first.
@@ -67,7 +74,41 @@ impl<'b> Encoder<'b> {
     /// # Errors
     /// Where the buffer is full; the frame is then as before.
     pub fn age(&mut self, seconds: u32) -> Result<&mut Self, EncodeError> {
-        self.field(TAG_AGE, i64::from(seconds), size_of::<u32>())
+        self.field(tag::AGE, i64::from(seconds), size_of::<u32>())
+    }
+
+    /// Sets when the readings added after it were measured, in seconds since 1970-01-01 UTC.
+    ///
+    /// # Errors
+    /// Where the buffer is full; the frame is then as before.
+    pub fn time(&mut self, seconds: u32) -> Result<&mut Self, EncodeError> {
+        self.field(tag::TIME, i64::from(seconds), size_of::<u32>())
+    }
+
+    /// Adds the number under which the frame is sent again if no acknowledgement comes. Add it first.
+    ///
+    /// # Errors
+    /// Where the buffer is full; the frame is then as before.
+    pub fn sequence(&mut self, number: u16) -> Result<&mut Self, EncodeError> {
+        self.field(tag::SEQUENCE, i64::from(number), size_of::<u16>())
+    }
+
+    /// Adds the name and version of the node's image: printable ASCII, at most [`MAX_FIRMWARE`] characters.
+    ///
+    /// # Errors
+    /// Where the buffer is full or the text is not such; the frame is then as before.
+    pub fn firmware(&mut self, text: &str) -> Result<&mut Self, EncodeError> {
+        let is_valid = !text.is_empty() && text.len() <= MAX_FIRMWARE && is_printable(text.as_bytes());
+        let length = u8::try_from(text.len()).ok().filter(|_| is_valid).ok_or(EncodeError::Text)?;
+        let start = self.length + 2;
+        let end = start + text.len();
+        if end + usize::from(is_fixed(end)) > self.buffer.len() {
+            return Err(EncodeError::Full);
+        }
+        self.field(tag::FIRMWARE, i64::from(length), 1)?;
+        self.buffer.get_mut(start..end).ok_or(EncodeError::Full)?.copy_from_slice(text.as_bytes());
+        self.length = end;
+        Ok(self)
     }
 
     /// The frame, with one padding byte if its length is that of a fixed layout.
@@ -77,7 +118,7 @@ impl<'b> Encoder<'b> {
         if is_fixed(length)
             && let Some(byte) = buffer.get_mut(length)
         {
-            *byte = TAG_PAD;
+            *byte = tag::PAD;
             length += 1;
         }
         buffer.get(..length).unwrap_or_default()
@@ -103,66 +144,10 @@ impl<'b> Encoder<'b> {
 
 /// Whether a frame of this many bytes is read as a fixed layout.
 fn is_fixed(length: usize) -> bool {
-    matches!(length, Climate::BYTES | Climate::BYTES_WITH_VOLTAGE)
+    matches!(length, FixedBattery::BYTES | FixedVoltage::BYTES)
 }
 
-/// The fixed layouts: temperature and humidity, and perhaps the battery's voltage.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Climate {
-    /// 0.01 °C; `None` where the sensor gave no value.
-    pub temperature: Option<i16>,
-    /// Whole %RH, up to 100; `None` where the sensor gave no value.
-    pub humidity: Option<u8>,
-}
-
-impl Climate {
-    /// How long the layout is.
-    pub const BYTES: usize = 3;
-    /// How long it is with the voltage.
-    pub const BYTES_WITH_VOLTAGE: usize = 5;
-
-    /// The layout of 3 bytes.
-    ///
-    /// # Errors
-    /// [`EncodeError::OutOfRange`] for a temperature of `i16::MIN` and a humidity above 100.
-    pub fn encode(self) -> Result<[u8; Self::BYTES], EncodeError> {
-        let [high, low] = self.temperature_bytes()?;
-        Ok([high, low, self.humidity_byte()?])
-    }
-
-    /// The layout of 5 bytes; the voltage is in mV.
-    ///
-    /// # Errors
-    /// As [`Self::encode`], and for a voltage of `u16::MAX`.
-    pub fn encode_with_voltage(
-        self,
-        voltage: Option<u16>,
-    ) -> Result<[u8; Self::BYTES_WITH_VOLTAGE], EncodeError> {
-        if voltage == Some(u16::MAX) {
-            return Err(EncodeError::OutOfRange { quantity: Quantity::Voltage, raw: i64::from(u16::MAX) });
-        }
-        let [high, low] = self.temperature_bytes()?;
-        let [voltage_high, voltage_low] = voltage.unwrap_or(u16::MAX).to_be_bytes();
-        Ok([high, low, self.humidity_byte()?, voltage_high, voltage_low])
-    }
-
-    fn temperature_bytes(self) -> Result<[u8; 2], EncodeError> {
-        if self.temperature == Some(i16::MIN) {
-            return Err(EncodeError::OutOfRange {
-                quantity: Quantity::Temperature,
-                raw: i64::from(i16::MIN),
-            });
-        }
-        Ok(self.temperature.unwrap_or(i16::MIN).to_be_bytes())
-    }
-
-    fn humidity_byte(self) -> Result<u8, EncodeError> {
-        match self.humidity {
-            None => Ok(u8::MAX),
-            Some(percent) if percent <= 100 => Ok(percent),
-            Some(percent) => {
-                Err(EncodeError::OutOfRange { quantity: Quantity::Humidity, raw: i64::from(percent) })
-            }
-        }
-    }
+/// Whether all bytes are printable ASCII characters or spaces.
+pub(crate) fn is_printable(text: &[u8]) -> bool {
+    text.iter().all(|byte| (b' '..=b'~').contains(byte))
 }

@@ -1,38 +1,66 @@
 //! Frames between our firmware and the gateway: a node's readings in few bytes, as radios need it.
 //!
-//! The firmware writes them into its buffer ([`Encoder`], [`Climate`]); the gateway reads them ([`decode`]). All integers are
-//! big-endian. Guarantees: no allocation, no dependency, no panic for any bytes; [`decode`] returns the readings that an
-//! encoder wrote; the bytes of a version never change (`tests/it/golden_bytes.rs`).
+//! The firmware writes them into its buffer ([`Encoder`], [`BatchEncoder`], [`FixedVoltage`], [`FixedBattery`]); the gateway
+//! reads them ([`decode`]). All integers are big-endian. Guarantees: no allocation, no panic for any bytes; [`decode`] returns
+//! the readings that an encoder wrote; the bytes of a layout never change (`tests/it/golden_bytes.rs`).
 //!
-//! | bytes | layout |
-//! |---|---|
-//! | 3 | temperature (i16, 0.01 °C), humidity (u8, %RH) |
-//! | 5 | the same, then the battery's voltage (u16, mV) |
-//! | any other number | the version (1), then fields: a tag, and the number that the tag stands for |
+//! | bytes | first byte | layout |
+//! |---|---|---|
+//! | 3 | any | temperature, humidity and charge in 22 bits: [`FixedBattery`] |
+//! | 5 | any | temperature, humidity and voltage: [`FixedVoltage`] |
+//! | others | `01` | fields: a tag, and the number that the tag stands for: [`Encoder`] |
+//! | others | `02` | a batch: records of the same sensors, as differences: [`BatchEncoder`] |
+//! | others | `03` | a sealed frame: one of the others, encrypted: `sealed` (a feature) |
+//! | others | `04` | commands, from the gateway to the node: [`command`] |
 //!
-//! A tag's low five bits are the [`Quantity`], its high three the [`Channel`]. Quantity 0 is none: `0x00` alone is a
-//! padding byte, by which an encoder avoids versioned frames of 3 or 5 bytes, and `0x20` is followed by a
-//! u32, how many seconds ago the fields behind it were measured.
-//!
-//! The lowest number of a signed field and the highest of an unsigned one say that the sensor gave no value.
+//! A tag's low five bits are the [`Quantity`], its high three the [`Channel`]. Quantity 0 is none; its eight tags are
+//! padding, age, time, sequence and firmware ([`Item`]). The lowest number of a signed field and the highest of an unsigned one say that the sensor gave no value.
 
 #![no_std]
 
+mod batch;
+pub mod command;
 mod decode;
 mod encode;
+mod fixed;
 mod quantity;
+mod replay;
+#[cfg(feature = "sealed")]
+pub mod sealed;
+mod varint;
 
+pub use batch::{Base, BatchEncoder, MAX_RECORDS, MAX_TAGS, rebase};
 pub use decode::{DecodeError, Frame, decode};
-pub use encode::{Climate, EncodeError, Encoder};
-pub use quantity::{Channel, Quantity};
+pub use encode::{EncodeError, Encoder, MAX_FIRMWARE};
+pub use fixed::{FixedBattery, FixedVoltage};
+pub use quantity::{Channel, Quantity, Tag};
+pub use replay::ReplayWindow;
 
-/// The version of frames that is written and read here.
+/// The first byte of a frame of fields.
 pub const VERSION: u8 = 1;
+/// The first byte of a batch.
+pub const BATCH: u8 = 2;
+/// The first byte of a sealed frame.
+pub const SEALED: u8 = 3;
+/// The first byte of commands.
+pub const COMMANDS: u8 = 4;
 
-/// Padding; a decoder skips it.
-const TAG_PAD: u8 = 0x00;
-/// Seconds, u32.
-const TAG_AGE: u8 = 0x20;
+/// The shortest longest frame of a link that a node may use: LoRaWAN's at the lowest data rate in Europe, in bytes.
+pub const MIN_MTU: usize = 51;
+
+/// The tags that are no measurement.
+pub(crate) mod tag {
+    /// Padding; a decoder skips it.
+    pub(crate) const PAD: u8 = 0x00;
+    /// Seconds before the sending, u32.
+    pub(crate) const AGE: u8 = 0x20;
+    /// Seconds since 1970-01-01 UTC, u32.
+    pub(crate) const TIME: u8 = 0x40;
+    /// The frame's number, u16.
+    pub(crate) const SEQUENCE: u8 = 0x60;
+    /// A length (u8) and that many characters of ASCII.
+    pub(crate) const FIRMWARE: u8 = 0x80;
+}
 
 /// One sensor's value in a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,10 +75,17 @@ pub struct Reading {
 
 /// One part of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Item {
+pub enum Item<'a> {
     /// A sensor's value.
     Reading(Reading),
-    /// The readings behind it, up to the next age, were measured so many seconds before the frame was sent; those before
-    /// the first age, as it was sent.
+    /// The readings after it, up to the next age or time, were measured so many seconds before the frame was sent. Those
+    /// before the first age or time were measured as it was sent.
     Age(u32),
+    /// The readings after it, up to the next age or time, were measured then: seconds since 1970-01-01 UTC.
+    Time(u32),
+    /// The number that the node gave the frame's readings when it stored them. A node that got no acknowledgement sends
+    /// them again under the same number, perhaps with another age.
+    Sequence(u16),
+    /// The name and version of the node's image, for example `rp2040 0.1.0`.
+    Firmware(&'a str),
 }

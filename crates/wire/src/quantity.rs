@@ -71,16 +71,29 @@ impl Channel {
 /// Where the channel begins in a tag.
 const CHANNEL_SHIFT: u8 = 5;
 
-/// The tag of a quantity on a channel.
-pub(crate) const fn tag(quantity: Quantity, channel: Channel) -> u8 {
-    channel.0 << CHANNEL_SHIFT | quantity as u8
+/// A quantity on a channel: which sensor of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tag {
+    /// What the sensor measures.
+    pub quantity: Quantity,
+    /// Which of the node's sensors of this quantity.
+    pub channel: Channel,
 }
 
-/// The quantity and channel of a tag.
-pub(crate) fn of_tag(tag: u8) -> Option<(Quantity, Channel)> {
-    let (number, channel) = (tag & ((1 << CHANNEL_SHIFT) - 1), tag >> CHANNEL_SHIFT);
-    let quantity = Quantity::ALL.into_iter().find(|quantity| *quantity as u8 == number)?;
-    Some((quantity, Channel(channel)))
+impl Tag {
+    /// The byte that stands for it in a frame.
+    #[must_use]
+    pub const fn to_byte(self) -> u8 {
+        self.channel.0 << CHANNEL_SHIFT | self.quantity as u8
+    }
+
+    /// The sensor that a byte stands for; `None` if there is no such quantity.
+    #[must_use]
+    pub fn from_byte(byte: u8) -> Option<Self> {
+        let (number, channel) = (byte & ((1 << CHANNEL_SHIFT) - 1), byte >> CHANNEL_SHIFT);
+        let quantity = Quantity::ALL.into_iter().find(|quantity| *quantity as u8 == number)?;
+        Some(Self { quantity, channel: Channel(channel) })
+    }
 }
 
 /// How a field's number is written.

@@ -2,69 +2,73 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
-use wire::{Channel, Climate, DecodeError, EncodeError, Encoder, Item, Quantity, Reading, decode};
+use wire::{
+    Channel, DecodeError, EncodeError, Encoder, FixedBattery, FixedVoltage, Item, Quantity, Reading, decode,
+};
 
-fn on(quantity: Quantity, channel: u8, raw: impl Into<Option<i64>>) -> Item {
+fn on(quantity: Quantity, channel: u8, raw: impl Into<Option<i64>>) -> Item<'static> {
     Item::Reading(Reading { quantity, channel: Channel::new(channel).unwrap(), raw: raw.into() })
 }
 
-fn of(quantity: Quantity, raw: impl Into<Option<i64>>) -> Item {
+fn of(quantity: Quantity, raw: impl Into<Option<i64>>) -> Item<'static> {
     on(quantity, 0, raw)
 }
 
-fn encoded(items: &[Item]) -> Vec<u8> {
+fn encoded(items: &[Item<'_>]) -> Vec<u8> {
     let mut buffer = [0xee; 256];
     let mut encoder = Encoder::new(&mut buffer).unwrap();
     for item in items {
         match item {
             Item::Reading(reading) => encoder.put(*reading).unwrap(),
             Item::Age(seconds) => encoder.age(*seconds).unwrap(),
+            Item::Time(seconds) => encoder.time(*seconds).unwrap(),
+            Item::Sequence(number) => encoder.sequence(*number).unwrap(),
+            Item::Firmware(text) => encoder.firmware(text).unwrap(),
         };
     }
     encoder.finish().to_vec()
 }
 
-fn decoded(frame: &[u8]) -> Result<Vec<Item>, DecodeError> {
+fn decoded(frame: &[u8]) -> Result<Vec<Item<'_>>, DecodeError> {
     decode(frame)?.collect()
 }
 
 /// The frame that the items are, and the items that the frame is.
 #[track_caller]
-fn assert_golden(items: &[Item], frame: &[u8]) {
+fn assert_golden(items: &[Item<'_>], frame: &[u8]) {
     assert_eq!(encoded(items), frame, "{items:?} encoded");
     assert_eq!(decoded(frame).unwrap(), items, "{frame:02x?} decoded");
 }
 
 #[test]
-fn three_bytes_are_temperature_and_humidity() {
-    let (temperature, humidity) = (Quantity::Temperature, Quantity::Humidity);
-    for (climate, frame, items) in [
-        (Climate { temperature: Some(2147), humidity: Some(45) }, [0x08, 0x63, 45], (Some(2147), Some(4500))),
-        (Climate { temperature: Some(-1), humidity: Some(0) }, [0xff, 0xff, 0], (Some(-1), Some(0))),
-        (
-            Climate { temperature: Some(-32767), humidity: Some(100) },
-            [0x80, 0x01, 100],
-            (Some(-32767), Some(10_000)),
-        ),
-        (Climate { temperature: None, humidity: None }, [0x80, 0x00, 0xff], (None, None)),
+fn three_bytes_are_temperature_humidity_and_charge_in_22_bits() {
+    for (fixed, frame, temperature) in [
+        (FixedBattery { half_degrees: 43, humidity: 40, battery: 100 }, [0x53, 0x51, 0x90], 2150),
+        (FixedBattery { half_degrees: -40, humidity: 0, battery: 0 }, [0, 0, 0], -2000),
+        (FixedBattery { half_degrees: 120, humidity: 100, battery: 63 }, [160, 200, 0xfc], 6000),
     ] {
-        assert_eq!(climate.encode(), Ok(frame));
-        assert_eq!(decoded(&frame).unwrap(), [of(temperature, items.0), of(humidity, items.1)]);
+        assert_eq!(fixed.encode(), Ok(frame));
+        let items = [
+            of(Quantity::Temperature, temperature),
+            of(Quantity::Humidity, i64::from(fixed.humidity) * 100),
+            of(Quantity::Battery, i64::from(fixed.battery)),
+        ];
+        assert_eq!(decoded(&frame).unwrap(), items);
     }
 }
 
 #[test]
 fn five_bytes_are_temperature_humidity_and_voltage() {
-    let climate = Climate { temperature: Some(2147), humidity: Some(45) };
-    for (voltage, bytes) in
-        [(Some(3012), [0x0b, 0xc4]), (Some(0), [0, 0]), (Some(65534), [0xff, 0xfe]), (None, [0xff, 0xff])]
-    {
-        let frame = [0x08, 0x63, 45, bytes[0], bytes[1]];
-        assert_eq!(climate.encode_with_voltage(voltage), Ok(frame));
+    for (fixed, frame) in [
+        (FixedVoltage { tenths: -55, humidity: 61, centivolts: 330 }, [0xff, 0xc9, 0x3d, 0x01, 0x4a]),
+        (FixedVoltage { tenths: 234, humidity: 65, centivolts: 370 }, [0x00, 0xea, 0x41, 0x01, 0x72]),
+        (FixedVoltage { tenths: i16::MIN, humidity: 100, centivolts: u16::MAX }, [0x80, 0, 100, 0xff, 0xff]),
+    ] {
+        assert_eq!(fixed.encode(), Ok(frame));
         let items = [
-            of(Quantity::Temperature, 2147),
-            of(Quantity::Humidity, 4500),
-            of(Quantity::Voltage, voltage.map(i64::from)),
+            of(Quantity::Temperature, i64::from(fixed.tenths) * 10),
+            of(Quantity::Humidity, i64::from(fixed.humidity) * 100),
+            of(Quantity::Voltage, i64::from(fixed.centivolts) * 10),
         ];
         assert_eq!(decoded(&frame).unwrap(), items);
     }
@@ -129,6 +133,20 @@ fn an_age_is_in_seconds_for_what_follows_it() {
 }
 
 #[test]
+fn a_time_a_sequence_number_and_the_image_have_their_tags() {
+    let items = [
+        Item::Sequence(0x0102),
+        Item::Firmware("rp2040 0.1.0"),
+        Item::Time(1_795_392_000),
+        of(Quantity::Co2, 500),
+    ];
+    let mut frame = vec![1, 0x60, 1, 2, 0x80, 12];
+    frame.extend_from_slice(b"rp2040 0.1.0");
+    frame.extend_from_slice(&[0x40, 0x6b, 0x03, 0x82, 0x00, 0x04, 0x01, 0xf4]);
+    assert_golden(&items, &frame);
+}
+
+#[test]
 fn an_encoder_makes_no_frame_of_three_or_five_bytes() {
     assert_golden(&[], &[1]);
     assert_golden(&[of(Quantity::Battery, 97)], &[1, 0x0c, 97, 0x00]);
@@ -179,12 +197,22 @@ fn values_that_a_field_cannot_hold_are_refused_by_the_encoder() {
         let refused = encoder.put(Reading { quantity, channel: Channel::FIRST, raw: Some(raw) });
         assert_eq!(refused.unwrap_err(), EncodeError::OutOfRange { quantity, raw });
     }
+    let text = Err(EncodeError::Text);
+    for name in ["", "a name of more than 32 characters", "näme", "tab\t"] {
+        assert_eq!(encoder.firmware(name).map(|_| ()), text, "{name:?}");
+    }
     assert_eq!(encoder.finish(), [1]);
-    let climate = Climate { temperature: Some(0), humidity: Some(0) };
-    assert!(Climate { temperature: Some(i16::MIN), ..climate }.encode().is_err());
-    assert!(Climate { humidity: Some(101), ..climate }.encode().is_err());
-    assert!(Climate { humidity: Some(255), ..climate }.encode_with_voltage(None).is_err());
-    assert!(climate.encode_with_voltage(Some(u16::MAX)).is_err());
+    let battery = FixedBattery { half_degrees: 0, humidity: 0, battery: 0 };
+    for refused in [
+        FixedBattery { half_degrees: -41, ..battery },
+        FixedBattery { half_degrees: 121, ..battery },
+        FixedBattery { half_degrees: i16::MIN, ..battery },
+        FixedBattery { humidity: 101, ..battery },
+        FixedBattery { battery: 101, ..battery },
+    ] {
+        assert!(refused.encode().is_err(), "{refused:?}");
+    }
+    assert!(FixedVoltage { tenths: 0, humidity: 101, centivolts: 0 }.encode().is_err());
 }
 
 #[test]
@@ -192,15 +220,26 @@ fn what_is_no_frame_is_refused_and_says_where() {
     let humidity = Quantity::Humidity;
     for (frame, error) in [
         (&[][..], DecodeError::Empty),
-        (&[2, 0x01, 0, 0], DecodeError::Version { version: 2 }),
+        (&[5, 0x01, 0, 0], DecodeError::Version { version: 5 }),
+        (&[2, 0x01, 0, 0], DecodeError::Checksum),
+        (&[3, 0x01, 0, 0], DecodeError::Sealed),
+        (&[4, 0x01, 0, 0], DecodeError::Commands),
         (&[0], DecodeError::Version { version: 0 }),
-        (&[0x08, 0x63, 101], DecodeError::OutOfRange { quantity: humidity, at: 2 }),
+        (&[161, 0, 0], DecodeError::OutOfRange { quantity: Quantity::Temperature, at: 0 }),
+        (&[0, 202, 0], DecodeError::OutOfRange { quantity: humidity, at: 1 }),
+        (&[0, 1, 0x94], DecodeError::OutOfRange { quantity: Quantity::Battery, at: 1 }),
+        (&[0, 0, 1], DecodeError::Reserved { at: 2 }),
+        (&[0, 0, 2], DecodeError::Reserved { at: 2 }),
         (&[0x08, 0x63, 254, 0, 0], DecodeError::OutOfRange { quantity: humidity, at: 2 }),
         (&[1, 0x04, 0x02, 0x64, 0x1f, 0], DecodeError::Tag { tag: 0x1f, at: 4 }),
-        (&[1, 0x40], DecodeError::Tag { tag: 0x40, at: 1 }),
+        (&[1, 0xa0], DecodeError::Tag { tag: 0xa0, at: 1 }),
         (&[1, 0, 0, 0x04, 0x02, 0x64, 0x01, 0], DecodeError::Cut { at: 6 }),
         (&[1, 0x20, 0, 0], DecodeError::Cut { at: 1 }),
         (&[1, 0x0c], DecodeError::Cut { at: 1 }),
+        (&[1, 0x80], DecodeError::Cut { at: 1 }),
+        (&[1, 0x80, 3, b'a'], DecodeError::Cut { at: 1 }),
+        (&[1, 0x80, 0, 0], DecodeError::Text { at: 1 }),
+        (&[1, 0x80, 3, b'a', b'b', 7], DecodeError::Text { at: 1 }),
         (&[1, 0x02, 0x27, 0x11], DecodeError::OutOfRange { quantity: humidity, at: 1 }),
         (&[1, 0x09, 2, 0], DecodeError::OutOfRange { quantity: Quantity::Contact, at: 1 }),
     ] {
@@ -211,10 +250,7 @@ fn what_is_no_frame_is_refused_and_says_where() {
 #[test]
 fn errors_say_it_in_words() {
     for (error, text) in [
-        (
-            DecodeError::Version { version: 2 },
-            "its first byte says version 2, and only version 1 is known here",
-        ),
+        (DecodeError::Version { version: 5 }, "its first byte says version 5, which is not known here"),
         (DecodeError::Tag { tag: 0x1f, at: 4 }, "the tag 0x1f at byte 4 is not known here"),
         (DecodeError::Cut { at: 6 }, "it ends within the field at byte 6"),
         (

@@ -9,4 +9,9 @@
 )]
 
 mod any_bytes;
+mod batch;
+mod command;
 mod golden_bytes;
+mod replay;
+#[cfg(feature = "sealed")]
+mod sealed;
