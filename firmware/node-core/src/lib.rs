@@ -27,6 +27,8 @@ mod store;
 mod stored;
 
 pub use board::{Board, Command, Delivery, Link, LinkError, Readings, Sensors, Store, StoreError};
+#[cfg(feature = "sealed")]
+pub use config::Sealing;
 pub use config::{Config, QuietHours, Threshold, default_threshold};
 pub use node::{Exit, Node, run};
 pub use store::{FlashStore, RamStore};

@@ -62,11 +62,14 @@ pub struct Node<'a> {
     /// Milliseconds since the start: not before, because the link failed or rests.
     send_at: u64,
     is_store_empty: bool,
+    /// An item that the store did not take: it is sent from RAM.
+    unstored: Option<heapless::Vec<u8, MAX_STORED>>,
     lost: u32,
 }
 
 /// What is sent next.
 enum Next {
+    Unstored,
     Stored,
     Announcement,
 }
@@ -92,6 +95,7 @@ impl<'a> Node<'a> {
             announce_at: 0,
             send_at: 0,
             is_store_empty: false,
+            unstored: None,
             lost: 0,
         }
     }
@@ -168,10 +172,12 @@ impl<'a> Node<'a> {
         while self.pending.oldest().is_some() {
             let sequence = self.next_sequence(store).await;
             let Some(length) = self.pending.take(limit, sequence, now, &mut buffer) else { break };
-            match store.push(buffer.get(..length).unwrap_or_default()).await {
-                Ok(()) => self.is_store_empty = false,
-                Err(_) => self.lost += 1,
+            let item = buffer.get(..length).unwrap_or_default();
+            if store.push(item).await.is_err() {
+                self.lost += u32::from(self.unstored.is_some());
+                self.unstored = heapless::Vec::from_slice(item).ok();
             }
+            self.is_store_empty = false;
         }
     }
 
@@ -241,6 +247,9 @@ impl<'a> Node<'a> {
         frame: &mut [u8; MAX_FRAME],
         store: &mut impl Store,
     ) -> Option<(Next, usize)> {
+        if let Some(length) = self.unstored.as_ref().and_then(|item| stored::frame(item, now, frame)) {
+            return Some((Next::Unstored, length));
+        }
         let mut buffer = [0; MAX_STORED];
         while let Ok(Some(length)) = store.peek(&mut buffer).await {
             if let Some(length) = stored::frame(buffer.get(..length).unwrap_or_default(), now, frame) {
@@ -284,6 +293,7 @@ impl<'a> Node<'a> {
 
     async fn sent(&mut self, next: Next, uptime: u32, store: &mut impl Store) {
         match next {
+            Next::Unstored => self.unstored = None,
             // If it cannot be removed, it is sent again, and the gateway knows its number.
             Next::Stored => _ = store.pop().await,
             Next::Announcement => self.announce_at = uptime.saturating_add(ANNOUNCE_SECONDS),

@@ -43,10 +43,11 @@ pub struct FlashStore<F> {
 
 impl<F: NorFlash> FlashStore<F> {
     /// Opens the part `range` of the flash, at least three pages. A ring that cannot be read is erased and counted as one
-    /// record lost.
+    /// record lost. Values that cannot be read are left as they are, for a counter that began again would break the seal:
+    /// then nothing can be loaded or saved until the part is erased from outside.
     ///
     /// # Errors
-    /// Where the range is no whole number of pages, has fewer than three, or the flash does not work.
+    /// Where the range is no whole number of pages, has fewer than three, or the ring cannot be erased.
     pub async fn open(flash: F, range: Range<u32>) -> Result<Self, StoreError> {
         let page = u32::try_from(F::ERASE_SIZE).map_err(|_| StoreError)?;
         let middle =
@@ -56,7 +57,7 @@ impl<F: NorFlash> FlashStore<F> {
         MapConfig::<F>::try_new(values.clone()).map_err(|_| StoreError)?;
         let mut store = Self { flash, records, values, newest: 0, removed: 0, peeked: 0, lost: 0 };
         let mut buffer = [0; 4];
-        if store.load(REMOVED_KEY, &mut buffer).await? == Some(buffer.len()) {
+        if store.load(REMOVED_KEY, &mut buffer).await == Ok(Some(buffer.len())) {
             store.removed = u32::from_be_bytes(buffer);
         }
         store.newest = store.removed;
@@ -152,12 +153,7 @@ impl<F: NorFlash> Store for FlashStore<F> {
                 self.peeked = number;
                 Ok(Some(length))
             }
-            Ok(None) => {
-                self.lost += self.newest - self.removed;
-                self.removed = self.newest;
-                Ok(None)
-            }
-            Err(Error::Corrupted { .. }) => {
+            Ok(None) | Err(Error::Corrupted { .. }) => {
                 self.erase_records().await?;
                 Ok(None)
             }
