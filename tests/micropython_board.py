@@ -40,6 +40,12 @@ def micropython(*arguments, cwd, path):
     return done.stdout
 
 
+def extremes(received, device, metric):
+    """The lowest and the highest value of a metric that arrived; 0 and 0 if none did."""
+    metrics = [body["metrics"][metric] for body in received.latest(device) if metric in body["metrics"]]
+    return min((metric["min"] for metric in metrics), default=0), max((metric["max"] for metric in metrics), default=0)
+
+
 class Board:
     def __init__(self, folder, program, settings, world=None, stdout=None):
         self.folder = folder

@@ -54,7 +54,7 @@ def parse(message):
     """The message's number and its other cells, or None for both if it is none of a client."""
     try:
         cells = bytes(message).decode().split(",")
-        if len(cells) == CELLS and all(is_number(cell) or not cell for cell in cells):
+        if len(cells) == CELLS and all(not cell or is_number(cell) for cell in cells):
             return int(cells[0]), cells[1:]
     except (UnicodeError, ValueError):
         pass
