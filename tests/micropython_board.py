@@ -4,6 +4,7 @@
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -30,6 +31,21 @@ WORLD = {
 }
 
 
+def readme(program):
+    return (FIRMWARE / program / "README.md").read_text()
+
+
+def columns(program):
+    """The columns that the program's README gives the gateway, as TOML."""
+    return re.search(r"^columns = (\[.*\])$", readme(program), re.M)[1]
+
+
+def installed(program):
+    """The files that the README's commands copy onto the board."""
+    names = re.search(r"^mpremote cp (.*) :$", readme(program), re.M)[1].split()
+    return [FIRMWARE / program / name for name in names]
+
+
 def micropython(*arguments, cwd, path):
     """Runs MicroPython to its end; returns what it printed."""
     environment = os.environ | {"MICROPYPATH": ":".join(map(str, [*path, ".frozen"]))}
@@ -53,7 +69,7 @@ class Board:
         self._stdout = stdout
         self._world = WORLD | (world or {})
         folder.mkdir(parents=True)
-        for source in (*(FIRMWARE / program).glob("*.py"), *(FIRMWARE / "shared").glob("*.py")):
+        for source in installed(program):
             shutil.copy(source, folder)
         with open(folder / "config.py", "a") as file:
             for name, value in settings.items():
@@ -93,6 +109,14 @@ class Board:
             return self.log().count(text) >= times
 
         wait_until(seen, timeout, lambda: f"{text!r} in the log:\n{self.log()[-3000:]}")
+
+    def most_waiting(self):
+        """The most readings that waited, as far as the log says."""
+        return max(map(int, re.findall(r"(\d+) readings wait$", self.log(), re.M)), default=0)
+
+    def wait_waiting(self, count):
+        """Waits until at least so many readings wait; the rounds without an attempt are random."""
+        wait_until(lambda: self.most_waiting() >= count, what=lambda: f"{count} waiting readings:\n{self.log()[-3000:]}")
 
     def sleeps(self, kind):
         """How often it slept: `light` or `deep`."""

@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from gateway import config
-from micropython_board import Board, extremes
+from micropython_board import Board, columns, extremes
 from peers import HOST, free_port, wait_until
 
 # As fast as the tests need it; the times between stay a board's own.
@@ -28,8 +28,7 @@ class TcpGateway:
 
     def __init__(self, riser, cloud, floor):
         self.port = free_port()
-        columns = '["device", "time", "temperature", "pressure", "humidity", "gas", "errors", "dropped"]'
-        table = f'[adapters.tcp.esp32]\nlisten = "{HOST}:{self.port}"\nformat = "csv"\ncolumns = {columns}\n'
+        table = f'[adapters.tcp.esp32]\nlisten = "{HOST}:{self.port}"\nformat = "csv"\ncolumns = {columns("tcp_csv")}\n'
         self.running = riser(config(cloud=cloud.port, floor=floor.port, more=table))
 
     def start(self):
@@ -81,7 +80,7 @@ def test_csv_over_tcp_is_aggregated_and_the_board_sleeps_between(tcp, board, rec
 
 def test_tcp_readings_wait_while_the_gateway_is_away_and_keep_their_time(tcp, board, received):
     node = board("tcp_csv", PORT=tcp.port).start()
-    node.wait_log("6 readings wait")
+    node.wait_waiting(6)
     tcp.start()
     received.wait_for(lambda: received.count("esp32-8d18b2", "temperature") >= 10, what="the readings that waited")
     starts = [body["window"]["start"] for body in received.latest("esp32-8d18b2")]
@@ -137,14 +136,14 @@ def test_json_over_mqtt_is_aggregated_and_the_board_sleeps_between(mqtt, board, 
 
 def test_every_mqtt_reading_arrives_once_over_a_kill_of_the_gateway(mqtt, board, received):
     node = board("mqtt_json", PORT=mqtt.port, NAME="pico", USER="pico", USER_PASSWORD="hush").start()
-    node.wait_log("4 readings wait")
+    node.wait_waiting(4)
     mqtt.start()
     received.wait_for(lambda: received.count("pico", "temperature") >= 6, what="the readings that waited")
     mqtt.running.kill()
     waiting = node.log().count("readings wait")
     node.wait_log("readings wait", times=waiting + 2)
     mqtt.start()
-    waited = max(int(line.split()[-3]) for line in node.log().splitlines() if line.endswith("readings wait"))
+    waited = node.most_waiting()
     before = received.count("pico", "temperature")
     received.wait_for(lambda: received.count("pico", "temperature") >= before + waited, what="what waited again")
     node.cut_power()

@@ -3,13 +3,9 @@ port."""
 
 import pytest
 
-from micropython_board import Board, extremes
+from micropython_board import Board, columns, extremes
 from peers import free_port, wait_until
 from serial_port import SerialPort
-
-COLUMNS = (
-    '["device", "age", "temperature", "pressure", "humidity", "illuminance", "voltage", "errors", "dropped", "rssi"]'
-)
 
 
 def mac():
@@ -38,7 +34,7 @@ class Field:
         self._cable = started.keep(Cable(folder / "ttyUSB0")).plug_in()
         table = (
             f'[adapters.serial.espnow]\nport = "{self._cable.path}"\nbaud = 115200\nformat = "csv"\n'
-            f"columns = {COLUMNS}\n"
+            f"columns = {columns('espnow_broker')}\n"
         )
         self.gateway = main_job(more=table)
         self.gateway.wait_log("is open at 115200 baud")
@@ -80,7 +76,7 @@ def test_readings_of_two_clients_arrive_under_their_addresses(field, received):
 def test_readings_survive_deep_sleep_while_the_broker_is_away(field, received):
     address = mac()
     node = field.client(address).start()
-    node.wait_log("4 readings wait")
+    node.wait_waiting(4)
     field.broker().start()
     received.wait_for(lambda: received.count(address, "temperature") >= 6, what="the readings that waited")
     assert extremes(received, address, "age")[1] >= 1, "the oldest says its age"
@@ -100,7 +96,7 @@ def test_what_is_sent_twice_is_written_once(field, received):
     broker = field.broker().start()
     address = mac()
     node = field.client(address, world={"acknowledgements_lost": True}, LONGEST_BACKOFF=0).start()
-    node.wait_log("3 readings wait")
+    node.wait_waiting(3)
     node.change(acknowledgements_lost=False)
     received.wait_for(lambda: received.count(address, "temperature") >= 6, what="readings")
     for board in (node, broker):
