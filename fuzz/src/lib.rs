@@ -40,6 +40,40 @@ pub fn decode_by_file(data: &[u8]) {
     }
 }
 
+/// Runs the codec `node` on `data`, on the batch that `data` is with a right checksum, and on both sealed; and the codec of a device
+/// with a key on all of them.
+///
+/// # Panics
+/// Where a promise is broken.
+pub fn decode_node(data: &[u8]) {
+    let plain = Codec::by_name("node", &Options::default()).expect("a codec of this crate");
+    let sealed = Codec::sealed_node("07".repeat(32).parse().expect("a key"));
+    let batch = [&[wire::BATCH], data].concat();
+    let batch = [&batch[..], &crc16(&batch).to_be_bytes()].concat();
+    for frame in [data, &batch] {
+        let mut buffer = vec![0; frame.len() + wire::sealed::OVERHEAD];
+        let header = wire::sealed::Header { node: wire::sealed::NodeId([1; 8]), counter: 1 };
+        let key = wire::sealed::Key::new([7; 32]);
+        wire::sealed::seal(&key, header, frame, &mut buffer).expect("the buffer is long enough");
+        for codec in [&plain, &sealed] {
+            run(codec, "", frame);
+            run(codec, "", &buffer);
+        }
+    }
+}
+
+/// CRC-16/CCITT-FALSE, as in a batch.
+fn crc16(bytes: &[u8]) -> u16 {
+    bytes.iter().fold(0xffff, |crc, byte| {
+        (0..8).fold(
+            crc ^ u16::from(*byte) << 8,
+            |crc, _| {
+                if crc & 0x8000 == 0 { crc << 1 } else { crc << 1 ^ 0x1021 }
+            },
+        )
+    })
+}
+
 fn run(codec: &Codec, topic: &str, payload: &[u8]) {
     let mut out = Measurements::new();
     let sides = [(None, None, None), (Some("device"), None, Some(2)), (None, Some("metric"), Some(3))];

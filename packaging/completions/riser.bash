@@ -40,6 +40,9 @@ _riser() {
             riser,detect)
                 cmd="riser__subcmd__detect"
                 ;;
+            riser,firmware)
+                cmd="riser__subcmd__firmware"
+                ;;
             riser,help)
                 cmd="riser__subcmd__help"
                 ;;
@@ -94,6 +97,9 @@ _riser() {
             riser__subcmd__help,detect)
                 cmd="riser__subcmd__help__subcmd__detect"
                 ;;
+            riser__subcmd__help,firmware)
+                cmd="riser__subcmd__help__subcmd__firmware"
+                ;;
             riser__subcmd__help,help)
                 cmd="riser__subcmd__help__subcmd__help"
                 ;;
@@ -122,7 +128,7 @@ _riser() {
 
     case "${cmd}" in
         riser)
-            opts="-h -V --help --version run check demo tail decode replay detect train audit acknowledge ble simulate config help"
+            opts="-h -V --help --version run check demo tail decode replay detect train audit acknowledge firmware ble simulate config help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -306,7 +312,7 @@ _riser() {
             return 0
             ;;
         riser__subcmd__decode)
-            opts="-h --codec --fport --port --time --topic --batch --help"
+            opts="-h --codec --fport --port --key --time --topic --batch --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -321,6 +327,10 @@ _riser() {
                     return 0
                     ;;
                 --fport)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -399,8 +409,30 @@ _riser() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        riser__subcmd__firmware)
+            opts="-h --config --set --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --set)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         riser__subcmd__help)
-            opts="run check demo tail decode replay detect train audit acknowledge ble simulate config help"
+            opts="run check demo tail decode replay detect train audit acknowledge firmware ble simulate config help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -526,6 +558,20 @@ _riser() {
             return 0
             ;;
         riser__subcmd__help__subcmd__detect)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        riser__subcmd__help__subcmd__firmware)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

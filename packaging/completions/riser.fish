@@ -36,6 +36,7 @@ complete -c riser -n "__fish_riser_needs_command" -f -a "detect" -d 'Put one ser
 complete -c riser -n "__fish_riser_needs_command" -f -a "train" -d 'Fit the model of each device as a whole to its history, and store it'
 complete -c riser -n "__fish_riser_needs_command" -f -a "audit" -d 'Show where every reading went; exit 1 where one is missing'
 complete -c riser -n "__fish_riser_needs_command" -f -a "acknowledge" -d 'Take note of a device\'s anomalies, so that they are not reported again; without DEVICE, list what is raised'
+complete -c riser -n "__fish_riser_needs_command" -f -a "firmware" -d 'List the nodes of our own firmware, and which version each runs'
 complete -c riser -n "__fish_riser_needs_command" -f -a "ble" -d 'What Bluetooth sensors and beacons say'
 complete -c riser -n "__fish_riser_needs_command" -f -a "simulate" -d 'Send real protocol traffic at a gateway, or write weeks of a building as a recording'
 complete -c riser -n "__fish_riser_needs_command" -f -a "config" -d 'Print the commented example, the reference or the JSON Schema of the configuration'
@@ -58,6 +59,7 @@ complete -c riser -n "__fish_riser_using_subcommand tail" -l json -d 'One JSON o
 complete -c riser -n "__fish_riser_using_subcommand tail" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c riser -n "__fish_riser_using_subcommand decode" -l codec -d 'The codec\'s name, or its file (.js or .toml)' -r
 complete -c riser -n "__fish_riser_using_subcommand decode" -l port -l fport -d 'LoRaWAN FPort' -r
+complete -c riser -n "__fish_riser_using_subcommand decode" -l key -d 'The key of a sealed node frame, in hexadecimal' -r
 complete -c riser -n "__fish_riser_using_subcommand decode" -l time -d 'When it arrived, RFC 3339; default: now' -r
 complete -c riser -n "__fish_riser_using_subcommand decode" -l topic -d 'The MQTT topic it came on' -r
 complete -c riser -n "__fish_riser_using_subcommand decode" -l batch -d 'JSON lines from stdin to stdout'
@@ -89,6 +91,10 @@ complete -c riser -n "__fish_riser_using_subcommand acknowledge" -l config -d 'T
 complete -c riser -n "__fish_riser_using_subcommand acknowledge" -l set -d 'One key of it, over file and environment; may be given again' -r
 complete -c riser -n "__fish_riser_using_subcommand acknowledge" -l json -d 'One JSON object a line'
 complete -c riser -n "__fish_riser_using_subcommand acknowledge" -s h -l help -d 'Print help'
+complete -c riser -n "__fish_riser_using_subcommand firmware" -l config -d 'The configuration; else RISER_CONFIG, ./gateway.toml, /etc/riser/gateway.toml' -r -F
+complete -c riser -n "__fish_riser_using_subcommand firmware" -l set -d 'One key of it, over file and environment; may be given again' -r
+complete -c riser -n "__fish_riser_using_subcommand firmware" -l json -d 'One JSON object a line'
+complete -c riser -n "__fish_riser_using_subcommand firmware" -s h -l help -d 'Print help'
 complete -c riser -n "__fish_riser_using_subcommand ble; and not __fish_seen_subcommand_from scan help" -s h -l help -d 'Print help'
 complete -c riser -n "__fish_riser_using_subcommand ble; and not __fish_seen_subcommand_from scan help" -f -a "scan" -d 'List the sensors and beacons in the air with their newest values, the nearest first'
 complete -c riser -n "__fish_riser_using_subcommand ble; and not __fish_seen_subcommand_from scan help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
@@ -126,18 +132,19 @@ complete -c riser -n "__fish_riser_using_subcommand simulate" -l confirmed -d 'E
 complete -c riser -n "__fish_riser_using_subcommand simulate" -l print-config -d 'Write the devices\' [devices.*], with their keys, for gateway.toml; send nothing (lorawan)'
 complete -c riser -n "__fish_riser_using_subcommand simulate" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c riser -n "__fish_riser_using_subcommand config" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c riser -n "__fish_riser_using_subcommand help; and not __fish_seen_subcommand_from run check demo tail decode replay detect train audit acknowledge ble simulate config help" -f -a "run" -d 'Run the gateway until SIGTERM or SIGINT'
-complete -c riser -n "__fish_riser_using_subcommand help; and not __fish_seen_subcommand_from run check demo tail decode replay detect train audit acknowledge ble simulate config help" -f -a "check" -d 'Read the configuration and print every problem at once'
-complete -c riser -n "__fish_riser_using_subcommand help; and not __fish_seen_subcommand_from run check demo tail decode replay detect train audit acknowledge ble simulate config help" -f -a "demo" -d 'Show a whole simulated building in one process'
-complete -c riser -n "__fish_riser_using_subcommand help; and not __fish_seen_subcommand_from run check demo tail decode replay detect train audit acknowledge ble simulate config help" -f -a "tail" -d 'Follow a running gateway'
-complete -c riser -n "__fish_riser_using_subcommand help; and not __fish_seen_subcommand_from run check demo tail decode replay detect train audit acknowledge ble simulate config help" -f -a "decode" -d 'Put payloads through a codec'
-complete -c riser -n "__fish_riser_using_subcommand help; and not __fish_seen_subcommand_from run check demo tail decode replay detect train audit acknowledge ble simulate config help" -f -a "replay" -d 'Put recorded readings through windows, detectors and alerts'
-complete -c riser -n "__fish_riser_using_subcommand help; and not __fish_seen_subcommand_from run check demo tail decode replay detect train audit acknowledge ble simulate config help" -f -a "detect" -d 'Put one series through the anomaly model'
-complete -c riser -n "__fish_riser_using_subcommand help; and not __fish_seen_subcommand_from run check demo tail decode replay detect train audit acknowledge ble simulate config help" -f -a "train" -d 'Fit the model of each device as a whole to its history, and store it'
-complete -c riser -n "__fish_riser_using_subcommand help; and not __fish_seen_subcommand_from run check demo tail decode replay detect train audit acknowledge ble simulate config help" -f -a "audit" -d 'Show where every reading went; exit 1 where one is missing'
-complete -c riser -n "__fish_riser_using_subcommand help; and not __fish_seen_subcommand_from run check demo tail decode replay detect train audit acknowledge ble simulate config help" -f -a "acknowledge" -d 'Take note of a device\'s anomalies, so that they are not reported again; without DEVICE, list what is raised'
-complete -c riser -n "__fish_riser_using_subcommand help; and not __fish_seen_subcommand_from run check demo tail decode replay detect train audit acknowledge ble simulate config help" -f -a "ble" -d 'What Bluetooth sensors and beacons say'
-complete -c riser -n "__fish_riser_using_subcommand help; and not __fish_seen_subcommand_from run check demo tail decode replay detect train audit acknowledge ble simulate config help" -f -a "simulate" -d 'Send real protocol traffic at a gateway, or write weeks of a building as a recording'
-complete -c riser -n "__fish_riser_using_subcommand help; and not __fish_seen_subcommand_from run check demo tail decode replay detect train audit acknowledge ble simulate config help" -f -a "config" -d 'Print the commented example, the reference or the JSON Schema of the configuration'
-complete -c riser -n "__fish_riser_using_subcommand help; and not __fish_seen_subcommand_from run check demo tail decode replay detect train audit acknowledge ble simulate config help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c riser -n "__fish_riser_using_subcommand help; and not __fish_seen_subcommand_from run check demo tail decode replay detect train audit acknowledge firmware ble simulate config help" -f -a "run" -d 'Run the gateway until SIGTERM or SIGINT'
+complete -c riser -n "__fish_riser_using_subcommand help; and not __fish_seen_subcommand_from run check demo tail decode replay detect train audit acknowledge firmware ble simulate config help" -f -a "check" -d 'Read the configuration and print every problem at once'
+complete -c riser -n "__fish_riser_using_subcommand help; and not __fish_seen_subcommand_from run check demo tail decode replay detect train audit acknowledge firmware ble simulate config help" -f -a "demo" -d 'Show a whole simulated building in one process'
+complete -c riser -n "__fish_riser_using_subcommand help; and not __fish_seen_subcommand_from run check demo tail decode replay detect train audit acknowledge firmware ble simulate config help" -f -a "tail" -d 'Follow a running gateway'
+complete -c riser -n "__fish_riser_using_subcommand help; and not __fish_seen_subcommand_from run check demo tail decode replay detect train audit acknowledge firmware ble simulate config help" -f -a "decode" -d 'Put payloads through a codec'
+complete -c riser -n "__fish_riser_using_subcommand help; and not __fish_seen_subcommand_from run check demo tail decode replay detect train audit acknowledge firmware ble simulate config help" -f -a "replay" -d 'Put recorded readings through windows, detectors and alerts'
+complete -c riser -n "__fish_riser_using_subcommand help; and not __fish_seen_subcommand_from run check demo tail decode replay detect train audit acknowledge firmware ble simulate config help" -f -a "detect" -d 'Put one series through the anomaly model'
+complete -c riser -n "__fish_riser_using_subcommand help; and not __fish_seen_subcommand_from run check demo tail decode replay detect train audit acknowledge firmware ble simulate config help" -f -a "train" -d 'Fit the model of each device as a whole to its history, and store it'
+complete -c riser -n "__fish_riser_using_subcommand help; and not __fish_seen_subcommand_from run check demo tail decode replay detect train audit acknowledge firmware ble simulate config help" -f -a "audit" -d 'Show where every reading went; exit 1 where one is missing'
+complete -c riser -n "__fish_riser_using_subcommand help; and not __fish_seen_subcommand_from run check demo tail decode replay detect train audit acknowledge firmware ble simulate config help" -f -a "acknowledge" -d 'Take note of a device\'s anomalies, so that they are not reported again; without DEVICE, list what is raised'
+complete -c riser -n "__fish_riser_using_subcommand help; and not __fish_seen_subcommand_from run check demo tail decode replay detect train audit acknowledge firmware ble simulate config help" -f -a "firmware" -d 'List the nodes of our own firmware, and which version each runs'
+complete -c riser -n "__fish_riser_using_subcommand help; and not __fish_seen_subcommand_from run check demo tail decode replay detect train audit acknowledge firmware ble simulate config help" -f -a "ble" -d 'What Bluetooth sensors and beacons say'
+complete -c riser -n "__fish_riser_using_subcommand help; and not __fish_seen_subcommand_from run check demo tail decode replay detect train audit acknowledge firmware ble simulate config help" -f -a "simulate" -d 'Send real protocol traffic at a gateway, or write weeks of a building as a recording'
+complete -c riser -n "__fish_riser_using_subcommand help; and not __fish_seen_subcommand_from run check demo tail decode replay detect train audit acknowledge firmware ble simulate config help" -f -a "config" -d 'Print the commented example, the reference or the JSON Schema of the configuration'
+complete -c riser -n "__fish_riser_using_subcommand help; and not __fish_seen_subcommand_from run check demo tail decode replay detect train audit acknowledge firmware ble simulate config help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c riser -n "__fish_riser_using_subcommand help; and __fish_seen_subcommand_from ble" -f -a "scan" -d 'List the sensors and beacons in the air with their newest values, the nearest first'

@@ -1,14 +1,14 @@
 //! What a configuration may name as a format or a codec.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use gateway_core::findings::{KeyPath, Report, one_line, quoted};
-use gateway_core::settings::Device;
+use gateway_core::settings::{Device, Secret};
 use gateway_core::suggest::did_you_mean;
 
 use crate::ble::Kind;
 use crate::javascript::Engine;
-use crate::{Codec, Options, file};
+use crate::{Codec, NodeKey, Options, file};
 
 /// Whether `name` is a built-in format; else an error at `key`.
 pub fn check_format(report: &mut Report, key: &KeyPath, name: &str) -> bool {
@@ -65,6 +65,26 @@ pub fn check_devices<'d>(report: &mut Report, devices: impl Iterator<Item = (&'d
             }
         } else if seen.insert(codec) {
             check_file(report, &key, codec, &engine);
+        }
+    }
+}
+
+/// Checks the key of each device whose frames are sealed.
+pub fn check_node_keys<'d>(report: &mut Report, devices: impl Iterator<Item = (&'d String, &'d Device)>) {
+    let mut seen = BTreeMap::new();
+    for (name, device) in devices {
+        let Some(digits) = device.node_key.as_ref().map(Secret::expose) else { continue };
+        let table = KeyPath::of("devices").key(name);
+        let at = table.key("node_key_file");
+        if let Err(error) = digits.parse::<NodeKey>() {
+            report.error(&at, format!("the key {error}"));
+        }
+        if device.codec.as_deref().is_some_and(|codec| codec != "node") {
+            report.error(&at, "goes with `codec = \"node\"` only; remove one of the two");
+        }
+        if let Some(first) = seen.insert(digits.trim().to_ascii_lowercase(), name) {
+            let text = format!("is the key of {} too; each device needs its own", quoted(first));
+            report.error(&at, text);
         }
     }
 }

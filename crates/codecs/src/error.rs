@@ -151,6 +151,13 @@ pub enum DecodeError {
         /// What is wrong.
         problem: CsvProblem,
     },
+    /// A sealed frame that cannot be opened, or a frame that is not sealed though its device has a key.
+    #[error("not a node frame of this device")]
+    Sealed {
+        /// What is wrong with it.
+        #[source]
+        source: wire::sealed::OpenError,
+    },
     /// Not a frame of our firmware.
     #[error("not a node frame")]
     Node {
@@ -209,6 +216,7 @@ impl DecodeError {
             Self::TooManyReadings { .. } => DropReason::TooManyReadings,
             Self::NoDeviceCodec => DropReason::NoCodec,
             Self::Ble { problem, .. } => problem.reason(),
+            Self::Sealed { source: wire::sealed::OpenError::Forged } => DropReason::BadMic,
             _ => DropReason::BadPayload,
         }
     }

@@ -41,9 +41,11 @@ use jiff::tz::TimeZone;
 pub use error::{CodecError, CsvProblem, DecodeError, LppProblem, SourcePosition};
 pub use explain::Explained;
 pub use flatten::MAX_DEPTH;
-pub use measurements::{MAX_NAME_BYTES, MAX_READINGS, Measurement, Measurements};
+pub use measurements::{MAX_NAME_BYTES, MAX_READINGS, Measurement, Measurements, NodeInfo};
+pub use node::{KeyError, NodeKey};
 pub use table::CodecTable;
 pub use units::unit_of;
+pub use wire::ReplayWindow;
 
 /// The largest payload that is decoded: the embedded broker's largest packet.
 pub const MAX_PAYLOAD_BYTES: usize = 256 * 1024;
@@ -105,7 +107,8 @@ enum Format {
     Tasmota(TimeZone),
     Shelly,
     Csv(csv::Csv),
-    Node,
+    /// With the key of the device whose frames are sealed.
+    Node(Option<Arc<NodeKey>>),
     Envelope(envelope::Server),
     Struct(Arc<struct_codec::StructCodec>),
     Javascript(Arc<javascript::Script>),
@@ -148,7 +151,7 @@ impl Codec {
             "tasmota" => Format::Tasmota(zone),
             "shelly" => Format::Shelly,
             "csv" => Format::Csv(csv::Csv::new(&options.columns, zone)?),
-            "node" => Format::Node,
+            "node" => Format::Node(None),
             "ttn" => Format::Envelope(envelope::Server::Ttn),
             "chirpstack" => Format::Envelope(envelope::Server::Chirpstack),
             "ble" => Format::Ble(Arc::new(ble::Ble::new(ble::Keys::new()))),
@@ -164,6 +167,18 @@ impl Codec {
     #[must_use]
     pub fn ble(ble: ble::Ble) -> Self {
         Self(Format::Ble(Arc::new(ble)))
+    }
+
+    /// `node` for a device whose frames are sealed: others are refused.
+    #[must_use]
+    pub fn sealed_node(key: NodeKey) -> Self {
+        Self(Format::Node(Some(Arc::new(key))))
+    }
+
+    /// Whether only frames sealed with the device's key are decoded.
+    #[must_use]
+    pub fn is_sealed(&self) -> bool {
+        matches!(self.0, Format::Node(Some(_)))
     }
 
     /// Whether `name` is a format of advertisements: `bthome`, `ruuvi` …
@@ -218,7 +233,7 @@ impl Codec {
             Format::Tasmota(_) => "tasmota",
             Format::Shelly => "shelly",
             Format::Csv(_) => "csv",
-            Format::Node => "node",
+            Format::Node(_) => "node",
             Format::Envelope(envelope::Server::Ttn) => "ttn",
             Format::Envelope(envelope::Server::Chirpstack) => "chirpstack",
             Format::Struct(_) => "struct",
@@ -262,7 +277,7 @@ impl Codec {
             Format::Tasmota(zone) => tasmota::decode(input, zone, out),
             Format::Shelly => shelly::decode(input, out),
             Format::Csv(csv) => csv.decode(input, out),
-            Format::Node => node::decode(input, out),
+            Format::Node(key) => node::decode(input, key.as_deref(), out),
             Format::Envelope(server) => envelope::decode(*server, input, out),
             Format::Struct(codec) => codec.decode(input, out),
             Format::Javascript(script) => javascript::decode(script, input, out),
@@ -337,7 +352,7 @@ impl Codec {
             Format::Senml => senml::data(input),
             Format::Zigbee2mqtt(_) | Format::Tasmota(_) | Format::Shelly => json_or_text(input.payload),
             Format::Csv(csv) => csv.data(input),
-            Format::Node => node::data(input),
+            Format::Node(key) => node::data(input, key.as_deref()),
             Format::Envelope(server) => envelope::data(*server, input),
             Format::Struct(codec) => codec.data(input),
             Format::Javascript(script) => Ok(javascript::run(script, input, None)?.data),

@@ -33,9 +33,21 @@ pub struct Measurement<'a> {
     pub said: Option<&'a str>,
 }
 
+/// What a frame of our own firmware says besides its measurements.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct NodeInfo {
+    /// The number that the node gave the readings: if it sends them again, it is the same.
+    pub sequence: Option<u16>,
+    /// The counter of a sealed frame.
+    pub counter: Option<u32>,
+    /// Name and version of the node's image.
+    pub firmware: Option<Box<str>>,
+}
+
 /// The measurements of one payload.
 #[derive(Debug, Default)]
 pub struct Measurements {
+    node: NodeInfo,
     text: String,
     entries: Vec<Entry>,
     /// The first entry of the record that is being read.
@@ -76,6 +88,7 @@ impl Measurements {
 
     /// Forgets what it holds and keeps the memory.
     pub fn clear(&mut self) {
+        self.node = NodeInfo::default();
         self.text.clear();
         self.entries.clear();
         self.record_start = 0;
@@ -94,6 +107,16 @@ impl Measurements {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
+    }
+
+    /// What a frame of our own firmware says besides; empty for other payloads.
+    #[must_use]
+    pub fn node(&self) -> &NodeInfo {
+        &self.node
+    }
+
+    pub(crate) fn node_mut(&mut self) -> &mut NodeInfo {
+        &mut self.node
     }
 
     /// How many NaN and infinite values were left out of an otherwise good payload: the caller counts them as dropped.

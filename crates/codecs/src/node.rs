@@ -5,37 +5,92 @@
 //! - A sensor that gave no value makes no measurement.
 //! - What was measured some seconds ago has its time, by the arrival; all else is of the arrival.
 //! - A frame is taken whole: an unknown version or tag refuses it.
+//! - With the device's key only frames that are sealed with it are taken. Whether a counter or a sequence number was seen
+//!   before, the pipeline knows: a codec has no memory.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::str::FromStr;
 use std::time::Duration;
 
 use gateway_core::Timestamp;
 use serde_json::{Value, json};
+use wire::sealed::{self, Key, OpenError};
 use wire::{Channel, Item, Quantity, Reading};
 
 use crate::words::{self, Quantity as Number};
 use crate::{DecodeError, Input, Measurements};
 
-pub(crate) fn decode(input: &Input<'_>, out: &mut Measurements) -> Result<(), DecodeError> {
+/// The key of a device whose frames are sealed; it does not print.
+#[derive(Debug, Clone)]
+pub struct NodeKey(Key);
+
+/// What is no key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be 64 hexadecimal digits, such as `openssl rand -hex 32` prints")]
+pub struct KeyError;
+
+impl FromStr for NodeKey {
+    type Err = KeyError;
+
+    fn from_str(digits: &str) -> Result<Self, KeyError> {
+        let mut key = [0; 32];
+        hex::decode_to_slice(digits.trim(), &mut key).map_err(|_| KeyError)?;
+        Ok(Self(Key::new(key)))
+    }
+}
+
+pub(crate) fn decode(
+    input: &Input<'_>,
+    key: Option<&NodeKey>,
+    out: &mut Measurements,
+) -> Result<(), DecodeError> {
+    let (frame, counter) = open(input.payload, key)?;
     let mut name = out.take_scratch();
-    let decoded = read(input, &mut name, out);
+    let decoded = read(&frame, input.received_at, &mut name, out);
     out.return_scratch(name);
+    out.node_mut().counter = counter;
     decoded
 }
 
-fn read(input: &Input<'_>, name: &mut String, out: &mut Measurements) -> Result<(), DecodeError> {
+/// The frame within a sealed one, and its counter; a frame itself if the device has no key.
+fn open<'p>(payload: &'p [u8], key: Option<&NodeKey>) -> Result<(Cow<'p, [u8]>, Option<u32>), DecodeError> {
+    let Some(NodeKey(key)) = key else { return Ok((payload.into(), None)) };
+    let refused = |source| DecodeError::Sealed { source };
+    let length = payload.len().checked_sub(sealed::OVERHEAD).ok_or(refused(OpenError::NotSealed))?;
+    let mut frame = vec![0; length];
+    let (header, _) = sealed::open(key, payload, &mut frame).map_err(refused)?;
+    Ok((frame.into(), Some(header.counter)))
+}
+
+fn read(
+    frame: &[u8],
+    received_at: Timestamp,
+    name: &mut String,
+    out: &mut Measurements,
+) -> Result<(), DecodeError> {
     let mut at = None;
     out.begin_record();
-    for item in wire::decode(input.payload).map_err(refused)? {
-        match item.map_err(refused)? {
-            Item::Reading(reading) => push(&reading, name, out)?,
-            Item::Time(_) | Item::Sequence(_) | Item::Firmware(_) => {}
-            Item::Age(seconds) => {
-                end_record(at, out);
-                out.begin_record();
-                at = Some(input.received_at - Duration::from_secs(u64::from(seconds)));
+    for item in wire::decode(frame).map_err(refused)? {
+        let began_at = match item.map_err(refused)? {
+            Item::Reading(reading) => {
+                push(&reading, name, out)?;
+                continue;
             }
-        }
+            Item::Sequence(number) => {
+                out.node_mut().sequence = Some(number);
+                continue;
+            }
+            Item::Firmware(text) => {
+                out.node_mut().firmware = Some(text.into());
+                continue;
+            }
+            Item::Age(seconds) => received_at - Duration::from_secs(u64::from(seconds)),
+            Item::Time(seconds) => Timestamp::from_millis(i64::from(seconds) * 1000),
+        };
+        end_record(at, out);
+        out.begin_record();
+        at = Some(began_at);
     }
     end_record(at, out);
     Ok(())
@@ -58,17 +113,21 @@ fn push(reading: &Reading, name: &mut String, out: &mut Measurements) -> Result<
     Ok(())
 }
 
-/// A list of what the sensors gave, null where one gave nothing.
-pub(crate) fn data(input: &Input<'_>) -> Result<Value, DecodeError> {
-    let (mut list, mut age, mut name) = (Vec::new(), 0, String::new());
-    for item in wire::decode(input.payload).map_err(refused)? {
+/// What the frame says, in order: what the sensors gave (null where one gave nothing), and what else there is.
+pub(crate) fn data(input: &Input<'_>, key: Option<&NodeKey>) -> Result<Value, DecodeError> {
+    let (frame, counter) = open(input.payload, key)?;
+    let (mut list, mut time, mut name) = (Vec::new(), ("seconds_ago", 0), String::new());
+    list.extend(counter.map(|counter| json!({ "counter": counter })));
+    for item in wire::decode(&frame).map_err(refused)? {
         match item.map_err(refused)? {
-            Item::Age(seconds) => age = seconds,
-            Item::Time(_) | Item::Sequence(_) | Item::Firmware(_) => {}
+            Item::Age(seconds) => time = ("seconds_ago", seconds),
+            Item::Time(seconds) => time = ("unix_time", seconds),
+            Item::Sequence(number) => list.push(json!({ "sequence": number })),
+            Item::Firmware(text) => list.push(json!({ "firmware": text })),
             Item::Reading(reading) => {
                 write_name(&reading, &mut name);
                 let value = number(&reading).map(|number| number.value);
-                list.push(json!({ "metric": name, "value": value, "seconds_ago": age }));
+                list.push(json!({ "metric": name, "value": value, time.0: time.1 }));
             }
         }
     }

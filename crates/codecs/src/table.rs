@@ -44,6 +44,10 @@ enum Source {
         file: String,
         text: u64,
     },
+    /// `node` with a device's key, by the fingerprint of the key.
+    SealedNode {
+        key: u64,
+    },
     /// Advertisements. With other keys it also replaces the old codec under the same number.
     Advertisements {
         format: String,
@@ -103,6 +107,20 @@ impl CodecTable {
         let codec = Arc::new(Codec::ble(kind.map_or_else(|| ble.clone(), |kind| ble.only(kind))));
         let place = self.known.iter().position(|(known, _)| known.is_of_advertisements(format));
         self.put(place, source, codec)
+    }
+
+    /// `node` for a device whose frames are sealed with the key of these hexadecimal digits.
+    ///
+    /// # Errors
+    /// If they are no key.
+    pub fn sealed_node(&mut self, digits: &str) -> Result<CodecId, BuildError> {
+        let key = digits.parse().map_err(|error| BuildError::new("devices.*.node_key_file", &error))?;
+        let source = Source::SealedNode { key: fingerprint(digits) };
+        let place = self.known.iter().position(|(known, _)| *known == source);
+        match place {
+            Some(index) => number(index),
+            None => self.put(None, source, Arc::new(Codec::sealed_node(key))),
+        }
     }
 
     /// Replaces a codec, or appends a new one.

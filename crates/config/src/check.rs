@@ -13,7 +13,7 @@ use std::path::Path;
 
 use gateway_core::Timestamp;
 use gateway_core::files::Files;
-use gateway_core::findings::Report;
+use gateway_core::findings::{KeyPath, Report};
 use gateway_core::listener::check_clashes;
 
 use crate::model::Config;
@@ -27,6 +27,10 @@ pub(crate) fn read_files(report: &mut Report, config: &mut Config, directory: &P
         }
     }
     let mut files = Files { directory, report };
+    for (name, device) in &mut config.devices {
+        let table = KeyPath::of("devices").key(name);
+        files.secret(&table, "node_key", &mut device.node_key, &mut device.node_key_file);
+    }
     if let Some(upstream) = &mut config.upstream {
         sinks::upstream::check::read_files(upstream, &mut files);
     }

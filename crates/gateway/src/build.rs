@@ -139,7 +139,10 @@ fn directory(config: &Config, codecs: &mut CodecTable) -> Result<Directory, Buil
     let timezone = config.gateway.timezone.as_deref();
     let mut devices = Vec::new();
     for (name, device) in &config.devices {
-        let codec = device.codec.as_deref().map(|codec| codecs.of_device(codec, timezone)).transpose()?;
+        let codec = match &device.node_key {
+            Some(key) => Some(codecs.sealed_node(key.expose())?),
+            None => device.codec.as_deref().map(|codec| codecs.of_device(codec, timezone)).transpose()?,
+        };
         let calibrate =
             device.calibrate.iter().map(|(metric, by)| (metric.clone(), (by.scale, by.offset))).collect();
         let address = device.address.clone().unwrap_or_else(|| name.clone());

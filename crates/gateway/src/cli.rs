@@ -12,6 +12,7 @@ mod decode;
 mod demo;
 mod detect;
 mod exit;
+mod firmware;
 #[cfg(test)]
 mod manual_tests;
 mod replay;
@@ -115,6 +116,9 @@ enum Command {
         /// LoRaWAN FPort
         #[arg(long, visible_alias = "fport")]
         port: Option<u8>,
+        /// The key of a sealed node frame, in hexadecimal
+        #[arg(long, value_name = "HEX")]
+        key: Option<String>,
         /// When it arrived, RFC 3339; default: now
         #[arg(long, value_name = "TIME")]
         time: Option<String>,
@@ -122,7 +126,7 @@ enum Command {
         #[arg(long, default_value = "")]
         topic: String,
         /// JSON lines from stdin to stdout
-        #[arg(long, conflicts_with_all = ["codec", "hex", "time"])]
+        #[arg(long, conflicts_with_all = ["codec", "hex", "time", "key"])]
         batch: bool,
         /// The payload in hexadecimal
         #[arg(required_unless_present = "batch")]
@@ -176,6 +180,17 @@ enum Command {
         /// How long the same thing is not raised again
         #[arg(long = "for", value_name = "DURATION", default_value = "30d")]
         hold: HumanDuration,
+        #[command(flatten)]
+        config: ConfigArg,
+        /// One JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// List the nodes of our own firmware, and which version each runs
+    #[command(
+        after_help = "Examples:\n  riser firmware\n  riser firmware --config gateway.toml --json\n\nA node says its version after it has started and once a day. Exit code 69: no gateway runs."
+    )]
+    Firmware {
         #[command(flatten)]
         config: ConfigArg,
         /// One JSON object a line
@@ -258,8 +273,9 @@ fn dispatch(command: Command) -> Result<Exit, Failure> {
         Command::Demo { .. } => Err(Failure::left_out("the demo", "demo")),
         Command::Tail { what, config, device, json } => tail::tail(what, &config, device, json),
         Command::Decode { batch: true, .. } => decode::batch(),
-        Command::Decode { codec, port, time, topic, hex, .. } => {
-            decode::single(&codec.unwrap_or_default(), port, time, &topic, &hex.unwrap_or_default())
+        Command::Decode { codec, port, key, time, topic, hex, .. } => {
+            let codec = codec.unwrap_or_default();
+            decode::single(&codec, port, key, time, &topic, &hex.unwrap_or_default())
         }
         Command::Replay(args) => replay::replay(&args),
         Command::Detect(args) => detect::detect(&args),
@@ -270,6 +286,7 @@ fn dispatch(command: Command) -> Result<Exit, Failure> {
         Command::Acknowledge { device, metric, hold, config, json } => {
             acknowledge::acknowledge(device, metric, hold, &config, json)
         }
+        Command::Firmware { config, json } => firmware::firmware(&config, json),
         #[cfg(feature = "ble")]
         Command::Ble { what } => ble::ble(what),
         #[cfg(not(feature = "ble"))]

@@ -170,7 +170,7 @@ impl Decoder {
         step: &mut Step,
     ) -> Outcome {
         let adapter = step.names.adapter(engine.registry(), &uplink.adapter);
-        let Step { now, names, batches, .. } = step;
+        let Step { now, names, batches, nodes, .. } = step;
         let batch = batch_at(adapter, batches);
         if let Delivery::AtLeastOnce { key, .. } = uplink.delivery {
             batch.deliveries.push(key);
@@ -182,12 +182,23 @@ impl Decoder {
         if let Err(refusal) = result.and(link) {
             outcome = self.refuse(uplink, &refusal, batch, *now);
         }
+        let mut naming =
+            Naming { engine, names, directory: &self.known.directory, new_metrics: &mut self.new_metrics };
+        if outcome == Outcome::Taken
+            && let Some(report) = naming.node(measurements.node(), uplink)
+        {
+            let judged = engine.nodes().judge(&report, nodes);
+            nodes.push(report);
+            if let Err(reason) = judged {
+                // The sender may believe that it was lost the first time: it is acknowledged again.
+                batch.drop(reason, u32::try_from(measurements.len()).unwrap_or(u32::MAX).max(1));
+                return Outcome::Taken;
+            }
+        }
         let refused = u32::try_from(measurements.not_finite()).unwrap_or(u32::MAX);
         if refused > 0 {
             batch.drop(DropReason::NotFinite, refused);
         }
-        let mut naming =
-            Naming { engine, names, directory: &self.known.directory, new_metrics: &mut self.new_metrics };
         if let Err(reason) = naming.readings(measurements, uplink, batch, *now) {
             uplink.ack.explain(|| remedy(reason).to_owned());
             self.log.refused(uplink, reason, &Remedy(remedy(reason)), *now);
@@ -223,7 +234,8 @@ impl Configured {
         match format.open(&uplink.payload) {
             None => {
                 let own = self.own_codec(uplink)?.filter(|own| format.yields_to(own));
-                let own = own.filter(|_| !uplink.codec_is_fixed);
+                // A device that seals its frames is not believed in any other form.
+                let own = own.filter(|own| !uplink.codec_is_fixed || own.is_sealed());
                 Ok(Reader::Payload(own.unwrap_or(format)))
             }
             Some(Err(error)) => Err(Refusal::Undecodable(error)),

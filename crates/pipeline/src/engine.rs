@@ -7,6 +7,7 @@ pub mod combinations;
 mod deliveries;
 pub mod judging;
 pub mod ledger;
+pub mod nodes;
 pub(crate) mod origins;
 mod peers;
 pub mod registry;
@@ -27,6 +28,7 @@ use crate::engine::combinations::Combinations;
 use crate::engine::deliveries::Deliveries;
 use crate::engine::judging::{Judging, LocalClock};
 use crate::engine::ledger::Ledger;
+use crate::engine::nodes::Nodes;
 use crate::engine::origins::{Origins, Shares};
 use crate::engine::peers::ZonePeers;
 use crate::engine::registry::Registry;
@@ -85,6 +87,7 @@ pub struct Engine {
     pub(crate) deliveries: BTreeMap<AdapterIndex, Deliveries>,
     pub(crate) origins: Origins,
     pub(crate) combinations: Combinations,
+    pub(crate) nodes: Nodes,
     /// The time of the newest step.
     pub(crate) listened_until: Option<Timestamp>,
 }
@@ -104,6 +107,7 @@ impl Engine {
             deliveries: BTreeMap::new(),
             origins: Origins::default(),
             combinations: Combinations::default(),
+            nodes: Nodes::default(),
             listened_until: None,
         }
     }
@@ -122,6 +126,11 @@ impl Engine {
 
     pub fn combinations(&self) -> &Combinations {
         &self.combinations
+    }
+
+    /// The nodes of our own firmware.
+    pub fn nodes(&self) -> &Nodes {
+        &self.nodes
     }
 
     /// Readings in windows that are not yet closed.
@@ -198,6 +207,7 @@ impl Engine {
         self.learn_names(step);
         step.models.iter().for_each(|new| self.combinations.learn(new));
         step.corrections.iter().for_each(|correction| self.ledger.correct(correction));
+        step.nodes.iter().for_each(|report| self.nodes.take(report, step.now.at));
         for batch in &step.batches {
             self.take(batch, step.now, &mut out.alerts);
         }

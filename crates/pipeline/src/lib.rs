@@ -14,10 +14,12 @@
 pub mod acknowledging;
 mod batches;
 pub mod clock;
+mod control;
 pub mod decode;
 pub mod deliver;
 pub mod durable;
 pub mod engine;
+pub mod firmware;
 pub mod observe;
 pub mod problems;
 pub mod scripts;
@@ -28,7 +30,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anomaly::multivariate::file::Stored;
-use codecs::Codec;
 use gateway_core::Uplink;
 use gateway_core::ports::Clock;
 use journal::Position;
@@ -36,12 +37,13 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+pub use control::{Control, JournalFull, Reconfiguration, Report};
+
 use batches::{batch_length, fill};
 use clock::{ClockReading, StepWatch, ticks};
-use decode::directory::Directory;
 use decode::{Decoder, PendingAck};
 use deliver::PendingOutputs;
-use deliver::actions::{Action, Actions};
+use deliver::actions::Actions;
 pub use deliver::balance;
 use deliver::payload::Identity;
 use deliver::publish;
@@ -64,35 +66,6 @@ const MAX_SLEEP: Duration = read_model::LEDGER_WHEN_IDLE;
 /// How long a stop waits for scripts.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A new configuration cannot be put in force.
-#[derive(Debug, Clone, Copy, thiserror::Error)]
-#[error("the disk does not take what is written, and no more is kept in memory; reload again when it works")]
-pub struct JournalFull;
-
-/// What the rest of the gateway asks of the pipeline.
-pub enum Control {
-    /// New configuration; windows and queue stay. Answered when it is in force.
-    Reconfigure(Box<Reconfiguration>, oneshot::Sender<Result<(), JournalFull>>),
-    /// A model of a device as a whole, beside those of the others.
-    Learn(Box<Stored>),
-    /// The ledger, as of now.
-    Balance(oneshot::Sender<Report>),
-    /// The active alerts.
-    Raised(oneshot::Sender<Vec<acknowledging::Row>>),
-    /// A user acknowledges anomalies. Answered when the journal has it.
-    Acknowledge(acknowledging::Request, oneshot::Sender<acknowledging::Answer>),
-    /// Whether it still runs, and no disk has kept it waiting for `limit`: only then it is answered.
-    Ping { limit: Duration, reply: oneshot::Sender<()> },
-}
-
-/// What came in, and what it cost the disk. The ledger of the same moment is in the read model.
-pub struct Report {
-    /// Readings taken since the start.
-    pub taken: u64,
-    pub written: BytesWritten,
-    pub models: ModelCount,
-}
-
 /// What the state that was brought back still owes.
 pub struct Undelivered {
     /// What came of steps after the outbox's mark.
@@ -108,15 +81,6 @@ pub struct Undelivered {
     pub reconcile: bool,
     /// Steps were brought back from the journal.
     pub replayed: bool,
-}
-
-/// What a reload changes.
-pub struct Reconfiguration {
-    pub settings: Settings,
-    pub codecs: Vec<Arc<Codec>>,
-    pub directory: Directory,
-    pub actions: std::collections::BTreeMap<String, Vec<Action>>,
-    pub models: Vec<Stored>,
 }
 
 /// What a pipeline is made of.
@@ -376,6 +340,9 @@ impl Pipeline {
                     written: self.durable.bytes_written(),
                     models: self.engine.models(),
                 });
+            }
+            Control::Firmware(reply) => {
+                let _ = reply.send(firmware::rows(&self.engine));
             }
             Control::Raised(reply) => {
                 let _ = reply.send(acknowledging::raised(&self.engine));

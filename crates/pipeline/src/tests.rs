@@ -8,6 +8,7 @@ mod garbage;
 mod known_now;
 mod models;
 mod neighbours;
+mod nodes;
 mod payloads;
 mod recovery;
 mod scripts;

@@ -14,6 +14,7 @@ pub(super) fn check(report: &mut Report, config: &Config) {
         check_device(report, &KeyPath::of("devices").key(name), name, device);
     }
     codecs::check::check_devices(report, config.devices.iter());
+    codecs::check::check_node_keys(report, config.devices.iter());
     if config.devices.len() > config.gateway.max_devices as usize {
         report.error(
             &KeyPath::of("gateway.max_devices"),

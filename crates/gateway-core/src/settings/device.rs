@@ -1,9 +1,12 @@
 //! `[devices.*]`: the settings of a device that all adapters share. Kinds of adapters add their own keys.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use super::Secret;
 
 /// One device.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -18,6 +21,14 @@ pub struct Device {
     /// The codec of its payloads, if `format` does not determine it: a built-in codec, or a `.js` or `.toml` file.
     #[schemars(example = &"codecs/am307.js")]
     pub codec: Option<String>,
+    /// The file of the key (64 hexadecimal digits) with which a node of our own firmware seals its frames; others in its name
+    /// are refused.
+    #[schemars(example = &"attic.key")]
+    pub node_key_file: Option<PathBuf>,
+    /// What is in that file.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub node_key: Option<Secret>,
     /// New names for its metrics: `rename = { tempc = "temperature" }`.
     #[schemars(example = example_rename())]
     pub rename: BTreeMap<String, String>,

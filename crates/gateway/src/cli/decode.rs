@@ -45,6 +45,9 @@ struct Row {
     /// Of the device that sent the advertisement.
     #[serde(default)]
     bindkey: Option<String>,
+    /// Of the node that sealed the frame.
+    #[serde(default)]
+    key: Option<String>,
 }
 
 /// One line of the answer.
@@ -65,6 +68,7 @@ impl Decoded {
 pub(crate) fn single(
     codec: &str,
     port: Option<u8>,
+    key: Option<String>,
     time: Option<String>,
     topic: &str,
     hex: &str,
@@ -103,6 +107,7 @@ pub(crate) fn single(
         bytes: None,
         advertisement: None,
         bindkey: None,
+        key,
     };
     let decoded = decode(&row, payload, &mut codecs);
     print_line(&serde_json::to_string_pretty(&decoded).unwrap_or_default())?;
@@ -171,7 +176,14 @@ impl Codecs {
             Some(advertisement) if row.codec == "ble" => {
                 Ok(Codec::ble(Ble::alone(advertisement.keys(row.bindkey.as_deref())?)))
             }
-            _ => self.find(&row.codec, &row.columns),
+            _ => match row.key.as_deref().filter(|key| !key.is_empty()) {
+                Some(key) if row.codec == "node" => {
+                    let key = key.parse().map_err(|error| format!("the key {error}"))?;
+                    Ok(Codec::sealed_node(key))
+                }
+                Some(_) => Err("only the codec `node` takes a key".to_owned()),
+                None => self.find(&row.codec, &row.columns),
+            },
         }
     }
 

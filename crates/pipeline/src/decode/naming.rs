@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
-use codecs::{Measurement, Measurements};
+use codecs::{Measurement, Measurements, NodeInfo};
 use gateway_core::{DeviceAddress, DeviceId, DropReason, MetricId, Now, Reading, Timestamp, Uplink};
 
 use super::directory::{DeviceRules, Directory, canonical};
 use crate::engine::Engine;
+use crate::engine::nodes::NodeReport;
 use crate::engine::series::MAX_METRICS_PER_DEVICE;
 use crate::engine::step::{Batch, NewMetric, NewNames, StepReading};
 
@@ -59,6 +60,16 @@ impl<'a> Naming<'a> {
             }
         }
         worst
+    }
+
+    /// What a frame of our own firmware says of its node, if it says something and the node may be known.
+    pub(crate) fn node(&mut self, info: &NodeInfo, uplink: &Uplink) -> Option<NodeReport> {
+        if *info == NodeInfo::default() {
+            return None;
+        }
+        let sender = self.sender(uplink.device.as_ref().map(DeviceAddress::as_str)).ok()?;
+        let NodeInfo { sequence, counter, firmware } = info.clone();
+        Some(NodeReport { device: sender.device, sequence, counter, firmware })
     }
 
     /// The device whose address is `name`.

@@ -107,7 +107,7 @@ impl CheckpointFile {
         if found > VERSION {
             return Err(CheckpointError::Newer { path: self.path.clone(), found });
         }
-        let engine = stored::read(body).map_err(|error| self.damaged(&error.to_string()))?;
+        let engine = stored::read(found, body).map_err(|error| self.damaged(&error.to_string()))?;
         Ok((Position(u64::from_le_bytes(position)), engine))
     }
 

@@ -165,9 +165,9 @@ fn replay(
     let (mut replayed, mut replayed_bytes) = (0, 0);
     for record in records {
         let step = match record {
-            Ok(Record { position: at, payload, .. }) => {
+            Ok(Record { position: at, payload, content }) => {
                 replayed_bytes += payload.len() as u64;
-                Step::read(&payload).map(|step| (at, step)).map_err(|error| error.to_string())
+                Step::read(content, &payload).map(|step| (at, step)).map_err(|error| error.to_string())
             }
             Err(error) => Err(gateway_core::chain(&error)),
         };

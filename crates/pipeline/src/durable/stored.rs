@@ -6,10 +6,11 @@
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::engine::Engine;
+use crate::engine::nodes::Nodes;
 use crate::engine::series::ModelCount;
 
 /// Raised whenever the form of a part changes; then [`read`] learns to read the one before.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 
 /// Appends the state.
 pub(crate) fn write(engine: &Engine, bytes: &mut Vec<u8>) -> Result<(), postcard::Error> {
@@ -23,11 +24,12 @@ pub(crate) fn write(engine: &Engine, bytes: &mut Vec<u8>) -> Result<(), postcard
     put(&engine.origins, bytes)?;
     put(&engine.listened_until, bytes)?;
     put(&engine.peers, bytes)?;
-    put(&engine.combinations, bytes)
+    put(&engine.combinations, bytes)?;
+    put(&engine.nodes, bytes)
 }
 
-/// Reads what [`write`] wrote.
-pub(crate) fn read(body: &[u8]) -> Result<Engine, postcard::Error> {
+/// Reads what [`write`] wrote, in this version or an earlier one. Version 1 has no nodes.
+pub(crate) fn read(version: u32, body: &[u8]) -> Result<Engine, postcard::Error> {
     let mut parts = Parts(body);
     let settings = parts.take()?;
     let mut engine = Engine {
@@ -41,6 +43,7 @@ pub(crate) fn read(body: &[u8]) -> Result<Engine, postcard::Error> {
         listened_until: parts.take()?,
         peers: parts.take()?,
         combinations: parts.take()?,
+        nodes: if version < 2 { Nodes::default() } else { parts.take()? },
         ..Engine::new(settings)
     };
     engine.models = ModelCount::of(&engine.series);

@@ -9,6 +9,7 @@ use gateway_core::{AdapterId, DeviceId, DropReason, MetricId, Now, Reading, Time
 use serde::{Deserialize, Serialize};
 
 use super::combinations::NewModel;
+use super::nodes::NodeReport;
 use super::registry::Registry;
 use crate::engine::Settings;
 
@@ -39,6 +40,8 @@ pub struct Step {
     pub acknowledged: Vec<Acknowledgement>,
     /// Models of devices as a whole, in force from this step on.
     pub models: Vec<NewModel>,
+    /// What frames of our own firmware said of their nodes.
+    pub nodes: Vec<NodeReport>,
 }
 
 /// Anomalies that somebody took note of, as a step has them.
@@ -63,7 +66,7 @@ pub struct Correction {
 
 /// The version of a step as the journal's records hold it, kept with each segment. Raised whenever the form changes;
 /// then [`Step::read`] learns to read the one before.
-pub const STEP_VERSION: u16 = 1;
+pub const STEP_VERSION: u16 = 2;
 
 impl Step {
     /// A step in which nothing but time has gone by.
@@ -79,12 +82,16 @@ impl Step {
             corrections: Vec::new(),
             acknowledged: Vec::new(),
             models: Vec::new(),
+            nodes: Vec::new(),
         }
     }
 
-    /// Reads a record of the journal.
-    pub fn read(record: &[u8]) -> Result<Self, postcard::Error> {
-        postcard::from_bytes(record)
+    /// Reads a record of the journal. One of version 1 ends before the list of nodes: an empty list is one byte more.
+    pub fn read(version: u16, record: &[u8]) -> Result<Self, postcard::Error> {
+        match version {
+            ..2 => postcard::from_bytes(&[record, &[0]].concat()),
+            _ => postcard::from_bytes(record),
+        }
     }
 }
 

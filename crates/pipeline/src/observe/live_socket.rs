@@ -1,4 +1,4 @@
-//! `riser.sock` in the data directory: how `riser tail`, `audit` and `acknowledge` talk to a running gateway.
+//! `riser.sock` in the data directory: how `riser tail`, `audit`, `acknowledge` and `firmware` talk to a running gateway.
 //!
 //! One JSON line asks, JSON lines answer. Only who may enter the data directory can reach it; the socket itself is
 //! made for its owner and group.
@@ -37,6 +37,8 @@ pub enum Question {
     Follow { readings: bool, aggregates: bool, alerts: bool, device: Option<String> },
     /// The ledger, once.
     Audit,
+    /// Which image each node runs, once.
+    Firmware,
     /// The alerts that are raised, once.
     Raised,
     /// To take note of anomalies.
@@ -114,6 +116,10 @@ async fn answer(stream: UnixStream, sources: &Sources) -> io::Result<()> {
         Ok(Question::Audit) => {
             let audit = auditor.audit().await.ok_or_else(|| io::Error::other("the gateway is stopping"))?;
             write.write_all(to_line(&audit).as_bytes()).await
+        }
+        Ok(Question::Firmware) => {
+            let rows = asked(control, Control::Firmware).await?;
+            write.write_all(to_line(&rows).as_bytes()).await
         }
         Ok(Question::Raised) => {
             let rows = asked(control, Control::Raised).await?;

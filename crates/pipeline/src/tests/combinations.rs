@@ -7,7 +7,7 @@ use gateway_core::{Alert, AlertKind, AlertState, Timestamp};
 use super::{Fixture, at, settings, uplink};
 use crate::durable::stored;
 use crate::engine::Outputs;
-use crate::engine::step::Step;
+use crate::engine::step::{STEP_VERSION, Step};
 
 /// What the flow is at this power in ordinary windows.
 fn flow(power: f64) -> f64 {
@@ -86,13 +86,13 @@ fn models_and_what_is_raised_survive_in_step_and_checkpoint() {
     assert_eq!(window(&mut fixture, 0, 70.0, flow(25.0)).len(), 1);
     let mut bytes = Vec::new();
     stored::write(&fixture.engine, &mut bytes).unwrap();
-    fixture.engine = stored::read(&bytes).unwrap();
+    fixture.engine = stored::read(stored::VERSION, &bytes).unwrap();
     assert_eq!(window(&mut fixture, 2, 70.0, flow(25.0)), []);
 
     let step = learning(&self::fixture(Vec::new()), vec![pump()]);
     assert_eq!(step.models.len(), 1);
     let record = postcard::to_stdvec(&step).unwrap();
-    assert_eq!(Step::read(&record).unwrap(), step);
+    assert_eq!(Step::read(STEP_VERSION, &record).unwrap(), step);
 }
 
 #[test]

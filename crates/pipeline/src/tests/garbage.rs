@@ -3,14 +3,15 @@
 
 use std::process::Command;
 
-use gateway_core::Timestamp;
+use gateway_core::{DeviceId, Timestamp};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
 use super::recovery::steps;
 use super::settings;
 use crate::durable::stored;
-use crate::engine::step::{AdapterIndex, Correction, Step};
+use crate::engine::nodes::NodeReport;
+use crate::engine::step::{AdapterIndex, Correction, STEP_VERSION, Step};
 use crate::engine::{Engine, Outputs};
 
 /// What is read.
@@ -26,8 +27,8 @@ const FORMS: [Form; 2] = [Form::Step, Form::Checkpoint];
 impl Form {
     fn can_be_read(self, bytes: &[u8]) -> bool {
         match self {
-            Form::Step => Step::read(bytes).is_ok(),
-            Form::Checkpoint => stored::read(bytes).is_ok(),
+            Form::Step => Step::read(STEP_VERSION, bytes).is_ok(),
+            Form::Checkpoint => stored::read(stored::VERSION, bytes).is_ok(),
         }
     }
 
@@ -53,6 +54,12 @@ fn full_step() -> Step {
     let mut step = some_steps().swap_remove(0);
     step.settings = Some(Box::new(settings()));
     step.away_since = Some(Timestamp::from_millis(1));
+    step.nodes = vec![NodeReport {
+        device: DeviceId(0),
+        sequence: Some(7),
+        counter: Some(9),
+        firmware: Some("rp2040 0.1.0".into()),
+    }];
     step.corrections = vec![Correction { adapter: AdapterIndex(0), forgotten: 1, lost: 2 }];
     step
 }

@@ -2,7 +2,8 @@
 
 use codecs::Codec;
 use gateway_core::DropReason;
-use wire::{Channel, Climate, Encoder, Quantity, Reading};
+use wire::sealed::{Header, Key, NodeId, seal};
+use wire::{Base, BatchEncoder, Channel, Encoder, Quantity, Reading, Tag};
 
 use crate::formats::support::{ARRIVAL, Message, named, options};
 
@@ -55,7 +56,7 @@ fn frame(readings: &[Reading]) -> Vec<u8> {
 #[test]
 fn every_frame_in_the_docs_makes_the_metrics_beside_it() {
     let rows = rows(2);
-    assert_eq!(rows.len(), 9, "frames with their metrics");
+    assert_eq!(rows.len(), 11, "frames with their metrics");
     for row in rows {
         let listed = if row[1] == "none" { Vec::new() } else { row[1].split(", ").collect() };
         let pair = |text: &str| {
@@ -90,10 +91,10 @@ fn the_table_of_quantities_in_the_docs_is_that_of_the_code() {
 
 #[test]
 fn a_value_is_the_number_that_its_digits_are() {
-    for raw in [-32767_i16, -1, 1, 7, 29, 57, 1999, 2147, 32767] {
-        let climate = Climate { temperature: Some(raw), humidity: None };
+    for raw in [-32767_i64, -1, 1, 7, 29, 57, 1999, 2147, 32767] {
+        let reading = Reading { quantity: Quantity::Temperature, channel: Channel::FIRST, raw: Some(raw) };
         let expected: f64 = format!("{raw}e-2").parse().unwrap();
-        assert_eq!(metrics(&climate.encode().unwrap()), named(&[("temperature", expected)]));
+        assert_eq!(metrics(&frame(&[reading])), named(&[("temperature", expected)]));
     }
 }
 
@@ -142,10 +143,16 @@ fn the_last_of_two_equal_fields_of_one_time_counts() {
 #[test]
 fn a_frame_is_taken_whole_or_not_at_all() {
     assert_eq!(refusal(b""), "it has no bytes");
-    assert_eq!(refusal(b"21.5"), "its first byte says version 50, and only version 1 is known here");
+    assert_eq!(refusal(b"21.5"), "its first byte says version 50, which is not known here");
     assert_eq!(refusal(&bytes("010402641f00")), "the tag 0x1f at byte 4 is not known here");
     assert_eq!(refusal(&bytes("010402640108")), "it ends within the field at byte 4");
-    assert_eq!(refusal(&bytes("086365")), "the humidity at byte 2 is a number that it cannot be");
+    assert_eq!(refusal(&bytes("00c86500e0")), "the humidity at byte 2 is a number that it cannot be");
+    assert_eq!(
+        refusal(&bytes("535191")),
+        "the byte 2 has bits that must not be set, or a count out of range"
+    );
+    assert_eq!(refusal(&bytes("0200010200")[..4]), "its checksum is wrong: it was changed or cut on the way");
+    assert_eq!(refusal(&bytes("04010258")), "it has commands, which only a node takes");
 }
 
 #[test]
@@ -167,4 +174,73 @@ fn for_people_it_is_a_list_of_what_the_sensors_gave() {
     ]);
     assert_eq!(data, expected);
     assert!(codec.data(&NODE.input(&[2])).is_err());
+}
+
+fn batch(base: Base) -> Vec<u8> {
+    let mut buffer = [0; 64];
+    let tag = Tag { quantity: Quantity::Co2, channel: Channel::FIRST };
+    let mut batch = BatchEncoder::new(&mut buffer, 77, base, &[tag]).unwrap();
+    batch.push(0, &[Some(500)]).unwrap();
+    batch.push(60, &[Some(510)]).unwrap();
+    batch.finish().to_vec()
+}
+
+#[test]
+fn the_records_of_a_batch_have_their_times_and_its_number_is_known() {
+    let times =
+        |frame: &[u8]| found(frame).into_iter().map(|(_, value, at, _)| (value, at)).collect::<Vec<_>>();
+    assert_eq!(times(&batch(Base::Age(300))), [(500.0, Some(-300)), (510.0, Some(-240))]);
+    let now = u32::try_from(ARRIVAL / 1000).unwrap();
+    assert_eq!(times(&batch(Base::Time(now - 90))), [(500.0, Some(-90)), (510.0, Some(-30))]);
+    let (out, _) = NODE.decode_bytes(&batch(Base::Age(0)));
+    assert_eq!(out.node().sequence, Some(77));
+    assert_eq!(out.node().counter, None);
+}
+
+#[test]
+fn the_image_is_known() {
+    let mut buffer = [0; 64];
+    let mut encoder = Encoder::new(&mut buffer).unwrap();
+    encoder.firmware("rp2040 0.1.0").unwrap();
+    let (out, result) = NODE.decode_bytes(encoder.finish());
+    result.unwrap();
+    assert_eq!(out.node().firmware.as_deref(), Some("rp2040 0.1.0"));
+    assert!(out.is_empty());
+    let (out, _) = NODE.decode_bytes(&bytes("010c6100"));
+    assert_eq!(*out.node(), codecs::NodeInfo::default(), "nothing is left of the frame before");
+}
+
+#[test]
+fn a_device_with_a_key_is_believed_only_in_frames_sealed_with_it() {
+    let digits = "0f".repeat(32);
+    let codec = Codec::sealed_node(digits.parse().unwrap());
+    let header = Header { node: NodeId([1; 8]), counter: 9 };
+    let sealed = |key: u8, frame: &[u8]| {
+        let mut buffer = [0; 128];
+        let length = seal(&Key::new([key; 32]), header, frame, &mut buffer).unwrap();
+        buffer[..length].to_vec()
+    };
+    let mut out = codecs::Measurements::new();
+    let frame = sealed(0x0f, &batch(Base::Age(300)));
+    codec.decode(&NODE.input(&frame), &mut out).unwrap();
+    assert_eq!(out.len(), 2);
+    assert_eq!((out.node().counter, out.node().sequence), (Some(9), Some(77)));
+    assert!(codec.data(&NODE.input(&frame)).unwrap().to_string().contains(r#"{"counter":9}"#));
+
+    let mut refused = |payload: &[u8]| {
+        let error = codec.decode(&NODE.input(payload), &mut out).unwrap_err();
+        assert!(out.is_empty());
+        assert_eq!(*out.node(), codecs::NodeInfo::default());
+        (error.reason(), std::error::Error::source(&error).unwrap().to_string())
+    };
+    let forged = "it was changed on the way, or sealed with another key";
+    assert_eq!(refused(&sealed(0x10, &batch(Base::Age(0)))), (DropReason::BadMic, forged.to_owned()));
+    assert_eq!(refused(&bytes("010c6100")), (DropReason::BadPayload, "it is not a sealed frame".to_owned()));
+    assert_eq!(refused(b"").0, DropReason::BadPayload);
+    let twice = sealed(0x0f, &sealed(0x0f, &batch(Base::Age(0))));
+    assert_eq!(refused(&twice).0, DropReason::BadPayload);
+    assert_eq!(refusal(&frame), "it is sealed, and the device has no node_key_file");
+    for no_key in ["", "0f", &"0g".repeat(32), &"0f".repeat(33)] {
+        assert!(no_key.parse::<codecs::NodeKey>().is_err(), "{no_key}");
+    }
 }
