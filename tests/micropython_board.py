@@ -15,7 +15,7 @@ from peers import wait_until
 FIRMWARE = pathlib.Path(__file__).parent.parent / "firmware/micropython"
 STAND_INS = pathlib.Path(__file__).parent / "micropython"
 # tests/requirements.txt brings it where it has a binary; elsewhere the variable names one.
-MICROPYTHON = os.environ.get("MICROPYTHON", pathlib.Path(sys.executable).parent / "micropython")
+MICROPYTHON = pathlib.Path(os.environ.get("MICROPYTHON", pathlib.Path(sys.executable).parent / "micropython")).absolute()
 
 # After deep sleep a board starts its program anew.
 POWER = 'while "$0" main.py; do :; done'
@@ -86,6 +86,7 @@ class Board:
         path.with_suffix(".new").replace(path)
 
     def start(self):
+        assert MICROPYTHON.exists(), f"no MicroPython at {MICROPYTHON}; install tests/requirements.txt or set MICROPYTHON"
         environment = os.environ | {"MICROPYPATH": f"{STAND_INS}:.frozen"}
         with open(self.folder / "log", "ab") as log:
             self.process = subprocess.Popen(

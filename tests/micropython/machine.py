@@ -91,14 +91,17 @@ class Pin:
 
 
 class ADC:
-    def __init__(self, channel):
-        self._channel = channel
+    ATTN_0DB = 0
+    ATTN_11DB = 3
+
+    def __init__(self, channel, *, atten=ATTN_0DB):
+        self._most_uv = 3_100_000 if atten == self.ATTN_11DB else 1_100_000
 
     def read_u16(self):
         return world()["adc_u16"]
 
     def read_uv(self):
-        return world()["adc_uv"]
+        return min(world()["adc_uv"], self._most_uv)
 
 
 class I2C:

@@ -54,7 +54,8 @@ def read_bme280(driver):
 
 
 def start_battery():
-    return machine.ADC(machine.Pin(config.BATTERY_PIN))
+    # Without attenuation the converter ends at 1.1 V.
+    return machine.ADC(machine.Pin(config.BATTERY_PIN), atten=machine.ADC.ATTN_11DB)
 
 
 def measure():
