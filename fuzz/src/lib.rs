@@ -40,12 +40,13 @@ pub fn decode_by_file(data: &[u8]) {
     }
 }
 
-/// Runs the codec `node` on `data`, on the batch that `data` is with a right checksum, and on both sealed; and the codec of a device
+/// Runs the codec `node` on `data` behind its first line, on the batch that `data` is with a right checksum, and on both sealed; and the codec of a device
 /// with a key on all of them.
 ///
 /// # Panics
 /// Where a promise is broken.
 pub fn decode_node(data: &[u8]) {
+    let (_, data) = split_topic(data);
     let plain = Codec::by_name("node", &Options::default()).expect("a codec of this crate");
     let sealed = Codec::sealed_node("07".repeat(32).parse().expect("a key"));
     let batch = [&[wire::BATCH], data].concat();

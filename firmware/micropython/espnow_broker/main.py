@@ -8,7 +8,6 @@ import sys
 import time
 
 import espnow
-import machine
 import network
 
 import config
