@@ -30,6 +30,8 @@ pub use board::{Board, Command, Delivery, Link, LinkError, Readings, Sensors, St
 #[cfg(feature = "sealed")]
 pub use config::Sealing;
 pub use config::{Config, QuietHours, Threshold, default_threshold};
+/// The traits of flash that [`FlashStore`] wants.
+pub use embedded_storage_async::nor_flash as storage;
 pub use node::{Exit, Node, run};
 pub use store::{FlashStore, RamStore};
 pub use wire;
