@@ -22,6 +22,9 @@ _riser() {
             riser,audit)
                 cmd="riser__subcmd__audit"
                 ;;
+            riser,battery)
+                cmd="riser__subcmd__battery"
+                ;;
             riser,ble)
                 cmd="riser__subcmd__ble"
                 ;;
@@ -79,6 +82,9 @@ _riser() {
             riser__subcmd__help,audit)
                 cmd="riser__subcmd__help__subcmd__audit"
                 ;;
+            riser__subcmd__help,battery)
+                cmd="riser__subcmd__help__subcmd__battery"
+                ;;
             riser__subcmd__help,ble)
                 cmd="riser__subcmd__help__subcmd__ble"
                 ;;
@@ -128,7 +134,7 @@ _riser() {
 
     case "${cmd}" in
         riser)
-            opts="-h -V --help --version run check demo tail decode replay detect train audit acknowledge firmware ble simulate config help"
+            opts="-h -V --help --version run check demo tail decode replay detect train audit acknowledge firmware battery ble simulate config help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -179,6 +185,56 @@ _riser() {
                     return 0
                     ;;
                 --set)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        riser__subcmd__battery)
+            opts="-h --capacity --state --node --every --payload --sf --events --self-discharge --temperature --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --capacity)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --node)
+                    COMPREPLY=($(compgen -W "lorawan ble wifi" -- "${cur}"))
+                    return 0
+                    ;;
+                --every)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --payload)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sf)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --events)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --self-discharge)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --temperature)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -432,7 +488,7 @@ _riser() {
             return 0
             ;;
         riser__subcmd__help)
-            opts="run check demo tail decode replay detect train audit acknowledge firmware ble simulate config help"
+            opts="run check demo tail decode replay detect train audit acknowledge firmware battery ble simulate config help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -460,6 +516,20 @@ _riser() {
             return 0
             ;;
         riser__subcmd__help__subcmd__audit)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        riser__subcmd__help__subcmd__battery)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

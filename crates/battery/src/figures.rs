@@ -121,6 +121,16 @@ pub const WIFI_SLEEP: Figure = sheet(
     "mA",
     "Raspberry Pi Pico data sheet, power consumption in dormant mode",
 );
+/// Its processor while the radio is off.
+pub const WIFI_CPU: Figure = assumed(
+    "Pico W: running, Wi-Fi off",
+    25.0,
+    "mA",
+    "the Raspberry Pi Pico data sheet has 20 to 90 mA for its examples",
+);
+/// Around a measurement.
+pub const WIFI_MEASURE_TIME: Figure =
+    assumed("Pico W: awake a measurement", 30.0, "ms", "the clock's start, the sensor's time, I²C, encoding");
 /// While it joins.
 pub const WIFI_JOIN: Figure = assumed(
     "Pico W: joining Wi-Fi",
@@ -166,6 +176,8 @@ pub const ALL: &[Figure] = &[
     BLE_MEASURE_TIME,
     BLE_EVENTS,
     WIFI_SLEEP,
+    WIFI_CPU,
+    WIFI_MEASURE_TIME,
     WIFI_JOIN,
     WIFI_JOIN_TIME,
     WIFI_SEND,

@@ -80,11 +80,8 @@ impl Node {
             phase("join", figures::WIFI_JOIN.value, figures::WIFI_JOIN_TIME.value / 1_000.0),
             phase("send", figures::WIFI_SEND.value, figures::WIFI_SEND_TIME.value / 1_000.0),
         ];
-        Self {
-            sleep: figures::WIFI_SLEEP.value + asleep(),
-            measure: phase("measure", figures::SENSOR.value, figures::SENSOR_TIME.value / 1_000.0),
-            send,
-        }
+        let awake = figures::WIFI_MEASURE_TIME.value;
+        Self::new(figures::WIFI_SLEEP.value, figures::WIFI_CPU.value, awake, send)
     }
 
     fn new(sleep: f64, cpu: f64, awake: f64, send: Vec<Phase>) -> Self {

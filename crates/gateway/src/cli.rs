@@ -3,6 +3,7 @@
 mod acknowledge;
 mod advertisement;
 mod audit;
+mod battery;
 #[cfg(feature = "ble")]
 mod ble;
 mod check;
@@ -197,6 +198,11 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// How many years a battery lasts, by currents and shares of time or for a node of our firmware
+    #[command(
+        after_help = "Examples:\n  riser battery --capacity 3000mAh --state sleep=20uA:99.7% --state measure=80mA:0.1% --state send=170mA:0.2%\n  riser battery --capacity 2400mAh --node lorawan --sf 9 --every 10m --self-discharge 1%\n  riser battery --capacity 230mAh --node ble --payload 18 --every 1m --temperature -10\n  riser battery --capacity 2400mAh --node lorawan --sf 12 --json\n\nTime that no state has draws no current. docs/firmware.md lists the numbers of the nodes and their sources."
+    )]
+    Battery(battery::Args),
     /// What Bluetooth sensors and beacons say
     Ble {
         #[cfg(feature = "ble")]
@@ -287,6 +293,7 @@ fn dispatch(command: Command) -> Result<Exit, Failure> {
             acknowledge::acknowledge(device, metric, hold, &config, json)
         }
         Command::Firmware { config, json } => firmware::firmware(&config, json),
+        Command::Battery(args) => battery::battery(&args),
         #[cfg(feature = "ble")]
         Command::Ble { what } => ble::ble(what),
         #[cfg(not(feature = "ble"))]
