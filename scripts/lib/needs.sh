@@ -38,9 +38,17 @@ needs_of_unit() {
   need procps env kill --version
 }
 
+needs_of_firmware() {
+  need_rust
+  need_board_tools
+}
+
 needs_of_system() {
   need_rust
   need_peers
+  # For the image that a test runs.
+  need_board_tools
+  need qemu-system-arm command -v qemu-system-arm
   need_python_environment
 }
 
@@ -135,6 +143,15 @@ compilers_work() {
   make --version && ar --version || return
   printf '#include <stdio.h>\nint main(void) { return 0; }\n' | cc -x c - -o /dev/null || return
   printf '#include <vector>\nint main() { return 0; }\n' | c++ -x c++ - -o /dev/null
+}
+
+# rustup's compiler has no libraries for microcontrollers; Debian's newest builds them from source.
+need_board_tools() {
+  need rustc-web test -x /usr/bin/rustc
+  need cargo-web test -x /usr/bin/cargo
+  need rust-web-src test -e /usr/lib/rustlib/src/rust/library/Cargo.lock
+  need lld-22 test -x /usr/bin/ld.lld-22
+  need python3 python3 --version
 }
 
 # Brokers, clients and servers that the tests talk to.
