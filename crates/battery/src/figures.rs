@@ -68,6 +68,13 @@ pub const LORA_TRANSMIT: Figure = sheet(
     "mA",
     "SX1261/2 data sheet, transmit mode at 868 MHz: the radio in the STM32WL",
 );
+/// Sending, where only the amplifier for 22 dBm is connected, as on common modules.
+pub const LORA_TRANSMIT_HIGH: Figure = assumed(
+    "STM32WL: sending at 14 dBm with the amplifier for 22 dBm",
+    86.0,
+    "mA",
+    "measured by users of the LoRa-E5 module, which has no other amplifier; no data sheet has it",
+);
 /// Listening.
 pub const LORA_RECEIVE: Figure =
     sheet("STM32WL: receiving, LoRa 125 kHz", 4.82, "mA", "STM32WLE5 data sheet, features");
@@ -167,6 +174,7 @@ pub const ALL: &[Figure] = &[
     LORA_CPU,
     LORA_CPU_TIME,
     LORA_TRANSMIT,
+    LORA_TRANSMIT_HIGH,
     LORA_RECEIVE,
     LORA_WINDOW,
     BLE_SLEEP,

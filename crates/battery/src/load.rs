@@ -23,10 +23,11 @@ impl State {
         if !milliamps.is_finite() || milliamps < 0.0 {
             return Err(Error::Current { state, milliamps });
         }
-        if !(0.0..=100.0).contains(&percent) {
+        let share = percent / 100.0;
+        if !(0.0..=1.0 + ROUNDING).contains(&share) {
             return Err(Error::Share { state, percent });
         }
-        Ok(Self { name: state, milliamps, share: percent / 100.0 })
+        Ok(Self { name: state, milliamps, share: share.min(1.0) })
     }
 
     /// As it was named.

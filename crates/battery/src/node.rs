@@ -97,6 +97,15 @@ impl Node {
         self
     }
 
+    /// As this one, but it sends with so many mA.
+    #[must_use]
+    pub fn sending_at(mut self, milliamps: f64) -> Self {
+        for phase in self.send.iter_mut().filter(|phase| phase.name == "send") {
+            phase.milliamps = milliamps;
+        }
+        self
+    }
+
     fn phases(&self) -> impl Iterator<Item = &Phase> {
         std::iter::once(&self.measure).chain(&self.send)
     }

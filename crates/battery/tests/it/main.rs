@@ -8,5 +8,8 @@
     reason = "a test fails by panicking"
 )]
 
+mod chart;
+mod encodings;
 mod model;
 mod nodes;
+mod page;

@@ -86,6 +86,13 @@ fn several_measurements_in_a_report_cost_themselves_and_not_the_sending() {
 }
 
 #[test]
+fn a_stronger_amplifier_costs_its_current_for_the_time_on_air() {
+    let node = Node::lorawan(factor(9), 5).unwrap();
+    let more = node.clone().sending_at(86.0).charge() - node.charge();
+    assert!((more - (86.0 - 25.5) * 0.185_344).abs() < 1e-9, "{more}");
+}
+
+#[test]
 fn wifi_is_not_for_batteries() {
     let load = Node::wifi().load(TEN_MINUTES).unwrap();
     assert!(Battery::new(2_400.0).unwrap().years(load.milliamps()).unwrap() < 0.5);
