@@ -51,6 +51,9 @@ fn bars(out: &mut String, rows: &[Row], height: f64) {
         line(out, (x, TOP - 6.0), (x, bottom), "#dddddd", "1", "");
         text(out, x, bottom + 16.0, "middle", &years.to_string());
     }
+    let x = LEFT + AIM * YEAR;
+    line(out, (x, TOP - 10.0), (x, bottom), "#000000", "1.5", "5 4");
+    text(out, x, bottom + 34.0, "middle", "aim");
     for (index, row) in rows.iter().enumerate() {
         let y = TOP + index as f64 * ROW;
         text(out, LEFT - 8.0, y + 17.0, "end", row.name);
@@ -61,9 +64,6 @@ fn bars(out: &mut String, rows: &[Row], height: f64) {
             bar(out, y + 15.0, years, BLE);
         }
     }
-    let x = LEFT + AIM * YEAR;
-    line(out, (x, TOP - 10.0), (x, bottom), "#000000", "1.5", "5 4");
-    text(out, x, bottom + 34.0, "middle", "aim");
 }
 
 const SF9: usize = 2;
@@ -119,6 +119,6 @@ fn line(out: &mut String, from: (f64, f64), to: (f64, f64), colour: &str, width:
 fn text(out: &mut String, x: f64, y: f64, anchor: &str, text: &str) {
     let _ = writeln!(
         out,
-        "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\" fill=\"#222222\">{text}</text>"
+        "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\" fill=\"#222222\" stroke=\"#ffffff\" stroke-width=\"3\" paint-order=\"stroke\">{text}</text>"
     );
 }
