@@ -17,7 +17,7 @@ from gateway import BINARY, ID, config
 from peers import Collector, free_port, wait_until
 from readings import assert_summary, rfc3339, window_ahead
 
-COMMANDS = ("run", "check", "demo", "tail", "decode", "replay", "audit", "simulate", "config")
+COMMANDS = ("run", "check", "demo", "tail", "decode", "replay", "audit", "firmware", "battery", "simulate", "config")
 
 REPLAY_CONFIG = f"""[gateway]
 id = "{ID}"
