@@ -188,3 +188,37 @@ def test_a_key_that_is_none_or_stands_twice_is_found_by_check(riser, tmp_path):
     ):
         assert text in found, f"{text}\n{found}"
     assert KEY not in found and "0f0f" not in found
+
+
+DEV_EUI, JOIN_EUI = "70b3d57ed0000007", "70b3d57ed0000001"
+
+
+def test_a_node_joins_by_lorawan_and_takes_a_command_that_an_alert_sends(riser, node, tmp_path):
+    port = free_port()
+    key = tmp_path / "attic.app-key"
+    key.write_text(KEY[:32] + "\n")
+    key.chmod(0o600)
+    more = f"""
+[adapters.lorawan.roof]
+listen = "{HOST}:{port}"
+region = "EU868"
+
+[devices.attic]
+codec = "node"
+lorawan = {{ dev_eui = "{DEV_EUI}", join_eui = "{JOIN_EUI}", app_key_file = "{key}" }}
+
+[alerts.restart]
+metric = "count"
+above = 2
+actions = [{{ adapter = "lorawan.roof", device = "attic", port = 2, payload = "hex:0403" }}]
+"""
+    text = config(topics=NODES, aggregate=WINDOWS, journal=SYNC_FIRST, more=more)
+    running = riser(text.replace("[adapters.mqtt.floor]\n\ntopics = [\n" + NODES[0] + "\n]", "")).start()
+    running.wait_log(f"listens on {HOST}:{port}")
+    keys = ("--dev-eui", DEV_EUI, "--join-eui", JOIN_EUI, "--app-key-file", key)
+    attic = node(f"lorawan://{HOST}:{port}", *keys).life()
+    # The join and each frame take their receive windows of real seconds.
+    wait_until(lambda: attic.process.poll() == 75, 60, lambda: f"the node's restart: {running.log()[-2000:]}")
+    assert attic.tries("sent") and not attic.tries("refused")
+    listed = running.cli("firmware", "--config", running.config, "--json", check=0).stdout.splitlines()
+    assert [json.loads(row)["device"] for row in listed] == ["attic"]
