@@ -1,0 +1,3 @@
+//! Tests of the LoRaWAN link without a radio.
+
+mod rates;
