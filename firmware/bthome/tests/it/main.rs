@@ -1,0 +1,4 @@
+//! Tests of the BTHome encoder.
+
+mod golden_bytes;
+mod properties;
