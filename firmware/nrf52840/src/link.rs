@@ -48,7 +48,7 @@ impl Link for BeaconLink {
             self.repeat(advertisement).await;
         }
         // The node's announcement has no readings.
-        if encoded.advertisements.is_empty() || self.reports % VERSION_EVERY == 0 {
+        if encoded.advertisements.is_empty() || self.reports.is_multiple_of(VERSION_EVERY) {
             let advertisement = self.beacon.firmware(version());
             self.repeat(&advertisement).await;
         }
