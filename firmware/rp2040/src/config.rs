@@ -3,7 +3,7 @@
 use core::net::{Ipv4Addr, SocketAddrV4};
 
 use climate::Addresses;
-use node_core::Config;
+use node_core::{Config, Sealing};
 use node_mqtt::Account;
 
 /// CHANGE: the Wi-Fi network (2.4 GHz, WPA2). Empty password: an open network.
@@ -67,6 +67,16 @@ pub(crate) const FLASH_BYTES: usize = 2 * 1024 * 1024;
 /// The end of the flash, for what waits for the gateway; memory.x leaves it free.
 pub(crate) const STORE_BYTES: usize = 128 * 1024;
 
+/// CHANGE: `Some` seals every frame, so that nobody else can read it or send in this node's name; the device's `node_key_file` at
+/// the gateway has the same key (docs/node-frames.md). The id is another one for each node of a key.
+static SEALING: Option<Sealing> = None;
+// use node_core::wire::sealed::{Key, NodeId};
+// static SEALING: Option<Sealing> =
+//     Some(Sealing { node: NodeId(*b"rp2040-1"), key: Key::new([0; 32]) });
+
 /// How the node measures and reports.
-pub(crate) const NODE: Config<'static> =
-    Config { interval: 300, ..Config::new(concat!("rp2040 ", env!("CARGO_PKG_VERSION"))) };
+pub(crate) static NODE: Config<'static> = Config {
+    interval: 300,
+    sealing: SEALING.as_ref(),
+    ..Config::new(concat!("rp2040 ", env!("CARGO_PKG_VERSION")))
+};
