@@ -198,12 +198,12 @@ def test_csv_columns_name_metrics_devices_and_times(building):
 
 
 def test_node_frames_give_their_quantities(building):
-    building.send("nodes/three", bytes.fromhex("08632d"))
-    metrics = building.metrics("three", temperature=1, humidity=1)
-    assert_summary(metrics["temperature"], [21.47])
+    building.send("nodes/three", bytes.fromhex("535190"))
+    metrics = building.metrics("three", temperature=1, humidity=1, battery=1)
+    assert_summary(metrics["temperature"], [21.5])
     assert metrics["temperature"]["unit"] == "Cel" and metrics["humidity"]["unit"] == "%RH"
-    building.send("nodes/five", bytes.fromhex("fdda2d0bc4"))
-    assert_summary(building.metrics("five", temperature=1, humidity=1, voltage=1)["voltage"], [3.012])
+    building.send("nodes/five", bytes.fromhex("ffc93d014a"))
+    assert_summary(building.metrics("five", temperature=1, humidity=1, voltage=1)["voltage"], [3.3])
     # Its temperature sensor failed: CO2 two hours ago and now, a second contact that is closed, energy.
     building.send("nodes/fields", bytes.fromhex("012000001c200401f42000000000040258018000290110000004d2"))
     metrics = building.metrics("fields", co2=2, contact_1=1, energy=1)

@@ -9,8 +9,8 @@ from lorawan import ABP, APP_KEY, PUSH_DATA, Forwarder, Node, abp_table, adapter
 from peers import free_port, wait_until
 
 ROOM, HALL = "a84041ffff000001", "a84041ffff000002"
-# `node` frames of three bytes: 21.47 Cel, 45 %RH.
-FRAME = bytes.fromhex("08632d")
+# A `node` frame of fields: 21.47 Cel, 45 %RH.
+FRAME = bytes.fromhex("01010863021194")
 SLOW_WINDOWS = 'window = "5m"\nlateness = "10s"'
 
 
@@ -71,7 +71,7 @@ def test_an_uplink_of_an_abp_device_becomes_readings_with_how_it_was_heard(roof,
         "frames_lost": (0, None),
     }
     # 16 bytes at SF9 (Semtech AN1200.13).
-    assert airtime == (pytest.approx(0.164864), "s")
+    assert airtime == (pytest.approx(0.185344), "s")
     # Frames 1 to 3 are not received; 4 is without a payload.
     node.fcnt = 4
     forwarder.push(node.uplink(None))
@@ -197,7 +197,7 @@ def test_an_alerts_action_reaches_a_device_after_its_next_uplink(roof, received)
     forwarder.push(hall.uplink(FRAME))
     readings(received, "hall", "rssi", 1)
     # 45 Cel.
-    forwarder.push(lounge.uplink(bytes.fromhex("11942d")))
+    forwarder.push(lounge.uplink(bytes.fromhex("01011194021194")))
     received.wait_for(lambda: received.alerts("lounge"), 20, "the alert")
     assert forwarder.hears_nothing_for(hall, 0.5)
     forwarder.push(hall.uplink(FRAME))
@@ -213,7 +213,7 @@ def test_a_device_of_class_c_is_commanded_at_once(roof, received):
     setup = roof(abp_table("lounge", ROOM) + hall, more=alert())
     hall, forwarder = Node(HALL, **ABP | {"address": "26011bdb"}), setup.forwarder()
     forwarder.pull()
-    forwarder.push(Node(ROOM, **ABP).uplink(bytes.fromhex("11942d")))
+    forwarder.push(Node(ROOM, **ABP).uplink(bytes.fromhex("01011194021194")))
     command, txpk = forwarder.answer(hall)
     assert (txpk["imme"], txpk["freq"], txpk["datr"]) == (True, 869.525, "SF12BW125")
     assert command["payload"] == b"\x0a\xff"

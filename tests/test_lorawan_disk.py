@@ -8,9 +8,9 @@ from lorawan import ABP, APP_KEY, Forwarder, Node, abp_table, adapter_table, ota
 from peers import free_port, wait_until
 
 ROOM, HALL = "a84041ffff000001", "a84041ffff000002"
-FRAME = bytes.fromhex("08632d")
+FRAME = bytes.fromhex("01010863021194")
 # 45 Cel.
-HOT = bytes.fromhex("11942d")
+HOT = bytes.fromhex("01011194021194")
 ALERT = """[alerts.too-hot]
 metric = "temperature"
 above = 40.0

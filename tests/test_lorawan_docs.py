@@ -31,10 +31,10 @@ def test_the_configuration_of_the_page_hears_its_devices_and_switches_one(starte
     forwarder.push(lounge.join_request())
     lounge.open_accept(forwarder.downlink()[0])
     # 45 Cel.
-    forwarder.push(lounge.uplink(bytes.fromhex("11942d")))
+    forwarder.push(lounge.uplink(bytes.fromhex("01011194021194")))
     wait_until(lambda: gateway.audit()["in"] == 7, what="seven readings")
     hall = Node("a84041ffff000002", address="26011bda", nwk=key["hall.nwk"], app=key["hall.app"])
-    forwarder.push(hall.uplink(bytes.fromhex("08632d")))
+    forwarder.push(hall.uplink(bytes.fromhex("01010863021194")))
     command, _ = forwarder.answer(hall)
     assert (command["port"], command["payload"]) == (10, b"\x0a\xff")
     gateway.wait_log("action taken")

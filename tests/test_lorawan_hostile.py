@@ -25,7 +25,7 @@ from soak import MAX_GROWTH_MIB, own_mib, status_of
 SECONDS = float(os.environ.get("RISER_HOSTILE_SECONDS") or 8)
 SEED = int(os.environ.get("RISER_HOSTILE_SEED") or random.randrange(10**9))
 ROOM, HALL = "a84041ffff000001", "a84041ffff000002"
-FRAME = bytes.fromhex("08632d")
+FRAME = bytes.fromhex("01010863021194")
 # So many between two frames of the good node: what the socket's buffer holds beside its own.
 TURN = 50
 SOURCES = [f"127.0.0.{number}" for number in range(2, 8)]

@@ -92,7 +92,7 @@ def test_a_device_has_the_names_and_units_that_its_codec_and_table_give(setup, c
     [lounge], [kitchen] = received.aggregates("lounge-0001"), received.aggregates("kitchen-0002")
     radio = {"rssi", "snr", "spreading_factor", "airtime", "frames_lost"}
     assert lounge["metrics"].keys() == {"temperature", "humidity", "co2"} | radio
-    assert kitchen["metrics"].keys() == {"temperature", "humidity"} | radio
+    assert kitchen["metrics"].keys() == {"temperature", "humidity", "voltage"} | radio
     assert (lounge["zone"], lounge["protocol"]) == ("floor-1/lounge", "lorawan")
     assert (lounge["metrics"]["spreading_factor"]["avg"], kitchen["metrics"]["spreading_factor"]["avg"]) == (7, 8)
     assert 15 < lounge["metrics"]["temperature"]["avg"] < 30

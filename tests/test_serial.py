@@ -47,8 +47,8 @@ def test_lines_become_readings_whatever_the_pieces_and_what_cannot_be_read_is_co
         ("value", "21.5", "hall", "value"),
         ("json", '{"temperature":21.5}', "hall", "temperature"),
         ("json", '{"device":"lounge","temperature":21.5}', "lounge", "temperature"),
-        ("node", "08632d", "hall", "humidity"),
-        ("node", "a4:c1:38:8d:18:b2 08632d", "A4:C1:38:8D:18:B2", "temperature"),
+        ("node", "01010863021194", "hall", "humidity"),
+        ("node", "a4:c1:38:8d:18:b2 01010863021194", "A4:C1:38:8D:18:B2", "temperature"),
     ],
 )
 def test_each_format_gives_its_readings_to_the_device_that_the_line_names(

@@ -13,8 +13,8 @@ from root import other_version
 
 CONFIGURATION = "/etc/riser/gateway.toml"
 HALL = "a84041ffff000002"
-# Two bytes of the node codec's fixed layout, and what they make with the radio's own: see docs/node-frames.md.
-FRAME = bytes.fromhex("08632d")
+# 21.47 Cel and 45 %RH as the codec `node` reads them, and the radio's own metrics beside: see docs/node-frames.md.
+FRAME = bytes.fromhex("01010863021194")
 # The oldest and the newest there can be: whatever the version under test is, it lies between.
 OLDER, NEWER = "0.0.1", "999"
 

@@ -4,11 +4,13 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use node_core::{Command, Delivery, Link, LinkError, sntp};
+use node_lorawan::Credentials;
 use tokio::net::UdpSocket;
 use tokio::time::timeout;
 use url::Url;
 
 use crate::coap::CoapLink;
+use crate::lorawan::{self, SimLorawan};
 use crate::mqtt::MqttLink;
 
 const TIME_SERVER_TIMEOUT: Duration = Duration::from_secs(2);
@@ -23,14 +25,22 @@ pub(crate) struct AnyLink {
 enum Way {
     Mqtt(Box<MqttLink>),
     Coap(CoapLink),
+    Lorawan(Box<SimLorawan>),
 }
 
 impl AnyLink {
-    pub(crate) fn new(gateway: &Url, time_server: Option<String>) -> Result<Self, String> {
+    /// `credentials` are needed for LoRaWAN alone.
+    pub(crate) fn new(
+        gateway: &Url,
+        credentials: Option<Credentials>,
+        time_server: Option<String>,
+    ) -> Result<Self, String> {
         let path = gateway.path().trim_start_matches('/').to_owned();
         let (host, port) = (gateway.host_str(), gateway.port());
-        let (Some(host), false) = (host, path.is_empty()) else {
-            return Err(format!("{gateway}: write it as mqtt://HOST:PORT/TOPIC or coap://HOST:PORT/PATH"));
+        let has_path = !path.is_empty() || gateway.scheme() == "lorawan";
+        let Some(host) = host.filter(|_| has_path) else {
+            let ways = "mqtt://HOST:PORT/TOPIC, coap://HOST:PORT/PATH or lorawan://HOST:PORT";
+            return Err(format!("{gateway}: write it as {ways}"));
         };
         let host = host.trim_matches(['[', ']']).to_owned();
         let way = match gateway.scheme() {
@@ -40,7 +50,12 @@ impl AnyLink {
                 Way::Mqtt(Box::new(MqttLink::new((host, port.unwrap_or(1883)), path, login)))
             }
             "coap" => Way::Coap(CoapLink::new((host, port.unwrap_or(5683)), path)),
-            other => return Err(format!("no link is called {other}; there are mqtt and coap")),
+            "lorawan" => {
+                let credentials =
+                    credentials.ok_or("lorawan needs --dev-eui, --join-eui and --app-key-file")?;
+                Way::Lorawan(Box::new(lorawan::link((host, port.unwrap_or(1700)), credentials)))
+            }
+            other => return Err(format!("no link is called {other}; there are mqtt, coap and lorawan")),
         };
         Ok(Self { way, time_server })
     }
@@ -48,13 +63,17 @@ impl AnyLink {
 
 impl Link for AnyLink {
     fn mtu(&self) -> usize {
-        222
+        match &self.way {
+            Way::Mqtt(_) | Way::Coap(_) => 222,
+            Way::Lorawan(link) => link.mtu(),
+        }
     }
 
     async fn deliver(&mut self, frame: &[u8]) -> Result<Delivery, LinkError> {
         let delivered = match &mut self.way {
             Way::Mqtt(link) => link.deliver(frame).await,
             Way::Coap(link) => link.deliver(frame).await,
+            Way::Lorawan(link) => link.deliver(frame).await,
         };
         report(frame, delivered);
         delivered
@@ -64,6 +83,7 @@ impl Link for AnyLink {
         match &mut self.way {
             Way::Mqtt(link) => link.take_command(),
             Way::Coap(_) => None,
+            Way::Lorawan(link) => link.take_command(),
         }
     }
 

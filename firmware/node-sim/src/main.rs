@@ -6,15 +6,17 @@ mod board;
 mod coap;
 mod flash;
 mod link;
+mod lorawan;
 mod mqtt;
 mod sensors;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
 use node_core::wire::sealed::{Key, NodeId};
 use node_core::{Config, Exit, FlashStore, RamStore, Sealing, Store};
+use node_lorawan::Credentials;
 
 use crate::board::SimBoard;
 use crate::flash::FileFlash;
@@ -35,7 +37,8 @@ Examples:
 #[derive(Debug, Parser)]
 #[command(version, about, after_help = EXAMPLES)]
 struct Args {
-    /// The gateway: mqtt://[USER:PASSWORD@]HOST:PORT/TOPIC or coap://HOST:PORT/PATH
+    /// The gateway: mqtt://[USER:PASSWORD@]HOST:PORT/TOPIC, coap://HOST:PORT/PATH, or lorawan://HOST:PORT as a packet
+    /// forwarder
     gateway: url::Url,
     /// How many times faster the node lives
     #[arg(long, default_value_t = 1.0, value_name = "N")]
@@ -58,6 +61,15 @@ struct Args {
     /// The id of the node in sealed frames, 16 hexadecimal digits
     #[arg(long, value_name = "HEX")]
     node_id: Option<String>,
+    /// The device's EUI at LoRaWAN, 16 hexadecimal digits
+    #[arg(long, value_name = "HEX")]
+    dev_eui: Option<String>,
+    /// The EUI that the device joins, 16 hexadecimal digits
+    #[arg(long, value_name = "HEX")]
+    join_eui: Option<String>,
+    /// The file of the AppKey, 32 hexadecimal digits
+    #[arg(long, value_name = "FILE")]
+    app_key_file: Option<PathBuf>,
     /// Also count measurements, as the metric `count`
     #[arg(long)]
     count: bool,
@@ -94,7 +106,7 @@ async fn run(args: &Args) -> Result<Exit, String> {
         sealing: sealing.as_ref(),
         ..Config::new(FIRMWARE)
     };
-    let link = AnyLink::new(&args.gateway, args.time_server.clone())?;
+    let link = AnyLink::new(&args.gateway, credentials(args)?, args.time_server.clone())?;
     match &args.flash {
         None => Ok(live(args, link, RamStore::<RAM_RECORDS>::new(), &config).await),
         Some(path) => {
@@ -115,13 +127,27 @@ async fn live(args: &Args, mut link: AnyLink, mut store: impl Store, config: &Co
 
 fn sealing(args: &Args) -> Result<Option<Sealing>, String> {
     let Some(path) = &args.key_file else { return Ok(None) };
-    let digits =
-        std::fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-    let mut key = [0; 32];
-    hex::decode_to_slice(digits.trim(), &mut key)
-        .map_err(|_| format!("{} must have 64 hexadecimal digits", path.display()))?;
-    let mut node = [0; 8];
-    hex::decode_to_slice(args.node_id.as_deref().unwrap_or_default(), &mut node)
-        .map_err(|_| "--node-id must have 16 hexadecimal digits".to_owned())?;
-    Ok(Some(Sealing { node: NodeId(node), key: Key::new(key) }))
+    let node = digits("--node-id", args.node_id.as_deref().unwrap_or_default())?;
+    Ok(Some(Sealing { node: NodeId(node), key: Key::new(key(path)?) }))
+}
+
+fn credentials(args: &Args) -> Result<Option<Credentials>, String> {
+    let Args { dev_eui: Some(dev_eui), join_eui: Some(join_eui), app_key_file: Some(path), .. } = args else {
+        return Ok(None);
+    };
+    let (dev_eui, join_eui) = (digits("--dev-eui", dev_eui)?, digits("--join-eui", join_eui)?);
+    Ok(Some(Credentials { dev_eui, join_eui, app_key: key(path)? }))
+}
+
+fn key<const N: usize>(path: &Path) -> Result<[u8; N], String> {
+    let text = std::fs::read_to_string(path);
+    let text = text.map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    digits(&path.display().to_string(), text.trim())
+}
+
+fn digits<const N: usize>(what: &str, text: &str) -> Result<[u8; N], String> {
+    let mut bytes = [0; N];
+    hex::decode_to_slice(text, &mut bytes)
+        .map_err(|_| format!("{what} must have {} hexadecimal digits", 2 * N))?;
+    Ok(bytes)
 }

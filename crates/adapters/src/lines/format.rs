@@ -73,7 +73,7 @@ pub(super) enum LineError {
         DeviceAddress::MAX_BYTES
     )]
     Device,
-    #[error("it is not a frame in hexadecimal digits, such as `08632d` or `lounge 08632d`")]
+    #[error("it is not a frame in hexadecimal digits, such as `535b84` or `lounge 535b84`")]
     NotHex,
 }
 
@@ -109,7 +109,7 @@ fn device_in_json(line: &[u8]) -> Result<Option<DeviceAddress>, LineError> {
     }
 }
 
-/// Reads `08632d` or `lounge 08632d`.
+/// Reads `535b84` or `lounge 535b84`.
 fn read_node(text: &str) -> Result<Content<'static>, LineError> {
     let (device, frame) = match text.rsplit_once([' ', '\t']) {
         Some((device, frame)) => (Some(device.trim()), frame),
@@ -152,10 +152,10 @@ mod tests {
     #[test]
     fn a_node_is_a_frame_in_hex_and_perhaps_a_name_before_it() {
         let read = |line: &'static str| LineFormat::Node.read(line.as_bytes());
-        let frame = || Cow::Owned(vec![0x08, 0x63, 0x2D]);
-        assert_eq!(read("08632d"), Ok(Content { device: None, payload: frame() }));
-        assert_eq!(read("lounge  08632D"), Ok(Content { device: device("lounge"), payload: frame() }));
-        for wrong in ["0863 2", "08632g", "0x08632d", "lounge"] {
+        let frame = || Cow::Owned(vec![0x53, 0x5B, 0x84]);
+        assert_eq!(read("535b84"), Ok(Content { device: None, payload: frame() }));
+        assert_eq!(read("lounge  535B84"), Ok(Content { device: device("lounge"), payload: frame() }));
+        for wrong in ["535b 8", "535b8g", "0x535b84", "lounge"] {
             assert_eq!(read(wrong), Err(LineError::NotHex), "{wrong}");
         }
     }

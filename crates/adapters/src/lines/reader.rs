@@ -191,7 +191,7 @@ mod tests {
     #[test]
     fn refused_lines_are_counted_by_reason_and_the_next_line_is_read() {
         let mut reader = reader(LineFormat::Node);
-        let batches = batches(&mut reader, b"xy\n\xff\n12345678901234567890\nlounge 08632d\n08");
+        let batches = batches(&mut reader, b"xy\n\xff\n12345678901234567890\nlounge 535b84\n08");
         let [batch] = &*batches else { panic!("{batches:?}") };
         let [accepted, refused] = &**batch else { panic!("{batch:?}") };
         assert_eq!(accepted.device.as_ref().unwrap().as_str(), "lounge");

@@ -18,7 +18,7 @@ const SEEDS: &[&[u8]] = &[
     br#"{"Time":"2026-11-20T10:00:00","DS18B20-1":{"Temperature":21.4},"ENERGY":{"Power":[1,2]},"TempUnit":"F"}"#,
     br#"{"method":"NotifyStatus","params":{"ts":1.7e9,"switch:0":{"output":true,"aenergy":{"total":1}}}}"#,
     b"\x01\x01\x08\x63\x20\x00\x00\x0e\x10\x24\x02\x64\x00\x0f\xff\xfa\xbc\x58",
-    b"\x08\x63\x2d\x0b\xc4",
+    b"\xff\xc9\x3d\x01\x4a",
     b"\x01\x67\xff\xd7\x02\x88\x06\x76\x5f\xf2\x96\x0a\x00\x03\xe8\x03\x71\x04\xd2\xfb\x2e\x00\x00\x04\x66\x01",
     br#"{"end_device_ids":{"device_id":"a","dev_eui":"70B3D57ED0001A2B"},"uplink_message":{"f_port":1,"frm_payload":"AQ==","decoded_payload":{"a":1},"normalized_payload":[{"air":{"co2":1}}],"rx_metadata":[{"rssi":-1,"snr":2}],"received_at":"2026-11-20T10:00:00Z"}}"#,
     br#"{"deviceInfo":{"devEui":"70b3d57ed0001a2b"},"time":"2026-11-20T10:00:00Z","fPort":1,"data":"AQ==","object":null,"rxInfo":[{"rssi":-1}],"margin":null,"batteryLevel":1}"#,

@@ -1,4 +1,4 @@
-//! Encodes readings in few bytes: as Cayenne LPP, or as the `node` codec's shortest frame. The format depends on the device,
+//! Encodes readings in few bytes: as Cayenne LPP, or as the `node` codec's layout of five bytes. The format depends on the device,
 //! so that a building has both.
 
 use crate::device::{Sample, Value, Values, cut};
@@ -59,16 +59,20 @@ fn channels(values: &Values) -> impl Iterator<Item = (u8, &'static str, f64, Lpp
         .filter_map(|(channel, (metric, value))| Some((channel, *metric, number(*value), kind(metric)?)))
 }
 
-/// Temperature and humidity in three bytes; `None` if the sample has other values than these and CO2.
-fn short(device: usize, values: &Values) -> Option<[u8; 3]> {
+/// Temperature in 0.1 °C, humidity in %, and the voltage of a full battery in 0.01 V, in five bytes; `None` if the sample has other values than these and CO2.
+fn short(device: usize, values: &Values) -> Option<[u8; 5]> {
     match values.as_slice() {
         [("temperature", temperature), ("humidity", humidity), ("co2", _)] if device % 2 == 1 => {
-            let [high, low] = (scaled(number(*temperature), 100.0) as i16).to_be_bytes();
-            Some([high, low, scaled(number(*humidity), 1.0) as u8])
+            let [high, low] = (scaled(number(*temperature), 10.0) as i16).to_be_bytes();
+            let [voltage_high, voltage_low] = FULL_BATTERY.to_be_bytes();
+            Some([high, low, scaled(number(*humidity), 1.0) as u8, voltage_high, voltage_low])
         }
         _ => None,
     }
 }
+
+/// 3.00 V.
+const FULL_BATTERY: u16 = 300;
 
 /// `device` is the index in the building.
 pub(super) fn form(device: usize, values: &Values) -> Form {
@@ -83,7 +87,7 @@ pub(super) fn form(device: usize, values: &Values) -> Form {
 /// `device` is the index in the building.
 pub(super) fn payload(device: usize, sample: &Sample) -> Payload {
     let (port, bytes, readings) = match short(device, &sample.values) {
-        Some(frame) => (NODE_PORT, frame.to_vec(), 2),
+        Some(frame) => (NODE_PORT, frame.to_vec(), 3),
         None => {
             let bytes = channels(&sample.values).flat_map(|(channel, _, value, lpp)| {
                 let [.., a, b, c, d] = scaled(value, lpp.per).to_be_bytes();
@@ -129,13 +133,13 @@ mod tests {
     }
 
     #[test]
-    fn one_of_two_room_sensors_speaks_cayenne_lpp_and_the_other_three_bytes() {
+    fn one_of_two_room_sensors_speaks_cayenne_lpp_and_the_other_five_bytes() {
         let even = payload(0, &sample(climate()));
         // Cayenne's documentation: channel, type, big endian.
         assert_eq!(even.bytes, [1, 0x67, 0xff, 0xe7, 2, 0x68, 90, 3, 0x7d, 0x03, 0x20]);
         assert_eq!((even.readings, even.port), (3, LPP_PORT));
         let odd = payload(1, &sample(climate()));
-        assert_eq!((odd.bytes, odd.readings, odd.port), (vec![0xff, 0x06, 45], 2, NODE_PORT));
+        assert_eq!((odd.bytes, odd.readings, odd.port), (vec![0xff, 0xe7, 45, 0x01, 0x2c], 3, NODE_PORT));
         assert_eq!((form(0, &climate()).codec, form(1, &climate()).codec), ("cayenne-lpp", "node"));
     }
 
