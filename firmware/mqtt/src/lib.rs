@@ -15,7 +15,8 @@ use rust_mqtt::Bytes;
 use rust_mqtt::buffer::BumpBuffer;
 use rust_mqtt::client::event::Event;
 use rust_mqtt::client::options::{
-    ConnectOptions, DisconnectOptions, PublicationOptions, SubscriptionOptions, TopicReference,
+    ConnectOptions, DisconnectOptions, PublicationOptions, RetainHandling, SubscriptionOptions,
+    TopicReference,
 };
 use rust_mqtt::client::{Client, MqttError};
 use rust_mqtt::config::{KeepAlive, SessionExpiryInterval};
@@ -72,7 +73,9 @@ pub async fn deliver<N: Transport>(
         .map_err(down)?;
     // The broker may have lost the session: the subscription is made each time.
     let commands_of = TopicFilter::new(text(account.command_topic)?).ok_or(LinkError::Down)?;
-    client.subscribe(commands_of, &SubscriptionOptions::new().at_least_once()).await.map_err(down)?;
+    // A retained command would come again at every delivery: a node told so to restart would do nothing else.
+    let options = SubscriptionOptions::new().at_least_once().retain_handling(RetainHandling::NeverSend);
+    client.subscribe(commands_of, &options).await.map_err(down)?;
     let topic = TopicReference::Name(TopicName::new(text(account.topic)?).ok_or(LinkError::Down)?);
     client
         .publish(&PublicationOptions::new(topic).at_least_once(), Bytes::from(frame))
