@@ -49,7 +49,7 @@ def test_an_image_in_an_emulator_is_decoded_and_aggregated(riser, cloud, receive
     (row,) = gateway.cli("firmware", "--config", gateway.config, "--json", check=0).stdout.splitlines()
     assert (json.loads(row)["device"], json.loads(row)["image"]) == ("emulated", "emulated")
     text = gateway.cli("firmware", "--config", gateway.config, check=0).stdout
-    assert text.splitlines()[0].split() == ["DEVICE", "IMAGE", "VERSION", "LAST", "HEARD"]
+    assert text.splitlines()[0].split() == ["DEVICE", "IMAGE", "VERSION", "LOST", "LAST", "HEARD"]
 
     gateway.kill()
     gateway.start()

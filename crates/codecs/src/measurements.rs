@@ -42,6 +42,8 @@ pub struct NodeInfo {
     pub counter: Option<u32>,
     /// Name and version of the node's image.
     pub firmware: Option<Box<str>>,
+    /// How many reports the node has given up since its start.
+    pub lost: Option<u32>,
 }
 
 /// The measurements of one payload.

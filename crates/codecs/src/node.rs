@@ -81,6 +81,10 @@ fn read(
                 out.node_mut().sequence = Some(number);
                 continue;
             }
+            Item::Lost(reports) => {
+                out.node_mut().lost = Some(reports);
+                continue;
+            }
             Item::Firmware(text) => {
                 out.node_mut().firmware = Some(text.into());
                 continue;
@@ -123,6 +127,7 @@ pub(crate) fn data(input: &Input<'_>, key: Option<&NodeKey>) -> Result<Value, De
             Item::Age(seconds) => time = ("seconds_ago", seconds),
             Item::Time(seconds) => time = ("unix_time", seconds),
             Item::Sequence(number) => list.push(json!({ "sequence": number })),
+            Item::Lost(reports) => list.push(json!({ "lost": reports })),
             Item::Firmware(text) => list.push(json!({ "firmware": text })),
             Item::Reading(reading) => {
                 write_name(&reading, &mut name);

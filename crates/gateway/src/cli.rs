@@ -189,7 +189,7 @@ enum Command {
     },
     /// List the nodes of our own firmware, and which version each runs
     #[command(
-        after_help = "Examples:\n  riser firmware\n  riser firmware --config gateway.toml --json\n\nA node says its version after it has started and once a day. Exit code 69: no gateway runs."
+        after_help = "Examples:\n  riser firmware\n  riser firmware --config gateway.toml --json\n\nA node says its version after it has started and once a day. LOST: reports that it has given up since\nits start, because its memory was full or damaged, or the gateway refused them. Exit code 69: no gateway runs."
     )]
     Firmware {
         #[command(flatten)]

@@ -12,6 +12,8 @@ pub struct Row {
     pub image: String,
     /// Empty if the node says none.
     pub version: String,
+    /// How many reports it has given up since its start.
+    pub lost: u32,
     /// When its newest frame came.
     pub last_heard: String,
 }
@@ -27,6 +29,7 @@ pub(crate) fn rows(engine: &Engine) -> Vec<Row> {
                 device: engine.registry().device_name(image.device).to_owned(),
                 image: name.to_owned(),
                 version: version.to_owned(),
+                lost: image.lost,
                 last_heard: image.heard_at.to_string(),
             }
         })

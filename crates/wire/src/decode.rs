@@ -167,6 +167,10 @@ fn field(tag: u8, rest: &[u8], at: usize) -> Result<(Item<'_>, &[u8]), DecodeErr
             let (number, rest) = rest.split_first_chunk().ok_or(cut)?;
             Ok((Item::Sequence(u16::from_be_bytes(*number)), rest))
         }
+        tag::LOST => {
+            let (reports, rest) = rest.split_first_chunk().ok_or(cut)?;
+            Ok((Item::Lost(u32::from_be_bytes(*reports)), rest))
+        }
         tag::FIRMWARE => {
             let (length, rest) = rest.split_first().ok_or(cut)?;
             let (text, rest) = rest.split_at_checked(usize::from(*length)).ok_or(cut)?;

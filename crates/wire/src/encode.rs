@@ -93,6 +93,14 @@ impl<'b> Encoder<'b> {
         self.field(tag::SEQUENCE, i64::from(number), size_of::<u16>())
     }
 
+    /// Adds how many reports the node has given up since its start.
+    ///
+    /// # Errors
+    /// Where the buffer is full; the frame is then as before.
+    pub fn lost(&mut self, reports: u32) -> Result<&mut Self, EncodeError> {
+        self.field(tag::LOST, i64::from(reports), size_of::<u32>())
+    }
+
     /// Adds the name and version of the node's image: printable ASCII, at most [`MAX_FIRMWARE`] characters.
     ///
     /// # Errors

@@ -14,7 +14,7 @@
 //! | others | `04` | commands, from the gateway to the node: [`command`] |
 //!
 //! A tag's low five bits are the [`Quantity`], its high three the [`Channel`]. Quantity 0 is none; its eight tags are
-//! padding, age, time, sequence and firmware ([`Item`]). The lowest number of a signed field and the highest of an unsigned one say that the sensor gave no value.
+//! padding, age, time, sequence, lost and firmware ([`Item`]). The lowest number of a signed field and the highest of an unsigned one say that the sensor gave no value.
 
 #![no_std]
 
@@ -58,6 +58,8 @@ pub(crate) mod tag {
     pub(crate) const TIME: u8 = 0x40;
     /// The frame's number, u16.
     pub(crate) const SEQUENCE: u8 = 0x60;
+    /// How many reports the node gave up, u32.
+    pub(crate) const LOST: u8 = 0xa0;
     /// A length (u8) and that many characters of ASCII.
     pub(crate) const FIRMWARE: u8 = 0x80;
 }
@@ -86,6 +88,8 @@ pub enum Item<'a> {
     /// The number that the node gave the frame's readings when it stored them. A node that got no acknowledgement sends
     /// them again under the same number, perhaps with another age.
     Sequence(u16),
+    /// How many reports the node has given up since its start: its memory was full or damaged, or the gateway refused them.
+    Lost(u32),
     /// The name and version of the node's image, for example `rp2040 0.1.0`.
     Firmware(&'a str),
 }

@@ -14,8 +14,11 @@ use crate::seal::Counters;
 use crate::settings::Settings;
 use crate::stored::{self, MAX_FRAME, MAX_STORED, Now};
 
-/// How often the node says which image it runs.
+/// How often the node says which image it runs and how many reports it has lost.
 const ANNOUNCE_SECONDS: u32 = 24 * 3600;
+
+/// How soon it does if it has lost more.
+const ANNOUNCE_LOSS_SECONDS: u32 = 3600;
 
 /// Why a node ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,13 +68,16 @@ pub struct Node<'a> {
     /// An item that the store did not take: it is sent from RAM.
     unstored: Option<heapless::Vec<u8, MAX_STORED>>,
     lost: u32,
+    /// What was announced last.
+    lost_told: u32,
 }
 
 /// What is sent next.
 enum Next {
     Unstored,
     Stored,
-    Announcement,
+    /// With the number of lost reports.
+    Announcement(u32),
 }
 
 impl<'a> Node<'a> {
@@ -97,6 +103,7 @@ impl<'a> Node<'a> {
             is_store_empty: false,
             unstored: None,
             lost: 0,
+            lost_told: 0,
         }
     }
 
@@ -222,6 +229,7 @@ impl<'a> Node<'a> {
             let uptime_ms = board.uptime_ms();
             match delivery {
                 Ok(_) => self.backoff.succeeded(),
+                Err(LinkError::Refused) if matches!(next, Next::Announcement(_)) => {}
                 Err(LinkError::Refused) => self.lost += 1,
                 Err(LinkError::Down) => self.send_at = uptime_ms + self.backoff.failed(board.random()),
             }
@@ -261,15 +269,20 @@ impl<'a> Node<'a> {
             }
         }
         self.is_store_empty = true;
+        let lost = self.lost(store);
+        if lost != self.lost_told {
+            self.announce_at = self.announce_at.min(now.uptime.saturating_add(ANNOUNCE_LOSS_SECONDS));
+        }
         if now.uptime < self.announce_at {
             return None;
         }
         let mut encoder = wire::Encoder::new(frame).ok()?;
+        encoder.lost(lost).ok()?;
         if encoder.firmware(self.config.firmware).is_err() {
             self.announce_at = u32::MAX;
             return None;
         }
-        Some((Next::Announcement, encoder.finish().len()))
+        Some((Next::Announcement(lost), encoder.finish().len()))
     }
 
     async fn seal(
@@ -296,7 +309,10 @@ impl<'a> Node<'a> {
             Next::Unstored => self.unstored = None,
             // If it cannot be removed, it is sent again, and the gateway knows its number.
             Next::Stored => _ = store.pop().await,
-            Next::Announcement => self.announce_at = uptime.saturating_add(ANNOUNCE_SECONDS),
+            Next::Announcement(lost) => {
+                self.lost_told = lost;
+                self.announce_at = uptime.saturating_add(ANNOUNCE_SECONDS);
+            }
         }
     }
 

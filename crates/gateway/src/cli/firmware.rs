@@ -15,14 +15,20 @@ pub(crate) fn firmware(config: &ConfigArg, json: bool) -> Result<Exit, Failure> 
     } else if rows.is_empty() {
         print_line("no node has said its version yet; docs/firmware.md shows how to build one")?;
     } else {
-        print_line(&line(["DEVICE", "IMAGE", "VERSION", "LAST HEARD"]))?;
+        print_line(&line(["DEVICE", "IMAGE", "VERSION", "LOST", "LAST HEARD"]))?;
         for row in &rows {
-            print_line(&line([&row.device, &row.image, &row.version, &row.last_heard]))?;
+            print_line(&line([
+                &row.device,
+                &row.image,
+                &row.version,
+                &row.lost.to_string(),
+                &row.last_heard,
+            ]))?;
         }
     }
     Ok(Exit::Fine)
 }
 
-fn line([device, image, version, heard]: [&str; 4]) -> String {
-    tail::printable(format!("{device:<24}  {image:<16}  {version:<12}  {heard}"))
+fn line([device, image, version, lost, heard]: [&str; 5]) -> String {
+    tail::printable(format!("{device:<24}  {image:<16}  {version:<12}  {lost:>6}  {heard}"))
 }

@@ -68,8 +68,8 @@ impl<'a> Naming<'a> {
             return None;
         }
         let sender = self.sender(uplink.device.as_ref().map(DeviceAddress::as_str)).ok()?;
-        let NodeInfo { sequence, counter, firmware } = info.clone();
-        Some(NodeReport { device: sender.device, sequence, counter, firmware })
+        let NodeInfo { sequence, counter, firmware, lost } = info.clone();
+        Some(NodeReport { device: sender.device, sequence, counter, firmware, lost })
     }
 
     /// The device whose address is `name`.

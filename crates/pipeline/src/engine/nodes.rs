@@ -23,6 +23,8 @@ pub struct NodeReport {
     pub counter: Option<u32>,
     /// Name and version of the image.
     pub firmware: Option<Box<str>>,
+    /// How many reports the node has given up since its start.
+    pub lost: Option<u32>,
 }
 
 /// By device; at most as many as the registry has.
@@ -36,6 +38,7 @@ struct Node {
     /// [`ReplayWindow::to_parts`].
     window: (Option<u32>, u64),
     firmware: Option<Box<str>>,
+    lost: u32,
     /// When its newest frame came, in milliseconds since 1970.
     heard_at: i64,
 }
@@ -45,6 +48,7 @@ struct Node {
 pub struct Image<'a> {
     pub device: DeviceId,
     pub firmware: &'a str,
+    pub lost: u32,
     pub heard_at: Timestamp,
 }
 
@@ -77,7 +81,8 @@ impl Nodes {
     pub fn images(&self) -> impl Iterator<Item = Image<'_>> {
         self.0.iter().filter_map(|(device, node)| {
             let firmware = node.firmware.as_deref()?;
-            Some(Image { device: *device, firmware, heard_at: Timestamp::from_millis(node.heard_at) })
+            let heard_at = Timestamp::from_millis(node.heard_at);
+            Some(Image { device: *device, firmware, lost: node.lost, heard_at })
         })
     }
 }
@@ -95,6 +100,9 @@ impl Node {
         }
         if let Some(firmware) = &report.firmware {
             self.firmware = Some(firmware.clone());
+        }
+        if let Some(lost) = report.lost {
+            self.lost = lost;
         }
     }
 
@@ -115,7 +123,7 @@ mod tests {
 
     fn report(sequence: impl Into<Option<u16>>, counter: impl Into<Option<u32>>) -> NodeReport {
         let (sequence, counter) = (sequence.into(), counter.into());
-        NodeReport { device: DeviceId(7), sequence, counter, firmware: None }
+        NodeReport { device: DeviceId(7), sequence, counter, firmware: None, lost: None }
     }
 
     #[test]
@@ -153,7 +161,8 @@ mod tests {
             nodes.take(&NodeReport { firmware: Some(firmware.into()), ..report(None, None) }, AT);
         }
         nodes.take(&report(2, None), AT);
-        let image = Image { device: DeviceId(7), firmware: "rp2040 0.2.0", heard_at: AT };
+        nodes.take(&NodeReport { lost: Some(12), ..report(None, None) }, AT);
+        let image = Image { device: DeviceId(7), firmware: "rp2040 0.2.0", lost: 12, heard_at: AT };
         assert_eq!(nodes.images().collect::<Vec<_>>(), [image]);
     }
 }

@@ -59,6 +59,7 @@ fn full_step() -> Step {
         sequence: Some(7),
         counter: Some(9),
         firmware: Some("rp2040 0.1.0".into()),
+        lost: Some(3),
     }];
     step.corrections = vec![Correction { adapter: AdapterIndex(0), forgotten: 1, lost: 2 }];
     step

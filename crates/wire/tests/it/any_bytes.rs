@@ -18,7 +18,7 @@ fn reading() -> impl Strategy<Value = Item<'static>> {
 
 fn item() -> impl Strategy<Value = Item<'static>> {
     prop_oneof![4 => reading(), 1 => any::<u32>().prop_map(Item::Age), 1 => any::<u32>().prop_map(Item::Time),
-        1 => any::<u16>().prop_map(Item::Sequence), 1 => Just(Item::Firmware("rp2040 0.1.0"))]
+        1 => any::<u16>().prop_map(Item::Sequence), 1 => Just(Item::Firmware("rp2040 0.1.0")), 1 => any::<u32>().prop_map(Item::Lost)]
 }
 
 proptest! {
@@ -36,6 +36,7 @@ proptest! {
                 Item::Time(seconds) => encoder.time(seconds),
                 Item::Sequence(number) => encoder.sequence(number),
                 Item::Firmware(text) => encoder.firmware(text),
+                Item::Lost(reports) => encoder.lost(reports),
             };
             if put.is_ok() {
                 taken.push(item);

@@ -24,6 +24,7 @@ fn encoded(items: &[Item<'_>]) -> Vec<u8> {
             Item::Time(seconds) => encoder.time(*seconds).unwrap(),
             Item::Sequence(number) => encoder.sequence(*number).unwrap(),
             Item::Firmware(text) => encoder.firmware(text).unwrap(),
+            Item::Lost(reports) => encoder.lost(*reports).unwrap(),
         };
     }
     encoder.finish().to_vec()
@@ -133,15 +134,17 @@ fn an_age_is_in_seconds_for_what_follows_it() {
 }
 
 #[test]
-fn a_time_a_sequence_number_and_the_image_have_their_tags() {
+fn a_time_a_sequence_number_losses_and_the_image_have_their_tags() {
     let items = [
         Item::Sequence(0x0102),
         Item::Firmware("rp2040 0.1.0"),
+        Item::Lost(300),
         Item::Time(1_795_392_000),
         of(Quantity::Co2, 500),
     ];
     let mut frame = vec![1, 0x60, 1, 2, 0x80, 12];
     frame.extend_from_slice(b"rp2040 0.1.0");
+    frame.extend_from_slice(&[0xa0, 0x00, 0x00, 0x01, 0x2c]);
     frame.extend_from_slice(&[0x40, 0x6b, 0x03, 0x82, 0x00, 0x04, 0x01, 0xf4]);
     assert_golden(&items, &frame);
 }
@@ -232,7 +235,7 @@ fn what_is_no_frame_is_refused_and_says_where() {
         (&[0, 0, 2], DecodeError::Reserved { at: 2 }),
         (&[0x08, 0x63, 254, 0, 0], DecodeError::OutOfRange { quantity: humidity, at: 2 }),
         (&[1, 0x04, 0x02, 0x64, 0x1f, 0], DecodeError::Tag { tag: 0x1f, at: 4 }),
-        (&[1, 0xa0], DecodeError::Tag { tag: 0xa0, at: 1 }),
+        (&[1, 0xc0], DecodeError::Tag { tag: 0xc0, at: 1 }),
         (&[1, 0, 0, 0x04, 0x02, 0x64, 0x01, 0], DecodeError::Cut { at: 6 }),
         (&[1, 0x20, 0, 0], DecodeError::Cut { at: 1 }),
         (&[1, 0x0c], DecodeError::Cut { at: 1 }),

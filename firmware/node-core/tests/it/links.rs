@@ -63,8 +63,8 @@ fn a_frame_that_is_refused_is_given_up_and_counted() {
     let world = clock();
     world.mode.set(Mode::Refuse);
     let (_, lost) = world.live(1_500, &mut RamStore::<8>::new(), &STEADY);
-    assert_eq!(lost, world.tries.get());
-    assert_eq!(world.tries.get(), 4, "three readings and the image");
+    assert_eq!(lost, 3, "the readings");
+    assert_eq!(world.tries.get(), 4, "and the image");
 }
 
 #[test]
@@ -83,6 +83,7 @@ fn a_full_memory_gives_up_the_oldest_and_counts_them() {
     let (_, lost) = world.live_with(65_000, &flash, &STEADY).unwrap();
     let received = &world.received()["count"];
     assert_eq!(received.len() + lost as usize, world.measured_at.borrow().len());
+    assert_eq!(world.lost(), Some(lost), "and the gateway knows");
     assert!(lost > 20 && received.len() > 10, "{lost} {}", received.len());
     let numbers: Vec<_> = received.iter().map(|(_, raw)| raw.unwrap()).collect();
     assert!(numbers.is_sorted());

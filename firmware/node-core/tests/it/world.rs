@@ -167,11 +167,18 @@ impl World {
                     Item::Reading(reading) => {
                         received.entry(reading.quantity.name()).or_default().push((at, reading.raw));
                     }
-                    Item::Sequence(_) | Item::Firmware(_) => {}
+                    Item::Sequence(_) | Item::Firmware(_) | Item::Lost(_) => {}
                 }
             }
         }
         received
+    }
+
+    /// What the node said last of reports that it gave up.
+    pub(crate) fn lost(&self) -> Option<u32> {
+        let frames = self.frames.borrow();
+        let items = frames.iter().flat_map(|(_, frame)| wire::decode(frame).unwrap().flatten());
+        items.filter_map(|item| if let Item::Lost(reports) = item { Some(reports) } else { None }).last()
     }
 
     pub(crate) fn firmware(&self) -> Vec<String> {
