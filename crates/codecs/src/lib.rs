@@ -41,7 +41,7 @@ use jiff::tz::TimeZone;
 pub use error::{CodecError, CsvProblem, DecodeError, LppProblem, SourcePosition};
 pub use explain::Explained;
 pub use flatten::MAX_DEPTH;
-pub use measurements::{MAX_NAME_BYTES, MAX_READINGS, Measurement, Measurements, NodeInfo};
+pub use measurements::{MAX_NAME_BYTES, MAX_READINGS, Measurement, Measurements, NodeInfo, Seal};
 pub use node::{KeyError, NodeKey};
 pub use table::CodecTable;
 pub use units::unit_of;

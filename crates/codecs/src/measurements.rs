@@ -5,6 +5,7 @@
 //! one record (one JSON object, one line) a metric stands once, and the last of two wins.
 
 use gateway_core::{DeviceAddress, LinkQuality, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use crate::DecodeError;
 use crate::words::Quantity;
@@ -33,13 +34,21 @@ pub struct Measurement<'a> {
     pub said: Option<&'a str>,
 }
 
+/// Which key a frame was sealed with, and its counter, which comes once with each key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seal {
+    /// Tells keys apart: the first bytes of a hash of the key.
+    pub key: u64,
+    pub counter: u32,
+}
+
 /// What a frame of our own firmware says besides its measurements.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct NodeInfo {
     /// The number that the node gave the readings: if it sends them again, it is the same.
     pub sequence: Option<u16>,
-    /// The counter of a sealed frame.
-    pub counter: Option<u32>,
+    /// Of a sealed frame.
+    pub seal: Option<Seal>,
     /// Name and version of the node's image.
     pub firmware: Option<Box<str>>,
     /// How many reports the node has given up since its start.

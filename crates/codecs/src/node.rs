@@ -15,15 +15,20 @@ use std::time::Duration;
 
 use gateway_core::Timestamp;
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use wire::sealed::{self, Key, OpenError};
 use wire::{Channel, Item, Quantity, Reading};
 
 use crate::words::{self, Quantity as Number};
-use crate::{DecodeError, Input, Measurements};
+use crate::{DecodeError, Input, Measurements, Seal};
 
 /// The key of a device whose frames are sealed; it does not print.
 #[derive(Debug, Clone)]
-pub struct NodeKey(Key);
+pub struct NodeKey {
+    key: Key,
+    /// [`Seal::key`].
+    id: u64,
+}
 
 /// What is no key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -36,7 +41,8 @@ impl FromStr for NodeKey {
     fn from_str(digits: &str) -> Result<Self, KeyError> {
         let mut key = [0; 32];
         hex::decode_to_slice(digits.trim(), &mut key).map_err(|_| KeyError)?;
-        Ok(Self(Key::new(key)))
+        let [a, b, c, d, e, f, g, h, ..]: [u8; 32] = Sha256::digest(key).into();
+        Ok(Self { key: Key::new(key), id: u64::from_be_bytes([a, b, c, d, e, f, g, h]) })
     }
 }
 
@@ -45,22 +51,22 @@ pub(crate) fn decode(
     key: Option<&NodeKey>,
     out: &mut Measurements,
 ) -> Result<(), DecodeError> {
-    let (frame, counter) = open(input.payload, key)?;
+    let (frame, seal) = open(input.payload, key)?;
     let mut name = out.take_scratch();
     let decoded = read(&frame, input.received_at, &mut name, out);
     out.return_scratch(name);
-    out.node_mut().counter = counter;
+    out.node_mut().seal = seal;
     decoded
 }
 
-/// The frame within a sealed one, and its counter; a frame itself if the device has no key.
-fn open<'p>(payload: &'p [u8], key: Option<&NodeKey>) -> Result<(Cow<'p, [u8]>, Option<u32>), DecodeError> {
-    let Some(NodeKey(key)) = key else { return Ok((payload.into(), None)) };
+/// The frame within a sealed one, and its seal; a frame itself if the device has no key.
+fn open<'p>(payload: &'p [u8], key: Option<&NodeKey>) -> Result<(Cow<'p, [u8]>, Option<Seal>), DecodeError> {
+    let Some(NodeKey { key, id }) = key else { return Ok((payload.into(), None)) };
     let refused = |source| DecodeError::Sealed { source };
     let length = payload.len().checked_sub(sealed::OVERHEAD).ok_or(refused(OpenError::NotSealed))?;
     let mut frame = vec![0; length];
     let (header, _) = sealed::open(key, payload, &mut frame).map_err(refused)?;
-    Ok((frame.into(), Some(header.counter)))
+    Ok((frame.into(), Some(Seal { key: *id, counter: header.counter })))
 }
 
 fn read(
@@ -119,9 +125,9 @@ fn push(reading: &Reading, name: &mut String, out: &mut Measurements) -> Result<
 
 /// What the frame says, in order: what the sensors gave (null where one gave nothing), and what else there is.
 pub(crate) fn data(input: &Input<'_>, key: Option<&NodeKey>) -> Result<Value, DecodeError> {
-    let (frame, counter) = open(input.payload, key)?;
+    let (frame, seal) = open(input.payload, key)?;
     let (mut list, mut time, mut name) = (Vec::new(), ("seconds_ago", 0), String::new());
-    list.extend(counter.map(|counter| json!({ "counter": counter })));
+    list.extend(seal.map(|seal| json!({ "counter": seal.counter })));
     for item in wire::decode(&frame).map_err(refused)? {
         match item.map_err(refused)? {
             Item::Age(seconds) => time = ("seconds_ago", seconds),

@@ -182,13 +182,18 @@ impl Decoder {
         if let Err(refusal) = result.and(link) {
             outcome = self.refuse(uplink, &refusal, batch, *now);
         }
-        let mut naming =
-            Naming { engine, names, directory: &self.known.directory, new_metrics: &mut self.new_metrics };
+        let mut naming = Naming {
+            engine,
+            names,
+            directory: &self.known.directory,
+            codecs: &self.known.codecs,
+            new_metrics: &mut self.new_metrics,
+        };
         if outcome == Outcome::Taken
-            && let Some(report) = naming.node(measurements.node(), uplink)
+            && let Some(report) = naming.node(measurements, uplink)
         {
             let judged = engine.nodes().judge(&report, nodes);
-            nodes.push(report);
+            nodes.extend(report.after(judged));
             if let Err(reason) = judged {
                 // The sender may believe that it was lost the first time: it is acknowledged again.
                 batch.drop(reason, u32::try_from(measurements.len()).unwrap_or(u32::MAX).max(1));

@@ -31,6 +31,8 @@ fn refused(reason: DropReason, reason_text: Option<String>) -> Response {
     let code = match reason {
         DropReason::TooLarge | DropReason::TooManyReadings => Code::REQUEST_ENTITY_TOO_LARGE,
         DropReason::UnknownDevice => Code::NOT_FOUND,
+        // The report may be fine, and the key on one side wrong: the sender had better keep it.
+        DropReason::BadMic => Code::UNAUTHORIZED,
         DropReason::TooManyDevices | DropReason::NoRoom => Code::SERVICE_UNAVAILABLE,
         _ => Code::BAD_REQUEST,
     };
@@ -48,6 +50,8 @@ mod tests {
         assert_eq!(answer(None, None).max_age, Some(TRY_AGAIN_AFTER));
         let bad = answer(Some(Outcome::Refused(DropReason::BadPayload)), Some("é".repeat(200)));
         assert_eq!((bad.code, bad.payload.len()), (Code::BAD_REQUEST, 200));
+        let forged = answer(Some(Outcome::Refused(DropReason::BadMic)), None);
+        assert_eq!(forged.code, Code::UNAUTHORIZED);
         let unknown = answer(Some(Outcome::Refused(DropReason::UnknownDevice)), None);
         assert_eq!((unknown.code, &unknown.payload[..]), (Code::NOT_FOUND, &b"unknown_device"[..]));
         assert_eq!(

@@ -12,7 +12,7 @@ use super::Secret;
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Device {
-    /// The device's own name: a topic's name, a MAC, a DevEUI. Default: the name of this table.
+    /// The device's own name: a topic's name, a MAC, a DevEUI. Default: the name of this table, by which it is known in any case.
     #[schemars(example = "A4:C1:38:8D:18:B2")]
     pub address: Option<String>,
     /// Its zone; levels are separated by `/`.

@@ -1,4 +1,6 @@
 //! `[devices.*]`: which name, codec and corrections belong to an address.
+//!
+//! A device is also known by its name, unless that is another's address: nobody gets the name without the rules.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -16,10 +18,11 @@ pub struct DeviceRules {
     pub calibrate: BTreeMap<String, (f64, f64)>,
 }
 
-/// Addresses as devices send them -> what is configured for them.
+/// Addresses and names as devices send them -> what is configured for them.
 #[derive(Debug, Clone, Default)]
 pub struct Directory {
     by_address: HashMap<String, DeviceRules, FixedState>,
+    configured: usize,
     /// `unknown_devices = "accept"`.
     pub accept_unknown: bool,
     /// Most devices that the registry may hold.
@@ -32,9 +35,13 @@ impl Directory {
         accept_unknown: bool,
         max_devices: u32,
     ) -> Self {
-        let by_address =
+        let mut by_address: HashMap<_, DeviceRules, _> =
             devices.into_iter().map(|(address, rules)| (canonical(&address).into_owned(), rules)).collect();
-        Self { by_address, accept_unknown, max_devices }
+        let configured = by_address.len();
+        for rules in by_address.values().cloned().collect::<Vec<_>>() {
+            by_address.entry(canonical(&rules.name).into_owned()).or_insert(rules);
+        }
+        Self { by_address, configured, accept_unknown, max_devices }
     }
 
     /// What is configured for an address in its canonical form.
@@ -44,7 +51,7 @@ impl Directory {
 
     /// How many devices are configured: they are always accepted.
     pub(crate) fn len(&self) -> usize {
-        self.by_address.len()
+        self.configured
     }
 }
 
@@ -70,5 +77,16 @@ mod tests {
         let rules = DeviceRules { name: "lounge".into(), ..DeviceRules::default() };
         let directory = Directory::new([("a4:C1:38:8d:18:b2".to_owned(), rules)], true, 10);
         assert_eq!(directory.find(&canonical("A4:c1:38:8D:18:B2")).unwrap().name, "lounge");
+        assert_eq!(directory.find("lounge").unwrap().name, "lounge");
+        assert_eq!(directory.len(), 1);
+    }
+
+    #[test]
+    fn an_address_goes_before_a_name() {
+        let rules = |name: &str| DeviceRules { name: name.into(), ..DeviceRules::default() };
+        let devices = [("attic".to_owned(), rules("roof")), ("roof".to_owned(), rules("attic"))];
+        let directory = Directory::new(devices, true, 10);
+        assert_eq!(directory.find("attic").unwrap().name, "roof");
+        assert_eq!(directory.find("roof").unwrap().name, "attic");
     }
 }

@@ -1,8 +1,9 @@
 //! Measurements to readings: which device and metric they are of, with their numbers; and the bounds on what may get one.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use codecs::{Measurement, Measurements, NodeInfo};
+use codecs::{Codec, Measurement, Measurements, NodeInfo};
 use gateway_core::{DeviceAddress, DeviceId, DropReason, MetricId, Now, Reading, Timestamp, Uplink};
 
 use super::directory::{DeviceRules, Directory, canonical};
@@ -22,6 +23,7 @@ pub(crate) struct Naming<'a> {
     pub(crate) engine: &'a Engine,
     pub(crate) names: &'a mut NewNames,
     pub(crate) directory: &'a Directory,
+    pub(crate) codecs: &'a [Arc<Codec>],
     /// How many new metrics each device has in this step.
     pub(crate) new_metrics: &'a mut HashMap<DeviceId, usize>,
 }
@@ -51,7 +53,8 @@ impl<'a> Naming<'a> {
                 Some(named) => self.sender(Some(named)),
                 None => *known_sender.get_or_insert_with(|| self.sender(sender)),
             };
-            match speaker.and_then(|speaker| self.reading(&measurement, speaker, uplink.received_at)) {
+            let believed = speaker.and_then(|speaker| self.believed(speaker, measurements.node()));
+            match believed.and_then(|speaker| self.reading(&measurement, speaker, uplink.received_at)) {
                 Ok(reading) => batch.readings.push(StepReading::new(reading, now)),
                 Err(reason) => {
                     batch.drop(reason, 1);
@@ -63,13 +66,24 @@ impl<'a> Naming<'a> {
     }
 
     /// What a frame of our own firmware says of its node, if it says something and the node may be known.
-    pub(crate) fn node(&mut self, info: &NodeInfo, uplink: &Uplink) -> Option<NodeReport> {
+    pub(crate) fn node(&mut self, measurements: &Measurements, uplink: &Uplink) -> Option<NodeReport> {
+        let info = measurements.node();
         if *info == NodeInfo::default() {
             return None;
         }
         let sender = self.sender(uplink.device.as_ref().map(DeviceAddress::as_str)).ok()?;
-        let NodeInfo { sequence, counter, firmware, lost } = info.clone();
-        Some(NodeReport { device: sender.device, sequence, counter, firmware, lost })
+        let NodeInfo { sequence, seal, firmware, lost } = info.clone();
+        // A frame without readings must not use up a number: those that have it would count as duplicates.
+        let sequence = sequence.filter(|_| !measurements.is_empty());
+        Some(NodeReport { device: sender.device, sequence, seal, firmware, lost })
+    }
+
+    /// A device with a key is believed only in frames that were sealed with it, whatever path or format a message takes.
+    fn believed(&self, speaker: Sender<'a>, info: &NodeInfo) -> Result<Sender<'a>, DropReason> {
+        let codec = speaker.rules.and_then(|rules| rules.codec);
+        let has_key =
+            codec.and_then(|id| self.codecs.get(usize::from(id.0))).is_some_and(|codec| codec.is_sealed());
+        if has_key && info.seal.is_none() { Err(DropReason::BadMic) } else { Ok(speaker) }
     }
 
     /// The device whose address is `name`.

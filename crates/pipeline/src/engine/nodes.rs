@@ -1,11 +1,12 @@
 //! What is known of nodes with our own firmware besides their readings: which numbers they have used, which image they run.
 //!
 //! Guarantees: readings that a node sends again under their number, because an acknowledgement was lost, count once; the counter
-//! of a sealed frame is accepted once; both also after a restart, for this is part of the state (docs/decisions/0023).
+//! of a sealed frame is accepted once with each key; a replayed frame changes nothing. All this also after a restart, for it is
+//! part of the state (docs/decisions/0023). With a new key, counters and numbers begin again.
 
 use std::collections::{BTreeMap, VecDeque};
 
-use codecs::ReplayWindow;
+use codecs::{ReplayWindow, Seal};
 use gateway_core::{DeviceId, DropReason, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -13,18 +14,32 @@ use serde::{Deserialize, Serialize};
 /// is its newest.
 const REMEMBERED: usize = 64;
 
+/// The counters of how many keys are remembered per node: who goes back to an old key does not take its old frames again.
+const KEYS: usize = 4;
+
 /// What one frame says of its node, as a step has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeReport {
     pub device: DeviceId,
     /// The number of the frame's readings.
     pub sequence: Option<u16>,
-    /// The counter of a sealed frame.
-    pub counter: Option<u32>,
+    /// Of a sealed frame.
+    pub seal: Option<Seal>,
     /// Name and version of the image.
     pub firmware: Option<Box<str>>,
     /// How many reports the node has given up since its start.
     pub lost: Option<u32>,
+}
+
+impl NodeReport {
+    /// What is noted of the frame, judged by [`Nodes::judge`]: of readings that came again only that this frame's counter is used.
+    pub(crate) fn after(self, judged: Result<(), DropReason>) -> Option<Self> {
+        match judged {
+            Ok(()) => Some(self),
+            Err(DropReason::Duplicate) => Some(Self { firmware: None, lost: None, ..self }),
+            Err(_) => None,
+        }
+    }
 }
 
 /// By device; at most as many as the registry has.
@@ -35,12 +50,21 @@ pub struct Nodes(BTreeMap<DeviceId, Node>);
 struct Node {
     /// The newest last.
     sequences: VecDeque<u16>,
-    /// [`ReplayWindow::to_parts`].
-    window: (Option<u32>, u64),
+    /// The one in use last.
+    keys: VecDeque<Counters>,
     firmware: Option<Box<str>>,
     lost: u32,
     /// When its newest frame came, in milliseconds since 1970.
     heard_at: i64,
+}
+
+/// Those that came with one key.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Counters {
+    /// [`Seal::key`].
+    key: u64,
+    /// [`ReplayWindow::to_parts`].
+    window: (Option<u32>, u64),
 }
 
 /// A node and its image, for people.
@@ -61,7 +85,7 @@ impl Nodes {
         let mut node = self.0.get(&report.device).cloned().unwrap_or_default();
         let same_node = earlier.iter().filter(|earlier| earlier.device == report.device);
         same_node.for_each(|earlier| node.take(earlier));
-        if !report.counter.is_none_or(|counter| node.accept(counter)) {
+        if !report.seal.is_none_or(|seal| node.accept(seal)) {
             return Err(DropReason::Replay);
         }
         if report.sequence.is_some_and(|sequence| node.sequences.contains(&sequence)) {
@@ -70,7 +94,7 @@ impl Nodes {
         Ok(())
     }
 
-    /// Takes note of a frame, new or not.
+    /// Takes note of a frame.
     pub(crate) fn take(&mut self, report: &NodeReport, at: Timestamp) {
         let node = self.0.entry(report.device).or_default();
         node.take(report);
@@ -89,8 +113,8 @@ impl Nodes {
 
 impl Node {
     fn take(&mut self, report: &NodeReport) {
-        if let Some(counter) = report.counter {
-            self.accept(counter);
+        if let Some(seal) = report.seal {
+            self.accept(seal);
         }
         if let Some(sequence) = report.sequence.filter(|number| !self.sequences.contains(number)) {
             self.sequences.push_back(sequence);
@@ -106,12 +130,26 @@ impl Node {
         }
     }
 
-    fn accept(&mut self, counter: u32) -> bool {
-        let (highest, accepted) = self.window;
+    fn accept(&mut self, Seal { key, counter }: Seal) -> bool {
+        if self.keys.back().is_none_or(|newest| newest.key != key) {
+            self.use_key(key);
+        }
+        let Some(counters) = self.keys.back_mut() else { return false };
+        let (highest, accepted) = counters.window;
         let mut window = ReplayWindow::from_parts(highest, accepted);
         let is_new = window.accept(counter);
-        self.window = window.to_parts();
+        counters.window = window.to_parts();
         is_new
+    }
+
+    fn use_key(&mut self, key: u64) {
+        let known = self.keys.iter().position(|counters| counters.key == key);
+        let known = known.and_then(|index| self.keys.remove(index));
+        self.keys.push_back(known.unwrap_or(Counters { key, window: ReplayWindow::default().to_parts() }));
+        if self.keys.len() > KEYS {
+            self.keys.pop_front();
+        }
+        self.sequences.clear();
     }
 }
 
@@ -122,8 +160,12 @@ mod tests {
     const AT: Timestamp = Timestamp::from_millis(1_000);
 
     fn report(sequence: impl Into<Option<u16>>, counter: impl Into<Option<u32>>) -> NodeReport {
-        let (sequence, counter) = (sequence.into(), counter.into());
-        NodeReport { device: DeviceId(7), sequence, counter, firmware: None, lost: None }
+        let (sequence, seal) = (sequence.into(), counter.into().map(|counter| Seal { key: 1, counter }));
+        NodeReport { device: DeviceId(7), sequence, seal, firmware: None, lost: None }
+    }
+
+    fn with_key(key: u64, report: NodeReport) -> NodeReport {
+        NodeReport { seal: report.seal.map(|seal| Seal { key, ..seal }), ..report }
     }
 
     #[test]
@@ -150,6 +192,19 @@ mod tests {
         assert_eq!(nodes.judge(&report(2, 36), &[]), Err(DropReason::Replay), "older than the window");
         assert_eq!(nodes.judge(&report(2, 37), &[]), Ok(()), "overtaken by others");
         assert_eq!(nodes.judge(&report(1, 101), &[]), Err(DropReason::Duplicate), "sent again, sealed anew");
+    }
+
+    #[test]
+    fn with_a_new_key_counters_and_numbers_begin_again_and_those_of_the_old_stay_used() {
+        let mut nodes = Nodes::default();
+        nodes.take(&report(1, 100), AT);
+        assert_eq!(nodes.judge(&with_key(2, report(1, 0)), &[]), Ok(()));
+        nodes.take(&with_key(2, report(1, 0)), AT);
+        assert_eq!(nodes.judge(&with_key(2, report(2, 0)), &[]), Err(DropReason::Replay));
+        assert_eq!(nodes.judge(&report(2, 100), &[]), Err(DropReason::Replay));
+        assert_eq!(nodes.judge(&report(2, 101), &[]), Ok(()));
+        (3..=5).for_each(|key| nodes.take(&with_key(key, report(1, 0)), AT));
+        assert_eq!(nodes.0[&DeviceId(7)].keys.len(), KEYS);
     }
 
     #[test]

@@ -57,7 +57,7 @@ fn full_step() -> Step {
     step.nodes = vec![NodeReport {
         device: DeviceId(0),
         sequence: Some(7),
-        counter: Some(9),
+        seal: Some(codecs::Seal { key: 5, counter: 9 }),
         firmware: Some("rp2040 0.1.0".into()),
         lost: Some(3),
     }];

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use codecs::{Codec, Options};
-use gateway_core::{CodecId, Delivery, Now, Outcome, Uplink};
+use gateway_core::{CodecId, Delivery, Measurement, Now, Outcome, Uplink};
 use wire::sealed::{Header, Key, NodeId, seal};
 use wire::{Base, BatchEncoder, Channel, Encoder, Quantity, Tag};
 
@@ -16,14 +16,16 @@ use crate::engine::step::{STEP_VERSION, Step};
 
 const NODE: CodecId = CodecId(0);
 const SEALED: CodecId = CodecId(1);
+const SENML: CodecId = CodecId(2);
 
 fn fixture() -> Counting {
     let node = Codec::by_name("node", &Options::default()).unwrap();
     let sealed = Codec::sealed_node("07".repeat(32).parse().unwrap());
     let vault = DeviceRules { name: "vault".to_owned(), codec: Some(SEALED), ..DeviceRules::default() };
-    let directory = Directory::new([("vault".to_owned(), vault)], true, 100);
+    let directory = Directory::new([("70b3d57ed0000001".to_owned(), vault)], true, 100);
+    let senml = Codec::by_name("senml", &Options::default()).unwrap();
     let mut fixture = Fixture::new();
-    fixture.decoder = Decoder::new(vec![Arc::new(node), Arc::new(sealed)], directory);
+    fixture.decoder = Decoder::new(vec![Arc::new(node), Arc::new(sealed), Arc::new(senml)], directory);
     Counting(fixture, 0)
 }
 
@@ -135,6 +137,46 @@ fn what_was_sent_again_and_sealed_anew_is_acknowledged_and_cannot_be_replayed() 
     fixture.0.engine.apply(&step, &mut crate::engine::Outputs::default());
     fixture.tick(vec![from("vault", again, at(20))], at(20));
     assert_eq!(fixture.counted(), (2, vec![("duplicate".to_owned(), 2), ("replay".to_owned(), 2)]));
+}
+
+#[test]
+fn a_replayed_frame_changes_nothing() {
+    let mut fixture = fixture();
+    let old = sealed(5, &firmware("mine 0.1.0"));
+    fixture.tick(vec![from("vault", old.clone(), at(0))], at(0));
+    fixture.tick(vec![from("vault", sealed(6, &firmware("mine 0.2.0")), at(0))], at(0));
+    let before = fixture.0.engine.nodes().clone();
+    fixture.tick(vec![from("vault", old, at(5_000))], at(5_000));
+    assert_eq!(*fixture.0.engine.nodes(), before);
+    let [row] = &crate::firmware::rows(&fixture.0.engine)[..] else { panic!("one node") };
+    assert_eq!(row.version, "0.2.0");
+}
+
+#[test]
+fn a_device_with_a_key_is_believed_in_no_other_form_and_under_no_other_name() {
+    let mut fixture = fixture();
+    let reading = Measurement { metric: "temperature".into(), value: 66.0, is_state: false, unit: None };
+    let measured =
+        |device: &str| Uplink { measurements: vec![reading.clone()], ..from(device, Vec::new(), at(0)) };
+    fixture.tick(vec![measured("vault"), measured("70b3d57ed0000001")], at(0));
+    let senml = br#"[{"bn":"vault/","n":"temperature","v":66}]"#.to_vec();
+    fixture.tick(vec![Uplink { codec: SENML, device: None, ..from("", senml, at(0)) }], at(0));
+    assert_eq!(fixture.counted(), (0, dropped("bad_mic", 3)));
+    // Its frames are believed under its name too.
+    fixture.tick(vec![from("vault", sealed(1, &batch(1, Base::Age(60))), at(0))], at(0));
+    assert_eq!(fixture.counted().0, 2);
+}
+
+#[test]
+fn frames_without_readings_use_up_no_number() {
+    let mut fixture = fixture();
+    let mut buffer = [0; 64];
+    let mut encoder = Encoder::new(&mut buffer).unwrap();
+    encoder.sequence(1).unwrap();
+    let empty = encoder.finish().to_vec();
+    fixture.tick(vec![from("attic", empty, at(0))], at(0));
+    fixture.tick(vec![from("attic", batch(1, Base::Age(60)), at(0))], at(0));
+    assert_eq!(fixture.counted(), (2, Vec::new()));
 }
 
 #[test]

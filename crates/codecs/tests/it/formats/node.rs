@@ -194,7 +194,7 @@ fn the_records_of_a_batch_have_their_times_and_its_number_is_known() {
     assert_eq!(times(&batch(Base::Time(now - 90))), [(500.0, Some(-90)), (510.0, Some(-30))]);
     let (out, _) = NODE.decode_bytes(&batch(Base::Age(0)));
     assert_eq!(out.node().sequence, Some(77));
-    assert_eq!(out.node().counter, None);
+    assert_eq!(out.node().seal, None);
 }
 
 #[test]
@@ -224,7 +224,8 @@ fn a_device_with_a_key_is_believed_only_in_frames_sealed_with_it() {
     let frame = sealed(0x0f, &batch(Base::Age(300)));
     codec.decode(&NODE.input(&frame), &mut out).unwrap();
     assert_eq!(out.len(), 2);
-    assert_eq!((out.node().counter, out.node().sequence), (Some(9), Some(77)));
+    let seal = out.node().seal.unwrap();
+    assert_eq!((seal.counter, out.node().sequence), (9, Some(77)));
     assert!(codec.data(&NODE.input(&frame)).unwrap().to_string().contains(r#"{"counter":9}"#));
 
     let mut refused = |payload: &[u8]| {
