@@ -37,6 +37,11 @@ class Node:
         lines = path.read_text().splitlines() if path.exists() else []
         return [line.rsplit(" ", 1)[1] for line in lines if line.startswith(outcome)]
 
+    @staticmethod
+    def numbers(tries):
+        """The sequence numbers of readings among these frames; a frame of fields begins with it."""
+        return {frame[4:8] for frame in tries if frame.startswith("0160")}
+
     def wait_tries(self, count, outcome, timeout=30.0):
         def are():
             assert self.process.poll() is None, (self.folder / "stderr").read_text()

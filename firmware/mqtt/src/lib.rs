@@ -1,7 +1,7 @@
 //! A node's delivery over MQTT 5: one short connection, in which the frame is published with QoS 1 and commands are taken.
 //!
 //! The broker keeps the session between two deliveries, and so the commands that were published meanwhile. Guarantees: a frame is
-//! acknowledged only by its PUBACK; the broker never sends more than fits the buffer; a command that came is kept although the
+//! acknowledged only by its PUBACK, and only if somebody has subscribed; the broker never sends more than fits the buffer; a command that came is kept although the
 //! delivery fails. Time limits are the caller's, who also opens the connection.
 
 #![no_std]
@@ -21,7 +21,7 @@ use rust_mqtt::client::options::{
 use rust_mqtt::client::{Client, MqttError};
 use rust_mqtt::config::{KeepAlive, SessionExpiryInterval};
 pub use rust_mqtt::io::Transport;
-use rust_mqtt::types::{MqttBinary, MqttString, TopicFilter, TopicName};
+use rust_mqtt::types::{MqttBinary, MqttString, ReasonCode, TopicFilter, TopicName};
 
 /// How many commands wait for the node; later ones are dropped.
 const MAX_COMMANDS: usize = 4;
@@ -86,6 +86,10 @@ pub async fn deliver<N: Transport>(
     while !is_subscribed || published.is_none() {
         match client.poll().await.map_err(down)? {
             Event::Suback(_) => is_subscribed = true,
+            // The broker has it, but keeps it for nobody: the gateway has not subscribed yet.
+            Event::PublishAcknowledged(ack) if ack.reason_code == ReasonCode::NoMatchingSubscribers => {
+                published = Some(Err(LinkError::Down));
+            }
             Event::PublishAcknowledged(_) => published = Some(Ok(Delivery::Acknowledged)),
             Event::PublishRejected(_) => published = Some(Err(LinkError::Refused)),
             Event::Publish(message) => keep(&message.message, commands),

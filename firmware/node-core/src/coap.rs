@@ -18,6 +18,9 @@ const VERSION: u8 = 1;
 const POST: u8 = 0x02;
 const URI_PATH: u8 = 11;
 const CONTENT_FORMAT: u8 = 12;
+const UNAUTHORIZED: u8 = 0x81;
+const FORBIDDEN: u8 = 0x83;
+const NOT_FOUND: u8 = 0x84;
 
 /// Which exchange a message belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,9 +36,9 @@ pub struct Exchange {
 pub enum Answer {
     /// 2.xx: the gateway has the frame.
     Taken,
-    /// 4.xx: it will never take the frame. The code, for example 0x80 for 4.00.
+    /// Another 4.xx: it will never take the frame. The code, for example 0x80 for 4.00.
     Refused(u8),
-    /// 5.xx or a reset: not now.
+    /// 5.xx, 4.01, 4.03, 4.04 or a reset: not now. What the gateway lacks to take it, a key or a name, its owner can give it.
     Failed,
     /// The answer comes in a message of its own, later.
     Later,
@@ -93,6 +96,7 @@ impl Exchange {
         }
         match code >> 5 {
             2 => Some(Answer::Taken),
+            4 if matches!(*code, UNAUTHORIZED | FORBIDDEN | NOT_FOUND) => Some(Answer::Failed),
             4 => Some(Answer::Refused(*code)),
             5 => Some(Answer::Failed),
             _ => None,

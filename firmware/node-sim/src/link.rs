@@ -35,7 +35,7 @@ impl AnyLink {
         credentials: Option<Credentials>,
         time_server: Option<String>,
     ) -> Result<Self, String> {
-        let path = gateway.path().trim_start_matches('/').to_owned();
+        let path = decoded(gateway.path().trim_start_matches('/'));
         let (host, port) = (gateway.host_str(), gateway.port());
         let has_path = !path.is_empty() || gateway.scheme() == "lorawan";
         let Some(host) = host.filter(|_| has_path) else {
@@ -46,7 +46,7 @@ impl AnyLink {
         let way = match gateway.scheme() {
             "mqtt" => {
                 let login =
-                    gateway.password().map(|password| (gateway.username().to_owned(), password.to_owned()));
+                    gateway.password().map(|password| (decoded(gateway.username()), decoded(password)));
                 Way::Mqtt(Box::new(MqttLink::new((host, port.unwrap_or(1883)), path, login)))
             }
             "coap" => Way::Coap(CoapLink::new((host, port.unwrap_or(5683)), path)),
@@ -96,6 +96,11 @@ impl Link for AnyLink {
         }
         None
     }
+}
+
+/// What stands in a URL for these bytes, `%20` for a blank (RFC 3986 section 2.1).
+fn decoded(part: &str) -> String {
+    percent_encoding::percent_decode_str(part).decode_utf8_lossy().into_owned()
 }
 
 async fn ask(server: &str) -> Option<u32> {

@@ -95,8 +95,8 @@ fn fail(why: &str) -> ExitCode {
 }
 
 async fn run(args: &Args) -> Result<Exit, String> {
-    if !(args.speed > 0.0 && args.speed <= 10_000.0) {
-        return Err("--speed must be above 0 and at most 10000".to_owned());
+    if !(0.01..=10_000.0).contains(&args.speed) {
+        return Err("--speed must be between 0.01 and 10000".to_owned());
     }
     let sealing = sealing(args)?;
     let config = Config {

@@ -30,6 +30,12 @@ fn answers_are_told_apart() {
     assert_eq!(answer(0x64, 0x44, id, &token), Some(Answer::Taken), "2.04 in the acknowledgement");
     assert_eq!(answer(0x64, 0x80, id, &token), Some(Answer::Refused(0x80)));
     assert_eq!(answer(0x64, 0xa3, id, &token), Some(Answer::Failed), "5.03");
+    assert_eq!(answer(0x64, 0x81, id, &token), Some(Answer::Failed), "4.01: another key");
+    assert_eq!(
+        answer(0x64, 0x84, id, &token),
+        Some(Answer::Failed),
+        "4.04: a device that is not configured yet"
+    );
     assert_eq!(answer(0x60, 0, id, &[]), Some(Answer::Later));
     assert_eq!(answer(0x44, 0x44, [9, 9], &token), Some(Answer::Taken), "an answer of its own");
     assert_eq!(answer(0x54, 0x44, [9, 9], &token), Some(Answer::Taken));
