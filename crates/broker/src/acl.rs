@@ -54,12 +54,47 @@ pub fn covers(allowed: &str, wanted: &str) -> bool {
     wanted.next().is_none()
 }
 
-/// The filter inside `$share/{group}/{filter}`, or the filter itself.
-pub(crate) fn unshared(filter: &str) -> &str {
-    filter
-        .strip_prefix("$share/")
-        .and_then(|rest| rest.split_once('/'))
-        .map_or(filter, |(_group, inner)| inner)
+/// A topic filter with `%u` for the user name and `%c` for the client id.
+#[derive(Debug, Clone)]
+pub(crate) struct Permission {
+    filter: String,
+    has_pattern: bool,
+}
+
+impl Permission {
+    pub(crate) fn new(filter: &str) -> Self {
+        Self { filter: filter.to_owned(), has_pattern: filter.contains("%u") || filter.contains("%c") }
+    }
+
+    /// As [`covers`], for one client.
+    pub(crate) fn covers(&self, wanted: &str, user: Option<&str>, client: &str) -> bool {
+        if !self.has_pattern {
+            return covers(&self.filter, wanted);
+        }
+        // A name with a wildcard or a level in it would permit more than was meant.
+        let is_plain = |name: &str| !name.is_empty() && !name.contains(['+', '#', '/']);
+        let names_user = self.filter.contains("%u");
+        let names_client = self.filter.contains("%c");
+        let user = user.unwrap_or_default();
+        if names_user && !is_plain(user) || names_client && !is_plain(client) {
+            return false;
+        }
+        // Only one after the other, so that a client named %u stays one.
+        let mut filter = String::with_capacity(self.filter.len() + client.len() + user.len());
+        let mut rest = self.filter.as_str();
+        while let Some((before, after)) = rest.split_once('%') {
+            filter.push_str(before);
+            let (name, skipped) = match after.as_bytes().first() {
+                Some(b'u') => (user, 1),
+                Some(b'c') => (client, 1),
+                _ => ("%", 0),
+            };
+            filter.push_str(name);
+            rest = after.get(skipped..).unwrap_or_default();
+        }
+        filter.push_str(rest);
+        covers(&filter, wanted)
+    }
 }
 
 #[cfg(test)]

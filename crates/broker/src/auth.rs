@@ -1,222 +1,177 @@
-//! Authentication and authorisation: mqtt5 asks at every CONNECT, PUBLISH and SUBSCRIBE.
+//! Who may connect, and what each may publish and read.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
-use std::pin::Pin;
+use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use gateway_core::Throttle;
-use gateway_core::settings::Secret;
-use mqtt5::broker::{AuthProvider, AuthResult};
-use mqtt5::packet::connect::ConnectPacket;
-use mqtt5::types::ReasonCode;
-use tokio::time::Instant;
-use tracing::warn;
+use broker_engine::Policy;
+use broker_engine::packet::Connect;
+use broker_engine::reason::Reason;
 
-use crate::acl::{covers, unshared, validate_filter};
-use crate::broker::INTERNAL_CLIENT_PREFIX;
-use crate::password::{Verifier, same};
-use crate::{BrokerError, LOG_PERIOD, User};
-
-type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
-
-/// The internal user's name. Fixed, because mqtt5 gives a stored session back only to the user who made it.
-pub(crate) const INTERNAL_USER: &str = "$riser";
+use crate::acl::{Permission, validate_filter};
+use crate::password::{Checked, Verifier};
+use crate::{BrokerError, INTERNAL_CLIENT_PREFIX, Settings, User};
 
 /// All users and their permissions; replaced as a whole when the configuration is reloaded.
 #[derive(Debug)]
 pub struct Access {
-    anonymous: bool,
+    /// What clients without a user may do; `None`: not even connect.
+    anonymous: Option<Permissions>,
     users: HashMap<String, UserEntry>,
+    /// The common name of a client's certificate is its user name.
+    user_from_certificate: bool,
 }
 
 #[derive(Debug)]
 struct UserEntry {
     password: Verifier,
-    publish: Vec<String>,
-    subscribe: Vec<String>,
+    permissions: Permissions,
+}
+
+#[derive(Debug)]
+struct Permissions {
+    publish: Vec<Permission>,
+    subscribe: Vec<Permission>,
+}
+
+/// Why a client is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) reason: Reason,
+    pub(crate) why: &'static str,
+}
+
+const fn wrong(why: &'static str) -> Refusal {
+    Refusal { reason: Reason::BadUserNameOrPassword, why }
+}
+
+impl Permissions {
+    fn new(user: &str, publish: &[String], subscribe: &[String]) -> Result<Self, BrokerError> {
+        for filter in publish.iter().chain(subscribe) {
+            validate_filter(filter)
+                .map_err(|source| BrokerError::Filter { user: user.to_owned(), source })?;
+        }
+        let permissions = |filters: &[String]| filters.iter().map(|one| Permission::new(one)).collect();
+        Ok(Self { publish: permissions(publish), subscribe: permissions(subscribe) })
+    }
 }
 
 impl Access {
-    /// The permissions of `users`, and whether clients without a user may do everything.
+    /// The users and permissions of `settings`.
     ///
     /// # Errors
     /// A name, password or filter is invalid.
-    pub fn new(anonymous: bool, users: Vec<User>) -> Result<Self, BrokerError> {
-        let mut by_name = HashMap::with_capacity(users.len());
-        for User { name, password, publish, subscribe } in users {
+    pub fn new(settings: &Settings) -> Result<Self, BrokerError> {
+        let mut users = HashMap::with_capacity(settings.users.len());
+        for User { name, password, publish, subscribe } in settings.users.clone() {
             let problem = match name.as_str() {
                 "" => Some("empty"),
-                INTERNAL_USER => Some("reserved"),
-                _ if by_name.contains_key(&name) => Some("given twice"),
+                _ if users.contains_key(&name) => Some("given twice"),
                 _ => None,
             };
             if let Some(problem) = problem {
                 return Err(BrokerError::UserName { name, problem });
             }
             password.check().map_err(|source| BrokerError::Password { user: name.clone(), source })?;
-            for filter in publish.iter().chain(&subscribe) {
-                validate_filter(filter)
-                    .map_err(|source| BrokerError::Filter { user: name.clone(), source })?;
+            let permissions = Permissions::new(&name, &publish, &subscribe)?;
+            users.insert(name, UserEntry { password: Verifier::new(password), permissions });
+        }
+        let everything = ["#".to_owned(), "$SYS/#".to_owned()];
+        let or_everything =
+            |filters: &Option<Vec<String>>| filters.clone().unwrap_or_else(|| everything.to_vec());
+        let anonymous = match settings.anonymous {
+            false => None,
+            true => {
+                let publish = or_everything(&settings.anonymous_publish);
+                let subscribe = or_everything(&settings.anonymous_subscribe);
+                Some(Permissions::new("anonymous", &publish, &subscribe)?)
             }
-            by_name.insert(name, UserEntry { password: Verifier::new(password), publish, subscribe });
-        }
-        Ok(Self { anonymous, users: by_name })
-    }
-
-    fn is_permitted(
-        &self,
-        user: Option<&str>,
-        wanted: &str,
-        permissions: impl Fn(&UserEntry) -> &[String],
-    ) -> bool {
-        match user {
-            None => self.anonymous,
-            Some(name) => self
-                .users
-                .get(name)
-                .is_some_and(|user| permissions(user).iter().any(|allowed| covers(allowed, wanted))),
-        }
+        };
+        Ok(Self { anonymous, users, user_from_certificate: settings.user_from_certificate })
     }
 
     /// The user's name (`None`: anonymous), or why the client is refused.
-    async fn admit(&self, connect: &ConnectPacket) -> Result<Option<String>, &'static str> {
+    pub(crate) async fn admit(
+        &self,
+        connect: &Connect<'_>,
+        certificate: Option<String>,
+        peer: IpAddr,
+    ) -> Result<Option<String>, Refusal> {
         if connect.client_id.starts_with(INTERNAL_CLIENT_PREFIX) {
-            return Err("its client id is reserved for the gateway");
+            let reason = Reason::ClientIdentifierNotValid;
+            return Err(Refusal { reason, why: "its client id is reserved for the gateway" });
+        }
+        if self.user_from_certificate
+            && let Some(name) = certificate
+        {
+            let known = self.users.contains_key(&name);
+            return if known { Ok(Some(name)) } else { Err(wrong("its certificate names no user")) };
         }
         // As mosquitto: without any user configured, a name means nothing.
-        let name = connect.username.as_ref().filter(|_| !(self.anonymous && self.users.is_empty()));
+        let name = connect.user.filter(|_| !(self.anonymous.is_some() && self.users.is_empty()));
         let Some(name) = name else {
-            return if self.anonymous { Ok(None) } else { Err("anonymous clients are not allowed") };
+            return if self.anonymous.is_some() {
+                Ok(None)
+            } else {
+                Err(Refusal { reason: Reason::NotAuthorized, why: "anonymous clients are not allowed" })
+            };
         };
         let Some(user) = self.users.get(name) else {
-            return Err("there is no such user");
+            return Err(wrong("there is no such user"));
         };
-        let password = connect.password.as_deref().unwrap_or_default();
-        if user.password.accepts(password).await { Ok(Some(name.clone())) } else { Err("wrong password") }
+        match user.password.check(connect.password.unwrap_or_default(), peer).await {
+            Checked::Right => Ok(Some(name.to_owned())),
+            Checked::Wrong => Err(wrong("wrong password")),
+            Checked::Busy => Err(Refusal {
+                reason: Reason::ServerBusy,
+                why: "too many passwords of this address are being checked",
+            }),
+        }
+    }
+
+    fn permissions(&self, user: Option<&str>) -> Option<&Permissions> {
+        match user {
+            None => self.anonymous.as_ref(),
+            Some(name) => self.users.get(name).map(|user| &user.permissions),
+        }
     }
 }
 
-/// Checks clients of the public listeners.
+/// The access in force.
 #[derive(Debug)]
-pub(crate) struct PublicAuth {
+pub(crate) struct Auth {
     access: RwLock<Arc<Access>>,
-    refused_logins: Throttle,
-    refused_topics: Throttle,
 }
 
-impl PublicAuth {
+impl Auth {
     pub(crate) fn new(access: Access) -> Self {
-        Self {
-            access: RwLock::new(Arc::new(access)),
-            refused_logins: Throttle::new(LOG_PERIOD),
-            refused_topics: Throttle::new(LOG_PERIOD),
-        }
+        Self { access: RwLock::new(Arc::new(access)) }
     }
 
     pub(crate) fn replace(&self, access: Access) {
         *self.access.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(access);
     }
 
-    fn access(&self) -> Arc<Access> {
+    pub(crate) fn access(&self) -> Arc<Access> {
         Arc::clone(&self.access.read().unwrap_or_else(PoisonError::into_inner))
     }
-
-    fn log_refused_topic(&self, client: &str, user: Option<&str>, verb: &str, topic: &str) {
-        if let Some(left_out) = self.refused_topics.allow(Instant::now().into_std()) {
-            let user = user.unwrap_or("anonymous");
-            warn!(
-                client,
-                user, topic, left_out, "broker: client may not {verb} this topic; see its user in [broker]"
-            );
-        }
-    }
 }
 
-impl AuthProvider for PublicAuth {
-    fn authenticate<'a>(
-        &'a self,
-        connect: &'a ConnectPacket,
-        peer: SocketAddr,
-    ) -> Answer<'a, mqtt5::error::Result<AuthResult>> {
-        Box::pin(async move {
-            let admitted = self.access().admit(connect).await;
-            Ok(match admitted {
-                Ok(Some(user)) => AuthResult::success_with_user(user),
-                Ok(None) => AuthResult::success(),
-                Err(reason) => {
-                    if let Some(left_out) = self.refused_logins.allow(Instant::now().into_std()) {
-                        let (client, user) = (&connect.client_id, connect.username.as_deref());
-                        warn!(%peer, client, user, left_out, "broker: refused a client: {reason}");
-                    }
-                    AuthResult::fail(ReasonCode::BadUsernameOrPassword)
-                }
-            })
-        })
+impl Policy for Auth {
+    fn may_publish(&self, user: Option<&str>, client: &str, topic: &str) -> bool {
+        let access = self.access.read().unwrap_or_else(PoisonError::into_inner);
+        let permissions = access.permissions(user);
+        permissions.is_some_and(|one| one.publish.iter().any(|allowed| allowed.covers(topic, user, client)))
     }
 
-    fn authorize_publish<'a>(
-        &'a self,
-        client: &str,
-        user: Option<&'a str>,
-        topic: &'a str,
-    ) -> Answer<'a, bool> {
-        let allowed =
-            !topic.starts_with("$SYS") && self.access().is_permitted(user, topic, |user| &user.publish);
-        if !allowed {
-            self.log_refused_topic(client, user, "publish to", topic);
-        }
-        Box::pin(std::future::ready(allowed))
+    fn may_subscribe(&self, user: Option<&str>, client: &str, filter: &str) -> bool {
+        let access = self.access.read().unwrap_or_else(PoisonError::into_inner);
+        let permissions = access.permissions(user);
+        permissions
+            .is_some_and(|one| one.subscribe.iter().any(|allowed| allowed.covers(filter, user, client)))
     }
 
-    fn authorize_subscribe<'a>(
-        &'a self,
-        client: &str,
-        user: Option<&'a str>,
-        filter: &'a str,
-    ) -> Answer<'a, bool> {
-        let allowed = self.access().is_permitted(user, unshared(filter), |user| &user.subscribe);
-        if !allowed {
-            self.log_refused_topic(client, user, "subscribe to", filter);
-        }
-        Box::pin(std::future::ready(allowed))
-    }
-}
-
-/// Checks clients of the loopback listener: only the internal user, who may do everything.
-#[derive(Debug)]
-pub(crate) struct InternalAuth {
-    password: Secret,
-}
-
-impl InternalAuth {
-    pub(crate) fn new(password: Secret) -> Self {
-        Self { password }
-    }
-}
-
-impl AuthProvider for InternalAuth {
-    fn authenticate<'a>(
-        &'a self,
-        connect: &'a ConnectPacket,
-        _peer: SocketAddr,
-    ) -> Answer<'a, mqtt5::error::Result<AuthResult>> {
-        let password = connect.password.as_deref().unwrap_or_default();
-        let is_internal = connect.username.as_deref() == Some(INTERNAL_USER)
-            && same(self.password.expose().as_bytes(), password);
-        let result = if is_internal {
-            AuthResult::success_with_user(INTERNAL_USER)
-        } else {
-            AuthResult::fail(ReasonCode::BadUsernameOrPassword)
-        };
-        Box::pin(std::future::ready(Ok(result)))
-    }
-
-    fn authorize_publish<'a>(&'a self, _: &str, _: Option<&'a str>, _: &'a str) -> Answer<'a, bool> {
-        Box::pin(std::future::ready(true))
-    }
-
-    fn authorize_subscribe<'a>(&'a self, _: &str, _: Option<&'a str>, _: &'a str) -> Answer<'a, bool> {
-        Box::pin(std::future::ready(true))
+    fn admits(&self, user: Option<&str>) -> bool {
+        self.access.read().unwrap_or_else(PoisonError::into_inner).permissions(user).is_some()
     }
 }

@@ -1,105 +1,96 @@
 //! The running broker: start, addresses, users, stop.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gateway_core::settings::Secret;
-use gateway_core::{Condition, Throttle};
-use mqtt5::broker::auth::AuthProvider;
+use broker_engine::{Engine, Message, Stats};
+use bytes::Bytes;
+use gateway_core::Condition;
+use gateway_core::ports::Clock;
 use tokio::sync::Semaphore;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
-use crate::auth::{Access, INTERNAL_USER, InternalAuth, PublicAuth};
-use crate::client::Shared;
-use crate::engine::{Engine, client_config};
-use crate::listener::{self, Listener};
+use crate::auth::{Access, Auth};
+use crate::entrance::{Entrance, Refusals};
+use crate::hub::{self, Hub};
 use crate::listeners::{self, Listeners};
-use crate::{BrokerError, LOG_PERIOD, Limits, Settings, Tap};
+use crate::rate::ConnectRate;
+use crate::store::Store;
+use crate::{BrokerError, LocalAccess, Settings, Tap};
 
 /// The prefix of client ids that only the gateway may use. A client that connects with the id of another takes over its
 /// session, so the gateway's own clients use ids with this prefix.
 pub const INTERNAL_CLIENT_PREFIX: &str = "riser-internal";
 
-/// The gateway needs one connection for each adapter that has sent a command.
-const INTERNAL_MAX_CONNECTIONS: usize = 64;
 /// How long connections may take to end at the stop.
 const STOP_TIMEOUT: Duration = Duration::from_secs(3);
+/// How often the engine looks at what is due by time alone.
+const TICK: Duration = Duration::from_secs(1);
 
-/// A running broker. If it is dropped without [`Broker::stop`], it closes its listeners and connections, and messages
-/// that are not on disk yet may be lost.
+/// A running broker. If it is dropped without [`Broker::stop`], it closes its listeners and connections.
 pub struct Broker {
-    engine: Arc<Engine>,
-    auth: Arc<PublicAuth>,
+    hub: Arc<Hub>,
+    auth: Arc<Auth>,
     listeners: Arc<Listeners>,
-    internal_address: SocketAddr,
-    internal_password: Secret,
     connections: TaskTracker,
-    /// Ends accepting.
+    tasks: TaskTracker,
+    /// Ends accepting, and the tasks.
     stop: CancellationToken,
     /// Cuts all connections.
     cut: CancellationToken,
 }
 
-/// What all listeners share.
-struct Context {
-    engine: Arc<Engine>,
-    shared: Arc<Shared>,
-    limits: Limits,
-    connections: TaskTracker,
-    stop: CancellationToken,
-    cut: CancellationToken,
-}
-
-impl Context {
-    fn listener(&self, auth: Arc<dyn AuthProvider>, max_connections: usize) -> Arc<Listener> {
-        Arc::new(Listener {
-            engine: Arc::clone(&self.engine),
-            auth,
-            config: client_config(&self.limits),
-            shared: Arc::clone(&self.shared),
-            permits: Arc::new(Semaphore::new(max_connections.min(Semaphore::MAX_PERMITS))),
-            connections: self.connections.clone(),
-            stop: self.stop.clone(),
-            cut: self.cut.clone(),
-            refusal_log: Throttle::new(LOG_PERIOD),
-        })
-    }
-}
-
 impl Broker {
-    /// Checks the settings, opens the folder, and starts. Published messages go through `tap` first.
+    /// Checks the settings, opens the folder, and starts. Messages that adapters subscribe to go through `tap`.
     ///
     /// An address that cannot be bound is not an error: the broker tries it again and reports it in `condition`.
     ///
     /// # Errors
     /// See [`BrokerError`]. Nothing is left running.
-    pub async fn start(settings: Settings, tap: Tap, condition: Condition) -> Result<Self, BrokerError> {
-        let auth = Arc::new(PublicAuth::new(Access::new(settings.anonymous, settings.users.clone())?));
-        let endpoints = listeners::endpoints(&settings).await?;
-        let internal = listener::bind((Ipv4Addr::LOCALHOST, 0).into(), "the gateway itself").await?;
-        let internal_address = listener::address_of(&internal, "the gateway itself")?;
-        let engine = Arc::new(Engine::open(&settings.data_dir, &settings.limits).await?);
-        let internal_password = Secret::new(format!("{:032x}", rand::random::<u128>()));
-        let context = Context {
-            engine: Arc::clone(&engine),
-            shared: Arc::new(Shared::new(tap)),
-            limits: settings.limits,
-            connections: TaskTracker::new(),
-            stop: CancellationToken::new(),
-            cut: CancellationToken::new(),
-        };
-        let listener = context.listener(auth.clone(), settings.limits.max_clients);
-        let listeners = Listeners::open(endpoints, &listener, condition).await;
-        let auth_internal = Arc::new(InternalAuth::new(internal_password.clone()));
-        let listener = context.listener(auth_internal, INTERNAL_MAX_CONNECTIONS);
-        context.connections.spawn(listener.run(internal, listener::plain()));
-        let stop = context.stop.clone();
-        context.connections.spawn(async move { engine.sweep(stop).await });
-        let Context { engine, connections, stop, cut, .. } = context;
-        Ok(Self { engine, auth, listeners, internal_address, internal_password, connections, stop, cut })
+    pub async fn start(
+        settings: Settings,
+        tap: Tap,
+        condition: Condition,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, BrokerError> {
+        let auth = Arc::new(Auth::new(Access::new(&settings)?));
+        let endpoints = listeners::endpoints(&settings)?;
+        let limits = settings.limits;
+        let started = Instant::now();
+        let now = hub::now(started, &*clock);
+        let mut engine = Engine::new(limits.engine(), Arc::clone(&auth) as _, now);
+        let store = Store::open(&settings.data_dir, settings.sync_every, &mut engine, now)?;
+        let hub = Hub::new((engine, store), tap, clock, started, &limits);
+        hub.set_adapter_filters();
+        let (stop, cut) = (CancellationToken::new(), CancellationToken::new());
+        let connections = TaskTracker::new();
+        let entrance = Arc::new(Entrance {
+            hub: Arc::clone(&hub),
+            auth: Arc::clone(&auth),
+            permits: Arc::new(Semaphore::new(limits.max_clients.min(Semaphore::MAX_PERMITS))),
+            rate: ConnectRate::new(limits.max_connects_per_second),
+            connect_timeout: limits.connect_timeout,
+            connections: connections.clone(),
+            stop: stop.clone(),
+            cut: cut.clone(),
+            refusals: Refusals::default(),
+        });
+        let listeners = Listeners::open(endpoints, &entrance, condition.clone()).await;
+        if let Some(path) = &settings.socket {
+            listeners.open_socket(path, &entrance);
+        }
+        let tasks = TaskTracker::new();
+        tasks.spawn(stop.clone().run_until_cancelled_owned(keep_time(Arc::clone(&hub), condition)));
+        tasks.spawn(
+            stop.clone().run_until_cancelled_owned(keep_durable(Arc::clone(&hub), settings.sync_every)),
+        );
+        tasks.spawn(stop.clone().run_until_cancelled_owned(follow_adapters(Arc::clone(&hub))));
+        Ok(Self { hub, auth, listeners, connections, tasks, stop, cut })
     }
 
     /// The open listeners: protocol (`mqtt`, `websocket`, `mqtt over TLS`, `websocket over TLS`) and address. For a
@@ -109,36 +100,40 @@ impl Broker {
         self.listeners.addresses()
     }
 
-    /// A plain listener on loopback, on a port of the system's choice, that accepts only the internal user. It has its
-    /// own connection limit, so that many clients at the other listeners cannot keep the gateway out.
+    /// The broker as the gateway's adapters see it.
     #[must_use]
-    pub const fn internal_address(&self) -> SocketAddr {
-        self.internal_address
+    pub fn local(&self) -> LocalAccess {
+        LocalAccess { hub: Arc::clone(&self.hub) }
     }
 
-    /// Name and password of the internal user, who may do everything, but only at [`Self::internal_address`]. Every
-    /// start generates a new password.
+    /// What was counted since the start.
     #[must_use]
-    pub fn internal_credentials(&self) -> (String, Secret) {
-        (INTERNAL_USER.to_owned(), self.internal_password.clone())
+    pub fn stats(&self) -> Stats {
+        self.hub.with(|engine, _| engine.stats())
     }
 
-    /// Replaces users and permissions. Connected clients stay connected and get the new permissions; a client whose
-    /// user is gone may do nothing.
+    /// Replaces users and permissions. Clients that may still connect and read what they read stay connected; the others
+    /// are cut off.
     pub fn set_access(&self, access: Access) {
         self.auth.replace(access);
+        self.hub.with(|engine, now| engine.policy_changed(now));
     }
 
-    /// Stops listening, ends all connections (v5 clients get a DISCONNECT), and writes sessions and queues to disk.
+    /// Stops listening, ends all connections (v5 clients get a DISCONNECT), and writes everything to the disk.
     pub async fn stop(self) {
         self.stop.cancel();
+        self.hub.with(|engine, now| engine.shut_down(now));
         self.connections.close();
+        self.tasks.close();
         if tokio::time::timeout(STOP_TIMEOUT, self.connections.wait()).await.is_err() {
             warn!("broker: some connections did not end in time and were cut off");
             self.cut.cancel();
             self.connections.wait().await;
         }
-        self.engine.close().await;
+        self.tasks.wait().await;
+        let hub = Arc::clone(&self.hub);
+        let closed = tokio::task::spawn_blocking(move || hub.with_store(|_, store, _| store.close())).await;
+        debug_assert!(closed.is_ok(), "closing does not panic");
     }
 }
 
@@ -146,5 +141,88 @@ impl Drop for Broker {
     fn drop(&mut self) {
         self.stop.cancel();
         self.cut.cancel();
+    }
+}
+
+impl Hub {
+    pub(crate) fn set_adapter_filters(self: &Arc<Self>) {
+        let filters = self.tap.filters();
+        self.with(|engine, _| {
+            engine.set_adapter_filters(filters.iter().map(|(number, filter)| (*number, filter.as_str())));
+        });
+    }
+
+    /// Publishes a message of the gateway itself, at QoS 1.
+    pub(crate) fn publish(self: &Arc<Self>, topic: &str, payload: Bytes) {
+        let message = Message::internal(topic, payload, false);
+        let (local, _position) = self.with(|engine, now| engine.publish(message, now));
+        if let Some(local) = local {
+            self.tap.spawn_delivery(self, local);
+        }
+    }
+}
+
+async fn keep_time(hub: Arc<Hub>, condition: Condition) {
+    let mut ticks = interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut shown = BTreeMap::new();
+    loop {
+        ticks.tick().await;
+        let stats = hub.with(|engine, now| {
+            engine.tick(now);
+            engine.stats()
+        });
+        let disk = hub.with_store(|_, store, _| (store.bytes(), store.written_bytes()));
+        let figures = figures(&stats, disk);
+        if figures != shown {
+            condition.show(figures.clone());
+            shown = figures;
+        }
+    }
+}
+
+/// What `health` shows. Counters of traffic are left out: they change all the time, and `$SYS` has them.
+fn figures(stats: &Stats, (disk_bytes, written_bytes): (u64, u64)) -> BTreeMap<String, u64> {
+    let dropped = stats.dropped;
+    let figures = [
+        ("clients", stats.connected as u64),
+        ("sessions", stats.sessions as u64),
+        ("subscriptions", stats.subscriptions as u64),
+        ("retained", stats.retained as u64),
+        ("retained_bytes", stats.retained_bytes as u64),
+        ("memory_bytes", stats.queued_bytes as u64),
+        ("disk_bytes", disk_bytes),
+        ("written_bytes", written_bytes),
+        ("dropped_queue_full", dropped.queue_full),
+        ("dropped_memory_full", dropped.memory_full),
+        ("dropped_expired", dropped.expired),
+        ("dropped_too_large", dropped.too_large),
+        ("dropped_retained_full", dropped.retained_full),
+        ("dropped_not_permitted", dropped.not_permitted),
+        ("dropped_session_ended", dropped.session_ended),
+    ];
+    figures.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// Syncs what is written, each `sync_every`, or as soon as something waits for it.
+async fn keep_durable(hub: Arc<Hub>, sync_every: Duration) {
+    let pause = if sync_every.is_zero() { TICK } else { sync_every };
+    loop {
+        tokio::select! {
+            () = sleep(pause) => {}
+            () = hub.sync_wanted.notified() => {}
+        }
+        if let Some(handle) = hub.with_store(|_, store, _| store.sync_handle()) {
+            // A failure is kept in the journal, and told by `synced`.
+            let _ = tokio::task::spawn_blocking(move || handle.sync()).await;
+        }
+        hub.with_store(|engine, store, now| store.synced(engine, now));
+    }
+}
+
+async fn follow_adapters(hub: Arc<Hub>) {
+    let mut changes = hub.tap.changes();
+    while changes.changed().await.is_ok() {
+        hub.set_adapter_filters();
     }
 }

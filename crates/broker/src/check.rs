@@ -10,7 +10,7 @@ use crate::{PasswordSource, validate_filter};
 
 /// Resolves paths relative to the configuration's folder, and reads passwords from files.
 pub fn read_files(broker: &mut Config, files: &mut Files<'_>) {
-    files.resolve([&mut broker.ca_file, &mut broker.cert_file, &mut broker.key_file]);
+    files.resolve([&mut broker.ca_file, &mut broker.cert_file, &mut broker.key_file, &mut broker.socket]);
     for (name, user) in &mut broker.users {
         let table = KeyPath::of("broker.users").key(name);
         files.password(&table, &mut user.password, &mut user.password_file);
@@ -21,7 +21,7 @@ pub fn read_files(broker: &mut Config, files: &mut Files<'_>) {
 pub fn check(report: &mut Report, broker: &Config, now: Timestamp) {
     let table = KeyPath::of("broker");
     let listeners = listeners(broker);
-    if listeners.is_empty() {
+    if listeners.is_empty() && broker.socket.is_none() {
         report.missing(
             &table,
             "listen",
@@ -30,9 +30,7 @@ pub fn check(report: &mut Report, broker: &Config, now: Timestamp) {
     }
     check_tls(report, &table, broker, now);
     check_entrance(report, &table, broker, &listeners);
-    if !(1 << 10..=256 << 20).contains(&broker.max_packet_size.0) {
-        report.error(&table.key("max_packet_size"), "is out of range; allowed: from \"1KiB\" to \"256MiB\"");
-    }
+    check_limits(report, &table, broker);
     for (name, user) in &broker.users {
         check_user(report, &table.key("users").key(name), user);
     }
@@ -79,8 +77,11 @@ fn check_tls(report: &mut Report, table: &KeyPath, broker: &Config, now: Timesta
 }
 
 fn check_entrance(report: &mut Report, table: &KeyPath, broker: &Config, listeners: &[Listener]) {
+    let open = broker.anonymous_publish.is_none() || broker.anonymous_subscribe.is_none();
     if broker.anonymous {
-        for Listener { key, address, .. } in listeners.iter().filter(|one| !one.address.ip().is_loopback()) {
+        for Listener { key, address, .. } in
+            listeners.iter().filter(|one| open && !one.address.ip().is_loopback())
+        {
             report.warning(
                 key,
                 format!(
@@ -90,6 +91,54 @@ fn check_entrance(report: &mut Report, table: &KeyPath, broker: &Config, listene
         }
     } else if broker.users.is_empty() && report.is_whole(&table.key("users")) {
         report.warning(table, "there are no users and anonymous = false: no client can connect");
+    }
+}
+
+fn check_filters(report: &mut Report, key: &KeyPath, filters: &[String]) {
+    for (i, filter) in filters.iter().enumerate() {
+        if let Err(error) = validate_filter(filter) {
+            report.error(&key.index(i), one_line(&error.to_string()));
+        }
+    }
+}
+
+fn check_limits(report: &mut Report, table: &KeyPath, broker: &Config) {
+    // A record of the journal has at most 16 MiB, and a packet is one record.
+    let sizes = [
+        ("max_packet_size", broker.max_packet_size, 1 << 10, 15 << 20, "from \"1KiB\" to \"15MiB\""),
+        ("max_queue_size", broker.max_queue_size, 1 << 10, 1 << 30, "from \"1KiB\" to \"1GiB\""),
+        ("max_memory", broker.max_memory, 1 << 20, 16 << 30, "from \"1MiB\" to \"16GiB\""),
+        ("max_retained_size", broker.max_retained_size, 0, 16 << 30, "up to \"16GiB\""),
+    ];
+    for (key, size, least, most, allowed) in sizes {
+        if !(least..=most).contains(&size.0) {
+            report.error(&table.key(key), format!("is out of range; allowed: {allowed}"));
+        }
+    }
+    if !(1..=65_535).contains(&broker.max_keep_alive.map_or(1, |longest| longest.0.as_secs())) {
+        report.error(&table.key("max_keep_alive"), "is out of range; allowed: from \"1s\" to \"18h\"");
+    }
+    if broker.connect_timeout.0.is_zero() {
+        report.error(
+            &table.key("connect_timeout"),
+            "is zero: no client could connect; write for example \"10s\"",
+        );
+    }
+    if broker.user_from_certificate && broker.ca_file.is_none() {
+        report.error(
+            &table.key("user_from_certificate"),
+            "needs `ca_file`, which says whose certificates count",
+        );
+    }
+    let anonymous = [
+        ("anonymous_publish", &broker.anonymous_publish),
+        ("anonymous_subscribe", &broker.anonymous_subscribe),
+    ];
+    for (key, filters) in anonymous {
+        check_filters(report, &table.key(key), filters.as_deref().unwrap_or_default());
+        if filters.is_some() && !broker.anonymous {
+            report.warning(&table.key(key), "is not used: anonymous = false");
+        }
     }
 }
 
@@ -119,11 +168,7 @@ fn check_user(report: &mut Report, table: &KeyPath, user: &User) {
         }
     }
     for (key, filters) in [("publish", &user.publish), ("subscribe", &user.subscribe)] {
-        for (i, filter) in filters.iter().enumerate() {
-            if let Err(error) = validate_filter(filter) {
-                report.error(&table.key(key).index(i), one_line(&error.to_string()));
-            }
-        }
+        check_filters(report, &table.key(key), filters);
     }
     if user.publish.is_empty() && user.subscribe.is_empty() {
         let whole = report.is_whole(table);

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use gateway_core::settings::{ByteSize, ListenAddress, Secret};
+use gateway_core::settings::{ByteSize, HumanDuration, ListenAddress, Secret};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The embedded MQTT broker for the building's own devices (v5 and v3.1.1). Without this table there is none.
+/// The embedded MQTT broker for the building's own devices (MQTT 3.1, 3.1.1 and 5). Without this table there is none.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(rename = "Broker")]
@@ -16,7 +17,7 @@ pub struct Config {
     /// Address and port for plain MQTT; `0.0.0.0` is every IPv4 interface, `[::]` every interface.
     #[schemars(with = "Option<ListenAddress>", example = "0.0.0.0:1883")]
     pub listen: Option<SocketAddr>,
-    /// Address and port for MQTT over WebSocket.
+    /// Address and port for MQTT over WebSocket, on any path.
     #[schemars(with = "Option<ListenAddress>", example = "0.0.0.0:9001")]
     pub websocket: Option<SocketAddr>,
     /// Address and port for MQTT over TLS; needs `cert_file` and `key_file`.
@@ -25,6 +26,9 @@ pub struct Config {
     /// Address and port for MQTT over WebSocket over TLS; needs `cert_file` and `key_file`.
     #[schemars(with = "Option<ListenAddress>", example = "0.0.0.0:9883")]
     pub websocket_tls: Option<SocketAddr>,
+    /// Path of a Unix socket for plain MQTT, for programs on this machine. Relative to this file's directory.
+    #[schemars(example = "/run/riser/mqtt.sock")]
+    pub socket: Option<PathBuf>,
     /// The broker's certificate and its chain (PEM). Relative to this file's directory.
     #[schemars(example = "broker.pem")]
     pub cert_file: Option<PathBuf>,
@@ -34,13 +38,51 @@ pub struct Config {
     /// Certificates (PEM) for verifying those of clients; with it, TLS clients must show one.
     #[schemars(example = "clients-ca.pem")]
     pub ca_file: Option<PathBuf>,
-    /// Whether clients without a user name may connect, and publish and subscribe to everything.
+    /// With `ca_file`: the common name of a client's certificate is its user name, and no password is asked for.
+    pub user_from_certificate: bool,
+    /// Whether clients without a user name may connect. They may publish and subscribe to everything, unless the next two keys
+    /// say less.
     pub anonymous: bool,
+    /// Topic filters that clients without a user name may publish to; without this key, everything.
+    #[schemars(example = ["sensors/%c/#"])]
+    pub anonymous_publish: Option<Vec<String>>,
+    /// Topic filters that clients without a user name may subscribe to; without this key, everything.
+    #[schemars(example = ["public/#"])]
+    pub anonymous_subscribe: Option<Vec<String>>,
     /// The most clients connected at once.
     #[schemars(range(min = 1, max = 100_000))]
     pub max_clients: usize,
-    /// The largest MQTT packet.
+    /// The most connections that one address opens in a second; more are closed at once.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub max_connects_per_second: u32,
+    /// How long a new connection may take until its CONNECT.
+    pub connect_timeout: HumanDuration,
+    /// The largest MQTT packet, either way.
     pub max_packet_size: ByteSize,
+    /// The most QoS 1 and 2 messages on their way from or to one client (Receive Maximum).
+    #[schemars(range(min = 1, max = 65_535))]
+    pub max_in_flight: u16,
+    /// The most bytes of messages that wait for one client, connected or not. Then its oldest ones are dropped.
+    pub max_queue_size: ByteSize,
+    /// The most bytes of messages that wait for all clients together, with their subscriptions. Then the oldest ones of the
+    /// longest queue are dropped.
+    pub max_memory: ByteSize,
+    /// The most bytes of retained messages. Then new topics are delivered, and not kept.
+    pub max_retained_size: ByteSize,
+    /// The most sessions, of connected clients and those that are away.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub max_sessions: usize,
+    /// The most subscriptions of one client.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub max_subscriptions: usize,
+    /// How long a session is kept while its client is away, at most; its messages wait as long.
+    pub session_expiry: HumanDuration,
+    /// The longest keep-alive. A client of MQTT 5 that wants a longer one, or none, gets this one; one of MQTT 3 is
+    /// refused. Without this key, any.
+    #[schemars(example = "10m")]
+    pub max_keep_alive: Option<HumanDuration>,
+    /// Whether retained messages are kept.
+    pub retain: bool,
     /// The users that may connect. The name is the user name: `[broker.users.floor1]`.
     pub users: BTreeMap<String, User>,
 }
@@ -52,14 +94,39 @@ impl Default for Config {
             websocket: None,
             listen_tls: None,
             websocket_tls: None,
+            socket: None,
             cert_file: None,
             key_file: None,
             ca_file: None,
+            user_from_certificate: false,
             anonymous: false,
+            anonymous_publish: None,
+            anonymous_subscribe: None,
             max_clients: 2_000,
-            max_packet_size: ByteSize(256 << 10),
+            max_connects_per_second: 500,
+            connect_timeout: HumanDuration(Duration::from_secs(10)),
+            max_packet_size: ByteSize(8 << 20),
+            max_in_flight: 64,
+            max_queue_size: ByteSize(4 << 20),
+            max_memory: ByteSize(64 << 20),
+            max_retained_size: ByteSize(64 << 20),
+            max_sessions: 5_000,
+            max_subscriptions: 10_000,
+            session_expiry: HumanDuration(Duration::from_hours(24 * 7)),
+            max_keep_alive: None,
+            retain: true,
             users: BTreeMap::new(),
         }
+    }
+}
+
+impl Config {
+    /// Takes over what may change while the broker runs: who may connect, and what each may do.
+    pub fn take_access(&mut self, new: &Self) {
+        self.anonymous = new.anonymous;
+        self.anonymous_publish.clone_from(&new.anonymous_publish);
+        self.anonymous_subscribe.clone_from(&new.anonymous_subscribe);
+        self.users.clone_from(&new.users);
     }
 }
 
@@ -77,10 +144,10 @@ pub struct User {
     /// The password's Argon2 hash as a PHC string, as the program `argon2 -e` prints it.
     #[schemars(example = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$…")]
     pub password_hash: Option<Secret>,
-    /// Topic filters that the user may publish to.
+    /// Topic filters that the user may publish to. `%u` stands for the user name, `%c` for the client id.
     #[schemars(example = ["sensors/#"])]
     pub publish: Vec<String>,
-    /// Topic filters that the user may subscribe to.
+    /// Topic filters that the user may subscribe to, with `%u` and `%c` as in `publish`.
     #[schemars(example = ["actuators/floor1/#"])]
     pub subscribe: Vec<String>,
 }

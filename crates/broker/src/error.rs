@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use mqtt5::MqttError;
+use rustls::pki_types::pem::Error as PemError;
 
 use crate::{InvalidFilter, InvalidPassword};
 
@@ -32,9 +32,9 @@ pub enum BrokerError {
     Storage {
         /// The folder.
         path: PathBuf,
-        /// mqtt5's error.
+        /// The journal's error.
         #[source]
-        source: MqttError,
+        source: journal::JournalError,
     },
     /// A certificate or key file cannot be used.
     #[error("the broker cannot use {} as its {what}; it must be a readable PEM file", path.display())]
@@ -43,9 +43,9 @@ pub enum BrokerError {
         path: PathBuf,
         /// `certificate`, `private key` or `client CA`.
         what: &'static str,
-        /// mqtt5's error.
+        /// The parser's error.
         #[source]
-        source: MqttError,
+        source: PemError,
     },
     /// Certificate and key do not belong together, or rustls does not support their kind.
     #[error("the broker cannot use the certificate {} with the key {}; they must belong together", cert_file.display(), key_file.display())]
@@ -56,7 +56,7 @@ pub enum BrokerError {
         key_file: PathBuf,
         /// rustls's error.
         #[source]
-        source: MqttError,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// Two users with one name, or none.
     #[error("the broker's user name `{name}` is {problem}; each user needs a name of its own")]

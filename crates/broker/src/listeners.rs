@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use gateway_core::{Backoff, Condition, chain};
 use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 use tracing::{info, warn};
 
-use crate::listener::{self, Handshake, Listener};
-use crate::{BrokerError, Settings};
+use crate::entrance::{Entrance, Transport, bind_unix};
+use crate::{BrokerError, Settings, tls};
 
 /// Short, because mostly a person stops the program that took the port, and should not have to wait.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -21,22 +22,23 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 pub(crate) struct Endpoint {
     protocol: &'static str,
     address: SocketAddr,
-    handshake: Handshake,
+    transport: Transport,
 }
 
 /// All configured addresses.
-pub(crate) async fn endpoints(settings: &Settings) -> Result<Vec<Endpoint>, BrokerError> {
+pub(crate) fn endpoints(settings: &Settings) -> Result<Vec<Endpoint>, BrokerError> {
     let mut all: Vec<Endpoint> = Vec::new();
-    let mut add = |protocol, address: Option<SocketAddr>, handshake| {
-        all.extend(address.map(|address| Endpoint { protocol, address, handshake }));
+    let mut add = |protocol, address: Option<SocketAddr>, transport| {
+        all.extend(address.map(|address| Endpoint { protocol, address, transport }));
     };
-    add("mqtt", settings.listen, listener::plain());
-    add("websocket", settings.websocket, listener::websocket());
-    if let Some(tls) = &settings.tls {
-        add("mqtt over TLS", tls.listen, listener::tls(tls).await?);
-        add("websocket over TLS", tls.websocket, listener::websocket_tls(tls).await?);
+    add("mqtt", settings.listen, Transport::Plain);
+    add("websocket", settings.websocket, Transport::WebSocket);
+    if let Some(settings) = &settings.tls {
+        let acceptor = TlsAcceptor::from(tls::server_config(settings)?);
+        add("mqtt over TLS", settings.listen, Transport::Tls(acceptor.clone()));
+        add("websocket over TLS", settings.websocket, Transport::TlsWebSocket(acceptor));
     }
-    if all.is_empty() { Err(BrokerError::NoListener) } else { Ok(all) }
+    if all.is_empty() && settings.socket.is_none() { Err(BrokerError::NoListener) } else { Ok(all) }
 }
 
 /// The listeners that are open, and those that could not be opened, with the error.
@@ -54,13 +56,13 @@ struct State {
 
 impl Listeners {
     /// Opens all that can be opened; tries the others again in tasks.
-    pub(crate) async fn open(all: Vec<Endpoint>, shared: &Arc<Listener>, condition: Condition) -> Arc<Self> {
+    pub(crate) async fn open(all: Vec<Endpoint>, shared: &Arc<Entrance>, condition: Condition) -> Arc<Self> {
         let listeners = Arc::new(Self { state: Mutex::default(), condition });
         let mut failed = Vec::new();
         for endpoint in all {
             match listeners.bind(&endpoint).await {
                 Ok(listener) => {
-                    shared.connections.spawn(Arc::clone(shared).run(listener, endpoint.handshake));
+                    shared.connections.spawn(Arc::clone(shared).run(listener, endpoint.transport));
                 }
                 Err(()) => failed.push(endpoint),
             }
@@ -71,11 +73,27 @@ impl Listeners {
         listeners
     }
 
+    /// Opens the Unix socket. A path that cannot be used is reported, and not tried again: nothing else frees it.
+    pub(crate) fn open_socket(&self, path: &std::path::Path, shared: &Arc<Entrance>) {
+        match bind_unix(path) {
+            Ok(listener) => {
+                info!(path = %path.display(), "broker: listening on a Unix socket");
+                shared.connections.spawn(Arc::clone(shared).run_unix(listener));
+            }
+            Err(error) => {
+                let why = format!("the broker cannot listen on {}: {error}", path.display());
+                warn!("{why}");
+                self.state().failed.insert("socket", why);
+                self.report();
+            }
+        }
+    }
+
     pub(crate) fn addresses(&self) -> Vec<(&'static str, SocketAddr)> {
         self.state().open.clone()
     }
 
-    async fn retry(self: Arc<Self>, endpoint: Endpoint, shared: Arc<Listener>) {
+    async fn retry(self: Arc<Self>, endpoint: Endpoint, shared: Arc<Entrance>) {
         let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         let listener = loop {
             let pause = tokio::time::sleep(backoff.next_wait(rand::random()));
@@ -86,13 +104,14 @@ impl Listeners {
                 break listener;
             }
         };
-        shared.run(listener, endpoint.handshake).await;
+        shared.run(listener, endpoint.transport).await;
     }
 
     async fn bind(&self, Endpoint { protocol, address, .. }: &Endpoint) -> Result<TcpListener, ()> {
         let bound = async {
-            let listener = listener::bind(*address, protocol).await?;
-            Ok::<_, BrokerError>((listener::address_of(&listener, protocol)?, listener))
+            let failed = |source| BrokerError::Bind { address: *address, protocol, source };
+            let listener = TcpListener::bind(*address).await.map_err(failed)?;
+            Ok::<_, BrokerError>((listener.local_addr().map_err(failed)?, listener))
         };
         match bound.await {
             Ok((address, listener)) => {

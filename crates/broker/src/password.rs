@@ -1,9 +1,12 @@
 //! Checks a user's password against the configured password or Argon2 hash.
 
+use std::net::IpAddr;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
 use argon2::Argon2;
 use argon2::password_hash::{PasswordHash, PasswordVerifier};
 use gateway_core::settings::Secret;
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::Semaphore;
 
 /// A password or its hash.
 #[derive(Debug, Clone)]
@@ -77,50 +80,97 @@ fn check_hash(hash: &str) -> Result<(), InvalidPassword> {
     known.map(|_| ()).map_err(|error| invalid(&error.to_string()))
 }
 
-/// Argon2 costs tens of milliseconds and megabytes by design: one check at a time, off the async threads.
-static CHECK_PERMIT: Semaphore = Semaphore::const_new(1);
+/// Argon2 costs tens of milliseconds and megabytes by design: one check at a time, off the event loop.
+static CHECKS: Semaphore = Semaphore::const_new(1);
+/// Checks that may wait, of all peers and of one. More are refused, and the client tries again: so a flood of wrong
+/// passwords from one address leaves turns for the others.
+const MOST_WAITING: usize = 64;
+const MOST_WAITING_OF_ONE: usize = 4;
+static WAITING: Mutex<Vec<IpAddr>> = Mutex::new(Vec::new());
+
+/// The result of a check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Checked {
+    Right,
+    Wrong,
+    /// Too many wait: ask again later.
+    Busy,
+}
+
+/// A place among those who wait.
+struct Place(IpAddr);
+
+impl Place {
+    fn take(peer: IpAddr) -> Option<Self> {
+        let mut waiting = WAITING.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_peer = waiting.iter().filter(|one| **one == peer).count();
+        if waiting.len() >= MOST_WAITING || of_peer >= MOST_WAITING_OF_ONE {
+            return None;
+        }
+        waiting.push(peer);
+        Some(Self(peer))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut waiting = WAITING.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(index) = waiting.iter().position(|one| *one == self.0) {
+            waiting.swap_remove(index);
+        }
+    }
+}
 
 /// Checks one user's password.
 #[derive(Debug)]
 pub(crate) struct Verifier {
     source: PasswordSource,
-    /// The password after it matched the hash once, so that many clients that reconnect together do not wait.
-    cached: Mutex<Option<Secret>>,
+    /// The password after it matched the hash once: from then on neither right nor wrong ones cost a hash.
+    known: OnceLock<Secret>,
 }
 
 impl Verifier {
-    pub(crate) fn new(source: PasswordSource) -> Self {
-        Self { source, cached: Mutex::new(None) }
+    pub(crate) const fn new(source: PasswordSource) -> Self {
+        Self { source, known: OnceLock::new() }
     }
 
-    pub(crate) async fn accepts(&self, password: &[u8]) -> bool {
+    pub(crate) async fn check(&self, password: &[u8], peer: IpAddr) -> Checked {
         match &self.source {
-            PasswordSource::Plain(secret) => same(secret.expose().as_bytes(), password),
-            PasswordSource::Argon2Hash(hash) => self.accepts_hashed(hash, password).await,
+            PasswordSource::Plain(secret) => checked(same(secret.expose().as_bytes(), password)),
+            PasswordSource::Argon2Hash(hash) => self.check_hashed(hash, password, peer).await,
         }
     }
 
-    async fn accepts_hashed(&self, hash: &str, password: &[u8]) -> bool {
-        let matches_cached = |cached: &Option<Secret>| {
-            cached.as_ref().is_some_and(|cached| same(cached.expose().as_bytes(), password))
-        };
-        if matches_cached(&*self.cached.lock().await) {
-            return true;
+    async fn check_hashed(&self, hash: &str, password: &[u8], peer: IpAddr) -> Checked {
+        let known = || self.known.get().map(|known| checked(same(known.expose().as_bytes(), password)));
+        if let Some(checked) = known() {
+            return checked;
         }
-        let (Ok(_permit), Ok(text)) = (CHECK_PERMIT.acquire().await, std::str::from_utf8(password)) else {
-            return false;
-        };
-        if matches_cached(&*self.cached.lock().await) {
-            return true;
+        let Ok(text) = std::str::from_utf8(password) else { return Checked::Wrong };
+        let Some(place) = Place::take(peer) else { return Checked::Busy };
+        let Ok(permit) = CHECKS.acquire().await else { return Checked::Busy };
+        if let Some(checked) = known() {
+            return checked;
         }
         let secret = Secret::new(text.to_owned());
         let (hash, candidate) = (hash.to_owned(), secret.clone());
-        let matches = tokio::task::spawn_blocking(move || matches(&hash, &candidate)).await.unwrap_or(false);
+        // Permit and place go with the task: it runs to its end even if nobody waits for it any more.
+        let matches = tokio::task::spawn_blocking(move || {
+            let matches = matches(&hash, &candidate);
+            drop((permit, place));
+            matches
+        });
+        let matches = matches.await.unwrap_or(false);
         if matches {
-            *self.cached.lock().await = Some(secret);
+            // Fails if another client was first, with the same password.
+            let _ = self.known.set(secret);
         }
-        matches
+        checked(matches)
     }
+}
+
+const fn checked(matches: bool) -> Checked {
+    if matches { Checked::Right } else { Checked::Wrong }
 }
 
 fn matches(hash: &str, candidate: &Secret) -> bool {

@@ -1,37 +1,41 @@
-//! Delivers published messages to the gateway's own adapters within the process, before mqtt5 routes them.
+//! Delivers published messages to the gateway's own adapters within the process.
 //!
-//! mqtt5 acknowledges a client's QoS 1 message when it is in a subscriber's queue in memory, so a crash would lose
-//! acknowledged readings. Therefore an adapter is not a subscriber: the tap delivers the message to it. The client is
-//! acknowledged, and its next message read, only after the adapter has reported the outcome.
+//! An adapter is not a client: its message is acknowledged to the publisher when the adapter has reported its outcome,
+//! which is when the pipeline has stored it. While an adapter's queue is full, nothing more is read of the clients that
+//! publish to it; other clients do not wait.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
+use broker_engine::{AckToken, LocalPublish, Message};
 use gateway_core::ports::{LocalBroker, LocalMessage, Origin};
-use gateway_core::{Ack, AdapterId, MemoryBudget, memory};
-use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::{Instant, timeout, timeout_at};
+use gateway_core::{Ack, AdapterId, MemoryBudget, MemoryPermit, Throttle, memory};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, timeout};
+use tracing::warn;
 
-use crate::acl::covers;
+use crate::LOG_PERIOD;
+use crate::hub::Hub;
 
 /// Messages queued for one adapter, over all clients.
 const QUEUE_CAPACITY: usize = 1024;
 /// How long a message waits for a full queue, or for an adapter that restarts.
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a message waits for its outcome. Meanwhile its sender gets no answer to its pings.
-const OUTCOME_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The adapters' topic filters and queues. Clones share the state.
 #[derive(Debug, Clone)]
 pub struct Tap {
     subscriptions: watch::Sender<Vec<Subscription>>,
     budget: MemoryBudget,
+    refusals: Arc<Throttle>,
 }
 
 #[derive(Debug, Clone)]
 struct Subscription {
+    /// The adapter's number in the engine; it stays the same while the gateway runs.
+    number: u16,
     adapter: AdapterId,
     filters: Vec<String>,
     /// `None` until the adapter has started.
@@ -40,28 +44,12 @@ struct Subscription {
     lost: Arc<AtomicU32>,
 }
 
-impl Subscription {
-    fn covers(&self, topic: &str) -> bool {
-        self.filters.iter().any(|filter| covers(filter, topic))
-    }
-}
-
-/// The message was not delivered; its sender must not be acknowledged.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum DeliveryError {
-    #[error("the queue of {adapter} was full for {} s", QUEUE_TIMEOUT.as_secs())]
-    QueueFull { adapter: AdapterId },
-    #[error("the pipeline did not store it within {} s", OUTCOME_TIMEOUT.as_secs())]
-    OutcomeTimeout,
-    #[error("it was discarded before it was stored")]
-    Dropped,
-}
-
 impl Default for Tap {
     fn default() -> Self {
         Self {
             subscriptions: watch::Sender::new(Vec::new()),
             budget: MemoryBudget::new(memory::BROKER.bytes),
+            refusals: Arc::new(Throttle::new(LOG_PERIOD)),
         }
     }
 }
@@ -71,127 +59,201 @@ impl Tap {
     /// adapter, so call this before the broker starts, and at a reload after the adapters have changed.
     pub fn set_subscriptions(&self, filters: impl IntoIterator<Item = (AdapterId, Vec<String>)>) {
         self.subscriptions.send_modify(|subscriptions| {
-            let mut old = std::mem::take(subscriptions);
-            subscriptions.extend(filters.into_iter().map(|(adapter, filters)| {
-                let known = old.iter_mut().find(|old| old.adapter == adapter);
-                let (queue, lost) =
-                    known.map(|old| (old.queue.take(), Arc::clone(&old.lost))).unwrap_or_default();
-                Subscription { adapter, filters, queue, lost }
-            }));
+            subscriptions.iter_mut().for_each(|one| one.filters.clear());
+            for (adapter, filters) in filters {
+                find_or_add(subscriptions, &adapter).filters = filters;
+            }
         });
     }
 
-    /// Whether an adapter subscribes to the topic.
-    pub(crate) fn subscribes_to(&self, topic: &str) -> bool {
-        self.subscriptions.borrow().iter().any(|subscription| subscription.covers(topic))
+    /// Told when filters change.
+    pub(crate) fn changes(&self) -> watch::Receiver<impl Sized + use<>> {
+        self.subscriptions.subscribe()
     }
 
-    /// Delivers a message to each adapter that subscribes to it, and waits for their outcomes. Without an origin (QoS 0) it
-    /// waits only for space in the queues.
-    pub(crate) async fn deliver(
+    /// All topic filters, with the number of their adapter.
+    pub(crate) fn filters(&self) -> Vec<(u16, String)> {
+        let subscriptions = self.subscriptions.borrow();
+        let numbered = |one: &Subscription| {
+            let number = one.number;
+            one.filters.iter().map(move |filter| (number, filter.clone())).collect::<Vec<_>>()
+        };
+        subscriptions.iter().flat_map(numbered).collect()
+    }
+
+    /// Delivers messages as far as the adapters have room for them at once. Returns those that must wait.
+    pub(crate) fn deliver_now(
         &self,
-        topic: Arc<str>,
-        payload: Bytes,
-        origin: Option<Origin>,
-    ) -> Result<(), DeliveryError> {
-        let mut outcomes = Vec::new();
-        for adapter in self.subscribers(&topic) {
-            let (ack, outcome) = if origin.is_none() { (Ack::none(), None) } else { ack_channel() };
-            let (topic, payload, origin) = (Arc::clone(&topic), payload.clone(), origin.clone());
-            let delivery = async {
-                let memory = self.budget.acquire(payload.len()).await;
-                self.enqueue(&adapter, LocalMessage { topic, payload, origin, lost_before: 0, memory, ack })
-                    .await
-            };
-            let Ok(delivered) = timeout(QUEUE_TIMEOUT, delivery).await else {
-                if outcome.is_none() {
-                    self.count_loss(&adapter);
+        hub: &Arc<Hub>,
+        locals: Vec<LocalPublish>,
+    ) -> Option<VecDeque<LocalPublish>> {
+        let mut locals = VecDeque::from(locals);
+        while let Some(local) = locals.front_mut() {
+            while let Some(&number) = local.adapters.first() {
+                if !self.try_send(hub, local, number) {
+                    return Some(locals);
                 }
-                return Err(DeliveryError::QueueFull { adapter });
-            };
-            if delivered {
-                outcomes.extend(outcome);
+                local.adapters.remove(0);
+            }
+            locals.pop_front();
+        }
+        None
+    }
+
+    fn try_send(&self, hub: &Arc<Hub>, local: &LocalPublish, number: u16) -> bool {
+        let subscriptions = self.subscriptions.borrow();
+        let Some(subscription) = subscriptions.iter().find(|one| one.number == number) else { return true };
+        let Some(queue) = &subscription.queue else { return false };
+        let (Ok(slot), Some(memory)) =
+            (queue.try_reserve(), self.budget.try_acquire(local.message.payload.len()))
+        else {
+            return false;
+        };
+        slot.send(message(hub, local, subscription.lost.swap(0, Ordering::Relaxed), memory));
+        true
+    }
+
+    /// Delivers messages one after the other, each as soon as there is room. Returns false if one was not taken that its
+    /// publisher must send again; the others are not delivered then.
+    pub(crate) async fn deliver(&self, hub: &Arc<Hub>, mut locals: VecDeque<LocalPublish>) -> bool {
+        while let Some(local) = locals.pop_front() {
+            for &number in &local.adapters {
+                if timeout(QUEUE_TIMEOUT, self.send(hub, &local, number)).await.is_err() {
+                    self.tell(number, &local.message);
+                    if local.token.is_some() {
+                        return false;
+                    }
+                    self.count_loss(number);
+                }
             }
         }
-        let deadline = Instant::now() + OUTCOME_TIMEOUT;
-        for outcome in outcomes {
-            match timeout_at(deadline, outcome).await {
-                Ok(Ok(())) => {}
-                Ok(Err(_)) => return Err(DeliveryError::Dropped),
-                Err(_) => return Err(DeliveryError::OutcomeTimeout),
-            }
-        }
-        Ok(())
+        true
     }
 
-    fn subscribers(&self, topic: &str) -> Vec<AdapterId> {
-        let subscriptions = self.subscriptions.borrow();
-        let covering = subscriptions.iter().filter(|subscription| subscription.covers(topic));
-        covering.map(|subscription| subscription.adapter.clone()).collect()
-    }
-
-    /// Counts a lost message; the adapter's next message reports it.
-    fn count_loss(&self, adapter: &AdapterId) {
-        let subscriptions = self.subscriptions.borrow();
-        if let Some(subscription) = subscriptions.iter().find(|one| one.adapter == *adapter) {
-            subscription.lost.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    /// Returns true if the message is in the queue of `adapter`, false if the adapter no longer subscribes to its topic.
-    async fn enqueue(&self, adapter: &AdapterId, mut message: LocalMessage) -> bool {
+    async fn send(&self, hub: &Arc<Hub>, local: &LocalPublish, number: u16) {
+        let memory = self.budget.acquire(local.message.payload.len()).await;
         let mut changes = self.subscriptions.subscribe();
         loop {
             let (queue, lost) = {
                 let subscriptions = changes.borrow_and_update();
-                let subscription = subscriptions.iter().find(|one| one.adapter == *adapter);
-                let Some(subscription) = subscription.filter(|one| one.covers(&message.topic)) else {
-                    return false;
-                };
-                (subscription.queue.clone(), Arc::clone(&subscription.lost))
+                let Some(one) = subscriptions.iter().find(|one| one.number == number) else { return };
+                (one.queue.clone(), Arc::clone(&one.lost))
             };
             if let Some(queue) = queue
                 && let Ok(slot) = queue.reserve().await
             {
-                message.lost_before = lost.swap(0, Ordering::Relaxed);
-                slot.send(message);
-                return true;
+                slot.send(message(hub, local, lost.swap(0, Ordering::Relaxed), memory));
+                return;
             }
             // Cannot fail: `self` holds the sender.
             let _ = changes.changed().await;
         }
     }
-}
 
-impl LocalBroker for Tap {
-    fn attach(&self, adapter: &AdapterId) -> mpsc::Receiver<LocalMessage> {
+    /// Delivers a message that nobody waits for.
+    pub(crate) fn spawn_delivery(&self, hub: &Arc<Hub>, local: LocalPublish) {
+        let Some(waiting) = self.deliver_now(hub, vec![local]) else { return };
+        let hub = Arc::clone(hub);
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move { hub.tap.deliver(&hub, waiting).await });
+        }
+    }
+
+    fn tell(&self, number: u16, message: &Message) {
+        let Some(left_out) = self.refusals.allow(Instant::now().into_std()) else { return };
+        let subscriptions = self.subscriptions.borrow();
+        let adapter = subscriptions.iter().find(|one| one.number == number).map(|one| one.adapter.clone());
+        let (adapter, topic) = (adapter.map(|adapter| adapter.to_string()), &message.topic);
+        let seconds = QUEUE_TIMEOUT.as_secs();
+        warn!(
+            adapter,
+            %topic,
+            left_out,
+            "broker: a message was not accepted: the adapter's queue was full for {seconds} s"
+        );
+    }
+
+    /// Counts a lost message; the adapter's next message reports it.
+    fn count_loss(&self, number: u16) {
+        let subscriptions = self.subscriptions.borrow();
+        if let Some(subscription) = subscriptions.iter().find(|one| one.number == number) {
+            subscription.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// The queue of an adapter.
+    pub(crate) fn attach(&self, adapter: &AdapterId) -> mpsc::Receiver<LocalMessage> {
         let (sender, receiver) = mpsc::channel(QUEUE_CAPACITY);
         self.subscriptions.send_modify(|subscriptions| {
-            if let Some(known) = subscriptions.iter_mut().find(|one| one.adapter == *adapter) {
-                known.queue = Some(sender);
-            } else {
-                // At a reload an adapter starts before its filters are set.
-                subscriptions.push(Subscription {
-                    adapter: adapter.clone(),
-                    filters: Vec::new(),
-                    queue: Some(sender),
-                    lost: Arc::default(),
-                });
-            }
+            // At a reload an adapter starts before its filters are set.
+            find_or_add(subscriptions, adapter).queue = Some(sender);
         });
         receiver
     }
 }
 
-/// An acknowledgement, and the receiver of its outcome.
-fn ack_channel() -> (Ack, Option<oneshot::Receiver<()>>) {
-    let (sender, receiver) = oneshot::channel();
-    let ack = Ack::new(move |_outcome| {
-        // Fails if the waiting side timed out.
-        let _ = sender.send(());
-    });
-    (ack, Some(receiver))
+fn find_or_add<'a>(subscriptions: &'a mut Vec<Subscription>, adapter: &AdapterId) -> &'a mut Subscription {
+    let index = subscriptions.iter().position(|one| one.adapter == *adapter).unwrap_or(subscriptions.len());
+    if index == subscriptions.len() {
+        subscriptions.push(Subscription {
+            number: u16::try_from(index).unwrap_or(u16::MAX),
+            adapter: adapter.clone(),
+            filters: Vec::new(),
+            queue: None,
+            lost: Arc::default(),
+        });
+    }
+    #[expect(clippy::indexing_slicing, reason = "found, or just pushed")]
+    &mut subscriptions[index]
 }
 
-#[cfg(test)]
-mod tests;
+fn message(hub: &Arc<Hub>, local: &LocalPublish, lost_before: u32, memory: MemoryPermit) -> LocalMessage {
+    let origin = local.origin.as_ref();
+    LocalMessage {
+        topic: Arc::clone(&local.message.topic),
+        payload: local.message.payload.clone(),
+        origin: origin.map(|(client, packet_id, again)| Origin {
+            client: Arc::clone(client),
+            packet_id: *packet_id,
+            again: *again,
+        }),
+        lost_before,
+        memory,
+        ack: local.token.map_or_else(Ack::none, |token| acknowledgement(hub, token)),
+    }
+}
+
+/// Tells the engine the outcome; if it is dropped without one, that the message was not taken.
+fn acknowledgement(hub: &Arc<Hub>, token: AckToken) -> Ack {
+    struct Pending {
+        hub: Arc<Hub>,
+        token: AckToken,
+        taken: bool,
+    }
+    impl Drop for Pending {
+        fn drop(&mut self) {
+            self.hub.adapter_done(self.token, self.taken);
+        }
+    }
+    let mut pending = Pending { hub: Arc::clone(hub), token, taken: false };
+    Ack::new(move |_outcome| {
+        pending.taken = true;
+        drop(pending);
+    })
+}
+
+/// The broker as the gateway's own adapters see it.
+#[derive(Clone)]
+pub struct LocalAccess {
+    pub(crate) hub: Arc<Hub>,
+}
+
+impl LocalBroker for LocalAccess {
+    fn attach(&self, adapter: &AdapterId) -> mpsc::Receiver<LocalMessage> {
+        self.hub.tap.attach(adapter)
+    }
+
+    fn publish(&self, topic: &str, payload: bytes::Bytes) {
+        self.hub.publish(topic, payload);
+    }
+}

@@ -3,8 +3,6 @@
 //! Adapters, devices, windows, the anomaly model, alerts and the broker's users change at once. What the broker's
 //! listeners, the cloud link and the store on disk were opened with stays until the next start.
 
-use std::collections::BTreeMap;
-
 use super::model::Config;
 
 /// The keys and tables that differ and need a restart to change; empty where everything can change at once.
@@ -26,7 +24,9 @@ pub fn restart_needed(old: &Config, new: &Config) -> Vec<String> {
 /// The broker without what can change while it runs.
 fn listeners(config: &Config) -> Option<broker::config::Config> {
     let broker = config.broker.clone()?;
-    Some(broker::config::Config { anonymous: false, users: BTreeMap::new(), ..broker })
+    let mut listeners = broker;
+    listeners.take_access(&broker::config::Config::default());
+    Some(listeners)
 }
 
 #[cfg(test)]

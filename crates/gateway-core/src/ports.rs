@@ -152,6 +152,10 @@ pub trait LocalBroker: Send + Sync {
     /// Returns the queue of the messages for `adapter`, and replaces an earlier one. It is bounded: while it is full, or
     /// while no receiver exists, the clients concerned wait.
     fn attach(&self, adapter: &AdapterId) -> mpsc::Receiver<LocalMessage>;
+
+    /// Publishes a message at QoS 1. When this returns, it is where it must be: sent to the clients that are connected, kept
+    /// for those with a session that are not.
+    fn publish(&self, topic: &str, payload: Bytes);
 }
 
 /// Scores one series, reading by reading, in order, without looking ahead.

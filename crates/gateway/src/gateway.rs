@@ -277,10 +277,8 @@ impl Gateway {
     /// The broker's users change with a reload, its listeners do not.
     fn new_access(&self, new: &Config, effective: &mut Config) -> Result<Option<broker::Access>, BuildError> {
         let (Some(running), Some(new)) = (&mut effective.broker, &new.broker) else { return Ok(None) };
-        running.anonymous = new.anonymous;
-        running.users.clone_from(&new.users);
-        let settings = build::broker(running, &self.config.gateway.data_dir)?;
-        let access = broker::Access::new(settings.anonymous, settings.users);
+        running.take_access(new);
+        let access = broker::Access::new(&build::broker(running, &self.config)?);
         access
             .map(Some)
             .map_err(|error| BuildError { key: "broker.users".to_owned(), reason: error.to_string() })

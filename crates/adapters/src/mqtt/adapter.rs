@@ -21,21 +21,8 @@ pub enum Source {
     /// A remote broker. Use a persistent session, so that QoS 1 messages survive a pause, and a `max_packet_size` slightly
     /// above the pipeline's largest payload: larger ones then arrive and are counted.
     Remote(Options),
-    /// The embedded broker, which delivers messages within the process.
-    Local {
-        /// The source of the messages.
-        broker: Arc<dyn LocalBroker>,
-        /// The connection for commands to its clients.
-        commands: Options,
-    },
-}
-
-impl Source {
-    const fn commands(&self) -> &Options {
-        match self {
-            Self::Remote(link) | Self::Local { commands: link, .. } => link,
-        }
-    }
+    /// The embedded broker, which delivers messages and takes commands within the process.
+    Local(Arc<dyn LocalBroker>),
 }
 
 /// One broker's devices: `[adapters.mqtt.<name>]`.
@@ -82,7 +69,7 @@ impl Adapter for MqttAdapter {
                     let remote = Remote::new(intake, condition, outstanding);
                     remote.run(Subscriber::start(link.clone(), filters), all_acknowledged).await
                 }
-                Source::Local { broker, .. } => {
+                Source::Local(broker) => {
                     let messages = broker.attach(&self.id);
                     info!(adapter = %self.id, "mqtt: receives from the embedded broker");
                     condition.up();
@@ -92,7 +79,14 @@ impl Adapter for MqttAdapter {
             stop.cancel();
             result
         };
-        let commands = commands::run(&self.id, self.source.commands(), &addresses, commands, &stop);
+        let commands = async {
+            match &self.source {
+                Source::Remote(link) => commands::run(&self.id, link, &addresses, commands, &stop).await,
+                Source::Local(broker) => {
+                    commands::run_local(&self.id, &**broker, &addresses, commands, &stop).await;
+                }
+            }
+        };
         let (result, ()) = tokio::join!(messages, commands);
         result
     }

@@ -1,6 +1,5 @@
 //! Builds an adapter from `[adapters.mqtt.*]`: its connection and its routes.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,16 +22,7 @@ const SESSION_EXPIRY: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// The embedded broker, for adapters without a `url`.
 #[derive(Clone)]
-pub struct EmbeddedBroker {
-    /// Delivers the devices' messages.
-    pub messages: Arc<dyn LocalBroker>,
-    /// The address for commands.
-    pub address: SocketAddr,
-    /// The credentials for commands.
-    pub credentials: (String, Secret),
-    /// The prefix of the gateway's own client ids.
-    pub client_id_prefix: &'static str,
-}
+pub struct EmbeddedBroker(pub Arc<dyn LocalBroker>);
 
 /// The topic filters of each adapter at the embedded broker.
 ///
@@ -59,16 +49,20 @@ pub(super) fn blueprint(
 ) -> Result<Blueprint, BuildError> {
     let key = format!("adapters.{id}");
     let routes = routes(&key, mqtt, context.site, context.codecs)?;
-    let embedded = context.services.get::<EmbeddedBroker>().filter(|_| mqtt.url.is_none());
-    let link = link(id, mqtt, context.site.gateway, embedded.as_ref())
-        .map_err(|reason| BuildError { key, reason })?;
-    // The debug form has everything but the password.
     let password = mqtt.password.as_ref().map_or("", Secret::expose);
-    let settings = format!("{mqtt:?} {link:?} {routes:?} {password}");
-    let source = match embedded {
-        Some(embedded) => Source::Local { broker: embedded.messages, commands: link },
-        None => Source::Remote(link),
+    let (source, link) = if mqtt.url.is_some() {
+        let link = link(id, mqtt, context.site.gateway).map_err(|reason| BuildError { key, reason })?;
+        // The debug form has everything but the password.
+        let shown = format!("{link:?}");
+        (Source::Remote(link), shown)
+    } else {
+        let Some(EmbeddedBroker(broker)) = context.services.get::<EmbeddedBroker>() else {
+            let reason = "there is neither a `url` nor a [broker] to connect to".to_owned();
+            return Err(BuildError { key, reason });
+        };
+        (Source::Local(broker), String::new())
     };
+    let settings = format!("{mqtt:?} {link} {routes:?} {password}");
     Ok(Blueprint::new(id, &settings, move |id| MqttAdapter::new(id, source.clone(), routes.clone())))
 }
 
@@ -89,29 +83,12 @@ fn routes(
 }
 
 /// The connection's options; `Err` is a text for the user.
-fn link(
-    id: &AdapterId,
-    mqtt: &MqttConfig,
-    gateway: &str,
-    embedded: Option<&EmbeddedBroker>,
-) -> Result<Options, String> {
+fn link(id: &AdapterId, mqtt: &MqttConfig, gateway: &str) -> Result<Options, String> {
     let name = id.as_str().split_once('.').map_or("", |(_, name)| name);
-    let mut options = match (&mqtt.url, embedded) {
-        (Some(url), _) => {
-            let url = url.parse().map_err(|error| gateway_core::chain(&error))?;
-            let default_id = || format!("riser-{gateway}-{name}");
-            let mut options = Options::new(url, mqtt.client_id.clone().unwrap_or_else(default_id));
-            options.credentials = credentials(mqtt.username.as_ref(), mqtt.password.as_ref());
-            options
-        }
-        (None, Some(embedded)) => {
-            let url = format!("mqtt://{}", embedded.address).parse().map_err(|e| gateway_core::chain(&e))?;
-            let mut options = Options::new(url, format!("{}{name}", embedded.client_id_prefix));
-            options.credentials = Some(embedded.credentials.clone());
-            options
-        }
-        (None, None) => return Err("there is neither a `url` nor a [broker] to connect to".to_owned()),
-    };
+    let url = mqtt.url.as_deref().unwrap_or_default().parse().map_err(|error| gateway_core::chain(&error))?;
+    let default_id = || format!("riser-{gateway}-{name}");
+    let mut options = Options::new(url, mqtt.client_id.clone().unwrap_or_else(default_id));
+    options.credentials = credentials(mqtt.username.as_ref(), mqtt.password.as_ref());
     options.protocol = mqtt.protocol;
     options.tls = Tls {
         ca_file: mqtt.ca_file.clone(),

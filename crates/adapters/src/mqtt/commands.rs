@@ -1,10 +1,11 @@
-//! Publishes commands to devices at QoS 1, over a separate connection that is opened for the first command.
+//! Publishes commands to devices at QoS 1: over a separate connection that is opened for the first command, or within the
+//! process.
 
 use std::collections::{HashMap, VecDeque};
 
 use bytes::Bytes;
 use gateway_core::AdapterId;
-use gateway_core::ports::{Command, CommandError, Target};
+use gateway_core::ports::{Command, CommandError, LocalBroker, Target};
 use mqtt_link::{Options, Publisher, PublisherEvent, Session, SubmitError};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -55,6 +56,21 @@ pub(super) async fn run(
     sender.publisher.disconnect().await;
 }
 
+/// As [`run`], through the embedded broker, which takes a command at once.
+pub(super) async fn run_local(
+    adapter: &AdapterId,
+    broker: &dyn LocalBroker,
+    addresses: &Addresses,
+    commands: &mut mpsc::Receiver<Command>,
+    stop: &CancellationToken,
+) {
+    while let Some(Some(command)) = stop.run_until_cancelled(commands.recv()).await {
+        let Command { target, payload, done } = command;
+        let result = addressed(adapter, addresses, &target, payload);
+        complete(done, result.map(|(topic, payload)| broker.publish(&topic, payload)));
+    }
+}
+
 /// The subscriber's options with another client id and a clean session.
 fn options(link: &Options) -> Options {
     Options {
@@ -99,32 +115,11 @@ impl Sender<'_> {
             complete(command.done, Err(CommandError::Busy { adapter: self.adapter.clone() }));
         } else {
             let Command { target, payload, done } = command;
-            match self.addressed(&target, payload) {
+            match addressed(self.adapter, self.addresses, &target, payload) {
                 Ok((topic, payload)) => self.waiting.push_back(Message { topic, payload, done }),
                 Err(error) => complete(done, Err(error)),
             }
             self.fill();
-        }
-    }
-
-    /// The topic and payload of a command.
-    fn addressed(&self, target: &Target, payload: Bytes) -> Result<(String, Bytes), CommandError> {
-        match target.get() {
-            Some(MqttTarget::Topic(topic)) => Ok((topic.clone(), payload)),
-            Some(MqttTarget::Device(target)) => {
-                let address = self.addresses.of(&target.device).ok_or_else(|| CommandError::Unreachable {
-                    adapter: self.adapter.clone(),
-                    reason: format!(
-                        "{} has sent nothing since the start, so its topic is not known; to reach it before it \
-                         sends, write the application for the + in the filter, and the server's name for the device \
-                         as its address",
-                        target.device
-                    ),
-                })?;
-                let downlink = Downlink { target, payload: &payload };
-                downlink.message(&address).ok_or_else(|| self.refused("the payload is no JSON object"))
-            }
-            None => Err(self.refused(&format!("{target} is no MQTT topic"))),
         }
     }
 
@@ -133,7 +128,7 @@ impl Sender<'_> {
             PublisherEvent::Connected => self.connection = Connection::Up,
             PublisherEvent::Acked(token) => self.finish(token, Ok(())),
             PublisherEvent::Refused { token, refusal } => {
-                self.finish(token, Err(self.refused(refusal.reason)));
+                self.finish(token, Err(refused(self.adapter, refusal.reason)));
             }
             PublisherEvent::Lost { reason } => {
                 warn!(adapter = %self.adapter, "mqtt: no connection for commands: {reason}");
@@ -157,7 +152,7 @@ impl Sender<'_> {
                 Err(SubmitError::WindowFull | SubmitError::NotConnected) => {
                     return self.waiting.push_front(Message { topic, payload, done });
                 }
-                Err(error) => complete(done, Err(self.refused(&error.to_string()))),
+                Err(error) => complete(done, Err(refused(self.adapter, &error.to_string()))),
             }
         }
     }
@@ -168,16 +163,42 @@ impl Sender<'_> {
         }
     }
 
-    fn refused(&self, reason: &str) -> CommandError {
-        CommandError::Refused { adapter: self.adapter.clone(), reason: reason.to_owned() }
-    }
-
     fn fail_all(&mut self) {
         let waiting = self.waiting.drain(..).map(|message| message.done);
         for done in waiting.chain(self.in_flight.drain().map(|(_, done)| done)) {
             complete(done, Err(CommandError::NotConnected { adapter: self.adapter.clone() }));
         }
     }
+}
+
+/// The topic and payload of a command.
+fn addressed(
+    adapter: &AdapterId,
+    addresses: &Addresses,
+    target: &Target,
+    payload: Bytes,
+) -> Result<(String, Bytes), CommandError> {
+    match target.get() {
+        Some(MqttTarget::Topic(topic)) => Ok((topic.clone(), payload)),
+        Some(MqttTarget::Device(target)) => {
+            let address = addresses.of(&target.device).ok_or_else(|| CommandError::Unreachable {
+                adapter: adapter.clone(),
+                reason: format!(
+                    "{} has sent nothing since the start, so its topic is not known; to reach it before it \
+                     sends, write the application for the + in the filter, and the server's name for the device \
+                     as its address",
+                    target.device
+                ),
+            })?;
+            let downlink = Downlink { target, payload: &payload };
+            downlink.message(&address).ok_or_else(|| refused(adapter, "the payload is no JSON object"))
+        }
+        None => Err(refused(adapter, &format!("{target} is no MQTT topic"))),
+    }
+}
+
+fn refused(adapter: &AdapterId, reason: &str) -> CommandError {
+    CommandError::Refused { adapter: adapter.clone(), reason: reason.to_owned() }
 }
 
 fn complete(done: Done, result: Result<(), CommandError>) {

@@ -3,21 +3,30 @@
 
 use std::sync::{Arc, Mutex};
 
-use adapters::mqtt::{MqttAdapter, Route, Source, TopicFilter};
-use gateway_core::ports::{Adapter, AdapterContext, AdapterState, LocalBroker, LocalMessage, Origin};
+use adapters::mqtt::{MqttAdapter, MqttTarget, Route, Source, TopicFilter};
+use bytes::Bytes;
+use gateway_core::ports::{
+    Adapter, AdapterContext, AdapterState, Command, LocalBroker, LocalMessage, Origin, Target,
+};
 use gateway_core::{Ack, AdapterId, CodecId, Condition, Delivery, MemoryPermit, Outcome, Timestamp, Uplink};
-use mqtt_link::Options;
 use testkit::clock::ManualClock;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-/// Hands out the one receiver that the test holds the sender of.
-struct Seam(Mutex<Option<mpsc::Receiver<LocalMessage>>>);
+/// Hands out the one receiver that the test holds the sender of, and keeps what is published.
+struct Seam {
+    messages: Mutex<Option<mpsc::Receiver<LocalMessage>>>,
+    published: Mutex<Vec<(String, Bytes)>>,
+}
 
 impl LocalBroker for Seam {
     fn attach(&self, adapter: &AdapterId) -> mpsc::Receiver<LocalMessage> {
         assert_eq!(adapter.as_str(), "mqtt.floor");
-        self.0.lock().unwrap().take().expect("attached once")
+        self.messages.lock().unwrap().take().expect("attached once")
+    }
+
+    fn publish(&self, topic: &str, payload: Bytes) {
+        self.published.lock().unwrap().push((topic.to_owned(), payload));
     }
 }
 
@@ -41,22 +50,26 @@ fn key(uplink: &Uplink) -> (u64, bool) {
 #[tokio::test]
 async fn hands_over_what_it_is_given_and_at_the_stop_what_waits() {
     let (sender, receiver) = mpsc::channel(8);
-    let seam = Arc::new(Seam(Mutex::new(Some(receiver))));
-    // Nobody listens there: it is for commands.
-    let commands = Options::new("mqtt://127.0.0.1:9".parse().unwrap(), "riser-internal-floor");
+    let seam = Arc::new(Seam { messages: Mutex::new(Some(receiver)), published: Mutex::default() });
     let filter = TopicFilter::parse("values/{device}/{metric}").unwrap();
     let routes = vec![Route { filter, codec: CodecId(3), names_with_slashes: false, server: None }];
-    let source = Source::Local { broker: seam, commands };
+    let source = Source::Local(seam.clone());
     let mut adapter = MqttAdapter::new(AdapterId::new("mqtt", "floor"), source, routes);
     let (uplinks, mut taken) = mpsc::channel(1);
-    let (_commands, no_commands) = mpsc::channel(1);
+    let (commander, commands) = mpsc::channel(1);
     let stop = CancellationToken::new();
     let clock = Arc::new(ManualClock::new(Timestamp::EPOCH));
     let condition = Condition::new(clock.clone());
     let mut is = condition.watch();
-    let mut context = AdapterContext { uplinks, commands: no_commands, condition, clock, stop: stop.clone() };
+    let mut context = AdapterContext { uplinks, commands, condition, clock, stop: stop.clone() };
     let task = tokio::spawn(async move { adapter.run(&mut context).await });
     is.wait_for(|health| health.state == AdapterState::Up).await.unwrap();
+
+    let target = Target::new(MqttTarget::Topic("lamp/set".to_owned()));
+    let (done, answer) = oneshot::channel();
+    commander.send(Command { target, payload: "on".into(), done }).await.unwrap();
+    assert_eq!(answer.await.unwrap(), Ok(()));
+    assert_eq!(*seam.published.lock().unwrap(), [("lamp/set".to_owned(), Bytes::from("on"))]);
 
     let (unwanted, outcome) = message("other/a");
     sender.send(unwanted).await.unwrap();

@@ -64,10 +64,20 @@ fn refuses_wildcards_in_the_wrong_place() {
 }
 
 #[test]
-fn finds_the_filter_inside_a_shared_subscription() {
-    assert_eq!(unshared("$share/group/a/#"), "a/#");
-    assert_eq!(unshared("$share/group"), "$share/group");
-    assert_eq!(unshared("a/#"), "a/#");
+fn patterns_stand_for_names_and_never_for_more() {
+    let may = |filter: &str, wanted: &str, user: Option<&str>, client: &str| {
+        Permission::new(filter).covers(wanted, user, client)
+    };
+    assert!(may("sensors/%c/#", "sensors/dev1/t", None, "dev1"));
+    assert!(!may("sensors/%c/#", "sensors/dev2/t", None, "dev1"));
+    assert!(may("%u/%c", "ann/dev1", Some("ann"), "dev1"));
+    assert!(!may("%u/#", "/x", None, "dev1"), "an anonymous client has no name");
+    for name in ["+", "#", "a/b", "", "+/#"] {
+        assert!(!may("sensors/%c/#", "sensors/dev2/t", None, name), "{name}");
+        assert!(!may("%u/#", "ann/t", Some(name), "dev1"), "{name}");
+    }
+    assert!(may("a/%c", "a/%u", Some("ann"), "%u"), "a name is not read as a pattern");
+    assert!(may("100%/x", "100%/x", None, "dev1"), "a percent sign alone is one");
 }
 
 proptest! {
@@ -89,6 +99,6 @@ proptest! {
 
     #[test]
     fn never_panics(allowed in ".*", wanted in ".*") {
-        let _ = (covers(&allowed, &wanted), validate_filter(&wanted), unshared(&wanted));
+        let _ = (covers(&allowed, &wanted), validate_filter(&wanted));
     }
 }

@@ -39,13 +39,46 @@ fn refuses_a_hash_that_would_cost_too_much() {
 
 #[tokio::test]
 async fn accepts_the_right_password_only() {
+    let peer = "10.0.0.1".parse().unwrap();
     for source in [PasswordSource::from_text("geheim").unwrap(), hashed("geheim")] {
         let verifier = Verifier::new(source);
-        assert!(!verifier.accepts(b"falsch").await);
-        assert!(verifier.accepts(b"geheim").await);
-        assert!(verifier.accepts(b"geheim").await, "a second time, from memory");
-        assert!(!verifier.accepts(b"geheix").await);
-        assert!(!verifier.accepts(b"").await);
-        assert!(!verifier.accepts(b"\xff\xfe").await);
+        for (password, expected) in [
+            (&b"falsch"[..], Checked::Wrong),
+            (b"geheim", Checked::Right),
+            (b"geheim", Checked::Right),
+            (b"geheix", Checked::Wrong),
+            (b"", Checked::Wrong),
+            (b"\xff\xfe", Checked::Wrong),
+        ] {
+            assert_eq!(verifier.check(password, peer).await, expected, "{password:?}");
+        }
     }
+}
+
+/// Each check takes memory and time by design, so a flood of wrong passwords must not be checked at once.
+#[tokio::test]
+async fn a_flood_of_wrong_passwords_leaves_turns_for_the_right_one_and_ends_with_it() {
+    let verifier = std::sync::Arc::new(Verifier::new(hashed("geheim")));
+    let flood: Vec<_> = (0..100)
+        .map(|_| {
+            let verifier = std::sync::Arc::clone(&verifier);
+            tokio::spawn(async move { verifier.check(b"falsch", "10.0.0.9".parse().unwrap()).await })
+        })
+        .collect();
+    tokio::task::yield_now().await;
+    assert_eq!(verifier.check(b"geheim", "10.0.0.1".parse().unwrap()).await, Checked::Right);
+    let mut busy = 0;
+    for one in flood {
+        match one.await.unwrap() {
+            Checked::Busy => busy += 1,
+            Checked::Wrong => {}
+            Checked::Right => panic!("it is wrong"),
+        }
+    }
+    assert_eq!(busy, 100 - MOST_WAITING_OF_ONE, "one address has this many turns");
+    assert_eq!(
+        verifier.check(b"falsch", "10.0.0.9".parse().unwrap()).await,
+        Checked::Wrong,
+        "without a hash"
+    );
 }

@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use crate::common::{
-    condition, eventually, free, port, publish, publish_lines, said, settings, start, stdout, subscribe,
-    subscriber, user, works,
+    clock, condition, eventually, free, port, publish, publish_lines, said, settings, start, stdout,
+    subscribe, subscriber, user, works,
 };
 use broker::{Access, Broker, BrokerError, Tap};
-use gateway_core::ports::AdapterState;
+use gateway_core::ports::{AdapterState, LocalBroker as _};
 use tempfile::TempDir;
 
 const FLOOR1: &[&str] = &["-u", "floor1", "-P", "geheim"];
@@ -160,10 +160,7 @@ async fn a_last_will_needs_permission_too() {
         let mut dying = subscriber(port, &with(FLOOR1, &[&will[..], &["-W", "20"]].concat()));
         eventually(async || {
             // It has subscribed once a message reaches it.
-            let (name, password) = broker.internal_credentials();
-            let internal = broker.internal_address().port();
-            let login = ["-u", &name, "-P", password.expose(), "-t", "actuators/floor1/x", "-m", "1"];
-            publish(internal, &login).await;
+            broker.local().publish("actuators/floor1/x", "1".into());
             let mut first = [0];
             let out = dying.stdout.as_mut().unwrap();
             let read = tokio::io::AsyncReadExt::read(out, &mut first);
@@ -191,31 +188,25 @@ async fn new_users_apply_at_once() {
     let broker = broker_with_users(&folder).await;
     let port = port(&broker, "mqtt");
     let message = ["-t", "sensors/a", "-m", "1", "-q", "1"];
-    broker.set_access(Access::new(false, vec![user("floor2", "neu", &["sensors/#"], &[])]).unwrap());
+    let mut new = settings(folder.path());
+    new.anonymous = false;
+    new.users = vec![user("floor2", "neu", &["sensors/#"], &[])];
+    broker.set_access(Access::new(&new).unwrap());
     assert!(publish(port, &with(&["-u", "floor2", "-P", "neu"], &message)).await.status.success());
     assert!(!publish(port, &with(FLOOR1, &message)).await.status.success());
-    let error = Access::new(false, vec![user("$riser", "x", &[], &[])]).unwrap_err();
-    assert!(matches!(error, BrokerError::UserName { problem: "reserved", .. }));
-    assert!(publish(port, &with(&["-u", "floor2", "-P", "neu"], &message)).await.status.success());
+    new.users.push(user("floor2", "x", &[], &[]));
+    let error = Access::new(&new).unwrap_err();
+    assert!(matches!(error, BrokerError::UserName { problem: "given twice", .. }));
     broker.stop().await;
 }
 
 #[tokio::test]
-async fn the_internal_user_connects_only_to_the_internal_listener() {
+async fn the_gateways_own_client_ids_are_reserved() {
     let folder = TempDir::new().unwrap();
     let broker = broker_with_users(&folder).await;
-    let (name, password) = broker.internal_credentials();
-    let internal = broker.internal_address();
-    assert!(internal.ip().is_loopback());
-    let message = ["-t", "anything/at/all", "-m", "1", "-q", "1"];
-    let login = ["-u", &name, "-P", password.expose()];
-    let attempt = async |port, login: &[&str]| publish(port, &with(login, &message)).await.status.success();
-    assert!(attempt(internal.port(), &login).await);
-    assert!(!attempt(port(&broker, "mqtt"), &login).await, "not from outside");
-    assert!(!attempt(internal.port(), FLOOR1).await, "no other user inside");
-    assert!(!attempt(internal.port(), &["-u", &name, "-P", "guess"]).await);
-    let impostor = with(FLOOR1, &["-i", "riser-internal-floor"]);
-    assert!(!attempt(port(&broker, "mqtt"), &impostor).await, "its client ids are reserved");
+    let message = ["-t", "sensors/a", "-m", "1", "-q", "1", "-i", "riser-internal-floor"];
+    let refused = publish(port(&broker, "mqtt"), &with(FLOOR1, &message)).await;
+    assert!(!refused.status.success());
     broker.stop().await;
 }
 
@@ -250,7 +241,7 @@ async fn an_address_that_is_taken_is_tried_again_until_it_is_free_and_the_others
     settings.websocket = Some(taken);
     let condition = condition();
     let mut health = condition.watch();
-    let broker = Broker::start(settings, Tap::default(), condition).await.unwrap();
+    let broker = Broker::start(settings, Tap::default(), condition, clock()).await.unwrap();
     assert!(works(port(&broker, "mqtt")).await);
     let AdapterState::Down { reason } = health.borrow().state.clone() else { panic!("{health:?}") };
     assert!(reason.contains(&taken.to_string()) && reason.contains("another program"), "{reason}");
@@ -316,38 +307,6 @@ async fn an_unacknowledged_message_comes_again_after_a_restart_with_its_packet_i
     }
     let (pkid, _, payload) = seen[0].clone();
     assert_eq!(seen, [(pkid, false, payload.clone()), (pkid, true, payload)]);
-}
-
-/// The gateway's own clients never fetch queued messages.
-#[tokio::test]
-async fn sessions_of_the_gateways_own_clients_are_removed_at_the_next_start() {
-    use rumqttc::v5::mqttbytes::QoS;
-    use rumqttc::v5::{AsyncClient, Event, Incoming, MqttOptions};
-    let folder = TempDir::new().unwrap();
-    for _ in 0..2 {
-        let broker = start(settings(folder.path()), Tap::default()).await.unwrap();
-        let (name, password) = broker.internal_credentials();
-        let mut options =
-            MqttOptions::new("riser-internal-floor", "127.0.0.1", broker.internal_address().port());
-        options.set_credentials(name, password.expose());
-        options.set_clean_start(false).set_session_expiry_interval(Some(3600));
-        let (client, mut events) = AsyncClient::new(options, 10);
-        client.subscribe("s/+", QoS::AtLeastOnce).await.unwrap();
-        let subscribed = async {
-            loop {
-                match events.poll().await.unwrap() {
-                    Event::Incoming(Incoming::ConnAck(connack)) => assert!(!connack.session_present),
-                    Event::Incoming(Incoming::SubAck(_)) => return,
-                    _ => {}
-                }
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(10), subscribed).await.unwrap();
-        drop(events);
-        // Something waits for it when the broker goes.
-        assert!(publish(port(&broker, "mqtt"), &["-q", "1", "-t", "s/a", "-m", "1"]).await.status.success());
-        broker.stop().await;
-    }
 }
 
 #[tokio::test]

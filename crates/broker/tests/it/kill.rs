@@ -1,4 +1,4 @@
-//! `kill -9` of the whole process: messages queued for a persistent session survive.
+//! `kill -9` of the whole process: what is acknowledged survives at once: messages for a kept session, and retained ones.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -9,7 +9,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use crate::common::{eventually, port, publish, settings, start, stdout, subscribe};
+use crate::common::{port, publish, settings, start, stdout, subscribe};
 use broker::Tap;
 use tempfile::TempDir;
 
@@ -33,12 +33,6 @@ fn kill(mut child: Child) {
     child.wait().unwrap();
 }
 
-/// Messages that mqtt5 has written out; it writes to other names and renames.
-fn written(folder: &Path) -> usize {
-    let is_message = |entry: &std::fs::DirEntry| entry.path().extension().is_some_and(|kind| kind == "json");
-    std::fs::read_dir(folder).map_or(0, |entries| entries.flatten().filter(is_message).count())
-}
-
 #[tokio::test]
 async fn queued_messages_survive_a_kill() {
     if let Some(folder) = std::env::var_os(CHILD) {
@@ -53,13 +47,13 @@ async fn queued_messages_survive_a_kill() {
     for message in ["1", "2", "3"] {
         assert!(publish(port, &["-q", "1", "-t", "kept", "-m", message]).await.status.success());
     }
-    // mqtt5 writes them a quarter of a second later.
-    let queue = folder.path().join("queues/keeper");
-    eventually(async || written(&queue) == 3).await;
+    publish(port, &["-q", "1", "-r", "-t", "last", "-m", "value"]).await;
     kill(child);
 
     let (child, port) = broker_process(folder.path());
     let queued = subscribe(port, &[&keeper[..], &["-C", "3", "-W", "5"]].concat()).await;
+    let retained = subscribe(port, &["-t", "last", "-C", "1", "-W", "5"]).await;
     kill(child);
     assert_eq!(stdout(&queued), "1\n2\n3\n");
+    assert_eq!(stdout(&retained), "value\n");
 }

@@ -4,21 +4,20 @@ use std::sync::Arc;
 
 use adapters::kind::{Blueprint, BuildContext};
 use adapters::mqtt::{EmbeddedBroker, Mqtt, embedded_subscriptions};
-use broker::Tap;
+use broker::{LocalAccess, Tap};
 use codecs::CodecTable;
 use gateway_config::Config;
 use gateway_core::ports::Clock as _;
-use gateway_core::settings::{BuildError, Secret};
+use gateway_core::settings::BuildError;
 use gateway_core::{AdapterId, Services};
 
 use pipeline::clock::SystemClock;
 
-/// Where the embedded broker hands messages to the gateway's own adapters, and takes their commands.
-#[derive(Debug, Clone)]
+/// The embedded broker, for the adapters.
+#[derive(Clone)]
 pub(crate) struct Embedded {
     pub(crate) tap: Tap,
-    pub(crate) address: std::net::SocketAddr,
-    pub(crate) credentials: (String, Secret),
+    pub(crate) access: LocalAccess,
     /// How its listeners are doing.
     pub(crate) health: tokio::sync::watch::Receiver<gateway_core::AdapterHealth>,
 }
@@ -26,12 +25,7 @@ pub(crate) struct Embedded {
 impl Embedded {
     /// Lends the broker to adapters.
     pub(crate) fn lend(&self, services: &Services) {
-        services.insert(EmbeddedBroker {
-            messages: Arc::new(self.tap.clone()),
-            address: self.address,
-            credentials: self.credentials.clone(),
-            client_id_prefix: broker::INTERNAL_CLIENT_PREFIX,
-        });
+        services.insert(EmbeddedBroker(Arc::new(self.access.clone())));
     }
 }
 

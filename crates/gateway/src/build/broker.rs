@@ -1,13 +1,12 @@
 //! The embedded broker: its listeners, users and limits.
 
-use std::path::Path;
-
-use gateway_core::settings::BuildError;
+use gateway_config::Config;
+use gateway_core::settings::{BuildError, ByteSize};
 
 /// The embedded broker.
 pub(crate) fn broker(
     config: &broker::config::Config,
-    data_dir: &Path,
+    gateway: &Config,
 ) -> Result<broker::Settings, BuildError> {
     let tls = match (&config.cert_file, &config.key_file) {
         (Some(cert_file), Some(key_file)) => Some(broker::Tls {
@@ -31,16 +30,37 @@ pub(crate) fn broker(
     Ok(broker::Settings {
         listen: config.listen,
         websocket: config.websocket,
+        socket: config.socket.clone(),
         tls,
         anonymous: config.anonymous,
+        anonymous_publish: config.anonymous_publish.clone(),
+        anonymous_subscribe: config.anonymous_subscribe.clone(),
+        user_from_certificate: config.user_from_certificate,
         users,
-        data_dir: data_dir.join("broker"),
-        limits: broker::Limits {
-            max_packet_size: u32::try_from(config.max_packet_size.0).unwrap_or(u32::MAX),
-            max_clients: config.max_clients,
-            ..broker::Limits::default()
-        },
+        data_dir: gateway.gateway.data_dir.join("broker"),
+        sync_every: gateway.journal.sync_every.0,
+        limits: limits(config),
     })
+}
+
+fn limits(config: &broker::config::Config) -> broker::Limits {
+    let bytes = |size: ByteSize| usize::try_from(size.0).unwrap_or(usize::MAX);
+    let keep_alive = config.max_keep_alive.map(|longest| longest.0.as_secs());
+    broker::Limits {
+        max_packet_size: u32::try_from(config.max_packet_size.0).unwrap_or(u32::MAX),
+        max_clients: config.max_clients,
+        max_in_flight: config.max_in_flight,
+        max_queue_size: bytes(config.max_queue_size),
+        max_memory: bytes(config.max_memory),
+        max_retained_size: bytes(config.max_retained_size),
+        max_sessions: config.max_sessions,
+        max_subscriptions: config.max_subscriptions,
+        max_keep_alive: keep_alive.map(|seconds| u16::try_from(seconds).unwrap_or(u16::MAX)),
+        session_expiry: config.session_expiry.0,
+        connect_timeout: config.connect_timeout.0,
+        max_connects_per_second: config.max_connects_per_second,
+        retain: config.retain,
+    }
 }
 
 fn broker_password(name: &str, user: &broker::config::User) -> Result<broker::PasswordSource, BuildError> {

@@ -41,7 +41,7 @@ pub(crate) fn load_or_default(config: &ConfigArg) -> Result<Loaded, Failure> {
 }
 
 pub(crate) fn run(config: &ConfigArg) -> Result<Exit, Failure> {
-    crate::telemetry::start("info,mqtt5=off,mqtt5_protocol=off");
+    crate::telemetry::start("info");
     let loaded = load(config, true)?;
     for warning in loaded.warnings.warnings() {
         tracing::warn!("{warning}");

@@ -121,8 +121,8 @@ pub(super) async fn start_broker(
     tap.set_subscriptions(build::wanted(config, codecs)?);
     let condition = Condition::new(Arc::new(SystemClock));
     let health = condition.watch();
-    let settings = build::broker(settings, &config.gateway.data_dir)?;
-    let broker = Broker::start(settings, tap.clone(), condition).await?;
-    let (address, credentials) = (broker.internal_address(), broker.internal_credentials());
-    Ok((Some(broker), Some(Embedded { tap, address, credentials, health })))
+    let settings = build::broker(settings, config)?;
+    let broker = Broker::start(settings, tap.clone(), condition, Arc::new(SystemClock)).await?;
+    let access = broker.local();
+    Ok((Some(broker), Some(Embedded { tap, access, health })))
 }

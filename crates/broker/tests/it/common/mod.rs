@@ -22,21 +22,30 @@ pub(crate) fn settings(folder: &Path) -> Settings {
     Settings {
         listen: free(),
         websocket: None,
+        socket: None,
         tls: None,
         anonymous: true,
+        anonymous_publish: None,
+        anonymous_subscribe: None,
+        user_from_certificate: false,
         users: Vec::new(),
         data_dir: folder.to_owned(),
+        sync_every: Duration::from_secs(1),
         limits: Limits::default(),
     }
 }
 
 /// Starts it without watching its condition.
 pub(crate) async fn start(settings: Settings, tap: Tap) -> Result<Broker, BrokerError> {
-    Broker::start(settings, tap, condition()).await
+    Broker::start(settings, tap, condition(), clock()).await
+}
+
+pub(crate) fn clock() -> Arc<ManualClock> {
+    Arc::new(ManualClock::new(Timestamp::EPOCH))
 }
 
 pub(crate) fn condition() -> Condition {
-    Condition::new(Arc::new(ManualClock::new(Timestamp::EPOCH)))
+    Condition::new(clock())
 }
 
 pub(crate) fn user(name: &str, password: &str, publish: &[&str], subscribe: &[&str]) -> User {

@@ -1,0 +1,102 @@
+//! What the broker counts, and what it tells the log.
+
+use std::sync::Arc;
+
+use crate::reason::Reason;
+
+/// Messages that were dropped, by cause.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Drops {
+    /// The queue of a slow or absent client was full.
+    pub queue_full: u64,
+    /// All queues together were full.
+    pub memory_full: u64,
+    /// Its time was over before the client took it.
+    pub expired: u64,
+    /// Larger than the client takes.
+    pub too_large: u64,
+    /// Retained, and the store is full.
+    pub retained_full: u64,
+    /// Its publisher may not publish there.
+    pub not_permitted: u64,
+    /// Its client's session ended before it took it.
+    pub session_ended: u64,
+}
+
+/// Counters since the start, and the present state.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stats {
+    pub messages_received: u64,
+    pub messages_sent: u64,
+    pub publish_received: u64,
+    pub publish_sent: u64,
+    pub bytes_received: u64,
+    pub bytes_sent: u64,
+    pub publish_bytes_received: u64,
+    pub publish_bytes_sent: u64,
+    pub connects: u64,
+    pub most_connected: usize,
+    pub expired_sessions: u64,
+    pub dropped: Drops,
+    pub connected: usize,
+    pub sessions: usize,
+    pub retained: usize,
+    pub retained_bytes: usize,
+    pub subscriptions: usize,
+    pub queued_bytes: usize,
+}
+
+impl Drops {
+    /// All causes but the client's own faults and expiry, which the publisher asked for.
+    #[must_use]
+    pub const fn lost(&self) -> u64 {
+        self.queue_full + self.memory_full + self.too_large + self.retained_full + self.session_ended
+    }
+}
+
+/// Something that an operator may want to know. At most [`MOST_EVENTS`] wait.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// The connection was closed for a fault of the client or a limit.
+    Closed { client: Arc<str>, reason: Reason, why: &'static str },
+    /// Messages for this client are dropped from now on: its queue is full. Told once until it has room again.
+    QueueFull { client: Arc<str> },
+    /// Messages for this client are dropped, because those of all clients together fill the memory.
+    MemoryFull { client: Arc<str> },
+    /// A message is larger than the client takes.
+    TooLarge { client: Arc<str>, topic: Arc<str> },
+    /// The retained store has no room for this topic.
+    RetainedFull { client: Arc<str>, topic: Arc<str> },
+    /// The client may not publish there.
+    PublishRefused { client: Arc<str>, user: Option<Arc<str>>, topic: Arc<str> },
+    /// The client may not read this.
+    SubscribeRefused { client: Arc<str>, user: Option<Arc<str>>, filter: Arc<str> },
+    /// The client has too many subscriptions.
+    TooManySubscriptions { client: Arc<str> },
+    /// No session is left for this client.
+    TooManySessions { client: Arc<str> },
+    /// The session belongs to another user.
+    ForeignSession { client: Arc<str>, user: Option<Arc<str>> },
+    /// A session's time is over; messages that waited for it are lost.
+    SessionExpired { client: Arc<str>, lost: usize },
+}
+
+const MOST_EVENTS: usize = 64;
+
+#[derive(Debug, Default)]
+pub(crate) struct Events {
+    waiting: Vec<Event>,
+}
+
+impl Events {
+    /// Beyond [`MOST_EVENTS`] they are left out: they are counted in [`Stats`] all the same.
+    pub(crate) fn tell(&mut self, event: impl FnOnce() -> Event) {
+        if self.waiting.len() < MOST_EVENTS {
+            self.waiting.push(event());
+        }
+    }
+
+    pub(crate) fn take(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.waiting)
+    }
+}

@@ -1,0 +1,330 @@
+//! CONNECT: a session begins or goes on, an older connection of the same client ends.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::acks::PendingAcks;
+use super::connection::{Connection, ConnectionKey, Outgoing, OutgoingPublish};
+use super::message::{Message, Publisher};
+use super::records::Record;
+use super::session::Session;
+use super::wills::{Closed, Will};
+use super::{Engine, Event, Now, SessionKey};
+use crate::packet::{AckKind, Connack, Connect, Version, encode_ack, encode_connack};
+use crate::reason::Reason;
+
+/// What the caller knows of a client besides its CONNECT.
+#[derive(Debug, Clone)]
+pub struct Peer {
+    /// The user name, once its password was checked; `None`: anonymous.
+    pub user: Option<Arc<str>>,
+    /// A random text for a client without id.
+    pub new_client_id: String,
+    /// A part of the gateway: everything is permitted, and it takes messages instead of bytes.
+    pub is_internal: bool,
+}
+
+/// A CONNECT that is refused, with the CONNACK to send before the connection is closed. No bytes: close at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    pub reason: Reason,
+    pub connack: Vec<u8>,
+}
+
+/// The CONNACK of a refusal.
+#[must_use]
+pub fn refused(version: Version, reason: Reason) -> Refused {
+    let mut connack = Vec::new();
+    let answer = Connack {
+        session_present: false,
+        reason,
+        assigned_client_id: None,
+        keep_alive: None,
+        session_expiry: None,
+        receive_maximum: u16::MAX,
+        maximum_packet_size: u32::MAX,
+        topic_alias_maximum: 0,
+        retain_available: true,
+        reason_string: None,
+    };
+    encode_connack(&mut connack, version, &answer);
+    Refused { reason, connack }
+}
+
+impl Engine {
+    /// Accepts a client whose password was checked. The CONNACK is in [`Self::output`].
+    ///
+    /// # Errors
+    /// The client is refused.
+    pub fn connect(&mut self, connect: &Connect<'_>, peer: Peer, now: Now) -> Result<ConnectionKey, Refused> {
+        self.stats.connects += 1;
+        let refuse = |reason| Err(refused(connect.version, reason));
+        if connect.authentication_method.is_some() {
+            return refuse(Reason::BadAuthenticationMethod);
+        }
+        let assigned = connect.client_id.is_empty();
+        // [MQTT-3.1.3-8] of 3.1.1; 3.1 wants an id always.
+        if assigned
+            && (connect.version == Version::V31 || connect.version == Version::V311 && !connect.clean_start)
+        {
+            return refuse(Reason::ClientIdentifierNotValid);
+        }
+        let client: Arc<str> = if assigned { peer.new_client_id.into() } else { connect.client_id.into() };
+        let keep_alive = match self.limits.keep_alive {
+            Some(most) if connect.keep_alive == 0 || connect.keep_alive > most => {
+                if connect.version != Version::V5 {
+                    return refuse(Reason::ClientIdentifierNotValid);
+                }
+                most
+            }
+            _ => connect.keep_alive,
+        };
+        if connect.will.as_ref().is_some_and(|will| will.retain) && !self.limits.retain {
+            return refuse(Reason::RetainNotSupported);
+        }
+        let expiry = if peer.is_internal {
+            connect.session_expiry
+        } else {
+            connect.session_expiry.min(self.limits.session_expiry)
+        };
+        let (session, present) = match self.open_session(connect, &client, peer.user, expiry, now) {
+            Ok(opened) => opened,
+            Err(reason) => return refuse(reason),
+        };
+        let key = self.add_connection(connect, session, keep_alive, peer.is_internal, now);
+        self.set_will(connect, session, now);
+        let limits = self.limits;
+        let answer = Connack {
+            session_present: present,
+            reason: Reason::Success,
+            assigned_client_id: assigned.then_some(&*client),
+            keep_alive: (keep_alive != connect.keep_alive).then_some(keep_alive),
+            session_expiry: (expiry != connect.session_expiry).then_some(expiry),
+            receive_maximum: limits.in_flight,
+            maximum_packet_size: limits.packet_bytes,
+            topic_alias_maximum: limits.topic_aliases,
+            retain_available: limits.retain,
+            reason_string: None,
+        };
+        if let Some(connection) = self.connection_mut(key) {
+            connection.send_encoded(|out| encode_connack(out, connect.version, &answer));
+        }
+        self.resume(session, now);
+        self.wake(key);
+        Ok(key)
+    }
+
+    /// The session to go on with, and whether it is an old one.
+    fn open_session(
+        &mut self,
+        connect: &Connect<'_>,
+        client: &Arc<str>,
+        user: Option<Arc<str>>,
+        expiry: u32,
+        now: Now,
+    ) -> Result<(SessionKey, bool), Reason> {
+        if let Some(&old) = self.by_client_id.get(client) {
+            self.check_owner(old, client, user.as_ref())?;
+            self.take_over(old, now);
+        }
+        // The end of the old connection may have ended its session.
+        if let Some(&old) = self.by_client_id.get(client) {
+            let survives = self.sessions.get(old).is_some_and(Session::is_kept);
+            if survives && !connect.clean_start {
+                return Ok((self.go_on(old, user, expiry), true));
+            }
+            self.end_session(old, now);
+        }
+        if self.sessions.len() >= self.limits.sessions || expiry > 0 && self.log.is_full() {
+            self.events.tell(|| Event::TooManySessions { client: Arc::clone(client) });
+            return Err(Reason::QuotaExceeded);
+        }
+        let number = self.next_session;
+        self.next_session += 1;
+        let key = self.sessions.insert(Session::new(Arc::clone(client), user, number, expiry));
+        self.by_client_id.insert(Arc::clone(client), key);
+        self.record_session(key);
+        Ok((key, false))
+    }
+
+    /// A client id is no secret, so another user must not get at the messages of a session, nor end its connection. A session
+    /// of nobody, or of a user that is no longer configured, goes to whoever asks.
+    fn check_owner(
+        &mut self,
+        key: SessionKey,
+        client: &Arc<str>,
+        user: Option<&Arc<str>>,
+    ) -> Result<(), Reason> {
+        let Some(owner) = self.sessions.get(key).and_then(|session| session.user.as_ref()) else {
+            return Ok(());
+        };
+        if Some(owner) == user || !self.policy.admits(Some(owner)) {
+            return Ok(());
+        }
+        self.events.tell(|| Event::ForeignSession { client: Arc::clone(client), user: user.cloned() });
+        Err(Reason::ClientIdentifierNotValid)
+    }
+
+    /// Ends the client's older connection ([MQTT-3.1.4-3]). Its will comes before anything of the new connection.
+    fn take_over(&mut self, key: SessionKey, now: Now) {
+        let Some(old) = self.sessions.get(key).and_then(|session| session.connection) else { return };
+        self.close_with(old, Reason::SessionTakenOver, "the client connected again", now);
+        if let Some(session) = self.sessions.get_mut(key) {
+            session.connection = None;
+            if let Some(will) = &mut session.will {
+                will.due = Some(now.monotonic.saturating_add(u64::from(will.delay) * 1000));
+                if will.delay == 0 {
+                    self.publish_will(key, now);
+                }
+            }
+        }
+    }
+
+    fn go_on(&mut self, key: SessionKey, user: Option<Arc<str>>, expiry: u32) -> SessionKey {
+        self.drop_will(key);
+        if let Some(session) = self.sessions.get_mut(key) {
+            let changed = session.user != user || session.expiry != expiry;
+            let was_kept = session.is_kept();
+            session.user = user;
+            session.expiry = expiry;
+            session.ends_at = None;
+            if changed && was_kept {
+                self.record_session(key);
+            }
+        }
+        key
+    }
+
+    pub(crate) fn record_session(&mut self, key: SessionKey) {
+        let Some(session) = self.sessions.get(key) else { return };
+        if session.expiry == 0 && session.position == 0 {
+            return;
+        }
+        let record = Record::Session {
+            session: session.number,
+            client: &session.client,
+            user: session.user.as_deref(),
+            expiry: session.expiry,
+        };
+        let position = self.log.append(&record);
+        if let Some(session) = self.sessions.get_mut(key) {
+            session.position = position;
+        }
+    }
+
+    fn add_connection(
+        &mut self,
+        connect: &Connect<'_>,
+        session: SessionKey,
+        keep_alive: u16,
+        is_internal: bool,
+        now: Now,
+    ) -> ConnectionKey {
+        self.next_generation = self.next_generation.wrapping_add(1);
+        let generation = self.next_generation;
+        let index = self.connections.insert(Connection {
+            generation,
+            session,
+            version: connect.version,
+            is_bridge: connect.is_bridge,
+            wants_problem_information: connect.wants_problem_information,
+            is_internal,
+            keep_alive,
+            last_received: now,
+            maximum_packet_size: connect.maximum_packet_size,
+            window: connect.receive_maximum.min(self.limits.in_flight),
+            aliases_in: Vec::new(),
+            alias_maximum: connect.topic_alias_maximum.min(self.limits.topic_aliases),
+            aliases_out: HashMap::default(),
+            outgoing: VecDeque::new(),
+            outgoing_bytes: 0,
+            acks: PendingAcks::default(),
+            unfinished: 0,
+            closing: None,
+            woken: false,
+        });
+        let key = ConnectionKey { index: u32::try_from(index).unwrap_or(u32::MAX), generation };
+        if let Some(session) = self.sessions.get_mut(session) {
+            session.connection = Some(key);
+        }
+        self.stats.most_connected = self.stats.most_connected.max(self.connections.len());
+        key
+    }
+
+    fn set_will(&mut self, connect: &Connect<'_>, key: SessionKey, now: Now) {
+        let Some(will) = &connect.will else { return };
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        let message = Message {
+            topic: will.topic.into(),
+            payload: Bytes::copy_from_slice(will.payload),
+            qos: will.qos,
+            retain: will.retain,
+            properties: super::publish::joined(will.properties.message.passed_on()),
+            expires: None,
+            publisher: Some(Publisher { user: session.user.clone(), client: Arc::clone(&session.client) }),
+        };
+        let _ = now;
+        self.memory.take(message.cost());
+        session.will = Some(Box::new(Will {
+            message: Arc::new(message),
+            delay: will.properties.delay,
+            expiry: will.properties.message.expiry,
+            due: None,
+        }));
+    }
+
+    /// Sends again what was on its way when the last connection ended ([MQTT-4.4.0-1]), then what waits.
+    fn resume(&mut self, key: SessionKey, now: Now) {
+        let Some(session) = self.sessions.get(key) else { return };
+        let Some(connection) =
+            session.connection.and_then(|key| self.connections.get_mut(key.index as usize))
+        else {
+            return;
+        };
+        let version = connection.version;
+        for one in &session.in_flight {
+            if one.is_received {
+                connection.send_encoded(|out| {
+                    encode_ack(out, version, AckKind::Pubrel, one.packet_id, Reason::Success);
+                });
+            } else {
+                connection.outgoing.push_back(Outgoing::Publish(OutgoingPublish {
+                    message: Arc::clone(&one.queued.message),
+                    packet_id: one.packet_id,
+                    qos: one.queued.qos,
+                    retain: one.queued.retain,
+                    dup: true,
+                    subscription_ids: one.queued.subscription_ids.clone(),
+                }));
+            }
+        }
+        self.pump(key, now);
+        self.continue_scans(key, now);
+    }
+
+    /// DISCONNECT of the client. Returns how the connection ended.
+    pub(crate) fn on_disconnect(
+        &mut self,
+        key: ConnectionKey,
+        disconnect: crate::packet::Disconnect,
+    ) -> Result<Closed, crate::packet::Invalid> {
+        let Some(session_key) = self.connection(key).map(|one| one.session) else {
+            return Ok(Closed::ByClient);
+        };
+        let most = self.limits.session_expiry;
+        if let (Some(expiry), Some(session)) = (disconnect.session_expiry, self.sessions.get_mut(session_key))
+        {
+            // [MQTT-3.14.2-2]
+            if session.expiry == 0 && expiry > 0 {
+                return Err(crate::packet::Invalid::protocol(
+                    "a session expiry in DISCONNECT, but none in CONNECT",
+                ));
+            }
+            session.expiry = expiry.min(most);
+            self.record_session(session_key);
+        }
+        Ok(if disconnect.code == 0 { Closed::ByClient } else { Closed::Lost })
+    }
+}

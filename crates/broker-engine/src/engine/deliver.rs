@@ -1,0 +1,219 @@
+//! The way of a message from the routing into a client's queue, and from there to its connection.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::connection::{Outgoing, OutgoingPublish};
+use super::message::Message;
+use super::records::{Recipient, Record};
+use super::session::{InFlight, Queued, Session};
+use super::subscriptions::Entry;
+use super::{Engine, Event, Limits, Now, SessionKey};
+use crate::packet::QoS;
+
+/// A message for one session.
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    pub(crate) message: Arc<Message>,
+    pub(crate) entry: Entry,
+    /// The retain flag to send.
+    pub(crate) retain: bool,
+}
+
+/// Bytes that wait in a connection before it gets more of what can wait elsewhere.
+const ENOUGH_BYTES: usize = 64 << 10;
+/// Packets, likewise.
+const ENOUGH_PACKETS: usize = 64;
+
+impl Engine {
+    /// Whether the session's connection can take another message at once.
+    pub(crate) fn takes_more(&self, key: SessionKey) -> bool {
+        let Some(session) = self.sessions.get(key) else { return false };
+        let Some(connection) = session.connection.and_then(|key| self.connection(key)) else { return false };
+        session.queue.is_empty()
+            && session.in_flight.len() < usize::from(connection.window)
+            && connection.outgoing.len() < ENOUGH_PACKETS
+            && connection.outgoing_bytes < ENOUGH_BYTES
+    }
+
+    /// Gives a retained message to a session that [`Self::takes_more`]; returns the position of its record.
+    pub(crate) fn deliver_retained(&mut self, key: SessionKey, delivery: Delivery, now: Now) -> Option<u64> {
+        let qos = delivery.message.qos.min(delivery.entry.qos());
+        let ids: SmallVec<[u32; 2]> = delivery.entry.identifier.into_iter().collect();
+        if qos == QoS::AtMostOnce {
+            self.send_at_most_once(key, &delivery.message, delivery.retain, ids);
+            return None;
+        }
+        let message = Arc::clone(&delivery.message);
+        let recipient = self.enqueue(key, delivery.message, qos, delivery.retain, ids)?;
+        let position = self.record_message(&message, false, vec![recipient], now);
+        self.pump(key, now);
+        Some(position)
+    }
+
+    /// A QoS 0 message: to the connection, or nowhere.
+    pub(crate) fn send_at_most_once(
+        &mut self,
+        key: SessionKey,
+        message: &Arc<Message>,
+        retain: bool,
+        subscription_ids: SmallVec<[u32; 2]>,
+    ) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        let Some(connection_key) = session.connection else { return };
+        let Some(connection) = self.connections.get_mut(connection_key.index as usize) else { return };
+        let cost = message.cost();
+        let waiting = connection.outgoing_bytes + session.queue_bytes;
+        if waiting > 0 && waiting + cost > self.limits.queue_bytes
+            || self.memory.used() + cost > self.limits.memory_bytes
+        {
+            self.stats.dropped.queue_full += 1;
+            if !std::mem::replace(&mut session.told_full, true) {
+                let client = Arc::clone(&session.client);
+                self.events.tell(|| Event::QueueFull { client });
+            }
+            return;
+        }
+        connection.outgoing_bytes += cost;
+        self.memory.take(cost);
+        connection.outgoing.push_back(Outgoing::Publish(OutgoingPublish {
+            message: Arc::clone(message),
+            packet_id: 0,
+            qos: QoS::AtMostOnce,
+            retain,
+            dup: false,
+            subscription_ids,
+        }));
+        self.wake(connection_key);
+    }
+
+    /// A QoS 1 or 2 message: into the session's queue. If the queue is full, its oldest message gives way, because a new
+    /// value is worth more. Returns what belongs into the record, if the session is kept.
+    pub(crate) fn enqueue(
+        &mut self,
+        key: SessionKey,
+        message: Arc<Message>,
+        qos: QoS,
+        retain: bool,
+        subscription_ids: SmallVec<[u32; 2]>,
+    ) -> Option<Recipient> {
+        let cost = message.cost();
+        if !self.make_room(key, cost) {
+            return None;
+        }
+        let session = self.sessions.get_mut(key)?;
+        let sequence = session.sequence();
+        session.queue_bytes += cost;
+        self.memory.take(cost);
+        let recipient = session.is_kept().then(|| Recipient {
+            session: session.number,
+            sequence,
+            qos: qos.bits(),
+            retain,
+            subscription_ids: subscription_ids.to_vec(),
+        });
+        session.queue.push_back(Queued { sequence, message, qos, retain, subscription_ids });
+        recipient
+    }
+
+    /// Drops what must give way to `cost` more bytes; false if the new message itself must.
+    fn make_room(&mut self, key: SessionKey, cost: usize) -> bool {
+        loop {
+            let Some(session) = self.sessions.get_mut(key) else { return false };
+            if session.queue_bytes == 0 || session.queue_bytes + cost <= self.limits.queue_bytes {
+                break;
+            }
+            self.stats.dropped.queue_full += 1;
+            if !std::mem::replace(&mut session.told_full, true) {
+                let client = Arc::clone(&session.client);
+                self.events.tell(|| Event::QueueFull { client });
+            }
+            if !self.drop_oldest(key) {
+                return false;
+            }
+        }
+        while self.memory.used() + cost > self.limits.memory_bytes {
+            // Whoever uses most gives way. Dropping more than one at once keeps this search rare.
+            let largest = self.sessions.iter().filter(|(_, one)| !one.queue.is_empty());
+            let Some(largest) = largest.max_by_key(|(_, one)| one.queue_bytes).map(|(key, _)| key) else {
+                self.stats.dropped.memory_full += 1;
+                return false;
+            };
+            let Some(session) = self.sessions.get_mut(largest) else { return false };
+            let goal = session.queue_bytes - session.queue_bytes / 8;
+            if !std::mem::replace(&mut session.told_full, true) {
+                let client = Arc::clone(&session.client);
+                self.events.tell(|| Event::MemoryFull { client });
+            }
+            while self.sessions.get(largest).is_some_and(|one| one.queue_bytes >= goal)
+                && self.drop_oldest(largest)
+            {
+                self.stats.dropped.memory_full += 1;
+            }
+        }
+        true
+    }
+
+    fn drop_oldest(&mut self, key: SessionKey) -> bool {
+        let Some(session) = self.sessions.get_mut(key) else { return false };
+        let Some(dropped) = session.queue.pop_front() else { return false };
+        self.forget(key, &dropped);
+        true
+    }
+
+    /// The message does not wait for the session any more.
+    pub(crate) fn forget(&mut self, key: SessionKey, queued: &Queued) {
+        let cost = queued.message.cost();
+        self.memory.give_back(cost);
+        let limits = self.limits;
+        if let Some(session) = self.sessions.get_mut(key) {
+            session.queue_bytes = session.queue_bytes.saturating_sub(cost);
+            recovered(session, &limits);
+        }
+        self.record(key, |session| Record::Finished { session, sequence: queued.sequence });
+    }
+
+    /// Sends what waits, as far as the client takes it at once.
+    pub(crate) fn pump(&mut self, key: SessionKey, now: Now) {
+        let mut sent = false;
+        while let Some(session) = self.sessions.get_mut(key) {
+            let Some(connection_key) = session.connection else { return };
+            let Some(connection) = self.connections.get_mut(connection_key.index as usize) else { return };
+            if session.in_flight.len() >= usize::from(connection.window)
+                || connection.outgoing.len() >= 4 * ENOUGH_PACKETS
+            {
+                break;
+            }
+            let Some(queued) = session.queue.pop_front() else { break };
+            if queued.message.is_expired(now) {
+                self.stats.dropped.expired += 1;
+                self.forget(key, &queued);
+                continue;
+            }
+            let packet_id = session.new_packet_id();
+            connection.outgoing.push_back(Outgoing::Publish(OutgoingPublish {
+                message: Arc::clone(&queued.message),
+                packet_id,
+                qos: queued.qos,
+                retain: queued.retain,
+                dup: false,
+                subscription_ids: queued.subscription_ids.clone(),
+            }));
+            let sequence = queued.sequence;
+            session.in_flight.push_back(InFlight { packet_id, is_received: false, queued });
+            self.record(key, |session| Record::Sent { session, sequence, packet_id });
+            sent = true;
+        }
+        if sent && let Some(connection) = self.sessions.get(key).and_then(|session| session.connection) {
+            self.wake(connection);
+        }
+    }
+}
+
+/// Once half of the queue is free, a full queue is worth a line in the log again.
+const fn recovered(session: &mut Session, limits: &Limits) {
+    if session.queue_bytes < limits.queue_bytes / 2 {
+        session.told_full = false;
+    }
+}

@@ -1,0 +1,303 @@
+//! A message comes in: may it, to whom does it go, and when is it acknowledged.
+
+use std::sync::Arc;
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+use smallvec::SmallVec;
+
+use super::acks::AckToken;
+use super::connection::ConnectionKey;
+use super::matching::{Match, Matches};
+use super::message::{Message, Publisher};
+use super::records::{Recipient, Record};
+use super::session::Inbound;
+use super::{Engine, Event, Now, SessionKey};
+use crate::packet::{AckKind, Invalid, Publish, QoS, Version};
+use crate::reason::Reason;
+
+/// A message for the gateway's adapters.
+#[derive(Debug, Clone)]
+pub struct LocalPublish {
+    pub message: Arc<Message>,
+    /// The adapters that subscribe to it, by number.
+    pub adapters: SmallVec<[u16; 2]>,
+    /// Whom to tell with [`Engine::adapter_done`] when one of them has taken it; `None` at QoS 0.
+    pub token: Option<AckToken>,
+    /// The client, its packet identifier, and whether it said that it sends the message again.
+    pub origin: Option<(Arc<str>, u16, bool)>,
+}
+
+/// What a packet leads to besides answers.
+#[derive(Debug, Clone)]
+pub enum Received {
+    Nothing,
+    /// Adapters must take this message.
+    Local(LocalPublish),
+}
+
+/// Where a message went.
+#[derive(Debug, Default)]
+struct Routed {
+    /// Somebody has a subscription that matches.
+    matched: bool,
+    adapters: SmallVec<[u16; 2]>,
+    /// The record that must be stored.
+    position: Option<u64>,
+}
+
+impl Engine {
+    pub(crate) fn on_publish(
+        &mut self,
+        key: ConnectionKey,
+        publish: &Publish<'_>,
+        now: Now,
+    ) -> Result<Received, Invalid> {
+        self.stats.publish_received += 1;
+        self.stats.publish_bytes_received += publish.payload.len() as u64;
+        let topic = self.topic_of(key, publish)?;
+        let Some(connection) = self.connection_mut(key) else { return Ok(Received::Nothing) };
+        let (session, version) = (connection.session, connection.version);
+        if publish.retain && !self.limits.retain {
+            return Err(Invalid {
+                reason: Reason::RetainNotSupported,
+                why: "retained messages are turned off",
+            });
+        }
+        if publish.qos == QoS::ExactlyOnce
+            && let Some(state) =
+                self.sessions.get(session).and_then(|one| one.inbound.get(&publish.packet_id))
+        {
+            return Ok(self.again(key, publish, &topic, *state));
+        }
+        if publish.qos != QoS::AtMostOnce {
+            self.count_unfinished(key, version)?;
+        }
+        let Some(one) = self.sessions.get(session) else { return Ok(Received::Nothing) };
+        let (client, user) = (Arc::clone(&one.client), one.user.clone());
+        if let Some(refusal) = self.refusal(&client, user.as_ref(), &topic) {
+            self.acknowledge(key, publish, refusal, None, 0);
+            return Ok(Received::Nothing);
+        }
+        if self.log.is_full() && publish.qos != QoS::AtMostOnce {
+            // A message that needs no record would be safe, but who needs one is known only after it is routed.
+            return self.refuse_for_disk(key, publish, version);
+        }
+        let publisher = Some(Publisher { user, client: Arc::clone(&client) });
+        let message = Arc::new(message(topic, publish, publisher, now));
+        let routed = self.route(&message, Some(session), now);
+        let inbound = publish.qos == QoS::ExactlyOnce;
+        if inbound && let Some(session) = self.sessions.get_mut(session) {
+            session.inbound.insert(publish.packet_id, Inbound::Waiting);
+        }
+        let mut position = routed.position;
+        if inbound && routed.adapters.is_empty() {
+            position = self.record_inbound(session, publish.packet_id).max(position);
+        }
+        let reason = if routed.matched { Reason::Success } else { Reason::NoMatchingSubscribers };
+        let token = self.acknowledge(key, publish, reason, position, routed.adapters.len());
+        if routed.adapters.is_empty() {
+            return Ok(Received::Nothing);
+        }
+        let origin = token.map(|_| (client, publish.packet_id, publish.dup));
+        Ok(Received::Local(LocalPublish { message, adapters: routed.adapters, token, origin }))
+    }
+
+    /// A QoS 2 message that is known: it is not routed again. If adapters have not taken it yet, they get it again.
+    fn again(
+        &mut self,
+        key: ConnectionKey,
+        publish: &Publish<'_>,
+        topic: &Arc<str>,
+        state: Inbound,
+    ) -> Received {
+        if state == Inbound::Acknowledged {
+            self.acknowledge(key, publish, Reason::Success, None, 0);
+            return Received::Nothing;
+        }
+        let now = self.connection(key).map(|one| one.last_received);
+        let (Some(now), Some(session)) = (now, self.connection(key).map(|one| one.session)) else {
+            return Received::Nothing;
+        };
+        let adapters = self.adapters_of(topic);
+        let position =
+            if adapters.is_empty() { self.record_inbound(session, publish.packet_id) } else { None };
+        let token = self.acknowledge(key, publish, Reason::Success, position, adapters.len());
+        if adapters.is_empty() {
+            return Received::Nothing;
+        }
+        let Some(one) = self.sessions.get(session) else { return Received::Nothing };
+        let client = Arc::clone(&one.client);
+        let publisher = Some(Publisher { user: one.user.clone(), client: Arc::clone(&client) });
+        let message = Arc::new(message(Arc::clone(topic), publish, publisher, now));
+        let origin = Some((client, publish.packet_id, publish.dup));
+        Received::Local(LocalPublish { message, adapters, token, origin })
+    }
+
+    /// The topic, by name or alias (MQTT 5, section 3.3.2.3.4).
+    fn topic_of(&mut self, key: ConnectionKey, publish: &Publish<'_>) -> Result<Arc<str>, Invalid> {
+        const INVALID: Invalid =
+            Invalid { reason: Reason::TopicAliasInvalid, why: "an unknown or forbidden topic alias" };
+        let Some(alias) = publish.properties.topic_alias else { return Ok(publish.topic.into()) };
+        let most = self.limits.topic_aliases;
+        let aliases = self.connection_mut(key).map(|one| &mut one.aliases_in).ok_or(INVALID)?;
+        if alias == 0 || alias > most {
+            return Err(INVALID);
+        }
+        let index = usize::from(alias) - 1;
+        if publish.topic.is_empty() {
+            let unknown = Invalid::protocol("the topic alias is not set");
+            return aliases.get(index).cloned().flatten().ok_or(unknown);
+        }
+        if aliases.len() <= index {
+            aliases.resize(index + 1, None);
+        }
+        let topic: Arc<str> = publish.topic.into();
+        if let Some(place) = aliases.get_mut(index) {
+            *place = Some(Arc::clone(&topic));
+        }
+        Ok(topic)
+    }
+
+    /// Receive Maximum (MQTT 5, section 4.9). Version 3 has none: there the caller stops reading.
+    fn count_unfinished(&mut self, key: ConnectionKey, version: Version) -> Result<(), Invalid> {
+        let most = self.limits.in_flight;
+        let Some(connection) = self.connection_mut(key) else { return Ok(()) };
+        connection.unfinished = connection.unfinished.saturating_add(1);
+        if version == Version::V5 && connection.unfinished > most {
+            let why = "more messages on their way than Receive Maximum";
+            return Err(Invalid { reason: Reason::ReceiveMaximumExceeded, why });
+        }
+        Ok(())
+    }
+
+    pub(crate) fn refusal(
+        &mut self,
+        client: &Arc<str>,
+        user: Option<&Arc<str>>,
+        topic: &Arc<str>,
+    ) -> Option<Reason> {
+        let may =
+            !topic.starts_with("$SYS") && self.policy.may_publish(user.map(|user| &**user), client, topic);
+        if may {
+            return None;
+        }
+        self.stats.dropped.not_permitted += 1;
+        self.events.tell(|| Event::PublishRefused {
+            client: Arc::clone(client),
+            user: user.cloned(),
+            topic: Arc::clone(topic),
+        });
+        Some(Reason::NotAuthorized)
+    }
+
+    fn refuse_for_disk(
+        &mut self,
+        key: ConnectionKey,
+        publish: &Publish<'_>,
+        version: Version,
+    ) -> Result<Received, Invalid> {
+        if version != Version::V5 {
+            return Err(Invalid { reason: Reason::QuotaExceeded, why: "the disk takes no more messages" });
+        }
+        self.acknowledge(key, publish, Reason::QuotaExceeded, None, 0);
+        Ok(Received::Nothing)
+    }
+
+    /// Prepares the acknowledgement, and sends it if nothing must come before.
+    fn acknowledge(
+        &mut self,
+        key: ConnectionKey,
+        publish: &Publish<'_>,
+        reason: Reason,
+        position: Option<u64>,
+        adapters: usize,
+    ) -> Option<AckToken> {
+        let kind = match publish.qos {
+            QoS::AtMostOnce => return None,
+            QoS::AtLeastOnce => AckKind::Puback,
+            QoS::ExactlyOnce => AckKind::Pubrec,
+        };
+        let position = position.filter(|position| *position > self.log.stored());
+        if position.is_some() {
+            self.log.wait(key);
+        }
+        let connection = self.connection_mut(key)?;
+        // Version 3 can only accept ([MQTT-3.3.5-2] of 3.1.1).
+        let reason = if connection.version == Version::V5 { reason } else { Reason::Success };
+        let token = connection.acks.push(key, (kind, publish.packet_id), reason, position, adapters);
+        self.release_acks(key);
+        Some(token)
+    }
+
+    pub(crate) fn record_inbound(&mut self, session: SessionKey, packet_id: u16) -> Option<u64> {
+        self.record(session, |session| Record::Inbound { session, packet_id })
+    }
+
+    /// Publishes a message of the gateway itself. Returns what adapters must take, and the position of the record that
+    /// makes it safe, if it needs one.
+    pub fn publish(&mut self, message: Message, now: Now) -> (Option<LocalPublish>, Option<u64>) {
+        let message = Arc::new(message);
+        let routed = self.route(&message, None, now);
+        let local = (!routed.adapters.is_empty()).then(|| LocalPublish {
+            message,
+            adapters: routed.adapters,
+            token: None,
+            origin: None,
+        });
+        (local, routed.position)
+    }
+
+    /// Gives a message to all who want it; `from` is the session that published it.
+    fn route(&mut self, message: &Arc<Message>, from: Option<SessionKey>, now: Now) -> Routed {
+        let Matches { sessions: matches, adapters, .. } = self.subscribers(message, from);
+        let mut routed = Routed { adapters, ..Routed::default() };
+        let is_retained = message.retain && self.retain(message) == Some(true);
+        let mut recipients: Vec<Recipient> = Vec::new();
+        let mut queued: SmallVec<[SessionKey; 8]> = SmallVec::new();
+        for Match { session, qos, retain_as_published, identifiers } in matches {
+            routed.matched = true;
+            let retain = message.retain && retain_as_published;
+            if qos == QoS::AtMostOnce {
+                self.send_at_most_once(session, message, retain, identifiers);
+            } else {
+                recipients.extend(self.enqueue(session, Arc::clone(message), qos, retain, identifiers));
+                queued.push(session);
+            }
+        }
+        if is_retained || !recipients.is_empty() {
+            routed.position = Some(self.record_message(message, is_retained, recipients, now));
+        }
+        // After the record of the message, because its packet identifier may be a record too.
+        for session in queued {
+            self.pump(session, now);
+        }
+        routed.matched |= !routed.adapters.is_empty();
+        routed
+    }
+}
+
+/// Copies what the packet borrows.
+pub(crate) fn message(
+    topic: Arc<str>,
+    publish: &Publish<'_>,
+    publisher: Option<Publisher>,
+    now: Now,
+) -> Message {
+    Message {
+        topic,
+        payload: Bytes::copy_from_slice(publish.payload),
+        qos: publish.qos,
+        retain: publish.retain,
+        properties: joined(publish.properties.passed_on()),
+        expires: publish.properties.expiry.map(|seconds| now.monotonic + u64::from(seconds) * 1000),
+        publisher,
+    }
+}
+
+pub(crate) fn joined<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Bytes {
+    let mut joined = BytesMut::new();
+    for piece in pieces {
+        joined.put_slice(piece);
+    }
+    joined.freeze()
+}

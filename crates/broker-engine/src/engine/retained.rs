@@ -1,0 +1,210 @@
+//! The retained message of each topic, and how they are sent to a new subscription: bit by bit, as the client takes them,
+//! so that a subscription to everything needs no queue of everything.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use super::deliver::Delivery;
+use super::message::Message;
+use super::records::{Record, StoredMessage};
+use super::subscriptions::Entry;
+use super::{Engine, Event, Now, SessionKey};
+use crate::topic::{literal_prefix, matches};
+
+/// A topic's retained message.
+#[derive(Debug, Clone)]
+pub(crate) struct Retained {
+    pub(crate) message: Arc<Message>,
+    /// The record that holds it; 0 if none does.
+    pub(crate) position: u64,
+}
+
+/// All of them.
+#[derive(Debug, Default)]
+pub(crate) struct RetainedStore {
+    topics: BTreeMap<Arc<str>, Retained>,
+    bytes: usize,
+}
+
+/// A subscription whose retained messages are being sent.
+#[derive(Debug, Clone)]
+pub(crate) struct RetainedScan {
+    pub(crate) filter: Arc<str>,
+    pub(crate) entry: Entry,
+    /// The topic that was looked at last.
+    after: Option<Arc<str>>,
+}
+
+/// Topics that one step of a scan looks at, so that other clients do not wait for it.
+const STEP: usize = 1_000;
+
+impl RetainedStore {
+    pub(crate) fn len(&self) -> usize {
+        self.topics.len()
+    }
+
+    pub(crate) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(crate) fn get_mut(&mut self, topic: &str) -> Option<&mut Retained> {
+        self.topics.get_mut(topic)
+    }
+
+    /// Bytes that the store would have with `message`.
+    pub(crate) fn bytes_with(&self, message: &Message) -> usize {
+        let old = self.topics.get(&message.topic).map_or(0, |old| old.message.cost());
+        self.bytes - old + message.cost()
+    }
+
+    pub(crate) fn insert(&mut self, message: Arc<Message>, position: u64) {
+        self.bytes += message.cost();
+        if let Some(old) = self.topics.insert(Arc::clone(&message.topic), Retained { message, position }) {
+            self.bytes -= old.message.cost();
+        }
+    }
+
+    pub(crate) fn remove(&mut self, topic: &str) -> Option<Retained> {
+        let removed = self.topics.remove(topic)?;
+        self.bytes -= removed.message.cost();
+        Some(removed)
+    }
+
+    /// The topics after `after` that begin with `prefix`, in order.
+    fn range<'a>(
+        &'a self,
+        prefix: &'a str,
+        after: Option<&'a Arc<str>>,
+    ) -> impl Iterator<Item = &'a Retained> {
+        let start = after.map_or(Bound::Included(prefix), |after| Bound::Excluded(&**after));
+        self.topics
+            .range::<str, _>((start, Bound::Unbounded))
+            .take_while(move |(topic, _)| topic.starts_with(prefix))
+            .map(|(_, retained)| retained)
+    }
+
+    pub(crate) fn expired(&self, now: Now) -> Vec<Arc<str>> {
+        let expired = self.topics.values().filter(|retained| retained.message.is_expired(now));
+        expired.map(|retained| Arc::clone(&retained.message.topic)).collect()
+    }
+}
+
+impl RetainedScan {
+    pub(crate) const fn new(filter: Arc<str>, entry: Entry) -> Self {
+        Self { filter, entry, after: None }
+    }
+}
+
+impl Engine {
+    /// Keeps `message` as its topic's retained one, or removes that if its payload is empty. Returns whether the message
+    /// belongs in a record, or `None` if there is no room for it.
+    pub(crate) fn retain(&mut self, message: &Arc<Message>) -> Option<bool> {
+        if message.payload.is_empty() {
+            if self.retained.remove(&message.topic).is_some_and(|old| old.position > 0) {
+                self.log.append(&Record::RetainedCleared { topic: &message.topic });
+            }
+            return Some(false);
+        }
+        if self.retained.bytes_with(message) > self.limits.retained_bytes {
+            self.stats.dropped.retained_full += 1;
+            let client = message.publisher.as_ref().map_or_else(|| "".into(), |one| Arc::clone(&one.client));
+            self.events.tell(|| Event::RetainedFull { client, topic: Arc::clone(&message.topic) });
+            return None;
+        }
+        let is_stored = !message.topic.starts_with("$SYS/");
+        self.retained.insert(Arc::clone(message), if is_stored { self.log.next() } else { 0 });
+        Some(is_stored)
+    }
+
+    /// Sends retained messages to a session while it can take them at once. Returns whether there are more to look at.
+    pub(crate) fn continue_scans(&mut self, key: SessionKey, now: Now) -> bool {
+        let mut looked_at = 0;
+        while let Some(scan) = self.sessions.get(key).and_then(|session| session.scans.front()).cloned() {
+            if !self.takes_more(key) {
+                return false;
+            }
+            let (found, after) = self.next_retained(&scan, now, &mut looked_at);
+            match (found, after) {
+                (Some(retained), _) => {
+                    self.set_scan_place(key, Some(Arc::clone(&retained.topic)));
+                    let delivery = Delivery { message: retained, entry: scan.entry, retain: true };
+                    let position = self.deliver_retained(key, delivery, now);
+                    debug_assert!(
+                        position.is_none() || position >= Some(self.log.stored()),
+                        "positions grow"
+                    );
+                }
+                (None, Some(after)) => {
+                    self.set_scan_place(key, Some(after));
+                    return true;
+                }
+                (None, None) => {
+                    if let Some(session) = self.sessions.get_mut(key) {
+                        session.scans.pop_front();
+                    }
+                }
+            }
+        }
+        false
+    }
+
+    /// The next retained message of a scan, or how far it got.
+    fn next_retained(
+        &self,
+        scan: &RetainedScan,
+        now: Now,
+        looked_at: &mut usize,
+    ) -> (Option<Arc<Message>>, Option<Arc<str>>) {
+        for retained in self.retained.range(literal_prefix(&scan.filter), scan.after.as_ref()) {
+            *looked_at += 1;
+            let message = &retained.message;
+            if matches(&scan.filter, &message.topic)
+                && !message.is_expired(now)
+                && self.may_still_publish(message)
+            {
+                return (Some(Arc::clone(message)), None);
+            }
+            if *looked_at >= STEP {
+                return (None, Some(Arc::clone(&message.topic)));
+            }
+        }
+        (None, None)
+    }
+
+    fn set_scan_place(&mut self, key: SessionKey, after: Option<Arc<str>>) {
+        if let Some(scan) = self.sessions.get_mut(key).and_then(|session| session.scans.front_mut()) {
+            scan.after = after;
+        }
+    }
+
+    /// A message whose publisher may no longer publish it is not given to new subscribers.
+    fn may_still_publish(&self, message: &Message) -> bool {
+        message.publisher.as_ref().is_none_or(|publisher| {
+            let user = publisher.user.as_deref();
+            self.policy.admits(user) && self.policy.may_publish(user, &publisher.client, &message.topic)
+        })
+    }
+
+    /// Adds the record of a message: retained, or waiting for `recipients`.
+    pub(crate) fn record_message(
+        &mut self,
+        message: &Message,
+        is_retained: bool,
+        recipients: Vec<super::records::Recipient>,
+        now: Now,
+    ) -> u64 {
+        let publisher = message.publisher.as_ref().map(|one| (one.user.as_deref(), &*one.client));
+        self.log.append(&Record::Message(StoredMessage {
+            topic: &message.topic,
+            payload: &message.payload,
+            properties: &message.properties,
+            qos: message.qos.bits(),
+            retain: message.retain,
+            is_retained,
+            expires: Self::wall_expiry(message.expires, now),
+            publisher,
+            recipients,
+        }))
+    }
+}

@@ -1,0 +1,129 @@
+//! What happens by time alone: keep-alive, wills that were delayed, sessions and retained messages that end.
+
+use super::connection::ConnectionKey;
+use super::wills::Closed;
+use super::{Engine, Now};
+use crate::packet::Version;
+use crate::reason::Reason;
+
+impl Engine {
+    /// Call it about once a second. Returns the connections that were too long silent; the caller closes them.
+    pub fn tick(&mut self, now: Now) {
+        self.close_silent(now);
+        let due: Vec<_> = self
+            .sessions
+            .iter()
+            .filter(|(_, session)| session.connection.is_none())
+            .filter(|(_, session)| {
+                let will = session.will.as_ref().and_then(|will| will.due);
+                [will, session.ends_at].iter().flatten().any(|at| *at <= now.monotonic)
+            })
+            .map(|(key, _)| key)
+            .collect();
+        for key in due {
+            let Some(session) = self.sessions.get(key) else { continue };
+            let ends = session.ends_at.is_some_and(|at| at <= now.monotonic);
+            if session.will.as_ref().and_then(|will| will.due).is_some_and(|due| due <= now.monotonic) {
+                self.publish_will(key, now);
+            }
+            if ends {
+                self.stats.expired_sessions += 1;
+                self.end_session(key, now);
+            }
+        }
+        for topic in self.retained.expired(now) {
+            if self.retained.remove(&topic).is_some_and(|old| old.position > 0) {
+                self.log.append(&super::records::Record::RetainedCleared { topic: &topic });
+            }
+        }
+        self.publish_system_topics(now);
+    }
+
+    /// A client is silent for one and a half times its keep-alive ([MQTT-3.1.2-22]).
+    fn close_silent(&mut self, now: Now) {
+        let silent: Vec<ConnectionKey> = self
+            .connections
+            .iter()
+            .filter(|(_, one)| one.keep_alive > 0 && one.closing.is_none())
+            .filter(|(_, one)| {
+                let silence = now.monotonic.saturating_sub(one.last_received.monotonic);
+                silence > u64::from(one.keep_alive) * 1_500
+            })
+            .map(|(index, one)| ConnectionKey {
+                index: u32::try_from(index).unwrap_or(u32::MAX),
+                generation: one.generation,
+            })
+            .collect();
+        for key in silent {
+            self.close_with(
+                key,
+                Reason::KeepAliveTimeout,
+                "nothing came for one and a half keep-alives",
+                now,
+            );
+        }
+    }
+
+    /// The broker stops: every client of version 5 is told so, and nobody's will is published.
+    pub fn shut_down(&mut self, now: Now) {
+        let keys: Vec<ConnectionKey> = self.connection_keys();
+        for key in keys {
+            let Some(connection) = self.connection(key) else { continue };
+            let session = connection.session;
+            if connection.version == Version::V5 {
+                self.close_with(key, Reason::ServerShuttingDown, "the gateway stops", now);
+            } else if let Some(connection) = self.connection_mut(key) {
+                connection.closing = Some(Reason::ServerShuttingDown);
+                self.wake(key);
+            }
+            self.drop_will(session);
+        }
+        let _ = self.take_events();
+    }
+
+    pub(crate) fn connection_keys(&self) -> Vec<ConnectionKey> {
+        let key = |(index, one): (usize, &super::connection::Connection)| ConnectionKey {
+            index: u32::try_from(index).unwrap_or(u32::MAX),
+            generation: one.generation,
+        };
+        self.connections.iter().map(key).collect()
+    }
+
+    /// Users and permissions have changed: who may not be connected any more is cut off, and so is who has a subscription
+    /// that is not permitted any more.
+    pub fn policy_changed(&mut self, now: Now) {
+        let sessions: Vec<_> = self.sessions.iter().map(|(key, _)| key).collect();
+        for key in sessions {
+            let Some(session) = self.sessions.get(key) else { continue };
+            let user = session.user.as_deref();
+            let connection =
+                session.connection.filter(|key| self.connection(*key).is_some_and(|one| !one.is_internal));
+            if session.connection.is_some() && connection.is_none() {
+                continue;
+            }
+            let forbidden: Vec<_> = session
+                .subscriptions
+                .keys()
+                .filter(|filter| {
+                    let parsed = crate::topic::ParsedFilter::parse(filter);
+                    !parsed.is_some_and(|one| self.policy.may_subscribe(user, &session.client, one.filter))
+                })
+                .cloned()
+                .collect();
+            let admitted = self.policy.admits(user);
+            for filter in &forbidden {
+                self.unsubscribe_one(key, filter);
+            }
+            if let Some(connection) = connection
+                && (!forbidden.is_empty() || !admitted)
+            {
+                self.close_with(connection, Reason::NotAuthorized, "its permissions have changed", now);
+            }
+        }
+    }
+
+    /// Ends a connection from outside the engine, such as for a fault of its transport.
+    pub fn drop_connection(&mut self, key: ConnectionKey, now: Now) {
+        self.close(key, Closed::Lost, now);
+    }
+}

@@ -1,0 +1,146 @@
+//! The end of a connection, the will that may follow, and the end of a session.
+
+use std::sync::Arc;
+
+use super::acks::PendingAcks;
+use super::connection::{ConnectionKey, Outgoing};
+use super::message::Message;
+use super::publish::LocalPublish;
+use super::records::Record;
+use super::subscriptions::Subscriber;
+use super::{Engine, Event, Now, SessionKey};
+use crate::packet::{Version, encode_disconnect};
+use crate::reason::Reason;
+use crate::topic::ParsedFilter;
+
+/// How a connection ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Closed {
+    /// By DISCONNECT: the will is discarded.
+    ByClient,
+    /// In any other way: the will is published.
+    Lost,
+}
+
+/// A will, and when it is due.
+#[derive(Debug, Clone)]
+pub(crate) struct Will {
+    pub(crate) message: Arc<Message>,
+    /// Seconds after the loss of the connection.
+    pub(crate) delay: u32,
+    /// Seconds that its message is of use, from when it is published.
+    pub(crate) expiry: Option<u32>,
+    /// Monotonic milliseconds; set when the connection is lost.
+    pub(crate) due: Option<u64>,
+}
+
+impl Engine {
+    /// The connection is gone. Returns nothing to send; what adapters must take of the will is in [`Self::take_local`].
+    pub fn close(&mut self, key: ConnectionKey, closed: Closed, now: Now) {
+        let Some(index) = self.connection(key).map(|_| key.index as usize) else { return };
+        let connection = self.connections.remove(index);
+        self.memory.give_back(connection.outgoing_bytes);
+        let session_key = connection.session;
+        let Some(session) = self.sessions.get_mut(session_key).filter(|one| one.connection == Some(key))
+        else {
+            return;
+        };
+        session.connection = None;
+        let expiry = session.expiry;
+        session.ends_at =
+            (expiry != u32::MAX).then(|| now.monotonic.saturating_add(u64::from(expiry) * 1000));
+        if closed == Closed::ByClient {
+            self.drop_will(session_key);
+        } else if let Some(will) = &mut session.will {
+            will.due = Some(now.monotonic.saturating_add(u64::from(will.delay.min(expiry)) * 1000));
+            if will.delay == 0 || expiry == 0 {
+                self.publish_will(session_key, now);
+            }
+        }
+        if expiry == 0 {
+            self.end_session(session_key, now);
+        }
+    }
+
+    /// Ends a connection for a fault or a limit: sends a DISCONNECT to a client of version 5, and nothing after it.
+    pub(crate) fn close_with(&mut self, key: ConnectionKey, reason: Reason, why: &'static str, now: Now) {
+        let Some(connection) = self.connection_mut(key) else { return };
+        if connection.closing.is_some() {
+            return;
+        }
+        connection.closing = Some(reason);
+        let bytes = std::mem::take(&mut connection.outgoing_bytes);
+        connection.outgoing.retain(|one| matches!(one, Outgoing::Encoded(_)));
+        connection.acks = PendingAcks::default();
+        if connection.version == Version::V5 {
+            let text = connection.wants_problem_information.then_some(why);
+            connection.send_encoded(|out| encode_disconnect(out, reason, text));
+        }
+        let session = connection.session;
+        self.memory.give_back(bytes);
+        if let Some(session) = self.sessions.get(session) {
+            let client = Arc::clone(&session.client);
+            self.events.tell(|| Event::Closed { client, reason, why });
+        }
+        let _ = now;
+        self.wake(key);
+    }
+
+    pub(crate) fn drop_will(&mut self, key: SessionKey) {
+        if let Some(will) = self.sessions.get_mut(key).and_then(|session| session.will.take()) {
+            self.memory.give_back(will.message.cost());
+        }
+    }
+
+    pub(crate) fn publish_will(&mut self, key: SessionKey, now: Now) {
+        let Some(will) = self.sessions.get_mut(key).and_then(|session| session.will.take()) else { return };
+        self.memory.give_back(will.message.cost());
+        let mut message = Arc::unwrap_or_clone(will.message);
+        // Only now, because permissions may have changed since the CONNECT.
+        if let Some(publisher) = message.publisher.clone()
+            && self.refusal(&publisher.client, publisher.user.as_ref(), &message.topic).is_some()
+        {
+            return;
+        }
+        message.expires = will.expiry.map(|seconds| now.monotonic + u64::from(seconds) * 1000);
+        let (local, _) = self.publish(message, now);
+        self.locals.extend(local);
+    }
+
+    /// The messages for adapters that no packet caused: wills.
+    pub fn take_local(&mut self) -> Vec<LocalPublish> {
+        std::mem::take(&mut self.locals)
+    }
+
+    /// Forgets a session; a will that waits is published before.
+    pub(crate) fn end_session(&mut self, key: SessionKey, now: Now) {
+        if self
+            .sessions
+            .get(key)
+            .is_some_and(|session| session.will.as_ref().is_some_and(|will| will.due.is_some()))
+        {
+            self.publish_will(key, now);
+        }
+        let Some(session) = self.sessions.try_remove(key) else { return };
+        if self.by_client_id.get(&session.client) == Some(&key) {
+            self.by_client_id.remove(&session.client);
+        }
+        for filter in session.subscriptions.keys() {
+            if let Some(parsed) = ParsedFilter::parse(filter) {
+                self.subscriptions.remove(parsed, Subscriber::Session(key));
+            }
+            self.memory.give_back(super::subscribe::cost(filter));
+        }
+        self.memory.give_back(session.queue_bytes);
+        let will = session.will.as_ref().map_or(0, |will| will.message.cost());
+        self.memory.give_back(will);
+        if session.position > 0 {
+            self.log.append(&Record::SessionEnded { session: session.number });
+            let lost = session.queue.len() + session.in_flight.len();
+            self.stats.dropped.session_ended += lost as u64;
+            if lost > 0 {
+                self.events.tell(|| Event::SessionExpired { client: Arc::clone(&session.client), lost });
+            }
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Cuts the bytes of a connection into packets and gives them to the engine.
+
+use broker_engine::packet::{Invalid, split_frame};
+use broker_engine::reason::Reason;
+use broker_engine::{Closed, ConnectionKey, Engine, LocalPublish, Now, Received, Step};
+use gateway_core::{MemoryBudget, MemoryPermit};
+
+/// A packet that is larger needs a part of the budget while it comes.
+const SMALL: usize = 64 << 10;
+
+/// What has come of a packet that is not whole. Empty, and without memory, while no packet is begun.
+#[derive(Debug)]
+pub(crate) struct Inbox {
+    partial: Vec<u8>,
+    permit: MemoryPermit,
+    /// How the client ended the connection, or that the engine ends it.
+    pub(crate) ended: Option<Closed>,
+}
+
+/// What packets may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds<'a> {
+    /// Bytes of one packet.
+    pub(crate) packet_bytes: usize,
+    /// Bytes of all large packets that have not come whole.
+    pub(crate) budget: &'a MemoryBudget,
+}
+
+impl Inbox {
+    pub(crate) const fn new(partial: Vec<u8>) -> Self {
+        Self { partial, permit: MemoryPermit::unbounded(), ended: None }
+    }
+
+    /// Whether there are bytes that [`Self::take`] has not looked at, or the beginning of a packet.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.partial.is_empty()
+    }
+
+    /// Handles all whole packets in what was kept and `bytes`. What adapters must take is added to `locals`.
+    pub(crate) fn take(
+        &mut self,
+        engine: &mut Engine,
+        key: ConnectionKey,
+        bytes: &[u8],
+        bounds: Bounds<'_>,
+        locals: &mut Vec<LocalPublish>,
+        now: Now,
+    ) {
+        if self.partial.is_empty() {
+            let used = self.take_whole(engine, key, bytes, bounds, locals, now);
+            self.partial.extend_from_slice(bytes.get(used..).unwrap_or_default());
+        } else {
+            let mut joined = std::mem::take(&mut self.partial);
+            joined.extend_from_slice(bytes);
+            let used = self.take_whole(engine, key, &joined, bounds, locals, now);
+            if used < joined.len() {
+                joined.drain(..used);
+                self.partial = joined;
+            }
+        }
+        if self.partial.len() < SMALL {
+            self.permit = MemoryPermit::unbounded();
+            self.partial.shrink_to(2 * SMALL);
+        }
+    }
+
+    /// Returns how many bytes were used.
+    fn take_whole(
+        &mut self,
+        engine: &mut Engine,
+        key: ConnectionKey,
+        bytes: &[u8],
+        bounds: Bounds<'_>,
+        locals: &mut Vec<LocalPublish>,
+        now: Now,
+    ) -> usize {
+        let mut used = 0;
+        while self.ended.is_none() {
+            let rest = bytes.get(used..).unwrap_or_default();
+            match split_frame(rest, bounds.packet_bytes) {
+                Ok(Ok(frame)) => {
+                    used += frame.length;
+                    match engine.receive(key, frame, now) {
+                        Step::Next(Received::Nothing) => {}
+                        Step::Next(Received::Local(local)) => locals.push(local),
+                        Step::End(closed) => self.ended = Some(closed),
+                    }
+                }
+                Ok(Err(needed)) => {
+                    if needed > SMALL && rest.len() < SMALL {
+                        self.reserve(engine, key, needed, bounds, now);
+                    }
+                    break;
+                }
+                Err(invalid) => self.end(engine, key, invalid, now),
+            }
+        }
+        used
+    }
+
+    fn reserve(
+        &mut self,
+        engine: &mut Engine,
+        key: ConnectionKey,
+        needed: usize,
+        bounds: Bounds<'_>,
+        now: Now,
+    ) {
+        match bounds.budget.try_acquire(needed) {
+            Some(permit) => self.permit = permit,
+            None => {
+                let why = "too many large packets come at once";
+                self.end(engine, key, Invalid { reason: Reason::QuotaExceeded, why }, now);
+            }
+        }
+    }
+
+    fn end(&mut self, engine: &mut Engine, key: ConnectionKey, invalid: Invalid, now: Now) {
+        engine.receive_invalid(key, invalid, now);
+        self.ended = Some(Closed::Lost);
+    }
+}

@@ -1,0 +1,199 @@
+//! One client's connection after its CONNECT: bytes from the socket to the engine, and back.
+//!
+//! Written as a future by hand, because a gateway has thousands of them, mostly idle: an idle one holds no buffer.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use broker_engine::{Closed, ConnectionKey, LocalPublish, Output, Rest};
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Sleep, sleep};
+
+use crate::hub::{Exchanged, Hub};
+use crate::inbox::Inbox;
+
+/// How long a connection that must end may take to send its last bytes.
+const LAST_WORDS: Duration = Duration::from_secs(3);
+/// Bytes that are read, and encoded, at once.
+pub(crate) const CHUNK: usize = 64 << 10;
+
+thread_local! {
+    /// Shared by all connections of a thread, because it is used only within one poll.
+    static BUFFERS: RefCell<(Vec<u8>, Output)> = RefCell::new((vec![0; CHUNK], Output::default()));
+}
+
+/// Resolves to whether the adapters took the messages.
+type Delivery = Pin<Box<dyn Future<Output = bool> + Send>>;
+
+/// A connected client. It ends when the connection does; if it is dropped before, the connection counts as lost.
+pub(crate) struct Link<S> {
+    hub: Arc<Hub>,
+    key: ConnectionKey,
+    stream: S,
+    inbox: Inbox,
+    unsent: VecDeque<Bytes>,
+    /// Messages that wait for room in an adapter's queue. Nothing is read meanwhile.
+    delivery: Option<Delivery>,
+    wants_more: bool,
+    is_ending: bool,
+    last_words: Option<Pin<Box<Sleep>>>,
+}
+
+impl<S> Drop for Link<S> {
+    fn drop(&mut self) {
+        let (key, closed) = (self.key, self.inbox.ended.unwrap_or(Closed::Lost));
+        self.hub.forget_task(key);
+        self.hub.with(|engine, now| engine.close(key, closed, now));
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Future for Link<S> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        // An error of the socket ends the connection, and there is nothing more to say about it.
+        match BUFFERS.with_borrow_mut(|(input, output)| this.poll_all(cx, input, output)) {
+            Poll::Ready(_) => Poll::Ready(()),
+            Poll::Pending => this.poll_last_words(cx),
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
+    /// `rest` are bytes that came after the CONNECT.
+    pub(crate) fn new(hub: Arc<Hub>, key: ConnectionKey, stream: S, rest: Vec<u8>) -> Self {
+        Self {
+            hub,
+            key,
+            stream,
+            inbox: Inbox::new(rest),
+            unsent: VecDeque::new(),
+            delivery: None,
+            wants_more: true,
+            is_ending: false,
+            last_words: None,
+        }
+    }
+
+    /// Sends, reads and handles until all of it must wait.
+    fn poll_all(
+        &mut self,
+        cx: &mut Context<'_>,
+        input: &mut [u8],
+        output: &mut Output,
+    ) -> Poll<io::Result<()>> {
+        // What the engine has to send is taken at least once a poll, because the poll may be for that.
+        let mut is_drained = false;
+        // Bytes that were kept for want of room in an adapter's queue are not handled by reading.
+        let mut look_again = !self.inbox.is_empty();
+        loop {
+            if !self.poll_delivery(cx) {
+                return Poll::Ready(Ok(()));
+            }
+            let flushed = self.poll_flush(cx)?;
+            if self.is_ending && flushed.is_ready() {
+                return Poll::Ready(Ok(()));
+            }
+            let may_read = self.delivery.is_none() && self.wants_more && !self.is_ending;
+            let mut read = ReadBuf::new(input);
+            let received = match may_read {
+                true if std::mem::take(&mut look_again) => true,
+                true => match Pin::new(&mut self.stream).poll_read(cx, &mut read)? {
+                    Poll::Ready(()) if read.filled().is_empty() => return Poll::Ready(Ok(())),
+                    received => received.is_ready(),
+                },
+                false => false,
+            };
+            if !received && is_drained {
+                return Poll::Pending;
+            }
+            let may_send = flushed.is_ready();
+            is_drained = self.exchange(cx, read.filled(), may_send.then_some(output));
+            if may_send {
+                self.write_output(cx, output)?;
+            }
+        }
+    }
+
+    /// Gives the engine what came, and takes what there is to send. Returns whether nothing more can be done at once.
+    fn exchange(&mut self, cx: &Context<'_>, bytes: &[u8], output: Option<&mut Output>) -> bool {
+        let can_send = output.is_some();
+        let exchanged = self.hub.exchange(self.key, cx.waker(), &mut self.inbox, bytes, output);
+        let Exchanged { rest, wants_more, locals } = exchanged;
+        self.wants_more = wants_more;
+        self.is_ending |= rest == Rest::Close || self.inbox.ended.is_some();
+        if !locals.is_empty() {
+            self.start_delivery(locals);
+        }
+        rest != Rest::More || !can_send
+    }
+
+    fn start_delivery(&mut self, locals: Vec<LocalPublish>) {
+        if let Some(waiting) = self.hub.tap.deliver_now(&self.hub, locals) {
+            let hub = Arc::clone(&self.hub);
+            self.delivery = Some(Box::pin(async move { hub.tap.deliver(&hub, waiting).await }));
+        }
+    }
+
+    /// Returns false if the connection must end, because a message was not taken.
+    fn poll_delivery(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(delivery) = &mut self.delivery else { return true };
+        match delivery.as_mut().poll(cx) {
+            Poll::Ready(taken) => {
+                self.delivery = None;
+                taken
+            }
+            Poll::Pending => true,
+        }
+    }
+
+    /// Writes at once what the socket takes; keeps the rest.
+    fn write_output(&mut self, cx: &mut Context<'_>, output: &mut Output) -> io::Result<()> {
+        if output.pieces.is_empty() && self.unsent.is_empty() && !output.tail.is_empty() {
+            let written = match Pin::new(&mut self.stream).poll_write(cx, &output.tail) {
+                Poll::Ready(written) => written?,
+                Poll::Pending => 0,
+            };
+            if let Some(rest) = output.tail.get(written..).filter(|rest| !rest.is_empty()) {
+                self.unsent.push_back(Bytes::copy_from_slice(rest));
+            }
+        } else {
+            self.unsent.extend(output.pieces.drain(..));
+            if !output.tail.is_empty() {
+                self.unsent.push_back(Bytes::copy_from_slice(&output.tail));
+            }
+        }
+        output.clear();
+        Ok(())
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while let Some(bytes) = self.unsent.front_mut() {
+            let written = ready!(Pin::new(&mut self.stream).poll_write(cx, bytes))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            let _ = bytes.split_to(written.min(bytes.len()));
+            if bytes.is_empty() {
+                self.unsent.pop_front();
+            }
+        }
+        self.unsent.shrink_to(0);
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    /// A client that does not take its last bytes is cut off.
+    fn poll_last_words(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.is_ending {
+            return Poll::Pending;
+        }
+        self.last_words.get_or_insert_with(|| Box::pin(sleep(LAST_WORDS))).as_mut().poll(cx)
+    }
+}

@@ -1,0 +1,103 @@
+//! What the engine tells, as lines of the log: of each kind at most one in [`LOG_PERIOD`], so that no client can fill the log.
+
+use broker_engine::Event;
+use gateway_core::Throttle;
+use tokio::time::Instant;
+use tracing::warn;
+
+use crate::LOG_PERIOD;
+
+#[derive(Debug)]
+pub(crate) struct EventLog {
+    throttles: [Throttle; 11],
+}
+
+impl Default for EventLog {
+    fn default() -> Self {
+        Self { throttles: std::array::from_fn(|_| Throttle::new(LOG_PERIOD)) }
+    }
+}
+
+impl EventLog {
+    /// How many of this kind were left out, if one is to be written now.
+    fn allow(&self, kind: usize) -> Option<u64> {
+        self.throttles.get(kind)?.allow(Instant::now().into_std())
+    }
+
+    pub(crate) fn write(&self, event: &Event) {
+        let kind = kind(event);
+        let Some(left_out) = self.allow(kind) else { return };
+        match event {
+            Event::Closed { client, reason, why } => {
+                warn!(%client, code = reason.code(), left_out, "broker: closed a connection: {why}");
+            }
+            Event::QueueFull { client } => warn!(
+                %client,
+                left_out,
+                "broker: the client does not read what it subscribes to: its oldest messages are dropped (max_queue_size)"
+            ),
+            Event::MemoryFull { client } => warn!(
+                %client,
+                left_out,
+                "broker: messages that wait for clients fill the memory: the longest queue gives way (max_memory)"
+            ),
+            Event::TooLarge { client, topic } => {
+                warn!(%client, %topic, left_out, "broker: a message is larger than the client takes: it was left out");
+            }
+            Event::RetainedFull { client, topic } => warn!(
+                %client,
+                %topic,
+                left_out,
+                "broker: no room for another retained message: it was delivered, and not kept (max_retained_size)"
+            ),
+            Event::PublishRefused { client, user, topic } => warn!(
+                %client,
+                user = user.as_deref().unwrap_or("anonymous"),
+                %topic,
+                left_out,
+                "broker: client may not publish to this topic; see its user in [broker]"
+            ),
+            Event::SubscribeRefused { client, user, filter } => warn!(
+                %client,
+                user = user.as_deref().unwrap_or("anonymous"),
+                topic = %filter,
+                left_out,
+                "broker: client may not subscribe to this topic; see its user in [broker]"
+            ),
+            Event::TooManySubscriptions { client } => {
+                warn!(%client, left_out, "broker: a subscription was refused (max_subscriptions, max_memory)");
+            }
+            Event::TooManySessions { client } => {
+                warn!(%client, left_out, "broker: a client was refused: no session is left (max_sessions)");
+            }
+            Event::ForeignSession { client, user } => warn!(
+                %client,
+                user = user.as_deref().unwrap_or("anonymous"),
+                left_out,
+                "broker: a client was refused: another user has a session with its client id"
+            ),
+            Event::SessionExpired { client, lost } => warn!(
+                %client,
+                lost,
+                left_out,
+                "broker: the client stayed away too long: the messages that waited for it were dropped (session_expiry)"
+            ),
+        }
+    }
+}
+
+const fn kind(event: &Event) -> usize {
+    match event {
+        Event::Closed { .. } => 0,
+        Event::QueueFull { .. } => 1,
+        Event::MemoryFull { .. } => 2,
+        Event::TooLarge { .. } => 3,
+        Event::RetainedFull { .. } => 4,
+        Event::PublishRefused { .. } => 5,
+        Event::SubscribeRefused { .. } => 6,
+        Event::TooManySubscriptions { .. } => 7,
+        Event::TooManySessions { .. } => 8,
+        Event::ForeignSession { .. } => 9,
+        Event::SessionExpired { .. } => 10,
+    }
+}
