@@ -52,7 +52,8 @@ pub struct Config {
     /// The most clients connected at once.
     #[schemars(range(min = 1, max = 100_000))]
     pub max_clients: usize,
-    /// The most connections that one address opens in a second; more are closed at once.
+    /// The most connections that one address opens in a second; more are closed at once. Programs on this machine have no
+    /// such limit.
     #[schemars(range(min = 1, max = 100_000))]
     pub max_connects_per_second: u32,
     /// How long a new connection may take until its CONNECT.

@@ -1,0 +1,194 @@
+//! Who gets a message, and with which flags and properties.
+
+use broker_engine::{Limits, Received, Step};
+
+use crate::client::{self, Got, publish, read_all, subscribe};
+use crate::world::World;
+
+#[test]
+fn a_message_comes_as_it_was_published_and_with_nothing_added() {
+    let mut world = World::new(Limits::default());
+    let (from, to) = (world.connect(5, "from", true, 0), world.connect(5, "to", true, 0));
+    world.subscribe(to, "a/+", 2);
+    let properties = [&[0x26, 0, 1, b'k', 0, 1, b'v', 0x03, 0, 1, b'j', 0x23, 0, 3, 0x01, 1][..]].concat();
+    world.send(from, &publish(5, "a/b", b"x", 0b100, 5, &properties));
+    let got = world.got(to);
+    // The alias is the sender's own.
+    let passed_on = vec![0x26, 0, 1, b'k', 0, 1, b'v', 0x03, 0, 1, b'j', 0x01, 1];
+    let expected = Got::Publish {
+        topic: "a/b".to_owned(),
+        payload: b"x".to_vec(),
+        qos: 2,
+        id: 1,
+        dup: false,
+        retain: false,
+        properties: passed_on,
+    };
+    assert_eq!(got, [expected]);
+    // From then on by alias alone.
+    world.send(from, &publish(5, "", b"y", 0, 0, &[0x23, 0, 3]));
+    assert!(matches!(&world.got(to)[..], [Got::Publish { topic, .. }] if topic == "a/b"));
+}
+
+#[test]
+fn overlapping_subscriptions_give_one_message_with_the_highest_qos_and_all_identifiers() {
+    let mut world = World::new(Limits::default());
+    let (from, to) = (world.connect(4, "from", true, 0), world.connect(5, "to", true, 0));
+    for (id, filter, options) in [(1_u8, "a/#", 0), (2, "a/b", 2), (3, "+/b", 1)] {
+        let mut body = vec![0, id, 2, 0x0B, id];
+        body.extend(client::text(filter));
+        body.push(options);
+        world.send(to, &client::packet(0x82, &body));
+    }
+    world.got(to);
+    world.send(from, &publish(4, "a/b", b"x", 0b100, 1, &[]));
+    let got = world.got(to);
+    let [Got::Publish { qos: 2, properties, .. }] = &got[..] else { panic!("{got:?}") };
+    let mut identifiers: Vec<u8> = properties.chunks(2).map(|pair| pair[1]).collect();
+    identifiers.sort_unstable();
+    assert_eq!(identifiers, [1, 2, 3]);
+}
+
+#[test]
+fn of_those_that_share_a_filter_one_gets_each_message_and_the_absent_ones_none() {
+    let mut world = World::new(Limits::default());
+    let from = world.connect(5, "from", true, 0);
+    let members = ["a", "b", "c"].map(|id| world.connect(5, id, false, 60));
+    for member in members {
+        world.subscribe(member, "$share/g/s/#", 1);
+    }
+    world.lose(members[2]);
+    for number in 0..10 {
+        world.publish(from, "s/x", number.to_string().as_bytes(), false);
+    }
+    let mut counts = [members[0], members[1]].map(|member| world.take(member).len());
+    counts.sort_unstable();
+    assert_eq!(counts, [5, 5]);
+}
+
+#[test]
+fn retained_messages_come_to_new_subscriptions_as_they_ask() {
+    let mut world = World::new(Limits::default());
+    let (from, to) = (world.connect(5, "from", true, 0), world.connect(5, "to", true, 0));
+    world.publish(from, "r/1", b"one", true);
+    world.publish(from, "r/2", b"two", true);
+    world.publish(from, "r/2", b"", true);
+    let retained = |world: &mut World, options: u8| {
+        world.send(to, &subscribe(5, 1, "r/#", options));
+        world.got(to).iter().filter(|one| matches!(one, Got::Publish { retain: true, .. })).count()
+    };
+    assert_eq!(retained(&mut world, 0x10), 1, "new");
+    assert_eq!(retained(&mut world, 0x10), 0, "not new");
+    assert_eq!(retained(&mut world, 0x00), 1, "always");
+    assert_eq!(retained(&mut world, 0x20), 0, "never");
+    // What is published now is not retained for those who were there, unless they want the flag.
+    world.publish(from, "r/3", b"three", true);
+    assert!(matches!(&world.got(to)[..], [Got::Publish { retain: false, .. }]));
+    world.subscribe(to, "r/#", 0x28);
+    world.publish(from, "r/3", b"three", true);
+    assert!(matches!(&world.got(to)[..], [Got::Publish { retain: true, .. }]));
+}
+
+#[test]
+fn expiry_counts_down_and_what_is_expired_is_not_sent() {
+    let mut world = World::new(Limits::default());
+    let (from, to) = (world.connect(5, "from", true, 0), world.connect(5, "to", false, 600));
+    world.subscribe(to, "e", 1);
+    world.lose(to);
+    for seconds in [10_u8, 100] {
+        world.send(from, &publish(5, "e", b"x", 0b010, 1, &[0x02, 0, 0, 0, seconds]));
+    }
+    world.wait(20);
+    let to = world.connect_kept(to.version, "to");
+    assert!(
+        matches!(&world.got(to)[..], [Got::Publish { properties, .. }] if properties == &[0x02, 0, 0, 0, 80])
+    );
+    assert_eq!(world.engine.stats().dropped.expired, 1);
+}
+
+#[test]
+fn adapters_take_a_message_before_it_is_acknowledged() {
+    let mut world = World::new(Limits::default());
+    world.engine.set_adapter_filters([(0, "s/#"), (1, "s/+")]);
+    let from = world.connect(4, "from", true, 0);
+    for (flags, first) in [(0b010, 0x40), (0b100, 0x50)] {
+        let Step::Next(Received::Local(local)) = world.send(from, &publish(4, "s/a", b"x", flags, 3, &[]))
+        else {
+            panic!("it is for adapters")
+        };
+        assert_eq!((&local.adapters[..], &*local.message.topic), (&[0, 1][..], "s/a"));
+        assert!(world.got(from).is_empty());
+        let token = local.token.unwrap();
+        world.engine.adapter_done(token, true, world.now);
+        assert!(world.got(from).is_empty(), "the other one has not");
+        world.engine.adapter_done(token, true, world.now);
+        assert_eq!(world.got(from), [Got::Ack { first, id: 3, code: 0 }]);
+    }
+    // One that does not take it: the client must send it again.
+    let Step::Next(Received::Local(local)) = world.send(from, &publish(4, "s/a", b"x", 0b010, 4, &[])) else {
+        panic!("it is for adapters")
+    };
+    world.engine.adapter_done(local.token.unwrap(), false, world.now);
+    assert!(world.got(from).is_empty() && world.engine.stats().connected == 0);
+}
+
+#[test]
+fn acknowledgements_come_in_order_and_wait_for_the_disk() {
+    let mut world = World::new(Limits::default());
+    let (from, to) = (world.connect(4, "from", true, 0), world.connect(4, "to", false, 1));
+    world.subscribe(to, "kept", 1);
+    world.stores = false;
+    world.send(from, &publish(4, "kept", b"x", 0b010, 1, &[]));
+    world.send(from, &publish(4, "free", b"x", 0b010, 2, &[]));
+    assert!(world.got(from).is_empty());
+    let (position, _) = *world.disk.last().unwrap();
+    world.engine.stored(position);
+    let acks = [1, 2].map(|id| Got::Ack { first: 0x40, id, code: 0 });
+    assert_eq!(world.got(from), acks);
+}
+
+#[test]
+fn a_refused_message_is_told_in_version_5_only() {
+    let mut world = World::new(Limits::default());
+    for (version, code) in [(5, 0x87), (4, 0)] {
+        let from = world.connect(version, "from", true, 0);
+        world.send(from, &publish(version, "secret/x", b"x", 0b010, 1, &[]));
+        assert_eq!(world.got(from), [Got::Ack { first: 0x40, id: 1, code }]);
+        world.send(from, &subscribe(version, 2, "secret/#", 1));
+        let denied = if version == 5 { 0x87 } else { 0x80 };
+        assert_eq!(world.got(from), [Got::Suback { id: 2, codes: vec![denied] }]);
+    }
+    assert_eq!(world.engine.stats().dropped.not_permitted, 2);
+}
+
+#[test]
+fn what_breaks_the_standard_ends_the_connection_with_its_reason() {
+    for (bytes, code) in [
+        (publish(5, "a/#", b"", 0, 0, &[]), 0x90),
+        (publish(5, "", b"", 0, 0, &[]), 0x82),
+        (publish(5, "a", b"", 0, 0, &[0x23, 0, 0]), 0x94),
+        (publish(5, "", b"", 0, 0, &[0x23, 0, 1]), 0x82),
+        (publish(5, "a", b"", 0b010, 0, &[]), 0x82),
+        (publish(5, "a", b"", 0b110, 1, &[]), 0x81),
+        (client::packet(0x30, &[0, 1, 0xFF, 0]), 0x81),
+        (client::packet(0x10, b""), 0x82),
+        (client::packet(0x82, &[0, 1, 0]), 0x82),
+        (subscribe(5, 1, "a", 3), 0x81),
+        (client::packet(0xF0, b""), 0x82),
+    ] {
+        let mut world = World::new(Limits::default());
+        let client = world.connect(5, "c", true, 0);
+        world.send(client, &bytes);
+        let got = world.got(client);
+        assert!(
+            matches!(got[..], [Got::Disconnect(got)] if got == code),
+            "{bytes:?}: {got:?}, not {code:#x}"
+        );
+        assert_eq!(world.engine.stats().connected, 0);
+    }
+    // Version 3 has no such packet.
+    let mut world = World::new(Limits::default());
+    let client = world.connect(4, "c", true, 0);
+    world.send(client, &publish(4, "a/#", b"", 0, 0, &[]));
+    assert!(world.got(client).is_empty() && read_all(4, &[]).is_empty());
+}
