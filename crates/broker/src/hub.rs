@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::Limits;
+use crate::gathering::Gathering;
 use crate::inbox::{Bounds, Inbox};
 use crate::link::CHUNK;
 use crate::log::EventLog;
@@ -24,6 +25,7 @@ use crate::tap::Tap;
 pub(crate) struct Hub {
     state: Mutex<State>,
     pub(crate) tap: Tap,
+    pub(crate) gathering: Gathering,
     log: EventLog,
     clock: Arc<dyn Clock>,
     started: Instant,
@@ -77,6 +79,7 @@ impl Hub {
         Arc::new(Self {
             state: Mutex::new(state),
             tap,
+            gathering: Gathering::default(),
             log: EventLog::default(),
             clock,
             started,

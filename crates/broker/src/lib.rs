@@ -19,6 +19,7 @@ pub mod check;
 pub mod config;
 mod entrance;
 mod error;
+mod gathering;
 mod hub;
 mod inbox;
 mod link;
@@ -29,6 +30,7 @@ mod rate;
 mod settings;
 mod store;
 mod tap;
+mod thread;
 mod tls;
 mod transport;
 

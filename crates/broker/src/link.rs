@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use broker_engine::{Closed, ConnectionKey, LocalPublish, Output, Rest};
+use broker_engine::{Closed, ConnectionKey, Output, Rest};
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
@@ -38,6 +38,8 @@ pub(crate) struct Link<S> {
     stream: S,
     inbox: Inbox,
     unsent: VecDeque<Bytes>,
+    /// Messages of this connection are in [`Hub::gathering`].
+    has_gathered: bool,
     /// Messages that wait for room in an adapter's queue. Nothing is read meanwhile.
     delivery: Option<Delivery>,
     wants_more: bool,
@@ -48,6 +50,12 @@ pub(crate) struct Link<S> {
 impl<S> Drop for Link<S> {
     fn drop(&mut self) {
         let (key, closed) = (self.key, self.inbox.ended.unwrap_or(Closed::Lost));
+        // What a client sent before it went counts.
+        if self.has_gathered {
+            for local in self.hub.gathering.deliver(&self.hub, self.key) {
+                self.hub.tap.spawn_delivery(&self.hub, local);
+            }
+        }
         self.hub.forget_task(key);
         self.hub.with(|engine, now| engine.close(key, closed, now));
     }
@@ -75,6 +83,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
             stream,
             inbox: Inbox::new(rest),
             unsent: VecDeque::new(),
+            has_gathered: false,
             delivery: None,
             wants_more: true,
             is_ending: false,
@@ -93,6 +102,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         let mut is_drained = false;
         // Bytes that were kept for want of room in an adapter's queue are not handled by reading.
         let mut look_again = !self.inbox.is_empty();
+        self.start_delivery();
         loop {
             if !self.poll_delivery(cx) {
                 return Poll::Ready(Ok(()));
@@ -101,7 +111,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
             if self.is_ending && flushed.is_ready() {
                 return Poll::Ready(Ok(()));
             }
-            let may_read = self.delivery.is_none() && self.wants_more && !self.is_ending;
+            let may_read =
+                self.delivery.is_none() && !self.has_gathered && self.wants_more && !self.is_ending;
             let mut read = ReadBuf::new(input);
             let received = match may_read {
                 true if std::mem::take(&mut look_again) => true,
@@ -130,13 +141,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         self.wants_more = wants_more;
         self.is_ending |= rest == Rest::Close || self.inbox.ended.is_some();
         if !locals.is_empty() {
-            self.start_delivery(locals);
+            self.hub.gathering.add(self.key, locals);
+            self.has_gathered = true;
+            // To the end of the queue of tasks.
+            cx.waker().wake_by_ref();
         }
         rest != Rest::More || !can_send
     }
 
-    fn start_delivery(&mut self, locals: Vec<LocalPublish>) {
-        if let Some(waiting) = self.hub.tap.deliver_now(&self.hub, locals) {
+    fn start_delivery(&mut self) {
+        if !std::mem::take(&mut self.has_gathered) {
+            return;
+        }
+        let waiting = self.hub.gathering.deliver(&self.hub, self.key);
+        if !waiting.is_empty() {
             let hub = Arc::clone(&self.hub);
             self.delivery = Some(Box::pin(async move { hub.tap.deliver(&hub, waiting).await }));
         }

@@ -4,7 +4,6 @@
 //! which is when the pipeline has stored it. While an adapter's queue is full, nothing more is read of the clients that
 //! publish to it; other clients do not wait.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -81,23 +80,16 @@ impl Tap {
         subscriptions.iter().flat_map(numbered).collect()
     }
 
-    /// Delivers messages as far as the adapters have room for them at once. Returns those that must wait.
-    pub(crate) fn deliver_now(
-        &self,
-        hub: &Arc<Hub>,
-        locals: Vec<LocalPublish>,
-    ) -> Option<VecDeque<LocalPublish>> {
-        let mut locals = VecDeque::from(locals);
-        while let Some(local) = locals.front_mut() {
-            while let Some(&number) = local.adapters.first() {
-                if !self.try_send(hub, local, number) {
-                    return Some(locals);
-                }
-                local.adapters.remove(0);
+    /// Delivers a message to those of its adapters that have room at once. Returns false if others must wait for room: these
+    /// are left in it.
+    pub(crate) fn deliver_now(&self, hub: &Arc<Hub>, local: &mut LocalPublish) -> bool {
+        while let Some(&number) = local.adapters.first() {
+            if !self.try_send(hub, local, number) {
+                return false;
             }
-            locals.pop_front();
+            local.adapters.remove(0);
         }
-        None
+        true
     }
 
     fn try_send(&self, hub: &Arc<Hub>, local: &LocalPublish, number: u16) -> bool {
@@ -115,8 +107,8 @@ impl Tap {
 
     /// Delivers messages one after the other, each as soon as there is room. Returns false if one was not taken that its
     /// publisher must send again; the others are not delivered then.
-    pub(crate) async fn deliver(&self, hub: &Arc<Hub>, mut locals: VecDeque<LocalPublish>) -> bool {
-        while let Some(local) = locals.pop_front() {
+    pub(crate) async fn deliver(&self, hub: &Arc<Hub>, locals: Vec<LocalPublish>) -> bool {
+        for local in locals {
             for &number in &local.adapters {
                 if timeout(QUEUE_TIMEOUT, self.send(hub, &local, number)).await.is_err() {
                     self.tell(number, &local.message);
@@ -151,11 +143,13 @@ impl Tap {
     }
 
     /// Delivers a message that nobody waits for.
-    pub(crate) fn spawn_delivery(&self, hub: &Arc<Hub>, local: LocalPublish) {
-        let Some(waiting) = self.deliver_now(hub, vec![local]) else { return };
+    pub(crate) fn spawn_delivery(&self, hub: &Arc<Hub>, mut local: LocalPublish) {
+        if self.deliver_now(hub, &mut local) {
+            return;
+        }
         let hub = Arc::clone(hub);
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move { hub.tap.deliver(&hub, waiting).await });
+            runtime.spawn(async move { hub.tap.deliver(&hub, vec![local]).await });
         }
     }
 
