@@ -61,6 +61,8 @@ pub struct Now {
 pub struct Limits {
     /// Bytes of the largest packet, either way.
     pub packet_bytes: u32,
+    /// Bytes of the largest payload.
+    pub payload_bytes: usize,
     /// QoS 1 and 2 messages on their way from or to one client.
     pub in_flight: u16,
     /// Bytes of the messages that wait for one client. One message always may.
@@ -87,6 +89,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             packet_bytes: 8 << 20,
+            payload_bytes: usize::MAX,
             in_flight: 64,
             queue_bytes: 4 << 20,
             memory_bytes: 64 << 20,

@@ -1,7 +1,8 @@
 //! Topic names and topic filters (MQTT 5, section 4.7).
 
-/// Levels that a topic or filter may have. The standard has no limit, but each level costs memory and time.
-pub const MAX_LEVELS: usize = 200;
+/// Levels that a topic or filter may have: 200 slashes, as mosquitto has it. The standard has no limit, but each level
+/// costs memory and time.
+pub const MAX_LEVELS: usize = 201;
 
 /// Whether `text` may be published to: not empty, no wildcard, not too deep. (NUL and the length were checked when
 /// it was decoded.)

@@ -60,6 +60,10 @@ pub struct Config {
     pub connect_timeout: HumanDuration,
     /// The largest MQTT packet, either way.
     pub max_packet_size: ByteSize,
+    /// The largest payload of a message; larger ones are refused, and the connection stays. Without this key, only the packet
+    /// is bounded.
+    #[schemars(example = "1MiB")]
+    pub max_payload_size: Option<ByteSize>,
     /// The most QoS 1 and 2 messages on their way from or to one client (Receive Maximum).
     #[schemars(range(min = 1, max = 65_535))]
     pub max_in_flight: u16,
@@ -107,6 +111,7 @@ impl Default for Config {
             max_connects_per_second: 500,
             connect_timeout: HumanDuration(Duration::from_secs(10)),
             max_packet_size: ByteSize(8 << 20),
+            max_payload_size: None,
             max_in_flight: 64,
             max_queue_size: ByteSize(4 << 20),
             max_memory: ByteSize(64 << 20),

@@ -19,7 +19,7 @@ use crate::hub::{Exchanged, Hub};
 use crate::inbox::Inbox;
 
 /// How long a connection that must end may take to send its last bytes.
-const LAST_WORDS: Duration = Duration::from_secs(3);
+const LAST_WORDS: Duration = Duration::from_secs(2);
 /// Bytes that are read, and encoded, at once.
 pub(crate) const CHUNK: usize = 64 << 10;
 
@@ -109,7 +109,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
             }
             let flushed = self.poll_flush(cx)?;
             if self.is_ending && flushed.is_ready() {
-                return Poll::Ready(Ok(()));
+                return self.poll_linger(cx, input);
             }
             let may_read =
                 self.delivery.is_none() && !self.has_gathered && self.wants_more && !self.is_ending;
@@ -205,6 +205,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         }
         self.unsent.shrink_to(0);
         Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    /// Reads and forgets what the client still sends, until it has seen the end: to close before would make its system discard
+    /// the DISCONNECT that says why.
+    fn poll_linger(&mut self, cx: &mut Context<'_>, input: &mut [u8]) -> Poll<io::Result<()>> {
+        if self.inbox.ended == Some(Closed::ByClient) {
+            return Poll::Ready(Ok(()));
+        }
+        ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+        loop {
+            let mut read = ReadBuf::new(input);
+            ready!(Pin::new(&mut self.stream).poll_read(cx, &mut read))?;
+            if read.filled().is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+        }
     }
 
     /// A client that does not take its last bytes is cut off.

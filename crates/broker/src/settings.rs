@@ -68,6 +68,8 @@ pub struct User {
 pub struct Limits {
     /// Largest MQTT packet, in bytes, either way.
     pub max_packet_size: u32,
+    /// Largest payload, in bytes.
+    pub max_payload_size: usize,
     /// Connections over all listeners, including those in their handshake.
     pub max_clients: usize,
     /// QoS 1 and 2 messages on their way from or to one client.
@@ -98,6 +100,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_packet_size: 8 << 20,
+            max_payload_size: usize::MAX,
             max_clients: 2_000,
             max_in_flight: 64,
             max_queue_size: 4 << 20,
@@ -118,6 +121,7 @@ impl Limits {
     pub(crate) fn engine(&self) -> broker_engine::Limits {
         broker_engine::Limits {
             packet_bytes: self.max_packet_size,
+            payload_bytes: self.max_payload_size,
             in_flight: self.max_in_flight,
             queue_bytes: self.max_queue_size,
             memory_bytes: self.max_memory,

@@ -72,7 +72,7 @@ impl Store {
         while let Some((position, batch)) = self.refused.take().or_else(|| engine.take_records()) {
             match self.journal.append(&batch) {
                 Ok(written) => {
-                    debug_assert_eq!(written.0, position, "the engine numbers as the journal does")
+                    debug_assert_eq!(written.0, position, "the engine numbers as the journal does");
                 }
                 Err(_) => {
                     // Mostly for want of a sync, which is begun at once: until then acknowledgements wait.

@@ -20,7 +20,7 @@ use super::{commands, local};
 pub enum Source {
     /// A remote broker. Use a persistent session, so that QoS 1 messages survive a pause, and a `max_packet_size` slightly
     /// above the pipeline's largest payload: larger ones then arrive and are counted.
-    Remote(Options),
+    Remote(Box<Options>),
     /// The embedded broker, which delivers messages and takes commands within the process.
     Local(Arc<dyn LocalBroker>),
 }
@@ -67,7 +67,7 @@ impl Adapter for MqttAdapter {
                     let filters = filters.into_iter().map(|filter| (filter, Qos::AtLeastOnce)).collect();
                     let (outstanding, all_acknowledged) = mpsc::channel(1);
                     let remote = Remote::new(intake, condition, outstanding);
-                    remote.run(Subscriber::start(link.clone(), filters), all_acknowledged).await
+                    remote.run(Subscriber::start((**link).clone(), filters), all_acknowledged).await
                 }
                 Source::Local(broker) => {
                     let messages = broker.attach(&self.id);

@@ -54,7 +54,7 @@ pub(super) fn blueprint(
         let link = link(id, mqtt, context.site.gateway).map_err(|reason| BuildError { key, reason })?;
         // The debug form has everything but the password.
         let shown = format!("{link:?}");
-        (Source::Remote(link), shown)
+        (Source::Remote(Box::new(link)), shown)
     } else {
         let Some(EmbeddedBroker(broker)) = context.services.get::<EmbeddedBroker>() else {
             let reason = "there is neither a `url` nor a [broker] to connect to".to_owned();

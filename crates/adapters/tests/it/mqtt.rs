@@ -69,7 +69,8 @@ impl Running {
             clock: Arc::new(ManualClock::new(NOW)),
             stop: stop.clone(),
         };
-        let mut adapter = MqttAdapter::new(AdapterId::new("mqtt", "floor"), Source::Remote(options), routes);
+        let mut adapter =
+            MqttAdapter::new(AdapterId::new("mqtt", "floor"), Source::Remote(Box::new(options)), routes);
         let task = tokio::spawn(async move { adapter.run(&mut context).await });
         Self { uplinks, arrived: VecDeque::new(), commands, health, stop, task }
     }

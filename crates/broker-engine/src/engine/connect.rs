@@ -81,8 +81,14 @@ impl Engine {
             }
             _ => connect.keep_alive,
         };
-        if connect.will.as_ref().is_some_and(|will| will.retain) && !self.limits.retain {
-            return refuse(Reason::RetainNotSupported);
+        if let Some(will) = &connect.will {
+            if will.retain && !self.limits.retain {
+                return refuse(Reason::RetainNotSupported);
+            }
+            if will.payload.len() > self.limits.payload_bytes {
+                let is_v5 = connect.version == Version::V5;
+                return refuse(if is_v5 { Reason::PacketTooLarge } else { Reason::NotAuthorized });
+            }
         }
         let expiry = if peer.is_internal {
             connect.session_expiry
@@ -97,7 +103,8 @@ impl Engine {
         self.set_will(connect, session, now);
         let limits = self.limits;
         let answer = Connack {
-            session_present: present,
+            // 3.1 has no such flag.
+            session_present: present && connect.version != Version::V31,
             reason: Reason::Success,
             assigned_client_id: assigned.then_some(&*client),
             keep_alive: (keep_alive != connect.keep_alive).then_some(keep_alive),

@@ -24,6 +24,8 @@ pub(crate) struct Matches<'a> {
     pub(crate) sessions: SmallVec<[Match; 4]>,
     /// Adapters, by number.
     pub(crate) adapters: SmallVec<[u16; 2]>,
+    /// A subscription matches, if only the publisher's own with No Local.
+    pub(crate) found_any: bool,
     table: &'a mut Slab<Session>,
     route: u64,
     qos: QoS,
@@ -41,6 +43,7 @@ impl Visitor for Matches<'_> {
     }
 
     fn found(&mut self, entry: Entry) {
+        self.found_any = true;
         let key = match entry.subscriber {
             Subscriber::Adapter(adapter) => {
                 if !self.adapters.contains(&adapter) {
@@ -94,6 +97,7 @@ impl Engine {
         let mut matches = Matches {
             sessions: SmallVec::new(),
             adapters: SmallVec::new(),
+            found_any: false,
             table: &mut self.sessions,
             route: self.route,
             qos: message.qos,

@@ -36,7 +36,7 @@ pub enum Received {
 }
 
 /// Where a message went.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Routed {
     /// Somebody has a subscription that matches.
     matched: bool,
@@ -76,6 +76,11 @@ impl Engine {
         let (client, user) = (Arc::clone(&one.client), one.user.clone());
         if let Some(refusal) = self.refusal(&client, user.as_ref(), &topic) {
             self.acknowledge(key, publish, refusal, None, 0);
+            return Ok(Received::Nothing);
+        }
+        if publish.payload.len() > self.limits.payload_bytes {
+            self.stats.dropped.not_permitted += 1;
+            self.acknowledge(key, publish, Reason::PacketTooLarge, None, 0);
             return Ok(Received::Nothing);
         }
         if self.log.is_full() && publish.qos != QoS::AtMostOnce {
@@ -176,8 +181,7 @@ impl Engine {
         user: Option<&Arc<str>>,
         topic: &Arc<str>,
     ) -> Option<Reason> {
-        let may =
-            !topic.starts_with("$SYS") && self.policy.may_publish(user.map(|user| &**user), client, topic);
+        let may = !is_reserved(topic) && self.policy.may_publish(user.map(|user| &**user), client, topic);
         if may {
             return None;
         }
@@ -249,13 +253,12 @@ impl Engine {
 
     /// Gives a message to all who want it; `from` is the session that published it.
     fn route(&mut self, message: &Arc<Message>, from: Option<SessionKey>, now: Now) -> Routed {
-        let Matches { sessions: matches, adapters, .. } = self.subscribers(message, from);
-        let mut routed = Routed { adapters, ..Routed::default() };
+        let Matches { sessions: matches, adapters, found_any, .. } = self.subscribers(message, from);
+        let mut routed = Routed { adapters, matched: found_any, position: None };
         let is_retained = message.retain && self.retain(message) == Some(true);
         let mut recipients: Vec<Recipient> = Vec::new();
         let mut queued: SmallVec<[SessionKey; 8]> = SmallVec::new();
         for Match { session, qos, retain_as_published, identifiers } in matches {
-            routed.matched = true;
             let retain = message.retain && retain_as_published;
             if qos == QoS::AtMostOnce {
                 self.send_at_most_once(session, message, retain, identifiers);
@@ -271,8 +274,17 @@ impl Engine {
         for session in queued {
             self.pump(session, now);
         }
-        routed.matched |= !routed.adapters.is_empty();
         routed
+    }
+}
+
+/// Topics that clients do not publish to: the broker's own figures, and what looks like a shared subscription. A bridge of
+/// another broker says under `$SYS` whether it is connected.
+fn is_reserved(topic: &str) -> bool {
+    let is_bridge_state = |rest: &str| rest.split_once('/').is_some_and(|(_, last)| last == "state");
+    match topic.strip_prefix("$SYS") {
+        Some(rest) => !rest.strip_prefix("/broker/connection/").is_some_and(is_bridge_state),
+        None => topic.starts_with("$share/"),
     }
 }
 

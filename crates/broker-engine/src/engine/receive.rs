@@ -6,7 +6,7 @@ use super::records::Record;
 use super::session::Inbound;
 use super::wills::Closed;
 use super::{Engine, Now, SessionKey};
-use crate::packet::{Ack, AckKind, Frame, Invalid, Packet, QoS, Version, encode_ack, encode_pingresp};
+use crate::packet::{Ack, AckKind, Frame, Invalid, Packet, QoS, encode_ack, encode_pingresp};
 use crate::reason::Reason;
 
 /// What a packet did to its connection.
@@ -138,14 +138,14 @@ impl Engine {
         if released {
             self.record(session_key, |session| Record::InboundReleased { session, packet_id });
         }
-        let reason = if released { Reason::Success } else { Reason::PacketIdentifierNotFound };
         if let Some(connection) = self.connection_mut(key) {
             let version = connection.version;
             if released {
                 connection.unfinished = connection.unfinished.saturating_sub(1);
             }
-            let reason = if version == Version::V5 { reason } else { Reason::Success };
-            connection.send_encoded(|out| encode_ack(out, version, AckKind::Pubcomp, packet_id, reason));
+            // Also for one that is not known: its PUBCOMP was lost.
+            connection
+                .send_encoded(|out| encode_ack(out, version, AckKind::Pubcomp, packet_id, Reason::Success));
             self.wake(key);
         }
     }

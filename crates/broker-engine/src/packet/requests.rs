@@ -95,14 +95,20 @@ impl<'a> Subscribe<'a> {
         }
         let mut filters = Vec::new();
         while !reader.is_empty() {
-            let filter = reader.text()?;
+            let filter = filter(&mut reader)?;
             filters.push(options(version, filter, reader.byte()?)?);
         }
         if filters.is_empty() {
-            return Err(Invalid::protocol("SUBSCRIBE without a filter"));
+            return Err(Invalid::malformed("SUBSCRIBE without a filter"));
         }
         Ok(Self { packet_id, identifier, filters })
     }
+}
+
+/// At least one character ([MQTT-4.7.3-1]).
+fn filter<'a>(reader: &mut Reader<'a>) -> Result<&'a str, Invalid> {
+    let filter = reader.text()?;
+    if filter.is_empty() { Err(Invalid::malformed("an empty topic filter")) } else { Ok(filter) }
 }
 
 fn options(version: Version, filter: &str, byte: u8) -> Result<SubscribeFilter<'_>, Invalid> {
@@ -144,10 +150,10 @@ impl<'a> Unsubscribe<'a> {
         }
         let mut filters = Vec::new();
         while !reader.is_empty() {
-            filters.push(reader.text()?);
+            filters.push(filter(&mut reader)?);
         }
         if filters.is_empty() {
-            return Err(Invalid::protocol("UNSUBSCRIBE without a filter"));
+            return Err(Invalid::malformed("UNSUBSCRIBE without a filter"));
         }
         Ok(Self { packet_id, filters })
     }

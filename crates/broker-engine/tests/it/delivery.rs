@@ -172,7 +172,7 @@ fn what_breaks_the_standard_ends_the_connection_with_its_reason() {
         (publish(5, "a", b"", 0b110, 1, &[]), 0x81),
         (client::packet(0x30, &[0, 1, 0xFF, 0]), 0x81),
         (client::packet(0x10, b""), 0x82),
-        (client::packet(0x82, &[0, 1, 0]), 0x82),
+        (client::packet(0x82, &[0, 1, 0]), 0x81),
         (subscribe(5, 1, "a", 3), 0x81),
         (client::packet(0xF0, b""), 0x82),
     ] {

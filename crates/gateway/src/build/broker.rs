@@ -48,6 +48,7 @@ fn limits(config: &broker::config::Config) -> broker::Limits {
     let keep_alive = config.max_keep_alive.map(|longest| longest.0.as_secs());
     broker::Limits {
         max_packet_size: u32::try_from(config.max_packet_size.0).unwrap_or(u32::MAX),
+        max_payload_size: config.max_payload_size.map_or(usize::MAX, bytes),
         max_clients: config.max_clients,
         max_in_flight: config.max_in_flight,
         max_queue_size: bytes(config.max_queue_size),
