@@ -123,6 +123,13 @@ needs_of_bench_coap() {
   need libcoap3-bin command -v coap-server-openssl
 }
 
+needs_of_conformance() {
+  if [[ $1 == riser ]]; then need_rust_to_build; else need mosquitto command -v mosquitto; fi
+  needs_of_python
+  # To fetch the suites.
+  need git git --version
+}
+
 needs_of_bench_lorawan() {
   need_rust_to_build
   need_python_environment

@@ -18,6 +18,9 @@ use crate::topic::ParsedFilter;
 const SUBSCRIPTION_BYTES: usize = 200;
 const LEVEL_BYTES: usize = 150;
 
+/// [MQTT-4.7.1-1] and [MQTT-4.7.1-2].
+const NO_FILTER: Invalid = Invalid::malformed("a text that is no topic filter");
+
 /// Bytes in memory, about.
 pub(crate) fn cost(filter: &str) -> usize {
     let levels = filter.bytes().filter(|byte| *byte == b'/').count() + 1;
@@ -45,9 +48,7 @@ impl Engine {
             };
             let code = match self.subscribe_one(session, &filter, subscribe.identifier, &mut scans) {
                 Ok(()) => filter.qos.bits(),
-                Err(Reason::TopicFilterInvalid) if version != Version::V5 => {
-                    return Err(Invalid::malformed("a text that is no topic filter"));
-                }
+                Err(Reason::TopicFilterInvalid) => return Err(NO_FILTER),
                 // 3.1 has no refusal; 3.1.1 has one.
                 Err(_) if version == Version::V31 => filter.qos.bits(),
                 Err(reason) if version == Version::V5 => reason.code(),
@@ -145,10 +146,7 @@ impl Engine {
         let mut codes = Vec::with_capacity(unsubscribe.filters.len());
         for filter in &unsubscribe.filters {
             let code = match ParsedFilter::parse(filter) {
-                None if version != Version::V5 => {
-                    return Err(Invalid::malformed("a text that is no topic filter"));
-                }
-                None => Reason::TopicFilterInvalid,
+                None => return Err(NO_FILTER),
                 Some(_) if self.unsubscribe_one(session, filter) => Reason::Success,
                 Some(_) => Reason::NoSubscriptionExisted,
             };
