@@ -21,7 +21,6 @@ use crate::hub::{self, Hub};
 use crate::listeners::{self, Listeners};
 use crate::rate::ConnectRate;
 use crate::store::Store;
-use crate::thread::BrokerThread;
 use crate::{BrokerError, LocalAccess, Settings, Tap};
 
 /// The prefix of client ids that only the gateway may use. A client that connects with the id of another takes over its
@@ -35,12 +34,6 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// A running broker. If it is dropped without [`Broker::stop`], it closes its listeners and connections.
 pub struct Broker {
-    thread: BrokerThread,
-    running: Arc<Running>,
-}
-
-/// What runs on the broker's thread.
-struct Running {
     hub: Arc<Hub>,
     auth: Arc<Auth>,
     listeners: Arc<Listeners>,
@@ -60,53 +53,6 @@ impl Broker {
     /// # Errors
     /// See [`BrokerError`]. Nothing is left running.
     pub async fn start(
-        settings: Settings,
-        tap: Tap,
-        condition: Condition,
-        clock: Arc<dyn Clock>,
-    ) -> Result<Self, BrokerError> {
-        let thread = BrokerThread::start()?;
-        let running = thread.run(Running::open(settings, tap, condition, clock)).await??;
-        Ok(Self { thread, running: Arc::new(running) })
-    }
-
-    /// The open listeners: protocol (`mqtt`, `websocket`, `mqtt over TLS`, `websocket over TLS`) and address. For a
-    /// configured port 0, the address has the port that the system chose.
-    #[must_use]
-    pub fn addresses(&self) -> Vec<(&'static str, SocketAddr)> {
-        self.running.listeners.addresses()
-    }
-
-    /// The broker as the gateway's adapters see it.
-    #[must_use]
-    pub fn local(&self) -> LocalAccess {
-        LocalAccess { hub: Arc::clone(&self.running.hub) }
-    }
-
-    /// What was counted since the start.
-    #[must_use]
-    pub fn stats(&self) -> Stats {
-        self.running.hub.with(|engine, _| engine.stats())
-    }
-
-    /// Replaces users and permissions. Clients that may still connect and read what they read stay connected; the others
-    /// are cut off.
-    pub fn set_access(&self, access: Access) {
-        self.running.auth.replace(access);
-        self.running.hub.with(|engine, now| engine.policy_changed(now));
-    }
-
-    /// Stops listening, ends all connections (v5 clients get a DISCONNECT), and writes everything to the disk.
-    pub async fn stop(self) {
-        let running = Arc::clone(&self.running);
-        if let Err(error) = self.thread.run(async move { running.stop().await }).await {
-            warn!("{}", gateway_core::chain(&error));
-        }
-    }
-}
-
-impl Running {
-    async fn open(
         settings: Settings,
         tap: Tap,
         condition: Condition,
@@ -147,7 +93,34 @@ impl Running {
         Ok(Self { hub, auth, listeners, connections, tasks, stop, cut })
     }
 
-    async fn stop(&self) {
+    /// The open listeners: protocol (`mqtt`, `websocket`, `mqtt over TLS`, `websocket over TLS`) and address. For a
+    /// configured port 0, the address has the port that the system chose.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<(&'static str, SocketAddr)> {
+        self.listeners.addresses()
+    }
+
+    /// The broker as the gateway's adapters see it.
+    #[must_use]
+    pub fn local(&self) -> LocalAccess {
+        LocalAccess { hub: Arc::clone(&self.hub) }
+    }
+
+    /// What was counted since the start.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.hub.with(|engine, _| engine.stats())
+    }
+
+    /// Replaces users and permissions. Clients that may still connect and read what they read stay connected; the others
+    /// are cut off.
+    pub fn set_access(&self, access: Access) {
+        self.auth.replace(access);
+        self.hub.with(|engine, now| engine.policy_changed(now));
+    }
+
+    /// Stops listening, ends all connections (v5 clients get a DISCONNECT), and writes everything to the disk.
+    pub async fn stop(self) {
         self.stop.cancel();
         self.hub.with(|engine, now| engine.shut_down(now));
         self.connections.close();
@@ -166,8 +139,8 @@ impl Running {
 
 impl Drop for Broker {
     fn drop(&mut self) {
-        self.running.stop.cancel();
-        self.running.cut.cancel();
+        self.stop.cancel();
+        self.cut.cancel();
     }
 }
 

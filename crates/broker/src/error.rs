@@ -14,13 +14,6 @@ pub enum BrokerError {
     /// No `listen`, `websocket` or `tls` address.
     #[error("the broker has no listener; set `listen`, `websocket` or a TLS address in [broker]")]
     NoListener,
-    /// The broker's thread cannot start.
-    #[error("the broker cannot have a thread of its own; see the system's limit on processes (ulimit -u)")]
-    Thread {
-        /// The system's error.
-        #[source]
-        source: io::Error,
-    },
     /// An address cannot be listened on.
     #[error("the broker cannot listen on {address} for {protocol}; {}", bind_remedy(source))]
     Bind {

@@ -30,7 +30,6 @@ mod rate;
 mod settings;
 mod store;
 mod tap;
-mod thread;
 mod tls;
 mod transport;
 
