@@ -12,5 +12,6 @@ mod clients;
 mod common;
 mod hostile;
 mod kill;
+mod peers;
 mod tap;
 mod tls;
