@@ -26,7 +26,8 @@ const V4: &[u8] = b"\x00\x04MQTT\x04\x00\x00\x3c\x00\x01x";
 const V5: &[u8] = b"\x00\x04MQTT\x05\x00\x00\x3c\x05\x11\x00\x00\x00\x3c\x00\x01y";
 
 fn engine(now: Now) -> Engine {
-    let limits = Limits { queue_bytes: 4096, memory_bytes: 65_536, retained_bytes: 8192, ..Limits::default() };
+    let limits =
+        Limits { queue_bytes: 4096, memory_bytes: 65_536, retained_bytes: 8192, ..Limits::default() };
     let mut engine = Engine::new(limits, Arc::new(Everything), now);
     engine.set_next_position(1);
     engine
