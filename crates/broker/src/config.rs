@@ -74,7 +74,7 @@ pub struct Config {
     pub max_memory: ByteSize,
     /// The most bytes of retained messages. Then new topics are delivered, and not kept.
     pub max_retained_size: ByteSize,
-    /// The most sessions, of connected clients and those that are away.
+    /// The most sessions that are kept for clients that are away.
     #[schemars(range(min = 1, max = 100_000))]
     pub max_sessions: usize,
     /// The most subscriptions of one client.

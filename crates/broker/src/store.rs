@@ -149,7 +149,13 @@ impl Store {
         }
         let needs = self.journal.next();
         self.write(engine);
-        self.cleaned = Some((end, if self.journal.next() > needs { needs } else { Position(0) }));
+        if self.refused.is_some() {
+            // Recorded again next time: a record may stand twice.
+            return Ok(());
+        }
+        // Without anything that counts, nothing was recorded, and nothing must be durable before.
+        let last = self.journal.next().previous();
+        self.cleaned = Some((end, if last >= needs { last } else { Position(0) }));
         Ok(())
     }
 

@@ -58,6 +58,11 @@ impl PendingAcks {
         self.waiting.get_mut(token.serial.wrapping_sub(self.first) as usize)
     }
 
+    /// Whether the next acknowledgement waits for a record.
+    fn waits_for_record(&self, stored: u64) -> bool {
+        self.waiting.front().is_some_and(|ack| ack.position.is_some_and(|position| position > stored))
+    }
+
     /// The next acknowledgement, if its message is where it must be.
     fn pop_ready(&mut self, stored: u64) -> Option<PendingAck> {
         let ready = self.waiting.front()?;
@@ -115,6 +120,9 @@ impl Engine {
                 *state = Inbound::Acknowledged;
             }
             sent = true;
+        }
+        if self.connection(key).is_some_and(|one| one.acks.waits_for_record(stored)) {
+            self.log.wait(key);
         }
         if sent {
             self.stats.messages_sent += 1;

@@ -25,6 +25,7 @@ impl Engine {
     }
 
     fn record_one_again(&mut self, position: u64, record: Record<'_>) {
+        self.log.begin_change();
         match record {
             Record::Session { client, .. } => {
                 if let Some(&key) = self.by_client_id.get(client)

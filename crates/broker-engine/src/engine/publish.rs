@@ -222,9 +222,6 @@ impl Engine {
             QoS::ExactlyOnce => AckKind::Pubrec,
         };
         let position = position.filter(|position| *position > self.log.stored());
-        if position.is_some() {
-            self.log.wait(key);
-        }
         let connection = self.connection_mut(key)?;
         // Version 3 can only accept ([MQTT-3.3.5-2] of 3.1.1).
         let reason = if connection.version == Version::V5 { reason } else { Reason::Success };
@@ -253,6 +250,7 @@ impl Engine {
 
     /// Gives a message to all who want it; `from` is the session that published it.
     fn route(&mut self, message: &Arc<Message>, from: Option<SessionKey>, now: Now) -> Routed {
+        self.log.begin_change();
         let Matches { sessions: matches, adapters, found_any, .. } = self.subscribers(message, from);
         let mut routed = Routed { adapters, matched: found_any, position: None };
         let is_retained = message.retain && self.retain(message) == Some(true);

@@ -4,6 +4,8 @@
 //! Records of one turn are one batch, so that many changes cost one write. A batch has a position; the positions of
 //! later batches are larger. The encoding is postcard's, after the length of each record as `u32` (little-endian).
 
+use std::collections::VecDeque;
+
 use serde::{Deserialize, Serialize};
 
 use super::connection::ConnectionKey;
@@ -108,10 +110,15 @@ pub(crate) fn qos(bits: u8) -> QoS {
     QoS::from_bits(bits & 3).unwrap_or(QoS::ExactlyOnce)
 }
 
+/// A batch of this size is not added to.
+const LARGE_BATCH: usize = 1 << 20;
+
 /// The records that are not stored yet.
 #[derive(Debug, Default)]
 pub(crate) struct Log {
     batch: Vec<u8>,
+    /// Batches that are complete, before `batch`.
+    complete: VecDeque<(u64, Vec<u8>)>,
     /// Position of `batch`.
     next: u64,
     stored: u64,
@@ -138,6 +145,14 @@ impl Log {
         }
         self.bytes += u64::from(length);
         self.next
+    }
+
+    /// Begins another batch if this one is large. Called before a change, never between its records: they share a position.
+    pub(crate) fn begin_change(&mut self) {
+        if self.batch.len() > LARGE_BATCH {
+            self.complete.push_back((self.next, std::mem::take(&mut self.batch)));
+            self.next += 1;
+        }
     }
 
     /// What reading records back would record again.
@@ -192,6 +207,9 @@ impl Engine {
     /// The records since the last call, as one batch with its position; `None` without any. They belong on the disk before
     /// anything of [`Engine::output`] is sent.
     pub fn take_records(&mut self) -> Option<(u64, Vec<u8>)> {
+        if let Some(complete) = self.log.complete.pop_front() {
+            return Some(complete);
+        }
         if self.log.batch.is_empty() {
             return None;
         }

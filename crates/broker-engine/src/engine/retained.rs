@@ -25,6 +25,8 @@ pub(crate) struct Retained {
 pub(crate) struct RetainedStore {
     topics: BTreeMap<Arc<str>, Retained>,
     bytes: usize,
+    /// How many of them expire.
+    expiring: usize,
 }
 
 /// A subscription whose retained messages are being sent.
@@ -60,15 +62,21 @@ impl RetainedStore {
 
     pub(crate) fn insert(&mut self, message: Arc<Message>, position: u64) {
         self.bytes += message.cost();
+        self.expiring += usize::from(message.expires.is_some());
         if let Some(old) = self.topics.insert(Arc::clone(&message.topic), Retained { message, position }) {
-            self.bytes -= old.message.cost();
+            self.forget(&old);
         }
     }
 
     pub(crate) fn remove(&mut self, topic: &str) -> Option<Retained> {
         let removed = self.topics.remove(topic)?;
-        self.bytes -= removed.message.cost();
+        self.forget(&removed);
         Some(removed)
+    }
+
+    fn forget(&mut self, old: &Retained) {
+        self.bytes -= old.message.cost();
+        self.expiring -= usize::from(old.message.expires.is_some());
     }
 
     /// The topics after `after` that begin with `prefix`, in order.
@@ -85,6 +93,9 @@ impl RetainedStore {
     }
 
     pub(crate) fn expired(&self, now: Now) -> Vec<Arc<str>> {
+        if self.expiring == 0 {
+            return Vec::new();
+        }
         let expired = self.topics.values().filter(|retained| retained.message.is_expired(now));
         expired.map(|retained| Arc::clone(&retained.message.topic)).collect()
     }

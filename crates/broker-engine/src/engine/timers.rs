@@ -74,6 +74,7 @@ impl Engine {
                 self.close_with(key, Reason::ServerShuttingDown, "the gateway stops", now);
             } else if let Some(connection) = self.connection_mut(key) {
                 connection.closing = Some(Reason::ServerShuttingDown);
+                connection.woken = false;
                 self.wake(key);
             }
             self.drop_will(session);

@@ -76,6 +76,8 @@ impl Engine {
             let text = connection.wants_problem_information.then_some(why);
             connection.send_encoded(|out| encode_disconnect(out, reason, text));
         }
+        // Even one that was woken already, and does not read what it has.
+        connection.woken = false;
         let session = connection.session;
         self.memory.give_back(bytes);
         if let Some(session) = self.sessions.get(session) {

@@ -141,10 +141,42 @@ fn acknowledgements_come_in_order_and_wait_for_the_disk() {
     world.send(from, &publish(4, "kept", b"x", 0b010, 1, &[]));
     world.send(from, &publish(4, "free", b"x", 0b010, 2, &[]));
     assert!(world.got(from).is_empty());
-    let (position, _) = *world.disk.last().unwrap();
-    world.engine.stored(position);
-    let acks = [1, 2].map(|id| Got::Ack { first: 0x40, id, code: 0 });
-    assert_eq!(world.got(from), acks);
+    world.send(from, &publish(4, "kept", b"x", 0b010, 3, &[]));
+    let position = |world: &World, before: usize| world.disk[world.disk.len() - before].0;
+    let acks = |ids: &[u16]| ids.iter().map(|&id| Got::Ack { first: 0x40, id, code: 0 }).collect::<Vec<_>>();
+    world.engine.stored(position(&world, 3));
+    assert!(world.got(from).is_empty(), "the first is not stored yet");
+    world.engine.stored(position(&world, 2));
+    assert_eq!(world.got(from), acks(&[1, 2]));
+    world.engine.stored(position(&world, 1));
+    assert_eq!(world.got(from), acks(&[3]));
+}
+
+/// One packet to many sessions can need more records than the journal takes at once.
+#[test]
+fn a_large_change_is_stored_in_several_batches_and_read_back() {
+    let mut world = World::new(Limits { memory_bytes: 1 << 30, ..Limits::default() });
+    let from = world.connect(4, "from", true, 0);
+    let to = world.connect(4, "to", false, 1);
+    world.subscribe(to, "big/#", 1);
+    world.lose(to);
+    let payload = vec![b'x'; 600_000];
+    for number in 0..6_u16 {
+        let bytes = publish(4, &format!("big/{number}"), &payload, 0b011, number + 1, &[]);
+        let frame = broker_engine::packet::split_frame(&bytes, usize::MAX).unwrap().unwrap();
+        world.engine.receive(from.key, frame, world.now);
+    }
+    let before = world.disk.len();
+    world.write();
+    assert_eq!(world.disk.len() - before, 3, "two messages a batch");
+    assert_eq!(world.got(from).len(), 6);
+    for _ in 0..2 {
+        world.restart();
+        assert_eq!(world.engine.stats().retained, 6);
+        world.clean(usize::MAX);
+    }
+    let to = world.connect_kept(4, "to");
+    assert_eq!(world.take(to).len(), 6);
 }
 
 #[test]

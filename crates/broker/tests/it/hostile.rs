@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::common::{eventually, free, port, publish, settings, start, works};
 use broker::Tap;
 use bytes::{BufMut, BytesMut};
+use gateway_core::ports::LocalBroker as _;
 use proptest::prelude::*;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -81,6 +82,30 @@ async fn silent_connections_are_closed() {
     eventually(async || works(port).await).await;
     assert!(is_closed(&mut crowd[0]).await);
     assert!(is_closed(&mut crowd[999]).await);
+    broker.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_that_reads_nothing_is_closed_after_its_keep_alive_and_what_it_held_is_free() {
+    let folder = TempDir::new().unwrap();
+    let mut settings = settings(folder.path());
+    settings.limits.max_queue_size = 1 << 20;
+    let broker = start(settings, Tap::default()).await.unwrap();
+    let port = port(&broker, "mqtt");
+    let mut deaf = connect(port).await;
+    // As CONNECT, with a keep-alive of one second; then SUBSCRIBE to `a`.
+    let mut hello = CONNECT.to_vec();
+    hello[11] = 1;
+    deaf.write_all(&hello).await.unwrap();
+    deaf.write_all(b"\x82\x06\x00\x01\x00\x01a\x00").await.unwrap();
+    eventually(async || broker.stats().subscriptions == 1).await;
+    for _ in 0..400 {
+        broker.local().publish("a", vec![b'x'; 100_000].into());
+    }
+    let held = broker.stats();
+    assert!(held.queued_bytes <= (1 << 20) + 100_000 && held.dropped.queue_full > 100, "{held:?}");
+    eventually(async || broker.stats().connected == 0).await;
+    assert_eq!(broker.stats().queued_bytes, 0);
     broker.stop().await;
 }
 
