@@ -123,6 +123,12 @@ needs_of_bench_coap() {
   need libcoap3-bin command -v coap-server-openssl
 }
 
+needs_of_bench_broker() {
+  need_rust_to_build
+  need mosquitto command -v mosquitto
+  need argon2 command -v argon2
+}
+
 needs_of_conformance() {
   if [[ $1 == riser ]]; then need_rust_to_build; else need mosquitto command -v mosquitto; fi
   needs_of_python
