@@ -43,24 +43,28 @@ class Conf:
 
     def __init__(self, arguments):
         self.values, self.ports = {}, []
-        self.acl_on_all = True
-        if "-c" not in arguments:
-            # Mosquitto started by hand, without a file, takes clients without a name.
-            self.ports = [int(arguments[arguments.index("-p") + 1])]
-            self.values["allow_anonymous"] = "true"
-            return
-        with open(arguments[arguments.index("-c") + 1], newline="") as file:
-            lines = [line.strip() for line in file]
         acl_files = []
-        for name, _, value in (line.partition(" ") for line in lines if line and not line.startswith("#")):
+        for name, _, value in self.lines(arguments):
             if name in ("port", "listener"):
                 self.ports.append(int(value.split()[0]))
                 acl_files.append(None)
             elif name == "acl_file" and acl_files:
                 acl_files[-1] = value
             self.values[name] = value
-        if self.values.get("per_listener_settings") == "true":
-            self.acl_on_all = None not in acl_files
+        # Of listeners that have settings of their own, one without permissions leaves everything to everybody.
+        self.acl_on_all = not (self.is_true("per_listener_settings") and None in acl_files)
+        if not self.ports:
+            # Mosquitto without a listener in its file takes clients without a name, unless that says otherwise.
+            self.values.setdefault("allow_anonymous", "true")
+        if "-p" in arguments:
+            self.ports.append(int(arguments[arguments.index("-p") + 1]))
+
+    def lines(self, arguments):
+        if "-c" not in arguments:
+            return []
+        with open(arguments[arguments.index("-c") + 1], newline="") as file:
+            lines = [line.strip() for line in file]
+        return [line.partition(" ") for line in lines if line and not line.startswith("#")]
 
     def is_true(self, name):
         return self.values.get(name) == "true"
@@ -212,7 +216,7 @@ def main():
 
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
         signal.signal(number, tell)
-    for port in dict.fromkeys(conf.ports[1:]):
+    for port in {*conf.ports} - {conf.ports[0]}:
         pass_on(port, conf.ports[0])
     code = riser.wait()
     if not lasts:

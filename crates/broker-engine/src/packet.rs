@@ -110,6 +110,18 @@ pub enum Packet<'a> {
     Auth,
 }
 
+/// Whether a packet that begins with this byte may come from a client that is connected: known before its length is.
+///
+/// # Errors
+/// No client sends such a packet.
+pub const fn check_first_byte(first: u8) -> Result<(), Invalid> {
+    match first >> 4 {
+        3..=8 | 10 | 12 | 14 | 15 => Ok(()),
+        1 => Err(Invalid::protocol("a second CONNECT")),
+        _ => Err(Invalid::protocol("a packet type that no client sends")),
+    }
+}
+
 impl<'a> Packet<'a> {
     /// Decodes the packet in `frame`.
     ///

@@ -212,15 +212,26 @@ impl Entrance {
         peer: SocketAddr,
         certificate: Option<String>,
     ) -> Result<ConnectionKey, Vec<u8>> {
-        let body = match split_frame(packet, CONNECT_BYTES) {
-            Ok(Ok(Frame { header: FixedHeader { packet_type: 1, flags: 0 }, body, .. })) => body,
-            _ => return Err(Vec::new()),
+        let Ok(Ok(Frame { header: FixedHeader { flags, .. }, body, .. })) =
+            split_frame(packet, CONNECT_BYTES)
+        else {
+            return Err(Vec::new());
         };
         let connect = decode_connect(body).map_err(|(version, invalid)| {
             debug!(%peer, "broker: a CONNECT was refused: {invalid}");
             answer_to_invalid(version, invalid.reason)
         })?;
+        // 3.1 does not say that they are 0.
+        if flags != 0 && connect.version != Version::V31 {
+            return Err(Vec::new());
+        }
         let user = self.authenticate(&connect, peer, certificate).await?;
+        // A client that says goodbye and comes back at once: what it said last must be read first, or its will is published.
+        if self.hub.with(|engine, _| engine.is_connected(connect.client_id)) {
+            for _ in 0..2 {
+                tokio::task::yield_now().await;
+            }
+        }
         let new_client_id = format!("auto-{:032x}", rand::random::<u128>());
         let peer = Peer { user: user.map(Into::into), new_client_id, is_internal: false };
         self.hub.with(|engine, now| engine.connect(&connect, peer, now)).map_err(|refused| refused.connack)
@@ -259,12 +270,12 @@ async fn read_connect(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<(Vec<
     let mut received = Vec::with_capacity(256);
     loop {
         match split_frame(&received, CONNECT_BYTES) {
-            Ok(Ok(frame)) => {
+            Ok(Ok(frame)) if frame.header.packet_type == 1 => {
                 let length = frame.length;
                 return Ok((received, length));
             }
             // Anything but a CONNECT is not read to its end.
-            Ok(Err(_)) if received.first().is_none_or(|first| *first == 0x10) => {}
+            Ok(Err(_)) if received.first().is_none_or(|first| first >> 4 == 1) => {}
             _ => return Err(io::ErrorKind::InvalidData.into()),
         }
         if stream.read_buf(&mut received).await? == 0 {

@@ -1,6 +1,6 @@
 //! Cuts the bytes of a connection into packets and gives them to the engine.
 
-use broker_engine::packet::{Invalid, split_frame};
+use broker_engine::packet::{Invalid, check_first_byte, split_frame};
 use broker_engine::reason::Reason;
 use broker_engine::{Closed, ConnectionKey, Engine, LocalPublish, Now, Received, Step};
 use gateway_core::{MemoryBudget, MemoryPermit};
@@ -87,7 +87,9 @@ impl Inbox {
                     }
                 }
                 Ok(Err(needed)) => {
-                    if needed > SMALL && rest.len() < SMALL {
+                    if let Some(Err(invalid)) = rest.first().map(|first| check_first_byte(*first)) {
+                        self.end(engine, key, invalid, now);
+                    } else if needed > SMALL && rest.len() < SMALL {
                         self.reserve(engine, key, needed, bounds, now);
                     }
                     break;

@@ -53,6 +53,13 @@ pub fn refused(version: Version, reason: Reason) -> Refused {
     Refused { reason, connack }
 }
 
+/// Whether the client takes a CONNACK at all ([MQTT-3.1.2-24]); if not, nothing can be said.
+fn fits(connect: &Connect<'_>, answer: &Connack<'_>) -> bool {
+    let mut encoded = Vec::new();
+    encode_connack(&mut encoded, connect.version, answer);
+    encoded.len() <= connect.maximum_packet_size as usize
+}
+
 impl Engine {
     /// Accepts a client whose password was checked. The CONNACK is in [`Self::output`].
     ///
@@ -95,16 +102,9 @@ impl Engine {
         } else {
             connect.session_expiry.min(self.limits.session_expiry)
         };
-        let (session, present) = match self.open_session(connect, &client, peer.user, expiry, now) {
-            Ok(opened) => opened,
-            Err(reason) => return refuse(reason),
-        };
-        let key = self.add_connection(connect, session, keep_alive, peer.is_internal, now);
-        self.set_will(connect, session, now);
         let limits = self.limits;
-        let answer = Connack {
-            // 3.1 has no such flag.
-            session_present: present && connect.version != Version::V31,
+        let mut answer = Connack {
+            session_present: false,
             reason: Reason::Success,
             assigned_client_id: assigned.then_some(&*client),
             keep_alive: (keep_alive != connect.keep_alive).then_some(keep_alive),
@@ -115,12 +115,30 @@ impl Engine {
             retain_available: limits.retain,
             reason_string: None,
         };
+        if !fits(connect, &answer) {
+            return Err(Refused { reason: Reason::PacketTooLarge, connack: Vec::new() });
+        }
+        let (session, present) = match self.open_session(connect, &client, peer.user, expiry, now) {
+            Ok(opened) => opened,
+            Err(reason) => return refuse(reason),
+        };
+        let key = self.add_connection(connect, session, keep_alive, peer.is_internal, now);
+        self.set_will(connect, session, now);
+        // 3.1 has no such flag.
+        answer.session_present = present && connect.version != Version::V31;
         if let Some(connection) = self.connection_mut(key) {
             connection.send_encoded(|out| encode_connack(out, connect.version, &answer));
         }
         self.resume(session, now);
         self.wake(key);
         Ok(key)
+    }
+
+    /// Whether a client with this id is connected.
+    #[must_use]
+    pub fn is_connected(&self, client: &str) -> bool {
+        let session = self.by_client_id.get(client).and_then(|key| self.sessions.get(*key));
+        session.is_some_and(|session| session.connection.is_some())
     }
 
     /// The session to go on with, and whether it is an old one.

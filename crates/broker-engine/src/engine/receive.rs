@@ -103,11 +103,12 @@ impl Engine {
         let index = session.in_flight.iter().position(|one| one.packet_id == ack.packet_id);
         let mut reason = Reason::Success;
         match index.and_then(|index| session.in_flight.get_mut(index)) {
+            // A refusal ends the message, known or not: no PUBREL follows it ([MQTT-4.3.3-4]).
+            None if ack.code >= 0x80 => return Ok(()),
             None => reason = Reason::PacketIdentifierNotFound,
             Some(one) if one.queued.qos != QoS::ExactlyOnce => {
                 return Err(Invalid::protocol("a PUBREC for a message of QoS 1"));
             }
-            // The client refuses the message, and that ends it ([MQTT-4.3.3-4]).
             Some(_) if ack.code >= 0x80 => {
                 if let Some(done) = index.and_then(|index| session.in_flight.remove(index)) {
                     self.forget(session_key, &done.queued);

@@ -83,7 +83,8 @@ fn version(reader: &mut Reader<'_>) -> Result<(Version, bool), (Option<Version>,
 
 fn connect<'a>(version: Version, is_bridge: bool, mut reader: Reader<'a>) -> Result<Connect<'a>, Invalid> {
     let flags = reader.byte()?;
-    if flags & 1 != 0 {
+    // 3.1 does not say that it is 0.
+    if flags & 1 != 0 && version != Version::V31 {
         return Err(Invalid::malformed("the reserved flag of CONNECT is set"));
     }
     let clean_start = flags & 2 != 0;

@@ -22,6 +22,15 @@ impl<'a> Reader<'a> {
         self.rest.is_empty()
     }
 
+    /// Nothing may follow.
+    pub(super) const fn end(self) -> Result<(), Invalid> {
+        if self.rest.is_empty() {
+            Ok(())
+        } else {
+            Err(Invalid::malformed("the packet is longer than its fields"))
+        }
+    }
+
     pub(super) fn take(&mut self, length: usize) -> Result<&'a [u8], Invalid> {
         let (taken, rest) = self.rest.split_at_checked(length).ok_or(SHORT)?;
         self.rest = rest;

@@ -31,6 +31,7 @@ impl Ack {
         } else if !reader.is_empty() {
             return Err(Invalid::malformed("an acknowledgement is longer than its packet identifier"));
         }
+        reader.end()?;
         Ok(Self { kind, packet_id, code })
     }
 }
@@ -192,6 +193,7 @@ impl Disconnect {
                 Ok(())
             })?;
         }
+        reader.end()?;
         Ok(disconnect)
     }
 }

@@ -186,3 +186,26 @@ async fn a_large_message_of_a_house_with_many_devices_passes() {
     assert!(works(port).await);
     broker.stop().await;
 }
+
+/// The broker hears of the new connection and of the last packets of the old one at the same time.
+#[tokio::test]
+async fn a_client_that_says_goodbye_and_comes_back_at_once_has_said_goodbye() {
+    let folder = TempDir::new().unwrap();
+    let broker = start(settings(folder.path()), Tap::default()).await.unwrap();
+    let port = port(&broker, "mqtt");
+    // As CONNECT, with a retained will `x` on topic `w`.
+    let with_will = b"\x10\x13\x00\x04MQTT\x04\x26\x00\x3c\x00\x01x\x00\x01w\x00\x01x";
+    let mut answer = [0; 4];
+    for _ in 0..100 {
+        let mut old = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        old.write_all(with_will).await.unwrap();
+        old.read_exact(&mut answer).await.unwrap();
+        let mut new = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        old.write_all(b"\xe0\x00").await.unwrap();
+        new.write_all(CONNECT).await.unwrap();
+        new.read_exact(&mut answer).await.unwrap();
+        assert_eq!(answer, CONNACK);
+    }
+    assert_eq!(stdout(&subscribe(port, &["-t", "w", "-C", "1", "-W", "1"]).await), "");
+    broker.stop().await;
+}
