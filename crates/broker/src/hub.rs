@@ -116,7 +116,7 @@ impl Hub {
         key: ConnectionKey,
         waker: &Waker,
         inbox: &mut Inbox,
-        bytes: &[u8],
+        (may_take, bytes): (bool, &[u8]),
         output: Option<&mut Output>,
     ) -> Exchanged {
         let now = self.now();
@@ -125,7 +125,7 @@ impl Hub {
         let (exchanged, consequences) = {
             let mut state = self.lock();
             state.remember(key, waker);
-            if !bytes.is_empty() || !inbox.is_empty() {
+            if may_take && (!bytes.is_empty() || !inbox.is_empty()) {
                 inbox.take(&mut state.engine, key, bytes, bounds, &mut locals, now);
             }
             let consequences = state.settle(Some(key));

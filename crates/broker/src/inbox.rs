@@ -75,7 +75,8 @@ impl Inbox {
         now: Now,
     ) -> usize {
         let mut used = 0;
-        while self.ended.is_none() {
+        // What comes after many unacknowledged messages stays here until they are acknowledged.
+        while self.ended.is_none() && engine.wants_more(key) {
             let rest = bytes.get(used..).unwrap_or_default();
             match split_frame(rest, bounds.packet_bytes) {
                 Ok(Ok(frame)) => {

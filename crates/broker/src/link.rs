@@ -136,7 +136,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     /// Gives the engine what came, and takes what there is to send. Returns whether nothing more can be done at once.
     fn exchange(&mut self, cx: &Context<'_>, bytes: &[u8], output: Option<&mut Output>) -> bool {
         let can_send = output.is_some();
-        let exchanged = self.hub.exchange(self.key, cx.waker(), &mut self.inbox, bytes, output);
+        let may_take = self.delivery.is_none() && !self.has_gathered && !self.is_ending;
+        let exchanged = self.hub.exchange(self.key, cx.waker(), &mut self.inbox, (may_take, bytes), output);
         let Exchanged { rest, wants_more, locals } = exchanged;
         self.wants_more = wants_more;
         self.is_ending |= rest == Rest::Close || self.inbox.ended.is_some();

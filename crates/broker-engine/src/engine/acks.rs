@@ -112,7 +112,9 @@ impl Engine {
             let Some(ack) = connection.acks.pop_ready(stored) else { break };
             send_ack(connection, &ack);
             let session = connection.session;
-            if ack.kind == AckKind::Puback || ack.reason.code() >= 0x80 {
+            if ack.kind == AckKind::Puback {
+                // Not counted.
+            } else if ack.reason.code() >= 0x80 {
                 connection.unfinished = connection.unfinished.saturating_sub(1);
             } else if let Some(session) = self.sessions.get_mut(session)
                 && let Some(state) = session.inbound.get_mut(&ack.packet_id)

@@ -69,7 +69,8 @@ impl Engine {
         {
             return Ok(self.again(key, publish, &topic, *state));
         }
-        if publish.qos != QoS::AtMostOnce {
+        // At QoS 1 the caller stops reading instead: many clients do not count.
+        if publish.qos == QoS::ExactlyOnce {
             self.count_unfinished(key, version)?;
         }
         let Some(one) = self.sessions.get(session) else { return Ok(Received::Nothing) };
