@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 use tracing::warn;
 
 use crate::auth::{Access, Auth};
+use crate::bridge::{self, Bridge};
 use crate::entrance::{Entrance, Refusals};
 use crate::hub::{self, Hub};
 use crate::listeners::{self, Listeners};
@@ -67,6 +68,10 @@ impl Broker {
         let store = Store::open(&settings.data_dir, settings.sync_every, &mut engine, now)?;
         let hub = Hub::new((engine, store), tap, clock, started, &limits);
         hub.set_adapter_filters();
+        // Before the first client, so that no message of it is missed.
+        bridge::end_old_sessions(&hub, &settings.bridges);
+        let open = |settings| Bridge::open(&hub, settings, condition.clone());
+        let bridges: Vec<Bridge> = settings.bridges.into_iter().map(open).collect();
         let (stop, cut) = (CancellationToken::new(), CancellationToken::new());
         let connections = TaskTracker::new();
         let entrance = Arc::new(Entrance {
@@ -85,6 +90,9 @@ impl Broker {
             listeners.open_socket(path, &entrance);
         }
         let tasks = TaskTracker::new();
+        for bridge in bridges {
+            tasks.spawn(bridge.run(stop.clone()));
+        }
         tasks.spawn(stop.clone().run_until_cancelled_owned(keep_time(Arc::clone(&hub), condition)));
         tasks.spawn(
             stop.clone().run_until_cancelled_owned(keep_durable(Arc::clone(&hub), settings.sync_every)),
@@ -154,7 +162,15 @@ impl Hub {
 
     /// Publishes a message of the gateway itself, at QoS 1.
     pub(crate) fn publish(self: &Arc<Self>, topic: &str, payload: Bytes) {
-        let message = Message::internal(topic, payload, false);
+        self.publish_message(Message::internal(topic, payload, false));
+    }
+
+    /// As [`Self::publish`], retained.
+    pub(crate) fn publish_retained(self: &Arc<Self>, topic: &str, payload: Bytes) {
+        self.publish_message(Message::internal(topic, payload, true));
+    }
+
+    fn publish_message(self: &Arc<Self>, message: Message) {
         let (local, _position) = self.with(|engine, now| engine.publish(message, now));
         if let Some(local) = local {
             self.tap.spawn_delivery(self, local);
@@ -200,6 +216,7 @@ fn figures(stats: &Stats, (disk_bytes, written_bytes): (u64, u64)) -> BTreeMap<S
         ("dropped_retained_full", dropped.retained_full),
         ("dropped_not_permitted", dropped.not_permitted),
         ("dropped_session_ended", dropped.session_ended),
+        ("dropped_bridge_refused", dropped.bridge_refused),
     ];
     figures.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }

@@ -5,8 +5,8 @@ use gateway_core::files::{Files, check_ca, check_pair};
 use gateway_core::findings::{KeyPath, Report, one_line};
 use gateway_core::listener::{Listener, Transport};
 
-use crate::config::{Config, User};
-use crate::{PasswordSource, validate_filter};
+use crate::config::{Bridge, Config, User};
+use crate::{PasswordSource, bridge, validate_filter};
 
 /// Resolves paths relative to the configuration's folder, and reads passwords from files.
 pub fn read_files(broker: &mut Config, files: &mut Files<'_>) {
@@ -14,6 +14,11 @@ pub fn read_files(broker: &mut Config, files: &mut Files<'_>) {
     for (name, user) in &mut broker.users {
         let table = KeyPath::of("broker.users").key(name);
         files.password(&table, &mut user.password, &mut user.password_file);
+    }
+    for (name, bridge) in &mut broker.bridges {
+        let table = KeyPath::of("broker.bridges").key(name);
+        files.resolve([&mut bridge.ca_file, &mut bridge.cert_file, &mut bridge.key_file]);
+        files.password(&table, &mut bridge.password, &mut bridge.password_file);
     }
 }
 
@@ -33,6 +38,16 @@ pub fn check(report: &mut Report, broker: &Config, now: Timestamp) {
     check_limits(report, &table, broker);
     for (name, user) in &broker.users {
         check_user(report, &table.key("users").key(name), user);
+    }
+    for (name, bridge) in &broker.bridges {
+        bridge::check::check(report, &table.key("bridges").key(name), bridge, now);
+    }
+}
+
+/// Warns of each broker that a bridge does not reach now. May take some seconds.
+pub fn probe(report: &mut Report, broker: &Config) {
+    for (name, bridge) in &broker.bridges {
+        bridge::check::probe(report, &KeyPath::of("broker.bridges").key(name), bridge);
     }
 }
 
@@ -56,6 +71,10 @@ pub fn check_own_file(report: &mut Report, broker: &Config, file: &std::path::Pa
     let inline = |user: &User| user.password.is_some() && user.password_file.is_none();
     for (name, _) in broker.users.iter().filter(|(_, user)| inline(user)) {
         report.warn_of_secret(&KeyPath::of("broker.users").key(name).key("password"), file);
+    }
+    let inline = |bridge: &Bridge| bridge.password.is_some() && bridge.password_file.is_none();
+    for (name, _) in broker.bridges.iter().filter(|(_, bridge)| inline(bridge)) {
+        report.warn_of_secret(&KeyPath::of("broker.bridges").key(name).key("password"), file);
     }
 }
 

@@ -9,6 +9,8 @@ use gateway_core::settings::{ByteSize, HumanDuration, ListenAddress, Secret};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use crate::bridge::config::{Bridge, BridgeTopic, Direction};
+
 /// The embedded MQTT broker for the building's own devices (MQTT 3.1, 3.1.1 and 5). Without this table there is none.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -90,6 +92,8 @@ pub struct Config {
     pub retain: bool,
     /// The users that may connect. The name is the user name: `[broker.users.floor1]`.
     pub users: BTreeMap<String, User>,
+    /// Bridges to other brokers. The name is for logs and `health`: `[broker.bridges.campus]`.
+    pub bridges: BTreeMap<String, Bridge>,
 }
 
 impl Default for Config {
@@ -122,6 +126,7 @@ impl Default for Config {
             max_keep_alive: None,
             retain: true,
             users: BTreeMap::new(),
+            bridges: BTreeMap::new(),
         }
     }
 }

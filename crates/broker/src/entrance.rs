@@ -233,7 +233,7 @@ impl Entrance {
             }
         }
         let new_client_id = format!("auto-{:032x}", rand::random::<u128>());
-        let peer = Peer { user: user.map(Into::into), new_client_id, is_internal: false };
+        let peer = Peer { user: user.map(Into::into), new_client_id, internal: None };
         self.hub.with(|engine, now| engine.connect(&connect, peer, now)).map_err(|refused| refused.connack)
     }
 

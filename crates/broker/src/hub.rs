@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
 
-use broker_engine::{AckToken, ConnectionKey, Engine, Event, LocalPublish, Now, Output, Rest};
+use broker_engine::{
+    AckToken, ConnectionKey, Engine, Event, InternalOutput, LocalPublish, Now, Output, Rest,
+};
 use gateway_core::MemoryBudget;
 use gateway_core::ports::Clock;
 use tokio::sync::Notify;
@@ -155,6 +157,23 @@ impl Hub {
         if wants_sync {
             self.sync_wanted.notify_one();
         }
+    }
+
+    /// What a client within the process gets next. `waker` is that of its task, and is remembered.
+    pub(crate) fn internal_output(
+        self: &Arc<Self>,
+        key: ConnectionKey,
+        waker: &Waker,
+    ) -> Option<InternalOutput> {
+        let now = self.now();
+        let (output, consequences) = {
+            let mut state = self.lock();
+            state.remember(key, waker);
+            let output = state.engine.internal_output(key, now);
+            (output, state.settle(None))
+        };
+        self.follow(consequences);
+        output
     }
 
     /// An adapter has taken a message, or has not.

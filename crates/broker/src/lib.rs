@@ -14,6 +14,7 @@
 
 mod acl;
 mod auth;
+mod bridge;
 mod broker;
 pub mod check;
 pub mod config;
@@ -40,6 +41,7 @@ const LOG_PERIOD: Duration = Duration::from_secs(1);
 
 pub use acl::{InvalidFilter, covers, validate_filter};
 pub use auth::Access;
+pub use bridge::BridgeSettings;
 pub use broker::{Broker, INTERNAL_CLIENT_PREFIX};
 pub use error::BrokerError;
 pub use password::{InvalidPassword, PasswordSource};

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::PasswordSource;
+use crate::{BridgeSettings, PasswordSource};
 
 /// Listeners, users, storage and limits.
 #[derive(Debug, Clone)]
@@ -33,6 +33,8 @@ pub struct Settings {
     pub sync_every: Duration,
     /// The bounds.
     pub limits: Limits,
+    /// Bridges to other brokers.
+    pub bridges: Vec<BridgeSettings>,
 }
 
 /// The encrypted listeners and their certificate (PEM files).

@@ -67,7 +67,10 @@ fn probe_peers(report: &mut Report, config: &Config) {
             .adapters
             .kinds()
             .map(|kind| scope.spawn(move || found_by(report, |report| kind.probe(report))));
-        let probes: Vec<_> = upstream.chain(kinds).collect();
+        let broker = config.broker.iter().map(|broker| {
+            scope.spawn(move || found_by(report, |report| broker::check::probe(report, broker)))
+        });
+        let probes: Vec<_> = upstream.chain(broker).chain(kinds).collect();
         // A probe that panicked found nothing.
         probes.into_iter().flat_map(|probe| probe.join().unwrap_or_default()).collect::<Vec<_>>()
     });

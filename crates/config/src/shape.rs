@@ -151,6 +151,8 @@ fn table_types() -> Vec<TableType> {
         TableType::of::<sinks::upstream::config::Outbox>(),
         TableType::of::<broker::config::Config>(),
         TableType::of::<broker::config::User>(),
+        TableType::of::<broker::config::Bridge>(),
+        TableType::of::<broker::config::BridgeTopic>(),
         TableType::of::<Device>(),
         TableType::of::<Calibration>(),
         TableType::of::<model::Aggregate>(),

@@ -2,12 +2,14 @@
 //!
 //! - [`Subscriber`] receives messages. Its owner acknowledges each one after it has stored it.
 //! - [`Publisher`] sends messages at QoS 1. It returns each message's token when the broker has acknowledged it.
+//! - [`Duplex`] does both on one connection.
 //!
-//! Both reconnect with growing pauses until they are dropped. Neither stores messages while it is disconnected: the broker
+//! All reconnect with growing pauses until they are dropped. None stores messages while it is disconnected: the broker
 //! does that for a persistent subscriber, the caller does it for a publisher. A failure that repeats is reported every few
 //! minutes only.
 
 mod broker_url;
+mod duplex;
 mod explain;
 mod link;
 mod message;
@@ -24,6 +26,7 @@ mod v5;
 mod watchdog;
 
 pub use broker_url::{BrokerUrl, BrokerUrlError, Scheme};
+pub use duplex::{Duplex, DuplexEvent};
 pub use link::Refusal;
 pub use message::{Message, MessageAck, Topic};
 pub use options::{Options, Protocol, Qos, Session, Tls, Will};

@@ -83,6 +83,8 @@ pub struct Refusal {
     /// Whether the same message would always be rejected. Otherwise a later attempt may succeed, because the broker's
     /// permissions or quota may change.
     pub permanent: bool,
+    /// Whether it is for want of a permission.
+    pub not_permitted: bool,
 }
 
 /// Why a connection ended or could not be established.
@@ -116,10 +118,15 @@ pub(crate) enum Client {
 pub(crate) struct ConnectionClosed;
 
 impl Client {
-    pub(crate) fn subscribe(&self, filters: &[(String, Qos)]) -> Result<(), ConnectionClosed> {
+    /// `is_bridge`: see [`Options::is_bridge`].
+    pub(crate) fn subscribe(
+        &self,
+        filters: &[(String, Qos)],
+        is_bridge: bool,
+    ) -> Result<(), ConnectionClosed> {
         match self {
             Self::V4(client) => v4::subscribe(client, filters),
-            Self::V5(client) => v5::subscribe(client, filters),
+            Self::V5(client) => v5::subscribe(client, filters, is_bridge),
         }
     }
 

@@ -92,6 +92,10 @@ pub struct Options {
     /// How long not to read after a burst of QoS 0 messages, so that the next ones are read together. That saves most of
     /// the work at thousands of messages a second. Zero reads each message at once.
     pub linger: Duration,
+    /// Subscribe as a bridge between brokers does, which MQTT 3.1.1 cannot: what this connection publishes does not come back
+    /// to it, messages keep the retain flag that they were published with, and retained messages come with a new
+    /// subscription only.
+    pub is_bridge: bool,
 }
 
 impl Options {
@@ -112,6 +116,7 @@ impl Options {
             max_packet_size: 1 << 20,
             backoff: Backoff::new(Duration::from_millis(500), Duration::from_secs(60)),
             linger: Duration::from_millis(5),
+            is_bridge: false,
         }
     }
 

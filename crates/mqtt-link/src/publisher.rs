@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::Options;
 use crate::link::{Client, Connected, Refusal};
 use crate::session::{ConnectionTask, Signal};
+use crate::{Options, Qos};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PublisherEvent {
@@ -89,7 +89,16 @@ impl Publisher {
     /// Starts connecting, and reconnects until dropped.
     #[must_use]
     pub fn start(options: Options) -> Self {
-        Self { connection: ConnectionTask::start(options, Vec::new()), live: None }
+        Self::subscribing(options, Vec::new())
+    }
+
+    /// As [`Self::start`], and subscribes: for [`crate::Duplex`].
+    pub(crate) fn subscribing(options: Options, filters: Vec<(String, Qos)>) -> Self {
+        Self { connection: ConnectionTask::start(options, filters), live: None }
+    }
+
+    pub(crate) async fn next_signal(&mut self) -> Option<Signal> {
+        self.connection.signals.recv().await
     }
 
     /// Publishes at QoS 1. `token` returns in [`PublisherEvent::Acked`] or [`PublisherEvent::Refused`], unless
@@ -116,7 +125,7 @@ impl Publisher {
     /// The next event. It is `None` only after [`Self::disconnect`]. Cancel safe.
     pub async fn next(&mut self) -> Option<PublisherEvent> {
         loop {
-            let signal = self.connection.signals.recv().await?;
+            let signal = self.next_signal().await?;
             if let Some(event) = self.handle(signal) {
                 return Some(event);
             }
@@ -137,7 +146,7 @@ impl Publisher {
         self.connection.disconnect().await;
     }
 
-    fn handle(&mut self, signal: Signal) -> Option<PublisherEvent> {
+    pub(crate) fn handle(&mut self, signal: Signal) -> Option<PublisherEvent> {
         match signal {
             Signal::Up { client, connected, .. } => {
                 self.live = Some(LiveConnection { client, connected, window: VecDeque::new() });

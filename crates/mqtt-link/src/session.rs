@@ -304,7 +304,7 @@ fn translate(
                 up(now, Vec::new())
             } else {
                 let invalid = |_| LinkError::new("the topic filters are not valid; check topics");
-                client.subscribe(&driver.filters).map_err(invalid)?;
+                client.subscribe(&driver.filters, driver.options.is_bridge).map_err(invalid)?;
                 None
             }
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use rumqttc::v5::mqttbytes::v5::{
     ConnAck, ConnectReturnCode, Filter, LastWill, Packet as RumqttcPacket, PubAckReason, Publish,
-    SubscribeReasonCode,
+    RetainForwardRule, SubscribeReasonCode,
 };
 use rumqttc::v5::mqttbytes::{Error as CodecError, QoS};
 use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, StateError};
@@ -51,8 +51,20 @@ pub(crate) fn open(
     AsyncClient::new(mqtt, link::REQUEST_QUEUE)
 }
 
-pub(crate) fn subscribe(client: &AsyncClient, filters: &[(String, Qos)]) -> Result<(), ConnectionClosed> {
-    let filters = filters.iter().map(|(filter, qos)| Filter::new(filter.clone(), to_rumqttc(*qos)));
+pub(crate) fn subscribe(
+    client: &AsyncClient,
+    filters: &[(String, Qos)],
+    is_bridge: bool,
+) -> Result<(), ConnectionClosed> {
+    let filters = filters.iter().map(|(filter, qos)| Filter {
+        nolocal: is_bridge,
+        preserve_retain: is_bridge,
+        retain_forward_rule: match is_bridge {
+            true => RetainForwardRule::OnNewSubscribe,
+            false => RetainForwardRule::OnEverySubscribe,
+        },
+        ..Filter::new(filter.clone(), to_rumqttc(*qos))
+    });
     client.try_subscribe_many(filters).map_err(|_| ConnectionClosed)
 }
 
@@ -134,11 +146,15 @@ fn from_rumqttc(qos: QoS) -> Qos {
 
 /// Section 3.4.2.1.
 fn publish_refusal(reason: PubAckReason) -> Option<Refusal> {
-    let later = |reason| Some(Refusal { reason, permanent: false });
-    let never = |reason| Some(Refusal { reason, permanent: true });
+    let later = |reason| Some(Refusal { reason, permanent: false, not_permitted: false });
+    let never = |reason| Some(Refusal { reason, permanent: true, not_permitted: false });
     match reason {
         PubAckReason::Success | PubAckReason::NoMatchingSubscribers => None,
-        PubAckReason::NotAuthorized => later("the broker does not allow us to publish to this topic"),
+        PubAckReason::NotAuthorized => Some(Refusal {
+            reason: "the broker does not allow us to publish to this topic",
+            permanent: false,
+            not_permitted: true,
+        }),
         PubAckReason::QuotaExceeded => later("the broker's quota is used up"),
         PubAckReason::UnspecifiedError => later("the broker could not take it and gave no reason"),
         PubAckReason::ImplementationSpecificError => {

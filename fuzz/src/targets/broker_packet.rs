@@ -39,7 +39,7 @@ pub(crate) fn run(data: &[u8]) {
     let mut now = Now { monotonic: 0, wall: 1_800_000_000 };
     let mut broker = engine(now);
     let mut batches = Vec::new();
-    let peer = || Peer { user: None, new_client_id: "z".to_owned(), is_internal: false };
+    let peer = || Peer { user: None, new_client_id: "z".to_owned(), internal: None };
     let connects = if first & 1 == 0 { [V4, V5] } else { [V5, V5] };
     let mut clients = Vec::new();
     for body in connects {

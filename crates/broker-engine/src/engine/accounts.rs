@@ -21,6 +21,8 @@ pub struct Drops {
     pub not_permitted: u64,
     /// Its client's session ended before it took it.
     pub session_ended: u64,
+    /// The broker at the other end of a bridge does not take it.
+    pub bridge_refused: u64,
 }
 
 /// Counters since the start, and the present state.
@@ -50,7 +52,12 @@ impl Drops {
     /// All causes but the client's own faults and expiry, which the publisher asked for.
     #[must_use]
     pub const fn lost(&self) -> u64 {
-        self.queue_full + self.memory_full + self.too_large + self.retained_full + self.session_ended
+        self.queue_full
+            + self.memory_full
+            + self.too_large
+            + self.retained_full
+            + self.session_ended
+            + self.bridge_refused
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use super::connection::{Connection, ConnectionKey};
+use super::connection::{Connection, ConnectionKey, Outgoing};
 use super::session::Inbound;
 use super::{Engine, Now};
 use crate::packet::{AckKind, Version, encode_ack};
@@ -145,6 +145,11 @@ impl Engine {
 
 fn send_ack(connection: &mut Connection, ack: &PendingAck) {
     let version = connection.version;
+    if connection.is_internal {
+        let (packet_id, reason) = (ack.packet_id, ack.reason);
+        connection.outgoing.push_back(Outgoing::Acked { packet_id, reason });
+        return;
+    }
     connection.send_encoded(|out| encode_ack(out, version, ack.kind, ack.packet_id, ack.reason));
     debug_assert!(version == Version::V5 || ack.reason.code() < 0x80, "version 3 has no refusals");
 }

@@ -22,8 +22,16 @@ pub struct Peer {
     pub user: Option<Arc<str>>,
     /// A random text for a client without id.
     pub new_client_id: String,
-    /// A part of the gateway: everything is permitted, and it takes messages instead of bytes.
-    pub is_internal: bool,
+    /// A client within the process: everything is permitted, its session never ends by time, and it takes messages instead of
+    /// bytes.
+    pub internal: Option<Internal>,
+}
+
+/// What only clients within the process choose.
+#[derive(Debug, Clone, Copy)]
+pub struct Internal {
+    /// Bytes of the messages that wait for it, instead of [`super::Limits::queue_bytes`].
+    pub queue_bytes: usize,
 }
 
 /// A CONNECT that is refused, with the CONNACK to send before the connection is closed. No bytes: close at once.
@@ -78,7 +86,8 @@ impl Engine {
         {
             return refuse(Reason::ClientIdentifierNotValid);
         }
-        let client: Arc<str> = if assigned { peer.new_client_id.into() } else { connect.client_id.into() };
+        let client: Arc<str> =
+            if assigned { peer.new_client_id.as_str().into() } else { connect.client_id.into() };
         let keep_alive = match self.limits.keep_alive {
             Some(most) if connect.keep_alive == 0 || connect.keep_alive > most => {
                 if connect.version != Version::V5 {
@@ -97,10 +106,9 @@ impl Engine {
                 return refuse(if is_v5 { Reason::PacketTooLarge } else { Reason::NotAuthorized });
             }
         }
-        let expiry = if peer.is_internal {
-            connect.session_expiry
-        } else {
-            connect.session_expiry.min(self.limits.session_expiry)
+        let expiry = match peer.internal {
+            Some(_) => connect.session_expiry,
+            None => connect.session_expiry.min(self.limits.session_expiry),
         };
         let limits = self.limits;
         let mut answer = Connack {
@@ -118,11 +126,12 @@ impl Engine {
         if !fits(connect, &answer) {
             return Err(Refused { reason: Reason::PacketTooLarge, connack: Vec::new() });
         }
-        let (session, present) = match self.open_session(connect, &client, peer.user, expiry, now) {
+        let is_internal = peer.internal.is_some();
+        let (session, present) = match self.open_session(connect, &client, peer, expiry, now) {
             Ok(opened) => opened,
             Err(reason) => return refuse(reason),
         };
-        let key = self.add_connection(connect, session, keep_alive, peer.is_internal, now);
+        let key = self.add_connection(connect, session, keep_alive, is_internal, now);
         self.set_will(connect, session, now);
         // 3.1 has no such flag.
         answer.session_present = present && connect.version != Version::V31;
@@ -146,10 +155,11 @@ impl Engine {
         &mut self,
         connect: &Connect<'_>,
         client: &Arc<str>,
-        user: Option<Arc<str>>,
+        Peer { user, internal, .. }: Peer,
         expiry: u32,
         now: Now,
     ) -> Result<(SessionKey, bool), Reason> {
+        let queue_limit = internal.map_or(self.limits.queue_bytes, |one| one.queue_bytes);
         if let Some(&old) = self.by_client_id.get(client) {
             self.check_owner(old, client, user.as_ref())?;
             self.take_over(old, now);
@@ -158,17 +168,19 @@ impl Engine {
         if let Some(&old) = self.by_client_id.get(client) {
             let survives = self.sessions.get(old).is_some_and(Session::is_kept);
             if survives && !connect.clean_start {
-                return Ok((self.go_on(old, user, expiry), true));
+                return Ok((self.go_on(old, user, expiry, queue_limit), true));
             }
             self.end_session(old, now);
         }
-        if self.sessions.len() >= self.limits.sessions || expiry > 0 && self.log.is_full() {
+        let has_room = internal.is_some() || self.sessions.len() < self.limits.sessions;
+        if !has_room || expiry > 0 && self.log.is_full() {
             self.events.tell(|| Event::TooManySessions { client: Arc::clone(client) });
             return Err(Reason::QuotaExceeded);
         }
         let number = self.next_session;
         self.next_session += 1;
-        let key = self.sessions.insert(Session::new(Arc::clone(client), user, number, expiry));
+        let session = Session::new(Arc::clone(client), user, number, expiry, queue_limit);
+        let key = self.sessions.insert(session);
         self.by_client_id.insert(Arc::clone(client), key);
         self.record_session(key);
         Ok((key, false))
@@ -207,9 +219,16 @@ impl Engine {
         }
     }
 
-    fn go_on(&mut self, key: SessionKey, user: Option<Arc<str>>, expiry: u32) -> SessionKey {
+    fn go_on(
+        &mut self,
+        key: SessionKey,
+        user: Option<Arc<str>>,
+        expiry: u32,
+        queue_limit: usize,
+    ) -> SessionKey {
         self.drop_will(key);
         if let Some(session) = self.sessions.get_mut(key) {
+            session.queue_limit = queue_limit;
             let changed = session.user != user || session.expiry != expiry;
             let was_kept = session.is_kept();
             session.user = user;

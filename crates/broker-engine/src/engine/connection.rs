@@ -32,6 +32,11 @@ pub(crate) enum Outgoing {
     /// A packet that is encoded already.
     Encoded(SmallVec<[u8; 16]>),
     Publish(OutgoingPublish),
+    /// PUBACK for a client within the process.
+    Acked {
+        packet_id: u16,
+        reason: Reason,
+    },
 }
 
 #[derive(Debug)]
@@ -52,7 +57,7 @@ pub(crate) struct Connection {
     pub(crate) version: Version,
     pub(crate) is_bridge: bool,
     pub(crate) wants_problem_information: bool,
-    /// In the gateway's own process: it takes messages, not bytes.
+    /// A client within the process: it takes messages, not bytes.
     pub(crate) is_internal: bool,
     /// Seconds; 0 is none.
     pub(crate) keep_alive: u16,

@@ -9,7 +9,7 @@ use super::message::Message;
 use super::records::{Recipient, Record};
 use super::session::{InFlight, Queued, Session};
 use super::subscriptions::Entry;
-use super::{Engine, Event, Limits, Now, SessionKey};
+use super::{Engine, Event, Now, SessionKey};
 use crate::packet::QoS;
 
 /// A message for one session.
@@ -65,7 +65,7 @@ impl Engine {
         let Some(connection) = self.connections.get_mut(connection_key.index as usize) else { return };
         let cost = message.cost();
         let waiting = connection.outgoing_bytes + session.queue_bytes;
-        if waiting > 0 && waiting + cost > self.limits.queue_bytes
+        if waiting > 0 && waiting + cost > session.queue_limit
             || self.memory.used() + cost > self.limits.memory_bytes
         {
             self.stats.dropped.queue_full += 1;
@@ -121,7 +121,7 @@ impl Engine {
     fn make_room(&mut self, key: SessionKey, cost: usize) -> bool {
         loop {
             let Some(session) = self.sessions.get_mut(key) else { return false };
-            if session.queue_bytes == 0 || session.queue_bytes + cost <= self.limits.queue_bytes {
+            if session.queue_bytes == 0 || session.queue_bytes + cost <= session.queue_limit {
                 break;
             }
             self.stats.dropped.queue_full += 1;
@@ -166,10 +166,9 @@ impl Engine {
     pub(crate) fn forget(&mut self, key: SessionKey, queued: &Queued) {
         let cost = queued.message.cost();
         self.memory.give_back(cost);
-        let limits = self.limits;
         if let Some(session) = self.sessions.get_mut(key) {
             session.queue_bytes = session.queue_bytes.saturating_sub(cost);
-            recovered(session, &limits);
+            recovered(session);
         }
         self.record(key, |session| Record::Finished { session, sequence: queued.sequence });
     }
@@ -212,8 +211,8 @@ impl Engine {
 }
 
 /// Once half of the queue is free, a full queue is worth a line in the log again.
-const fn recovered(session: &mut Session, limits: &Limits) {
-    if session.queue_bytes < limits.queue_bytes / 2 {
+const fn recovered(session: &mut Session) {
+    if session.queue_bytes < session.queue_limit / 2 {
         session.told_full = false;
     }
 }

@@ -1,4 +1,4 @@
-//! What a connection has to send: bytes for a socket, or messages for a part of the gateway.
+//! What a connection has to send to its socket.
 
 use std::sync::Arc;
 
@@ -61,15 +61,6 @@ impl Output {
     }
 }
 
-/// A message for a part of the gateway, which has no socket.
-#[derive(Debug, Clone)]
-pub struct InternalDelivery {
-    pub message: Arc<Message>,
-    /// To be acknowledged with [`Engine::internal_done`]; 0 at QoS 0.
-    pub packet_id: u16,
-    pub retain: bool,
-}
-
 impl Engine {
     /// Takes up to about `most` bytes of what the connection has to send.
     pub fn output(&mut self, key: ConnectionKey, into: &mut Output, most: usize, now: Now) -> Rest {
@@ -86,6 +77,8 @@ impl Engine {
                     self.stats.bytes_sent += bytes.len() as u64;
                 }
                 Outgoing::Publish(publish) => self.encode(key, session, &publish, into, now),
+                // Only clients within the process get it, and they have no socket.
+                Outgoing::Acked { .. } => {}
             }
             if into.length >= most {
                 return Rest::More;
@@ -163,38 +156,6 @@ impl Engine {
             self.forget(session_key, &skipped.queued);
         }
         self.events.tell(|| super::Event::TooLarge { client, topic });
-    }
-
-    /// As [`Self::output`], for a part of the gateway: the next message, if there is one.
-    pub fn internal_output(&mut self, key: ConnectionKey, now: Now) -> Option<InternalDelivery> {
-        let connection = self.connection_mut(key)?;
-        connection.woken = false;
-        let session = connection.session;
-        loop {
-            self.pump(session, now);
-            self.continue_scans(session, now);
-            let connection = self.connection_mut(key)?;
-            let Outgoing::Publish(publish) = connection.outgoing.pop_front()? else { continue };
-            if publish.qos == QoS::AtMostOnce {
-                let cost = publish.message.cost();
-                connection.outgoing_bytes = connection.outgoing_bytes.saturating_sub(cost);
-                self.memory.give_back(cost);
-            }
-            let OutgoingPublish { message, packet_id, retain, .. } = publish;
-            return Some(InternalDelivery { message, packet_id, retain });
-        }
-    }
-
-    /// The part of the gateway has the message with this packet identifier.
-    pub fn internal_done(&mut self, key: ConnectionKey, packet_id: u16, now: Now) {
-        let Some(session_key) = self.connection(key).map(|one| one.session) else { return };
-        let Some(session) = self.sessions.get_mut(session_key) else { return };
-        let index = session.in_flight.iter().position(|one| one.packet_id == packet_id);
-        if let Some(done) = index.and_then(|index| session.in_flight.remove(index)) {
-            self.forget(session_key, &done.queued);
-        }
-        self.pump(session_key, now);
-        self.wake(key);
     }
 }
 

@@ -56,7 +56,8 @@ impl Engine {
         self.stats.publish_bytes_received += publish.payload.len() as u64;
         let topic = self.topic_of(key, publish)?;
         let Some(connection) = self.connection_mut(key) else { return Ok(Received::Nothing) };
-        let (session, version) = (connection.session, connection.version);
+        let (session, version, is_internal) =
+            (connection.session, connection.version, connection.is_internal);
         if publish.retain && !self.limits.retain {
             return Err(Invalid {
                 reason: Reason::RetainNotSupported,
@@ -75,7 +76,9 @@ impl Engine {
         }
         let Some(one) = self.sessions.get(session) else { return Ok(Received::Nothing) };
         let (client, user) = (Arc::clone(&one.client), one.user.clone());
-        if let Some(refusal) = self.refusal(&client, user.as_ref(), &topic) {
+        // The users' permissions are not for clients within the process.
+        let publisher = (!is_internal).then(|| Publisher { user, client: Arc::clone(&client) });
+        if let Some(refusal) = self.refusal(publisher.as_ref(), &topic) {
             self.acknowledge(key, publish, refusal, None, 0);
             return Ok(Received::Nothing);
         }
@@ -88,7 +91,6 @@ impl Engine {
             // A message that needs no record would be safe, but who needs one is known only after it is routed.
             return self.refuse_for_disk(key, publish, version);
         }
-        let publisher = Some(Publisher { user, client: Arc::clone(&client) });
         let message = Arc::new(message(topic, publish, publisher, now));
         let routed = self.route(&message, Some(session), now);
         let inbound = publish.qos == QoS::ExactlyOnce;
@@ -176,22 +178,20 @@ impl Engine {
         Ok(())
     }
 
-    pub(crate) fn refusal(
-        &mut self,
-        client: &Arc<str>,
-        user: Option<&Arc<str>>,
-        topic: &Arc<str>,
-    ) -> Option<Reason> {
-        let may = !is_reserved(topic) && self.policy.may_publish(user.map(|user| &**user), client, topic);
-        if may {
+    /// Why a message may not be published; nobody (`None`) may publish everything but reserved topics.
+    pub(crate) fn refusal(&mut self, publisher: Option<&Publisher>, topic: &Arc<str>) -> Option<Reason> {
+        let permitted = |by: &Publisher| self.policy.may_publish(by.user.as_deref(), &by.client, topic);
+        if !is_reserved(topic) && publisher.is_none_or(permitted) {
             return None;
         }
         self.stats.dropped.not_permitted += 1;
-        self.events.tell(|| Event::PublishRefused {
-            client: Arc::clone(client),
-            user: user.cloned(),
-            topic: Arc::clone(topic),
-        });
+        if let Some(Publisher { user, client }) = publisher {
+            self.events.tell(|| Event::PublishRefused {
+                client: Arc::clone(client),
+                user: user.clone(),
+                topic: Arc::clone(topic),
+            });
+        }
         Some(Reason::NotAuthorized)
     }
 
@@ -209,7 +209,7 @@ impl Engine {
     }
 
     /// Prepares the acknowledgement, and sends it if nothing must come before.
-    fn acknowledge(
+    pub(crate) fn acknowledge(
         &mut self,
         key: ConnectionKey,
         publish: &Publish<'_>,

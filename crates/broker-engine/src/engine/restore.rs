@@ -137,9 +137,10 @@ impl Engine {
 
     /// The session with this number; without a client id until its own record comes.
     fn restore_session(&mut self, restoring: &mut Restoring, number: u64) -> SessionKey {
+        let queue_limit = self.limits.queue_bytes;
         *restoring.sessions.entry(number).or_insert_with(|| {
             // Kept, so that it is ended as one: its own record says for how long.
-            self.sessions.insert(Session::new("".into(), None, number, 0))
+            self.sessions.insert(Session::new("".into(), None, number, 0, queue_limit))
         })
     }
 

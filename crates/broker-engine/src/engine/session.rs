@@ -65,6 +65,8 @@ pub(crate) struct Session {
     pub(crate) ends_at: Option<u64>,
     pub(crate) subscriptions: HashMap<Arc<str>, Subscription, RandomState>,
     pub(crate) queue: VecDeque<Queued>,
+    /// Bytes that may wait in `queue` and `in_flight`.
+    pub(crate) queue_limit: usize,
     pub(crate) in_flight: VecDeque<InFlight>,
     /// Bytes of `queue` and `in_flight`.
     pub(crate) queue_bytes: usize,
@@ -81,7 +83,13 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) fn new(client: Arc<str>, user: Option<Arc<str>>, number: u64, expiry: u32) -> Self {
+    pub(crate) fn new(
+        client: Arc<str>,
+        user: Option<Arc<str>>,
+        number: u64,
+        expiry: u32,
+        queue_limit: usize,
+    ) -> Self {
         Self {
             client,
             user,
@@ -92,6 +100,7 @@ impl Session {
             ends_at: None,
             subscriptions: HashMap::default(),
             queue: VecDeque::new(),
+            queue_limit,
             in_flight: VecDeque::new(),
             queue_bytes: 0,
             told_full: false,

@@ -59,18 +59,22 @@ impl Engine {
         if let Some(connection) = self.connection_mut(key) {
             connection.send_encoded(|out| encode_suback(out, version, subscribe.packet_id, &codes));
         }
-        if let Some(session) = self.sessions.get_mut(session) {
+        self.begin_scans(session, scans, now);
+        self.wake(key);
+        Ok(())
+    }
+
+    pub(crate) fn begin_scans(&mut self, key: SessionKey, scans: Vec<RetainedScan>, now: Now) {
+        if let Some(session) = self.sessions.get_mut(key) {
             for scan in scans {
                 session.scans.retain(|one| one.filter != scan.filter);
                 session.scans.push_back(scan);
             }
         }
-        self.continue_scans(session, now);
-        self.wake(key);
-        Ok(())
+        self.continue_scans(key, now);
     }
 
-    fn subscribe_one(
+    pub(crate) fn subscribe_one(
         &mut self,
         key: SessionKey,
         filter: &SubscribeFilter<'_>,

@@ -99,9 +99,7 @@ impl Engine {
         self.memory.give_back(will.message.cost());
         let mut message = Arc::unwrap_or_clone(will.message);
         // Only now, because permissions may have changed since the CONNECT.
-        if let Some(publisher) = message.publisher.clone()
-            && self.refusal(&publisher.client, publisher.user.as_ref(), &message.topic).is_some()
-        {
+        if self.refusal(message.publisher.as_ref(), &message.topic).is_some() {
             return;
         }
         message.expires = will.expiry.map(|seconds| now.monotonic + u64::from(seconds) * 1000);

@@ -11,6 +11,7 @@
 mod bounds;
 mod client;
 mod delivery;
+mod internal;
 mod sessions;
 mod simulation;
 mod world;

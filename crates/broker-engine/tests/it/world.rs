@@ -95,7 +95,7 @@ impl World {
 
     pub(crate) fn try_connect(&mut self, version: u8, body: &[u8]) -> Result<Client, Vec<Got>> {
         let connect = decode_connect(body).map_err(|(_, invalid)| panic!("{invalid}"));
-        let peer = Peer { user: None, new_client_id: format!("auto-{}", self.next), is_internal: false };
+        let peer = Peer { user: None, new_client_id: format!("auto-{}", self.next), internal: None };
         let connected = self.engine.connect(&connect.unwrap(), peer, self.now);
         self.write();
         match connected {

@@ -8,6 +8,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod bridge;
 mod clients;
 mod common;
 mod hostile;

@@ -27,6 +27,9 @@ pub(crate) fn broker(
             subscribe: user.subscribe.clone(),
         });
     }
+    let id = gateway.gateway.id();
+    let bridge = |(name, bridge): (&String, _)| broker::BridgeSettings::new(name, bridge, &id);
+    let bridges = config.bridges.iter().map(bridge).collect::<Result<_, _>>()?;
     Ok(broker::Settings {
         listen: config.listen,
         websocket: config.websocket,
@@ -40,6 +43,7 @@ pub(crate) fn broker(
         data_dir: gateway.gateway.data_dir.join("broker"),
         sync_every: gateway.journal.sync_every.0,
         limits: limits(config),
+        bridges,
     })
 }
 

@@ -28,7 +28,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("aggregator", &["gateway-core"]),
     ("anomaly", &["gateway-core"]),
     ("alerts", &["gateway-core"]),
-    ("broker", &["broker-engine", "gateway-core", "journal"]),
+    ("broker", &["broker-engine", "gateway-core", "journal", "mqtt-link"]),
     ("history", &["gateway-core"]),
     ("mqtt-link", &["gateway-core"]),
     ("ble-link", &["gateway-core"]),

@@ -32,6 +32,7 @@ pub(crate) fn settings(folder: &Path) -> Settings {
         data_dir: folder.to_owned(),
         sync_every: Duration::from_secs(1),
         limits: Limits::default(),
+        bridges: Vec::new(),
     }
 }
 
