@@ -2,12 +2,13 @@
 //! taken, the machine does not have the address yet) is tried again as long as the broker runs.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use gateway_core::{Backoff, Condition, chain};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio_rustls::TlsAcceptor;
 use tracing::{info, warn};
 
@@ -52,6 +53,18 @@ pub(crate) struct Listeners {
 struct State {
     open: Vec<(&'static str, SocketAddr)>,
     failed: BTreeMap<&'static str, String>,
+}
+
+/// Connections that wait to be accepted, at most; the system may allow fewer. Clients whose first packet finds no room
+/// try again a second later.
+const BACKLOG: u32 = 4096;
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // Connections of an earlier process do not hold the address.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 impl Listeners {
@@ -110,7 +123,7 @@ impl Listeners {
     async fn bind(&self, Endpoint { protocol, address, .. }: &Endpoint) -> Result<TcpListener, ()> {
         let bound = async {
             let failed = |source| BrokerError::Bind { address: *address, protocol, source };
-            let listener = TcpListener::bind(*address).await.map_err(failed)?;
+            let listener = listen(*address).map_err(failed)?;
             Ok::<_, BrokerError>((listener.local_addr().map_err(failed)?, listener))
         };
         match bound.await {

@@ -82,3 +82,23 @@ async fn a_flood_of_wrong_passwords_leaves_turns_for_the_right_one_and_ends_with
         "without a hash"
     );
 }
+
+/// The memory of all checks is one buffer, which the largest hash has made larger than others need.
+#[test]
+fn hashes_of_every_kind_are_checked_one_after_the_other() {
+    use argon2::{Algorithm, Version};
+    let salt = SaltString::encode_b64(b"sixteen bytes of").unwrap();
+    for _ in 0..2 {
+        for (kib, lanes, length) in [(64, 3, 24), (4_096, 1, 32), (256, 4, 64)] {
+            for algorithm in [Algorithm::Argon2i, Algorithm::Argon2d, Algorithm::Argon2id] {
+                for version in [Version::V0x10, Version::V0x13] {
+                    let params = Params::new(kib, 2, lanes, Some(length)).unwrap();
+                    let argon2 = Argon2::new(algorithm, version, params);
+                    let hash = argon2.hash_password(b"geheim", &salt).unwrap().to_string();
+                    assert!(matches(&hash, &Secret::new("geheim".to_owned())), "{hash}");
+                    assert!(!matches(&hash, &Secret::new("geheix".to_owned())), "{hash}");
+                }
+            }
+        }
+    }
+}
