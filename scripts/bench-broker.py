@@ -81,6 +81,7 @@ CASES = {
             ("discovery", "s for 2,000 discovery messages", "{:.3f}"),
             ("stored", "  MB in the data folder", "{:.1f}"),
             ("written", "  MB written", "{:.1f}"),
+            ("flash", "bytes written, each of 20,000", "{:,.0f}"),
             ("start", "ms to start with 20,000 topics", "{:,.0f}"),
             ("subscribe", "ms of SUBSCRIBE # to the last", "{:,.0f}"),
             ("missing", "topics missing", "{:,.0f}"),
