@@ -10,7 +10,7 @@ use gateway_core::{AdapterId, Outcome};
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::{AsyncClient, Event, EventLoop, Incoming, MqttOptions};
 use tempfile::TempDir;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt};
 use tokio::sync::mpsc;
 
 struct Fixture {
@@ -195,5 +195,49 @@ async fn a_last_will_is_delivered_too() {
     dying.start_kill().unwrap();
     let message = next(&mut messages).await;
     assert_eq!((&*message.topic, &message.payload[..]), ("s/gone", &b"bye"[..]));
+    broker.stop().await;
+}
+
+/// Many clients do not count what is on its way: at QoS 1 they are read more slowly, and not cut off.
+#[tokio::test]
+async fn a_client_that_ignores_receive_maximum_is_held_back_and_loses_nothing() {
+    let Fixture { broker, mut messages, port, .. } = fixture().await;
+    let mut client = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    client.write_all(b"\x10\x0e\x00\x04MQTT\x05\x02\x00\x3c\x00\x00\x01x").await.unwrap();
+    let mut connack = [0; 256];
+    let length = client.read(&mut connack).await.unwrap();
+    assert!(length > 4 && connack[0] == 0x20 && connack[3] == 0, "{:?}", &connack[..length]);
+    let mut packets = Vec::new();
+    for id in 1..=200_u16 {
+        packets.extend_from_slice(b"\x32\x09\x00\x03s/a");
+        packets.extend_from_slice(&id.to_be_bytes());
+        packets.extend_from_slice(b"\x001");
+    }
+    client.write_all(&packets).await.unwrap();
+    // As many as Receive Maximum allows, and no more before one is taken.
+    let mut held = Vec::new();
+    while let Ok(message) = tokio::time::timeout(Duration::from_millis(500), messages.recv()).await {
+        held.push(message.unwrap());
+    }
+    assert!((64..200).contains(&held.len()), "{}", held.len());
+    let taking = tokio::spawn(async move {
+        let mut taken = 0;
+        for message in held {
+            message.ack.complete(Outcome::Taken);
+            taken += 1;
+        }
+        while taken < 200 {
+            next(&mut messages).await.ack.complete(Outcome::Taken);
+            taken += 1;
+        }
+    });
+    let mut pubacks = Vec::new();
+    while pubacks.len() < 200 * 4 {
+        let read = tokio::time::timeout(Duration::from_secs(20), client.read_buf(&mut pubacks)).await;
+        assert!(read.unwrap().unwrap() > 0, "the connection was cut");
+    }
+    let ids: Vec<u16> = pubacks.chunks(4).map(|one| u16::from_be_bytes([one[2], one[3]])).collect();
+    assert_eq!(ids, (1..=200).collect::<Vec<u16>>());
+    taking.await.unwrap();
     broker.stop().await;
 }
