@@ -8,6 +8,7 @@ mod connection;
 mod deliver;
 mod internal;
 mod matching;
+mod memory;
 mod message;
 mod output;
 mod policy;
@@ -31,6 +32,7 @@ use slab::Slab;
 
 pub use accounts::{Drops, Event, Stats};
 pub use acks::AckToken;
+pub use cleaning::Cleaning;
 pub use connect::{Internal, Peer, Refused, refused};
 pub use connection::ConnectionKey;
 pub use internal::{InternalClient, InternalDelivery, InternalOutput, InternalPublish};
@@ -43,7 +45,7 @@ pub use restore::{RestoreError, Restoring};
 pub use wills::Closed;
 
 use connection::Connection;
-use message::Memory;
+use memory::Memory;
 use records::Log;
 use retained::RetainedStore;
 use session::Session;
@@ -135,7 +137,7 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// A broker without clients. `seed` makes the client ids that it assigns unpredictable.
+    /// A broker without clients.
     #[must_use]
     pub fn new(limits: Limits, policy: Arc<dyn Policy>, now: Now) -> Self {
         Self {

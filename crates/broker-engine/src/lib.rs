@@ -19,7 +19,7 @@ pub mod reason;
 pub mod topic;
 
 pub use engine::{
-    AckToken, Closed, ConnectionKey, Drops, Engine, Event, Internal, InternalClient, InternalDelivery,
-    InternalOutput, InternalPublish, Limits, LocalPublish, Message, Now, Output, Peer, Policy, Received,
-    Refused, Rest, RestoreError, Restoring, Stats, Step, refused,
+    AckToken, Cleaning, Closed, ConnectionKey, Drops, Engine, Event, Internal, InternalClient,
+    InternalDelivery, InternalOutput, InternalPublish, Limits, LocalPublish, Message, Now, Output, Peer,
+    Policy, Received, Refused, Rest, RestoreError, Restoring, Stats, Step, refused,
 };

@@ -14,7 +14,6 @@ pub enum Reason {
     ClientIdentifierNotValid = 0x85,
     BadUserNameOrPassword = 0x86,
     NotAuthorized = 0x87,
-    ServerUnavailable = 0x88,
     ServerBusy = 0x89,
     ServerShuttingDown = 0x8B,
     BadAuthenticationMethod = 0x8C,
@@ -22,17 +21,12 @@ pub enum Reason {
     SessionTakenOver = 0x8E,
     TopicFilterInvalid = 0x8F,
     TopicNameInvalid = 0x90,
-    PacketIdentifierInUse = 0x91,
     PacketIdentifierNotFound = 0x92,
     ReceiveMaximumExceeded = 0x93,
     TopicAliasInvalid = 0x94,
     PacketTooLarge = 0x95,
     QuotaExceeded = 0x97,
-    PayloadFormatInvalid = 0x99,
     RetainNotSupported = 0x9A,
-    UseAnotherServer = 0x9C,
-    SharedSubscriptionsNotSupported = 0x9E,
-    ConnectionRateExceeded = 0x9F,
 }
 
 impl Reason {

@@ -124,13 +124,13 @@ impl Broker {
     /// are cut off.
     pub fn set_access(&self, access: Access) {
         self.auth.replace(access);
-        self.hub.with(|engine, now| engine.policy_changed(now));
+        self.hub.with(|engine, _| engine.policy_changed());
     }
 
     /// Stops listening, ends all connections (v5 clients get a DISCONNECT), and writes everything to the disk.
     pub async fn stop(self) {
         self.stop.cancel();
-        self.hub.with(|engine, now| engine.shut_down(now));
+        self.hub.with(|engine, _| engine.shut_down());
         self.connections.close();
         self.tasks.close();
         if tokio::time::timeout(STOP_TIMEOUT, self.connections.wait()).await.is_err() {
@@ -217,6 +217,7 @@ fn figures(stats: &Stats, (disk_bytes, written_bytes): (u64, u64)) -> BTreeMap<S
         ("dropped_not_permitted", dropped.not_permitted),
         ("dropped_session_ended", dropped.session_ended),
         ("dropped_bridge_refused", dropped.bridge_refused),
+        ("dropped_disk_full", dropped.disk_full),
     ];
     figures.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
@@ -229,11 +230,17 @@ async fn keep_durable(hub: Arc<Hub>, sync_every: Duration) {
             () = sleep(pause) => {}
             () = hub.sync_wanted.notified() => {}
         }
+        let mut works = true;
         if let Some(handle) = hub.with_store(|_, store, _| store.sync_handle()) {
             // A failure is kept in the journal, and told by `synced`.
-            let _ = tokio::task::spawn_blocking(move || handle.sync()).await;
+            let synced = tokio::task::spawn_blocking(move || handle.sync()).await;
+            works = synced.is_ok_and(|synced| synced.is_ok());
         }
-        hub.with_store(|engine, store, now| store.synced(engine, now));
+        works &= hub.with_store(|engine, store, now| store.synced(engine, now));
+        if !works {
+            // Whatever asks for a sync meanwhile: a disk that refuses is not asked all the time.
+            sleep(TICK).await;
+        }
     }
 }
 

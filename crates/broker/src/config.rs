@@ -72,9 +72,9 @@ pub struct Config {
     /// The most bytes of messages that wait for one client, connected or not. Then its oldest ones are dropped.
     pub max_queue_size: ByteSize,
     /// The most bytes of messages that wait for all clients together, with their subscriptions. Then the oldest ones of the
-    /// longest queue are dropped.
+    /// longest queue are dropped. For subscriptions, wills and the like, one client may use a quarter of it.
     pub max_memory: ByteSize,
-    /// The most bytes of retained messages. Then new topics are delivered, and not kept.
+    /// The most bytes of retained messages. What finds no room is delivered, and not kept.
     pub max_retained_size: ByteSize,
     /// The most sessions that are kept for clients that are away.
     #[schemars(range(min = 1, max = 100_000))]

@@ -91,7 +91,10 @@ impl Entrance {
                     let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
                     let Some(permit) = self.permit(local) else { continue };
                     let this = Arc::clone(&self);
-                    self.connections.spawn(async move { this.enter(stream, local, None, permit).await });
+                    let cut = self.cut.clone();
+                    self.connections.spawn(cut.run_until_cancelled_owned(async move {
+                        this.enter(stream, local, None, permit).await;
+                    }));
                 }
                 Err(error) => self.accept_failed(&error).await,
             }
@@ -140,9 +143,10 @@ impl Entrance {
     ) {
         let limit = self.connect_timeout;
         let largest = self.hub.packet_bytes;
+        let budget = self.hub.receive_budget.clone();
         match transport {
             Transport::Plain => self.enter(stream, peer, None, permit).await,
-            Transport::WebSocket => match timeout(limit, accept_websocket(stream, largest)).await {
+            Transport::WebSocket => match timeout(limit, accept_websocket(stream, largest, budget)).await {
                 Ok(Ok(stream)) => self.enter(stream, peer, None, permit).await,
                 failed => log_failure(peer, failed.err().is_some()),
             },
@@ -157,7 +161,7 @@ impl Entrance {
                 let accepting = async {
                     let stream = acceptor.accept(stream).await?;
                     let name = certificate_name(stream.get_ref().1);
-                    accept_websocket(stream, largest).await.map(|stream| (stream, name))
+                    accept_websocket(stream, largest, budget).await.map(|stream| (stream, name))
                 };
                 match timeout(limit, Box::pin(accepting)).await {
                     Ok(Ok((stream, name))) => self.enter(stream, peer, name, permit).await,

@@ -36,7 +36,7 @@ pub(crate) struct Hub {
     /// The largest packet, in bytes.
     pub(crate) packet_bytes: usize,
     /// Memory of large packets that have not come whole.
-    receive_budget: MemoryBudget,
+    pub(crate) receive_budget: MemoryBudget,
 }
 
 struct State {
@@ -163,13 +163,14 @@ impl Hub {
     pub(crate) fn internal_output(
         self: &Arc<Self>,
         key: ConnectionKey,
+        wants_messages: bool,
         waker: &Waker,
     ) -> Option<InternalOutput> {
         let now = self.now();
         let (output, consequences) = {
             let mut state = self.lock();
             state.remember(key, waker);
-            let output = state.engine.internal_output(key, now);
+            let output = state.engine.internal_output(key, wants_messages, now);
             (output, state.settle(None))
         };
         self.follow(consequences);
@@ -178,7 +179,7 @@ impl Hub {
 
     /// An adapter has taken a message, or has not.
     pub(crate) fn adapter_done(self: &Arc<Self>, token: AckToken, taken: bool) {
-        self.with(|engine, now| engine.adapter_done(token, taken, now));
+        self.with(|engine, _| engine.adapter_done(token, taken));
     }
 
     /// Forgets the task of a connection that has ended.

@@ -6,13 +6,16 @@ use broker_engine::{Closed, ConnectionKey, Engine, LocalPublish, Now, Received, 
 use gateway_core::{MemoryBudget, MemoryPermit};
 
 /// A packet that is larger needs a part of the budget while it comes.
-const SMALL: usize = 64 << 10;
+pub(crate) const SMALL: usize = 8 << 10;
 
 /// What has come of a packet that is not whole. Empty, and without memory, while no packet is begun.
 #[derive(Debug)]
 pub(crate) struct Inbox {
     partial: Vec<u8>,
-    permit: MemoryPermit,
+    /// Of the packet that has begun, if it is large.
+    permit: Option<MemoryPermit>,
+    /// The engine wanted no more although there may be another whole packet.
+    is_held_back: bool,
     /// How the client ended the connection, or that the engine ends it.
     pub(crate) ended: Option<Closed>,
 }
@@ -28,12 +31,18 @@ pub(crate) struct Bounds<'a> {
 
 impl Inbox {
     pub(crate) const fn new(partial: Vec<u8>) -> Self {
-        Self { partial, permit: MemoryPermit::unbounded(), ended: None }
+        Self { partial, permit: None, is_held_back: false, ended: None }
     }
 
     /// Whether there are bytes that [`Self::take`] has not looked at, or the beginning of a packet.
     pub(crate) const fn is_empty(&self) -> bool {
         self.partial.is_empty()
+    }
+
+    /// Whether [`Self::take`] stopped before the end: then it must be called again, without more bytes, once the engine wants
+    /// more.
+    pub(crate) const fn is_held_back(&self) -> bool {
+        self.is_held_back
     }
 
     /// Handles all whole packets in what was kept and `bytes`. What adapters must take is added to `locals`.
@@ -58,8 +67,7 @@ impl Inbox {
                 self.partial = joined;
             }
         }
-        if self.partial.len() < SMALL {
-            self.permit = MemoryPermit::unbounded();
+        if self.permit.is_none() && !self.is_held_back {
             self.partial.shrink_to(2 * SMALL);
         }
     }
@@ -75,12 +83,17 @@ impl Inbox {
         now: Now,
     ) -> usize {
         let mut used = 0;
-        // What comes after many unacknowledged messages stays here until they are acknowledged.
-        while self.ended.is_none() && engine.wants_more(key) {
+        while self.ended.is_none() {
             let rest = bytes.get(used..).unwrap_or_default();
+            // What comes after many unacknowledged messages stays here until they are acknowledged.
+            self.is_held_back = !rest.is_empty() && !engine.wants_more(key);
+            if self.is_held_back {
+                break;
+            }
             match split_frame(rest, bounds.packet_bytes) {
                 Ok(Ok(frame)) => {
                     used += frame.length;
+                    self.permit = None;
                     match engine.receive(key, frame, now) {
                         Step::Next(Received::Nothing) => {}
                         Step::Next(Received::Local(local)) => locals.push(local),
@@ -89,37 +102,30 @@ impl Inbox {
                 }
                 Ok(Err(needed)) => {
                     if let Some(Err(invalid)) = rest.first().map(|first| check_first_byte(*first)) {
-                        self.end(engine, key, invalid, now);
-                    } else if needed > SMALL && rest.len() < SMALL {
-                        self.reserve(engine, key, needed, bounds, now);
+                        self.end(engine, key, invalid);
+                    } else if needed > SMALL && self.permit.is_none() {
+                        self.reserve(engine, key, needed, bounds);
                     }
                     break;
                 }
-                Err(invalid) => self.end(engine, key, invalid, now),
+                Err(invalid) => self.end(engine, key, invalid),
             }
         }
         used
     }
 
-    fn reserve(
-        &mut self,
-        engine: &mut Engine,
-        key: ConnectionKey,
-        needed: usize,
-        bounds: Bounds<'_>,
-        now: Now,
-    ) {
+    fn reserve(&mut self, engine: &mut Engine, key: ConnectionKey, needed: usize, bounds: Bounds<'_>) {
         match bounds.budget.try_acquire(needed) {
-            Some(permit) => self.permit = permit,
+            Some(permit) => self.permit = Some(permit),
             None => {
                 let why = "too many large packets come at once";
-                self.end(engine, key, Invalid { reason: Reason::QuotaExceeded, why }, now);
+                self.end(engine, key, Invalid { reason: Reason::QuotaExceeded, why });
             }
         }
     }
 
-    fn end(&mut self, engine: &mut Engine, key: ConnectionKey, invalid: Invalid, now: Now) {
-        engine.receive_invalid(key, invalid, now);
+    fn end(&mut self, engine: &mut Engine, key: ConnectionKey, invalid: Invalid) {
+        engine.receive_invalid(key, invalid);
         self.ended = Some(Closed::Lost);
     }
 }

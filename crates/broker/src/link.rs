@@ -19,7 +19,7 @@ use crate::hub::{Exchanged, Hub};
 use crate::inbox::Inbox;
 
 /// How long a connection that must end may take to send its last bytes.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Bytes that are read, and encoded, at once.
 pub(crate) const CHUNK: usize = 64 << 10;
 
@@ -44,7 +44,7 @@ pub(crate) struct Link<S> {
     delivery: Option<Delivery>,
     wants_more: bool,
     is_ending: bool,
-    last_words: Option<Pin<Box<Sleep>>>,
+    close_timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Drop for Link<S> {
@@ -67,9 +67,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Link<S> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
         // An error of the socket ends the connection, and there is nothing more to say about it.
-        match BUFFERS.with_borrow_mut(|(input, output)| this.poll_all(cx, input, output)) {
+        let polled = BUFFERS.with_borrow_mut(|(input, output)| {
+            // An error may have left what another connection could not send.
+            output.clear();
+            this.poll_all(cx, input, output)
+        });
+        match polled {
             Poll::Ready(_) => Poll::Ready(()),
-            Poll::Pending => this.poll_last_words(cx),
+            Poll::Pending => this.poll_close_timer(cx),
         }
     }
 }
@@ -87,7 +92,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
             delivery: None,
             wants_more: true,
             is_ending: false,
-            last_words: None,
+            close_timer: None,
         }
     }
 
@@ -111,10 +116,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
             if self.is_ending && flushed.is_ready() {
                 return self.poll_linger(cx, input);
             }
-            let may_read =
+            let may_take =
                 self.delivery.is_none() && !self.has_gathered && self.wants_more && !self.is_ending;
+            look_again |= self.inbox.is_held_back();
             let mut read = ReadBuf::new(input);
-            let received = match may_read {
+            let received = match may_take {
                 true if std::mem::take(&mut look_again) => true,
                 true => match Pin::new(&mut self.stream).poll_read(cx, &mut read)? {
                     Poll::Ready(()) if read.filled().is_empty() => return Poll::Ready(Ok(())),
@@ -145,6 +151,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
             self.hub.gathering.add(self.key, locals);
             self.has_gathered = true;
             // To the end of the queue of tasks.
+            cx.waker().wake_by_ref();
+        }
+        if rest == Rest::Later {
             cx.waker().wake_by_ref();
         }
         rest != Rest::More || !can_send
@@ -225,10 +234,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     }
 
     /// A client that does not take its last bytes is cut off.
-    fn poll_last_words(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_close_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if !self.is_ending {
             return Poll::Pending;
         }
-        self.last_words.get_or_insert_with(|| Box::pin(sleep(LAST_WORDS))).as_mut().poll(cx)
+        self.close_timer.get_or_insert_with(|| Box::pin(sleep(CLOSE_TIMEOUT))).as_mut().poll(cx)
     }
 }

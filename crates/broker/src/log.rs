@@ -76,11 +76,11 @@ impl EventLog {
                 left_out,
                 "broker: a client was refused: another user has a session with its client id"
             ),
-            Event::SessionExpired { client, lost } => warn!(
+            Event::SessionEnded { client, lost } => warn!(
                 %client,
                 lost,
                 left_out,
-                "broker: the client stayed away too long: the messages that waited for it were dropped (session_expiry)"
+                "broker: a session has ended, by time (session_expiry) or as its client wanted: the messages that waited were dropped"
             ),
         }
     }
@@ -98,6 +98,6 @@ const fn kind(event: &Event) -> usize {
         Event::TooManySubscriptions { .. } => 7,
         Event::TooManySessions { .. } => 8,
         Event::ForeignSession { .. } => 9,
-        Event::SessionExpired { .. } => 10,
+        Event::SessionEnded { .. } => 10,
     }
 }

@@ -98,9 +98,9 @@ pub(crate) enum Checked {
 }
 
 /// A place among those who wait.
-struct Place(IpAddr);
+struct WaitingSlot(IpAddr);
 
-impl Place {
+impl WaitingSlot {
     fn take(peer: IpAddr) -> Option<Self> {
         let mut waiting = WAITING.lock().unwrap_or_else(PoisonError::into_inner);
         let of_peer = waiting.iter().filter(|one| **one == peer).count();
@@ -112,7 +112,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for WaitingSlot {
     fn drop(&mut self) {
         let mut waiting = WAITING.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(index) = waiting.iter().position(|one| *one == self.0) {
@@ -147,7 +147,7 @@ impl Verifier {
             return checked;
         }
         let Ok(text) = std::str::from_utf8(password) else { return Checked::Wrong };
-        let Some(place) = Place::take(peer) else { return Checked::Busy };
+        let Some(place) = WaitingSlot::take(peer) else { return Checked::Busy };
         let Ok(permit) = CHECKS.acquire().await else { return Checked::Busy };
         if let Some(checked) = known() {
             return checked;

@@ -12,16 +12,16 @@ use std::time::Duration;
 use broker_engine::{Engine, Now, Restoring};
 use gateway_core::chain;
 use journal::{Journal, JournalError, Options, Position, Record};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::BrokerError;
 
 /// Version of the records.
 const CONTENT: u16 = 1;
 /// Small, because segments are read and deleted as a whole.
-const SEGMENT_BYTES: u64 = 1 << 20;
+const SEGMENT_BYTES: u64 = 4 << 20;
 /// Bytes that may be there besides twice those that count.
-const SLACK: u64 = 4 << 20;
+const SLACK: u64 = 8 << 20;
 
 pub(crate) struct Store {
     journal: Journal,
@@ -30,6 +30,8 @@ pub(crate) struct Store {
     refused: Option<(u64, Vec<u8>)>,
     /// Records of the oldest segment were recorded again up to this position; then the segment can be deleted.
     cleaned: Option<(Position, Position)>,
+    /// No cleaning before so many bytes were written in all.
+    next_cleaning: u64,
     told: bool,
 }
 
@@ -63,21 +65,31 @@ impl Store {
         if recovery.records > 0 {
             info!(sessions = stats.sessions, retained = stats.retained, "broker: state brought back");
         }
-        Ok(Self { journal, sync_every, refused: None, cleaned: None, told: false })
+        Ok(Self { journal, sync_every, refused: None, cleaned: None, next_cleaning: 0, told: false })
     }
 
-    /// Writes the engine's records; returns whether a sync should follow at once.
+    /// Writes the engine's records; returns whether a sync should follow at once. Once the disk has refused something, only
+    /// [`Self::synced`] tries again.
     pub(crate) fn write(&mut self, engine: &mut Engine) -> bool {
+        self.refused.is_none() && self.write_all(engine)
+    }
+
+    fn write_all(&mut self, engine: &mut Engine) -> bool {
         let mut wrote = false;
         while let Some((position, batch)) = self.refused.take().or_else(|| engine.take_records()) {
             match self.journal.append(&batch) {
                 Ok(written) => {
                     debug_assert_eq!(written.0, position, "the engine numbers as the journal does");
                 }
+                Err(JournalError::TooLarge { bytes, .. }) => {
+                    debug_assert!(false, "the engine makes no batch of {bytes} bytes");
+                    error!(bytes, "broker: records are too large to be stored; they are lost at a restart");
+                    self.refused = Some((position, Vec::new()));
+                }
                 Err(_) => {
                     // Mostly for want of a sync, which is begun at once: until then acknowledgements wait.
                     self.refused = Some((position, batch));
-                    return true;
+                    return self.journal.durable() < self.journal.written();
                 }
             }
             wrote = true;
@@ -105,12 +117,13 @@ impl Store {
         (self.journal.durable() < self.journal.written()).then(|| self.journal.sync_handle())
     }
 
-    /// After a sync, and about once a second: tries again what the disk refused, and gives space back.
-    pub(crate) fn synced(&mut self, engine: &mut Engine, now: Now) {
+    /// After a sync, and about once a second: tries again what the disk refused, and gives space back. Returns whether the
+    /// disk takes everything.
+    pub(crate) fn synced(&mut self, engine: &mut Engine, now: Now) -> bool {
         if self.journal.write_error().is_some() || self.refused.is_some() {
             match self.journal.retry() {
                 Ok(()) => {
-                    self.write(engine);
+                    self.write_all(engine);
                     if self.refused.is_none() && std::mem::take(&mut self.told) {
                         info!("broker: the disk takes messages again");
                     }
@@ -123,10 +136,11 @@ impl Store {
         if let Err(error) = self.give_back(engine, now) {
             self.tell(&error);
         }
+        self.refused.is_none() && self.journal.write_error().is_none()
     }
 
     /// One segment at a time: records again what counts of the oldest, and deletes it once that is durable.
-    fn give_back(&mut self, engine: &mut Engine, _now: Now) -> Result<(), JournalError> {
+    fn give_back(&mut self, engine: &mut Engine, now: Now) -> Result<(), JournalError> {
         if let Some((end, needs)) = self.cleaned {
             if self.journal.durable() < needs {
                 return Ok(());
@@ -135,20 +149,26 @@ impl Store {
             self.cleaned = None;
         }
         let Some(end) = self.journal.oldest_segment_end() else { return Ok(()) };
-        if self.refused.is_some() || self.journal.len_bytes() < 2 * engine.live_bytes() + SLACK {
+        let is_small = self.journal.len_bytes() < 2 * engine.live_bytes() + SLACK;
+        if self.refused.is_some() || is_small || self.journal.appended_bytes() < self.next_cleaning {
             return Ok(());
         }
+        let before = self.journal.appended_bytes();
+        let cleaning = engine.begin_cleaning();
         for record in self.journal.read_from(Position::FIRST)? {
             let Record { position, payload, .. } = record?;
             if position >= end {
                 break;
             }
-            if let Err(error) = engine.record_again(position.0, &payload) {
+            if let Err(error) = engine.record_again(&cleaning, position.0, &payload, now) {
                 warn!(%position, "broker: {error}; it was left out");
             }
         }
         let needs = self.journal.next();
         self.write(engine);
+        // Not more is written for cleaning than for clients, however well `live_bytes` is estimated.
+        let after = self.journal.appended_bytes();
+        self.next_cleaning = after + (after - before);
         if self.refused.is_some() {
             // Recorded again next time: a record may stand twice.
             return Ok(());

@@ -6,6 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf as _, Bytes};
 use futures_util::{Sink, Stream};
+use gateway_core::{MemoryBudget, MemoryPermit};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
@@ -13,16 +14,86 @@ use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
+use crate::inbox::SMALL;
+
 /// MQTT in binary messages of a WebSocket; packets and messages need not begin together ([MQTT-6.0.0-2]).
 #[derive(Debug)]
 pub(crate) struct WebSocket<S> {
-    stream: WebSocketStream<S>,
+    stream: WebSocketStream<Metered<S>>,
     /// What is left of the last message.
     received: Bytes,
+    /// The last message is not given back to the budget yet.
+    has_message: bool,
+}
+
+/// Counts the bytes of a message that is coming, which the library gathers out of sight: a large one needs a part of the
+/// budget for large packets.
+#[derive(Debug)]
+struct Metered<S> {
+    stream: S,
+    bytes: usize,
+    reserved: Vec<MemoryPermit>,
+    budget: MemoryBudget,
+}
+
+/// Bytes of a control frame of a client, besides its payload (RFC 6455, section 5.2).
+const CONTROL_HEAD: usize = 6;
+/// Bytes that are reserved at once.
+const RESERVED: usize = 256 << 10;
+
+impl<S> Metered<S> {
+    fn count(&mut self, bytes: usize) -> io::Result<()> {
+        self.bytes += bytes;
+        while self.bytes > SMALL + self.reserved.len() * RESERVED {
+            let why = "too many large WebSocket messages come at once";
+            self.reserved.push(self.budget.try_acquire(RESERVED).ok_or_else(|| io::Error::other(why))?);
+        }
+        Ok(())
+    }
+
+    /// What came besides the message.
+    const fn leave_out(&mut self, bytes: usize) {
+        self.bytes = self.bytes.saturating_sub(bytes);
+    }
+
+    fn message_is_done(&mut self) {
+        self.bytes = 0;
+        self.reserved = Vec::new();
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
+        Poll::Ready(self.count(buffer.filled().len() - before))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Metered<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
 }
 
 /// Accepts a WebSocket on any path; of the protocols that the client offers, one of MQTT is chosen.
-pub(crate) async fn accept_websocket<S>(stream: S, max_packet_size: usize) -> io::Result<WebSocket<S>>
+pub(crate) async fn accept_websocket<S>(
+    stream: S,
+    max_packet_size: usize,
+    budget: MemoryBudget,
+) -> io::Result<WebSocket<S>>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -32,10 +103,12 @@ where
         .read_buffer_size(4096)
         .write_buffer_size(0)
         .max_write_buffer_size(max_packet_size.max(1 << 20) * 2);
-    let stream = tokio_tungstenite::accept_hdr_async_with_config(stream, choose_protocol, Some(config))
+    let stream = Metered { stream, bytes: 0, reserved: Vec::new(), budget };
+    let mut stream = tokio_tungstenite::accept_hdr_async_with_config(stream, choose_protocol, Some(config))
         .await
         .map_err(io_error)?;
-    Ok(WebSocket { stream, received: Bytes::new() })
+    stream.get_mut().message_is_done();
+    Ok(WebSocket { stream, received: Bytes::new(), has_message: false })
 }
 
 #[expect(clippy::result_large_err, reason = "the library's signature")]
@@ -67,13 +140,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for WebSocket<S> {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         while !this.received.has_remaining() {
+            if std::mem::take(&mut this.has_message) {
+                this.stream.get_mut().message_is_done();
+            }
             match ready!(Pin::new(&mut this.stream).poll_next(cx)) {
-                Some(Ok(Message::Binary(bytes))) => this.received = bytes,
+                Some(Ok(Message::Binary(bytes))) => (this.received, this.has_message) = (bytes, true),
                 // [MQTT-6.0.0-1]
                 Some(Ok(Message::Text(_))) => return Poll::Ready(Err(io::ErrorKind::InvalidData.into())),
                 Some(Ok(Message::Close(_))) | None => return Poll::Ready(Ok(())),
                 // Pongs are queued by the library; flushing sends them.
-                Some(Ok(_)) => {
+                Some(Ok(control)) => {
+                    this.stream.get_mut().leave_out(CONTROL_HEAD + control.len());
                     let _ = Pin::new(&mut this.stream).poll_flush(cx).map_err(io_error)?;
                 }
                 Some(Err(error)) => return Poll::Ready(Err(io_error(error))),

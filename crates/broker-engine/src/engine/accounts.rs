@@ -19,10 +19,12 @@ pub struct Drops {
     pub retained_full: u64,
     /// Its publisher may not publish there.
     pub not_permitted: u64,
-    /// Its client's session ended before it took it.
+    /// Its client's session ended before it took it: by time, or because the client began a new one.
     pub session_ended: u64,
     /// The broker at the other end of a bridge does not take it.
     pub bridge_refused: u64,
+    /// The disk takes nothing more, and it had to be written.
+    pub disk_full: u64,
 }
 
 /// Counters since the start, and the present state.
@@ -36,7 +38,6 @@ pub struct Stats {
     pub bytes_sent: u64,
     pub publish_bytes_received: u64,
     pub publish_bytes_sent: u64,
-    pub connects: u64,
     pub most_connected: usize,
     pub expired_sessions: u64,
     pub dropped: Drops,
@@ -58,6 +59,7 @@ impl Drops {
             + self.retained_full
             + self.session_ended
             + self.bridge_refused
+            + self.disk_full
     }
 }
 
@@ -84,8 +86,8 @@ pub enum Event {
     TooManySessions { client: Arc<str> },
     /// The session belongs to another user.
     ForeignSession { client: Arc<str>, user: Option<Arc<str>> },
-    /// A session's time is over; messages that waited for it are lost.
-    SessionExpired { client: Arc<str>, lost: usize },
+    /// A session has ended, by time or as its client wanted; messages that waited for it are lost.
+    SessionEnded { client: Arc<str>, lost: usize },
 }
 
 const MOST_EVENTS: usize = 64;

@@ -3,9 +3,9 @@
 
 use std::collections::VecDeque;
 
+use super::Engine;
 use super::connection::{Connection, ConnectionKey, Outgoing};
 use super::session::Inbound;
-use super::{Engine, Now};
 use crate::packet::{AckKind, Version, encode_ack};
 use crate::reason::Reason;
 
@@ -77,16 +77,11 @@ impl PendingAcks {
 impl Engine {
     /// An adapter has taken the message, or has not: then the connection ends without an acknowledgement, so that the
     /// client sends the message again.
-    pub fn adapter_done(&mut self, token: AckToken, taken: bool, now: Now) {
+    pub fn adapter_done(&mut self, token: AckToken, taken: bool) {
         let Some(connection) = self.connection_mut(token.connection) else { return };
         let Some(ack) = connection.acks.get_mut(token) else { return };
         if !taken {
-            self.close_with(
-                token.connection,
-                Reason::UnspecifiedError,
-                "an adapter did not take a message",
-                now,
-            );
+            self.close_with(token.connection, Reason::UnspecifiedError, "an adapter did not take a message");
             return;
         }
         ack.adapters = ack.adapters.saturating_sub(1);
@@ -107,7 +102,7 @@ impl Engine {
     /// Sends what may be sent.
     pub(crate) fn release_acks(&mut self, key: ConnectionKey) {
         let stored = self.log.stored();
-        let mut sent = false;
+        let mut sent = 0;
         while let Some(connection) = self.connection_mut(key) {
             let Some(ack) = connection.acks.pop_ready(stored) else { break };
             send_ack(connection, &ack);
@@ -121,13 +116,13 @@ impl Engine {
             {
                 *state = Inbound::Acknowledged;
             }
-            sent = true;
+            sent += 1;
         }
         if self.connection(key).is_some_and(|one| one.acks.waits_for_record(stored)) {
             self.log.wait(key);
         }
-        if sent {
-            self.stats.messages_sent += 1;
+        if sent > 0 {
+            self.stats.messages_sent += sent;
             self.wake(key);
         }
     }

@@ -1,8 +1,18 @@
 //! Gives space on the disk back: what still counts of the oldest records is recorded again, then they can be deleted.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use foldhash::fast::RandomState;
+
 use super::records::{Recipient, Record, StoredMessage, each_record};
-use super::session::Inbound;
-use super::{Engine, RestoreError, SessionKey};
+use super::{Engine, Now, RestoreError, SessionKey};
+
+/// The kept sessions by their numbers in the records.
+#[derive(Debug)]
+pub struct Cleaning {
+    by_number: HashMap<u64, SessionKey, RandomState>,
+}
 
 impl Engine {
     /// Bytes that the records of the present state take, about.
@@ -12,20 +22,35 @@ impl Engine {
         (self.retained.bytes() + self.memory.used() + sessions) as u64
     }
 
+    /// What [`Self::record_again`] needs. It is of use until anything else changes the sessions.
+    #[must_use]
+    pub fn begin_cleaning(&self) -> Cleaning {
+        let kept = self.sessions.iter().filter(|(_, session)| session.is_kept());
+        Cleaning { by_number: kept.map(|(key, session)| (session.number, key)).collect() }
+    }
+
     /// Records again what still counts of a batch. Batches must come oldest first, and be deleted after the new records are
     /// stored: a record that says that something ended is left out, for what it ended is older and gone.
     ///
     /// # Errors
     /// A record cannot be read.
-    pub fn record_again(&mut self, position: u64, batch: &[u8]) -> Result<(), RestoreError> {
+    pub fn record_again(
+        &mut self,
+        cleaning: &Cleaning,
+        position: u64,
+        batch: &[u8],
+        now: Now,
+    ) -> Result<(), RestoreError> {
         for record in each_record(batch) {
-            self.record_one_again(position, record?);
+            self.record_one_again(cleaning, position, record?, now);
         }
         Ok(())
     }
 
-    fn record_one_again(&mut self, position: u64, record: Record<'_>) {
-        self.log.begin_change();
+    fn record_one_again(&mut self, cleaning: &Cleaning, position: u64, record: Record<'_>, now: Now) {
+        let by_number = |number| cleaning.by_number.get(&number).copied();
+        let bytes = if let Record::Message(stored) = &record { stored.payload.len() } else { 0 };
+        self.log.begin_change(bytes);
         match record {
             Record::Session { client, .. } => {
                 if let Some(&key) = self.by_client_id.get(client)
@@ -35,26 +60,26 @@ impl Engine {
                 }
             }
             Record::Subscribed { session, filter, .. } => {
-                if let Some(key) = self.session_by_number(session) {
+                if let Some(key) = by_number(session) {
                     self.record_subscription_again(key, filter, position);
                 }
             }
-            Record::Message(stored) => self.record_message_again(position, stored),
+            Record::Message(stored) => self.record_message_again(cleaning, position, stored, now),
             Record::Sent { session, sequence, packet_id } => {
-                let waits = self.session_by_number(session).and_then(|key| self.sessions.get(key));
+                let waits = by_number(session).and_then(|key| self.sessions.get(key));
                 if waits.is_some_and(|one| one.waits_for(sequence)) {
                     self.log.append(&Record::Sent { session, sequence, packet_id });
                 }
             }
             Record::PubrecReceived { session, sequence } => {
-                let waits = self.session_by_number(session).and_then(|key| self.sessions.get(key));
+                let waits = by_number(session).and_then(|key| self.sessions.get(key));
                 if waits.is_some_and(|one| one.waits_for(sequence)) {
                     self.log.append(&Record::PubrecReceived { session, sequence });
                 }
             }
             Record::Inbound { session, packet_id } => {
-                let one = self.session_by_number(session).and_then(|key| self.sessions.get(key));
-                if one.is_some_and(|one| one.inbound.get(&packet_id) == Some(&Inbound::Acknowledged)) {
+                let one = by_number(session).and_then(|key| self.sessions.get(key));
+                if one.is_some_and(|one| one.inbound.contains_key(&packet_id)) {
                     self.log.append(&Record::Inbound { session, packet_id });
                 }
             }
@@ -64,11 +89,6 @@ impl Engine {
             | Record::Finished { .. }
             | Record::InboundReleased { .. } => {}
         }
-    }
-
-    fn session_by_number(&self, number: u64) -> Option<SessionKey> {
-        // Cleaning is rare, and a table by number would be one more to keep right.
-        self.sessions.iter().find(|(_, session)| session.number == number).map(|(key, _)| key)
     }
 
     fn record_subscription_again(&mut self, key: SessionKey, filter: &str, position: u64) {
@@ -84,20 +104,28 @@ impl Engine {
         self.log.append(&Record::Subscribed { session: number, filter, options, identifier });
     }
 
-    fn record_message_again(&mut self, position: u64, stored: StoredMessage<'_>) {
+    fn record_message_again(
+        &mut self,
+        cleaning: &Cleaning,
+        position: u64,
+        stored: StoredMessage<'_>,
+        now: Now,
+    ) {
         let next = self.log.next();
-        let mut is_retained = false;
-        if let Some(retained) = self.retained.get_mut(stored.topic).filter(|one| one.position == position) {
+        let retained = self.retained.get_mut(stored.topic).filter(|one| one.position == position);
+        if let Some(retained) = retained.filter(|_| stored.is_retained) {
             retained.position = next;
-            is_retained = true;
+            // Not the one that was read: one batch may have several of a topic.
+            let message = Arc::clone(&retained.message);
+            self.record_message(&message, true, Vec::new(), now);
         }
         let waiting = |recipient: &Recipient| {
-            let session = self.session_by_number(recipient.session).and_then(|key| self.sessions.get(key));
+            let session = cleaning.by_number.get(&recipient.session).and_then(|key| self.sessions.get(*key));
             session.is_some_and(|session| session.waits_for(recipient.sequence))
         };
         let recipients: Vec<Recipient> = stored.recipients.into_iter().filter(waiting).collect();
-        if is_retained || !recipients.is_empty() {
-            self.log.append(&Record::Message(StoredMessage { is_retained, recipients, ..stored }));
+        if !recipients.is_empty() {
+            self.log.append(&Record::Message(StoredMessage { is_retained: false, recipients, ..stored }));
         }
     }
 }

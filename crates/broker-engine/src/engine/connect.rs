@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::acks::PendingAcks;
-use super::connection::{Connection, ConnectionKey, Outgoing, OutgoingPublish};
+use super::connection::{Connection, ConnectionKey};
 use super::message::{Message, Publisher};
 use super::records::Record;
 use super::session::Session;
@@ -68,13 +68,15 @@ fn fits(connect: &Connect<'_>, answer: &Connack<'_>) -> bool {
     encoded.len() <= connect.maximum_packet_size as usize
 }
 
+/// A longer client id counts as memory of its client.
+const LONG_CLIENT_ID: usize = 256;
+
 impl Engine {
     /// Accepts a client whose password was checked. The CONNACK is in [`Self::output`].
     ///
     /// # Errors
     /// The client is refused.
     pub fn connect(&mut self, connect: &Connect<'_>, peer: Peer, now: Now) -> Result<ConnectionKey, Refused> {
-        self.stats.connects += 1;
         let refuse = |reason| Err(refused(connect.version, reason));
         if connect.authentication_method.is_some() {
             return refuse(Reason::BadAuthenticationMethod);
@@ -131,8 +133,14 @@ impl Engine {
             Ok(opened) => opened,
             Err(reason) => return refuse(reason),
         };
+        if !self.set_will(connect, session) {
+            if !present {
+                self.end_session(session, now);
+            }
+            self.events.tell(|| Event::TooManySessions { client: Arc::clone(&client) });
+            return refuse(Reason::QuotaExceeded);
+        }
         let key = self.add_connection(connect, session, keep_alive, is_internal, now);
-        self.set_will(connect, session, now);
         // 3.1 has no such flag.
         answer.session_present = present && connect.version != Version::V31;
         if let Some(connection) = self.connection_mut(key) {
@@ -168,7 +176,8 @@ impl Engine {
         if let Some(&old) = self.by_client_id.get(client) {
             let survives = self.sessions.get(old).is_some_and(Session::is_kept);
             if survives && !connect.clean_start {
-                return Ok((self.go_on(old, user, expiry, queue_limit), true));
+                self.resume_session(old, user, expiry, (queue_limit, internal.is_some()))?;
+                return Ok((old, true));
             }
             self.end_session(old, now);
         }
@@ -177,10 +186,12 @@ impl Engine {
             self.events.tell(|| Event::TooManySessions { client: Arc::clone(client) });
             return Err(Reason::QuotaExceeded);
         }
-        let number = self.next_session;
-        self.next_session += 1;
-        let session = Session::new(Arc::clone(client), user, number, expiry, queue_limit);
-        let key = self.sessions.insert(session);
+        let session = Session::new(Arc::clone(client), user, 0, expiry, queue_limit);
+        let key = self.sessions.insert(Session { is_internal: internal.is_some(), ..session });
+        if client.len() > LONG_CLIENT_ID && !self.hold(key, client.len()) {
+            self.sessions.remove(key);
+            return Err(Reason::QuotaExceeded);
+        }
         self.by_client_id.insert(Arc::clone(client), key);
         self.record_session(key);
         Ok((key, false))
@@ -207,7 +218,7 @@ impl Engine {
     /// Ends the client's older connection ([MQTT-3.1.4-3]). Its will comes before anything of the new connection.
     fn take_over(&mut self, key: SessionKey, now: Now) {
         let Some(old) = self.sessions.get(key).and_then(|session| session.connection) else { return };
-        self.close_with(old, Reason::SessionTakenOver, "the client connected again", now);
+        self.close_with(old, Reason::SessionTakenOver, "the client connected again");
         if let Some(session) = self.sessions.get_mut(key) {
             session.connection = None;
             if let Some(will) = &mut session.will {
@@ -219,32 +230,37 @@ impl Engine {
         }
     }
 
-    fn go_on(
+    fn resume_session(
         &mut self,
         key: SessionKey,
         user: Option<Arc<str>>,
         expiry: u32,
-        queue_limit: usize,
-    ) -> SessionKey {
+        (queue_limit, is_internal): (usize, bool),
+    ) -> Result<(), Reason> {
         self.drop_will(key);
-        if let Some(session) = self.sessions.get_mut(key) {
-            session.queue_limit = queue_limit;
-            let changed = session.user != user || session.expiry != expiry;
-            let was_kept = session.is_kept();
-            session.user = user;
-            session.expiry = expiry;
-            session.ends_at = None;
-            if changed && was_kept {
-                self.record_session(key);
-            }
+        let Some(session) = self.sessions.get_mut(key) else { return Ok(()) };
+        let changed = session.user != user || session.expiry != expiry;
+        if changed && self.log.is_full() {
+            return Err(Reason::QuotaExceeded);
         }
-        key
+        session.user = user;
+        session.expiry = expiry;
+        session.ends_at = None;
+        (session.queue_limit, session.is_internal) = (queue_limit, is_internal);
+        if changed {
+            self.record_session(key);
+        }
+        Ok(())
     }
 
     pub(crate) fn record_session(&mut self, key: SessionKey) {
-        let Some(session) = self.sessions.get(key) else { return };
+        let Some(session) = self.sessions.get_mut(key) else { return };
         if session.expiry == 0 && session.position == 0 {
             return;
+        }
+        if session.number == 0 {
+            session.number = self.next_session;
+            self.next_session += 1;
         }
         let record = Record::Session {
             session: session.number,
@@ -280,10 +296,12 @@ impl Engine {
             maximum_packet_size: connect.maximum_packet_size,
             window: connect.receive_maximum.min(self.limits.in_flight),
             aliases_in: Vec::new(),
+            alias_bytes: 0,
             alias_maximum: connect.topic_alias_maximum.min(self.limits.topic_aliases),
             aliases_out: HashMap::default(),
             outgoing: VecDeque::new(),
             outgoing_bytes: 0,
+            answer_bytes: 0,
             acks: PendingAcks::default(),
             unfinished: 0,
             closing: None,
@@ -297,9 +315,10 @@ impl Engine {
         key
     }
 
-    fn set_will(&mut self, connect: &Connect<'_>, key: SessionKey, now: Now) {
-        let Some(will) = &connect.will else { return };
-        let Some(session) = self.sessions.get_mut(key) else { return };
+    /// Returns false if there is no room for it.
+    fn set_will(&mut self, connect: &Connect<'_>, key: SessionKey) -> bool {
+        let Some(will) = &connect.will else { return true };
+        let Some(session) = self.sessions.get(key) else { return false };
         let message = Message {
             topic: will.topic.into(),
             payload: Bytes::copy_from_slice(will.payload),
@@ -309,39 +328,36 @@ impl Engine {
             expires: None,
             publisher: Some(Publisher { user: session.user.clone(), client: Arc::clone(&session.client) }),
         };
-        let _ = now;
-        self.memory.take(message.cost());
+        let cost = message.cost();
+        if !self.hold(key, cost) {
+            return false;
+        }
+        let Some(session) = self.sessions.get_mut(key) else { return false };
         session.will = Some(Box::new(Will {
             message: Arc::new(message),
             delay: will.properties.delay,
             expiry: will.properties.message.expiry,
             due: None,
         }));
+        true
     }
 
     /// Sends again what was on its way when the last connection ended ([MQTT-4.4.0-1]), then what waits.
     fn resume(&mut self, key: SessionKey, now: Now) {
-        let Some(session) = self.sessions.get(key) else { return };
+        let Some(session) = self.sessions.get_mut(key) else { return };
         let Some(connection) =
             session.connection.and_then(|key| self.connections.get_mut(key.index as usize))
         else {
             return;
         };
         let version = connection.version;
-        for one in &session.in_flight {
+        for one in &mut session.in_flight {
+            // What was received has its place already, and is only to be finished.
+            one.is_sent = one.is_received;
             if one.is_received {
                 connection.send_encoded(|out| {
                     encode_ack(out, version, AckKind::Pubrel, one.packet_id, Reason::Success);
                 });
-            } else {
-                connection.outgoing.push_back(Outgoing::Publish(OutgoingPublish {
-                    message: Arc::clone(&one.queued.message),
-                    packet_id: one.packet_id,
-                    qos: one.queued.qos,
-                    retain: one.queued.retain,
-                    dup: true,
-                    subscription_ids: one.queued.subscription_ids.clone(),
-                }));
             }
         }
         self.pump(key, now);
@@ -369,6 +385,11 @@ impl Engine {
             session.expiry = expiry.min(most);
             self.record_session(session_key);
         }
-        Ok(if disconnect.code == 0 { Closed::ByClient } else { Closed::Lost })
+        if disconnect.code != 0 {
+            return Ok(Closed::Lost);
+        }
+        // Now, because the connection may be taken over before it is closed.
+        self.drop_will(session_key);
+        Ok(Closed::ByClient)
     }
 }

@@ -68,12 +68,16 @@ pub(crate) struct Connection {
     pub(crate) window: u16,
     /// Topics of the aliases that the client has set; index 0 is alias 1.
     pub(crate) aliases_in: Vec<Option<Arc<str>>>,
+    /// Bytes that the client holds for them.
+    pub(crate) alias_bytes: usize,
     /// Aliases that the client may be sent, and those it knows.
     pub(crate) alias_maximum: u16,
     pub(crate) aliases_out: HashMap<Arc<str>, u16, foldhash::fast::RandomState>,
     pub(crate) outgoing: VecDeque<Outgoing>,
     /// Bytes of the QoS 0 messages in `outgoing`.
     pub(crate) outgoing_bytes: usize,
+    /// Bytes of the answers in `outgoing`.
+    pub(crate) answer_bytes: usize,
     pub(crate) acks: PendingAcks,
     /// QoS 1 and 2 messages from the client that are not finished.
     pub(crate) unfinished: u16,
@@ -87,6 +91,7 @@ impl Connection {
     pub(crate) fn send_encoded(&mut self, encode: impl FnOnce(&mut Vec<u8>)) {
         let mut bytes = Vec::new();
         encode(&mut bytes);
+        self.answer_bytes += bytes.len();
         self.outgoing.push_back(Outgoing::Encoded(SmallVec::from_slice(&bytes)));
     }
 }

@@ -33,6 +33,7 @@ impl Engine {
         let Some(connection) = session.connection.and_then(|key| self.connection(key)) else { return false };
         session.queue.is_empty()
             && session.in_flight.len() < usize::from(connection.window)
+            && connection.closing.is_none()
             && connection.outgoing.len() < ENOUGH_PACKETS
             && connection.outgoing_bytes < ENOUGH_BYTES
     }
@@ -63,13 +64,16 @@ impl Engine {
         let Some(session) = self.sessions.get_mut(key) else { return };
         let Some(connection_key) = session.connection else { return };
         let Some(connection) = self.connections.get_mut(connection_key.index as usize) else { return };
+        if connection.closing.is_some() {
+            return;
+        }
         let cost = message.cost();
         let waiting = connection.outgoing_bytes + session.queue_bytes;
         if waiting > 0 && waiting + cost > session.queue_limit
             || self.memory.used() + cost > self.limits.memory_bytes
         {
             self.stats.dropped.queue_full += 1;
-            if !std::mem::replace(&mut session.told_full, true) {
+            if !std::mem::replace(&mut session.reported_full, true) {
                 let client = Arc::clone(&session.client);
                 self.events.tell(|| Event::QueueFull { client });
             }
@@ -98,7 +102,11 @@ impl Engine {
         retain: bool,
         subscription_ids: SmallVec<[u32; 2]>,
     ) -> Option<Recipient> {
-        let cost = message.cost();
+        if self.log.is_full() && self.sessions.get(key).is_some_and(Session::is_kept) {
+            self.stats.dropped.disk_full += 1;
+            return None;
+        }
+        let cost = Queued::cost(&message, &subscription_ids);
         if !self.make_room(key, cost) {
             return None;
         }
@@ -125,7 +133,7 @@ impl Engine {
                 break;
             }
             self.stats.dropped.queue_full += 1;
-            if !std::mem::replace(&mut session.told_full, true) {
+            if !std::mem::replace(&mut session.reported_full, true) {
                 let client = Arc::clone(&session.client);
                 self.events.tell(|| Event::QueueFull { client });
             }
@@ -142,7 +150,7 @@ impl Engine {
             };
             let Some(session) = self.sessions.get_mut(largest) else { return false };
             let goal = session.queue_bytes - session.queue_bytes / 8;
-            if !std::mem::replace(&mut session.told_full, true) {
+            if !std::mem::replace(&mut session.reported_full, true) {
                 let client = Arc::clone(&session.client);
                 self.events.tell(|| Event::MemoryFull { client });
             }
@@ -158,13 +166,14 @@ impl Engine {
     fn drop_oldest(&mut self, key: SessionKey) -> bool {
         let Some(session) = self.sessions.get_mut(key) else { return false };
         let Some(dropped) = session.queue.pop_front() else { return false };
-        self.forget(key, &dropped);
+        self.log.begin_change(0);
+        self.finish_delivery(key, &dropped);
         true
     }
 
     /// The message does not wait for the session any more.
-    pub(crate) fn forget(&mut self, key: SessionKey, queued: &Queued) {
-        let cost = queued.message.cost();
+    pub(crate) fn finish_delivery(&mut self, key: SessionKey, queued: &Queued) {
+        let cost = Queued::cost(&queued.message, &queued.subscription_ids);
         self.memory.give_back(cost);
         if let Some(session) = self.sessions.get_mut(key) {
             session.queue_bytes = session.queue_bytes.saturating_sub(cost);
@@ -173,34 +182,42 @@ impl Engine {
         self.record(key, |session| Record::Finished { session, sequence: queued.sequence });
     }
 
-    /// Sends what waits, as far as the client takes it at once.
+    /// Sends what waits, as far as the client takes it at once: first what it may have from an earlier connection.
     pub(crate) fn pump(&mut self, key: SessionKey, now: Now) {
         let mut sent = false;
         while let Some(session) = self.sessions.get_mut(key) {
-            let Some(connection_key) = session.connection else { return };
-            let Some(connection) = self.connections.get_mut(connection_key.index as usize) else { return };
-            if session.in_flight.len() >= usize::from(connection.window)
-                || connection.outgoing.len() >= 4 * ENOUGH_PACKETS
-            {
+            let Some(connection) = session.connection.and_then(|key| {
+                self.connections.get_mut(key.index as usize).filter(|one| one.closing.is_none())
+            }) else {
+                break;
+            };
+            if connection.outgoing.len() >= 4 * ENOUGH_PACKETS {
+                break;
+            }
+            let window = usize::from(connection.window);
+            if let Some(index) = session.in_flight.iter().position(|one| !one.is_sent) {
+                // Those before it are on their way: they stand in the order in which they were sent.
+                let Some(again) = session.in_flight.get_mut(index).filter(|_| index < window) else { break };
+                again.is_sent = true;
+                connection.outgoing.push_back(Outgoing::Publish(again.packet(true)));
+                sent = true;
+                continue;
+            }
+            if session.in_flight.len() >= window {
                 break;
             }
             let Some(queued) = session.queue.pop_front() else { break };
             if queued.message.is_expired(now) {
                 self.stats.dropped.expired += 1;
-                self.forget(key, &queued);
+                self.finish_delivery(key, &queued);
                 continue;
             }
             let packet_id = session.new_packet_id();
-            connection.outgoing.push_back(Outgoing::Publish(OutgoingPublish {
-                message: Arc::clone(&queued.message),
-                packet_id,
-                qos: queued.qos,
-                retain: queued.retain,
-                dup: false,
-                subscription_ids: queued.subscription_ids.clone(),
-            }));
-            let sequence = queued.sequence;
-            session.in_flight.push_back(InFlight { packet_id, is_received: false, queued });
+            let one = InFlight { packet_id, is_sent: true, is_received: false, queued };
+            connection.outgoing.push_back(Outgoing::Publish(one.packet(false)));
+            let sequence = one.queued.sequence;
+            session.in_flight.push_back(one);
+            self.log.begin_change(0);
             self.record(key, |session| Record::Sent { session, sequence, packet_id });
             sent = true;
         }
@@ -210,9 +227,22 @@ impl Engine {
     }
 }
 
+impl InFlight {
+    fn packet(&self, dup: bool) -> OutgoingPublish {
+        OutgoingPublish {
+            message: Arc::clone(&self.queued.message),
+            packet_id: self.packet_id,
+            qos: self.queued.qos,
+            retain: self.queued.retain,
+            dup,
+            subscription_ids: self.queued.subscription_ids.clone(),
+        }
+    }
+}
+
 /// Once half of the queue is free, a full queue is worth a line in the log again.
 const fn recovered(session: &mut Session) {
     if session.queue_bytes < session.queue_limit / 2 {
-        session.told_full = false;
+        session.reported_full = false;
     }
 }

@@ -13,6 +13,7 @@ use super::wills::Closed;
 use super::{Engine, Now, SessionKey};
 use crate::packet::{Connect, MessageProperties, Publish, QoS, RetainHandling, SubscribeFilter, Version};
 use crate::reason::Reason;
+use crate::topic::is_topic_name;
 
 /// A client within the process.
 #[derive(Debug, Clone, Copy)]
@@ -153,6 +154,11 @@ impl Engine {
         let qos = if packet_id == 0 { QoS::AtMostOnce } else { QoS::AtLeastOnce };
         let properties = MessageProperties::default();
         let publish = Publish { dup, qos, retain, topic, packet_id, properties, payload };
+        if !is_topic_name(topic) {
+            self.stats.dropped.not_permitted += 1;
+            self.acknowledge(key, &publish, Reason::TopicNameInvalid, None, 0);
+            return None;
+        }
         // Nobody could be sent it, and it would be too large for a record.
         if HEAD_BYTES + topic.len() + payload.len() > self.limits.packet_bytes as usize {
             self.stats.dropped.too_large += 1;
@@ -170,30 +176,40 @@ impl Engine {
         }
     }
 
-    /// What the client gets next, if there is something. [`Self::take_woken`] tells when to ask again.
-    pub fn internal_output(&mut self, key: ConnectionKey, now: Now) -> Option<InternalOutput> {
+    /// What the client gets next, if there is something; without `wants_messages`, messages wait. [`Self::take_woken`] tells
+    /// when to ask again.
+    pub fn internal_output(
+        &mut self,
+        key: ConnectionKey,
+        wants_messages: bool,
+        now: Now,
+    ) -> Option<InternalOutput> {
         let Some(session) = self.connection_mut(key).map(|connection| {
             connection.woken = false;
             connection.session
         }) else {
             return Some(InternalOutput::Closed);
         };
-        loop {
-            self.pump(session, now);
-            let more = self.continue_scans(session, now);
-            let connection = self.connection_mut(key)?;
-            match connection.outgoing.pop_front() {
-                Some(Outgoing::Publish(publish)) => {
-                    return Some(InternalOutput::Message(self.internal_delivery(key, publish)));
+        self.pump(session, now);
+        let more = self.continue_scans(session, now);
+        let connection = self.connection_mut(key)?;
+        let next = connection.outgoing.iter().position(|one| match one {
+            Outgoing::Acked { .. } => true,
+            Outgoing::Publish(_) => wants_messages,
+            // CONNACK and DISCONNECT.
+            Outgoing::Encoded(_) => false,
+        });
+        match next.and_then(|index| connection.outgoing.remove(index)) {
+            Some(Outgoing::Publish(publish)) => {
+                Some(InternalOutput::Message(self.internal_delivery(key, publish)))
+            }
+            Some(Outgoing::Acked { packet_id, reason }) => Some(InternalOutput::Acked { packet_id, reason }),
+            _ if connection.closing.is_some() => Some(InternalOutput::Closed),
+            _ => {
+                if more {
+                    self.wake(key);
                 }
-                Some(Outgoing::Acked { packet_id, reason }) => {
-                    return Some(InternalOutput::Acked { packet_id, reason });
-                }
-                // CONNACK, SUBACK, DISCONNECT.
-                Some(Outgoing::Encoded(_)) => {}
-                None if connection.closing.is_some() => return Some(InternalOutput::Closed),
-                None if more => {}
-                None => return None,
+                None
             }
         }
     }
@@ -218,7 +234,7 @@ impl Engine {
         let Some(session) = self.sessions.get_mut(session_key) else { return };
         let index = session.in_flight.iter().position(|one| one.packet_id == packet_id);
         if let Some(done) = index.and_then(|index| session.in_flight.remove(index)) {
-            self.forget(session_key, &done.queued);
+            self.finish_delivery(session_key, &done.queued);
         }
         self.pump(session_key, now);
         self.wake(key);

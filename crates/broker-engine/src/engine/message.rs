@@ -1,4 +1,4 @@
-//! A message that is kept, and the memory that messages take.
+//! A message that is kept.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use super::Now;
 use crate::packet::QoS;
 
 /// Who published a message, to check later whether it still may.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Publisher {
     pub(crate) user: Option<Arc<str>>,
     pub(crate) client: Arc<str>,
@@ -51,7 +51,11 @@ impl Message {
 
     /// Bytes in memory, about.
     pub(crate) fn cost(&self) -> usize {
-        self.topic.len() + self.payload.len() + self.properties.len() + OVERHEAD
+        let publisher = self
+            .publisher
+            .as_ref()
+            .map_or(0, |one| one.client.len() + one.user.as_ref().map_or(0, |user| user.len()));
+        self.topic.len() + self.payload.len() + self.properties.len() + publisher + OVERHEAD
     }
 
     pub(crate) fn is_expired(&self, now: Now) -> bool {
@@ -62,25 +66,5 @@ impl Message {
     pub(crate) fn remaining_expiry(&self, now: Now) -> Option<u32> {
         let left = self.expires?.saturating_sub(now.monotonic).div_ceil(1000);
         Some(u32::try_from(left).unwrap_or(u32::MAX).max(1))
-    }
-}
-
-/// The bytes in use by all clients.
-#[derive(Debug, Default)]
-pub(crate) struct Memory {
-    used: usize,
-}
-
-impl Memory {
-    pub(crate) const fn used(&self) -> usize {
-        self.used
-    }
-
-    pub(crate) const fn take(&mut self, bytes: usize) {
-        self.used = self.used.saturating_add(bytes);
-    }
-
-    pub(crate) const fn give_back(&mut self, bytes: usize) {
-        self.used = self.used.saturating_sub(bytes);
     }
 }

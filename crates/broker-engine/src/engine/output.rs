@@ -28,6 +28,8 @@ pub enum Rest {
     Nothing,
     /// Call again.
     More,
+    /// Call again, after the others have had their turn.
+    Later,
     /// After these bytes the connection must be closed.
     Close,
 }
@@ -72,6 +74,7 @@ impl Engine {
             let Some(outgoing) = connection.outgoing.pop_front() else { break };
             match outgoing {
                 Outgoing::Encoded(bytes) => {
+                    connection.answer_bytes -= bytes.len();
                     into.tail.extend_from_slice(&bytes);
                     into.length += bytes.len();
                     self.stats.bytes_sent += bytes.len() as u64;
@@ -91,7 +94,11 @@ impl Engine {
         self.pump(session, now);
         let more = self.continue_scans(session, now);
         let Some(connection) = self.connection_mut(key) else { return Rest::Close };
-        if more || !connection.outgoing.is_empty() { Rest::More } else { Rest::Nothing }
+        match (connection.outgoing.is_empty(), more) {
+            (false, _) => Rest::More,
+            (true, true) => Rest::Later,
+            (true, false) => Rest::Nothing,
+        }
     }
 
     /// Whether the connection must be closed, once it has sent what it has to send.
@@ -114,8 +121,13 @@ impl Engine {
             let cost = message.cost();
             connection.outgoing_bytes = connection.outgoing_bytes.saturating_sub(cost);
             self.memory.give_back(cost);
+            if connection.outgoing_bytes == 0
+                && let Some(session) = self.sessions.get_mut(session).filter(|one| one.queue.is_empty())
+            {
+                session.reported_full = false;
+            }
         }
-        let (topic, topic_alias) = alias(connection, message);
+        let (topic, topic_alias, is_new_alias) = alias(connection, message);
         let header = PublishHeader {
             version: connection.version,
             dup: publish.dup,
@@ -136,6 +148,9 @@ impl Engine {
             return;
         }
         encode_publish_header(&mut into.tail, &header);
+        if let (true, Some(alias)) = (is_new_alias, topic_alias) {
+            connection.aliases_out.insert(Arc::clone(&message.topic), alias);
+        }
         into.share(&message.payload);
         into.length += length;
         self.stats.messages_sent += 1;
@@ -153,24 +168,25 @@ impl Engine {
         if publish.qos != QoS::AtMostOnce
             && let Some(skipped) = skipped
         {
-            self.forget(session_key, &skipped.queued);
+            self.finish_delivery(session_key, &skipped.queued);
         }
         self.events.tell(|| super::Event::TooLarge { client, topic });
     }
 }
 
 /// Topic and alias to send: an alias alone if the client knows it, both if it learns it now (MQTT 5, section 3.3.2.3.4).
-fn alias<'a>(connection: &mut super::connection::Connection, message: &'a Message) -> (&'a str, Option<u16>) {
+/// Then the last value is true, and the alias is to be entered once it is sent.
+fn alias<'a>(
+    connection: &super::connection::Connection,
+    message: &'a Message,
+) -> (&'a str, Option<u16>, bool) {
     if connection.version != Version::V5 || connection.alias_maximum == 0 {
-        return (&message.topic, None);
+        return (&message.topic, None, false);
     }
     if let Some(alias) = connection.aliases_out.get(&message.topic) {
-        return ("", Some(*alias));
+        return ("", Some(*alias), false);
     }
     let next = u16::try_from(connection.aliases_out.len()).unwrap_or(u16::MAX).saturating_add(1);
-    if next > connection.alias_maximum {
-        return (&message.topic, None);
-    }
-    connection.aliases_out.insert(Arc::clone(&message.topic), next);
-    (&message.topic, Some(next))
+    let is_free = next <= connection.alias_maximum;
+    (&message.topic, is_free.then_some(next), is_free)
 }

@@ -14,6 +14,7 @@ use super::session::Inbound;
 use super::{Engine, Event, Now, SessionKey};
 use crate::packet::{AckKind, Invalid, Publish, QoS, Version};
 use crate::reason::Reason;
+use crate::topic::is_topic_name;
 
 /// A message for the gateway's adapters.
 #[derive(Debug, Clone)]
@@ -45,6 +46,11 @@ struct Routed {
     position: Option<u64>,
 }
 
+const NO_MEMORY: Invalid =
+    Invalid { reason: Reason::QuotaExceeded, why: "the client holds too much memory (max_memory)" };
+/// What a QoS 2 message that is not finished takes, about.
+pub(crate) const INBOUND_BYTES: usize = 64;
+
 impl Engine {
     pub(crate) fn on_publish(
         &mut self,
@@ -68,7 +74,7 @@ impl Engine {
             && let Some(state) =
                 self.sessions.get(session).and_then(|one| one.inbound.get(&publish.packet_id))
         {
-            return Ok(self.again(key, publish, &topic, *state));
+            return Ok(self.handle_duplicate(key, publish, &topic, *state));
         }
         // At QoS 1 the caller stops reading instead: many clients do not count.
         if publish.qos == QoS::ExactlyOnce {
@@ -91,6 +97,9 @@ impl Engine {
             // A message that needs no record would be safe, but who needs one is known only after it is routed.
             return self.refuse_for_disk(key, publish, version);
         }
+        if publish.qos == QoS::ExactlyOnce && !self.hold(session, INBOUND_BYTES) {
+            return Err(NO_MEMORY);
+        }
         let message = Arc::new(message(topic, publish, publisher, now));
         let routed = self.route(&message, Some(session), now);
         let inbound = publish.qos == QoS::ExactlyOnce;
@@ -111,7 +120,7 @@ impl Engine {
     }
 
     /// A QoS 2 message that is known: it is not routed again. If adapters have not taken it yet, they get it again.
-    fn again(
+    fn handle_duplicate(
         &mut self,
         key: ConnectionKey,
         publish: &Publish<'_>,
@@ -163,7 +172,22 @@ impl Engine {
         if let Some(place) = aliases.get_mut(index) {
             *place = Some(Arc::clone(&topic));
         }
+        let bytes = aliases.iter().flatten().map(|topic| topic.len()).sum::<usize>();
+        self.hold_aliases(key, bytes)?;
         Ok(topic)
+    }
+
+    fn hold_aliases(&mut self, key: ConnectionKey, bytes: usize) -> Result<(), Invalid> {
+        let Some(connection) = self.connection_mut(key) else { return Ok(()) };
+        let (session, old) = (connection.session, std::mem::take(&mut connection.alias_bytes));
+        self.release(session, old);
+        if !self.hold(session, bytes) {
+            return Err(NO_MEMORY);
+        }
+        if let Some(connection) = self.connection_mut(key) {
+            connection.alias_bytes = bytes;
+        }
+        Ok(())
     }
 
     /// Receive Maximum (MQTT 5, section 4.9). Version 3 has none: there the caller stops reading.
@@ -237,7 +261,12 @@ impl Engine {
 
     /// Publishes a message of the gateway itself. Returns what adapters must take, and the position of the record that
     /// makes it safe, if it needs one.
+    /// A topic that is none is not published.
     pub fn publish(&mut self, message: Message, now: Now) -> (Option<LocalPublish>, Option<u64>) {
+        if !is_topic_name(&message.topic) {
+            self.stats.dropped.not_permitted += 1;
+            return (None, None);
+        }
         let message = Arc::new(message);
         let routed = self.route(&message, None, now);
         let local = (!routed.adapters.is_empty()).then(|| LocalPublish {
@@ -251,7 +280,7 @@ impl Engine {
 
     /// Gives a message to all who want it; `from` is the session that published it.
     fn route(&mut self, message: &Arc<Message>, from: Option<SessionKey>, now: Now) -> Routed {
-        self.log.begin_change();
+        self.log.begin_change(message.payload.len() + message.properties.len());
         let Matches { sessions: matches, adapters, found_any, .. } = self.subscribers(message, from);
         let mut routed = Routed { adapters, matched: found_any, position: None };
         let is_retained = message.retain && self.retain(message) == Some(true);

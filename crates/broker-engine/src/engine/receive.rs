@@ -1,7 +1,7 @@
 //! Packets of a client that is connected.
 
 use super::connection::ConnectionKey;
-use super::publish::Received;
+use super::publish::{INBOUND_BYTES, Received};
 use super::records::Record;
 use super::session::Inbound;
 use super::wills::Closed;
@@ -17,6 +17,9 @@ pub enum Step {
     End(Closed),
 }
 
+/// Bytes of answers that wait for a client.
+const MOST_ANSWERS: usize = 16 << 10;
+
 impl Engine {
     /// Handles one packet. A packet that breaks the standard ends the connection.
     pub fn receive(&mut self, key: ConnectionKey, frame: Frame<'_>, now: Now) -> Step {
@@ -30,20 +33,23 @@ impl Engine {
         self.stats.bytes_received += frame.length as u64;
         let handled = Packet::decode(version, frame).and_then(|packet| self.handle(key, packet, now));
         handled.unwrap_or_else(|Invalid { reason, why }| {
-            self.close_with(key, reason, why, now);
+            self.close_with(key, reason, why);
             Step::End(Closed::Lost)
         })
     }
 
     /// The bytes that came are no packet, or their packet is too large: ends the connection.
-    pub fn receive_invalid(&mut self, key: ConnectionKey, invalid: Invalid, now: Now) {
-        self.close_with(key, invalid.reason, invalid.why, now);
+    pub fn receive_invalid(&mut self, key: ConnectionKey, invalid: Invalid) {
+        self.close_with(key, invalid.reason, invalid.why);
     }
 
-    /// Whether the caller should read more of this client: not while many of its messages wait to be acknowledged.
+    /// Whether the caller should read more of this client: not while many of its messages wait to be acknowledged, or
+    /// while it does not take its answers.
     #[must_use]
     pub fn wants_more(&self, key: ConnectionKey) -> bool {
-        self.connection(key).is_some_and(|one| one.acks.len() < usize::from(self.limits.in_flight))
+        self.connection(key).is_some_and(|one| {
+            one.acks.len() < usize::from(self.limits.in_flight) && one.answer_bytes < MOST_ANSWERS
+        })
     }
 
     fn handle(&mut self, key: ConnectionKey, packet: Packet<'_>, now: Now) -> Result<Step, Invalid> {
@@ -84,7 +90,7 @@ impl Engine {
             return Err(Invalid::protocol("an acknowledgement of another QoS"));
         }
         if let Some(done) = session.in_flight.remove(index) {
-            self.forget(key, &done.queued);
+            self.finish_delivery(key, &done.queued);
         }
         self.pump(key, now);
         self.continue_scans(key, now);
@@ -111,7 +117,7 @@ impl Engine {
             }
             Some(_) if ack.code >= 0x80 => {
                 if let Some(done) = index.and_then(|index| session.in_flight.remove(index)) {
-                    self.forget(session_key, &done.queued);
+                    self.finish_delivery(session_key, &done.queued);
                 }
                 self.pump(session_key, now);
                 return Ok(());
@@ -137,6 +143,7 @@ impl Engine {
         // A PUBREL before its PUBREC is a fault of the client; the message stays until it is accepted.
         let released = known == Some(Inbound::Acknowledged) && session.inbound.remove(&packet_id).is_some();
         if released {
+            self.release(session_key, INBOUND_BYTES);
             self.record(session_key, |session| Record::InboundReleased { session, packet_id });
         }
         if let Some(connection) = self.connection_mut(key) {

@@ -147,9 +147,10 @@ impl Log {
         self.next
     }
 
-    /// Begins another batch if this one is large. Called before a change, never between its records: they share a position.
-    pub(crate) fn begin_change(&mut self) {
-        if self.batch.len() > LARGE_BATCH {
+    /// Begins another batch if this one is large, or would be with about `bytes` more. Called before a change, never between
+    /// its records: they share a position.
+    pub(crate) fn begin_change(&mut self, bytes: usize) {
+        if !self.batch.is_empty() && self.batch.len() + bytes > LARGE_BATCH {
             self.complete.push_back((self.next, std::mem::take(&mut self.batch)));
             self.next += 1;
         }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 
 use super::message::{Message, Publisher};
+use super::publish::INBOUND_BYTES;
 use super::records::{Record, StoredMessage, each_record, qos};
 use super::session::{InFlight, Inbound, Queued, Session, Subscription};
 use super::subscriptions::{Entry, Subscriber};
@@ -26,8 +27,22 @@ pub struct Restoring {
     sessions: HashMap<u64, SessionKey>,
     /// Session and sequence of the messages that wait: a record may stand twice.
     waiting: HashSet<(u64, u64)>,
-    /// Packet identifier, and whether the client has received it.
-    sent: HashMap<(u64, u64), (u16, bool)>,
+    /// Packet identifiers of those that were sent, and which of them the client has received.
+    sent: HashMap<(u64, u64), u16>,
+    received: HashSet<(u64, u64)>,
+    /// Each publisher once, however many messages it has.
+    publishers: HashSet<Publisher>,
+}
+
+impl Restoring {
+    fn publisher(&mut self, user: Option<&str>, client: &str) -> Publisher {
+        let publisher = Publisher { user: user.map(Into::into), client: client.into() };
+        if let Some(known) = self.publishers.get(&publisher) {
+            return known.clone();
+        }
+        self.publishers.insert(publisher.clone());
+        publisher
+    }
 }
 
 impl Engine {
@@ -54,7 +69,8 @@ impl Engine {
         // Numbers that no record has, whatever was deleted: there are fewer in a batch than this leaves room for.
         let unused = self.log.next() << 20;
         self.next_session = unused;
-        for ((number, sequence), (packet_id, is_received)) in restoring.sent {
+        for ((number, sequence), packet_id) in restoring.sent {
+            let is_received = restoring.received.contains(&(number, sequence));
             let session = restoring.sessions.get(&number).and_then(|key| self.sessions.get_mut(*key));
             if let Some(session) = session {
                 restore_sent(session, sequence, packet_id, is_received);
@@ -71,6 +87,9 @@ impl Engine {
                 self.end_session(key, now);
             }
         }
+        // Counted and reported when it happened.
+        self.stats.dropped.session_ended = 0;
+        let _ = self.take_events();
         // What was ended above was of no session that is recorded.
         self.log.forget_batch();
     }
@@ -107,29 +126,32 @@ impl Engine {
             }
             Record::Finished { session, sequence } => {
                 restoring.sent.remove(&(session, sequence));
+                restoring.received.remove(&(session, sequence));
                 if restoring.waiting.remove(&(session, sequence)) {
                     let key = self.restore_session(restoring, session);
                     self.restore_finished(key, sequence);
                 }
             }
             Record::Sent { session, sequence, packet_id } => {
-                restoring.sent.entry((session, sequence)).or_insert((packet_id, false)).0 = packet_id;
+                restoring.sent.insert((session, sequence), packet_id);
             }
             Record::PubrecReceived { session, sequence } => {
-                if let Some((_, is_received)) = restoring.sent.get_mut(&(session, sequence)) {
-                    *is_received = true;
-                }
+                restoring.received.insert((session, sequence));
             }
             Record::Inbound { session, packet_id } => {
                 let key = self.restore_session(restoring, session);
-                if let Some(session) = self.sessions.get_mut(key) {
-                    session.inbound.insert(packet_id, Inbound::Acknowledged);
+                if let Some(session) = self.sessions.get_mut(key)
+                    && session.inbound.insert(packet_id, Inbound::Acknowledged).is_none()
+                {
+                    self.hold_unchecked(key, INBOUND_BYTES);
                 }
             }
             Record::InboundReleased { session, packet_id } => {
                 let key = self.restore_session(restoring, session);
-                if let Some(session) = self.sessions.get_mut(key) {
-                    session.inbound.remove(&packet_id);
+                if let Some(session) = self.sessions.get_mut(key)
+                    && session.inbound.remove(&packet_id).is_some()
+                {
+                    self.release(key, INBOUND_BYTES);
                 }
             }
         }
@@ -139,7 +161,7 @@ impl Engine {
     fn restore_session(&mut self, restoring: &mut Restoring, number: u64) -> SessionKey {
         let queue_limit = self.limits.queue_bytes;
         *restoring.sessions.entry(number).or_insert_with(|| {
-            // Kept, so that it is ended as one: its own record says for how long.
+            // Its own record says who it is, and for how long it is kept.
             self.sessions.insert(Session::new("".into(), None, number, 0, queue_limit))
         })
     }
@@ -151,7 +173,7 @@ impl Engine {
             .subscriptions
             .insert(parsed, Entry { subscriber: Subscriber::Session(key), options, identifier })
         {
-            self.memory.take(super::subscribe::cost(filter));
+            self.hold_unchecked(key, super::subscribe::cost(filter));
         }
         if let Some(session) = self.sessions.get_mut(key) {
             session.subscriptions.insert(filter.into(), subscription);
@@ -173,9 +195,7 @@ impl Engine {
             retain: stored.retain,
             properties: Bytes::copy_from_slice(stored.properties),
             expires,
-            publisher: stored
-                .publisher
-                .map(|(user, client)| Publisher { user: user.map(Into::into), client: client.into() }),
+            publisher: stored.publisher.map(|(user, client)| restoring.publisher(user, client)),
         });
         if stored.is_retained {
             self.retained.insert(Arc::clone(&message), position);
@@ -186,7 +206,7 @@ impl Engine {
             }
             let key = self.restore_session(restoring, recipient.session);
             let Some(session) = self.sessions.get_mut(key) else { continue };
-            let cost = message.cost();
+            let cost = Queued::cost(&message, &recipient.subscription_ids);
             session.queue_bytes += cost;
             self.memory.take(cost);
             session.queue.push_back(Queued {
@@ -204,7 +224,7 @@ impl Engine {
         let mut freed = 0;
         let mut keep = |queued: &Queued| {
             let keep = queued.sequence != sequence;
-            freed += if keep { 0 } else { queued.message.cost() };
+            freed += if keep { 0 } else { Queued::cost(&queued.message, &queued.subscription_ids) };
             keep
         };
         // Mostly the oldest.
@@ -225,7 +245,7 @@ impl Engine {
 fn restore_sent(session: &mut Session, sequence: u64, packet_id: u16, is_received: bool) {
     let Some(index) = session.queue.iter().position(|one| one.sequence == sequence) else { return };
     if let Some(queued) = session.queue.remove(index) {
-        session.in_flight.push_back(InFlight { packet_id, is_received, queued });
+        session.in_flight.push_back(InFlight { packet_id, is_sent: false, is_received, queued });
         session.next_packet_id = packet_id.checked_add(1).unwrap_or(1);
     }
 }

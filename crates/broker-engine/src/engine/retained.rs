@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::deliver::Delivery;
 use super::message::Message;
-use super::records::{Record, StoredMessage};
+use super::records::{Recipient, Record, StoredMessage};
 use super::subscriptions::Entry;
 use super::{Engine, Event, Now, SessionKey};
 use crate::topic::{literal_prefix, matches};
@@ -40,6 +40,8 @@ pub(crate) struct RetainedScan {
 
 /// Topics that one step of a scan looks at, so that other clients do not wait for it.
 const STEP: usize = 1_000;
+/// Of the recipients in one record, about. With the largest packet, a record must not be too large for a journal.
+const RECIPIENTS_BYTES: usize = 256 << 10;
 
 impl RetainedStore {
     pub(crate) fn len(&self) -> usize {
@@ -108,22 +110,34 @@ impl RetainedScan {
 }
 
 impl Engine {
+    /// Forgets a topic's retained message.
+    pub(crate) fn clear_retained(&mut self, topic: &str) {
+        if self.retained.remove(topic).is_some_and(|old| old.position > 0) {
+            self.log.begin_change(topic.len());
+            self.log.append(&Record::RetainedCleared { topic });
+        }
+    }
+
     /// Keeps `message` as its topic's retained one, or removes that if its payload is empty. Returns whether the message
     /// belongs in a record, or `None` if there is no room for it.
     pub(crate) fn retain(&mut self, message: &Arc<Message>) -> Option<bool> {
         if message.payload.is_empty() {
-            if self.retained.remove(&message.topic).is_some_and(|old| old.position > 0) {
-                self.log.append(&Record::RetainedCleared { topic: &message.topic });
-            }
+            self.clear_retained(&message.topic);
             return Some(false);
+        }
+        let is_stored = !message.topic.starts_with("$SYS/");
+        if is_stored && self.log.is_full() {
+            self.stats.dropped.disk_full += 1;
+            return None;
         }
         if self.retained.bytes_with(message) > self.limits.retained_bytes {
             self.stats.dropped.retained_full += 1;
             let client = message.publisher.as_ref().map_or_else(|| "".into(), |one| Arc::clone(&one.client));
             self.events.tell(|| Event::RetainedFull { client, topic: Arc::clone(&message.topic) });
+            // Better none than one that is not true any more.
+            self.clear_retained(&message.topic);
             return None;
         }
-        let is_stored = !message.topic.starts_with("$SYS/");
         self.retained.insert(Arc::clone(message), if is_stored { self.log.next() } else { 0 });
         Some(is_stored)
     }
@@ -138,7 +152,7 @@ impl Engine {
             let (found, after) = self.next_retained(&scan, now, &mut looked_at);
             match (found, after) {
                 (Some(retained), _) => {
-                    self.set_scan_place(key, Some(Arc::clone(&retained.topic)));
+                    self.set_scan_position(key, Some(Arc::clone(&retained.topic)));
                     let delivery = Delivery { message: retained, entry: scan.entry, retain: true };
                     let position = self.deliver_retained(key, delivery, now);
                     debug_assert!(
@@ -147,7 +161,7 @@ impl Engine {
                     );
                 }
                 (None, Some(after)) => {
-                    self.set_scan_place(key, Some(after));
+                    self.set_scan_position(key, Some(after));
                     return true;
                 }
                 (None, None) => {
@@ -183,7 +197,7 @@ impl Engine {
         (None, None)
     }
 
-    fn set_scan_place(&mut self, key: SessionKey, after: Option<Arc<str>>) {
+    fn set_scan_position(&mut self, key: SessionKey, after: Option<Arc<str>>) {
         if let Some(scan) = self.sessions.get_mut(key).and_then(|session| session.scans.front_mut()) {
             scan.after = after;
         }
@@ -197,25 +211,40 @@ impl Engine {
         })
     }
 
-    /// Adds the record of a message: retained, or waiting for `recipients`.
+    /// Adds the record of a message: retained, or waiting for `recipients`. With very many of them it is several records, the
+    /// last of which has the position that is returned.
     pub(crate) fn record_message(
         &mut self,
         message: &Message,
         is_retained: bool,
-        recipients: Vec<super::records::Recipient>,
+        mut recipients: Vec<Recipient>,
         now: Now,
     ) -> u64 {
         let publisher = message.publisher.as_ref().map(|one| (one.user.as_deref(), &*one.client));
-        self.log.append(&Record::Message(StoredMessage {
-            topic: &message.topic,
-            payload: &message.payload,
-            properties: &message.properties,
-            qos: message.qos.bits(),
-            retain: message.retain,
-            is_retained,
-            expires: Self::wall_expiry(message.expires, now),
-            publisher,
-            recipients,
-        }))
+        let mut is_retained = is_retained;
+        loop {
+            let mut bytes = 0;
+            let fits = recipients.iter().take_while(|one| {
+                bytes += 32 + 5 * one.subscription_ids.len();
+                bytes <= RECIPIENTS_BYTES
+            });
+            let rest = recipients.split_off(fits.count().max(1).min(recipients.len()));
+            let position = self.log.append(&Record::Message(StoredMessage {
+                topic: &message.topic,
+                payload: &message.payload,
+                properties: &message.properties,
+                qos: message.qos.bits(),
+                retain: message.retain,
+                is_retained: std::mem::take(&mut is_retained),
+                expires: Self::wall_expiry(message.expires, now),
+                publisher,
+                recipients,
+            }));
+            if rest.is_empty() {
+                return position;
+            }
+            self.log.begin_change(message.payload.len());
+            recipients = rest;
+        }
     }
 }

@@ -24,10 +24,19 @@ pub(crate) struct Queued {
     pub(crate) subscription_ids: SmallVec<[u32; 2]>,
 }
 
+impl Queued {
+    /// Bytes in memory, about.
+    pub(crate) fn cost(message: &Message, subscription_ids: &[u32]) -> usize {
+        message.cost() + size_of_val(subscription_ids)
+    }
+}
+
 /// A message that was sent and is not acknowledged.
 #[derive(Debug)]
 pub(crate) struct InFlight {
     pub(crate) packet_id: u16,
+    /// On the present connection. If not, it goes before what waits, as far as the client takes it at once.
+    pub(crate) is_sent: bool,
     /// A PUBREC came: only the PUBREL is sent again.
     pub(crate) is_received: bool,
     pub(crate) queued: Queued,
@@ -54,7 +63,7 @@ pub(crate) struct Subscription {
 pub(crate) struct Session {
     pub(crate) client: Arc<str>,
     pub(crate) user: Option<Arc<str>>,
-    /// Its number in the records.
+    /// Its number in the records; 0 while it has none.
     pub(crate) number: u64,
     /// Seconds that it outlives its connection; `u32::MAX` is forever.
     pub(crate) expiry: u32,
@@ -70,8 +79,12 @@ pub(crate) struct Session {
     pub(crate) in_flight: VecDeque<InFlight>,
     /// Bytes of `queue` and `in_flight`.
     pub(crate) queue_bytes: usize,
+    /// What it holds besides messages; see [`super::Engine::hold`].
+    pub(crate) held_bytes: usize,
+    /// Of a client within the process: permissions are not for it.
+    pub(crate) is_internal: bool,
     /// Whether the log has been told that the queue is full.
-    pub(crate) told_full: bool,
+    pub(crate) reported_full: bool,
     pub(crate) next_packet_id: u16,
     pub(crate) next_sequence: u64,
     pub(crate) inbound: BTreeMap<u16, Inbound>,
@@ -103,7 +116,9 @@ impl Session {
             queue_limit,
             in_flight: VecDeque::new(),
             queue_bytes: 0,
-            told_full: false,
+            held_bytes: 0,
+            is_internal: false,
+            reported_full: false,
             next_packet_id: 1,
             next_sequence: 1,
             inbound: BTreeMap::new(),

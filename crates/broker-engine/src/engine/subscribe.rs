@@ -83,21 +83,23 @@ impl Engine {
     ) -> Result<(), Reason> {
         let parsed = ParsedFilter::parse(filter.filter).ok_or(Reason::TopicFilterInvalid)?;
         self.check_subscription(key, filter.filter, parsed)?;
-        let entry = Entry { subscriber: Subscriber::Session(key), options: options_byte(filter), identifier };
+        let options = options_byte(filter);
+        let old = self.sessions.get(key).and_then(|one| one.subscriptions.get(filter.filter)).copied();
+        let entry = Entry { subscriber: Subscriber::Session(key), options, identifier };
         let is_new = self.subscriptions.insert(parsed, entry);
-        let position = self.record(key, |session| Record::Subscribed {
-            session,
-            filter: filter.filter,
-            options: entry.options,
-            identifier,
-        });
+        let unchanged = old.filter(|old| (old.options, old.identifier) == (options, identifier));
+        let position = match unchanged {
+            Some(old) => Some(old.position),
+            None => self.record(key, |session| Record::Subscribed {
+                session,
+                filter: filter.filter,
+                options,
+                identifier,
+            }),
+        };
         let Some(session) = self.sessions.get_mut(key) else { return Ok(()) };
-        if is_new {
-            self.memory.take(cost(filter.filter));
-        }
         let text: Arc<str> = filter.filter.into();
-        let subscription =
-            Subscription { options: entry.options, identifier, position: position.unwrap_or_default() };
+        let subscription = Subscription { options, identifier, position: position.unwrap_or_default() };
         session.subscriptions.insert(Arc::clone(&text), subscription);
         let wanted = match filter.retain_handling {
             RetainHandling::Always => true,
@@ -118,23 +120,23 @@ impl Engine {
         parsed: ParsedFilter<'_>,
     ) -> Result<(), Reason> {
         let Some(session) = self.sessions.get(key) else { return Err(Reason::UnspecifiedError) };
-        let client = &session.client;
-        let is_internal =
-            session.connection.and_then(|key| self.connection(key)).is_some_and(|one| one.is_internal);
-        if !is_internal && !self.policy.may_subscribe(session.user.as_deref(), client, parsed.filter) {
+        let client = Arc::clone(&session.client);
+        if !session.is_internal && !self.policy.may_subscribe(session.user.as_deref(), &client, parsed.filter)
+        {
             let user = session.user.clone();
-            self.events.tell(|| Event::SubscribeRefused {
-                client: Arc::clone(client),
-                user,
-                filter: filter.into(),
-            });
+            self.events.tell(|| Event::SubscribeRefused { client, user, filter: filter.into() });
             return Err(Reason::NotAuthorized);
         }
-        let is_new = !session.subscriptions.contains_key(filter);
-        let is_full = session.subscriptions.len() >= self.limits.subscriptions
-            || self.memory.used() + cost(filter) > self.limits.memory_bytes;
-        if is_new && (is_full || self.log.is_full() && session.is_kept()) {
-            self.events.tell(|| Event::TooManySubscriptions { client: Arc::clone(client) });
+        let has_room = if session.subscriptions.contains_key(filter) {
+            // If nothing changes, nothing is written.
+            !self.log.is_full() || !session.is_kept()
+        } else {
+            session.subscriptions.len() < self.limits.subscriptions
+                && !(self.log.is_full() && session.is_kept())
+                && self.hold(key, cost(filter))
+        };
+        if !has_room {
+            self.events.tell(|| Event::TooManySubscriptions { client });
             return Err(Reason::QuotaExceeded);
         }
         Ok(())
@@ -173,7 +175,7 @@ impl Engine {
         if let Some(parsed) = ParsedFilter::parse(filter) {
             self.subscriptions.remove(parsed, Subscriber::Session(key));
         }
-        self.memory.give_back(cost(filter));
+        self.release(key, cost(filter));
         self.record(key, |session| Record::Unsubscribed { session, filter });
         true
     }

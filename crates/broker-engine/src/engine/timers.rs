@@ -1,13 +1,12 @@
 //! What happens by time alone: keep-alive, wills that were delayed, sessions and retained messages that end.
 
 use super::connection::ConnectionKey;
-use super::wills::Closed;
 use super::{Engine, Now};
 use crate::packet::Version;
 use crate::reason::Reason;
 
 impl Engine {
-    /// Call it about once a second. Returns the connections that were too long silent; the caller closes them.
+    /// Call it about once a second.
     pub fn tick(&mut self, now: Now) {
         self.close_silent(now);
         let due: Vec<_> = self
@@ -32,9 +31,7 @@ impl Engine {
             }
         }
         for topic in self.retained.expired(now) {
-            if self.retained.remove(&topic).is_some_and(|old| old.position > 0) {
-                self.log.append(&super::records::Record::RetainedCleared { topic: &topic });
-            }
+            self.clear_retained(&topic);
         }
         self.publish_system_topics(now);
     }
@@ -44,7 +41,8 @@ impl Engine {
         let silent: Vec<ConnectionKey> = self
             .connections
             .iter()
-            .filter(|(_, one)| one.keep_alive > 0 && one.closing.is_none())
+            // While its messages wait to be acknowledged it may not be read, and is not silent.
+            .filter(|(_, one)| one.keep_alive > 0 && one.closing.is_none() && one.acks.len() == 0)
             .filter(|(_, one)| {
                 let silence = now.monotonic.saturating_sub(one.last_received.monotonic);
                 silence > u64::from(one.keep_alive) * 1_500
@@ -55,23 +53,18 @@ impl Engine {
             })
             .collect();
         for key in silent {
-            self.close_with(
-                key,
-                Reason::KeepAliveTimeout,
-                "nothing came for one and a half keep-alives",
-                now,
-            );
+            self.close_with(key, Reason::KeepAliveTimeout, "nothing came for one and a half keep-alives");
         }
     }
 
     /// The broker stops: every client of version 5 is told so, and nobody's will is published.
-    pub fn shut_down(&mut self, now: Now) {
+    pub fn shut_down(&mut self) {
         let keys: Vec<ConnectionKey> = self.connection_keys();
         for key in keys {
             let Some(connection) = self.connection(key) else { continue };
             let session = connection.session;
             if connection.version == Version::V5 {
-                self.close_with(key, Reason::ServerShuttingDown, "the gateway stops", now);
+                self.close_with(key, Reason::ServerShuttingDown, "the gateway stops");
             } else if let Some(connection) = self.connection_mut(key) {
                 connection.closing = Some(Reason::ServerShuttingDown);
                 connection.woken = false;
@@ -92,16 +85,15 @@ impl Engine {
 
     /// Users and permissions have changed: who may not be connected any more is cut off, and so is who has a subscription
     /// that is not permitted any more.
-    pub fn policy_changed(&mut self, now: Now) {
+    pub fn policy_changed(&mut self) {
         let sessions: Vec<_> = self.sessions.iter().map(|(key, _)| key).collect();
         for key in sessions {
             let Some(session) = self.sessions.get(key) else { continue };
             let user = session.user.as_deref();
-            let connection =
-                session.connection.filter(|key| self.connection(*key).is_some_and(|one| !one.is_internal));
-            if session.connection.is_some() && connection.is_none() {
+            if session.is_internal {
                 continue;
             }
+            let connection = session.connection;
             let forbidden: Vec<_> = session
                 .subscriptions
                 .keys()
@@ -118,13 +110,8 @@ impl Engine {
             if let Some(connection) = connection
                 && (!forbidden.is_empty() || !admitted)
             {
-                self.close_with(connection, Reason::NotAuthorized, "its permissions have changed", now);
+                self.close_with(connection, Reason::NotAuthorized, "its permissions have changed");
             }
         }
-    }
-
-    /// Ends a connection from outside the engine, such as for a fault of its transport.
-    pub fn drop_connection(&mut self, key: ConnectionKey, now: Now) {
-        self.close(key, Closed::Lost, now);
     }
 }

@@ -35,12 +35,13 @@ pub(crate) struct Will {
 }
 
 impl Engine {
-    /// The connection is gone. Returns nothing to send; what adapters must take of the will is in [`Self::take_local`].
+    /// The connection is gone. What adapters must take of its will is in [`Self::take_local`].
     pub fn close(&mut self, key: ConnectionKey, closed: Closed, now: Now) {
         let Some(index) = self.connection(key).map(|_| key.index as usize) else { return };
         let connection = self.connections.remove(index);
         self.memory.give_back(connection.outgoing_bytes);
         let session_key = connection.session;
+        self.release(session_key, connection.alias_bytes);
         let Some(session) = self.sessions.get_mut(session_key).filter(|one| one.connection == Some(key))
         else {
             return;
@@ -63,7 +64,7 @@ impl Engine {
     }
 
     /// Ends a connection for a fault or a limit: sends a DISCONNECT to a client of version 5, and nothing after it.
-    pub(crate) fn close_with(&mut self, key: ConnectionKey, reason: Reason, why: &'static str, now: Now) {
+    pub(crate) fn close_with(&mut self, key: ConnectionKey, reason: Reason, why: &'static str) {
         let Some(connection) = self.connection_mut(key) else { return };
         if connection.closing.is_some() {
             return;
@@ -74,7 +75,15 @@ impl Engine {
         connection.acks = PendingAcks::default();
         if connection.version == Version::V5 {
             let text = connection.wants_problem_information.then_some(why);
-            connection.send_encoded(|out| encode_disconnect(out, reason, text));
+            let most = connection.maximum_packet_size as usize;
+            connection.send_encoded(|out| {
+                encode_disconnect(out, reason, text);
+                // [MQTT-3.14.2-3]
+                if out.len() > most {
+                    out.clear();
+                    encode_disconnect(out, reason, None);
+                }
+            });
         }
         // Even one that was woken already, and does not read what it has.
         connection.woken = false;
@@ -84,19 +93,18 @@ impl Engine {
             let client = Arc::clone(&session.client);
             self.events.tell(|| Event::Closed { client, reason, why });
         }
-        let _ = now;
         self.wake(key);
     }
 
     pub(crate) fn drop_will(&mut self, key: SessionKey) {
         if let Some(will) = self.sessions.get_mut(key).and_then(|session| session.will.take()) {
-            self.memory.give_back(will.message.cost());
+            self.release(key, will.message.cost());
         }
     }
 
     pub(crate) fn publish_will(&mut self, key: SessionKey, now: Now) {
         let Some(will) = self.sessions.get_mut(key).and_then(|session| session.will.take()) else { return };
-        self.memory.give_back(will.message.cost());
+        self.release(key, will.message.cost());
         let mut message = Arc::unwrap_or_clone(will.message);
         // Only now, because permissions may have changed since the CONNECT.
         if self.refusal(message.publisher.as_ref(), &message.topic).is_some() {
@@ -129,17 +137,15 @@ impl Engine {
             if let Some(parsed) = ParsedFilter::parse(filter) {
                 self.subscriptions.remove(parsed, Subscriber::Session(key));
             }
-            self.memory.give_back(super::subscribe::cost(filter));
         }
         self.memory.give_back(session.queue_bytes);
-        let will = session.will.as_ref().map_or(0, |will| will.message.cost());
-        self.memory.give_back(will);
+        self.release_of_ended(session.held_bytes);
         if session.position > 0 {
             self.log.append(&Record::SessionEnded { session: session.number });
             let lost = session.queue.len() + session.in_flight.len();
             self.stats.dropped.session_ended += lost as u64;
             if lost > 0 {
-                self.events.tell(|| Event::SessionExpired { client: Arc::clone(&session.client), lost });
+                self.events.tell(|| Event::SessionEnded { client: Arc::clone(&session.client), lost });
             }
         }
     }

@@ -107,3 +107,176 @@ fn subscriptions_and_sessions_are_bounded() {
     let refused = world.try_connect(5, &crate::client::connect(5, "c", true, 0)).unwrap_err();
     assert_eq!(refused, [Got::Connack { present: false, code: 0x97 }]);
 }
+
+#[test]
+fn a_client_that_sends_and_does_not_read_is_not_read_any_more() {
+    let mut world = World::new(Limits::default());
+    let client = world.connect(5, "c", true, 0);
+    for count in 0.. {
+        if !world.engine.wants_more(client.key) {
+            break;
+        }
+        assert!(count < 100_000, "answers pile up");
+        world.send(client, &crate::client::packet(0xC0, b""));
+    }
+    world.got(client);
+    assert!(world.engine.wants_more(client.key), "it has read them");
+}
+
+#[test]
+fn a_client_that_waits_for_its_acknowledgements_is_not_called_silent() {
+    let mut world = World::new(Limits { in_flight: 1, ..Limits::default() });
+    world.engine.set_adapter_filters([(0, "a")]);
+    let client = world.connect(4, "c", true, 0);
+    world.send(client, &publish(4, "a", b"1", 0b010, 1, &[]));
+    world.wait(1_000);
+    assert_eq!(world.engine.stats().connected, 1);
+}
+
+#[test]
+fn while_the_disk_refuses_nothing_is_written_down_without_end() {
+    let mut world = World::new(Limits::default());
+    let kept = world.connect(5, "kept", false, 600);
+    world.subscribe(kept, "q/#", 1);
+    let from = world.connect(5, "from", true, 0);
+    world.publish(from, "r", b"old", true);
+    world.engine.set_store_full(true);
+    let mut bytes = 0;
+    for number in 0..500 {
+        // At QoS 0 and retained, subscribed again, and from the gateway itself.
+        world.engine.receive(
+            from.key,
+            broker_engine::packet::split_frame(
+                &publish(5, &format!("r/{number}"), &[0; 1_000], 1, 0, &[]),
+                9_999,
+            )
+            .unwrap()
+            .unwrap(),
+            world.now,
+        );
+        let again = subscribe(5, 1, "q/#", 1);
+        world.engine.receive(
+            kept.key,
+            broker_engine::packet::split_frame(&again, 999).unwrap().unwrap(),
+            world.now,
+        );
+        let message = broker_engine::Message::internal("q/x", vec![0; 1_000].into(), false);
+        world.engine.publish(message, world.now);
+        while let Some((_, batch)) = world.engine.take_records() {
+            bytes += batch.len();
+        }
+    }
+    assert!(bytes < 10_000, "{bytes} bytes of records");
+    assert!(world.engine.stats().dropped.disk_full >= 1_000, "{:?}", world.engine.stats().dropped);
+}
+
+#[test]
+fn many_retained_messages_that_expire_at_once_are_several_batches() {
+    let mut world = World::new(Limits::default());
+    let from = world.connect(5, "from", true, 0);
+    let topic = "x".repeat(1_000);
+    for number in 0..3_000 {
+        let bytes = publish(5, &format!("{topic}/{number}"), b"1", 0b011, 9, &[2, 0, 0, 0, 1]);
+        world.send(from, &bytes);
+        world.got(from);
+    }
+    let before = world.disk.len();
+    world.wait(5);
+    assert!(world.engine.stats().retained < 100, "$SYS alone");
+    let largest = world.disk[before..].iter().map(|(_, batch)| batch.len()).max().unwrap();
+    assert!(largest < 2 << 20, "a batch of {largest} bytes");
+}
+
+#[test]
+fn a_large_message_begins_a_batch() {
+    let mut world = World::new(Limits { packet_bytes: 16 << 20, ..Limits::default() });
+    let from = world.connect(4, "from", true, 0);
+    for payload in [vec![0; (1 << 20) - 1_000], vec![0; 15 << 20]] {
+        let bytes = publish(4, "r", &payload, 0b011, 9, &[]);
+        let frame = broker_engine::packet::split_frame(&bytes, usize::MAX).unwrap().unwrap();
+        world.engine.receive(from.key, frame, world.now);
+    }
+    world.write();
+    let largest = world.disk.iter().map(|(_, batch)| batch.len()).max().unwrap();
+    assert!(largest < (15 << 20) + 1_000, "a batch of {largest} bytes");
+}
+
+#[test]
+fn a_value_that_finds_no_room_takes_the_old_one_with_it() {
+    let mut world = World::new(Limits { retained_bytes: 1_000, ..Limits::default() });
+    let from = world.connect(4, "from", true, 0);
+    world.publish(from, "r", b"old", true);
+    world.publish(from, "r", &[b'x'; 2_000], true);
+    assert_eq!(world.engine.stats().retained, 0, "better none than one that is not true any more");
+    world.restart();
+    assert_eq!(world.engine.stats().retained, 0);
+}
+
+/// Wills, subscriptions and the like must leave the others' messages room.
+#[test]
+fn what_clients_hold_leaves_room_for_messages() {
+    let mut world = World::new(Limits { memory_bytes: 1 << 20, ..Limits::default() });
+    let mut refused = 0;
+    for number in 0..100 {
+        let body =
+            crate::client::connect_with_will(&format!("w{number}"), "will", &"x".repeat(20_000), 60, 600);
+        refused += usize::from(world.try_connect(5, &body).is_err());
+    }
+    assert!((50..90).contains(&refused), "{refused} of 100 wills were refused");
+    let hog = world.connect(5, "hog", true, 0);
+    let mut denied = 0;
+    for number in 0..500 {
+        world.send(hog, &subscribe(5, 1, &format!("{}{number}", "a/".repeat(150)), 1));
+        denied +=
+            usize::from(matches!(world.got(hog)[..], [Got::Suback { ref codes, .. }] if codes[0] == 0x97));
+    }
+    assert!(denied > 400, "{denied}");
+    let (from, to) = (world.connect(4, "from", true, 0), world.connect(4, "to", true, 0));
+    world.subscribe(to, "m", 1);
+    world.publish(from, "m", &[b'1'; 1_000], false);
+    assert_eq!(world.take(to).len(), 1);
+    assert_eq!(world.engine.stats().dropped.lost(), 0);
+}
+
+#[test]
+fn identifiers_of_subscriptions_count_as_memory() {
+    let mut world = World::new(Limits { queue_bytes: 100_000, ..Limits::default() });
+    let (from, to) = (world.connect(4, "from", true, 0), world.connect(5, "to", false, 600));
+    for number in 0..1_000_u16 {
+        // $share/g1/t and so on: each with an identifier of its own.
+        let mut body = vec![0, 1, 3, 0x0B, 0x80 | (number & 0x7F) as u8, 1 + (number >> 7) as u8];
+        body.extend(crate::client::text(&format!("$share/g{number}/t")));
+        body.push(1);
+        world.send(to, &crate::client::packet(0x82, &body));
+        world.got(to);
+    }
+    world.lose(to);
+    for _ in 0..100 {
+        world.publish(from, "t", b"1", false);
+    }
+    let waiting = world.engine.stats().queued_bytes;
+    assert!(world.engine.stats().dropped.queue_full > 70, "{waiting} {:?}", world.engine.stats().dropped);
+}
+
+#[test]
+fn numbers_of_sessions_are_for_those_that_are_kept() {
+    let mut world = World::new(Limits::default());
+    for _ in 0..(1 << 20) + 10 {
+        let client = world.try_connect(4, &crate::client::connect(4, "c", true, 0)).unwrap();
+        world.engine.close(client.key, broker_engine::Closed::ByClient, world.now);
+    }
+    let one = world.connect(4, "one", false, 1);
+    world.subscribe(one, "one", 1);
+    world.restart();
+    let two = world.connect(4, "two", false, 1);
+    world.subscribe(two, "two", 1);
+    for _ in 0..(1 << 20) + 10 {
+        let client = world.try_connect(4, &crate::client::connect(4, "c", true, 0)).unwrap();
+        world.engine.close(client.key, broker_engine::Closed::ByClient, world.now);
+    }
+    let three = world.connect(4, "three", false, 1);
+    world.subscribe(three, "three", 1);
+    world.restart();
+    assert_eq!(world.engine.stats().sessions, 3);
+    assert_eq!(world.engine.stats().subscriptions, 3);
+}

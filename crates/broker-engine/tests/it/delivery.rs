@@ -2,7 +2,7 @@
 
 use broker_engine::{Limits, Received, Step};
 
-use crate::client::{self, Got, publish, read_all, subscribe};
+use crate::client::{self, Got, publish, subscribe};
 use crate::world::World;
 
 #[test]
@@ -119,16 +119,16 @@ fn adapters_take_a_message_before_it_is_acknowledged() {
         assert_eq!((&local.adapters[..], &*local.message.topic), (&[0, 1][..], "s/a"));
         assert!(world.got(from).is_empty());
         let token = local.token.unwrap();
-        world.engine.adapter_done(token, true, world.now);
+        world.engine.adapter_done(token, true);
         assert!(world.got(from).is_empty(), "the other one has not");
-        world.engine.adapter_done(token, true, world.now);
+        world.engine.adapter_done(token, true);
         assert_eq!(world.got(from), [Got::Ack { first, id: 3, code: 0 }]);
     }
     // One that does not take it: the client must send it again.
     let Step::Next(Received::Local(local)) = world.send(from, &publish(4, "s/a", b"x", 0b010, 4, &[])) else {
         panic!("it is for adapters")
     };
-    world.engine.adapter_done(local.token.unwrap(), false, world.now);
+    world.engine.adapter_done(local.token.unwrap(), false);
     assert!(world.got(from).is_empty() && world.engine.stats().connected == 0);
 }
 
@@ -160,7 +160,7 @@ fn a_large_change_is_stored_in_several_batches_and_read_back() {
     let to = world.connect(4, "to", false, 1);
     world.subscribe(to, "big/#", 1);
     world.lose(to);
-    let payload = vec![b'x'; 600_000];
+    let payload = vec![b'x'; 400_000];
     for number in 0..6_u16 {
         let bytes = publish(4, &format!("big/{number}"), &payload, 0b011, number + 1, &[]);
         let frame = broker_engine::packet::split_frame(&bytes, usize::MAX).unwrap().unwrap();
@@ -222,5 +222,98 @@ fn what_breaks_the_standard_ends_the_connection_with_its_reason() {
     let mut world = World::new(Limits::default());
     let client = world.connect(4, "c", true, 0);
     world.send(client, &publish(4, "a/#", b"", 0, 0, &[]));
-    assert!(world.got(client).is_empty() && read_all(4, &[]).is_empty());
+    assert!(world.got(client).is_empty());
+    assert_eq!(world.engine.stats().connected, 0);
+}
+
+/// CONNECT of version 5 for a session that stays, with Receive Maximum, Maximum Packet Size and Topic Alias Maximum.
+fn connect_with(id: &str, receive: u16, packet: u32, aliases: u16) -> Vec<u8> {
+    let mut body = client::text("MQTT");
+    let mut properties = vec![0x11, 0, 0, 1, 0, 0x21];
+    properties.extend_from_slice(&receive.to_be_bytes());
+    properties.push(0x27);
+    properties.extend_from_slice(&packet.to_be_bytes());
+    properties.push(0x22);
+    properties.extend_from_slice(&aliases.to_be_bytes());
+    body.extend_from_slice(&[5, 0, 0, 60, u8::try_from(properties.len()).unwrap()]);
+    body.extend(properties);
+    body.extend(client::text(id));
+    body
+}
+
+#[test]
+fn a_client_that_comes_back_with_a_smaller_receive_maximum_gets_no_more_than_that() {
+    let mut world = World::new(Limits::default());
+    let from = world.connect(4, "from", true, 0);
+    let to = world.try_connect(5, &connect_with("to", 20, 1_000, 0)).unwrap();
+    world.subscribe_after_connack(to, "q");
+    for number in 0..30 {
+        world.publish(from, "q", number.to_string().as_bytes(), false);
+    }
+    let publishes = |got: &[Got]| got.iter().filter(|one| matches!(one, Got::Publish { .. })).count();
+    let got = world.got(to);
+    assert_eq!(publishes(&got), 20);
+    world.lose(to);
+    for restart in [false, true] {
+        if restart {
+            world.restart();
+        }
+        let to = world.try_connect(5, &connect_with("to", 3, 1_000, 0)).unwrap();
+        let got = world.got(to);
+        assert_eq!(publishes(&got), 3, "{got:?}");
+        assert!(got.iter().skip(1).all(|one| matches!(one, Got::Publish { dup: true, .. })), "{got:?}");
+        world.lose(to);
+    }
+    let to = world.try_connect(5, &connect_with("to", 3, 1_000, 0)).unwrap();
+    let expected: Vec<String> = (0..30).map(|number| number.to_string()).collect();
+    assert_eq!(world.take(to), expected, "all of it, in order");
+}
+
+#[test]
+fn a_topic_alias_that_went_with_a_message_too_large_is_not_used() {
+    let mut world = World::new(Limits::default());
+    let from = world.connect(4, "from", true, 0);
+    let to = world.try_connect(5, &connect_with("to", 20, 1_000, 10)).unwrap();
+    world.subscribe_after_connack(to, "t");
+    world.publish(from, "t", &[b'x'; 2_000], false);
+    world.publish(from, "t", b"small", false);
+    let got = world.got(to);
+    assert!(matches!(&got[..], [Got::Publish { topic, .. }] if topic == "t"), "{got:?}");
+}
+
+#[test]
+fn after_its_disconnect_a_client_gets_nothing_more() {
+    let mut world = World::new(Limits::default());
+    let (from, to) = (world.connect(4, "from", true, 0), world.connect(5, "to", false, 600));
+    for (filter, qos) in [("q", 1), ("z", 0)] {
+        world.subscribe(to, filter, qos);
+    }
+    world.send(to, &client::packet(0xF0, b""));
+    world.publish(from, "q", b"1", false);
+    world.publish(from, "z", b"1", false);
+    assert!(matches!(world.got(to)[..], [Got::Disconnect(0x82)]));
+    // Its reason string counts: a client with a small packet size gets the reason alone.
+    let tiny = world.try_connect(5, &connect_with("tiny", 20, 24, 0)).unwrap();
+    world.got(tiny);
+    world.send(tiny, &publish(5, "a/#", b"", 0, 0, &[]));
+    let mut output = broker_engine::Output::default();
+    world.engine.output(tiny.key, &mut output, 1_000, world.now);
+    assert!(output.tail.len() <= 24 && output.tail[0] == 0xE0 && output.tail[2] == 0x90, "{:?}", output.tail);
+}
+
+#[test]
+fn a_goodbye_counts_even_if_its_connection_is_taken_over_before_it_is_closed() {
+    let mut world = World::new(Limits::default());
+    let reader = world.connect(4, "reader", true, 0);
+    world.subscribe(reader, "will", 0);
+    let body = client::connect_with_will("leaves", "will", "x", 0, 600);
+    let leaving = world.try_connect(5, &body).unwrap();
+    let goodbye = client::packet(0xE0, b"");
+    world.engine.receive(
+        leaving.key,
+        broker_engine::packet::split_frame(&goodbye, 99).unwrap().unwrap(),
+        world.now,
+    );
+    world.try_connect(5, &body).unwrap();
+    assert!(world.take(reader).is_empty());
 }

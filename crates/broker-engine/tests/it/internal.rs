@@ -23,7 +23,7 @@ fn connect(world: &mut World, filters: &[&str], wants_all_retained: bool) -> Con
 /// What waits, as `topic=payload`, `!` before it for a retain flag; or `ack <packet id> <reason code>`.
 fn outputs(world: &mut World, key: ConnectionKey) -> Vec<String> {
     let mut all = Vec::new();
-    while let Some(output) = world.engine.internal_output(key, world.now) {
+    while let Some(output) = world.engine.internal_output(key, true, world.now) {
         world.write();
         match output {
             InternalOutput::Message(one) => all.push(text(&one.message, one.retain)),
@@ -118,11 +118,11 @@ fn an_adapter_that_does_not_take_its_message_closes_it_without_an_acknowledgemen
     let local = world.engine.internal_publish(key, publish, world.now).unwrap();
     assert_eq!(local.origin, Some(("internal-x".into(), 9, true)));
     assert_eq!(outputs(&mut world, key), [""; 0]);
-    world.engine.adapter_done(local.token.unwrap(), false, world.now);
+    world.engine.adapter_done(local.token.unwrap(), false);
     assert_eq!(outputs(&mut world, key), ["closed"]);
     let key = connect(&mut world, &[], false);
     let local = world.engine.internal_publish(key, publish, world.now).unwrap();
-    world.engine.adapter_done(local.token.unwrap(), true, world.now);
+    world.engine.adapter_done(local.token.unwrap(), true);
     assert_eq!(outputs(&mut world, key), ["ack 9 0x0"]);
 }
 

@@ -9,6 +9,7 @@
 )]
 
 mod bounds;
+mod cleaning;
 mod client;
 mod delivery;
 mod internal;

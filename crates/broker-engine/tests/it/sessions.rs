@@ -145,7 +145,7 @@ fn a_will_waits_for_its_delay_and_not_if_the_client_comes_back_or_says_goodbye()
     assert_eq!(world.take(to), ["gone"]);
     let client = dying(&mut world);
     world.send(client, &packet(0xE0, &[]));
-    world.wait(60);
+    world.wait(50);
     assert!(world.take(to).is_empty(), "it said goodbye");
     let client = dying(&mut world);
     world.send(client, &packet(0xE0, &[0x04]));

@@ -10,7 +10,9 @@ use crate::client::{Got, ack, publish};
 use crate::world::{Client, World};
 
 const CLIENTS: usize = 3;
-const TOPICS: [&str; 2] = ["t/0", "t/1"];
+/// The last one is for retained messages alone.
+const TOPICS: [&str; 3] = ["t/0", "t/1", "t/r"];
+const RETAINED: usize = 2;
 
 #[derive(Debug, Clone)]
 enum Event {
@@ -18,8 +20,12 @@ enum Event {
     Lose(usize),
     Subscribe(usize, usize, u8),
     Publish(usize, usize, u8),
+    /// The first client publishes so many retained messages at QoS 1, and their records are one batch.
+    Retain(usize),
     /// The client reads and answers up to so many packets.
     Read(usize, usize),
+    /// It reads up to so many, and its connection is lost with all its answers.
+    Choke(usize, usize),
     Die,
     Clean(usize),
     Wait,
@@ -31,8 +37,10 @@ fn event() -> impl Strategy<Value = Event> {
         4 => client.clone().prop_map(Event::Connect),
         2 => client.clone().prop_map(Event::Lose),
         2 => (client.clone(), 0..TOPICS.len(), 1..=2_u8).prop_map(|(client, topic, qos)| Event::Subscribe(client, topic, qos)),
-        8 => (client.clone(), 0..TOPICS.len(), 1..=2_u8).prop_map(|(client, topic, qos)| Event::Publish(client, topic, qos)),
-        8 => (client, 1..6_usize).prop_map(|(client, packets)| Event::Read(client, packets)),
+        8 => (client.clone(), 0..RETAINED, 1..=2_u8).prop_map(|(client, topic, qos)| Event::Publish(client, topic, qos)),
+        2 => (1..4_usize).prop_map(Event::Retain),
+        8 => (client.clone(), 1..6_usize).prop_map(|(client, packets)| Event::Read(client, packets)),
+        2 => (client, 1..6_usize).prop_map(|(client, packets)| Event::Choke(client, packets)),
         1 => Just(Event::Die),
         1 => (1..20_usize).prop_map(Event::Clean),
         1 => Just(Event::Wait),
@@ -54,6 +62,11 @@ struct Device {
     received: Vec<u32>,
 }
 
+fn message(topic: usize, number: u32, flags: u8, id: u16) -> Vec<u8> {
+    let flags = flags | u8::from(topic == RETAINED);
+    publish(4, TOPICS[topic], number.to_string().as_bytes(), flags, id, &[])
+}
+
 struct Model {
     world: World,
     devices: [Device; CLIENTS],
@@ -61,6 +74,8 @@ struct Model {
     /// Of each message: who had subscribed when it was acknowledged and when it was sent, and with which QoS it goes there.
     owed: BTreeMap<u32, Vec<(usize, u8)>>,
     acknowledged: BTreeSet<u32>,
+    /// The last value of the retained topic.
+    retained: Option<u32>,
 }
 
 impl Model {
@@ -71,11 +86,7 @@ impl Model {
         device.connection = Some(client);
         device.inbox.clear();
         for (id, (qos, topic, number, released)) in device.sending.clone() {
-            let bytes = if released {
-                ack(0x62, id)
-            } else {
-                publish(4, TOPICS[topic], number.to_string().as_bytes(), 0b1000 | qos << 1, id, &[])
-            };
+            let bytes = if released { ack(0x62, id) } else { message(topic, number, 0b1000 | qos << 1, id) };
             self.world.send(client, &bytes);
         }
     }
@@ -86,8 +97,8 @@ impl Model {
         }
     }
 
-    fn publish(&mut self, index: usize, topic: usize, qos: u8) {
-        let Some(client) = self.devices[index].connection else { return };
+    /// The packet of a new message, of which the client then knows.
+    fn packet(&mut self, index: usize, topic: usize, qos: u8) -> Vec<u8> {
         let device = &mut self.devices[index];
         device.next_id += 1;
         let (id, number) = (device.next_id, self.next);
@@ -97,22 +108,39 @@ impl Model {
         let owed =
             subscribers.filter_map(|(index, one)| Some((index, qos.min(*one.subscribed.get(&topic)?))));
         self.owed.insert(number, owed.collect());
-        self.world.send(client, &publish(4, TOPICS[topic], number.to_string().as_bytes(), qos << 1, id, &[]));
+        if topic == RETAINED {
+            self.retained = Some(number);
+        }
+        message(topic, number, qos << 1, id)
     }
 
+    fn publish(&mut self, index: usize, topic: usize, qos: u8, count: usize) {
+        let Some(client) = self.devices[index].connection else { return };
+        let packets: Vec<_> = (0..count).map(|_| self.packet(index, topic, qos)).collect();
+        self.world.send_together(client, &packets);
+    }
+
+    /// Reads, and answers what comes.
     fn read(&mut self, index: usize, packets: usize) {
         let Some(client) = self.devices[index].connection else { return };
+        for answer in self.answers(index, packets) {
+            self.world.send(client, &answer);
+        }
+    }
+
+    fn answers(&mut self, index: usize, packets: usize) -> Vec<Vec<u8>> {
+        let mut answers = Vec::new();
+        let Some(client) = self.devices[index].connection else { return answers };
         let new = self.world.got(client);
         self.devices[index].inbox.extend(new);
         for _ in 0..packets {
             if self.devices[index].inbox.is_empty() {
-                return;
+                break;
             }
             let got = self.devices[index].inbox.remove(0);
-            if let Some(answer) = self.answer(index, got) {
-                self.world.send(client, &answer);
-            }
+            answers.extend(self.answer(index, got));
         }
+        answers
     }
 
     fn answer(&mut self, index: usize, got: Got) -> Option<Vec<u8>> {
@@ -154,8 +182,13 @@ impl Model {
                     self.devices[index].subscribed.insert(topic, qos);
                 }
             }
-            Event::Publish(index, topic, qos) => self.publish(index, topic, qos),
+            Event::Publish(index, topic, qos) => self.publish(index, topic, qos, 1),
+            Event::Retain(count) => self.publish(0, RETAINED, 1, count),
             Event::Read(index, packets) => self.read(index, packets),
+            Event::Choke(index, packets) => {
+                self.answers(index, packets);
+                self.lose(index);
+            }
             Event::Die => {
                 self.devices.iter_mut().for_each(|device| device.connection = None);
                 self.world.restart();
@@ -190,6 +223,7 @@ proptest! {
             next: 0,
             owed: BTreeMap::new(),
             acknowledged: BTreeSet::new(),
+            retained: None,
         };
         for event in &events {
             model.apply(event);
@@ -202,6 +236,8 @@ proptest! {
                 prop_assert!(count <= 1 || *qos == 1, "{number} came {count} times to {index}");
             }
         }
+        let retained = model.world.retained(TOPICS[RETAINED]);
+        prop_assert_eq!(retained, Vec::from_iter(model.retained.map(|number| number.to_string())));
         for device in &model.devices {
             prop_assert!(device.sending.is_empty(), "every message is acknowledged in the end");
         }
@@ -212,5 +248,7 @@ proptest! {
         prop_assert_eq!(stats.queued_bytes, subscriptions);
         model.world.restart();
         prop_assert_eq!(model.world.engine.stats().queued_bytes, subscriptions);
+        let retained = model.world.retained(TOPICS[RETAINED]);
+        prop_assert_eq!(retained, Vec::from_iter(model.retained.map(|number| number.to_string())));
     }
 }

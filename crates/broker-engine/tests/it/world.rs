@@ -86,8 +86,9 @@ impl World {
     /// Records the oldest batches again and deletes them.
     pub(crate) fn clean(&mut self, batches: usize) {
         let batches = batches.min(self.disk.len());
+        let cleaning = self.engine.begin_cleaning();
         for (position, batch) in &self.disk[..batches] {
-            self.engine.record_again(*position, batch).unwrap();
+            self.engine.record_again(&cleaning, *position, batch, self.now).unwrap();
         }
         self.write();
         self.disk.drain(..batches);
@@ -131,7 +132,7 @@ impl World {
     pub(crate) fn got(&mut self, client: Client) -> Vec<Got> {
         let (mut bytes, mut output) = (Vec::new(), Output::default());
         let mut rest = Rest::More;
-        while rest == Rest::More {
+        while matches!(rest, Rest::More | Rest::Later) {
             output.clear();
             rest = self.engine.output(client.key, &mut output, 1 << 16, self.now);
             self.write();
@@ -154,6 +155,13 @@ impl World {
         self.send(client, &client::subscribe(client.version, 77, filter, options));
         let got = self.got(client);
         assert!(matches!(&got[0], Got::Suback { id: 77, codes } if codes[0] < 0x80), "{got:?}");
+    }
+
+    /// As [`Self::subscribe`] at QoS 1, of a client whose CONNACK was not read.
+    pub(crate) fn subscribe_after_connack(&mut self, client: Client, filter: &str) {
+        self.send(client, &client::subscribe(client.version, 77, filter, 1));
+        let got = self.got(client);
+        assert!(matches!(got[..], [Got::Connack { .. }, Got::Suback { .. }]), "{got:?}");
     }
 
     /// Publishes at QoS 1, with packet identifier 9, and wants it acknowledged.

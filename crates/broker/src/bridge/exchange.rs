@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 
 use super::Trouble;
-use super::local::{LocalSide, WINDOW};
+use super::local::LocalSide;
 use super::settings::BridgeSettings;
 use crate::LOG_PERIOD;
 use crate::hub::Hub;
@@ -92,14 +92,15 @@ impl<'a> Exchange<'a> {
     }
 
     async fn step(&mut self) -> Result<(), Trouble> {
-        let takes_more = self.is_up && self.ready.is_empty() && self.refused.len() < usize::from(WINDOW);
+        // While messages are refused the others wait, so that they overtake as few as possible.
+        let takes_more = self.is_up && self.ready.is_empty() && self.refused.is_empty();
         let retry_at = self.retry_at.unwrap_or_else(Instant::now);
         tokio::select! {
             event = self.link.next() => match event {
                 Some(event) => self.on_event(event).await,
                 None => Err(Trouble("its connection ended")),
             },
-            output = self.local.next(), if takes_more => self.on_output(output),
+            output = self.local.next(takes_more) => self.on_output(output),
             () = sleep_until(retry_at), if self.retry_at.is_some() => {
                 self.retry_at = None;
                 self.ready.extend(self.refused.drain(..));

@@ -42,10 +42,10 @@ impl LocalSide {
         Ok(Self { hub: Arc::clone(hub), key })
     }
 
-    /// What comes next. Cancel safe.
-    pub(crate) async fn next(&self) -> InternalOutput {
+    /// What comes next; without `wants_messages`, messages wait. Cancel safe.
+    pub(crate) async fn next(&self, wants_messages: bool) -> InternalOutput {
         poll_fn(|context| {
-            let output = self.hub.internal_output(self.key, context.waker());
+            let output = self.hub.internal_output(self.key, wants_messages, context.waker());
             output.map_or(Poll::Pending, Poll::Ready)
         })
         .await

@@ -185,3 +185,122 @@ fn no_packet_of_random_bytes_panics_in_the_broker() {
     assert!(runtime.block_on(works(port)));
     runtime.block_on(broker.stop());
 }
+
+const PINGREQ: &[u8] = b"\xC0\x00";
+
+/// What could not be sent to a connection that died is nobody else's.
+#[tokio::test]
+async fn a_connection_gets_no_bytes_of_one_that_died() {
+    let folder = TempDir::new().unwrap();
+    let broker = start(settings(folder.path()), Tap::default()).await.unwrap();
+    let port = port(&broker, "mqtt");
+    let mut quiet = connect(port).await;
+    quiet.write_all(CONNECT).await.unwrap();
+    let mut connack = [0; 4];
+    quiet.read_exact(&mut connack).await.unwrap();
+    for _ in 0..200 {
+        let mut dying = connect(port).await;
+        dying
+            .write_all(
+                &CONNECT.iter().map(|byte| if *byte == b'x' { b'y' } else { *byte }).collect::<Vec<_>>(),
+            )
+            .await
+            .unwrap();
+        dying.read_exact(&mut connack).await.unwrap();
+        dying.set_zero_linger().unwrap();
+        dying.write_all(&PINGREQ.repeat(50)).await.unwrap();
+        // With RST: what the broker answers cannot be sent.
+        drop(dying);
+        quiet.write_all(PINGREQ).await.unwrap();
+        let mut answer = [0; 2];
+        quiet.read_exact(&mut answer).await.unwrap();
+        assert_eq!(answer, [0xD0, 0]);
+    }
+    let more = tokio::time::timeout(Duration::from_millis(200), quiet.read(&mut connack)).await;
+    assert!(more.is_err(), "{more:?}");
+    broker.stop().await;
+}
+
+/// More messages in one write than may be on their way at once: those that wait are handled without another packet.
+#[tokio::test]
+async fn many_messages_in_one_write_are_all_acknowledged() {
+    let folder = TempDir::new().unwrap();
+    let broker = start(settings(folder.path()), Tap::default()).await.unwrap();
+    let mut client = connect(port(&broker, "mqtt")).await;
+    client.write_all(CONNECT).await.unwrap();
+    let mut answers = vec![0; 4];
+    client.read_exact(&mut answers).await.unwrap();
+    answers.clear();
+    let mut packets = Vec::new();
+    for id in 1..=2_000_u16 {
+        packets.extend_from_slice(b"\x33\x0a\x00\x01r");
+        packets.extend_from_slice(&id.to_be_bytes());
+        packets.extend_from_slice(&format!("{id:05}").into_bytes());
+    }
+    client.write_all(&packets).await.unwrap();
+    while answers.len() < 2_000 * 4 {
+        let read = tokio::time::timeout(Duration::from_secs(10), client.read_buf(&mut answers)).await;
+        assert!(read.expect("the rest is acknowledged, too").unwrap() > 0);
+    }
+    broker.stop().await;
+}
+
+/// The beginnings of large packets, over TCP and as WebSocket messages: together they have a bound.
+#[tokio::test]
+async fn large_packets_that_never_come_whole_share_one_budget() {
+    let folder = TempDir::new().unwrap();
+    let mut settings = settings(folder.path());
+    settings.websocket = free();
+    settings.limits.max_memory = 4 << 20;
+    let broker = start(settings, Tap::default()).await.unwrap();
+    // PUBLISH of 800 kB, of which 100 kB come: a fourth of 4 MiB is room for one.
+    let mut begun = b"\x30\x80\xEA\x30".to_vec();
+    begun.resize(100_000, 0);
+    begun[5] = 1;
+    begun[6] = b'a';
+    let mut open = Vec::new();
+    let mut closed = 0;
+    for _ in 0..10 {
+        let mut client = connect(port(&broker, "mqtt")).await;
+        let id = b'a' + u8::try_from(open.len()).unwrap();
+        client
+            .write_all(&CONNECT.iter().map(|byte| if *byte == b'x' { id } else { *byte }).collect::<Vec<_>>())
+            .await
+            .unwrap();
+        let mut connack = [0; 4];
+        client.read_exact(&mut connack).await.unwrap();
+        let _ = client.write_all(&begun).await;
+        let more = tokio::time::timeout(Duration::from_millis(100), client.read(&mut connack)).await;
+        closed += usize::from(more.is_ok());
+        open.push(client);
+    }
+    assert!(closed >= 8, "{closed} of 10 were closed");
+    drop(open);
+    eventually(async || broker.stats().connected == 0).await;
+
+    let mut open = Vec::new();
+    let mut closed = 0;
+    for _ in 0..10 {
+        let mut client = connect(port(&broker, "websocket")).await;
+        client
+            .write_all(
+                b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                  Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: mqtt\r\n\r\n",
+            )
+            .await
+            .unwrap();
+        let mut answer = vec![0; 1_000];
+        assert!(client.read(&mut answer).await.unwrap() > 0);
+        // The head of a binary frame of 2 MiB, and 400 kB of it.
+        let mut frame = vec![0x82, 0xFF, 0, 0, 0, 0, 0, 0x20, 0, 0, 1, 2, 3, 4];
+        frame.resize(400_000, 0);
+        let _ = client.write_all(&frame).await;
+        let more = tokio::time::timeout(Duration::from_millis(100), client.read(&mut answer)).await;
+        closed += usize::from(more.is_ok());
+        open.push(client);
+    }
+    assert!(closed >= 7, "{closed} of 10 WebSockets were closed");
+    drop(open);
+    assert!(works(port(&broker, "mqtt")).await);
+    broker.stop().await;
+}
