@@ -12,8 +12,6 @@ mod properties;
 mod publish;
 mod reader;
 mod requests;
-#[cfg(test)]
-mod tests;
 
 pub use connect::{Connect, Will, WillProperties, decode_connect};
 pub use encode::{

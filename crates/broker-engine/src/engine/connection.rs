@@ -88,6 +88,11 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
+    /// `index` is its place in the table.
+    pub(crate) fn key(&self, index: usize) -> ConnectionKey {
+        ConnectionKey { index: u32::try_from(index).unwrap_or(u32::MAX), generation: self.generation }
+    }
+
     pub(crate) fn send_encoded(&mut self, encode: impl FnOnce(&mut Vec<u8>)) {
         let mut bytes = Vec::new();
         encode(&mut bytes);

@@ -47,10 +47,7 @@ impl Engine {
                 let silence = now.monotonic.saturating_sub(one.last_received.monotonic);
                 silence > u64::from(one.keep_alive) * 1_500
             })
-            .map(|(index, one)| ConnectionKey {
-                index: u32::try_from(index).unwrap_or(u32::MAX),
-                generation: one.generation,
-            })
+            .map(|(index, one)| one.key(index))
             .collect();
         for key in silent {
             self.close_with(key, Reason::KeepAliveTimeout, "nothing came for one and a half keep-alives");
@@ -59,7 +56,7 @@ impl Engine {
 
     /// The broker stops: every client of version 5 is told so, and nobody's will is published.
     pub fn shut_down(&mut self) {
-        let keys: Vec<ConnectionKey> = self.connection_keys();
+        let keys: Vec<ConnectionKey> = self.connections.iter().map(|(index, one)| one.key(index)).collect();
         for key in keys {
             let Some(connection) = self.connection(key) else { continue };
             let session = connection.session;
@@ -73,14 +70,6 @@ impl Engine {
             self.drop_will(session);
         }
         let _ = self.take_events();
-    }
-
-    pub(crate) fn connection_keys(&self) -> Vec<ConnectionKey> {
-        let key = |(index, one): (usize, &super::connection::Connection)| ConnectionKey {
-            index: u32::try_from(index).unwrap_or(u32::MAX),
-            generation: one.generation,
-        };
-        self.connections.iter().map(key).collect()
     }
 
     /// Users and permissions have changed: who may not be connected any more is cut off, and so is who has a subscription
