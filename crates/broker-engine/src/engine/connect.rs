@@ -351,6 +351,7 @@ impl Engine {
             return;
         };
         let version = connection.version;
+        session.has_unsent = true;
         for one in &mut session.in_flight {
             // What was received has its place already, and is only to be finished.
             one.is_sent = one.is_received;

@@ -195,7 +195,11 @@ impl Engine {
                 break;
             }
             let window = usize::from(connection.window);
-            if let Some(index) = session.in_flight.iter().position(|one| !one.is_sent) {
+            if session.has_unsent {
+                let Some(index) = session.in_flight.iter().position(|one| !one.is_sent) else {
+                    session.has_unsent = false;
+                    continue;
+                };
                 // Those before it are on their way: they stand in the order in which they were sent.
                 let Some(again) = session.in_flight.get_mut(index).filter(|_| index < window) else { break };
                 again.is_sent = true;

@@ -77,6 +77,8 @@ pub(crate) struct Session {
     /// Bytes that may wait in `queue` and `in_flight`.
     pub(crate) queue_limit: usize,
     pub(crate) in_flight: VecDeque<InFlight>,
+    /// Whether there may be some in `in_flight` that are not sent on the present connection.
+    pub(crate) has_unsent: bool,
     /// Bytes of `queue` and `in_flight`.
     pub(crate) queue_bytes: usize,
     /// What it holds besides messages; see [`super::Engine::hold`].
@@ -115,6 +117,7 @@ impl Session {
             queue: VecDeque::new(),
             queue_limit,
             in_flight: VecDeque::new(),
+            has_unsent: false,
             queue_bytes: 0,
             held_bytes: 0,
             is_internal: false,
