@@ -37,8 +37,10 @@
 //!
 //! # Deletion
 //! [`Journal::truncate_before`] deletes whole segments, oldest first. The newest segment always stays, even when it is
-//! empty: its name prevents positions from starting again. A new segment is synced, and its directory with it,
+//! empty: its name prevents positions from starting again. [`Journal::remove_segment`] deletes one of the others. A new segment is synced, and its directory with it,
 //! before an older one is deleted. (If a file system cannot sync directories, that step is skipped.)
+//!
+//! [`Journal::open_cut`] deletes the newest records: those that the caller wrote and never committed.
 //!
 //! # Corruption
 //! - A tail that is not a whole frame (a torn write, zeros after a power cut) is cut off in `open` and counted in bytes.

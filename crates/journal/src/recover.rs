@@ -7,6 +7,7 @@ use crate::disk::Disk;
 use crate::error::{JournalError, during};
 use crate::header::HEADER;
 use crate::reader::{self, Examined};
+use crate::scan::Scan;
 use crate::segment::{self, Segment};
 use crate::{Position, Recovery};
 
@@ -61,6 +62,37 @@ pub(crate) fn recover(
         recovered.push(Recovered { segment, bytes: end, next: found.next, content, damaged_end });
     }
     Ok((recovered, total))
+}
+
+/// Deletes all records after `newest`.
+///
+/// # Errors
+/// If a segment cannot be understood, before anything is changed; or if the disk refuses.
+pub(crate) fn cut_after(
+    disk: &dyn Disk,
+    dir: &Path,
+    newest: Position,
+    content: u16,
+) -> Result<(), JournalError> {
+    let mut segments = segment::list(disk, dir)?.segments;
+    let later = segments.split_off(segments.partition_point(|segment| segment.first <= newest));
+    if let Some(last) = segments.pop() {
+        let bytes = last.read(disk, content)?.bytes;
+        // Records beyond the next segment's first position would come back when that one is deleted.
+        let mut scan = Scan::new(HEADER, last.first, Position(u64::MAX));
+        let mut end = HEADER;
+        while scan.next(&bytes).is_some_and(|frame| frame.position <= newest) {
+            end = scan.offset;
+        }
+        if end < bytes.len() {
+            let file = disk.open(&last.path).map_err(during("open", &last.path))?;
+            file.set_len(end as u64).and_then(|()| file.sync()).map_err(during("cut", &last.path))?;
+        }
+    }
+    for segment in later.iter().rev() {
+        disk.remove(&segment.path).map_err(during("delete", &segment.path))?;
+    }
+    if later.is_empty() { Ok(()) } else { disk.sync_dir(dir).map_err(during("sync", dir)) }
 }
 
 /// `is_unsure`: a sync of this segment may have failed. What is read may then be in the system's memory only, and another

@@ -12,7 +12,7 @@ use crate::frame::{self, MAX_PAYLOAD_BYTES};
 use crate::header::HEADER;
 use crate::held::{self, Held, MAX_HELD_BYTES};
 use crate::reader::{Reader, Records};
-use crate::recover::recover;
+use crate::recover::{cut_after, recover};
 use crate::segment::{MAX_SEGMENT_BYTES, Segment};
 use crate::sync::{Durable, SyncHandle};
 use crate::{Options, Position, Recovery};
@@ -71,8 +71,25 @@ impl Journal {
         options: Options,
         at_least: Position,
     ) -> Result<(Journal, Recovery), JournalError> {
+        Journal::open_cut(disk, dir, options, at_least, Position(u64::MAX))
+    }
+
+    /// [`Journal::open_on`] after it has deleted all records after `newest`: records that the caller never committed.
+    ///
+    /// # Errors
+    /// See [`Journal::open`].
+    pub fn open_cut(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        options: Options,
+        at_least: Position,
+        newest: Position,
+    ) -> Result<(Journal, Recovery), JournalError> {
         disk.create_dir(dir).map_err(during("create", dir))?;
         let lock = lock(&*disk, dir)?;
+        if newest < Position(u64::MAX) {
+            cut_after(&*disk, dir, newest, options.content)?;
+        }
         let (mut recovered, mut recovery) = recover(&*disk, dir, options.content)?;
         recovery.next = recovery.next.max(at_least);
         let current = match recovered.pop() {
@@ -197,6 +214,27 @@ impl Journal {
         self.closed.iter().map(|closed| closed.bytes).sum::<u64>() + self.current.end
     }
 
+    /// The first position of each segment, oldest first. The last one is the segment that records are appended to.
+    pub fn segments(&self) -> impl DoubleEndedIterator<Item = Position> {
+        let closed = self.closed.iter().map(|closed| closed.segment.first);
+        closed.chain([self.current.segment.first])
+    }
+
+    /// Deletes the segment that begins with `first`, wherever it stands. The newest segment always stays.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn remove_segment(&mut self, first: Position) -> Result<(), JournalError> {
+        let Some(at) = self.closed.iter().position(|closed| closed.segment.first == first) else {
+            return Ok(());
+        };
+        if let Some(closed) = self.closed.get(at) {
+            remove(&*self.disk, &closed.segment.path)?;
+        }
+        self.closed.remove(at);
+        Ok(())
+    }
+
     /// The first position of the second oldest segment: all records before it can be deleted together. `None` if there is
     /// only one segment.
     pub fn oldest_segment_end(&self) -> Option<Position> {
@@ -235,13 +273,8 @@ impl Journal {
             if following > position {
                 break;
             }
-            let path = &oldest.segment.path;
-            match self.disk.remove(path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(during("delete", path)(error));
-                }
-                _ => self.closed.pop_front(),
-            };
+            remove(&*self.disk, &oldest.segment.path)?;
+            self.closed.pop_front();
         }
         Ok(())
     }
@@ -308,6 +341,13 @@ impl Journal {
 
     fn segment_limit(&self) -> u64 {
         self.options.segment_bytes.min(MAX_SEGMENT_BYTES)
+    }
+}
+
+fn remove(disk: &dyn Disk, path: &Path) -> Result<(), JournalError> {
+    match disk.remove(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(during("delete", path)(error)),
+        _ => Ok(()),
     }
 }
 

@@ -9,6 +9,7 @@
 )]
 
 mod content;
+mod cut;
 mod damage;
 mod faults;
 mod journal;
