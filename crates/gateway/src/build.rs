@@ -16,6 +16,7 @@ use gateway_core::settings::BuildError;
 pub(crate) use self::adapters::{Embedded, adapters, wanted};
 pub(crate) use self::broker::broker;
 
+use outbox::{PerLane, SinkOptions, Start};
 use pipeline::Reconfiguration;
 use pipeline::decode::directory::{DeviceRules, Directory};
 use pipeline::deliver::actions::Action;
@@ -158,8 +159,8 @@ fn directory(config: &Config, codecs: &mut CodecTable) -> Result<Directory, Buil
     Ok(Directory::new(devices, accept, config.gateway.max_devices))
 }
 
-/// How the outbox is kept.
-pub(crate) fn outbox_options(config: &sinks::upstream::config::Outbox) -> outbox::Options {
+/// How the outbox is kept. `journal`: whether there is one, from which entries are made again after a crash.
+pub(crate) fn outbox_options(config: &sinks::upstream::config::Outbox, journal: bool) -> outbox::Options {
     use sinks::upstream::config::WhenFull;
     outbox::Options {
         max_bytes: config.max_size.0,
@@ -167,6 +168,17 @@ pub(crate) fn outbox_options(config: &sinks::upstream::config::Outbox) -> outbox
             WhenFull::DropOldest => outbox::WhenFull::DropOldest,
             WhenFull::DropNewest => outbox::WhenFull::DropNewest,
         },
+        producer_repeats: journal,
         spill_after: config.spill_after.0,
     }
+}
+
+/// The sinks, and what they take.
+pub(crate) fn sinks(config: &Config) -> Vec<SinkOptions> {
+    let upstream = config.upstream.as_ref().map(|_| SinkOptions {
+        name: sinks::upstream::NAME.into(),
+        lanes: PerLane { alerts: true, aggregates: true, readings: false },
+        start: Start::Now,
+    });
+    upstream.into_iter().collect()
 }

@@ -10,7 +10,7 @@ use gateway_config::Config;
 use gateway_core::Services;
 use gateway_core::ports::Clock;
 use gateway_core::settings::BuildError;
-use outbox::Outbox;
+use outbox::{Lane, Outbox};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -21,7 +21,7 @@ use crate::watchdog::Stages;
 use pipeline::clock::SystemClock;
 use pipeline::decode::Decoder;
 use pipeline::deliver::actions::{Actions, Commanders};
-use pipeline::deliver::payload::Identity;
+use pipeline::deliver::records::Identity;
 use pipeline::observe::audit::Auditor;
 use pipeline::observe::live_socket;
 use pipeline::observe::reporter::Reporter;
@@ -92,7 +92,7 @@ impl Gateway {
                 }
             })?;
         // A new outbox beside an older state has lost what the state remembers.
-        let outbox_is_new = outbox.as_ref().is_some_and(|outbox| outbox.next_seq() == 1);
+        let outbox_is_new = outbox.as_ref().is_some_and(|outbox| outbox.next_seq(Lane::Alerts) == 1);
         let reconcile = recovered.is_new || recovered.damaged || outbox_damaged || outbox_is_new;
         let (broker, embedded) = opening::start_broker(config, &mut codecs).await?;
         let read_model = ReadModel::default();
@@ -113,6 +113,7 @@ impl Gateway {
             checkpoint: recovered.checkpoint,
             since_checkpoint: recovered.replayed_bytes,
             outbox: outbox.clone().map(|handle| (handle, mark)),
+            ledger_sink: sinks::upstream::NAME.into(),
             history: history.clone(),
         };
         let (problem_sender, pipeline_problems) = watch::channel(Vec::new());
@@ -150,11 +151,10 @@ impl Gateway {
         let retraining = history
             .as_ref()
             .map(|_| retrain::start(data_dir, build::training_plan(config), &control, clock, stop.clone()));
-        let auditor = Auditor::new(control.clone(), outbox.clone(), read_model.clone());
+        let auditor =
+            Auditor::new(control.clone(), outbox.clone(), sinks::upstream::NAME.into(), read_model.clone());
         let upstream = match (&config.upstream, &outbox) {
-            (Some(upstream), Some(handle)) => {
-                Some(Upstream::start(config, upstream, &identity, handle.clone())?)
-            }
+            (Some(upstream), Some(handle)) => Some(Upstream::start(config, upstream, &identity, handle)?),
             _ => None,
         };
         let gateway = Self {
@@ -203,6 +203,7 @@ impl Gateway {
                 read_model: self.read_model.clone(),
                 auditor: self.auditor.clone(),
                 outbox: self.outbox.clone(),
+                ledger_sink: sinks::upstream::NAME.into(),
                 upstream: upstream.handle(),
                 problems: self.problems.clone(),
                 health_every: self.config.gateway.health_every.0,

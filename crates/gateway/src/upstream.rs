@@ -10,7 +10,7 @@ use sinks::upstream::{self, Settings, UnqueuedMessage};
 
 use gateway_config::Config;
 use pipeline::clock::SystemClock;
-use pipeline::deliver::payload::Identity;
+use pipeline::deliver::records::Identity;
 use pipeline::observe::health::{Health, UpstreamHealth};
 use pipeline::observe::reporter::StatusSink;
 
@@ -60,17 +60,18 @@ impl Upstream {
         config: &Config,
         upstream: &upstream::config::Config,
         identity: &Identity,
-        outbox: outbox::Handle,
+        outbox: &outbox::Handle,
     ) -> Result<Self, BuildError> {
         let base = format!("{}/gateways/{}", identity.prefix, identity.id);
         let settings = Settings {
             link: upstream::check::link(upstream, &config.gateway.id())?,
             max_in_flight: upstream.outbox.max_in_flight,
             compression: upstream.compression,
+            prefix: identity.prefix.clone(),
             status_topic: format!("{base}/status"),
             offline: Status::bytes("offline", &[], &[]),
         };
-        let sink = upstream::Upstream::start(settings, outbox, Arc::new(SystemClock));
+        let sink = upstream::Upstream::start(settings, outbox.sink(upstream::NAME), Arc::new(SystemClock));
         let handle = UpstreamHandle { sink: sink.handle(), health_topic: format!("{base}/health") };
         Ok(Self { sink, handle })
     }

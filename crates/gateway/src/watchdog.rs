@@ -23,7 +23,7 @@ impl Stages {
             std::future::pending::<()>().await;
         }
         if let Some(outbox) = &self.outbox
-            && outbox.totals().await.is_err()
+            && outbox.ping().await.is_err()
         {
             std::future::pending::<()>().await;
         }

@@ -214,10 +214,10 @@ impl Journal {
         self.closed.iter().map(|closed| closed.bytes).sum::<u64>() + self.current.end
     }
 
-    /// The first position of each segment, oldest first. The last one is the segment that records are appended to.
-    pub fn segments(&self) -> impl DoubleEndedIterator<Item = Position> {
-        let closed = self.closed.iter().map(|closed| closed.segment.first);
-        closed.chain([self.current.segment.first])
+    /// The first position and the bytes of each segment, oldest first. Records are appended to the last one.
+    pub fn segments(&self) -> impl DoubleEndedIterator<Item = (Position, u64)> {
+        let closed = self.closed.iter().map(|closed| (closed.segment.first, closed.bytes));
+        closed.chain([(self.current.segment.first, self.current.end)])
     }
 
     /// Deletes the segment that begins with `first`, wherever it stands. The newest segment always stays.

@@ -9,19 +9,22 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use std::{env, fs};
 
-use outbox::{Body, Entry, Handle, Options, Outbox, Priority, Share, WhenFull, spawn};
+use outbox::{Entry, Handle, Lane, Options, Outbox, PerLane, Share, SinkOptions, Start, WhenFull, spawn};
 
 const ENTRY_BYTES: usize = 450;
+const SINK: &str = "mqtt.upstream";
 
 fn entry() -> Entry {
-    let body = Body::new(vec![b'x'; ENTRY_BYTES], 0).unwrap();
     let shares = vec![Share { account: "mqtt.floor".into(), weight: 3 }];
-    Entry::new(Priority::Normal, "building/sensors/lounge/aggregated".to_owned(), body, shares).unwrap()
+    Entry::new(Lane::Aggregates, vec![b'x'; ENTRY_BYTES], shares).unwrap()
 }
 
 fn open(path: &Path, spill_after: Duration) -> Outbox {
-    let options = Options { max_bytes: 1 << 28, when_full: WhenFull::DropOldest, spill_after };
-    Outbox::open(path, options).unwrap().0
+    let options =
+        Options { max_bytes: 1 << 28, when_full: WhenFull::DropOldest, producer_repeats: true, spill_after };
+    let lanes = PerLane { aggregates: true, ..PerLane::default() };
+    let sink = SinkOptions { name: SINK.into(), lanes, start: Start::Now };
+    Outbox::open(path, options, &[sink]).unwrap().0
 }
 
 /// Bytes that the kernel was given to write for this process, in whole pages.
@@ -57,13 +60,17 @@ async fn send_all(handle: &Handle, batch: u64, batches: u64) {
     for mark in 1..=batches {
         handle.append(mark, (0..batch).map(|_| entry()).collect(), 0).await.unwrap();
         while after < mark * batch {
-            let found = handle.fetch(Priority::Normal, after, 64).await.unwrap();
+            let found = handle.sink(SINK).fetch(Lane::Aggregates, after, 64).await.unwrap();
             let Some(last) = found.last() else {
                 status.changed().await.unwrap();
                 continue;
             };
             after = last.seq;
-            handle.acknowledge(found.iter().map(|stored| stored.seq).collect()).await.unwrap();
+            handle
+                .sink(SINK)
+                .acknowledge(Lane::Aggregates, found.iter().map(|stored| stored.seq).collect())
+                .await
+                .unwrap();
         }
     }
     handle.flush().await.unwrap();
@@ -99,11 +106,17 @@ fn main() {
     println!("it is opened in {:.0} ms", since.elapsed().as_secs_f64() * 1e3);
     report("it is fetched and acknowledged, 64 at a time", 50_000, || {
         loop {
-            let found = outbox.fetch(Priority::Normal, 0, 64).unwrap();
+            let found = outbox.fetch(SINK, Lane::Aggregates, 0, 64).unwrap();
             if found.is_empty() {
                 break;
             }
-            outbox.acknowledge(&found.iter().map(|stored| stored.seq).collect::<Vec<_>>()).unwrap();
+            outbox
+                .acknowledge(
+                    SINK,
+                    Lane::Aggregates,
+                    &found.iter().map(|stored| stored.seq).collect::<Vec<_>>(),
+                )
+                .unwrap();
         }
     });
 }

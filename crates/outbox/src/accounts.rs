@@ -27,13 +27,13 @@ pub type Accounts = BTreeMap<Arc<str>, Account>;
 pub struct Account {
     /// Ever appended.
     pub accepted: u64,
-    /// Acknowledged by the consumer.
+    /// Acknowledged by the sink.
     pub published: u64,
     /// Waiting or in flight.
     pub queued: u64,
     /// Dropped because the outbox was full.
     pub dropped_full: u64,
-    /// Dropped because the consumer refused it for good.
+    /// Dropped because the sink can never take it.
     pub dropped_refused: u64,
     /// Lost to a damaged file.
     pub dropped_damaged: u64,
@@ -66,7 +66,7 @@ pub(crate) fn weight(shares: &[Share]) -> u64 {
     shares.iter().map(|share| u64::from(share.weight)).sum()
 }
 
-/// Bytes that shares count towards the limit.
+/// Memory of the shares, in bytes, about.
 pub(crate) fn shares_bytes(shares: &[Share]) -> usize {
     shares.iter().map(|share| share.account.len() + SHARE_BYTES).sum()
 }

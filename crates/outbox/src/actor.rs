@@ -1,8 +1,8 @@
-//! The outbox's own thread: receives commands, stages changes, commits them in groups, and retries if the disk refuses.
+//! The outbox's own thread: receives commands, stages requests, commits them in groups, and retries if the disk refuses.
 //!
-//! With `spill_after` zero, an append is committed at once, together with everything else that waits; acknowledgements
-//! alone are collected for a while, which saves many small writes. Otherwise a commit waits until a change has been staged
-//! for `spill_after`, or too much is staged. While commits fail, the changes are kept, and queries are still answered.
+//! If the producer does not repeat, an append is committed at once, together with everything else that waits. Otherwise a
+//! commit waits a little, so that sinks get new entries before the thread waits for the disk; acknowledgements are collected
+//! for longer, which saves many small writes. While commits fail, the requests are kept, and queries are still answered.
 
 use std::collections::VecDeque;
 use std::error::Error;
@@ -15,9 +15,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::error::OutboxError;
-use crate::handle::{Command, Handle, PENDING_BYTES, Reply, Status};
+use crate::handle::{Command, Handle, PENDING_BYTES, Reply, SinkStatus, Status};
+use crate::lane::PerLane;
 use crate::staged::STAGED_BYTES;
-use crate::store::{Change, Outbox};
+use crate::state::SinkState;
+use crate::store::{Outbox, Request};
 
 /// Capacity of the command queue; so many commands are received at once.
 const COMMANDS: usize = 256;
@@ -47,8 +49,8 @@ struct Actor {
     outbox: Outbox,
     memory: Arc<Semaphore>,
     status: watch::Sender<Status>,
-    /// Changes to stage, in order, with the permit for their memory.
-    pending: VecDeque<(Change, OwnedSemaphorePermit)>,
+    /// Requests to stage, in order, with the permit for their memory.
+    pending: VecDeque<(Request, OwnedSemaphorePermit)>,
     /// After a failure: when to try again, and how long to wait after the next one.
     retry: Option<(Instant, Duration)>,
     last_error: Option<Arc<str>>,
@@ -58,7 +60,7 @@ impl Actor {
     fn new(outbox: Outbox) -> (Handle, Actor, mpsc::Receiver<Command>) {
         let (sender, commands) = mpsc::channel(COMMANDS);
         let memory = Arc::new(Semaphore::new(PENDING_BYTES));
-        let (status_sender, status) = watch::channel(status_of(&outbox, None));
+        let (status_sender, status) = watch::channel(status_of(&outbox, sinks_of(&outbox), None));
         let actor = Actor {
             outbox,
             memory: Arc::clone(&memory),
@@ -129,23 +131,21 @@ impl Actor {
         self.record_result(done.as_ref());
     }
 
-    /// Stages the pending changes: removals always, appends in their order and only while too much is not staged.
+    /// Stages the pending requests: acknowledgements always, appends in their order and only while too much is not staged.
     fn stage(&mut self, now: Instant, may_commit: bool) -> Result<(), OutboxError> {
         let mut waiting = VecDeque::new();
         let mut result = Ok(());
-        while let Some((mut change, permit)) = self.pending.pop_front() {
-            let is_append = matches!(change, Change::Append { .. });
-            let mut must_wait = result.is_err() || (is_append && !waiting.is_empty());
+        while let Some((request, permit)) = self.pending.pop_front() {
+            let is_append = matches!(request, Request::Append { .. });
+            let mut must_wait = is_append && !waiting.is_empty();
             if !must_wait && is_append && self.outbox.staged.bytes() >= STAGED_BYTES {
                 result = if may_commit { self.outbox.commit() } else { Ok(()) };
                 must_wait = !may_commit || result.is_err();
             }
-            if !must_wait {
-                result = self.outbox.stage(&mut change, now);
-                must_wait = result.is_err();
-            }
             if must_wait {
-                waiting.push_back((change, permit));
+                waiting.push_back((request, permit));
+            } else {
+                self.outbox.stage(&request, now);
             }
         }
         self.pending = waiting;
@@ -174,12 +174,20 @@ impl Actor {
     }
 
     fn publish_status(&self) {
-        let status = status_of(&self.outbox, self.last_error.clone());
         self.status.send_if_modified(|old| {
+            let sinks =
+                if self.counters_changed(old) { sinks_of(&self.outbox) } else { Arc::clone(&old.sinks) };
+            let status = status_of(&self.outbox, sinks, self.last_error.clone());
             let changed = *old != status;
             *old = status;
             changed
         });
+    }
+
+    /// Whether there was a commit since this status.
+    fn counters_changed(&self, old: &Status) -> bool {
+        let totals = self.outbox.committed.sinks.values().map(|sink| &sink.counters.totals);
+        !totals.eq(old.sinks.iter().map(|sink| &sink.totals))
     }
 
     async fn last_commit(&mut self) -> Result<(), OutboxError> {
@@ -195,17 +203,17 @@ impl Actor {
     fn answer(&mut self, query: Command) {
         // A caller that is gone needs no answer.
         match query {
-            Command::Fetch { priority, after, max, reply } => {
+            Command::Fetch { sink, lane, after, max, reply } => {
                 // Nothing is marked as in flight for a caller that is gone.
                 if !reply.is_closed() {
-                    let _caller_is_gone = reply.send(self.outbox.fetch(priority, after, max));
+                    let _caller_is_gone = reply.send(self.outbox.fetch(&sink, lane, after, max));
                 }
             }
-            Command::Totals(reply) => {
-                let _caller_is_gone = reply.send(self.outbox.totals().clone());
+            Command::Ping(reply) => {
+                let _caller_is_gone = reply.send(());
             }
-            Command::Dropped(reply) => {
-                let _caller_is_gone = reply.send(self.outbox.dropped().to_vec());
+            Command::Dropped { sink, reply } => {
+                let _caller_is_gone = reply.send(self.outbox.dropped(&sink));
             }
             Command::Flush(reply) => {
                 let _caller_is_gone = reply.send(self.flush());
@@ -222,15 +230,24 @@ impl Drop for Actor {
     }
 }
 
-fn status_of(outbox: &Outbox, last_error: Option<Arc<str>>) -> Status {
+fn status_of(outbox: &Outbox, sinks: Arc<Vec<SinkStatus>>, last_error: Option<Arc<str>>) -> Status {
     Status {
-        newest_seq: outbox.newest_seq(),
+        newest: PerLane::from_fn(|lane| outbox.newest_seq(lane)),
         mark: outbox.mark(),
-        totals: outbox.totals().clone(),
-        accounts: Arc::clone(&outbox.committed.counters.accounts),
+        sinks,
         damage: outbox.damage.clone(),
         last_error,
     }
+}
+
+fn sinks_of(outbox: &Outbox) -> Arc<Vec<SinkStatus>> {
+    let status = |sink: &SinkState| SinkStatus {
+        name: Arc::clone(&sink.name),
+        is_configured: sink.lanes.iter().any(|(_, progress)| progress.takes_new()),
+        totals: sink.counters.totals.clone(),
+        accounts: Arc::clone(&sink.counters.accounts),
+    };
+    Arc::new(outbox.committed.sinks.values().map(status).collect())
 }
 
 fn describe(error: &OutboxError) -> Arc<str> {

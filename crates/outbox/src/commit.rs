@@ -1,50 +1,38 @@
-//! Commits staged changes, writes snapshots, and deletes or compacts old segments of the log.
+//! Commits staged requests, writes snapshots, and deletes segments that no sink needs.
 //!
-//! A commit writes the new entries, then a change that makes them part of the queue, then syncs. If that fails, the journal
-//! keeps the records it accepted and the rest stays staged; the next commit continues there.
+//! A commit writes the new alerts and readings to their logs and syncs them. Then it writes the new aggregates and a change,
+//! which makes all of them part of the outbox, and syncs that. If one of these steps fails, the journals keep the records
+//! they accepted and the rest stays staged; the next commit continues there.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use journal::{JournalError, Position};
+use journal::Position;
 use tokio::time::Instant;
 
-use crate::accounts::Accounts;
-use crate::error::{OutboxError, log};
-use crate::record::{Change, Delta, QueuedEntry};
-use crate::seqs::SeqSet;
+use crate::change::{Change, Repeated, RepeatedSink, SinkChange};
+use crate::error::OutboxError;
+use crate::frame::FrameBuilder;
+use crate::lane::{Lane, PerLane};
+use crate::log::FramePlace;
 use crate::snapshot::Snapshot;
 use crate::staged::Staged;
-use crate::state::State;
-use crate::store::{self, Outbox};
+use crate::state::{SinkId, State};
+use crate::store::{Outbox, Request};
 
-/// The log may be larger than twice the queue by so many segments.
-const SPARE_SEGMENTS: u64 = 4;
-/// From one snapshot to the next the log grows by a segment, or by this many bytes for each queued entry if that is more,
-/// but not by more than [`SPARE_SEGMENTS`]: a snapshot may need a few bytes for each entry.
-const BYTES_PER_ENTRY: u64 = 16;
-
-/// Entries that the journal has accepted, without the change that makes them part of the queue.
-#[derive(Debug)]
-pub(crate) struct PendingChange {
-    entries_from: Option<Position>,
-    added: SeqSet,
-    /// The last change, and the accounts before it.
-    previous: (Delta, Arc<Accounts>),
+/// What the journals have accepted and no durable change contains.
+#[derive(Debug, Default)]
+pub(crate) struct Pending {
+    frames: PerLane<Vec<FramePlace>>,
+    /// A change that the journal has accepted and that is not durable yet.
+    change: Option<(State, Ends)>,
+    /// What the next change repeats of the last one.
+    pub(crate) repeated: Repeated,
 }
 
-impl PendingChange {
-    /// `last`: the last change; `before`: the accounts before it.
-    pub(crate) fn after(last: Delta, before: Arc<Accounts>) -> PendingChange {
-        PendingChange { entries_from: None, added: SeqSet::default(), previous: (last, before) }
-    }
-}
-
-/// A change that the journal has accepted and that is not durable yet.
-#[derive(Debug)]
-pub(crate) struct UnsyncedChange {
-    state: State,
-    position: Position,
-}
+/// The newest record of each log that belongs to a change. That of the aggregates is the change itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Ends(pub(crate) PerLane<Position>);
 
 /// Which snapshots were written, and when the next one is due.
 #[derive(Debug, Default)]
@@ -53,174 +41,219 @@ pub(crate) struct Snapshots {
     pub(crate) generation: u64,
     /// The position of the newest one.
     pub(crate) newest: Position,
-    /// The position of the one before; the log is kept from there on.
+    /// The position of the one before; the aggregates' log is kept from there on.
     pub(crate) older: Position,
     /// The newest change that is durable.
-    pub(crate) last_change: Position,
-    /// How many bytes the journal had appended when the newest one was written.
+    pub(crate) last_change: Ends,
+    /// How many bytes the journals had appended when the newest one was written.
     pub(crate) appended: u64,
+    /// Entries were dropped: their segments are deleted after the next one.
+    pub(crate) wanted: bool,
     /// Why the last attempt to write a snapshot or to delete segments failed.
     pub(crate) error: Option<OutboxError>,
 }
 
 impl Outbox {
-    /// Applies all changes in order. They, and everything staged before, are durable when it returns.
+    /// Applies all requests in order. They, and everything staged before, are durable when it returns.
     ///
     /// # Errors
-    /// If the disk refuses. The changes are kept, and the next call that succeeds stores them.
-    pub fn apply(&mut self, changes: Vec<store::Change>) -> Result<(), OutboxError> {
-        self.left_over.extend(changes);
-        while let Some(mut change) = self.left_over.pop_front() {
-            let staged = self.stage(&mut change, Instant::now());
-            if staged.is_err() {
-                self.left_over.push_front(change);
-            }
-            staged?;
-        }
+    /// If the disk refuses. The requests are kept, and the next call that succeeds stores them.
+    pub fn apply(&mut self, requests: &[Request]) -> Result<(), OutboxError> {
+        requests.iter().for_each(|request| self.stage(request, Instant::now()));
         self.commit()
     }
 
-    /// Makes the staged changes durable.
+    /// Makes the staged requests durable.
     pub(crate) fn commit(&mut self) -> Result<(), OutboxError> {
-        self.sync()?;
-        while !self.staged.is_empty() || !self.pending_change.added.is_empty() {
+        self.sync_change()?;
+        while !self.staged.is_empty() || self.pending.has_frames() {
+            self.make_room()?;
+            self.write_frames(Lane::Alerts)?;
+            self.write_frames(Lane::Readings)?;
+            self.write_frames(Lane::Aggregates)?;
             self.write_change()?;
-            self.sync()?;
+            self.sync_change()?;
         }
         self.snapshots.error = self.reclaim_space().err();
         Ok(())
     }
 
-    /// Makes the staged changes durable and part of a snapshot, so that damage to them cannot be mistaken for a power cut.
+    /// Makes the staged requests durable and part of a snapshot, so that damage to them cannot be mistaken for a power cut.
     ///
     /// # Errors
-    /// If the disk refuses; the staged changes are kept.
+    /// If the disk refuses; the staged requests are kept.
     pub fn flush(&mut self) -> Result<(), OutboxError> {
-        self.apply(Vec::new())?;
-        // What turned out to be damaged on the way is staged, too.
-        while !self.staged.is_empty() {
-            self.commit()?;
-        }
-        if self.snapshots.last_change > self.snapshots.newest { self.write_snapshot() } else { Ok(()) }
+        self.commit()?;
+        let is_newer = self.snapshots.last_change.0.aggregates > self.snapshots.newest;
+        if is_newer { self.write_snapshot() } else { Ok(()) }
     }
 
     /// Writes a change without content, and a snapshot after it.
     pub(crate) fn write_recovered_state(&mut self) -> Result<(), OutboxError> {
         self.write_change()?;
-        self.sync()?;
+        self.sync_change()?;
         self.write_snapshot()
     }
 
-    /// Hands everything that is staged to the journal.
-    fn write_change(&mut self) -> Result<(), OutboxError> {
-        while let Some(seq) = self.staged.entries.keys().next().copied() {
-            let Some(entry) = self.queue.in_memory(seq).cloned() else {
+    /// Hands a lane's staged entries to its journal. Those of the other lanes must be durable before the change is.
+    fn write_frames(&mut self, lane: Lane) -> Result<(), OutboxError> {
+        let at_ms = self.state.numbers.now_ms;
+        let log = self.logs.get_mut(lane);
+        while !self.staged.entries.get(lane).is_empty() {
+            let previous = log.last_written;
+            let mut builder = FrameBuilder::after(previous);
+            let mut written = Vec::new();
+            for seq in self.staged.entries.get(lane).keys() {
+                if builder.is_complete() {
+                    break;
+                }
                 // Staged entries are always in memory.
-                self.staged.entries.remove(&seq);
-                continue;
-            };
-            self.append_entry(&entry)?;
-            self.staged.remove_entry(seq, entry.size());
+                let Some(entry) = log.entry_in_memory(*seq) else { continue };
+                builder.push(entry);
+                written.push((*seq, entry.size()));
+            }
+            let Some((last, _)) = written.last().copied() else { break };
+            let position = log.append(&builder.encode(at_ms, previous))?;
+            log.last_written = last;
+            let place = FramePlace { position, first: previous.saturating_add(1), last };
+            self.pending.frames.get_mut(lane).push(place);
+            for (seq, size) in written {
+                self.staged.remove_entry(lane, seq, size);
+            }
         }
+        if lane != Lane::Aggregates && !self.pending.frames.get(lane).is_empty() {
+            log.sync()?;
+        }
+        Ok(())
+    }
+
+    /// Hands a change with everything that is staged to the journal.
+    fn write_change(&mut self) -> Result<(), OutboxError> {
         let mut state = self.state.clone();
         state.numbers.changes = state.numbers.changes.saturating_add(1);
-        let delta = Delta {
-            entries_from: self.pending_change.entries_from.unwrap_or(self.journal.next()).0,
-            first_seq: self.committed.numbers.next_seq,
-            added: self.pending_change.added.clone(),
-            removed: self.staged.removed.clone(),
-            dropped: self.staged.dropped.clone(),
+        let next = self.logs.aggregates.journal.next();
+        let change = Change {
+            numbers: state.numbers,
+            frames_from: self.pending.frames.aggregates.first().map_or(next, |frame| frame.position),
+            alerts_end: self.logs.alerts.end(),
+            readings_end: self.logs.readings.end(),
+            sinks: self.touched().into_iter().filter_map(|id| Some((id, self.sink_change(id)?))).collect(),
         };
-        let (previous, accounts) = &self.pending_change.previous;
-        let change = Change::new(&state, accounts, delta.clone(), previous.clone());
-        let position = self.append_to_log(&change.encode())?;
-        let before = Arc::clone(&self.committed.counters.accounts);
-        self.pending_change = PendingChange::after(delta, before);
-        self.staged = Staged::default();
+        let position = self.logs.aggregates.append(&change.encode())?;
+        let ends = PerLane { alerts: change.alerts_end, aggregates: position, readings: change.readings_end };
+        let staged = std::mem::take(&mut self.staged);
+        self.pending.repeated = self.repeated(staged);
         self.state = state.clone();
-        self.unsynced_change = Some(UnsyncedChange { state, position });
+        self.pending.change = Some((state, Ends(ends)));
         Ok(())
     }
 
-    /// Writes an entry to the log. The next change makes it part of the queue.
-    fn append_entry(&mut self, entry: &QueuedEntry) -> Result<(), OutboxError> {
-        let position = self.append_to_log(&entry.encode())?;
-        self.pending_change.entries_from.get_or_insert(position);
-        self.pending_change.added.insert(entry.seq);
-        self.queue.moved(entry, position);
-        Ok(())
+    /// The sinks that this change or the one before changes.
+    fn touched(&self) -> BTreeSet<SinkId> {
+        let before = self.pending.repeated.0.keys();
+        self.staged.sinks.iter().chain(before).copied().collect()
     }
 
-    fn append_to_log(&mut self, payload: &[u8]) -> Result<Position, OutboxError> {
-        let taken = match self.journal.append(payload) {
-            Err(JournalError::Full { .. }) => self.journal.sync().and_then(|_| self.journal.append(payload)),
-            taken => taken,
+    fn sink_change(&self, id: SinkId) -> Option<SinkChange> {
+        let sink = self.state.sinks.get(&id)?;
+        let repeated = self.pending.repeated.0.get(&id);
+        let accounts_before = match repeated {
+            Some(repeated) => &repeated.accounts,
+            None => &self.committed.sinks.get(&id)?.counters.accounts,
         };
-        taken.map_err(log(&self.dir))
+        let changed = sink.counters.accounts.iter();
+        let changed = changed.filter(|(name, account)| accounts_before.get(*name) != Some(account));
+        Some(SinkChange {
+            lanes: sink.lanes.clone(),
+            totals: sink.counters.totals.clone(),
+            accounts: changed.map(|(name, account)| (Arc::clone(name), *account)).collect(),
+            dropped: self.staged.dropped.get(&id).cloned().unwrap_or_default(),
+            dropped_before: repeated.map(|repeated| repeated.dropped.clone()).unwrap_or_default(),
+        })
     }
 
-    /// Syncs the journal.
-    fn sync(&mut self) -> Result<(), OutboxError> {
-        if self.unsynced_change.is_none() {
+    /// What the change after this one repeats of it.
+    fn repeated(&self, mut staged: Staged) -> Repeated {
+        let sink = |id: &SinkId| {
+            let accounts = Arc::clone(&self.committed.sinks.get(id)?.counters.accounts);
+            Some((*id, RepeatedSink { accounts, dropped: staged.dropped.remove(id).unwrap_or_default() }))
+        };
+        Repeated(staged.sinks.iter().filter_map(sink).collect())
+    }
+
+    /// Syncs the change that the journal has accepted.
+    fn sync_change(&mut self) -> Result<(), OutboxError> {
+        if self.pending.change.is_none() {
             return Ok(());
         }
-        self.journal.sync().map_err(log(&self.dir))?;
-        if let Some(UnsyncedChange { state, position }) = self.unsynced_change.take() {
+        self.logs.aggregates.sync()?;
+        if let Some((state, ends)) = self.pending.change.take() {
             self.committed = state;
-            self.snapshots.last_change = position;
-            self.queue.evict(self.committed.numbers.next_seq);
+            self.snapshots.last_change = ends;
+            for lane in Lane::ALL {
+                let frames = std::mem::take(self.pending.frames.get_mut(lane));
+                let log = self.logs.get_mut(lane);
+                log.frames_written(&frames);
+                log.evict(self.committed.numbers.next(lane));
+            }
         }
         Ok(())
     }
 
-    /// Writes a snapshot if one is due, and deletes or compacts old segments. Nothing may be staged.
+    /// Writes a snapshot if one is due, and deletes the segments that no sink needs. Only then: whichever state is found
+    /// after a crash, it needs nothing that was deleted.
     fn reclaim_space(&mut self) -> Result<(), OutboxError> {
-        let appended = self.journal.appended_bytes().saturating_sub(self.snapshots.appended);
-        let entries = self.committed.counters.totals.queued.entries;
-        let segment = self.options.segment_bytes();
-        let enough = entries.saturating_mul(BYTES_PER_ENTRY).clamp(segment, SPARE_SEGMENTS * segment);
-        if appended >= enough && self.snapshots.last_change > self.snapshots.newest {
+        let appended = self.appended_bytes().saturating_sub(self.snapshots.appended);
+        let is_due = appended >= self.options.segment_bytes() || self.snapshots.wanted;
+        if is_due && self.snapshots.last_change.0.aggregates > self.snapshots.newest {
             self.write_snapshot()?;
         }
-        let oldest_entry = self.queue.first_position().unwrap_or(self.snapshots.last_change);
-        let needed = self.snapshots.older.next().min(oldest_entry);
-        self.journal.truncate_before(needed).map_err(log(&self.dir))?;
-        self.move_oldest_entries()
+        Ok(())
+    }
+
+    fn appended_bytes(&self) -> u64 {
+        self.logs.iter().map(|(_, log)| log.journal.appended_bytes()).sum()
     }
 
     /// Writes the committed state to a snapshot. Nothing may be staged.
     pub(crate) fn write_snapshot(&mut self) -> Result<(), OutboxError> {
-        let position = self.snapshots.last_change;
+        let Ends(ends) = self.snapshots.last_change;
         let snapshot = Snapshot {
             generation: self.snapshots.generation,
-            position,
+            position: ends.aggregates,
+            alerts_end: ends.alerts,
+            readings_end: ends.readings,
             state: self.committed.clone(),
-            queued: self.queue.seqs(),
         };
         snapshot.write(&*self.disk, &self.dir)?;
         self.snapshots.generation += 1;
-        self.snapshots.older = std::mem::replace(&mut self.snapshots.newest, position);
-        self.snapshots.appended = self.journal.appended_bytes();
-        Ok(())
+        self.snapshots.older = std::mem::replace(&mut self.snapshots.newest, ends.aggregates);
+        self.snapshots.appended = self.appended_bytes();
+        self.snapshots.wanted = false;
+        self.delete_segments()
     }
 
-    /// Compaction: if the log is much larger than the queue, writes the entries that are left in the oldest segment again at
-    /// the end. Otherwise entries that stay for long would keep all later segments. The next commit makes this durable and
-    /// deletes the segment.
-    fn move_oldest_entries(&mut self) -> Result<(), OutboxError> {
-        let queued = self.committed.counters.totals.queued_bytes;
-        let Some(end) = self.journal.oldest_segment_end() else { return Ok(()) };
-        let spare = SPARE_SEGMENTS * self.options.segment_bytes();
-        let is_large = self.journal.len_bytes() > queued.saturating_mul(2).saturating_add(spare);
-        if !is_large || end > self.snapshots.older.next() {
-            return Ok(());
-        }
-        for seq in self.queue.before(end) {
-            let Some(entry) = self.entry(seq)? else { continue };
-            self.append_entry(&entry)?;
-            // It cannot be read back before the journal has written it.
-            self.queue.keep_in_memory(entry);
+    fn delete_segments(&mut self) -> Result<(), OutboxError> {
+        for lane in Lane::ALL {
+            let segments = self.logs.get(lane).segments();
+            for (segment, following) in segments.iter().zip(segments.iter().skip(1)) {
+                let is_done =
+                    segment.seqs.is_none_or(|(first, last)| self.committed.is_done(lane, first, last));
+                // Changes after the older snapshot are needed if the newer one is damaged.
+                let is_old = lane != Lane::Aggregates || following.first <= self.snapshots.older.next();
+                if is_done && is_old {
+                    self.logs.get_mut(lane).remove_segment(segment.first)?;
+                    // They have a list of the segments that were there when they began.
+                    self.readers.retain(|(_, of), _| *of != lane);
+                }
+            }
         }
         Ok(())
+    }
+}
+
+impl Pending {
+    fn has_frames(&self) -> bool {
+        self.frames.iter().any(|(_, frames)| !frames.is_empty())
     }
 }

@@ -1,9 +1,10 @@
-//! The totals and the counters of each account, changed together.
+//! A sink's totals and its counters of each account, changed together.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::accounts::{Account, Accounts, admitted, weight};
+use crate::encoding::{Decoder, put_u64};
 use crate::entry::Share;
 use crate::totals::{Count, DropReason, Totals};
 
@@ -14,7 +15,7 @@ pub(crate) struct Counters {
     pub(crate) accounts: Arc<Accounts>,
 }
 
-/// The queued entries, counted again.
+/// A sink's queued entries, counted again.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tally {
     pub(crate) entries: u64,
@@ -23,29 +24,18 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    pub(crate) fn add(&mut self, shares: &[Share], size: u64) {
+    /// `accounts`: those of the sink.
+    pub(crate) fn add(&mut self, shares: &[Share], size: u64, accounts: &Accounts) {
         self.entries += 1;
         self.bytes = self.bytes.saturating_add(size);
         for share in shares {
-            let sum = self.weights.entry(Arc::clone(&share.account)).or_default();
+            let sum = self.weights.entry(admitted(&share.account, accounts)).or_default();
             *sum = sum.saturating_add(u64::from(share.weight));
         }
     }
 }
 
 impl Counters {
-    /// The shares with the names of the accounts they count for.
-    pub(crate) fn admit(&mut self, shares: &[Share]) -> Vec<Share> {
-        let admit = |share: &Share| {
-            let account = admitted(&share.account, &self.accounts);
-            if !self.accounts.contains_key(&account) {
-                Arc::make_mut(&mut self.accounts).insert(Arc::clone(&account), Account::default());
-            }
-            Share { account, weight: share.weight }
-        };
-        shares.iter().map(admit).collect()
-    }
-
     pub(crate) fn accept(&mut self, shares: &[Share]) {
         self.totals.accepted.add(weight(shares));
         self.each(shares, |account, weight| add(&mut account.accepted, weight));
@@ -109,7 +99,8 @@ impl Counters {
         }
         let accounts = Arc::make_mut(&mut self.accounts);
         for share in shares {
-            change(accounts.entry(Arc::clone(&share.account)).or_default(), u64::from(share.weight));
+            let account = admitted(&share.account, accounts);
+            change(accounts.entry(account).or_default(), u64::from(share.weight));
         }
     }
 }
@@ -124,4 +115,27 @@ fn settle((accepted, queued, damaged): (&mut u64, &mut u64, &mut u64), found: u6
 
 fn add(sum: &mut u64, more: u64) {
     *sum = sum.saturating_add(more);
+}
+
+pub(crate) fn encode_totals(totals: &Totals, bytes: &mut Vec<u8>) {
+    let Totals { accepted, published, queued, dropped_full, dropped_refused, dropped_damaged, queued_bytes } =
+        totals;
+    for count in [accepted, published, queued, dropped_full, dropped_refused, dropped_damaged] {
+        put_u64(bytes, count.entries);
+        put_u64(bytes, count.weight);
+    }
+    put_u64(bytes, *queued_bytes);
+}
+
+pub(crate) fn decode_totals(decoder: &mut Decoder<'_>) -> Option<Totals> {
+    let mut count = || Some(Count { entries: decoder.u64()?, weight: decoder.u64()? });
+    Some(Totals {
+        accepted: count()?,
+        published: count()?,
+        queued: count()?,
+        dropped_full: count()?,
+        dropped_refused: count()?,
+        dropped_damaged: count()?,
+        queued_bytes: decoder.u64()?,
+    })
 }

@@ -1,8 +1,9 @@
-//! The ranges of numbers that were dropped. Neighbouring numbers form one range; the newest thousand ranges are kept.
+//! The ranges of numbers of one lane that were dropped for one sink. Neighbouring numbers form one range; the newest thousand ranges are kept.
 
 use std::sync::Arc;
 
 use crate::encoding::{Decoder, put_u64};
+use crate::lane::Lane;
 use crate::seqs::SeqSet;
 use crate::totals::{Count, DropReason, DroppedRange};
 
@@ -37,25 +38,27 @@ impl DroppedRanges {
         ranges.drain(..too_many);
     }
 
-    pub(crate) fn decode(decoder: &mut Decoder<'_>) -> Option<DroppedRanges> {
-        decode(decoder).map(|ranges| DroppedRanges(Arc::new(ranges)))
+    pub(crate) fn decode(lane: Lane, decoder: &mut Decoder<'_>) -> Option<DroppedRanges> {
+        decode(lane, decoder).map(|ranges| DroppedRanges(Arc::new(ranges)))
     }
 }
 
+/// Ranges of one lane.
 pub(crate) fn encode(ranges: &[DroppedRange], bytes: &mut Vec<u8>) {
     put_u64(bytes, ranges.len() as u64);
     for range in ranges {
-        let DroppedRange { seq_from, seq_to, weight, reason, at_ms } = *range;
+        let DroppedRange { lane: _, seq_from, seq_to, weight, reason, at_ms } = *range;
         for number in [seq_from, seq_to, weight, reason.code(), at_ms.cast_unsigned()] {
             put_u64(bytes, number);
         }
     }
 }
 
-pub(crate) fn decode(decoder: &mut Decoder<'_>) -> Option<Vec<DroppedRange>> {
+pub(crate) fn decode(lane: Lane, decoder: &mut Decoder<'_>) -> Option<Vec<DroppedRange>> {
     let mut ranges = Vec::new();
     for _ in 0..decoder.u64()? {
         ranges.push(DroppedRange {
+            lane,
             seq_from: decoder.u64()?,
             seq_to: decoder.u64()?,
             weight: decoder.u64()?,
@@ -67,20 +70,21 @@ pub(crate) fn decode(decoder: &mut Decoder<'_>) -> Option<Vec<DroppedRange>> {
 }
 
 /// Ranges for entries that were lost to damage. Their weight is spread evenly over the missing numbers.
-pub(crate) fn spread(missing: &SeqSet, lost: Count, at_ms: i64) -> Vec<DroppedRange> {
+pub(crate) fn spread(missing: &[(Lane, SeqSet)], lost: Count, at_ms: i64) -> Vec<DroppedRange> {
     if lost == Count::default() {
         return Vec::new();
     }
+    let ranges = || missing.iter().flat_map(|(lane, seqs)| seqs.ranges().map(|range| (*lane, range)));
     let length = |(first, last): (u64, u64)| (last - first).saturating_add(1);
-    let mut numbers = missing.ranges().map(length).fold(0, u64::saturating_add);
+    let mut numbers = ranges().map(|(_, range)| length(range)).fold(0, u64::saturating_add);
     let mut weight = lost.weight;
-    let part = |(seq_from, seq_to): (u64, u64)| {
+    let part = |(lane, (seq_from, seq_to))| {
         let length = length((seq_from, seq_to));
         let part = u128::from(weight) * u128::from(length) / u128::from(numbers.max(1));
         let part = u64::try_from(part).unwrap_or(weight).min(weight);
         weight -= part;
         numbers = numbers.saturating_sub(length);
-        DroppedRange { seq_from, seq_to, weight: part, reason: DropReason::Damaged, at_ms }
+        DroppedRange { lane, seq_from, seq_to, weight: part, reason: DropReason::Damaged, at_ms }
     };
-    missing.ranges().map(part).collect()
+    ranges().map(part).collect()
 }

@@ -8,9 +8,13 @@ pub(crate) fn put_u64(bytes: &mut Vec<u8>, mut number: u64) {
     bytes.push((number & 0x7f) as u8);
 }
 
+pub(crate) fn put_bytes(bytes: &mut Vec<u8>, content: &[u8]) {
+    put_u64(bytes, content.len() as u64);
+    bytes.extend_from_slice(content);
+}
+
 pub(crate) fn put_text(bytes: &mut Vec<u8>, text: &str) {
-    put_u64(bytes, text.len() as u64);
-    bytes.extend_from_slice(text.as_bytes());
+    put_bytes(bytes, text.as_bytes());
 }
 
 /// Reads values in the order in which they were written; `None` if the bytes are something else.
@@ -46,15 +50,15 @@ impl<'a> Decoder<'a> {
         None
     }
 
-    pub(crate) fn text(&mut self) -> Option<&'a str> {
+    pub(crate) fn bytes(&mut self) -> Option<&'a [u8]> {
         let length = usize::try_from(self.u64()?).ok()?;
-        let (text, rest) = self.bytes.split_at_checked(length)?;
+        let (content, rest) = self.bytes.split_at_checked(length)?;
         self.bytes = rest;
-        std::str::from_utf8(text).ok()
+        Some(content)
     }
 
-    pub(crate) fn rest(&mut self) -> &'a [u8] {
-        std::mem::take(&mut self.bytes)
+    pub(crate) fn text(&mut self) -> Option<&'a str> {
+        std::str::from_utf8(self.bytes()?).ok()
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -44,16 +44,17 @@ pub enum OutboxError {
         /// The outbox's directory.
         dir: PathBuf,
     },
-    /// Written by a later version of this program.
+    /// Written by an earlier or a later version of this program.
     #[error(
-        "the outbox's file {} has format version {found}, this program reads up to {supported}; \
-         run the newer program, or move the outbox's directory away to start with an empty one", path.display()
+        "the outbox's file {} has format version {found}, this program reads {supported}; \
+         run the program that wrote it until nothing is queued, or move the outbox's directory away to start with an \
+         empty one", path.display()
     )]
-    NewerVersion {
+    OtherVersion {
         path: PathBuf,
         /// The file's version.
         found: u32,
-        /// The newest version this program knows.
+        /// The version this program reads.
         supported: u32,
     },
     /// The thread could not be started.

@@ -1,14 +1,13 @@
 //! Reads an outbox that no process has open, without changing it.
 
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use journal::{Disk, Reader, RealDisk};
+use journal::{Disk, RealDisk};
 
 use crate::accounts::Accounts;
-use crate::error::{OutboxError, during, log};
-use crate::recovery::{CONTENT, load};
+use crate::error::OutboxError;
+use crate::recovery::{load, lock};
 use crate::snapshot::Snapshot;
 use crate::store::Outbox;
 use crate::totals::{DroppedRange, Totals};
@@ -16,13 +15,21 @@ use crate::totals::{DroppedRange, Totals};
 /// The state of an outbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inspection {
-    pub totals: Totals,
-    pub accounts: Accounts,
     /// The mark of the last append.
     pub mark: u64,
-    /// The number that the next entry gets.
+    /// The number that the next alert or aggregate gets.
     pub next_seq: u64,
-    /// The newest 1,000 dropped ranges, oldest first.
+    /// All sinks, also those that are no longer configured.
+    pub sinks: Vec<SinkInspection>,
+}
+
+/// The state of one sink.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SinkInspection {
+    pub name: Arc<str>,
+    pub totals: Totals,
+    pub accounts: Accounts,
+    /// The newest 1,000 ranges of each lane that were dropped, oldest first.
     pub dropped: Vec<DroppedRange>,
 }
 
@@ -30,38 +37,39 @@ impl Outbox {
     /// Reads all of an outbox that no process has open, and checks it. Nothing is changed.
     ///
     /// # Errors
-    /// If there is none, or it cannot be read, is damaged, is in use, or has a newer version.
+    /// If there is none, or it cannot be read, is damaged, is in use, or has another version.
     pub fn inspect(dir: &Path) -> Result<Inspection, OutboxError> {
-        Outbox::inspect_on(Arc::new(RealDisk), dir)
+        Outbox::inspect_on(&(Arc::new(RealDisk) as Arc<dyn Disk>), dir)
     }
 
     /// [`Outbox::inspect`] on a disk of the caller's choice.
     ///
     /// # Errors
     /// See [`Outbox::inspect`].
-    pub fn inspect_on(disk: Arc<dyn Disk>, dir: &Path) -> Result<Inspection, OutboxError> {
-        let _lock = disk.lock_dir(dir).map_err(|error| match error.kind() {
-            io::ErrorKind::WouldBlock => OutboxError::InUse { dir: dir.to_path_buf() },
-            _ => during("open", dir)(error),
-        })?;
-        let mut found = Snapshot::find(&*disk, dir)?;
-        let reader = Reader::open_on(disk, dir, CONTENT).map_err(log(dir))?;
-        let recovery = reader.check().map_err(log(dir))?;
-        let loaded = load(&mut found, &reader, &recovery, dir)?;
+    pub fn inspect_on(disk: &Arc<dyn Disk>, dir: &Path) -> Result<Inspection, OutboxError> {
+        let _lock = lock(&**disk, dir)?;
+        let mut found = Snapshot::find(&**disk, dir)?;
+        let loaded = load(disk, dir, &mut found)?;
         if let Some(damage) = loaded.damage {
             let finding = match damage.lost {
-                Some(lost) => format!("{} messages are missing", lost.entries),
+                Some(lost) => {
+                    let entries: u64 = lost.values().map(|lost| lost.entries).sum();
+                    format!("{entries} messages are missing")
+                }
                 None => "its counters cannot be read".to_owned(),
             };
             return Err(OutboxError::Damaged { dir: dir.to_path_buf(), finding });
         }
-        let state = loaded.state;
+        let sinks = loaded.state.sinks.into_values().map(|sink| SinkInspection {
+            name: sink.name,
+            totals: sink.counters.totals,
+            accounts: Arc::unwrap_or_clone(sink.counters.accounts),
+            dropped: sink.dropped.iter().flat_map(|(_, ranges)| ranges.all().to_vec()).collect(),
+        });
         Ok(Inspection {
-            totals: state.counters.totals,
-            accounts: Arc::unwrap_or_clone(state.counters.accounts),
-            mark: state.numbers.mark,
-            next_seq: state.numbers.next_seq,
-            dropped: state.dropped.all().to_vec(),
+            mark: loaded.state.numbers.mark,
+            next_seq: loaded.state.numbers.next_seq,
+            sinks: sinks.collect(),
         })
     }
 }

@@ -1,59 +1,57 @@
-//! A durable, bounded queue of messages to send: one producer, one consumer.
+//! A durable, bounded store of what is to be sent: one producer, several sinks.
 //!
 //! # Guarantees
-//! - Every entry gets a sequence number (`seq`): 1, 2, 3 and so on, without gaps, and no number is used twice, also not
-//!   after a restart. It is written into the entry's body at the offset that the producer chose. A receiver that sees a
-//!   gap knows that an entry is missing.
+//! - Every alert and every aggregate gets a sequence number (`seq`): 1, 2, 3 and so on, without gaps, and no number is used
+//!   twice, also not after a restart. A receiver that sees a gap knows that an entry is missing. Readings are numbered in
+//!   the same way, by themselves.
+//! - An entry is stored once, whatever the number of sinks. Each sink takes the [lanes](Lane) that it wants, at its own
+//!   pace, and [acknowledges](Outbox::acknowledge) in any order. A sink that is away holds up no other.
 //! - [`Outbox::append`] stores entries and the producer's `mark` together or not at all. After a crash the producer
 //!   repeats its work and skips everything up to [`Outbox::mark`].
-//! - An entry leaves the queue when the consumer [acknowledges](Outbox::acknowledge) it, in any order. Entries that were
-//!   in flight during a crash are sent again: at least once, not exactly once.
-//! - Every weight that was accepted is published, queued, or dropped for a reason. The counters change together with the
-//!   entries, see [`Totals`]; each account has such counters too, see [`Account`].
-//! - Entries come out bit for bit as they went in: every entry has a checksum.
+//! - Entries that were in flight during a crash are sent again: at least once, not exactly once.
+//! - For each sink every entry that was accepted is published, queued, or dropped for a reason. The counters change together
+//!   with the entries, see [`Totals`]; each account has such counters too, see [`Account`].
+//! - Entries come out bit for bit as they went in: all have a checksum.
 //! - A call that fails because of the disk keeps its input. The next call that succeeds stores it.
 //!
 //! # When it is full
-//! `max_bytes` limits the sum of topic, body, shares (5 bytes and the account's name each) and [`ENTRY_OVERHEAD`] over all
-//! entries.
-//! - [`WhenFull::DropOldest`]: the oldest normal entries are dropped. For an urgent entry the oldest urgent ones follow.
-//! - [`WhenFull::DropNewest`]: a new normal entry is dropped. It still uses a `seq`, so that the receiver sees the gap.
-//!   For an urgent entry the newest normal ones are dropped.
-//! - An urgent entry is never dropped for a normal one. If dropping others does not free enough space, the new entry is
-//!   dropped. An entry in flight ([fetched](Outbox::fetch) and not yet acknowledged) is never dropped: the receiver may
-//!   have it already, and it would be counted as lost although it is not.
+//! `max_bytes` limits the bytes of all logs on the disk. Space is freed when the slowest sink has the entries of a segment.
+//! - [`WhenFull::DropOldest`]: the oldest segments are dropped, for the sinks that have not had them: readings first, then
+//!   aggregates. For a new alert the oldest alerts follow.
+//! - [`WhenFull::DropNewest`]: new aggregates and readings are dropped for the sinks that have fallen behind. They still use
+//!   a number. For a new alert the newest aggregates are dropped.
+//! - An alert is never dropped for anything else. If nothing can be dropped, the new entry is, for all sinks. An entry in
+//!   flight ([fetched](Outbox::fetch) and not yet acknowledged) is never dropped: the receiver may have it already.
 //!
 //! # Fewer writes to flash
-//! With [`Options::spill_after`] zero, only durable entries can be fetched. Otherwise an outbox on its own thread keeps
-//! changes in memory for a while: entries can be fetched at once, and an entry that is acknowledged soon is never written
-//! to the disk. The outbox commits when an entry, or an acknowledgement of an entry on the disk, has waited for
-//! `spill_after`; when 1 MiB waits; at [`Handle::flush`]; and at the end. [`Status::mark`] is always the committed one.
-//! After a crash the producer must append again everything after that mark, in the same order and without omissions.
-//! Then the entries get the same numbers as before, and what was sent already is sent again unchanged. A producer calls
-//! `flush` before it deletes what it would need for that.
+//! If the producer repeats ([`Options::producer_repeats`]), entries can be fetched before they are durable, and an
+//! outbox on its own thread commits them only after 20 ms or [`Options::spill_after`]: an entry that all sinks acknowledge
+//! before is never written to the disk. [`Status::mark`] is always the committed one. After a crash the producer must append
+//! again everything after that mark, in the same order and without omissions. Then the entries get the same numbers as
+//! before, and what was sent already is sent again unchanged. A producer calls `flush` before it deletes what it would need
+//! for that.
 //!
 //! # Layout
-//! A directory with a log, which is a [`journal`], and two snapshots. A record of the log is an entry or a change. A
-//! change says which entries were added and removed, and contains the mark and the counters. A commit writes its entries,
-//! then its change, then syncs once. A snapshot is the whole state at one position of the log; one is written for each
-//! segment and at each `flush`. The log is kept from the older of the two snapshots on. What belongs to a consumer
-//! (queue, counters, dropped ranges) is a separate part of the format; today there is one consumer.
+//! A directory with two snapshots and three logs, one for each lane, which are [`journal`]s. A record of a log is a frame:
+//! entries in the order of their numbers. The aggregates' log also has changes. A change makes everything that was
+//! written before it, in all logs, part of the outbox; it has the progress and the counters of the sinks. A commit syncs the
+//! logs of the other lanes first, if they have new entries. A snapshot is the whole state at one change; one is written for
+//! each segment and at each `flush`. The aggregates' log is kept from the older of the two snapshots on. What was written
+//! after the newest change is cut off when the outbox is opened.
 //!
-//! In memory: about 50 bytes for each entry, and the newest entries up to 1 MiB.
+//! In memory: for each sink the ranges of numbers that it has, and the newest entries up to 1 MiB a lane. What waits on the
+//! disk takes no memory.
 //!
 //! # Deletion
-//! A segment of the log (an eighth of `max_bytes`, 1 MiB at most) is deleted when it and all older ones contain no queued
-//! entry. If the log is larger than twice the queue plus four segments, the entries that are left in its oldest segment
-//! are written again at its end.
+//! A segment (a sixteenth of `max_bytes`, 1 MiB at most) is deleted after a snapshot in which no sink needs it.
 //!
 //! # Damage
-//! [`Outbox::open`] reads everything, and so does [`Outbox::fetch`] when it finds a damaged entry.
-//! - A damaged entry is lost. It is counted as [`DropReason::Damaged`], with its number. A damaged change costs nothing,
-//!   because the next one repeats it; nor does one damaged snapshot. If several changes in a row are damaged, entries that
-//!   they removed are queued again and are sent once more.
-//! - If the log ends before the snapshot's position, the entries that the snapshot knows are counted as lost.
-//! - Without any snapshot the counters start again with the entries that are left, the mark is 0, and numbers continue at
-//!   the next multiple of 2^40.
+//! [`Outbox::open`] reads everything, and so does [`Outbox::fetch`] when it finds that entries are missing.
+//! - A damaged frame costs its entries. They are counted as [`DropReason::Damaged`] for every sink that needed them, with
+//!   their numbers. A damaged change costs nothing, because the next one repeats it; nor does one damaged snapshot.
+//! - If a log ends before the snapshot's position, the entries that the snapshot knows are counted as lost.
+//! - Without any snapshot the counters start again: every sink gets all entries that are left, the mark is 0, and numbers
+//!   continue at the next multiple of 2^40.
 //! - A last change that is damaged or missing, and is newer than the snapshot, looks like a power cut: it is ignored, and
 //!   the mark is the one before it. After a `flush` everything is in a snapshot, so that damage to it is always detected.
 //!
@@ -61,17 +59,20 @@
 
 mod accounts;
 mod actor;
+mod change;
 mod commit;
 mod counters;
-mod cursor;
 mod dropped;
 mod encoding;
 mod entry;
 mod error;
+mod frame;
+mod full;
 mod handle;
 mod inspect;
-mod queue;
-mod record;
+mod lane;
+mod log;
+mod reader;
 mod recovery;
 mod replay;
 mod seqs;
@@ -83,12 +84,11 @@ mod totals;
 
 pub use accounts::{Account, Accounts, MAX_ACCOUNT_BYTES, MAX_ACCOUNTS};
 pub use actor::spawn;
-pub use entry::{
-    Body, ENTRY_OVERHEAD, Entry, EntryError, MAX_BODY_BYTES, MAX_TOPIC_BYTES, Priority, Share, Stored,
-};
+pub use entry::{Entry, EntryError, MAX_PAYLOAD_BYTES, Share, Stored};
 pub use error::OutboxError;
-pub use handle::{Handle, Status, TryAppend};
-pub use inspect::Inspection;
+pub use handle::{Handle, SinkHandle, SinkStatus, Status, TryAppend};
+pub use inspect::{Inspection, SinkInspection};
+pub use lane::{Lane, PerLane};
 pub use recovery::{Damage, Recovery};
-pub use store::{Change, MAX_IN_FLIGHT, Options, Outbox, WhenFull};
+pub use store::{MAX_IN_FLIGHT, Options, Outbox, Request, SinkOptions, Start, WhenFull};
 pub use totals::{Count, DropReason, DroppedRange, Totals};

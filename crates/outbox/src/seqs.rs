@@ -15,13 +15,37 @@ impl SeqSet {
         self.ranges.is_empty()
     }
 
-    /// How many ranges there are.
-    pub(crate) fn count(&self) -> usize {
-        self.ranges.len()
-    }
-
     pub(crate) fn contains(&self, seq: u64) -> bool {
         self.ranges.range(..=seq).next_back().is_some_and(|(_, last)| *last >= seq)
+    }
+
+    /// Whether it contains all numbers of a range.
+    pub(crate) fn covers(&self, first: u64, last: u64) -> bool {
+        first > last || self.ranges.range(..=first).next_back().is_some_and(|(_, end)| *end >= last)
+    }
+
+    /// The first number from `from` on that it does not contain.
+    pub(crate) fn first_missing(&self, from: u64) -> u64 {
+        match self.ranges.range(..=from).next_back() {
+            Some((_, last)) if *last >= from => last.saturating_add(1),
+            _ => from,
+        }
+    }
+
+    /// The numbers of a range that it does not contain.
+    pub(crate) fn missing(&self, first: u64, last: u64) -> SeqSet {
+        let mut missing = SeqSet::default();
+        missing.insert_range(first, last);
+        missing.remove_all(self);
+        missing
+    }
+
+    pub(crate) fn remove_all(&mut self, other: &SeqSet) {
+        other.ranges().for_each(|(first, last)| self.remove_range(first, last));
+    }
+
+    pub(crate) fn insert_all(&mut self, other: &SeqSet) {
+        other.ranges().for_each(|(first, last)| self.insert_range(first, last));
     }
 
     pub(crate) fn insert(&mut self, seq: u64) {
@@ -42,10 +66,6 @@ impl SeqSet {
             (first, last) = (first.min(old_first), last.max(old_last));
         }
         self.ranges.insert(first, last);
-    }
-
-    pub(crate) fn remove(&mut self, seq: u64) {
-        self.remove_range(seq, seq);
     }
 
     pub(crate) fn remove_range(&mut self, first: u64, last: u64) {
@@ -125,6 +145,11 @@ mod tests {
                 let held: Vec<u64> = set.ranges().flat_map(|(first, last)| first..=last).collect();
                 prop_assert_eq!(held, model.iter().copied().collect::<Vec<_>>());
                 prop_assert!((0..80).all(|seq| set.contains(seq) == model.contains(&seq)));
+                prop_assert!((0..80).all(|from| !set.contains(set.first_missing(from))
+                    && (from..set.first_missing(from)).all(|seq| set.contains(seq))));
+                prop_assert_eq!(set.covers(first, last), (first..=last).all(|seq| model.contains(&seq)));
+                let missing: Vec<u64> = set.missing(first, last).ranges().flat_map(|(a, b)| a..=b).collect();
+                prop_assert_eq!(missing, (first..=last).filter(|seq| !model.contains(seq)).collect::<Vec<_>>());
                 let ranges: Vec<_> = set.ranges().collect();
                 prop_assert!(ranges.windows(2).all(|pair| pair[0].1 + 1 < pair[1].0), "{:?}", ranges);
             }

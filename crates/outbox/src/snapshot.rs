@@ -1,9 +1,9 @@
-//! The whole state at one position of the log, in a file of its own: the result of all older records.
+//! The whole state at one position of the aggregates' log, in a file of its own: the result of all older records.
 //!
 //! There are two files, written alternately: the older one is there while the newer one is written, and if the newer one
 //! is damaged. A file is renamed to its name after it was written and synced. Integers are little-endian.
 //! ```text
-//! magic "OUTBOX\0\n" | version u32 | crc32 u32 of version and the rest | generation u64 | position u64 | state | queued numbers
+//! magic "OUTBOX\0\n" | version u32 | crc32 u32 of version and the rest | generation u64 | positions in the three logs u64 | state
 //! ```
 
 use std::io;
@@ -13,10 +13,9 @@ use journal::{Disk, Position, replace_file};
 
 use crate::encoding::Decoder;
 use crate::error::{OutboxError, during};
-use crate::seqs::SeqSet;
 use crate::state::State;
 
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 const MAGIC: &[u8; 8] = b"OUTBOX\0\n";
 const NAMES: [&str; 2] = ["snapshot.0", "snapshot.1"];
 const UNFINISHED: &str = "snapshot.tmp";
@@ -28,8 +27,9 @@ pub(crate) struct Snapshot {
     /// The newest record that it includes. All records up to it are durable.
     pub(crate) position: Position,
     pub(crate) state: State,
-    /// The numbers of the entries in the queue.
-    pub(crate) queued: SeqSet,
+    /// The newest records of the other logs that it includes.
+    pub(crate) alerts_end: Position,
+    pub(crate) readings_end: Position,
 }
 
 /// The snapshots found at a start.
@@ -58,13 +58,14 @@ impl Snapshot {
         let mut body = Vec::new();
         body.extend_from_slice(&self.generation.to_le_bytes());
         body.extend_from_slice(&self.position.0.to_le_bytes());
+        body.extend_from_slice(&self.alerts_end.0.to_le_bytes());
+        body.extend_from_slice(&self.readings_end.0.to_le_bytes());
         self.state.encode(&mut body);
-        self.queued.encode(&mut body);
         let crc = checksum(&VERSION.to_le_bytes(), &body);
         [MAGIC.as_slice(), &VERSION.to_le_bytes(), &crc.to_le_bytes(), &body].concat()
     }
 
-    /// `Ok(None)`: the file is damaged. `Err`: its version, if that is newer than ours.
+    /// `Ok(None)`: the file is damaged. `Err`: its version, if that is not ours.
     fn decode(bytes: &[u8]) -> Result<Option<Snapshot>, u32> {
         let header = || {
             let (magic, rest) = bytes.split_first_chunk()?;
@@ -74,18 +75,21 @@ impl Snapshot {
             is_whole.then_some((u32::from_le_bytes(*version), body))
         };
         let Some((version, body)) = header() else { return Ok(None) };
-        if version > VERSION {
+        if version != VERSION {
             return Err(version);
         }
         let parse = || {
             let (generation, rest) = body.split_first_chunk()?;
             let (position, rest) = rest.split_first_chunk()?;
+            let (alerts_end, rest) = rest.split_first_chunk()?;
+            let (readings_end, rest) = rest.split_first_chunk()?;
             let mut decoder = Decoder::new(rest);
             let snapshot = Snapshot {
                 generation: u64::from_le_bytes(*generation),
                 position: Position(u64::from_le_bytes(*position)),
+                alerts_end: Position(u64::from_le_bytes(*alerts_end)),
+                readings_end: Position(u64::from_le_bytes(*readings_end)),
                 state: State::decode(&mut decoder)?,
-                queued: SeqSet::decode(&mut decoder)?,
             };
             decoder.is_empty().then_some(snapshot)
         };
@@ -95,7 +99,7 @@ impl Snapshot {
     /// Reads both files.
     ///
     /// # Errors
-    /// If one cannot be read, or has a newer version.
+    /// If one cannot be read, or has another version.
     pub(crate) fn find(disk: &dyn Disk, dir: &Path) -> Result<Found, OutboxError> {
         let mut found = Found::default();
         for name in NAMES {
@@ -104,8 +108,8 @@ impl Snapshot {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 read => read.map_err(during("read", &path))?,
             };
-            let newer = |version| OutboxError::NewerVersion { path, found: version, supported: VERSION };
-            match Snapshot::decode(&bytes).map_err(newer)? {
+            let other = |version| OutboxError::OtherVersion { path, found: version, supported: VERSION };
+            match Snapshot::decode(&bytes).map_err(other)? {
                 None => found.damaged += 1,
                 Some(snapshot) => found.add(snapshot),
             }

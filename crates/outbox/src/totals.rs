@@ -1,5 +1,7 @@
 //! Counters of what was accepted and what happened to it.
 
+use crate::lane::Lane;
+
 /// A number of entries and their weight.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Count {
@@ -28,22 +30,22 @@ impl Count {
     }
 }
 
-/// Everything that was accepted, and where it is now.
+/// Everything that was accepted for a sink, and where it is now.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Totals {
-    /// Every entry that was ever appended.
+    /// Every entry that was ever appended for this sink.
     pub accepted: Count,
-    /// Acknowledged by the consumer.
+    /// Acknowledged by the sink.
     pub published: Count,
     /// Waiting or in flight.
     pub queued: Count,
     /// Dropped because the outbox was full.
     pub dropped_full: Count,
-    /// Dropped because the consumer refused it for good.
+    /// Dropped because the sink can never take it.
     pub dropped_refused: Count,
     /// Lost to a damaged file.
     pub dropped_damaged: Count,
-    /// Bytes that the queued entries count towards the limit.
+    /// About what the queued entries take on the disk, in bytes.
     pub queued_bytes: u64,
 }
 
@@ -72,7 +74,7 @@ impl Totals {
 pub enum DropReason {
     /// The outbox was full.
     Full,
-    /// The consumer can never send it.
+    /// The sink can never take it.
     Refused,
     /// A file was damaged.
     Damaged,
@@ -98,6 +100,7 @@ impl DropReason {
 /// lost weight is spread evenly over the missing numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DroppedRange {
+    pub lane: Lane,
     /// The first one's number.
     pub seq_from: u64,
     /// The last one's number.
@@ -112,7 +115,9 @@ pub struct DroppedRange {
 impl DroppedRange {
     /// Whether `later` follows without a gap, for the same reason.
     pub(crate) fn meets(&self, later: &DroppedRange) -> bool {
-        self.reason == later.reason && self.seq_to.checked_add(1) == Some(later.seq_from)
+        self.lane == later.lane
+            && self.reason == later.reason
+            && self.seq_to.checked_add(1) == Some(later.seq_from)
     }
 
     /// This range and the one that follows it, as one.

@@ -3,15 +3,15 @@
 pub mod actions;
 pub mod encoding;
 pub mod history;
-pub mod payload;
 pub mod publish;
+pub mod records;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use gateway_core::AdapterId;
 use journal::Position;
-use outbox::{Body, Entry, EntryError, Priority, Share};
+use outbox::{Entry, Lane, Share};
 use read_model::Balance;
 
 use crate::engine::ledger::{ExternalAccounts, balance_of};
@@ -19,7 +19,7 @@ use crate::engine::origins::Shares;
 use crate::engine::registry::Registry;
 use crate::engine::step::AdapterIndex;
 use crate::engine::{Engine, Outputs};
-use payload::{Identity, Payload};
+use records::Identity;
 
 // The outbox keeps one for "other"; the rest is for adapters that were renamed.
 const _: () = assert!(AdapterId::MAX_COUNT < outbox::MAX_ACCOUNTS);
@@ -81,22 +81,21 @@ impl PendingOutputs {
     }
 }
 
-/// Entries for the outbox: alerts first and urgent, then aggregates.
+/// Entries for the outbox: alerts first, then aggregates.
 pub(crate) fn entries(outputs: &Outputs, registry: &Registry, identity: &Identity) -> Vec<Entry> {
     let alerts = outputs
         .alerts
         .iter()
-        .map(|alert| (Priority::Urgent, payload::alert(alert, registry, identity), Vec::new()));
+        .map(|alert| (Lane::Alerts, records::alert(alert, registry, identity), Vec::new()));
     let aggregates = outputs.aggregates.iter().map(|closed| {
-        let payload = payload::aggregate(&closed.aggregate, registry, identity);
-        (Priority::Normal, payload, accounts(&closed.shares, registry))
+        let record = records::aggregate(&closed.aggregate, registry, identity);
+        (Lane::Aggregates, record, accounts(&closed.shares, registry))
     });
     let mut entries = Vec::with_capacity(outputs.alerts.len() + outputs.aggregates.len());
-    for (priority, payload, shares) in alerts.chain(aggregates) {
-        match entry(priority, payload, shares) {
+    for (lane, record, shares) in alerts.chain(aggregates) {
+        match Entry::new(lane, record.encode(), shares) {
             Ok(entry) => entries.push(entry),
-            // Cannot happen: the configuration's limits (below), 256 metrics of 128 bytes and a topic of a few hundred bytes
-            // stay below the outbox's.
+            // Cannot happen: the configuration's limits (below) and 256 metrics of 128 bytes stay below the outbox's.
             Err(error) => tracing::error!("an aggregate or an alert cannot be queued and is lost: {error}"),
         }
     }
@@ -135,8 +134,4 @@ pub(crate) fn account(adapter: AdapterIndex, registry: &Registry) -> Arc<str> {
 pub fn balance(engine: &Engine, external: &ExternalAccounts) -> Balance {
     let name = |adapter| account(adapter, engine.registry()).to_string();
     balance_of(engine.ledger(), name, engine.open_by_adapter(), external)
-}
-
-fn entry(priority: Priority, payload: Payload, shares: Vec<Share>) -> Result<Entry, EntryError> {
-    Entry::new(priority, payload.topic, Body::new(payload.json, payload.seq_at)?, shares)
 }

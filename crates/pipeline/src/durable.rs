@@ -17,6 +17,7 @@ pub(crate) mod stored;
 
 use std::collections::VecDeque;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use gateway_core::{Timestamp, memory};
@@ -65,6 +66,8 @@ pub struct DurableStart {
     pub since_checkpoint: u64,
     /// With the newest position it holds.
     pub outbox: Option<(outbox::Handle, u64)>,
+    /// The sink whose counters the ledger shows.
+    pub ledger_sink: Arc<str>,
     pub history: Option<history::Handle>,
 }
 
@@ -80,6 +83,7 @@ pub struct Durable {
     journal: Journaling,
     checkpoints: Checkpoints,
     outbox: Option<outbox::Handle>,
+    ledger_sink: Arc<str>,
     history: Option<history::Handle>,
     /// The newest position handed to the outbox.
     mark: u64,
@@ -95,12 +99,14 @@ pub struct Durable {
 
 impl Durable {
     pub fn new(data_dir: &Path, begin: DurableStart) -> Self {
-        let DurableStart { mode, position, checkpoint, since_checkpoint, outbox, history } = begin;
+        let DurableStart { mode, position, checkpoint, since_checkpoint, outbox, ledger_sink, history } =
+            begin;
         let (outbox, mark) = outbox.map_or((None, 0), |(handle, mark)| (Some(handle), mark));
         Self {
             journal: Journaling::new(mode, Position(position.0.max(mark))),
             checkpoints: Checkpoints::new(data_dir, checkpoint, since_checkpoint),
             outbox,
+            ledger_sink,
             history,
             mark,
             broken: false,
@@ -259,7 +265,8 @@ impl Durable {
         let Some(outbox) = &self.outbox else { return ExternalAccounts::default() };
         let status = outbox.status();
         let status = status.borrow();
-        let mut external = ExternalAccounts::from(&*status.accounts);
+        let accounts = status.sink(&self.ledger_sink).map(|sink| ExternalAccounts::from(&*sink.accounts));
+        let mut external = accounts.unwrap_or_default();
         let on_the_way = self.handed.iter().filter(|step| step.position.0 > status.mark);
         for share in on_the_way.chain(self.waiting.iter()).flat_map(|step| &step.shares) {
             external.queue(&share.account, u64::from(share.weight));

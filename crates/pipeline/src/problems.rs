@@ -70,12 +70,20 @@ impl Logged {
 
 /// Logs what a damaged outbox has lost. It is repaired, so this is no current problem.
 pub fn log_damage(damage: &Damage) {
-    match damage.lost {
-        Some(lost) => tracing::error!(
-            messages = lost.entries,
-            readings = lost.weight,
-            "the outbox was damaged; what was lost is counted"
-        ),
+    match &damage.lost {
+        Some(lost) if lost.is_empty() => {
+            tracing::error!("the outbox was damaged; no message was lost");
+        }
+        Some(lost) => {
+            for (sink, lost) in lost {
+                tracing::error!(
+                    %sink,
+                    messages = lost.entries,
+                    readings = lost.weight,
+                    "the outbox was damaged; what was lost is counted"
+                );
+            }
+        }
         None => tracing::error!(
             "the outbox was damaged, its counters too; what is left is sent, and new messages get new numbers"
         ),

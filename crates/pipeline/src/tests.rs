@@ -9,7 +9,7 @@ mod known_now;
 mod models;
 mod neighbours;
 mod nodes;
-mod payloads;
+mod records;
 mod recovery;
 mod scripts;
 

@@ -1,3 +1,5 @@
 //! Where results go.
 
+pub mod runner;
+pub mod sink;
 pub mod upstream;

@@ -3,7 +3,7 @@
 //! Guarantees:
 //! - An entry is deleted from the outbox on PUBACK, or when the broker refuses it permanently (then it is counted as
 //!   refused). Entries in flight when a connection breaks are sent again: at least once, in the order of the outbox.
-//! - Urgent entries go before all others, also in the middle of a backlog.
+//! - Alerts go before aggregates, also in the middle of a backlog.
 //! - The retained status says `online` while the sink is connected and the gateway has set it, else `offline` (last will).
 //! - Messages without value later (health) are sent while connected and dropped otherwise.
 
@@ -11,6 +11,7 @@ pub mod check;
 mod compress;
 pub mod config;
 mod pump;
+mod topics;
 mod unqueued;
 
 #[cfg(test)]
@@ -21,6 +22,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use gateway_core::ports::Clock;
 use mqtt_link::{Options, Will};
+use outbox::SinkHandle;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -28,6 +30,9 @@ use tokio_util::sync::CancellationToken;
 use config::Compression;
 use pump::Pump;
 pub use unqueued::UnqueuedMessage;
+
+/// The name of this sink in the outbox.
+pub const NAME: &str = "mqtt.upstream";
 
 /// The queue of health messages for the pump, which reads them at once.
 const MAX_UNQUEUED: usize = 16;
@@ -41,6 +46,8 @@ pub struct Settings {
     pub max_in_flight: u16,
     /// Applied to every payload from the outbox.
     pub compression: Compression,
+    /// `gateway.prefix`: the first levels of all topics.
+    pub prefix: String,
     /// Topic of the retained status.
     pub status_topic: String,
     /// Payload of the status after the connection was lost (last will).
@@ -81,7 +88,7 @@ pub struct UpstreamHandle {
 impl Upstream {
     /// Starts to connect and to send. An unreachable broker is not an error: the outbox stores entries meanwhile.
     #[must_use]
-    pub fn start(mut settings: Settings, outbox: outbox::Handle, clock: Arc<dyn Clock>) -> Self {
+    pub fn start(mut settings: Settings, outbox: SinkHandle, clock: Arc<dyn Clock>) -> Self {
         settings.link.last_will = Some(Will {
             topic: settings.status_topic.clone(),
             payload: settings.offline.clone(),

@@ -62,10 +62,15 @@ fn probe_space(report: &mut Report, max_size: ByteSize, available: u64) {
     }
 }
 
-/// The bytes of the files in `folder`; those that cannot be read count nothing.
+/// The bytes of the files in `folder` and the folders in it; those that cannot be read count nothing.
 fn size_of_files(folder: &Path) -> u64 {
     let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    files.filter_map(|file| file.metadata().ok()).map(|file| file.len()).sum()
+    let size = |file: std::fs::DirEntry| match file.metadata() {
+        Ok(metadata) if metadata.is_dir() => size_of_files(&file.path()),
+        Ok(metadata) => metadata.len(),
+        Err(_) => 0,
+    };
+    files.map(size).sum()
 }
 
 #[cfg(test)]
@@ -123,7 +128,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(size_of_files(&folder.path().join("outbox")), 0);
         std::fs::write(folder.path().join("1.journal"), [0; 300]).unwrap();
-        assert_eq!(size_of_files(folder.path()), 300);
+        std::fs::create_dir(folder.path().join("alerts")).unwrap();
+        std::fs::write(folder.path().join("alerts/1.journal"), [0; 30]).unwrap();
+        assert_eq!(size_of_files(folder.path()), 330);
     }
 
     #[test]

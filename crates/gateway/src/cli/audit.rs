@@ -71,9 +71,10 @@ fn of_files(config: &Config) -> Result<Audit, Trouble> {
     let outbox = build::outbox_path(data_dir);
     let found = if outbox.is_dir() { Some(Outbox::inspect(&outbox).map_err(outbox_failed)?) } else { None };
     let mark = found.as_ref().map_or(0, |found| found.mark);
-    let mut external = found
-        .as_ref()
-        .map_or_else(ExternalAccounts::default, |found| ExternalAccounts::from(&found.accounts));
+    let upstream =
+        found.as_ref().and_then(|found| found.sinks.iter().find(|sink| &*sink.name == sinks::upstream::NAME));
+    let mut external =
+        upstream.map_or_else(ExternalAccounts::default, |sink| ExternalAccounts::from(&sink.accounts));
     let mut recovered = store::inspect(data_dir, build::settings(config), mark)
         .map_err(|error| Trouble::Other(failed(&error)))?;
     if recovered.engine.settings().upstream {
@@ -87,7 +88,7 @@ fn of_files(config: &Config) -> Result<Audit, Trouble> {
     store::reconcile(&mut recovered, &external, outbox_is_new);
     Ok(Audit {
         balance: pipeline::balance(&recovered.engine, &external),
-        dropped_ranges: found.map(|found| newest_first(&found.dropped)).unwrap_or_default(),
+        dropped_ranges: upstream.map(|sink| newest_first(&sink.dropped)).unwrap_or_default(),
         models: recovered.engine.models(),
         disk: None,
     })

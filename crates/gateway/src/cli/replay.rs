@@ -8,8 +8,8 @@ use gateway_core::{AdapterId, DeviceId, DropReason, Now, Reading, Timestamp};
 
 use super::{ConfigArg, Exit, Failure, audit, print_line, tail};
 use crate::build;
-use pipeline::deliver::payload::{self, Identity};
 use pipeline::deliver::publish::unnumbered;
+use pipeline::deliver::records::{self, Identity};
 use pipeline::engine::combinations::NewModel;
 use pipeline::engine::ledger::{Account, ExternalAccounts};
 use pipeline::engine::step::AdapterIndex;
@@ -155,15 +155,15 @@ impl Replay {
         self.engine.apply(step, &mut outputs);
         let registry = self.engine.registry();
         for alert in &outputs.alerts {
-            let json = unnumbered(payload::alert(alert, registry, &self.identity));
+            let json = unnumbered(&records::alert(alert, registry, &self.identity));
             self.summary.note(alert, detector(&json).as_deref(), registry);
             self.print("alert", &json)?;
         }
         for closed in &outputs.aggregates {
             self.published += u64::from(closed.aggregate.readings);
             if !self.only_alerts {
-                let payload = payload::aggregate(&closed.aggregate, registry, &self.identity);
-                self.print("aggregate", &unnumbered(payload))?;
+                let record = records::aggregate(&closed.aggregate, registry, &self.identity);
+                self.print("aggregate", &unnumbered(&record))?;
             }
         }
         Ok(())

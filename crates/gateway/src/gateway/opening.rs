@@ -59,13 +59,15 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// The outbox, and whether damage was found in it.
 pub(super) async fn open_outbox(config: &Config) -> Result<Option<(Outbox, bool)>, StartError> {
     let path = build::outbox_path(&config.gateway.data_dir);
+    let journal = config.journal.enabled;
     let options = match &config.upstream {
-        Some(upstream) => build::outbox_options(&upstream.outbox),
+        Some(upstream) => build::outbox_options(&upstream.outbox, journal),
         // What was queued before `[upstream]` was taken out waits for its return.
-        None if path.exists() => build::outbox_options(&Default::default()),
+        None if path.exists() => build::outbox_options(&Default::default(), journal),
         None => return Ok(None),
     };
-    let mut opened = Outbox::open(&path, options);
+    let sinks = build::sinks(config);
+    let mut opened = Outbox::open(&path, options, &sinks);
     if matches!(opened, Err(OutboxError::InUse { .. })) {
         tracing::warn!(
             "the outbox is in use by another process, perhaps `riser audit`, which ends soon: waiting for it"
@@ -74,7 +76,7 @@ pub(super) async fn open_outbox(config: &Config) -> Result<Option<(Outbox, bool)
         while matches!(opened, Err(OutboxError::InUse { .. })) && waited < AUDIT_TIMEOUT {
             tokio::time::sleep(PAUSE).await;
             waited += PAUSE;
-            opened = Outbox::open(&path, options);
+            opened = Outbox::open(&path, options, &sinks);
         }
     }
     let (outbox, recovery) = opened?;

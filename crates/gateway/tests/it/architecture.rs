@@ -21,6 +21,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("gateway-core", &[]),
     ("journal", &[]),
     ("outbox", &["journal"]),
+    ("record", &["gateway-core"]),
     ("codecs", &["gateway-core", "wire"]),
     ("broker-engine", &[]),
     ("coap-link", &[]),
@@ -39,7 +40,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("gateway-config", &["adapters", "alerts", "broker", "codecs", "gateway-core", "sinks"]),
     ("simulator", &["ble-link", "coap-link", "gateway-core", "mqtt-link"]),
-    ("sinks", &["gateway-core", "mqtt-link", "outbox"]),
+    ("sinks", &["gateway-core", "mqtt-link", "outbox", "record"]),
     (
         "pipeline",
         &[
@@ -52,6 +53,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "journal",
             "outbox",
             "read-model",
+            "record",
             // Its tests make frames of nodes.
             "wire",
         ],

@@ -6,7 +6,9 @@ use gateway_core::{DeviceId, MetricId, MetricKind, Subject};
 use read_model::{Description, Item, Kind, OpenAlert, ReadModel, SeriesDescription, Writer};
 use serde::Serialize;
 
-use super::payload::{self, Identity, Payload};
+use record::Record;
+
+use super::records::{self, Identity};
 use crate::engine::registry::Registry;
 use crate::engine::step::Step;
 use crate::engine::{Engine, Outputs};
@@ -141,7 +143,7 @@ fn stream_readings(model: &ReadModel, step: &Step, registry: &Registry) {
 fn stream_results(model: &ReadModel, outputs: &Outputs, registry: &Registry, identity: &Identity) {
     for alert in &outputs.alerts {
         let name = registry.device_name(alert.device);
-        send(model, Kind::Alert, name, unnumbered(payload::alert(alert, registry, identity)));
+        send(model, Kind::Alert, name, unnumbered(&records::alert(alert, registry, identity)));
     }
     for closed in &outputs.aggregates {
         let aggregate = &closed.aggregate;
@@ -149,7 +151,7 @@ fn stream_results(model: &ReadModel, outputs: &Outputs, registry: &Registry, ide
             Subject::Device(id) => registry.device_name(id),
             Subject::Zone(id) => registry.zone_name(id).unwrap_or("?"),
         };
-        let json = unnumbered(payload::aggregate(aggregate, registry, identity));
+        let json = unnumbered(&records::aggregate(aggregate, registry, identity));
         send(model, Kind::Aggregate, name, json);
     }
 }
@@ -158,11 +160,7 @@ fn send(model: &ReadModel, kind: Kind, device: &str, json: String) {
     model.send(Item { kind, device: device.into(), json: json.into() });
 }
 
-/// Without the member that only the outbox can fill in.
-pub fn unnumbered(payload: Payload) -> String {
-    let Payload { mut json, seq_at, .. } = payload;
-    const MEMBER: usize = b"\"seq\":".len();
-    // `…,"seq":,"device":…` -> `…,"device":…`
-    json.drain(seq_at.saturating_sub(MEMBER)..(seq_at + 1).min(json.len()));
-    String::from_utf8(json).unwrap_or_default()
+/// The record as JSON. It has no number: only the outbox gives one.
+pub fn unnumbered(record: &Record) -> String {
+    String::from_utf8(record.to_json(None)).unwrap_or_default()
 }

@@ -196,23 +196,30 @@ mod tests {
         let options = outbox::Options {
             max_bytes: 1 << 20,
             when_full: outbox::WhenFull::DropOldest,
+            producer_repeats: false,
             spill_after: Duration::ZERO,
         };
-        let (handle, _thread) = outbox::spawn(outbox::Outbox::open(&running, options).unwrap().0).unwrap();
+        let (handle, _thread) =
+            outbox::spawn(outbox::Outbox::open(&running, options, &[]).unwrap().0).unwrap();
         handle.append(1, Vec::new(), 0).await.unwrap();
         handle.status().wait_for(|status| status.mark == 1).await.unwrap();
         let mut checkpoints = Checkpoints::new(dir.path(), Position(0), 0);
         checkpoints.begin(Position(1), &Engine::new(crate::tests::settings()), AFTER, Some(handle.clone()));
         assert_eq!(checkpoints.finished().await, Some(Position(1)));
-        std::fs::create_dir(&copy).unwrap();
-        for file in std::fs::read_dir(&running).unwrap().map(Result::unwrap) {
-            let mut bytes = std::fs::read(file.path()).unwrap();
-            if file.path().extension().is_some_and(|extension| extension == "journal") {
-                bytes.pop();
+        for lane in std::fs::read_dir(&running).unwrap().map(Result::unwrap) {
+            if lane.path().is_file() {
+                std::fs::create_dir_all(&copy).unwrap();
+                std::fs::copy(lane.path(), copy.join(lane.file_name())).unwrap();
+                continue;
             }
-            std::fs::write(copy.join(file.file_name()), bytes).unwrap();
+            std::fs::create_dir_all(copy.join(lane.file_name())).unwrap();
+            for file in std::fs::read_dir(lane.path()).unwrap().map(Result::unwrap) {
+                let mut bytes = std::fs::read(file.path()).unwrap();
+                bytes.pop();
+                std::fs::write(copy.join(lane.file_name()).join(file.file_name()), bytes).unwrap();
+            }
         }
-        let (outbox, recovery) = outbox::Outbox::open(&copy, options).unwrap();
+        let (outbox, recovery) = outbox::Outbox::open(&copy, options, &[]).unwrap();
         assert_eq!((outbox.mark(), recovery.damage.is_some()), (1, true));
     }
 }

@@ -1,5 +1,6 @@
 //! What `riser audit` and `health` report: where every reading is, which messages were given up, what it cost the disk.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gateway_core::Timestamp;
@@ -84,19 +85,21 @@ pub struct Disk {
 pub struct Auditor {
     control: mpsc::Sender<Control>,
     outbox: Option<outbox::Handle>,
+    ledger_sink: Arc<str>,
     read_model: ReadModel,
     started: Instant,
     since: Timestamp,
 }
 
 impl Auditor {
-    /// From now on.
+    /// From now on. `ledger_sink`: the sink whose counters the ledger shows.
     pub fn new(
         control: mpsc::Sender<Control>,
         outbox: Option<outbox::Handle>,
+        ledger_sink: Arc<str>,
         read_model: ReadModel,
     ) -> Self {
-        Self { control, outbox, read_model, started: monotonic(), since: SystemClock.now() }
+        Self { control, outbox, ledger_sink, read_model, started: monotonic(), since: SystemClock.now() }
     }
 
     /// Since it was made.
@@ -117,7 +120,7 @@ impl Auditor {
 
     async fn dropped(&self) -> Vec<DroppedRange> {
         let Some(outbox) = &self.outbox else { return Vec::new() };
-        match tokio::time::timeout(DROPPED_TIMEOUT, outbox.dropped()).await {
+        match tokio::time::timeout(DROPPED_TIMEOUT, outbox.dropped(&self.ledger_sink)).await {
             Ok(Ok(ranges)) => newest_first(&ranges),
             Ok(Err(_)) | Err(_) => Vec::new(),
         }

@@ -1,6 +1,7 @@
 //! Publishes how the gateway is doing: `online` once the adapters are up, then `health` every `gateway.health_every`.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use gateway_core::ports::{AdapterState, Clock as _};
@@ -10,7 +11,7 @@ use tokio::time::{Interval, MissedTickBehavior};
 use super::audit::Auditor;
 use super::health::{Health, Memory, Queue, UpstreamHealth};
 use crate::clock::SystemClock;
-use crate::deliver::payload::Identity;
+use crate::deliver::records::Identity;
 use crate::problems::Problems;
 use read_model::ReadModel;
 
@@ -38,6 +39,8 @@ pub struct Reporter<S> {
     pub read_model: ReadModel,
     pub auditor: Auditor,
     pub outbox: Option<outbox::Handle>,
+    /// The sink whose counters are reported as the queue.
+    pub ledger_sink: Arc<str>,
     pub upstream: S,
     pub problems: Problems,
     pub health_every: Duration,
@@ -129,7 +132,7 @@ impl<S: StatusSink> Reporter<S> {
         let Some(outbox) = &self.outbox else { return Queue::default() };
         let status = outbox.status();
         let status = status.borrow();
-        let totals = &status.totals;
+        let totals = status.sink(&self.ledger_sink).map(|sink| sink.totals.clone()).unwrap_or_default();
         dropped_ranges.truncate(RANGES);
         Queue {
             messages: totals.queued.entries,

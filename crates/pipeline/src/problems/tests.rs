@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use outbox::{Body, Entry, Options, Outbox, Priority, Share, WhenFull};
+use outbox::{Entry, Lane, Options, Outbox, PerLane, Share, SinkOptions, Start, WhenFull};
 use testkit::eventually;
 use tokio::sync::watch;
 
@@ -37,22 +37,30 @@ impl Log {
 /// More entries than the outbox keeps in memory.
 const ENTRIES: u64 = 8000;
 const PAGE: u64 = 4096;
+const SINK: &str = "cloud";
 
 fn open(path: &Path) -> Outbox {
-    let options =
-        Options { max_bytes: 1 << 30, when_full: WhenFull::DropOldest, spill_after: Duration::ZERO };
-    let (outbox, recovery) = Outbox::open(path, options).unwrap();
+    let options = Options {
+        max_bytes: 1 << 30,
+        when_full: WhenFull::DropOldest,
+        producer_repeats: false,
+        spill_after: Duration::ZERO,
+    };
+    let lanes = PerLane { aggregates: true, ..PerLane::default() };
+    let sink = SinkOptions { name: SINK.into(), lanes, start: Start::Now };
+    let (outbox, recovery) = Outbox::open(path, options, &[sink]).unwrap();
     assert_eq!(recovery.damage, None);
     outbox
 }
 
 fn entry() -> Entry {
     let share = Share { account: "mqtt.floor".into(), weight: 3 };
-    Entry::new(Priority::Normal, "t".to_owned(), Body::new(vec![b'x'; 900], 0).unwrap(), vec![share]).unwrap()
+    Entry::new(Lane::Aggregates, vec![b'x'; 900], vec![share]).unwrap()
 }
 
 fn spoil_a_page_in_the_middle(path: &Path) {
-    let mut segments: Vec<_> = fs::read_dir(path).unwrap().map(|file| file.unwrap().path()).collect();
+    let mut segments: Vec<_> =
+        fs::read_dir(path.join("aggregates")).unwrap().map(|file| file.unwrap().path()).collect();
     segments.retain(|file| file.extension().is_some_and(|extension| extension == "journal"));
     segments.sort();
     let file = File::options().write(true).open(&segments[segments.len() / 2]).unwrap();
@@ -76,11 +84,13 @@ async fn damage_found_while_the_outbox_runs_is_logged_once_and_is_no_problem_of_
     spoil_a_page_in_the_middle(&path);
     let mut after = 0;
     while after < ENTRIES {
-        let found = handle.fetch(Priority::Normal, after, 500).await.unwrap();
+        let found = handle.sink(SINK).fetch(Lane::Aggregates, after, 500).await.unwrap();
         after = found.last().unwrap().seq;
-        handle.acknowledge(found.iter().map(|stored| stored.seq).collect()).await.unwrap();
+        let seqs = found.iter().map(|stored| stored.seq).collect();
+        handle.sink(SINK).acknowledge(Lane::Aggregates, seqs).await.unwrap();
     }
-    let lost = handle.totals().await.unwrap().dropped_damaged;
+    handle.flush().await.unwrap();
+    let lost = handle.status().borrow().sink(SINK).unwrap().totals.dropped_damaged;
     assert!(lost.entries > 0);
     let logged = format!("messages={} readings={}", lost.entries, lost.weight);
     eventually(Duration::from_secs(10), || ready(log.text().contains(&logged))).await;

@@ -1,18 +1,21 @@
 //! Sends the outbox to the broker: keeps as many messages in flight as allowed, and no others in memory.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use gateway_core::chain;
 use gateway_core::ports::Clock;
 use mqtt_link::{Publisher, PublisherEvent, SubmitError};
-use outbox::{Handle, OutboxError, Priority, Stored};
+use outbox::{Lane, OutboxError, SinkHandle, Stored};
+use record::Record;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::compress::compress;
+use super::topics::topic;
 use super::unqueued::{Tokens, UnqueuedMessage, is_unqueued};
 use super::{MAX_UNQUEUED, Settings, State};
 
@@ -22,10 +25,10 @@ const RETRY_DELAY: Duration = Duration::from_secs(5);
 /// How long a stop waits for messages in flight.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The progress of one priority of the outbox.
+/// The progress in one lane of the outbox.
 #[derive(Debug)]
-struct PriorityLine {
-    priority: Priority,
+struct LaneQueue {
+    lane: Lane,
     /// All entries up to here were submitted on this connection.
     cursor: u64,
     /// Fetched entries that are not submitted yet.
@@ -34,14 +37,14 @@ struct PriorityLine {
     more: bool,
 }
 
-impl PriorityLine {
-    fn new(priority: Priority) -> Self {
-        Self { priority, cursor: 0, fetched: VecDeque::new(), more: true }
+impl LaneQueue {
+    fn new(lane: Lane) -> Self {
+        Self { lane, cursor: 0, fetched: VecDeque::new(), more: true }
     }
 
     /// Starts again at the oldest entry.
     fn rewind(&mut self) {
-        *self = Self::new(self.priority);
+        *self = Self::new(self.lane);
     }
 }
 
@@ -49,7 +52,7 @@ impl PriorityLine {
 pub(super) struct Pump {
     publisher: Publisher,
     settings: Settings,
-    outbox: Handle,
+    outbox: SinkHandle,
     clock: Arc<dyn Clock>,
     unqueued: mpsc::Receiver<UnqueuedMessage>,
     status: watch::Receiver<Option<Bytes>>,
@@ -59,9 +62,10 @@ pub(super) struct Pump {
     /// Messages that do not go through the outbox; they are sent before it.
     waiting: VecDeque<UnqueuedMessage>,
     connected: bool,
-    urgent: PriorityLine,
-    normal: PriorityLine,
-    in_flight: BTreeSet<u64>,
+    alerts: LaneQueue,
+    aggregates: LaneQueue,
+    /// The lane of each number that is in flight.
+    in_flight: BTreeMap<u64, Lane>,
     /// After a temporary refusal: when to try all unacknowledged entries again.
     resume: Option<Instant>,
 }
@@ -69,7 +73,7 @@ pub(super) struct Pump {
 impl Pump {
     pub(super) fn new(
         settings: Settings,
-        outbox: Handle,
+        outbox: SinkHandle,
         clock: Arc<dyn Clock>,
         unqueued: mpsc::Receiver<UnqueuedMessage>,
         status: watch::Receiver<Option<Bytes>>,
@@ -88,9 +92,9 @@ impl Pump {
             tokens: Tokens::default(),
             waiting: VecDeque::new(),
             connected: false,
-            urgent: PriorityLine::new(Priority::Urgent),
-            normal: PriorityLine::new(Priority::Normal),
-            in_flight: BTreeSet::new(),
+            alerts: LaneQueue::new(Lane::Alerts),
+            aggregates: LaneQueue::new(Lane::Aggregates),
+            in_flight: BTreeMap::new(),
             resume: None,
         }
     }
@@ -106,8 +110,8 @@ impl Pump {
                     None => break,
                 },
                 Ok(()) = stored.changed() => {
-                    self.urgent.more = true;
-                    self.normal.more = true;
+                    self.alerts.more = true;
+                    self.aggregates.more = true;
                 }
                 Some(message) = self.unqueued.recv() => self.add_unqueued(message),
                 Ok(()) = self.status.changed() => self.add_status(),
@@ -115,8 +119,8 @@ impl Pump {
             }
             if let Err(error) = self.fill().await {
                 tracing::error!("the outbox cannot be read: {error}; trying again in {RETRY_DELAY:?}");
-                self.urgent.more = false;
-                self.normal.more = false;
+                self.alerts.more = false;
+                self.aggregates.more = false;
                 self.resume.get_or_insert(Instant::now() + RETRY_DELAY);
             }
         }
@@ -133,17 +137,18 @@ impl Pump {
                 self.add_status();
             }
             PublisherEvent::Acked(token) => {
-                if self.in_flight.remove(&token) {
+                if let Some(lane) = self.in_flight.remove(&token) {
                     self.state.send_modify(|state| state.published += 1);
-                    self.log_failure(self.outbox.acknowledge(vec![token]).await);
+                    self.log_failure(self.outbox.acknowledge(lane, vec![token]).await);
                 }
             }
             PublisherEvent::Refused { token, refusal } if is_unqueued(token) => {
                 tracing::warn!("the cloud broker refuses the status or health message: {}", refusal.reason);
             }
             PublisherEvent::Refused { token, refusal } if refusal.permanent => {
-                self.in_flight.remove(&token);
-                self.discard(token, refusal.reason).await;
+                if let Some(lane) = self.in_flight.remove(&token) {
+                    self.discard(lane, token, refusal.reason).await;
+                }
             }
             PublisherEvent::Refused { token, refusal } => {
                 self.in_flight.remove(&token);
@@ -170,11 +175,11 @@ impl Pump {
     /// Starts again at the oldest entry, without those in flight.
     fn rewind(&mut self) {
         self.resume = None;
-        self.urgent.rewind();
-        self.normal.rewind();
+        self.alerts.rewind();
+        self.aggregates.rewind();
     }
 
-    /// Submits the messages outside the outbox, then entries, urgent ones first, until the most allowed are in flight.
+    /// Submits the messages outside the outbox, then entries, alerts first, until the most allowed are in flight.
     async fn fill(&mut self) -> Result<(), OutboxError> {
         if !self.send_unqueued() {
             return Ok(());
@@ -183,21 +188,22 @@ impl Pump {
         while self.connected && self.in_flight.len() < limit {
             let room = limit - self.in_flight.len();
             let Some(entry) = self.next_entry(room).await? else { return Ok(()) };
-            if self.in_flight.contains(&entry.seq) {
+            let (lane, seq) = (entry.lane, entry.seq);
+            if self.in_flight.contains_key(&seq) {
                 continue;
             }
-            let payload = match compress(self.settings.compression, entry.bytes.clone()) {
-                Ok(payload) => payload,
+            let (topic, payload) = match self.message(&entry) {
+                Ok(message) => message,
                 Err(error) => {
-                    self.discard(entry.seq, &error.to_string()).await;
+                    self.discard(lane, seq, &error).await;
                     continue;
                 }
             };
-            match self.publisher.try_publish(entry.seq, &entry.topic, payload, false) {
+            match self.publisher.try_publish(seq, &topic, payload, false) {
                 Ok(()) => {
-                    self.in_flight.insert(entry.seq);
+                    self.in_flight.insert(seq, lane);
                 }
-                Err(error) if error.is_permanent() => self.discard(entry.seq, &error.to_string()).await,
+                Err(error) if error.is_permanent() => self.discard(lane, seq, &error.to_string()).await,
                 Err(SubmitError::NotConnected) => self.connected = false,
                 Err(_) => {
                     self.put_back(entry);
@@ -208,10 +214,17 @@ impl Pump {
         Ok(())
     }
 
+    /// Topic and payload of an entry, or why it has none.
+    fn message(&self, entry: &Stored) -> Result<(String, Bytes), String> {
+        let record = Record::decode(&entry.payload).map_err(|error| chain(&error))?;
+        let payload = compress(self.settings.compression, record.to_json(Some(entry.seq)));
+        Ok((topic(&self.settings.prefix, &record), payload.map_err(|error| chain(&error))?))
+    }
+
     async fn next_entry(&mut self, room: usize) -> Result<Option<Stored>, OutboxError> {
-        for line in [&mut self.urgent, &mut self.normal] {
+        for line in [&mut self.alerts, &mut self.aggregates] {
             if line.fetched.is_empty() && line.more {
-                let fetched = self.outbox.fetch(line.priority, line.cursor, room).await?;
+                let fetched = self.outbox.fetch(line.lane, line.cursor, room).await?;
                 // The answer may have fewer entries than requested, because its size is bounded.
                 line.more = !fetched.is_empty();
                 line.fetched = fetched.into();
@@ -225,19 +238,16 @@ impl Pump {
     }
 
     fn put_back(&mut self, entry: Stored) {
-        let line = match entry.priority {
-            Priority::Urgent => &mut self.urgent,
-            Priority::Normal => &mut self.normal,
-        };
+        let line = if entry.lane == Lane::Alerts { &mut self.alerts } else { &mut self.aggregates };
         line.fetched.push_front(entry);
     }
 
-    async fn discard(&mut self, seq: u64, reason: &str) {
+    async fn discard(&mut self, lane: Lane, seq: u64, reason: &str) {
         tracing::error!(
             seq,
             "the cloud broker will never take this message; it is dropped and counted: {reason}"
         );
-        self.log_failure(self.outbox.discard(vec![seq], self.clock.now().as_millis()).await);
+        self.log_failure(self.outbox.discard(lane, vec![seq], self.clock.now().as_millis()).await);
     }
 
     /// The outbox closes after the sink. If it is gone in any case, entries not deleted are sent again next time.

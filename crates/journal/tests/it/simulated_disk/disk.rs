@@ -13,11 +13,11 @@ struct OpenFile {
     file: usize,
 }
 
-struct Unlock(SimulatedDisk);
+struct Unlock(SimulatedDisk, PathBuf);
 
 impl Drop for Unlock {
     fn drop(&mut self) {
-        self.0.state().locked = false;
+        self.0.state().locked.remove(&self.1);
     }
 }
 
@@ -26,7 +26,7 @@ impl SimulatedDisk {
     fn find(&self, path: &Path) -> io::Result<usize> {
         let mut state = self.state();
         state.call()?;
-        state.names.get(path).copied().ok_or(io::ErrorKind::NotFound.into())
+        state.file(path).ok_or(io::ErrorKind::NotFound.into())
     }
 
     fn opened(&self, file: usize) -> Box<dyn DiskFile> {
@@ -39,20 +39,19 @@ impl Disk for SimulatedDisk {
         self.state().call()
     }
 
-    fn lock_dir(&self, _dir: &Path) -> io::Result<DirLock> {
+    fn lock_dir(&self, dir: &Path) -> io::Result<DirLock> {
         let mut state = self.state();
         state.call()?;
-        if state.locked {
+        if !state.locked.insert(dir.to_path_buf()) {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        state.locked = true;
-        Ok(Box::new(Unlock(self.clone())))
+        Ok(Box::new(Unlock(self.clone(), dir.to_path_buf())))
     }
 
-    fn list(&self, _dir: &Path) -> io::Result<Vec<PathBuf>> {
+    fn list(&self, dir: &Path) -> io::Result<Vec<PathBuf>> {
         let mut state = self.state();
         state.call()?;
-        Ok(state.names.keys().cloned().collect())
+        Ok(state.directories.get(dir).into_iter().flat_map(|dir| dir.names.keys().cloned()).collect())
     }
 
     fn length(&self, path: &Path) -> io::Result<u64> {
@@ -68,7 +67,7 @@ impl Disk for SimulatedDisk {
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         let mut state = self.state();
         state.call()?;
-        let file = match state.names.get(path).copied() {
+        let file = match state.file(path) {
             Some(file) => {
                 state.set_len(file, 0);
                 file
@@ -76,7 +75,7 @@ impl Disk for SimulatedDisk {
             None => {
                 let file = state.files.len();
                 state.files.push(FileState::default());
-                state.change_names(|names| {
+                state.change_names(path, |names| {
                     names.insert(path.to_path_buf(), file);
                 });
                 file
@@ -92,7 +91,7 @@ impl Disk for SimulatedDisk {
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let file = self.find(from)?;
-        self.state().change_names(|names| {
+        self.state().change_names(to, |names| {
             names.remove(from);
             names.insert(to.to_path_buf(), file);
         });
@@ -101,17 +100,19 @@ impl Disk for SimulatedDisk {
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         self.find(path)?;
-        self.state().change_names(|names| {
+        self.state().change_names(path, |names| {
             names.remove(path);
         });
         Ok(())
     }
 
-    fn sync_dir(&self, _dir: &Path) -> io::Result<()> {
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         let mut state = self.state();
         state.call()?;
-        state.durable_names = state.names.clone();
-        state.unsynced_names.clear();
+        if let Some(directory) = state.directories.get_mut(dir) {
+            directory.durable = directory.names.clone();
+            directory.unsynced.clear();
+        }
         Ok(())
     }
 }

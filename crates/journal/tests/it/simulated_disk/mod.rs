@@ -10,9 +10,9 @@
 mod disk;
 mod random;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use random::Random;
@@ -42,16 +42,24 @@ pub(crate) struct SimulatedDisk(Arc<Mutex<State>>);
 #[derive(Debug, Clone)]
 struct State {
     files: Vec<FileState>,
-    /// The names as the system shows them.
-    names: BTreeMap<PathBuf, usize>,
-    durable_names: BTreeMap<PathBuf, usize>,
-    /// The names after each change since the directory was synced.
-    unsynced_names: Vec<BTreeMap<PathBuf, usize>>,
-    locked: bool,
+    directories: BTreeMap<PathBuf, Directory>,
+    locked: BTreeSet<PathBuf>,
     fault: Fault,
     /// Bytes that all files may take.
     capacity: usize,
     random: Random,
+}
+
+/// Which file each path of a directory leads to.
+type Names = BTreeMap<PathBuf, usize>;
+
+#[derive(Debug, Clone, Default)]
+struct Directory {
+    /// As the system shows them.
+    names: Names,
+    durable: Names,
+    /// The names after each change since the directory was synced.
+    unsynced: Vec<Names>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -72,10 +80,8 @@ impl SimulatedDisk {
     pub(crate) fn new(seed: u64) -> SimulatedDisk {
         SimulatedDisk(Arc::new(Mutex::new(State {
             files: Vec::new(),
-            names: BTreeMap::new(),
-            durable_names: BTreeMap::new(),
-            unsynced_names: Vec::new(),
-            locked: false,
+            directories: BTreeMap::new(),
+            locked: BTreeSet::new(),
             fault: Fault::None,
             capacity: usize::MAX,
             random: Random(seed),
@@ -121,7 +127,7 @@ impl SimulatedDisk {
     /// The same disk after the death of the process now; this one goes on.
     pub(crate) fn after_kill(&self) -> SimulatedDisk {
         let mut state = self.state().clone();
-        state.locked = false;
+        state.locked.clear();
         SimulatedDisk(Arc::new(Mutex::new(state)))
     }
 
@@ -153,12 +159,18 @@ impl State {
     }
 
     fn used(&self) -> usize {
-        self.names.values().map(|file| self.files[*file].shown.len()).sum()
+        let files = self.directories.values().flat_map(|directory| directory.names.values());
+        files.map(|file| self.files[*file].shown.len()).sum()
     }
 
-    fn change_names(&mut self, change: impl FnOnce(&mut BTreeMap<PathBuf, usize>)) {
-        change(&mut self.names);
-        self.unsynced_names.push(self.names.clone());
+    fn file(&self, path: &Path) -> Option<usize> {
+        self.directories.get(path.parent()?)?.names.get(path).copied()
+    }
+
+    fn change_names(&mut self, path: &Path, change: impl FnOnce(&mut Names)) {
+        let directory = self.directories.entry(path.parent().unwrap().to_path_buf()).or_default();
+        change(&mut directory.names);
+        directory.unsynced.push(directory.names.clone());
     }
 
     fn append(&mut self, file: usize, bytes: &[u8]) -> io::Result<usize> {
@@ -216,17 +228,19 @@ impl State {
     }
 
     fn cut_power(&mut self) {
-        let synced = self.random.below(self.unsynced_names.len() + 1);
-        if let Some(index) = synced.checked_sub(1) {
-            self.durable_names.clone_from(&self.unsynced_names[index]);
+        for directory in self.directories.values_mut() {
+            let synced = self.random.below(directory.unsynced.len() + 1);
+            if let Some(index) = synced.checked_sub(1) {
+                directory.durable.clone_from(&directory.unsynced[index]);
+            }
+            directory.unsynced.clear();
+            directory.names.clone_from(&directory.durable);
         }
-        self.unsynced_names.clear();
-        self.names.clone_from(&self.durable_names);
         for file in &mut self.files {
             file.forget_unsynced(&mut self.random);
             file.shown.clone_from(&file.durable);
         }
-        self.locked = false;
+        self.locked.clear();
     }
 }
 

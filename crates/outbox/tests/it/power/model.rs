@@ -1,26 +1,28 @@
-//! What an outbox that drops its oldest has to hold, in memory.
+//! What an outbox has to hold, in memory. Which entries a full outbox drops, it learns from the outbox.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use outbox::{
-    Account, Body, Change, Count, DropReason, ENTRY_OVERHEAD, Entry, Outbox, Priority, Share, Totals,
-};
+use outbox::{Account, Count, DropReason, Entry, Lane, Outbox, Request, Share, Totals};
 
-use crate::common::{ACCOUNT, SHARE_BYTES};
+use crate::common::{ACCOUNT, SINKS, lanes_of, queued};
 
-const TOPIC: &str = "topic";
+type Key = (Lane, u64);
 
-/// A change before it is known which entries it meets.
+/// A request before it is known which entries it meets.
 #[derive(Debug, Clone)]
 pub(crate) enum Wish {
-    /// Entries of these priorities, with bodies about as long as this.
-    Append(Vec<(Priority, usize)>),
-    /// Some of those queued, from the `first` on.
+    /// Entries of these lanes, with payloads about as long as this.
+    Append(Vec<(Lane, usize)>),
+    /// Some of those in flight to a sink, from the `first` on.
     Acknowledge {
+        sink: usize,
+        lane: Lane,
         first: usize,
         count: usize,
     },
     Discard {
+        sink: usize,
+        lane: Lane,
         first: usize,
     },
 }
@@ -29,147 +31,157 @@ pub(crate) enum Wish {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct View {
     mark: u64,
-    next_seq: u64,
+    next: [u64; 2],
+    sinks: BTreeMap<&'static str, SinkView>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SinkView {
     totals: Totals,
     /// Of the only one there is.
     account: Account,
-    queue: BTreeMap<u64, (Priority, Vec<u8>, u64)>,
-    dropped: BTreeMap<u64, DropReason>,
+    queue: BTreeMap<Key, (Vec<u8>, u64)>,
+    dropped: BTreeMap<Key, DropReason>,
 }
 
 #[derive(Debug, Clone)]
 struct Queued {
-    priority: Priority,
-    bytes: Vec<u8>,
+    payload: Vec<u8>,
     weight: u32,
 }
 
-impl Queued {
-    fn size(&self) -> u64 {
-        ENTRY_OVERHEAD + SHARE_BYTES + (TOPIC.len() + self.bytes.len()) as u64
-    }
-}
-
-#[derive(Debug, Clone)]
-pub(crate) struct Model {
-    max_bytes: u64,
-    mark: u64,
-    next_seq: u64,
-    queue: BTreeMap<u64, Queued>,
-    in_flight: BTreeSet<u64>,
+#[derive(Debug, Clone, Default)]
+struct Sink {
+    queue: BTreeMap<Key, Queued>,
+    in_flight: BTreeSet<Key>,
     accepted: Count,
     published: Count,
     full: Count,
     refused: Count,
-    dropped: BTreeMap<u64, DropReason>,
+    dropped: BTreeMap<Key, DropReason>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Model {
+    mark: u64,
+    next: [u64; 2],
+    sinks: BTreeMap<&'static str, Sink>,
 }
 
 impl Model {
-    pub(crate) fn empty(max_bytes: u64) -> Model {
-        let none = Count::default();
-        Model {
-            max_bytes,
-            mark: 0,
-            next_seq: 1,
-            queue: BTreeMap::new(),
-            in_flight: BTreeSet::new(),
-            accepted: none,
-            published: none,
-            full: none,
-            refused: none,
-            dropped: BTreeMap::new(),
-        }
+    pub(crate) fn empty() -> Model {
+        Model { mark: 0, next: [1, 1], sinks: SINKS.map(|sink| (sink, Sink::default())).into() }
     }
 
-    /// The changes that are wished, and what holds after all of them. `tag` stands in each body: none is like another.
-    pub(crate) fn plan(&self, wishes: &[Wish], tag: u64) -> (Vec<Change>, Model) {
+    /// The requests that are wished, and what holds after all of them. `tag` stands in each payload: none is like another.
+    pub(crate) fn plan(&self, wishes: &[Wish], tag: u64) -> (Vec<Request>, Model) {
         let mut after = self.clone();
-        let changes = wishes.iter().map(|wish| after.grant(wish, tag)).collect();
-        (changes, after)
+        let requests = wishes.iter().map(|wish| after.grant(wish, tag)).collect();
+        (requests, after)
     }
 
-    fn grant(&mut self, wish: &Wish, tag: u64) -> Change {
+    fn grant(&mut self, wish: &Wish, tag: u64) -> Request {
         match wish {
             Wish::Append(entries) => {
                 self.mark += 1;
-                let made = entries.iter().map(|(priority, length)| self.append(*priority, *length, tag));
+                let made = entries.iter().map(|(lane, length)| self.append(*lane, *length, tag));
                 let entries = made.collect();
-                Change::Append { mark: self.mark, entries, now_ms: 0 }
+                Request::Append { mark: self.mark, entries, now_ms: 0 }
             }
-            Wish::Acknowledge { first, count } => {
-                let seqs: Vec<u64> = self.queue.keys().skip(*first).take(*count).copied().collect();
+            Wish::Acknowledge { sink, lane, first, count } => {
+                let model = self.sinks.get_mut(SINKS[*sink]).unwrap();
+                let seqs = model.choose(*lane, *first, *count);
                 for seq in &seqs {
-                    let taken = self.take(*seq);
-                    add(&mut self.published, taken.weight);
+                    let taken = model.take((*lane, *seq));
+                    add(&mut model.published, taken.weight);
                 }
-                Change::Acknowledge(seqs)
+                Request::Acknowledge { sink: SINKS[*sink].into(), lane: *lane, seqs }
             }
-            Wish::Discard { first } => {
-                let seqs: Vec<u64> = self.queue.keys().skip(*first).take(1).copied().collect();
+            Wish::Discard { sink, lane, first } => {
+                let model = self.sinks.get_mut(SINKS[*sink]).unwrap();
+                let seqs = model.choose(*lane, *first, 1);
                 for seq in &seqs {
-                    let taken = self.take(*seq);
-                    add(&mut self.refused, taken.weight);
-                    self.dropped.insert(*seq, DropReason::Refused);
+                    let taken = model.take((*lane, *seq));
+                    add(&mut model.refused, taken.weight);
+                    model.dropped.insert((*lane, *seq), DropReason::Refused);
                 }
-                Change::Discard { seqs, now_ms: 0 }
+                Request::Discard { sink: SINKS[*sink].into(), lane: *lane, seqs, now_ms: 0 }
             }
         }
     }
 
-    fn append(&mut self, priority: Priority, length: usize, tag: u64) -> Entry {
-        let seq = self.next_seq;
+    fn append(&mut self, lane: Lane, length: usize, tag: u64) -> Entry {
+        let next = &mut self.next[usize::from(lane == Lane::Readings)];
+        let seq = *next;
+        *next += 1;
         let weight = u32::try_from(seq % 5).unwrap();
-        let text = |seq: &str| format!("{{\"seq\":{seq}}}{tag}{}", "x".repeat(length)).into_bytes();
-        let queued = Queued { priority, bytes: text(&seq.to_string()), weight };
-        self.next_seq += 1;
-        add(&mut self.accepted, weight);
-        match self.victims(&queued) {
-            None => self.drop_full(seq, weight),
-            Some(victims) => {
-                for victim in victims {
-                    let taken = self.take(victim);
-                    self.drop_full(victim, taken.weight);
-                }
-                self.queue.insert(seq, queued);
+        let payload = format!("{seq} {tag}{}", "x".repeat(length)).into_bytes();
+        for (name, sink) in &mut self.sinks {
+            if lanes_of(name).contains(&lane) {
+                sink.queue.insert((lane, seq), Queued { payload: payload.clone(), weight });
+                add(&mut sink.accepted, weight);
             }
         }
-        let shares = vec![Share { account: ACCOUNT.into(), weight }];
-        Entry::new(priority, TOPIC.to_owned(), Body::new(text(""), 7).unwrap(), shares).unwrap()
+        Entry::new(lane, payload, vec![Share { account: ACCOUNT.into(), weight }]).unwrap()
     }
 
-    /// Who goes for `incoming`; `None` where that is not enough.
-    fn victims(&self, incoming: &Queued) -> Option<Vec<u64>> {
-        let of = |priority| {
-            let idle = self.queue.iter().filter(|(seq, _)| !self.in_flight.contains(seq));
-            idle.filter(move |(_, queued)| queued.priority == priority)
-        };
-        let urgent = of(Priority::Urgent).filter(|_| incoming.priority == Priority::Urgent);
-        let mut candidates = of(Priority::Normal).chain(urgent);
-        let mut left = self.queued_bytes() + incoming.size();
-        let mut victims = Vec::new();
-        while left > self.max_bytes {
-            let (seq, queued) = candidates.next()?;
-            left -= queued.size();
-            victims.push(*seq);
+    /// This model with the entries that the outbox dropped because it was full, if it then looks as `view`.
+    pub(crate) fn matches(&self, view: &View) -> Option<Model> {
+        let mut model = self.clone();
+        for (name, sink) in &mut model.sinks {
+            let full = view.sinks[name].dropped.iter().filter(|(_, reason)| **reason == DropReason::Full);
+            for (key, _) in full.filter(|(key, _)| !self.sinks[name].dropped.contains_key(key)) {
+                if sink.in_flight.contains(key) {
+                    return None;
+                }
+                let gone = sink.queue.remove(key)?;
+                add(&mut sink.full, gone.weight);
+                sink.dropped.insert(*key, DropReason::Full);
+            }
         }
-        Some(victims)
+        (model.view(view) == *view).then_some(model)
     }
 
-    fn take(&mut self, seq: u64) -> Queued {
-        self.in_flight.remove(&seq);
-        self.queue.remove(&seq).unwrap()
+    /// How many entries a full outbox has dropped.
+    pub(crate) fn full(&self) -> u64 {
+        self.sinks.values().map(|sink| sink.full.entries).sum()
     }
 
-    fn drop_full(&mut self, seq: u64, weight: u32) {
-        add(&mut self.full, weight);
-        self.dropped.insert(seq, DropReason::Full);
+    /// How an outbox like this looks. What it takes on the disk is as in `found`.
+    fn view(&self, found: &View) -> View {
+        let view = |(name, sink): (&&'static str, &Sink)| (*name, sink.view(&found.sinks[name]));
+        View { mark: self.mark, next: self.next, sinks: self.sinks.iter().map(view).collect() }
     }
 
-    fn queued_bytes(&self) -> u64 {
-        self.queue.values().map(Queued::size).sum()
+    /// A sink fetched everything.
+    pub(crate) fn fetched(&mut self) {
+        self.sinks.values_mut().for_each(|sink| sink.in_flight = sink.queue.keys().copied().collect());
     }
 
-    pub(crate) fn view(&self) -> View {
+    /// Another process has it.
+    pub(crate) fn reopened(&mut self) {
+        self.sinks.values_mut().for_each(|sink| sink.in_flight.clear());
+    }
+
+    /// In a line, for a message.
+    pub(crate) fn brief(&self) -> String {
+        let queued: Vec<Vec<&Key>> = self.sinks.values().map(|sink| sink.queue.keys().collect()).collect();
+        format!("mark {}, next {:?}, queued {queued:?}", self.mark, self.next)
+    }
+}
+
+impl Sink {
+    fn choose(&self, lane: Lane, first: usize, count: usize) -> Vec<u64> {
+        let of_lane = self.in_flight.iter().filter(|(of, _)| *of == lane);
+        of_lane.map(|(_, seq)| *seq).skip(first).take(count).collect()
+    }
+
+    fn take(&mut self, key: Key) -> Queued {
+        self.in_flight.remove(&key);
+        self.queue.remove(&key).unwrap()
+    }
+
+    fn view(&self, found: &SinkView) -> SinkView {
         let mut queued = Count::default();
         self.queue.values().for_each(|entry| add(&mut queued, entry.weight));
         let totals = Totals {
@@ -179,10 +191,9 @@ impl Model {
             dropped_full: self.full,
             dropped_refused: self.refused,
             dropped_damaged: Count::default(),
-            queued_bytes: self.queued_bytes(),
+            queued_bytes: found.totals.queued_bytes,
         };
         assert!(totals.balanced(), "the model itself");
-        let entry = |queued: &Queued| (queued.priority, queued.bytes.clone(), u64::from(queued.weight));
         let account = Account {
             accepted: self.accepted.weight,
             published: self.published.weight,
@@ -191,24 +202,13 @@ impl Model {
             dropped_refused: self.refused.weight,
             dropped_damaged: 0,
         };
-        View {
+        let entry = |queued: &Queued| (queued.payload.clone(), u64::from(queued.weight));
+        SinkView {
             account,
-            mark: self.mark,
-            next_seq: self.next_seq,
             totals,
-            queue: self.queue.iter().map(|(seq, queued)| (*seq, entry(queued))).collect(),
+            queue: self.queue.iter().map(|(key, queued)| (*key, entry(queued))).collect(),
             dropped: self.dropped.clone(),
         }
-    }
-
-    /// Somebody fetched everything.
-    pub(crate) fn fetched(&mut self) {
-        self.in_flight = self.queue.keys().copied().collect();
-    }
-
-    /// Another process has it.
-    pub(crate) fn reopened(&mut self) {
-        self.in_flight.clear();
     }
 }
 
@@ -220,36 +220,23 @@ fn add(count: &mut Count, weight: u32) {
 impl View {
     /// Looks at all of `outbox`; everything in it is in flight afterwards.
     pub(crate) fn of(outbox: &mut Outbox) -> View {
-        let mut queue = BTreeMap::new();
-        for priority in [Priority::Urgent, Priority::Normal] {
-            let mut after = 0;
-            loop {
-                let found = outbox.fetch(priority, after, 100).unwrap();
-                let Some(last) = found.last() else { break };
-                after = last.seq;
-                queue.extend(found.into_iter().map(|s| (s.seq, (s.priority, s.bytes, s.weight))));
-            }
-        }
-        let ranges = outbox.dropped();
-        let dropped =
-            ranges.iter().flat_map(|r| (r.seq_from..=r.seq_to).map(|seq| (seq, r.reason))).collect();
-        View {
-            account: outbox.accounts().get(ACCOUNT).copied().unwrap_or_default(),
-            mark: outbox.mark(),
-            next_seq: outbox.next_seq(),
-            totals: outbox.totals().clone(),
+        let sinks = SINKS.map(|sink| (sink, SinkView::of(outbox, sink)));
+        let next = [outbox.next_seq(Lane::Alerts), outbox.next_seq(Lane::Readings)];
+        View { mark: outbox.mark(), next, sinks: sinks.into() }
+    }
+}
+
+impl SinkView {
+    fn of(outbox: &mut Outbox, sink: &str) -> SinkView {
+        let found = lanes_of(sink).into_iter().flat_map(|lane| queued(outbox, sink, lane));
+        let queue = found.map(|s| ((s.lane, s.seq), (s.payload.to_vec(), s.weight))).collect();
+        let ranges = outbox.dropped(sink);
+        let seqs = ranges.iter().flat_map(|r| (r.seq_from..=r.seq_to).map(|seq| ((r.lane, seq), r.reason)));
+        SinkView {
+            account: outbox.accounts(sink).unwrap().get(ACCOUNT).copied().unwrap_or_default(),
+            totals: outbox.totals(sink).unwrap().clone(),
             queue,
-            dropped,
+            dropped: seqs.collect(),
         }
-    }
-
-    pub(crate) fn totals(&self) -> &Totals {
-        &self.totals
-    }
-
-    /// In a line, for a message.
-    pub(crate) fn brief(&self) -> String {
-        let seqs: Vec<&u64> = self.queue.keys().collect();
-        format!("mark {}, next seq {}, queued {seqs:?}", self.mark, self.next_seq)
     }
 }

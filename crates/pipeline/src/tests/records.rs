@@ -1,7 +1,7 @@
 //! The JSON that the cloud reads, to the letter.
 
 use super::{Fixture, TEN, at, uplink};
-use crate::deliver::payload::{self, Identity};
+use crate::deliver::records::{self, Identity};
 
 fn identity() -> Identity {
     Identity { id: "hq-north".to_owned(), prefix: "building".to_owned() }
@@ -13,10 +13,8 @@ fn an_aggregate_carries_what_the_interface_promises() {
     fixture.tick(vec![uplink("lounge", r#"{"temperature":21.0}"#, at(0))], at(0));
     fixture.tick(vec![uplink("lounge", r#"{"temperature":22.0}"#, at(5000))], at(5000));
     let outputs = fixture.tick(Vec::new(), at(11_000));
-    let payload =
-        payload::aggregate(&outputs.aggregates[0].aggregate, fixture.engine.registry(), &identity());
-    assert_eq!(payload.topic, "building/sensors/lounge/aggregated");
-    let json = String::from_utf8(payload.numbered(4711)).unwrap();
+    let record = records::aggregate(&outputs.aggregates[0].aggregate, fixture.engine.registry(), &identity());
+    let json = String::from_utf8(record.to_json(Some(4711))).unwrap();
     let expected = format!(
         concat!(
             r#"{{"id":"hq-north/lounge/{}/10000","gateway":"hq-north","seq":4711,"device":"lounge","#,
@@ -35,9 +33,8 @@ fn an_alert_leaves_with_the_reading_that_raised_it() {
     let mut fixture = Fixture::new();
     let outputs = fixture.tick(vec![uplink("a/b", r#"{"temperature":41.2}"#, at(0))], at(0));
     assert!(outputs.aggregates.is_empty());
-    let payload = payload::alert(&outputs.alerts[0], fixture.engine.registry(), &identity());
-    assert_eq!(payload.topic, "building/alerts/a%2Fb");
-    let json: serde_json::Value = serde_json::from_slice(&payload.numbered(1)).unwrap();
+    let record = records::alert(&outputs.alerts[0], fixture.engine.registry(), &identity());
+    let json: serde_json::Value = serde_json::from_slice(&record.to_json(Some(1))).unwrap();
     for (key, value) in [
         ("gateway", "hq-north"),
         ("device", "a/b"),
@@ -75,8 +72,8 @@ fn an_anomaly_tells_its_detector_and_what_was_expected() {
         message: "odd".to_owned(),
     };
     let json = |alert: &gateway_core::Alert| -> serde_json::Value {
-        let payload = payload::alert(alert, fixture.engine.registry(), &identity());
-        serde_json::from_slice(&payload.numbered(1)).unwrap()
+        let record = records::alert(alert, fixture.engine.registry(), &identity());
+        serde_json::from_slice(&record.to_json(Some(1))).unwrap()
     };
     let payload = json(&alert);
     assert_eq!((&payload["score"], &payload["detector"]), (&0.75.into(), &"profile".into()));

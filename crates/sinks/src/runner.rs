@@ -1,0 +1,287 @@
+//! Runs a sink: takes records from the outbox, gives it batches, acknowledges what it has written.
+//!
+//! Guarantees:
+//! - A record is acknowledged when the sink says that the receiver has it, and dropped with a count when the sink says that
+//!   it never will. Everything else is written again, in the order of the numbers.
+//! - Alerts go before aggregates, and these before readings.
+//! - A sink that fails is left alone for a while, longer each time. Its error is logged once, not at each attempt.
+//! - At most one batch is under way. A stop gives it three seconds.
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gateway_core::ports::Clock;
+use gateway_core::{Backoff, chain};
+use outbox::{Lane, OutboxError, SinkHandle};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::sink::{Item, Limits, Outcome, Sink, WriteError};
+
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// How long a stop waits for a batch that is under way.
+const STOP_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How a sink is doing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SinkState {
+    /// Whether the last write succeeded. `false` before the first one.
+    pub is_connected: bool,
+    /// Why the last write failed; `None` after one that succeeded.
+    pub last_error: Option<String>,
+    /// Records that the receiver has taken since the start.
+    pub delivered: u64,
+}
+
+/// A sink that runs.
+#[derive(Debug)]
+pub struct RunningSink {
+    state: watch::Receiver<SinkState>,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl RunningSink {
+    /// Starts the sink called `name`. `lanes`: those that it takes.
+    #[must_use]
+    pub fn start(
+        name: &str,
+        sink: Box<dyn Sink>,
+        limits: Limits,
+        lanes: Vec<Lane>,
+        outbox: SinkHandle,
+        clock: Arc<dyn Clock>,
+    ) -> RunningSink {
+        let (state_sender, state) = watch::channel(SinkState::default());
+        let stop = CancellationToken::new();
+        let runner = Runner {
+            name: name.to_owned(),
+            sink,
+            limits,
+            lanes,
+            outbox,
+            clock,
+            state: state_sender,
+            backoff: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
+        };
+        let task = tokio::spawn(runner.run(stop.clone()));
+        RunningSink { state, stop, task }
+    }
+
+    /// How it is doing.
+    #[must_use]
+    pub fn state(&self) -> watch::Receiver<SinkState> {
+        self.state.clone()
+    }
+
+    /// Lets a batch that is under way end, within three seconds.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        if let Err(error) = self.task.await {
+            tracing::error!("a sink ended unexpectedly: {error}");
+        }
+    }
+}
+
+struct Runner {
+    name: String,
+    sink: Box<dyn Sink>,
+    limits: Limits,
+    lanes: Vec<Lane>,
+    outbox: SinkHandle,
+    clock: Arc<dyn Clock>,
+    state: watch::Sender<SinkState>,
+    backoff: Backoff,
+}
+
+/// What is to be done after an attempt.
+enum Next {
+    Continue,
+    /// Nothing is queued: wait for the outbox.
+    Wait,
+    Pause(Duration),
+}
+
+impl Runner {
+    async fn run(mut self, stop: CancellationToken) {
+        let mut status = self.outbox.status();
+        while !stop.is_cancelled() {
+            status.borrow_and_update();
+            let next = {
+                let work = self.write_next();
+                tokio::pin!(work);
+                tokio::select! {
+                    next = &mut work => next,
+                    () = stop.cancelled() => {
+                        // What is not acknowledged then is written again after the next start.
+                        let _ended = timeout(STOP_TIMEOUT, work).await;
+                        return;
+                    }
+                }
+            };
+            let resume = match next {
+                Ok(Next::Continue) => continue,
+                Ok(Next::Wait) => None,
+                Ok(Next::Pause(pause)) => Some(Instant::now() + pause),
+                Err(OutboxError::Closed) => return,
+                Err(error) => {
+                    tracing::error!(sink = self.name, "the outbox cannot be read: {}", chain(&error));
+                    Some(Instant::now() + LONGEST_PAUSE)
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = async { sleep_until(resume.unwrap_or_else(Instant::now)).await }, if resume.is_some() => {}
+                changed = status.changed(), if resume.is_none() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Writes one batch.
+    async fn write_next(&mut self) -> Result<Next, OutboxError> {
+        let Some(batch) = self.next_batch().await? else { return Ok(Next::Wait) };
+        let mut pause = None;
+        let mut parts = vec![batch];
+        while let Some(part) = parts.pop() {
+            let (Some(first), count) = (part.first().map(|item| item.lane), part.len()) else { continue };
+            let written = timeout(self.limits.timeout, self.sink.write(&part)).await;
+            let written = written.unwrap_or_else(|_| {
+                Err(WriteError::retry(format!("no answer within {:?}", self.limits.timeout)))
+            });
+            match written {
+                Ok(outcomes) => pause = self.settle(first, &part, outcomes).await?.or(pause),
+                Err(WriteError::Retry { reason, after }) => {
+                    return Ok(Next::Pause(self.failed(reason, after)));
+                }
+                Err(WriteError::TooLarge { reason }) if count == 1 => {
+                    let never = vec![Outcome::Never(reason)];
+                    pause = self.settle(first, &part, never).await?.or(pause);
+                }
+                Err(WriteError::TooLarge { .. }) => {
+                    let mut older = part;
+                    let newer = older.split_off(count / 2);
+                    parts.extend([newer, older]);
+                }
+            }
+        }
+        Ok(pause.map_or(Next::Continue, Next::Pause))
+    }
+
+    /// The oldest records of the most urgent lane that has some.
+    async fn next_batch(&mut self) -> Result<Option<Vec<Item>>, OutboxError> {
+        for lane in self.lanes.clone() {
+            let batch = self.batch_of(lane).await?;
+            if !batch.is_empty() {
+                return Ok(Some(batch));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn batch_of(&mut self, lane: Lane) -> Result<Vec<Item>, OutboxError> {
+        let mut stored = self.outbox.fetch(lane, 0, self.limits.records).await?;
+        // Alerts do not wait.
+        let waits = lane != Lane::Alerts && !self.limits.linger.is_zero();
+        if waits && !stored.is_empty() && stored.len() < self.limits.records {
+            tokio::time::sleep(self.limits.linger).await;
+            let after = stored.last().map_or(0, |last| last.seq);
+            stored.extend(self.outbox.fetch(lane, after, self.limits.records - stored.len()).await?);
+        }
+        let (mut batch, mut bytes) = (Vec::with_capacity(stored.len()), 0_usize);
+        for entry in &stored {
+            bytes = bytes.saturating_add(entry.payload.len());
+            if bytes > self.limits.bytes && !batch.is_empty() {
+                break;
+            }
+            match Item::of(entry) {
+                Ok(item) => batch.push(item),
+                Err(error) => {
+                    tracing::error!(sink = self.name, number = entry.seq, "{}", chain(&error));
+                    self.outbox.discard(lane, vec![entry.seq], self.clock.now().as_millis()).await?;
+                }
+            }
+        }
+        Ok(batch)
+    }
+
+    /// Acknowledges and drops what came of a batch. Returns a pause if something is to be written again.
+    async fn settle(
+        &mut self,
+        lane: Lane,
+        batch: &[Item],
+        outcomes: Vec<Outcome>,
+    ) -> Result<Option<Duration>, OutboxError> {
+        let (mut taken, mut never, mut later) = (Vec::new(), Vec::new(), batch.len() > outcomes.len());
+        for (item, outcome) in batch.iter().zip(outcomes) {
+            match outcome {
+                Outcome::Taken => taken.push(item.number),
+                Outcome::Later => later = true,
+                Outcome::Never(reason) => {
+                    tracing::error!(
+                        sink = self.name,
+                        id = item.record.id(),
+                        "this record can never be written; it is dropped and counted: {reason}"
+                    );
+                    never.push(item.number);
+                }
+            }
+        }
+        let delivered = taken.len() as u64;
+        if !taken.is_empty() {
+            self.outbox.acknowledge(lane, taken).await?;
+        }
+        if !never.is_empty() {
+            self.outbox.discard(lane, never, self.clock.now().as_millis()).await?;
+        }
+        if later {
+            let reason = "some records were not taken".to_owned();
+            self.state.send_modify(|state| state.delivered += delivered);
+            return Ok(Some(self.failed(reason, None)));
+        }
+        self.succeeded(delivered);
+        Ok(None)
+    }
+
+    fn succeeded(&mut self, delivered: u64) {
+        self.backoff.reset();
+        let recovered = self.state.borrow().last_error.is_some();
+        if recovered {
+            tracing::info!(sink = self.name, "records are written again");
+        }
+        self.state.send_modify(|state| {
+            state.is_connected = true;
+            state.last_error = None;
+            state.delivered += delivered;
+        });
+    }
+
+    /// Notes the error and returns how long the receiver is left alone.
+    fn failed(&mut self, reason: String, after: Option<Duration>) -> Duration {
+        let is_known = self.state.borrow().last_error.as_ref() == Some(&reason);
+        let pause = self.backoff.next_wait(chance(self.clock.now().as_millis()));
+        let pause = after.map_or(pause, |after| after.clamp(pause, Duration::from_secs(3600)));
+        if !is_known {
+            tracing::warn!(sink = self.name, "{reason}; records wait in the outbox, trying again");
+        }
+        self.state.send_modify(|state| {
+            state.is_connected = false;
+            state.last_error = Some(reason);
+        });
+        pause
+    }
+}
+
+/// A number in 0..1 that differs between gateways that failed together: the millisecond.
+fn chance(now_ms: i64) -> f64 {
+    f64::from(u16::try_from(now_ms.rem_euclid(1000)).unwrap_or(0)) / 1000.0
+}
