@@ -173,6 +173,7 @@ need_peers() {
   need dbus-daemon dbus-daemon --version
   need libcoap3-bin command -v coap-client-notls
   need mosquitto command -v mosquitto
+  need influxdb command -v influxd
   need mosquitto-clients command -v mosquitto_pub
   need openssl openssl version
 }

@@ -37,6 +37,9 @@ pub(crate) fn read_files(report: &mut Report, config: &mut Config, directory: &P
     for kind in config.adapters.kinds_mut() {
         kind.read_files(&mut files);
     }
+    for kind in config.sinks.kinds_mut() {
+        kind.read_files(&mut files);
+    }
     if let Some(broker) = &mut config.broker {
         broker::check::read_files(broker, &mut files);
     }
@@ -57,6 +60,9 @@ pub(crate) fn check(report: &mut Report, config: &Config, now: Timestamp) {
     for kind in config.adapters.kinds() {
         kind.check(&site, report);
     }
+    for kind in config.sinks.kinds() {
+        kind.check(report);
+    }
     check_clashes(report, &config.listeners());
     devices::check(report, config);
     aggregate::check(report, &config.aggregate);
@@ -71,6 +77,9 @@ pub(crate) fn check_own_file(report: &mut Report, config: &Config, file: &Path) 
         sinks::upstream::check::check_own_file(report, upstream, file);
     }
     for kind in config.adapters.kinds() {
+        kind.check_own_file(file, report);
+    }
+    for kind in config.sinks.kinds() {
         kind.check_own_file(file, report);
     }
     if let Some(broker) = &config.broker {

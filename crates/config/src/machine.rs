@@ -67,10 +67,14 @@ fn probe_peers(report: &mut Report, config: &Config) {
             .adapters
             .kinds()
             .map(|kind| scope.spawn(move || found_by(report, |report| kind.probe(report))));
+        let sinks = config
+            .sinks
+            .kinds()
+            .map(|kind| scope.spawn(move || found_by(report, |report| kind.probe(report))));
         let broker = config.broker.iter().map(|broker| {
             scope.spawn(move || found_by(report, |report| broker::check::probe(report, broker)))
         });
-        let probes: Vec<_> = upstream.chain(broker).chain(kinds).collect();
+        let probes: Vec<_> = upstream.chain(broker).chain(kinds).chain(sinks).collect();
         // A probe that panicked found nothing.
         probes.into_iter().flat_map(|probe| probe.join().unwrap_or_default()).collect::<Vec<_>>()
     });

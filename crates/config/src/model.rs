@@ -13,6 +13,7 @@ use gateway_core::{MetricKind, Severity, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
+use sinks::Sinks;
 
 /// Most series that the anomaly model judges, where the configuration does not say otherwise.
 pub const MAX_SERIES: u32 = 10_000;
@@ -31,6 +32,10 @@ pub struct Config {
     #[serde(skip)]
     #[schemars(skip)]
     pub adapters: Adapters,
+    /// Where results go beside the cloud: one table per kind of sink, and in it one per name.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub sinks: Sinks,
     /// What is known about devices beyond what they say themselves. The name is how the device is called upstream.
     pub devices: BTreeMap<String, Device>,
     /// Windows over event time, aligned to the Unix epoch.

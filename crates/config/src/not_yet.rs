@@ -7,13 +7,22 @@ use gateway_core::findings::KeyPath;
 /// Tables and keys; `*` is any name.
 const KEYS: &[(&str, &str, &str)] = &[
     ("devices.*.commands", "commands to devices (`commands`)", "actions of [alerts.*] send commands"),
-    ("sinks", "further sinks (`sinks`)", "results go to [upstream]"),
+    ("sinks.mongodb", "MongoDB sink (`mongodb`)", "it has: influxdb"),
+    ("sinks.postgres", "PostgreSQL sink (`postgres`)", "it has: influxdb"),
+    ("sinks.nats", "NATS sink (`nats`)", "it has: influxdb"),
+    ("sinks.kafka", "Kafka sink (`kafka`)", "it has: influxdb"),
+    ("sinks.http", "HTTP sink (`http`)", "it has: influxdb"),
+    ("sinks.file", "file sink (`file`)", "it has: influxdb"),
+    ("sinks.display", "display sink (`display`)", "it has: influxdb"),
     ("http", "dashboard or API (`http`)", "`riser tail` follows a running gateway"),
 ];
 
 /// Values of keys; `*` is any name.
-const VALUES: &[(&str, &str, &str)] =
-    &[("upstream.format", "senml", "it has: json"), ("upstream.format", "sparkplug", "it has: json")];
+const VALUES: &[(&str, &str, &str)] = &[
+    ("upstream.format", "senml", "it has: json"),
+    ("upstream.format", "sparkplug", "it has: json"),
+    ("sinks.*.*.send", "readings", "it has: aggregates, alerts"),
+];
 
 /// The message for a key that is promised and not there yet.
 pub(crate) fn key(path: &KeyPath) -> Option<String> {

@@ -6,6 +6,7 @@ use adapters::{Adapters, KindInfo, KindTables, kinds};
 use gateway_core::findings::KeyPath;
 use gateway_core::settings::TableType;
 use serde_json::{Map, Value as Json};
+use sinks::Sinks;
 
 use crate::model::Config;
 
@@ -15,10 +16,12 @@ type ReadError = (KeyPath, String);
 /// Reads the whole tree, which fits the schema.
 pub(crate) fn read(mut tree: Map<String, Json>) -> Result<Config, ReadError> {
     let adapters = read_adapters(&mut tree)?;
+    let sinks = read_sinks(&mut tree)?;
     let targets = take_targets(&mut tree);
     let mut config: Config = serde_path_to_error::deserialize(Json::Object(tree))
         .map_err(|error| (KeyPath::of(&error.path().to_string()), error.inner().to_string()))?;
     config.adapters = adapters;
+    config.sinks = sinks;
     for (name, alert) in &mut config.alerts {
         let targets = targets.get(name).map(Vec::as_slice).unwrap_or_default();
         for (action, target) in alert.actions.iter_mut().zip(targets) {
@@ -37,6 +40,15 @@ fn read_adapters(tree: &mut Map<String, Json>) -> Result<Adapters, ReadError> {
         adapters.set(kind.read(KindTables { adapters: of_kind.into_iter().collect(), devices })?);
     }
     Ok(adapters)
+}
+
+fn read_sinks(tree: &mut Map<String, Json>) -> Result<Sinks, ReadError> {
+    let mut tables = object(tree.remove("sinks"));
+    let mut sinks = Sinks::default();
+    for kind in sinks::kinds::all() {
+        sinks.set(kind.read(object(tables.remove(kind.name())))?);
+    }
+    Ok(sinks)
 }
 
 /// Takes a kind's keys out of `[devices.*]`.

@@ -59,11 +59,22 @@ pub(crate) struct Field {
 /// What stands above `[adapters.*]`.
 const ADAPTERS_DOC: &str = "Where readings come from: one table per kind of link, and in it one per name.";
 
+/// What stands above `[sinks.*]`.
+const SINKS_DOC: &str =
+    "Where results go beside the cloud: one table per kind of sink, and in it one per name.";
+
 /// The schema as published: of the types and of all kinds, without what TOML cannot say (`null`).
 pub(crate) fn json_schema() -> Json {
     let mut generator = SchemaGenerator::default();
     let kinds: Vec<_> = kinds::all().iter().map(|kind| (kind, kind.schemas(&mut generator))).collect();
+    let sink_schemas: Vec<_> =
+        sinks::kinds::all().iter().map(|kind| (kind, kind.schema(&mut generator))).collect();
     let mut schema = generator.into_root_schema_for::<model::Config>().to_value();
+    let mut sinks = Map::new();
+    for (kind, table) in sink_schemas {
+        let table = json!({ "description": kind.doc(), "type": "object", "additionalProperties": table });
+        sinks.insert(kind.name().to_owned(), table);
+    }
     let mut adapters = Map::new();
     for (kind, schemas) in kinds {
         let table =
@@ -82,19 +93,27 @@ pub(crate) fn json_schema() -> Json {
             doc.push_str(kind.payload_doc());
         }
     }
-    let adapters = json!({ "description": ADAPTERS_DOC, "type": "object", "properties": adapters, "additionalProperties": false });
     if let Some(root) = schema.as_object_mut() {
         root.insert("title".to_owned(), "gateway.toml".into());
-        if let Some(Json::Object(definitions)) = root.get_mut("$defs") {
-            definitions.insert("Adapters".to_owned(), adapters);
-        }
-        if let Some(Json::Object(properties)) = root.get_mut("properties") {
-            let reference = json!({ "description": ADAPTERS_DOC, "$ref": "#/$defs/Adapters" });
-            properties.insert("adapters".to_owned(), reference);
-        }
     }
+    add_section(&mut schema, "Adapters", ADAPTERS_DOC, &adapters);
+    add_section(&mut schema, "Sinks", SINKS_DOC, &sinks);
     drop_nulls(&mut schema);
     schema
+}
+
+/// Adds a section whose tables belong to kinds: `definition` in small letters, with one key per kind.
+fn add_section(schema: &mut Json, definition: &str, doc: &str, kinds: &Map<String, Json>) {
+    let Some(root) = schema.as_object_mut() else { return };
+    let section =
+        json!({ "description": doc, "type": "object", "properties": kinds, "additionalProperties": false });
+    if let Some(Json::Object(definitions)) = root.get_mut("$defs") {
+        definitions.insert(definition.to_owned(), section);
+    }
+    if let Some(Json::Object(properties)) = root.get_mut("properties") {
+        let reference = json!({ "description": doc, "$ref": format!("#/$defs/{definition}") });
+        properties.insert(definition.to_lowercase(), reference);
+    }
 }
 
 /// Adds a kind's keys. A key that several kinds have is described by all of them.
@@ -129,8 +148,12 @@ fn field_order(table: &str) -> Vec<&'static str> {
     let mut order = own.map_or_else(Vec::new, |known| known.fields.to_vec());
     match table {
         // What kinds bring is read by them, so it is in no struct of ours.
-        "Config" => order.insert(order.len().min(3), "adapters"),
+        "Config" => {
+            order.insert(order.len().min(3), "adapters");
+            order.insert(order.len().min(2), "sinks");
+        }
         "Adapters" => order.extend(kinds::all().iter().map(|kind| kind.name())),
+        "Sinks" => order.extend(sinks::kinds::all().iter().map(|kind| kind.name())),
         "Device" => order.extend(of_kinds(|table| table.name == "DeviceKeys")),
         "Action" => {
             let last = order.pop();
@@ -164,6 +187,7 @@ fn table_types() -> Vec<TableType> {
         TableType::of::<model::History>(),
     ];
     types.extend(kinds::all().iter().flat_map(|kind| kind.table_types()));
+    types.extend(sinks::kinds::all().iter().flat_map(|kind| kind.table_types()));
     types
 }
 
@@ -345,6 +369,7 @@ mod tests {
         let expected = [
             "gateway",
             "upstream",
+            "sinks",
             "broker",
             "adapters",
             "devices",

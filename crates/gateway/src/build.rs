@@ -7,6 +7,7 @@ mod broker;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use codecs::CodecTable;
 use gateway_config::{Config, UnknownDevices, rule};
@@ -18,6 +19,7 @@ pub(crate) use self::broker::broker;
 
 use outbox::{PerLane, SinkOptions, Start};
 use pipeline::Reconfiguration;
+use pipeline::clock::SystemClock;
 use pipeline::decode::directory::{DeviceRules, Directory};
 use pipeline::deliver::actions::Action;
 use pipeline::engine::Settings;
@@ -25,6 +27,8 @@ use pipeline::engine::judging::Judging;
 use pipeline::training::local_history;
 use pipeline::training::models::{self, Kinds};
 use pipeline::training::retrain::Plan;
+use sinks::Blueprint;
+use sinks::runner::RunningSink;
 
 /// The outbox's directory.
 pub(crate) fn outbox_path(data_dir: &Path) -> PathBuf {
@@ -52,7 +56,7 @@ pub(crate) fn settings(config: &Config) -> Settings {
             .filter_map(|(name, device)| Some((name.clone(), device.zone.clone()?)))
             .collect(),
         rules: rules(config),
-        upstream: config.upstream.is_some(),
+        upstream: takes_aggregates(config),
         judging: judging(config),
     }
 }
@@ -173,6 +177,34 @@ pub(crate) fn outbox_options(config: &sinks::upstream::config::Outbox, journal: 
     }
 }
 
+/// Whether any sink takes aggregates.
+fn takes_aggregates(config: &Config) -> bool {
+    sinks(config).iter().any(|sink| sink.lanes.aggregates)
+}
+
+/// The sink whose counters the ledger shows: that of `[upstream]`, or the first that takes aggregates.
+pub(crate) fn ledger_sink(config: &Config) -> Arc<str> {
+    let sinks = sinks(config);
+    let sink = sinks.iter().find(|sink| sink.lanes.aggregates);
+    sink.map_or_else(|| sinks::upstream::NAME.into(), |sink| Arc::clone(&sink.name))
+}
+
+/// Starts the sinks beside the upstream's.
+pub(crate) fn start_sinks(
+    config: &Config,
+    outbox: Option<&outbox::Handle>,
+) -> Result<Vec<RunningSink>, BuildError> {
+    let Some(outbox) = outbox else { return Ok(Vec::new()) };
+    let mut running = Vec::new();
+    for kind in config.sinks.kinds() {
+        for Blueprint { name, lanes, limits, sink } in kind.build()? {
+            let handle = outbox.sink(name.as_str());
+            running.push(RunningSink::start(&name, sink, limits, lanes, handle, Arc::new(SystemClock)));
+        }
+    }
+    Ok(running)
+}
+
 /// The sinks, and what they take.
 pub(crate) fn sinks(config: &Config) -> Vec<SinkOptions> {
     let upstream = config.upstream.as_ref().map(|_| SinkOptions {
@@ -180,5 +212,10 @@ pub(crate) fn sinks(config: &Config) -> Vec<SinkOptions> {
         lanes: PerLane { alerts: true, aggregates: true, readings: false },
         start: Start::Now,
     });
-    upstream.into_iter().collect()
+    let further = config.sinks.lanes().into_iter().map(|(name, lanes)| SinkOptions {
+        name: name.into(),
+        lanes,
+        start: Start::Now,
+    });
+    upstream.into_iter().chain(further).collect()
 }

@@ -31,6 +31,7 @@ use pipeline::{Control, Durable, DurableStart, Pipeline, Undelivered};
 #[cfg(feature = "demo")]
 use read_model::Balance;
 use read_model::ReadModel;
+use sinks::runner::RunningSink;
 
 pub(crate) use opening::StartError;
 
@@ -51,6 +52,7 @@ pub(crate) struct Gateway {
     control: mpsc::Sender<Control>,
     pipeline: tokio::task::JoinHandle<()>,
     upstream: Option<Upstream>,
+    sinks: Vec<RunningSink>,
     outbox: Option<outbox::Handle>,
     history: Option<history::Handle>,
     retraining: Option<retrain::Handle>,
@@ -113,7 +115,7 @@ impl Gateway {
             checkpoint: recovered.checkpoint,
             since_checkpoint: recovered.replayed_bytes,
             outbox: outbox.clone().map(|handle| (handle, mark)),
-            ledger_sink: sinks::upstream::NAME.into(),
+            ledger_sink: build::ledger_sink(config),
             history: history.clone(),
         };
         let (problem_sender, pipeline_problems) = watch::channel(Vec::new());
@@ -152,11 +154,12 @@ impl Gateway {
             .as_ref()
             .map(|_| retrain::start(data_dir, build::training_plan(config), &control, clock, stop.clone()));
         let auditor =
-            Auditor::new(control.clone(), outbox.clone(), sinks::upstream::NAME.into(), read_model.clone());
+            Auditor::new(control.clone(), outbox.clone(), build::ledger_sink(config), read_model.clone());
         let upstream = match (&config.upstream, &outbox) {
             (Some(upstream), Some(handle)) => Some(Upstream::start(config, upstream, &identity, handle)?),
             _ => None,
         };
+        let sinks = build::start_sinks(config, outbox.as_ref())?;
         let gateway = Self {
             config: config.clone(),
             codecs,
@@ -164,6 +167,7 @@ impl Gateway {
             control,
             pipeline,
             upstream,
+            sinks,
             outbox,
             history,
             retraining,
@@ -203,7 +207,7 @@ impl Gateway {
                 read_model: self.read_model.clone(),
                 auditor: self.auditor.clone(),
                 outbox: self.outbox.clone(),
-                ledger_sink: sinks::upstream::NAME.into(),
+                ledger_sink: build::ledger_sink(&self.config),
                 upstream: upstream.handle(),
                 problems: self.problems.clone(),
                 health_every: self.config.gateway.health_every.0,
@@ -319,8 +323,12 @@ impl Gateway {
                 tracing::error!("the pipeline did not stop in time; the journal has what it took");
             }
         }
+        self.sinks.iter().for_each(RunningSink::begin_stop);
         if let Some(upstream) = self.upstream {
             upstream.stop().await;
+        }
+        for sink in self.sinks {
+            sink.stop().await;
         }
         if let Some(outbox) = self.outbox {
             match tokio::time::timeout(OUTBOX_CLOSE_TIMEOUT, outbox.close()).await {

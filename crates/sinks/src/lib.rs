@@ -1,5 +1,15 @@
-//! Where results go.
+//! Where results go: the cloud (`[upstream]`), and further sinks (`[sinks.*]`).
+//!
+//! A kind of sink is a folder that implements [`kind::SinkKind`], and an entry in [`kinds`]. [`runner`] runs it.
 
+mod http_client;
+pub mod influxdb;
+pub mod kind;
+pub mod kinds;
+mod probe;
 pub mod runner;
 pub mod sink;
+mod sinks;
 pub mod upstream;
+
+pub use sinks::{Blueprint, ConfiguredKind, KindInfo, Sinks};

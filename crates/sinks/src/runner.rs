@@ -80,9 +80,14 @@ impl RunningSink {
         self.state.clone()
     }
 
+    /// Lets a batch that is under way end, within three seconds; [`Self::stop`] waits for it.
+    pub fn begin_stop(&self) {
+        self.stop.cancel();
+    }
+
     /// Lets a batch that is under way end, within three seconds.
     pub async fn stop(self) {
-        self.stop.cancel();
+        self.begin_stop();
         if let Err(error) = self.task.await {
             tracing::error!("a sink ended unexpectedly: {error}");
         }
@@ -163,11 +168,11 @@ impl Runner {
                 Err(WriteError::Retry { reason, after }) => {
                     return Ok(Next::Pause(self.failed(reason, after)));
                 }
-                Err(WriteError::TooLarge { reason }) if count == 1 => {
+                Err(WriteError::Refused { reason }) if count == 1 => {
                     let never = vec![Outcome::Never(reason)];
                     pause = self.settle(first, &part, never).await?.or(pause);
                 }
-                Err(WriteError::TooLarge { .. }) => {
+                Err(WriteError::Refused { .. }) => {
                     let mut older = part;
                     let newer = older.split_off(count / 2);
                     parts.extend([newer, older]);

@@ -52,8 +52,9 @@ pub enum WriteError {
         /// How long the receiver asks to be left alone.
         after: Option<Duration>,
     },
-    /// The batch is too large for the receiver: it is divided, and a single record that is too large is dropped.
-    TooLarge { reason: String },
+    /// The receiver refuses the batch as a whole, because of its size or of something in it: it is divided until the
+    /// record is found, which is dropped.
+    Refused { reason: String },
 }
 
 impl WriteError {

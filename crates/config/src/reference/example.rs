@@ -47,9 +47,10 @@ fn set_here(path: &KeyPath) -> Option<Json> {
             Json::Array(kinds::all().iter().filter_map(|kind| kind.example().action).take(1).collect())
         }
         _ => {
-            return kinds::all().iter().find_map(|kind| {
-                let (example, table) = (kind.example(), kind_table(*kind));
-                let found = example.values.into_iter().find(|(key, _)| *path == table.key(key));
+            let of_adapters = kinds::all().iter().map(|kind| (kind_table(*kind), kind.example().values));
+            let of_sinks = sinks::kinds::all().iter().map(|kind| (sink_table(*kind), kind.example().values));
+            return of_adapters.chain(of_sinks).find_map(|(table, values)| {
+                let found = values.into_iter().find(|(key, _)| *path == table.key(key));
                 found.map(|(_, value)| value)
             });
         }
@@ -59,6 +60,11 @@ fn set_here(path: &KeyPath) -> Option<Json> {
 /// The table of a kind's adapter in the example.
 fn kind_table(kind: &dyn KindInfo) -> KeyPath {
     KeyPath::of("adapters").key(kind.name()).key(kind.example().name)
+}
+
+/// The table of a kind's sink in the example.
+fn sink_table(kind: &dyn sinks::KindInfo) -> KeyPath {
+    KeyPath::of("sinks").key(kind.name()).key(kind.example().name)
 }
 
 /// What stands for `*` in the table at `path`.
@@ -73,7 +79,12 @@ fn name_in(path: &KeyPath) -> &'static str {
             example.names.iter().find(|(key, _)| *path == table.key(key)).map(|(_, name)| *name)
         })
     };
-    ours.or_else(of_kinds).unwrap_or("name")
+    let of_sinks = || {
+        let mut kinds = sinks::kinds::all().iter();
+        let kind = kinds.find(|kind| *path == KeyPath::of("sinks").key(kind.name()))?;
+        Some(kind.example().name)
+    };
+    ours.or_else(of_kinds).or_else(of_sinks).unwrap_or("name")
 }
 
 fn is_on(path: &KeyPath) -> bool {

@@ -10,7 +10,7 @@ use super::{ConfigArg, Exit, Failure, print_line};
 use crate::build;
 use pipeline::durable::store;
 use pipeline::engine::ledger::ExternalAccounts;
-use pipeline::observe::audit::{Audit, newest_first};
+use pipeline::observe::audit::{Audit, SinkRecords, newest_first};
 use pipeline::observe::live_socket::Question;
 use read_model::{Balance, Row};
 
@@ -89,14 +89,23 @@ fn of_files(config: &Config) -> Result<Audit, Trouble> {
     Ok(Audit {
         balance: pipeline::balance(&recovered.engine, &external),
         dropped_ranges: upstream.map(|sink| newest_first(&sink.dropped)).unwrap_or_default(),
+        sinks: found.iter().flat_map(|found| &found.sinks).map(sink_records).collect(),
         models: recovered.engine.models(),
         disk: None,
     })
 }
 
+fn sink_records(sink: &outbox::SinkInspection) -> (String, SinkRecords) {
+    (sink.name.to_string(), SinkRecords::from(&sink.totals))
+}
+
 /// Everything, for people.
 fn report(audit: &Audit) -> String {
     let mut lines = vec![for_people(&audit.balance)];
+    for (name, records) in &audit.sinks {
+        let SinkRecords { delivered, queued, dropped } = records;
+        lines.push(format!("sink {name}: {delivered} records delivered, {queued} queued, {dropped} dropped"));
+    }
     for range in audit.dropped_ranges.iter().take(RANGES) {
         let numbers = if range.from == range.to {
             range.from.to_string()

@@ -63,7 +63,9 @@ pub(super) async fn open_outbox(config: &Config) -> Result<Option<(Outbox, bool)
     let options = match &config.upstream {
         Some(upstream) => build::outbox_options(&upstream.outbox, journal),
         // What was queued before `[upstream]` was taken out waits for its return.
-        None if path.exists() => build::outbox_options(&Default::default(), journal),
+        None if path.exists() || !build::sinks(config).is_empty() => {
+            build::outbox_options(&Default::default(), journal)
+        }
         None => return Ok(None),
     };
     let sinks = build::sinks(config);

@@ -1,5 +1,6 @@
 //! What `riser audit` and `health` report: where every reading is, which messages were given up, what it cost the disk.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -24,11 +25,32 @@ pub struct Audit {
     pub balance: Balance,
     /// Ranges of `seq` that the outbox has given up, the newest first.
     pub dropped_ranges: Vec<DroppedRange>,
+    /// What became of the records of each sink, by `<kind>.<name>`.
+    #[serde(default)]
+    pub sinks: BTreeMap<String, SinkRecords>,
     /// Series with an anomaly model, and those refused one.
     pub models: ModelCount,
     /// None of a gateway that does not run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disk: Option<Disk>,
+}
+
+/// Records of one sink: each version of an aggregate, each alert, each message's reading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct SinkRecords {
+    pub delivered: u64,
+    pub queued: u64,
+    pub dropped: u64,
+}
+
+impl From<&outbox::Totals> for SinkRecords {
+    fn from(totals: &outbox::Totals) -> Self {
+        Self {
+            delivered: totals.published.entries,
+            queued: totals.queued.entries,
+            dropped: totals.dropped().entries,
+        }
+    }
 }
 
 /// `seq` numbers that will never arrive.
@@ -115,7 +137,15 @@ impl Auditor {
         let balance = (*self.read_model.ledger()?.balance).clone();
         let disk = self.disk(report.taken, report.written);
         let dropped_ranges = self.dropped().await;
-        Some(Audit { balance, dropped_ranges, models: report.models, disk: Some(disk) })
+        let sinks = self.sinks();
+        Some(Audit { balance, dropped_ranges, sinks, models: report.models, disk: Some(disk) })
+    }
+
+    fn sinks(&self) -> BTreeMap<String, SinkRecords> {
+        let Some(outbox) = &self.outbox else { return BTreeMap::new() };
+        let status = outbox.status();
+        let status = status.borrow();
+        status.sinks.iter().map(|sink| (sink.name.to_string(), SinkRecords::from(&sink.totals))).collect()
     }
 
     async fn dropped(&self) -> Vec<DroppedRange> {

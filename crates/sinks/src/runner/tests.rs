@@ -194,7 +194,7 @@ async fn a_batch_that_fails_is_written_again_as_a_whole_and_the_error_can_be_see
 async fn a_batch_that_is_too_large_is_divided_and_a_record_that_is_too_large_is_dropped() {
     let mut fixture = Fixture::new();
     fixture.append(Lane::Readings, &["r1", "r2", "r3"]).await;
-    let too_large = || Answer::Error(WriteError::TooLarge { reason: "413".to_owned() });
+    let too_large = || Answer::Error(WriteError::Refused { reason: "413".to_owned() });
     let receiver = Receiver::answering([too_large(), too_large()]);
     let sink = fixture.start(&receiver, at_once(9));
     fixture.until(|totals| totals.published.entries + totals.dropped().entries == 3).await;

@@ -1,0 +1,191 @@
+//! One HTTP/1.1 connection to one server, for sinks that write over HTTP (RFC 9112).
+//!
+//! Guarantees: redirects are not followed; at most 64 KiB of an answer are read; a name in the certificate that is not the
+//! server's, or an authority that is not trusted, is an error; no secret is in an error's text.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use gateway_core::chain;
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::header::{CONTENT_LENGTH, HOST, HeaderMap, LOCATION, RETRY_AFTER};
+use hyper::{Method, Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use mqtt_link::{Tls, tls};
+use rustls_pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use url::Url;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const MAX_ANSWER_BYTES: usize = 64 * 1024;
+
+/// A server's answer.
+#[derive(Debug, Clone)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    /// How long the server asks to be left alone.
+    pub(crate) retry_after: Option<Duration>,
+    /// Where it sends to, if it redirects.
+    pub(crate) location: Option<String>,
+    /// At most 64 KiB.
+    pub(crate) body: String,
+}
+
+/// A connection that is opened when it is needed.
+pub(crate) struct HttpClient {
+    url: Url,
+    tls: Tls,
+    connection: Option<Connection>,
+}
+
+struct Connection {
+    requests: SendRequest<Full<Bytes>>,
+    /// Ends with the connection.
+    _driver: JoinSet<()>,
+}
+
+impl HttpClient {
+    /// `url` is the address of the server; its path stands before that of each request. `ca_file`: what its certificate is
+    /// checked against, instead of the machine's authorities.
+    pub(crate) fn new(url: Url, tls: Tls) -> HttpClient {
+        HttpClient { url, tls, connection: None }
+    }
+
+    /// The server's address without path, for messages.
+    pub(crate) fn server(&self) -> String {
+        let port = self.url.port_or_known_default().unwrap_or(80);
+        format!("{}:{port}", self.url.host_str().unwrap_or("?"))
+    }
+
+    /// Sends a request and returns the answer. `path`: path and query below the url's path, with a slash in front.
+    ///
+    /// # Errors
+    /// What went wrong, for people. It is unknown then whether the server has the request.
+    pub(crate) async fn post(
+        &mut self,
+        path: &str,
+        headers: &HeaderMap,
+        body: Bytes,
+    ) -> Result<Answer, String> {
+        self.request(Method::POST, path, headers, body).await
+    }
+
+    pub(crate) async fn request(
+        &mut self,
+        method: Method,
+        path: &str,
+        headers: &HeaderMap,
+        body: Bytes,
+    ) -> Result<Answer, String> {
+        let reused = self.connection.take().filter(|connection| !connection.requests.is_closed());
+        let was_reused = reused.is_some();
+        let mut connection = match reused {
+            Some(connection) => connection,
+            None => self.connect().await?,
+        };
+        let mut answer = self.exchange(&mut connection, &method, path, headers, body.clone()).await;
+        if answer.is_err() && was_reused {
+            // A server may close an idle connection at any time.
+            connection = self.connect().await?;
+            answer = self.exchange(&mut connection, &method, path, headers, body).await;
+        }
+        let (answer, is_whole) = answer?;
+        if is_whole {
+            self.connection = Some(connection);
+        }
+        Ok(answer)
+    }
+
+    /// Also returns whether the answer was read to its end, so that the connection can be used again.
+    async fn exchange(
+        &self,
+        connection: &mut Connection,
+        method: &Method,
+        path: &str,
+        headers: &HeaderMap,
+        body: Bytes,
+    ) -> Result<(Answer, bool), String> {
+        let failed = |error: &dyn std::error::Error| format!("{}: {}", self.server(), chain(error));
+        let target = format!("{}{path}", self.url.path().trim_end_matches('/'));
+        let mut request = Request::builder().method(method).uri(target);
+        if let Some(all) = request.headers_mut() {
+            *all = headers.clone();
+        }
+        let request = request
+            .header(HOST, self.host())
+            .header(CONTENT_LENGTH, body.len())
+            .body(Full::new(body))
+            .map_err(|error| failed(&error))?;
+        let requests = &mut connection.requests;
+        requests.ready().await.map_err(|error| failed(&error))?;
+        let response = requests.send_request(request).await.map_err(|error| failed(&error))?;
+        let text = |name| response.headers().get(&name).and_then(|value| value.to_str().ok());
+        let retry_after = text(RETRY_AFTER).and_then(|seconds| seconds.trim().parse().ok());
+        let location = text(LOCATION).map(str::to_owned);
+        let status = response.status();
+        let mut body = response.into_body();
+        let mut bytes = Vec::new();
+        let mut is_whole = true;
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| failed(&error))?;
+            bytes.extend_from_slice(frame.data_ref().map_or(&[], |data| data));
+            if bytes.len() > MAX_ANSWER_BYTES {
+                bytes.truncate(MAX_ANSWER_BYTES);
+                is_whole = false;
+                break;
+            }
+        }
+        let body = String::from_utf8_lossy(&bytes).into_owned();
+        let retry_after = retry_after.map(Duration::from_secs);
+        Ok((Answer { status, retry_after, location, body }, is_whole))
+    }
+
+    fn host(&self) -> String {
+        let host = self.url.host_str().unwrap_or_default();
+        self.url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    }
+
+    async fn connect(&self) -> Result<Connection, String> {
+        let server = self.server();
+        let connected = timeout(CONNECT_TIMEOUT, self.open());
+        connected
+            .await
+            .unwrap_or_else(|_| Err("no connection within 10 s".to_owned()))
+            .map_err(|why| format!("{server} is out of reach: {why}"))
+    }
+
+    async fn open(&self) -> Result<Connection, String> {
+        let host = self.url.host_str().unwrap_or_default();
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let port = self.url.port_or_known_default().unwrap_or(80);
+        let stream = TcpStream::connect((host, port)).await.map_err(|error| chain(&error))?;
+        stream.set_nodelay(true).map_err(|error| chain(&error))?;
+        if self.url.scheme() != "https" {
+            return drive(TokioIo::new(stream)).await;
+        }
+        let files = self.tls.clone();
+        let config = tokio::task::spawn_blocking(move || tls::load(&files)).await;
+        let config = config.map_err(|error| chain(&error))?.map_err(|error| chain(&error))?;
+        let name = ServerName::try_from(host.to_owned()).map_err(|error| chain(&error))?;
+        let stream = TlsConnector::from(Arc::clone(&config)).connect(name, stream).await;
+        drive(TokioIo::new(stream.map_err(|error| chain(&error))?)).await
+    }
+}
+
+async fn drive<T>(io: T) -> Result<Connection, String>
+where
+    T: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
+{
+    let (requests, connection) = handshake(io).await.map_err(|error| chain(&error))?;
+    let mut driver = JoinSet::new();
+    driver.spawn(async move {
+        // Its error is also that of the request.
+        let _ended = connection.await;
+    });
+    Ok(Connection { requests, _driver: driver })
+}

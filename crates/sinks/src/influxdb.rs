@@ -1,0 +1,189 @@
+//! Writes records to InfluxDB 1, 2 and 3 (and servers with the same interface, such as VictoriaMetrics) as line protocol.
+//!
+//! Guarantees: a point that is written again replaces itself, because its tags and time are the same. A record that the
+//! server refuses (a type conflict of one field, for instance) is found, dropped alone and named in the log; the rest of the
+//! batch is written.
+
+pub mod config;
+mod line;
+mod server;
+
+use async_trait::async_trait;
+use gateway_core::files::{Files, check_ca, warn_if_public};
+use gateway_core::findings::{KeyPath, Report};
+use gateway_core::settings::BuildError;
+use std::path::Path;
+
+use self::config::Config;
+use self::line::Format;
+use self::server::Server;
+use crate::kind::{Example, Send, SinkKind};
+use crate::sink::{Item, Limits, Outcome, Sink, WriteError};
+
+/// The kind `influxdb`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Influxdb;
+
+impl SinkKind for Influxdb {
+    const NAME: &'static str = "influxdb";
+    const LABEL: &'static str = "InfluxDB";
+    const DOC: &'static str =
+        "Databases that take InfluxDB's line protocol: InfluxDB 1, 2 and 3, VictoriaMetrics.";
+
+    type Table = Config;
+
+    fn example() -> Example {
+        let values = vec![("url", "http://localhost:8086".into()), ("database", "building".into())];
+        Example { name: "local", values }
+    }
+
+    fn read_files(table: &mut Config, path: &KeyPath, files: &mut Files<'_>) {
+        files.resolve([&mut table.ca_file]);
+        files.password(path, &mut table.password, &mut table.password_file);
+        files.secret(path, "token", &mut table.token, &mut table.token_file);
+    }
+
+    fn check_own_file(table: &Config, path: &KeyPath, file: &Path, report: &mut Report) {
+        let secrets = [
+            ("password", table.password.is_some() && table.password_file.is_none()),
+            ("token", table.token.is_some() && table.token_file.is_none()),
+        ];
+        for (key, _) in secrets.into_iter().filter(|(_, is_here)| *is_here) {
+            warn_if_public(report, &path.key(key), file);
+        }
+    }
+
+    fn check(table: &Config, path: &KeyPath, report: &mut Report) {
+        check_url(table, path, report);
+        check_ca(report, path, table.ca_file.as_deref());
+        check_place(table, path, report);
+        check_login(table, path, report);
+        if table.send.is_empty() {
+            report.error(
+                &path.key("send"),
+                "is empty; write at least one of \"aggregates\", \"alerts\", \"readings\"",
+            );
+        }
+        if table.measurement.is_some() && table.send.len() != 1 {
+            report.error(
+                &path.key("measurement"),
+                "stands for one kind of record: write exactly one into `send`",
+            );
+        }
+        if table.measurement.as_ref().is_some_and(String::is_empty) {
+            report.error(&path.key("measurement"), "is empty");
+        }
+    }
+
+    fn probe(table: &Config, path: &KeyPath, report: &mut Report) {
+        let Ok(server) = Server::new(table) else { return };
+        if let Err((key, why)) = crate::probe::run(server.probe()) {
+            report.warning(&path.key(key), why);
+        }
+    }
+
+    fn send(table: &Config) -> &[Send] {
+        &table.send
+    }
+
+    fn limits(_table: &Config) -> Limits {
+        Limits { records: 5_000, bytes: 4 * 1024 * 1024, ..Limits::default() }
+    }
+
+    fn build(name: &str, table: &Config) -> Result<Box<dyn Sink>, BuildError> {
+        let key = || KeyPath::of("sinks").key(Self::NAME).key(name).key("url").to_string();
+        let server = Server::new(table).map_err(|reason| BuildError { key: key(), reason })?;
+        let usual = |usual: &str| table.measurement.clone().unwrap_or_else(|| usual.to_owned());
+        let format = Format {
+            aggregates: usual("aggregates"),
+            alerts: usual("alerts"),
+            readings: usual("readings"),
+            timestamp: table.timestamp,
+        };
+        Ok(Box::new(InfluxdbSink { server, format }))
+    }
+}
+
+fn check_url(table: &Config, path: &KeyPath, report: &mut Report) {
+    let key = path.key("url");
+    if table.url.contains('@') {
+        // What stands before an @ is a secret: the text is not shown then.
+        report.error(
+            &key,
+            "credentials do not belong in the address; write username and password_file, or token_file",
+        );
+        return;
+    }
+    match table.url.parse::<url::Url>() {
+        Err(error) => {
+            report.error(&key, format!("is no address: {error}; write one such as http://localhost:8086"));
+        }
+        Ok(url) if !matches!(url.scheme(), "http" | "https") => {
+            report.error(&key, "begins with another word than http:// or https://");
+        }
+        Ok(url) if url.host_str().is_none() => report.error(&key, "has no host"),
+        Ok(url) if url.scheme() == "http" && table.ca_file.is_some() => {
+            report.warning(&path.key("ca_file"), "is not used: http:// is not encrypted; write https://");
+        }
+        Ok(_) => {}
+    }
+}
+
+/// The keys that say where in the server.
+fn check_place(table: &Config, path: &KeyPath, report: &mut Report) {
+    let keys = [("database", &table.database), ("org", &table.org), ("bucket", &table.bucket)];
+    for (name, value) in keys {
+        let belongs = if name == "database" { table.version != 2 } else { table.version == 2 };
+        let version = table.version;
+        match value {
+            None if belongs => report.error(&path.key(name), format!("missing; version {version} needs it")),
+            Some(text) if belongs && text.is_empty() => report.error(&path.key(name), "is empty"),
+            Some(_) if !belongs => report.error(&path.key(name), format!("is not for version {version}")),
+            _ => {}
+        }
+    }
+}
+
+fn check_login(table: &Config, path: &KeyPath, report: &mut Report) {
+    let has_token = table.token.is_some() || table.token_file.is_some();
+    let has_password = table.password.is_some() || table.password_file.is_some();
+    if table.version == 1 && has_token {
+        report.error(&path.key("token_file"), "is not for version 1, which has username and password_file");
+    }
+    if table.version != 1 && (table.username.is_some() || has_password) {
+        let version = table.version;
+        report.error(&path.key("username"), format!("is not for version {version}, which has token_file"));
+    }
+    if table.version == 1 && table.username.is_none() && has_password {
+        report.error(&path.key("password_file"), "there is no `username` that it belongs to");
+    }
+    if table.version == 2 && !has_token {
+        report.error(&path.key("token_file"), "missing; version 2 needs it");
+    }
+}
+
+/// Writes batches to one database.
+struct InfluxdbSink {
+    server: Server,
+    format: Format,
+}
+
+#[async_trait]
+impl Sink for InfluxdbSink {
+    async fn write(&mut self, batch: &[Item]) -> Result<Vec<Outcome>, WriteError> {
+        let lines: Vec<Option<String>> = batch.iter().map(|item| self.format.line(&item.record)).collect();
+        let body: String = lines.iter().flatten().map(String::as_str).collect();
+        let refused = if body.is_empty() { Vec::new() } else { self.server.write(&body).await? };
+        // The numbers of refused lines count the lines that were written, from 1 on.
+        let mut number = 0;
+        let outcome = |line: &Option<String>| {
+            if line.is_none() {
+                return Outcome::Never("it has no value that is a number".to_owned());
+            }
+            number += 1;
+            let refusal = refused.iter().find(|(line, _)| *line == number);
+            refusal.map_or(Outcome::Taken, |(_, why)| Outcome::Never(why.clone()))
+        };
+        Ok(lines.iter().map(outcome).collect())
+    }
+}

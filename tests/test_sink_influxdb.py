@@ -1,0 +1,125 @@
+"""Records in a real InfluxDB: every aggregate and alert once, whatever is killed meanwhile."""
+
+import pytest
+
+from gateway import config
+from influxdb import PASSWORD, USER, InfluxDb
+from peers import free_port, wait_until
+from readings import now_millis
+
+ALERT = '[alerts.too-hot]\nmetric = "temperature"\nabove = 40.0'
+SINK = "influxdb.local"
+
+
+@pytest.fixture
+def influx(started, tmp_path):
+    return started.keep(InfluxDb(tmp_path / "influx")).start()
+
+
+def sink(influx, password=PASSWORD, more=""):
+    login = f'username = "{USER}"\npassword = "{password}"'
+    return f'[sinks.influxdb.local]\nurl = "{influx.url}"\ndatabase = "building"\n{login}\n{more}\n\n{ALERT}'
+
+
+def counted(influx):
+    """Readings that the stored aggregates stand for."""
+    rows = influx.rows("SELECT sum(temperature_count) AS readings FROM aggregates")
+    return rows[0]["readings"] if rows else 0
+
+
+def send(sensor, device, count, value=21.0):
+    for number in range(count):
+        sensor.send(f"sensors/{device}/telemetry", {"temperature": value + number % 5, "ts": now_millis()})
+
+
+def test_aggregates_and_alerts_are_written_with_their_tags_and_fields(influx, cloud, floor, sensor, riser, received):
+    zone = '[devices."lounge, north=1"]\nzone = "floor 1/a"'
+    gateway = riser(config(cloud=cloud.port, floor=floor.port, more=f"{sink(influx)}\n\n{zone}")).start()
+    received.wait_online()
+    sensor.send("sensors/lounge, north=1/telemetry", {"temperature": 41.5, "contact": True, "ts": now_millis()})
+    wait_until(lambda: counted(influx) == 1, 20, what="the aggregate in the database, which is created")
+    wait_until(lambda: influx.rows("SELECT * FROM alerts"), 20, what="the alert")
+    row = influx.rows("SELECT * FROM aggregates WHERE device != ''")[0]
+    assert row["device"] == "lounge, north=1" and row["zone"] == "floor 1/a", row
+    assert (row["gateway"], row["protocol"]) == ("hq-north", "mqtt")
+    assert (row["temperature_avg"], row["temperature_count"], row["contact_last"]) == (41.5, 1, 1)
+    alert = influx.rows("SELECT * FROM alerts")[0]
+    assert (alert["alert"], alert["state"], alert["value"]) == ("too-hot", "raised", 41.5)
+    assert alert["message"] == "temperature 41.5 is above 40"
+    received.wait_for(lambda: received.aggregates() and received.alerts(), 20, "the same in the cloud")
+    wait_until(lambda: gateway.audit()["sinks"][SINK]["queued"] == 0, 20, what="everything acknowledged")
+    audit = gateway.audit()["sinks"]
+    assert audit[SINK]["dropped"] == 0 and audit[SINK] == audit["mqtt.upstream"], audit
+    assert gateway.stop() == 0
+    assert gateway.audit()["sinks"] == audit
+
+
+def test_nothing_is_lost_and_nothing_comes_twice_while_gateway_and_database_are_killed(influx, cloud, floor, sensor, riser):
+    gateway = riser(config(cloud=cloud.port, floor=floor.port, more=sink(influx))).start()
+    gateway.wait_log("connected and subscribed")
+    total = 0
+    for turn in range(4):
+        send(sensor, f"device-{turn}", 40)
+        total += 40
+        if turn % 2:
+            influx.kill()
+            gateway.wait_ledger(taken=total)
+            influx.start()
+        gateway.wait_ledger(taken=total)
+        gateway.kill()
+        gateway.start()
+    wait_until(lambda: counted(influx) == total, 60, lambda: f"{total} readings, not {counted(influx)}")
+    wait_until(lambda: gateway.audit()["sinks"][SINK]["queued"] == 0, 30, what="everything acknowledged")
+    assert counted(influx) == total
+    assert gateway.audit()["sinks"][SINK]["dropped"] == 0
+
+
+def test_a_sink_that_is_away_holds_up_no_other(cloud, floor, sensor, received, riser):
+    away = f'[sinks.influxdb.local]\nurl = "http://127.0.0.1:{free_port()}"\ndatabase = "building"'
+    gateway = riser(config(cloud=cloud.port, floor=floor.port, more=away)).start()
+    received.wait_online()
+    send(sensor, "lounge", 20)
+    received.wait_for(lambda: received.count("lounge", "temperature") == 20, 20, "all readings in the cloud")
+    gateway.wait_ledger(published=20, queued=0)
+    sinks = gateway.audit()["sinks"]
+    assert sinks["mqtt.upstream"]["queued"] == 0 and sinks[SINK]["queued"] > 0, sinks
+    gateway.wait_log("is out of reach")
+    assert gateway.log().count("is out of reach") == 1, "an error is logged once"
+
+
+def test_a_wrong_password_is_named_and_tried_again(influx, cloud, floor, sensor, riser):
+    text = config(cloud=cloud.port, floor=floor.port, more=sink(influx, password="geheim99"))
+    gateway = riser(text).start()
+    gateway.wait_log("connected and subscribed")
+    send(sensor, "lounge", 3)
+    gateway.wait_log("401 Unauthorized")
+    assert "look at username" in gateway.log() and "geheim99" not in gateway.log()
+    found = gateway.cli("check", "--config", gateway.config)
+    assert "sinks.influxdb.local.username" in found.stdout, found.stdout
+    gateway.stop()
+    gateway.config.write_text(config(cloud=cloud.port, floor=floor.port, more=sink(influx)))
+    gateway.start()
+    wait_until(lambda: counted(influx) == 3, 20, what="what was queued")
+
+
+def test_a_field_of_another_type_costs_that_record_alone(influx, cloud, floor, sensor, riser):
+    influx.query("CREATE DATABASE building")
+    gateway = riser(config(cloud=cloud.port, floor=floor.port, more=sink(influx))).start()
+    gateway.wait_log("connected and subscribed")
+    influx.write(f'aggregates odd_avg="text" {now_millis()}')
+    for number in range(5):
+        sensor.send(f"sensors/good-{number}/telemetry", {"temperature": 20.0, "ts": now_millis()})
+    sensor.send("sensors/bad/telemetry", {"odd": 1.0, "ts": now_millis()})
+    wait_until(lambda: counted(influx) == 5, 20, lambda: f"5 readings, not {counted(influx)}: {gateway.log()[-800:]}")
+    gateway.wait_log("field type conflict")
+    assert "odd_avg" in gateway.log()
+    wait_until(lambda: gateway.audit()["sinks"][SINK]["queued"] == 0, 20, what="an empty queue")
+    assert gateway.audit()["sinks"][SINK]["dropped"] == 1
+
+
+def test_a_gateway_without_a_cloud_counts_what_the_database_has(influx, floor, sensor, riser):
+    gateway = riser(config(floor=floor.port, more=sink(influx))).start()
+    gateway.wait_log("connected and subscribed")
+    send(sensor, "lounge", 7)
+    gateway.wait_ledger(published=7, queued=0)
+    assert counted(influx) == 7
