@@ -294,6 +294,9 @@ class Collector:
     def statuses(self):
         return [m.body["state"] for m in list(self.messages) if m.topic.endswith("/status") and m.body]
 
+    def healths(self):
+        return [m.body for m in list(self.messages) if m.topic.endswith("/health") and m.body]
+
     def wait_online(self, timeout=20.0):
         self.wait_for(lambda: self.statuses() and self.statuses()[-1] == "online", timeout, "the status online")
 

@@ -27,6 +27,12 @@ def counted(influx):
     return rows[0]["readings"] if rows else 0
 
 
+def health_of(received):
+    """The sink in the newest health message."""
+    health = received.healths()
+    return health[-1]["sinks"].get(SINK, {}) if health else {}
+
+
 def send(sensor, device, count, value=21.0):
     for number in range(count):
         sensor.send(f"sensors/{device}/telemetry", {"temperature": value + number % 5, "ts": now_millis()})
@@ -76,7 +82,8 @@ def test_nothing_is_lost_and_nothing_comes_twice_while_gateway_and_database_are_
 
 def test_a_sink_that_is_away_holds_up_no_other(cloud, floor, sensor, received, riser):
     away = f'[sinks.influxdb.local]\nurl = "http://127.0.0.1:{free_port()}"\ndatabase = "building"'
-    gateway = riser(config(cloud=cloud.port, floor=floor.port, more=away)).start()
+    text = config(cloud=cloud.port, floor=floor.port, more=away, gateway='health_every = "1s"')
+    gateway = riser(text).start()
     received.wait_online()
     send(sensor, "lounge", 20)
     received.wait_for(lambda: received.count("lounge", "temperature") == 20, 20, "all readings in the cloud")
@@ -85,6 +92,8 @@ def test_a_sink_that_is_away_holds_up_no_other(cloud, floor, sensor, received, r
     assert sinks["mqtt.upstream"]["queued"] == 0 and sinks[SINK]["queued"] > 0, sinks
     gateway.wait_log("is out of reach")
     assert gateway.log().count("is out of reach") == 1, "an error is logged once"
+    received.wait_for(lambda: health_of(received).get("last_error"), 20, "the error in the health message")
+    assert health_of(received)["queued"] > 0 and health_of(received)["bytes"] > 0
 
 
 def test_a_wrong_password_is_named_and_tried_again(influx, cloud, floor, sensor, riser):

@@ -208,7 +208,7 @@ impl Gateway {
                 auditor: self.auditor.clone(),
                 outbox: self.outbox.clone(),
                 ledger_sink: build::ledger_sink(&self.config),
-                upstream: upstream.handle(),
+                upstream: upstream.handle().with_sinks(&self.sinks),
                 problems: self.problems.clone(),
                 health_every: self.config.gateway.health_every.0,
             };

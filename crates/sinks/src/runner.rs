@@ -42,6 +42,7 @@ pub struct SinkState {
 /// A sink that runs.
 #[derive(Debug)]
 pub struct RunningSink {
+    name: String,
     state: watch::Receiver<SinkState>,
     stop: CancellationToken,
     task: JoinHandle<()>,
@@ -71,7 +72,13 @@ impl RunningSink {
             backoff: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
         };
         let task = tokio::spawn(runner.run(stop.clone()));
-        RunningSink { state, stop, task }
+        RunningSink { name: name.to_owned(), state, stop, task }
+    }
+
+    /// `<kind>.<name>`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// How it is doing.

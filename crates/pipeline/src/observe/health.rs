@@ -6,7 +6,7 @@ use gateway_core::ports::AdapterState;
 use gateway_core::{AdapterHealth, PartHealth, memory};
 use serde::Serialize;
 
-use super::audit::{Disk, DroppedRange};
+use super::audit::{Disk, DroppedRange, SinkRecords};
 use crate::ModelCount;
 use read_model::Balance;
 
@@ -25,11 +25,26 @@ pub struct Health {
     pub adapters: BTreeMap<String, Adapter>,
     pub upstream: UpstreamHealth,
     pub queue: Queue,
+    /// Every sink, by `<kind>.<name>`; `mqtt.upstream` is that of `[upstream]`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub sinks: BTreeMap<String, Sink>,
     pub ledger: Balance,
     pub models: ModelCount,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disk: Option<Disk>,
     pub memory: Memory,
+}
+
+/// One sink. Its counters are records: versions of aggregates, alerts, messages' readings.
+#[derive(Debug, Serialize)]
+pub struct Sink {
+    #[serde(flatten)]
+    pub records: SinkRecords,
+    /// About what the queued records take on the disk, in bytes.
+    pub bytes: u64,
+    /// Why the last attempt failed; gone when one succeeds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<String>,
 }
 
 /// One adapter, or the embedded broker.
