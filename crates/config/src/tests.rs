@@ -5,6 +5,7 @@ mod codecs;
 mod generated;
 mod limits;
 mod outside;
+mod sinks;
 
 use std::ffi::OsString;
 use std::path::Path;

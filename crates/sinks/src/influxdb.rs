@@ -59,10 +59,7 @@ impl SinkKind for Influxdb {
         check_place(table, path, report);
         check_login(table, path, report);
         if table.send.is_empty() {
-            report.error(
-                &path.key("send"),
-                "is empty; write at least one of \"aggregates\", \"alerts\", \"readings\"",
-            );
+            report.error(&path.key("send"), "is empty; write at least one of \"aggregates\", \"alerts\"");
         }
         if table.measurement.is_some() && table.send.len() != 1 {
             report.error(

@@ -132,7 +132,17 @@ impl<K: SinkKind> ConfiguredKind for Configured<K> {
     }
 
     fn check(&self, report: &mut Report) {
-        self.0.iter().for_each(|(name, table)| K::check(table, &path_of::<K>(name), report));
+        for (name, table) in &self.0 {
+            let path = path_of::<K>(name);
+            if K::send(table).contains(&Send::Readings) {
+                // The store has a lane for them; nothing fills it yet.
+                report.error(
+                    &path.key("send"),
+                    "this version of riser sends no `readings` yet; it has: aggregates, alerts",
+                );
+            }
+            K::check(table, &path, report);
+        }
     }
 
     fn check_own_file(&self, file: &Path, report: &mut Report) {

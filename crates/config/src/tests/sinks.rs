@@ -1,0 +1,61 @@
+//! `[sinks.*]`: what is wrong is said with its line, and what to do.
+
+use super::finds;
+
+#[test]
+fn a_right_sink_is_right() {
+    finds("[sinks.influxdb.local]\nurl = \"http://localhost:8086\"\ndatabase = \"building\"\n", &[]);
+    finds(
+        "[sinks.influxdb.a]\nurl = \"https://influx:8086\"\nversion = 2\norg = \"home\"\nbucket = \"b\"\ntoken = \"t\"\n\
+         [sinks.influxdb.b]\nurl = \"http://influx:8181\"\nversion = 3\ndatabase = \"b\"\nsend = [\"alerts\"]\nmeasurement = \"m\"\n",
+        &[],
+    );
+}
+
+#[test]
+fn each_version_has_its_own_keys() {
+    finds(
+        "[sinks.influxdb.local]\nurl = \"http://localhost:8086\"\nversion = 2\ndatabase = \"b\"\nusername = \"u\"\npassword = \"p\"\n",
+        &[
+            "gateway.toml:1:17: error: sinks.influxdb.local.bucket: missing; version 2 needs it",
+            "gateway.toml:1:17: error: sinks.influxdb.local.org: missing; version 2 needs it",
+            "gateway.toml:1:17: error: sinks.influxdb.local.token_file: missing; version 2 needs it",
+            "gateway.toml:4:1: error: sinks.influxdb.local.database: is not for version 2",
+            "gateway.toml:5:1: error: sinks.influxdb.local.username: is not for version 2, which has token_file",
+        ],
+    );
+    finds(
+        "[sinks.influxdb.local]\nurl = \"http://localhost:8086\"\ntoken = \"t\"\n",
+        &[
+            "gateway.toml:1:17: error: sinks.influxdb.local.database: missing; version 1 needs it",
+            "gateway.toml:1:17: error: sinks.influxdb.local.token_file: is not for version 1, which has username and password_file",
+        ],
+    );
+}
+
+#[test]
+fn addresses_measurements_and_kinds_that_cannot_be_are_refused() {
+    finds(
+        "[sinks.influxdb.a]\nurl = \"http://u:geheim@h\"\ndatabase = \"b\"\n[sinks.influxdb.b]\nurl = \"mqtt://h\"\ndatabase = \"b\"\n\
+         measurement = \"m\"\n[sinks.influxdb.c]\nurl = \"h:8086\"\ndatabase = \"b\"\nsend = []\n",
+        &[
+            "gateway.toml:2:1: error: sinks.influxdb.a.url: credentials do not belong in the address; write username and password_file, or token_file",
+            "gateway.toml:5:1: error: sinks.influxdb.b.url: begins with another word than http:// or https://",
+            "gateway.toml:7:1: error: sinks.influxdb.b.measurement: stands for one kind of record: write exactly one into `send`",
+            "gateway.toml:9:1: error: sinks.influxdb.c.url: begins with another word than http:// or https://",
+            "gateway.toml:11:1: error: sinks.influxdb.c.send: is empty; write at least one of \"aggregates\", \"alerts\"",
+        ],
+    );
+    finds(
+        "[sinks.influxdb.a]\nurl = \"http://h\"\ndatabase = \"b\"\nsend = [\"readings\"]\n",
+        &[
+            "gateway.toml:4:1: error: sinks.influxdb.a.send: this version of riser sends no `readings` yet; it has: aggregates, alerts",
+        ],
+    );
+    finds(
+        "[sinks.kafka.b]\n",
+        &[
+            "gateway.toml:1:8: error: sinks.kafka: this version of riser has no Kafka sink (`kafka`) yet; it has: influxdb",
+        ],
+    );
+}
