@@ -216,7 +216,10 @@ impl Actor {
                 let _caller_is_gone = reply.send(self.outbox.dropped(&sink));
             }
             Command::Flush(reply) => {
-                let _caller_is_gone = reply.send(self.flush());
+                let done = self.flush();
+                // The caller looks at the status next.
+                self.publish_status();
+                let _caller_is_gone = reply.send(done);
             }
             Command::Write(..) | Command::Close(_) => {}
         }

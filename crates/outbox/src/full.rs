@@ -125,12 +125,16 @@ impl Outbox {
         next.map_or(self.logs.get(lane).journal.next(), |next| next.first)
     }
 
-    /// Drops new aggregates and readings for the sinks that have fallen behind. The others get them.
+    /// Drops new aggregates and readings, the newest first, for the sinks that have fallen behind, until the others fit. The
+    /// other sinks get them.
     fn drop_staged_for_slow_sinks(&mut self) {
         let slow: BTreeSet<SinkId> =
             self.state.sinks.keys().filter(|id| self.is_slow(**id)).copied().collect();
         for lane in [Lane::Readings, Lane::Aggregates] {
-            for entry in self.staged_entries(lane) {
+            for entry in self.staged_entries(lane).into_iter().rev() {
+                if self.excess() == 0 {
+                    return;
+                }
                 slow.iter().for_each(|id| self.drop_staged_for(*id, &entry));
             }
         }

@@ -160,3 +160,15 @@ async fn a_full_outbox_drops_and_never_blocks_the_producer() {
     assert_eq!(numbers, totals.dropped_full.entries);
     assert!(dropped[0].seq_from > 30, "the oldest entries are kept: {dropped:?}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_status_shows_what_a_flush_has_stored() {
+    let (_dir, path) = place();
+    let options = Options { producer_repeats: true, ..large() };
+    let (handle, _thread) = spawn(open_with(&path, options)).unwrap();
+    for mark in 1..=500 {
+        handle.append(mark, vec![aggregate(1)], 0).await.unwrap();
+        handle.flush().await.unwrap();
+        assert_eq!(handle.status().borrow().mark, mark);
+    }
+}
