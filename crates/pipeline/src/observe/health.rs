@@ -25,7 +25,7 @@ pub struct Health {
     pub adapters: BTreeMap<String, Adapter>,
     pub upstream: UpstreamHealth,
     pub queue: Queue,
-    /// Every sink, by `<kind>.<name>`; `mqtt.upstream` is that of `[upstream]`.
+    /// Every sink, by `<kind>.<name>`; that of `[upstream]` is one of them.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub sinks: BTreeMap<String, Sink>,
     pub ledger: Balance,
