@@ -139,6 +139,7 @@ def test_with_sync_every_0_an_acknowledgement_waits_for_the_slow_sync(with_broke
     setup.everything_arrives()
 
 
+@pytest.mark.timeout(240)
 def test_what_is_held_in_memory_is_bounded_and_a_late_checkpoint_is_made_up_for(site):
     setup = site()
     setup.send_and_wait()

@@ -86,7 +86,10 @@ class Site:
     def everything_arrives(self, timeout=20):
         what = f"{self.sent.total} readings"
         arrived = lambda: counted(self.received)
-        self.received.wait_for(lambda: arrived() >= self.sent.total, timeout, what, arrived)
+        try:
+            self.received.wait_for(lambda: arrived() >= self.sent.total, timeout, what, arrived)
+        except AssertionError as late:
+            raise AssertionError(f"{arrived()} of {what} arrived; ledger: {self.audit()}") from late
         ledger = self.gateway.wait_ledger(timeout, published=self.sent.total, queued=0, open=0)
         # After a crash the broker sends again what it has no PUBACK for.
         assert all(n == 0 or reason == "duplicate" for reason, n in ledger["dropped"].items()), ledger

@@ -118,20 +118,16 @@ impl Pipeline {
         publish::restored(&self.read_model, &self.engine);
         self.begin(undelivered).await;
         let mut watch = StepWatch::new(self.clock.now(), ticks());
+        let mut waiting: Vec<Uplink> = Vec::new();
         loop {
             let wake = self.wake_at();
             let ending = self.stop.is_cancelled();
             let open = self.durable.has_capacity() || ending;
-            let may_come = open && (self.decoder.has_capacity() || ending);
+            let may_come = open && waiting.is_empty() && (self.decoder.has_capacity() || ending);
             tokio::select! {
                 batch = uplinks.recv(), if may_come => {
                     let Some(batch) = batch else { break };
-                    let mut batch = fill(batch, &mut uplinks);
-                    while !batch.is_empty() {
-                        let later = batch.split_off(batch_length(&batch));
-                        let reading = watch.read(self.clock.now(), ticks());
-                        self.tick(Vec::new(), std::mem::replace(&mut batch, later), reading);
-                    }
+                    waiting = fill(batch, &mut uplinks);
                 }
                 answered = self.decoder.answered(), if open => {
                     let reading = watch.read(self.clock.now(), ticks());
@@ -142,6 +138,7 @@ impl Pipeline {
                 () = tokio::time::sleep_until(wake) => {}
                 () = self.stop.cancelled(), if !may_come => {}
             }
+            waiting = self.take_uplinks(waiting, &mut watch);
             let now = self.clock.now();
             self.tick_when_due(&mut watch, now);
             self.durable.settle(now);
@@ -152,6 +149,16 @@ impl Pipeline {
         }
         self.drain_scripts(&mut watch).await;
         self.durable.finish(&self.engine, self.clock.now()).await;
+    }
+
+    /// Takes uplinks, a step's worth at a time, while memory may hold more. Returns the others.
+    fn take_uplinks(&mut self, mut uplinks: Vec<Uplink>, watch: &mut StepWatch) -> Vec<Uplink> {
+        while !uplinks.is_empty() && (self.durable.has_capacity() || self.stop.is_cancelled()) {
+            let later = uplinks.split_off(batch_length(&uplinks));
+            let reading = watch.read(self.clock.now(), ticks());
+            self.tick(Vec::new(), std::mem::replace(&mut uplinks, later), reading);
+        }
+        uplinks
     }
 
     fn tick_when_due(&mut self, watch: &mut StepWatch, now: gateway_core::Timestamp) {

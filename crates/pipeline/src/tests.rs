@@ -4,6 +4,7 @@ mod combinations;
 mod damage;
 mod decoding;
 mod envelopes;
+mod full_memory;
 mod garbage;
 mod known_now;
 mod models;
