@@ -132,3 +132,56 @@ def test_a_gateway_without_a_cloud_counts_what_the_database_has(influx, floor, s
     send(sensor, "lounge", 7)
     gateway.wait_ledger(published=7, queued=0)
     assert counted(influx) == 7
+
+
+def test_each_message_is_one_point_of_readings_and_a_time_that_is_given_twice_is_counted(influx, cloud, floor, sensor, riser):
+    every = 'send = ["readings", "aggregates", "alerts"]'
+    gateway = riser(config(cloud=cloud.port, floor=floor.port, more=sink(influx, more=every))).start()
+    gateway.wait_log("connected and subscribed")
+    # Arrivals: none has a time of its own, and many come in one millisecond.
+    sensor.send_all([("sensors/fast/telemetry", {"temperature": 20 + n, "humidity": 50.5}) for n in range(300)])
+    now = now_millis()
+    for value in (1.0, 2.0, 3.0):
+        sensor.send("sensors/again/telemetry", {"temperature": value, "ts": now})
+    sensor.send("sensors/again/telemetry", {"temperature": 4.0, "ts": now + 1})
+    # Too late for its window, but a reading all the same.
+    sensor.send("sensors/again/telemetry", {"temperature": 5.0, "ts": now - 600_000})
+
+    def points(device):
+        return influx.rows(f"SELECT temperature, humidity FROM readings WHERE device = '{device}'")
+
+    wait_until(lambda: len(points("fast")) == 300, 30, lambda: f"300 points, not {len(points('fast'))}")
+    assert sorted(row["temperature"] for row in points("fast")) == [20.0 + n for n in range(300)]
+    assert {row["humidity"] for row in points("fast")} == {50.5}
+    wait_until(lambda: gateway.audit()["sinks"][SINK]["queued"] == 0, 30, what="everything acknowledged")
+    assert [row["temperature"] for row in points("again")] == [5.0, 3.0, 4.0]
+    records = gateway.audit()["sinks"][SINK]
+    assert (records["same_time"], records["dropped"]) == (2, 2), records
+    written = sum(len(influx.rows(f"SELECT * FROM {name}")) for name in ("aggregates", "alerts", "readings"))
+    assert records["delivered"] >= written
+    assert gateway.audit()["sinks"]["mqtt.upstream"]["delivered"] == records["delivered"] - 303
+
+
+def test_no_reading_is_lost_or_comes_twice_while_gateway_and_database_are_killed(influx, cloud, floor, sensor, riser):
+    gateway = riser(config(cloud=cloud.port, floor=floor.port, more=sink(influx, more='send = ["readings"]'))).start()
+    gateway.wait_log("connected and subscribed")
+
+    def found():
+        return sorted(row["temperature"] for row in influx.rows("SELECT temperature FROM readings"))
+
+    sent = []
+    for turn in range(6):
+        values = [float(1000 * turn + n) for n in range(200)]
+        sensor.send_all([(f"sensors/device-{n % 3}/telemetry", {"temperature": n}) for n in values])
+        sent += values
+        if turn % 3 == 1:
+            influx.kill()
+        gateway.wait_ledger(taken=len(sent))
+        gateway.kill()
+        if turn % 3 == 1:
+            influx.start()
+        gateway.start()
+    wait_until(lambda: len(found()) >= len(sent), 60, lambda: f"{len(sent)} readings, not {len(found())}")
+    wait_until(lambda: gateway.audit()["sinks"][SINK]["queued"] == 0, 30, what="everything acknowledged")
+    assert found() == sent
+    assert gateway.audit()["sinks"][SINK]["dropped"] == 0

@@ -14,6 +14,7 @@ pub fn restart_needed(old: &Config, new: &Config) -> Vec<String> {
         ("gateway.data_dir", old.gateway.data_dir != new.gateway.data_dir),
         ("gateway.health_every", old.gateway.health_every != new.gateway.health_every),
         ("upstream", old.upstream != new.upstream),
+        ("sinks", old.sinks != new.sinks),
         ("broker", listeners(old) != listeners(new)),
         ("journal", old.journal != new.journal),
         ("history", old.history != new.history),

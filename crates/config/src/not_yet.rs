@@ -7,15 +7,11 @@ use gateway_core::findings::KeyPath;
 /// Tables and keys; `*` is any name.
 const KEYS: &[(&str, &str, &str)] = &[
     ("devices.*.commands", "commands to devices (`commands`)", "actions of [alerts.*] send commands"),
-    ("sinks.mongodb", "MongoDB sink (`mongodb`)", "it has: influxdb"),
-    ("sinks.postgres", "PostgreSQL sink (`postgres`)", "it has: influxdb"),
-    ("sinks.nats", "NATS sink (`nats`)", "it has: influxdb"),
-    ("sinks.kafka", "Kafka sink (`kafka`)", "it has: influxdb"),
-    ("sinks.http", "HTTP sink (`http`)", "it has: influxdb"),
-    ("sinks.file", "file sink (`file`)", "it has: influxdb"),
-    ("sinks.display", "display sink (`display`)", "it has: influxdb"),
     ("http", "dashboard or API (`http`)", "`riser tail` follows a running gateway"),
 ];
+
+/// Kinds of sinks.
+const SINKS: &[&str] = &["mongodb", "postgres", "nats", "kafka", "http", "file", "display"];
 
 /// Values of keys; `*` is any name.
 const VALUES: &[(&str, &str, &str)] =
@@ -23,6 +19,13 @@ const VALUES: &[(&str, &str, &str)] =
 
 /// The message for a key that is promised and not there yet.
 pub(crate) fn key(path: &KeyPath) -> Option<String> {
+    if let Some(kind) = SINKS.iter().find(|kind| path.matches(&format!("sinks.{kind}"))) {
+        let present: Vec<&str> = sinks::kinds::all().iter().map(|kind| kind.name()).collect();
+        return Some(format!(
+            "this version of riser has no sink `{kind}` yet; it has: {}",
+            present.join(", ")
+        ));
+    }
     let (_, what, instead) = KEYS.iter().find(|(pattern, ..)| path.matches(pattern))?;
     Some(format!("this version of riser has no {what} yet; {instead}"))
 }

@@ -182,6 +182,11 @@ fn takes_aggregates(config: &Config) -> bool {
     sinks(config).iter().any(|sink| sink.lanes.aggregates)
 }
 
+/// Whether any sink takes readings.
+pub(crate) fn takes_readings(config: &Config) -> bool {
+    sinks(config).iter().any(|sink| sink.lanes.readings)
+}
+
 /// The sink whose counters the ledger shows: that of `[upstream]`, or the first that takes aggregates.
 pub(crate) fn ledger_sink(config: &Config) -> Arc<str> {
     let sinks = sinks(config);

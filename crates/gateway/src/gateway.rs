@@ -121,7 +121,7 @@ impl Gateway {
         let (problem_sender, pipeline_problems) = watch::channel(Vec::new());
         let pipeline = Pipeline {
             engine: recovered.engine,
-            decoder: Decoder::new(new.codecs, new.directory),
+            decoder: Decoder::new(new.codecs, new.directory).keeping_messages(build::takes_readings(config)),
             actions: Actions::new(new.actions, Arc::clone(&commanders)),
             durable: Durable::new(data_dir, begin),
             read_model: read_model.clone(),
@@ -239,6 +239,7 @@ impl Gateway {
         effective.gateway.prefix.clone_from(&self.config.gateway.prefix);
         effective.gateway.data_dir.clone_from(&self.config.gateway.data_dir);
         effective.upstream.clone_from(&self.config.upstream);
+        effective.sinks.clone_from(&self.config.sinks);
         effective.broker.clone_from(&self.config.broker);
         effective.journal = self.config.journal.clone();
         effective.history.clone_from(&self.config.history);

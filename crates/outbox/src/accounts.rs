@@ -50,7 +50,8 @@ impl Account {
     pub(crate) fn of_reason(&mut self, reason: DropReason) -> &mut u64 {
         match reason {
             DropReason::Full => &mut self.dropped_full,
-            DropReason::Refused => &mut self.dropped_refused,
+            // Only readings are dropped for their time, and they have no shares.
+            DropReason::Refused | DropReason::SameTime => &mut self.dropped_refused,
             DropReason::Damaged => &mut self.dropped_damaged,
         }
     }

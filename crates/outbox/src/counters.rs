@@ -118,9 +118,18 @@ fn add(sum: &mut u64, more: u64) {
 }
 
 pub(crate) fn encode_totals(totals: &Totals, bytes: &mut Vec<u8>) {
-    let Totals { accepted, published, queued, dropped_full, dropped_refused, dropped_damaged, queued_bytes } =
-        totals;
-    for count in [accepted, published, queued, dropped_full, dropped_refused, dropped_damaged] {
+    let Totals {
+        accepted,
+        published,
+        queued,
+        dropped_full,
+        dropped_refused,
+        dropped_damaged,
+        dropped_same_time,
+        queued_bytes,
+    } = totals;
+    let dropped = [dropped_full, dropped_refused, dropped_damaged, dropped_same_time];
+    for count in [accepted, published, queued].into_iter().chain(dropped) {
         put_u64(bytes, count.entries);
         put_u64(bytes, count.weight);
     }
@@ -136,6 +145,7 @@ pub(crate) fn decode_totals(decoder: &mut Decoder<'_>) -> Option<Totals> {
         dropped_full: count()?,
         dropped_refused: count()?,
         dropped_damaged: count()?,
+        dropped_same_time: count()?,
         queued_bytes: decoder.u64()?,
     })
 }

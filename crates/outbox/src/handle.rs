@@ -11,7 +11,7 @@ use crate::error::OutboxError;
 use crate::lane::{Lane, PerLane};
 use crate::recovery::Damage;
 use crate::store::Request;
-use crate::totals::{DroppedRange, Totals};
+use crate::totals::{DropReason, DroppedRange, Totals};
 
 /// Memory of requests that wait to be staged, in bytes; callers that would exceed it wait.
 pub(crate) const PENDING_BYTES: usize = 8 * 1024 * 1024;
@@ -202,12 +202,19 @@ impl SinkHandle {
         self.outbox.write(Request::Acknowledge { sink: Arc::clone(&self.name), lane, seqs }).await
     }
 
-    /// The sink can never take these; collected as acknowledgements are.
+    /// The sink does not keep these; collected as acknowledgements are.
     ///
     /// # Errors
     /// [`OutboxError::Closed`].
-    pub async fn discard(&self, lane: Lane, seqs: Vec<u64>, now_ms: i64) -> Result<(), OutboxError> {
-        self.outbox.write(Request::Discard { sink: Arc::clone(&self.name), lane, seqs, now_ms }).await
+    pub async fn discard(
+        &self,
+        lane: Lane,
+        seqs: Vec<u64>,
+        reason: DropReason,
+        now_ms: i64,
+    ) -> Result<(), OutboxError> {
+        let sink = Arc::clone(&self.name);
+        self.outbox.write(Request::Discard { sink, lane, seqs, reason, now_ms }).await
     }
 
     /// Changes whenever something new can be fetched.

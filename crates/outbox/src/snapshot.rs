@@ -15,7 +15,7 @@ use crate::encoding::Decoder;
 use crate::error::{OutboxError, during};
 use crate::state::State;
 
-pub(crate) const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 3;
 const MAGIC: &[u8; 8] = b"OUTBOX\0\n";
 const NAMES: [&str; 2] = ["snapshot.0", "snapshot.1"];
 const UNFINISHED: &str = "snapshot.tmp";

@@ -130,11 +130,10 @@ impl Outbox {
                 let Some(id) = self.state.sink_named(sink) else { return };
                 seqs.iter().for_each(|seq| self.stage_removal(id, *lane, *seq, None, now));
             }
-            Request::Discard { sink, lane, seqs, now_ms } => {
+            Request::Discard { sink, lane, seqs, reason, now_ms } => {
                 let Some(id) = self.state.sink_named(sink) else { return };
                 self.state.numbers.now_ms = self.state.numbers.now_ms.max(*now_ms);
-                let refused = Some(DropReason::Refused);
-                seqs.iter().for_each(|seq| self.stage_removal(id, *lane, *seq, refused, now));
+                seqs.iter().for_each(|seq| self.stage_removal(id, *lane, *seq, Some(*reason), now));
             }
         }
     }

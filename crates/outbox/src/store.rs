@@ -17,7 +17,7 @@ use crate::reader::{Found, LogReader};
 use crate::recovery::{self, Damage, Recovery};
 use crate::staged::Staged;
 use crate::state::{SinkId, State};
-use crate::totals::{DroppedRange, Totals};
+use crate::totals::{DropReason, DroppedRange, Totals};
 
 /// Entries of one lane that may be in flight to one sink (fetched and not acknowledged); `fetch` gives no more of them.
 pub const MAX_IN_FLIGHT: usize = 10_000;
@@ -92,11 +92,12 @@ pub enum Request {
     },
     /// The sink has these. Numbers that are not in flight to it are ignored.
     Acknowledge { sink: Arc<str>, lane: Lane, seqs: Vec<u64> },
-    /// The sink can never take these. Numbers that are not in flight to it are ignored.
+    /// The sink does not keep these. Numbers that are not in flight to it are ignored.
     Discard {
         sink: Arc<str>,
         lane: Lane,
         seqs: Vec<u64>,
+        reason: DropReason,
         /// The caller's clock, in Unix milliseconds.
         now_ms: i64,
     },
@@ -234,7 +235,8 @@ impl Outbox {
     /// # Errors
     /// See [`Outbox::apply`].
     pub fn discard(&mut self, sink: &str, lane: Lane, seqs: &[u64], now_ms: i64) -> Result<(), OutboxError> {
-        self.apply(&[Request::Discard { sink: sink.into(), lane, seqs: seqs.to_vec(), now_ms }])
+        let reason = DropReason::Refused;
+        self.apply(&[Request::Discard { sink: sink.into(), lane, seqs: seqs.to_vec(), reason, now_ms }])
     }
 
     /// The oldest entries of a lane after `after` that a sink needs, `max` at most; they are in flight from now on and stay

@@ -45,6 +45,8 @@ pub struct Totals {
     pub dropped_refused: Count,
     /// Lost to a damaged file.
     pub dropped_damaged: Count,
+    /// Replaced in the receiver by a later entry with the same time.
+    pub dropped_same_time: Count,
     /// About what the queued entries take on the disk, in bytes.
     pub queued_bytes: u64,
 }
@@ -52,7 +54,8 @@ pub struct Totals {
 impl Totals {
     /// Everything that was dropped.
     pub fn dropped(&self) -> Count {
-        self.dropped_full.plus(self.dropped_refused).plus(self.dropped_damaged)
+        let lost = self.dropped_full.plus(self.dropped_refused).plus(self.dropped_damaged);
+        lost.plus(self.dropped_same_time)
     }
 
     /// Whether accepted = published + queued + dropped.
@@ -65,6 +68,7 @@ impl Totals {
             DropReason::Full => &mut self.dropped_full,
             DropReason::Refused => &mut self.dropped_refused,
             DropReason::Damaged => &mut self.dropped_damaged,
+            DropReason::SameTime => &mut self.dropped_same_time,
         }
     }
 }
@@ -78,6 +82,8 @@ pub enum DropReason {
     Refused,
     /// A file was damaged.
     Damaged,
+    /// The receiver keeps one entry of each time, and has two.
+    SameTime,
 }
 
 impl DropReason {
@@ -87,11 +93,12 @@ impl DropReason {
             DropReason::Full => 0,
             DropReason::Refused => 1,
             DropReason::Damaged => 2,
+            DropReason::SameTime => 3,
         }
     }
 
     pub(crate) fn from_code(code: u64) -> DropReason {
-        let all = [DropReason::Full, DropReason::Refused];
+        let all = [DropReason::Full, DropReason::Refused, DropReason::SameTime];
         all.into_iter().find(|reason| reason.code() == code).unwrap_or(DropReason::Damaged)
     }
 }

@@ -38,6 +38,8 @@ pub struct Decoder {
     /// How many new metrics each device has in this step.
     new_metrics: HashMap<DeviceId, usize>,
     log: SampledLog,
+    /// Whether steps have the division of readings into messages.
+    keeps_messages: bool,
 }
 
 /// What the configuration knows.
@@ -58,7 +60,14 @@ impl Decoder {
             losses: FrameLosses::default(),
             new_metrics: HashMap::new(),
             log: SampledLog::default(),
+            keeps_messages: false,
         }
+    }
+
+    /// Whether a sink takes readings, so that steps say which of them came together.
+    #[must_use]
+    pub fn keeping_messages(self, keeps_messages: bool) -> Self {
+        Self { keeps_messages, ..self }
     }
 
     /// New devices and codecs; the table of codecs only grows, so that uplinks under way keep their meaning.
@@ -170,7 +179,7 @@ impl Decoder {
         step: &mut Step,
     ) -> Outcome {
         let adapter = step.names.adapter(engine.registry(), &uplink.adapter);
-        let Step { now, names, batches, nodes, .. } = step;
+        let Step { now, names, batches, nodes, messages, .. } = step;
         let batch = batch_at(adapter, batches);
         if let Delivery::AtLeastOnce { key, .. } = uplink.delivery {
             batch.deliveries.push(key);
@@ -204,7 +213,11 @@ impl Decoder {
         if refused > 0 {
             batch.drop(DropReason::NotFinite, refused);
         }
-        if let Err(reason) = naming.readings(measurements, uplink, batch, *now) {
+        let named = naming.readings(measurements, uplink, batch, messages, *now);
+        if !self.keeps_messages {
+            messages.clear();
+        }
+        if let Err(reason) = named {
             uplink.ack.explain(|| remedy(reason).to_owned());
             self.log.refused(uplink, reason, &Remedy(remedy(reason)), *now);
             outcome = Outcome::Refused(reason);

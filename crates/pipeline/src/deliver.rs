@@ -81,7 +81,7 @@ impl PendingOutputs {
     }
 }
 
-/// Entries for the outbox: alerts first, then aggregates.
+/// Entries for the outbox: alerts first, then aggregates, then readings.
 pub(crate) fn entries(outputs: &Outputs, registry: &Registry, identity: &Identity) -> Vec<Entry> {
     let alerts = outputs
         .alerts
@@ -91,12 +91,17 @@ pub(crate) fn entries(outputs: &Outputs, registry: &Registry, identity: &Identit
         let record = records::aggregate(&closed.aggregate, registry, identity);
         (Lane::Aggregates, record, accounts(&closed.shares, registry))
     });
-    let mut entries = Vec::with_capacity(outputs.alerts.len() + outputs.aggregates.len());
-    for (lane, record, shares) in alerts.chain(aggregates) {
+    let readings = outputs
+        .readings
+        .iter()
+        .map(|reading| (Lane::Readings, records::reading(reading, registry, identity), Vec::new()));
+    let count = outputs.alerts.len() + outputs.aggregates.len() + outputs.readings.len();
+    let mut entries = Vec::with_capacity(count);
+    for (lane, record, shares) in alerts.chain(aggregates).chain(readings) {
         match Entry::new(lane, record.encode(), shares) {
             Ok(entry) => entries.push(entry),
             // Cannot happen: the configuration's limits (below) and 256 metrics of 128 bytes stay below the outbox's.
-            Err(error) => tracing::error!("an aggregate or an alert cannot be queued and is lost: {error}"),
+            Err(error) => tracing::error!("a record cannot be queued and is lost: {error}"),
         }
     }
     entries

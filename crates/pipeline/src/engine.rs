@@ -7,6 +7,7 @@ pub mod combinations;
 mod deliveries;
 pub mod judging;
 pub mod ledger;
+pub mod messages;
 pub mod nodes;
 pub(crate) mod origins;
 mod peers;
@@ -28,6 +29,7 @@ use crate::engine::combinations::Combinations;
 use crate::engine::deliveries::Deliveries;
 use crate::engine::judging::{Judging, LocalClock};
 use crate::engine::ledger::Ledger;
+use crate::engine::messages::{MessageReading, MessageTimes};
 use crate::engine::nodes::Nodes;
 use crate::engine::origins::{Origins, Shares};
 use crate::engine::peers::ZonePeers;
@@ -52,10 +54,12 @@ pub struct Settings {
 }
 
 /// What came of a step.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Outputs {
     pub aggregates: Vec<Closed>,
     pub alerts: Vec<Alert>,
+    /// The readings by messages; empty while no sink takes readings.
+    pub readings: Vec<MessageReading>,
 }
 
 /// A window that has closed, or has been corrected.
@@ -68,7 +72,7 @@ pub struct Closed {
 
 impl Outputs {
     pub fn is_empty(&self) -> bool {
-        self.aggregates.is_empty() && self.alerts.is_empty()
+        self.aggregates.is_empty() && self.alerts.is_empty() && self.readings.is_empty()
     }
 }
 
@@ -88,6 +92,7 @@ pub struct Engine {
     pub(crate) origins: Origins,
     pub(crate) combinations: Combinations,
     pub(crate) nodes: Nodes,
+    pub(crate) message_times: MessageTimes,
     /// The time of the newest step.
     pub(crate) listened_until: Option<Timestamp>,
 }
@@ -108,6 +113,7 @@ impl Engine {
             origins: Origins::default(),
             combinations: Combinations::default(),
             nodes: Nodes::default(),
+            message_times: MessageTimes::default(),
             listened_until: None,
         }
     }
@@ -211,6 +217,7 @@ impl Engine {
         for batch in &step.batches {
             self.take(batch, step.now, &mut out.alerts);
         }
+        self.message_times.take(step, self.settings.windows.max_future, &mut out.readings);
         let mut closed = Vec::new();
         self.windows.advance(step.now, &mut closed);
         if self.settings.judging.is_some() {

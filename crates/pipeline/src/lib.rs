@@ -296,12 +296,16 @@ impl Pipeline {
 
     fn hand_over(&mut self, position: Position, outputs: &Outputs) {
         // Without a sink for aggregates the engine has dropped their readings already.
-        let only_alerts = !self.engine.settings().upstream;
-        if outputs.is_empty() || (only_alerts && outputs.alerts.is_empty()) {
+        let others;
+        let outputs = if self.engine.settings().upstream {
+            outputs
+        } else {
+            others = Outputs { aggregates: Vec::new(), ..outputs.clone() };
+            &others
+        };
+        if outputs.is_empty() {
             return;
         }
-        let alerts = Outputs { alerts: outputs.alerts.clone(), ..Outputs::default() };
-        let outputs = if only_alerts { &alerts } else { outputs };
         let registry = self.engine.registry();
         self.durable.push(PendingOutputs {
             position,

@@ -48,10 +48,10 @@ impl Alert {
 }
 
 impl Reading {
-    /// `<gateway>/readings/<device>/<time>/<repetition>`.
+    /// `<gateway>/readings/<device>/<time>/<number>`.
     #[must_use]
     pub fn id(&self) -> String {
         let (gateway, device, time) = (&self.gateway, &self.device, self.time.as_millis());
-        format!("{gateway}/readings/{device}/{time}/{}", self.repetition)
+        format!("{gateway}/readings/{device}/{time}/{}", self.number)
     }
 }

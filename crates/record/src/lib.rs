@@ -130,8 +130,10 @@ pub struct Reading {
     pub protocol: Option<String>,
     /// Event time.
     pub time: Timestamp,
-    /// Distinguishes messages of a device with the same time: 0, 1, 2 and so on.
-    pub repetition: u32,
+    /// Distinguishes messages of a device with the same time: 0, or a number that no other message of the device has.
+    pub number: u32,
+    /// Whether the device has given this time before: a receiver that keeps one value of each time replaces the earlier.
+    pub same_time: bool,
     /// Values by the metrics' names.
     pub metrics: Vec<(String, f64)>,
 }

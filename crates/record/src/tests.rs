@@ -52,7 +52,8 @@ fn a_reading_is_one_message_with_all_its_metrics() {
         zone: None,
         protocol: Some("mqtt".to_owned()),
         time: Timestamp::from_millis(1_795_132_800_123),
-        repetition: 1,
+        number: 1,
+        same_time: false,
         metrics: vec![("temperature".to_owned(), 21.5), ("humidity".to_owned(), 61.0)],
     });
     assert_eq!(

@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use gateway_core::files::{Files, check_ca, warn_if_public};
 use gateway_core::findings::{KeyPath, Report};
 use gateway_core::settings::BuildError;
+use record::Record;
 use std::path::Path;
 
 use self::config::Config;
@@ -59,7 +60,10 @@ impl SinkKind for Influxdb {
         check_place(table, path, report);
         check_login(table, path, report);
         if table.send.is_empty() {
-            report.error(&path.key("send"), "is empty; write at least one of \"aggregates\", \"alerts\"");
+            report.error(
+                &path.key("send"),
+                "is empty; write at least one of \"aggregates\", \"alerts\", \"readings\"",
+            );
         }
         if table.measurement.is_some() && table.send.len() != 1 {
             report.error(
@@ -159,6 +163,11 @@ fn check_login(table: &Config, path: &KeyPath, report: &mut Report) {
     }
 }
 
+/// Whether the database has a point with this time already, which this one has replaced.
+fn has_same_time(item: &Item) -> bool {
+    matches!(&item.record, Record::Reading(reading) if reading.same_time)
+}
+
 /// Writes batches to one database.
 struct InfluxdbSink {
     server: Server,
@@ -173,14 +182,18 @@ impl Sink for InfluxdbSink {
         let refused = if body.is_empty() { Vec::new() } else { self.server.write(&body).await? };
         // The numbers of refused lines count the lines that were written, from 1 on.
         let mut number = 0;
-        let outcome = |line: &Option<String>| {
+        let outcome = |(line, item): (&Option<String>, &Item)| {
             if line.is_none() {
                 return Outcome::Never("it has no value that is a number".to_owned());
             }
             number += 1;
             let refusal = refused.iter().find(|(line, _)| *line == number);
-            refusal.map_or(Outcome::Taken, |(_, why)| Outcome::Never(why.clone()))
+            match refusal {
+                Some((_, why)) => Outcome::Never(why.clone()),
+                None if has_same_time(item) => Outcome::SameTime,
+                None => Outcome::Taken,
+            }
         };
-        Ok(lines.iter().map(outcome).collect())
+        Ok(lines.iter().zip(batch).map(outcome).collect())
     }
 }

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use gateway_core::ports::Clock;
 use gateway_core::{Backoff, chain};
-use outbox::{Lane, OutboxError, SinkHandle};
+use outbox::{DropReason, Lane, OutboxError, SinkHandle};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -219,7 +219,8 @@ impl Runner {
                 Ok(item) => batch.push(item),
                 Err(error) => {
                     tracing::error!(sink = self.name, number = entry.seq, "{}", chain(&error));
-                    self.outbox.discard(lane, vec![entry.seq], self.clock.now().as_millis()).await?;
+                    let now = self.clock.now().as_millis();
+                    self.outbox.discard(lane, vec![entry.seq], DropReason::Refused, now).await?;
                 }
             }
         }
@@ -233,11 +234,13 @@ impl Runner {
         batch: &[Item],
         outcomes: Vec<Outcome>,
     ) -> Result<Option<Duration>, OutboxError> {
-        let (mut taken, mut never, mut later) = (Vec::new(), Vec::new(), batch.len() > outcomes.len());
+        let (mut taken, mut same_time, mut never) = (Vec::new(), Vec::new(), Vec::new());
+        let mut later = batch.len() > outcomes.len();
         for (item, outcome) in batch.iter().zip(outcomes) {
             match outcome {
                 Outcome::Taken => taken.push(item.number),
                 Outcome::Later => later = true,
+                Outcome::SameTime => same_time.push(item.number),
                 Outcome::Never(reason) => {
                     tracing::error!(
                         sink = self.name,
@@ -252,8 +255,10 @@ impl Runner {
         if !taken.is_empty() {
             self.outbox.acknowledge(lane, taken).await?;
         }
-        if !never.is_empty() {
-            self.outbox.discard(lane, never, self.clock.now().as_millis()).await?;
+        for (numbers, reason) in [(same_time, DropReason::SameTime), (never, DropReason::Refused)] {
+            if !numbers.is_empty() {
+                self.outbox.discard(lane, numbers, reason, self.clock.now().as_millis()).await?;
+            }
         }
         if later {
             let reason = "some records were not taken".to_owned();

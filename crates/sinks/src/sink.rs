@@ -38,6 +38,8 @@ pub enum Outcome {
     Taken,
     /// It is to be written again.
     Later,
+    /// The receiver has it, in the place of an earlier one with the same time.
+    SameTime,
     /// The receiver will never take it. Why, for the log.
     Never(String),
 }

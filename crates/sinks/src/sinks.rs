@@ -56,6 +56,8 @@ pub trait ConfiguredKind: Any + Debug + std::marker::Send + Sync {
     fn build(&self) -> Result<Vec<Blueprint>, BuildError>;
     /// What each of its sinks takes, by `<kind>.<name>`.
     fn lanes(&self) -> Vec<(String, PerLane<bool>)>;
+    /// Whether the other has the same kind and the same tables.
+    fn equals(&self, other: &dyn ConfiguredKind) -> bool;
     /// A copy.
     fn boxed_clone(&self) -> Box<dyn ConfiguredKind>;
 }
@@ -134,13 +136,6 @@ impl<K: SinkKind> ConfiguredKind for Configured<K> {
     fn check(&self, report: &mut Report) {
         for (name, table) in &self.0 {
             let path = path_of::<K>(name);
-            if K::send(table).contains(&Send::Readings) {
-                // The store has a lane for them; nothing fills it yet.
-                report.error(
-                    &path.key("send"),
-                    "this version of riser sends no `readings` yet; it has: aggregates, alerts",
-                );
-            }
             K::check(table, &path, report);
         }
     }
@@ -173,6 +168,11 @@ impl<K: SinkKind> ConfiguredKind for Configured<K> {
         self.0.iter().map(lanes).collect()
     }
 
+    fn equals(&self, other: &dyn ConfiguredKind) -> bool {
+        let other: &dyn Any = other;
+        other.downcast_ref::<Self>() == Some(self)
+    }
+
     fn boxed_clone(&self) -> Box<dyn ConfiguredKind> {
         Box::new(self.clone())
     }
@@ -191,6 +191,13 @@ impl Default for Sinks {
 impl Clone for Sinks {
     fn clone(&self) -> Self {
         Self(self.0.iter().map(|kind| kind.boxed_clone()).collect())
+    }
+}
+
+impl PartialEq for Sinks {
+    fn eq(&self, other: &Self) -> bool {
+        let in_other = |kind: &dyn ConfiguredKind| other.kinds().any(|other| kind.equals(other));
+        self.0.len() == other.0.len() && self.kinds().all(in_other)
     }
 }
 

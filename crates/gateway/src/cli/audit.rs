@@ -103,8 +103,14 @@ fn sink_records(sink: &outbox::SinkInspection) -> (String, SinkRecords) {
 fn report(audit: &Audit) -> String {
     let mut lines = vec![for_people(&audit.balance)];
     for (name, records) in &audit.sinks {
-        let SinkRecords { delivered, queued, dropped } = records;
-        lines.push(format!("sink {name}: {delivered} records delivered, {queued} queued, {dropped} dropped"));
+        let SinkRecords { delivered, queued, dropped, same_time } = records;
+        let replaced = match same_time {
+            0 => String::new(),
+            count => format!(" ({count} replaced by a later reading with the same time)"),
+        };
+        lines.push(format!(
+            "sink {name}: {delivered} records delivered, {queued} queued, {dropped} dropped{replaced}"
+        ));
     }
     for range in audit.dropped_ranges.iter().take(RANGES) {
         let numbers = if range.from == range.to {

@@ -10,8 +10,8 @@ use tokio::time::{Instant, advance};
 
 use super::Actor;
 use crate::{
-    Entry, Handle, Lane, Options, Outbox, PerLane, Recovery, Share, SinkOptions, Start, Status, Stored,
-    Totals, WhenFull,
+    DropReason, Entry, Handle, Lane, Options, Outbox, PerLane, Recovery, Share, SinkOptions, Start, Status,
+    Stored, Totals, WhenFull,
 };
 
 const CLOUD: &str = "mqtt.upstream";
@@ -128,7 +128,7 @@ async fn an_acknowledgement_of_what_is_on_the_disk_gets_there_in_time_too() {
         fetch(&handle).await;
         let since = Instant::now();
         handle.sink(CLOUD).acknowledge(Lane::Aggregates, vec![1]).await.unwrap();
-        handle.sink(CLOUD).discard(Lane::Aggregates, vec![2], 0).await.unwrap();
+        handle.sink(CLOUD).discard(Lane::Aggregates, vec![2], DropReason::Refused, 0).await.unwrap();
         let mut status = handle.status();
         let status = status.wait_for(|status| totals(status).queued.entries == 0).await.unwrap().clone();
         assert!((SPILL_AFTER..SPILL_AFTER + TICK).contains(&since.elapsed()), "{:?}", since.elapsed());

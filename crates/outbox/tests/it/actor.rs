@@ -5,7 +5,9 @@
 use std::collections::BTreeSet;
 
 use crate::common::{CLOUD, aggregate, alert, entry, large, open, open_with, place};
-use outbox::{Count, Handle, Lane, Options, Outbox, OutboxError, Stored, Totals, WhenFull, spawn};
+use outbox::{
+    Count, DropReason, Handle, Lane, Options, Outbox, OutboxError, Stored, Totals, WhenFull, spawn,
+};
 
 async fn until_durable(handle: &Handle, mark: u64) {
     handle.status().wait_for(|status| status.mark >= mark).await.unwrap();
@@ -42,7 +44,7 @@ async fn what_was_acknowledged_is_not_given_again_although_it_is_not_committed_y
     until_durable(&handle, 1).await;
     assert_eq!(fetch(&handle, Lane::Aggregates).await.len(), 3);
     handle.sink(CLOUD).acknowledge(Lane::Aggregates, vec![1]).await.unwrap();
-    handle.sink(CLOUD).discard(Lane::Aggregates, vec![3], 0).await.unwrap();
+    handle.sink(CLOUD).discard(Lane::Aggregates, vec![3], DropReason::Refused, 0).await.unwrap();
     assert_eq!(fetch(&handle, Lane::Aggregates).await.iter().map(|s| s.seq).collect::<Vec<_>>(), [2]);
     assert_eq!(handle.sink(CLOUD).fetch(Lane::Aggregates, 0, 1).await.unwrap()[0].seq, 2);
     handle.close().await.unwrap();

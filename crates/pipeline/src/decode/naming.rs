@@ -10,7 +10,7 @@ use super::directory::{DeviceRules, Directory, canonical};
 use crate::engine::Engine;
 use crate::engine::nodes::NodeReport;
 use crate::engine::series::MAX_METRICS_PER_DEVICE;
-use crate::engine::step::{Batch, NewMetric, NewNames, StepReading};
+use crate::engine::step::{Batch, Message, NewMetric, NewNames, StepReading};
 
 /// Most metric names in the whole gateway.
 const MAX_METRICS: u32 = 10_000;
@@ -36,14 +36,17 @@ struct Sender<'a> {
 }
 
 impl<'a> Naming<'a> {
-    /// Makes readings of `measurements`; an error is why one or more of them were counted as dropped.
+    /// Makes readings of `measurements`; an error is why one or more of them were counted as dropped. `messages` gets
+    /// their number, apart for those with a time of their own.
     pub(crate) fn readings(
         &mut self,
         measurements: &Measurements,
         uplink: &Uplink,
         batch: &mut Batch,
+        messages: &mut Vec<Message>,
         now: Now,
     ) -> Result<(), DropReason> {
+        let first = messages.len();
         let sender = uplink.device.as_ref().map(DeviceAddress::as_str);
         // Most payloads are about their sender alone, who is looked up once.
         let mut known_sender = None;
@@ -55,7 +58,14 @@ impl<'a> Naming<'a> {
             };
             let believed = speaker.and_then(|speaker| self.believed(speaker, measurements.node()));
             match believed.and_then(|speaker| self.reading(&measurement, speaker, uplink.received_at)) {
-                Ok(reading) => batch.readings.push(StepReading::new(reading, now)),
+                Ok(reading) => {
+                    batch.readings.push(StepReading::new(reading, now));
+                    let has_own_time = measurement.at.is_some();
+                    match messages.get_mut(first..).and_then(<[Message]>::last_mut) {
+                        Some(message) if message.has_own_time == has_own_time => message.readings += 1,
+                        _ => messages.push(Message { adapter: batch.adapter, has_own_time, readings: 1 }),
+                    }
+                }
                 Err(reason) => {
                     batch.drop(reason, 1);
                     worst = Err(reason);

@@ -1,8 +1,9 @@
-//! Aggregates and alerts as records: with names instead of the registry's numbers.
+//! Aggregates, alerts and readings as records: with names instead of the registry's numbers.
 
 use gateway_core::{AdapterId, Aggregate, Alert, DeviceId, Subject};
 use record::{Metric, Record};
 
+use crate::engine::messages::MessageReading;
 use crate::engine::registry::Registry;
 
 /// Who this gateway is to the cloud.
@@ -57,6 +58,21 @@ pub fn alert(alert: &Alert, registry: &Registry, identity: &Identity) -> Record 
         since: alert.since,
         at: alert.at,
         message: alert.message.clone(),
+    })
+}
+
+/// What one message said of a device at a time.
+pub fn reading(reading: &MessageReading, registry: &Registry, identity: &Identity) -> Record {
+    let named = |(metric, value): &(_, f64)| (registry.metric_name(*metric).to_owned(), *value);
+    Record::Reading(record::Reading {
+        gateway: identity.id.clone(),
+        device: registry.device_name(reading.device).to_owned(),
+        zone: zone(reading.device, registry),
+        protocol: protocol(reading.device, registry),
+        time: reading.at,
+        number: reading.number,
+        same_time: reading.same_time,
+        metrics: reading.values.iter().map(named).collect(),
     })
 }
 

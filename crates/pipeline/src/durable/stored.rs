@@ -6,11 +6,12 @@
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::engine::Engine;
+use crate::engine::messages::MessageTimes;
 use crate::engine::nodes::Nodes;
 use crate::engine::series::ModelCount;
 
 /// Raised whenever the form of a part changes; then [`read`] learns to read the one before.
-pub(crate) const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 3;
 
 /// Appends the state.
 pub(crate) fn write(engine: &Engine, bytes: &mut Vec<u8>) -> Result<(), postcard::Error> {
@@ -25,10 +26,12 @@ pub(crate) fn write(engine: &Engine, bytes: &mut Vec<u8>) -> Result<(), postcard
     put(&engine.listened_until, bytes)?;
     put(&engine.peers, bytes)?;
     put(&engine.combinations, bytes)?;
-    put(&engine.nodes, bytes)
+    put(&engine.nodes, bytes)?;
+    put(&engine.message_times, bytes)
 }
 
-/// Reads what [`write`] wrote, in this version or an earlier one. Version 1 has no nodes.
+/// Reads what [`write`] wrote, in this version or an earlier one. Version 1 has no nodes, version 2 no
+/// times of messages.
 pub(crate) fn read(version: u32, body: &[u8]) -> Result<Engine, postcard::Error> {
     let mut parts = Parts(body);
     let settings = parts.take()?;
@@ -44,6 +47,7 @@ pub(crate) fn read(version: u32, body: &[u8]) -> Result<Engine, postcard::Error>
         peers: parts.take()?,
         combinations: parts.take()?,
         nodes: if version < 2 { Nodes::default() } else { parts.take()? },
+        message_times: if version < 3 { MessageTimes::default() } else { parts.take()? },
         ..Engine::new(settings)
     };
     engine.models = ModelCount::of(&engine.series);

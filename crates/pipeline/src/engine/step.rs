@@ -42,6 +42,17 @@ pub struct Step {
     pub models: Vec<NewModel>,
     /// What frames of our own firmware said of their nodes.
     pub nodes: Vec<NodeReport>,
+    /// How the readings of the batches are divided into messages; empty while no sink takes readings.
+    pub messages: Vec<Message>,
+}
+
+/// Readings of one message, which follow each other in the adapter's batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    pub adapter: AdapterIndex,
+    /// Whether the message has their time; otherwise it is that of the arrival.
+    pub has_own_time: bool,
+    pub readings: u32,
 }
 
 /// Anomalies that somebody took note of, as a step has them.
@@ -66,7 +77,7 @@ pub struct Correction {
 
 /// The version of a step as the journal's records hold it, kept with each segment. Raised whenever the form changes;
 /// then [`Step::read`] learns to read the one before.
-pub const STEP_VERSION: u16 = 2;
+pub const STEP_VERSION: u16 = 3;
 
 impl Step {
     /// A step in which nothing but time has gone by.
@@ -83,13 +94,16 @@ impl Step {
             acknowledged: Vec::new(),
             models: Vec::new(),
             nodes: Vec::new(),
+            messages: Vec::new(),
         }
     }
 
-    /// Reads a record of the journal. One of version 1 ends before the list of nodes: an empty list is one byte more.
+    /// Reads a record of the journal. One of version 1 ends before the list of nodes, one of version 2 before that of
+    /// messages: an empty list is one byte more.
     pub fn read(version: u16, record: &[u8]) -> Result<Self, postcard::Error> {
         match version {
-            ..2 => postcard::from_bytes(&[record, &[0]].concat()),
+            ..2 => postcard::from_bytes(&[record, &[0, 0]].concat()),
+            2 => postcard::from_bytes(&[record, &[0]].concat()),
             _ => postcard::from_bytes(record),
         }
     }

@@ -41,6 +41,14 @@ pub struct SinkRecords {
     pub delivered: u64,
     pub queued: u64,
     pub dropped: u64,
+    /// Of those dropped: readings that the database has replaced by a later one with the same time.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub same_time: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl From<&outbox::Totals> for SinkRecords {
@@ -49,6 +57,7 @@ impl From<&outbox::Totals> for SinkRecords {
             delivered: totals.published.entries,
             queued: totals.queued.entries,
             dropped: totals.dropped().entries,
+            same_time: totals.dropped_same_time.entries,
         }
     }
 }
@@ -66,15 +75,16 @@ pub struct DroppedRange {
 impl From<&outbox::DroppedRange> for DroppedRange {
     fn from(range: &outbox::DroppedRange) -> Self {
         let reason = match range.reason {
-            outbox::DropReason::Full => gateway_core::DropReason::OutboxFull,
-            outbox::DropReason::Refused => gateway_core::DropReason::UpstreamRefused,
-            outbox::DropReason::Damaged => gateway_core::DropReason::Damaged,
+            outbox::DropReason::Full => gateway_core::DropReason::OutboxFull.as_str(),
+            outbox::DropReason::Refused => gateway_core::DropReason::UpstreamRefused.as_str(),
+            outbox::DropReason::Damaged => gateway_core::DropReason::Damaged.as_str(),
+            outbox::DropReason::SameTime => "same_time",
         };
         Self {
             from: range.seq_from,
             to: range.seq_to,
             readings: range.weight,
-            reason: reason.as_str().to_owned(),
+            reason: reason.to_owned(),
             time: Timestamp::from_millis(range.at_ms).to_string(),
         }
     }

@@ -273,7 +273,8 @@ mod tests {
                 zone: None,
                 protocol: Some("ble".to_owned()),
                 time: gateway_core::Timestamp::from_millis(5),
-                repetition: 0,
+                number: 0,
+                same_time: false,
                 metrics: values.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect(),
             })
         };

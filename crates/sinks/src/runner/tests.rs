@@ -27,7 +27,8 @@ fn record(lane: Lane, text: &str) -> Record {
             zone: None,
             protocol: None,
             time: Timestamp::EPOCH,
-            repetition: 0,
+            number: 0,
+            same_time: false,
             metrics: Vec::new(),
         }),
         Lane::Alerts | Lane::Aggregates => Record::Alert(Alert {

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use gateway_core::chain;
 use gateway_core::ports::Clock;
 use mqtt_link::{Publisher, PublisherEvent, SubmitError};
-use outbox::{Lane, OutboxError, SinkHandle, Stored};
+use outbox::{DropReason, Lane, OutboxError, SinkHandle, Stored};
 use record::Record;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout};
@@ -247,7 +247,8 @@ impl Pump {
             seq,
             "the cloud broker will never take this message; it is dropped and counted: {reason}"
         );
-        self.log_failure(self.outbox.discard(lane, vec![seq], self.clock.now().as_millis()).await);
+        let now = self.clock.now().as_millis();
+        self.log_failure(self.outbox.discard(lane, vec![seq], DropReason::Refused, now).await);
     }
 
     /// The outbox closes after the sink. If it is gone in any case, entries not deleted are sent again next time.

@@ -105,7 +105,8 @@ impl Model {
                     add(&mut model.refused, taken.weight);
                     model.dropped.insert((*lane, *seq), DropReason::Refused);
                 }
-                Request::Discard { sink: SINKS[*sink].into(), lane: *lane, seqs, now_ms: 0 }
+                let reason = DropReason::Refused;
+                Request::Discard { sink: SINKS[*sink].into(), lane: *lane, seqs, reason, now_ms: 0 }
             }
         }
     }
@@ -191,6 +192,7 @@ impl Sink {
             dropped_full: self.full,
             dropped_refused: self.refused,
             dropped_damaged: Count::default(),
+            dropped_same_time: Count::default(),
             queued_bytes: found.totals.queued_bytes,
         };
         assert!(totals.balanced(), "the model itself");
