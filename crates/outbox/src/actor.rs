@@ -209,6 +209,15 @@ impl Actor {
                     let _caller_is_gone = reply.send(self.outbox.fetch(&sink, lane, after, max));
                 }
             }
+            Command::Commit(request, reply) => {
+                self.outbox.stage(&request, Instant::now());
+                let done = self.stage(Instant::now(), true).and_then(|()| self.outbox.commit());
+                self.record_result(done.as_ref());
+                let _caller_is_gone = reply.send(done);
+            }
+            Command::BatchEnds { sink, reply } => {
+                let _caller_is_gone = reply.send(self.outbox.batch_ends(&sink));
+            }
             Command::Ping(reply) => {
                 let _caller_is_gone = reply.send(());
             }

@@ -29,6 +29,12 @@ pub(crate) enum Command {
         max: usize,
         reply: Reply<Vec<Stored>>,
     },
+    /// A request that is committed before the reply.
+    Commit(Request, Reply<()>),
+    BatchEnds {
+        sink: Arc<str>,
+        reply: oneshot::Sender<PerLane<u64>>,
+    },
     Ping(oneshot::Sender<()>),
     Dropped {
         sink: Arc<str>,
@@ -217,6 +223,26 @@ impl SinkHandle {
         self.outbox.write(Request::Discard { sink, lane, seqs, reason, now_ms }).await
     }
 
+    /// Makes one batch of everything that the sink needs up to the number `end`; durable when it returns, together with
+    /// all acknowledgements before. After a restart [`Self::batch_ends`] has the number, so that the batch can be sent
+    /// again as it was.
+    ///
+    /// # Errors
+    /// If the disk refuses, or [`OutboxError::Closed`].
+    pub async fn fix_batch(&self, lane: Lane, end: u64) -> Result<(), OutboxError> {
+        let request = Request::FixBatch { sink: Arc::clone(&self.name), lane, end };
+        self.outbox.ask(|reply| Command::Commit(request, reply)).await?
+    }
+
+    /// The last number of the newest batch that was fixed, in each lane; 0 if there was none.
+    ///
+    /// # Errors
+    /// [`OutboxError::Closed`].
+    pub async fn batch_ends(&self) -> Result<PerLane<u64>, OutboxError> {
+        let sink = Arc::clone(&self.name);
+        self.outbox.ask(|reply| Command::BatchEnds { sink, reply }).await
+    }
+
     /// Changes whenever something new can be fetched.
     pub fn status(&self) -> watch::Receiver<Status> {
         self.outbox.status()
@@ -226,7 +252,7 @@ impl SinkHandle {
 fn refused(request: Request) -> TryAppend {
     match request {
         Request::Append { entries, .. } => TryAppend::Full(entries),
-        Request::Acknowledge { .. } | Request::Discard { .. } => TryAppend::Full(Vec::new()),
+        _ => TryAppend::Full(Vec::new()),
     }
 }
 
@@ -235,6 +261,7 @@ fn memory_of(request: &Request) -> u32 {
     let contents = match request {
         Request::Append { entries, .. } => entries.iter().map(Entry::memory).sum(),
         Request::Acknowledge { seqs, .. } | Request::Discard { seqs, .. } => size_of_val(seqs.as_slice()),
+        Request::FixBatch { .. } => 0,
     };
     u32::try_from((contents + REQUEST_BYTES).min(PENDING_BYTES)).unwrap_or(u32::MAX)
 }

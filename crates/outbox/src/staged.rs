@@ -130,6 +130,13 @@ impl Outbox {
                 let Some(id) = self.state.sink_named(sink) else { return };
                 seqs.iter().for_each(|seq| self.stage_removal(id, *lane, *seq, None, now));
             }
+            Request::FixBatch { sink, lane, end } => {
+                let Some(id) = self.state.sink_named(sink) else { return };
+                let Some(sink) = self.state.sinks.get_mut(&id) else { return };
+                let progress = sink.lanes.get_mut(*lane);
+                progress.batch_end = progress.batch_end.max(*end);
+                self.staged.touch(id, now);
+            }
             Request::Discard { sink, lane, seqs, reason, now_ms } => {
                 let Some(id) = self.state.sink_named(sink) else { return };
                 self.state.numbers.now_ms = self.state.numbers.now_ms.max(*now_ms);

@@ -77,6 +77,8 @@ pub(crate) struct Progress {
     pub(crate) done: SeqSet,
     /// Entries from this number on are not for this sink. `None`: it takes all new ones.
     pub(crate) until: Option<u64>,
+    /// The last number of the batch that the sink was or is being sent; 0 if it never fixed one.
+    pub(crate) batch_end: u64,
 }
 
 impl Progress {
@@ -110,10 +112,15 @@ impl Progress {
     pub(crate) fn encode(&self, bytes: &mut Vec<u8>) {
         self.done.encode(bytes);
         put_u64(bytes, self.until.map_or(0, |until| until.saturating_add(1)));
+        put_u64(bytes, self.batch_end);
     }
 
     pub(crate) fn decode(decoder: &mut Decoder<'_>) -> Option<Progress> {
-        Some(Progress { done: SeqSet::decode(decoder)?, until: decoder.u64()?.checked_sub(1) })
+        Some(Progress {
+            done: SeqSet::decode(decoder)?,
+            until: decoder.u64()?.checked_sub(1),
+            batch_end: decoder.u64()?,
+        })
     }
 }
 

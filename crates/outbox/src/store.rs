@@ -92,6 +92,8 @@ pub enum Request {
     },
     /// The sink has these. Numbers that are not in flight to it are ignored.
     Acknowledge { sink: Arc<str>, lane: Lane, seqs: Vec<u64> },
+    /// Everything that the sink needs up to this number is one batch from now on. See [`crate::SinkHandle::fix_batch`].
+    FixBatch { sink: Arc<str>, lane: Lane, end: u64 },
     /// The sink does not keep these. Numbers that are not in flight to it are ignored.
     Discard {
         sink: Arc<str>,
@@ -212,6 +214,13 @@ impl Outbox {
         let sink = id.and_then(|id| self.committed.sinks.get(&id));
         let lanes = sink.iter().flat_map(|sink| sink.dropped.iter());
         lanes.flat_map(|(_, ranges)| ranges.all().iter().copied()).collect()
+    }
+
+    /// The last number of the newest batch that was fixed for a sink, in each lane; 0 if there was none.
+    pub fn batch_ends(&self, sink: &str) -> PerLane<u64> {
+        let id = self.state.sink_named(sink);
+        let sink = id.and_then(|id| self.state.sinks.get(&id));
+        PerLane::from_fn(|lane| sink.map_or(0, |sink| sink.lanes.get(lane).batch_end))
     }
 
     /// Stores the entries and the mark, both or neither; durable when it returns. See [`Request::Append`].

@@ -5,6 +5,7 @@
 //!   it never will. Everything else is written again, in the order of the numbers.
 //! - Alerts go before aggregates, and these before readings.
 //! - A sink that fails is left alone for a while, longer each time. Its error is logged once, not at each attempt.
+//! - If [`Limits::keeps_batches`], a batch that is written again has the same records, also after a crash.
 //! - At most one batch is under way. A stop gives it three seconds.
 
 #[cfg(test)]
@@ -15,7 +16,7 @@ use std::time::Duration;
 
 use gateway_core::ports::Clock;
 use gateway_core::{Backoff, chain};
-use outbox::{DropReason, Lane, OutboxError, SinkHandle};
+use outbox::{DropReason, Lane, MAX_IN_FLIGHT, OutboxError, SinkHandle, Stored};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -201,6 +202,24 @@ impl Runner {
     }
 
     async fn batch_of(&mut self, lane: Lane) -> Result<Vec<Item>, OutboxError> {
+        if !self.limits.keeps_batches {
+            return self.new_batch(lane).await;
+        }
+        let end = *self.outbox.batch_ends().await?.get(lane);
+        let oldest = self.outbox.fetch(lane, 0, 1).await?;
+        if oldest.first().is_some_and(|oldest| oldest.seq <= end) {
+            let mut again = self.outbox.fetch(lane, 0, MAX_IN_FLIGHT).await?;
+            again.retain(|stored| stored.seq <= end);
+            return self.items(lane, &again).await;
+        }
+        let batch = self.new_batch(lane).await?;
+        if let Some(last) = batch.last() {
+            self.outbox.fix_batch(lane, last.number).await?;
+        }
+        Ok(batch)
+    }
+
+    async fn new_batch(&mut self, lane: Lane) -> Result<Vec<Item>, OutboxError> {
         let mut stored = self.outbox.fetch(lane, 0, self.limits.records).await?;
         // Alerts do not wait.
         let waits = lane != Lane::Alerts && !self.limits.linger.is_zero();
@@ -209,12 +228,21 @@ impl Runner {
             let after = stored.last().map_or(0, |last| last.seq);
             stored.extend(self.outbox.fetch(lane, after, self.limits.records - stored.len()).await?);
         }
-        let (mut batch, mut bytes) = (Vec::with_capacity(stored.len()), 0_usize);
-        for entry in &stored {
+        let mut bytes = 0_usize;
+        let fits = stored.iter().take_while(|entry| {
+            let is_first = bytes == 0;
             bytes = bytes.saturating_add(entry.payload.len());
-            if bytes > self.limits.bytes && !batch.is_empty() {
-                break;
-            }
+            is_first || bytes <= self.limits.bytes
+        });
+        let count = fits.count();
+        stored.truncate(count);
+        self.items(lane, &stored).await
+    }
+
+    /// The records of stored entries. One that cannot be read is dropped.
+    async fn items(&mut self, lane: Lane, stored: &[Stored]) -> Result<Vec<Item>, OutboxError> {
+        let mut batch = Vec::with_capacity(stored.len());
+        for entry in stored {
             match Item::of(entry) {
                 Ok(item) => batch.push(item),
                 Err(error) => {
@@ -236,20 +264,29 @@ impl Runner {
     ) -> Result<Option<Duration>, OutboxError> {
         let (mut taken, mut same_time, mut never) = (Vec::new(), Vec::new(), Vec::new());
         let mut later = batch.len() > outcomes.len();
+        // One line of the log for records in a row that are refused for the same reason.
+        let mut refused: Vec<(String, String, usize)> = Vec::new();
         for (item, outcome) in batch.iter().zip(outcomes) {
             match outcome {
                 Outcome::Taken => taken.push(item.number),
                 Outcome::Later => later = true,
                 Outcome::SameTime => same_time.push(item.number),
                 Outcome::Never(reason) => {
-                    tracing::error!(
-                        sink = self.name,
-                        id = item.record.id(),
-                        "this record can never be written; it is dropped and counted: {reason}"
-                    );
+                    if refused.last().is_none_or(|(_, known, _)| *known != reason) {
+                        refused.push((item.record.id(), reason, 0_usize));
+                    }
+                    refused.iter_mut().last().into_iter().for_each(|(.., count)| *count += 1);
                     never.push(item.number);
                 }
             }
+        }
+        for (id, reason, count) in refused {
+            let others = if count > 1 { format!(" (and {} after it)", count - 1) } else { String::new() };
+            tracing::error!(
+                sink = self.name,
+                id,
+                "this record can never be written{others}; it is dropped and counted: {reason}"
+            );
         }
         let delivered = taken.len() as u64;
         if !taken.is_empty() {

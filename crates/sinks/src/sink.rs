@@ -78,6 +78,8 @@ pub struct Limits {
     pub linger: Duration,
     /// How long a write may take; then it is tried again.
     pub timeout: Duration,
+    /// Whether a batch that is written again has the same records, also after a crash. Costs a sync for each batch.
+    pub keeps_batches: bool,
 }
 
 impl Default for Limits {
@@ -87,6 +89,7 @@ impl Default for Limits {
             bytes: 1024 * 1024,
             linger: Duration::from_millis(200),
             timeout: Duration::from_secs(30),
+            keeps_batches: false,
         }
     }
 }

@@ -388,6 +388,25 @@ fn another_version_is_refused_and_every_file_left_as_it_is() {
 }
 
 #[test]
+fn the_end_of_a_batch_is_known_after_a_restart() {
+    let (_dir, path) = place();
+    let mut outbox = open(&path);
+    outbox.append(1, vec![aggregate(1), aggregate(2), aggregate(4)], 0).unwrap();
+    let fix = |end| outbox::Request::FixBatch { sink: CLOUD.into(), lane: Lane::Aggregates, end };
+    outbox.apply(&[fix(2)]).unwrap();
+    outbox.apply(&[fix(1)]).unwrap();
+    for _ in 0..2 {
+        drop(outbox);
+        outbox = open(&path);
+        let ends = outbox.batch_ends(CLOUD);
+        assert_eq!((ends.alerts, ends.aggregates, ends.readings), (0, 2, 0));
+        assert_eq!(outbox.batch_ends(DATABASE).aggregates, 0);
+        assert_eq!(outbox.batch_ends("unknown").aggregates, 0);
+        outbox.flush().unwrap();
+    }
+}
+
+#[test]
 fn inspection_refuses_damaged_files_and_leaves_them_as_they_are() {
     let (_dir, path) = place();
     let mut outbox = open(&path);

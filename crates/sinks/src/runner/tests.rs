@@ -216,3 +216,25 @@ async fn a_receiver_that_never_answers_is_given_up_after_the_time_limit_and_hold
     assert_eq!(receiver.batches(), ["r1", "r1"]);
     sink.stop().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_that_is_kept_has_the_same_records_when_it_is_written_again() {
+    let mut fixture = Fixture::new();
+    fixture.append(Lane::Aggregates, &["a1", "a2"]).await;
+    let limits = Limits { keeps_batches: true, ..at_once(10) };
+    let away = || Answer::Error(WriteError::retry("away"));
+    let receiver = Receiver::answering([away(), Answer::Never]);
+    let sink = fixture.start(&receiver, limits);
+    while receiver.batches().len() < 2 {
+        fixture.append(Lane::Aggregates, &["later"]).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    sink.stop().await;
+    // As after a restart: another runner, which knows of the batch only what is stored.
+    let sink = fixture.start(&receiver, Limits { records: 1, ..limits });
+    fixture.until(|totals| totals.queued.entries == 0).await;
+    sink.stop().await;
+    let batches = receiver.batches();
+    assert_eq!(batches.first(), batches.get(2), "{batches:?}");
+    assert!(batches.iter().skip(3).all(|batch| batch == "later"), "{batches:?}");
+}
