@@ -11,7 +11,7 @@ const KEYS: &[(&str, &str, &str)] = &[
 ];
 
 /// Kinds of sinks.
-const SINKS: &[&str] = &["mongodb", "postgres", "nats", "kafka", "http", "file", "display"];
+const SINKS: &[&str] = &["mongodb", "postgres", "nats", "kafka", "file", "display"];
 
 /// Values of keys; `*` is any name.
 const VALUES: &[(&str, &str, &str)] =

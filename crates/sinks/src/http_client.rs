@@ -3,18 +3,22 @@
 //! Guarantees: redirects are not followed; at most 64 KiB of an answer are read; a name in the certificate that is not the
 //! server's, or an authority that is not trusted, is an error; no secret is in an error's text.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use gateway_core::chain;
+use gateway_core::files::check_ca;
+use gateway_core::findings::{KeyPath, Report};
 use http_body_util::{BodyExt, Full};
-use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper::header::{CONTENT_LENGTH, HOST, HeaderMap, LOCATION, RETRY_AFTER};
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use mqtt_link::{Tls, tls};
 use rustls_pki_types::ServerName;
+use serde::Deserialize;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -23,6 +27,8 @@ use url::Url;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
+/// What is logged of a server's answer, in characters.
+const SHOWN: usize = 300;
 
 /// A server's answer.
 #[derive(Debug, Clone)]
@@ -62,7 +68,8 @@ impl HttpClient {
         format!("{}:{port}", self.url.host_str().unwrap_or("?"))
     }
 
-    /// Sends a request and returns the answer. `path`: path and query below the url's path, with a slash in front.
+    /// Sends a request and returns the answer. `path`: path and query below the url's path, with a slash in front;
+    /// empty for the url itself.
     ///
     /// # Errors
     /// What went wrong, for people. It is unknown then whether the server has the request.
@@ -111,7 +118,7 @@ impl HttpClient {
         body: Bytes,
     ) -> Result<(Answer, bool), String> {
         let failed = |error: &dyn std::error::Error| format!("{}: {}", self.server(), chain(error));
-        let target = format!("{}{path}", self.url.path().trim_end_matches('/'));
+        let target = self.target(path);
         let mut request = Request::builder().method(method).uri(target);
         if let Some(all) = request.headers_mut() {
             *all = headers.clone();
@@ -143,6 +150,15 @@ impl HttpClient {
         let body = String::from_utf8_lossy(&bytes).into_owned();
         let retry_after = retry_after.map(Duration::from_secs);
         Ok((Answer { status, retry_after, location, body }, is_whole))
+    }
+
+    /// An empty path is that of the url, with its query.
+    fn target(&self, path: &str) -> String {
+        if !path.is_empty() {
+            return format!("{}{path}", self.url.path().trim_end_matches('/'));
+        }
+        let query = self.url.query().map_or_else(String::new, |query| format!("?{query}"));
+        format!("{}{query}", self.url.path())
     }
 
     fn host(&self) -> String {
@@ -181,11 +197,57 @@ async fn drive<T>(io: T) -> Result<Connection, String>
 where
     T: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
 {
-    let (requests, connection) = handshake(io).await.map_err(|error| chain(&error))?;
+    // Some servers and scripts look for names of headers as they are usually written.
+    let handshake = Builder::new().title_case_headers(true).handshake(io);
+    let (requests, connection) = handshake.await.map_err(|error| chain(&error))?;
     let mut driver = JoinSet::new();
     driver.spawn(async move {
         // Its error is also that of the request.
         let _ended = connection.await;
     });
     Ok(Connection { requests, _driver: driver })
+}
+
+/// The `error` or `message` of an answer in JSON, or its beginning.
+pub(crate) fn message_of(body: &str) -> String {
+    #[derive(Deserialize)]
+    struct Told {
+        #[serde(alias = "message")]
+        error: Option<String>,
+    }
+    let told = serde_json::from_str::<Told>(body).ok().and_then(|told| told.error);
+    let text = told.unwrap_or_else(|| body.to_owned());
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    line.chars().take(SHOWN).collect()
+}
+
+/// Checks the keys `url` and `ca_file` of a sink's table. `login`: the keys that a login belongs to.
+pub(crate) fn check_server(
+    url: &str,
+    ca_file: Option<&Path>,
+    table: &KeyPath,
+    login: &str,
+    report: &mut Report,
+) {
+    check_ca(report, table, ca_file);
+    let key = table.key("url");
+    let without_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
+    if without_scheme.split(['/', '?', '#']).next().is_some_and(|host| host.contains('@')) {
+        // What stands before an @ is a secret: the text is not shown then.
+        report.error(&key, format!("credentials do not belong in the address; write {login}"));
+        return;
+    }
+    match url.parse::<Url>() {
+        Err(error) => {
+            report.error(&key, format!("is no address: {error}; write one such as http://localhost:8086"));
+        }
+        Ok(url) if !matches!(url.scheme(), "http" | "https") => {
+            report.error(&key, "begins with another word than http:// or https://");
+        }
+        Ok(url) if url.host_str().is_none() => report.error(&key, "has no host"),
+        Ok(url) if url.scheme() == "http" && ca_file.is_some() => {
+            report.warning(&table.key("ca_file"), "is not used: http:// is not encrypted; write https://");
+        }
+        Ok(_) => {}
+    }
 }

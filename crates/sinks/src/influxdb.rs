@@ -9,7 +9,7 @@ mod line;
 mod server;
 
 use async_trait::async_trait;
-use gateway_core::files::{Files, check_ca, warn_if_public};
+use gateway_core::files::{Files, warn_if_public};
 use gateway_core::findings::{KeyPath, Report};
 use gateway_core::settings::BuildError;
 use record::Record;
@@ -18,6 +18,7 @@ use std::path::Path;
 use self::config::Config;
 use self::line::Format;
 use self::server::Server;
+use crate::http_client::check_server;
 use crate::kind::{Example, Send, SinkKind};
 use crate::sink::{Item, Limits, Outcome, Sink, WriteError};
 
@@ -55,8 +56,8 @@ impl SinkKind for Influxdb {
     }
 
     fn check(table: &Config, path: &KeyPath, report: &mut Report) {
-        check_url(table, path, report);
-        check_ca(report, path, table.ca_file.as_deref());
+        let login = "username and password_file, or token_file";
+        check_server(&table.url, table.ca_file.as_deref(), path, login, report);
         check_place(table, path, report);
         check_login(table, path, report);
         if table.send.is_empty() {
@@ -102,31 +103,6 @@ impl SinkKind for Influxdb {
             timestamp: table.timestamp,
         };
         Ok(Box::new(InfluxdbSink { server, format }))
-    }
-}
-
-fn check_url(table: &Config, path: &KeyPath, report: &mut Report) {
-    let key = path.key("url");
-    if table.url.contains('@') {
-        // What stands before an @ is a secret: the text is not shown then.
-        report.error(
-            &key,
-            "credentials do not belong in the address; write username and password_file, or token_file",
-        );
-        return;
-    }
-    match table.url.parse::<url::Url>() {
-        Err(error) => {
-            report.error(&key, format!("is no address: {error}; write one such as http://localhost:8086"));
-        }
-        Ok(url) if !matches!(url.scheme(), "http" | "https") => {
-            report.error(&key, "begins with another word than http:// or https://");
-        }
-        Ok(url) if url.host_str().is_none() => report.error(&key, "has no host"),
-        Ok(url) if url.scheme() == "http" && table.ca_file.is_some() => {
-            report.warning(&path.key("ca_file"), "is not used: http:// is not encrypted; write https://");
-        }
-        Ok(_) => {}
     }
 }
 

@@ -2,11 +2,11 @@
 
 use std::marker::PhantomData;
 
-use crate::influxdb;
 use crate::sinks::{KindInfo, Registered};
+use crate::{http, influxdb};
 
 /// Every kind that this program was built with, in the order of the reference.
 #[must_use]
 pub fn all() -> &'static [&'static dyn KindInfo] {
-    &[&Registered::<influxdb::Influxdb>(PhantomData)]
+    &[&Registered::<influxdb::Influxdb>(PhantomData), &Registered::<http::Http>(PhantomData)]
 }

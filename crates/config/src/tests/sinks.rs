@@ -47,9 +47,19 @@ fn addresses_measurements_and_kinds_that_cannot_be_are_refused() {
         ],
     );
     finds(
+        "[sinks.http.a]\nurl = \"http://user:hush@h/\"\nbatch = 0\n[sinks.http.a.headers]\nHost = \"x\"\n\"a b\" = \"y\"\nX = \"a\\nb\"\n",
+        &[
+            "gateway.toml:2:1: error: sinks.http.a.url: credentials do not belong in the address; write token_file",
+            "gateway.toml:3:9: error: sinks.http.a.batch: 0 is out of range; allowed: from 1 to 10000",
+            "gateway.toml:5:1: error: sinks.http.a.headers.Host: is written by the sink itself; remove it",
+            "gateway.toml:6:1: error: sinks.http.a.headers.\"a b\": is no name of a header",
+            "gateway.toml:7:1: error: sinks.http.a.headers.X: has characters that a header cannot have",
+        ],
+    );
+    finds(
         "[sinks.display.b]\n",
         &[
-            "gateway.toml:1:8: error: sinks.display: this version of riser has no sink `display` yet; it has: influxdb",
+            "gateway.toml:1:8: error: sinks.display: this version of riser has no sink `display` yet; it has: influxdb, http",
         ],
     );
 }

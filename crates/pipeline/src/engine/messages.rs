@@ -142,8 +142,11 @@ mod tests {
 
     const NOW: i64 = 1_000_000;
 
-    /// A step with these messages of one adapter: whether the device gives the time, and device, metric, time.
-    fn step(messages: &[(bool, &[(u32, u32, i64)])]) -> Step {
+    /// Whether the device gives the time; and device, metric, time of each reading.
+    type Told<'a> = (bool, &'a [(u32, u32, i64)]);
+
+    /// A step with these messages of one adapter.
+    fn step(messages: &[Told<'_>]) -> Step {
         let now = Now::at(Timestamp::from_millis(NOW));
         let mut step = Step::tick(now, None, FirstNumbers::default());
         let mut batch = Batch::new(AdapterIndex(0));
@@ -188,7 +191,7 @@ mod tests {
     #[test]
     fn arrivals_in_one_millisecond_take_the_next_ones() {
         let mut times = MessageTimes::default();
-        let arrival: (bool, &[_]) = (false, &[(0, 0, NOW)]);
+        let arrival: Told<'_> = (false, &[(0, 0, NOW)]);
         let records = taken(&mut times, &step(&[arrival, arrival, (false, &[(1, 0, NOW)]), arrival]));
         assert_eq!(
             times_of(&records),
@@ -211,7 +214,7 @@ mod tests {
         let mut times = MessageTimes::default();
         let give = |at| -> (bool, Vec<(u32, u32, i64)>) { (true, vec![(0, 0, at)]) };
         let given: Vec<_> = [7, 8, 7, 8, 8, 9, 1].into_iter().map(give).collect();
-        let messages: Vec<(bool, &[_])> =
+        let messages: Vec<Told<'_>> =
             given.iter().map(|(own, readings)| (*own, readings.as_slice())).collect();
         let records = taken(&mut times, &step(&messages));
         let again: Vec<bool> = records.iter().map(|record| record.same_time).collect();

@@ -17,13 +17,11 @@ use serde::Deserialize;
 use url::form_urlencoded;
 
 use super::config::Config;
-use crate::http_client::{Answer, HttpClient};
+use crate::http_client::{Answer, HttpClient, message_of};
 use crate::sink::WriteError;
 
 /// Bodies from this size on are compressed.
 const COMPRESS_FROM: usize = 512;
-/// What is logged of a server's answer, in characters.
-const SHOWN: usize = 300;
 
 /// One database or bucket on a server.
 pub(super) struct Server {
@@ -202,19 +200,6 @@ fn encode(text: &str) -> String {
 
 fn is_missing(message: &str) -> bool {
     message.contains("database not found") || message.contains("bucket not found")
-}
-
-/// The `error` or `message` of an answer in JSON, or its beginning.
-fn message_of(body: &str) -> String {
-    #[derive(Deserialize)]
-    struct Told {
-        #[serde(alias = "message")]
-        error: Option<String>,
-    }
-    let told = serde_json::from_str::<Told>(body).ok().and_then(|told| told.error);
-    let text = told.unwrap_or_else(|| body.to_owned());
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    line.chars().take(SHOWN).collect()
 }
 
 /// The lines that version 3 names in its answer to a partial write.

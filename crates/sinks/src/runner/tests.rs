@@ -217,7 +217,7 @@ async fn a_receiver_that_never_answers_is_given_up_after_the_time_limit_and_hold
     sink.stop().await;
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_batch_that_is_kept_has_the_same_records_when_it_is_written_again() {
     let mut fixture = Fixture::new();
     fixture.append(Lane::Aggregates, &["a1", "a2"]).await;
