@@ -26,7 +26,8 @@ pub(crate) fn read_files(report: &mut Report, config: &mut Config, directory: &P
             *codec = directory.join(&*codec).display().to_string();
         }
     }
-    let mut files = Files { directory, report };
+    let data_dir = config.gateway.data_dir.clone();
+    let mut files = Files { directory, data_dir: &data_dir, report };
     for (name, device) in &mut config.devices {
         let table = KeyPath::of("devices").key(name);
         files.secret(&table, "node_key", &mut device.node_key, &mut device.node_key_file);

@@ -11,11 +11,14 @@ const KEYS: &[(&str, &str, &str)] = &[
 ];
 
 /// Kinds of sinks.
-const SINKS: &[&str] = &["mongodb", "postgres", "nats", "kafka", "file", "display"];
+const SINKS: &[&str] = &["mongodb", "postgres", "nats", "kafka", "display"];
 
 /// Values of keys; `*` is any name.
-const VALUES: &[(&str, &str, &str)] =
-    &[("upstream.format", "senml", "it has: json"), ("upstream.format", "sparkplug", "it has: json")];
+const VALUES: &[(&str, &str, &str)] = &[
+    ("upstream.format", "senml", "it has: json"),
+    ("upstream.format", "sparkplug", "it has: json"),
+    ("sinks.file.*.format", "parquet", "it has: jsonl, csv"),
+];
 
 /// The message for a key that is promised and not there yet.
 pub(crate) fn key(path: &KeyPath) -> Option<String> {

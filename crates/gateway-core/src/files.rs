@@ -21,6 +21,8 @@ const MAX_PEM_BYTES: u64 = 4 << 20;
 pub struct Files<'a> {
     /// The folder of the configuration file.
     pub directory: &'a Path,
+    /// `gateway.data_dir`.
+    pub data_dir: &'a Path,
     /// Where problems are reported.
     pub report: &'a mut Report,
 }

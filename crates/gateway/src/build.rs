@@ -12,6 +12,7 @@ use std::sync::Arc;
 use codecs::CodecTable;
 use gateway_config::{Config, UnknownDevices, rule};
 use gateway_core::Services;
+use gateway_core::ports::Clock;
 use gateway_core::settings::BuildError;
 
 pub(crate) use self::adapters::{Embedded, adapters, wanted};
@@ -200,11 +201,12 @@ pub(crate) fn start_sinks(
     outbox: Option<&outbox::Handle>,
 ) -> Result<Vec<RunningSink>, BuildError> {
     let Some(outbox) = outbox else { return Ok(Vec::new()) };
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let mut running = Vec::new();
     for kind in config.sinks.kinds() {
-        for Blueprint { name, lanes, limits, sink } in kind.build()? {
+        for Blueprint { name, lanes, limits, sink } in kind.build(&clock)? {
             let handle = outbox.sink(name.as_str());
-            running.push(RunningSink::start(&name, sink, limits, lanes, handle, Arc::new(SystemClock)));
+            running.push(RunningSink::start(&name, sink, limits, lanes, handle, Arc::clone(&clock)));
         }
     }
     Ok(running)

@@ -9,11 +9,13 @@ pub mod config;
 mod tests;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use gateway_core::files::{Files, warn_if_public};
 use gateway_core::findings::{KeyPath, Report};
+use gateway_core::ports::Clock;
 use gateway_core::settings::BuildError;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, StatusCode};
@@ -94,7 +96,7 @@ impl SinkKind for Http {
         Limits { records: usize::from(table.batch), keeps_batches: true, ..Limits::default() }
     }
 
-    fn build(name: &str, table: &Config) -> Result<Box<dyn Sink>, BuildError> {
+    fn build(name: &str, table: &Config, _clock: &Arc<dyn Clock>) -> Result<Box<dyn Sink>, BuildError> {
         let key = || KeyPath::of("sinks").key(Self::NAME).key(name).to_string();
         let sink = HttpSink::new(table).map_err(|reason| BuildError { key: key(), reason })?;
         Ok(Box::new(sink))

@@ -11,9 +11,11 @@ mod server;
 use async_trait::async_trait;
 use gateway_core::files::{Files, warn_if_public};
 use gateway_core::findings::{KeyPath, Report};
+use gateway_core::ports::Clock;
 use gateway_core::settings::BuildError;
 use record::Record;
 use std::path::Path;
+use std::sync::Arc;
 
 use self::config::Config;
 use self::line::Format;
@@ -92,7 +94,7 @@ impl SinkKind for Influxdb {
         Limits { records: 5_000, bytes: 4 * 1024 * 1024, ..Limits::default() }
     }
 
-    fn build(name: &str, table: &Config) -> Result<Box<dyn Sink>, BuildError> {
+    fn build(name: &str, table: &Config, _clock: &Arc<dyn Clock>) -> Result<Box<dyn Sink>, BuildError> {
         let key = || KeyPath::of("sinks").key(Self::NAME).key(name).key("url").to_string();
         let server = Server::new(table).map_err(|reason| BuildError { key: key(), reason })?;
         let usual = |usual: &str| table.measurement.clone().unwrap_or_else(|| usual.to_owned());

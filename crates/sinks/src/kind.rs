@@ -5,9 +5,11 @@
 
 use std::fmt::Debug;
 use std::path::Path;
+use std::sync::Arc;
 
 use gateway_core::files::Files;
 use gateway_core::findings::{KeyPath, Report};
+use gateway_core::ports::Clock;
 use gateway_core::settings::{BuildError, TableType};
 use outbox::{Lane, PerLane};
 use schemars::JsonSchema;
@@ -127,5 +129,5 @@ pub trait SinkKind: Debug + Clone + PartialEq + std::marker::Send + Sync + Sized
     ///
     /// # Errors
     /// The configuration cannot be used although it passed its checks.
-    fn build(name: &str, table: &Self::Table) -> Result<Box<dyn Sink>, BuildError>;
+    fn build(name: &str, table: &Self::Table, clock: &Arc<dyn Clock>) -> Result<Box<dyn Sink>, BuildError>;
 }

@@ -3,10 +3,14 @@
 use std::marker::PhantomData;
 
 use crate::sinks::{KindInfo, Registered};
-use crate::{http, influxdb};
+use crate::{file, http, influxdb};
 
 /// Every kind that this program was built with, in the order of the reference.
 #[must_use]
 pub fn all() -> &'static [&'static dyn KindInfo] {
-    &[&Registered::<influxdb::Influxdb>(PhantomData), &Registered::<http::Http>(PhantomData)]
+    &[
+        &Registered::<influxdb::Influxdb>(PhantomData),
+        &Registered::<http::Http>(PhantomData),
+        &Registered::<file::FileKind>(PhantomData),
+    ]
 }

@@ -2,6 +2,7 @@
 //!
 //! A kind of sink is a folder that implements [`kind::SinkKind`], and an entry in [`kinds`]. [`runner`] runs it.
 
+pub mod file;
 pub mod http;
 mod http_client;
 pub mod influxdb;

@@ -151,6 +151,7 @@ impl Runner {
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = async { sleep_until(resume.unwrap_or_else(Instant::now)).await }, if resume.is_some() => {}
+                () = self.sink.rest(), if resume.is_none() => {}
                 changed = status.changed(), if resume.is_none() => {
                     if changed.is_err() {
                         return;

@@ -104,4 +104,10 @@ pub trait Sink: Send {
     /// # Errors
     /// Nothing was written, or it is unknown what was.
     async fn write(&mut self, batch: &[Item]) -> Result<Vec<Outcome>, WriteError>;
+
+    /// What is to be done while there is nothing to write. When it returns, it is called again. The future may be dropped
+    /// before its end.
+    async fn rest(&mut self) {
+        std::future::pending::<()>().await;
+    }
 }

@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Debug};
 use std::marker::PhantomData;
 use std::path::Path;
+use std::sync::Arc;
 
 use gateway_core::files::Files;
 use gateway_core::findings::{KeyPath, Report};
+use gateway_core::ports::Clock;
 use gateway_core::settings::{BuildError, TableType};
 use outbox::{Lane, PerLane};
 use schemars::{Schema, SchemaGenerator};
@@ -53,7 +55,7 @@ pub trait ConfiguredKind: Any + Debug + std::marker::Send + Sync {
     ///
     /// # Errors
     /// As there.
-    fn build(&self) -> Result<Vec<Blueprint>, BuildError>;
+    fn build(&self, clock: &Arc<dyn Clock>) -> Result<Vec<Blueprint>, BuildError>;
     /// What each of its sinks takes, by `<kind>.<name>`.
     fn lanes(&self) -> Vec<(String, PerLane<bool>)>;
     /// Whether the other has the same kind and the same tables.
@@ -148,14 +150,14 @@ impl<K: SinkKind> ConfiguredKind for Configured<K> {
         self.0.iter().for_each(|(name, table)| K::probe(table, &path_of::<K>(name), report));
     }
 
-    fn build(&self) -> Result<Vec<Blueprint>, BuildError> {
+    fn build(&self, clock: &Arc<dyn Clock>) -> Result<Vec<Blueprint>, BuildError> {
         let build = |(name, table): (&String, &K::Table)| {
             let takes = Send::lanes(K::send(table));
             Ok(Blueprint {
                 name: format!("{}.{name}", K::NAME),
                 lanes: takes.iter().filter(|(_, takes)| **takes).map(|(lane, _)| lane).collect(),
                 limits: K::limits(table),
-                sink: K::build(name, table)?,
+                sink: K::build(name, table, clock)?,
             })
         };
         self.0.iter().map(build).collect()

@@ -59,7 +59,7 @@ fn addresses_measurements_and_kinds_that_cannot_be_are_refused() {
     finds(
         "[sinks.display.b]\n",
         &[
-            "gateway.toml:1:8: error: sinks.display: this version of riser has no sink `display` yet; it has: influxdb, http",
+            "gateway.toml:1:8: error: sinks.display: this version of riser has no sink `display` yet; it has: influxdb, http, file",
         ],
     );
 }
