@@ -116,6 +116,14 @@ def test_a_user_publishes_only_what_it_may(building, publisher):
     assert setup.gateway.audit()["in"] == 1
 
 
+def test_a_payload_that_is_too_large_is_refused_logged_and_counted(building, publisher):
+    """Version 3 gets its PUBACK all the same, as from mosquitto: it would send the message for ever."""
+    setup = building('anonymous = true\nmax_payload_size = "1KiB"')
+    publisher(setup.port, version=mqtt.MQTTv311).send("values/lounge/temperature", "1" * 2_000)
+    setup.gateway.wait_log("its payload is too large (max_payload_size)")
+    assert setup.gateway.audit()["in"] == 0
+
+
 def test_a_user_subscribes_only_to_what_it_may(building, publisher, collector):
     setup = building(USERS)
 

@@ -75,7 +75,7 @@ pub struct Limits {
     pub memory_bytes: usize,
     /// Bytes of all retained messages.
     pub retained_bytes: usize,
-    /// Sessions, connected or not.
+    /// Sessions of clients that are away.
     pub sessions: usize,
     /// Subscriptions of one client.
     pub subscriptions: usize,

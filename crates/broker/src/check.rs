@@ -1,9 +1,9 @@
 //! Checks `[broker]`: its files, listeners, certificates and users.
 
-use gateway_core::Timestamp;
 use gateway_core::files::{Files, check_ca, check_pair};
 use gateway_core::findings::{KeyPath, Report, one_line};
 use gateway_core::listener::{Listener, Transport};
+use gateway_core::{Timestamp, chain};
 
 use crate::config::{Bridge, Config, User};
 use crate::{PasswordSource, bridge, validate_filter};
@@ -37,7 +37,7 @@ pub fn check(report: &mut Report, broker: &Config, now: Timestamp) {
     check_entrance(report, &table, broker, &listeners);
     check_limits(report, &table, broker);
     for (name, user) in &broker.users {
-        check_user(report, &table.key("users").key(name), user);
+        check_user(report, &table.key("users").key(name), user, broker.user_from_certificate);
     }
     for (name, bridge) in &broker.bridges {
         bridge::check::check(report, &table.key("bridges").key(name), bridge, now);
@@ -86,6 +86,21 @@ fn check_tls(report: &mut Report, table: &KeyPath, broker: &Config, now: Timesta
             report.error(&table.key(key), "needs `cert_file` and `key_file`");
         }
     }
+    if let (Some(cert_file), Some(key_file)) = (&broker.cert_file, &broker.key_file)
+        && report.is_whole(&table.key("cert_file"))
+        && report.is_whole(&table.key("key_file"))
+    {
+        let pair = crate::Tls {
+            cert_file: cert_file.clone(),
+            key_file: key_file.clone(),
+            client_ca_file: None,
+            listen: None,
+            websocket: None,
+        };
+        if let Err(error) = crate::tls::server_config(&pair) {
+            report.error(&table.key("key_file"), chain(&error));
+        }
+    }
     let encrypted = broker.listen_tls.is_some() || broker.websocket_tls.is_some();
     if !encrypted && broker.cert_file.is_some() {
         report.warning(
@@ -118,6 +133,12 @@ fn check_filters(report: &mut Report, key: &KeyPath, filters: &[String]) {
         if let Err(error) = validate_filter(filter) {
             report.error(&key.index(i), one_line(&error.to_string()));
         }
+        let placeholder = |part: &&str| part.starts_with('%') && !matches!(*part, "%u" | "%c");
+        if let Some(part) = filter.split('/').find(placeholder) {
+            let text =
+                format!("{part} stands for itself; only %u and %c stand for the user and the client id");
+            report.warning(&key.index(i), text);
+        }
     }
 }
 
@@ -133,6 +154,16 @@ fn check_limits(report: &mut Report, table: &KeyPath, broker: &Config) {
         if !(least..=most).contains(&size.0) {
             report.error(&table.key(key), format!("is out of range; allowed: {allowed}"));
         }
+    }
+    if broker.max_queue_size.0 > broker.max_memory.0 {
+        report.warning(&table.key("max_queue_size"), "is more than max_memory: it is never reached");
+    }
+    if broker.max_payload_size.is_some_and(|payload| payload.0 > broker.max_packet_size.0) {
+        report.warning(&table.key("max_payload_size"), "is more than max_packet_size: it is never reached");
+    }
+    let folder = broker.socket.as_deref().and_then(std::path::Path::parent);
+    if let Some(folder) = folder.filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
+        report.error(&table.key("socket"), format!("{} is not there; make this folder", folder.display()));
     }
     if !(1..=65_535).contains(&broker.max_keep_alive.map_or(1, |longest| longest.0.as_secs())) {
         report.error(&table.key("max_keep_alive"), "is out of range; allowed: from \"1s\" to \"18h\"");
@@ -161,7 +192,8 @@ fn check_limits(report: &mut Report, table: &KeyPath, broker: &Config) {
     }
 }
 
-fn check_user(report: &mut Report, table: &KeyPath, user: &User) {
+/// `by_certificate`: users may come with a certificate instead of a password.
+fn check_user(report: &mut Report, table: &KeyPath, user: &User, by_certificate: bool) {
     let plain = user.password.is_some() || user.password_file.is_some();
     match (&user.password_hash, plain) {
         (Some(_), true) => report.error(
@@ -172,7 +204,7 @@ fn check_user(report: &mut Report, table: &KeyPath, user: &User) {
             &table.key("password_hash"),
             "is not an Argon2 PHC string; write what `argon2 -e` prints, $argon2id$v=19$…",
         ),
-        (None, false) => report.missing(
+        (None, false) if !by_certificate => report.missing(
             table,
             "password_file",
             "missing; write one of password, password_file and password_hash",

@@ -76,7 +76,7 @@ pub struct Config {
     pub max_memory: ByteSize,
     /// The most bytes of retained messages. What finds no room is delivered, and not kept.
     pub max_retained_size: ByteSize,
-    /// The most sessions that are kept for clients that are away.
+    /// The most sessions that are kept for clients that are away. Then the user who has the most loses the newest.
     #[schemars(range(min = 1, max = 100_000))]
     pub max_sessions: usize,
     /// The most subscriptions of one client.

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -301,8 +302,15 @@ fn answer_to_invalid(version: Option<Version>, reason: Reason) -> Vec<u8> {
     }
 }
 
-/// Opens a Unix socket; one that a killed process left is replaced.
+/// Opens a Unix socket; one that a killed process left is replaced. Every user of the machine may connect, as to a port of
+/// 127.0.0.1: who may do what is decided by the login.
 pub(crate) fn bind_unix(path: &Path) -> io::Result<UnixListener> {
+    let listener = bind_path(path)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o666))?;
+    Ok(listener)
+}
+
+fn bind_path(path: &Path) -> io::Result<UnixListener> {
     match UnixListener::bind(path) {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
             if std::os::unix::net::UnixStream::connect(path).is_ok() {

@@ -9,7 +9,7 @@ use crate::LOG_PERIOD;
 
 #[derive(Debug)]
 pub(crate) struct EventLog {
-    throttles: [Throttle; 11],
+    throttles: [Throttle; 14],
 }
 
 impl Default for EventLog {
@@ -67,8 +67,22 @@ impl EventLog {
             Event::TooManySubscriptions { client } => {
                 warn!(%client, left_out, "broker: a subscription was refused (max_subscriptions, max_memory)");
             }
-            Event::TooManySessions { client } => {
-                warn!(%client, left_out, "broker: a client was refused: no session is left (max_sessions)");
+            Event::TooManySessions { client, user } => warn!(
+                %client,
+                user = user.as_deref().unwrap_or("anonymous"),
+                left_out,
+                "broker: the session of a client that is away was ended: there are too many, most of them of this user (max_sessions)"
+            ),
+            Event::NoMemory { client } => {
+                warn!(%client, left_out, "broker: a client was refused: no memory for its will (max_memory)");
+            }
+            Event::KeepAliveTooLong { client, most } => warn!(
+                %client,
+                left_out,
+                "broker: a client was refused: its keep-alive must be 1 to {most} s (max_keep_alive), and only MQTT 5 lets us tell it"
+            ),
+            Event::PayloadTooLarge { client, topic } => {
+                warn!(%client, %topic, left_out, "broker: a message was refused: its payload is too large (max_payload_size)");
             }
             Event::ForeignSession { client, user } => warn!(
                 %client,
@@ -99,5 +113,8 @@ const fn kind(event: &Event) -> usize {
         Event::TooManySessions { .. } => 8,
         Event::ForeignSession { .. } => 9,
         Event::SessionEnded { .. } => 10,
+        Event::NoMemory { .. } => 11,
+        Event::KeepAliveTooLong { .. } => 12,
+        Event::PayloadTooLarge { .. } => 13,
     }
 }

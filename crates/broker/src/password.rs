@@ -15,6 +15,8 @@ pub enum PasswordSource {
     Plain(Secret),
     /// Its hash as a PHC string: `$argon2id$v=19$m=19456,t=2,p=1$…$…`.
     Argon2Hash(String),
+    /// There is none: every password is wrong. For users who come with a certificate.
+    None,
 }
 
 /// The text of a password file cannot be used.
@@ -53,7 +55,7 @@ impl PasswordSource {
     pub(crate) fn check(&self) -> Result<(), InvalidPassword> {
         match self {
             Self::Plain(secret) if secret.expose().is_empty() => Err(InvalidPassword::Empty),
-            Self::Plain(_) => Ok(()),
+            Self::Plain(_) | Self::None => Ok(()),
             Self::Argon2Hash(hash) => check_hash(hash),
         }
     }
@@ -137,6 +139,7 @@ impl Verifier {
     pub(crate) async fn check(&self, password: &[u8], peer: IpAddr) -> Checked {
         match &self.source {
             PasswordSource::Plain(secret) => checked(same(secret.expose().as_bytes(), password)),
+            PasswordSource::None => Checked::Wrong,
             PasswordSource::Argon2Hash(hash) => self.check_hashed(hash, password, peer).await,
         }
     }

@@ -128,7 +128,7 @@ impl Limits {
             queue_bytes: self.max_queue_size,
             memory_bytes: self.max_memory,
             retained_bytes: self.max_retained_size,
-            sessions: self.max_clients.saturating_add(self.max_sessions),
+            sessions: self.max_sessions,
             subscriptions: self.max_subscriptions,
             session_expiry: u32::try_from(self.session_expiry.as_secs()).unwrap_or(u32::MAX),
             keep_alive: self.max_keep_alive,

@@ -19,7 +19,24 @@ pub fn restart_needed(old: &Config, new: &Config) -> Vec<String> {
         ("journal", old.journal != new.journal),
         ("history", old.history != new.history),
     ];
-    differs.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key.to_owned()).collect()
+    let differs = differs.into_iter().filter(|(_, differs)| *differs);
+    differs
+        .flat_map(|(key, _)| if key == "broker" { broker_keys(old, new) } else { vec![key.to_owned()] })
+        .collect()
+}
+
+/// The keys of the broker that differ and need a restart.
+fn broker_keys(old: &Config, new: &Config) -> Vec<String> {
+    let keys = |config| match listeners(config).map(serde_json::to_value) {
+        Some(Ok(serde_json::Value::Object(keys))) => Some(keys),
+        _ => None,
+    };
+    let (Some(old), Some(new)) = (keys(old), keys(new)) else { return vec!["broker".to_owned()] };
+    let names = new.keys().chain(old.keys().filter(|key| !new.contains_key(*key)));
+    let differs = names.filter(|key| old.get(*key) != new.get(*key)).map(|key| format!("broker.{key}"));
+    let differs: Vec<String> = differs.collect();
+    // A secret is not in the text.
+    if differs.is_empty() { vec!["broker".to_owned()] } else { differs }
 }
 
 /// The broker without what can change while it runs.
@@ -45,5 +62,10 @@ mod tests {
         new.broker = Some(broker::config::Config::default());
         new.gateway.prefix = "site".to_owned();
         assert_eq!(restart_needed(&old, &new), ["gateway.prefix", "broker"]);
+        let mut newer = new.clone();
+        let broker = newer.broker.as_mut().unwrap();
+        broker.max_clients += 1;
+        broker.users.insert("lounge".to_owned(), broker::config::User::default());
+        assert_eq!(restart_needed(&new, &newer), ["broker.max_clients"]);
     }
 }

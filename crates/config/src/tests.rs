@@ -177,6 +177,20 @@ fn findings_about(text: &str) -> String {
 }
 
 #[test]
+fn bounds_of_the_broker_that_are_never_reached_and_unknown_placeholders_are_told() {
+    finds(
+        "[broker]\nlisten = \"127.0.0.1:1883\"\nanonymous = true\nmax_queue_size = \"100MiB\"\nmax_payload_size = \"9MiB\"\n\
+         socket = \"/no/such/folder/mqtt\"\nanonymous_publish = [\"%x/#\", \"%c/#\"]\n",
+        &[
+            "gateway.toml:4:1: warning: broker.max_queue_size: is more than max_memory: it is never reached",
+            "gateway.toml:5:1: warning: broker.max_payload_size: is more than max_packet_size: it is never reached",
+            "gateway.toml:6:1: error: broker.socket: /no/such/folder is not there; make this folder",
+            "gateway.toml:7:22: warning: broker.anonymous_publish[0]: %x stands for itself; only %u and %c stand for the user and the client id",
+        ],
+    );
+}
+
+#[test]
 fn an_adapter_needs_a_url_or_the_broker() {
     let text = "[adapters.mqtt.floor]\ntopics = [{ filter = \"a/{device}\", format = \"json\" }]\n";
     finds(

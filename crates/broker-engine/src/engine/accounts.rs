@@ -13,7 +13,7 @@ pub struct Drops {
     pub memory_full: u64,
     /// Its time was over before the client took it.
     pub expired: u64,
-    /// Larger than the client takes.
+    /// Larger than the client takes, or than a payload may be.
     pub too_large: u64,
     /// Retained, and the store is full.
     pub retained_full: u64,
@@ -82,8 +82,14 @@ pub enum Event {
     SubscribeRefused { client: Arc<str>, user: Option<Arc<str>>, filter: Arc<str> },
     /// The client has too many subscriptions.
     TooManySubscriptions { client: Arc<str> },
-    /// No session is left for this client.
-    TooManySessions { client: Arc<str> },
+    /// The session of a client that is away was ended, because there are too many, and its user has the most.
+    TooManySessions { client: Arc<str>, user: Option<Arc<str>> },
+    /// A client was refused, because there is no memory for its will.
+    NoMemory { client: Arc<str> },
+    /// A client of version 3 was refused: it cannot be told the longest keep-alive, in seconds.
+    KeepAliveTooLong { client: Arc<str>, most: u16 },
+    /// A message was refused, because its payload is larger than it may be.
+    PayloadTooLarge { client: Arc<str>, topic: Arc<str> },
     /// The session belongs to another user.
     ForeignSession { client: Arc<str>, user: Option<Arc<str>> },
     /// A session has ended, by time or as its client wanted; messages that waited for it are lost.

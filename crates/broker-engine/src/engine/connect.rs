@@ -93,6 +93,7 @@ impl Engine {
         let keep_alive = match self.limits.keep_alive {
             Some(most) if connect.keep_alive == 0 || connect.keep_alive > most => {
                 if connect.version != Version::V5 {
+                    self.events.tell(|| Event::KeepAliveTooLong { client: Arc::clone(&client), most });
                     return refuse(Reason::ClientIdentifierNotValid);
                 }
                 most
@@ -137,7 +138,7 @@ impl Engine {
             if !present {
                 self.end_session(session, now);
             }
-            self.events.tell(|| Event::TooManySessions { client: Arc::clone(&client) });
+            self.events.tell(|| Event::NoMemory { client: Arc::clone(&client) });
             return refuse(Reason::QuotaExceeded);
         }
         let key = self.add_connection(connect, session, keep_alive, is_internal, now);
@@ -181,9 +182,7 @@ impl Engine {
             }
             self.end_session(old, now);
         }
-        let has_room = internal.is_some() || self.sessions.len() < self.limits.sessions;
-        if !has_room || expiry > 0 && self.log.is_full() {
-            self.events.tell(|| Event::TooManySessions { client: Arc::clone(client) });
+        if expiry > 0 && self.log.is_full() {
             return Err(Reason::QuotaExceeded);
         }
         let session = Session::new(Arc::clone(client), user, 0, expiry, queue_limit);

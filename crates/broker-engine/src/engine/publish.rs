@@ -89,7 +89,8 @@ impl Engine {
             return Ok(Received::Nothing);
         }
         if publish.payload.len() > self.limits.payload_bytes {
-            self.stats.dropped.not_permitted += 1;
+            self.stats.dropped.too_large += 1;
+            self.events.tell(|| Event::PayloadTooLarge { client, topic: Arc::clone(&topic) });
             self.acknowledge(key, publish, Reason::PacketTooLarge, None, 0);
             return Ok(Received::Nothing);
         }

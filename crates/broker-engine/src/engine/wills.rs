@@ -1,6 +1,9 @@
 //! The end of a connection, the will that may follow, and the end of a session.
 
+use std::collections::HashMap;
 use std::sync::Arc;
+
+use foldhash::fast::RandomState;
 
 use super::acks::PendingAcks;
 use super::connection::{ConnectionKey, Outgoing};
@@ -61,6 +64,30 @@ impl Engine {
         if expiry == 0 {
             self.end_session(session_key, now);
         }
+        self.bound_sessions(now);
+    }
+
+    /// Ends sessions of clients that are away while there are too many. Whoever has made the most loses those that were made
+    /// last, so that he harms nobody else.
+    fn bound_sessions(&mut self, now: Now) {
+        while self.sessions.len().saturating_sub(self.connections.len()) > self.limits.sessions {
+            let Some(key) = self.session_to_end() else { return };
+            if let Some(session) = self.sessions.get(key) {
+                let (client, user) = (Arc::clone(&session.client), session.user.clone());
+                self.events.tell(|| Event::TooManySessions { client, user });
+            }
+            self.end_session(key, now);
+        }
+    }
+
+    /// Of the user that has the most sessions of clients that are away, the newest.
+    fn session_to_end(&self) -> Option<SessionKey> {
+        let away = || self.sessions.iter().filter(|(_, one)| one.connection.is_none() && !one.is_internal);
+        let mut counts: HashMap<Option<&str>, usize, RandomState> = HashMap::default();
+        away().for_each(|(_, one)| *counts.entry(one.user.as_deref()).or_default() += 1);
+        let (most, _) = counts.into_iter().max_by_key(|(_, count)| *count)?;
+        let of_user = away().filter(|(_, one)| one.user.as_deref() == most);
+        of_user.max_by_key(|(_, one)| one.number).map(|(key, _)| key)
     }
 
     /// Ends a connection for a fault or a limit: sends a DISCONNECT to a client of version 5, and nothing after it.

@@ -96,16 +96,40 @@ fn more_messages_on_their_way_than_announced_end_a_version_5_connection() {
 }
 
 #[test]
-fn subscriptions_and_sessions_are_bounded() {
-    let mut world = World::new(Limits { subscriptions: 2, sessions: 2, ..Limits::default() });
+fn subscriptions_are_bounded() {
+    let mut world = World::new(Limits { subscriptions: 2, ..Limits::default() });
     let client = world.connect(5, "a", true, 0);
     for (number, code) in [(1, 0), (2, 0), (3, 0x97)] {
         world.send(client, &subscribe(5, number, &format!("t/{number}"), 0));
         assert_eq!(world.got(client), [Got::Suback { id: number, codes: vec![code] }]);
     }
-    world.connect(4, "b", false, 1);
-    let refused = world.try_connect(5, &crate::client::connect(5, "c", true, 0)).unwrap_err();
-    assert_eq!(refused, [Got::Connack { present: false, code: 0x97 }]);
+}
+
+#[test]
+fn whoever_makes_too_many_sessions_loses_his_own() {
+    let mut world = World::new(Limits { sessions: 10, ..Limits::default() });
+    let mut leave = |user, id: String| {
+        let client = world.try_connect_as(user, 5, &crate::client::connect(5, &id, false, 600)).unwrap();
+        world.got(client);
+        world.lose(client);
+        world.engine.stats().sessions
+    };
+    for number in 0..4 {
+        leave(Some("home"), format!("home-{number}"));
+    }
+    for number in 0..1_000 {
+        assert!(leave(None, format!("flood-{number}")) <= 10);
+    }
+    for number in 0..4 {
+        let client = world
+            .try_connect_as(
+                Some("home"),
+                5,
+                &crate::client::connect(5, &format!("home-{number}"), false, 600),
+            )
+            .unwrap();
+        assert_eq!(world.got(client), [Got::Connack { present: true, code: 0 }]);
+    }
 }
 
 #[test]

@@ -95,8 +95,18 @@ impl World {
     }
 
     pub(crate) fn try_connect(&mut self, version: u8, body: &[u8]) -> Result<Client, Vec<Got>> {
+        self.try_connect_as(None, version, body)
+    }
+
+    pub(crate) fn try_connect_as(
+        &mut self,
+        user: Option<&str>,
+        version: u8,
+        body: &[u8],
+    ) -> Result<Client, Vec<Got>> {
         let connect = decode_connect(body).map_err(|(_, invalid)| panic!("{invalid}"));
-        let peer = Peer { user: None, new_client_id: format!("auto-{}", self.next), internal: None };
+        let user = user.map(Into::into);
+        let peer = Peer { user, new_client_id: format!("auto-{}", self.next), internal: None };
         let connected = self.engine.connect(&connect.unwrap(), peer, self.now);
         self.write();
         match connected {
