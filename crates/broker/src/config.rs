@@ -74,7 +74,7 @@ pub struct Config {
     /// The most bytes of messages that wait for all clients together, with their subscriptions. Then the oldest ones of the
     /// longest queue are dropped. For subscriptions, wills and the like, one client may use a quarter of it.
     pub max_memory: ByteSize,
-    /// The most bytes of retained messages. What finds no room is delivered, and not kept.
+    /// The most bytes of retained messages. When it is full, the user who has most of them loses the newest.
     pub max_retained_size: ByteSize,
     /// The most sessions that are kept for clients that are away. Then the user who has the most loses the newest.
     #[schemars(range(min = 1, max = 100_000))]

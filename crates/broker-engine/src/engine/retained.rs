@@ -1,7 +1,9 @@
 //! The retained message of each topic, and how they are sent to a new subscription: bit by bit, as the client takes them,
 //! so that a subscription to everything needs no queue of everything.
+//!
+//! When the store is full, whoever has most of it loses his newest messages: nobody can fill it for the others.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -18,12 +20,27 @@ pub(crate) struct Retained {
     pub(crate) message: Arc<Message>,
     /// The record that holds it; 0 if none does.
     pub(crate) position: u64,
+    /// Grows by one each message of the store.
+    number: u64,
+}
+
+/// Who published: a user, `Some(None)` for all anonymous clients, `None` for the gateway itself.
+type Owner = Option<Option<Arc<str>>>;
+
+/// What one owner has in the store.
+#[derive(Debug, Default)]
+struct Share {
+    bytes: usize,
+    /// Topics by the numbers of their messages.
+    topics: BTreeMap<u64, Arc<str>>,
 }
 
 /// All of them.
 #[derive(Debug, Default)]
 pub(crate) struct RetainedStore {
     topics: BTreeMap<Arc<str>, Retained>,
+    shares: HashMap<Owner, Share>,
+    next_number: u64,
     bytes: usize,
     /// How many of them expire.
     expiring: usize,
@@ -65,9 +82,23 @@ impl RetainedStore {
     pub(crate) fn insert(&mut self, message: Arc<Message>, position: u64) {
         self.bytes += message.cost();
         self.expiring += usize::from(message.expires.is_some());
-        if let Some(old) = self.topics.insert(Arc::clone(&message.topic), Retained { message, position }) {
+        self.next_number += 1;
+        let number = self.next_number;
+        let share = self.shares.entry(owner(&message)).or_default();
+        share.bytes += message.cost();
+        let topic = Arc::clone(&message.topic);
+        share.topics.insert(number, Arc::clone(&topic));
+        if let Some(old) = self.topics.insert(topic, Retained { message, position, number }) {
             self.forget(&old);
         }
+    }
+
+    /// The newest topic of the owner who has most, if that is another one than who has `message`.
+    fn topic_to_give_up(&self, message: &Message) -> Option<Arc<str>> {
+        let own = self.shares.get(&owner(message)).map_or(0, |share| share.bytes);
+        let most = self.shares.values().max_by_key(|share| share.bytes)?;
+        let (_, newest) = most.topics.last_key_value()?;
+        (most.bytes > own + message.cost()).then(|| Arc::clone(newest))
     }
 
     pub(crate) fn remove(&mut self, topic: &str) -> Option<Retained> {
@@ -79,6 +110,14 @@ impl RetainedStore {
     fn forget(&mut self, old: &Retained) {
         self.bytes -= old.message.cost();
         self.expiring -= usize::from(old.message.expires.is_some());
+        let owner = owner(&old.message);
+        if let Some(share) = self.shares.get_mut(&owner) {
+            share.bytes -= old.message.cost();
+            share.topics.remove(&old.number);
+            if share.topics.is_empty() {
+                self.shares.remove(&owner);
+            }
+        }
     }
 
     /// The topics after `after` that begin with `prefix`, in order.
@@ -101,6 +140,10 @@ impl RetainedStore {
         let expired = self.topics.values().filter(|retained| retained.message.is_expired(now));
         expired.map(|retained| Arc::clone(&retained.message.topic)).collect()
     }
+}
+
+fn owner(message: &Message) -> Owner {
+    message.publisher.as_ref().map(|publisher| publisher.user.clone())
 }
 
 impl RetainedScan {
@@ -130,16 +173,35 @@ impl Engine {
             self.stats.dropped.disk_full += 1;
             return None;
         }
-        if self.retained.bytes_with(message) > self.limits.retained_bytes {
-            self.stats.dropped.retained_full += 1;
-            let client = message.publisher.as_ref().map_or_else(|| "".into(), |one| Arc::clone(&one.client));
-            self.events.tell(|| Event::RetainedFull { client, topic: Arc::clone(&message.topic) });
+        if !self.make_room_for(message) {
+            self.count_not_retained(message);
             // Better none than one that is not true any more.
             self.clear_retained(&message.topic);
             return None;
         }
         self.retained.insert(Arc::clone(message), if is_stored { self.log.next() } else { 0 });
         Some(is_stored)
+    }
+
+    /// Returns whether there is room for `message`, if need be after others were forgotten.
+    fn make_room_for(&mut self, message: &Message) -> bool {
+        if message.cost() > self.limits.retained_bytes {
+            return false;
+        }
+        while self.retained.bytes_with(message) > self.limits.retained_bytes {
+            let Some(topic) = self.retained.topic_to_give_up(message) else { return false };
+            if let Some(given_up) = self.retained.get_mut(&topic).map(|one| Arc::clone(&one.message)) {
+                self.count_not_retained(&given_up);
+            }
+            self.clear_retained(&topic);
+        }
+        true
+    }
+
+    fn count_not_retained(&mut self, message: &Message) {
+        self.stats.dropped.retained_full += 1;
+        let client = message.publisher.as_ref().map_or_else(|| "".into(), |one| Arc::clone(&one.client));
+        self.events.tell(|| Event::RetainedFull { client, topic: Arc::clone(&message.topic) });
     }
 
     /// Sends retained messages to a session while it can take them at once. Returns whether there are more to look at.

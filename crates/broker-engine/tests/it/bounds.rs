@@ -133,6 +133,33 @@ fn whoever_makes_too_many_sessions_loses_his_own() {
 }
 
 #[test]
+fn whoever_fills_the_retained_store_loses_his_own() {
+    let mut world = World::new(Limits { retained_bytes: 100_000, ..Limits::default() });
+    let mut join = |user, id: &str| {
+        let client = world.try_connect_as(user, 5, &crate::client::connect(5, id, true, 0)).unwrap();
+        world.got(client);
+        client
+    };
+    let (home, flood) = (join(Some("home"), "home"), join(None, "flood"));
+    world.publish(home, "door", b"closed", true);
+    for number in 0..1_000 {
+        world.publish(flood, &format!("flood/{number}"), format!("flood {number:>500}").as_bytes(), true);
+        assert!(world.engine.stats().retained_bytes <= 100_000);
+    }
+    world.publish(home, "door", b"open", true);
+    for number in 0..20 {
+        world.publish(home, &format!("light/{number}"), format!("light {number:>500}").as_bytes(), true);
+    }
+    let reader = world.connect(5, "reader", true, 0);
+    world.send(reader, &subscribe(5, 77, "#", 1));
+    let got = world.take(reader);
+    let count = |begin: &str| got.iter().filter(|payload| payload.starts_with(begin)).count();
+    assert_eq!((count("open"), count("closed"), count("light")), (1, 0, 20));
+    assert!(got.contains(&format!("flood {:>500}", 0)), "the oldest of it stays");
+    assert!(world.engine.stats().dropped.retained_full > 800);
+}
+
+#[test]
 fn a_client_that_sends_and_does_not_read_is_not_read_any_more() {
     let mut world = World::new(Limits::default());
     let client = world.connect(5, "c", true, 0);
