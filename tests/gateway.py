@@ -157,16 +157,20 @@ class Riser:
         return ledger
 
     def wait_ledger(self, timeout=15.0, **numbers):
-        """Waits until the ledger says these numbers (`published=5`, `late=1` of the dropped, `taken` for its `in`), as
-        long as it changes."""
+        """Waits until the ledger says these numbers (`published=5`, `late=1` of the dropped, `taken` for its `in`, `distinct`
+        for its `in` without `duplicate`: after a kill a broker sends again what it saw no PUBACK of), as long as it changes."""
         ledger = {}
 
         def says():
             ledger.update(self.audit())
-            reported = ledger | ledger["dropped"] | {"taken": ledger["in"]}
+            distinct = ledger["in"] - ledger["dropped"].get("duplicate", 0)
+            reported = ledger | ledger["dropped"] | {"taken": ledger["in"], "distinct": distinct}
             return all(reported.get(name, 0) == number for name, number in numbers.items())
 
-        wait_until(says, timeout, lambda: f"{numbers} in {ledger}", lambda: dict(ledger))
+        def counted():
+            return [ledger.get(row) for row in ("in", "published", "queued", "open", "dropped")]
+
+        wait_until(says, timeout, lambda: f"{numbers} in {ledger}", counted)
         return ledger
 
     def memory_mib(self):

@@ -1,7 +1,9 @@
-"""A real InfluxDB 1 in a folder of its own (Debian's 1.6.7), with users switched on."""
+"""Real databases that take InfluxDB's line protocol, each in a folder of its own: InfluxDB 1 (Debian's 1.6.7) with users switched on, and
+VictoriaMetrics (Debian's 1.79.5), which has the interface of InfluxDB 2 too."""
 
 import base64
 import json
+import ssl
 import subprocess
 import urllib.error
 import urllib.parse
@@ -13,11 +15,20 @@ USER, PASSWORD = "admin", "grün & 1"
 
 
 class InfluxDb:
-    def __init__(self, folder):
+    """`certificates`: it speaks TLS."""
+
+    def __init__(self, folder, certificates=None):
         folder.mkdir(parents=True)
         self.folder = folder
         self.port = free_port()
         self.process = None
+        self.scheme, tls = "http", ""
+        self._trust = None
+        if certificates:
+            self.scheme = "https"
+            self._trust = ssl.create_default_context(cafile=certificates.ca)
+            files = f'https-certificate = "{certificates.server_cert}"\n  https-private-key = "{certificates.server_key}"'
+            tls = f"https-enabled = true\n  {files}"
         (folder / "influxdb.conf").write_text(
             f"""reporting-disabled = true
 bind-address = "{HOST}:{free_port()}"
@@ -31,6 +42,7 @@ bind-address = "{HOST}:{free_port()}"
   auth-enabled = true
   log-enabled = false
   max-body-size = 200000
+  {tls}
 [monitor]
   store-enabled = false
 """
@@ -38,7 +50,7 @@ bind-address = "{HOST}:{free_port()}"
 
     @property
     def url(self):
-        return f"http://{HOST}:{self.port}"
+        return f"{self.scheme}://{HOST}:{self.port}"
 
     def start(self):
         with open(self.folder / "log", "ab") as log:
@@ -51,7 +63,7 @@ bind-address = "{HOST}:{free_port()}"
     def _answers(self):
         assert self.process.poll() is None, (self.folder / "log").read_text()
         try:
-            urllib.request.urlopen(f"{self.url}/ping", timeout=2).close()
+            urllib.request.urlopen(f"{self.url}/ping", timeout=2, context=self._trust).close()
             return True
         except OSError:
             return False
@@ -63,7 +75,7 @@ bind-address = "{HOST}:{free_port()}"
         """One line of the line protocol, in milliseconds."""
         request = urllib.request.Request(f"{self.url}/write?db={database}&precision=ms", line.encode())
         request.add_header("Authorization", self._login())
-        urllib.request.urlopen(request, timeout=10).close()
+        urllib.request.urlopen(request, timeout=10, context=self._trust).close()
 
     def query(self, text, database=None, login=True):
         fields = {"q": text, **({"db": database} if database else {})}
@@ -71,7 +83,7 @@ bind-address = "{HOST}:{free_port()}"
         if login:
             request.add_header("Authorization", self._login())
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:
+            with urllib.request.urlopen(request, timeout=10, context=self._trust) as answer:
                 return json.load(answer)["results"][0]
         except urllib.error.HTTPError as error:
             return {"error": error.read().decode()}
@@ -86,6 +98,42 @@ bind-address = "{HOST}:{free_port()}"
     def kill(self):
         self.process.kill()
         self.process.wait()
+
+    def close(self):
+        if self.process and self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(20)
+
+
+class VictoriaMetrics:
+    def __init__(self, folder):
+        folder.mkdir(parents=True)
+        self.folder, self.port, self.process = folder, free_port(), None
+
+    @property
+    def url(self):
+        return f"http://{HOST}:{self.port}"
+
+    def start(self):
+        place = [f"-storageDataPath={self.folder}/data", f"-httpListenAddr={HOST}:{self.port}", "-retentionPeriod=100y"]
+        with open(self.folder / "log", "ab") as log:
+            self.process = subprocess.Popen(["victoria-metrics", *place], stdout=log, stderr=log)
+        wait_until(lambda: self._get("/health") == "OK", 30, what="VictoriaMetrics")
+        return self
+
+    def _get(self, path):
+        assert self.process.poll() is None, (self.folder / "log").read_text()
+        try:
+            with urllib.request.urlopen(f"{self.url}{path}", timeout=10) as answer:
+                return answer.read().decode()
+        except OSError:
+            return ""
+
+    def values(self, name):
+        """Of all series with this name: their labels, and their values."""
+        self._get("/internal/force_flush")
+        lines = self._get("/api/v1/export?" + urllib.parse.urlencode({"match[]": name})).splitlines()
+        return [(series["metric"], series["values"]) for series in map(json.loads, lines)]
 
     def close(self):
         if self.process and self.process.poll() is None:

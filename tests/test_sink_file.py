@@ -81,7 +81,7 @@ def test_each_record_stands_once_over_kills_and_in_complete_files(floor, sensor,
     gateway.wait_log("connected and subscribed")
     for turn in range(8):
         send(sensor, f"device-{turn}", 100, 1000.0 * turn)
-        gateway.wait_ledger(taken=100 * (turn + 1))
+        gateway.wait_ledger(distinct=100 * (turn + 1))
         if turn % 2:
             # Records are written, and the store may not know it yet.
             before = len(records(gateway, "readings"))

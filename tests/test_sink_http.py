@@ -154,7 +154,7 @@ def test_batches_stay_the_same_and_nothing_is_lost_over_kills(server, floor, sen
     gateway.wait_log("connected and subscribed")
     for turn in range(8):
         send(sensor, f"device-{turn % 2}", 60)
-        gateway.wait_ledger(taken=60 * (turn + 1))
+        gateway.wait_ledger(distinct=60 * (turn + 1))
         seen = len(server.requests)
         if turn % 2:
             wait_until(lambda: len(server.requests) > seen, 20, what="a request")

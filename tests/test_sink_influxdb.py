@@ -3,7 +3,7 @@
 import pytest
 
 from gateway import config
-from influxdb import PASSWORD, USER, InfluxDb
+from influxdb import PASSWORD, USER, InfluxDb, VictoriaMetrics
 from peers import free_port, wait_until
 from readings import now_millis
 
@@ -69,9 +69,9 @@ def test_nothing_is_lost_and_nothing_comes_twice_while_gateway_and_database_are_
         total += 40
         if turn % 2:
             influx.kill()
-            gateway.wait_ledger(taken=total)
+            gateway.wait_ledger(distinct=total)
             influx.start()
-        gateway.wait_ledger(taken=total)
+        gateway.wait_ledger(distinct=total)
         gateway.kill()
         gateway.start()
     wait_until(lambda: counted(influx) == total, 60, lambda: f"{total} readings, not {counted(influx)}")
@@ -176,7 +176,7 @@ def test_no_reading_is_lost_or_comes_twice_while_gateway_and_database_are_killed
         sent += values
         if turn % 3 == 1:
             influx.kill()
-        gateway.wait_ledger(taken=len(sent))
+        gateway.wait_ledger(distinct=len(sent))
         gateway.kill()
         if turn % 3 == 1:
             influx.start()
@@ -185,3 +185,34 @@ def test_no_reading_is_lost_or_comes_twice_while_gateway_and_database_are_killed
     wait_until(lambda: gateway.audit()["sinks"][SINK]["queued"] == 0, 30, what="everything acknowledged")
     assert found() == sent
     assert gateway.audit()["sinks"][SINK]["dropped"] == 0
+
+
+@pytest.mark.parametrize(
+    "keys", ['version = 2\norg = "home"\nbucket = "building"\ntoken = "any"', 'version = 1\ndatabase = "building"'], ids=["v2", "v1"]
+)
+def test_victoriametrics_takes_the_interfaces_of_versions_1_and_2(keys, started, tmp_path, floor, sensor, riser):
+    database = started.keep(VictoriaMetrics(tmp_path / "victoria")).start()
+    sink = f'[sinks.influxdb.local]\nurl = "{database.url}"\n{keys}\nsend = ["readings"]'
+    gateway = riser(config(floor=floor.port, more=sink)).start()
+    found = gateway.cli("check", "--config", gateway.config).stdout
+    assert "sinks.influxdb.local.url" not in found and "sinks.influxdb.local.bucket" not in found, found
+    gateway.wait_log("connected and subscribed")
+    sensor.send_all([("sensors/lounge 1/telemetry", {"temperature": 20.0 + n}) for n in range(50)])
+    wait_until(lambda: gateway.audit()["sinks"][SINK]["delivered"] == 50, 20, what="everything acknowledged")
+    wait_until(lambda: database.values("readings_temperature"), 20, what="the series")
+    [(labels, values)] = database.values("readings_temperature")
+    assert (labels["device"], labels["gateway"], labels["protocol"]) == ("lounge 1", "hq-north", "mqtt"), labels
+    assert sorted(values) == [20.0 + n for n in range(50)]
+
+
+def test_a_connection_is_encrypted_and_the_certificate_is_checked(started, tmp_path, certificates, floor, sensor, riser):
+    database = started.keep(InfluxDb(tmp_path / "influx", certificates)).start()
+    gateway = riser(config(floor=floor.port, more=sink(database))).start()
+    gateway.wait_log("connected and subscribed")
+    send(sensor, "lounge", 3)
+    gateway.wait_log("UnknownIssuer")
+    gateway.stop()
+    trusting = f'ca_file = "{certificates.ca}"'
+    gateway.config.write_text(config(floor=floor.port, more=sink(database, more=trusting)))
+    gateway.start()
+    wait_until(lambda: counted(database) == 3, 20, what="what was queued")

@@ -58,6 +58,9 @@ _riser() {
             riser,simulate)
                 cmd="riser__subcmd__simulate"
                 ;;
+            riser,sink)
+                cmd="riser__subcmd__sink"
+                ;;
             riser,tail)
                 cmd="riser__subcmd__tail"
                 ;;
@@ -118,6 +121,9 @@ _riser() {
             riser__subcmd__help,simulate)
                 cmd="riser__subcmd__help__subcmd__simulate"
                 ;;
+            riser__subcmd__help,sink)
+                cmd="riser__subcmd__help__subcmd__sink"
+                ;;
             riser__subcmd__help,tail)
                 cmd="riser__subcmd__help__subcmd__tail"
                 ;;
@@ -127,6 +133,30 @@ _riser() {
             riser__subcmd__help__subcmd__ble,scan)
                 cmd="riser__subcmd__help__subcmd__ble__subcmd__scan"
                 ;;
+            riser__subcmd__help__subcmd__sink,forget)
+                cmd="riser__subcmd__help__subcmd__sink__subcmd__forget"
+                ;;
+            riser__subcmd__help__subcmd__sink,rewind)
+                cmd="riser__subcmd__help__subcmd__sink__subcmd__rewind"
+                ;;
+            riser__subcmd__sink,forget)
+                cmd="riser__subcmd__sink__subcmd__forget"
+                ;;
+            riser__subcmd__sink,help)
+                cmd="riser__subcmd__sink__subcmd__help"
+                ;;
+            riser__subcmd__sink,rewind)
+                cmd="riser__subcmd__sink__subcmd__rewind"
+                ;;
+            riser__subcmd__sink__subcmd__help,forget)
+                cmd="riser__subcmd__sink__subcmd__help__subcmd__forget"
+                ;;
+            riser__subcmd__sink__subcmd__help,help)
+                cmd="riser__subcmd__sink__subcmd__help__subcmd__help"
+                ;;
+            riser__subcmd__sink__subcmd__help,rewind)
+                cmd="riser__subcmd__sink__subcmd__help__subcmd__rewind"
+                ;;
             *)
                 ;;
         esac
@@ -134,7 +164,7 @@ _riser() {
 
     case "${cmd}" in
         riser)
-            opts="-h -V --help --version run check demo tail decode replay detect train audit acknowledge firmware battery ble simulate config help"
+            opts="-h -V --help --version run check demo tail decode replay detect train audit sink acknowledge firmware battery ble simulate config help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -488,7 +518,7 @@ _riser() {
             return 0
             ;;
         riser__subcmd__help)
-            opts="run check demo tail decode replay detect train audit acknowledge firmware battery ble simulate config help"
+            opts="run check demo tail decode replay detect train audit sink acknowledge firmware battery ble simulate config help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -711,6 +741,48 @@ _riser() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        riser__subcmd__help__subcmd__sink)
+            opts="rewind forget"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        riser__subcmd__help__subcmd__sink__subcmd__forget)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        riser__subcmd__help__subcmd__sink__subcmd__rewind)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         riser__subcmd__help__subcmd__tail)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -855,6 +927,124 @@ _riser() {
                     return 0
                     ;;
                 --fault)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        riser__subcmd__sink)
+            opts="-h --help rewind forget help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        riser__subcmd__sink__subcmd__forget)
+            opts="-h --config --set --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --set)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        riser__subcmd__sink__subcmd__help)
+            opts="rewind forget help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        riser__subcmd__sink__subcmd__help__subcmd__forget)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        riser__subcmd__sink__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        riser__subcmd__sink__subcmd__help__subcmd__rewind)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        riser__subcmd__sink__subcmd__rewind)
+            opts="-h --to --config --set --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --to)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --set)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -175,6 +175,11 @@ need_peers() {
   need mosquitto command -v mosquitto
   need influxdb command -v influxd
   need mosquitto-clients command -v mosquitto_pub
+  need victoria-metrics command -v victoria-metrics
+  # Kafka, whose jars Maven fetches.
+  need openjdk-17-jre-headless java -version
+  need maven mvn --version
+  need postgresql-15 test -x /usr/lib/postgresql/15/bin/postgres
   need openssl openssl version
 }
 

@@ -11,7 +11,7 @@ const KEYS: &[(&str, &str, &str)] = &[
 ];
 
 /// Kinds of sinks.
-const SINKS: &[&str] = &["mongodb", "postgres", "nats", "kafka", "display"];
+const SINKS: &[&str] = &["display"];
 
 /// Values of keys; `*` is any name.
 const VALUES: &[(&str, &str, &str)] = &[

@@ -24,12 +24,15 @@ pub(crate) fn validate(report: &mut Report, shape: &Shape, node: &mut Node, path
 
 /// The message for the unknown key `name` in a table with `fields`.
 pub(crate) fn unknown_key(fields: &[Field], name: &str, path: &KeyPath) -> String {
-    not_yet::key(path).or_else(|| kinds::left_out(path)).unwrap_or_else(|| {
-        let allowed: Vec<_> = fields.iter().map(|field| field.name.as_str()).collect();
-        let meant = did_you_mean(name, allowed.iter().copied());
-        let list = format!("; allowed here: {}", allowed.join(", "));
-        format!("unknown key{}", if meant.is_empty() { list } else { meant })
-    })
+    not_yet::key(path)
+        .or_else(|| kinds::left_out(path))
+        .or_else(|| sinks::kinds::left_out(path))
+        .unwrap_or_else(|| {
+            let allowed: Vec<_> = fields.iter().map(|field| field.name.as_str()).collect();
+            let meant = did_you_mean(name, allowed.iter().copied());
+            let list = format!("; allowed here: {}", allowed.join(", "));
+            format!("unknown key{}", if meant.is_empty() { list } else { meant })
+        })
 }
 
 struct Validator<'a> {

@@ -18,6 +18,7 @@ use gateway_core::settings::BuildError;
 pub(crate) use self::adapters::{Embedded, adapters, wanted};
 pub(crate) use self::broker::broker;
 
+use crate::upstream::Upstream;
 use outbox::{PerLane, SinkOptions, Start};
 use pipeline::Reconfiguration;
 use pipeline::clock::SystemClock;
@@ -25,6 +26,7 @@ use pipeline::decode::directory::{DeviceRules, Directory};
 use pipeline::deliver::actions::Action;
 use pipeline::engine::Settings;
 use pipeline::engine::judging::Judging;
+use pipeline::observe::audit::SinkErrors;
 use pipeline::training::local_history;
 use pipeline::training::models::{self, Kinds};
 use pipeline::training::retrain::Plan;
@@ -212,6 +214,19 @@ pub(crate) fn start_sinks(
     Ok(running)
 }
 
+/// Why a sink cannot write now.
+pub(crate) fn sink_errors(upstream: Option<&Upstream>, sinks: &[RunningSink]) -> SinkErrors {
+    let upstream = upstream.map(Upstream::handle);
+    let others: Vec<_> = sinks.iter().map(|sink| (sink.name().to_owned(), sink.state())).collect();
+    Arc::new(move |name| {
+        if name == sinks::upstream::NAME {
+            return upstream.as_ref()?.error();
+        }
+        let (_, state) = others.iter().find(|(other, _)| other == name)?;
+        state.borrow().last_error.clone()
+    })
+}
+
 /// The sinks, and what they take.
 pub(crate) fn sinks(config: &Config) -> Vec<SinkOptions> {
     let upstream = config.upstream.as_ref().map(|_| SinkOptions {
@@ -219,10 +234,5 @@ pub(crate) fn sinks(config: &Config) -> Vec<SinkOptions> {
         lanes: PerLane { alerts: true, aggregates: true, readings: false },
         start: Start::Now,
     });
-    let further = config.sinks.lanes().into_iter().map(|(name, lanes)| SinkOptions {
-        name: name.into(),
-        lanes,
-        start: Start::Now,
-    });
-    upstream.into_iter().chain(further).collect()
+    upstream.into_iter().chain(config.sinks.options()).collect()
 }

@@ -20,6 +20,7 @@ mod replay;
 mod request;
 mod run;
 mod simulate;
+mod sink;
 mod tail;
 mod time_text;
 mod train;
@@ -169,6 +170,11 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Send records to a sink again, or forget a sink that is gone
+    Sink {
+        #[command(subcommand)]
+        what: sink::SinkCommand,
+    },
     /// Take note of a device's anomalies, so that they are not reported again; without DEVICE, list what is raised
     #[command(
         after_help = "Examples:\n  riser acknowledge                                  what is raised\n  riser acknowledge lounge temperature               the sun shines on that sensor: we know\n  riser acknowledge boiler --for 90d                 everything of that device, for a season\n\nThe alert is cleared. The same thing is not raised again for the given time; something else, or clearly worse, is.\nAlerts of your own rules (threshold, rate, silence) cannot be acknowledged: they end with their cause.\nExit code 0 also where nothing was raised; 64: no such device or metric; 69: no gateway runs."
@@ -289,6 +295,7 @@ fn dispatch(command: Command) -> Result<Exit, Failure> {
             train::train(device.as_deref(), history.as_deref(), &config, json)
         }
         Command::Audit { config, json } => audit::audit(&config, json),
+        Command::Sink { what } => sink::sink(what),
         Command::Acknowledge { device, metric, hold, config, json } => {
             acknowledge::acknowledge(device, metric, hold, &config, json)
         }

@@ -22,6 +22,7 @@ use pipeline::clock::SystemClock;
 use pipeline::decode::Decoder;
 use pipeline::deliver::actions::{Actions, Commanders};
 use pipeline::deliver::records::Identity;
+use pipeline::durable::reconcile::FoundAtStart;
 use pipeline::observe::audit::Auditor;
 use pipeline::observe::live_socket;
 use pipeline::observe::reporter::Reporter;
@@ -95,7 +96,10 @@ impl Gateway {
             })?;
         // A new outbox beside an older state has lost what the state remembers.
         let outbox_is_new = outbox.as_ref().is_some_and(|outbox| outbox.next_seq(Lane::Alerts) == 1);
-        let reconcile = recovered.is_new || recovered.damaged || outbox_damaged || outbox_is_new;
+        let found = FoundAtStart {
+            damaged: recovered.is_new || recovered.damaged || outbox_damaged || outbox_is_new,
+            ledger_sink: outbox.as_ref().and_then(|outbox| outbox.sink_id(&build::ledger_sink(config))),
+        };
         let (broker, embedded) = opening::start_broker(config, &mut codecs).await?;
         let read_model = ReadModel::default();
         services.insert(read_model.clone());
@@ -144,7 +148,7 @@ impl Gateway {
             windows,
             models: new.models,
             settings: new.settings,
-            reconcile,
+            found,
             replayed: recovered.replayed > 0,
         };
         let pipeline = tokio::spawn(pipeline.run(undelivered, uplink_receiver, control_receiver));
@@ -153,13 +157,18 @@ impl Gateway {
         let retraining = history
             .as_ref()
             .map(|_| retrain::start(data_dir, build::training_plan(config), &control, clock, stop.clone()));
-        let auditor =
-            Auditor::new(control.clone(), outbox.clone(), build::ledger_sink(config), read_model.clone());
         let upstream = match (&config.upstream, &outbox) {
             (Some(upstream), Some(handle)) => Some(Upstream::start(config, upstream, &identity, handle)?),
             _ => None,
         };
         let sinks = build::start_sinks(config, outbox.as_ref())?;
+        let auditor = Auditor::new(
+            control.clone(),
+            outbox.clone(),
+            build::ledger_sink(config),
+            read_model.clone(),
+            build::sink_errors(upstream.as_ref(), &sinks),
+        );
         let gateway = Self {
             config: config.clone(),
             codecs,
@@ -208,7 +217,7 @@ impl Gateway {
                 auditor: self.auditor.clone(),
                 outbox: self.outbox.clone(),
                 ledger_sink: build::ledger_sink(&self.config),
-                upstream: upstream.handle().with_sinks(&self.sinks),
+                upstream: upstream.handle(),
                 problems: self.problems.clone(),
                 health_every: self.config.gateway.health_every.0,
             };

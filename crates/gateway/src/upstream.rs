@@ -6,9 +6,7 @@ use bytes::Bytes;
 use gateway_core::ports::Clock as _;
 use gateway_core::settings::BuildError;
 use serde::Serialize;
-use sinks::runner::{RunningSink, SinkState};
 use sinks::upstream::{self, Settings, UnqueuedMessage};
-use tokio::sync::watch;
 
 use gateway_config::Config;
 use pipeline::clock::SystemClock;
@@ -27,16 +25,6 @@ pub(crate) struct Upstream {
 pub(crate) struct UpstreamHandle {
     sink: upstream::UpstreamHandle,
     health_topic: String,
-    /// The states of the sinks beside this one, by name.
-    others: Vec<(String, watch::Receiver<SinkState>)>,
-}
-
-impl UpstreamHandle {
-    /// Reports these sinks, too.
-    pub(crate) fn with_sinks(mut self, sinks: &[RunningSink]) -> Self {
-        self.others = sinks.iter().map(|sink| (sink.name().to_owned(), sink.state())).collect();
-        self
-    }
 }
 
 /// The retained status.
@@ -84,11 +72,7 @@ impl Upstream {
             offline: Status::bytes("offline", &[], &[]),
         };
         let sink = upstream::Upstream::start(settings, outbox.sink(upstream::NAME), Arc::new(SystemClock));
-        let handle = UpstreamHandle {
-            sink: sink.handle(),
-            health_topic: format!("{base}/health"),
-            others: Vec::new(),
-        };
+        let handle = UpstreamHandle { sink: sink.handle(), health_topic: format!("{base}/health") };
         Ok(Self { sink, handle })
     }
 
@@ -98,6 +82,14 @@ impl Upstream {
 
     pub(crate) async fn stop(self) {
         self.sink.stop(Status::bytes("offline", &[], &[])).await;
+    }
+}
+
+impl UpstreamHandle {
+    /// Why there is no connection to the cloud now.
+    pub(crate) fn error(&self) -> Option<String> {
+        let state = self.sink.state();
+        state.last_error.filter(|_| !state.connected)
     }
 }
 
@@ -120,10 +112,5 @@ impl StatusSink for UpstreamHandle {
     fn health(&self) -> UpstreamHealth {
         let state = self.sink.state();
         UpstreamHealth { published: state.published, last_error: state.last_error }
-    }
-
-    fn sink_error(&self, sink: &str) -> Option<String> {
-        let (_, state) = self.others.iter().find(|(name, _)| name == sink)?;
-        state.borrow().last_error.clone()
     }
 }

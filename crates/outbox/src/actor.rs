@@ -224,6 +224,9 @@ impl Actor {
             Command::Dropped { sink, reply } => {
                 let _caller_is_gone = reply.send(self.outbox.dropped(&sink));
             }
+            Command::WaitingSince { sink, reply } => {
+                let _caller_is_gone = reply.send(self.outbox.waiting_since(&sink));
+            }
             Command::Flush(reply) => {
                 let done = self.flush();
                 // The caller looks at the status next.

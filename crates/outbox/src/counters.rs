@@ -58,6 +58,20 @@ impl Counters {
         self.each(shares, |account, weight| add(&mut account.published, weight));
     }
 
+    /// An entry that was published is not, any more. Does nothing and returns `false` if so much was never published.
+    pub(crate) fn unpublish(&mut self, shares: &[Share]) -> bool {
+        let published = |share: &Share| {
+            let account = self.accounts.get(&admitted(&share.account, &self.accounts));
+            account.is_some_and(|account| account.published >= u64::from(share.weight))
+        };
+        if self.totals.published.entries == 0 || !shares.iter().all(published) {
+            return false;
+        }
+        self.totals.published.subtract(weight(shares));
+        self.each(shares, |account, weight| account.published = account.published.saturating_sub(weight));
+        true
+    }
+
     pub(crate) fn drop(&mut self, shares: &[Share], reason: DropReason) {
         self.totals.of_reason(reason).add(weight(shares));
         self.each(shares, |account, weight| add(account.of_reason(reason), weight));

@@ -19,6 +19,16 @@ impl DroppedRanges {
         &self.0
     }
 
+    /// The numbers of all ranges, and, if older ones were removed, everything before.
+    pub(crate) fn seqs(&self) -> SeqSet {
+        let mut seqs = SeqSet::default();
+        self.0.iter().for_each(|range| seqs.insert_range(range.seq_from, range.seq_to));
+        if let Some(oldest) = self.0.first().filter(|_| self.0.len() >= MAX_RANGES) {
+            seqs.insert_range(0, oldest.seq_to);
+        }
+        seqs
+    }
+
     /// Adds a range, joins it with its neighbours, and removes the oldest one if there are too many.
     pub(crate) fn insert(&mut self, range: DroppedRange) {
         let ranges = Arc::make_mut(&mut self.0);

@@ -66,6 +66,8 @@ pub(crate) struct Numbered {
     pub(crate) seq: u64,
     /// A number before `seq`: no entry of the lane between the two is for any sink that `seq` is for.
     pub(crate) previous: u64,
+    /// When it was stored, in Unix milliseconds; of an entry that was read: when the newest of its frame was.
+    pub(crate) at_ms: i64,
     pub(crate) shares: Vec<Share>,
     pub(crate) payload: Arc<[u8]>,
 }

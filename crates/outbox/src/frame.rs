@@ -58,7 +58,7 @@ impl Frame {
                 shares.push(Share { account, weight: u32::try_from(decoder.u64()?).ok()? });
             }
             let payload = decoder.bytes()?.into();
-            entries.push(Numbered { lane, seq, previous: before, shares, payload });
+            entries.push(Numbered { lane, seq, previous: before, at_ms, shares, payload });
             before = seq;
         }
         (!entries.is_empty() && decoder.is_empty()).then_some(Frame { at_ms, previous, entries })
@@ -123,7 +123,7 @@ mod tests {
     fn entry(seq: u64, previous: u64, account: &str) -> Numbered {
         let share = |name: &str, weight| Share { account: name.into(), weight };
         let shares = vec![share(account, 3), share("both", u32::MAX)];
-        Numbered { lane: Lane::Alerts, seq, previous, shares, payload: vec![7; 40].into() }
+        Numbered { lane: Lane::Alerts, seq, previous, at_ms: -4, shares, payload: vec![7; 40].into() }
     }
 
     fn encoded() -> (Vec<Numbered>, Vec<u8>) {

@@ -40,6 +40,10 @@ pub(crate) enum Command {
         sink: Arc<str>,
         reply: oneshot::Sender<Vec<DroppedRange>>,
     },
+    WaitingSince {
+        sink: Arc<str>,
+        reply: Reply<Option<i64>>,
+    },
     Flush(Reply<()>),
     Close(Reply<()>),
 }
@@ -144,6 +148,14 @@ impl Handle {
     /// [`OutboxError::Closed`].
     pub async fn dropped(&self, sink: &str) -> Result<Vec<DroppedRange>, OutboxError> {
         self.ask(|reply| Command::Dropped { sink: sink.into(), reply }).await
+    }
+
+    /// As [`Outbox::waiting_since`](crate::Outbox::waiting_since).
+    ///
+    /// # Errors
+    /// If the log cannot be read, or [`OutboxError::Closed`].
+    pub async fn waiting_since(&self, sink: &str) -> Result<Option<i64>, OutboxError> {
+        self.ask(|reply| Command::WaitingSince { sink: sink.into(), reply }).await?
     }
 
     /// Commits what waits now, whatever [`Options::spill_after`](crate::Options::spill_after) says, and so that damage to

@@ -27,6 +27,8 @@ pub struct Inspection {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SinkInspection {
     pub name: Arc<str>,
+    /// See [`Outbox::sink_id`].
+    pub id: u64,
     pub totals: Totals,
     pub accounts: Accounts,
     /// The newest 1,000 ranges of each lane that were dropped, oldest first.
@@ -60,8 +62,9 @@ impl Outbox {
             };
             return Err(OutboxError::Damaged { dir: dir.to_path_buf(), finding });
         }
-        let sinks = loaded.state.sinks.into_values().map(|sink| SinkInspection {
+        let sinks = loaded.state.sinks.into_iter().map(|(id, sink)| SinkInspection {
             name: sink.name,
+            id: id.0,
             totals: sink.counters.totals,
             accounts: Arc::unwrap_or_clone(sink.counters.accounts),
             dropped: sink.dropped.iter().flat_map(|(_, ranges)| ranges.all().to_vec()).collect(),

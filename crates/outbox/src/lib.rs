@@ -75,6 +75,7 @@ mod log;
 mod reader;
 mod recovery;
 mod replay;
+mod rewind;
 mod seqs;
 mod snapshot;
 mod staged;

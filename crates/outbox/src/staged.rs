@@ -152,8 +152,8 @@ impl Outbox {
         *next = seq.saturating_add(1);
         let log = self.logs.get_mut(lane);
         let previous = std::mem::replace(&mut log.last, seq);
-        let shares = entry.shares.clone();
-        let numbered = Numbered { lane, seq, previous, shares, payload: Arc::clone(&entry.payload) };
+        let (shares, at_ms) = (entry.shares.clone(), self.state.numbers.now_ms);
+        let numbered = Numbered { lane, seq, previous, at_ms, shares, payload: Arc::clone(&entry.payload) };
         let mut is_needed = false;
         for (id, sink) in &mut self.state.sinks {
             if sink.lanes.get(lane).takes_new() {

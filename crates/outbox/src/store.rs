@@ -195,6 +195,16 @@ impl Outbox {
         self.state.takes(lane)
     }
 
+    /// The names of all sinks, also of those that take no new entries.
+    pub fn sinks(&self) -> Vec<Arc<str>> {
+        self.state.sinks.values().map(|sink| Arc::clone(&sink.name)).collect()
+    }
+
+    /// The number of a sink: one that is forgotten and comes back has another, and new counters.
+    pub fn sink_id(&self, sink: &str) -> Option<u64> {
+        self.state.sink_named(sink).map(|id| id.0)
+    }
+
     /// A sink's counters as of the last commit.
     pub fn totals(&self, sink: &str) -> Option<&Totals> {
         let id = self.committed.sink_named(sink)?;
@@ -280,6 +290,22 @@ impl Outbox {
             in_flight.insert(entry);
         }
         Ok(found)
+    }
+
+    /// When the oldest entry was stored that a sink still needs, in Unix milliseconds of the caller's clock; `None` if there is
+    /// none. Reads it from the disk.
+    ///
+    /// # Errors
+    /// If the log cannot be read.
+    pub fn waiting_since(&mut self, sink: &str) -> Result<Option<i64>, OutboxError> {
+        let Some(id) = self.state.sink_named(sink) else { return Ok(None) };
+        let mut oldest = None;
+        for lane in Lane::ALL {
+            if let Some(entry) = self.next_entry(id, lane, 1)? {
+                oldest = Some(oldest.map_or(entry.at_ms, |oldest: i64| oldest.min(entry.at_ms)));
+            }
+        }
+        Ok(oldest)
     }
 
     /// The newest number of a lane that can be fetched.

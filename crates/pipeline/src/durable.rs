@@ -11,7 +11,7 @@
 pub mod checkpoint;
 mod checkpoints;
 pub(crate) mod journaling;
-pub(crate) mod reconcile;
+pub mod reconcile;
 pub mod store;
 pub(crate) mod stored;
 

@@ -88,6 +88,8 @@ pub struct Engine {
     pub(crate) peers: ZonePeers,
     pub(crate) local_clock: LocalClock,
     pub(crate) ledger: Ledger,
+    /// The outbox's number of the sink whose counters the ledger shows.
+    pub(crate) ledger_sink: Option<u64>,
     pub(crate) deliveries: BTreeMap<AdapterIndex, Deliveries>,
     pub(crate) origins: Origins,
     pub(crate) combinations: Combinations,
@@ -109,6 +111,7 @@ impl Engine {
             models: ModelCount::default(),
             peers: ZonePeers::default(),
             ledger: Ledger::default(),
+            ledger_sink: None,
             deliveries: BTreeMap::new(),
             origins: Origins::default(),
             combinations: Combinations::default(),
@@ -128,6 +131,11 @@ impl Engine {
 
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
+    }
+
+    /// The outbox's number of the sink whose counters the ledger shows.
+    pub fn ledger_sink(&self) -> Option<u64> {
+        self.ledger_sink
     }
 
     pub fn combinations(&self) -> &Combinations {
@@ -213,6 +221,10 @@ impl Engine {
         self.learn_names(step);
         step.models.iter().for_each(|new| self.combinations.learn(new));
         step.corrections.iter().for_each(|correction| self.ledger.correct(correction));
+        if let Some(sink) = &step.ledger_sink {
+            self.ledger_sink = sink.id;
+            sink.elsewhere.iter().for_each(|(adapter, readings)| self.ledger.leave_out(*adapter, *readings));
+        }
         step.nodes.iter().for_each(|report| self.nodes.take(report, step.now.at));
         for batch in &step.batches {
             self.take(batch, step.now, &mut out.alerts);

@@ -48,6 +48,7 @@ pub use deliver::balance;
 use deliver::publish;
 use deliver::records::Identity;
 pub use durable::journaling::JournalMode;
+use durable::reconcile::FoundAtStart;
 pub use durable::{BytesWritten, Durable, DurableStart};
 use engine::combinations::NewModel;
 pub use engine::series::ModelCount;
@@ -76,9 +77,8 @@ pub struct Undelivered {
     pub models: Vec<Stored>,
     /// The present configuration: in force from the first new step on.
     pub settings: Settings,
-    /// The outbox's accounts may have readings that this state never saw, or lack some that it did: the
-    /// state is new, or the disk was damaged.
-    pub reconcile: bool,
+    /// Whether the outbox's accounts may have readings that this state never saw, or lack some that it did.
+    pub found: FoundAtStart,
     /// Steps were brought back from the journal.
     pub replayed: bool,
 }
@@ -114,9 +114,10 @@ impl Pipeline {
         mut uplinks: mpsc::Receiver<Vec<Uplink>>,
         mut control: mpsc::Receiver<Control>,
     ) {
-        let taken_before = self.engine.ledger().taken_in_all();
         publish::restored(&self.read_model, &self.engine);
         self.begin(undelivered).await;
+        // Only now: the beginning may set the ledger right.
+        let taken_before = self.engine.ledger().taken_in_all();
         let mut watch = StepWatch::new(self.clock.now(), ticks());
         let mut waiting: Vec<Uplink> = Vec::new();
         loop {
@@ -187,19 +188,19 @@ impl Pipeline {
     /// Hands over what a crash left undelivered, and takes a first step: what has changed while the gateway did not run. Actions are
     /// not run again: they ran in the batch that took the step, and may be hours old.
     async fn begin(&mut self, undelivered: Undelivered) {
-        for (position, outputs) in undelivered.outputs {
+        for (position, mut outputs) in undelivered.outputs {
+            // What no sink takes now would be counted by none.
+            if !undelivered.settings.upstream {
+                outputs.aggregates.clear();
+            }
             self.hand_over(position, &outputs);
         }
         self.durable.remember_again(undelivered.windows).await;
         let now = gateway_core::Now::at(self.clock.now());
         let mut step = Step::tick(now, None, self.engine.registry().next_numbers());
-        if undelivered.reconcile {
-            step.corrections = durable::reconcile::corrections(
-                &self.engine,
-                &self.durable.external_accounts(),
-                &mut step.names,
-            );
-        }
+        let external = self.durable.external_accounts();
+        let settings = &undelivered.settings;
+        durable::reconcile::reconcile(undelivered.found, settings, &self.engine, &external, &mut step);
         if *self.engine.settings() != undelivered.settings {
             step.settings = Some(Box::new(undelivered.settings));
         }
@@ -351,7 +352,7 @@ impl Pipeline {
             Control::Balance(reply) => {
                 self.publish_ledger();
                 let _ = reply.send(Report {
-                    taken: self.engine.ledger().taken_in_all() - taken_before,
+                    taken: self.engine.ledger().taken_in_all().saturating_sub(taken_before),
                     written: self.durable.bytes_written(),
                     models: self.engine.models(),
                 });

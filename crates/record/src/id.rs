@@ -1,5 +1,7 @@
 //! The ids of records: the same whenever the same record is sent again.
 
+use std::borrow::Cow;
+
 use crate::{Aggregate, Alert, Reading, Record, Subject};
 
 impl Record {
@@ -14,20 +16,40 @@ impl Record {
     }
 }
 
+impl Record {
+    /// The device as the record's id has it: its name, or for the aggregate of a zone `zones/<zone>`. In aggregates a device
+    /// whose name begins so has it encoded.
+    #[must_use]
+    pub fn device(&self) -> Cow<'_, str> {
+        match self {
+            Self::Aggregate(aggregate) => aggregate.subject.path(),
+            Self::Alert(alert) => Cow::Borrowed(&alert.device),
+            Self::Reading(reading) => Cow::Borrowed(&reading.device),
+        }
+    }
+}
+
+impl Subject {
+    /// The device's name, or `zones/<zone>`: no two subjects have the same.
+    #[must_use]
+    pub fn path(&self) -> Cow<'_, str> {
+        match self {
+            Subject::Zone { name } => Cow::Owned(format!("zones/{name}")),
+            Subject::Device { name, .. } => match name.strip_prefix("zones/") {
+                // A device must not look like a zone.
+                Some(rest) => Cow::Owned(format!("zones%2F{rest}")),
+                None => Cow::Borrowed(name),
+            },
+        }
+    }
+}
+
 impl Aggregate {
     /// `<gateway>/<device>/<start>/<length>` in milliseconds, or `<gateway>/zones/<zone>/…`.
     #[must_use]
     pub fn id(&self) -> String {
         let (start, length) = (self.window.start.as_millis(), self.window.length().as_millis());
-        let gateway = &self.gateway;
-        match &self.subject {
-            Subject::Zone { name } => format!("{gateway}/zones/{name}/{start}/{length}"),
-            Subject::Device { name, .. } => match name.strip_prefix("zones/") {
-                // A device must not look like a zone.
-                Some(rest) => format!("{gateway}/zones%2F{rest}/{start}/{length}"),
-                None => format!("{gateway}/{name}/{start}/{length}"),
-            },
-        }
+        format!("{}/{}/{start}/{length}", self.gateway, self.subject.path())
     }
 }
 

@@ -20,7 +20,7 @@ use outbox::Lane;
 
 use self::config::Config;
 use self::folder::{Folder, Layout};
-use crate::kind::{Example, Send, SinkKind};
+use crate::kind::{Example, Send, SinkKind, Start};
 use crate::sink::{Item, Limits, Outcome, Sink, WriteError};
 
 /// How long the names of finished files are looked after at most, so that a clock that is set is noticed.
@@ -50,12 +50,7 @@ impl SinkKind for FileKind {
     }
 
     fn check(table: &Config, path: &KeyPath, report: &mut Report) {
-        if table.send.is_empty() {
-            report.error(
-                &path.key("send"),
-                "is empty; write at least one of \"aggregates\", \"alerts\", \"readings\"",
-            );
-        }
+        Send::check(&table.send, path, report);
         if table.rotate.0 < Duration::from_secs(1) {
             report.error(&path.key("rotate"), "must be 1s at least");
         }
@@ -74,6 +69,10 @@ impl SinkKind for FileKind {
 
     fn send(table: &Config) -> &[Send] {
         &table.send
+    }
+
+    fn start(table: &Config) -> Start {
+        table.start
     }
 
     fn limits(_table: &Config) -> Limits {

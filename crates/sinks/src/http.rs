@@ -24,7 +24,7 @@ use sha2::{Digest, Sha256};
 
 use self::config::{Config, Format};
 use crate::http_client::{Answer, HttpClient, check_server, message_of};
-use crate::kind::{Example, Send, SinkKind};
+use crate::kind::{Example, Send, SinkKind, Start};
 use crate::sink::{Item, Limits, Outcome, Sink, WriteError};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -61,12 +61,7 @@ impl SinkKind for Http {
 
     fn check(table: &Config, path: &KeyPath, report: &mut Report) {
         check_server(&table.url, table.ca_file.as_deref(), path, "token_file", report);
-        if table.send.is_empty() {
-            report.error(
-                &path.key("send"),
-                "is empty; write at least one of \"aggregates\", \"alerts\", \"readings\"",
-            );
-        }
+        Send::check(&table.send, path, report);
         let has_token = table.token.is_some() || table.token_file.is_some();
         for (name, value) in &table.headers {
             let key = path.key("headers").key(name);
@@ -90,6 +85,10 @@ impl SinkKind for Http {
 
     fn send(table: &Config) -> &[Send] {
         &table.send
+    }
+
+    fn start(table: &Config) -> Start {
+        table.start
     }
 
     fn limits(table: &Config) -> Limits {

@@ -21,7 +21,7 @@ use self::config::Config;
 use self::line::Format;
 use self::server::Server;
 use crate::http_client::check_server;
-use crate::kind::{Example, Send, SinkKind};
+use crate::kind::{Example, Send, SinkKind, Start};
 use crate::sink::{Item, Limits, Outcome, Sink, WriteError};
 
 /// The kind `influxdb`.
@@ -62,12 +62,7 @@ impl SinkKind for Influxdb {
         check_server(&table.url, table.ca_file.as_deref(), path, login, report);
         check_place(table, path, report);
         check_login(table, path, report);
-        if table.send.is_empty() {
-            report.error(
-                &path.key("send"),
-                "is empty; write at least one of \"aggregates\", \"alerts\", \"readings\"",
-            );
-        }
+        Send::check(&table.send, path, report);
         if table.measurement.is_some() && table.send.len() != 1 {
             report.error(
                 &path.key("measurement"),
@@ -88,6 +83,10 @@ impl SinkKind for Influxdb {
 
     fn send(table: &Config) -> &[Send] {
         &table.send
+    }
+
+    fn start(table: &Config) -> Start {
+        table.start
     }
 
     fn limits(_table: &Config) -> Limits {

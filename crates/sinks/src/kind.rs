@@ -57,7 +57,15 @@ impl Send {
         vec![Send::Aggregates, Send::Alerts]
     }
 
-    const fn lane(self) -> Lane {
+    /// Checks the key `send` of a table.
+    pub fn check(send: &[Send], table: &KeyPath, report: &mut Report) {
+        if send.is_empty() {
+            let why = "is empty; write at least one of \"aggregates\", \"alerts\", \"readings\"";
+            report.error(&table.key("send"), why);
+        }
+    }
+
+    pub(crate) const fn lane(self) -> Lane {
         match self {
             Send::Aggregates => Lane::Aggregates,
             Send::Alerts => Lane::Alerts,
@@ -69,6 +77,27 @@ impl Send {
     #[must_use]
     pub fn lanes(send: &[Send]) -> PerLane<bool> {
         PerLane::from_fn(|lane| send.iter().any(|one| one.lane() == lane))
+    }
+}
+
+/// Where a sink begins that was not configured before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(rename = "SinkStart")]
+pub enum Start {
+    /// With the next record.
+    #[default]
+    Now,
+    /// With the oldest record that the store still has.
+    Oldest,
+}
+
+impl From<Start> for outbox::Start {
+    fn from(start: Start) -> Self {
+        match start {
+            Start::Now => outbox::Start::Now,
+            Start::Oldest => outbox::Start::Oldest,
+        }
     }
 }
 
@@ -119,6 +148,9 @@ pub trait SinkKind: Debug + Clone + PartialEq + std::marker::Send + Sync + Sized
 
     /// What it is sent.
     fn send(table: &Self::Table) -> &[Send];
+
+    /// Where it begins if it was not configured before.
+    fn start(table: &Self::Table) -> Start;
 
     /// How much a batch has.
     fn limits(_table: &Self::Table) -> Limits {

@@ -6,8 +6,16 @@ pub mod file;
 pub mod http;
 mod http_client;
 pub mod influxdb;
+#[cfg(feature = "sink-kafka")]
+pub mod kafka;
 pub mod kind;
 pub mod kinds;
+#[cfg(feature = "sink-mongodb")]
+pub mod mongodb;
+#[cfg(feature = "sink-nats")]
+pub mod nats;
+#[cfg(feature = "sink-postgres")]
+pub mod postgres;
 mod probe;
 pub mod runner;
 pub mod sink;

@@ -6,14 +6,17 @@
 //! - Alerts go before aggregates, and these before readings.
 //! - A sink that fails is left alone for a while, longer each time. Its error is logged once, not at each attempt.
 //! - If [`Limits::keeps_batches`], a batch that is written again has the same records, also after a crash.
+//! - A sink that panics is an error like others.
 //! - At most one batch is under way. A stop gives it three seconds.
 
 #[cfg(test)]
 mod tests;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use gateway_core::ports::Clock;
 use gateway_core::{Backoff, chain};
 use outbox::{DropReason, Lane, MAX_IN_FLIGHT, OutboxError, SinkHandle, Stored};
@@ -168,11 +171,7 @@ impl Runner {
         let mut parts = vec![batch];
         while let Some(part) = parts.pop() {
             let (Some(first), count) = (part.first().map(|item| item.lane), part.len()) else { continue };
-            let written = timeout(self.limits.timeout, self.sink.write(&part)).await;
-            let written = written.unwrap_or_else(|_| {
-                Err(WriteError::retry(format!("no answer within {:?}", self.limits.timeout)))
-            });
-            match written {
+            match self.write(&part).await {
                 Ok(outcomes) => pause = self.settle(first, &part, outcomes).await?.or(pause),
                 Err(WriteError::Retry { reason, after }) => {
                     return Ok(Next::Pause(self.failed(reason, after)));
@@ -189,6 +188,18 @@ impl Runner {
             }
         }
         Ok(pause.map_or(Next::Continue, Next::Pause))
+    }
+
+    /// A sink that panics is tried again as after any error: its records stay in the outbox, and the other sinks run on.
+    async fn write(&mut self, batch: &[Item]) -> Result<Vec<Outcome>, WriteError> {
+        let writing = AssertUnwindSafe(self.sink.write(batch)).catch_unwind();
+        match timeout(self.limits.timeout, writing).await {
+            Ok(Ok(written)) => written,
+            Ok(Err(_panic)) => {
+                Err(WriteError::retry("this sink has a bug (it panicked); please report the log"))
+            }
+            Err(_late) => Err(WriteError::retry(format!("no answer within {:?}", self.limits.timeout))),
+        }
     }
 
     /// The oldest records of the most urgent lane that has some.

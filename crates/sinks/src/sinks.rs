@@ -11,7 +11,7 @@ use gateway_core::files::Files;
 use gateway_core::findings::{KeyPath, Report};
 use gateway_core::ports::Clock;
 use gateway_core::settings::{BuildError, TableType};
-use outbox::{Lane, PerLane};
+use outbox::{Lane, SinkOptions};
 use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value as Json};
 
@@ -56,8 +56,8 @@ pub trait ConfiguredKind: Any + Debug + std::marker::Send + Sync {
     /// # Errors
     /// As there.
     fn build(&self, clock: &Arc<dyn Clock>) -> Result<Vec<Blueprint>, BuildError>;
-    /// What each of its sinks takes, by `<kind>.<name>`.
-    fn lanes(&self) -> Vec<(String, PerLane<bool>)>;
+    /// Names of its sinks, `<kind>.<name>`, what they take, and where they begin.
+    fn options(&self) -> Vec<SinkOptions>;
     /// Whether the other has the same kind and the same tables.
     fn equals(&self, other: &dyn ConfiguredKind) -> bool;
     /// A copy.
@@ -163,11 +163,13 @@ impl<K: SinkKind> ConfiguredKind for Configured<K> {
         self.0.iter().map(build).collect()
     }
 
-    fn lanes(&self) -> Vec<(String, PerLane<bool>)> {
-        let lanes = |(name, table): (&String, &K::Table)| {
-            (format!("{}.{name}", K::NAME), Send::lanes(K::send(table)))
+    fn options(&self) -> Vec<SinkOptions> {
+        let options = |(name, table): (&String, &K::Table)| SinkOptions {
+            name: format!("{}.{name}", K::NAME).into(),
+            lanes: Send::lanes(K::send(table)),
+            start: K::start(table).into(),
         };
-        self.0.iter().map(lanes).collect()
+        self.0.iter().map(options).collect()
     }
 
     fn equals(&self, other: &dyn ConfiguredKind) -> bool {
@@ -226,9 +228,9 @@ impl Sinks {
         self.0.iter_mut()
     }
 
-    /// What each sink takes, by `<kind>.<name>`.
+    /// Names of all sinks, `<kind>.<name>`, what they take, and where they begin.
     #[must_use]
-    pub fn lanes(&self) -> Vec<(String, PerLane<bool>)> {
-        self.kinds().flat_map(ConfiguredKind::lanes).collect()
+    pub fn options(&self) -> Vec<SinkOptions> {
+        self.kinds().flat_map(ConfiguredKind::options).collect()
     }
 }

@@ -57,9 +57,54 @@ fn addresses_measurements_and_kinds_that_cannot_be_are_refused() {
         ],
     );
     finds(
+        "[sinks.postgres.a]\nurl = \"postgres://u:hush@h/b\"\nschema = \"\"\n[sinks.postgres.b]\nurl = \"postgres://h\"\npassword = \"hush\"\nsend = []\n",
+        &[
+            "gateway.toml:2:1: error: sinks.postgres.a.url: credentials do not belong in the address; write username and password_file",
+            "gateway.toml:3:1: error: sinks.postgres.a.schema: is no name of a schema: it has 1 to 63 bytes",
+            "gateway.toml:4:17: error: sinks.postgres.b.password_file: there is no `username` that it belongs to",
+            "gateway.toml:5:1: error: sinks.postgres.b.url: has no database; write postgres://host:port/database",
+            "gateway.toml:7:1: error: sinks.postgres.b.send: is empty; write at least one of \"aggregates\", \"alerts\", \"readings\"",
+        ],
+    );
+    finds(
+        "[sinks.nats.a]\nurl = \"nats://u:hush@h\"\nsubject = \"a..b\"\nstream = \"a.b\"\n[sinks.nats.b]\nurl = \"nats://a,http://b\"\n\
+         subject = \"r.{zone}\"\npassword = \"hush\"\nsend = []\n",
+        &[
+            "gateway.toml:2:1: error: sinks.nats.a.url: credentials do not belong in the address; write username and password_file, or credentials_file",
+            "gateway.toml:3:1: error: sinks.nats.a.subject: is no subject: its parts between dots are not empty, it has no white space, no `*` and no `>`, and does not begin with `$`",
+            "gateway.toml:4:1: error: sinks.nats.a.stream: is no name of a stream: it has no white space and none of . * > / \\",
+            "gateway.toml:5:13: error: sinks.nats.b.password_file: there is no `username` that it belongs to",
+            "gateway.toml:6:1: error: sinks.nats.b.url: begins with another word than nats:// or tls://",
+            "gateway.toml:7:1: error: sinks.nats.b.subject: has the unknown `{zone}`; there are: gateway, kind, device",
+            "gateway.toml:9:1: error: sinks.nats.b.send: is empty; write at least one of \"aggregates\", \"alerts\", \"readings\"",
+        ],
+    );
+    finds(
+        "[sinks.mongodb.a]\nurl = \"mongodb://u:hush@h\"\ndatabase = \"a.b\"\ncollections = { alerts = \"\" }\n\
+         [sinks.mongodb.b]\nurl = \"mongodb+srv://h\"\ndatabase = \"b\"\npassword = \"hush\"\nsend = []\n",
+        &[
+            "gateway.toml:2:1: error: sinks.mongodb.a.url: credentials do not belong in the address; write username and password_file",
+            "gateway.toml:3:1: error: sinks.mongodb.a.database: is no name of a database",
+            "gateway.toml:4:1: error: sinks.mongodb.a.collections: \"\" is no name of a collection",
+            "gateway.toml:5:16: error: sinks.mongodb.b.password_file: there is no `username` that it belongs to",
+            "gateway.toml:6:1: error: sinks.mongodb.b.url: mongodb+srv:// is not supported; write the servers themselves: mongodb://a,b,c/?replicaSet=name",
+            "gateway.toml:9:1: error: sinks.mongodb.b.send: is empty; write at least one of \"aggregates\", \"alerts\", \"readings\"",
+        ],
+    );
+    finds(
+        "[sinks.kafka.a]\nbrokers = []\ntopic = \"a b\"\n[sinks.kafka.b]\nbrokers = [\"kafka://h:9092\"]\npassword = \"hush\"\nsend = []\n",
+        &[
+            "gateway.toml:2:1: error: sinks.kafka.a.brokers: is empty; write at least one such as \"localhost:9092\"",
+            "gateway.toml:3:1: error: sinks.kafka.a.topic: is no topic: it has letters, digits and . _ - only, and may have {kind}",
+            "gateway.toml:4:14: error: sinks.kafka.b.password_file: there is no `username` that it belongs to",
+            "gateway.toml:5:1: error: sinks.kafka.b.brokers: has what is no host and port; write one such as \"localhost:9092\"",
+            "gateway.toml:7:1: error: sinks.kafka.b.send: is empty; write at least one of \"aggregates\", \"alerts\", \"readings\"",
+        ],
+    );
+    finds(
         "[sinks.display.b]\n",
         &[
-            "gateway.toml:1:8: error: sinks.display: this version of riser has no sink `display` yet; it has: influxdb, http, file",
+            "gateway.toml:1:8: error: sinks.display: this version of riser has no sink `display` yet; it has: influxdb, mongodb, postgres, nats, kafka, http, file",
         ],
     );
 }

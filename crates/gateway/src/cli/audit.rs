@@ -8,6 +8,7 @@ use outbox::Outbox;
 use super::request::request;
 use super::{ConfigArg, Exit, Failure, print_line};
 use crate::build;
+use pipeline::durable::reconcile::FoundAtStart;
 use pipeline::durable::store;
 use pipeline::engine::ledger::ExternalAccounts;
 use pipeline::observe::audit::{Audit, SinkRecords, newest_first};
@@ -71,13 +72,14 @@ fn of_files(config: &Config) -> Result<Audit, Trouble> {
     let outbox = build::outbox_path(data_dir);
     let found = if outbox.is_dir() { Some(Outbox::inspect(&outbox).map_err(outbox_failed)?) } else { None };
     let mark = found.as_ref().map_or(0, |found| found.mark);
-    let upstream =
-        found.as_ref().and_then(|found| found.sinks.iter().find(|sink| &*sink.name == sinks::upstream::NAME));
+    let ledger_sink = build::ledger_sink(config);
+    let ledger = found.as_ref().and_then(|found| found.sinks.iter().find(|sink| sink.name == ledger_sink));
     let mut external =
-        upstream.map_or_else(ExternalAccounts::default, |sink| ExternalAccounts::from(&sink.accounts));
+        ledger.map_or_else(ExternalAccounts::default, |sink| ExternalAccounts::from(&sink.accounts));
     let mut recovered = store::inspect(data_dir, build::settings(config), mark)
         .map_err(|error| Trouble::Other(failed(&error)))?;
-    if recovered.engine.settings().upstream {
+    let settings = build::settings(config);
+    if recovered.engine.settings().upstream && settings.upstream {
         for share in
             recovered.outputs.iter().flat_map(|(_, outputs)| pipeline::shares(&recovered.engine, outputs))
         {
@@ -85,10 +87,11 @@ fn of_files(config: &Config) -> Result<Audit, Trouble> {
         }
     }
     let outbox_is_new = found.as_ref().is_none_or(|found| found.next_seq == 1);
-    store::reconcile(&mut recovered, &external, outbox_is_new);
+    let at_start = FoundAtStart { damaged: outbox_is_new, ledger_sink: ledger.map(|sink| sink.id) };
+    store::reconcile(&mut recovered, &external, at_start, &settings);
     Ok(Audit {
         balance: pipeline::balance(&recovered.engine, &external),
-        dropped_ranges: upstream.map(|sink| newest_first(&sink.dropped)).unwrap_or_default(),
+        dropped_ranges: ledger.map(|sink| newest_first(&sink.dropped)).unwrap_or_default(),
         sinks: found.iter().flat_map(|found| &found.sinks).map(sink_records).collect(),
         models: recovered.engine.models(),
         disk: None,
@@ -102,16 +105,7 @@ fn sink_records(sink: &outbox::SinkInspection) -> (String, SinkRecords) {
 /// Everything, for people.
 fn report(audit: &Audit) -> String {
     let mut lines = vec![for_people(&audit.balance)];
-    for (name, records) in &audit.sinks {
-        let SinkRecords { delivered, queued, dropped, same_time } = records;
-        let replaced = match same_time {
-            0 => String::new(),
-            count => format!(" ({count} replaced by a later reading with the same time)"),
-        };
-        lines.push(format!(
-            "sink {name}: {delivered} records delivered, {queued} queued, {dropped} dropped{replaced}"
-        ));
-    }
+    lines.extend(audit.sinks.iter().map(|(name, records)| sink_line(name, records)));
     for range in audit.dropped_ranges.iter().take(RANGES) {
         let numbers = if range.from == range.to {
             range.from.to_string()
@@ -140,6 +134,24 @@ fn report(audit: &Audit) -> String {
         lines.push("no gateway runs: the figures of its files".to_owned());
     }
     lines.join("\n")
+}
+
+fn sink_line(name: &str, records: &SinkRecords) -> String {
+    let SinkRecords { delivered, queued, dropped, same_time, bytes, lag_s, last_error } = records;
+    let mut line = format!("sink {name}: {delivered} records delivered, {queued} queued");
+    if *queued > 0 {
+        let kilobytes = bytes.div_ceil(1000);
+        let lag = lag_s.map_or_else(String::new, |lag| format!(", the oldest for {lag} s"));
+        line += &format!(" ({kilobytes} kB{lag})");
+    }
+    line += &format!(", {dropped} dropped");
+    if *same_time > 0 {
+        line += &format!(" ({same_time} replaced by a later reading with the same time)");
+    }
+    if let Some(error) = last_error {
+        line += &format!("; {error}");
+    }
+    line
 }
 
 /// The ledger as a small table.

@@ -255,6 +255,86 @@ fn a_new_sink_begins_with_the_next_entry_or_with_the_oldest() {
 }
 
 #[test]
+fn what_was_delivered_since_a_time_can_be_sent_again() {
+    let (_dir, path) = place();
+    let mut outbox = open(&path);
+    for now in 1..=4 {
+        outbox.append(now, vec![aggregate(1), alert(2)], i64::try_from(now).unwrap() * 1000).unwrap();
+    }
+    let all = seqs(&mut outbox, CLOUD, Lane::Aggregates);
+    outbox.acknowledge(CLOUD, Lane::Aggregates, &all[..3]).unwrap();
+    outbox.discard(CLOUD, Lane::Aggregates, &all[3..], 9).unwrap();
+    assert_eq!(seqs(&mut outbox, CLOUD, Lane::Aggregates), []);
+    drop(outbox);
+    let mut outbox = open(&path);
+    assert_eq!(outbox.rewind("nobody", 0).unwrap(), None);
+    assert_eq!(outbox.rewind(CLOUD, 2000).unwrap(), Some(Count { entries: 2, weight: 2 }));
+    drop(outbox);
+    let mut outbox = open(&path);
+    assert_eq!(seqs(&mut outbox, CLOUD, Lane::Aggregates), all[1..3], "not what was dropped");
+    assert_eq!(seqs(&mut outbox, CLOUD, Lane::Alerts).len(), 4, "they were queued before");
+    assert_eq!(seqs(&mut outbox, DATABASE, Lane::Aggregates), all);
+    let totals = totals(&outbox, CLOUD);
+    assert!(totals.balanced(), "{totals:?}");
+    assert_eq!((totals.accepted.entries, totals.published.entries, totals.queued.entries), (8, 1, 6));
+    assert_eq!(outbox.accounts(CLOUD).unwrap()["mqtt.floor"].published, 1);
+}
+
+#[test]
+fn a_sink_keeps_its_number_until_it_is_forgotten() {
+    let (_dir, path) = place();
+    let number = open(&path).sink_id(CLOUD);
+    assert!(number.is_some());
+    let mut outbox = open_for(&path, large(), &sinks()[1..]);
+    assert_eq!(outbox.sink_id(CLOUD), number, "it is there until it is forgotten");
+    assert!(outbox.forget(CLOUD).unwrap().is_some());
+    assert_eq!(outbox.sink_id(CLOUD), None);
+    drop(outbox);
+    let again = open(&path).sink_id(CLOUD);
+    assert!(again.is_some() && again != number, "its counters are new");
+}
+
+#[test]
+fn what_was_stored_before_a_sink_was_there_is_not_sent_again() {
+    let (_dir, path) = place();
+    let mut outbox = open(&path);
+    outbox.append(1, vec![aggregate(1), aggregate(1)], 0).unwrap();
+    drop(outbox);
+    let all = [sinks(), vec![sink("file.new", &[Lane::Aggregates])]].concat();
+    let mut outbox = open_for(&path, large(), &all);
+    outbox.append(2, vec![aggregate(1)], 0).unwrap();
+    let seqs_of_new = seqs(&mut outbox, "file.new", Lane::Aggregates);
+    outbox.acknowledge("file.new", Lane::Aggregates, &seqs_of_new).unwrap();
+    assert_eq!(outbox.rewind("file.new", 0).unwrap(), Some(Count { entries: 1, weight: 1 }));
+    assert_eq!(seqs(&mut outbox, "file.new", Lane::Aggregates), seqs_of_new);
+}
+
+#[test]
+fn a_sink_that_is_no_longer_there_is_forgotten_and_its_space_is_freed() {
+    let (_dir, path) = place();
+    let mut outbox = open_with(&path, Options { max_bytes: 8 * SMALL, ..large() });
+    for mark in 1..=100 {
+        outbox.append(mark, vec![entry(Lane::Aggregates, 700, 1)], 0).unwrap();
+        let seqs = seqs(&mut outbox, DATABASE, Lane::Aggregates);
+        outbox.acknowledge(DATABASE, Lane::Aggregates, &seqs).unwrap();
+    }
+    assert_eq!(outbox.forget(CLOUD).unwrap(), None, "it takes entries");
+    let before = on_disk(&path);
+    drop(outbox);
+    let others = &sinks()[1..];
+    let mut outbox = open_for(&path, Options { max_bytes: 8 * SMALL, ..large() }, others);
+    assert_eq!(outbox.forget("nobody").unwrap(), None);
+    assert_eq!(outbox.forget(CLOUD).unwrap(), Some(Count { entries: 100, weight: 100 }));
+    assert_eq!(outbox.totals(CLOUD), None);
+    drop(outbox);
+    let mut outbox = open_for(&path, Options { max_bytes: 8 * SMALL, ..large() }, others);
+    assert_eq!(outbox.totals(CLOUD), None);
+    outbox.append(101, vec![aggregate(1)], 0).unwrap();
+    outbox.flush().unwrap();
+    assert!(on_disk(&path) * 3 < before, "{} of {before}", on_disk(&path));
+}
+
+#[test]
 fn a_sink_that_is_not_configured_gets_nothing_new_and_keeps_what_is_queued() {
     let (_dir, path) = place();
     let mut outbox = open(&path);

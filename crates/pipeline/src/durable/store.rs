@@ -9,7 +9,7 @@ use gateway_core::{Now, Timestamp};
 use journal::{Journal, Options, Position, Reader, Record};
 
 use super::checkpoint::{CheckpointError, CheckpointFile, Loaded};
-use super::reconcile::corrections;
+use super::reconcile::FoundAtStart;
 use crate::engine::ledger::ExternalAccounts;
 use crate::engine::registry::Registry;
 use crate::engine::step::{STEP_VERSION, Step};
@@ -87,15 +87,18 @@ pub fn inspect(data_dir: &Path, settings: Settings, mark: u64) -> Result<Recover
     Ok(replay(begin, records, mark, |_, _| {}))
 }
 
-/// Sets the ledger right where the state or the outbox is new or was damaged, as the next start will.
-pub fn reconcile(recovered: &mut Recovered, external: &ExternalAccounts, outbox_is_new: bool) {
-    if !recovered.is_new && !recovered.damaged && !outbox_is_new {
-        return;
-    }
+/// Sets the ledger right as the next start with these settings will.
+pub fn reconcile(
+    recovered: &mut Recovered,
+    external: &ExternalAccounts,
+    found: FoundAtStart,
+    settings: &Settings,
+) {
+    let found = FoundAtStart { damaged: found.damaged || recovered.is_new || recovered.damaged, ..found };
     let engine = &mut recovered.engine;
-    let mut step =
-        Step::tick(Now::at(Timestamp::from_millis(i64::MIN)), None, engine.registry().next_numbers());
-    step.corrections = corrections(engine, external, &mut step.names);
+    let now = Now::at(Timestamp::from_millis(i64::MIN));
+    let mut step = Step::tick(now, None, engine.registry().next_numbers());
+    super::reconcile::reconcile(found, settings, engine, external, &mut step);
     engine.apply(&step, &mut Outputs::default());
 }
 

@@ -11,7 +11,7 @@ use crate::engine::nodes::Nodes;
 use crate::engine::series::ModelCount;
 
 /// Raised whenever the form of a part changes; then [`read`] learns to read the one before.
-pub(crate) const VERSION: u32 = 3;
+pub(crate) const VERSION: u32 = 4;
 
 /// Appends the state.
 pub(crate) fn write(engine: &Engine, bytes: &mut Vec<u8>) -> Result<(), postcard::Error> {
@@ -27,11 +27,12 @@ pub(crate) fn write(engine: &Engine, bytes: &mut Vec<u8>) -> Result<(), postcard
     put(&engine.peers, bytes)?;
     put(&engine.combinations, bytes)?;
     put(&engine.nodes, bytes)?;
-    put(&engine.message_times, bytes)
+    put(&engine.message_times, bytes)?;
+    put(&engine.ledger_sink, bytes)
 }
 
 /// Reads what [`write`] wrote, in this version or an earlier one. Version 1 has no nodes, version 2 no
-/// times of messages.
+/// times of messages, version 3 no sink of the ledger.
 pub(crate) fn read(version: u32, body: &[u8]) -> Result<Engine, postcard::Error> {
     let mut parts = Parts(body);
     let settings = parts.take()?;
@@ -48,6 +49,7 @@ pub(crate) fn read(version: u32, body: &[u8]) -> Result<Engine, postcard::Error>
         combinations: parts.take()?,
         nodes: if version < 2 { Nodes::default() } else { parts.take()? },
         message_times: if version < 3 { MessageTimes::default() } else { parts.take()? },
+        ledger_sink: if version < 4 { None } else { parts.take()? },
         ..Engine::new(settings)
     };
     engine.models = ModelCount::of(&engine.series);

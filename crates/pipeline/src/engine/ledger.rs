@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::step::{AdapterIndex, Correction};
 
-/// What the pipeline itself has counted since the store was made. Part of the checkpoint.
+/// What the pipeline itself has counted since the store was made, or since the sinks were changed. Part of the checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Ledger {
     taken: BTreeMap<AdapterIndex, u64>,
@@ -32,6 +32,12 @@ impl Ledger {
         if correction.lost > 0 {
             self.drop(correction.adapter, DropReason::Damaged, correction.lost);
         }
+    }
+
+    /// Readings that are not in this ledger any more.
+    pub fn leave_out(&mut self, adapter: AdapterIndex, readings: u64) {
+        let taken = self.taken.entry(adapter).or_default();
+        *taken = taken.saturating_sub(readings);
     }
 
     /// Readings that came in, by adapter.

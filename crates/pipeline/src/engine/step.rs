@@ -44,6 +44,17 @@ pub struct Step {
     pub nodes: Vec<NodeReport>,
     /// How the readings of the batches are divided into messages; empty while no sink takes readings.
     pub messages: Vec<Message>,
+    /// The ledger shows the counters of another sink from now on.
+    pub ledger_sink: Option<LedgerSink>,
+}
+
+/// The sink whose counters the ledger shows.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct LedgerSink {
+    /// The outbox's number of it; `None` if there is none.
+    pub id: Option<u64>,
+    /// Readings that only the sink before has counted, by adapter: they leave the ledger.
+    pub elsewhere: Vec<(AdapterIndex, u64)>,
 }
 
 /// Readings of one message, which follow each other in the adapter's batch.
@@ -77,7 +88,7 @@ pub struct Correction {
 
 /// The version of a step as the journal's records hold it, kept with each segment. Raised whenever the form changes;
 /// then [`Step::read`] learns to read the one before.
-pub const STEP_VERSION: u16 = 3;
+pub const STEP_VERSION: u16 = 4;
 
 impl Step {
     /// A step in which nothing but time has gone by.
@@ -95,15 +106,17 @@ impl Step {
             models: Vec::new(),
             nodes: Vec::new(),
             messages: Vec::new(),
+            ledger_sink: None,
         }
     }
 
     /// Reads a record of the journal. One of version 1 ends before the list of nodes, one of version 2 before that of
-    /// messages: an empty list is one byte more.
+    /// messages, one of version 3 before the ledger's sink: an empty list or option is one byte more.
     pub fn read(version: u16, record: &[u8]) -> Result<Self, postcard::Error> {
         match version {
-            ..2 => postcard::from_bytes(&[record, &[0, 0]].concat()),
-            2 => postcard::from_bytes(&[record, &[0]].concat()),
+            ..2 => postcard::from_bytes(&[record, &[0, 0, 0]].concat()),
+            2 => postcard::from_bytes(&[record, &[0, 0]].concat()),
+            3 => postcard::from_bytes(&[record, &[0]].concat()),
             _ => postcard::from_bytes(record),
         }
     }

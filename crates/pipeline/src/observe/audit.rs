@@ -15,8 +15,8 @@ use crate::ModelCount;
 use crate::clock::{SystemClock, monotonic};
 use read_model::{Balance, ReadModel};
 
-/// How long the outbox may take to list what was dropped; its disk may hang.
-const DROPPED_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long the outbox may take to answer; its disk may hang.
+const OUTBOX_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The answer.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -36,7 +36,7 @@ pub struct Audit {
 }
 
 /// Records of one sink: each version of an aggregate, each alert, each message's reading.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct SinkRecords {
     pub delivered: u64,
     pub queued: u64,
@@ -44,6 +44,16 @@ pub struct SinkRecords {
     /// Of those dropped: readings that the database has replaced by a later one with the same time.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub same_time: u64,
+    /// About what the queued records take on the disk, in bytes.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub bytes: u64,
+    /// How long the oldest queued record has been waiting, in seconds. None if nothing is queued, and of a gateway that does
+    /// not run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lag_s: Option<u64>,
+    /// Why the last attempt failed; gone when one succeeds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<String>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
@@ -58,6 +68,8 @@ impl From<&outbox::Totals> for SinkRecords {
             queued: totals.queued.entries,
             dropped: totals.dropped().entries,
             same_time: totals.dropped_same_time.entries,
+            bytes: totals.queued_bytes,
+            ..Self::default()
         }
     }
 }
@@ -112,6 +124,9 @@ pub struct Disk {
     pub per_day: f64,
 }
 
+/// Why a sink cannot write now, by its name.
+pub type SinkErrors = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
 /// Collects the figures.
 #[derive(Clone)]
 pub struct Auditor {
@@ -119,6 +134,7 @@ pub struct Auditor {
     outbox: Option<outbox::Handle>,
     ledger_sink: Arc<str>,
     read_model: ReadModel,
+    sink_errors: SinkErrors,
     started: Instant,
     since: Timestamp,
 }
@@ -130,8 +146,17 @@ impl Auditor {
         outbox: Option<outbox::Handle>,
         ledger_sink: Arc<str>,
         read_model: ReadModel,
+        sink_errors: SinkErrors,
     ) -> Self {
-        Self { control, outbox, ledger_sink, read_model, started: monotonic(), since: SystemClock.now() }
+        Self {
+            control,
+            outbox,
+            ledger_sink,
+            read_model,
+            sink_errors,
+            started: monotonic(),
+            since: SystemClock.now(),
+        }
     }
 
     /// Since it was made.
@@ -147,20 +172,37 @@ impl Auditor {
         let balance = (*self.read_model.ledger()?.balance).clone();
         let disk = self.disk(report.taken, report.written);
         let dropped_ranges = self.dropped().await;
-        let sinks = self.sinks();
+        let sinks = self.sinks().await;
         Some(Audit { balance, dropped_ranges, sinks, models: report.models, disk: Some(disk) })
     }
 
-    fn sinks(&self) -> BTreeMap<String, SinkRecords> {
+    async fn sinks(&self) -> BTreeMap<String, SinkRecords> {
         let Some(outbox) = &self.outbox else { return BTreeMap::new() };
-        let status = outbox.status();
-        let status = status.borrow();
-        status.sinks.iter().map(|sink| (sink.name.to_string(), SinkRecords::from(&sink.totals))).collect()
+        let sinks = Arc::clone(&outbox.status().borrow().sinks);
+        let mut found = BTreeMap::new();
+        for sink in sinks.iter() {
+            let lag_s = self.lag(outbox, sink).await;
+            let last_error = (self.sink_errors)(&sink.name);
+            let records = SinkRecords { lag_s, last_error, ..SinkRecords::from(&sink.totals) };
+            found.insert(sink.name.to_string(), records);
+        }
+        found
+    }
+
+    /// In whole seconds; `None` if the disk does not answer.
+    async fn lag(&self, outbox: &outbox::Handle, sink: &outbox::SinkStatus) -> Option<u64> {
+        if sink.totals.queued.entries == 0 {
+            return None;
+        }
+        let since =
+            tokio::time::timeout(OUTBOX_TIMEOUT, outbox.waiting_since(&sink.name)).await.ok()?.ok()?;
+        let now = SystemClock.now().as_millis();
+        Some(since.map_or(0, |since| u64::try_from((now - since) / 1000).unwrap_or(0)))
     }
 
     async fn dropped(&self) -> Vec<DroppedRange> {
         let Some(outbox) = &self.outbox else { return Vec::new() };
-        match tokio::time::timeout(DROPPED_TIMEOUT, outbox.dropped(&self.ledger_sink)).await {
+        match tokio::time::timeout(OUTBOX_TIMEOUT, outbox.dropped(&self.ledger_sink)).await {
             Ok(Ok(ranges)) => newest_first(&ranges),
             Ok(Err(_)) | Err(_) => Vec::new(),
         }

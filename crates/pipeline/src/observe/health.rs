@@ -27,24 +27,12 @@ pub struct Health {
     pub queue: Queue,
     /// Every sink, by `<kind>.<name>`; that of `[upstream]` is one of them.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub sinks: BTreeMap<String, Sink>,
+    pub sinks: BTreeMap<String, SinkRecords>,
     pub ledger: Balance,
     pub models: ModelCount,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disk: Option<Disk>,
     pub memory: Memory,
-}
-
-/// One sink. Its counters are records: versions of aggregates, alerts, messages' readings.
-#[derive(Debug, Serialize)]
-pub struct Sink {
-    #[serde(flatten)]
-    pub records: SinkRecords,
-    /// About what the queued records take on the disk, in bytes.
-    pub bytes: u64,
-    /// Why the last attempt failed; gone when one succeeds.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_error: Option<String>,
 }
 
 /// One adapter, or the embedded broker.

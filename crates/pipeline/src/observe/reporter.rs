@@ -8,8 +8,8 @@ use gateway_core::ports::{AdapterState, Clock as _};
 use gateway_core::{AdapterHealth, Now};
 use tokio::time::{Interval, MissedTickBehavior};
 
-use super::audit::{Auditor, SinkRecords};
-use super::health::{Health, Memory, Queue, Sink, UpstreamHealth};
+use super::audit::Auditor;
+use super::health::{Health, Memory, Queue, UpstreamHealth};
 use crate::clock::SystemClock;
 use crate::deliver::records::Identity;
 use crate::problems::Problems;
@@ -31,8 +31,6 @@ pub trait StatusSink {
     fn publish_health(&self, health: &Health);
     /// How the connection is doing.
     fn health(&self) -> UpstreamHealth;
-    /// Why a sink beside the cloud's cannot write now.
-    fn sink_error(&self, sink: &str) -> Option<String>;
 }
 
 /// What it needs to know.
@@ -123,24 +121,12 @@ impl<S: StatusSink> Reporter<S> {
             adapters: adapters.into_iter().map(|(name, health)| (name, health.into())).collect(),
             upstream: self.upstream.health(),
             queue: self.queue(audit.dropped_ranges),
-            sinks: self.sinks(),
+            sinks: audit.sinks,
             ledger: audit.balance,
             models: audit.models,
             disk: audit.disk,
             memory: Memory::now(),
         })
-    }
-
-    fn sinks(&self) -> BTreeMap<String, Sink> {
-        let Some(outbox) = &self.outbox else { return BTreeMap::new() };
-        let status = outbox.status();
-        let status = status.borrow();
-        let health = |sink: &outbox::SinkStatus| Sink {
-            records: SinkRecords::from(&sink.totals),
-            bytes: sink.totals.queued_bytes,
-            last_error: self.upstream.sink_error(&sink.name),
-        };
-        status.sinks.iter().map(|sink| (sink.name.to_string(), health(sink))).collect()
     }
 
     fn queue(&self, mut dropped_ranges: Vec<super::audit::DroppedRange>) -> Queue {

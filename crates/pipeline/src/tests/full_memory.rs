@@ -19,6 +19,7 @@ use crate::clock::SystemClock;
 use crate::decode::Decoder;
 use crate::deliver::actions::Actions;
 use crate::deliver::records::Identity;
+use crate::durable::reconcile::FoundAtStart;
 use crate::durable::store;
 use crate::engine::Engine;
 use crate::{Durable, DurableStart, JournalMode, Pipeline, Undelivered};
@@ -140,7 +141,7 @@ async fn every_message_of_one_large_batch_is_taken_once_the_disk_works_again() {
         windows: Vec::new(),
         models: Vec::new(),
         settings: settings(),
-        reconcile: false,
+        found: FoundAtStart { damaged: false, ledger_sink: None },
         replayed: false,
     };
     let (uplinks, uplink_receiver) = mpsc::channel(8);

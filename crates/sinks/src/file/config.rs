@@ -7,7 +7,7 @@ use gateway_core::settings::{ByteSize, HumanDuration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::kind::Send;
+use crate::kind::{Send, Start};
 
 /// Files that records are written to. See docs/sinks.md.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -29,6 +29,9 @@ pub struct Config {
     /// What is written.
     #[serde(default = "Send::usual")]
     pub send: Vec<Send>,
+    /// Where the sink begins when it is new: `"now"`, with the next record, or `"oldest"`, with the oldest that is still stored.
+    #[serde(default)]
+    pub start: Start,
 }
 
 impl Config {

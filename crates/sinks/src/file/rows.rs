@@ -1,7 +1,7 @@
 //! Records as lines of a file.
 
 use outbox::Lane;
-use record::{Aggregate, Alert, Reading, Record, Subject};
+use record::{Aggregate, Alert, Reading, Record};
 
 use super::config::Format;
 use crate::sink::Item;
@@ -48,17 +48,13 @@ pub(super) fn lines(format: Format, batch: &[Item]) -> Vec<u8> {
 
 /// A line for each metric.
 fn aggregate(aggregate: &Aggregate, bytes: &mut Vec<u8>) {
-    let subject = match &aggregate.subject {
-        Subject::Device { name, .. } => name.clone(),
-        // As in the record's id.
-        Subject::Zone { name } => format!("zones/{name}"),
-    };
+    let subject = aggregate.subject.path();
     for metric in &aggregate.metrics {
         let summary = &metric.summary;
         let numbers = [summary.avg, summary.min, summary.max, summary.std];
         let texts = [
             aggregate.gateway.clone(),
-            subject.clone(),
+            subject.to_string(),
             metric.name.clone(),
             aggregate.window.start.to_string(),
             aggregate.revision.to_string(),

@@ -6,7 +6,7 @@ use gateway_core::settings::Secret;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::kind::Send;
+use crate::kind::{Send, Start};
 
 /// An InfluxDB that records are written to as line protocol. See docs/sinks.md.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -66,6 +66,9 @@ pub struct Config {
     /// What is written.
     #[serde(default = "Send::usual")]
     pub send: Vec<Send>,
+    /// Where the sink begins when it is new: `"now"`, with the next record, or `"oldest"`, with the oldest that is still stored.
+    #[serde(default)]
+    pub start: Start,
 }
 
 impl Config {

@@ -90,6 +90,7 @@ enum Answer {
     Outcomes(Vec<Outcome>),
     Error(WriteError),
     Never,
+    Panic,
 }
 
 /// A receiver in memory: it answers what it was told to, and then takes everything.
@@ -125,6 +126,7 @@ impl Sink for Receiver {
             Some(Answer::Outcomes(outcomes)) => Ok(outcomes),
             Some(Answer::Error(error)) => Err(error),
             Some(Answer::Never) => std::future::pending().await,
+            Some(Answer::Panic) => panic!("a test's panic"),
         }
     }
 }
@@ -188,6 +190,19 @@ async fn a_batch_that_fails_is_written_again_as_a_whole_and_the_error_can_be_see
     fixture.until(|totals| totals.published.entries == 2).await;
     assert_eq!(receiver.batches(), ["r1 r2", "r1 r2"]);
     assert_eq!(sink.state().borrow().last_error, None);
+    sink.stop().await;
+}
+
+#[tokio::test]
+async fn a_sink_that_panics_is_tried_again() {
+    let mut fixture = Fixture::new();
+    fixture.append(Lane::Readings, &["r1"]).await;
+    let receiver = Receiver::answering([Answer::Panic]);
+    let sink = fixture.start(&receiver, at_once(9));
+    let mut state = sink.state();
+    let failed = state.wait_for(|state| state.last_error.is_some()).await.unwrap().clone();
+    assert!(failed.last_error.unwrap().contains("panicked"));
+    fixture.until(|totals| totals.published.entries == 1).await;
     sink.stop().await;
 }
 
