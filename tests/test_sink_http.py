@@ -1,65 +1,17 @@
 """Records posted to an HTTP server: each batch the same when it is sent again, whatever is killed meanwhile."""
 
 import json
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from gateway import config
+from http_server import Server
 from peers import HOST, wait_until
 from readings import now_millis
 
 SINK = "http.hook"
 ALERT = '[alerts.too-hot]\nmetric = "temperature"\nabove = 40.0'
-
-
-class Server:
-    """Takes what is posted, and answers what `answer(number of the request)` says: a status, or a status and headers."""
-
-    def __init__(self, port=0):
-        self.requests, self.answer = [], lambda number: 200
-        server = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                server.requests.append((self.path, dict(self.headers), body))
-                answer = server.answer(len(server.requests))
-                status, headers = answer if isinstance(answer, tuple) else (answer, {})
-                self.send_response(status)
-                for name, value in {"Content-Length": "0", **headers}.items():
-                    self.send_header(name, value)
-                self.end_headers()
-
-            def do_HEAD(self):
-                self.send_response(405)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *_):
-                pass
-
-        self._http = ThreadingHTTPServer((HOST, port), Handler)
-        self._http.daemon_threads = True
-        self.port = self._http.server_address[1]
-        self._thread = threading.Thread(target=self._http.serve_forever, daemon=True)
-        self._thread.start()
-
-    @property
-    def url(self):
-        return f"http://{HOST}:{self.port}/records?from=riser"
-
-    def batches(self):
-        return [[json.loads(line) for line in body.splitlines()] for _, _, body in list(self.requests)]
-
-    def close(self):
-        self._http.shutdown()
-        self._http.server_close()
-        self._thread.join()
 
 
 @pytest.fixture

@@ -1,8 +1,11 @@
 """Records in a real InfluxDB: every aggregate and alert once, whatever is killed meanwhile."""
 
+import json
+
 import pytest
 
 from gateway import config
+from http_server import Server
 from influxdb import PASSWORD, USER, InfluxDb, VictoriaMetrics
 from peers import free_port, wait_until
 from readings import now_millis
@@ -216,3 +219,54 @@ def test_a_connection_is_encrypted_and_the_certificate_is_checked(started, tmp_p
     gateway.config.write_text(config(floor=floor.port, more=sink(database, more=trusting)))
     gateway.start()
     wait_until(lambda: counted(database) == 3, 20, what="what was queued")
+
+
+def documented(status, error, data, headers=None):
+    """An answer of InfluxDB 3 as its documentation has it."""
+    body = json.dumps({"error": error, "data": data}).encode()
+    return status, {"Content-Type": "application/json", **(headers or {})}, body
+
+
+@pytest.mark.parametrize("named", [1, 100], ids=["one line at a time", "all lines"])
+def test_version_3_names_the_lines_that_it_refuses_and_has_the_others(named, started, floor, sensor, riser):
+    """There is no server of version 3 to be had: this one answers as the documentation of `/api/v3/write_lp` says."""
+    server = started.keep(Server())
+    table = f'[sinks.influxdb.local]\nurl = "{server.address}"\nversion = 3\ndatabase = "building"\ntoken = "hush"\nsend = ["readings"]'
+    stored = []
+
+    def answer(number):
+        path, headers, body = server.requests[number - 1]
+        if number == 1:
+            return documented(503, "not ready", None, {"Retry-After": "1"})
+        assert path == "/api/v3/write_lp?db=building&precision=millisecond&accept_partial=true", path
+        assert headers["Authorization"] == "Bearer hush"
+        lines = body.decode().splitlines()
+        bad = [n for n, line in enumerate(lines, 1) if "temperature=21" in line or "temperature=23" in line]
+        stored.extend(line for n, line in enumerate(lines, 1) if n not in bad)
+        if not bad:
+            return 204
+        text = "invalid column type for column 'temperature', expected iox::column_type::field::integer, got float"
+        rows = [{"error_message": text, "line_number": n, "original_line": lines[n - 1][:20]} for n in bad[:named]]
+        return documented(400, "partial write of line protocol occurred", rows)
+
+    server.answer = answer
+    gateway = riser(config(floor=floor.port, more=table)).start()
+    gateway.wait_log("connected and subscribed")
+    sensor.send_all([("sensors/lounge/telemetry", {"temperature": 20.0 + n}) for n in range(5)])
+    wait_until(lambda: gateway.audit()["sinks"][SINK]["delivered"] == 3, 20, lambda: gateway.audit()["sinks"])
+    records = gateway.audit()["sinks"][SINK]
+    assert (records["delivered"], records["dropped"]) == (3, 2), records
+    assert {line.split("temperature=")[1].split()[0] for line in stored} == {"20.0", "22.0", "24.0"}, stored
+    assert "invalid column type for column" in gateway.log() and "hush" not in gateway.log()
+
+
+def test_version_3_refuses_a_batch_that_is_too_large_and_a_token(started, floor, sensor, riser):
+    server = started.keep(Server())
+    table = f'[sinks.influxdb.local]\nurl = "{server.address}"\nversion = 3\ndatabase = "building"\ntoken = "hush"\nsend = ["readings"]'
+    server.answer = lambda number: documented(401, "unauthorized", None)
+    gateway = riser(config(floor=floor.port, more=table)).start()
+    gateway.wait_log("connected and subscribed")
+    sensor.send_all([("sensors/lounge/telemetry", {"temperature": 20.0 + n}) for n in range(20)])
+    gateway.wait_log("answers 401 Unauthorized: unauthorized; look at token_file")
+    server.answer = lambda number: 413 if server.requests[number - 1][2].count(b"\n") > 4 else 204
+    wait_until(lambda: gateway.audit()["sinks"][SINK]["delivered"] == 20, 20, lambda: gateway.audit()["sinks"])

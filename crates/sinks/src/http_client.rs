@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use gateway_core::chain;
 use gateway_core::files::check_ca;
-use gateway_core::findings::{KeyPath, Report};
+use gateway_core::findings::{KeyPath, Report, one_line};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper::header::{CONTENT_LENGTH, HOST, HeaderMap, LOCATION, RETRY_AFTER};
@@ -218,7 +218,7 @@ pub(crate) fn message_of(body: &str) -> String {
     let told = serde_json::from_str::<Told>(body).ok().and_then(|told| told.error);
     let text = told.unwrap_or_else(|| body.to_owned());
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    line.chars().take(SHOWN).collect()
+    one_line(&line).chars().take(SHOWN).collect()
 }
 
 /// Checks the keys `url` and `ca_file` of a sink's table. `login`: the keys that a login belongs to.

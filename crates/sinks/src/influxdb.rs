@@ -14,6 +14,7 @@ use gateway_core::findings::{KeyPath, Report};
 use gateway_core::ports::Clock;
 use gateway_core::settings::BuildError;
 use record::Record;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -140,6 +141,9 @@ fn check_login(table: &Config, path: &KeyPath, report: &mut Report) {
     }
 }
 
+/// How often one write sends what is left of a batch after lines of it were refused.
+const MAX_ATTEMPTS: usize = 4;
+
 /// Whether the database has a point with this time already, which this one has replaced.
 fn has_same_time(item: &Item) -> bool {
     matches!(&item.record, Record::Reading(reading) if reading.same_time)
@@ -155,22 +159,46 @@ struct InfluxdbSink {
 impl Sink for InfluxdbSink {
     async fn write(&mut self, batch: &[Item]) -> Result<Vec<Outcome>, WriteError> {
         let lines: Vec<Option<String>> = batch.iter().map(|item| self.format.line(&item.record)).collect();
-        let body: String = lines.iter().flatten().map(String::as_str).collect();
-        let refused = if body.is_empty() { Vec::new() } else { self.server.write(&body).await? };
-        // The numbers of refused lines count the lines that were written, from 1 on.
-        let mut number = 0;
-        let outcome = |(line, item): (&Option<String>, &Item)| {
-            if line.is_none() {
-                return Outcome::Never("it has no value that is a number".to_owned());
+        let mut refused: BTreeMap<usize, String> = BTreeMap::new();
+        let mut is_taken = false;
+        for _ in 0..MAX_ATTEMPTS {
+            let left = lines.iter().enumerate().filter(|(index, _)| !refused.contains_key(index));
+            let (sent, body) = body_of(left);
+            let answer = if sent.is_empty() { Vec::new() } else { self.server.write(&body).await? };
+            if answer.is_empty() {
+                is_taken = true;
+                break;
             }
-            number += 1;
-            let refusal = refused.iter().find(|(line, _)| *line == number);
-            match refusal {
-                Some((_, why)) => Outcome::Never(why.clone()),
-                None if has_same_time(item) => Outcome::SameTime,
-                None => Outcome::Taken,
+            // The answer may not list all: what is left counts as written only once it is taken without a complaint.
+            let known = refused.len();
+            for (number, why) in answer {
+                let index = number.checked_sub(1).and_then(|place| sent.get(place));
+                refused.extend(index.map(|index| (*index, why)));
             }
+            if refused.len() == known {
+                let reason = "the answer names lines that were not sent".to_owned();
+                return Err(WriteError::Refused { reason });
+            }
+        }
+        let outcome = |(index, item): (usize, &Item)| match (lines.get(index), refused.remove(&index)) {
+            (Some(None), _) => Outcome::Never("it has no value that is a number".to_owned()),
+            (_, Some(why)) => Outcome::Never(why),
+            _ if !is_taken => Outcome::Later,
+            _ if has_same_time(item) => Outcome::SameTime,
+            _ => Outcome::Taken,
         };
-        Ok(lines.iter().zip(batch).map(outcome).collect())
+        Ok(batch.iter().enumerate().map(outcome).collect())
     }
+}
+
+/// The body of a request, and which lines of the batch it has, in its order.
+fn body_of<'a>(lines: impl Iterator<Item = (usize, &'a Option<String>)>) -> (Vec<usize>, String) {
+    let (mut sent, mut body) = (Vec::new(), String::new());
+    for (index, line) in lines {
+        if let Some(line) = line {
+            sent.push(index);
+            body += line;
+        }
+    }
+    (sent, body)
 }

@@ -69,7 +69,7 @@ impl Server {
         })
     }
 
-    /// Writes lines. Returns those that the server refused, if it says which; the others are written then.
+    /// Writes lines. Returns those that the server refused, if it says which, some of them at least; the others may be written.
     pub(super) async fn write(&mut self, lines: &str) -> Result<RefusedLines, WriteError> {
         let (headers, body) = self.body(lines);
         let path = self.write_path();
