@@ -45,7 +45,7 @@ class FaultyProxy:
     def __init__(self, target, port=None):
         self.port, self.target = port or free_port(), target
         self.mode, self.part, self.after = "pass", 0.5, 0
-        self.cuts = 0
+        self.cuts = self.accepted = 0
         self._links, self._alarm = set(), None
         self._changed = threading.Condition()
         self._is_closed = threading.Event()
@@ -105,6 +105,7 @@ class FaultyProxy:
                 client, _ = listener.accept()
             except OSError:
                 return
+            self.accepted += 1
             threading.Thread(target=self._open, args=(client,), daemon=True).start()
 
     def _open(self, client):
