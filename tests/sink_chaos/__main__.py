@@ -24,7 +24,7 @@ def main():
         prog="scripts/chaos-sinks",
         description="A gateway with all sinks, whose servers and connections fail; every reading must arrive once.",
     )
-    parser.add_argument("--kills", type=int, default=200, help="SIGKILLs of the gateway (default 200, about 20 minutes)")
+    parser.add_argument("--kills", type=int, default=200, help="SIGKILLs of the gateway (default 200, about 25 minutes)")
     parser.add_argument("--seed", type=int, default=random.randrange(10**9), help="of the faults (default: a new one)")
     parser.add_argument("--sinks", type=sinks, default=list(KINDS), help=f"some of {','.join(KINDS)} (default: all)")
     parser.add_argument("--plan", action="store_true", help="only print what would happen when")
