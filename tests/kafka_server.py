@@ -39,12 +39,13 @@ def jars():
 
 
 class Kafka:
-    """`has_login`: clients log in with SASL, mechanism PLAIN."""
+    """`has_login`: clients log in with SASL, mechanism PLAIN. `advertised`: the port that clients are sent to, of a proxy.
+    `locked`: a second port, where every password is wrong."""
 
-    def __init__(self, folder, has_login=False):
+    def __init__(self, folder, has_login=False, advertised=None, locked=None):
         folder.mkdir(parents=True)
         self.folder, self.port, self.process = folder, free_port(), None
-        self.has_login = has_login
+        self.has_login, self.locked = has_login, locked
         controller = free_port()
         name = "SASL_PLAINTEXT" if has_login else "PLAINTEXT"
         settings = {
@@ -53,7 +54,7 @@ class Kafka:
             "controller.quorum.voters": f"1@{HOST}:{controller}",
             "controller.listener.names": "CONTROLLER",
             "listeners": f"{name}://{HOST}:{self.port},CONTROLLER://{HOST}:{controller}",
-            "advertised.listeners": f"{name}://{HOST}:{self.port}",
+            "advertised.listeners": f"{name}://{HOST}:{advertised or self.port}",
             "listener.security.protocol.map": f"CONTROLLER:PLAINTEXT,{name}:{name}",
             "inter.broker.listener.name": name,
             "log.dirs": f"{folder}/data",
@@ -70,6 +71,12 @@ class Kafka:
                 "sasl.mechanism.inter.broker.protocol": "PLAIN",
                 "listener.name.sasl_plaintext.plain.sasl.jaas.config": f"{module} required {user};",
             }
+        if locked:
+            wrong = f'username="{USER}" password="{PASSWORD}" user_{USER}="another"'
+            settings["listeners"] += f",LOCKED://{HOST}:{locked}"
+            settings["advertised.listeners"] += f",LOCKED://{HOST}:{locked}"
+            settings["listener.security.protocol.map"] += ",LOCKED:SASL_PLAINTEXT"
+            settings["listener.name.locked.plain.sasl.jaas.config"] = f"{module} required {wrong};"
         self.settings = folder / "server.properties"
         self.settings.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
         format_ = self._java("kafka.tools.StorageTool", "format", "-t", "AAAAAAAAAAAAAAAAAAAAAA", "-c", self.settings)

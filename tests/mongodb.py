@@ -35,7 +35,10 @@ def receive(stream):
     if len(head) < 16:
         raise Closed
     (length,) = struct.unpack_from("<i", head)
-    return head + stream.read(length - 16)
+    body = stream.read(length - 16)
+    if len(body) < length - 16:
+        raise Closed
+    return head + body
 
 
 def command_of(message):
@@ -105,9 +108,13 @@ class MongoDb:
         self.folder, self.port, self._behind = folder, free_port(), free_port()
         self.process = None
         self._mechanism = ScramMechanism(MECHANISM)
-        self._known = self._mechanism.make_auth_info(PASSWORD, iteration_count=4096)
+        self.set_password(PASSWORD)
         self._listener = socket.create_server((HOST, self.port))
         threading.Thread(target=self._accept, daemon=True).start()
+
+    def set_password(self, password):
+        """For the logins from now on."""
+        self._known = self._mechanism.make_auth_info(password, iteration_count=4096)
 
     @property
     def url(self):

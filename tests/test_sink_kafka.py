@@ -6,6 +6,7 @@ from gateway import config
 from kafka_server import PASSWORD, USER, Kafka
 from peers import HOST, free_port, wait_until
 from readings import now_millis
+from sink_chaos.proxy import FaultyProxy
 
 ALERT = '[alerts.too-hot]\nmetric = "temperature"\nabove = 40.0'
 SINK = "kafka.events"
@@ -135,3 +136,15 @@ def test_brokers_that_are_away_hold_up_no_other(cloud, floor, sensor, received, 
     gateway.wait_log(f"{HOST}:", timeout=20)
     wait_until(lambda: gateway.audit()["sinks"][SINK].get("last_error"), 20, what="the error in the audit")
     assert gateway.audit()["sinks"][SINK]["queued"] == 1
+
+
+def test_only_the_sink_logs_why_a_broker_hangs_up_and_not_each_attempt(started, floor, sensor, riser):
+    broken = started.keep(FaultyProxy(free_port()))
+    table = f'[sinks.kafka.events]\nbrokers = ["{HOST}:{broken.port}"]\nsend = ["readings"]'
+    gateway = riser(config(floor=floor.port, more=table)).start()
+    gateway.wait_log("connected and subscribed")
+    sensor.send("sensors/lounge/telemetry", {"temperature": 1.0})
+    wait_until(lambda: broken.accepted >= 4, 40, what="four attempts")
+    lines = [line for line in gateway.log().splitlines() if str(broken.port) in line]
+    # The sink's own: one for each reason.
+    assert lines and all("trying again" in line for line in lines), lines

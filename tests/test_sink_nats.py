@@ -10,6 +10,7 @@ from nats.js.api import StreamConfig
 from nats_server import PASSWORD, USER, NatsServer, ask, make_stream, messages
 from peers import HOST, free_port, wait_until
 from readings import now_millis
+from sink_chaos.proxy import FaultyProxy
 
 ALERT = '[alerts.too-hot]\nmetric = "temperature"\nabove = 40.0'
 SINK = "nats.events"
@@ -211,3 +212,15 @@ def test_servers_that_are_away_hold_up_no_other(cloud, floor, sensor, received, 
     received.wait_for(lambda: received.count("lounge", "temperature") == 1, 20, "the reading in the cloud")
     gateway.wait_log("is out of reach")
     assert json.loads(gateway.cli("audit", "--json", "--config", gateway.config).stdout)["sinks"][SINK]["queued"] == 1
+
+
+def test_only_the_sink_logs_why_a_server_hangs_up_and_not_each_attempt(started, floor, sensor, riser):
+    broken = started.keep(FaultyProxy(free_port()))
+    table = f'[sinks.nats.events]\nurl = "nats://{HOST}:{broken.port}"\nsend = ["readings"]'
+    gateway = riser(config(floor=floor.port, more=table)).start()
+    gateway.wait_log("connected and subscribed")
+    sensor.send("sensors/lounge/telemetry", {"temperature": 1.0})
+    wait_until(lambda: broken.accepted >= 4, 40, what="four attempts")
+    lines = [line for line in gateway.log().splitlines() if any(w in line for w in ("INFO, got", str(broken.port), "nats"))]
+    # The sink's own: one for each reason.
+    assert lines and all("is out of reach" in line for line in lines), lines
