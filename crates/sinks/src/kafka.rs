@@ -108,8 +108,8 @@ struct KafkaSink {
 #[async_trait]
 impl Sink for KafkaSink {
     async fn write(&mut self, batch: &[Item]) -> Result<Vec<Outcome>, WriteError> {
-        if self.producer.as_ref().is_some_and(Producer::is_broken) {
-            self.producer = None;
+        if let Some(broken) = self.producer.take_if(|producer| producer.is_broken()) {
+            broken.close().await;
         }
         let producer = match self.producer.take() {
             Some(producer) => producer,

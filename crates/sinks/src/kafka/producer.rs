@@ -8,7 +8,7 @@ use std::time::Duration;
 use gateway_core::findings::one_line;
 use krafka::auth::{AuthConfig, TlsConfig};
 use krafka::producer::{Acks, DeliveryHandle};
-use krafka::{Compression as Codec, KrafkaError, Record as Message};
+use krafka::{CloseOptions, Compression as Codec, KrafkaError, Record as Message};
 use outbox::Lane;
 use tokio::time::{Instant, timeout_at};
 
@@ -65,6 +65,13 @@ impl Producer {
     /// Whether nothing can be written with it any more.
     pub(super) fn is_broken(&self) -> bool {
         self.is_broken
+    }
+
+    /// Gives up what has no answer yet. Without that it would be sent on in the background, beside what the next producer sends,
+    /// and an older revision could come after a newer one.
+    pub(super) async fn close(self) {
+        // It always times out: nothing is waited for.
+        let _timed_out = self.producer.close_with(CloseOptions::new().timeout(Duration::ZERO)).await;
     }
 
     pub(super) async fn write(&mut self, batch: &[Item]) -> Result<Vec<Outcome>, WriteError> {
