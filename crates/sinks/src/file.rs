@@ -87,7 +87,8 @@ impl SinkKind for FileKind {
             rotate: table.rotate.0,
             max_size: table.max_size.0,
         };
-        Ok(Box::new(FileSink { layout, folder: Arc::default(), clock: Arc::clone(clock) }))
+        let (folder, clock) = (Arc::default(), Arc::clone(clock));
+        Ok(Box::new(FileSink { layout, folder, is_unsure: false, clock }))
     }
 }
 
@@ -96,6 +97,8 @@ struct FileSink {
     layout: Layout,
     /// Opened at the first write.
     folder: Arc<Mutex<Option<Folder>>>,
+    /// Whether the last write was given up: it may have gone on behind our back.
+    is_unsure: bool,
     clock: Arc<dyn Clock>,
 }
 
@@ -123,7 +126,15 @@ impl Sink for FileSink {
         let lane = batch.first().map_or(Lane::Aggregates, |item| item.lane);
         let lines = rows::lines(self.layout.format, batch);
         let now = self.clock.now();
-        let written = self.with_folder(move |folder| folder.write(lane, &lines, now)).await;
+        let is_again = std::mem::replace(&mut self.is_unsure, true);
+        let write = move |folder: &mut Folder| {
+            if is_again {
+                folder.reopen();
+            }
+            folder.write(lane, &lines, now)
+        };
+        let written = self.with_folder(write).await;
+        self.is_unsure = false;
         written.map_err(|error| {
             let path = self.layout.path.display();
             WriteError::retry(format!(
@@ -141,3 +152,6 @@ impl Sink for FileSink {
         tokio::time::sleep(wait.max(Duration::from_millis(100))).await;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -60,6 +60,11 @@ impl Folder {
         Ok(Folder { layout, _lock: lock, parts: PerLane::default() })
     }
 
+    /// Looks at the disk again before the next write: what is there is unknown.
+    pub(super) fn reopen(&mut self) {
+        self.parts = PerLane::default();
+    }
+
     /// Appends the lines of a batch, without those that are there already, and waits for the disk.
     ///
     /// # Errors
