@@ -14,11 +14,8 @@ const KEYS: &[(&str, &str, &str)] = &[
 const SINKS: &[&str] = &["display"];
 
 /// Values of keys; `*` is any name.
-const VALUES: &[(&str, &str, &str)] = &[
-    ("upstream.format", "senml", "it has: json"),
-    ("upstream.format", "sparkplug", "it has: json"),
-    ("sinks.file.*.format", "parquet", "it has: jsonl, csv"),
-];
+const VALUES: &[(&str, &str, &str)] =
+    &[("upstream.format", "senml", "it has: json"), ("upstream.format", "sparkplug", "it has: json")];
 
 /// The message for a key that is promised and not there yet.
 pub(crate) fn key(path: &KeyPath) -> Option<String> {

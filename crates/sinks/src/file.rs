@@ -1,10 +1,16 @@
-//! Writes records to files: JSON lines or CSV, a new file each day.
+//! Writes records to files: JSON lines, CSV or Parquet, a new file each day.
 //!
 //! Guarantees: a record is acknowledged when it is on the disk; a file under its final name is complete; a record that is
 //! written again after a crash stands once. While the disk is full or fails, records wait in the store. See [`folder`].
 
+mod array_line;
 pub mod config;
 mod folder;
+#[cfg(feature = "sink-parquet")]
+mod parquet;
+#[cfg(not(feature = "sink-parquet"))]
+#[path = "file/parquet_left_out.rs"]
+mod parquet;
 mod rows;
 
 use std::io;
@@ -15,10 +21,10 @@ use async_trait::async_trait;
 use gateway_core::files::Files;
 use gateway_core::findings::{KeyPath, Report};
 use gateway_core::ports::Clock;
-use gateway_core::settings::BuildError;
+use gateway_core::settings::{BuildError, ByteSize};
 use outbox::Lane;
 
-use self::config::Config;
+use self::config::{Config, Format};
 use self::folder::{Folder, Layout};
 use crate::kind::{Example, Send, SinkKind, Start};
 use crate::sink::{Item, Limits, Outcome, Sink, WriteError};
@@ -28,6 +34,8 @@ const LONGEST_REST: Duration = Duration::from_secs(60);
 /// A file that is full of acknowledged records gets its final name so long after its time: by then the store has the
 /// acknowledgements.
 const GRACE: Duration = Duration::from_secs(2);
+/// The sink waits while a file becomes Parquet, and a crash meanwhile begins it anew.
+const LARGEST_PARQUET: ByteSize = ByteSize::mib(256);
 
 /// The kind `file`.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,7 +44,7 @@ pub struct FileKind;
 impl SinkKind for FileKind {
     const NAME: &'static str = "file";
     const LABEL: &'static str = "files";
-    const DOC: &'static str = "Files on this machine: JSON lines or CSV, a new one each day.";
+    const DOC: &'static str = "Files on this machine: JSON lines, CSV or Parquet, a new one each day.";
 
     type Table = Config;
 
@@ -56,6 +64,16 @@ impl SinkKind for FileKind {
         }
         if table.max_size.0 < 1024 {
             report.error(&path.key("max_size"), "must be 1KiB at least");
+        }
+        if table.format == Format::Parquet {
+            if !cfg!(feature = "sink-parquet") {
+                let why = gateway_core::left_out("Parquet files", "sink-parquet");
+                report.error(&path.key("format"), why);
+            }
+            if table.max_size > LARGEST_PARQUET {
+                let why = format!("must be {LARGEST_PARQUET} at most with format = \"parquet\"");
+                report.error(&path.key("max_size"), why);
+            }
         }
     }
 
@@ -87,7 +105,8 @@ impl SinkKind for FileKind {
             rotate: table.rotate.0,
             max_size: table.max_size.0,
         };
-        Ok(Box::new(FileSink { layout, folder: Arc::default(), clock: Arc::clone(clock) }))
+        let (folder, clock) = (Arc::default(), Arc::clone(clock));
+        Ok(Box::new(FileSink { layout, folder, is_unsure: false, clock }))
     }
 }
 
@@ -96,6 +115,8 @@ struct FileSink {
     layout: Layout,
     /// Opened at the first write.
     folder: Arc<Mutex<Option<Folder>>>,
+    /// Whether the last write was given up: it may have gone on in its thread.
+    is_unsure: bool,
     clock: Arc<dyn Clock>,
 }
 
@@ -123,7 +144,15 @@ impl Sink for FileSink {
         let lane = batch.first().map_or(Lane::Aggregates, |item| item.lane);
         let lines = rows::lines(self.layout.format, batch);
         let now = self.clock.now();
-        let written = self.with_folder(move |folder| folder.write(lane, &lines, now)).await;
+        let is_again = std::mem::replace(&mut self.is_unsure, true);
+        let write = move |folder: &mut Folder| {
+            if is_again {
+                folder.reopen();
+            }
+            folder.write(lane, &lines, now)
+        };
+        let written = self.with_folder(write).await;
+        self.is_unsure = false;
         written.map_err(|error| {
             let path = self.layout.path.display();
             WriteError::retry(format!(
@@ -141,3 +170,6 @@ impl Sink for FileSink {
         tokio::time::sleep(wait.max(Duration::from_millis(100))).await;
     }
 }
+
+#[cfg(test)]
+mod tests;

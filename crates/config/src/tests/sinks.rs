@@ -101,6 +101,14 @@ fn addresses_measurements_and_kinds_that_cannot_be_are_refused() {
             "gateway.toml:7:1: error: sinks.kafka.b.send: is empty; write at least one of \"aggregates\", \"alerts\", \"readings\"",
         ],
     );
+    finds("[sinks.file.a]\nformat = \"parquet\"\nmax_size = \"256MiB\"\n", &[]);
+    finds(
+        "[sinks.file.a]\nformat = \"parquet\"\nmax_size = \"257MiB\"\n[sinks.file.b]\nformat = \"xml\"\n",
+        &[
+            "gateway.toml:3:1: error: sinks.file.a.max_size: must be 256MiB at most with format = \"parquet\"",
+            "gateway.toml:5:10: error: sinks.file.b.format: \"xml\" is not allowed; allowed: \"jsonl\", \"csv\", \"parquet\"",
+        ],
+    );
     finds(
         "[sinks.display.b]\n",
         &[

@@ -23,7 +23,8 @@ pub struct Config {
     /// A new file begins whenever this much time has passed since 1970 (UTC): each midnight for `"1d"`.
     #[serde(default = "Config::usual_rotate")]
     pub rotate: HumanDuration,
-    /// A new file begins before one is larger.
+    /// A new file begins before one is larger. With `"parquet"` it counts the lines that the file is made of, and is 256MiB at
+    /// most.
     #[serde(default = "Config::usual_max_size")]
     pub max_size: ByteSize,
     /// What is written.
@@ -58,6 +59,9 @@ pub enum Format {
     Jsonl,
     /// Comma-separated values with a line of column names (RFC 4180).
     Csv,
+    /// Apache Parquet, compressed with zstd. A file is made when no more is written to it; until then its records are lines of
+    /// text.
+    Parquet,
 }
 
 impl Format {
@@ -67,6 +71,7 @@ impl Format {
         match self {
             Format::Jsonl => "jsonl",
             Format::Csv => "csv",
+            Format::Parquet => "parquet",
         }
     }
 }

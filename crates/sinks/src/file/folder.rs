@@ -3,6 +3,9 @@
 //! Guarantees: a file under its final name is complete and never changes again. Lines that were written are on the disk when
 //! [`Folder::write`] returns. Lines that are written again after a crash or an error stand once: the end of the newest file is
 //! compared with them, which is enough because only the newest lines can come again (the runner keeps batches).
+//!
+//! A Parquet file can be read when its end is written, and not before. So what is written to is lines of text, and the
+//! Parquet file is made of them when their time is over or they are many enough ([`parquet`]).
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
@@ -13,7 +16,7 @@ use gateway_core::{Timestamp, durable};
 use outbox::{Lane, PerLane};
 
 use super::config::Format;
-use super::rows;
+use super::{parquet, rows};
 
 const PART: &str = "part";
 
@@ -60,6 +63,11 @@ impl Folder {
         Ok(Folder { layout, _lock: lock, parts: PerLane::default() })
     }
 
+    /// Looks at the disk again before the next write: what is there is unknown.
+    pub(super) fn reopen(&mut self) {
+        self.parts = PerLane::default();
+    }
+
     /// Appends the lines of a batch, without those that are there already, and waits for the disk.
     ///
     /// # Errors
@@ -80,7 +88,7 @@ impl Folder {
         // What was begun before a crash is ended in the same file.
         let is_begun = rest.len() < lines.len();
         if !is_begun && (is_full || now >= part.ends) {
-            part.finish(&self.layout)?;
+            part.finish(&self.layout, lane)?;
             part = Part::create(&self.layout, lane, now)?;
         }
         part.file.write_all(rest)?;
@@ -103,7 +111,7 @@ impl Folder {
                 *slot = Part::find(&self.layout, lane, &[])?.0;
             }
             match slot.take_if(|part| part.ends <= now) {
-                Some(part) => part.finish(&self.layout)?,
+                Some(part) => part.finish(&self.layout, lane)?,
                 None => next = next.into_iter().chain(slot.as_ref().map(|part| part.ends)).min(),
             }
         }
@@ -125,23 +133,22 @@ impl Part {
 
     /// The file that was written to last, and what it lacks of `lines`. `None` if a new one is to be begun.
     fn find<'l>(layout: &Layout, lane: Lane, lines: &'l [u8]) -> io::Result<(Option<Part>, &'l [u8])> {
-        let Some(path) = newest(layout, lane)? else { return Ok((None, lines)) };
-        let mut file = OpenOptions::new().read(true).append(true).open(&path)?;
-        let mut size = file.metadata()?.len();
-        let kept = size.min(lines.len() as u64 + 1);
-        file.seek(SeekFrom::Start(size - kept))?;
-        let mut end = Vec::new();
-        file.read_to_end(&mut end)?;
-        let there = common(&end, kept == size, lines);
+        let Some(path) = newest_whole(layout, lane)? else { return Ok((None, lines)) };
         if path.extension().is_none_or(|extension| extension != PART) {
-            return Ok((None, lines.get(there..).unwrap_or_default()));
+            let (end, is_line_start) = end_of_complete(layout, &path, lines)?;
+            return Ok((None, lines.get(common(&end, is_line_start, lines)..).unwrap_or_default()));
         }
+        let mut file = OpenOptions::new().read(true).append(true).open(&path)?;
+        let (mut end, mut is_line_start) = end_of(&mut file, lines)?;
+        let mut there = common(&end, is_line_start, lines);
         if there == 0 && end.last().is_some_and(|byte| *byte != b'\n') {
-            // A line that a crash cut off, of a batch that will not come again.
-            let whole = end_of_whole_lines(&path)?;
+            // A line that a crash cut off, of a batch that will not come again; or what a power cut made of these lines.
+            let whole = end_of_whole_lines(&mut file)?;
             file.set_len(whole)?;
-            size = whole;
+            (end, is_line_start) = end_of(&mut file, lines)?;
+            there = common(&end, is_line_start, lines);
         }
+        let mut size = file.metadata()?.len();
         let begin = begin_in_name(&path).unwrap_or(Timestamp::EPOCH);
         let ends = period(layout.rotate, begin).1;
         let header = rows::header(layout.format, lane);
@@ -157,30 +164,64 @@ impl Part {
         self.size > rows::header(layout.format, lane).len() as u64
     }
 
-    /// Gives the file its final name.
-    fn finish(self, layout: &Layout) -> io::Result<()> {
+    /// Gives the file its final name, and its final form.
+    fn finish(self, layout: &Layout, lane: Lane) -> io::Result<()> {
         self.file.sync_all()?;
         let mut path = self.path.clone();
         path.set_extension("");
         debug_assert!(path.extension().is_some_and(|extension| extension == layout.format.extension()));
+        if layout.format == Format::Parquet {
+            return parquet::convert(&self.path, &path, lane);
+        }
         fs::rename(&self.path, &path)?;
         durable::sync_directory_of(&path)
     }
 }
 
-/// How many bytes of `lines` stand at the end of a file already. `is_all`: `end` is the whole file.
-fn common(end: &[u8], is_all: bool, lines: &[u8]) -> usize {
+/// How many bytes of `lines` stand at the end of a file already. `is_line_start`: `end` begins with a line.
+fn common(end: &[u8], is_line_start: bool, lines: &[u8]) -> usize {
     let starts = (0..end.len()).filter(|at| match at.checked_sub(1) {
-        None => is_all,
+        None => is_line_start,
         Some(before) => end.get(before) == Some(&b'\n'),
     });
     let mut tails = starts.filter_map(|at| end.get(at..));
     tails.find(|tail| lines.starts_with(tail)).map_or(0, <[u8]>::len)
 }
 
-fn end_of_whole_lines(path: &Path) -> io::Result<u64> {
-    let bytes = fs::read(path)?;
-    Ok(bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last as u64 + 1))
+/// As much of a file's end as can be compared with `lines`, and whether it begins with a line.
+fn end_of(file: &mut File, lines: &[u8]) -> io::Result<(Vec<u8>, bool)> {
+    let size = file.metadata()?.len();
+    let kept = size.min(lines.len() as u64 + 1);
+    file.seek(SeekFrom::Start(size - kept))?;
+    let mut end = Vec::new();
+    file.read_to_end(&mut end)?;
+    Ok((end, kept == size))
+}
+
+/// The same of a file with a final name.
+fn end_of_complete(layout: &Layout, path: &Path, lines: &[u8]) -> io::Result<(Vec<u8>, bool)> {
+    match layout.format {
+        _ if lines.is_empty() => Ok((Vec::new(), true)),
+        Format::Parquet => Ok((parquet::last_lines(path, lines.len())?, true)),
+        Format::Jsonl | Format::Csv => end_of(&mut File::open(path)?, lines),
+    }
+}
+
+/// Where the last whole line ends.
+fn end_of_whole_lines(file: &mut File) -> io::Result<u64> {
+    let mut end = file.metadata()?.len();
+    let mut block = Vec::new();
+    while end > 0 {
+        let begin = end.saturating_sub(64 * 1024);
+        file.seek(SeekFrom::Start(begin))?;
+        block.clear();
+        (&mut *file).take(end - begin).read_to_end(&mut block)?;
+        if let Some(last) = block.iter().rposition(|byte| *byte == b'\n') {
+            return Ok(begin + last as u64 + 1);
+        }
+        end = begin;
+    }
+    Ok(0)
 }
 
 /// Begin and end of the period that `at` is in.
@@ -226,6 +267,19 @@ fn free_name(layout: &Layout, lane: Lane, begin: Timestamp) -> io::Result<PathBu
         }
     }
     Err(ErrorKind::AlreadyExists.into())
+}
+
+/// The newest file of a lane and format. Deletes lines that a Parquet file was made of: a crash came before that.
+fn newest_whole(layout: &Layout, lane: Lane) -> io::Result<Option<PathBuf>> {
+    while let Some(path) = newest(layout, lane)? {
+        let is_part = path.extension().is_some_and(|extension| extension == PART);
+        if !(is_part && layout.format == Format::Parquet && path.with_extension("").try_exists()?) {
+            return Ok(Some(path));
+        }
+        fs::remove_file(&path)?;
+        durable::sync_directory_of(&path)?;
+    }
+    Ok(None)
 }
 
 /// The newest file of a lane and format, preferably an unfinished one.
