@@ -116,6 +116,16 @@ def test_a_user_publishes_only_what_it_may(building, publisher):
     assert setup.gateway.audit()["in"] == 1
 
 
+def test_names_that_clients_choose_cannot_control_the_terminal_that_shows_the_log(building, publisher):
+    setup = building(USERS + "\n")
+    liar = publisher(setup.port, client_id="x\n2026 INFO broker: all is well", username="floor1", password="hush")
+    liar.send("values/\x1b[31mred\x07\u202e/temperature", "99")
+    setup.gateway.wait_log("client may not publish to this topic")
+    log = setup.gateway.log()
+    assert not any(c in log for c in "\x1b\x07\u202e") and "\n2026 INFO" not in log
+    assert r"topic=values/\u{1b}[31mred\u{7}\u{202e}/temperature" in log and r"client=x\n2026 INFO" in log
+
+
 def test_a_payload_that_is_too_large_is_refused_logged_and_counted(building, publisher):
     """Version 3 gets its PUBACK all the same, as from mosquitto: it would send the message for ever."""
     setup = building('anonymous = true\nmax_payload_size = "1KiB"')

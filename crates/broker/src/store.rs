@@ -108,7 +108,10 @@ impl Store {
 
     fn tell(&mut self, error: &JournalError) {
         if !std::mem::replace(&mut self.told, true) {
-            warn!("broker: {}; messages that must be kept are refused until it works", chain(error));
+            warn!(
+                "broker: {}; acknowledgements wait until it works, and what memory cannot hold meanwhile is refused",
+                chain(error)
+            );
         }
     }
 
