@@ -141,11 +141,17 @@ impl Engine {
                 return false;
             }
         }
+        let is_free = self.free_memory(cost);
+        self.stats.dropped.memory_full += u64::from(!is_free);
+        is_free
+    }
+
+    /// Drops waiting messages until there is memory for `cost` bytes; false if none is left to drop.
+    pub(crate) fn free_memory(&mut self, cost: usize) -> bool {
         while self.memory.used() + cost > self.limits.memory_bytes {
             // Whoever uses most gives way. Dropping more than one at once keeps this search rare.
             let largest = self.sessions.iter().filter(|(_, one)| !one.queue.is_empty());
             let Some(largest) = largest.max_by_key(|(_, one)| one.queue_bytes).map(|(key, _)| key) else {
-                self.stats.dropped.memory_full += 1;
                 return false;
             };
             let Some(session) = self.sessions.get_mut(largest) else { return false };

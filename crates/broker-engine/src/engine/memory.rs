@@ -3,7 +3,7 @@
 
 use super::{Engine, SessionKey};
 
-/// What each client may hold whatever the others hold.
+/// What each client may hold whatever the others use: it comes on top where the memory is full.
 const OWN_SHARE: usize = 4 << 10;
 
 /// The bytes in use by all clients.
@@ -30,17 +30,18 @@ impl Memory {
 
 impl Engine {
     /// Takes memory for something that a client holds: a subscription, its will, a topic alias, a QoS 2 message that is not
-    /// finished. False if it holds a quarter of all memory, or all clients hold half of it.
+    /// finished. Messages that wait give way to it. False if it holds a quarter of all memory, if all clients hold half of it, or
+    /// if messages that are on their way leave no room.
     pub(crate) fn hold(&mut self, key: SessionKey, bytes: usize) -> bool {
         let most = self.limits.memory_bytes;
         let Some(session) = self.sessions.get(key) else { return false };
         let own = session.held_bytes + bytes;
-        let has_room = own <= OWN_SHARE || own <= most / 4 && self.memory.held + bytes <= most / 2;
-        if has_room && self.memory.used() + bytes <= most {
+        let may_hold = own <= most / 4 && self.memory.held + bytes <= most / 2 && self.free_memory(bytes);
+        let has_room = own <= OWN_SHARE || may_hold;
+        if has_room {
             self.hold_unchecked(key, bytes);
-            return true;
         }
-        false
+        has_room
     }
 
     /// As [`Self::hold`], for what is brought back from the disk.

@@ -331,3 +331,23 @@ fn numbers_of_sessions_are_for_those_that_are_kept() {
     assert_eq!(world.engine.stats().sessions, 3);
     assert_eq!(world.engine.stats().subscriptions, 3);
 }
+
+/// Messages on their way to clients that do not read fill the memory, and nothing of it can be dropped.
+#[test]
+fn slow_readers_leave_others_their_subscriptions_wills_and_qos_2() {
+    let mut world = World::new(Limits { memory_bytes: 200_000, in_flight: 1_000, ..Limits::default() });
+    let from = world.connect(4, "from", true, 0);
+    for number in 0..40 {
+        let slow = world.connect(4, &format!("slow{number}"), false, 600);
+        world.subscribe(slow, "s", 1);
+    }
+    for length in [4_000, 400, 40, 1] {
+        (0..40).for_each(|_| world.publish(from, "s", &vec![b'x'; length], false));
+    }
+    assert!(world.engine.stats().queued_bytes > 199_000, "{:?}", world.engine.stats());
+    let will = crate::client::connect_with_will("will", "will", "gone", 60, 600);
+    assert!(world.try_connect(5, &will).is_ok());
+    let to = world.connect(4, "to", true, 0);
+    world.send(to, &subscribe(4, 1, "a/b", 2));
+    assert!(matches!(world.got(to)[..], [Got::Suback { ref codes, .. }] if codes[0] == 2));
+}
