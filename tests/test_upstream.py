@@ -4,7 +4,6 @@ import json
 import zlib
 
 import pytest
-import senml
 import zstandard
 
 from gateway import ID, config
@@ -136,35 +135,3 @@ def test_compressed_payloads_unpack_to_the_same_json(cloud, floor, sensor, riser
     assert_arrives(received)
     alerts.wait_for(lambda: alerts.alerts("lounge"), what="the alert")
     assert alerts.alerts()[0]["value"] == 23.0
-
-
-def test_senml_packs_are_read_by_another_implementation(cloud, floor, sensor, riser, collector):
-    def decode(raw):
-        pack = senml.SenMLDocument.from_json(json.loads(raw))
-        base, first = pack.base, json.loads(raw)[0]
-        return {
-            "base": (base.name, base.time, first.get("bver")),
-            "units": {one.name: one.unit for one in pack.measurements},
-            **{one.name: one.value for one in pack.measurements},
-        }
-
-    received = collector(cloud, "building/sensors/#", decode=decode)
-    alerts = collector(cloud, "building/alerts/#", decode=decode)
-    upstream, hot = 'format = "senml"', '[alerts.hot]\nmetric = "temperature"\nabove = 22.0'
-    riser(config(cloud=cloud.port, floor=floor.port, upstream=upstream, more=hot)).start()
-    collector(cloud, "building/gateways/+/status").wait_online()
-    start = window_ahead()
-    for n, value in enumerate((21.0, 22.0, 23.5)):
-        values = {"temperature": value, "pressure": 1013.0 + n, "ts": start + n}
-        sensor.send("sensors/lounge 1/telemetry", values)
-    received.wait_for(lambda: received.messages, 20, "the aggregate")
-    alerts.wait_for(lambda: alerts.messages, 20, "the alert")
-    (topic, pack), *_ = [(message.topic, message.body) for message in received.messages]
-    assert topic == "building/sensors/lounge 1/aggregated"
-    assert pack["base"] == ("hq-north/lounge:201/", start / 1000, 26), "hPa is a secondary unit"
-    assert (pack["temperature/avg"], pack["temperature/max"], pack["temperature/count"]) == (66.5 / 3, 23.5, 3)
-    assert (pack["units"]["temperature/avg"], pack["units"]["pressure/min"]) == ("Cel", "hPa")
-    assert (pack["device"], pack["revision"], pack["id"].split("/")[1]) == ("lounge 1", 0, "lounge 1")
-    alert = alerts.messages[0].body
-    assert (alert["alert"], alert["state"], alert["value"], alert["metric"]) == ("hot", "raised", 23.5, "temperature")
-    assert {pack["seq"], alert["seq"]} == {1, 2}

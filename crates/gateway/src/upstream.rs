@@ -66,7 +66,6 @@ impl Upstream {
         let settings = Settings {
             link: upstream::check::link(upstream, &config.gateway.id())?,
             max_in_flight: upstream.outbox.max_in_flight,
-            format: upstream.format,
             compression: upstream.compression,
             prefix: identity.prefix.clone(),
             status_topic: format!("{base}/status"),

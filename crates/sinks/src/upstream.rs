@@ -11,7 +11,6 @@ pub mod check;
 mod compress;
 pub mod config;
 mod pump;
-mod senml;
 mod topics;
 mod unqueued;
 
@@ -28,7 +27,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use config::{Compression, Format};
+use config::Compression;
 use pump::Pump;
 pub use unqueued::UnqueuedMessage;
 
@@ -45,8 +44,6 @@ pub struct Settings {
     pub link: Options,
     /// Messages in flight at once; at most [`mqtt_link::Publisher::WINDOW`].
     pub max_in_flight: u16,
-    /// What every record from the outbox is written as.
-    pub format: Format,
     /// Applied to every payload from the outbox.
     pub compression: Compression,
     /// `gateway.prefix`: the first levels of all topics.

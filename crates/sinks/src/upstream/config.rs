@@ -93,8 +93,6 @@ pub enum Format {
     /// JSON objects.
     #[default]
     Json,
-    /// SenML packs in JSON (RFC 8428).
-    Senml,
 }
 
 /// How upstream payloads are compressed.

@@ -15,8 +15,6 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::compress::compress;
-use super::config::Format;
-use super::senml;
 use super::topics::topic;
 use super::unqueued::{Tokens, UnqueuedMessage, is_unqueued};
 use super::{MAX_UNQUEUED, Settings, State};
@@ -219,11 +217,7 @@ impl Pump {
     /// Topic and payload of an entry, or why it has none.
     fn message(&self, entry: &Stored) -> Result<(String, Bytes), String> {
         let record = Record::decode(&entry.payload).map_err(|error| chain(&error))?;
-        let payload = match self.settings.format {
-            Format::Json => record.to_json(Some(entry.seq)),
-            Format::Senml => senml::pack(&record, Some(entry.seq)),
-        };
-        let payload = compress(self.settings.compression, payload);
+        let payload = compress(self.settings.compression, record.to_json(Some(entry.seq)));
         Ok((topic(&self.settings.prefix, &record), payload.map_err(|error| chain(&error))?))
     }
 
