@@ -14,11 +14,7 @@ const KEYS: &[(&str, &str, &str)] = &[
 const SINKS: &[&str] = &["display"];
 
 /// Values of keys; `*` is any name.
-const VALUES: &[(&str, &str, &str)] = &[
-    ("upstream.format", "senml", "it has: json"),
-    ("upstream.format", "sparkplug", "it has: json"),
-    ("sinks.file.*.format", "parquet", "it has: jsonl, csv"),
-];
+const VALUES: &[(&str, &str, &str)] = &[("sinks.file.*.format", "parquet", "it has: jsonl, csv")];
 
 /// The message for a key that is promised and not there yet.
 pub(crate) fn key(path: &KeyPath) -> Option<String> {
@@ -48,7 +44,7 @@ mod tests {
     fn tells_what_is_there_instead() {
         assert!(key(&KeyPath::of("devices.lounge.commands")).is_some());
         assert!(key(&KeyPath::of("adapters.other")).is_none());
-        assert!(value(&KeyPath::of("upstream.format"), "senml").is_some());
-        assert!(value(&KeyPath::of("upstream.format"), "json").is_none());
+        assert!(value(&KeyPath::of("sinks.file.export.format"), "parquet").is_some());
+        assert!(value(&KeyPath::of("upstream.format"), "sparkplug").is_none());
     }
 }
