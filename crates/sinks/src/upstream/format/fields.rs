@@ -120,7 +120,7 @@ impl<'a> List<'a> {
         self.add(format!("{base}/severity"), text(alert.severity.as_str()), None);
         self.add(format!("{base}/kind"), text(alert.kind.as_str()), None);
         self.add(format!("{base}/message"), text(alert.message.as_str()), None);
-        self.add(format!("{base}/since"), Value::Time(alert.since), Some("s"));
+        self.add(format!("{base}/since"), Value::Time(alert.since), None);
         let detector = alert.anomaly_kind.map(AnomalyKind::as_str);
         let texts =
             [("metric", alert.metric.as_deref()), ("zone", alert.zone.as_deref()), ("detector", detector)];

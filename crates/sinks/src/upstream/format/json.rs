@@ -1,4 +1,4 @@
-//! `format = "json"`: each record is the JSON object that `docs/config.md` and the other sinks have.
+//! `format = "json"`: each record is the JSON object that [`Record::to_json`] writes.
 
 use gateway_core::ports::Clock;
 use record::Record;
