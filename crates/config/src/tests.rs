@@ -99,6 +99,17 @@ fn tells_syntax_errors_with_line_and_column() {
 }
 
 #[test]
+fn sparkplug_is_not_compressed() {
+    finds(
+        "[upstream]\nurl = \"mqtt://a\"\nformat = \"sparkplug\"\ncompression = \"zstd\"\n",
+        &[
+            "gateway.toml:4:1: error: upstream.compression: is not there with format = \"sparkplug\", whose hosts could not read it; set \"none\"",
+        ],
+    );
+    finds("[upstream]\nurl = \"mqtt://a\"\nformat = \"senml\"\ncompression = \"zstd\"\n", &[]);
+}
+
+#[test]
 fn is_honest_about_what_this_version_does_not_have() {
     finds(
         "[http]\nlisten = \"127.0.0.1:8090\"\n\

@@ -95,13 +95,11 @@ impl Upstream {
     /// Starts to connect and to send. An unreachable broker is not an error: the outbox stores entries meanwhile.
     #[must_use]
     pub fn start(mut settings: Settings, outbox: SinkHandle, clock: Arc<dyn Clock>) -> Self {
-        let encoder = format::encoder(&settings, &*clock);
         settings.link.last_will = Some(Will {
             topic: settings.status_topic.clone(),
             payload: settings.offline.clone(),
             retain: true,
         });
-        settings.link.will_source = encoder.will();
         let (unqueued, unqueued_receiver) = mpsc::channel(MAX_UNQUEUED);
         let (status, status_receiver) = watch::channel(None);
         let (state_sender, state) = watch::channel(State::default());
@@ -109,7 +107,6 @@ impl Upstream {
         let last_status = Arc::new(OnceLock::new());
         let pump = Pump::new(
             settings,
-            encoder,
             outbox,
             clock,
             unqueued_receiver,

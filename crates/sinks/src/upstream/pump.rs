@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::compress::compress;
-use super::format::{Connection, Encoder, Outgoing, Point};
+use super::format::{Connection, Encoder, Outgoing, Point, encoder};
 use super::unqueued::{Tokens, UnqueuedMessage, is_unqueued};
 use super::{MAX_UNQUEUED, Settings, State};
 
@@ -85,8 +85,7 @@ pub(super) struct Pump {
 
 impl Pump {
     pub(super) fn new(
-        settings: Settings,
-        encoder: Box<dyn Encoder>,
+        mut settings: Settings,
         outbox: SinkHandle,
         clock: Arc<dyn Clock>,
         unqueued: mpsc::Receiver<UnqueuedMessage>,
@@ -94,6 +93,8 @@ impl Pump {
         last_status: Arc<OnceLock<Bytes>>,
         state: watch::Sender<State>,
     ) -> Self {
+        let encoder = encoder(&settings, &*clock);
+        settings.link.will_source = encoder.will();
         Self {
             link: Duplex::start(settings.link.clone(), encoder.subscriptions()),
             encoder,

@@ -109,7 +109,7 @@ impl Fixture {
                 let again = self.format.control(*point, &self.clock);
                 assert_eq!(again.as_ref(), Some(&message), "the same until it is sent");
                 self.format.submitted();
-                all.push(sent(message));
+                all.push(sent(&message));
             }
         }
         all
@@ -127,7 +127,7 @@ impl Fixture {
         let mut all = self.control(&[Point::First, Point::Before(record)]);
         let message = self.format.data(record, self.number, &self.clock);
         self.format.submitted();
-        all.push(sent(message));
+        all.push(sent(&message));
         all
     }
 
@@ -136,7 +136,7 @@ impl Fixture {
     }
 }
 
-fn sent(message: Outgoing) -> Sent {
+fn sent(message: &Outgoing) -> Sent {
     let what = message.topic.strip_prefix("spBv1.0/building/").unwrap().replace("/hq", "");
     Sent { what, payload: Payload::decode(&message.payload[..]).unwrap() }
 }
@@ -346,10 +346,10 @@ fn a_number_is_used_only_when_its_message_is_sent() {
     let mut fixture = Fixture::connected();
     let record = aggregate("lounge", &["temperature"], 1);
     let birth = fixture.format.control(Point::Before(&record), &fixture.clock).unwrap();
-    assert_eq!(sent(birth).payload.seq, Some(1));
+    assert_eq!(sent(&birth).payload.seq, Some(1));
     fixture.format.skipped();
     let never = fixture.format.data(&record, 1, &fixture.clock);
-    assert_eq!(sent(never).payload.seq, Some(1));
+    assert_eq!(sent(&never).payload.seq, Some(1));
     let all = fixture.send(&aggregate("lounge", &["temperature"], 2));
     assert_eq!((whats(&all), all[0].payload.seq), (vec!["DDATA/lounge"], Some(1)));
 }
