@@ -13,10 +13,6 @@ const KEYS: &[(&str, &str, &str)] = &[
 /// Kinds of sinks.
 const SINKS: &[&str] = &["display"];
 
-/// Values of keys; `*` is any name.
-const VALUES: &[(&str, &str, &str)] =
-    &[("upstream.format", "senml", "it has: json"), ("upstream.format", "sparkplug", "it has: json")];
-
 /// The message for a key that is promised and not there yet.
 pub(crate) fn key(path: &KeyPath) -> Option<String> {
     if let Some(kind) = SINKS.iter().find(|kind| path.matches(&format!("sinks.{kind}"))) {
@@ -30,13 +26,6 @@ pub(crate) fn key(path: &KeyPath) -> Option<String> {
     Some(format!("this version of riser has no {what} yet; {instead}"))
 }
 
-/// The message for a value that is promised and not there yet.
-pub(crate) fn value(path: &KeyPath, value: &str) -> Option<String> {
-    let (_, what, instead) =
-        VALUES.iter().find(|(pattern, word, _)| *word == value && path.matches(pattern))?;
-    Some(format!("this version of riser has no `{what}` yet; {instead}"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -45,7 +34,5 @@ mod tests {
     fn tells_what_is_there_instead() {
         assert!(key(&KeyPath::of("devices.lounge.commands")).is_some());
         assert!(key(&KeyPath::of("adapters.other")).is_none());
-        assert!(value(&KeyPath::of("upstream.format"), "senml").is_some());
-        assert!(value(&KeyPath::of("upstream.format"), "json").is_none());
     }
 }

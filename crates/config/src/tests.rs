@@ -99,13 +99,24 @@ fn tells_syntax_errors_with_line_and_column() {
 }
 
 #[test]
+fn sparkplug_is_not_compressed() {
+    finds(
+        "[upstream]\nurl = \"mqtt://a\"\nformat = \"sparkplug\"\ncompression = \"zstd\"\n",
+        &[
+            "gateway.toml:4:1: error: upstream.compression: is not there with format = \"sparkplug\", whose hosts could not read it; set \"none\"",
+        ],
+    );
+    finds("[upstream]\nurl = \"mqtt://a\"\nformat = \"senml\"\ncompression = \"zstd\"\n", &[]);
+}
+
+#[test]
 fn is_honest_about_what_this_version_does_not_have() {
     finds(
         "[http]\nlisten = \"127.0.0.1:8090\"\n\
-         [upstream]\nurl = \"mqtt://localhost\"\nformat = \"sparkplug\"\n",
+         [sinks.file.export]\nformat = \"parquet\"\n",
         &[
             "gateway.toml:1:2: error: http: this version of riser has no dashboard or API (`http`) yet; `riser tail` follows a running gateway",
-            "gateway.toml:5:10: error: upstream.format: this version of riser has no `sparkplug` yet; it has: json",
+            "gateway.toml:4:10: error: sinks.file.export.format: this version of riser has no `parquet` yet; it has: jsonl, csv",
         ],
     );
 }

@@ -51,10 +51,8 @@ impl Validator<'_> {
                 Err(why) => self.refuse(&place, path, why),
             },
             (Shape::Choice(words), Value::Text(value)) => {
-                words.iter().any(|(word, _)| word == value) || {
-                    let why = not_yet::value(path, value).unwrap_or_else(|| wrong_word(words, value));
-                    self.refuse(&place, path, why)
-                }
+                words.iter().any(|(word, _)| word == value)
+                    || self.refuse(&place, path, wrong_word(words, value))
             }
             (Shape::Boolean, Value::Boolean(_)) => true,
             (Shape::Integer { min, max }, Value::Integer(number)) => {

@@ -66,8 +66,10 @@ impl Upstream {
         let settings = Settings {
             link: upstream::check::link(upstream, &config.gateway.id())?,
             max_in_flight: upstream.outbox.max_in_flight,
+            format: upstream.format,
             compression: upstream.compression,
             prefix: identity.prefix.clone(),
+            gateway: identity.id.clone(),
             status_topic: format!("{base}/status"),
             offline: Status::bytes("offline", &[], &[]),
         };

@@ -13,6 +13,8 @@ pub enum DuplexEvent {
     Up {
         /// Filters that the broker rejected.
         refused: Vec<RefusedFilter>,
+        /// The number of the attempt that succeeded: the first is 0. See [`Options::will_source`].
+        attempt: u64,
     },
     /// To be acknowledged, as with a [`crate::Subscriber`].
     Message(Message),
@@ -62,11 +64,11 @@ impl Duplex {
     /// The next event. It is `None` only after [`Self::disconnect`]. Cancel safe.
     pub async fn next(&mut self) -> Option<DuplexEvent> {
         loop {
-            let refused = match self.0.next_signal().await? {
+            let (refused, attempt) = match self.0.next_signal().await? {
                 Signal::Message(message) => return Some(DuplexEvent::Message(message)),
-                Signal::Up { client, connected, refused } => {
-                    self.0.handle(Signal::Up { client, connected, refused: Vec::new() });
-                    refused
+                Signal::Up { client, connected, refused, attempt } => {
+                    self.0.handle(Signal::Up { client, connected, refused: Vec::new(), attempt });
+                    (refused, attempt)
                 }
                 other => match self.0.handle(other) {
                     Some(PublisherEvent::Acked(token)) => return Some(DuplexEvent::Acked(token)),
@@ -77,7 +79,7 @@ impl Duplex {
                     Some(PublisherEvent::Connected) | None => continue,
                 },
             };
-            return Some(DuplexEvent::Up { refused });
+            return Some(DuplexEvent::Up { refused, attempt });
         }
     }
 

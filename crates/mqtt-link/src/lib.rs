@@ -29,7 +29,7 @@ pub use broker_url::{BrokerUrl, BrokerUrlError, Scheme};
 pub use duplex::{Duplex, DuplexEvent};
 pub use link::Refusal;
 pub use message::{Message, MessageAck, Topic};
-pub use options::{Options, Protocol, Qos, Session, Tls, Will};
+pub use options::{Options, Protocol, Qos, Session, Tls, Will, WillSource};
 pub use publisher::{Publisher, PublisherEvent, SubmitError};
 pub use session::RefusedFilter;
 pub use subscriber::{Event, Subscriber};

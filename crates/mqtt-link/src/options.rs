@@ -1,6 +1,8 @@
 //! Options of a connection. Their debug output contains no secret.
 
+use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -64,6 +66,27 @@ pub struct Will {
     pub retain: bool,
 }
 
+/// Makes a last will for each attempt to connect, from the number of the attempt: 0, 1, and so on.
+#[derive(Clone)]
+pub struct WillSource(Arc<dyn Fn(u64) -> Will + Send + Sync>);
+
+impl WillSource {
+    pub fn new(make: impl Fn(u64) -> Will + Send + Sync + 'static) -> Self {
+        Self(Arc::new(make))
+    }
+
+    #[must_use]
+    pub fn will(&self, attempt: u64) -> Will {
+        (self.0)(attempt)
+    }
+}
+
+impl fmt::Debug for WillSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WillSource")
+    }
+}
+
 /// Options of one connection; [`Options::new`] sets the usual values.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -83,6 +106,8 @@ pub struct Options {
     /// everything is sent again.
     pub ack_timeout: Duration,
     pub last_will: Option<Will>,
+    /// Replaces `last_will` with another one for each attempt to connect.
+    pub will_source: Option<WillSource>,
     pub session: Session,
     /// The largest accepted payload in bytes. With a persistent session a larger one, up to 16 MiB, is truncated to this
     /// size and delivered, so that it can be counted. Otherwise it ends the connection.
@@ -112,6 +137,7 @@ impl Options {
             connect_timeout: Duration::from_secs(10),
             ack_timeout: Duration::from_secs(300),
             last_will: None,
+            will_source: None,
             session: Session::Clean,
             max_packet_size: 1 << 20,
             backoff: Backoff::new(Duration::from_millis(500), Duration::from_secs(60)),

@@ -48,6 +48,8 @@ pub(crate) enum Signal {
         client: Arc<Client>,
         connected: Connected,
         refused: Vec<RefusedFilter>,
+        /// The number of the attempt that succeeded: the first is 0.
+        attempt: u64,
     },
     Message(Message),
     Sent(u16),
@@ -73,7 +75,14 @@ impl ConnectionTask {
     pub(crate) fn start(options: Options, filters: Vec<(String, Qos)>) -> Self {
         let (sender, signals) = mpsc::channel(SIGNAL_QUEUE);
         let stop = CancellationToken::new();
-        let driver = Driver { options, filters, signals: sender, stop: stop.clone(), discard_session: false };
+        let driver = Driver {
+            options,
+            filters,
+            signals: sender,
+            stop: stop.clone(),
+            discard_session: false,
+            attempt: 0,
+        };
         Self { signals, task: tokio::spawn(driver.run()), stop }
     }
 
@@ -99,6 +108,8 @@ struct Driver {
     stop: CancellationToken,
     /// The broker's queue starts with a packet that is too large for us; let the broker discard the session.
     discard_session: bool,
+    /// The number of the current attempt.
+    attempt: u64,
 }
 
 impl Driver {
@@ -120,6 +131,7 @@ impl Driver {
             if error.not_yet_valid.is_some() {
                 pause = pause.min(MAX_CLOCK_PAUSE);
             }
+            self.attempt += 1;
             let reason = self.reason(&error);
             tracing::debug!(url = %self.options.url, %reason, "no connection");
             if reported.should_report(&error) && self.signals.send(Signal::Down { reason }).await.is_err() {
@@ -149,6 +161,9 @@ impl Driver {
                 Some(done) => done.map_err(|_| LinkError::new(explain::NO_ANSWER))??,
             }
             self.discard_session = false;
+        }
+        if let Some(source) = &self.options.will_source {
+            self.options.last_will = Some(source.will(self.attempt));
         }
         let (client, events) = link::open(&self.options, tls, false);
         LiveConnection { driver: self, client: Arc::new(client), events, connected: None }.run().await
@@ -294,7 +309,9 @@ fn translate(
     connected: &mut Option<Connected>,
     packet: Packet,
 ) -> Result<Option<Signal>, LinkError> {
-    let up = |connected, refused| Some(Signal::Up { client: Arc::clone(client), connected, refused });
+    let attempt = driver.attempt;
+    let up =
+        |connected, refused| Some(Signal::Up { client: Arc::clone(client), connected, refused, attempt });
     Ok(match packet {
         // A second CONNACK would make the owner forget the messages in flight.
         Packet::Connected(_) if connected.is_some() => return Err(LinkError::new(explain::NOT_MQTT)),

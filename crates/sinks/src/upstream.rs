@@ -4,12 +4,14 @@
 //! - An entry is deleted from the outbox on PUBACK, or when the broker refuses it permanently (then it is counted as
 //!   refused). Entries in flight when a connection breaks are sent again: at least once, in the order of the outbox.
 //! - Alerts go before aggregates, also in the middle of a backlog.
-//! - The retained status says `online` while the sink is connected and the gateway has set it, else `offline` (last will).
+//! - The retained status says `online` while the sink is connected and the gateway has set it, else `offline` (last will). With
+//!   Sparkplug the last will is NDEATH, so that `offline` is published after a stop only.
 //! - Messages without value later (health) are sent while connected and dropped otherwise.
 
 pub mod check;
 mod compress;
 pub mod config;
+mod format;
 mod pump;
 mod topics;
 mod unqueued;
@@ -27,7 +29,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use config::Compression;
+use config::{Compression, Format};
 use pump::Pump;
 pub use unqueued::UnqueuedMessage;
 
@@ -44,10 +46,14 @@ pub struct Settings {
     pub link: Options,
     /// Messages in flight at once; at most [`mqtt_link::Publisher::WINDOW`].
     pub max_in_flight: u16,
+    /// What the payloads and topics of records look like.
+    pub format: Format,
     /// Applied to every payload from the outbox.
     pub compression: Compression,
-    /// `gateway.prefix`: the first levels of all topics.
+    /// `gateway.prefix`: the first levels of all topics; Sparkplug's group.
     pub prefix: String,
+    /// The gateway's id: Sparkplug's edge node.
+    pub gateway: String,
     /// Topic of the retained status.
     pub status_topic: String,
     /// Payload of the status after the connection was lost (last will).

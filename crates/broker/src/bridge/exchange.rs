@@ -112,7 +112,7 @@ impl<'a> Exchange<'a> {
 
     async fn on_event(&mut self, event: DuplexEvent) -> Result<(), Trouble> {
         match event {
-            DuplexEvent::Up { refused } => self.on_up(&refused),
+            DuplexEvent::Up { refused, .. } => self.on_up(&refused),
             DuplexEvent::Message(message) => return self.on_message(message).await,
             DuplexEvent::Acked(token) => {
                 if let Some(sent) = self.sent.remove(&token) {

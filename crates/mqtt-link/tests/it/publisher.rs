@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use mqtt_link::{
-    Event, Options, Protocol, Publisher, PublisherEvent, Session, SubmitError, Subscriber, Will,
+    Duplex, DuplexEvent, Event, Options, Protocol, Publisher, PublisherEvent, Session, SubmitError,
+    Subscriber, Will, WillSource,
 };
 use testkit::{eventually, mosquitto::Mosquitto};
 
@@ -180,6 +181,34 @@ async fn the_will_is_said_after_a_drop_and_not_after_a_disconnect() {
         drop(rude);
         let will = message(&mut cloud).await;
         assert_eq!((&*will.topic, &will.payload[..]), ("status", &b"gone"[..]));
+    }
+}
+
+#[tokio::test]
+async fn each_attempt_to_connect_has_a_will_of_its_own() {
+    for protocol in BOTH {
+        let mut broker = Mosquitto::start(&[]).await;
+        broker.kill();
+        let mut with = options(&broker.url(), protocol, "gateway");
+        with.will_source = Some(WillSource::new(|attempt| Will {
+            topic: "will".to_owned(),
+            payload: attempt.to_string().into(),
+            retain: false,
+        }));
+        let mut gateway = Duplex::start(with, Vec::new());
+        let DuplexEvent::Down { .. } = gateway.next().await.unwrap() else { panic!("there is no broker") };
+        broker.restart().await;
+        let mut cloud = Subscriber::start(options(&broker.url(), protocol, "cloud"), everything());
+        up(&mut cloud).await;
+        let attempt = loop {
+            if let DuplexEvent::Up { attempt, .. } = gateway.next().await.unwrap() {
+                break attempt;
+            }
+        };
+        assert!(attempt > 0, "the first failed");
+        drop(gateway);
+        let will = message(&mut cloud).await;
+        assert_eq!((&*will.topic, &will.payload[..]), ("will", attempt.to_string().as_bytes()));
     }
 }
 

@@ -10,7 +10,7 @@ use gateway_core::settings::BuildError;
 use mqtt_link::settings::{self, LinkSettings};
 use mqtt_link::{Options, Tls};
 
-use super::config::Config;
+use super::config::{Compression, Config, Format};
 
 /// The limit: with a longer time a start after a crash would repeat too much work.
 const LONGEST_SPILL: Duration = Duration::from_secs(600);
@@ -36,6 +36,10 @@ pub fn check(report: &mut Report, upstream: &Config, journal: bool, now: Timesta
         keep_alive: upstream.keep_alive,
     };
     settings::check(report, &table, &link, now);
+    if upstream.format == Format::Sparkplug && upstream.compression != Compression::None {
+        let why = "is not there with format = \"sparkplug\", whose hosts could not read it; set \"none\"";
+        report.error(&table.key("compression"), why);
+    }
     if upstream.outbox.max_size.0 < 1 << 20 {
         report.error(&table.key("outbox").key("max_size"), "is too small; write at least \"1MiB\"");
     }

@@ -49,10 +49,10 @@ pub struct Config {
     /// A ping at least this often, so that a dead connection is noticed.
     #[serde(default = "default_keep_alive")]
     pub keep_alive: HumanDuration,
-    /// What aggregates and alerts are written as.
+    /// What aggregates and alerts are written as; see docs/upstream-formats.md.
     #[serde(default)]
     pub format: Format,
-    /// How payloads are compressed.
+    /// How payloads are compressed; not with `format = "sparkplug"`.
     #[serde(default)]
     pub compression: Compression,
     /// What waits here until the broker has it.
@@ -93,6 +93,10 @@ pub enum Format {
     /// JSON objects.
     #[default]
     Json,
+    /// Packs of SenML (RFC 8428).
+    Senml,
+    /// Sparkplug B 3.0, on topics of its own.
+    Sparkplug,
 }
 
 /// How upstream payloads are compressed.

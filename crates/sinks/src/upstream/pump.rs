@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use gateway_core::chain;
 use gateway_core::ports::Clock;
-use mqtt_link::{Publisher, PublisherEvent, SubmitError};
+use mqtt_link::{Duplex, DuplexEvent, Message, Publisher, RefusedFilter, SubmitError};
 use outbox::{DropReason, Lane, OutboxError, SinkHandle, Stored};
 use record::Record;
 use tokio::sync::{mpsc, watch};
@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::compress::compress;
-use super::topics::topic;
+use super::format::{Connection, Encoder, Outgoing, Point, encoder};
 use super::unqueued::{Tokens, UnqueuedMessage, is_unqueued};
 use super::{MAX_UNQUEUED, Settings, State};
 
@@ -46,11 +46,24 @@ impl LaneQueue {
     fn rewind(&mut self) {
         *self = Self::new(self.lane);
     }
+
+    async fn next(&mut self, outbox: &SinkHandle, room: usize) -> Result<Option<Stored>, OutboxError> {
+        if self.fetched.is_empty() && self.more {
+            let fetched = outbox.fetch(self.lane, self.cursor, room).await?;
+            // The answer may have fewer entries than requested, because its size is bounded.
+            self.more = !fetched.is_empty();
+            self.fetched = fetched.into();
+        }
+        let entry = self.fetched.pop_front();
+        self.cursor = entry.as_ref().map_or(self.cursor, |entry| entry.seq);
+        Ok(entry)
+    }
 }
 
 /// The task's state.
 pub(super) struct Pump {
-    publisher: Publisher,
+    link: Duplex,
+    encoder: Box<dyn Encoder>,
     settings: Settings,
     outbox: SinkHandle,
     clock: Arc<dyn Clock>,
@@ -72,7 +85,7 @@ pub(super) struct Pump {
 
 impl Pump {
     pub(super) fn new(
-        settings: Settings,
+        mut settings: Settings,
         outbox: SinkHandle,
         clock: Arc<dyn Clock>,
         unqueued: mpsc::Receiver<UnqueuedMessage>,
@@ -80,8 +93,11 @@ impl Pump {
         last_status: Arc<OnceLock<Bytes>>,
         state: watch::Sender<State>,
     ) -> Self {
+        let encoder = encoder(&settings, &*clock);
+        settings.link.will_source = encoder.will();
         Self {
-            publisher: Publisher::start(settings.link.clone()),
+            link: Duplex::start(settings.link.clone(), encoder.subscriptions()),
+            encoder,
             settings,
             outbox,
             clock,
@@ -105,7 +121,7 @@ impl Pump {
             let resume = self.resume;
             tokio::select! {
                 () = stop.cancelled() => break,
-                event = self.publisher.next() => match event {
+                event = self.link.next() => match event {
                     Some(event) => self.handle_event(event).await,
                     None => break,
                 },
@@ -127,30 +143,28 @@ impl Pump {
         self.shut_down().await;
     }
 
-    async fn handle_event(&mut self, event: PublisherEvent) {
+    async fn handle_event(&mut self, event: DuplexEvent) {
         match event {
-            PublisherEvent::Connected => {
-                tracing::info!(broker = %self.settings.link.url, "upstream: connected");
-                self.connected = true;
-                self.state.send_modify(|state| state.connected = true);
-                self.rewind();
-                self.add_status();
-            }
-            PublisherEvent::Acked(token) => {
+            DuplexEvent::Up { refused, attempt } => self.begin_connection(&refused, attempt),
+            DuplexEvent::Message(message) => self.receive(message),
+            DuplexEvent::Acked(token) => {
                 if let Some(lane) = self.in_flight.remove(&token) {
                     self.state.send_modify(|state| state.published += 1);
                     self.log_failure(self.outbox.acknowledge(lane, vec![token]).await);
                 }
             }
-            PublisherEvent::Refused { token, refusal } if is_unqueued(token) => {
-                tracing::warn!("the cloud broker refuses the status or health message: {}", refusal.reason);
+            DuplexEvent::Refused { token, refusal } if is_unqueued(token) => {
+                tracing::warn!(
+                    "the cloud broker refuses a status, health or control message: {}",
+                    refusal.reason
+                );
             }
-            PublisherEvent::Refused { token, refusal } if refusal.permanent => {
+            DuplexEvent::Refused { token, refusal } if refusal.permanent => {
                 if let Some(lane) = self.in_flight.remove(&token) {
                     self.discard(lane, token, refusal.reason).await;
                 }
             }
-            PublisherEvent::Refused { token, refusal } => {
+            DuplexEvent::Refused { token, refusal } => {
                 self.in_flight.remove(&token);
                 tracing::warn!(
                     seq = token,
@@ -159,7 +173,7 @@ impl Pump {
                 );
                 self.resume.get_or_insert(Instant::now() + RETRY_DELAY);
             }
-            PublisherEvent::Lost { reason } => {
+            DuplexEvent::Down { reason } => {
                 tracing::warn!(broker = %self.settings.link.url, "upstream: {reason}");
                 self.connected = false;
                 self.state.send_modify(|state| {
@@ -172,6 +186,27 @@ impl Pump {
         }
     }
 
+    fn begin_connection(&mut self, refused: &[RefusedFilter], attempt: u64) {
+        tracing::info!(broker = %self.settings.link.url, "upstream: connected");
+        for RefusedFilter { filter, reason } in refused {
+            tracing::warn!("the cloud broker refuses the subscription to {filter}: {reason}");
+        }
+        self.connected = true;
+        self.state.send_modify(|state| state.connected = true);
+        self.rewind();
+        let newest = self.outbox.status().borrow().newest;
+        self.encoder.connected(Connection { attempt, newest: newest.alerts.max(newest.aggregates) });
+        self.add_status();
+    }
+
+    /// A retained message was not meant for this connection.
+    fn receive(&mut self, message: Message) {
+        if !message.retain {
+            self.encoder.received(&message.topic, &message.payload);
+        }
+        message.ack.send();
+    }
+
     /// Starts again at the oldest entry, without those in flight.
     fn rewind(&mut self) {
         self.resume = None;
@@ -181,7 +216,7 @@ impl Pump {
 
     /// Submits the messages outside the outbox, then entries, alerts first, until the most allowed are in flight.
     async fn fill(&mut self) -> Result<(), OutboxError> {
-        if !self.send_unqueued() {
+        if !self.connected || !self.send_control(Point::First) || !self.send_unqueued() {
             return Ok(());
         }
         let limit = usize::from(self.settings.max_in_flight.clamp(1, Publisher::WINDOW));
@@ -192,15 +227,27 @@ impl Pump {
             if self.in_flight.contains_key(&seq) {
                 continue;
             }
-            let (topic, payload) = match self.message(&entry) {
+            let record = match Record::decode(&entry.payload) {
+                Ok(record) => record,
+                Err(error) => {
+                    self.discard(lane, seq, &chain(&error)).await;
+                    continue;
+                }
+            };
+            if !self.send_control(Point::Before(&record)) {
+                self.put_back(entry);
+                return Ok(());
+            }
+            let (topic, payload) = match self.message(&record, seq) {
                 Ok(message) => message,
                 Err(error) => {
                     self.discard(lane, seq, &error).await;
                     continue;
                 }
             };
-            match self.publisher.try_publish(seq, &topic, payload, false) {
+            match self.link.try_publish(seq, &topic, payload, false) {
                 Ok(()) => {
+                    self.encoder.submitted();
                     self.in_flight.insert(seq, lane);
                 }
                 Err(error) if error.is_permanent() => self.discard(lane, seq, &error.to_string()).await,
@@ -214,27 +261,42 @@ impl Pump {
         Ok(())
     }
 
-    /// Topic and payload of an entry, or why it has none.
-    fn message(&self, entry: &Stored) -> Result<(String, Bytes), String> {
-        let record = Record::decode(&entry.payload).map_err(|error| chain(&error))?;
-        let payload = compress(self.settings.compression, record.to_json(Some(entry.seq)));
-        Ok((topic(&self.settings.prefix, &record), payload.map_err(|error| chain(&error))?))
+    /// Topic and payload of a record, or why it has none.
+    fn message(&mut self, record: &Record, seq: u64) -> Result<(String, Bytes), String> {
+        let message = self.encoder.data(record, seq, &*self.clock);
+        let payload = compress(self.settings.compression, message.payload).map_err(|error| chain(&error))?;
+        Ok((message.topic, payload))
     }
 
-    async fn next_entry(&mut self, room: usize) -> Result<Option<Stored>, OutboxError> {
-        for line in [&mut self.alerts, &mut self.aggregates] {
-            if line.fetched.is_empty() && line.more {
-                let fetched = self.outbox.fetch(line.lane, line.cursor, room).await?;
-                // The answer may have fewer entries than requested, because its size is bounded.
-                line.more = !fetched.is_empty();
-                line.fetched = fetched.into();
-            }
-            if let Some(entry) = line.fetched.pop_front() {
-                line.cursor = entry.seq;
-                return Ok(Some(entry));
+    /// Submits what the format sends at this point beside records. Returns false if something of it must wait.
+    fn send_control(&mut self, point: Point<'_>) -> bool {
+        while let Some(message) = self.encoder.control(point, &*self.clock) {
+            let token = self.tokens.next();
+            match self.link.try_publish(token, &message.topic, message.payload.into(), false) {
+                Ok(()) => self.encoder.submitted(),
+                Err(SubmitError::WindowFull | SubmitError::NotConnected) => return false,
+                Err(error) => {
+                    tracing::warn!(topic = message.topic, "not sent: {error}");
+                    self.encoder.skipped();
+                }
             }
         }
-        Ok(None)
+        true
+    }
+
+    /// The entry to send next: the oldest alert, or the oldest aggregate once the format's control messages are sent.
+    async fn next_entry(&mut self, room: usize) -> Result<Option<Stored>, OutboxError> {
+        if let Some(alert) = self.alerts.next(&self.outbox, room).await? {
+            return Ok(Some(alert));
+        }
+        if !self.send_control(Point::BeforeAggregates) {
+            return Ok(None);
+        }
+        let aggregate = self.aggregates.next(&self.outbox, room).await?;
+        if aggregate.is_none() {
+            self.send_control(Point::Idle);
+        }
+        Ok(aggregate)
     }
 
     fn put_back(&mut self, entry: Stored) {
@@ -282,7 +344,7 @@ impl Pump {
         while let Some(message) = self.waiting.front() {
             let token = self.tokens.next();
             let payload = message.payload.clone();
-            match self.publisher.try_publish(token, &message.topic, payload, message.retain) {
+            match self.link.try_publish(token, &message.topic, payload, message.retain) {
                 Ok(()) => {}
                 Err(SubmitError::WindowFull | SubmitError::NotConnected) => return false,
                 Err(error) => tracing::warn!(topic = message.topic, "not sent: {error}"),
@@ -303,16 +365,20 @@ impl Pump {
             payload: last_status.unwrap_or_else(|| self.settings.offline.clone()),
             retain: true,
         });
+        if let Some(message) = self.encoder.farewell(&*self.clock) {
+            let Outgoing { topic, payload } = message;
+            self.add_unqueued(UnqueuedMessage { topic, payload: payload.into(), retain: false });
+        }
         let sent = self.send_unqueued();
         self.drain(deadline + Duration::from_secs(1)).await;
-        if sent && self.connected && self.publisher.in_flight() == 0 {
-            self.publisher.disconnect().await;
+        if sent && self.connected && self.link.in_flight() == 0 {
+            self.link.disconnect().await;
         }
     }
 
     async fn drain(&mut self, deadline: Instant) {
-        while self.connected && self.publisher.in_flight() > 0 {
-            match timeout(deadline.saturating_duration_since(Instant::now()), self.publisher.next()).await {
+        while self.connected && self.link.in_flight() > 0 {
+            match timeout(deadline.saturating_duration_since(Instant::now()), self.link.next()).await {
                 Ok(Some(event)) => self.handle_event(event).await,
                 Ok(None) | Err(_) => return,
             }

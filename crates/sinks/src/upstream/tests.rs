@@ -96,8 +96,10 @@ fn settings(broker: &Mosquitto, protocol: Protocol) -> Settings {
     Settings {
         link: link(broker, protocol, "gateway"),
         max_in_flight: 64,
+        format: Format::Json,
         compression: Compression::None,
         prefix: "b".to_owned(),
+        gateway: "gateway".to_owned(),
         status_topic: STATUS.to_owned(),
         offline: "offline".into(),
     }
