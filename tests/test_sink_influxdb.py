@@ -158,6 +158,8 @@ def test_each_message_is_one_point_of_readings_and_a_time_that_is_given_twice_is
     assert {row["humidity"] for row in points("fast")} == {50.5}
     wait_until(lambda: gateway.audit()["sinks"][SINK]["queued"] == 0, 30, what="everything acknowledged")
     assert [row["temperature"] for row in points("again")] == [5.0, 3.0, 4.0]
+    gateway.wait_ledger(open=0)
+    wait_until(lambda: not any(it["queued"] for it in gateway.audit()["sinks"].values()), 30, what="everything acknowledged")
     records = gateway.audit()["sinks"][SINK]
     assert (records["same_time"], records["dropped"]) == (2, 2), records
     written = sum(len(influx.rows(f"SELECT * FROM {name}")) for name in ("aggregates", "alerts", "readings"))
