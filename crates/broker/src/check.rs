@@ -174,6 +174,10 @@ fn check_limits(report: &mut Report, table: &KeyPath, broker: &Config) {
             "is zero: no client could connect; write for example \"10s\"",
         );
     }
+    if broker.packet_timeout.0.is_zero() {
+        let why = "is zero: no large packet could come; write for example \"30s\"";
+        report.error(&table.key("packet_timeout"), why);
+    }
     if broker.user_from_certificate && broker.ca_file.is_none() {
         report.error(
             &table.key("user_from_certificate"),

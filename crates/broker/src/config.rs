@@ -60,6 +60,8 @@ pub struct Config {
     pub max_connects_per_second: u32,
     /// How long a new connection may take until its CONNECT.
     pub connect_timeout: HumanDuration,
+    /// How long a packet of more than 8 KiB may take to come whole. Such packets share a part of `max_memory`.
+    pub packet_timeout: HumanDuration,
     /// The largest MQTT packet, either way.
     pub max_packet_size: ByteSize,
     /// The largest payload of a message; larger ones are refused, and the connection stays. Without this key, only the packet
@@ -114,6 +116,7 @@ impl Default for Config {
             max_clients: 2_000,
             max_connects_per_second: 500,
             connect_timeout: HumanDuration(Duration::from_secs(10)),
+            packet_timeout: HumanDuration(Duration::from_secs(30)),
             max_packet_size: ByteSize(8 << 20),
             max_payload_size: None,
             max_in_flight: 64,

@@ -14,6 +14,8 @@ pub(crate) struct Inbox {
     partial: Vec<u8>,
     /// Of the packet that has begun, if it is large.
     permit: Option<MemoryPermit>,
+    /// How many large packets have begun.
+    large_packets: u64,
     /// The engine wanted no more although there may be another whole packet.
     is_held_back: bool,
     /// How the client ended the connection, or that the engine ends it.
@@ -31,12 +33,23 @@ pub(crate) struct Bounds<'a> {
 
 impl Inbox {
     pub(crate) const fn new(partial: Vec<u8>) -> Self {
-        Self { partial, permit: None, is_held_back: false, ended: None }
+        Self { partial, permit: None, large_packets: 0, is_held_back: false, ended: None }
     }
 
     /// Whether there are bytes that [`Self::take`] has not looked at, or the beginning of a packet.
     pub(crate) const fn is_empty(&self) -> bool {
         self.partial.is_empty()
+    }
+
+    /// The number of the large packet that is coming, if one is.
+    pub(crate) fn large_packet(&self) -> Option<u64> {
+        self.permit.as_ref().map(|_| self.large_packets)
+    }
+
+    /// Ends the connection, whose large packet takes too long.
+    pub(crate) fn expire(&mut self, engine: &mut Engine, key: ConnectionKey) {
+        let why = "a large packet did not come whole in time (packet_timeout)";
+        self.end(engine, key, Invalid { reason: Reason::QuotaExceeded, why });
     }
 
     /// Whether [`Self::take`] stopped before the end: then it must be called again, without more bytes, once the engine wants
@@ -116,7 +129,10 @@ impl Inbox {
 
     fn reserve(&mut self, engine: &mut Engine, key: ConnectionKey, needed: usize, bounds: Bounds<'_>) {
         match bounds.budget.try_acquire(needed) {
-            Some(permit) => self.permit = Some(permit),
+            Some(permit) => {
+                self.permit = Some(permit);
+                self.large_packets += 1;
+            }
             None => {
                 let why = "too many large packets come at once";
                 self.end(engine, key, Invalid { reason: Reason::QuotaExceeded, why });

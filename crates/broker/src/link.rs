@@ -45,6 +45,8 @@ pub(crate) struct Link<S> {
     wants_more: bool,
     is_ending: bool,
     close_timer: Option<Pin<Box<Sleep>>>,
+    /// Of the large packet with this number.
+    packet_timer: Option<(u64, Pin<Box<Sleep>>)>,
 }
 
 impl<S> Drop for Link<S> {
@@ -74,7 +76,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Link<S> {
         });
         match polled {
             Poll::Ready(_) => Poll::Ready(()),
-            Poll::Pending => this.poll_close_timer(cx),
+            Poll::Pending => {
+                this.poll_packet_timer(cx);
+                this.poll_close_timer(cx)
+            }
         }
     }
 }
@@ -93,6 +98,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
             wants_more: true,
             is_ending: false,
             close_timer: None,
+            packet_timer: None,
         }
     }
 
@@ -230,6 +236,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
             if read.filled().is_empty() {
                 return Poll::Ready(Ok(()));
             }
+        }
+    }
+
+    /// A client whose large packet does not come whole is cut off: others need its part of the budget. While we do not read,
+    /// it has time.
+    fn poll_packet_timer(&mut self, cx: &mut Context<'_>) {
+        let may_read = self.delivery.is_none() && self.wants_more && !self.is_ending;
+        let Some(number) = self.inbox.large_packet().filter(|_| may_read) else {
+            self.packet_timer = None;
+            return;
+        };
+        if self.packet_timer.as_ref().is_none_or(|(known, _)| *known != number) {
+            self.packet_timer = Some((number, Box::pin(sleep(self.hub.packet_timeout()))));
+        }
+        let Some((_, timer)) = &mut self.packet_timer else { return };
+        if timer.as_mut().poll(cx).is_ready() {
+            let (inbox, key) = (&mut self.inbox, self.key);
+            self.hub.with(|engine, _| inbox.expire(engine, key));
+            self.packet_timer = None;
+            cx.waker().wake_by_ref();
         }
     }
 

@@ -92,6 +92,8 @@ pub struct Limits {
     pub session_expiry: Duration,
     /// From the connection to its CONNECT.
     pub connect_timeout: Duration,
+    /// From the beginning of a large packet to its end.
+    pub packet_timeout: Duration,
     /// Connections of one peer address in a second.
     pub max_connects_per_second: u32,
     /// Whether retained messages are kept.
@@ -113,6 +115,7 @@ impl Default for Limits {
             max_keep_alive: None,
             session_expiry: Duration::from_hours(24 * 7),
             connect_timeout: Duration::from_secs(10),
+            packet_timeout: Duration::from_secs(30),
             max_connects_per_second: 500,
             retain: true,
         }

@@ -3,6 +3,10 @@
 use super::properties::{self, Value, id};
 use super::reader::Reader;
 use super::{AckKind, Invalid, QoS, Version};
+use crate::reason::Reason;
+
+/// Filters of one packet: it is handled at once, while others wait.
+const MAX_FILTERS: usize = 10_000;
 
 /// PUBACK, PUBREC, PUBREL or PUBCOMP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,12 +102,20 @@ impl<'a> Subscribe<'a> {
         while !reader.is_empty() {
             let filter = filter(&mut reader)?;
             filters.push(options(version, filter, reader.byte()?)?);
+            check_number(filters.len())?;
         }
         if filters.is_empty() {
             return Err(Invalid::malformed("SUBSCRIBE without a filter"));
         }
         Ok(Self { packet_id, identifier, filters })
     }
+}
+
+fn check_number(filters: usize) -> Result<(), Invalid> {
+    if filters > MAX_FILTERS {
+        return Err(Invalid { reason: Reason::QuotaExceeded, why: "more than 10000 filters in one packet" });
+    }
+    Ok(())
 }
 
 /// At least one character ([MQTT-4.7.3-1]).
@@ -152,6 +164,7 @@ impl<'a> Unsubscribe<'a> {
         let mut filters = Vec::new();
         while !reader.is_empty() {
             filters.push(filter(&mut reader)?);
+            check_number(filters.len())?;
         }
         if filters.is_empty() {
             return Err(Invalid::malformed("UNSUBSCRIBE without a filter"));

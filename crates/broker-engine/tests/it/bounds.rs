@@ -351,3 +351,18 @@ fn slow_readers_leave_others_their_subscriptions_wills_and_qos_2() {
     world.send(to, &subscribe(4, 1, "a/b", 2));
     assert!(matches!(world.got(to)[..], [Got::Suback { ref codes, .. }] if codes[0] == 2));
 }
+
+/// Everybody waits while a packet is handled.
+#[test]
+fn a_packet_with_too_many_filters_ends_the_connection() {
+    let mut world = World::new(Limits::default());
+    for kind in [0x82, 0xA2] {
+        let client = world.connect(5, "many", true, 0);
+        let filter = if kind == 0x82 { b"\0\x01a\0".to_vec() } else { b"\0\x01a".to_vec() };
+        let body = |count| [b"\0\x01\0".to_vec(), filter.repeat(count)].concat();
+        world.send(client, &crate::client::packet(kind, &body(10_000)));
+        assert!(matches!(world.got(client)[..], [Got::Suback { .. } | Got::Unsuback { .. }]));
+        world.send(client, &crate::client::packet(kind, &body(10_001)));
+        assert!(matches!(world.got(client)[..], [Got::Disconnect(0x97), ..]));
+    }
+}

@@ -245,6 +245,38 @@ async fn many_messages_in_one_write_are_all_acknowledged() {
     broker.stop().await;
 }
 
+/// Or two clients could keep everybody's large packets away for good.
+#[tokio::test]
+async fn a_large_packet_that_does_not_come_whole_is_given_up() {
+    let folder = TempDir::new().unwrap();
+    let mut settings = settings(folder.path());
+    settings.limits.max_memory = 4 << 20;
+    settings.limits.packet_timeout = Duration::from_millis(500);
+    let broker = start(settings, Tap::default()).await.unwrap();
+    let mut client = connect(port(&broker, "mqtt")).await;
+    client.write_all(CONNECT).await.unwrap();
+    let mut answer = [0; 4];
+    client.read_exact(&mut answer).await.unwrap();
+    // PUBLISH of 800 kB, of which 100 kB come, then a byte from time to time.
+    let mut begun = b"\x30\x80\xEA\x30\x00\x01a".to_vec();
+    begun.resize(100_000, 0);
+    client.write_all(&begun).await.unwrap();
+    let end = tokio::time::timeout(Duration::from_secs(10), async {
+        loop {
+            tokio::select! {
+                end = client.read_u8() => break end,
+                () = tokio::time::sleep(Duration::from_millis(100)) => {}
+            }
+            if client.write_all(b"x").await.is_err() {
+                break Ok(0);
+            }
+        }
+    });
+    assert!(end.await.is_ok(), "the connection is closed");
+    assert!(works(port(&broker, "mqtt")).await);
+    broker.stop().await;
+}
+
 /// The beginnings of large packets, over TCP and as WebSocket messages: together they have a bound.
 #[tokio::test]
 async fn large_packets_that_never_come_whole_share_one_budget() {

@@ -63,6 +63,7 @@ fn limits(config: &broker::config::Config) -> broker::Limits {
         max_keep_alive: keep_alive.map(|seconds| u16::try_from(seconds).unwrap_or(u16::MAX)),
         session_expiry: config.session_expiry.0,
         connect_timeout: config.connect_timeout.0,
+        packet_timeout: config.packet_timeout.0,
         max_connects_per_second: config.max_connects_per_second,
         retain: config.retain,
     }
