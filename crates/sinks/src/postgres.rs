@@ -7,6 +7,7 @@
 pub mod config;
 mod rows;
 mod server;
+mod stream;
 mod tables;
 #[cfg(test)]
 mod tests;

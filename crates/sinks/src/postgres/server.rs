@@ -13,22 +13,22 @@ use gateway_core::findings::one_line;
 use mqtt_link::{Tls, tls};
 use outbox::Lane;
 use tokio::task::JoinSet;
-use tokio_postgres::config::{Host, SslMode};
+use tokio::time::timeout;
+use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 use tokio_postgres::error::SqlState;
-use tokio_postgres::tls::NoTls;
+use tokio_postgres::tls::{MakeTlsConnect, NoTls};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::config::Config;
 use super::rows::{self, Column};
+use super::stream::{Allowance, Stream, hosts};
 use super::tables;
 use crate::kind::Send as Kinds;
 use crate::sink::WriteError;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long sent bytes may stay without an answer of the server's machine.
-const DEAD_AFTER: Duration = Duration::from_secs(30);
 /// What is logged of a server's answer, in characters.
 const SHOWN: usize = 300;
 
@@ -69,8 +69,7 @@ pub(super) fn parse(table: &Config) -> Result<tokio_postgres::Config, String> {
     if let Some(password) = &table.password {
         config.password(password.expose());
     }
-    config.application_name("riser").connect_timeout(CONNECT_TIMEOUT).tcp_user_timeout(DEAD_AFTER);
-    config.keepalives_idle(DEAD_AFTER);
+    config.application_name("riser");
     Ok(config)
 }
 
@@ -88,6 +87,7 @@ pub(super) struct Server {
 
 struct Connection {
     client: Client,
+    allowance: Allowance,
     /// Ends with the connection.
     _driver: JoinSet<()>,
 }
@@ -116,6 +116,7 @@ impl Server {
             Some(connection) => connection,
             None => self.open().await.map_err(|error| WriteError::retry(error.text))?,
         };
+        connection.allowance.renew();
         match insert(&connection.client, lane, &self.schema, rows).await {
             Ok(()) => {
                 self.connection = Some(connection);
@@ -165,20 +166,70 @@ impl Server {
         Ok(connection)
     }
 
+    /// To the first host that answers as it should.
     async fn connect(&self) -> Result<Connection, Failure> {
-        if self.config.get_ssl_mode() == SslMode::Disable {
-            let (client, connection) = self.config.connect(NoTls).await.map_err(|e| self.failure(&e))?;
-            return Ok(drive(client, connection));
+        let tls =
+            if self.config.get_ssl_mode() == SslMode::Disable { None } else { Some(self.load_tls().await?) };
+        let mut failure = None;
+        for (name, address, port) in hosts(&self.config) {
+            let connecting = self.connect_to(&name, &address, port, tls.clone());
+            match timeout(CONNECT_TIMEOUT, connecting).await {
+                Ok(Ok(connection)) => return Ok(connection),
+                Ok(Err(why)) => failure = Some(why),
+                Err(_late) => {
+                    failure = Some(self.out_of_reach(&format!("no answer within {CONNECT_TIMEOUT:?}")));
+                }
+            }
         }
+        Err(failure.unwrap_or_else(|| self.out_of_reach("it has no host")))
+    }
+
+    async fn load_tls(&self) -> Result<MakeRustlsConnect, Failure> {
         let files = self.tls.clone();
         let loaded = tokio::task::spawn_blocking(move || tls::load(&files)).await;
         let config = loaded
             .map_err(|error| chain(&error))
             .and_then(|loaded| loaded.map_err(|error| chain(&error)))
             .map_err(|text| Failure { key: "ca_file", text })?;
-        let tls = MakeRustlsConnect::new(Arc::unwrap_or_clone(config));
-        let (client, connection) = self.config.connect(tls).await.map_err(|e| self.failure(&e))?;
-        Ok(drive(client, connection))
+        Ok(MakeRustlsConnect::new(Arc::unwrap_or_clone(config)))
+    }
+
+    async fn connect_to(
+        &self,
+        name: &Host,
+        address: &Host,
+        port: u16,
+        tls: Option<MakeRustlsConnect>,
+    ) -> Result<Connection, Failure> {
+        let stream =
+            Stream::connect(address, port).await.map_err(|error| self.out_of_reach(&chain(&error)))?;
+        let allowance = stream.allowance();
+        let connection = match (tls, name) {
+            (Some(mut tls), Host::Tcp(name)) => {
+                let tls = MakeTlsConnect::<Stream>::make_tls_connect(&mut tls, name)
+                    .map_err(|error| self.out_of_reach(&chain(&error)))?;
+                let (client, connection) =
+                    self.config.connect_raw(stream, tls).await.map_err(|error| self.failure(&error))?;
+                drive(client, allowance, connection)
+            }
+            _ => {
+                let (client, connection) =
+                    self.config.connect_raw(stream, NoTls).await.map_err(|error| self.failure(&error))?;
+                drive(client, allowance, connection)
+            }
+        };
+        if self.config.get_target_session_attrs() == TargetSessionAttrs::ReadWrite {
+            let read_only = "SELECT current_setting('transaction_read_only') = 'on'";
+            let answer = one::<bool>(&connection.client, read_only, &[]).await;
+            if answer.map_err(|error| self.failure(&error))? == Some(true) {
+                return Err(self.out_of_reach("it does not take writes"));
+            }
+        }
+        Ok(connection)
+    }
+
+    fn out_of_reach(&self, why: &str) -> Failure {
+        Failure { key: "url", text: format!("{} is out of reach: {why}", self.name) }
     }
 
     async fn may_create(&self, client: &Client) -> Result<bool, Failure> {
@@ -192,7 +243,7 @@ impl Server {
     /// What the server said, what to do, and the key that is to blame.
     fn failure(&self, error: &Error) -> Failure {
         let Some(db) = error.as_db_error() else {
-            return Failure { key: "url", text: format!("{} is out of reach: {}", self.name, chain(error)) };
+            return self.out_of_reach(&chain(error));
         };
         let (key, remedy) = remedy(db.code(), self.create);
         let message: String = one_line(db.message()).chars().take(SHOWN).collect();
@@ -250,7 +301,7 @@ fn name_of(config: &tokio_postgres::Config) -> String {
     format!("{}/{}", hosts.join(","), config.get_dbname().unwrap_or_default())
 }
 
-fn drive<C>(client: Client, connection: C) -> Connection
+fn drive<C>(client: Client, allowance: Allowance, connection: C) -> Connection
 where
     C: Future<Output = Result<(), Error>> + Send + 'static,
 {
@@ -259,7 +310,7 @@ where
         // Its error is also that of the statement.
         let _ended = connection.await;
     });
-    Connection { client, _driver: driver }
+    Connection { client, allowance, _driver: driver }
 }
 
 async fn insert(client: &Client, lane: Lane, schema: &str, rows: &[Column<'_>]) -> Result<(), Error> {
