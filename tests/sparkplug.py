@@ -50,18 +50,20 @@ def rebirth():
 
 
 class Host:
-    """What arrives on the topics of one group, in order."""
+    """What arrives on the topics of one group, in order. What the broker delivers again, after an acknowledgement that it
+    did not get, counts once: the gateway never sends the same number and time again."""
 
     def __init__(self, collector):
         self.collector = collector
 
     def events(self, kind=None, device=None):
-        events = []
+        events, seen = [], set()
         for message in list(self.collector.messages):
             namespace, group, its_kind, node, *rest = message.topic.split("/")
             assert (namespace, group, node) == ("spBv1.0", GROUP, ID) and not message.retained
-            if its_kind == "NCMD":
+            if its_kind == "NCMD" or (message.topic, message.raw) in seen:
                 continue
+            seen.add((message.topic, message.raw))
             assert message.body is not None, "no protobuf of Sparkplug"
             event = Event(its_kind, "".join(rest), message.body, message.at)
             if kind in (None, event.kind) and device in (None, event.device):

@@ -142,8 +142,8 @@ def test_what_waited_for_the_connection_is_historical(cloud, edge, sensor, host)
     waiting = host.wait("DDATA", 20)
     assert not waiting[0].historical
     assert all(event.historical for event in waiting[2:20])
-    sensor.send("sensors/lounge/telemetry", {"temperature": 23.0})
-    wait_until(lambda: host.events("DDATA")[-1].values["temperature/avg"] == 23.0, what="the newest value")
+    sensor.send("sensors/lounge/telemetry", {"temperature": 33.0})
+    wait_until(lambda: host.events("DDATA")[-1].values["temperature/avg"] == 33.0, what="the newest value")
     assert not host.events("DDATA")[-1].historical
     host.check()
 
