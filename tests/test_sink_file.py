@@ -101,7 +101,7 @@ def reading_values(gateway):
 
 @pytest.mark.parametrize("form", ["jsonl", "parquet"])
 def test_each_record_stands_once_over_kills_and_in_complete_files(floor, sensor, riser, form):
-    more = sink(f'format = "{form}"\nrotate = "2s"\nmax_size = "20KiB"\nsend = ["readings"]')
+    more = sink(f'format = "{form}"\nrotate = "2s"\nmax_size = "10KiB"\nsend = ["readings"]')
     gateway = riser(config(floor=floor.port, more=more)).start()
 
     def values():
