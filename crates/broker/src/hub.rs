@@ -37,7 +37,8 @@ pub(crate) struct Hub {
     pub(crate) packet_bytes: usize,
     /// Memory of large packets that have not come whole.
     pub(crate) receive_budget: MemoryBudget,
-    packet_timeout: Duration,
+    /// How long a large packet may take to come whole.
+    pub(crate) packet_timeout: Duration,
 }
 
 struct State {
@@ -91,11 +92,6 @@ impl Hub {
             receive_budget: MemoryBudget::new(u32::try_from(limits.max_memory / 4).unwrap_or(u32::MAX)),
             packet_timeout: limits.packet_timeout,
         })
-    }
-
-    /// How long a large packet may take to come whole.
-    pub(crate) const fn packet_timeout(&self) -> Duration {
-        self.packet_timeout
     }
 
     pub(crate) fn now(&self) -> Now {

@@ -248,7 +248,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
             return;
         };
         if self.packet_timer.as_ref().is_none_or(|(known, _)| *known != number) {
-            self.packet_timer = Some((number, Box::pin(sleep(self.hub.packet_timeout()))));
+            self.packet_timer = Some((number, Box::pin(sleep(self.hub.packet_timeout))));
         }
         let Some((_, timer)) = &mut self.packet_timer else { return };
         if timer.as_mut().poll(cx).is_ready() {

@@ -166,17 +166,19 @@ fn directory(config: &Config, codecs: &mut CodecTable) -> Result<Directory, Buil
     Ok(Directory::new(devices, accept, config.gateway.max_devices))
 }
 
-/// How the outbox is kept. `journal`: whether there is one, from which entries are made again after a crash.
-pub(crate) fn outbox_options(config: &sinks::upstream::config::Outbox, journal: bool) -> outbox::Options {
+/// How the outbox is kept: as `[upstream.outbox]` says, which is the default where there is no `[upstream]`.
+pub(crate) fn outbox_options(config: &Config) -> outbox::Options {
     use sinks::upstream::config::WhenFull;
+    let outbox = config.upstream.as_ref().map(|upstream| upstream.outbox.clone()).unwrap_or_default();
     outbox::Options {
-        max_bytes: config.max_size.0,
-        when_full: match config.when_full {
+        max_bytes: outbox.max_size.0,
+        when_full: match outbox.when_full {
             WhenFull::DropOldest => outbox::WhenFull::DropOldest,
             WhenFull::DropNewest => outbox::WhenFull::DropNewest,
         },
-        producer_repeats: journal,
-        spill_after: config.spill_after.0,
+        // With a journal, entries are made again from it after a crash.
+        producer_repeats: config.journal.enabled,
+        spill_after: outbox.spill_after.0,
     }
 }
 

@@ -60,9 +60,7 @@ async fn found(config: &Config) -> Result<Audit, Trouble> {
 fn of_files(config: &Config) -> Result<Audit, Trouble> {
     let data_dir = &config.gateway.data_dir;
     if !data_dir.is_dir() {
-        let message =
-            format!("{} is not there: no gateway has run with this configuration", data_dir.display());
-        return Err(Trouble::Other(Failure::new(Exit::NoInput, message)));
+        return Err(Trouble::Other(Failure::never_ran(data_dir)));
     }
     let failed = |error: &dyn std::error::Error| Failure::new(Exit::NoInput, gateway_core::chain(error));
     let outbox_failed = |error: outbox::OutboxError| match error {
@@ -76,9 +74,9 @@ fn of_files(config: &Config) -> Result<Audit, Trouble> {
     let ledger = found.as_ref().and_then(|found| found.sinks.iter().find(|sink| sink.name == ledger_sink));
     let mut external =
         ledger.map_or_else(ExternalAccounts::default, |sink| ExternalAccounts::from(&sink.accounts));
-    let mut recovered = store::inspect(data_dir, build::settings(config), mark)
-        .map_err(|error| Trouble::Other(failed(&error)))?;
     let settings = build::settings(config);
+    let mut recovered =
+        store::inspect(data_dir, settings.clone(), mark).map_err(|error| Trouble::Other(failed(&error)))?;
     if recovered.engine.settings().upstream && settings.upstream {
         for share in
             recovered.outputs.iter().flat_map(|(_, outputs)| pipeline::shares(&recovered.engine, outputs))

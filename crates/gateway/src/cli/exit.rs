@@ -1,6 +1,7 @@
 //! Exit codes, as sysexits.h names them.
 
 use std::io;
+use std::path::Path;
 use std::process::ExitCode;
 
 /// With what `riser` ends.
@@ -56,6 +57,12 @@ impl Failure {
     #[cfg(not(feature = "demo"))]
     pub(crate) fn left_out(name: &str, feature: &str) -> Self {
         Self::new(Exit::Unavailable, gateway_core::left_out(name, feature))
+    }
+
+    /// There is no `path` in the data of this configuration.
+    pub(crate) fn never_ran(path: &Path) -> Self {
+        let path = path.display();
+        Self::new(Exit::NoInput, format!("{path} is not there: no gateway has run with this configuration"))
     }
 
     /// Everything has been printed already.

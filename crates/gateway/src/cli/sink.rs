@@ -74,13 +74,9 @@ fn open(config: &ConfigArg) -> Result<Outbox, Failure> {
     let config = super::run::load(config, true)?.config;
     let path = build::outbox_path(&config.gateway.data_dir);
     if !path.is_dir() {
-        let text = format!("{} is not there: no gateway has run with this configuration", path.display());
-        return Err(Failure::new(Exit::NoInput, text));
+        return Err(Failure::never_ran(&path));
     }
-    let usual = sinks::upstream::config::Outbox::default();
-    let outbox = config.upstream.as_ref().map_or(&usual, |upstream| &upstream.outbox);
-    let options = build::outbox_options(outbox, config.journal.enabled);
-    let opened = Outbox::open(&path, options, &build::sinks(&config));
+    let opened = Outbox::open(&path, build::outbox_options(&config), &build::sinks(&config));
     opened.map(|(outbox, _)| outbox).map_err(|error| match error {
         OutboxError::InUse { .. } => {
             let text = "the gateway is running; stop it first, with `systemctl stop riser` or Ctrl-C";

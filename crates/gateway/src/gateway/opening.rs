@@ -59,16 +59,12 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// The outbox, and whether damage was found in it.
 pub(super) async fn open_outbox(config: &Config) -> Result<Option<(Outbox, bool)>, StartError> {
     let path = build::outbox_path(&config.gateway.data_dir);
-    let journal = config.journal.enabled;
-    let options = match &config.upstream {
-        Some(upstream) => build::outbox_options(&upstream.outbox, journal),
-        // What was queued before `[upstream]` was taken out waits for its return.
-        None if path.exists() || !build::sinks(config).is_empty() => {
-            build::outbox_options(&Default::default(), journal)
-        }
-        None => return Ok(None),
-    };
     let sinks = build::sinks(config);
+    // What was queued before `[upstream]` was taken out waits for its return.
+    if sinks.is_empty() && !path.exists() {
+        return Ok(None);
+    }
+    let options = build::outbox_options(config);
     let mut opened = Outbox::open(&path, options, &sinks);
     if matches!(opened, Err(OutboxError::InUse { .. })) {
         tracing::warn!(
