@@ -15,30 +15,16 @@ RISER_BIN names a binary.
 import argparse
 import os
 import pathlib
-import subprocess
 import sys
 import tempfile
 import time
 
+import test_environment
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-VENV = ROOT / "target/venv"
 METRICS = ("temperature", "humidity", "pressure", "battery")
 DEVICES = 100
 BATCH = 5000
-
-
-def prepare():
-    """Installs what is missing and starts again inside the tests' Python environment, with a binary to test."""
-    if sys.prefix == str(VENV):
-        return
-    if subprocess.run([ROOT / "scripts/lib/prepare", "soak"]).returncode:
-        sys.exit(1)  # It said why.
-    if "RISER_BIN" not in os.environ:
-        subprocess.run(["cargo", "build", "--locked", "--release", "-p", "riser"], cwd=ROOT, check=True)
-        target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-        os.environ["RISER_BIN"] = str(target / "release/riser")
-    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
-    os.execv(VENV / "bin/python", [VENV / "bin/python", *sys.argv])
 
 
 class Influx:
@@ -168,7 +154,7 @@ def main():
     unknown = [kind for kind in options.kinds if kind not in KINDS]
     if unknown:
         sys.exit(f"scripts/bench-sinks: no kind {unknown[0]!r}; there are: {', '.join(KINDS)}")
-    prepare()
+    test_environment.enter("soak")
     sys.path.insert(0, str(ROOT / "tests"))
     print(f"{'kind':10} {'records/s':>10} {'values/s':>10} {'µs of CPU a record':>20}")
     for kind in options.kinds or KINDS:

@@ -11,16 +11,15 @@ RISER_BIN names a binary.
 """
 
 import argparse
-import os
 import pathlib
 import re
-import subprocess
 import sys
 import tempfile
 import time
 
+import test_environment
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-VENV = ROOT / "target/venv"
 SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 
@@ -29,20 +28,6 @@ def duration(text):
     if not match:
         raise argparse.ArgumentTypeError("a whole number and a unit: 90s, 10m, 1h")
     return int(match[1]) * SECONDS[match[2]]
-
-
-def prepare():
-    """Installs what is missing and starts again inside the tests' Python environment, with a binary to test."""
-    if sys.prefix == str(VENV):
-        return
-    if subprocess.run([ROOT / "scripts/lib/prepare", "soak"]).returncode:
-        sys.exit(1)  # It said why.
-    if "RISER_BIN" not in os.environ:
-        subprocess.run(["cargo", "build", "--locked", "--release", "-p", "riser"], cwd=ROOT, check=True)
-        target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-        os.environ["RISER_BIN"] = str(target / "release/riser")
-    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
-    os.execv(VENV / "bin/python", [VENV / "bin/python", *sys.argv])
 
 
 def watch(soak, seconds):
@@ -72,7 +57,7 @@ def main():
     options.add_argument("--for", dest="seconds", type=duration, default="1h", help="90s, 10m, 1h; default 1h")
     options.add_argument("--rate", type=int, default=1000, help="readings a second; default 1000")
     options = options.parse_args()
-    prepare()
+    test_environment.enter("soak")
     sys.path.insert(0, str(ROOT / "tests"))
     from soak import CYCLE, Soak, growth, problems, settled
 

@@ -4,24 +4,21 @@ VictoriaMetrics (Debian's 1.79.5), which has the interface of InfluxDB 2 too."""
 import base64
 import json
 import ssl
-import subprocess
 import urllib.error
 import urllib.parse
 import urllib.request
 
 from peers import HOST, free_port, wait_until
+from server_process import ServerProcess
 
 USER, PASSWORD = "admin", "grün & 1"
 
 
-class InfluxDb:
+class InfluxDb(ServerProcess):
     """`certificates`: it speaks TLS."""
 
     def __init__(self, folder, certificates=None):
-        folder.mkdir(parents=True)
-        self.folder = folder
-        self.port = free_port()
-        self.process = None
+        super().__init__(folder)
         self.scheme, tls = "http", ""
         self._trust = None
         if certificates:
@@ -53,15 +50,13 @@ bind-address = "{HOST}:{free_port()}"
         return f"{self.scheme}://{HOST}:{self.port}"
 
     def start(self):
-        with open(self.folder / "log", "ab") as log:
-            command = ["influxd", "-config", self.folder / "influxdb.conf"]
-            self.process = subprocess.Popen(command, stdout=log, stderr=log)
+        self.launch(["influxd", "-config", self.folder / "influxdb.conf"])
         wait_until(self._answers, 30, what="influxd")
         self.query(f"CREATE USER {USER} WITH PASSWORD '{PASSWORD}' WITH ALL PRIVILEGES", login=False)
         return self
 
     def _answers(self):
-        assert self.process.poll() is None, (self.folder / "log").read_text()
+        self.assert_running()
         try:
             urllib.request.urlopen(f"{self.url}/ping", timeout=2, context=self._trust).close()
             return True
@@ -95,34 +90,20 @@ bind-address = "{HOST}:{free_port()}"
             dict(zip(one["columns"], values, strict=True)) | one.get("tags", {}) for one in series for values in one["values"]
         ]
 
-    def kill(self):
-        self.process.kill()
-        self.process.wait()
 
-    def close(self):
-        if self.process and self.process.poll() is None:
-            self.process.terminate()
-            self.process.wait(20)
-
-
-class VictoriaMetrics:
-    def __init__(self, folder):
-        folder.mkdir(parents=True)
-        self.folder, self.port, self.process = folder, free_port(), None
-
+class VictoriaMetrics(ServerProcess):
     @property
     def url(self):
         return f"http://{HOST}:{self.port}"
 
     def start(self):
         place = [f"-storageDataPath={self.folder}/data", f"-httpListenAddr={HOST}:{self.port}", "-retentionPeriod=100y"]
-        with open(self.folder / "log", "ab") as log:
-            self.process = subprocess.Popen(["victoria-metrics", *place], stdout=log, stderr=log)
+        self.launch(["victoria-metrics", *place])
         wait_until(lambda: self._get("/health") == "OK", 30, what="VictoriaMetrics")
         return self
 
     def _get(self, path):
-        assert self.process.poll() is None, (self.folder / "log").read_text()
+        self.assert_running()
         try:
             with urllib.request.urlopen(f"{self.url}{path}", timeout=10) as answer:
                 return answer.read().decode()
@@ -134,8 +115,3 @@ class VictoriaMetrics:
         self._get("/internal/force_flush")
         lines = self._get("/api/v1/export?" + urllib.parse.urlencode({"match[]": name})).splitlines()
         return [(series["metric"], series["values"]) for series in map(json.loads, lines)]
-
-    def close(self):
-        if self.process and self.process.poll() is None:
-            self.process.terminate()
-            self.process.wait(20)

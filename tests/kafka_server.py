@@ -5,12 +5,12 @@ import fcntl
 import json
 import os
 import pathlib
-import socket
 import subprocess
 
 from kafka import KafkaConsumer, TopicPartition
 
 from peers import HOST, free_port, wait_until
+from server_process import ServerProcess
 
 VERSION = "4.1.0"
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", pathlib.Path(__file__).parent.parent / "target"))
@@ -38,13 +38,14 @@ def jars():
     return JARS / "lib"
 
 
-class Kafka:
+class Kafka(ServerProcess):
     """`has_login`: clients log in with SASL, mechanism PLAIN. `advertised`: the port that clients are sent to, of a proxy.
     `locked`: a second port, where every password is wrong."""
 
+    STOP_TIMEOUT = 30
+
     def __init__(self, folder, has_login=False, advertised=None, locked=None):
-        folder.mkdir(parents=True)
-        self.folder, self.port, self.process = folder, free_port(), None
+        super().__init__(folder)
         self.has_login, self.locked = has_login, locked
         controller = free_port()
         name = "SASL_PLAINTEXT" if has_login else "PLAINTEXT"
@@ -94,18 +95,9 @@ class Kafka:
         return f"{HOST}:{self.port}"
 
     def start(self):
-        with open(self.folder / "log", "ab") as log:
-            self.process = subprocess.Popen(self._java("kafka.Kafka", self.settings), stdout=log, stderr=log)
-        wait_until(self._answers, 60, what="Kafka")
+        self.launch(self._java("kafka.Kafka", self.settings))
+        wait_until(lambda: self.listens(self.port), 60, what="Kafka")
         return self
-
-    def _answers(self):
-        assert self.process.poll() is None, (self.folder / "log").read_text()
-        try:
-            socket.create_connection((HOST, self.port), timeout=1).close()
-            return True
-        except OSError:
-            return False
 
     def messages(self, topic):
         """Key, JSON and partition of each message of a topic, by partition."""
@@ -126,12 +118,3 @@ class Kafka:
             return found
         finally:
             consumer.close()
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait()
-
-    def close(self):
-        if self.process and self.process.poll() is None:
-            self.process.terminate()
-            self.process.wait(30)

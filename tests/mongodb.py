@@ -6,7 +6,6 @@ replica sets, no time-series collections and no logins. Those (SCRAM-SHA-256, RF
 
 import socket
 import struct
-import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -16,6 +15,7 @@ import pymongo
 from scramp import ScramException, ScramMechanism
 
 from peers import HOST, free_port, wait_until
+from server_process import ServerProcess
 
 USER, PASSWORD, DATABASE = "admin", "grün & 1", "building"
 PROGRAM = Path(sys.executable).parent / "nx-27017"
@@ -102,11 +102,10 @@ class Login:
         return {"conversationId": 1, "done": is_done, "payload": text.encode(), "ok": 1.0}
 
 
-class MongoDb:
+class MongoDb(ServerProcess):
     def __init__(self, folder):
-        folder.mkdir(parents=True)
-        self.folder, self.port, self._behind = folder, free_port(), free_port()
-        self.process = None
+        super().__init__(folder)
+        self._behind = free_port()
         self._mechanism = ScramMechanism(MECHANISM)
         self.set_password(PASSWORD)
         self._listener = socket.create_server((HOST, self.port))
@@ -123,18 +122,9 @@ class MongoDb:
     def start(self):
         command = [PROGRAM, "--data-dir", self.folder / "data", "--host", HOST, "-p", str(self._behind)]
         files = ["--log-file", self.folder / "nx.log", "--pid-file", self.folder / "nx.pid"]
-        with open(self.folder / "log", "ab") as log:
-            self.process = subprocess.Popen([*command, *files], stdout=log, stderr=log)
-        wait_until(self._answers, 30, what="nx-27017")
+        self.launch([*command, *files])
+        wait_until(lambda: self.listens(self._behind), 30, what="nx-27017")
         return self
-
-    def _answers(self):
-        assert self.process.poll() is None, (self.folder / "log").read_text()
-        try:
-            socket.create_connection((HOST, self._behind), timeout=1).close()
-            return True
-        except OSError:
-            return False
 
     def _accept(self):
         while True:
@@ -178,12 +168,6 @@ class MongoDb:
         with pymongo.MongoClient(HOST, self._behind) as client:
             assert client[DATABASE][collection].update_one(query, change).matched_count == 1
 
-    def kill(self):
-        self.process.kill()
-        self.process.wait()
-
     def close(self):
         self._listener.close()
-        if self.process and self.process.poll() is None:
-            self.process.terminate()
-            self.process.wait(20)
+        super().close()

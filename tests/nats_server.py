@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import subprocess
 import sys
 from pathlib import Path
 
@@ -10,18 +9,18 @@ import nats
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, StreamConfig
 from nats.js.errors import BadRequestError, NotFoundError, ServiceUnavailableError
 
-from peers import HOST, free_port, wait_until
+from peers import HOST, wait_until
+from server_process import ServerProcess
 
 USER, PASSWORD = "riser", "grün & 1"
 PROGRAM = Path(sys.executable).parent / "nats-server"
 
 
-class NatsServer:
+class NatsServer(ServerProcess):
     """`cluster`: routes of all its servers, this one's first. `certificates`: the server speaks TLS."""
 
     def __init__(self, folder, name="n0", routes=(), certificates=None):
-        folder.mkdir(parents=True)
-        self.folder, self.port, self.process = folder, free_port(), None
+        super().__init__(folder)
         self.scheme = "tls" if certificates else "nats"
         self.certificates = certificates
         lines = [
@@ -42,19 +41,9 @@ class NatsServer:
         return f"{self.scheme}://{HOST}:{self.port}"
 
     def start(self):
-        with open(self.folder / "log", "ab") as log:
-            self.process = subprocess.Popen([PROGRAM, "-c", self.folder / "nats.conf"], stdout=log, stderr=log)
+        self.launch([PROGRAM, "-c", self.folder / "nats.conf"])
         wait_until(lambda: b"Server is ready" in (self.folder / "log").read_bytes().rpartition(b"Starting nats-server")[2], 20)
         return self
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait()
-
-    def close(self):
-        if self.process and self.process.poll() is None:
-            self.process.terminate()
-            self.process.wait(20)
 
 
 def ask(servers, question):

@@ -7,21 +7,20 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from peers import HOST, free_port, wait_until
+from peers import HOST, wait_until
+from server_process import ServerProcess
 
 USER, PASSWORD, DATABASE = "the owner", "grün & 'x' 1", "build ing"
 ACCOUNT = "postgres"
 
 
-class Postgres:
+class Postgres(ServerProcess):
     """`certificate` and `key`: PEM files of the server."""
 
     def __init__(self, certificate=None, key=None):
         # The server does not run as root: its folder must be reachable for another account.
-        self.folder = Path(tempfile.mkdtemp(prefix="riser-postgres-"))
+        super().__init__(Path(tempfile.mkdtemp(prefix="riser-postgres-")))
         self.folder.chmod(0o755)
-        self.port = free_port()
-        self.process = None
         self.programs = Path(sorted(glob.glob("/usr/lib/postgresql/*/bin/initdb"))[-1]).parent
         (self.folder / "password").write_text(PASSWORD)
         self.settings = ["-c", "listen_addresses=" + HOST, "-c", f"port={self.port}", "-c", "unix_socket_directories="]
@@ -49,15 +48,14 @@ class Postgres:
 
     def start(self):
         command = [*self._as_account(), self.programs / "postgres", "-D", self.folder / "data", *self.settings]
-        with open(self.folder / "log", "ab") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder)
+        self.launch(command, cwd=self.folder)
         wait_until(self._answers, 30, what="PostgreSQL")
         if not self.rows("SELECT datname FROM pg_database WHERE datname = 'build ing'", database="postgres"):
             self.run(f'CREATE DATABASE "{DATABASE}"', database="postgres")
         return self
 
     def _answers(self):
-        assert self.process.poll() is None, (self.folder / "log").read_text()
+        self.assert_running()
         return self._psql("SELECT 1", "postgres").returncode == 0
 
     def _psql(self, sql, database):
@@ -82,8 +80,7 @@ class Postgres:
 
     def kill(self):
         """As a crash: its children end when they see that it is gone."""
-        self.process.kill()
-        self.process.wait()
+        super().kill()
         # A new one refuses to start while one of them holds the shared memory.
         lock = self.folder / "data/postmaster.pid"
         wait_until(lambda: not self._children(), 20, what="the server's processes to end")

@@ -7,7 +7,7 @@ import pytest
 
 from gateway import config
 from http_server import Server
-from peers import HOST, wait_until
+from peers import wait_until
 from readings import now_millis
 
 SINK = "http.hook"

@@ -9,6 +9,7 @@ from http_server import Server
 from influxdb import PASSWORD, USER, InfluxDb, VictoriaMetrics
 from peers import free_port, wait_until
 from readings import now_millis
+from sinks import send_over_kills
 
 ALERT = '[alerts.too-hot]\nmetric = "temperature"\nabove = 40.0'
 SINK = "influxdb.local"
@@ -174,18 +175,7 @@ def test_no_reading_is_lost_or_comes_twice_while_gateway_and_database_are_killed
     def found():
         return sorted(row["temperature"] for row in influx.rows("SELECT temperature FROM readings"))
 
-    sent = []
-    for turn in range(6):
-        values = [float(1000 * turn + n) for n in range(200)]
-        sensor.send_all([(f"sensors/device-{n % 3}/telemetry", {"temperature": n}) for n in values])
-        sent += values
-        if turn % 3 == 1:
-            influx.kill()
-        gateway.wait_ledger(distinct=len(sent))
-        gateway.kill()
-        if turn % 3 == 1:
-            influx.start()
-        gateway.start()
+    sent = send_over_kills(gateway, sensor, influx)
     wait_until(lambda: len(found()) >= len(sent), 60, lambda: f"{len(sent)} readings, not {len(found())}")
     wait_until(lambda: gateway.audit()["sinks"][SINK]["queued"] == 0, 30, what="everything acknowledged")
     assert found() == sent

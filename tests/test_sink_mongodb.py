@@ -9,6 +9,7 @@ from gateway import config
 from mongodb import DATABASE, PASSWORD, USER, MongoDb
 from peers import HOST, free_port, wait_until
 from readings import now_millis
+from sinks import send_over_kills
 
 ALERT = '[alerts.too-hot]\nmetric = "temperature"\nabove = 40.0'
 SINK = "mongodb.lab"
@@ -101,18 +102,7 @@ def test_a_correction_replaces_what_was_there_and_nothing_older_does(server, flo
 def test_nothing_is_lost_and_nothing_comes_twice_while_gateway_and_server_are_killed(server, floor, sensor, riser):
     gateway = riser(config(floor=floor.port, more=sink(server, more=EVERYTHING))).start()
     gateway.wait_log("connected and subscribed")
-    sent = []
-    for turn in range(6):
-        values = [float(1000 * turn + n) for n in range(200)]
-        sensor.send_all([(f"sensors/device-{n % 3}/telemetry", {"temperature": n}) for n in values])
-        sent += values
-        if turn % 3 == 1:
-            server.kill()
-        gateway.wait_ledger(distinct=len(sent))
-        gateway.kill()
-        if turn % 3 == 1:
-            server.start()
-        gateway.start()
+    sent = send_over_kills(gateway, sensor, server)
 
     def found():
         return sorted(document["metrics"]["temperature"] for document in server.find("readings"))

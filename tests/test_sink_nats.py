@@ -11,6 +11,7 @@ from nats_server import PASSWORD, USER, NatsServer, ask, make_stream, messages
 from peers import HOST, free_port, wait_until
 from readings import now_millis
 from sink_chaos.proxy import FaultyProxy
+from sinks import send_over_kills
 
 ALERT = '[alerts.too-hot]\nmetric = "temperature"\nabove = 40.0'
 SINK = "nats.events"
@@ -74,18 +75,7 @@ def test_each_record_is_a_message_on_the_subject_of_its_device(server, cloud, fl
 def test_nothing_is_lost_and_nothing_comes_twice_while_gateway_and_server_are_killed(server, floor, sensor, riser):
     gateway = riser(config(floor=floor.port, more=sink(server, more=EVERYTHING))).start()
     gateway.wait_log("connected and subscribed")
-    sent = []
-    for turn in range(6):
-        values = [float(1000 * turn + n) for n in range(200)]
-        sensor.send_all([(f"sensors/device-{n % 3}/telemetry", {"temperature": n}) for n in values])
-        sent += values
-        if turn % 3 == 1:
-            server.kill()
-        gateway.wait_ledger(distinct=len(sent))
-        gateway.kill()
-        if turn % 3 == 1:
-            server.start()
-        gateway.start()
+    sent = send_over_kills(gateway, sensor, server)
     wait_until(lambda: len(readings([server])) >= len(sent), 60, lambda: f"{len(sent)}, not {len(readings([server]))}")
     wait_until(lambda: counted([server]) >= len(sent), 60, lambda: f"{len(sent)}, not {counted([server])}")
     assert settled(gateway)["dropped"] == 0

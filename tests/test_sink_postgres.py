@@ -10,6 +10,7 @@ from gateway import config
 from peers import HOST, free_port, wait_until
 from postgres import DATABASE, PASSWORD, USER, Postgres
 from readings import now_millis
+from sinks import send_over_kills
 
 ALERT = '[alerts.too-hot]\nmetric = "temperature"\nabove = 40.0'
 SINK = "postgres.building"
@@ -119,18 +120,7 @@ def test_a_correction_replaces_what_was_there_and_nothing_older_does(postgres, f
 def test_nothing_is_lost_and_nothing_comes_twice_while_gateway_and_database_are_killed(postgres, cloud, floor, sensor, riser):
     gateway = riser(config(cloud=cloud.port, floor=floor.port, more=sink(postgres, more=EVERYTHING))).start()
     gateway.wait_log("connected and subscribed")
-    sent = []
-    for turn in range(6):
-        values = [float(1000 * turn + n) for n in range(200)]
-        sensor.send_all([(f"sensors/device-{n % 3}/telemetry", {"temperature": n}) for n in values])
-        sent += values
-        if turn % 3 == 1:
-            postgres.kill()
-        gateway.wait_ledger(distinct=len(sent))
-        gateway.kill()
-        if turn % 3 == 1:
-            postgres.start()
-        gateway.start()
+    sent = send_over_kills(gateway, sensor, postgres)
 
     def found():
         return [float(row[0]) for row in postgres.rows("SELECT value FROM riser.readings ORDER BY value")]

@@ -8,13 +8,13 @@ import json
 import os
 import pathlib
 import signal
-import socket
 import subprocess
 import sys
 
 import kafka_server
 import nats_server
 from peers import HOST, Collector, Mosquitto, Publisher, free_port, wait_until
+from server_process import ServerProcess
 from sink_chaos import http_server
 from sink_chaos.content import from_bodies
 from sink_chaos.proxy import FaultyProxy
@@ -107,33 +107,11 @@ class Kafka(Target):
         return from_bodies((body for kind in kinds for _, body, _ in self.server.messages(f"riser.{kind}")), may_repeat=True)
 
 
-class HttpServer:
-    def __init__(self, folder):
-        folder.mkdir(parents=True)
-        self.folder, self.port, self.process = folder, free_port(), None
-
+class HttpServer(ServerProcess):
     def start(self):
-        command = [sys.executable, "-m", http_server.__name__, str(self.port), self.folder]
-        with open(self.folder / "log", "ab") as log:
-            environment = os.environ | {"PYTHONPATH": str(pathlib.Path(__file__).parent.parent)}
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
-        wait_until(self._answers, 30, what="the HTTP server")
-
-    def _answers(self):
-        assert self.process.poll() is None, (self.folder / "log").read_text()
-        try:
-            socket.create_connection((HOST, self.port), timeout=1).close()
-            return True
-        except OSError:
-            return False
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait()
-
-    def close(self):
-        if self.process and self.process.poll() is None:
-            self.kill()
+        environment = os.environ | {"PYTHONPATH": str(pathlib.Path(__file__).parent.parent)}
+        self.launch([sys.executable, "-m", http_server.__name__, str(self.port), self.folder], env=environment)
+        wait_until(lambda: self.listens(self.port), 30, what="the HTTP server")
 
 
 class Http(Target):
