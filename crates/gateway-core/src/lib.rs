@@ -21,6 +21,7 @@ pub mod listener;
 pub mod memory;
 mod memory_budget;
 mod moment;
+pub mod percent;
 pub mod ports;
 mod reading;
 mod score;

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::percent;
+
 /// `name` as one topic level: `/`, `+`, `#`, `%` and control characters are percent-encoded byte by byte.
 /// `%` too, so that two names never meet in one topic.
 #[must_use]
@@ -21,15 +23,9 @@ fn encode(name: &str, keep_slash: bool) -> Cow<'_, str> {
         return Cow::Borrowed(name);
     }
     let mut out = String::with_capacity(name.len() + 8);
-    let mut utf8 = [0; 4];
     for c in name.chars() {
         if reserved(c) {
-            for byte in c.encode_utf8(&mut utf8).bytes() {
-                out.push('%');
-                for nibble in [byte >> 4, byte & 15] {
-                    out.push(char::from_digit(u32::from(nibble), 16).unwrap_or('0').to_ascii_uppercase());
-                }
-            }
+            percent::push(&mut out, c);
         } else {
             out.push(c);
         }

@@ -174,10 +174,7 @@ impl Driver {
         if !self.options.url.is_tls() {
             return Ok(None);
         }
-        let files = self.options.tls.clone();
-        let loaded = tokio::task::spawn_blocking(move || tls::load(&files)).await;
-        let loaded = loaded.map_err(|error| LinkError::new(error.to_string()))?;
-        loaded.map(Some).map_err(|error| LinkError::new(gateway_core::chain(&error)))
+        tls::load_in_background(&self.options.tls).await.map(Some).map_err(LinkError::new)
     }
 
     /// Connects with a clean session, so that the broker discards its queue, and disconnects at once.

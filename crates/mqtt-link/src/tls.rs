@@ -53,6 +53,16 @@ pub enum TlsError {
     },
 }
 
+/// [`load`], on a thread that may wait for the disk.
+///
+/// # Errors
+/// For people: a file cannot be used.
+pub async fn load_in_background(tls: &Tls) -> Result<Arc<ClientConfig>, String> {
+    let files = tls.clone();
+    let loaded = tokio::task::spawn_blocking(move || load(&files)).await;
+    loaded.map_err(|error| error.to_string())?.map_err(|error| gateway_core::chain(&error))
+}
+
 /// Reads all files named in `tls`. Blocking.
 pub fn load(tls: &Tls) -> Result<Arc<ClientConfig>, TlsError> {
     let roots = match &tls.ca_file {

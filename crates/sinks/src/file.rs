@@ -98,7 +98,7 @@ impl SinkKind for FileKind {
         Limits { records: 5_000, linger, keeps_batches: true, ..Limits::default() }
     }
 
-    fn build(_name: &str, table: &Config, clock: &Arc<dyn Clock>) -> Result<Box<dyn Sink>, BuildError> {
+    fn build(_path: &KeyPath, table: &Config, clock: &Arc<dyn Clock>) -> Result<Box<dyn Sink>, BuildError> {
         let layout = Layout {
             path: table.path.clone(),
             format: table.format,

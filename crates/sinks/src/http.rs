@@ -8,12 +8,11 @@ pub mod config;
 #[cfg(test)]
 mod tests;
 
-use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use gateway_core::files::{Files, warn_if_public};
+use gateway_core::files::Files;
 use gateway_core::findings::{KeyPath, Report};
 use gateway_core::ports::Clock;
 use gateway_core::settings::BuildError;
@@ -40,6 +39,7 @@ impl SinkKind for Http {
     const NAME: &'static str = "http";
     const LABEL: &'static str = "HTTP";
     const DOC: &'static str = "HTTP servers that take batches of records as JSON.";
+    const SECRETS: &'static [&'static str] = &["token"];
 
     type Table = Config;
 
@@ -51,12 +51,6 @@ impl SinkKind for Http {
     fn read_files(table: &mut Config, path: &KeyPath, files: &mut Files<'_>) {
         files.resolve([&mut table.ca_file]);
         files.secret(path, "token", &mut table.token, &mut table.token_file);
-    }
-
-    fn check_own_file(table: &Config, path: &KeyPath, file: &Path, report: &mut Report) {
-        if table.token.is_some() && table.token_file.is_none() {
-            warn_if_public(report, &path.key("token"), file);
-        }
     }
 
     fn check(table: &Config, path: &KeyPath, report: &mut Report) {
@@ -78,9 +72,7 @@ impl SinkKind for Http {
 
     fn probe(table: &Config, path: &KeyPath, report: &mut Report) {
         let Ok(sink) = HttpSink::new(table) else { return };
-        if let Err((key, why)) = crate::probe::run(sink.probe()) {
-            report.warning(&path.key(key), why);
-        }
+        crate::probe::run(sink.probe(), path, "url", report);
     }
 
     fn send(table: &Config) -> &[Send] {
@@ -95,9 +87,9 @@ impl SinkKind for Http {
         Limits { records: usize::from(table.batch), keeps_batches: true, ..Limits::default() }
     }
 
-    fn build(name: &str, table: &Config, _clock: &Arc<dyn Clock>) -> Result<Box<dyn Sink>, BuildError> {
-        let key = || KeyPath::of("sinks").key(Self::NAME).key(name).to_string();
-        let sink = HttpSink::new(table).map_err(|reason| BuildError { key: key(), reason })?;
+    fn build(path: &KeyPath, table: &Config, _clock: &Arc<dyn Clock>) -> Result<Box<dyn Sink>, BuildError> {
+        let failed = |reason| BuildError { key: path.to_string(), reason };
+        let sink = HttpSink::new(table).map_err(failed)?;
         Ok(Box::new(sink))
     }
 }

@@ -4,13 +4,12 @@
 //! server's, or an authority that is not trusted, is an error; no secret is in an error's text.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use gateway_core::chain;
 use gateway_core::files::check_ca;
-use gateway_core::findings::{KeyPath, Report, one_line};
+use gateway_core::findings::{KeyPath, Report};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper::header::{CONTENT_LENGTH, HOST, HeaderMap, LOCATION, RETRY_AFTER};
@@ -25,10 +24,10 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use url::Url;
 
+use crate::reason::shown;
+
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
-/// What is logged of a server's answer, in characters.
-const SHOWN: usize = 300;
 
 /// A server's answer.
 #[derive(Debug, Clone)]
@@ -184,11 +183,9 @@ impl HttpClient {
         if self.url.scheme() != "https" {
             return drive(TokioIo::new(stream)).await;
         }
-        let files = self.tls.clone();
-        let config = tokio::task::spawn_blocking(move || tls::load(&files)).await;
-        let config = config.map_err(|error| chain(&error))?.map_err(|error| chain(&error))?;
+        let config = tls::load_in_background(&self.tls).await?;
         let name = ServerName::try_from(host.to_owned()).map_err(|error| chain(&error))?;
-        let stream = TlsConnector::from(Arc::clone(&config)).connect(name, stream).await;
+        let stream = TlsConnector::from(config).connect(name, stream).await;
         drive(TokioIo::new(stream.map_err(|error| chain(&error))?)).await
     }
 }
@@ -218,7 +215,7 @@ pub(crate) fn message_of(body: &str) -> String {
     let told = serde_json::from_str::<Told>(body).ok().and_then(|told| told.error);
     let text = told.unwrap_or_else(|| body.to_owned());
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    one_line(&line).chars().take(SHOWN).collect()
+    shown(&line)
 }
 
 /// Checks the keys `url` and `ca_file` of a sink's table. `login`: the keys that a login belongs to.

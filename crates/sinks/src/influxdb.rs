@@ -9,20 +9,19 @@ mod line;
 mod server;
 
 use async_trait::async_trait;
-use gateway_core::files::{Files, warn_if_public};
+use gateway_core::files::Files;
 use gateway_core::findings::{KeyPath, Report};
 use gateway_core::ports::Clock;
 use gateway_core::settings::BuildError;
 use record::Record;
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use self::config::Config;
 use self::line::Format;
 use self::server::Server;
 use crate::http_client::check_server;
-use crate::kind::{Example, Send, SinkKind, Start};
+use crate::kind::{Example, Send, SinkKind, Start, check_login};
 use crate::sink::{Item, Limits, Outcome, Sink, WriteError};
 
 /// The kind `influxdb`.
@@ -34,6 +33,7 @@ impl SinkKind for Influxdb {
     const LABEL: &'static str = "InfluxDB";
     const DOC: &'static str =
         "Databases that take InfluxDB's line protocol: InfluxDB 1, 2 and 3, VictoriaMetrics.";
+    const SECRETS: &'static [&'static str] = &["password", "token"];
 
     type Table = Config;
 
@@ -48,21 +48,11 @@ impl SinkKind for Influxdb {
         files.secret(path, "token", &mut table.token, &mut table.token_file);
     }
 
-    fn check_own_file(table: &Config, path: &KeyPath, file: &Path, report: &mut Report) {
-        let secrets = [
-            ("password", table.password.is_some() && table.password_file.is_none()),
-            ("token", table.token.is_some() && table.token_file.is_none()),
-        ];
-        for (key, _) in secrets.into_iter().filter(|(_, is_here)| *is_here) {
-            warn_if_public(report, &path.key(key), file);
-        }
-    }
-
     fn check(table: &Config, path: &KeyPath, report: &mut Report) {
         let login = "username and password_file, or token_file";
         check_server(&table.url, table.ca_file.as_deref(), path, login, report);
         check_place(table, path, report);
-        check_login(table, path, report);
+        check_version_login(table, path, report);
         Send::check(&table.send, path, report);
         if table.measurement.is_some() && table.send.len() != 1 {
             report.error(
@@ -77,9 +67,7 @@ impl SinkKind for Influxdb {
 
     fn probe(table: &Config, path: &KeyPath, report: &mut Report) {
         let Ok(server) = Server::new(table) else { return };
-        if let Err((key, why)) = crate::probe::run(server.probe()) {
-            report.warning(&path.key(key), why);
-        }
+        crate::probe::run(server.probe(), path, "url", report);
     }
 
     fn send(table: &Config) -> &[Send] {
@@ -94,9 +82,9 @@ impl SinkKind for Influxdb {
         Limits { records: 5_000, bytes: 4 * 1024 * 1024, ..Limits::default() }
     }
 
-    fn build(name: &str, table: &Config, _clock: &Arc<dyn Clock>) -> Result<Box<dyn Sink>, BuildError> {
-        let key = || KeyPath::of("sinks").key(Self::NAME).key(name).key("url").to_string();
-        let server = Server::new(table).map_err(|reason| BuildError { key: key(), reason })?;
+    fn build(path: &KeyPath, table: &Config, _clock: &Arc<dyn Clock>) -> Result<Box<dyn Sink>, BuildError> {
+        let failed = |reason| BuildError { key: path.key("url").to_string(), reason };
+        let server = Server::new(table).map_err(failed)?;
         let usual = |usual: &str| table.measurement.clone().unwrap_or_else(|| usual.to_owned());
         let format = Format {
             aggregates: usual("aggregates"),
@@ -123,7 +111,7 @@ fn check_place(table: &Config, path: &KeyPath, report: &mut Report) {
     }
 }
 
-fn check_login(table: &Config, path: &KeyPath, report: &mut Report) {
+fn check_version_login(table: &Config, path: &KeyPath, report: &mut Report) {
     let has_token = table.token.is_some() || table.token_file.is_some();
     let has_password = table.password.is_some() || table.password_file.is_some();
     if table.version == 1 && has_token {
@@ -133,8 +121,9 @@ fn check_login(table: &Config, path: &KeyPath, report: &mut Report) {
         let version = table.version;
         report.error(&path.key("username"), format!("is not for version {version}, which has token_file"));
     }
-    if table.version == 1 && table.username.is_none() && has_password {
-        report.error(&path.key("password_file"), "there is no `username` that it belongs to");
+    if table.version == 1 {
+        let password = (table.password.as_ref(), table.password_file.as_ref());
+        check_login(table.username.as_ref(), password, path, report);
     }
     if table.version == 2 && !has_token {
         report.error(&path.key("token_file"), "missing; version 2 needs it");

@@ -8,18 +8,17 @@
 pub mod config;
 mod producer;
 
-use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use gateway_core::files::{Files, check_ca, warn_if_public};
+use gateway_core::files::{Files, check_ca};
 use gateway_core::findings::{KeyPath, Report};
 use gateway_core::ports::Clock;
 use gateway_core::settings::BuildError;
 
 use self::config::Config;
 use self::producer::Producer;
-use crate::kind::{Example, Send, SinkKind, Start};
+use crate::kind::{Example, Send, SinkKind, Start, check_login};
 use crate::sink::{Item, Outcome, Sink, WriteError};
 
 /// Kafka allows no longer names of topics.
@@ -33,6 +32,7 @@ impl SinkKind for Kafka {
     const NAME: &'static str = "kafka";
     const LABEL: &'static str = "Kafka";
     const DOC: &'static str = "Topics of Apache Kafka: each record is a JSON message.";
+    const SECRETS: &'static [&'static str] = &["password"];
 
     type Table = Config;
 
@@ -43,12 +43,6 @@ impl SinkKind for Kafka {
     fn read_files(table: &mut Config, path: &KeyPath, files: &mut Files<'_>) {
         files.resolve([&mut table.ca_file]);
         files.password(path, &mut table.password, &mut table.password_file);
-    }
-
-    fn check_own_file(table: &Config, path: &KeyPath, file: &Path, report: &mut Report) {
-        if table.password.is_some() && table.password_file.is_none() {
-            warn_if_public(report, &path.key("password"), file);
-        }
     }
 
     fn check(table: &Config, path: &KeyPath, report: &mut Report) {
@@ -72,18 +66,14 @@ impl SinkKind for Kafka {
             let why = "is no topic: it has letters, digits and . _ - only, and may have {kind}";
             report.error(&path.key("topic"), why);
         }
-        if table.username.is_none() && (table.password.is_some() || table.password_file.is_some()) {
-            report.error(&path.key("password_file"), "there is no `username` that it belongs to");
-        }
+        let password = (table.password.as_ref(), table.password_file.as_ref());
+        check_login(table.username.as_ref(), password, path, report);
         Send::check(&table.send, path, report);
     }
 
     fn probe(table: &Config, path: &KeyPath, report: &mut Report) {
         let table = table.clone();
-        if let Err((key, why)) = crate::probe::run(async move { producer::probe(&table).await }) {
-            // The probe's time limit names a url.
-            report.warning(&path.key(if key == "url" { "brokers" } else { key }), why);
-        }
+        crate::probe::run(async move { producer::probe(&table).await }, path, "brokers", report);
     }
 
     fn send(table: &Config) -> &[Send] {
@@ -94,7 +84,7 @@ impl SinkKind for Kafka {
         table.start
     }
 
-    fn build(_name: &str, table: &Config, _clock: &Arc<dyn Clock>) -> Result<Box<dyn Sink>, BuildError> {
+    fn build(_path: &KeyPath, table: &Config, _clock: &Arc<dyn Clock>) -> Result<Box<dyn Sink>, BuildError> {
         Ok(Box::new(KafkaSink { table: table.clone(), producer: None }))
     }
 }

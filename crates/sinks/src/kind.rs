@@ -4,13 +4,13 @@
 //! gateway only uses [`crate::Sinks`].
 
 use std::fmt::Debug;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use gateway_core::files::Files;
 use gateway_core::findings::{KeyPath, Report};
 use gateway_core::ports::Clock;
-use gateway_core::settings::{BuildError, TableType};
+use gateway_core::settings::{BuildError, Secret, TableType};
 use outbox::{Lane, PerLane};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -80,6 +80,18 @@ impl Send {
     }
 }
 
+/// Reports a password without a user.
+pub(crate) fn check_login(
+    username: Option<&String>,
+    (password, password_file): (Option<&Secret>, Option<&PathBuf>),
+    table: &KeyPath,
+    report: &mut Report,
+) {
+    if username.is_none() && (password.is_some() || password_file.is_some()) {
+        report.error(&table.key("password_file"), "there is no `username` that it belongs to");
+    }
+}
+
 /// Where a sink begins that was not configured before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -121,6 +133,8 @@ pub trait SinkKind: Debug + Clone + PartialEq + std::marker::Send + Sync + Sized
     const LABEL: &'static str;
     /// The text above its tables in the reference and the example.
     const DOC: &'static str;
+    /// The keys that have a secret. One that stands in a configuration which every user can read is a warning.
+    const SECRETS: &'static [&'static str] = &[];
 
     /// One table `[sinks.<NAME>.<name>]`.
     type Table: Table;
@@ -135,9 +149,6 @@ pub trait SinkKind: Debug + Clone + PartialEq + std::marker::Send + Sync + Sized
 
     /// Resolves the paths in a table relative to the configuration's folder, and reads secrets from files.
     fn read_files(_table: &mut Self::Table, _path: &KeyPath, _files: &mut Files<'_>) {}
-
-    /// Warns if `file`, the configuration itself, contains a secret and every user can read it.
-    fn check_own_file(_table: &Self::Table, _path: &KeyPath, _file: &Path, _report: &mut Report) {}
 
     /// Reports everything that is wrong with a table. Opens no socket.
     fn check(table: &Self::Table, path: &KeyPath, report: &mut Report);
@@ -157,9 +168,13 @@ pub trait SinkKind: Debug + Clone + PartialEq + std::marker::Send + Sync + Sized
         Limits::default()
     }
 
-    /// The sink `name`.
+    /// The sink whose table stands at `path`.
     ///
     /// # Errors
     /// The configuration cannot be used although it passed its checks.
-    fn build(name: &str, table: &Self::Table, clock: &Arc<dyn Clock>) -> Result<Box<dyn Sink>, BuildError>;
+    fn build(
+        path: &KeyPath,
+        table: &Self::Table,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Box<dyn Sink>, BuildError>;
 }

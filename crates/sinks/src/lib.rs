@@ -14,9 +14,12 @@ pub mod kinds;
 pub mod mongodb;
 #[cfg(feature = "sink-nats")]
 pub mod nats;
+#[cfg(any(feature = "sink-mongodb", feature = "sink-postgres"))]
+mod newest;
 #[cfg(feature = "sink-postgres")]
 pub mod postgres;
 mod probe;
+mod reason;
 pub mod runner;
 pub mod sink;
 mod sinks;

@@ -8,11 +8,10 @@ pub mod config;
 mod document;
 mod server;
 
-use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use gateway_core::files::{Files, check_ca, warn_if_public};
+use gateway_core::files::{Files, check_ca};
 use gateway_core::findings::{KeyPath, Report};
 use gateway_core::ports::Clock;
 use gateway_core::settings::{BuildError, TableType};
@@ -20,7 +19,7 @@ use outbox::Lane;
 
 use self::config::{Collections, Config};
 use self::server::Server;
-use crate::kind::{Example, Send, SinkKind, Start};
+use crate::kind::{Example, Send, SinkKind, Start, check_login};
 use crate::sink::{Item, Limits, Outcome, Sink, WriteError};
 
 /// The kind `mongodb`.
@@ -31,6 +30,7 @@ impl SinkKind for Mongodb {
     const NAME: &'static str = "mongodb";
     const LABEL: &'static str = "MongoDB";
     const DOC: &'static str = "MongoDB databases: each record is a document.";
+    const SECRETS: &'static [&'static str] = &["password"];
 
     type Table = Config;
 
@@ -48,20 +48,13 @@ impl SinkKind for Mongodb {
         files.password(path, &mut table.password, &mut table.password_file);
     }
 
-    fn check_own_file(table: &Config, path: &KeyPath, file: &Path, report: &mut Report) {
-        if table.password.is_some() && table.password_file.is_none() {
-            warn_if_public(report, &path.key("password"), file);
-        }
-    }
-
     fn check(table: &Config, path: &KeyPath, report: &mut Report) {
         check_ca(report, path, table.ca_file.as_deref());
         if let Err(why) = server::parse(&table.url) {
             report.error(&path.key("url"), why);
         }
-        if table.username.is_none() && (table.password.is_some() || table.password_file.is_some()) {
-            report.error(&path.key("password_file"), "there is no `username` that it belongs to");
-        }
+        let password = (table.password.as_ref(), table.password_file.as_ref());
+        check_login(table.username.as_ref(), password, path, report);
         let name = &table.database;
         if name.is_empty()
             || name.len() > 63
@@ -80,9 +73,7 @@ impl SinkKind for Mongodb {
 
     fn probe(table: &Config, path: &KeyPath, report: &mut Report) {
         let Ok(server) = Server::new(table) else { return };
-        if let Err((key, why)) = crate::probe::run(async move { server.probe().await }) {
-            report.warning(&path.key(key), why);
-        }
+        crate::probe::run(server.probe(), path, "url", report);
     }
 
     fn send(table: &Config) -> &[Send] {
@@ -97,9 +88,9 @@ impl SinkKind for Mongodb {
         Limits { records: 2_000, bytes: 2 * 1024 * 1024, ..Limits::default() }
     }
 
-    fn build(name: &str, table: &Config, _clock: &Arc<dyn Clock>) -> Result<Box<dyn Sink>, BuildError> {
-        let key = || KeyPath::of("sinks").key(Self::NAME).key(name).key("url").to_string();
-        let server = Server::new(table).map_err(|reason| BuildError { key: key(), reason })?;
+    fn build(path: &KeyPath, table: &Config, _clock: &Arc<dyn Clock>) -> Result<Box<dyn Sink>, BuildError> {
+        let failed = |reason| BuildError { key: path.key("url").to_string(), reason };
+        let server = Server::new(table).map_err(failed)?;
         Ok(Box::new(MongodbSink { server }))
     }
 }

@@ -11,7 +11,6 @@ mod stored;
 mod subject;
 
 use std::collections::HashSet;
-use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -25,7 +24,7 @@ use record::Record;
 use self::config::Config;
 use self::server::{Connection, Message, Server};
 use self::subject::Pattern;
-use crate::kind::{Example, Send, SinkKind, Start};
+use crate::kind::{Example, Send, SinkKind, Start, check_login};
 use crate::sink::{Item, Outcome, Sink, WriteError};
 
 /// The kind `nats`.
@@ -36,6 +35,7 @@ impl SinkKind for Nats {
     const NAME: &'static str = "nats";
     const LABEL: &'static str = "NATS";
     const DOC: &'static str = "Streams of NATS JetStream: each record is a JSON message.";
+    const SECRETS: &'static [&'static str] = &["password"];
 
     type Table = Config;
 
@@ -46,12 +46,6 @@ impl SinkKind for Nats {
     fn read_files(table: &mut Config, path: &KeyPath, files: &mut Files<'_>) {
         files.resolve([&mut table.ca_file, &mut table.credentials_file]);
         files.password(path, &mut table.password, &mut table.password_file);
-    }
-
-    fn check_own_file(table: &Config, path: &KeyPath, file: &Path, report: &mut Report) {
-        if table.password.is_some() && table.password_file.is_none() {
-            warn_if_public(report, &path.key("password"), file);
-        }
     }
 
     fn check(table: &Config, path: &KeyPath, report: &mut Report) {
@@ -69,15 +63,15 @@ impl SinkKind for Nats {
                 "is no name of a stream: it has no white space and none of . * > / \\",
             );
         }
-        check_login(table, path, report);
+        let password = (table.password.as_ref(), table.password_file.as_ref());
+        check_login(table.username.as_ref(), password, path, report);
+        check_credentials(table, path, report);
         Send::check(&table.send, path, report);
     }
 
     fn probe(table: &Config, path: &KeyPath, report: &mut Report) {
         let Ok(server) = Server::new(table) else { return };
-        if let Err((key, why)) = crate::probe::run(async move { server.probe().await }) {
-            report.warning(&path.key(key), why);
-        }
+        crate::probe::run(server.probe(), path, "url", report);
     }
 
     fn send(table: &Config) -> &[Send] {
@@ -88,24 +82,17 @@ impl SinkKind for Nats {
         table.start
     }
 
-    fn build(name: &str, table: &Config, _clock: &Arc<dyn Clock>) -> Result<Box<dyn Sink>, BuildError> {
-        let failed = |key: &str, reason| BuildError {
-            key: KeyPath::of("sinks").key(Self::NAME).key(name).key(key).to_string(),
-            reason,
-        };
+    fn build(path: &KeyPath, table: &Config, _clock: &Arc<dyn Clock>) -> Result<Box<dyn Sink>, BuildError> {
+        let failed = |key: &str, reason| BuildError { key: path.key(key).to_string(), reason };
         let server = Server::new(table).map_err(|reason| failed("url", reason))?;
         let pattern = Pattern::parse(&table.subject).map_err(|reason| failed("subject", reason))?;
         Ok(Box::new(NatsSink { server, pattern, connection: None, is_uncertain: PerLane::from_fn(|_| true) }))
     }
 }
 
-fn check_login(table: &Config, path: &KeyPath, report: &mut Report) {
-    let has_password = table.password.is_some() || table.password_file.is_some();
-    if table.username.is_none() && has_password {
-        report.error(&path.key("password_file"), "there is no `username` that it belongs to");
-    }
+fn check_credentials(table: &Config, path: &KeyPath, report: &mut Report) {
     let Some(file) = &table.credentials_file else { return };
-    if table.username.is_some() || has_password {
+    if table.username.is_some() || table.password.is_some() || table.password_file.is_some() {
         report.error(
             &path.key("credentials_file"),
             "is there instead of username and password_file, not beside them",

@@ -12,11 +12,10 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
-use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use gateway_core::files::{Files, check_ca, warn_if_public};
+use gateway_core::files::{Files, check_ca};
 use gateway_core::findings::{KeyPath, Report};
 use gateway_core::ports::Clock;
 use gateway_core::settings::BuildError;
@@ -24,7 +23,7 @@ use outbox::Lane;
 
 use self::config::Config;
 use self::server::Server;
-use crate::kind::{Example, Send, SinkKind, Start};
+use crate::kind::{Example, Send, SinkKind, Start, check_login};
 use crate::sink::{Item, Limits, Outcome, Sink, WriteError};
 
 /// PostgreSQL cuts longer names.
@@ -38,6 +37,7 @@ impl SinkKind for Postgres {
     const NAME: &'static str = "postgres";
     const LABEL: &'static str = "PostgreSQL";
     const DOC: &'static str = "PostgreSQL databases: aggregates, readings and alerts in a table each.";
+    const SECRETS: &'static [&'static str] = &["password"];
 
     type Table = Config;
 
@@ -51,20 +51,13 @@ impl SinkKind for Postgres {
         files.password(path, &mut table.password, &mut table.password_file);
     }
 
-    fn check_own_file(table: &Config, path: &KeyPath, file: &Path, report: &mut Report) {
-        if table.password.is_some() && table.password_file.is_none() {
-            warn_if_public(report, &path.key("password"), file);
-        }
-    }
-
     fn check(table: &Config, path: &KeyPath, report: &mut Report) {
         check_ca(report, path, table.ca_file.as_deref());
         if let Err(why) = server::parse(table) {
             report.error(&path.key("url"), why);
         }
-        if table.username.is_none() && (table.password.is_some() || table.password_file.is_some()) {
-            report.error(&path.key("password_file"), "there is no `username` that it belongs to");
-        }
+        let password = (table.password.as_ref(), table.password_file.as_ref());
+        check_login(table.username.as_ref(), password, path, report);
         let name = &table.schema;
         if name.is_empty() || name.len() > MAX_NAME_BYTES || name.contains('\0') {
             report.error(&path.key("schema"), "is no name of a schema: it has 1 to 63 bytes");
@@ -74,9 +67,7 @@ impl SinkKind for Postgres {
 
     fn probe(table: &Config, path: &KeyPath, report: &mut Report) {
         let Ok(server) = Server::new(table) else { return };
-        if let Err((key, why)) = crate::probe::run(server.probe()) {
-            report.warning(&path.key(key), why);
-        }
+        crate::probe::run(server.probe(), path, "url", report);
     }
 
     fn send(table: &Config) -> &[Send] {
@@ -91,9 +82,9 @@ impl SinkKind for Postgres {
         Limits { records: 5_000, bytes: 4 * 1024 * 1024, ..Limits::default() }
     }
 
-    fn build(name: &str, table: &Config, _clock: &Arc<dyn Clock>) -> Result<Box<dyn Sink>, BuildError> {
-        let key = || KeyPath::of("sinks").key(Self::NAME).key(name).key("url").to_string();
-        let server = Server::new(table).map_err(|reason| BuildError { key: key(), reason })?;
+    fn build(path: &KeyPath, table: &Config, _clock: &Arc<dyn Clock>) -> Result<Box<dyn Sink>, BuildError> {
+        let failed = |reason| BuildError { key: path.key("url").to_string(), reason };
+        let server = Server::new(table).map_err(failed)?;
         Ok(Box::new(PostgresSink { server }))
     }
 }

@@ -47,7 +47,7 @@ pub trait ConfiguredKind: Any + Debug + std::marker::Send + Sync {
     fn read_files(&mut self, files: &mut Files<'_>);
     /// See [`SinkKind::check`].
     fn check(&self, report: &mut Report);
-    /// See [`SinkKind::check_own_file`].
+    /// Warns if `file`, the configuration itself, has a secret and every user can read it: see [`SinkKind::SECRETS`].
     fn check_own_file(&self, file: &Path, report: &mut Report);
     /// See [`SinkKind::probe`].
     fn probe(&self, report: &mut Report);
@@ -143,7 +143,9 @@ impl<K: SinkKind> ConfiguredKind for Configured<K> {
     }
 
     fn check_own_file(&self, file: &Path, report: &mut Report) {
-        self.0.iter().for_each(|(name, table)| K::check_own_file(table, &path_of::<K>(name), file, report));
+        for (name, key) in self.0.keys().flat_map(|name| K::SECRETS.iter().map(move |key| (name, key))) {
+            report.warn_of_secret(&path_of::<K>(name).key(key), file);
+        }
     }
 
     fn probe(&self, report: &mut Report) {
@@ -157,7 +159,7 @@ impl<K: SinkKind> ConfiguredKind for Configured<K> {
                 name: format!("{}.{name}", K::NAME),
                 lanes: takes.iter().filter(|(_, takes)| **takes).map(|(lane, _)| lane).collect(),
                 limits: K::limits(table),
-                sink: K::build(name, table, clock)?,
+                sink: K::build(&path_of::<K>(name), table, clock)?,
             })
         };
         self.0.iter().map(build).collect()

@@ -26,7 +26,7 @@ async fn a_write_that_was_given_up_and_went_on_is_not_written_again() {
     let values = serde_json::json!({"path": folder.path(), "send": ["readings"]});
     let table: Config = serde_json::from_value(values).unwrap();
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(Timestamp::EPOCH));
-    let mut sink = FileKind::build("test", &table, &clock).unwrap();
+    let mut sink = FileKind::build(&KeyPath::of("sinks.file.test"), &table, &clock).unwrap();
     sink.write(&[item(1)]).await.unwrap();
     let (batch, other) = ([item(2), item(3)], [item(4)]);
     // It waits for a thread when it is dropped, as at a time limit.

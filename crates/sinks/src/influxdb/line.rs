@@ -8,7 +8,7 @@
 
 use std::fmt::Write as _;
 
-use gateway_core::{Detail, Summary};
+use gateway_core::{Detail, Summary, percent};
 use record::{Aggregate, Alert, Reading, Record};
 
 use super::config::Timestamp;
@@ -171,10 +171,7 @@ fn escape(text: &str, special: &[char], into: &mut String) {
     let last = text.len().saturating_sub(1);
     for (at, char) in text.char_indices() {
         if char.is_control() || (char == '\\' && at == last) {
-            let mut bytes = [0; 4];
-            for byte in char.encode_utf8(&mut bytes).bytes() {
-                let _ = write!(into, "%{byte:02X}");
-            }
+            percent::push(into, char);
             continue;
         }
         if special.contains(&char) {

@@ -5,7 +5,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use gateway_core::findings::one_line;
 use krafka::auth::{AuthConfig, TlsConfig};
 use krafka::producer::{Acks, DeliveryHandle};
 use krafka::{CloseOptions, Compression as Codec, KrafkaError, Record as Message};
@@ -13,6 +12,7 @@ use outbox::Lane;
 use tokio::time::{Instant, timeout_at};
 
 use super::config::{Compression, Config, Mechanism};
+use crate::reason;
 use crate::sink::{Item, Outcome, WriteError};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -23,8 +23,6 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(7 * 24 * 3600);
 /// How long a record waits for its topic to be known.
 const TOPIC_TIMEOUT: Duration = Duration::from_secs(10);
-/// What is logged of an error, in characters.
-const SHOWN: usize = 300;
 
 /// A producer for one cluster.
 pub(super) struct Producer {
@@ -99,7 +97,7 @@ impl Producer {
     /// Gives a record to the producer. `Some` if it can never be written.
     async fn hand_over(&mut self, item: &Item) -> Result<Option<Outcome>, WriteError> {
         let record = &item.record;
-        let topic = self.topic.replace("{kind}", kind(item.lane));
+        let topic = self.topic.replace("{kind}", item.lane.as_str());
         let key = format!("{}/{}", record.gateway(), record.device());
         let message = Message::new(topic, record.to_json(item.seq())).key(key);
         match self.producer.enqueue(message).await {
@@ -206,13 +204,5 @@ fn place(item: &Item) -> (Lane, u64) {
 }
 
 fn shown(error: &KrafkaError) -> String {
-    one_line(&gateway_core::chain(error)).chars().take(SHOWN).collect()
-}
-
-fn kind(lane: Lane) -> &'static str {
-    match lane {
-        Lane::Alerts => "alerts",
-        Lane::Aggregates => "aggregates",
-        Lane::Readings => "readings",
-    }
+    reason::shown(&gateway_core::chain(error))
 }

@@ -3,28 +3,25 @@
 //! Guarantees: no password is in an error's text. The driver opens connections when they are needed and finds the primary of a
 //! replica set by itself.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
-use gateway_core::findings::one_line;
 use mongodb::Client;
 use mongodb::bson::{Bson, Document, doc};
 use mongodb::error::{Error, ErrorKind};
 use mongodb::options::{ClientOptions, ConnectionString, Credential, Tls, TlsOptions};
 use outbox::Lane;
-use record::Record;
 
 use super::config::{Collections, Config};
 use super::document;
 use crate::kind::Send as Kinds;
+use crate::newest::newest;
+use crate::reason::shown;
 use crate::sink::{Item, Outcome, WriteError};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long to wait for a primary. An election may take longer; then it is tried again.
 const SELECT_TIMEOUT: Duration = Duration::from_secs(3);
 const MAX_CONNECTIONS: u32 = 2;
-/// What is logged of a server's answer, in characters.
-const SHOWN: usize = 300;
 /// The document has an `_id` that is there.
 const DUPLICATE_KEY: i32 = 11_000;
 /// Errors of single documents that are not theirs: unreachable or slow members, elections, conflicts of writes, no
@@ -49,7 +46,7 @@ pub(super) fn parse(url: &str) -> Result<ConnectionString, String> {
     if rest.split(['/', '?']).next().is_some_and(|hosts| hosts.contains('@')) {
         return Err("credentials do not belong in the address; write username and password_file".to_owned());
     }
-    ConnectionString::parse(url).map_err(|error| describe(&error))
+    ConnectionString::parse(url).map_err(|error| shown(&error.kind.to_string()))
 }
 
 /// One database.
@@ -97,10 +94,7 @@ impl Server {
         let mut outcomes = vec![Outcome::Taken; batch.len()];
         for error in answer.get_array("writeErrors").into_iter().flatten().filter_map(Bson::as_document) {
             let code = error.get_i32("code").unwrap_or_default();
-            let text = one_line(error.get_str("errmsg").unwrap_or("no reason"))
-                .chars()
-                .take(SHOWN)
-                .collect::<String>();
+            let text = shown(error.get_str("errmsg").unwrap_or("no reason"));
             if PASSING.contains(&code) {
                 return Err(WriteError::retry(format!("{}: {text} ({code})", self.url)));
             }
@@ -113,7 +107,7 @@ impl Server {
         }
         match answer.get_document("writeConcernError") {
             Ok(error) => {
-                let text = error.get_str("errmsg").unwrap_or("no reason");
+                let text = shown(error.get_str("errmsg").unwrap_or("no reason"));
                 Err(WriteError::retry(format!("{}: not on most members yet: {text}", self.url)))
             }
             Err(_) => Ok(outcomes),
@@ -157,7 +151,7 @@ impl Server {
 
     /// What happened, what to do, and the key that is to blame.
     fn failure(&self, error: &Error) -> (&'static str, String) {
-        let text = describe(error);
+        let text = shown(&error.kind.to_string());
         let code = if let ErrorKind::Command(error) = &*error.kind { error.code } else { 0 };
         if matches!(&*error.kind, ErrorKind::Authentication { .. }) || matches!(code, 13 | 18) {
             return ("username", format!("{}: {text}; look at username and password_file", self.url));
@@ -172,26 +166,6 @@ fn auth_source(url: &str) -> String {
     let mut parameters = url::form_urlencoded::parse(query.as_bytes());
     let given = parameters.find(|(name, _)| name.eq_ignore_ascii_case("authSource"));
     given.map_or_else(|| "admin".to_owned(), |(_, value)| value.into_owned())
-}
-
-/// The places of the records to write: of an aggregate's revisions only the highest, for the order in which a command's
-/// updates run is not fixed.
-fn newest(batch: &[Item]) -> Vec<usize> {
-    let mut highest: HashMap<String, (u32, usize)> = HashMap::new();
-    let mut indexes = Vec::with_capacity(batch.len());
-    for (index, item) in batch.iter().enumerate() {
-        let Record::Aggregate(aggregate) = &item.record else {
-            indexes.push(index);
-            continue;
-        };
-        let known = highest.entry(aggregate.id()).or_insert((aggregate.revision, index));
-        if known.0 <= aggregate.revision {
-            *known = (aggregate.revision, index);
-        }
-    }
-    indexes.extend(highest.into_values().map(|(_, index)| index));
-    indexes.sort_unstable();
-    indexes
 }
 
 /// Inserts alerts and readings; puts aggregates in the place of lower revisions. Where the same or a higher revision is there,
@@ -210,11 +184,6 @@ fn command<'a>(lane: Lane, collection: &str, items: impl Iterator<Item = &'a Ite
     };
     let updates: Vec<Document> = documents.map(update).collect();
     doc! { "update": collection, "updates": updates, "ordered": false, "writeConcern": concern }
-}
-
-fn describe(error: &Error) -> String {
-    let text = one_line(&error.kind.to_string());
-    text.chars().take(SHOWN).collect()
 }
 
 #[cfg(test)]

@@ -184,12 +184,7 @@ impl Server {
     }
 
     async fn encrypted(&self, options: ConnectOptions) -> Result<ConnectOptions, (&'static str, String)> {
-        let files = self.tls.clone();
-        let loaded = tokio::task::spawn_blocking(move || tls::load(&files)).await;
-        let config = loaded
-            .map_err(|error| chain(&error))
-            .and_then(|loaded| loaded.map_err(|error| chain(&error)))
-            .map_err(|why| ("ca_file", why))?;
+        let config = tls::load_in_background(&self.tls).await.map_err(|why| ("ca_file", why))?;
         Ok(options.require_tls(true).tls_client_config(Arc::unwrap_or_clone(config)))
     }
 

@@ -2,8 +2,7 @@
 //!
 //! Source: docs.nats.io, "Subject-Based Messaging": tokens are separated by dots; white space, `*` and `>` are not allowed.
 
-use std::fmt::Write as _;
-
+use gateway_core::percent;
 use outbox::Lane;
 use record::Record;
 
@@ -66,7 +65,7 @@ impl Pattern {
             match part {
                 Part::Text(text) => subject.push_str(text),
                 Part::Gateway => push_token(&mut subject, record.gateway()),
-                Part::Kind => subject.push_str(kind(lane)),
+                Part::Kind => subject.push_str(lane.as_str()),
                 Part::Device => push_token(&mut subject, &record.device()),
             }
         }
@@ -74,23 +73,11 @@ impl Pattern {
     }
 }
 
-fn kind(lane: Lane) -> &'static str {
-    match lane {
-        Lane::Alerts => "alerts",
-        Lane::Aggregates => "aggregates",
-        Lane::Readings => "readings",
-    }
-}
-
 /// White space, control characters and `. * >` are percent-encoded.
 fn push_token(subject: &mut String, text: &str) {
     for c in text.chars() {
         if c.is_whitespace() || c.is_control() || matches!(c, '.' | '*' | '>') {
-            let mut buffer = [0; 4];
-            for byte in c.encode_utf8(&mut buffer).bytes() {
-                // Writing to a String does not fail.
-                let _ = write!(subject, "%{byte:02X}");
-            }
+            percent::push(subject, c);
         } else {
             subject.push(c);
         }

@@ -3,12 +3,12 @@
 //! Guarantees: no two rows of a batch have the same key: of several revisions of an aggregate only the highest is written.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 
 use outbox::Lane;
 use record::{Aggregate, Alert, Reading, Record};
 use tokio_postgres::types::{ToSql, Type};
 
+use crate::newest::newest;
 use crate::sink::Item;
 
 /// One column of a batch, in the order of the table's columns.
@@ -32,7 +32,7 @@ impl Column<'_> {
 /// The columns of a batch, whose records are all of `lane`.
 pub(super) fn of(lane: Lane, batch: &[Item]) -> Vec<Column<'_>> {
     let (mut aggregates, mut alerts, mut readings) = (Vec::new(), Vec::new(), Vec::new());
-    for item in batch {
+    for item in newest(batch).into_iter().filter_map(|index| batch.get(index)) {
         match &item.record {
             Record::Aggregate(aggregate) => aggregates.push(aggregate),
             Record::Alert(alert) => alerts.push(alert),
@@ -40,25 +40,10 @@ pub(super) fn of(lane: Lane, batch: &[Item]) -> Vec<Column<'_>> {
         }
     }
     match lane {
-        Lane::Aggregates => of_aggregates(&newest(&aggregates)),
+        Lane::Aggregates => of_aggregates(&aggregates),
         Lane::Alerts => of_alerts(&alerts),
         Lane::Readings => of_readings(&readings),
     }
-}
-
-/// The highest revision of each aggregate, in the order of the first ones.
-fn newest<'a>(aggregates: &[&'a Aggregate]) -> Vec<&'a Aggregate> {
-    let mut places: HashMap<String, usize> = HashMap::new();
-    let mut kept: Vec<&Aggregate> = Vec::new();
-    for aggregate in aggregates {
-        let place = *places.entry(aggregate.id()).or_insert(kept.len());
-        match kept.get_mut(place) {
-            Some(known) if known.revision < aggregate.revision => *known = aggregate,
-            Some(_) => {}
-            None => kept.push(aggregate),
-        }
-    }
-    kept
 }
 
 fn of_aggregates<'a>(aggregates: &[&'a Aggregate]) -> Vec<Column<'a>> {

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gateway_core::chain;
-use gateway_core::findings::one_line;
 use mqtt_link::{Tls, tls};
 use outbox::Lane;
 use tokio::task::JoinSet;
@@ -26,11 +25,10 @@ use super::rows::{self, Column};
 use super::stream::{Allowance, Stream, hosts};
 use super::tables;
 use crate::kind::Send as Kinds;
+use crate::reason::shown;
 use crate::sink::WriteError;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// What is logged of a server's answer, in characters.
-const SHOWN: usize = 300;
 
 /// The address of a configuration.
 ///
@@ -185,12 +183,8 @@ impl Server {
     }
 
     async fn load_tls(&self) -> Result<MakeRustlsConnect, Failure> {
-        let files = self.tls.clone();
-        let loaded = tokio::task::spawn_blocking(move || tls::load(&files)).await;
-        let config = loaded
-            .map_err(|error| chain(&error))
-            .and_then(|loaded| loaded.map_err(|error| chain(&error)))
-            .map_err(|text| Failure { key: "ca_file", text })?;
+        let loaded = tls::load_in_background(&self.tls).await;
+        let config = loaded.map_err(|text| Failure { key: "ca_file", text })?;
         Ok(MakeRustlsConnect::new(Arc::unwrap_or_clone(config)))
     }
 
@@ -246,7 +240,7 @@ impl Server {
             return self.out_of_reach(&chain(error));
         };
         let (key, remedy) = remedy(db.code(), self.create);
-        let message: String = one_line(db.message()).chars().take(SHOWN).collect();
+        let message = shown(db.message());
         let semicolon = if remedy.is_empty() { "" } else { "; " };
         Failure { key, text: format!("{}: {message} ({}){semicolon}{remedy}", self.name, db.code().code()) }
     }
@@ -290,12 +284,9 @@ fn is_missing(error: &Error) -> bool {
 }
 
 fn name_of(config: &tokio_postgres::Config) -> String {
-    let hosts = config.get_hosts().iter().enumerate().map(|(index, host)| {
-        let port = config.get_ports().get(index).or(config.get_ports().first()).copied().unwrap_or(5432);
-        match host {
-            Host::Tcp(name) => format!("{name}:{port}"),
-            Host::Unix(path) => path.display().to_string(),
-        }
+    let hosts = hosts(config).into_iter().map(|(host, _, port)| match host {
+        Host::Tcp(name) => format!("{name}:{port}"),
+        Host::Unix(path) => path.display().to_string(),
     });
     let hosts: Vec<String> = hosts.collect();
     format!("{}/{}", hosts.join(","), config.get_dbname().unwrap_or_default())
