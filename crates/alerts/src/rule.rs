@@ -198,7 +198,9 @@ impl Rule {
         &self.spec
     }
 
-    pub(crate) fn matches_device(&self, device: &str, zone: Option<&str>) -> bool {
+    /// Whether it is about this device.
+    #[must_use]
+    pub fn matches_device(&self, device: &str, zone: Option<&str>) -> bool {
         self.devices.as_ref().is_none_or(|globs| globs.is_match(device))
             && self.zones.as_ref().is_none_or(|globs| globs.is_match(zone.unwrap_or_default()))
     }

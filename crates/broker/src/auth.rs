@@ -7,9 +7,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 use broker_engine::Policy;
 use broker_engine::packet::Connect;
 use broker_engine::reason::Reason;
+use credentials::{Checked, Verifier};
 
 use crate::acl::{Permission, validate_filter};
-use crate::password::{Checked, Verifier};
 use crate::{BrokerError, INTERNAL_CLIENT_PREFIX, Settings, User};
 
 /// All users and their permissions; replaced as a whole when the configuration is reloaded.

@@ -44,6 +44,9 @@ pub(crate) fn read_files(report: &mut Report, config: &mut Config, directory: &P
     if let Some(broker) = &mut config.broker {
         broker::check::read_files(broker, &mut files);
     }
+    if let Some(http) = &mut config.http {
+        gateway_http::check::read_files(http, &mut files);
+    }
 }
 
 /// Reports everything that is wrong with `config`; `now` is for dates in certificates.
@@ -70,6 +73,9 @@ pub(crate) fn check(report: &mut Report, config: &Config, now: Timestamp) {
     anomaly::check(report, &config.anomaly);
     rules::check(report, config, &site);
     history::check(report, config.history.as_ref());
+    if let Some(http) = &config.http {
+        gateway_http::check::check(report, http, now);
+    }
 }
 
 /// Warns where `file`, the configuration itself, holds a secret and everybody can read it.
@@ -85,5 +91,8 @@ pub(crate) fn check_own_file(report: &mut Report, config: &Config, file: &Path) 
     }
     if let Some(broker) = &config.broker {
         broker::check::check_own_file(report, broker, file);
+    }
+    if let Some(http) = &config.http {
+        gateway_http::check::check_own_file(report, http, file);
     }
 }

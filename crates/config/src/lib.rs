@@ -13,6 +13,7 @@ mod diff;
 mod document;
 mod layers;
 mod load;
+mod masked;
 pub mod machine;
 mod model;
 mod not_yet;
@@ -26,7 +27,7 @@ mod tests;
 mod validate;
 
 pub use diff::restart_needed;
-pub use load::{ConfigError, LoadOptions, Loaded, load, load_or_default};
+pub use load::{ConfigError, LoadOptions, Loaded, check_text, load, load_or_default};
 pub use model::{
     Action, Aggregate, Alert, Anomaly, Config, Gateway, History, Journal, MAX_SERIES, Metric, UnknownDevices,
 };

@@ -6,6 +6,7 @@ use std::{env, fs, io};
 
 use super::check;
 use super::document::{self, Node};
+use super::masked::masked;
 use super::model::Config;
 use super::shape::Shape;
 use super::validate::validate;
@@ -47,10 +48,19 @@ pub struct Loaded {
     pub config: Config,
     /// The file as the user named it.
     pub path: PathBuf,
+    /// Its text, with each secret as `***`.
+    pub shown: String,
     /// What may not be as meant.
     pub warnings: Findings,
     /// Where each key stands, for what is found out later.
     pub(crate) report: Report,
+}
+
+impl From<Config> for Loaded {
+    /// One that stands in no file.
+    fn from(config: Config) -> Self {
+        Self { config, ..Self::default() }
+    }
 }
 
 /// Why there is no configuration.
@@ -117,6 +127,17 @@ fn find() -> Option<PathBuf> {
         .or_else(|| USUAL_PLACES.map(PathBuf::from).into_iter().find(|path| path.exists()))
 }
 
+/// Checks a text as if it stood in the file at `path`, without environment and command line. Touches no network.
+#[must_use]
+pub fn check_text(path: &Path, text: &str, now: Timestamp) -> Findings {
+    match from_bytes(path, text.as_bytes(), Layers::default(), now) {
+        Ok(loaded) => loaded.warnings,
+        Err(ConfigError::Invalid { findings }) => findings,
+        // A text is neither missing nor unreadable.
+        Err(ConfigError::NoneFound { .. } | ConfigError::Unreadable { .. }) => Findings::default(),
+    }
+}
+
 /// As [`load`], of a file's content.
 pub(crate) fn from_bytes(
     path: &Path,
@@ -146,7 +167,9 @@ pub(crate) fn from_bytes(
     let findings = Findings::new(&name, report.findings.clone());
     match config {
         Some(config) if !findings.has_errors() => {
-            Ok(Loaded { config, path: path.to_owned(), warnings: findings, report })
+            let text = std::str::from_utf8(bytes).unwrap_or_default();
+            let shown = masked(text.strip_prefix('\u{feff}').unwrap_or(text), &shape);
+            Ok(Loaded { config, path: path.to_owned(), shown, warnings: findings, report })
         }
         _ => Err(ConfigError::Invalid { findings }),
     }

@@ -48,6 +48,8 @@ pub struct Config {
     pub journal: Journal,
     /// Windows of devices on disk, for `riser train` and `[anomaly] retrain`. Without this table there are none.
     pub history: Option<History>,
+    /// The web page of the gateway, its API under `/api/v1` and its metrics under `/metrics`. Without this table there are none.
+    pub http: Option<gateway_http::config::Config>,
 }
 
 impl Config {
@@ -69,7 +71,8 @@ impl Config {
     #[must_use]
     pub fn listeners(&self) -> Vec<Listener> {
         let broker = self.broker.iter().flat_map(broker::check::listeners);
-        broker.chain(self.adapters.kinds().flat_map(|kind| kind.listeners())).collect()
+        let http = self.http.iter().map(gateway_http::check::listener);
+        broker.chain(http).chain(self.adapters.kinds().flat_map(|kind| kind.listeners())).collect()
     }
 }
 

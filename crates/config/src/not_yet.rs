@@ -7,7 +7,6 @@ use gateway_core::findings::KeyPath;
 /// Tables and keys; `*` is any name.
 const KEYS: &[(&str, &str, &str)] = &[
     ("devices.*.commands", "commands to devices (`commands`)", "actions of [alerts.*] send commands"),
-    ("http", "dashboard or API (`http`)", "`riser tail` follows a running gateway"),
 ];
 
 /// Kinds of sinks.

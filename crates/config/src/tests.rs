@@ -112,9 +112,9 @@ fn sparkplug_is_not_compressed() {
 #[test]
 fn is_honest_about_what_this_version_does_not_have() {
     finds(
-        "[http]\nlisten = \"127.0.0.1:8090\"\n",
+        "[devices.lounge]\ncommands = [\"state\"]\n",
         &[
-            "gateway.toml:1:2: error: http: this version of riser has no dashboard or API (`http`) yet; `riser tail` follows a running gateway",
+            "gateway.toml:2:1: error: devices.lounge.commands: this version of riser has no commands to devices (`commands`) yet; actions of [alerts.*] send commands",
         ],
     );
 }

@@ -85,6 +85,16 @@ impl<K: Hash + Eq + Clone, V> BoundedMap<K, V> {
         &mut entry.value
     }
 
+    /// Takes an entry out.
+    pub fn remove<Q: Hash + Eq + ?Sized>(&mut self, key: &Q) -> Option<V>
+    where
+        K: Borrow<Q>,
+    {
+        let entry = self.entries.remove(key)?;
+        self.by_age.remove(&entry.age);
+        Some(entry.value)
+    }
+
     /// How many entries there are.
     #[must_use]
     pub fn len(&self) -> usize {

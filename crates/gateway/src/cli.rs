@@ -9,6 +9,8 @@ mod ble;
 mod check;
 mod config;
 mod decode;
+#[cfg(feature = "http")]
+pub(crate) use decode::row as decode_row;
 #[cfg(feature = "demo")]
 mod demo;
 mod detect;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use broker::Broker;
 use codecs::CodecTable;
-use gateway_config::Config;
+use gateway_config::{Config, Loaded};
 use gateway_core::Services;
 use gateway_core::ports::Clock;
 use gateway_core::settings::BuildError;
@@ -18,12 +18,15 @@ use crate::build::{self, Embedded};
 use crate::supervisor::Supervisor;
 use crate::upstream::Upstream;
 use crate::watchdog::Stages;
+#[cfg(feature = "http")]
+use crate::web::Web;
 use pipeline::clock::SystemClock;
 use pipeline::decode::Decoder;
 use pipeline::deliver::actions::{Actions, Commanders};
 use pipeline::deliver::records::Identity;
 use pipeline::durable::reconcile::FoundAtStart;
 use pipeline::observe::audit::Auditor;
+use pipeline::observe::health_source::{HealthSource, UpstreamState};
 use pipeline::observe::live_socket;
 use pipeline::observe::reporter::Reporter;
 use pipeline::problems::{self, Problems};
@@ -45,6 +48,11 @@ const PIPELINE_STOP_TIMEOUT: std::time::Duration = std::time::Duration::from_sec
 /// How long a stop waits for the outbox to be closed.
 const OUTBOX_CLOSE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
 
+fn upstream_state(upstream: &Upstream) -> UpstreamState {
+    let handle = upstream.handle();
+    Arc::new(move || handle.health())
+}
+
 /// A running gateway.
 pub(crate) struct Gateway {
     config: Config,
@@ -63,6 +71,9 @@ pub(crate) struct Gateway {
     read_model: ReadModel,
     auditor: Auditor,
     problems: Problems,
+    health: HealthSource,
+    #[cfg(feature = "http")]
+    web: Web,
     /// Ends what only watches: health, the socket.
     watchers: CancellationToken,
     stop: CancellationToken,
@@ -70,12 +81,13 @@ pub(crate) struct Gateway {
 
 impl Gateway {
     /// Starts everything a checked configuration names. Links that are down are no error: they are tried again.
-    pub(crate) async fn start(config: &Config) -> Result<Self, StartError> {
-        Self::start_with(config, Services::default()).await
+    pub(crate) async fn start(loaded: &Loaded) -> Result<Self, StartError> {
+        Self::start_with(loaded, Services::default()).await
     }
 
     /// [`Self::start`] with more than the gateway itself lends to adapters, such as a simulated radio.
-    pub(crate) async fn start_with(config: &Config, services: Services) -> Result<Self, StartError> {
+    pub(crate) async fn start_with(loaded: &Loaded, services: Services) -> Result<Self, StartError> {
+        let config = &loaded.config;
         let data_dir = &config.gateway.data_dir;
         opening::create_data_dir(data_dir)?;
         let stop = CancellationToken::new();
@@ -169,6 +181,21 @@ impl Gateway {
             read_model.clone(),
             build::sink_errors(upstream.as_ref(), &sinks),
         );
+        let health = HealthSource {
+            gateway: identity.id.clone(),
+            read_model: read_model.clone(),
+            auditor: auditor.clone(),
+            outbox: outbox.clone(),
+            ledger_sink: build::ledger_sink(config),
+            upstream: upstream.as_ref().map(upstream_state),
+            problems: problems.clone(),
+        };
+        #[cfg(feature = "http")]
+        let web = Web::start(config, &loaded.into(), health.clone(), control.clone())?;
+        #[cfg(feature = "http")]
+        if let Some(state) = web.health() {
+            supervisor.also_show("http", state);
+        }
         let gateway = Self {
             config: config.clone(),
             codecs,
@@ -186,15 +213,18 @@ impl Gateway {
             read_model,
             auditor,
             problems,
+            health,
+            #[cfg(feature = "http")]
+            web,
             watchers: CancellationToken::new(),
             stop,
         };
-        gateway.start_observers(&identity);
+        gateway.start_observers();
         Ok(gateway)
     }
 
     /// Starts what only observes: the socket, the status, the health messages.
-    fn start_observers(&self, identity: &Identity) {
+    fn start_observers(&self) {
         match live_socket::bind(&self.config.gateway.data_dir) {
             Ok(listener) => {
                 let stop = self.watchers.clone();
@@ -212,11 +242,8 @@ impl Gateway {
         }
         if let Some(upstream) = &self.upstream {
             let reporter = Reporter {
-                identity: identity.clone(),
+                health: self.health.clone(),
                 read_model: self.read_model.clone(),
-                auditor: self.auditor.clone(),
-                outbox: self.outbox.clone(),
-                ledger_sink: build::ledger_sink(&self.config),
                 upstream: upstream.handle(),
                 problems: self.problems.clone(),
                 health_every: self.config.gateway.health_every.0,
@@ -240,7 +267,8 @@ impl Gateway {
     }
 
     /// Puts a new, checked configuration in force; returns the keys that need a restart to change.
-    pub(crate) async fn reload(&mut self, new: &Config) -> Result<Vec<String>, BuildError> {
+    pub(crate) async fn reload(&mut self, loaded: &Loaded) -> Result<Vec<String>, BuildError> {
+        let new = &loaded.config;
         let restart = gateway_config::restart_needed(&self.config, new);
         let mut effective = new.clone();
         // What needs a restart stays as it is, so that it cannot be half changed.
@@ -264,6 +292,14 @@ impl Gateway {
         self.supervisor.reconcile(blueprints).await;
         if let Some(embedded) = &self.embedded {
             embedded.tap.set_subscriptions(wanted);
+        }
+        #[cfg(feature = "http")]
+        {
+            self.web.reload(&effective, &loaded.into()).await;
+            match self.web.health() {
+                Some(state) => self.supervisor.also_show("http", state),
+                None => self.supervisor.show_no_more("http"),
+            }
         }
         self.config = effective;
         Ok(restart)
@@ -320,10 +356,13 @@ impl Gateway {
     pub(crate) async fn stop(mut self) {
         self.watchers.cancel();
         self.stop.cancel();
+        #[cfg(feature = "http")]
+        self.web.stop().await;
         self.supervisor.stop().await;
         drop(self.supervisor);
         drop(self.control);
         drop(self.auditor);
+        drop(self.health);
         match tokio::time::timeout(PIPELINE_STOP_TIMEOUT, &mut self.pipeline).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::error!("the pipeline failed: {error}"),

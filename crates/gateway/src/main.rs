@@ -6,6 +6,8 @@ mod gateway;
 mod supervisor;
 mod telemetry;
 mod upstream;
+#[cfg(feature = "http")]
+mod web;
 mod watchdog;
 
 fn main() -> std::process::ExitCode {

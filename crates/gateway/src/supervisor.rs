@@ -66,6 +66,13 @@ impl Supervisor {
         self.read_model.set_adapters(self.watch());
     }
 
+    /// Shows it no more.
+    #[cfg(feature = "http")]
+    pub(crate) fn show_no_more(&mut self, name: &str) {
+        self.others.remove(name);
+        self.read_model.set_adapters(self.watch());
+    }
+
     /// Makes what runs equal to `blueprints`: stops what is gone or changed, starts what is new, leaves the rest alone.
     pub(crate) async fn reconcile(&mut self, blueprints: Vec<Blueprint>) {
         let wanted: BTreeMap<AdapterId, Blueprint> =

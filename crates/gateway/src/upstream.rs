@@ -93,6 +93,12 @@ impl UpstreamHandle {
         let state = self.sink.state();
         state.last_error.filter(|_| !state.connected)
     }
+
+    /// How the connection is doing.
+    pub(crate) fn health(&self) -> UpstreamHealth {
+        let state = self.sink.state();
+        UpstreamHealth { connected: state.connected, published: state.published, last_error: state.last_error }
+    }
 }
 
 impl StatusSink for UpstreamHandle {
@@ -109,10 +115,5 @@ impl StatusSink for UpstreamHandle {
         }) {
             tracing::warn!("the health message was not sent: the connection to the cloud is stuck");
         }
-    }
-
-    fn health(&self) -> UpstreamHealth {
-        let state = self.sink.state();
-        UpstreamHealth { published: state.published, last_error: state.last_error }
     }
 }

@@ -3,5 +3,6 @@
 
 pub mod audit;
 pub mod health;
+pub mod health_source;
 pub mod live_socket;
 pub mod reporter;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use gateway_core::{AlertKind, DeviceId, MetricId, Severity, Timestamp};
 
 /// An alert that is raised.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct OpenAlert {
     /// The name of its `[alerts.*]` table, or `anomaly`.
     pub rule: Arc<str>,
@@ -17,6 +17,12 @@ pub struct OpenAlert {
     pub severity: Severity,
     /// When it was raised, in event time.
     pub since: Timestamp,
+    /// The value that raised it. None for silence, and for an alert that was raised before the process started.
+    pub value: Option<f64>,
+    /// The lowest and highest normal value, if the detector knows them.
+    pub expected: Option<(f64, f64)>,
+    /// One line for people. None for an alert that was raised before the process started.
+    pub message: Option<Arc<str>>,
 }
 
 type Key = (DeviceId, Option<MetricId>, Arc<str>);

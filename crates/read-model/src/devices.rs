@@ -204,6 +204,9 @@ impl<'a> Writer<'a> {
                     kind: alert.kind,
                     severity: alert.severity,
                     since: alert.since,
+                    value: alert.value,
+                    expected: alert.expected,
+                    message: Some(alert.message.as_str().into()),
                 };
                 self.raise(alert.device, alert.metric, open);
             }
@@ -257,6 +260,12 @@ struct Changes {
 pub struct Follower(Arc<Changes>);
 
 impl Follower {
+    /// The devices that have new values since the last call, without waiting.
+    #[must_use]
+    pub fn take(&self) -> Vec<Arc<str>> {
+        std::mem::take(&mut *lock(&self.0.devices)).into_iter().collect()
+    }
+
     /// Waits until devices have new values, and returns their names. Cancelling it loses nothing.
     pub async fn changed(&self) -> Vec<Arc<str>> {
         loop {

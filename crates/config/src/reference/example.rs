@@ -14,6 +14,7 @@ use crate::shape::{Field, Shape};
 /// What stands for `*` in the example; kinds of adapters bring their own.
 const NAMES: &[(&str, &str)] = &[
     ("broker.users", "floor1"),
+    ("http.tokens", "grafana"),
     ("devices", "lounge"),
     ("devices.lounge.calibrate", "temperature"),
     ("aggregate.metrics", "energy"),
@@ -21,7 +22,7 @@ const NAMES: &[(&str, &str)] = &[
 ];
 
 /// Tables that are switched on; kinds of adapters say so themselves.
-const ON: &[&str] = &["gateway", "broker", "aggregate", "anomaly", "journal"];
+const ON: &[&str] = &["gateway", "broker", "aggregate", "anomaly", "journal", "history", "http"];
 
 const HEADER: &str = "\
 # gateway.toml: the configuration of Riser.

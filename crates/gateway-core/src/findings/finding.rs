@@ -58,6 +58,18 @@ impl Findings {
         Self { file: file.to_owned(), list }
     }
 
+    /// The file as the user named it.
+    #[must_use]
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// All of them, in order.
+    #[must_use]
+    pub fn list(&self) -> &[Finding] {
+        &self.list
+    }
+
     /// Whether any of them keeps Riser from starting.
     pub fn has_errors(&self) -> bool {
         self.list.iter().any(|finding| finding.level == Level::Error)

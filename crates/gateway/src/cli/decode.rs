@@ -131,6 +131,19 @@ pub(crate) fn batch() -> Result<Exit, Failure> {
     Ok(Exit::Fine)
 }
 
+/// One row of a batch, as the page asks for it.
+#[cfg(feature = "http")]
+pub(crate) fn row(row: &Value) -> Value {
+    let decoded = match Row::deserialize(row) {
+        Ok(row) => match bytes_of(&row) {
+            Ok(payload) => decode(&row, payload, &mut Codecs::default()),
+            Err(message) => Decoded::error(message),
+        },
+        Err(error) => Decoded::error(format!("not a row of a batch: {error}")),
+    };
+    serde_json::to_value(decoded).unwrap_or_default()
+}
+
 fn bytes_of(row: &Row) -> Result<Vec<u8>, String> {
     if let Some(advertisement) = &row.advertisement {
         return advertisement.bytes();

@@ -27,7 +27,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Exit, Failure, print_line};
 use crate::gateway::Gateway;
-use gateway_config::{Alert, Config};
+use gateway_config::{Alert, Config, History, Loaded};
+use gateway_http::config::Config as HttpConfig;
 use gateway_core::settings::Device;
 use screen::Screen;
 use sensors::Sensors;
@@ -56,11 +57,11 @@ async fn show(speed: f64, duration: Option<Duration>, data_dir: &Path) -> Result
     let ports = Ports::free()
         .map_err(|error| Failure::new(Exit::Unavailable, format!("no free port on 127.0.0.1: {error}")))?;
     let sensors = Sensors::new(DEVICES);
-    let config = config(ports, data_dir, &sensors);
+    let loaded = Loaded::from(config(ports, data_dir, &sensors));
     let radio = SimulatedRadio::default();
     let services = Services::default();
     services.insert(radio.clone());
-    let gateway = Gateway::start_with(&config, services)
+    let gateway = Gateway::start_with(&loaded, services)
         .await
         .map_err(|error| Failure::new(Exit::Software, gateway_core::chain(&error)))?;
     introduce(ports, &sensors)?;
@@ -86,6 +87,7 @@ struct Ports {
     coap: u16,
     coaps: u16,
     lorawan: u16,
+    http: u16,
 }
 
 impl Ports {
@@ -97,7 +99,9 @@ impl Ports {
         let coap = udp(5683).or_else(|_| udp(0))?;
         let coaps = udp(5684).or_else(|_| udp(0))?;
         let lorawan = udp(1700).or_else(|_| udp(0))?;
+        let http = tcp(8090).or_else(|_| tcp(0))?;
         Ok(Self {
+            http: http.local_addr()?.port(),
             mqtt: tcp(1883).or_else(|_| tcp(0))?.local_addr()?.port(),
             coap: coap.local_addr()?.port(),
             coaps: coaps.local_addr()?.port(),
@@ -117,6 +121,7 @@ fn introduce(ports: Ports, sensors: &Sensors) -> Result<(), Failure> {
         "Bluetooth sensors to a simulated radio; a water meter, a probe in the soil and a weather station join over LoRaWAN.",
         "The same broker plays the cloud.",
         "Some devices misbehave. Windows are 5 s long, so the first aggregates come within 10 s. Ctrl-C ends it.",
+        &format!("Open the dashboard:      http://127.0.0.1:{}", ports.http),
         &format!("Look over its shoulder:  mosquitto_sub -h 127.0.0.1 -p {} -t 'building/#' -v", ports.mqtt),
         &format!(
             "Follow a CoAP sensor:    coap-client -s 60 coap://127.0.0.1:{}/sensors/{device}",
@@ -170,6 +175,8 @@ fn config(ports: Ports, data_dir: &Path, sensors: &Sensors) -> Config {
             (device.to_owned(), device_table)
         }))
         .collect();
+    config.history = Some(History::default());
+    config.http = Some(HttpConfig { listen: local(ports.http), ..HttpConfig::default() });
     lorawan::add_devices(&mut config, sensors);
     let hot = Alert {
         metric: Some("temperature".to_owned()),

@@ -59,7 +59,7 @@ async fn until_stopped(config: &ConfigArg, loaded: &Loaded) -> Result<Exit, Fail
     };
     let (mut term, mut int, mut hup) =
         (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?, listen(SignalKind::hangup())?);
-    let mut gateway = Gateway::start(&loaded.config).await.map_err(|error| failure(&error))?;
+    let mut gateway = Gateway::start(loaded).await.map_err(|error| failure(&error))?;
     notify(&[sd_notify::NotifyState::Ready]);
     let watchdog = tokio::spawn(watchdog::ping(gateway.stages()));
     let shown = tokio::spawn(watchdog::show(gateway.problems(), all_is_well(loaded)));
@@ -109,7 +109,7 @@ async fn reload(gateway: &mut Gateway, config: &ConfigArg) {
             return;
         }
     };
-    match gateway.reload(&loaded.config).await {
+    match gateway.reload(&loaded).await {
         Ok(restart) if restart.is_empty() => tracing::info!("the new configuration is in force"),
         Ok(restart) => tracing::warn!(
             "the new configuration is in force, except for what needs a restart: {}",

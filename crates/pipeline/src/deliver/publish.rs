@@ -35,6 +35,9 @@ pub(crate) fn restored(model: &ReadModel, engine: &Engine) {
             kind: raised.kind,
             severity: raised.severity,
             since: raised.since,
+            value: None,
+            expected: None,
+            message: None,
         };
         writer.raise(raised.device, raised.metric, alert);
     }

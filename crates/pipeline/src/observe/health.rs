@@ -23,7 +23,8 @@ pub struct Health {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<String>,
     pub adapters: BTreeMap<String, Adapter>,
-    pub upstream: UpstreamHealth,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upstream: Option<UpstreamHealth>,
     pub queue: Queue,
     /// Every sink, by `<kind>.<name>`; that of `[upstream]` is one of them.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -127,9 +128,10 @@ impl From<AdapterHealth> for Adapter {
     }
 }
 
-/// The connection that this message came over.
+/// The connection to the cloud.
 #[derive(Debug, Serialize)]
 pub struct UpstreamHealth {
+    pub connected: bool,
     /// Messages that the cloud has acknowledged since the start.
     pub published: u64,
     /// Why the connection was lost, the last time it was.

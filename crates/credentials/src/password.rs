@@ -1,9 +1,9 @@
-//! Checks a user's password against the configured password or Argon2 hash.
+//! Checks a password against the configured password or Argon2 hash, and makes such hashes.
 
 use std::net::IpAddr;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use argon2::password_hash::{self, PasswordHash, Salt};
+use argon2::password_hash::{self, PasswordHash, PasswordHasher as _, Salt, SaltString};
 use argon2::{Argon2, Block, Params};
 use gateway_core::settings::Secret;
 use tokio::sync::Semaphore;
@@ -52,7 +52,11 @@ impl PasswordSource {
         source.check().map(|()| source)
     }
 
-    pub(crate) fn check(&self) -> Result<(), InvalidPassword> {
+    /// Whether it can be used.
+    ///
+    /// # Errors
+    /// The password is empty, or the hash is broken.
+    pub fn check(&self) -> Result<(), InvalidPassword> {
         match self {
             Self::Plain(secret) if secret.expose().is_empty() => Err(InvalidPassword::Empty),
             Self::Plain(_) | Self::None => Ok(()),
@@ -92,7 +96,7 @@ static WAITING: Mutex<Vec<IpAddr>> = Mutex::new(Vec::new());
 
 /// The result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Checked {
+pub enum Checked {
     Right,
     Wrong,
     /// Too many wait: ask again later.
@@ -125,18 +129,21 @@ impl Drop for WaitingSlot {
 
 /// Checks one user's password.
 #[derive(Debug)]
-pub(crate) struct Verifier {
+pub struct Verifier {
     source: PasswordSource,
     /// The password after it matched the hash once: from then on neither right nor wrong ones cost a hash.
     known: OnceLock<Secret>,
 }
 
 impl Verifier {
-    pub(crate) const fn new(source: PasswordSource) -> Self {
+    /// For one password.
+    #[must_use]
+    pub const fn new(source: PasswordSource) -> Self {
         Self { source, known: OnceLock::new() }
     }
 
-    pub(crate) async fn check(&self, password: &[u8], peer: IpAddr) -> Checked {
+    /// Whether `password`, sent from `peer`, is right.
+    pub async fn check(&self, password: &[u8], peer: IpAddr) -> Checked {
         match &self.source {
             PasswordSource::Plain(secret) => checked(same(secret.expose().as_bytes(), password)),
             PasswordSource::None => Checked::Wrong,
@@ -201,8 +208,21 @@ fn try_matches(hash: &str, candidate: &Secret) -> password_hash::Result<bool> {
     Ok(same(expected.as_bytes(), &computed))
 }
 
+/// The Argon2id hash of a password as a PHC string, with the library's parameters (19 MiB, 2 passes) and a salt of 16 random
+/// bytes.
+///
+/// # Errors
+/// Never with a password of at most 4 GiB.
+pub fn hash(password: &Secret) -> Result<String, InvalidPassword> {
+    let invalid = |error: password_hash::Error| InvalidPassword::Hash { reason: error.to_string() };
+    let salt = SaltString::encode_b64(&rand::random::<[u8; 16]>()).map_err(invalid)?;
+    let hash = Argon2::default().hash_password(password.expose().as_bytes(), &salt).map_err(invalid)?;
+    Ok(hash.to_string())
+}
+
 /// Compares in constant time: the time does not show where two texts of the same length differ.
-pub(crate) fn same(left: &[u8], right: &[u8]) -> bool {
+#[must_use]
+pub fn same(left: &[u8], right: &[u8]) -> bool {
     left.len() == right.len()
         && left.iter().zip(right).fold(0, |difference, (left, right)| difference | (left ^ right)) == 0
 }

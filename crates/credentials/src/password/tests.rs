@@ -1,5 +1,3 @@
-use argon2::password_hash::{PasswordHasher, SaltString};
-
 use super::*;
 
 fn hashed(password: &str) -> PasswordSource {

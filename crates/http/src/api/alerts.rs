@@ -1,0 +1,250 @@
+//! Alerts: open and past ones, and acknowledging them.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use gateway_core::Timestamp;
+use gateway_core::settings::HumanDuration;
+use history::{AlertCursor, AlertQuery, Store, StoredAlert};
+use pipeline::Control;
+use pipeline::acknowledging::{Answer, Request, Row};
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+use utoipa::{IntoParams, ToSchema};
+
+use super::{Shared, limit, stopping, tagged};
+use crate::extract::{Body, Operator, Params, Viewer};
+use crate::problem::Problem;
+use crate::state::App;
+use crate::times::time;
+use crate::views::AlertView;
+
+/// Which alerts.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Query {
+    /// `open`, `past` or `all`.
+    state: Option<String>,
+    device: Option<String>,
+    /// Not over before this time. RFC 3339 or milliseconds since 1970.
+    from: Option<String>,
+    /// Raised before this time.
+    to: Option<String>,
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<usize>,
+    /// `next` of the answer before.
+    after: Option<String>,
+}
+
+/// Open alerts, then past ones, each the newest first.
+#[derive(Serialize, ToSchema)]
+pub(super) struct AlertList {
+    alerts: Vec<AlertView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+}
+
+/// What to acknowledge.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct Acknowledge {
+    device: String,
+    /// Without it, all of the device's.
+    metric: Option<String>,
+    /// The same anomaly is not raised again for this long, unless it gets clearly worse. A duration such as `"30d"`.
+    #[serde(rename = "for")]
+    hold: Option<String>,
+}
+
+/// What came of it.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Acknowledged {
+    /// These were raised, and are cleared now.
+    acknowledged: Vec<AcknowledgedRow>,
+    /// These are no anomalies, and stay until their cause ends.
+    others: Vec<AcknowledgedRow>,
+}
+
+/// One alert.
+#[derive(Serialize, ToSchema)]
+struct AcknowledgedRow {
+    alert: String,
+    kind: String,
+    severity: String,
+    device: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metric: Option<String>,
+    since: String,
+}
+
+impl From<Row> for AcknowledgedRow {
+    fn from(row: Row) -> Self {
+        let Row { alert, kind, severity, device, metric, since, .. } = row;
+        Self { alert, kind, severity, device, metric, since }
+    }
+}
+
+/// Open alerts, then past ones, each the newest first. Past ones need `[history]`.
+#[utoipa::path(get, path = "/api/v1/alerts", params(Query), responses(
+    (status = 200, body = AlertList),
+    (status = "4XX", body = Problem, content_type = "application/problem+json"),
+))]
+pub(super) async fn alerts(
+    State(app): Shared,
+    _: Viewer,
+    headers: HeaderMap,
+    Params(query): Params<Query>,
+) -> Result<Response, Problem> {
+    let limit = limit(query.limit)?;
+    let (with_open, with_past) = match query.state.as_deref() {
+        None | Some("open") => (true, false),
+        Some("past") => (false, true),
+        Some("all") => (true, true),
+        Some(other) => {
+            return Err(Problem::bad_request(format!("state {other}: allowed are open, past and all")));
+        }
+    };
+    let wanted = Wanted::of(&query)?;
+    let after = query.after.as_deref().map_or(Ok(Place::Open(0)), str::parse)?;
+    let open = all_open(&app);
+    let open_ids: HashSet<String> = open.iter().map(|alert| alert.id.clone()).collect();
+    let mut list = AlertList { alerts: Vec::new(), next: None };
+    if let (true, Place::Open(shown)) = (with_open, after) {
+        let mut rest = open.into_iter().filter(|alert| wanted.has(alert)).skip(shown);
+        list.alerts.extend(rest.by_ref().take(limit));
+        if rest.next().is_some() {
+            list.next = Some(Place::Open(shown + limit).to_string());
+            return Ok(tagged(&headers, &list));
+        }
+    }
+    let room = limit - list.alerts.len();
+    if with_past && room > 0 {
+        let before = if let Place::Past(cursor) = after { Some(cursor) } else { None };
+        let stored = past(&app, wanted, before, room).await?;
+        if stored.len() == room {
+            list.next = stored.last().map(|last| Place::Past(last.cursor).to_string());
+        }
+        let views = stored.iter().filter_map(AlertView::stored);
+        list.alerts.extend(views.filter(|alert| !open_ids.contains(&alert.id)));
+    } else if with_past {
+        list.next = Some(Place::Open(usize::MAX).to_string());
+    }
+    Ok(tagged(&headers, &list))
+}
+
+/// The newest first.
+fn all_open(app: &App) -> Vec<AlertView> {
+    let site = app.site();
+    let model = &app.sources.read_model;
+    let view = |alert: &Arc<read_model::OpenAlert>| {
+        let device = model.device(&alert.device);
+        AlertView::open(alert, device.as_ref().and_then(|device| device.zone.as_deref()), &site)
+    };
+    let mut open: Vec<AlertView> = model.alerts().iter().map(view).collect();
+    open.sort_by(|one, two| (&two.time, &two.id).cmp(&(&one.time, &one.id)));
+    open
+}
+
+/// Which alerts are asked for.
+struct Wanted {
+    device: Option<String>,
+    from: Timestamp,
+    to: Timestamp,
+}
+
+impl Wanted {
+    fn of(query: &Query) -> Result<Self, Problem> {
+        Ok(Self {
+            device: query.device.clone(),
+            from: query.from.as_deref().map_or(Ok(Timestamp::EPOCH), |text| time("from", text))?,
+            to: query.to.as_deref().map_or(Ok(Timestamp::MAX), |text| time("to", text))?,
+        })
+    }
+
+    fn has(&self, open: &AlertView) -> bool {
+        let raised = open.time.parse::<Timestamp>().unwrap_or(Timestamp::EPOCH);
+        raised < self.to && self.device.as_ref().is_none_or(|device| *device == open.device)
+    }
+}
+
+/// Where a page of the list ends.
+#[derive(Clone, Copy)]
+enum Place {
+    /// So many open ones are shown.
+    Open(usize),
+    Past(AlertCursor),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Open(shown) => write!(f, "open-{shown}"),
+            Self::Past(cursor) => write!(f, "past-{cursor}"),
+        }
+    }
+}
+
+impl FromStr for Place {
+    type Err = Problem;
+
+    fn from_str(text: &str) -> Result<Self, Problem> {
+        let place = match text.split_once('-') {
+            Some(("open", shown)) => shown.parse().ok().map(Self::Open),
+            Some(("past", cursor)) => cursor.parse().ok().map(Self::Past),
+            _ => None,
+        };
+        place.ok_or_else(|| Problem::bad_request("after is not the `next` of an answer"))
+    }
+}
+
+async fn past(
+    app: &App,
+    wanted: Wanted,
+    before: Option<AlertCursor>,
+    limit: usize,
+) -> Result<Vec<StoredAlert>, Problem> {
+    let question = move |store: &Store| {
+        let Wanted { device, from, to } = &wanted;
+        store.alerts(&AlertQuery { device: device.as_deref(), from: *from, to: *to, before, limit })
+    };
+    Ok(app.history.read(question).await?.unwrap_or_default())
+}
+
+/// Acknowledges anomalies: they are cleared, and the same is not raised again for a time.
+#[utoipa::path(post, path = "/api/v1/alerts/acknowledge", request_body = Acknowledge, responses(
+    (status = 200, body = Acknowledged),
+    (status = 404, body = Problem, content_type = "application/problem+json"),
+    (status = "4XX", body = Problem, content_type = "application/problem+json"),
+))]
+pub(super) async fn acknowledge(
+    State(app): Shared,
+    _: Operator,
+    Body(Acknowledge { device, metric, hold }): Body<Acknowledge>,
+) -> Result<Json<Acknowledged>, Problem> {
+    let hold = hold.as_deref().map_or(Ok(HumanDuration::from_secs(30 * 86_400)), str::parse);
+    let hold: Duration = hold.map_err(|error| Problem::bad_request(format!("for: {error}")))?.0;
+    if hold.is_zero() {
+        return Err(Problem::bad_request("for: must be longer than 0, such as 30d"));
+    }
+    let (reply, answer) = oneshot::channel();
+    let request = Request { device: device.clone(), metric: metric.clone(), hold };
+    app.sources.control.send(Control::Acknowledge(request, reply)).await.map_err(|_| stopping())?;
+    match answer.await.map_err(|_| stopping())? {
+        Answer::UnknownDevice => Err(super::devices::unknown(&device)),
+        Answer::UnknownMetric => {
+            let metric: String = metric.unwrap_or_default().chars().take(100).collect();
+            Err(Problem::not_found(format!("no metric is called `{metric}`")))
+        }
+        Answer::Done { acknowledged, others } => Ok(Json(Acknowledged {
+            acknowledged: acknowledged.into_iter().map(AcknowledgedRow::from).collect(),
+            others: others.into_iter().map(AcknowledgedRow::from).collect(),
+        })),
+    }
+}

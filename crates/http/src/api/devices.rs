@@ -1,0 +1,131 @@
+//! Devices: the list, and one of them.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use read_model::Device;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::{Shared, limit, tagged};
+use crate::extract::{Name, Params, Viewer};
+use crate::problem::Problem;
+use crate::site::Rule;
+use crate::views::{AlertView, DeviceView, state, worst};
+
+/// Which devices.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Query {
+    /// A part of the name or zone, without case.
+    search: Option<String>,
+    zone: Option<String>,
+    protocol: Option<String>,
+    /// `ok`, `alert` or `unheard`.
+    #[param(value_type = Option<crate::views::DeviceState>)]
+    state: Option<String>,
+    /// Whether a `[devices.*]` table names it.
+    named: Option<bool>,
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<usize>,
+    /// `next` of the answer before.
+    after: Option<String>,
+}
+
+/// Devices by name.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Devices {
+    devices: Vec<DeviceView>,
+    /// How many match.
+    total: usize,
+    /// Where there are more: `after` of the next question.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+}
+
+/// One device, and what is about it.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Details {
+    #[serde(flatten)]
+    device: DeviceView,
+    /// The rules that are about it.
+    rules: Vec<RuleView>,
+    /// Its open alerts.
+    alerts: Vec<AlertView>,
+}
+
+/// One `[alerts.*]` table.
+#[derive(Serialize, ToSchema)]
+struct RuleView {
+    name: String,
+    /// One line for people.
+    text: String,
+}
+
+/// The devices that are known, by name.
+#[utoipa::path(get, path = "/api/v1/devices", params(Query), responses(
+    (status = 200, body = Devices),
+    (status = "4XX", body = Problem, content_type = "application/problem+json"),
+))]
+pub(super) async fn devices(
+    State(app): Shared,
+    _: Viewer,
+    headers: HeaderMap,
+    Params(query): Params<Query>,
+) -> Result<Response, Problem> {
+    let limit = limit(query.limit)?;
+    if let Some(state) = query.state.as_deref().filter(|state| !matches!(*state, "ok" | "alert" | "unheard")) {
+        return Err(Problem::bad_request(format!("state {state}: allowed are ok, alert and unheard")));
+    }
+    let site = app.site();
+    let worst = worst(&app.sources.read_model.alerts());
+    let search = query.search.as_deref().map(str::to_lowercase);
+    let matches = |device: &Device| {
+        let has = |text: &str| search.as_ref().is_none_or(|search| text.to_lowercase().contains(search));
+        let is = |asked: &Option<String>, found: Option<&str>| asked.is_none() || asked.as_deref() == found;
+        (has(&device.name) || device.zone.as_deref().is_some_and(has))
+            && is(&query.zone, device.zone.as_deref())
+            && is(&query.protocol, device.protocol.as_deref())
+            && is(&query.state, Some(state(device, &worst).0.as_str()))
+            && query.named.is_none_or(|named| named == site.named.contains_key(&*device.name))
+    };
+    let mut found = app.sources.read_model.devices();
+    found.retain(|device| matches(device));
+    found.sort_by(|one, two| one.name.cmp(&two.name));
+    let total = found.len();
+    let after = query.after.as_deref().unwrap_or_default();
+    let first = found.partition_point(|device| &*device.name <= after && !after.is_empty());
+    let page = found.get(first..).unwrap_or_default();
+    let devices: Vec<_> = page.iter().take(limit).map(|device| DeviceView::of(device, &site, &worst)).collect();
+    let next = (page.len() > limit).then(|| devices.last().map(|device| device.name.clone())).flatten();
+    Ok(tagged(&headers, &Devices { devices, total, next }))
+}
+
+/// One device.
+#[utoipa::path(
+    get, path = "/api/v1/devices/{device}", params(("device" = String, Path, description = "Its name.")),
+    responses(
+        (status = 200, body = Details),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn device(State(app): Shared, _: Viewer, Name(name): Name) -> Result<Json<Details>, Problem> {
+    let device = app.sources.read_model.device(&name).ok_or_else(|| unknown(&name))?;
+    let site = app.site();
+    let alerts = app.sources.read_model.alerts();
+    let zone = device.zone.as_deref();
+    let rule = |rule: &Rule| RuleView { name: rule.name.clone(), text: rule.text.clone() };
+    let own = alerts.iter().filter(|alert| alert.device == device.name);
+    Ok(Json(Details {
+        rules: site.rules.iter().filter(|rule| rule.rule.matches_device(&name, zone)).map(rule).collect(),
+        alerts: own.map(|alert| AlertView::open(alert, zone, &site)).collect(),
+        device: DeviceView::of(&device, &site, &worst(&alerts)),
+    }))
+}
+
+pub(super) fn unknown(name: &str) -> Problem {
+    Problem::not_found(format!("no device is called `{}`", name.chars().take(100).collect::<String>()))
+}

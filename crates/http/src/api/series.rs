@@ -1,0 +1,264 @@
+//! What a series was: for charts, for the small lines of the list, as a file.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use gateway_core::Timestamp;
+use gateway_core::ports::Clock as _;
+use history::{Point, Points, SeriesQuery, Source};
+use pipeline::clock::SystemClock;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::{Shared, tagged};
+use crate::extract::{Name, Params, Viewer};
+use crate::problem::Problem;
+use crate::recent;
+use crate::state::App;
+use crate::times::time;
+use crate::views::kind;
+
+const DAY: Duration = Duration::from_secs(86_400);
+/// Points of a chart, if the question does not say.
+const DEFAULT_POINTS: usize = 500;
+const MOST_POINTS: usize = 5000;
+/// Values of a small line.
+const SPARKLINE_POINTS: usize = 48;
+/// Small lines of one question.
+const MOST_SPARKLINES: usize = 100;
+
+/// Which series, and when.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Query {
+    metric: String,
+    /// RFC 3339 or milliseconds since 1970. Default: a day before `to`.
+    from: Option<String>,
+    /// Default: now.
+    to: Option<String>,
+    /// About how many points: more windows than that are merged.
+    #[param(minimum = 2, maximum = 5000)]
+    points: Option<usize>,
+}
+
+/// A series, the oldest first. Where nothing was heard there is no point: a chart has a gap there.
+#[derive(Serialize, ToSchema)]
+pub(super) struct SeriesView {
+    device: String,
+    metric: String,
+    /// SenML's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unit: Option<String>,
+    /// `gauge`, `counter` or `state`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<&'static str>,
+    from: String,
+    to: String,
+    /// The length of a point in milliseconds; 0 for single values.
+    step: i64,
+    /// `recent` and `readings`: single values; `windows`, `hours`, `days`: what they were merged of.
+    source: &'static str,
+    points: Vec<PointView>,
+}
+
+/// What the series was in one stretch of time.
+#[derive(Serialize, ToSchema)]
+struct PointView {
+    start: String,
+    end: String,
+    avg: f64,
+    min: f64,
+    max: f64,
+    /// Population standard deviation.
+    std: f64,
+    count: u64,
+}
+
+impl PointView {
+    fn value(at: Timestamp, value: f64) -> Self {
+        let at = at.to_string();
+        Self { start: at.clone(), end: at, avg: value, min: value, max: value, std: 0.0, count: 1 }
+    }
+}
+
+impl From<&Point> for PointView {
+    fn from(point: &Point) -> Self {
+        let history::Summary { avg, min, max, std, count } = point.summary;
+        Self { start: point.start.to_string(), end: point.end.to_string(), avg, min, max, std, count }
+    }
+}
+
+/// A metric of a device between two times.
+#[utoipa::path(
+    get, path = "/api/v1/devices/{device}/history",
+    params(("device" = String, Path, description = "Its name."), Query),
+    responses(
+        (status = 200, body = SeriesView),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+        (status = 503, body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn history(
+    State(app): Shared,
+    _: Viewer,
+    headers: HeaderMap,
+    Name(device): Name,
+    Params(query): Params<Query>,
+) -> Result<Response, Problem> {
+    let (from, to) = span(query.from.as_deref(), query.to.as_deref(), DAY)?;
+    let points = query.points.unwrap_or(DEFAULT_POINTS);
+    if !(2..=MOST_POINTS).contains(&points) {
+        return Err(Problem::bad_request(format!("points {points} is out of range; allowed: 2 to {MOST_POINTS}")));
+    }
+    let known = app.sources.read_model.device(&device);
+    let series = known.as_ref().and_then(|known| known.get(&query.metric));
+    let mut view = SeriesView {
+        unit: series.and_then(|series| series.unit.as_deref().map(str::to_owned)),
+        kind: series.map(|series| kind(series.kind)),
+        device: device.clone(),
+        metric: query.metric.clone(),
+        from: from.to_string(),
+        to: to.to_string(),
+        step: 0,
+        source: "recent",
+        points: recent_points(&app, &device, &query.metric, from, to),
+    };
+    if view.points.is_empty() {
+        let stored = stored(&app, device.clone(), query.metric, from, to, points).await?;
+        view.source = source(stored.as_ref().map_or(Source::Windows, |stored| stored.source));
+        view.step = stored.as_ref().map_or(0, |stored| stored.step_ms);
+        view.points = stored.iter().flat_map(|stored| &stored.points).map(PointView::from).collect();
+        if view.points.is_empty() && known.is_none() {
+            return Err(super::devices::unknown(&device));
+        }
+    }
+    Ok(tagged(&headers, &view))
+}
+
+/// Single values, if all that is asked for happened in the last minutes.
+fn recent_points(app: &App, device: &str, metric: &str, from: Timestamp, to: Timestamp) -> Vec<PointView> {
+    if SystemClock.now().since(from) > recent::SPAN {
+        return Vec::new();
+    }
+    let points = app.live.recent().of(device, metric, from, to);
+    points.into_iter().map(|(at, value)| PointView::value(at, value)).collect()
+}
+
+async fn stored(
+    app: &App,
+    device: String,
+    metric: String,
+    from: Timestamp,
+    to: Timestamp,
+    max_points: usize,
+) -> Result<Option<Points>, Problem> {
+    let question = move |store: &history::Store| {
+        store.series(&SeriesQuery { device: &device, metric: &metric, from, to, max_points })
+    };
+    app.history.read(question).await
+}
+
+const fn source(source: Source) -> &'static str {
+    match source {
+        Source::Readings => "readings",
+        Source::Windows => "windows",
+        Source::Hours => "hours",
+        Source::Days => "days",
+    }
+}
+
+/// The times of a query; without `from`, `length` before `to`.
+fn span(from: Option<&str>, to: Option<&str>, length: Duration) -> Result<(Timestamp, Timestamp), Problem> {
+    let to = to.map_or_else(|| Ok(SystemClock.now()), |text| time("to", text))?;
+    let length = i64::try_from(length.as_millis()).unwrap_or(i64::MAX);
+    let from = from.map_or_else(
+        || Ok(Timestamp::from_millis(to.as_millis().saturating_sub(length).max(0))),
+        |text| time("from", text),
+    )?;
+    if from >= to {
+        return Err(Problem::bad_request(format!("from {from} is not before to {to}")));
+    }
+    Ok((from, to))
+}
+
+/// Small lines of the last day.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Sparklines {
+    from: String,
+    to: String,
+    /// The length of a value in milliseconds.
+    step: i64,
+    /// By device: averages, the oldest first; null where nothing was heard.
+    sparklines: BTreeMap<String, Vec<Option<f64>>>,
+    /// By device: the metric that the line shows.
+    metrics: BTreeMap<String, String>,
+}
+
+/// The last day of many devices, as small lines. `device` once for each, at most 100 times; `metric`, or each device's first.
+#[utoipa::path(
+    get, path = "/api/v1/sparklines",
+    params(
+        ("device" = Vec<String>, Query, description = "Names.", explode = true),
+        ("metric" = Option<String>, Query, description = "Without it: each device's first."),
+    ),
+    responses(
+        (status = 200, body = Sparklines),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+        (status = 503, body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn sparklines(
+    State(app): Shared,
+    _: Viewer,
+    headers: HeaderMap,
+    Params(query): Params<Vec<(String, String)>>,
+) -> Result<Response, Problem> {
+    let (from, to) = span(None, None, DAY)?;
+    let mut devices = Vec::new();
+    let mut metric = None;
+    for (key, value) in query {
+        match key.as_str() {
+            "device" => devices.push(value),
+            "metric" => metric = Some(value),
+            other => {
+                let other: String = other.chars().take(40).collect();
+                return Err(Problem::bad_request(format!("{other}: allowed are device and metric")));
+            }
+        }
+    }
+    if devices.is_empty() || devices.len() > MOST_SPARKLINES {
+        return Err(Problem::bad_request(format!("device: allowed are 1 to {MOST_SPARKLINES} of them")));
+    }
+    let wanted: Vec<_> = devices.into_iter().map(|device| (shown(&app, &device, metric.as_deref()), device)).collect();
+    let question = move |store: &history::Store| {
+        let mut lines = Vec::new();
+        for (metric, device) in &wanted {
+            let line = store.sparkline(device, metric.as_deref(), from, to, SPARKLINE_POINTS)?;
+            lines.extend(line.map(|(metric, values)| (device.clone(), metric, values)));
+        }
+        Ok(lines)
+    };
+    let lines = app.history.read(question).await?.unwrap_or_default();
+    let step = to.millis_after(from) / i64::try_from(SPARKLINE_POINTS).unwrap_or(1);
+    let metrics = lines.iter().map(|(device, metric, _)| (device.clone(), metric.to_string())).collect();
+    let sparklines = lines.into_iter().map(|(device, _, values)| (device, values)).collect();
+    let view = Sparklines { from: from.to_string(), to: to.to_string(), step, sparklines, metrics };
+    Ok(tagged(&headers, &view))
+}
+
+/// The metric that a device's line shows: what people look for first.
+fn shown(app: &App, device: &str, metric: Option<&str>) -> Option<String> {
+    const FIRST: [&str; 6] = ["temperature", "co2", "humidity", "power", "energy", "occupancy"];
+    if let Some(metric) = metric {
+        return Some(metric.to_owned());
+    }
+    let device = app.sources.read_model.device(device)?;
+    let known = FIRST.into_iter().find(|metric| device.get(metric).is_some());
+    let first = device.series().iter().map(|series| &*series.name);
+    known.or_else(|| first.into_iter().find(|name| !matches!(*name, "battery" | "rssi" | "snr" | "linkquality"))).map(str::to_owned)
+}

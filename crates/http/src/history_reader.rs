@@ -1,0 +1,108 @@
+//! Reads the history for the API: on threads that may wait for a disk, two questions at a time, so that no number of
+//! browsers takes the gateway's time or memory.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use history::{HistoryError, Store};
+use serde::Serialize;
+use tokio::sync::Semaphore;
+use utoipa::ToSchema;
+
+use crate::problem::Problem;
+
+/// Questions at a time.
+const AT_A_TIME: usize = 2;
+/// How long a question waits for its turn.
+const TURN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The history as the overview shows it.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct HistoryView {
+    /// The start of the oldest window.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<String>,
+    /// On the disk.
+    bytes: u64,
+}
+
+/// The history's readers. Clones share them.
+#[derive(Clone)]
+pub(crate) struct HistoryReader(Option<Arc<Shared>>);
+
+struct Shared {
+    path: PathBuf,
+    turns: Semaphore,
+    /// Open files that nobody reads now.
+    idle: Mutex<Vec<Store>>,
+}
+
+impl HistoryReader {
+    pub(crate) fn new(path: Option<PathBuf>) -> Self {
+        Self(path.map(|path| {
+            Arc::new(Shared { path, turns: Semaphore::new(AT_A_TIME), idle: Mutex::default() })
+        }))
+    }
+
+    pub(crate) const fn is_there(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// What `question` finds; none without a history, and before its first window is written.
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Store) -> Result<T, HistoryError> + Send + 'static,
+    ) -> Result<Option<T>, Problem> {
+        let Some(shared) = self.0.clone() else { return Ok(None) };
+        let busy = || Problem::unavailable("too many questions to the history at once; try again");
+        let turn = tokio::time::timeout(TURN_TIMEOUT, shared.turns.acquire()).await;
+        let _turn = turn.map_err(|_| busy())?.map_err(|_| busy())?;
+        let reader = Arc::clone(&shared);
+        let answer = tokio::task::spawn_blocking(move || reader.answer(question)).await;
+        let unreadable = |why: String| {
+            tracing::warn!("the history cannot be read: {why}");
+            Problem::unavailable("the history cannot be read now; the log says why")
+        };
+        match answer {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => Err(unreadable(gateway_core::chain(&error))),
+            Err(error) => Err(unreadable(error.to_string())),
+        }
+    }
+
+    /// Opens a file of its own, for what takes long; none without a history.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        self.0.as_ref().map(|shared| shared.path.as_path())
+    }
+
+    pub(crate) async fn view(&self) -> Option<HistoryView> {
+        let view = self.read(|store| {
+            let from = store.span()?.map(|(from, _)| from.to_string());
+            Ok(HistoryView { from, bytes: store.used_bytes()? })
+        });
+        view.await.ok().flatten()
+    }
+}
+
+impl Shared {
+    fn answer<T>(
+        &self,
+        question: impl FnOnce(&Store) -> Result<T, HistoryError>,
+    ) -> Result<Option<T>, HistoryError> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let store = match idle {
+            Some(store) => store,
+            None => match Store::open_read_only(&self.path) {
+                Ok(store) => store,
+                // The writer has not begun it yet.
+                Err(_) if !self.path.exists() => return Ok(None),
+                Err(HistoryError::Empty { .. }) => return Ok(None),
+                Err(error) => return Err(error),
+            },
+        };
+        let answer = question(&store)?;
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(store);
+        Ok(Some(answer))
+    }
+}

@@ -1,0 +1,48 @@
+//! What every request can reach.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use pipeline::Control;
+use pipeline::observe::audit::Auditor;
+use pipeline::observe::health_source::HealthSource;
+use read_model::ReadModel;
+use tokio::sync::{mpsc, watch};
+
+use crate::access::Access;
+use crate::guard::Hosts;
+use crate::history_reader::HistoryReader;
+use crate::live::Live;
+use crate::overview::Overviews;
+use crate::site::{SharedTools, Site};
+
+/// What the page shows, and whom it asks.
+#[derive(Clone)]
+pub struct Sources {
+    pub read_model: ReadModel,
+    pub auditor: Auditor,
+    pub health: HealthSource,
+    pub control: mpsc::Sender<Control>,
+    /// The history's file; none without `[history]`.
+    pub history: Option<PathBuf>,
+    /// The configuration in force.
+    pub site: watch::Receiver<Arc<Site>>,
+    pub tools: SharedTools,
+}
+
+/// Shared by all requests.
+pub(crate) struct App {
+    pub(crate) access: Access,
+    pub(crate) hosts: Hosts,
+    pub(crate) sources: Sources,
+    pub(crate) history: HistoryReader,
+    pub(crate) live: Arc<Live>,
+    pub(crate) overviews: Overviews,
+}
+
+impl App {
+    /// The configuration in force.
+    pub(crate) fn site(&self) -> Arc<Site> {
+        Arc::clone(&self.sources.site.borrow())
+    }
+}
