@@ -46,7 +46,8 @@ pub struct Config {
     pub alerts: BTreeMap<String, Alert>,
     /// Readings of open windows on disk, so that they survive a crash.
     pub journal: Journal,
-    /// Windows of devices on disk, for `riser train` and `[anomaly] retrain`. Without this table there are none.
+    /// Windows of devices on disk, what they give by the hour and by the day, and alerts: for the dashboard, `riser export`,
+    /// `riser train` and `[anomaly] retrain`. Without this table there is nothing.
     pub history: Option<History>,
     /// The web page of the gateway, its API under `/api/v1` and its metrics under `/metrics`. Without this table there are none.
     pub http: Option<gateway_http::config::Config>,
@@ -347,18 +348,32 @@ impl Default for Journal {
     }
 }
 
-/// Windows of devices on disk, for `riser train` and `[anomaly] retrain`. Without this table there are none.
+/// Windows of devices on disk, what they give by the hour and by the day, and alerts: for the dashboard, `riser export`,
+/// `riser train` and `[anomaly] retrain`. Without this table there is nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct History {
     /// How long a window is kept; `"0s"`: nothing is stored.
     pub keep: HumanDuration,
-    /// Where the file would grow beyond this, the oldest windows go first.
+    /// How long an hour's summary and an alert are kept; at least as long as `keep`.
+    pub keep_hours: HumanDuration,
+    /// How long a day's summary is kept; at least as long as an hour's.
+    pub keep_days: HumanDuration,
+    /// How long single readings are kept, one row a message; `"0s"`: none are stored.
+    pub readings: HumanDuration,
+    /// Where the file would grow beyond this, the oldest go first: single readings, then windows, then hours and alerts.
     pub max_size: ByteSize,
 }
 
 impl Default for History {
     fn default() -> Self {
-        Self { keep: HumanDuration::from_secs(30 * 86_400), max_size: ByteSize::mib(512) }
+        let days = |days: u64| HumanDuration::from_secs(days * 86_400);
+        Self {
+            keep: days(30),
+            keep_hours: days(365),
+            keep_days: days(3_650),
+            readings: HumanDuration::from_secs(0),
+            max_size: ByteSize::mib(512),
+        }
     }
 }

@@ -349,6 +349,9 @@ enabled = true
 sync_every = "1s"
 [history]
 keep = "30d"
+keep_hours = "365d"
+keep_days = "3650d"
+readings = "2d"
 "##;
     finds(text, &[]);
     let config = load(text, &[]).unwrap().config;
@@ -414,10 +417,13 @@ fn training_is_not_asked_for_more_often_than_a_machine_can_look() {
 fn a_history_has_room_for_something_and_ends_some_day_and_keep_0_turns_it_off() {
     finds("[history]\nkeep = \"0s\"\n", &[]);
     finds(
-        "[history]\nkeep = \"4000d\"\nmax_size = \"1MiB\"\n",
+        "[history]\nkeep = \"4000d\"\nkeep_hours = \"4000d\"\nkeep_days = \"4000d\"\nreadings = \"4000d\"\nmax_size = \"1MiB\"\n",
         &[
             "gateway.toml:2:1: error: history.keep: is out of range; allowed: up to \"3650d\"",
-            "gateway.toml:3:1: error: history.max_size: is too small; write at least \"16MiB\"",
+            "gateway.toml:3:1: error: history.keep_hours: is out of range; allowed: up to \"3650d\"",
+            "gateway.toml:4:1: error: history.keep_days: is out of range; allowed: up to \"3650d\"",
+            "gateway.toml:5:1: error: history.readings: is out of range; allowed: up to \"3650d\"",
+            "gateway.toml:6:1: error: history.max_size: is too small; write at least \"16MiB\"",
         ],
     );
 }

@@ -73,7 +73,19 @@ pub(crate) fn kinds(config: &Config) -> Kinds {
 pub(crate) fn history_options(config: &Config) -> Option<history::Options> {
     let settings = config.history.as_ref().filter(|history| !history.keep.0.is_zero())?;
     let path = local_history::path(&config.gateway.data_dir);
-    Some(history::Options { path, keep: settings.keep.0, max_bytes: settings.max_size.0 })
+    Some(history::Options {
+        path,
+        keep: settings.keep.0,
+        keep_hours: settings.keep_hours.0,
+        keep_days: settings.keep_days.0,
+        readings: settings.readings.0,
+        max_bytes: settings.max_size.0,
+    })
+}
+
+/// Whether the local history keeps single readings.
+pub(crate) fn history_takes_readings(config: &Config) -> bool {
+    history_options(config).is_some_and(|options| !options.readings.is_zero())
 }
 
 /// When devices are trained again.

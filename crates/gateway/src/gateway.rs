@@ -99,11 +99,12 @@ impl Gateway {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let history = build::history_options(config)
             .and_then(|options| local_history::start(options, Arc::clone(&clock)));
-        let mut windows = Vec::new();
+        let identity = Identity { id: config.gateway.id(), prefix: config.gateway.prefix.clone() };
+        let mut remembered = history::Batch::default();
         let (mode, recovered) =
             opening::open_store(config, build::settings(config), mark, |outputs, registry| {
                 if history.is_some() {
-                    windows.append(&mut pipeline::deliver::history::windows(outputs, registry));
+                    remembered.append(&mut pipeline::deliver::history::batch(outputs, registry, &identity));
                 }
             })?;
         // A new outbox beside an older state has lost what the state remembers.
@@ -123,7 +124,6 @@ impl Gateway {
         // The thread ends once the outbox is closed; where its disk holds it, maybe never: it is not waited for.
         let outbox = outbox.map(outbox::spawn).transpose()?.map(|(handle, _thread)| handle);
 
-        let identity = Identity { id: config.gateway.id(), prefix: config.gateway.prefix.clone() };
         let commanders = Commanders::default();
         let begin = DurableStart {
             mode,
@@ -133,11 +133,13 @@ impl Gateway {
             outbox: outbox.clone().map(|handle| (handle, mark)),
             ledger_sink: build::ledger_sink(config),
             history: history.clone(),
+            takes_readings: build::takes_readings(config),
         };
         let (problem_sender, pipeline_problems) = watch::channel(Vec::new());
+        let keeps_messages = build::takes_readings(config) || build::history_takes_readings(config);
         let pipeline = Pipeline {
             engine: recovered.engine,
-            decoder: Decoder::new(new.codecs, new.directory).keeping_messages(build::takes_readings(config)),
+            decoder: Decoder::new(new.codecs, new.directory).keeping_messages(keeps_messages),
             actions: Actions::new(new.actions, Arc::clone(&commanders)),
             durable: Durable::new(data_dir, begin),
             read_model: read_model.clone(),
@@ -157,7 +159,7 @@ impl Gateway {
         supervisor.reconcile(adapters).await;
         let undelivered = Undelivered {
             outputs: recovered.outputs,
-            windows,
+            remembered,
             models: new.models,
             settings: new.settings,
             found,

@@ -2,7 +2,8 @@
 //!
 //! postcard: the number of metrics (varint), then for each its id (varint), avg, min, max, std (8 bytes each, IEEE 754,
 //! little-endian) and count (varint); then a CRC-32 of the row's key, its revision and all that (4 bytes, little-endian).
-//! Mostly 34 bytes a metric, and 5 more a row.
+//! Mostly 34 bytes a metric, and 5 more a row. Rows of `hours` and `days` have the same; a single reading's column `metrics`
+//! has id and value (8 bytes) of each metric, and the checksum of its device, time and number.
 
 use serde::{Deserialize, Serialize};
 
@@ -28,20 +29,44 @@ pub(crate) struct Entry {
 
 /// The blob of a row.
 pub(crate) fn encode(key: Key, entries: &[Entry]) -> Result<Vec<u8>, postcard::Error> {
-    let mut blob = postcard::to_stdvec(entries)?;
-    let crc = checksum(key, &blob);
-    blob.extend_from_slice(&crc.to_le_bytes());
-    Ok(blob)
+    Ok(seal(key, postcard::to_stdvec(entries)?))
 }
 
 /// The metrics of a row; none where the blob is not what was written.
 pub(crate) fn decode(key: Key, blob: &[u8]) -> Option<Vec<Entry>> {
-    let (body, crc) = blob.split_last_chunk::<CRC_BYTES>()?;
-    if u32::from_le_bytes(*crc) != checksum(key, body) {
-        return None;
-    }
-    let (entries, rest) = postcard::take_from_bytes(body).ok()?;
+    let (entries, rest) = postcard::take_from_bytes(unseal(key, blob)?).ok()?;
     rest.is_empty().then_some(entries)
+}
+
+/// The metrics of a row of windows, whose first columns are start, length, revision and the blob; none where the blob is not
+/// what was written.
+pub(crate) fn entries_of(device: i64, row: &rusqlite::Row<'_>) -> rusqlite::Result<Vec<Entry>> {
+    let Ok(revision) = u32::try_from(row.get::<_, i64>(2)?) else { return Ok(Vec::new()) };
+    let key = Key { device, start: row.get(0)?, length: row.get(1)?, revision };
+    Ok(row.get_ref(3)?.as_blob().ok().and_then(|blob| decode(key, blob)).unwrap_or_default())
+}
+
+/// The blob of a single reading's values, by metric.
+pub(crate) fn encode_values(key: Key, values: &[(u32, f64)]) -> Result<Vec<u8>, postcard::Error> {
+    Ok(seal(key, postcard::to_stdvec(values)?))
+}
+
+/// The values of a single reading; none where the blob is not what was written.
+pub(crate) fn decode_values(key: Key, blob: &[u8]) -> Option<Vec<(u32, f64)>> {
+    postcard::from_bytes(unseal(key, blob)?).ok()
+}
+
+/// Bytes with their checksum behind them.
+pub(crate) fn seal(key: Key, mut body: Vec<u8>) -> Vec<u8> {
+    let crc = checksum(key, &body);
+    body.extend_from_slice(&crc.to_le_bytes());
+    body
+}
+
+/// The bytes without their checksum; none where it is another's.
+pub(crate) fn unseal(key: Key, blob: &[u8]) -> Option<&[u8]> {
+    let (body, crc) = blob.split_last_chunk::<CRC_BYTES>()?;
+    (u32::from_le_bytes(*crc) == checksum(key, body)).then_some(body)
 }
 
 fn checksum(key: Key, body: &[u8]) -> u32 {

@@ -1,4 +1,4 @@
-//! How the rest of the gateway gives windows to a history on its own thread: at once or not at all.
+//! How the rest of the gateway gives rows to a history on its own thread: at once or not at all.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,18 +7,15 @@ use gateway_core::{MemoryBudget, MemoryPermit, memory};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout_at};
 
-use crate::row::{Row, Summary};
+use crate::batch::Batch;
 
 /// Commands that wait to be taken.
 const COMMANDS: usize = 1_024;
 
-/// Windows, each with its device's name.
-pub(crate) type Windows = Vec<(Box<str>, Row)>;
-
 /// What is asked of the history's thread.
 pub(crate) enum Command {
-    /// The permit is free again when the windows are stored.
-    Keep(Windows, MemoryPermit),
+    /// The permit is free again when the rows are stored.
+    Keep(Batch, MemoryPermit),
     Flush,
     Close(oneshot::Sender<()>),
 }
@@ -26,7 +23,7 @@ pub(crate) enum Command {
 /// How a history is doing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Status {
-    /// Windows left out since the start, because the disk did not take them.
+    /// Windows, alerts and readings left out since the start, because the disk did not take them.
     pub left_out: u64,
     /// Why nothing can be stored at the moment, causes included. It is tried again.
     pub trouble: Option<Arc<str>>,
@@ -48,35 +45,37 @@ impl Handle {
         (Self { commands, budget: MemoryBudget::new(memory::HISTORY.bytes), status }, receiver)
     }
 
-    /// Takes windows with their devices' names. Never waits: where there is no permit they are left out and counted.
-    pub fn record(&self, windows: Vec<(Box<str>, Row)>) {
-        if windows.is_empty() {
+    /// Takes windows, alerts and readings. Never waits: where there is no permit they are left out and counted.
+    pub fn record(&self, batch: impl Into<Batch>) {
+        let batch = batch.into();
+        if batch.is_empty() {
             return;
         }
-        match self.budget.try_acquire(memory(&windows)) {
-            Some(permit) => self.send(windows, permit),
-            None => self.leave_out(windows.len()),
+        match self.budget.try_acquire(batch.memory()) {
+            Some(permit) => self.send(batch, permit),
+            None => self.leave_out(batch.len()),
         }
     }
 
     /// The same, but waits for permit until then: for a start, which may have many at once.
-    pub async fn record_until(&self, windows: Vec<(Box<str>, Row)>, until: Instant) {
-        match timeout_at(until, self.budget.acquire(memory(&windows))).await {
-            Ok(permit) => self.send(windows, permit),
-            Err(_) => self.leave_out(windows.len()),
+    pub async fn record_until(&self, batch: impl Into<Batch>, until: Instant) {
+        let batch = batch.into();
+        match timeout_at(until, self.budget.acquire(batch.memory())).await {
+            Ok(permit) => self.send(batch, permit),
+            Err(_) => self.leave_out(batch.len()),
         }
     }
 
-    fn send(&self, windows: Windows, permit: MemoryPermit) {
-        let count = windows.len();
-        if self.commands.try_send(Command::Keep(windows, permit)).is_err() {
+    fn send(&self, batch: Batch, permit: MemoryPermit) {
+        let count = batch.len();
+        if self.commands.try_send(Command::Keep(batch, permit)).is_err() {
             self.leave_out(count);
         }
     }
 
-    fn leave_out(&self, windows: usize) {
+    fn leave_out(&self, rows: usize) {
         self.status.send_modify(|status| {
-            status.left_out = status.left_out.saturating_add(windows as u64);
+            status.left_out = status.left_out.saturating_add(rows as u64);
             status.trouble.get_or_insert_with(|| "the disk does not keep up; windows are left out".into());
         });
     }
@@ -100,14 +99,4 @@ impl Handle {
             let _ = done.await;
         }
     }
-}
-
-/// About what windows take in memory, in bytes.
-fn memory(windows: &Windows) -> usize {
-    let names = |row: &Row| row.metrics.iter().map(|(name, _)| name.len()).sum::<usize>();
-    let one = |(device, row): &(Box<str>, Row)| {
-        let metrics = row.metrics.len() * size_of::<(Box<str>, Summary)>();
-        size_of::<(Box<str>, Row)>() + device.len() + metrics + names(row)
-    };
-    windows.iter().map(one).sum()
 }

@@ -1,4 +1,5 @@
-//! The file: how a connection is set up, the tables, their version.
+//! The file: how a connection is set up, the tables, their version. A file of the version before is converted by the first
+//! writer that opens it, in one transaction; readers read it as it is.
 
 use std::path::Path;
 use std::time::Duration;
@@ -6,9 +7,12 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::error::{HistoryError, during};
+use crate::rolling;
 
 /// The newest `user_version` this program knows.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
+/// The first, which had windows and nothing else.
+const WINDOWS_ONLY: i64 = 1;
 /// `application_id` of a history: "HIST".
 const APPLICATION: i64 = 0x4849_5354;
 /// How long to wait for another process.
@@ -27,13 +31,43 @@ const TABLES: &str = "
     ) STRICT, WITHOUT ROWID;
 ";
 
+/// What version 2 has in addition.
+const TABLES_OF_2: &str = "
+    CREATE TABLE hours (
+        device INTEGER NOT NULL, start INTEGER NOT NULL, metrics BLOB NOT NULL, PRIMARY KEY (device, start)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE days (
+        device INTEGER NOT NULL, start INTEGER NOT NULL, metrics BLOB NOT NULL, PRIMARY KEY (device, start)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE mark (part TEXT PRIMARY KEY, removed_before INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE TABLE alerts (
+        number INTEGER PRIMARY KEY, since INTEGER NOT NULL, device INTEGER NOT NULL, rule TEXT NOT NULL,
+        metric TEXT NOT NULL, raised_at INTEGER, cleared_at INTEGER, raised BLOB, cleared BLOB,
+        UNIQUE (since, device, rule, metric)
+    ) STRICT;
+    CREATE INDEX alerts_of_device ON alerts (device, since);
+    CREATE TABLE recent_readings (
+        start INTEGER NOT NULL, device INTEGER NOT NULL, number INTEGER NOT NULL, metrics BLOB NOT NULL,
+        PRIMARY KEY (start, device, number)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE readings (
+        device INTEGER NOT NULL, start INTEGER NOT NULL, number INTEGER NOT NULL, metrics BLOB NOT NULL,
+        PRIMARY KEY (device, start, number)
+    ) STRICT, WITHOUT ROWID;
+";
+
 /// Opens the file for writing; makes it where there is none.
 pub(crate) fn open(path: &Path) -> Result<Connection, HistoryError> {
     let fails = during("open", path);
     let mut connection = Connection::open(path).map_err(&fails)?;
     connection.busy_timeout(BUSY).map_err(&fails)?;
     match check(&connection, path)? {
-        Contents::Ours => set_up(&connection).map_err(&fails)?,
+        Contents::Ours { version } => {
+            set_up(&connection).map_err(&fails)?;
+            if version == WINDOWS_ONLY {
+                convert(&mut connection).map_err(during("convert", path))?;
+            }
+        }
         Contents::Nothing => {
             set_up(&connection).map_err(&fails)?;
             create(&mut connection).map_err(&fails)?;
@@ -42,21 +76,23 @@ pub(crate) fn open(path: &Path) -> Result<Connection, HistoryError> {
     Ok(connection)
 }
 
-/// Opens the file for reading, beside a writer or alone.
-pub(crate) fn open_read_only(path: &Path) -> Result<Connection, HistoryError> {
+/// Opens the file for reading, beside a writer or alone. Also says whether it has more than windows.
+pub(crate) fn open_read_only(path: &Path) -> Result<(Connection, bool), HistoryError> {
     let fails = during("open", path);
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(&fails)?;
     connection.busy_timeout(BUSY).map_err(&fails)?;
     match (check(&connection, path), immutable_uri(path)) {
-        (Ok(Contents::Ours), _) => Ok(connection),
+        (Ok(Contents::Ours { version }), _) => Ok((connection, version > WINDOWS_ONLY)),
         (Ok(Contents::Nothing), _) => Err(HistoryError::Empty { path: path.to_owned() }),
         // Where nothing may be written beside it SQLite cannot read along with a writer; there is none.
         (Err(HistoryError::Sqlite { .. }), Some(uri)) => {
             let connection =
                 Connection::open_with_flags(uri, flags | OpenFlags::SQLITE_OPEN_URI).map_err(&fails)?;
-            check(&connection, path)?;
-            Ok(connection)
+            match check(&connection, path)? {
+                Contents::Ours { version } => Ok((connection, version > WINDOWS_ONLY)),
+                Contents::Nothing => Err(HistoryError::Empty { path: path.to_owned() }),
+            }
         }
         (Err(error), _) => Err(error),
     }
@@ -78,7 +114,7 @@ fn immutable_uri(path: &Path) -> Option<String> {
 /// What a file holds.
 enum Contents {
     Nothing,
-    Ours,
+    Ours { version: i64 },
 }
 
 /// What is in the file; an error where it is not ours or too new. Changes nothing.
@@ -90,7 +126,7 @@ fn check(connection: &Connection, path: &Path) -> Result<Contents, HistoryError>
         connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(&read)?;
     match (application, version, tables) {
         (0, 0, 0) => Ok(Contents::Nothing),
-        (APPLICATION, VERSION, _) => Ok(Contents::Ours),
+        (APPLICATION, WINDOWS_ONLY..=VERSION, _) => Ok(Contents::Ours { version }),
         (APPLICATION, found, _) => {
             Err(HistoryError::NewerSchema { path: path.to_owned(), found, supported: VERSION })
         }
@@ -123,7 +159,17 @@ fn use_log(connection: &Connection) -> rusqlite::Result<()> {
 fn create(connection: &mut Connection) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
     transaction.execute_batch(TABLES)?;
+    transaction.execute_batch(TABLES_OF_2)?;
     transaction.pragma_update(None, "application_id", APPLICATION)?;
+    transaction.pragma_update(None, "user_version", VERSION)?;
+    transaction.commit()
+}
+
+/// A file that is whole after this, or as it was. Takes some seconds for a large one.
+fn convert(connection: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = connection.transaction()?;
+    transaction.execute_batch(TABLES_OF_2)?;
+    rolling::build_tiers(&transaction)?;
     transaction.pragma_update(None, "user_version", VERSION)?;
     transaction.commit()
 }

@@ -1,17 +1,23 @@
-//! The open file, and how windows get into it.
+//! The open file, and how what it keeps gets into it.
 
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
+use rusqlite::Connection;
 
-use crate::blob::{self, Entry, Key};
+use crate::alerts;
+use crate::batch::Batch;
 use crate::error::{HistoryError, during};
-use crate::names::{self, NameTable, Names};
+use crate::names::{self, Names};
+use crate::readings;
+use crate::rolling::{Marks, move_recent};
 use crate::row::Row;
 use crate::schema;
+use crate::windows::{self, Put};
 
 /// Windows in `recent` beyond which they are moved to where they are read: about 2 MiB, and tens of windows a device.
 const MAX_RECENT: usize = 16_384;
+/// The same of readings, which are smaller and come more often.
+const MAX_RECENT_READINGS: usize = 65_536;
 
 /// A history, open.
 #[derive(Debug)]
@@ -19,9 +25,16 @@ pub struct Store {
     pub(crate) file: Connection,
     pub(crate) path: PathBuf,
     pub(crate) names: Names,
+    /// False in a file of version 1, which only a reader sees.
+    pub(crate) has_tiers: bool,
     /// Windows in `recent`, or more: some may have been corrected or removed since.
     recent: usize,
     max_recent: usize,
+    /// Whether retention has removed something since devices were last looked through.
+    pub(crate) has_removed: bool,
+    /// The same of `recent_readings`.
+    recent_readings: usize,
+    max_recent_readings: usize,
 }
 
 impl Store {
@@ -30,7 +43,7 @@ impl Store {
     /// # Errors
     /// Where the file cannot be opened, is damaged, of a newer schema or no history. It is as it was.
     pub fn open(path: &Path) -> Result<Self, HistoryError> {
-        Self::of(schema::open(path)?, path)
+        Self::of(schema::open(path)?, true, path)
     }
 
     /// Opens the history for reading, beside a writer or alone. To append to it is an error.
@@ -38,14 +51,29 @@ impl Store {
     /// # Errors
     /// As [`Self::open`], and where there is no such file.
     pub fn open_read_only(path: &Path) -> Result<Self, HistoryError> {
-        Self::of(schema::open_read_only(path)?, path)
+        let (file, has_tiers) = schema::open_read_only(path)?;
+        Self::of(file, has_tiers, path)
     }
 
-    fn of(file: Connection, path: &Path) -> Result<Self, HistoryError> {
-        let recent = file.query_row("SELECT count(*) FROM recent", [], |row| row.get::<_, i64>(0));
-        let recent = recent.map_err(during("read", path))?;
-        let recent = usize::try_from(recent).unwrap_or(usize::MAX);
-        Ok(Self { file, path: path.to_owned(), names: Names::default(), recent, max_recent: MAX_RECENT })
+    fn of(file: Connection, has_tiers: bool, path: &Path) -> Result<Self, HistoryError> {
+        let count = |query| -> Result<usize, HistoryError> {
+            let count =
+                file.query_row(query, [], |row| row.get::<_, i64>(0)).map_err(during("read", path))?;
+            Ok(usize::try_from(count).unwrap_or(usize::MAX))
+        };
+        let recent = count("SELECT count(*) FROM recent")?;
+        let recent_readings = if has_tiers { count("SELECT count(*) FROM recent_readings")? } else { 0 };
+        Ok(Self {
+            file,
+            path: path.to_owned(),
+            names: Names::default(),
+            has_tiers,
+            recent,
+            max_recent: MAX_RECENT,
+            has_removed: false,
+            recent_readings,
+            max_recent_readings: MAX_RECENT_READINGS,
+        })
     }
 
     /// The file.
@@ -55,12 +83,28 @@ impl Store {
     }
 
     /// Stores windows with their devices' names, all or none. What is there already in the same or a higher revision is
-    /// left as it is, in a lower one replaced.
+    /// left as it is, in a lower one replaced. What starts before the time up to which retention has removed windows is
+    /// left out.
     ///
     /// # Errors
     /// Where the file cannot be written; then nothing is stored, and it may be tried again.
     pub fn append(&mut self, windows: &[(Box<str>, Row)]) -> Result<(), HistoryError> {
-        let done = self.append_all(windows);
+        self.or_forget_names(|store| store.append_all(windows, &Batch::default()))
+    }
+
+    /// Stores all that a batch has, all or none: windows as [`Self::append`], alerts and readings if they are not there yet.
+    ///
+    /// # Errors
+    /// As [`Self::append`].
+    pub fn append_batch(&mut self, batch: &Batch) -> Result<(), HistoryError> {
+        self.or_forget_names(|store| store.append_all(&batch.windows, batch))
+    }
+
+    fn or_forget_names(
+        &mut self,
+        append: impl FnOnce(&mut Self) -> Result<(), HistoryError>,
+    ) -> Result<(), HistoryError> {
+        let done = append(self);
         if done.is_err() {
             // Some may have been given in the transaction that is no more.
             self.names.forget();
@@ -68,20 +112,45 @@ impl Store {
         done
     }
 
-    fn append_all(&mut self, windows: &[(Box<str>, Row)]) -> Result<(), HistoryError> {
+    fn append_all(&mut self, windows: &[(Box<str>, Row)], others: &Batch) -> Result<(), HistoryError> {
         let fails = during("write to", &self.path);
         let transaction = self.file.transaction().map_err(&fails)?;
-        let mut recent = self.recent;
+        let (mut recent, mut recent_readings) = (self.recent, self.recent_readings);
+        let marks = Marks::of(&transaction).map_err(&fails)?;
         for (device, row) in windows {
-            let (key, blob) = encode(&transaction, &mut self.names, &self.path, device, row)?;
-            recent = recent.saturating_add(put(&transaction, key, &blob).map_err(&fails)?);
+            let (key, blob) = windows::encode(&transaction, &mut self.names, &self.path, device, row)?;
+            if windows::put(&transaction, &marks, key, &blob).map_err(&fails)? == Put::IntoRecent {
+                recent = recent.saturating_add(1);
+            }
         }
         if recent > self.max_recent {
             move_recent(&transaction).map_err(&fails)?;
             recent = 0;
         }
+        for alert in &others.alerts {
+            alerts::put(&transaction, &mut self.names, alert).map_err(&fails)?;
+        }
+        for reading in &others.readings {
+            let stored = readings::put(&transaction, &mut self.names, &self.path, reading)?;
+            recent_readings = recent_readings.saturating_add(usize::from(stored));
+        }
+        if recent_readings > self.max_recent_readings {
+            readings::move_recent(&transaction).map_err(&fails)?;
+            recent_readings = 0;
+        }
         transaction.commit().map_err(&fails)?;
-        self.recent = recent;
+        (self.recent, self.recent_readings) = (recent, recent_readings);
+        Ok(())
+    }
+
+    /// Moves windows and readings to where they are read, so that retention finds all of them there.
+    pub(crate) fn settle(&mut self) -> Result<(), HistoryError> {
+        let fails = during("write to", &self.path);
+        let transaction = self.file.transaction().map_err(&fails)?;
+        move_recent(&transaction).map_err(&fails)?;
+        readings::move_recent(&transaction).map_err(&fails)?;
+        transaction.commit().map_err(&fails)?;
+        (self.recent, self.recent_readings) = (0, 0);
         Ok(())
     }
 
@@ -93,62 +162,6 @@ impl Store {
         let devices = names::devices(&self.file).map_err(during("read", &self.path))?;
         Ok(devices.into_iter().map(|(_, name)| name).collect())
     }
-}
-
-fn encode(
-    file: &Connection,
-    names: &mut Names,
-    path: &Path,
-    device: &str,
-    row: &Row,
-) -> Result<(Key, Vec<u8>), HistoryError> {
-    let fails = during("write to", path);
-    let wrong = |reason: String| HistoryError::Row { path: path.to_owned(), device: device.into(), reason };
-    let mut entries = Vec::with_capacity(row.metrics.len());
-    for (name, summary) in &row.metrics {
-        let number = names.number(file, NameTable::Metric, name).map_err(&fails)?;
-        let metric = u32::try_from(number).map_err(|_| wrong("there are too many metrics".to_owned()))?;
-        entries.push(Entry { metric, summary: *summary });
-    }
-    let key = Key {
-        device: names.number(file, NameTable::Device, device).map_err(&fails)?,
-        start: row.start.as_millis(),
-        length: row.end.millis_after(row.start),
-        revision: row.revision,
-    };
-    let blob = blob::encode(key, &entries).map_err(|error| wrong(error.to_string()))?;
-    Ok((key, blob))
-}
-
-/// Updates a row of `windows` if its window is there, else writes it to `recent`. Returns how many rows of `recent` it wrote.
-fn put(file: &Transaction<'_>, key: Key, blob: &[u8]) -> rusqlite::Result<usize> {
-    let Key { device, start, length, revision } = key;
-    let stored: Option<u32> = file
-        .prepare_cached("SELECT revision FROM windows WHERE device = ?1 AND start = ?2 AND length = ?3")?
-        .query_row(params![device, start, length], |row| row.get(0))
-        .optional()?;
-    let into = match stored {
-        Some(stored) if stored >= revision => return Ok(0),
-        Some(_) => {
-            "UPDATE windows SET revision = ?4, metrics = ?5 WHERE device = ?1 AND start = ?2 AND length = ?3"
-        }
-        None => {
-            "INSERT INTO recent (device, start, length, revision, metrics) VALUES (?1, ?2, ?3, ?4, ?5)
-             ON CONFLICT DO UPDATE SET revision = excluded.revision, metrics = excluded.metrics
-             WHERE excluded.revision > recent.revision"
-        }
-    };
-    let changed = file.prepare_cached(into)?.execute(params![device, start, length, revision, blob])?;
-    Ok(if stored.is_none() { changed } else { 0 })
-}
-
-/// Moves the rows of `recent` to `windows`: each page there is then written once for tens of windows.
-fn move_recent(file: &Transaction<'_>) -> rusqlite::Result<()> {
-    file.execute_batch(
-        "INSERT INTO windows (device, start, length, revision, metrics)
-         SELECT device, start, length, revision, metrics FROM recent ORDER BY device, start, length;
-         DELETE FROM recent;",
-    )
 }
 
 #[cfg(test)]

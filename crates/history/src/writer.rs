@@ -1,4 +1,5 @@
-//! The history's own thread: gathers windows, writes them now and then in one transaction, takes out what is too old.
+//! The history's own thread: gathers rows, writes them now and then in one transaction, takes out what is too old in small
+//! portions, between which it takes and writes what comes.
 //!
 //! While the disk refuses, what waits is kept in memory and tried again; what finds no permit there is left out and counted.
 //! A damaged file is put aside and a new one begun. No other task waits for it.
@@ -16,28 +17,58 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout_at};
 
 use crate::aside;
+use crate::batch::Batch;
 use crate::error::HistoryError;
-use crate::handle::{Command, Handle, Status, Windows};
+use crate::handle::{Command, Handle, Status};
+use crate::retention::{Before, Progress};
 use crate::store::Store;
 
-/// How long windows are gathered …
+/// How long rows are gathered …
 const GATHER: Duration = Duration::from_secs(300);
-/// … and how many of them. What a killed process or a power cut can take, unless they are made again.
+/// … and how many windows and alerts. What a killed process or a power cut can take, unless they are made again.
 const GATHER_WINDOWS: usize = 1_000;
+/// … and how many readings, which are smaller.
+const GATHER_READINGS: usize = 8_000;
 /// How long to wait after the disk refused.
 const RETRY: Duration = Duration::from_secs(10);
 /// How often at most, and at least, what is too old is taken out. Each time costs a page for every device.
-const PRUNE_EVERY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(86_400));
+const PRUNE_EVERY: (Duration, Duration) = (Duration::from_secs(1), DAY);
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// How a history is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
     /// The file.
     pub path: PathBuf,
-    /// Windows that started longer ago go, at the latest after a thirtieth of this more (or a day, if that is less).
+    /// Windows that started longer ago go, at the latest after a thirtieth of this more (or a day, if that is less). From a
+    /// day on they go by whole days (UTC).
     pub keep: Duration,
+    /// The same of hours, and of alerts; at least as long as `keep`.
+    pub keep_hours: Duration,
+    /// The same of days; at least as long as hours.
+    pub keep_days: Duration,
+    /// How long single readings are kept; zero: none are stored.
+    pub readings: Duration,
     /// Bytes beyond which the oldest windows go first; the write-ahead log, 4 MiB mostly, comes on top.
     pub max_bytes: u64,
+}
+
+impl Options {
+    /// What is too old at `now`.
+    fn before(&self, now: Timestamp) -> Before {
+        let hours = self.keep_hours.max(self.keep);
+        let before = |keep: Duration| {
+            let before = (now - keep).as_millis();
+            let day = i64::try_from(DAY.as_millis()).unwrap_or(i64::MAX);
+            if keep < DAY { before } else { before.saturating_sub(before.rem_euclid(day)) }
+        };
+        Before {
+            windows: before(self.keep),
+            hours: before(hours),
+            days: before(self.keep_days.max(hours)),
+            readings: before(self.readings),
+        }
+    }
 }
 
 /// Keeps a history on a thread named "history", which opens the file itself. The thread ends after [`Handle::close`], or
@@ -59,12 +90,14 @@ struct Writer {
     /// None where it cannot be opened.
     store: Option<Store>,
     status: Arc<watch::Sender<Status>>,
-    waiting: Windows,
+    waiting: Batch,
     /// The permit that what waits takes.
     permits: Vec<MemoryPermit>,
     /// When what waits is to be written.
     flush_at: Option<Instant>,
     prune_at: Instant,
+    /// What is being taken out, portion by portion.
+    trimming: Option<Before>,
 }
 
 impl Writer {
@@ -76,10 +109,11 @@ impl Writer {
             clock,
             store: None,
             status,
-            waiting: Vec::new(),
+            waiting: Batch::default(),
             permits: Vec::new(),
             flush_at: None,
             prune_at: Instant::now(),
+            trimming: None,
         };
         (handle, writer, commands)
     }
@@ -89,7 +123,7 @@ impl Writer {
         loop {
             match timeout_at(self.due(), commands.recv()).await {
                 Ok(None) => break,
-                Ok(Some(Command::Keep(windows, permit))) => self.keep(windows, permit),
+                Ok(Some(Command::Keep(batch, permit))) => self.keep(batch, permit),
                 Ok(Some(Command::Flush)) => self.flush_soon(),
                 Ok(Some(Command::Close(reply))) => {
                     commands.close();
@@ -110,15 +144,23 @@ impl Writer {
     }
 
     fn due(&self) -> Instant {
+        if self.trimming.is_some() {
+            return Instant::now();
+        }
         self.flush_at.map_or(self.prune_at, |flush| flush.min(self.prune_at))
     }
 
-    fn keep(&mut self, mut windows: Windows, permit: MemoryPermit) {
-        self.waiting.append(&mut windows);
+    fn keep(&mut self, mut batch: Batch, permit: MemoryPermit) {
+        // They come where a sink asks for them, too.
+        if self.options.readings.is_zero() {
+            batch.readings.clear();
+        }
+        self.waiting.append(&mut batch);
         self.permits.push(permit);
         let gathered = Instant::now() + GATHER;
         self.flush_at.get_or_insert(gathered);
-        if self.waiting.len() >= GATHER_WINDOWS {
+        let Batch { windows, alerts, readings } = &self.waiting;
+        if windows.len() + alerts.len() >= GATHER_WINDOWS || readings.len() >= GATHER_READINGS {
             self.flush_soon();
         }
     }
@@ -138,7 +180,13 @@ impl Writer {
         if self.prune_at <= now {
             let every = (self.options.keep / 30).clamp(PRUNE_EVERY.0, PRUNE_EVERY.1);
             self.prune_at = now + every;
-            self.try_to(Self::prune);
+            let now = self.clock.now();
+            // A clock that was never set says nothing of age.
+            self.trimming =
+                Some(if now > Timestamp::PLAUSIBLE { self.options.before(now) } else { Before::NOTHING });
+        }
+        if self.trimming.is_some() {
+            self.try_to(Self::trim);
         }
     }
 
@@ -152,6 +200,7 @@ impl Writer {
         if trouble.is_some() {
             // Opened again next time: what was in the way may be gone then.
             self.store = None;
+            self.trimming = None;
             let again = Instant::now() + RETRY;
             self.flush_at = self.flush_at.map(|_| again);
             self.prune_at = self.prune_at.min(again);
@@ -183,7 +232,7 @@ impl Writer {
     }
 
     fn flush(&mut self, store: &mut Store) -> Result<(), HistoryError> {
-        match store.append(&self.waiting) {
+        match store.append_batch(&self.waiting) {
             // A second try would fail too.
             Err(HistoryError::Row { .. }) => {
                 let lost = self.waiting.len() as u64;
@@ -194,15 +243,16 @@ impl Writer {
         self.waiting.clear();
         self.permits.clear();
         self.flush_at = None;
-        store.shrink_to(self.options.max_bytes)?;
+        // It may be too large now.
+        self.trimming.get_or_insert(Before::NOTHING);
         Ok(())
     }
 
-    fn prune(&mut self, store: &mut Store) -> Result<(), HistoryError> {
-        let now = self.clock.now();
-        // A clock that was never set says nothing of age.
-        if now > Timestamp::PLAUSIBLE {
-            store.prune(now - self.options.keep)?;
+    /// Takes out one portion.
+    fn trim(&mut self, store: &mut Store) -> Result<(), HistoryError> {
+        let Some(before) = self.trimming else { return Ok(()) };
+        if store.trim(&before, self.options.max_bytes)? == Progress::Done {
+            self.trimming = None;
         }
         Ok(())
     }

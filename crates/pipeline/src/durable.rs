@@ -25,6 +25,7 @@ use journal::Position;
 use tokio::time::{Instant, timeout};
 
 use crate::decode::PendingAck;
+use crate::deliver::records::Identity;
 use crate::deliver::{PendingOutputs, PendingQueue};
 use crate::durable::checkpoints::Checkpoints;
 use crate::durable::journaling::{GATHER, JournalMode, Journaling};
@@ -69,6 +70,8 @@ pub struct DurableStart {
     /// The sink whose counters the ledger shows.
     pub ledger_sink: Arc<str>,
     pub history: Option<history::Handle>,
+    /// Whether any sink takes readings. They come where the history alone takes them, too.
+    pub takes_readings: bool,
 }
 
 /// Bytes written since the start, in parts.
@@ -85,6 +88,7 @@ pub struct Durable {
     outbox: Option<outbox::Handle>,
     ledger_sink: Arc<str>,
     history: Option<history::Handle>,
+    takes_readings: bool,
     /// The newest position handed to the outbox.
     mark: u64,
     /// The outbox is gone: what was meant for it lives in the journal alone, which must stay as it is.
@@ -99,8 +103,16 @@ pub struct Durable {
 
 impl Durable {
     pub fn new(data_dir: &Path, begin: DurableStart) -> Self {
-        let DurableStart { mode, position, checkpoint, since_checkpoint, outbox, ledger_sink, history } =
-            begin;
+        let DurableStart {
+            mode,
+            position,
+            checkpoint,
+            since_checkpoint,
+            outbox,
+            ledger_sink,
+            history,
+            takes_readings,
+        } = begin;
         let (outbox, mark) = outbox.map_or((None, 0), |(handle, mark)| (Some(handle), mark));
         Self {
             journal: Journaling::new(mode, Position(position.0.max(mark))),
@@ -108,6 +120,7 @@ impl Durable {
             outbox,
             ledger_sink,
             history,
+            takes_readings,
             mark,
             broken: false,
             to_acknowledge: VecDeque::new(),
@@ -180,17 +193,24 @@ impl Durable {
         self.waiting.push(step);
     }
 
+    /// Whether a sink takes readings.
+    pub(crate) const fn takes_readings(&self) -> bool {
+        self.takes_readings
+    }
+
     /// Has the local history take what came of a step, where it can.
-    pub(crate) fn remember(&self, outputs: &Outputs, registry: &Registry) {
-        if let Some(history) = &self.history {
-            history.record(crate::deliver::history::windows(outputs, registry));
+    pub(crate) fn remember(&self, outputs: &Outputs, registry: &Registry, identity: &Identity) {
+        if let Some(history) = &self.history
+            && !outputs.is_empty()
+        {
+            history.record(crate::deliver::history::batch(outputs, registry, identity));
         }
     }
 
     /// Has the local history take what came of steps that were applied again.
-    pub(crate) async fn remember_again(&mut self, windows: Vec<(Box<str>, history::Row)>) {
+    pub(crate) async fn remember_again(&mut self, batch: history::Batch) {
         if let Some(history) = &self.history {
-            crate::deliver::history::repeat(history, windows).await;
+            crate::deliver::history::repeat(history, batch).await;
         }
     }
 

@@ -71,8 +71,8 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 pub struct Undelivered {
     /// What came of steps after the outbox's mark.
     pub outputs: Vec<(Position, Outputs)>,
-    /// Windows that came of any step since the checkpoint: the local history may lack them.
-    pub windows: Vec<(Box<str>, history::Row)>,
+    /// Windows, alerts and readings that came of any step since the checkpoint: the local history may lack them.
+    pub remembered: history::Batch,
     /// The models of devices as a whole.
     pub models: Vec<Stored>,
     /// The present configuration: in force from the first new step on.
@@ -193,9 +193,12 @@ impl Pipeline {
             if !undelivered.settings.upstream {
                 outputs.aggregates.clear();
             }
+            if !self.durable.takes_readings() {
+                outputs.readings.clear();
+            }
             self.hand_over(position, &outputs);
         }
-        self.durable.remember_again(undelivered.windows).await;
+        self.durable.remember_again(undelivered.remembered).await;
         let now = gateway_core::Now::at(self.clock.now());
         let mut step = Step::tick(now, None, self.engine.registry().next_numbers());
         let external = self.durable.external_accounts();
@@ -290,18 +293,24 @@ impl Pipeline {
         outputs.alerts.iter().for_each(|alert| self.actions.run(alert));
         publish::changes(&self.read_model, step, &outputs, &self.engine);
         publish::stream(&self.read_model, step, &outputs, self.engine.registry(), &self.identity);
-        self.durable.remember(&outputs, self.engine.registry());
+        self.durable.remember(&outputs, self.engine.registry(), &self.identity);
         self.hand_over(position, &outputs);
         self.durable.acknowledge_when_safe(position, acks);
     }
 
     fn hand_over(&mut self, position: Position, outputs: &Outputs) {
         // Without a sink for aggregates the engine has dropped their readings already.
+        let takes_aggregates = self.engine.settings().upstream;
+        let takes_readings = self.durable.takes_readings();
         let others;
-        let outputs = if self.engine.settings().upstream {
+        let outputs = if takes_aggregates && (takes_readings || outputs.readings.is_empty()) {
             outputs
         } else {
-            others = Outputs { aggregates: Vec::new(), ..outputs.clone() };
+            others = Outputs {
+                aggregates: if takes_aggregates { outputs.aggregates.clone() } else { Vec::new() },
+                alerts: outputs.alerts.clone(),
+                readings: if takes_readings { outputs.readings.clone() } else { Vec::new() },
+            };
             &others
         };
         if outputs.is_empty() {

@@ -12,8 +12,11 @@ const SMALLEST: u64 = 16 << 20;
 pub(super) fn check(report: &mut Report, history: Option<&History>) {
     let Some(history) = history else { return };
     let table = KeyPath::of("history");
-    if history.keep.0 > LONGEST {
-        report.error(&table.key("keep"), "is out of range; allowed: up to \"3650d\"");
+    let History { keep, keep_hours, keep_days, readings, .. } = history;
+    let times =
+        [("keep", keep), ("keep_hours", keep_hours), ("keep_days", keep_days), ("readings", readings)];
+    for (key, _) in times.iter().filter(|(_, time)| time.0 > LONGEST) {
+        report.error(&table.key(key), "is out of range; allowed: up to \"3650d\"");
     }
     if history.max_size.0 < SMALLEST {
         report.error(&table.key("max_size"), "is too small; write at least \"16MiB\"");

@@ -31,6 +31,9 @@ fn house_in(folder: TempDir) -> House {
     let options = Options {
         path: folder.path().join("history.db"),
         keep: Duration::from_secs(3600),
+        keep_hours: DAY,
+        keep_days: DAY,
+        readings: Duration::ZERO,
         max_bytes: 64 << 20,
     };
     let (handle, writer, commands) = Writer::new(options, Arc::clone(&clock) as Arc<dyn Clock>);
@@ -64,7 +67,7 @@ fn stored(path: &Path) -> usize {
     store.read("lounge", Timestamp::from_millis(i64::MIN), end, usize::MAX).unwrap().len()
 }
 
-fn windows(range: std::ops::Range<i64>) -> Windows {
+fn windows(range: std::ops::Range<i64>) -> Vec<(Box<str>, Row)> {
     let summary = Summary { avg: 21.4, min: 21.1, max: 21.9, std: 0.21, count: 30 };
     range
         .map(|number| {

@@ -8,5 +8,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod alerts;
 mod cost;
 mod store;
+mod version_1;

@@ -4,20 +4,32 @@
 
 use std::time::Duration;
 
-use gateway_core::{MetricId, Subject, Summary};
-use history::{Handle, Row};
+use gateway_core::{Alert, AlertState, MetricId, Subject, Summary};
+use history::{AlertRow, Batch, Handle, ReadingRow, Row};
 use tokio::time::Instant;
 
+use super::publish::unnumbered;
+use super::records::{self, Identity};
+use crate::engine::messages::MessageReading;
 use crate::engine::registry::Registry;
 use crate::engine::{Closed, Outputs};
 
 /// How long a start gives the disk to take what is made again after a crash.
 const CAPACITY_TIMEOUT: Duration = Duration::from_secs(5);
-/// Windows of that handed over at once.
+/// Rows of that handed over at once.
 const PORTION: usize = 1_000;
 
-/// The windows of devices in `outputs`; zones can be made of them.
-pub fn windows(outputs: &Outputs, registry: &Registry) -> Vec<(Box<str>, Row)> {
+/// What the history keeps of `outputs`.
+pub fn batch(outputs: &Outputs, registry: &Registry, identity: &Identity) -> Batch {
+    Batch {
+        windows: windows(outputs, registry),
+        alerts: outputs.alerts.iter().map(|one| alert(one, registry, identity)).collect(),
+        readings: outputs.readings.iter().map(|one| reading(one, registry)).collect(),
+    }
+}
+
+/// The windows of devices; zones can be made of them.
+fn windows(outputs: &Outputs, registry: &Registry) -> Vec<(Box<str>, Row)> {
     let one = |closed: &Closed| {
         let aggregate = &closed.aggregate;
         let Subject::Device(device) = aggregate.subject else { return None };
@@ -34,12 +46,33 @@ pub fn windows(outputs: &Outputs, registry: &Registry) -> Vec<(Box<str>, Row)> {
     outputs.aggregates.iter().filter_map(one).collect()
 }
 
+fn alert(alert: &Alert, registry: &Registry, identity: &Identity) -> AlertRow {
+    AlertRow {
+        device: registry.device_name(alert.device).into(),
+        rule: (*alert.rule).into(),
+        metric: alert.metric.map(|metric| registry.metric_name(metric).into()),
+        since: alert.since,
+        at: alert.at,
+        is_cleared: alert.state == AlertState::Cleared,
+        payload: unnumbered(&records::alert(alert, registry, identity)).into(),
+    }
+}
+
+fn reading(reading: &MessageReading, registry: &Registry) -> ReadingRow {
+    let named = |(metric, value): &(MetricId, f64)| (registry.metric_name(*metric).into(), *value);
+    ReadingRow {
+        device: registry.device_name(reading.device).into(),
+        at: reading.at,
+        number: reading.number,
+        values: reading.values.iter().map(named).collect(),
+    }
+}
+
 /// Hands over what was made again after a crash. What is there already stays as it is.
-pub async fn repeat(history: &Handle, mut windows: Vec<(Box<str>, Row)>) {
+pub async fn repeat(history: &Handle, mut batch: Batch) {
     let until = Instant::now() + CAPACITY_TIMEOUT;
-    while !windows.is_empty() {
-        let later = windows.split_off(PORTION.min(windows.len()));
-        history.record_until(std::mem::replace(&mut windows, later), until).await;
+    while !batch.is_empty() {
+        history.record_until(batch.take(PORTION), until).await;
     }
     history.flush();
 }

@@ -101,6 +101,7 @@ fn pipeline(journal: Journal, data_dir: &Path) -> Pipeline {
         outbox: None,
         ledger_sink: "none".into(),
         history: None,
+        takes_readings: true,
     };
     Pipeline {
         engine: Engine::new(settings()),
@@ -138,7 +139,7 @@ async fn every_message_of_one_large_batch_is_taken_once_the_disk_works_again() {
     .0;
     let undelivered = Undelivered {
         outputs: Vec::new(),
-        windows: Vec::new(),
+        remembered: history::Batch::default(),
         models: Vec::new(),
         settings: settings(),
         found: FoundAtStart { damaged: false, ledger_sink: None },
