@@ -16,6 +16,8 @@ mod demo;
 mod detect;
 mod exit;
 mod firmware;
+#[cfg(feature = "http")]
+mod http;
 #[cfg(test)]
 mod manual_tests;
 mod replay;
@@ -226,6 +228,12 @@ enum Command {
         after_help = "Examples:\n  riser simulate --target 127.0.0.1:1883 --protocol mqtt --devices 100 --rate 50\n  riser simulate --target mqtts://gateway:8883 --username floor1 --password-file floor1.password --devices 1000 --rate 500 --for 20s\n  riser simulate --target 127.0.0.1:5683 --protocol coap --devices 100 --rate 50\n  riser simulate --target 127.0.0.1:5684 --protocol coaps --psk-identity sensor01 --psk-file sensor01.psk --devices 1\n  riser simulate --target gateway:5684 --protocol coaps --psk-identity '{device}' --psk-file floor1.psk --devices 50\n  riser simulate --protocol lorawan --print-config --devices 100 >> gateway.toml\n  riser simulate --target 127.0.0.1:1700 --protocol lorawan --devices 100 --rate 10 --for 1m\n  riser simulate --days 30 > month.jsonl; riser replay month.jsonl --alerts\n  riser simulate --days 30 --from 2026-07-06 --every 1m --seed 2 > july.jsonl\n  riser simulate --days 30 --fault stuck@climate-101 --fault drift@climate-106/co2+12d > faulty.jsonl\n\nFaults: stuck, offset, drift, spike, dropout, noise, dead-battery, heating-at-night, window-open.\nThe month is the same for the same seed and beginning; local time is UTC."
     )]
     Simulate(simulate::Args),
+    /// Open the web page to the network, or make its certificate
+    #[cfg(feature = "http")]
+    Http {
+        #[command(subcommand)]
+        what: http::HttpCommand,
+    },
     /// Print the commented example, the reference or the JSON Schema of the configuration
     #[command(
         after_help = "Examples:\n  riser config example > gateway.toml\n  riser config schema > gateway.schema.json"
@@ -307,6 +315,8 @@ fn dispatch(command: Command) -> Result<Exit, Failure> {
         Command::Ble { what } => ble::ble(what),
         #[cfg(not(feature = "ble"))]
         Command::Ble { .. } => Err(Failure::left_out("Bluetooth", "ble")),
+        #[cfg(feature = "http")]
+        Command::Http { what } => http::http(what),
         Command::Simulate(args) => simulate::simulate(&args),
         Command::Config { what } => config::print(what),
     }

@@ -139,8 +139,10 @@ impl Gateway {
         let keeps_messages = build::takes_readings(config) || build::history_takes_readings(config);
         let pipeline = Pipeline {
             engine: recovered.engine,
-            decoder: Decoder::new(new.codecs, new.directory).keeping_messages(keeps_messages),
-            actions: Actions::new(new.actions, Arc::clone(&commanders)),
+            decoder: Decoder::new(new.codecs, new.directory)
+                .keeping_messages(keeps_messages)
+                .showing(read_model.clone()),
+            actions: Actions::new(new.actions, Arc::clone(&commanders)).showing(read_model.clone()),
             durable: Durable::new(data_dir, begin),
             read_model: read_model.clone(),
             identity: identity.clone(),

@@ -72,6 +72,7 @@ impl Web {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let server = Server::start(wanted, self.sources.clone(), clock)?;
         self.running = Some((wanted.clone(), server));
+        self.sources.read_model.messages().keep(true);
         Ok(())
     }
 
@@ -86,6 +87,7 @@ impl Web {
         }
         if let Some((_, server)) = self.running.take() {
             server.stop().await;
+            self.sources.read_model.messages().keep(false);
         }
         if let Err(error) = self.run(config.http.as_ref()) {
             tracing::error!("the web page cannot be started: {error}");

@@ -45,9 +45,6 @@ impl HistoryReader {
         }))
     }
 
-    pub(crate) const fn is_there(&self) -> bool {
-        self.0.is_some()
-    }
 
     /// What `question` finds; none without a history, and before its first window is written.
     pub(crate) async fn read<T: Send + 'static>(

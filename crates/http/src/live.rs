@@ -54,6 +54,8 @@ pub(crate) struct Live {
     kept: Mutex<Kept>,
     sender: broadcast::Sender<Arc<Event>>,
     recent: Mutex<Recent>,
+    /// Alerts that were cleared in the last minutes, the newest first: the history does not have them yet.
+    cleared: Mutex<VecDeque<AlertView>>,
 }
 
 #[derive(Debug, Default)]
@@ -95,7 +97,12 @@ pub(crate) struct Begin {
 impl Live {
     pub(crate) fn new(epoch: u64) -> Self {
         let sender = broadcast::Sender::new(64);
-        Self { epoch: format!("{epoch:x}"), kept: Mutex::default(), sender, recent: Mutex::default() }
+        Self { epoch: format!("{epoch:x}"), kept: Mutex::default(), sender, recent: Mutex::default(), cleared: Mutex::default() }
+    }
+
+    /// Alerts that were cleared lately, the newest first.
+    pub(crate) fn cleared(&self) -> Vec<AlertView> {
+        lock(&self.cleared).iter().cloned().collect()
     }
 
     /// The id of an event.
@@ -195,6 +202,11 @@ impl Live {
         let record = serde_json::from_str::<Value>(&item.json).ok();
         if let Some(alert) = record.as_ref().and_then(AlertView::of_record) {
             self.send("alert", &serde_json::to_vec(&alert).unwrap_or_default(), None);
+            if alert.cleared.is_some() {
+                let mut cleared = lock(&self.cleared);
+                cleared.truncate(KEPT_EVENTS - 1);
+                cleared.push_front(alert);
+            }
         }
     }
 

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use gateway_core::{AlertKind, MetricKind, Severity};
+use gateway_core::{AlertKind, MetricKind, Severity, Timestamp};
 use history::StoredAlert;
-use read_model::{Device, OpenAlert, Series};
+use read_model::{ActionOutcome, Device, OpenAlert, ReadModel, Series};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -188,6 +188,33 @@ pub(crate) struct AlertView {
     pub(crate) message: String,
     /// Whether `POST /api/v1/alerts/acknowledge` clears it: only anomalies are.
     pub(crate) can_acknowledge: bool,
+    /// What it did, as far as it is known since the start.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) actions: Vec<ActionView>,
+}
+
+/// One action of an alert.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct ActionView {
+    time: String,
+    adapter: String,
+    target: String,
+    /// `done` or `failed`.
+    outcome: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+impl From<&ActionOutcome> for ActionView {
+    fn from(action: &ActionOutcome) -> Self {
+        Self {
+            time: action.at.to_string(),
+            adapter: action.adapter.clone(),
+            target: action.target.clone(),
+            outcome: if action.error.is_none() { "done" } else { "failed" },
+            error: action.error.clone(),
+        }
+    }
 }
 
 impl AlertView {
@@ -218,7 +245,20 @@ impl AlertView {
             expected: alert.expected.filter(|(low, high)| low.is_finite() && high.is_finite()),
             message: message.unwrap_or_else(|| alert.kind.as_str().to_owned()),
             can_acknowledge: alert.kind == AlertKind::Anomaly,
+            actions: Vec::new(),
         }
+    }
+
+    /// With what it did.
+    pub(crate) fn acted(mut self, model: &ReadModel) -> Self {
+        let number = model.number(&self.device);
+        let since = self.time.parse::<Timestamp>().ok();
+        let newest = model.actions().newest();
+        let own = newest.iter().filter(|action| {
+            Some(action.device) == number && Some(action.since) == since && *action.rule == *self.alert
+        });
+        self.actions = own.map(|action| ActionView::from(&**action)).collect();
+        self
     }
 
     /// From the history: with how it was raised, and when it was cleared.
@@ -259,6 +299,7 @@ impl AlertView {
             expected,
             message: owned("message").unwrap_or_default(),
             state,
+            actions: Vec::new(),
         })
     }
 }

@@ -8,6 +8,7 @@ pub mod directory;
 mod frame_losses;
 mod naming;
 mod sampled_log;
+mod shown;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,11 +21,13 @@ use crate::decode::directory::{Directory, canonical};
 use crate::decode::frame_losses::FrameLosses;
 use crate::decode::naming::Naming;
 use crate::decode::sampled_log::SampledLog;
+use crate::decode::shown::show_message;
 use crate::engine::Engine;
 use crate::engine::step::{AdapterIndex, Batch, Step};
 use crate::scripts::reader::{Reader, input};
 use crate::scripts::refusal::{Refusal, Remedy, remedy};
 use crate::scripts::{Answered, Scripts};
+use read_model::ReadModel;
 
 /// Largest payload that is decoded, in bytes.
 pub const MAX_PAYLOAD: usize = 256 * 1024;
@@ -40,6 +43,8 @@ pub struct Decoder {
     log: SampledLog,
     /// Whether steps have the division of readings into messages.
     keeps_messages: bool,
+    /// Where people look at what devices send.
+    shown: Option<ReadModel>,
 }
 
 /// What the configuration knows.
@@ -61,6 +66,7 @@ impl Decoder {
             new_metrics: HashMap::new(),
             log: SampledLog::default(),
             keeps_messages: false,
+            shown: None,
         }
     }
 
@@ -68,6 +74,12 @@ impl Decoder {
     #[must_use]
     pub fn keeping_messages(self, keeps_messages: bool) -> Self {
         Self { keeps_messages, ..self }
+    }
+
+    /// Shows each message in the read model, while somebody wants to see them.
+    #[must_use]
+    pub fn showing(self, read_model: ReadModel) -> Self {
+        Self { shown: Some(read_model), ..self }
     }
 
     /// New devices and codecs; the table of codecs only grows, so that uplinks under way keep their meaning.
@@ -188,7 +200,11 @@ impl Decoder {
         let link = measurements.add_link(&uplink.link).map_err(Refusal::Undecodable);
         let link = link.and(measurements.add_all(&uplink.measurements).map_err(Refusal::Undecodable));
         let mut outcome = Outcome::Taken;
-        if let Err(refusal) = result.and(link) {
+        let read = result.and(link);
+        if let Some(shown) = self.shown.as_ref().filter(|shown| shown.messages().are_kept()) {
+            show_message(shown.messages(), &self.known, uplink, measurements, read.as_ref().err(), *now);
+        }
+        if let Err(refusal) = read {
             outcome = self.refuse(uplink, &refusal, batch, *now);
         }
         let mut naming = Naming {

@@ -87,6 +87,10 @@ impl Table {
         self.devices.get(self.numbers.get(name)?.0 as usize).cloned()
     }
 
+    pub(crate) fn number(&self, name: &str) -> Option<DeviceId> {
+        self.numbers.get(name).copied()
+    }
+
     pub(crate) fn alerts(&self) -> Vec<Arc<OpenAlert>> {
         self.alerts.all()
     }

@@ -16,6 +16,7 @@
 //! - Devices and series: those of the pipeline's registry (`gateway.max_devices`, 256 metrics a device). A series takes
 //!   about 100 bytes, a device about 150 and its names.
 //! - Alerts: one for each rule and series, or device, that it is raised for.
+//! - Messages and actions: see `messages.rs` and `actions.rs`.
 //! - The stream keeps [`STREAM_LENGTH`] items of each of its two streams; a reader that is slower misses the oldest and is
 //!   told how many. While nobody reads a stream nothing is kept. A [`Follower`] keeps the names of changed devices.
 //!
@@ -23,22 +24,26 @@
 //! One lock a batch, and for each reading two short searches by number: `benches/publish.rs` measures it.
 //! [`ReadModel::devices`] costs one reference count a device; a device that is written while a reader holds it is copied.
 
+mod actions;
 mod alerts;
 mod devices;
 mod ledger;
+mod messages;
 mod stream;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use gateway_core::{AdapterHealth, Timestamp};
+use gateway_core::{AdapterHealth, DeviceId, Timestamp};
 use tokio::sync::{broadcast, watch};
 
+pub use actions::{ActionLog, ActionOutcome};
 pub use alerts::OpenAlert;
 use devices::Table;
 pub use devices::{Description, Device, Follower, Series, SeriesDescription, Writer};
 pub use ledger::{Balance, Row};
+pub use messages::{DeviceMessages, MOST_BYTES, MOST_VALUES, Message, Messages};
 use stream::Streams;
 pub use stream::{Item, Kind, STREAM_LENGTH};
 
@@ -68,6 +73,8 @@ struct Shared {
     adapters: Mutex<Adapters>,
     ledger: Mutex<Option<Ledger>>,
     streams: Streams,
+    messages: Messages,
+    actions: ActionLog,
 }
 
 impl ReadModel {
@@ -123,6 +130,24 @@ impl ReadModel {
     #[must_use]
     pub fn results(&self) -> broadcast::Receiver<Item> {
         self.0.streams.results.subscribe()
+    }
+
+    /// The last messages of each device.
+    #[must_use]
+    pub fn messages(&self) -> &Messages {
+        &self.0.messages
+    }
+
+    /// What alerts have done.
+    #[must_use]
+    pub fn actions(&self) -> &ActionLog {
+        &self.0.actions
+    }
+
+    /// The number of the device of this name.
+    #[must_use]
+    pub fn number(&self, device: &str) -> Option<DeviceId> {
+        lock(&self.0.table).number(device)
     }
 
     /// For the pipeline: the changes of one batch. Readers see them when the writer is dropped.

@@ -14,6 +14,9 @@ pub(crate) enum ConfigOutput {
     Reference,
     /// JSON Schema, for editors
     Schema,
+    /// The metrics of /metrics in Markdown
+    #[cfg(feature = "http")]
+    Metrics,
 }
 
 pub(crate) fn print(what: ConfigOutput) -> Result<Exit, Failure> {
@@ -21,6 +24,8 @@ pub(crate) fn print(what: ConfigOutput) -> Result<Exit, Failure> {
         ConfigOutput::Example => reference::example(),
         ConfigOutput::Reference => reference::reference(),
         ConfigOutput::Schema => reference::schema(),
+        #[cfg(feature = "http")]
+        ConfigOutput::Metrics => gateway_http::metrics::reference(),
     };
     super::print_line(text.trim_end())?;
     Ok(Exit::Fine)

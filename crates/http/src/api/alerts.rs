@@ -1,6 +1,6 @@
 //! Alerts: open and past ones, and acknowledging them.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -127,12 +127,13 @@ pub(super) async fn alerts(
     let room = limit - list.alerts.len();
     if with_past && room > 0 {
         let before = if let Place::Past(cursor) = after { Some(cursor) } else { None };
-        let stored = past(&app, wanted, before, room).await?;
-        if stored.len() == room {
-            list.next = stored.last().map(|last| Place::Past(last.cursor).to_string());
-        }
-        let views = stored.iter().filter_map(AlertView::stored);
-        list.alerts.extend(views.filter(|alert| !open_ids.contains(&alert.id)));
+        let stored = past(&app, &wanted, before, room).await?;
+        let next = stored.last().filter(|_| stored.len() == room);
+        list.next = next.map(|last| Place::Past(last.cursor).to_string());
+        let views = stored.iter().filter_map(AlertView::stored).filter(|alert| !open_ids.contains(&alert.id));
+        let fresh = app.live.cleared().into_iter().filter(|alert| wanted.has(alert)).collect();
+        let past = with_fresh(views.collect(), fresh, before.is_none(), list.next.is_some());
+        list.alerts.extend(past.into_iter().map(|view| view.acted(&app.sources.read_model)));
     } else if with_past {
         list.next = Some(Place::Open(usize::MAX).to_string());
     }
@@ -145,14 +146,30 @@ fn all_open(app: &App) -> Vec<AlertView> {
     let model = &app.sources.read_model;
     let view = |alert: &Arc<read_model::OpenAlert>| {
         let device = model.device(&alert.device);
-        AlertView::open(alert, device.as_ref().and_then(|device| device.zone.as_deref()), &site)
+        AlertView::open(alert, device.as_ref().and_then(|device| device.zone.as_deref()), &site).acted(model)
     };
     let mut open: Vec<AlertView> = model.alerts().iter().map(view).collect();
     open.sort_by(|one, two| (&two.time, &two.id).cmp(&(&one.time, &one.id)));
     open
 }
 
+/// A page of the history, with what it does not have yet: `fresh` alerts, cleared some minutes ago at most.
+fn with_fresh(stored: Vec<AlertView>, fresh: Vec<AlertView>, is_first: bool, has_next: bool) -> Vec<AlertView> {
+    let mut fresh: HashMap<String, AlertView> = fresh.into_iter().map(|alert| (alert.id.clone(), alert)).collect();
+    // Where there is another page, older ones are for it.
+    let oldest = stored.last().filter(|_| has_next).map(|alert| alert.time.clone());
+    let mut page: Vec<AlertView> =
+        stored.into_iter().map(|alert| fresh.remove(&alert.id).unwrap_or(alert)).collect();
+    if is_first {
+        let rest = fresh.into_values().filter(|alert| oldest.as_ref().is_none_or(|oldest| alert.time > *oldest));
+        page.extend(rest);
+        page.sort_by(|one, two| (&two.time, &two.id).cmp(&(&one.time, &one.id)));
+    }
+    page
+}
+
 /// Which alerts are asked for.
+#[derive(Clone)]
 struct Wanted {
     device: Option<String>,
     from: Timestamp,
@@ -168,9 +185,12 @@ impl Wanted {
         })
     }
 
-    fn has(&self, open: &AlertView) -> bool {
-        let raised = open.time.parse::<Timestamp>().unwrap_or(Timestamp::EPOCH);
-        raised < self.to && self.device.as_ref().is_none_or(|device| *device == open.device)
+    fn has(&self, alert: &AlertView) -> bool {
+        let time = |text: &str| text.parse::<Timestamp>().unwrap_or(Timestamp::EPOCH);
+        let is_over = |cleared: &String| time(cleared) < self.from;
+        time(&alert.time) < self.to
+            && !alert.cleared.as_ref().is_some_and(is_over)
+            && self.device.as_ref().is_none_or(|device| *device == alert.device)
     }
 }
 
@@ -206,10 +226,11 @@ impl FromStr for Place {
 
 async fn past(
     app: &App,
-    wanted: Wanted,
+    wanted: &Wanted,
     before: Option<AlertCursor>,
     limit: usize,
 ) -> Result<Vec<StoredAlert>, Problem> {
+    let wanted = wanted.clone();
     let question = move |store: &Store| {
         let Wanted { device, from, to } = &wanted;
         store.alerts(&AlertQuery { device: device.as_deref(), from: *from, to: *to, before, limit })

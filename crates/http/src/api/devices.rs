@@ -1,10 +1,12 @@
 //! Devices: the list, and one of them.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use read_model::Device;
+use read_model::{Device, DeviceMessages, Message};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -54,6 +56,67 @@ pub(super) struct Details {
     rules: Vec<RuleView>,
     /// Its open alerts.
     alerts: Vec<AlertView>,
+    /// Its last messages, the newest first.
+    messages: Vec<MessageView>,
+    /// What came of its messages since the page was started.
+    ledger: DeviceLedger,
+}
+
+/// One message, and how it was read.
+#[derive(Serialize, ToSchema)]
+struct MessageView {
+    time: String,
+    adapter: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    codec: Option<&'static str>,
+    /// LoRaWAN's FPort.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    port: Option<u8>,
+    /// The payload's beginning, in hexadecimal.
+    payload_hex: String,
+    /// The same as text, where it is text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payload_text: Option<String>,
+    /// Of the whole payload, in bytes.
+    length: usize,
+    /// What the codec made of it, under the names that it gave.
+    metrics: BTreeMap<String, f64>,
+    /// Why it was refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+/// Messages of a device.
+#[derive(Default, Serialize, ToSchema)]
+struct DeviceLedger {
+    received: u64,
+    /// By reason.
+    refused: BTreeMap<&'static str, u64>,
+}
+
+impl From<&Message> for MessageView {
+    fn from(message: &Message) -> Self {
+        let is_text = |text: &&str| text.chars().all(|c| !c.is_control() || matches!(c, '\n' | '\r' | '\t'));
+        let text = std::str::from_utf8(&message.payload).ok().filter(is_text);
+        Self {
+            time: message.at.to_string(),
+            adapter: message.adapter.to_string(),
+            codec: message.codec,
+            port: message.port,
+            payload_hex: message.payload.iter().map(|byte| format!("{byte:02x}")).collect(),
+            payload_text: text.map(str::to_owned),
+            length: message.length,
+            metrics: message.values.iter().map(|(name, value)| (name.to_string(), *value)).collect(),
+            error: message.refused.as_ref().map(|(_, why)| why.clone()),
+        }
+    }
+}
+
+impl From<&DeviceMessages> for DeviceLedger {
+    fn from(known: &DeviceMessages) -> Self {
+        let refused = known.refused.iter().map(|(reason, count)| (reason.as_str(), *count));
+        Self { received: known.received, refused: refused.collect() }
+    }
 }
 
 /// One `[alerts.*]` table.
@@ -118,11 +181,14 @@ pub(super) async fn device(State(app): Shared, _: Viewer, Name(name): Name) -> R
     let alerts = app.sources.read_model.alerts();
     let zone = device.zone.as_deref();
     let rule = |rule: &Rule| RuleView { name: rule.name.clone(), text: rule.text.clone() };
+    let messages = app.sources.read_model.messages().of(&name);
     let own = alerts.iter().filter(|alert| alert.device == device.name);
     Ok(Json(Details {
         rules: site.rules.iter().filter(|rule| rule.rule.matches_device(&name, zone)).map(rule).collect(),
-        alerts: own.map(|alert| AlertView::open(alert, zone, &site)).collect(),
+        alerts: own.map(|alert| AlertView::open(alert, zone, &site).acted(&app.sources.read_model)).collect(),
         device: DeviceView::of(&device, &site, &worst(&alerts)),
+        messages: messages.iter().flat_map(|known| &known.newest).map(MessageView::from).collect(),
+        ledger: messages.as_ref().map(DeviceLedger::from).unwrap_or_default(),
     }))
 }
 

@@ -132,7 +132,11 @@ pub(super) async fn history(
         let stored = stored(&app, device.clone(), query.metric, from, to, points).await?;
         view.source = source(stored.as_ref().map_or(Source::Windows, |stored| stored.source));
         view.step = stored.as_ref().map_or(0, |stored| stored.step_ms);
-        view.points = stored.iter().flat_map(|stored| &stored.points).map(PointView::from).collect();
+        let mut stored = stored.map(|stored| stored.points).unwrap_or_default();
+        let newest = stored.last().map_or(from, |point| point.end);
+        let length = view.step.max(to.millis_after(from) / i64::try_from(points).unwrap_or(1)).max(1);
+        stored.extend(newest_points(&app, &view, (newest, to), length));
+        view.points = stored.iter().map(PointView::from).collect();
         if view.points.is_empty() && known.is_none() {
             return Err(super::devices::unknown(&device));
         }
@@ -147,6 +151,34 @@ fn recent_points(app: &App, device: &str, metric: &str, from: Timestamp, to: Tim
     }
     let points = app.live.recent().of(device, metric, from, to);
     points.into_iter().map(|(at, value)| PointView::value(at, value)).collect()
+}
+
+/// What the history does not have yet: windows are written some minutes after they have closed.
+fn newest_points(app: &App, view: &SeriesView, (from, to): (Timestamp, Timestamp), length: i64) -> Vec<Point> {
+    let values = app.live.recent().of(&view.device, &view.metric, from, to);
+    let bucket = |at: &Timestamp| at.as_millis().div_euclid(length);
+    let chunks = values.chunk_by(|(one, _), (two, _)| bucket(one) == bucket(two));
+    chunks.filter_map(|chunk| point(chunk, length)).collect()
+}
+
+/// Values of one stretch as a point.
+#[expect(clippy::cast_precision_loss, reason = "a few hundred values")]
+fn point(values: &[(Timestamp, f64)], length: i64) -> Option<Point> {
+    let (first, _) = values.first()?;
+    let start = first.as_millis().div_euclid(length) * length;
+    let count = values.len() as f64;
+    let avg = values.iter().map(|(_, value)| value).sum::<f64>() / count;
+    let variance = values.iter().map(|(_, value)| (value - avg).powi(2)).sum::<f64>() / count;
+    let of = |pick: fn(f64, f64) -> f64| values.iter().map(|(_, value)| *value).reduce(pick).unwrap_or(avg);
+    let summary = history::Summary {
+        avg,
+        min: of(f64::min),
+        max: of(f64::max),
+        std: variance.sqrt(),
+        count: values.len() as u64,
+    };
+    let end = Timestamp::from_millis(start + length);
+    Some(Point { start: Timestamp::from_millis(start), end, summary })
 }
 
 async fn stored(

@@ -6,11 +6,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use gateway_core::ports::{Command, Message, Prepare, Target};
-use gateway_core::{Alert, AlertState, Condition};
+use gateway_core::ports::{Clock as _, Command, Message, Prepare, Target};
+use gateway_core::{Alert, AlertState, Condition, DeviceId, Timestamp};
+use read_model::{ActionOutcome, ReadModel};
 use tokio::sync::{mpsc, oneshot};
 
 use super::encoding::{PrepareQueue, Prepared};
+use crate::clock::SystemClock;
 
 /// One command of a rule.
 #[derive(Debug, Clone)]
@@ -36,11 +38,19 @@ pub struct Actions {
     by_rule: BTreeMap<String, Vec<Action>>,
     commanders: Commanders,
     preparing: PrepareQueue,
+    /// Where people look at what was done.
+    shown: Option<ReadModel>,
 }
 
 impl Actions {
     pub fn new(by_rule: BTreeMap<String, Vec<Action>>, commanders: Commanders) -> Self {
-        Self { by_rule, commanders, preparing: PrepareQueue::default() }
+        Self { by_rule, commanders, preparing: PrepareQueue::default(), shown: None }
+    }
+
+    /// Shows each outcome in the read model.
+    #[must_use]
+    pub fn showing(self, read_model: ReadModel) -> Self {
+        Self { shown: Some(read_model), ..self }
     }
 
     pub fn reconfigure(&mut self, by_rule: BTreeMap<String, Vec<Action>>) {
@@ -55,6 +65,9 @@ impl Actions {
         for action in self.by_rule.get(&*alert.rule).into_iter().flatten() {
             let order = Order {
                 rule: Arc::clone(&alert.rule),
+                device: alert.device,
+                since: alert.since,
+                shown: self.shown.clone(),
                 adapter: action.adapter.clone(),
                 commanders: Arc::clone(&self.commanders),
             };
@@ -81,6 +94,9 @@ impl Actions {
 #[derive(Clone)]
 struct Order {
     rule: Arc<str>,
+    device: DeviceId,
+    since: Timestamp,
+    shown: Option<ReadModel>,
     adapter: String,
     commanders: Commanders,
 }
@@ -96,10 +112,15 @@ impl Order {
         if commands.try_send(Command { target, payload, done }).is_err() {
             return self.fail("its queue of commands is full");
         }
-        let Self { rule, adapter, .. } = self;
         tokio::spawn(async move {
             let result = result.await;
             condition.commanded(matches!(result, Ok(Ok(()))));
+            self.show(&to, match &result {
+                Ok(Ok(())) => None,
+                Ok(Err(error)) => Some(error.to_string()),
+                Err(_) => Some("its adapter stopped".to_owned()),
+            });
+            let Self { rule, adapter, .. } = self;
             match result {
                 Ok(Ok(())) => tracing::info!(%rule, adapter, to, "action taken"),
                 Ok(Err(error)) => tracing::error!(%rule, adapter, to, "action failed: {error}"),
@@ -116,7 +137,21 @@ impl Order {
         self.log_failure(reason);
     }
 
+    fn show(&self, target: &str, error: Option<String>) {
+        let Some(shown) = &self.shown else { return };
+        shown.actions().add(ActionOutcome {
+            rule: Arc::clone(&self.rule),
+            device: self.device,
+            since: self.since,
+            at: SystemClock.now(),
+            adapter: self.adapter.clone(),
+            target: target.to_owned(),
+            error,
+        });
+    }
+
     fn log_failure(&self, reason: &str) {
+        self.show("", Some(reason.to_owned()));
         tracing::error!(rule = %self.rule, adapter = %self.adapter, "action not sent: {reason}");
     }
 

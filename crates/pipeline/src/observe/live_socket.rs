@@ -37,6 +37,8 @@ pub enum Question {
     Follow { readings: bool, aggregates: bool, alerts: bool, device: Option<String> },
     /// The ledger, once.
     Audit,
+    /// The number of the gateway's process, once.
+    Process,
     /// Which image each node runs, once.
     Firmware,
     /// The alerts that are raised, once.
@@ -117,6 +119,7 @@ async fn answer(stream: UnixStream, sources: &Sources) -> io::Result<()> {
             let audit = auditor.audit().await.ok_or_else(|| io::Error::other("the gateway is stopping"))?;
             write.write_all(to_line(&audit).as_bytes()).await
         }
+        Ok(Question::Process) => write.write_all(to_line(&std::process::id()).as_bytes()).await,
         Ok(Question::Firmware) => {
             let rows = asked(control, Control::Firmware).await?;
             write.write_all(to_line(&rows).as_bytes()).await
