@@ -43,6 +43,9 @@ _riser() {
             riser,detect)
                 cmd="riser__subcmd__detect"
                 ;;
+            riser,export)
+                cmd="riser__subcmd__export"
+                ;;
             riser,firmware)
                 cmd="riser__subcmd__firmware"
                 ;;
@@ -106,6 +109,9 @@ _riser() {
             riser__subcmd__help,detect)
                 cmd="riser__subcmd__help__subcmd__detect"
                 ;;
+            riser__subcmd__help,export)
+                cmd="riser__subcmd__help__subcmd__export"
+                ;;
             riser__subcmd__help,firmware)
                 cmd="riser__subcmd__help__subcmd__firmware"
                 ;;
@@ -164,7 +170,7 @@ _riser() {
 
     case "${cmd}" in
         riser)
-            opts="-h -V --help --version run check demo tail decode replay detect train audit sink acknowledge firmware battery ble simulate config help"
+            opts="-h -V --help --version run check demo tail decode replay detect train export audit sink acknowledge firmware battery ble simulate config help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -495,6 +501,48 @@ _riser() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        riser__subcmd__export)
+            opts="-h --config --set --from --to --device --format --output --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --set)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --to)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --device)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "csv parquet" -- "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         riser__subcmd__firmware)
             opts="-h --config --set --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -518,7 +566,7 @@ _riser() {
             return 0
             ;;
         riser__subcmd__help)
-            opts="run check demo tail decode replay detect train audit sink acknowledge firmware battery ble simulate config help"
+            opts="run check demo tail decode replay detect train export audit sink acknowledge firmware battery ble simulate config help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -658,6 +706,20 @@ _riser() {
             return 0
             ;;
         riser__subcmd__help__subcmd__detect)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        riser__subcmd__help__subcmd__export)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

@@ -15,11 +15,13 @@ pub(crate) use decode::row as decode_row;
 mod demo;
 mod detect;
 mod exit;
+mod export;
 mod firmware;
 #[cfg(feature = "http")]
 mod http;
 #[cfg(test)]
 mod manual_tests;
+mod output_target;
 mod replay;
 mod request;
 mod run;
@@ -165,6 +167,11 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Write what the local history has as CSV or Parquet
+    #[command(
+        after_help = "Examples:\n  riser export --from -7d > week.csv\n  riser export --from 2026-11-01 --to 2026-12-01 --device 'meter-*' --output november.csv\n  riser export --from -365d --format parquet --output year.parquet\n\nColumns: device,metric,start,end,avg,min,max,std,count; times are UTC. A row is one metric of one window;\nwhere windows are no longer kept ([history] keep), of one hour; where hours are not, of one day.\nAlso while the gateway runs. Exit code 66: there is no history, or no such device;\n73: the file cannot be written."
+    )]
+    Export(export::Args),
     /// Show where every reading went; exit 1 where one is missing
     #[command(after_help = "Examples:\n  riser audit\n  riser audit --config gateway.toml --json")]
     Audit {
@@ -304,6 +311,7 @@ fn dispatch(command: Command) -> Result<Exit, Failure> {
         Command::Train { device, history, config, json } => {
             train::train(device.as_deref(), history.as_deref(), &config, json)
         }
+        Command::Export(args) => export::export(&args),
         Command::Audit { config, json } => audit::audit(&config, json),
         Command::Sink { what } => sink::sink(what),
         Command::Acknowledge { device, metric, hold, config, json } => {

@@ -88,14 +88,14 @@ impl Store {
 }
 
 /// None where it is not what was written.
-fn decode(
+pub(crate) fn decode(
     device: i64,
     row: &rusqlite::Row<'_>,
     metrics: &HashMap<u32, Box<str>>,
 ) -> rusqlite::Result<Option<Row>> {
     let (start, length): (i64, i64) = (row.get(0)?, row.get(1)?);
     let Ok(revision) = u32::try_from(row.get::<_, i64>(2)?) else { return Ok(None) };
-    let blob = row.get_ref(3)?.as_blob()?;
+    let Ok(blob) = row.get_ref(3)?.as_blob() else { return Ok(None) };
     let Some(entries) = blob::decode(Key { device, start, length, revision }, blob) else { return Ok(None) };
     let named = entries.into_iter().map(|entry| Some((metrics.get(&entry.metric)?.clone(), entry.summary)));
     Ok(named.collect::<Option<_>>().map(|metrics| Row {

@@ -1,0 +1,52 @@
+//! An export as CSV: a head line, then a line a row. Numbers are the shortest text that gives the same number again.
+
+use std::fmt::Write as _;
+use std::io::{self, Write};
+
+use super::{COLUMNS, ExportRow, RowWriter};
+
+pub(super) struct Rows<W: Write> {
+    out: ::csv::Writer<W>,
+    cell: String,
+}
+
+impl<W: Write> Rows<W> {
+    pub(super) fn begin(out: W) -> io::Result<Self> {
+        let mut rows = Self { out: ::csv::Writer::from_writer(out), cell: String::new() };
+        rows.out.write_record(COLUMNS).map_err(io_error)?;
+        Ok(rows)
+    }
+
+    fn cell(&mut self, value: impl std::fmt::Display) -> io::Result<()> {
+        self.cell.clear();
+        write!(self.cell, "{value}").map_err(io::Error::other)?;
+        self.out.write_field(&self.cell).map_err(io_error)
+    }
+}
+
+impl<W: Write> RowWriter for Rows<W> {
+    fn write(&mut self, row: &ExportRow<'_>) -> io::Result<()> {
+        let summary = row.summary;
+        self.out.write_field(row.device).map_err(io_error)?;
+        self.out.write_field(row.metric).map_err(io_error)?;
+        self.cell(row.start)?;
+        self.cell(row.end)?;
+        for number in [summary.avg, summary.min, summary.max, summary.std] {
+            self.cell(number)?;
+        }
+        self.cell(summary.count)?;
+        self.out.write_record(None::<&[u8]>).map_err(io_error)
+    }
+
+    fn finish(mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+/// The receiver's own error, if it is one.
+fn io_error(error: ::csv::Error) -> io::Error {
+    match error.into_kind() {
+        ::csv::ErrorKind::Io(error) => error,
+        other => io::Error::other(format!("{other:?}")),
+    }
+}
