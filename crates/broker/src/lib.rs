@@ -42,7 +42,7 @@ pub use acl::{InvalidFilter, covers, validate_filter};
 pub use auth::Access;
 pub use bridge::BridgeSettings;
 pub use broker::{Broker, INTERNAL_CLIENT_PREFIX};
-pub use error::BrokerError;
 pub use credentials::{InvalidPassword, PasswordSource};
+pub use error::BrokerError;
 pub use settings::{Limits, Settings, Tls, User};
 pub use tap::{LocalAccess, Tap};

@@ -79,7 +79,14 @@ mod tests {
                     [unknown]\nthing = \"geheim\"\n";
         let shown = masked(text, &Shape::of_config());
         assert!(!shown.contains("geheim"), "{shown}");
-        for kept in ["# ours", "username = \"hq\"", "\"***\" # floor", "publish = [\"sensors/#\"]", "devices = [\"hall\"]", "url = \"http://a\""] {
+        for kept in [
+            "# ours",
+            "username = \"hq\"",
+            "\"***\" # floor",
+            "publish = [\"sensors/#\"]",
+            "devices = [\"hall\"]",
+            "url = \"http://a\"",
+        ] {
             assert!(shown.contains(kept), "{kept} in\n{shown}");
         }
     }

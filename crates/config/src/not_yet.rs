@@ -5,9 +5,8 @@
 use gateway_core::findings::KeyPath;
 
 /// Tables and keys; `*` is any name.
-const KEYS: &[(&str, &str, &str)] = &[
-    ("devices.*.commands", "commands to devices (`commands`)", "actions of [alerts.*] send commands"),
-];
+const KEYS: &[(&str, &str, &str)] =
+    &[("devices.*.commands", "commands to devices (`commands`)", "actions of [alerts.*] send commands")];
 
 /// Kinds of sinks.
 const SINKS: &[&str] = &["display"];

@@ -6,9 +6,9 @@ mod gateway;
 mod supervisor;
 mod telemetry;
 mod upstream;
+mod watchdog;
 #[cfg(feature = "http")]
 mod web;
-mod watchdog;
 
 fn main() -> std::process::ExitCode {
     cli::main().into()

@@ -97,7 +97,11 @@ impl UpstreamHandle {
     /// How the connection is doing.
     pub(crate) fn health(&self) -> UpstreamHealth {
         let state = self.sink.state();
-        UpstreamHealth { connected: state.connected, published: state.published, last_error: state.last_error }
+        UpstreamHealth {
+            connected: state.connected,
+            published: state.published,
+            last_error: state.last_error,
+        }
     }
 }
 

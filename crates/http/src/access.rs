@@ -79,7 +79,8 @@ impl Access {
                 Checked::Right => return Ok((*role, self.begin(*role, monotonic()))),
                 Checked::Wrong => {}
                 Checked::Busy => {
-                    let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "too many logins at once; try again");
+                    let problem =
+                        Problem::new(StatusCode::TOO_MANY_REQUESTS, "too many logins at once; try again");
                     return Err(problem.retry_after(2));
                 }
             }
@@ -125,6 +126,7 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 
 fn cookie(headers: &HeaderMap) -> Option<&str> {
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let mut pairs = cookies.flat_map(|cookies| cookies.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    let mut pairs =
+        cookies.flat_map(|cookies| cookies.split(';')).filter_map(|pair| pair.trim().split_once('='));
     pairs.find(|(name, _)| *name == COOKIE).map(|(_, token)| token)
 }

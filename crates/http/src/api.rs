@@ -2,6 +2,7 @@
 
 mod alerts;
 mod devices;
+mod export;
 mod ledger;
 mod login;
 mod series;
@@ -45,6 +46,7 @@ fn described() -> (Router<Arc<App>>, utoipa::openapi::OpenApi) {
         .routes(routes!(devices::device))
         .routes(routes!(series::history))
         .routes(routes!(series::sparklines))
+        .routes(routes!(export::export))
         .routes(routes!(alerts::alerts))
         .routes(routes!(alerts::acknowledge))
         .routes(routes!(setup::config))
@@ -69,7 +71,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     let (paths, document) = described();
     let document = Arc::new(document);
     let openapi = get(move |_: Viewer| async move { Json(document.as_ref().clone()) });
-    let not_allowed = || async { Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this path has no such method") };
+    let not_allowed =
+        || async { Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this path has no such method") };
     paths
         .route("/api/v1/openapi.json", openapi)
         .fallback(get(assets::serve))
@@ -103,7 +106,9 @@ const MOST_LIMIT: usize = 1000;
 fn limit(asked: Option<usize>) -> Result<usize, Problem> {
     match asked.unwrap_or(DEFAULT_LIMIT) {
         limit @ 1..=MOST_LIMIT => Ok(limit),
-        other => Err(Problem::bad_request(format!("limit {other} is out of range; allowed: 1 to {MOST_LIMIT}"))),
+        other => {
+            Err(Problem::bad_request(format!("limit {other} is out of range; allowed: 1 to {MOST_LIMIT}")))
+        }
     }
 }
 

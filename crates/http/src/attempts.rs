@@ -93,7 +93,8 @@ mod tests {
 
     #[test]
     fn a_whole_network_of_ipv6_counts_as_one_address() {
-        let (one, two): (IpAddr, IpAddr) = ("2001:db8::1".parse().unwrap(), "2001:db8::ffff:2".parse().unwrap());
+        let (one, two): (IpAddr, IpAddr) =
+            ("2001:db8::1".parse().unwrap(), "2001:db8::ffff:2".parse().unwrap());
         assert_eq!(network(one), network(two));
         let mapped: IpAddr = "::ffff:192.0.2.1".parse().unwrap();
         assert_eq!(network(mapped), IpAddr::from([192, 0, 2, 1]));

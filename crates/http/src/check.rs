@@ -49,14 +49,19 @@ pub fn check(report: &mut Report, http: &Config, now: Timestamp) {
     for (index, host) in http.hosts.iter().enumerate() {
         let wrong = host.is_empty() || host.contains(['/', ':', ' ']);
         if wrong {
-            let why = format!("`{host}` is no host name; write it without scheme and port, such as \"riser.example.com\"");
+            let why = format!(
+                "`{host}` is no host name; write it without scheme and port, such as \"riser.example.com\""
+            );
             report.error(&table().key("hosts").index(index), why);
         }
     }
 }
 
 fn check_passwords(report: &mut Report, http: &Config) {
-    let passwords = [("password", &http.password, &http.password_file), ("view_password", &http.view_password, &http.view_password_file)];
+    let passwords = [
+        ("password", &http.password, &http.password_file),
+        ("view_password", &http.view_password, &http.view_password_file),
+    ];
     for (name, password, file) in passwords {
         let Some(password) = password else { continue };
         if let Err(error) = PasswordSource::from_text(password.expose()) {
@@ -80,7 +85,9 @@ fn check_tokens(report: &mut Report, http: &Config) {
             }
             Some(text) if text.len() < SHORTEST_TOKEN => {
                 let key = if token.token_file.is_some() { "token_file" } else { "token" };
-                let why = format!("the token has fewer than {SHORTEST_TOKEN} characters; make one: openssl rand -hex 32");
+                let why = format!(
+                    "the token has fewer than {SHORTEST_TOKEN} characters; make one: openssl rand -hex 32"
+                );
                 report.error(&table.key(key), why);
             }
             _ => {}

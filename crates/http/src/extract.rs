@@ -63,7 +63,11 @@ impl<S: Send + Sync> FromRequestParts<S> for Peer {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        parts.extensions.get::<Self>().copied().ok_or_else(|| Problem::bad_request("the sender has no address"))
+        parts
+            .extensions
+            .get::<Self>()
+            .copied()
+            .ok_or_else(|| Problem::bad_request("the sender has no address"))
     }
 }
 
@@ -81,7 +85,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Operator {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         match role(parts).ok_or_else(not_logged_in)? {
             Role::Operate => Ok(Self),
-            Role::View => Err(Problem::new(StatusCode::FORBIDDEN, "this needs the role `operate`; you may only look")),
+            Role::View => {
+                Err(Problem::new(StatusCode::FORBIDDEN, "this needs the role `operate`; you may only look"))
+            }
         }
     }
 }
@@ -99,5 +105,8 @@ fn role(parts: &Parts) -> Option<Role> {
 }
 
 fn not_logged_in() -> Problem {
-    Problem::new(StatusCode::UNAUTHORIZED, "log in with POST /api/v1/login, or send a token: Authorization: Bearer …")
+    Problem::new(
+        StatusCode::UNAUTHORIZED,
+        "log in with POST /api/v1/login, or send a token: Authorization: Bearer …",
+    )
 }

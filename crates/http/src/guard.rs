@@ -61,7 +61,8 @@ pub(crate) async fn guard(State(app): State<Arc<App>>, mut request: Request, nex
 
 fn check(app: &App, request: &Request) -> Result<Option<Role>, Problem> {
     let headers = request.headers();
-    let host = host(request).ok_or_else(|| Problem::bad_request("the request names no host (RFC 9112, section 3.2)"))?;
+    let host = host(request)
+        .ok_or_else(|| Problem::bad_request("the request names no host (RFC 9112, section 3.2)"))?;
     if !app.hosts.has(host.host()) {
         let why = format!(
             "this gateway is not called `{}`; use its address, or add the name to `hosts` in [http]",
@@ -120,11 +121,16 @@ mod tests {
     #[test]
     fn knows_the_machines_names_and_addresses() {
         let hosts = Hosts::new(&["Riser.example.com".to_owned()]);
-        for host in ["127.0.0.1", "[::1]", "10.0.0.9", "localhost", "LOCALHOST", "riser.example.com", "localhost."] {
+        for host in
+            ["127.0.0.1", "[::1]", "10.0.0.9", "localhost", "LOCALHOST", "riser.example.com", "localhost."]
+        {
             assert!(hosts.has(host), "{host}");
         }
         for host in ["evil.example.com", "127.0.0.1.evil.example.com", "", "riser"] {
-            assert!(!hosts.has(host) || host == rustix::system::uname().nodename().to_string_lossy(), "{host}");
+            assert!(
+                !hosts.has(host) || host == rustix::system::uname().nodename().to_string_lossy(),
+                "{host}"
+            );
         }
     }
 

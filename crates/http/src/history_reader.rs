@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use history::{HistoryError, Store};
 use serde::Serialize;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use utoipa::ToSchema;
 
 use crate::problem::Problem;
@@ -34,6 +34,8 @@ pub(crate) struct HistoryReader(Option<Arc<Shared>>);
 struct Shared {
     path: PathBuf,
     turns: Semaphore,
+    /// For what takes long, such as an export: one at a time.
+    long: Arc<Semaphore>,
     /// Open files that nobody reads now.
     idle: Mutex<Vec<Store>>,
 }
@@ -41,10 +43,14 @@ struct Shared {
 impl HistoryReader {
     pub(crate) fn new(path: Option<PathBuf>) -> Self {
         Self(path.map(|path| {
-            Arc::new(Shared { path, turns: Semaphore::new(AT_A_TIME), idle: Mutex::default() })
+            Arc::new(Shared {
+                path,
+                turns: Semaphore::new(AT_A_TIME),
+                long: Arc::new(Semaphore::new(1)),
+                idle: Mutex::default(),
+            })
         }))
     }
-
 
     /// What `question` finds; none without a history, and before its first window is written.
     pub(crate) async fn read<T: Send + 'static>(
@@ -68,7 +74,12 @@ impl HistoryReader {
         }
     }
 
-    /// Opens a file of its own, for what takes long; none without a history.
+    /// The right to read for long; none while somebody else does.
+    pub(crate) fn long_turn(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.0.as_ref()?.long).try_acquire_owned().ok()
+    }
+
+    /// The file, for what takes long; none without a history.
     pub(crate) fn path(&self) -> Option<&Path> {
         self.0.as_ref().map(|shared| shared.path.as_path())
     }

@@ -97,7 +97,13 @@ pub(crate) struct Begin {
 impl Live {
     pub(crate) fn new(epoch: u64) -> Self {
         let sender = broadcast::Sender::new(64);
-        Self { epoch: format!("{epoch:x}"), kept: Mutex::default(), sender, recent: Mutex::default(), cleared: Mutex::default() }
+        Self {
+            epoch: format!("{epoch:x}"),
+            kept: Mutex::default(),
+            sender,
+            recent: Mutex::default(),
+            cleared: Mutex::default(),
+        }
     }
 
     /// Alerts that were cleared lately, the newest first.
@@ -114,7 +120,8 @@ impl Live {
     pub(crate) fn follow(&self, last: Option<&str>) -> Begin {
         let kept = lock(&self.kept);
         let receiver = self.sender.subscribe();
-        let number = last.and_then(|last| last.strip_prefix(&self.epoch)?.strip_prefix('-')?.parse::<u64>().ok());
+        let number =
+            last.and_then(|last| last.strip_prefix(&self.epoch)?.strip_prefix('-')?.parse::<u64>().ok());
         let known = number.filter(|number| *number + 1 >= kept.first && *number < kept.next);
         let missed = known
             .map(|number| kept.events.iter().filter(|event| event.number > number).map(Arc::clone).collect());
@@ -132,7 +139,12 @@ impl Live {
     }
 
     /// Runs until stopped.
-    pub(crate) async fn run(self: Arc<Self>, sources: Sources, overviews: Overviews, stop: CancellationToken) {
+    pub(crate) async fn run(
+        self: Arc<Self>,
+        sources: Sources,
+        overviews: Overviews,
+        stop: CancellationToken,
+    ) {
         let run = self.make_events(sources, overviews);
         stop.run_until_cancelled(run).await;
     }

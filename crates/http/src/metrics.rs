@@ -45,7 +45,12 @@ pub const FAMILIES: &[Family] = &[
     family("riser_clock_synced", "gauge", &[], "1 if the machine's clock is set."),
     family("riser_problems", "gauge", &[], "Things that are wrong at the moment."),
     family("riser_readings", "counter", &["adapter"], "Readings that came in."),
-    family("riser_readings_published", "counter", &["adapter"], "Readings in what the cloud has acknowledged."),
+    family(
+        "riser_readings_published",
+        "counter",
+        &["adapter"],
+        "Readings in what the cloud has acknowledged.",
+    ),
     family("riser_readings_dropped", "counter", &["adapter", "reason"], "Readings that were given up."),
     family("riser_readings_queued", "gauge", &["adapter"], "Readings in what waits to be sent."),
     family("riser_readings_open", "gauge", &["adapter"], "Readings in windows that are not closed yet."),
@@ -53,7 +58,12 @@ pub const FAMILIES: &[Family] = &[
     family("riser_adapter_up", "gauge", &["adapter"], "1 if the adapter works."),
     family("riser_adapter_restarts", "counter", &["adapter"], "Restarts after a failure."),
     family("riser_adapter_actions", "counter", &["adapter", "outcome"], "Actions of alerts: done or failed."),
-    family("riser_adapter_figure", "gauge", &["adapter", "figure"], "What the adapter counts itself, as in `health`."),
+    family(
+        "riser_adapter_figure",
+        "gauge",
+        &["adapter", "figure"],
+        "What the adapter counts itself, as in `health`.",
+    ),
     family("riser_sink_up", "gauge", &["sink"], "1 if the last attempt to write succeeded."),
     family("riser_sink_delivered_records", "counter", &["sink"], "Records that the sink has acknowledged."),
     family("riser_sink_dropped_records", "counter", &["sink"], "Records that were given up for this sink."),
@@ -95,8 +105,12 @@ fn text(health: &Health, model: &ReadModel, streams: usize) -> String {
             _ => "",
         };
         let mut sample = |values: &[&str], value: f64| {
-            let labels: Vec<String> =
-                family.labels.iter().zip(values).map(|(label, value)| format!("{label}=\"{}\"", escaped(value))).collect();
+            let labels: Vec<String> = family
+                .labels
+                .iter()
+                .zip(values)
+                .map(|(label, value)| format!("{label}=\"{}\"", escaped(value)))
+                .collect();
             let labels = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
             let _ = writeln!(out, "{name}{suffix}{labels} {value}");
         };

@@ -109,7 +109,8 @@ impl Overviews {
         }
         let health = self.sources.health.now().await?;
         let overview = self.draw(&health).await;
-        let drawn = Arc::new(Drawn { json: serde_json::to_vec(&overview).unwrap_or_default().into(), health });
+        let drawn =
+            Arc::new(Drawn { json: serde_json::to_vec(&overview).unwrap_or_default().into(), health });
         *newest = Some((monotonic(), Arc::clone(&drawn)));
         Some(drawn)
     }

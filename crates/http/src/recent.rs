@@ -50,7 +50,13 @@ impl Recent {
     }
 
     /// The values of a series between two times, the oldest first.
-    pub(crate) fn of(&self, device: &str, metric: &str, from: Timestamp, to: Timestamp) -> Vec<(Timestamp, f64)> {
+    pub(crate) fn of(
+        &self,
+        device: &str,
+        metric: &str,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Vec<(Timestamp, f64)> {
         let series = self.devices.get(device).into_iter().flatten();
         let points = series.filter(|(name, _)| &**name == metric).flat_map(|(_, points)| points);
         points.filter(|(at, _)| *at >= from && *at < to).copied().collect()

@@ -72,7 +72,8 @@ impl Server {
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
         tasks.spawn(Arc::clone(&live).run(sources.clone(), overviews.clone(), stop.clone()));
-        let app = Arc::new(App { access, hosts: Hosts::new(&config.hosts), sources, history, live, overviews });
+        let app =
+            Arc::new(App { access, hosts: Hosts::new(&config.hosts), sources, history, live, overviews });
         let condition = Condition::new(clock);
         let health = condition.watch();
         let entrance = Entrance {
@@ -111,7 +112,8 @@ fn router(app: &Arc<App>) -> Router {
 async fn in_time(request: Request, next: Next) -> Response {
     let answer = tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await;
     answer.unwrap_or_else(|_| {
-        Problem::new(axum::http::StatusCode::REQUEST_TIMEOUT, "the request or its answer took too long").into_response()
+        Problem::new(axum::http::StatusCode::REQUEST_TIMEOUT, "the request or its answer took too long")
+            .into_response()
     })
 }
 
@@ -165,7 +167,8 @@ async fn listen(address: SocketAddr, entrance: Entrance, condition: Condition) {
         match bind(address) {
             Ok(listener) => break listener,
             Err(error) => {
-                let why = format!("http cannot listen on {address}: {error}; change http.listen or free the port");
+                let why =
+                    format!("http cannot listen on {address}: {error}; change http.listen or free the port");
                 tracing::warn!("{why}");
                 condition.down(why);
             }
@@ -221,7 +224,11 @@ async fn serve(stream: TcpStream, peer: SocketAddr, entrance: Entrance, _place: 
     }
 }
 
-async fn answer(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: SocketAddr, entrance: &Entrance) {
+async fn answer(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    peer: SocketAddr,
+    entrance: &Entrance,
+) {
     let service = TowerToHyperService::new(entrance.router.clone().layer(Extension(Peer(peer))));
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())

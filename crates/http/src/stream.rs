@@ -110,7 +110,9 @@ impl Stream {
 
     /// What of an event this browser wants.
     fn wanted(&self, event: &Event) -> Option<Bytes> {
-        let (Some(device), Some(parts)) = (&self.device, &event.parts) else { return Some(event.frame.clone()) };
+        let (Some(device), Some(parts)) = (&self.device, &event.parts) else {
+            return Some(event.frame.clone());
+        };
         let (_, part) = parts.iter().find(|(name, _)| **name == **device)?;
         Some(frame("devices", &self.live.id(event.number), devices_data(&[part]).as_bytes()))
     }

@@ -25,7 +25,8 @@ pub(crate) enum TlsError {
 /// With the certificate of `config`; none where there is none.
 pub(crate) fn acceptor(config: &Config) -> Result<Option<TlsAcceptor>, TlsError> {
     let (Some(cert_file), Some(key_file)) = (&config.cert_file, &config.key_file) else { return Ok(None) };
-    let unreadable = |path: &std::path::Path, source| TlsError::Unreadable { path: path.display().to_string(), source };
+    let unreadable =
+        |path: &std::path::Path, source| TlsError::Unreadable { path: path.display().to_string(), source };
     let chain = CertificateDer::pem_file_iter(cert_file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     let chain = chain.map_err(|error| unreadable(cert_file, error))?;
     let key = PrivateKeyDer::from_pem_file(key_file).map_err(|error| unreadable(key_file, error))?;

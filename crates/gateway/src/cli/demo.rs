@@ -28,8 +28,8 @@ use tokio_util::sync::CancellationToken;
 use super::{Exit, Failure, print_line};
 use crate::gateway::Gateway;
 use gateway_config::{Alert, Config, History, Loaded};
-use gateway_http::config::Config as HttpConfig;
 use gateway_core::settings::Device;
+use gateway_http::config::Config as HttpConfig;
 use screen::Screen;
 use sensors::Sensors;
 

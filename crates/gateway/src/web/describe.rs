@@ -24,7 +24,8 @@ pub(super) fn site(config: &Config, document: &Document) -> Site {
 
 fn named(config: &Config) -> BTreeMap<String, String> {
     let address = |name: &String, address: &Option<String>| address.clone().unwrap_or_else(|| name.clone());
-    let configured = config.devices.iter().map(|(name, device)| (name.clone(), address(name, &device.address)));
+    let configured =
+        config.devices.iter().map(|(name, device)| (name.clone(), address(name, &device.address)));
     let mut named: BTreeMap<String, String> = configured.collect();
     // Such as a DevEUI, where `address` does not say it.
     for (address, name) in config.adapters.kinds().flat_map(|kind| kind.addresses()) {
@@ -42,7 +43,8 @@ fn rules(config: &Config) -> Vec<Rule> {
         let rule = alerts::Rule::try_from(rule(name, alert)).ok()?;
         Some(Rule { name: name.clone(), text: text(alert), rule })
     });
-    let built_in = config.anomaly.enabled.then(|| alerts::Rule::anomaly(config.anomaly.threshold).ok()).flatten();
+    let built_in =
+        config.anomaly.enabled.then(|| alerts::Rule::anomaly(config.anomaly.threshold).ok()).flatten();
     let threshold = config.anomaly.threshold;
     let built_in = built_in.map(|rule| Rule {
         name: "anomaly".to_owned(),
@@ -108,7 +110,10 @@ mod tests {
             r#for: HumanDuration::from_secs(300),
             ..Alert::default()
         };
-        assert_eq!(text(&alert), "temperature above 40 or temperature rises by 3 within 10m, for 5m (warning)");
+        assert_eq!(
+            text(&alert),
+            "temperature above 40 or temperature rises by 3 within 10m, for 5m (warning)"
+        );
     }
 
     #[test]

@@ -154,14 +154,21 @@ fn all_open(app: &App) -> Vec<AlertView> {
 }
 
 /// A page of the history, with what it does not have yet: `fresh` alerts, cleared some minutes ago at most.
-fn with_fresh(stored: Vec<AlertView>, fresh: Vec<AlertView>, is_first: bool, has_next: bool) -> Vec<AlertView> {
-    let mut fresh: HashMap<String, AlertView> = fresh.into_iter().map(|alert| (alert.id.clone(), alert)).collect();
+fn with_fresh(
+    stored: Vec<AlertView>,
+    fresh: Vec<AlertView>,
+    is_first: bool,
+    has_next: bool,
+) -> Vec<AlertView> {
+    let mut fresh: HashMap<String, AlertView> =
+        fresh.into_iter().map(|alert| (alert.id.clone(), alert)).collect();
     // Where there is another page, older ones are for it.
     let oldest = stored.last().filter(|_| has_next).map(|alert| alert.time.clone());
     let mut page: Vec<AlertView> =
         stored.into_iter().map(|alert| fresh.remove(&alert.id).unwrap_or(alert)).collect();
     if is_first {
-        let rest = fresh.into_values().filter(|alert| oldest.as_ref().is_none_or(|oldest| alert.time > *oldest));
+        let rest =
+            fresh.into_values().filter(|alert| oldest.as_ref().is_none_or(|oldest| alert.time > *oldest));
         page.extend(rest);
         page.sort_by(|one, two| (&two.time, &two.id).cmp(&(&one.time, &one.id)));
     }

@@ -139,7 +139,8 @@ pub(super) async fn devices(
     Params(query): Params<Query>,
 ) -> Result<Response, Problem> {
     let limit = limit(query.limit)?;
-    if let Some(state) = query.state.as_deref().filter(|state| !matches!(*state, "ok" | "alert" | "unheard")) {
+    if let Some(state) = query.state.as_deref().filter(|state| !matches!(*state, "ok" | "alert" | "unheard"))
+    {
         return Err(Problem::bad_request(format!("state {state}: allowed are ok, alert and unheard")));
     }
     let site = app.site();
@@ -161,7 +162,8 @@ pub(super) async fn devices(
     let after = query.after.as_deref().unwrap_or_default();
     let first = found.partition_point(|device| &*device.name <= after && !after.is_empty());
     let page = found.get(first..).unwrap_or_default();
-    let devices: Vec<_> = page.iter().take(limit).map(|device| DeviceView::of(device, &site, &worst)).collect();
+    let devices: Vec<_> =
+        page.iter().take(limit).map(|device| DeviceView::of(device, &site, &worst)).collect();
     let next = (page.len() > limit).then(|| devices.last().map(|device| device.name.clone())).flatten();
     Ok(tagged(&headers, &Devices { devices, total, next }))
 }
@@ -175,7 +177,11 @@ pub(super) async fn devices(
         (status = "4XX", body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub(super) async fn device(State(app): Shared, _: Viewer, Name(name): Name) -> Result<Json<Details>, Problem> {
+pub(super) async fn device(
+    State(app): Shared,
+    _: Viewer,
+    Name(name): Name,
+) -> Result<Json<Details>, Problem> {
     let device = app.sources.read_model.device(&name).ok_or_else(|| unknown(&name))?;
     let site = app.site();
     let alerts = app.sources.read_model.alerts();

@@ -21,7 +21,7 @@ use crate::state::App;
 use crate::times::time;
 use crate::views::kind;
 
-const DAY: Duration = Duration::from_secs(86_400);
+pub(super) const DAY: Duration = Duration::from_secs(86_400);
 /// Points of a chart, if the question does not say.
 const DEFAULT_POINTS: usize = 500;
 const MOST_POINTS: usize = 5000;
@@ -113,7 +113,9 @@ pub(super) async fn history(
     let (from, to) = span(query.from.as_deref(), query.to.as_deref(), DAY)?;
     let points = query.points.unwrap_or(DEFAULT_POINTS);
     if !(2..=MOST_POINTS).contains(&points) {
-        return Err(Problem::bad_request(format!("points {points} is out of range; allowed: 2 to {MOST_POINTS}")));
+        return Err(Problem::bad_request(format!(
+            "points {points} is out of range; allowed: 2 to {MOST_POINTS}"
+        )));
     }
     let known = app.sources.read_model.device(&device);
     let series = known.as_ref().and_then(|known| known.get(&query.metric));
@@ -154,7 +156,12 @@ fn recent_points(app: &App, device: &str, metric: &str, from: Timestamp, to: Tim
 }
 
 /// What the history does not have yet: windows are written some minutes after they have closed.
-fn newest_points(app: &App, view: &SeriesView, (from, to): (Timestamp, Timestamp), length: i64) -> Vec<Point> {
+fn newest_points(
+    app: &App,
+    view: &SeriesView,
+    (from, to): (Timestamp, Timestamp),
+    length: i64,
+) -> Vec<Point> {
     let values = app.live.recent().of(&view.device, &view.metric, from, to);
     let bucket = |at: &Timestamp| at.as_millis().div_euclid(length);
     let chunks = values.chunk_by(|(one, _), (two, _)| bucket(one) == bucket(two));
@@ -205,7 +212,11 @@ const fn source(source: Source) -> &'static str {
 }
 
 /// The times of a query; without `from`, `length` before `to`.
-fn span(from: Option<&str>, to: Option<&str>, length: Duration) -> Result<(Timestamp, Timestamp), Problem> {
+pub(super) fn span(
+    from: Option<&str>,
+    to: Option<&str>,
+    length: Duration,
+) -> Result<(Timestamp, Timestamp), Problem> {
     let to = to.map_or_else(|| Ok(SystemClock.now()), |text| time("to", text))?;
     let length = i64::try_from(length.as_millis()).unwrap_or(i64::MAX);
     let from = from.map_or_else(
@@ -266,7 +277,8 @@ pub(super) async fn sparklines(
     if devices.is_empty() || devices.len() > MOST_SPARKLINES {
         return Err(Problem::bad_request(format!("device: allowed are 1 to {MOST_SPARKLINES} of them")));
     }
-    let wanted: Vec<_> = devices.into_iter().map(|device| (shown(&app, &device, metric.as_deref()), device)).collect();
+    let wanted: Vec<_> =
+        devices.into_iter().map(|device| (shown(&app, &device, metric.as_deref()), device)).collect();
     let question = move |store: &history::Store| {
         let mut lines = Vec::new();
         for (metric, device) in &wanted {
@@ -292,5 +304,9 @@ fn shown(app: &App, device: &str, metric: Option<&str>) -> Option<String> {
     let device = app.sources.read_model.device(device)?;
     let known = FIRST.into_iter().find(|metric| device.get(metric).is_some());
     let first = device.series().iter().map(|series| &*series.name);
-    known.or_else(|| first.into_iter().find(|name| !matches!(*name, "battery" | "rssi" | "snr" | "linkquality"))).map(str::to_owned)
+    known
+        .or_else(|| {
+            first.into_iter().find(|name| !matches!(*name, "battery" | "rssi" | "snr" | "linkquality"))
+        })
+        .map(str::to_owned)
 }

@@ -18,7 +18,9 @@ pub(super) fn show_message(
     now: Now,
 ) {
     let named = measurements.iter().next().and_then(|first| first.device.map(str::to_owned));
-    let Some(address) = uplink.device.as_ref().map(DeviceAddress::as_str).or(named.as_deref()) else { return };
+    let Some(address) = uplink.device.as_ref().map(DeviceAddress::as_str).or(named.as_deref()) else {
+        return;
+    };
     let rules = known.directory.find(&canonical(address));
     let codec = rules.and_then(|rules| rules.codec).unwrap_or(uplink.codec);
     let codec = if codec == CodecId::NONE { None } else { known.codec(codec).ok() };

@@ -115,11 +115,14 @@ impl Order {
         tokio::spawn(async move {
             let result = result.await;
             condition.commanded(matches!(result, Ok(Ok(()))));
-            self.show(&to, match &result {
-                Ok(Ok(())) => None,
-                Ok(Err(error)) => Some(error.to_string()),
-                Err(_) => Some("its adapter stopped".to_owned()),
-            });
+            self.show(
+                &to,
+                match &result {
+                    Ok(Ok(())) => None,
+                    Ok(Err(error)) => Some(error.to_string()),
+                    Err(_) => Some("its adapter stopped".to_owned()),
+                },
+            );
             let Self { rule, adapter, .. } = self;
             match result {
                 Ok(Ok(())) => tracing::info!(%rule, adapter, to, "action taken"),

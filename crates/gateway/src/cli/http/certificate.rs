@@ -29,7 +29,11 @@ pub(super) fn certificate(names: &[String], output: &Path, force: bool) -> Resul
         return Err(Failure::new(Exit::CannotCreate, why));
     }
     let made = make(names, output, None)?;
-    print_line(&format!("certificate: {}\nkey:         {}", made.cert_file.display(), made.key_file.display()))?;
+    print_line(&format!(
+        "certificate: {}\nkey:         {}",
+        made.cert_file.display(),
+        made.key_file.display()
+    ))?;
     print_line(&format!("SHA-256:     {}", made.fingerprint))?;
     print_line("\n[http]\ncert_file = \"http.pem\"\nkey_file = \"http.key\"")?;
     Ok(Exit::Fine)
@@ -62,7 +66,8 @@ fn generate(more: &[String]) -> Result<(String, String, String), rcgen::Error> {
     // Whole days are enough, and clocks differ.
     if let Ok(today) = jiff::Timestamp::from_millisecond(SystemClock.now().as_millis()) {
         let day = |days: i64| {
-            let date = today.to_zoned(jiff::tz::TimeZone::UTC).date().saturating_add(jiff::Span::new().days(days));
+            let date =
+                today.to_zoned(jiff::tz::TimeZone::UTC).date().saturating_add(jiff::Span::new().days(days));
             rcgen::date_time_ymd(date.year().into(), date.month().unsigned_abs(), date.day().unsigned_abs())
         };
         (params.not_before, params.not_after) = (day(-1), day(VALID_DAYS));
