@@ -239,7 +239,7 @@ def test_setup_shows_the_configuration_without_secrets_and_checks_another(page, 
     decoded = web.post("/decode", {"codec": "cayenne-lpp", "bytes": "036700dc"}).json
     assert decoded["metrics"] == {"temperature_3": 22} and decoded["errors"] == []
     assert "cayenne-lpp" in web.get("/codecs")["codecs"]
-    assert web.post("/decode", {"codec": "/etc/passwd", "bytes": "00"}).status == 400
+    assert web.post("/decode", {"codec": "/etc/passwd", "bytes": "00"}).status == 404
 
 
 def test_an_answer_that_is_known_already_is_not_sent_again(page, sensor):

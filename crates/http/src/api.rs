@@ -30,7 +30,13 @@ use crate::{metrics, probes, stream};
 #[derive(OpenApi)]
 #[openapi(
     info(title = "Riser", description = "What the gateway knows, and what it may be asked to do."),
-    components(schemas(Problem))
+    components(schemas(
+        Problem,
+        alerts::Which,
+        export::ExportFormat,
+        crate::times::Time,
+        crate::views::DeviceState
+    ))
 )]
 struct Document;
 

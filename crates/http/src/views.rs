@@ -6,7 +6,7 @@ use std::sync::Arc;
 use gateway_core::{AlertKind, MetricKind, Severity, Timestamp};
 use history::StoredAlert;
 use read_model::{ActionOutcome, Device, OpenAlert, ReadModel, Series};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
@@ -41,7 +41,7 @@ pub(crate) struct DeviceView {
 }
 
 /// How a device is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum DeviceState {
     Ok,
@@ -49,16 +49,6 @@ pub(crate) enum DeviceState {
     Alert,
     /// Not heard since the gateway was started.
     Unheard,
-}
-
-impl DeviceState {
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Alert => "alert",
-            Self::Unheard => "unheard",
-        }
-    }
 }
 
 /// How well a device is received.

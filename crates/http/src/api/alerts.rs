@@ -23,7 +23,7 @@ use super::{Shared, limit, stopping, tagged};
 use crate::extract::{Body, Operator, Params, Viewer};
 use crate::problem::Problem;
 use crate::state::App;
-use crate::times::time;
+use crate::times::Time;
 use crate::views::AlertView;
 
 /// Which alerts.
@@ -31,17 +31,27 @@ use crate::views::AlertView;
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Query {
-    /// `open`, `past` or `all`.
-    state: Option<String>,
+    /// Default: open ones.
+    state: Option<Which>,
     device: Option<String>,
-    /// Not over before this time. RFC 3339 or milliseconds since 1970.
-    from: Option<String>,
+    /// Not over before this time. RFC 3339, or milliseconds since 1970.
+    from: Option<Time>,
     /// Raised before this time.
-    to: Option<String>,
+    to: Option<Time>,
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
     /// `next` of the answer before.
+    #[param(pattern = "^(open-[0-9]{1,9}|past-[0-9]{1,15}-[0-9]{1,9})$")]
     after: Option<String>,
+}
+
+/// Raised and not cleared, or over.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Which {
+    Open,
+    Past,
+    All,
 }
 
 /// Open alerts, then past ones, each the newest first.
@@ -60,6 +70,7 @@ pub(super) struct Acknowledge {
     metric: Option<String>,
     /// The same anomaly is not raised again for this long, unless it gets clearly worse. A duration such as `"30d"`.
     #[serde(rename = "for")]
+    #[schema(pattern = "^[1-9][0-9]{0,3}[smhd]$")]
     hold: Option<String>,
 }
 
@@ -103,15 +114,12 @@ pub(super) async fn alerts(
     Params(query): Params<Query>,
 ) -> Result<Response, Problem> {
     let limit = limit(query.limit)?;
-    let (with_open, with_past) = match query.state.as_deref() {
-        None | Some("open") => (true, false),
-        Some("past") => (false, true),
-        Some("all") => (true, true),
-        Some(other) => {
-            return Err(Problem::bad_request(format!("state {other}: allowed are open, past and all")));
-        }
+    let (with_open, with_past) = match query.state {
+        None | Some(Which::Open) => (true, false),
+        Some(Which::Past) => (false, true),
+        Some(Which::All) => (true, true),
     };
-    let wanted = Wanted::of(&query)?;
+    let wanted = Wanted::of(&query);
     let after = query.after.as_deref().map_or(Ok(Place::Open(0)), str::parse)?;
     let open = all_open(&app);
     let open_ids: HashSet<String> = open.iter().map(|alert| alert.id.clone()).collect();
@@ -184,12 +192,12 @@ struct Wanted {
 }
 
 impl Wanted {
-    fn of(query: &Query) -> Result<Self, Problem> {
-        Ok(Self {
+    fn of(query: &Query) -> Self {
+        Self {
             device: query.device.clone(),
-            from: query.from.as_deref().map_or(Ok(Timestamp::EPOCH), |text| time("from", text))?,
-            to: query.to.as_deref().map_or(Ok(Timestamp::MAX), |text| time("to", text))?,
-        })
+            from: query.from.map_or(Timestamp::EPOCH, |from| from.0),
+            to: query.to.map_or(Timestamp::MAX, |to| to.0),
+        }
     }
 
     fn has(&self, alert: &AlertView) -> bool {

@@ -14,7 +14,7 @@ use super::{Shared, limit, tagged};
 use crate::extract::{Name, Params, Viewer};
 use crate::problem::Problem;
 use crate::site::Rule;
-use crate::views::{AlertView, DeviceView, state, worst};
+use crate::views::{AlertView, DeviceState, DeviceView, state, worst};
 
 /// Which devices.
 #[derive(Deserialize, IntoParams)]
@@ -25,9 +25,7 @@ pub(super) struct Query {
     search: Option<String>,
     zone: Option<String>,
     protocol: Option<String>,
-    /// `ok`, `alert` or `unheard`.
-    #[param(value_type = Option<crate::views::DeviceState>)]
-    state: Option<String>,
+    state: Option<DeviceState>,
     /// Whether a `[devices.*]` table names it.
     named: Option<bool>,
     #[param(minimum = 1, maximum = 1000)]
@@ -139,10 +137,6 @@ pub(super) async fn devices(
     Params(query): Params<Query>,
 ) -> Result<Response, Problem> {
     let limit = limit(query.limit)?;
-    if let Some(state) = query.state.as_deref().filter(|state| !matches!(*state, "ok" | "alert" | "unheard"))
-    {
-        return Err(Problem::bad_request(format!("state {state}: allowed are ok, alert and unheard")));
-    }
     let site = app.site();
     let worst = worst(&app.sources.read_model.alerts());
     let search = query.search.as_deref().map(str::to_lowercase);
@@ -152,7 +146,7 @@ pub(super) async fn devices(
         (has(&device.name) || device.zone.as_deref().is_some_and(has))
             && is(&query.zone, device.zone.as_deref())
             && is(&query.protocol, device.protocol.as_deref())
-            && is(&query.state, Some(state(device, &worst).0.as_str()))
+            && query.state.is_none_or(|asked| asked == state(device, &worst).0)
             && query.named.is_none_or(|named| named == site.named.contains_key(&*device.name))
     };
     let mut found = app.sources.read_model.devices();

@@ -12,12 +12,13 @@ use gateway_core::{Timestamp, chain};
 use history::{ExportError, Format, Store};
 use serde::Deserialize;
 use tokio::sync::mpsc;
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
 use super::Shared;
 use super::series::{DAY, span};
 use crate::extract::{Params, Viewer};
 use crate::problem::Problem;
+use crate::times::Time;
 
 /// Bytes in a piece, and pieces that wait for the receiver.
 const PIECE: usize = 64 * 1024;
@@ -30,18 +31,25 @@ const WAITING: usize = 4;
 pub(super) struct Query {
     /// A name; without it, all devices.
     device: Option<String>,
-    /// RFC 3339 or milliseconds since 1970. Default: a day before `to`.
-    from: Option<String>,
+    /// RFC 3339, or milliseconds since 1970. Default: a day before `to`.
+    from: Option<Time>,
     /// Default: now.
-    to: Option<String>,
-    /// `csv` or `parquet`.
-    format: Option<String>,
+    to: Option<Time>,
+    /// Default: CSV.
+    format: Option<ExportFormat>,
+}
+
+/// How a file is written.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum ExportFormat {
+    Csv,
+    Parquet,
 }
 
 /// The history as a file: `device,metric,start,end,avg,min,max,std,count`.
 #[utoipa::path(get, path = "/api/v1/export", params(Query), responses(
-    (status = 200, body = String, content_type = "text/csv"),
-    (status = 200, body = Vec<u8>, content_type = "application/vnd.apache.parquet"),
+    (status = 200, content((String = "text/csv"), (Vec<u8> = "application/vnd.apache.parquet"))),
     (status = 404, body = Problem, content_type = "application/problem+json"),
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
     (status = 503, body = Problem, content_type = "application/problem+json"),
@@ -51,14 +59,11 @@ pub(super) async fn export(
     _: Viewer,
     Params(query): Params<Query>,
 ) -> Result<Response, Problem> {
-    let (from, to) = span(query.from.as_deref(), query.to.as_deref(), DAY)?;
-    let (format, kind, file) = match query.format.as_deref() {
-        None | Some("csv") => (Format::Csv, "text/csv; charset=utf-8", "attachment; filename=\"riser.csv\""),
-        Some("parquet") => {
+    let (from, to) = span(query.from, query.to, DAY);
+    let (format, kind, file) = match query.format.unwrap_or(ExportFormat::Csv) {
+        ExportFormat::Csv => (Format::Csv, "text/csv", "attachment; filename=\"riser.csv\""),
+        ExportFormat::Parquet => {
             (Format::Parquet, "application/vnd.apache.parquet", "attachment; filename=\"riser.parquet\"")
-        }
-        Some(other) => {
-            return Err(Problem::bad_request(format!("format {other}: allowed are csv and parquet")));
         }
     };
     let path = app.history.path().ok_or_else(|| Problem::not_found("there is no [history]"))?.to_owned();

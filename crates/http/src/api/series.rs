@@ -18,7 +18,7 @@ use crate::extract::{Name, Params, Viewer};
 use crate::problem::Problem;
 use crate::recent;
 use crate::state::App;
-use crate::times::time;
+use crate::times::Time;
 use crate::views::kind;
 
 pub(super) const DAY: Duration = Duration::from_secs(86_400);
@@ -36,10 +36,10 @@ const MOST_SPARKLINES: usize = 100;
 #[into_params(parameter_in = Query)]
 pub(super) struct Query {
     metric: String,
-    /// RFC 3339 or milliseconds since 1970. Default: a day before `to`.
-    from: Option<String>,
+    /// RFC 3339, or milliseconds since 1970. Default: a day before `to`.
+    from: Option<Time>,
     /// Default: now.
-    to: Option<String>,
+    to: Option<Time>,
     /// About how many points: more windows than that are merged.
     #[param(minimum = 2, maximum = 5000)]
     points: Option<usize>,
@@ -110,7 +110,7 @@ pub(super) async fn history(
     Name(device): Name,
     Params(query): Params<Query>,
 ) -> Result<Response, Problem> {
-    let (from, to) = span(query.from.as_deref(), query.to.as_deref(), DAY)?;
+    let (from, to) = span(query.from, query.to, DAY);
     let points = query.points.unwrap_or(DEFAULT_POINTS);
     if !(2..=MOST_POINTS).contains(&points) {
         return Err(Problem::bad_request(format!(
@@ -212,21 +212,13 @@ const fn source(source: Source) -> &'static str {
 }
 
 /// The times of a query; without `from`, `length` before `to`.
-pub(super) fn span(
-    from: Option<&str>,
-    to: Option<&str>,
-    length: Duration,
-) -> Result<(Timestamp, Timestamp), Problem> {
-    let to = to.map_or_else(|| Ok(SystemClock.now()), |text| time("to", text))?;
+pub(super) fn span(from: Option<Time>, to: Option<Time>, length: Duration) -> (Timestamp, Timestamp) {
+    let to = to.map_or_else(|| SystemClock.now(), |to| to.0);
     let length = i64::try_from(length.as_millis()).unwrap_or(i64::MAX);
-    let from = from.map_or_else(
-        || Ok(Timestamp::from_millis(to.as_millis().saturating_sub(length).max(0))),
-        |text| time("from", text),
-    )?;
-    if from >= to {
-        return Err(Problem::bad_request(format!("from {from} is not before to {to}")));
-    }
-    Ok((from, to))
+    let before = || Timestamp::from_millis(to.as_millis().saturating_sub(length).max(0));
+    let from = from.map_or_else(before, |from| from.0);
+    // Of a time that ends before it begins there is nothing.
+    (from.min(to), to)
 }
 
 /// Small lines of the last day.
@@ -261,7 +253,7 @@ pub(super) async fn sparklines(
     headers: HeaderMap,
     Params(query): Params<Vec<(String, String)>>,
 ) -> Result<Response, Problem> {
-    let (from, to) = span(None, None, DAY)?;
+    let (from, to) = span(None, None, DAY);
     let mut devices = Vec::new();
     let mut metric = None;
     for (key, value) in query {

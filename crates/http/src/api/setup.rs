@@ -5,7 +5,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Number, Value, json};
 use utoipa::ToSchema;
 
 use super::Shared;
@@ -41,9 +41,10 @@ pub(super) struct Payload {
     /// One of `GET /api/v1/codecs`.
     codec: String,
     /// LoRaWAN's FPort.
-    #[schema(minimum = 0, maximum = 255)]
-    port: Option<u8>,
+    #[schema(minimum = 0, maximum = 255, value_type = Option<u8>)]
+    port: Option<Number>,
     /// In hexadecimal.
+    #[schema(pattern = "^([0-9a-fA-F]{2})*$")]
     bytes: String,
 }
 
@@ -114,10 +115,23 @@ pub(super) async fn decode(
 ) -> Result<Json<Value>, Problem> {
     // A name that is not listed could be any file of this machine.
     if !app.site().codecs.contains(&codec) {
-        return Err(Problem::bad_request("no such codec; GET /api/v1/codecs lists them"));
+        return Err(Problem::not_found("no such codec; GET /api/v1/codecs lists them"));
     }
+    let port = port.as_ref().map(byte).transpose()?;
     let row = json!({ "codec": codec, "fPort": port, "bytes": bytes });
     let tools = app.sources.tools.clone();
     let decoded = tokio::task::spawn_blocking(move || tools.decode(&row)).await;
     decoded.map(Json).map_err(|_| Problem::unavailable("the codec ended early; the log says why"))
+}
+
+/// JSON has one kind of number: 2.0 is 2.
+fn byte(number: &Number) -> Result<u8, Problem> {
+    let whole = number.as_f64().filter(|number| number.fract() == 0.0 && (0.0..=255.0).contains(number));
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a whole number from 0 to 255"
+    )]
+    let byte = whole.map(|number| number as u8);
+    byte.ok_or_else(|| Problem::bad_request(format!("port {number} is out of range; allowed: 0 to 255")))
 }
