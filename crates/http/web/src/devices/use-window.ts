@@ -1,0 +1,49 @@
+// Follows the scrolling of the whole page and says which rows of a list are on the screen.
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import type { RefObject } from "preact";
+import { sameRange, visibleRows, type Range } from "./window";
+
+const NARROW = "(max-width: 719px)";
+export const ROW_WIDE = 46;
+export const ROW_NARROW = 74;
+
+/** The height of a row, which the styles have too, by the width of the page. */
+export function useRowHeight(): number {
+  const [narrow, setNarrow] = useState(() => matchMedia(NARROW).matches);
+  useLayoutEffect(() => {
+    const query = matchMedia(NARROW);
+    const look = (): void => setNarrow(query.matches);
+    query.addEventListener("change", look);
+    return () => query.removeEventListener("change", look);
+  }, []);
+  return narrow ? ROW_NARROW : ROW_WIDE;
+}
+
+export function useWindow(body: RefObject<HTMLElement | null>, row: number, count: number): Range {
+  const [range, setRange] = useState<Range>({ first: 0, end: Math.min(count, 30) });
+  const latest = useRef(range);
+  useLayoutEffect(() => {
+    let frame = 0;
+    const look = (): void => {
+      frame = 0;
+      if (!body.current) return;
+      const scrolled = -body.current.getBoundingClientRect().top;
+      const next = visibleRows(scrolled, innerHeight, row, count);
+      if (sameRange(next, latest.current)) return;
+      latest.current = next;
+      setRange(next);
+    };
+    const later = (): void => {
+      if (frame === 0) frame = requestAnimationFrame(look);
+    };
+    look();
+    addEventListener("scroll", later, { passive: true });
+    addEventListener("resize", later);
+    return () => {
+      cancelAnimationFrame(frame);
+      removeEventListener("scroll", later);
+      removeEventListener("resize", later);
+    };
+  }, [body, row, count]);
+  return { first: Math.min(range.first, count), end: Math.min(range.end, count) };
+}
