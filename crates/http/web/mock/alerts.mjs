@@ -6,7 +6,7 @@ const iso = (t) => new Date(t).toISOString();
 
 export const RULES = {
   "too-hot": { metric: "temperature", limit: 28, by: 9, severity: "warning", kind: "threshold", text: "temperature above 28 for 1 min, warning" },
-  stuffy: { metric: "co2", limit: 1400, by: 900, severity: "info", kind: "threshold", text: "co2 above 1400, info" },
+  stuffy: { metric: "co2", limit: 1400, by: 1050, severity: "info", kind: "threshold", text: "co2 above 1400, info" },
   "boiler-hot": { metric: "flow_temperature", limit: 75, by: 24, severity: "critical", kind: "threshold", text: "flow_temperature above 75, critical" },
   leak: { metric: "water_leak", limit: 0, by: 1, severity: "critical", kind: "threshold", text: "water_leak above 0, critical" },
   "power-jump": { metric: "power", by: 700, severity: "warning", kind: "rate", text: "power rises by 500 within 5 min, warning" },
@@ -29,7 +29,8 @@ export function makeAlert(device, ruleName, from, to) {
   const rule = RULES[ruleName];
   const expected = valueAt(device, rule.metric, from);
   device.bumps.push({ metric: rule.metric, from: from - 60_000, to: to ?? Infinity, by: rule.by });
-  const value = valueAt(device, rule.metric, from);
+  const heard = valueAt(device, rule.metric, from);
+  const value = rule.limit === undefined ? heard : Math.round(100 * Math.max(heard, rule.limit * 1.03, rule.limit + 0.5)) / 100;
   const failed = chance(device.name, from) > 0.75;
   const actions =
     ruleName === "too-hot" || ruleName === "leak"

@@ -27,9 +27,9 @@ const occupied = (t) => {
 
 /** What each metric does over the day; s is the device's name. */
 const SIGNALS = {
-  temperature: (s, t) => 20.6 + 2 * chance(s) + 1.1 * occupied(t) + 0.5 * noise(s, t, 3 * HOUR) + 0.08 * noise(`${s}f`, t, 40_000),
-  humidity: (s, t) => 43 + 8 * chance(s, "h") + 4 * noise(`${s}h`, t, 8 * HOUR) + 0.4 * noise(`${s}hf`, t, 60_000),
-  co2: (s, t) => 430 + 620 * occupied(t) * (0.5 + 0.5 * chance(s, "c")) + 60 * noise(`${s}c`, t, HOUR) + 8 * noise(`${s}cf`, t, 60_000),
+  temperature: (s, t) => 20.6 + 2 * chance(s) + 1.1 * occupied(t) + 0.5 * noise(s, t, 3 * HOUR) + 0.35 * noise(`${s}m`, t, 420_000) + 0.12 * noise(`${s}f`, t, 40_000),
+  humidity: (s, t) => 43 + 8 * chance(s, "h") + 4 * noise(`${s}h`, t, 8 * HOUR) + 0.9 * noise(`${s}hf`, t, 90_000),
+  co2: (s, t) => 430 + 620 * occupied(t) * (0.5 + 0.5 * chance(s, "c")) + 60 * noise(`${s}c`, t, HOUR) + 30 * noise(`${s}cf`, t, 90_000),
   power: (s, t) => Math.max(0, 60 + 900 * occupied(t) * chance(s, "p") + 90 * noise(`${s}p`, t, 20 * 60_000) + 10 * noise(`${s}pf`, t, 20_000)),
   energy: (s, t) => 1200 * chance(s, "e") + (t - 1.76e12) / HOUR * (0.2 + chance(s, "e2")),
   voltage: (s, t) => 230 + 2 * noise(`${s}v`, t, HOUR),

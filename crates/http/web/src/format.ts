@@ -26,7 +26,7 @@ function dateFormat(options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
 }
 
 const numbers = [0, 1, 2, 3].map((digits) => new Intl.NumberFormat(LOCALE, { maximumFractionDigits: digits }));
-const compact = new Intl.NumberFormat(LOCALE, { notation: "compact", maximumFractionDigits: 1 });
+const three = new Intl.NumberFormat(LOCALE, { maximumSignificantDigits: 3 });
 
 /** As many digits as help: 1,234 · 21.4 · 0.012. */
 export function number(value: number): string {
@@ -35,11 +35,18 @@ export function number(value: number): string {
   const digits = size >= 1000 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : 3;
   return numbers[digits]!.format(value);
 }
+const steadies = [0, 1, 2, 3].map((digits) => new Intl.NumberFormat(LOCALE, { minimumFractionDigits: digits, maximumFractionDigits: digits }));
+/** Always as many digits, so that a value that moves does not jump: 22.0, then 22.1. */
+export const steady = (value: number, digits: number): string => (Number.isFinite(value) ? steadies[Math.max(0, Math.min(3, digits))]!.format(value) : "–");
 export const integer = (value: number): string => numbers[0]!.format(value);
-/** 3,912 as it stands, 1,234,567 as 1.2M. */
-export const short = (value: number): string => (Math.abs(value) < 100_000 ? integer(value) : compact.format(value));
+/** 3,912 as it stands, 1,234,567 as 1.23 M. */
+export function short(value: number): string {
+  if (Math.abs(value) < 100_000) return integer(value);
+  const [size, sign] = value < 999_500 ? [1e3, "k"] : value < 999.5e6 ? [1e6, "M"] : [1e9, "G"];
+  return `${three.format(value / size)}\u202f${sign}`;
+}
 
-const UNITS: Record<string, string> = { Cel: "°C", "%RH": "%", "/": "", lx: "lx", m3: "m³", "m3/h": "m³/h", "1/s": "/s", "ug/m3": "µg/m³", degF: "°F" };
+const UNITS: Record<string, string> = { Cel: "°C", "%RH": "%", "%EL": "%", "/": "", lx: "lx", m3: "m³", "m3/h": "m³/h", "1/s": "/s", "ug/m3": "µg/m³", degF: "°F" };
 export const unit = (code: string | undefined): string => (code === undefined ? "" : (UNITS[code] ?? code));
 
 const BYTES = ["B", "kB", "MB", "GB", "TB"];
@@ -62,6 +69,9 @@ export const month = (ms: number): string => dateFormat({ month: "short", year: 
 export const dateTime = (ms: number): string =>
   dateFormat({ day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", second: "2-digit" }).format(ms);
 export const dateMinute = (ms: number): string => dateFormat({ day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" }).format(ms);
+/** Both ends of a stretch of time, what they share said once. */
+export const timeRange = (from: number, to: number): string =>
+  dateFormat({ day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" }).formatRange(from, to);
 /** The calendar day in the gateway's zone, to compare two times by. */
 export const dayKey = (ms: number): string => dateFormat({ year: "numeric", month: "2-digit", day: "2-digit" }).format(ms);
 

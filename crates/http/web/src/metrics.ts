@@ -1,6 +1,6 @@
 // Which values of a device are worth the little room of a row, and how a value is written. Knows metrics by name only to sort them.
 import type { Device, MetricKind, Value } from "./api";
-import { number, unit } from "./format";
+import { number, steady, unit } from "./format";
 import { known } from "./i18n";
 
 const FIRST = ["temperature", "humidity", "co2", "power", "flow_temperature", "occupancy", "contact", "water_leak", "smoke", "illuminance", "pressure", "energy", "volume"];
@@ -17,7 +17,7 @@ export function orderedMetrics(metrics: Record<string, Value>): string[] {
 }
 
 export const rowMetrics = (device: Device, most: number): string[] =>
-  orderedMetrics(device.metrics).filter((metric) => rank(metric) < 1000 || Object.keys(device.metrics).length <= most).slice(0, most);
+  orderedMetrics(device.metrics).filter((metric) => metric !== "battery" || device.battery === undefined).slice(0, most);
 
 /** "flow_temperature" as a reader says it. */
 export const metricName = (metric: string): string => known(`metric.${metric}`, metric.replaceAll("_", " "));
@@ -29,13 +29,21 @@ export function stateWord(metric: string, value: number): string {
   return known(`state.${metric}.${side}`, known(`state.${side}`, String(value)));
 }
 
+/** Digits that a value keeps while it moves; whole numbers for what is counted in hundreds, as ppm and lux are. */
+function digits(value: number, code: string | undefined): number {
+  const size = Math.abs(value);
+  if (code === "%EL" || size >= 1000) return 0;
+  if (size >= 100) return code === "ppm" || code === "lx" || code === "W" ? 0 : 1;
+  return size >= 1 || value === 0 ? 1 : 2;
+}
+
 /** The value without its unit. */
-export const shown = (metric: string, value: number, kind: MetricKind): string =>
-  kind === "state" ? stateWord(metric, value) : number(value);
+export const shown = (metric: string, value: number, kind: MetricKind, code?: string): string =>
+  kind === "state" ? stateWord(metric, value) : Number.isInteger(value) && code === undefined ? number(value) : steady(value, digits(value, code));
 
 export const shownUnit = (code: string | undefined, kind: MetricKind): string => (kind === "state" ? "" : unit(code));
 
 export function withUnit(metric: string, value: Pick<Value, "value" | "unit" | "kind">): string {
   const sign = shownUnit(value.unit, value.kind);
-  return shown(metric, value.value, value.kind) + (sign ? `\u202f${sign}` : "");
+  return shown(metric, value.value, value.kind, value.unit) + (sign ? `\u202f${sign}` : "");
 }

@@ -12,7 +12,7 @@ import { sparkPath } from "../src/parts/sparkline";
 import { quote, snippet, suggestName } from "../src/setup/snippet";
 import { cleanHex, spaced } from "../src/setup/hex";
 import { devicePath, parse } from "../src/router";
-import { ago, bytes, number, setWords, setZone, unit } from "../src/format";
+import { ago, bytes, number, short, setWords, setZone, unit } from "../src/format";
 import { createStore } from "../src/store";
 import { bars } from "../src/devices/row";
 import { orderedMetrics, rowMetrics } from "../src/metrics";
@@ -129,6 +129,7 @@ test("numbers have the digits that help, times the gateway's zone", () => {
   assert.equal(number(NaN), "–");
   assert.equal(bytes(71_000_000), "71\u202fMB");
   assert.equal(unit("Cel"), "°C");
+  assert.deepEqual([short(99_999), short(1_234_567), short(999_600)], ["99,999", "1.23\u202fM", "1\u202fM"]);
   setWords("en");
   assert.equal(ago(0, 12_000), "12s ago");
   setZone("Not/AZone");

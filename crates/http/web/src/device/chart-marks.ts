@@ -4,7 +4,7 @@ import type uPlot from "uplot";
 import { colour } from "../theme";
 import type { ChartState } from "./chart-options";
 
-const LANE = 9;
+const LANE = 7;
 /** Room under the plot for the lanes. */
 export const LANES = 3 * LANE;
 
@@ -46,11 +46,11 @@ export function drawMarks(chart: uPlot, state: ChartState): void {
     const tone = colour(alert.severity);
     // The time of the alert as a light column in the plot, and as a bar in its lane under it.
     ctx.fillStyle = tone;
-    ctx.globalAlpha = 0.07;
+    ctx.globalAlpha = 0.05;
     ctx.fillRect(left, bbox.top, right - left, bbox.height);
     ctx.globalAlpha = alert.acknowledged ? 0.45 : 1;
     ctx.beginPath();
-    ctx.roundRect(left, bbox.top + bbox.height + (5 + lane * LANE) * ratio, right - left, (LANE - 3) * ratio, 2 * ratio);
+    ctx.roundRect(left, bbox.top + bbox.height + (4 + lane * LANE) * ratio, right - left, (LANE - 2) * ratio, 2 * ratio);
     ctx.fill();
     if (alert.kind !== "anomaly" || alert.value === undefined) continue;
     ctx.globalAlpha = 1;

@@ -1,7 +1,7 @@
 // How uPlot draws the chart: bands of min to max and of one deviation, the average, gaps, alerts on the time axis.
 import uPlot from "uplot";
 import type { MetricKind } from "../api";
-import { clock, dayKey, day, minute, month, number } from "../format";
+import { clock, dayKey, day, minute, month, steady } from "../format";
 import { colour } from "../theme";
 import { drawMarks, LANES } from "./chart-marks";
 import type { Mark } from "./chart-data";
@@ -35,6 +35,9 @@ export function timeLabels(splits: readonly number[], length: number): string[] 
   });
 }
 
+/** As many digits as the steps between the labels need. */
+export const digitsOf = (step: number): number => Math.max(0, -Math.floor(Math.log10(step || 1) + 1e-9));
+
 /** Some room above and below; a state is 0 or 1 with room around. */
 function scaleY(state: ChartState, low: number | null, high: number | null): [number, number] {
   if (state.kind === "state") return [-0.15, 1.15];
@@ -51,7 +54,7 @@ export function chartOptions(state: () => ChartState, size: { width: number; hei
   const axis = { font: FONT, stroke: text, grid: { stroke: grid, width: 1 }, ticks: { show: false } };
   return {
     ...size,
-    padding: [10, 8, 0, 0],
+    padding: [10, 14, 0, 0],
     legend: { show: false },
     cursor: {
       y: false,
@@ -64,7 +67,7 @@ export function chartOptions(state: () => ChartState, size: { width: number; hei
     },
     axes: [
       { ...axis, space: 76, size: 36 + LANES, gap: 6 + LANES, values: (_, splits) => timeLabels(splits, state().to - state().from) },
-      { ...axis, size: (_, values) => 14 + 7 * Math.max(3, ...(values ?? []).map((value) => value.length)), gap: 6, splits: state().kind === "state" ? () => [0, 1] : undefined, values: (_, splits) => splits.map((value) => (state().kind === "state" ? state().word(value) : number(value))) },
+      { ...axis, size: (_, values) => 14 + 7 * Math.max(3, ...(values ?? []).map((value) => value.length)), gap: 6, splits: state().kind === "state" ? () => [0, 1] : undefined, values: (_, splits, __, ___, step) => splits.map((value) => (state().kind === "state" ? state().word(value) : steady(value, digitsOf(step)))) },
     ],
     series: [
       {},

@@ -1,7 +1,7 @@
 // The chart of one metric: choice of time, zoom by buttons, keys and dragging, the figures in words, and a table of the values.
 import { useMemo, useState } from "preact/hooks";
 import type { Alert, Value } from "../api";
-import { dateMinute, dateTime, integer, millis, number } from "../format";
+import { dateMinute, dateTime, integer, millis, number, timeRange } from "../format";
 import { t, tn, useLanguage } from "../i18n";
 import { route, setQuery } from "../router";
 import { now } from "../state";
@@ -42,7 +42,7 @@ function Readout({ shown, value, at }: { shown: Shown; value: Value; at: number 
   const { history } = shown;
   const metric = history.metric;
   const sign = shownUnit(history.unit ?? value.unit, history.kind);
-  const say = (figure: number) => `${shownValue(metric, figure, history.kind)}${sign ? `\u202f${sign}` : ""}`;
+  const say = (figure: number) => `${shownValue(metric, figure, history.kind, history.unit ?? value.unit)}${sign ? `\u202f${sign}` : ""}`;
   const all = useMemo(() => summary(history.points), [history]);
   const columnsNow = useMemo(() => columns(history), [history]);
   const seconds = at === null ? undefined : columnsNow.x[at];
@@ -56,7 +56,7 @@ function Readout({ shown, value, at }: { shown: Shown; value: Value; at: number 
   }
   if (!all) return <p class="readout quiet">{t("chart.nothing")}</p>;
   return (
-    <p class="readout"><span class="when">{dateMinute(shown.from)} – {dateMinute(shown.to)}</span>
+    <p class="readout"><span class="when">{timeRange(shown.from, shown.to)}</span>
       <span>{t("chart.min")} <b>{say(all.min)}</b></span><span>{t("chart.avg")} <b>{history.kind === "state" ? `${number(all.avg * 100)} %` : say(all.avg)}</b></span><span>{t("chart.max")} <b>{say(all.max)}</b></span>
       <span class="quiet">{tn("chart.readings", all.count, integer(all.count))} · {t(`source.${history.source}`)}{columnsNow.gaps.length > 0 && <> · {tn("chart.gaps", columnsNow.gaps.length, integer(columnsNow.gaps.length))}</>}</span>
     </p>
@@ -83,9 +83,9 @@ function AlertsInView({ alerts }: { alerts: Alert[] }) {
       {alerts.slice(0, 8).map((alert) => (
         <li key={alert.id}>
           <SeverityMark severity={alert.severity} word={false} />
-          <time dateTime={alert.time}>{dateMinute(millis(alert.time))}{alert.cleared ? ` – ${dateMinute(millis(alert.cleared))}` : ` – ${t("chart.now")}`}</time>
+          <time dateTime={alert.time}>{alert.cleared ? timeRange(millis(alert.time), millis(alert.cleared)) : `${dateMinute(millis(alert.time))} – ${t("chart.now")}`}</time>
           <span lang="en">{alert.message}</span>
-          {alert.expected !== undefined && <span class="quiet">{t("alert.expected")} {number(alert.expected)}</span>}
+          {alert.expected !== undefined && !alert.message.includes("expected") && <span class="quiet">{t("alert.expected")} {number(alert.expected)}</span>}
         </li>
       ))}
     </ul>

@@ -47,7 +47,7 @@ function Values({ device, metric, choose }: { device: Device; metric: string; ch
         return (
           <button key={name} type="button" class={`tile ${value.raised ?? ""}`} aria-pressed={name === metric} data-metric={name} onClick={() => choose(name)}>
             <small>{metricName(name)}</small>
-            <b>{shown(name, value.value, value.kind)}<i>{shownUnit(value.unit, value.kind)}</i></b>
+            <b>{shown(name, value.value, value.kind, value.unit)}<i>{shownUnit(value.unit, value.kind)}</i></b>
           </button>
         );
       })}

@@ -27,7 +27,7 @@ function Values({ device }: { device: Device }) {
         return (
           <span key={metric} class={`value ${value.raised ?? ""}`}>
             <small>{metricName(metric)}</small>
-            <b>{shown(metric, value.value, value.kind)}<i>{shownUnit(value.unit, value.kind)}</i></b>
+            <b>{shown(metric, value.value, value.kind, value.unit)}<i>{shownUnit(value.unit, value.kind)}</i></b>
           </span>
         );
       })}
@@ -79,7 +79,7 @@ export class Row extends Component<RowProps> {
     const { device, index, spark, now, active, height } = this.props;
     const metric = spark?.metric;
     return (
-      <div role="row" class={`row ${device.state} ${device.severity ?? ""}`} aria-rowindex={index + 2} style={{ transform: `translateY(${index * height}px)` }}>
+      <div role="row" class={`row is-${device.state} ${device.severity ?? ""}`} aria-rowindex={index + 2} style={{ transform: `translateY(${index * height}px)` }}>
         <span role="gridcell" class="c-state"><StateMark state={device.state} severity={device.severity} /></span>
         <span role="gridcell" class="c-name">
           <a href={devicePath(device.name)} tabIndex={active ? 0 : -1} data-row={index}>{device.name}</a>

@@ -5,7 +5,7 @@ import { sameRange, visibleRows, type Range } from "./window";
 
 const NARROW = "(max-width: 719px)";
 export const ROW_WIDE = 46;
-export const ROW_NARROW = 74;
+export const ROW_NARROW = 66;
 
 /** The height of a row, which the styles have too, by the width of the page. */
 export function useRowHeight(): number {

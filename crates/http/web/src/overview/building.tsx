@@ -1,6 +1,6 @@
 // The building drawn as a section: a row a floor, a cell a zone, in the colour and with the sign of its worst alert.
 import { useMemo } from "preact/hooks";
-import { integer, number } from "../format";
+import { integer, steady } from "../format";
 import { t, tn } from "../i18n";
 import { devices, overview } from "../state";
 import { useStore } from "../store";
@@ -18,7 +18,7 @@ function Zone({ cell, small }: { cell: Cell; small: boolean }) {
     ...(cell.severity ? [t(`severity.${cell.severity}`)] : []),
     ...(cell.unheard > 0 ? [tn("zone.unheard", cell.unheard, integer(cell.unheard))] : []),
   ];
-  const heat = cell.temperature === undefined ? "" : `${number(cell.temperature)}\u202f°C`;
+  const heat = cell.temperature === undefined ? "" : `${steady(cell.temperature, 1)}\u202f°C`;
   return (
     <li>
       <a class={`zone ${state}`} href={`/devices?zone=${encodeURIComponent(cell.zone)}`} aria-label={`${cell.zone}: ${words.join(", ")} ${heat}`} title={small ? `${cell.zone} · ${heat}` : undefined}>

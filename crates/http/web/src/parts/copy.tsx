@@ -16,16 +16,17 @@ async function toClipboard(text: string): Promise<void> {
   if (!done) throw new Error("not copied");
 }
 
-export function CopyButton({ text, label }: { text: string; label: string }) {
+/** `say` is a longer word on the button, where "Copy" alone does not tell what. */
+export function CopyButton({ text, label, say }: { text: string; label: string; say?: string }) {
   const [state, setState] = useState<"idle" | "done" | "failed">("idle");
   const copy = async (): Promise<void> => {
     await toClipboard(text).then(() => setState("done"), () => setState("failed"));
     setTimeout(() => setState("idle"), 2000);
   };
   return (
-    <button type="button" class="small copy" onClick={() => void copy()} aria-label={`${t("copy")}: ${label}`}>
+    <button type="button" class="small copy" onClick={() => void copy()} aria-label={say ?? `${t("copy")}: ${label}`}>
       <Icon name={state === "done" ? "check" : "copy"} size={14} />
-      <span aria-live="polite">{state === "done" ? t("copied") : state === "failed" ? t("copy.failed") : t("copy")}</span>
+      <span aria-live="polite">{state === "done" ? t("copied") : state === "failed" ? t("copy.failed") : (say ?? t("copy"))}</span>
     </button>
   );
 }

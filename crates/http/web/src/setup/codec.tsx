@@ -18,7 +18,7 @@ function Result({ decoded }: { decoded: Decoded }) {
       {metrics.length > 0 && (
         <table class="figures-table">
           <thead><tr><th scope="col">{t("alert.metric")}</th><th scope="col">{t("alert.value")}</th></tr></thead>
-          <tbody>{metrics.map(([metric, value]) => <tr key={metric}><th scope="row"><code>{metric}</code> {metricName(metric) !== metric && <span class="quiet">{metricName(metric)}</span>}</th><td>{number(value)}</td></tr>)}</tbody>
+          <tbody>{metrics.map(([metric, value]) => <tr key={metric}><th scope="row"><code>{metric}</code> {metricName(metric) !== metric.replaceAll("_", " ") && <span class="quiet">{metricName(metric)}</span>}</th><td>{number(value)}</td></tr>)}</tbody>
         </table>
       )}
       {metrics.length === 0 && decoded.errors.length === 0 && <p class="quiet">{t("codec.no_metrics")}</p>}

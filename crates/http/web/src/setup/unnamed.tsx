@@ -51,7 +51,7 @@ export function Unnamed() {
   return (
     <section class="panel" aria-labelledby="unnamed">
       <h2 id="unnamed">{t("setup.unnamed")} <span class="count">{integer(found.length)}</span>
-        {found.length > 1 && <span class="note"><CopyButton text={all} label={tn("setup.all", found.length, integer(found.length))} /></span>}
+        {found.length > 1 && <span class="note"><CopyButton text={all} label="" say={tn("setup.all", found.length, integer(found.length))} /></span>}
       </h2>
       {!loaded ? <p class="loading">{t("loading")}</p> : found.length === 0 ? (
         <p class="quiet calm"><span class="mark ok"><Icon name="check" size={16} /></span> {t("setup.all_named")}</p>
