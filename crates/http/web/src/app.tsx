@@ -1,7 +1,6 @@
 // The page's frame: header, navigation, the page that the address names, and announcements for screen readers.
 import { useEffect, useRef } from "preact/hooks";
-import { t, tn, useLanguage, type Key } from "./i18n";
-import { integer } from "./format";
+import { t, useLanguage, type Key } from "./i18n";
 import { route, type Route } from "./router";
 import { useStore } from "./store";
 import { connection, loadAll, openAlerts, session } from "./state";
@@ -95,7 +94,6 @@ export function App() {
         {known === null ? <p class="loading">{t("loading")}</p> : mustLogin ? <LoginPage /> : <Page where={where} />}
       </main>
       <Announcer />
-      <p class="sr" aria-live="off">{tn("alerts.open", alerts, integer(alerts))}</p>
     </div>
   );
 }

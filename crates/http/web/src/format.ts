@@ -4,6 +4,7 @@ const LOCALE = typeof navigator === "undefined" ? "en" : navigator.language || "
 let zone: string | undefined;
 
 export function setZone(name: string): void {
+  if (name === zone) return;
   try {
     new Intl.DateTimeFormat(LOCALE, { timeZone: name });
     zone = name;

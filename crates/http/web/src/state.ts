@@ -27,7 +27,7 @@ export function setOverview(next: Overview): void {
   clockOffset = Date.parse(next.gateway.time) - Date.now();
   setZone(next.gateway.timezone);
   overview.set(next);
-  tick();
+  if (now.get() < Date.now() + clockOffset - 5000) tick();
 }
 
 export const canOperate = (): boolean => session.get()?.role === "operate";

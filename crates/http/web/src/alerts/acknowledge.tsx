@@ -45,9 +45,10 @@ export function Acknowledge({ alert }: { alert: Alert }) {
   return (
     <div class="acknowledge">
       <button type="button" class="primary small" disabled={busy} onClick={() => void send()}><Icon name="mute" size={14} /> {t("alert.acknowledge")}</button>
-      <label>{t("alert.silence")} <select value={time} onChange={(event) => setTime(event.currentTarget.value)}>
+      <label for={`silence-${alert.id}`}>{t("alert.silence")}</label>
+      <select id={`silence-${alert.id}`} value={time} onChange={(event) => setTime(event.currentTarget.value)}>
         {TIMES.map(([value, key]) => <option key={value} value={value}>{t(key)}</option>)}
-      </select></label>
+      </select>
       <span class="problem" role="alert">{problem}</span>
     </div>
   );

@@ -1,5 +1,5 @@
 // The list of devices: thousands of rows, of which only those on the screen exist. Arrow keys move between rows.
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { integer } from "../format";
 import { t, tn, useLanguage, type Key } from "../i18n";
 import { setQuery } from "../router";
@@ -62,6 +62,8 @@ export function DeviceList({ heading = 2 }: { heading?: 1 | 2 }) {
   const names = shown.map((device) => device.name);
 
   useEffect(() => wantSparks(names), [names.join("\n")]);
+  const slots = useSlots(range.end - range.first);
+  const keepFocus = useKeptFocus(body);
 
   const move = (event: KeyboardEvent): void => {
     const by = MOVES[event.key];
@@ -84,11 +86,11 @@ export function DeviceList({ heading = 2 }: { heading?: 1 | 2 }) {
         </Title>
         <Filters filter={filter} />
       </div>
-      <div role="grid" class="grid" aria-labelledby="devices" aria-rowcount={found.length + 1} aria-colcount={HEADS.length} onKeyDown={move}>
+      <div role="grid" class="grid" aria-labelledby="devices" aria-rowcount={found.length + 1} aria-colcount={HEADS.length} onKeyDown={move} onFocusIn={keepFocus}>
         <Head order={order} choose={setOrder} />
         <div ref={body} role="rowgroup" class="rows" style={{ height: `${found.length * height}px` }}>
           {shown.map((device, at) => (
-            <Row key={device.name} device={device} index={range.first + at} height={height} spark={lines.get(device.name)} now={time} active={range.first + at === reachable} />
+            <Row key={(range.first + at) % slots} plain={range.fast} device={device} index={range.first + at} height={height} spark={lines.get(device.name)} now={time} active={range.first + at === reachable} />
           ))}
         </div>
       </div>
@@ -99,6 +101,29 @@ export function DeviceList({ heading = 2 }: { heading?: 1 | 2 }) {
       )}
     </section>
   );
+}
+
+/** Rows are elements that are used again for other devices, as many as were ever needed at once: making new ones is too slow. */
+function useSlots(needed: number): number {
+  const most = useRef(1);
+  most.current = Math.max(most.current, needed);
+  return most.current;
+}
+
+/** The focus belongs to a device, not to the element that shows it: it follows the device to its new row, or goes. */
+function useKeptFocus(body: { current: HTMLElement | null }): (event: FocusEvent) => void {
+  const focused = useRef<string | undefined>(undefined);
+  useLayoutEffect(() => {
+    const at = document.activeElement;
+    if (!(at instanceof HTMLElement) || !body.current?.contains(at) || at.dataset["name"] === focused.current) return;
+    const links = body.current.querySelectorAll<HTMLElement>("[data-name]");
+    const link = [...links].find((one) => one.dataset["name"] === focused.current);
+    if (link) link.focus({ preventScroll: true });
+    else at.blur();
+  });
+  return (event) => {
+    if (event.target instanceof HTMLElement && event.target.dataset["name"] !== undefined) focused.current = event.target.dataset["name"];
+  };
 }
 
 /** Scrolls the page until the row is between the bars at its top and bottom. */

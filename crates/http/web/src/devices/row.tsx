@@ -17,6 +17,8 @@ export interface RowProps {
   spark: Spark | undefined;
   now: number;
   active: boolean;
+  /** Without values and sparkline, while the list flies past. */
+  plain: boolean;
 }
 
 function Values({ device }: { device: Device }) {
@@ -70,28 +72,33 @@ export function Link({ link }: { link: NonNullable<Device["link"]> }) {
 }
 
 export class Row extends Component<RowProps> {
+  /** The device whose details are drawn: they stay, also when the list begins to fly. */
+  private detailed = "";
+
   override shouldComponentUpdate(next: RowProps): boolean {
     const now = this.props;
-    return next.device !== now.device || next.index !== now.index || next.spark !== now.spark || next.now !== now.now || next.active !== now.active || next.height !== now.height;
+    return next.device !== now.device || next.index !== now.index || next.spark !== now.spark || next.now !== now.now || next.active !== now.active || (now.plain && !next.plain) || next.height !== now.height;
   }
 
   override render() {
     const { device, index, spark, now, active, height } = this.props;
+    const plain = this.props.plain && this.detailed !== device.name;
+    this.detailed = plain ? "" : device.name;
     const metric = spark?.metric;
     return (
       <div role="row" class={`row is-${device.state} ${device.severity ?? ""}`} aria-rowindex={index + 2} style={{ transform: `translateY(${index * height}px)` }}>
         <span role="gridcell" class="c-state"><StateMark state={device.state} severity={device.severity} /></span>
         <span role="gridcell" class="c-name">
-          <a href={devicePath(device.name)} tabIndex={active ? 0 : -1} data-row={index}>{device.name}</a>
+          <a href={devicePath(device.name)} tabIndex={active ? 0 : -1} data-row={index} data-name={device.name}>{device.name}</a>
           <small>{device.zone ?? (device.named ? "" : t("device.unnamed"))}</small>
         </span>
-        <span role="gridcell" class="c-values"><Values device={device} /></span>
+        <span role="gridcell" class="c-values">{!plain && <Values device={device} />}</span>
         <span role="gridcell" class="c-spark">
-          {spark && spark.values.length > 0 && <Sparkline values={spark.values} label={t("spark.label", { metric: metric ? metricName(metric) : "" })} />}
+          {!plain && spark && spark.values.length > 0 && <Sparkline values={spark.values} label={t("spark.label", { metric: metric ? metricName(metric) : "" })} />}
         </span>
         <span role="gridcell" class="c-heard">{device.last_heard ? ago(millis(device.last_heard), now) : t("device.never")}</span>
-        <span role="gridcell" class="c-battery">{device.battery !== undefined && <Battery percent={device.battery} />}</span>
-        <span role="gridcell" class="c-link">{device.link && <Link link={device.link} />}</span>
+        <span role="gridcell" class="c-battery">{!plain && device.battery !== undefined && <Battery percent={device.battery} />}</span>
+        <span role="gridcell" class="c-link">{!plain && device.link && <Link link={device.link} />}</span>
         <span role="gridcell" class="c-protocol">{device.protocol}</span>
         <span class="c-go" aria-hidden="true"><Icon name="next" size={14} /></span>
       </div>

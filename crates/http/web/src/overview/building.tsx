@@ -2,7 +2,7 @@
 import { useMemo } from "preact/hooks";
 import { integer, steady } from "../format";
 import { t, tn } from "../i18n";
-import { devices, overview } from "../state";
+import { devices, devicesLoaded, now, openAlerts, overview } from "../state";
 import { useStore } from "../store";
 import { Icon } from "../parts/icon";
 import { SEVERITY_ICON } from "../parts/severity";
@@ -21,9 +21,10 @@ function Zone({ cell, small }: { cell: Cell; small: boolean }) {
   const heat = cell.temperature === undefined ? "" : `${steady(cell.temperature, 1)}\u202f°C`;
   return (
     <li>
-      <a class={`zone ${state}`} href={`/devices?zone=${encodeURIComponent(cell.zone)}`} aria-label={`${cell.zone}: ${words.join(", ")} ${heat}`} title={small ? `${cell.zone} · ${heat}` : undefined}>
+      <a class={`zone ${state}`} href={`/devices?zone=${encodeURIComponent(cell.zone)}`} title={small ? `${cell.zone} · ${heat}` : undefined}>
         <span class="label">{cell.label}</span>
-        {!small && <span class="heat">{heat || tn("zone.devices", cell.devices, integer(cell.devices))}</span>}
+        {!small && <span class="heat">{heat || words[0]}</span>}
+        <span class="sr">, {(heat || small ? words : words.slice(1)).join(", ")}</span>
         {cell.severity && <Icon name={SEVERITY_ICON[cell.severity]} size={14} />}
       </a>
     </li>
@@ -31,9 +32,11 @@ function Zone({ cell, small }: { cell: Cell; small: boolean }) {
 }
 
 export function Building() {
-  const known = useStore(devices);
-  const zones = useStore(overview, (now) => now?.zones);
-  const rows = useMemo(() => floors(zones ?? [], known.byName.values()), [known, zones]);
+  const zones = useStore(overview, (state) => state?.zones);
+  // Every few seconds, and at once when an alert comes: not with every value of thousands of devices.
+  const [time, loaded, alerts] = [useStore(now), useStore(devicesLoaded), useStore(openAlerts)];
+  const names = zones?.join("\n");
+  const rows = useMemo(() => floors(zones ?? [], devices.get().byName.values()), [time, loaded, alerts, names]);
   if (rows.length === 0) return null;
   const small = rows.reduce((sum, row) => sum + row.cells.length, 0) > MANY;
   return (

@@ -28,7 +28,7 @@ export function LedgerPicture({ flow }: { flow: Flow }) {
         <span>{t("ledger.in")}</span>
       </div>
       <svg viewBox={`0 0 ${WIDTH} ${height}`} preserveAspectRatio="none" height={height} aria-hidden="true">
-        <rect class="bar" x="0" y="8" width={BAR} height={height - 16} rx="3" />
+        <rect class={`bar ${flow.in === 0 ? "zero" : ""}`} x="0" y="8" width={BAR} height={height - 16} rx="3" />
         {bands.map((band, row) => band.count > 0 && <path key={row} class={`band ${band.name}`} d={outline(band, BAR, WIDTH)} />)}
       </svg>
       <dl>

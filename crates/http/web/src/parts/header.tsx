@@ -51,7 +51,7 @@ function Choices() {
     <div class="choices">
       <select aria-label={t("language")} value={words} onChange={(event) => chooseLanguage(event.currentTarget.value as Language)}>
         {Object.entries(LANGUAGES).map(([name, own]) => (
-          <option key={name} value={name} lang={name} aria-label={own}>{name.toUpperCase()}</option>
+          <option key={name} value={name} lang={name}>{own}</option>
         ))}
       </select>
       <button type="button" class="plain" aria-label={label} title={label} onClick={() => setTheme(nextTheme(chosen))}>
@@ -84,7 +84,7 @@ export function Header({ where, signedIn }: { where: Route; signedIn: boolean })
       {signedIn && <Navigation where={where} />}
       <span class="grow" />
       {signedIn && (
-        <span class={`live ${state}`}>
+        <span class={`live is-${state}`}>
           <i aria-hidden="true" />
           {t(`connection.${state}.short`)}
         </span>

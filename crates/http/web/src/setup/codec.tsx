@@ -58,10 +58,10 @@ export function CodecTrial() {
       <p class="quiet">{t("codec.text")}</p>
       <form class="codec" onSubmit={(event) => void decode(event)}>
         <div class="fields">
-          <label>{t("codec.codec")}<select value={codec} onChange={(event) => setCodec(event.currentTarget.value)}>{names.map((name) => <option key={name}>{name}</option>)}</select></label>
-          <label>{t("codec.port")}<input type="number" min="0" max="255" value={port} placeholder="–" onInput={(event) => setPort(event.currentTarget.value)} /></label>
+          <div><label for="codec-name">{t("codec.codec")}</label><select id="codec-name" value={codec} onChange={(event) => setCodec(event.currentTarget.value)}>{names.map((name) => <option key={name}>{name}</option>)}</select></div>
+          <div><label for="codec-port">{t("codec.port")}</label><input id="codec-port" type="number" min="0" max="255" value={port} placeholder="–" onInput={(event) => setPort(event.currentTarget.value)} /></div>
         </div>
-        <label>{t("codec.bytes")}<textarea rows={3} spellcheck={false} value={bytes} aria-invalid={problem !== ""} onInput={(event) => setBytes(event.currentTarget.value)} /></label>
+        <div class="wide"><label for="codec-bytes">{t("codec.bytes")}</label><textarea id="codec-bytes" rows={3} spellcheck={false} value={bytes} aria-invalid={problem !== ""} onInput={(event) => setBytes(event.currentTarget.value)} /></div>
         <button type="submit" class="primary">{t("codec.decode")}</button>
         <span class="problem" role="alert">{problem}</span>
       </form>
