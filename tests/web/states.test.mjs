@@ -1,7 +1,7 @@
 // Rare states: nothing heard yet, a login, a gateway that goes away and comes back. Always against the mock, which can be put into them.
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { close, open } from "./lib.mjs";
+import { close, open, PHONE } from "./lib.mjs";
 import { startServer } from "../../crates/http/web/mock/server.mjs";
 
 async function withMock(options, use) {
@@ -23,6 +23,17 @@ test("an empty gateway says what to do next, with lines to copy", () =>
     assert.match(await page.evaluate(() => navigator.clipboard.readText()), /^mosquitto_pub/);
     await close(opened);
   }));
+
+for (const [name, options] of [["an empty gateway", { devices: 0 }], ["a login", { devices: 1, password: "x" }], ["a building of 300 zones", { devices: 2000 }]]) {
+  test(`${name} fits a phone`, () =>
+    withMock(options, async ({ url }) => {
+      const opened = await open(url, PHONE);
+      await opened.page.locator("main h1").first().waitFor();
+      const width = await opened.page.evaluate(() => document.documentElement.scrollWidth);
+      assert.ok(width <= 360, `${width} pixels`);
+      await close(opened);
+    }));
+}
 
 test("a login is asked for, a wrong password is told, the right one opens the page asked for, and logout closes it", () =>
   withMock({ devices: 10, password: "correct horse" }, async ({ url }) => {

@@ -80,11 +80,12 @@ export const dayKey = (ms: number): string => dateFormat({ year: "numeric", mont
 export const shortTime = (ms: number, nowMs: number): string => (dayKey(ms) === dayKey(nowMs) ? clock(ms) : dateMinute(ms));
 
 let language = "en";
-let relative = new Intl.RelativeTimeFormat(language, { style: "narrow", numeric: "auto" });
+let relative = new Intl.RelativeTimeFormat(language, { style: "short", numeric: "auto" });
 /** Words such as "ago" are those of the page's language. */
 export function setWords(name: string): void {
   language = name;
-  relative = new Intl.RelativeTimeFormat(name, { style: "narrow", numeric: "auto" });
+  // "12s ago" is clear and short; French and German would say "-12 s" and "vor 12 m".
+  relative = new Intl.RelativeTimeFormat(name, { style: name === "en" ? "narrow" : "short", numeric: "auto" });
 }
 
 type Step = [limit: number, size: number, unit: "second" | "minute" | "hour" | "day"];

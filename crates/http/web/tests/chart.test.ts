@@ -22,6 +22,17 @@ test("windows side by side have no gap; a missing one is a row of nulls", () => 
   assert.deepEqual(drawn.min, [19, 19, null, 19, 19]);
 });
 
+test("a state stands at the start of its window, for it is drawn in steps", () => {
+  assert.equal(columns({ points: [windowAt(0)], step: STEP, kind: "state" }).x[0], T / 1000);
+  assert.equal(columns({ points: [windowAt(0)], step: STEP, kind: "gauge" }).x[0], T / 1000 + 150);
+});
+
+test("every row knows its point, and a gap has none", () => {
+  const { x, points } = columns({ points: [windowAt(0), windowAt(30)], step: STEP });
+  assert.equal(points.length, x.length);
+  assert.deepEqual(points.map((point) => point?.start ?? null), [iso(0), null, iso(30)]);
+});
+
 test("the band of a deviation stays between min and max", () => {
   const drawn = columns({ points: [windowAt(0)], step: STEP });
   assert.deepEqual([drawn.low[0], drawn.high[0]], [19, 21]);

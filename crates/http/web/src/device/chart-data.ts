@@ -1,5 +1,5 @@
 // What the API's points are for the chart: columns of one length, with a row of nulls where nothing was heard. Pure.
-import type { Alert, History, Point } from "../api";
+import type { Alert, History, MetricKind, Point } from "../api";
 
 export interface Columns {
   /** Seconds since the epoch: what uPlot counts in. */
@@ -9,6 +9,8 @@ export interface Columns {
   low: (number | null)[];
   high: (number | null)[];
   avg: (number | null)[];
+  /** The point of each row; none in a gap. */
+  points: (Point | null)[];
   gaps: [from: number, to: number][];
 }
 
@@ -25,22 +27,25 @@ export function gapLimit(points: readonly Point[], stepMs: number): number {
   return single ? Math.max(5 * usual, 30) : Math.max(1.5 * usual, (1.5 * stepMs) / 1000);
 }
 
-export function columns(history: Pick<History, "points" | "step">): Columns {
-  const out: Columns = { x: [], min: [], max: [], low: [], high: [], avg: [], gaps: [] };
+export function columns(history: Pick<History, "points" | "step"> & { kind?: MetricKind }): Columns {
+  const out: Columns = { x: [], min: [], max: [], low: [], high: [], avg: [], points: [], gaps: [] };
+  // A state is drawn in steps, from the start of its window on; all else in the middle of it.
+  const place = history.kind === "state" ? (point: Point) => Date.parse(point.start) / 1000 : middle;
   const limit = gapLimit(history.points, history.step);
   let last: number | undefined;
   for (const point of history.points) {
-    const x = middle(point);
+    const x = place(point);
     if (last !== undefined && x <= last) continue;
     if (last !== undefined && x - last > limit) {
       out.gaps.push([last, x]);
       out.x.push((last + x) / 2);
-      for (const column of [out.min, out.max, out.low, out.high, out.avg]) column.push(null);
+      for (const column of [out.min, out.max, out.low, out.high, out.avg, out.points]) column.push(null);
     }
     out.x.push(x);
     out.min.push(point.min);
     out.max.push(point.max);
     out.avg.push(point.avg);
+    out.points.push(point);
     // The band of one deviation stays within what was really seen.
     out.low.push(Math.max(point.min, point.avg - point.std));
     out.high.push(Math.min(point.max, point.avg + point.std));

@@ -1,7 +1,7 @@
 // How uPlot draws the chart: bands of min to max and of one deviation, the average, gaps, alerts on the time axis.
 import uPlot from "uplot";
 import type { MetricKind } from "../api";
-import { clock, dayKey, day, minute, month, steady } from "../format";
+import { clock, day, dayKey, gatewayZone, minute, month, steady } from "../format";
 import { colour } from "../theme";
 import { drawMarks, LANES } from "./chart-marks";
 import type { Mark } from "./chart-data";
@@ -25,12 +25,14 @@ export function timeLabels(splits: readonly number[], length: number): string[] 
   return splits.map((seconds) => {
     const ms = seconds * 1000;
     if (length > 300 * 86_400) return month(ms);
-    if (length > 3 * 86_400) return day(ms);
+    if (length > 12 * 86_400) return day(ms);
     const today = dayKey(ms);
     const first = last !== today;
     const label = length < 300 ? clock(ms) : minute(ms);
     const withDay = first && (last !== "" || length > 43_200);
     last = today;
+    // Over some days: the day where it begins, the clock within it.
+    if (length > 3 * 86_400) return first ? day(ms) : label;
     return withDay ? `${label}\n${day(ms)}` : label;
   });
 }
@@ -50,12 +52,15 @@ export function chartOptions(state: () => ChartState, size: { width: number; hei
   const [line, wide, near, grid, text] = [colour("line"), colour("band-wide"), colour("band-near"), colour("grid"), colour("ink-2")];
   // A state holds until the next one: steps. Everything else is joined by lines.
   const steps = state().kind === "state" ? uPlot.paths.stepped?.({ align: 1 }) : undefined;
-  const hidden = { stroke: "transparent", width: 0, points: { show: false } };
+  const hidden = { stroke: "transparent", width: 0, points: { show: false }, ...(steps ? { paths: steps } : {}) };
+  const zone = gatewayZone();
   const axis = { font: FONT, stroke: text, grid: { stroke: grid, width: 1 }, ticks: { show: false } };
   return {
     ...size,
     padding: [10, 14, 0, 0],
     legend: { show: false },
+    // Ticks stand at full hours and midnights of the gateway's zone.
+    tzDate: (seconds) => (zone ? uPlot.tzDate(new Date(seconds * 1000), zone) : new Date(seconds * 1000)),
     cursor: {
       y: false,
       points: { size: 9, width: 2, fill: colour("surface") },

@@ -1,7 +1,7 @@
 // The chart of one metric: choice of time, zoom by buttons, keys and dragging, the figures in words, and a table of the values.
 import { useMemo, useState } from "preact/hooks";
 import type { Alert, Value } from "../api";
-import { dateMinute, dateTime, integer, millis, number, timeRange } from "../format";
+import { dateMinute, dateTime, duration, integer, millis, number, timeRange } from "../format";
 import { t, tn, useLanguage } from "../i18n";
 import { route, setQuery } from "../router";
 import { now } from "../state";
@@ -16,6 +16,7 @@ import { useHistory, type Shown } from "./use-history";
 import { between, panBy, RANGE_NAMES, readView, writeView, zoomBy, type View } from "./zoom";
 
 const POINTS = 600;
+const MOST_ALERTS = 6;
 
 function Toolbar({ view, shown, choose }: { view: View; shown: Shown | null; choose: (view: View) => void }) {
   const current = shown ? { from: shown.from, to: shown.to } : null;
@@ -45,8 +46,7 @@ function Readout({ shown, value, at }: { shown: Shown; value: Value; at: number 
   const say = (figure: number) => `${shownValue(metric, figure, history.kind, history.unit ?? value.unit)}${sign ? `\u202f${sign}` : ""}`;
   const all = useMemo(() => summary(history.points), [history]);
   const columnsNow = useMemo(() => columns(history), [history]);
-  const seconds = at === null ? undefined : columnsNow.x[at];
-  const point = seconds === undefined ? undefined : history.points.find((one) => Math.abs((millis(one.start) + millis(one.end)) / 2000 - seconds) < 0.001);
+  const point = at === null ? null : columnsNow.points[at];
   if (point) {
     return (
       <p class="readout"><span class="when">{dateTime(millis(point.start))}</span> <b>{say(point.avg)}</b>
@@ -57,8 +57,12 @@ function Readout({ shown, value, at }: { shown: Shown; value: Value; at: number 
   if (!all) return <p class="readout quiet">{t("chart.nothing")}</p>;
   return (
     <p class="readout"><span class="when">{timeRange(shown.from, shown.to)}</span>
-      <span>{t("chart.min")} <b>{say(all.min)}</b></span><span>{t("chart.avg")} <b>{history.kind === "state" ? `${number(all.avg * 100)} %` : say(all.avg)}</b></span><span>{t("chart.max")} <b>{say(all.max)}</b></span>
-      <span class="quiet">{tn("chart.readings", all.count, integer(all.count))} · {t(`source.${history.source}`)}{columnsNow.gaps.length > 0 && <> · {tn("chart.gaps", columnsNow.gaps.length, integer(columnsNow.gaps.length))}</>}</span>
+      {history.kind === "state" ? (
+        <span>{stateWord(metric, 1)} <b>{number(all.avg * 100)} %</b></span>
+      ) : (
+        <><span>{t("chart.min")} <b>{say(all.min)}</b></span><span>{t("chart.avg")} <b>{say(all.avg)}</b></span><span>{t("chart.max")} <b>{say(all.max)}</b></span></>
+      )}
+      <span class="quiet">{tn("chart.readings", all.count, integer(all.count))} {history.source === "recent" ? ` · ${t("source.recent")}` : ` ${t("chart.step", { time: duration(history.step / 1000) })}`}{columnsNow.gaps.length > 0 && <> · {tn("chart.gaps", columnsNow.gaps.length, integer(columnsNow.gaps.length))}</>}</span>
     </p>
   );
 }
@@ -78,9 +82,10 @@ function Legend({ history, limits }: { history: Shown["history"]; limits: number
 
 function AlertsInView({ alerts }: { alerts: Alert[] }) {
   if (alerts.length === 0) return null;
+  const more = alerts.length - MOST_ALERTS;
   return (
     <ul class="chart-alerts" aria-label={t("chart.alerts")}>
-      {alerts.slice(0, 8).map((alert) => (
+      {alerts.slice(0, MOST_ALERTS).map((alert) => (
         <li key={alert.id}>
           <SeverityMark severity={alert.severity} word={false} />
           <time dateTime={alert.time}>{alert.cleared ? timeRange(millis(alert.time), millis(alert.cleared)) : `${dateMinute(millis(alert.time))} – ${t("chart.now")}`}</time>
@@ -88,6 +93,7 @@ function AlertsInView({ alerts }: { alerts: Alert[] }) {
           {alert.expected !== undefined && !alert.message.includes("expected") && <span class="quiet">{t("alert.expected")} {number(alert.expected)}</span>}
         </li>
       ))}
+      {more > 0 && <li><a href="/alerts?show=past">{tn("chart.more_alerts", more, integer(more))}</a></li>}
     </ul>
   );
 }

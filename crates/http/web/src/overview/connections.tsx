@@ -1,7 +1,7 @@
 // Adapters, the cloud and the sinks as small cards: what is connected, what waits, and what is wrong.
 import type { ComponentChildren } from "preact";
 import type { Adapter, Overview, Sink } from "../api";
-import { ago, bytes, duration, integer, millis, short } from "../format";
+import { bytes, duration, integer, millis, short } from "../format";
 import { t, tn } from "../i18n";
 import { now } from "../state";
 import { useStore } from "../store";
@@ -25,7 +25,7 @@ function AdapterCard({ name, adapter }: { name: string; adapter: Adapter }) {
   const time = useStore(now);
   return (
     <Card name={name} state={adapter.state} word={t(`adapter.${adapter.state}`)} error={adapter.last_error}>
-      {t("adapter.since", { time: ago(millis(adapter.since), time) })}
+      {t("adapter.since", { time: duration(Math.max(0, (time - millis(adapter.since)) / 1000)) })}
       {adapter.restarts > 0 && <> · {tn("adapter.restarts", adapter.restarts, integer(adapter.restarts))}</>}
     </Card>
   );

@@ -1,12 +1,11 @@
 // The ledger as a picture: where every reading went. The list beside the bands has the figures.
 import type { Flow, Ledger } from "../api";
-import { integer, short } from "../format";
+import { integer, short, steady } from "../format";
 import { known, t } from "../i18n";
 import { Icon } from "../parts/icon";
 import { outline, picture, type Band } from "./ledger-picture";
 
 const WIDTH = 120;
-const BAR = 12;
 
 const name = (band: Band): string =>
   band.name === "dropped" && band.reason !== undefined
@@ -16,7 +15,8 @@ const name = (band: Band): string =>
 const percent = (share: number, count: number): string => {
   if (count === 0) return "";
   const value = share * 100;
-  return value < 0.1 ? "<0.1 %" : `${value >= 99.95 ? 100 : value >= 10 ? Math.round(value) : value.toFixed(1)} %`;
+  if (value < 0.1) return `< ${steady(0.1, 1)} %`;
+  return `${value >= 10 ? integer(value) : steady(value, 1)} %`;
 };
 
 export function LedgerPicture({ flow }: { flow: Flow }) {
@@ -27,9 +27,9 @@ export function LedgerPicture({ flow }: { flow: Flow }) {
         <b>{short(flow.in)}</b>
         <span>{t("ledger.in")}</span>
       </div>
+      <div class={`stem ${flow.in === 0 ? "zero" : ""}`} />
       <svg viewBox={`0 0 ${WIDTH} ${height}`} preserveAspectRatio="none" height={height} aria-hidden="true">
-        <rect class={`bar ${flow.in === 0 ? "zero" : ""}`} x="0" y="8" width={BAR} height={height - 16} rx="3" />
-        {bands.map((band, row) => band.count > 0 && <path key={row} class={`band ${band.name}`} d={outline(band, BAR, WIDTH)} />)}
+        {bands.map((band, row) => band.count > 0 && <path key={row} class={`band ${band.name}`} d={outline(band, 0, WIDTH)} />)}
       </svg>
       <dl>
         {bands.map((band, row) => (
