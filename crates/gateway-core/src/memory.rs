@@ -25,7 +25,7 @@ pub const SCRIPTS: MemoryPart = part("scripts", 2);
 pub const JOURNAL: MemoryPart = part("journal", 8);
 /// Aggregates and alerts that wait until the outbox takes them.
 pub const OUTPUTS: MemoryPart = part("outputs", 8);
-/// Windows that wait for the local history.
+/// Windows, alerts and readings that wait for the local history.
 pub const HISTORY: MemoryPart = part("history", 8);
 
 /// All parts.

@@ -103,8 +103,11 @@ impl Gateway {
         let mut remembered = history::Batch::default();
         let (mode, recovered) =
             opening::open_store(config, build::settings(config), mark, |outputs, registry| {
-                if history.is_some() {
-                    remembered.append(&mut pipeline::deliver::history::batch(outputs, registry, &identity));
+                if let Some(history) = &history {
+                    let remembered = &mut remembered;
+                    pipeline::deliver::history::remember_again(
+                        history, remembered, outputs, registry, &identity,
+                    );
                 }
             })?;
         // A new outbox beside an older state has lost what the state remembers.

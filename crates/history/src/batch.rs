@@ -76,6 +76,14 @@ impl Batch {
         Self { windows, alerts, readings }
     }
 
+    /// Leaves the newest readings: so many, or up to twice as many. For a start after a crash, which makes all readings since
+    /// the checkpoint again, of which only the last can be missing.
+    pub fn leave_newest_readings(&mut self, count: usize) {
+        if self.readings.len() > count.saturating_mul(2) {
+            self.readings.drain(..self.readings.len() - count);
+        }
+    }
+
     pub(crate) fn clear(&mut self) {
         self.windows.clear();
         self.alerts.clear();
@@ -105,4 +113,39 @@ impl Batch {
 fn front<T>(rows: &mut Vec<T>, count: usize) -> Vec<T> {
     let rest = rows.split_off(count.min(rows.len()));
     std::mem::replace(rows, rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch(windows: usize, readings: u32) -> Batch {
+        let row = Row { start: Timestamp::MAX, end: Timestamp::MAX, revision: 0, metrics: Vec::new() };
+        let reading =
+            |number| ReadingRow { device: "a".into(), at: Timestamp::MAX, number, values: Vec::new() };
+        let windows = vec![("a".into(), row); windows];
+        Batch { windows, readings: (0..readings).map(reading).collect(), ..Batch::default() }
+    }
+
+    #[test]
+    fn a_batch_is_taken_in_parts_and_nothing_is_left_over() {
+        let mut whole = batch(5, 7);
+        let parts: Vec<(usize, usize)> = std::iter::from_fn(|| {
+            let part = whole.take(4);
+            (!part.is_empty()).then_some((part.windows.len(), part.readings.len()))
+        })
+        .collect();
+        assert_eq!(parts, [(4, 0), (1, 3), (0, 4)]);
+        assert!(whole.is_empty());
+    }
+
+    #[test]
+    fn of_many_readings_the_newest_are_left() {
+        let mut batch = batch(1, 10);
+        batch.leave_newest_readings(5);
+        assert_eq!(batch.readings.len(), 10);
+        batch.leave_newest_readings(4);
+        let numbers: Vec<u32> = batch.readings.iter().map(|reading| reading.number).collect();
+        assert_eq!((numbers, batch.windows.len()), (vec![6, 7, 8, 9], 1));
+    }
 }

@@ -37,12 +37,23 @@ pub struct Handle {
     commands: mpsc::Sender<Command>,
     budget: MemoryBudget,
     status: Arc<watch::Sender<Status>>,
+    takes_readings: bool,
 }
 
 impl Handle {
-    pub(crate) fn new(status: Arc<watch::Sender<Status>>) -> (Self, mpsc::Receiver<Command>) {
+    pub(crate) fn new(
+        status: Arc<watch::Sender<Status>>,
+        takes_readings: bool,
+    ) -> (Self, mpsc::Receiver<Command>) {
         let (commands, receiver) = mpsc::channel(COMMANDS);
-        (Self { commands, budget: MemoryBudget::new(memory::HISTORY.bytes), status }, receiver)
+        let budget = MemoryBudget::new(memory::HISTORY.bytes);
+        (Self { commands, budget, status, takes_readings }, receiver)
+    }
+
+    /// Whether single readings are kept: otherwise none should be given.
+    #[must_use]
+    pub const fn takes_readings(&self) -> bool {
+        self.takes_readings
     }
 
     /// Takes windows, alerts and readings. Never waits: where there is no permit they are left out and counted.

@@ -116,6 +116,9 @@ impl Store {
     fn remove_portion(&mut self, part: Part) -> Result<u64, HistoryError> {
         let fails = during("write to", &self.path);
         let before = marks::get(&self.file, part).map_err(&fails)?;
+        if before == i64::MIN {
+            return Ok(0);
+        }
         let transaction = self.file.transaction().map_err(&fails)?;
         let removed = match part {
             Part::Windows => remove(&transaction, "windows", before),

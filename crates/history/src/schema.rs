@@ -15,6 +15,8 @@ const VERSION: i64 = 2;
 const WINDOWS_ONLY: i64 = 1;
 /// `application_id` of a history: "HIST".
 const APPLICATION: i64 = 0x4849_5354;
+/// Statements that a connection keeps prepared: all of them.
+const STATEMENTS: usize = 64;
 /// How long to wait for another process.
 const BUSY: Duration = Duration::from_secs(2);
 
@@ -60,6 +62,7 @@ const TABLES_OF_2: &str = "
 pub(crate) fn open(path: &Path) -> Result<Connection, HistoryError> {
     let fails = during("open", path);
     let mut connection = Connection::open(path).map_err(&fails)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
     connection.busy_timeout(BUSY).map_err(&fails)?;
     match check(&connection, path)? {
         Contents::Ours { version } => {
@@ -81,6 +84,7 @@ pub(crate) fn open_read_only(path: &Path) -> Result<(Connection, bool), HistoryE
     let fails = during("open", path);
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(&fails)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
     connection.busy_timeout(BUSY).map_err(&fails)?;
     match (check(&connection, path), immutable_uri(path)) {
         (Ok(Contents::Ours { version }), _) => Ok((connection, version > WINDOWS_ONLY)),
@@ -89,6 +93,7 @@ pub(crate) fn open_read_only(path: &Path) -> Result<(Connection, bool), HistoryE
         (Err(HistoryError::Sqlite { .. }), Some(uri)) => {
             let connection =
                 Connection::open_with_flags(uri, flags | OpenFlags::SQLITE_OPEN_URI).map_err(&fails)?;
+            connection.set_prepared_statement_cache_capacity(STATEMENTS);
             match check(&connection, path)? {
                 Contents::Ours { version } => Ok((connection, version > WINDOWS_ONLY)),
                 Contents::Nothing => Err(HistoryError::Empty { path: path.to_owned() }),

@@ -43,7 +43,10 @@ impl Store {
     /// # Errors
     /// Where the file cannot be opened, is damaged, of a newer schema or no history. It is as it was.
     pub fn open(path: &Path) -> Result<Self, HistoryError> {
-        Self::of(schema::open(path)?, true, path)
+        let mut store = Self::of(schema::open(path)?, true, path);
+        store.recent = store.count("SELECT count(*) FROM recent")?;
+        store.recent_readings = store.count("SELECT count(*) FROM recent_readings")?;
+        Ok(store)
     }
 
     /// Opens the history for reading, beside a writer or alone. To append to it is an error.
@@ -52,28 +55,26 @@ impl Store {
     /// As [`Self::open`], and where there is no such file.
     pub fn open_read_only(path: &Path) -> Result<Self, HistoryError> {
         let (file, has_tiers) = schema::open_read_only(path)?;
-        Self::of(file, has_tiers, path)
+        Ok(Self::of(file, has_tiers, path))
     }
 
-    fn of(file: Connection, has_tiers: bool, path: &Path) -> Result<Self, HistoryError> {
-        let count = |query| -> Result<usize, HistoryError> {
-            let count =
-                file.query_row(query, [], |row| row.get::<_, i64>(0)).map_err(during("read", path))?;
-            Ok(usize::try_from(count).unwrap_or(usize::MAX))
-        };
-        let recent = count("SELECT count(*) FROM recent")?;
-        let recent_readings = if has_tiers { count("SELECT count(*) FROM recent_readings")? } else { 0 };
-        Ok(Self {
+    fn of(file: Connection, has_tiers: bool, path: &Path) -> Self {
+        Self {
             file,
             path: path.to_owned(),
             names: Names::default(),
             has_tiers,
-            recent,
+            recent: 0,
             max_recent: MAX_RECENT,
             has_removed: false,
-            recent_readings,
+            recent_readings: 0,
             max_recent_readings: MAX_RECENT_READINGS,
-        })
+        }
+    }
+
+    fn count(&self, query: &str) -> Result<usize, HistoryError> {
+        let count = self.file.query_row(query, [], |row| row.get::<_, i64>(0));
+        Ok(usize::try_from(count.map_err(during("read", &self.path))?).unwrap_or(usize::MAX))
     }
 
     /// The file.

@@ -54,6 +54,12 @@ pub struct Options {
 }
 
 impl Options {
+    fn prune_every(&self) -> Duration {
+        let readings = Some(self.readings).filter(|readings| !readings.is_zero());
+        let shortest = readings.map_or(self.keep, |readings| readings.min(self.keep));
+        (shortest / 30).clamp(PRUNE_EVERY.0, PRUNE_EVERY.1)
+    }
+
     /// What is too old at `now`.
     fn before(&self, now: Timestamp) -> Before {
         let hours = self.keep_hours.max(self.keep);
@@ -103,7 +109,7 @@ struct Writer {
 impl Writer {
     fn new(options: Options, clock: Arc<dyn Clock>) -> (Handle, Self, mpsc::Receiver<Command>) {
         let status = Arc::new(watch::Sender::new(Status::default()));
-        let (handle, commands) = Handle::new(Arc::clone(&status));
+        let (handle, commands) = Handle::new(Arc::clone(&status), !options.readings.is_zero());
         let writer = Self {
             options,
             clock,
@@ -151,10 +157,6 @@ impl Writer {
     }
 
     fn keep(&mut self, mut batch: Batch, permit: MemoryPermit) {
-        // They come where a sink asks for them, too.
-        if self.options.readings.is_zero() {
-            batch.readings.clear();
-        }
         self.waiting.append(&mut batch);
         self.permits.push(permit);
         let gathered = Instant::now() + GATHER;
@@ -178,7 +180,7 @@ impl Writer {
             self.try_to(Self::flush);
         }
         if self.prune_at <= now {
-            let every = (self.options.keep / 30).clamp(PRUNE_EVERY.0, PRUNE_EVERY.1);
+            let every = self.options.prune_every();
             self.prune_at = now + every;
             let now = self.clock.now();
             // A clock that was never set says nothing of age.

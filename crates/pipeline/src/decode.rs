@@ -70,7 +70,7 @@ impl Decoder {
         }
     }
 
-    /// Whether a sink takes readings, so that steps say which of them came together.
+    /// Whether a sink or the history takes readings, so that steps say which of them came together.
     #[must_use]
     pub fn keeping_messages(self, keeps_messages: bool) -> Self {
         Self { keeps_messages, ..self }

@@ -203,7 +203,7 @@ impl Durable {
         if let Some(history) = &self.history
             && !outputs.is_empty()
         {
-            history.record(crate::deliver::history::batch(outputs, registry, identity));
+            history.record(crate::deliver::history::batch(history, outputs, registry, identity));
         }
     }
 

@@ -58,7 +58,7 @@ pub struct Settings {
 pub struct Outputs {
     pub aggregates: Vec<Closed>,
     pub alerts: Vec<Alert>,
-    /// The readings by messages; empty while no sink takes readings.
+    /// The readings by messages; empty while neither a sink nor the history takes readings.
     pub readings: Vec<MessageReading>,
 }
 

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use tempfile::TempDir;
 
 use super::*;
+use crate::batch::ReadingRow;
 use crate::row::{Row, Summary};
 
 /// 2026-11-20T10:00:00Z.
@@ -25,18 +26,21 @@ struct House {
     handle: Handle,
 }
 
-/// A writer as a task of the test, whose time is paused: it passes when all tasks wait.
-fn house_in(folder: TempDir) -> House {
-    let clock = Arc::new(Hand(AtomicI64::new(TEN)));
-    let options = Options {
+fn options(folder: &TempDir) -> Options {
+    Options {
         path: folder.path().join("history.db"),
         keep: Duration::from_secs(3600),
         keep_hours: DAY,
         keep_days: DAY,
         readings: Duration::ZERO,
         max_bytes: 64 << 20,
-    };
-    let (handle, writer, commands) = Writer::new(options, Arc::clone(&clock) as Arc<dyn Clock>);
+    }
+}
+
+/// A writer as a task of the test, whose time is paused: it passes when all tasks wait.
+fn house_in(folder: TempDir) -> House {
+    let clock = Arc::new(Hand(AtomicI64::new(TEN)));
+    let (handle, writer, commands) = Writer::new(options(&folder), Arc::clone(&clock) as Arc<dyn Clock>);
     tokio::spawn(writer.run(commands));
     House { folder, clock, handle }
 }
@@ -114,6 +118,59 @@ async fn what_is_older_than_keep_goes_and_a_clock_that_was_never_set_takes_nothi
     house.clock.0.store(TEN + 3_605_000, Ordering::SeqCst);
     tokio::time::sleep(Duration::from_secs(300)).await;
     assert_eq!(house.stored(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_is_written_between_two_portions_of_what_is_taken_out() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("history.db");
+    Store::open(&path).unwrap().append(&windows(0..10_000)).unwrap();
+    let clock = Hand(AtomicI64::new(TEN + 13_600_000));
+    let (_handle, mut writer, _commands) = Writer::new(options(&folder), Arc::new(clock));
+    writer.run_due_jobs();
+    assert_eq!(stored(&path), 8_000);
+    let permit = gateway_core::MemoryBudget::new(1_000).try_acquire(1_000).unwrap();
+    writer.keep(windows(20_000..20_005).into(), permit);
+    writer.flush_soon();
+    writer.run_due_jobs();
+    assert_eq!(stored(&path), 6_005);
+}
+
+#[test]
+fn from_a_day_on_windows_go_by_whole_days_and_hours_and_days_are_kept_at_least_as_long() {
+    let folder = TempDir::new().unwrap();
+    let day = 86_400_000;
+    let options = Options {
+        keep: 30 * DAY,
+        keep_hours: 7 * DAY,
+        keep_days: DAY,
+        readings: DAY / 2,
+        ..options(&folder)
+    };
+    let now = Timestamp::from_millis(TEN);
+    let before = TEN / day * day - 30 * day;
+    let expected = Before { windows: before, hours: before, days: before, readings: TEN - day / 2 };
+    assert_eq!(options.before(now), expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn readings_are_asked_for_where_they_are_kept_and_stored_once() {
+    let folder = TempDir::new().unwrap();
+    let clock = Arc::new(Hand(AtomicI64::new(TEN)));
+    let (without, ..) = Writer::new(options(&folder), Arc::clone(&clock) as Arc<dyn Clock>);
+    assert!(!without.takes_readings());
+    let (handle, writer, commands) = Writer::new(Options { readings: DAY, ..options(&folder) }, clock);
+    assert!(handle.takes_readings());
+    tokio::spawn(writer.run(commands));
+    let values = vec![("temperature".into(), 21.5)];
+    let reading = ReadingRow { device: "lounge".into(), at: Timestamp::from_millis(TEN), number: 0, values };
+    for _ in 0..2 {
+        handle.record(Batch { readings: vec![reading.clone()], ..Batch::default() });
+    }
+    handle.close().await;
+    let store = Store::open_read_only(&folder.path().join("history.db")).unwrap();
+    let count = store.file.query_row("SELECT count(*) FROM recent_readings", [], |row| row.get::<_, i64>(0));
+    assert_eq!(count.unwrap(), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -19,12 +19,29 @@ const CAPACITY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Rows of that handed over at once.
 const PORTION: usize = 1_000;
 
-/// What the history keeps of `outputs`.
-pub fn batch(outputs: &Outputs, registry: &Registry, identity: &Identity) -> Batch {
+/// Readings that a start after a crash hands over again, at least: the history has written those before. It gathers 8,000, and
+/// its memory holds fewer than these.
+const READINGS_AGAIN: usize = 65_536;
+
+/// Adds to `again` what the history keeps of the outputs of a step that is applied again. Memory for readings is bounded.
+pub fn remember_again(
+    history: &Handle,
+    again: &mut Batch,
+    outputs: &Outputs,
+    registry: &Registry,
+    identity: &Identity,
+) {
+    again.append(&mut batch(history, outputs, registry, identity));
+    again.leave_newest_readings(READINGS_AGAIN);
+}
+
+/// What the history keeps of `outputs`. Readings come where a sink asks for them, too.
+pub(crate) fn batch(history: &Handle, outputs: &Outputs, registry: &Registry, identity: &Identity) -> Batch {
+    let readings: &[MessageReading] = if history.takes_readings() { &outputs.readings } else { &[] };
     Batch {
         windows: windows(outputs, registry),
         alerts: outputs.alerts.iter().map(|one| alert(one, registry, identity)).collect(),
-        readings: outputs.readings.iter().map(|one| reading(one, registry)).collect(),
+        readings: readings.iter().map(|one| reading(one, registry)).collect(),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The readings of each message, for sinks that take readings.
+//! The readings of each message, for sinks that take readings, and for the history where it keeps them.
 //!
 //! A message gives one record for each device and time in it. Where the arrival is the event time, the times of a device
 //! never repeat: a message in the same millisecond as the one before takes the next. (Unless the clock was set back, or a
@@ -29,7 +29,8 @@ pub struct MessageReading {
     pub values: Vec<(MetricId, f64)>,
 }
 
-/// The times that devices have given, by [`DeviceId`]. Empty while no sink takes readings.
+/// The times that devices have given, by [`DeviceId`]. Empty while neither a sink nor the
+/// history takes readings.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct MessageTimes(Vec<DeviceTimes>);
 

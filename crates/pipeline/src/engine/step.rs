@@ -42,7 +42,7 @@ pub struct Step {
     pub models: Vec<NewModel>,
     /// What frames of our own firmware said of their nodes.
     pub nodes: Vec<NodeReport>,
-    /// How the readings of the batches are divided into messages; empty while no sink takes readings.
+    /// How the readings of the batches are divided into messages; empty while neither a sink nor the history takes readings.
     pub messages: Vec<Message>,
     /// The ledger shows the counters of another sink from now on.
     pub ledger_sink: Option<LedgerSink>,

@@ -55,10 +55,7 @@ async fn log(mut status: watch::Receiver<Status>) {
             }
             (Some(_), None) => {
                 let left_out = now.left_out;
-                tracing::info!(
-                    left_out,
-                    "the history can be written again; windows left out since the start"
-                );
+                tracing::info!(left_out, "the history can be written again; rows left out since the start");
             }
             _ => {}
         }
