@@ -7,6 +7,7 @@ mod ledger;
 mod login;
 mod series;
 mod setup;
+mod sparklines;
 
 use std::sync::Arc;
 
@@ -51,7 +52,7 @@ fn described() -> (Router<Arc<App>>, utoipa::openapi::OpenApi) {
         .routes(routes!(devices::devices))
         .routes(routes!(devices::device))
         .routes(routes!(series::history))
-        .routes(routes!(series::sparklines))
+        .routes(routes!(sparklines::sparklines))
         .routes(routes!(export::export))
         .routes(routes!(alerts::alerts))
         .routes(routes!(alerts::acknowledge))

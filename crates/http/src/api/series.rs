@@ -1,6 +1,5 @@
 //! What a series was: for charts, for the small lines of the list, as a file.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::extract::State;
@@ -25,10 +24,6 @@ pub(super) const DAY: Duration = Duration::from_secs(86_400);
 /// Points of a chart, if the question does not say.
 const DEFAULT_POINTS: usize = 500;
 const MOST_POINTS: usize = 5000;
-/// Values of a small line.
-const SPARKLINE_POINTS: usize = 48;
-/// Small lines of one question.
-const MOST_SPARKLINES: usize = 100;
 
 /// Which series, and when.
 #[derive(Deserialize, IntoParams)]
@@ -219,86 +214,4 @@ pub(super) fn span(from: Option<Time>, to: Option<Time>, length: Duration) -> (T
     let from = from.map_or_else(before, |from| from.0);
     // Of a time that ends before it begins there is nothing.
     (from.min(to), to)
-}
-
-/// Small lines of the last day.
-#[derive(Serialize, ToSchema)]
-pub(super) struct Sparklines {
-    from: String,
-    to: String,
-    /// The length of a value in milliseconds.
-    step: i64,
-    /// By device: averages, the oldest first; null where nothing was heard.
-    sparklines: BTreeMap<String, Vec<Option<f64>>>,
-    /// By device: the metric that the line shows.
-    metrics: BTreeMap<String, String>,
-}
-
-/// The last day of many devices, as small lines. `device` once for each, at most 100 times; `metric`, or each device's first.
-#[utoipa::path(
-    get, path = "/api/v1/sparklines",
-    params(
-        ("device" = Vec<String>, Query, description = "Names.", explode = true),
-        ("metric" = Option<String>, Query, description = "Without it: each device's first."),
-    ),
-    responses(
-        (status = 200, body = Sparklines),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
-        (status = 503, body = Problem, content_type = "application/problem+json"),
-    )
-)]
-pub(super) async fn sparklines(
-    State(app): Shared,
-    _: Viewer,
-    headers: HeaderMap,
-    Params(query): Params<Vec<(String, String)>>,
-) -> Result<Response, Problem> {
-    let (from, to) = span(None, None, DAY);
-    let mut devices = Vec::new();
-    let mut metric = None;
-    for (key, value) in query {
-        match key.as_str() {
-            "device" => devices.push(value),
-            "metric" => metric = Some(value),
-            other => {
-                let other: String = other.chars().take(40).collect();
-                return Err(Problem::bad_request(format!("{other}: allowed are device and metric")));
-            }
-        }
-    }
-    if devices.is_empty() || devices.len() > MOST_SPARKLINES {
-        return Err(Problem::bad_request(format!("device: allowed are 1 to {MOST_SPARKLINES} of them")));
-    }
-    let wanted: Vec<_> =
-        devices.into_iter().map(|device| (shown(&app, &device, metric.as_deref()), device)).collect();
-    let question = move |store: &history::Store| {
-        let mut lines = Vec::new();
-        for (metric, device) in &wanted {
-            let line = store.sparkline(device, metric.as_deref(), from, to, SPARKLINE_POINTS)?;
-            lines.extend(line.map(|(metric, values)| (device.clone(), metric, values)));
-        }
-        Ok(lines)
-    };
-    let lines = app.history.read(question).await?.unwrap_or_default();
-    let step = to.millis_after(from) / i64::try_from(SPARKLINE_POINTS).unwrap_or(1);
-    let metrics = lines.iter().map(|(device, metric, _)| (device.clone(), metric.to_string())).collect();
-    let sparklines = lines.into_iter().map(|(device, _, values)| (device, values)).collect();
-    let view = Sparklines { from: from.to_string(), to: to.to_string(), step, sparklines, metrics };
-    Ok(tagged(&headers, &view))
-}
-
-/// The metric that a device's line shows: what people look for first.
-fn shown(app: &App, device: &str, metric: Option<&str>) -> Option<String> {
-    const FIRST: [&str; 6] = ["temperature", "co2", "humidity", "power", "energy", "occupancy"];
-    if let Some(metric) = metric {
-        return Some(metric.to_owned());
-    }
-    let device = app.sources.read_model.device(device)?;
-    let known = FIRST.into_iter().find(|metric| device.get(metric).is_some());
-    let first = device.series().iter().map(|series| &*series.name);
-    known
-        .or_else(|| {
-            first.into_iter().find(|name| !matches!(*name, "battery" | "rssi" | "snr" | "linkquality"))
-        })
-        .map(str::to_owned)
 }
