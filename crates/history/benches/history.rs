@@ -202,6 +202,13 @@ fn conversion(path: &Path) {
         || {},
         |_| Store::open(path).unwrap().devices().unwrap().len(),
     );
+    let mut store = Store::open(path).unwrap();
+    percentiles(
+        "removal of a day, 72,000 windows in 36 portions",
+        10,
+        || {},
+        |day| store.prune(at((day + 1) * DAY)).unwrap() as usize,
+    );
 }
 
 criterion_group!(benches, questions);
