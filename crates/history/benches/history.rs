@@ -184,6 +184,31 @@ fn questions(criterion: &mut Criterion) {
         bencher.iter(|| overview(&store, black_box(1)));
     });
     group.finish();
+    drop(store);
+    conversion(&path);
+}
+
+/// Of the same file without what version 2 has in addition.
+fn conversion(path: &Path) {
+    let file = rusqlite::Connection::open(path).unwrap();
+    for table in ["hours", "days", "mark", "alerts", "readings", "recent_readings"] {
+        file.execute_batch(&format!("DROP TABLE {table}")).unwrap();
+    }
+    file.pragma_update(None, "user_version", 1).unwrap();
+    drop(file);
+    percentiles(
+        "conversion from version 1",
+        1,
+        || {},
+        |_| Store::open(path).unwrap().devices().unwrap().len(),
+    );
+    let mut store = Store::open(path).unwrap();
+    percentiles(
+        "removal of a day, 72,000 windows in 36 portions",
+        10,
+        || {},
+        |day| store.prune(at((day + 1) * DAY)).unwrap() as usize,
+    );
 }
 
 criterion_group!(benches, questions);

@@ -38,6 +38,20 @@ pub(crate) fn decode(key: Key, blob: &[u8]) -> Option<Vec<Entry>> {
     rest.is_empty().then_some(entries)
 }
 
+/// One metric of a row, without reading the others into memory; none where it is not there, or the blob is not what was
+/// written.
+pub(crate) fn find(key: Key, blob: &[u8], metric: u32) -> Option<Summary> {
+    let (count, mut rest) = postcard::take_from_bytes::<u64>(unseal(key, blob)?).ok()?;
+    for _ in 0..count {
+        let (entry, after) = postcard::take_from_bytes::<Entry>(rest).ok()?;
+        if entry.metric == metric {
+            return Some(entry.summary);
+        }
+        rest = after;
+    }
+    None
+}
+
 /// The metrics of a row of windows, whose first columns are start, length, revision and the blob; none where the blob is not
 /// what was written.
 pub(crate) fn entries_of(device: i64, row: &rusqlite::Row<'_>) -> rusqlite::Result<Vec<Entry>> {
@@ -102,6 +116,16 @@ mod tests {
         assert_eq!(decode(KEY, &blob), Some(vec![entry(1)]));
         assert_eq!(decode(Key { device: 4, ..KEY }, &blob), None);
         assert_eq!(decode(Key { revision: 0, ..KEY }, &blob), None);
+    }
+
+    #[test]
+    fn one_metric_is_found_among_others_where_the_row_is_whole() {
+        let all = [entry(1), Entry { summary: Summary { avg: 7.0, ..entry(300).summary }, ..entry(300) }];
+        let mut blob = encode(KEY, &all).unwrap();
+        assert_eq!(find(KEY, &blob, 300), Some(all[1].summary));
+        assert_eq!(find(KEY, &blob, 2), None);
+        blob[5] ^= 1;
+        assert_eq!(find(KEY, &blob, 300), None);
     }
 
     proptest! {

@@ -3,7 +3,7 @@
 use gateway_core::Timestamp;
 use rusqlite::{Connection, params};
 
-use crate::blob::{self, Entry, Key};
+use crate::blob::{self, Key};
 use crate::buckets::{Buckets, step_for};
 use crate::error::{HistoryError, during};
 use crate::marks::{self, Part};
@@ -230,9 +230,8 @@ fn scan_rolled(
     while let Some(row) = rows.next()? {
         let start = row.get(0)?;
         let key = Key { device: series.device, start, length: tier.length(), revision: 0 };
-        let entries = blob::decode(key, row.get_ref(1)?.as_blob()?).unwrap_or_default();
-        if let Some(summary) = summary_of(&entries, series.metric) {
-            buckets.add(start, start.saturating_add(tier.length()), summary);
+        if let Some(summary) = blob::find(key, row.get_ref(1)?.as_blob()?, series.metric) {
+            buckets.add(start, start.saturating_add(tier.length()), &summary);
         }
     }
     scan_recent(file, series, (from, end), |start, length, summary| {
@@ -288,16 +287,14 @@ fn visit(
     each: &mut impl FnMut(i64, i64, &Summary),
 ) -> rusqlite::Result<()> {
     while let Some(row) = rows.next()? {
-        let entries = blob::entries_of(series.device, row)?;
-        if let Some(summary) = summary_of(&entries, series.metric) {
-            each(row.get(0)?, row.get(1)?, summary);
+        let (start, length) = (row.get(0)?, row.get(1)?);
+        let Ok(revision) = u32::try_from(row.get::<_, i64>(2)?) else { continue };
+        let key = Key { device: series.device, start, length, revision };
+        if let Some(summary) = blob::find(key, row.get_ref(3)?.as_blob()?, series.metric) {
+            each(start, length, &summary);
         }
     }
     Ok(())
-}
-
-fn summary_of(entries: &[Entry], metric: u32) -> Option<&Summary> {
-    entries.iter().find(|entry| entry.metric == metric).map(|entry| &entry.summary)
 }
 
 /// Readings one by one while they are few enough, else in buckets.
