@@ -100,6 +100,14 @@ impl Building {
         self.devices.get_mut(device)?.message(at)
     }
 
+    /// What `device` measures at `at`, with its name; `None` if it is silent. Booleans are 0 and 1.
+    pub fn measure(&mut self, device: usize, at: Timestamp) -> Option<(&str, Vec<(&'static str, f64)>)> {
+        let device = self.devices.get_mut(device)?;
+        let sample = device.sample(at)?;
+        let values = sample.values.into_iter().map(|(metric, value)| (metric, value.number()));
+        Some((&device.name, values.collect()))
+    }
+
     /// The sample before it is encoded, with the device's name.
     #[cfg_attr(
         not(any(feature = "ble", feature = "coap", feature = "lorawan")),

@@ -78,6 +78,16 @@ pub(crate) enum Value {
     Boolean(bool),
 }
 
+impl Value {
+    /// Booleans are 0 and 1.
+    pub(crate) fn number(self) -> f64 {
+        match self {
+            Self::Number(number, _) => number,
+            Self::Boolean(on) => f64::from(u8::from(on)),
+        }
+    }
+}
+
 impl Device {
     pub(crate) fn new(name: String, zone: String, kind: Kind, seed: u64) -> Self {
         Self { name, zone, kind, seed, messages: 0, fault: None, last: None, metered: None, counted: 0.0 }

@@ -4,6 +4,7 @@
 mod lorawan;
 mod screen;
 mod sensors;
+mod yesterday;
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
@@ -20,9 +21,12 @@ use adapters::lorawan::Lorawan;
 use adapters::mqtt::Mqtt;
 use adapters::mqtt::config::{MqttConfig, Topic};
 use ble_link::SimulatedRadio;
+use gateway_core::ports::Clock as _;
 use gateway_core::settings::{HumanDuration, Secret};
 use gateway_core::{Services, Severity};
 use mqtt_link::{BrokerUrl, Event, Options, Qos, Subscriber};
+use pipeline::clock::SystemClock;
+use pipeline::training::local_history;
 use tokio_util::sync::CancellationToken;
 
 use super::{Exit, Failure, print_line};
@@ -56,7 +60,9 @@ pub(crate) fn demo(speed: f64, duration: Option<Duration>) -> Result<Exit, Failu
 async fn show(speed: f64, duration: Option<Duration>, data_dir: &Path) -> Result<Exit, Failure> {
     let ports = Ports::free()
         .map_err(|error| Failure::new(Exit::Unavailable, format!("no free port on 127.0.0.1: {error}")))?;
-    let sensors = Sensors::new(DEVICES);
+    let mut sensors = Sensors::new(DEVICES);
+    yesterday::remember(&local_history::path(data_dir), SystemClock.now(), sensors.all())
+        .map_err(|error| Failure::new(Exit::CannotCreate, gateway_core::chain(&error)))?;
     let loaded = Loaded::from(config(ports, data_dir, &sensors));
     let radio = SimulatedRadio::default();
     let services = Services::default();

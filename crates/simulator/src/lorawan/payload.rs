@@ -1,7 +1,7 @@
 //! Encodes readings in few bytes: as Cayenne LPP, or as the `node` codec's layout of five bytes. The format depends on the device,
 //! so that a building has both.
 
-use crate::device::{Sample, Value, Values, cut};
+use crate::device::{Sample, Values, cut};
 
 /// The decoding of a device's payloads.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,16 +56,16 @@ fn kind(metric: &str) -> Option<Lpp> {
 fn channels(values: &Values) -> impl Iterator<Item = (u8, &'static str, f64, Lpp)> {
     (1..)
         .zip(values)
-        .filter_map(|(channel, (metric, value))| Some((channel, *metric, number(*value), kind(metric)?)))
+        .filter_map(|(channel, (metric, value))| Some((channel, *metric, value.number(), kind(metric)?)))
 }
 
 /// Temperature in 0.1 °C, humidity in %, and the voltage of a full battery in 0.01 V, in five bytes; `None` if the sample has other values than these and CO2.
 fn short(device: usize, values: &Values) -> Option<[u8; 5]> {
     match values.as_slice() {
         [("temperature", temperature), ("humidity", humidity), ("co2", _)] if device % 2 == 1 => {
-            let [high, low] = (scaled(number(*temperature), 10.0) as i16).to_be_bytes();
+            let [high, low] = (scaled(temperature.number(), 10.0) as i16).to_be_bytes();
             let [voltage_high, voltage_low] = FULL_BATTERY.to_be_bytes();
-            Some([high, low, scaled(number(*humidity), 1.0) as u8, voltage_high, voltage_low])
+            Some([high, low, scaled(humidity.number(), 1.0) as u8, voltage_high, voltage_low])
         }
         _ => None,
     }
@@ -102,13 +102,6 @@ pub(super) fn payload(device: usize, sample: &Sample) -> Payload {
         return Payload { port, bytes: cut(&bytes.into()).to_vec(), readings: 1 };
     }
     Payload { port, bytes, readings }
-}
-
-fn number(value: Value) -> f64 {
-    match value {
-        Value::Number(number, _) => number,
-        Value::Boolean(boolean) => f64::from(u8::from(boolean)),
-    }
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "saturates")]

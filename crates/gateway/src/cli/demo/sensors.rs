@@ -45,6 +45,10 @@ impl Sensors {
         self.mqtt.places().chain(self.coap.places()).chain(self.coaps.places())
     }
 
+    pub(super) fn all(&mut self) -> impl Iterator<Item = &mut Building> {
+        [&mut self.mqtt, &mut self.coap, &mut self.coaps, &mut self.ble, &mut self.lorawan].into_iter()
+    }
+
     /// Name, zone and address of the Bluetooth sensors.
     pub(super) fn advertising(&self) -> impl Iterator<Item = (&str, &str, String)> {
         let places = self.ble.places().enumerate();
