@@ -98,6 +98,8 @@ needs_of_chaos() {
 
 needs_of_soak() { needs_of_chaos; }
 
+needs_of_bench_http() { needs_of_chaos; }
+
 needs_of_python() { need python3 python3 --version; }
 
 needs_of_nab() {
