@@ -66,8 +66,17 @@ export async function loadOpenAlerts(): Promise<void> {
   openAlerts.set(sortAlerts((await api.alerts({ state: "open", limit: 1000 })).alerts));
 }
 
-/** Fetches everything again: at the start, and when the stream cannot resume. */
-export async function loadAll(): Promise<void> {
+let loading: Promise<void> | null = null;
+
+/** Fetches everything again: at the start, and when the stream cannot resume. Asked for twice at once, it is done once. */
+export function loadAll(): Promise<void> {
+  loading ??= fetchAll().finally(() => {
+    loading = null;
+  });
+  return loading;
+}
+
+async function fetchAll(): Promise<void> {
   try {
     setOverview(await api.overview());
     await Promise.all([loadDevices(), loadOpenAlerts()]);

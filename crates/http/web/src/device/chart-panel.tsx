@@ -72,7 +72,7 @@ function Legend({ history, limits }: { history: Shown["history"]; limits: number
   return (
     <ul class="legend">
       <li><i class="avg" />{bands ? t("chart.avg") : t("chart.reading")}</li>
-      {bands && <li><i class="near" />{t("chart.std")}</li>}
+      {bands && history.kind !== "state" && <li><i class="near" />{t("chart.std")}</li>}
       {bands && <li><i class="wide" />{t("chart.minmax")}</li>}
       {limits.length > 0 && <li><i class="limit" />{t("alert.limit")}</li>}
       <li><i class="gap" />{t("chart.gap")}</li>
