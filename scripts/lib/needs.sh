@@ -181,6 +181,8 @@ need_peers() {
   # Kafka, whose jars Maven fetches.
   need openjdk-17-jre-headless java -version
   need maven mvn --version
+  # The browser that the web page is tested in.
+  need chromium command -v chromium
   need postgresql-15 test -x /usr/lib/postgresql/15/bin/postgres
   need openssl openssl version
 }

@@ -178,9 +178,19 @@ pub(crate) struct AlertView {
     pub(crate) message: String,
     /// Whether `POST /api/v1/alerts/acknowledge` clears it: only anomalies are.
     pub(crate) can_acknowledge: bool,
+    /// Who acknowledges an anomaly clears it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) acknowledged: Option<Acknowledgement>,
     /// What it did, as far as it is known since the start.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) actions: Vec<ActionView>,
+}
+
+/// An anomaly was acknowledged.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct Acknowledgement {
+    /// The same anomaly is not raised again before, unless it gets clearly worse.
+    pub(crate) until: String,
 }
 
 /// One action of an alert.
@@ -235,6 +245,7 @@ impl AlertView {
             expected: alert.expected.filter(|(low, high)| low.is_finite() && high.is_finite()),
             message: message.unwrap_or_else(|| alert.kind.as_str().to_owned()),
             can_acknowledge: alert.kind == AlertKind::Anomaly,
+            acknowledged: None,
             actions: Vec::new(),
         }
     }
@@ -289,6 +300,7 @@ impl AlertView {
             expected,
             message: owned("message").unwrap_or_default(),
             state,
+            acknowledged: None,
             actions: Vec::new(),
         })
     }

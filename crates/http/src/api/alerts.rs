@@ -11,9 +11,11 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use gateway_core::Timestamp;
+use gateway_core::ports::Clock as _;
 use gateway_core::settings::HumanDuration;
 use history::{AlertCursor, AlertQuery, Store, StoredAlert};
 use pipeline::Control;
+use pipeline::clock::SystemClock;
 use pipeline::acknowledging::{Answer, Request, Row};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
@@ -269,6 +271,9 @@ pub(super) async fn acknowledge(
     if hold.is_zero() {
         return Err(Problem::bad_request("for: must be longer than 0, such as 30d"));
     }
+    let held = i64::try_from(hold.as_millis()).unwrap_or(i64::MAX);
+    let until = Timestamp::from_millis(SystemClock.now().as_millis().saturating_add(held));
+    app.live.acknowledge(&device, metric.as_deref(), until);
     let (reply, answer) = oneshot::channel();
     let request = Request { device: device.clone(), metric: metric.clone(), hold };
     app.sources.control.send(Control::Acknowledge(request, reply)).await.map_err(|_| stopping())?;
