@@ -198,7 +198,7 @@ impl Gateway {
             problems: problems.clone(),
         };
         #[cfg(feature = "http")]
-        let web = Web::start(config, &loaded.into(), health.clone(), control.clone())?;
+        let web = Web::start(config, &loaded.into(), health.clone(), control.clone(), history.as_ref())?;
         #[cfg(feature = "http")]
         if let Some(state) = web.health() {
             supervisor.also_show("http", state);

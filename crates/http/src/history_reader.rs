@@ -3,9 +3,10 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use history::{HistoryError, Store};
+use history::{Handle, HistoryError, Store};
+use pipeline::clock::monotonic;
 use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use utoipa::ToSchema;
@@ -16,6 +17,16 @@ use crate::problem::Problem;
 const AT_A_TIME: usize = 2;
 /// How long a question waits for its turn.
 const TURN_TIMEOUT: Duration = Duration::from_secs(10);
+/// What waits to be written is written for who reads, at most so often: flash wears out. And how long that may take.
+const FRESH: Duration = Duration::from_secs(5);
+const WRITE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The gateway's history: its file, and who writes it.
+#[derive(Clone)]
+pub struct HistorySource {
+    pub path: PathBuf,
+    pub writer: Handle,
+}
 
 /// The history as the overview shows it.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -33,6 +44,8 @@ pub(crate) struct HistoryReader(Option<Arc<Shared>>);
 
 struct Shared {
     path: PathBuf,
+    writer: Handle,
+    written: Mutex<Option<Instant>>,
     turns: Semaphore,
     /// For what takes long, such as an export: one at a time.
     long: Arc<Semaphore>,
@@ -41,10 +54,12 @@ struct Shared {
 }
 
 impl HistoryReader {
-    pub(crate) fn new(path: Option<PathBuf>) -> Self {
-        Self(path.map(|path| {
+    pub(crate) fn new(source: Option<HistorySource>) -> Self {
+        Self(source.map(|HistorySource { path, writer }| {
             Arc::new(Shared {
                 path,
+                writer,
+                written: Mutex::default(),
                 turns: Semaphore::new(AT_A_TIME),
                 long: Arc::new(Semaphore::new(1)),
                 idle: Mutex::default(),
@@ -52,8 +67,18 @@ impl HistoryReader {
         }))
     }
 
-    /// What `question` finds; none without a history, and before its first window is written.
+    /// What `question` finds, the newest windows included; none without a history, and before its first window is written.
     pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Store) -> Result<T, HistoryError> + Send + 'static,
+    ) -> Result<Option<T>, Problem> {
+        let Some(shared) = &self.0 else { return Ok(None) };
+        shared.write_what_waits().await;
+        self.read_written(question).await
+    }
+
+    /// The same of what is written already: costs the flash nothing.
+    async fn read_written<T: Send + 'static>(
         &self,
         question: impl FnOnce(&Store) -> Result<T, HistoryError> + Send + 'static,
     ) -> Result<Option<T>, Problem> {
@@ -85,7 +110,7 @@ impl HistoryReader {
     }
 
     pub(crate) async fn view(&self) -> Option<HistoryView> {
-        let view = self.read(|store| {
+        let view = self.read_written(|store| {
             let from = store.span()?.map(|(from, _)| from.to_string());
             Ok(HistoryView { from, bytes: store.used_bytes()? })
         });
@@ -94,6 +119,17 @@ impl HistoryReader {
 }
 
 impl Shared {
+    async fn write_what_waits(&self) {
+        {
+            let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+            if written.is_some_and(|at| monotonic().duration_since(at) < FRESH) {
+                return;
+            }
+            *written = Some(monotonic());
+        }
+        let _ = tokio::time::timeout(WRITE_TIMEOUT, self.writer.written()).await;
+    }
+
     fn answer<T>(
         &self,
         question: impl FnOnce(&Store) -> Result<T, HistoryError>,

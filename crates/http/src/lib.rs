@@ -59,6 +59,8 @@ mod views;
 #[cfg(feature = "server")]
 pub use api::document;
 #[cfg(feature = "server")]
+pub use history_reader::HistorySource;
+#[cfg(feature = "server")]
 pub use server::Server;
 #[cfg(feature = "server")]
 pub use state::Sources;

@@ -1,6 +1,5 @@
 //! What every request can reach.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use pipeline::Control;
@@ -11,7 +10,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::access::Access;
 use crate::guard::Hosts;
-use crate::history_reader::HistoryReader;
+use crate::history_reader::{HistoryReader, HistorySource};
 use crate::live::Live;
 use crate::overview::Overviews;
 use crate::site::{SharedTools, Site};
@@ -23,8 +22,8 @@ pub struct Sources {
     pub auditor: Auditor,
     pub health: HealthSource,
     pub control: mpsc::Sender<Control>,
-    /// The history's file; none without `[history]`.
-    pub history: Option<PathBuf>,
+    /// None without `[history]`.
+    pub history: Option<HistorySource>,
     /// The configuration in force.
     pub site: watch::Receiver<Arc<Site>>,
     pub tools: SharedTools,

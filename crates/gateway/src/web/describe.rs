@@ -11,6 +11,7 @@ use super::Document;
 pub(super) fn site(config: &Config, document: &Document) -> Site {
     Site {
         gateway: config.gateway.id(),
+        window: i64::try_from(config.aggregate.window.0.as_millis()).unwrap_or(i64::MAX),
         timezone: config.gateway.timezone(),
         file: document.path().display().to_string(),
         toml: document.shown.clone(),
