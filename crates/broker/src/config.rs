@@ -60,7 +60,11 @@ pub struct Config {
     pub max_connects_per_second: u32,
     /// How long a new connection may take until its CONNECT.
     pub connect_timeout: HumanDuration,
-    /// How long a packet of more than 8 KiB may take to come whole. Such packets share a part of `max_memory`.
+    /// The most bytes of CONNECTs that have not come whole, of all connections before their login. Then the address that has
+    /// most of them loses its largest.
+    pub max_connect_memory: ByteSize,
+    /// How long a packet of more than 8 KiB may take to come whole. Such packets share a quarter of
+    /// `max_memory`; when it is full, the user who has most of it loses the largest.
     pub packet_timeout: HumanDuration,
     /// The largest MQTT packet, either way.
     pub max_packet_size: ByteSize,
@@ -116,6 +120,7 @@ impl Default for Config {
             max_clients: 2_000,
             max_connects_per_second: 500,
             connect_timeout: HumanDuration(Duration::from_secs(10)),
+            max_connect_memory: ByteSize(4 << 20),
             packet_timeout: HumanDuration(Duration::from_secs(30)),
             max_packet_size: ByteSize(8 << 20),
             max_payload_size: None,

@@ -28,6 +28,7 @@ mod listeners;
 mod log;
 mod password;
 mod rate;
+mod receive_memory;
 mod settings;
 mod store;
 mod tap;

@@ -17,6 +17,7 @@ use tokio::time::{Sleep, sleep};
 
 use crate::hub::{Exchanged, Hub};
 use crate::inbox::Inbox;
+use crate::receive_memory::{Holding, ReceiveShare};
 
 /// How long a connection that must end may take to send its last bytes.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -37,6 +38,7 @@ pub(crate) struct Link<S> {
     key: ConnectionKey,
     stream: S,
     inbox: Inbox,
+    share: Arc<ReceiveShare>,
     unsent: VecDeque<Bytes>,
     /// Messages of this connection are in [`Hub::gathering`].
     has_gathered: bool,
@@ -45,7 +47,7 @@ pub(crate) struct Link<S> {
     wants_more: bool,
     is_ending: bool,
     close_timer: Option<Pin<Box<Sleep>>>,
-    /// Of the large packet with this number.
+    /// Of what was begun with this number in [`ReceiveShare`].
     packet_timer: Option<(u64, Pin<Box<Sleep>>)>,
 }
 
@@ -86,11 +88,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Link<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     /// `rest` are bytes that came after the CONNECT.
-    pub(crate) fn new(hub: Arc<Hub>, key: ConnectionKey, stream: S, rest: Vec<u8>) -> Self {
+    pub(crate) fn new(
+        hub: Arc<Hub>,
+        key: ConnectionKey,
+        stream: S,
+        share: Arc<ReceiveShare>,
+        rest: Vec<u8>,
+    ) -> Self {
         Self {
             hub,
             key,
             stream,
+            share,
             inbox: Inbox::new(rest),
             unsent: VecDeque::new(),
             has_gathered: false,
@@ -149,7 +158,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     fn exchange(&mut self, cx: &Context<'_>, bytes: &[u8], output: Option<&mut Output>) -> bool {
         let can_send = output.is_some();
         let may_take = self.delivery.is_none() && !self.has_gathered && !self.is_ending;
-        let exchanged = self.hub.exchange(self.key, cx.waker(), &mut self.inbox, (may_take, bytes), output);
+        let exchanged = self.hub.exchange(
+            self.key,
+            cx.waker(),
+            (&mut self.inbox, &self.share),
+            (may_take, bytes),
+            output,
+        );
         let Exchanged { rest, wants_more, locals } = exchanged;
         self.wants_more = wants_more;
         self.is_ending |= rest == Rest::Close || self.inbox.ended.is_some();
@@ -239,24 +254,39 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         }
     }
 
-    /// A client whose large packet does not come whole is cut off: others need its part of the budget. While we do not read,
-    /// it has time.
+    /// A client whose large packet, or WebSocket message, does not come whole is cut off: others need its memory. While we do not
+    /// read, it has time.
     fn poll_packet_timer(&mut self, cx: &mut Context<'_>) {
         let may_read = self.delivery.is_none() && self.wants_more && !self.is_ending;
-        let Some(number) = self.inbox.large_packet().filter(|_| may_read) else {
-            self.packet_timer = None;
-            return;
+        let number = match self.share.poll(cx) {
+            Holding::Pieces { oldest } if may_read => oldest,
+            Holding::Cut if self.inbox.ended.is_none() => {
+                self.give_up(
+                    cx,
+                    "others need the memory of its large packet, and its user has most (max_memory)",
+                );
+                return;
+            }
+            _ => {
+                self.packet_timer = None;
+                return;
+            }
         };
         if self.packet_timer.as_ref().is_none_or(|(known, _)| *known != number) {
             self.packet_timer = Some((number, Box::pin(sleep(self.hub.packet_timeout))));
         }
         let Some((_, timer)) = &mut self.packet_timer else { return };
         if timer.as_mut().poll(cx).is_ready() {
-            let (inbox, key) = (&mut self.inbox, self.key);
-            self.hub.with(|engine, _| inbox.expire(engine, key));
-            self.packet_timer = None;
-            cx.waker().wake_by_ref();
+            self.give_up(cx, "a large packet did not come whole in time (packet_timeout)");
         }
+    }
+
+    fn give_up(&mut self, cx: &Context<'_>, why: &'static str) {
+        self.share.cut();
+        let (inbox, key) = (&mut self.inbox, self.key);
+        self.hub.with(|engine, _| inbox.give_up(engine, key, why));
+        self.packet_timer = None;
+        cx.waker().wake_by_ref();
     }
 
     /// A client that does not take its last bytes is cut off.

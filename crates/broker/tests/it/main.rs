@@ -14,5 +14,6 @@ mod common;
 mod hostile;
 mod kill;
 mod peers;
+mod receiving;
 mod tap;
 mod tls;
