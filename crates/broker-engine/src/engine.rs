@@ -3,6 +3,7 @@
 mod accounts;
 mod acks;
 mod cleaning;
+mod compacting;
 mod connect;
 mod connection;
 mod deliver;

@@ -69,6 +69,11 @@ impl RetainedStore {
         self.bytes
     }
 
+    /// The record that holds the topic's message.
+    pub(crate) fn position(&self, topic: &str) -> Option<u64> {
+        self.topics.get(topic).map(|retained| retained.position)
+    }
+
     pub(crate) fn get_mut(&mut self, topic: &str) -> Option<&mut Retained> {
         self.topics.get_mut(topic)
     }
