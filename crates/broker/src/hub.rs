@@ -61,6 +61,8 @@ pub(crate) struct Exchanged {
     pub(crate) wants_more: bool,
     /// What adapters must take.
     pub(crate) locals: Vec<LocalPublish>,
+    /// Of [`Engine::work`].
+    pub(crate) work: u64,
 }
 
 /// What follows from a change, outside of the lock.
@@ -130,6 +132,7 @@ impl Hub {
         let (exchanged, consequences) = {
             let mut state = self.lock();
             state.remember(key, waker);
+            let before = state.engine.work();
             if may_take && (!bytes.is_empty() || !inbox.is_empty()) {
                 inbox.take(&mut state.engine, key, bytes, bounds, &mut locals, now);
             }
@@ -141,7 +144,8 @@ impl Hub {
                 None => Rest::Nothing,
             };
             let wants_more = state.engine.wants_more(key);
-            (Exchanged { rest, wants_more, locals }, consequences)
+            let work = state.engine.work() - before;
+            (Exchanged { rest, wants_more, locals, work }, consequences)
         };
         self.follow(consequences);
         exchanged

@@ -9,13 +9,16 @@ use crate::receive_memory::{Part, ReceiveShare};
 /// A packet that is larger needs memory of [`ReceiveShare`] while it comes.
 pub(crate) const SMALL: usize = 8 << 10;
 
+/// [`Engine::work`] that one call of [`Inbox::take`] does, about: other connections wait for it.
+const WORK: u64 = 250;
+
 /// What has come of a packet that is not whole. Empty, and without memory, while no packet is begun.
 #[derive(Debug)]
 pub(crate) struct Inbox {
     partial: Vec<u8>,
     /// A large packet has begun, and has its memory.
     has_memory: bool,
-    /// The engine wanted no more although there may be another whole packet.
+    /// There may be another whole packet, but the engine wanted no more, or it was enough for once.
     is_held_back: bool,
     /// How the client ended the connection, or that the engine ends it.
     pub(crate) ended: Option<Closed>,
@@ -92,10 +95,11 @@ impl Inbox {
         now: Now,
     ) -> usize {
         let mut used = 0;
+        let enough = engine.work() + WORK;
         while self.ended.is_none() {
             let rest = bytes.get(used..).unwrap_or_default();
             // What comes after many unacknowledged messages stays here until they are acknowledged.
-            self.is_held_back = !rest.is_empty() && !engine.wants_more(key);
+            self.is_held_back = !rest.is_empty() && (!engine.wants_more(key) || engine.work() >= enough);
             if self.is_held_back {
                 break;
             }

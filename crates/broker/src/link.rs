@@ -1,11 +1,12 @@
 //! One client's connection after its CONNECT: bytes from the socket to the engine, and back.
 //!
 //! Written as a future by hand, because a gateway has thousands of them, mostly idle: an idle one holds no buffer.
+//! A busy one does a bounded piece of work, and lets the others do theirs: see [`Turn`].
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -49,6 +50,28 @@ pub(crate) struct Link<S> {
     close_timer: Option<Pin<Box<Sleep>>>,
     /// Of what was begun with this number in [`ReceiveShare`].
     packet_timer: Option<(u64, Pin<Box<Sleep>>)>,
+}
+
+/// What a connection did since it was polled. All connections share one thread, so that each must stop now and then.
+#[derive(Default)]
+struct Turn {
+    work: u64,
+    bytes: usize,
+}
+
+impl Turn {
+    const WORK: u64 = 500;
+    const BYTES: usize = 2 * CHUNK;
+
+    const fn is_over(&self) -> bool {
+        self.work >= Self::WORK || self.bytes >= Self::BYTES
+    }
+}
+
+/// Wakes the task after all others that are ready, and after those for which something has come meanwhile. A task that wakes
+/// itself at once is polled some sixty times before tokio looks whether anything has come for the others.
+fn wake_last(cx: &mut Context<'_>) {
+    let _ = pin!(tokio::task::yield_now()).poll(cx);
 }
 
 impl<S> Drop for Link<S> {
@@ -123,6 +146,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         // Bytes that were kept for want of room in an adapter's queue are not handled by reading.
         let mut look_again = !self.inbox.is_empty();
         self.start_delivery();
+        let mut turn = Turn::default();
         loop {
             if !self.poll_delivery(cx) {
                 return Poll::Ready(Ok(()));
@@ -147,15 +171,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
                 return Poll::Pending;
             }
             let may_send = flushed.is_ready();
-            is_drained = self.exchange(cx, read.filled(), may_send.then_some(output));
+            turn.bytes += read.filled().len();
+            is_drained = self.exchange(cx, read.filled(), may_send.then_some(output), &mut turn);
             if may_send {
+                turn.bytes += output.len();
                 self.write_output(cx, output)?;
+            }
+            if turn.is_over() {
+                wake_last(cx);
+                return Poll::Pending;
             }
         }
     }
 
     /// Gives the engine what came, and takes what there is to send. Returns whether nothing more can be done at once.
-    fn exchange(&mut self, cx: &Context<'_>, bytes: &[u8], output: Option<&mut Output>) -> bool {
+    fn exchange(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+        output: Option<&mut Output>,
+        turn: &mut Turn,
+    ) -> bool {
         let can_send = output.is_some();
         let may_take = self.delivery.is_none() && !self.has_gathered && !self.is_ending;
         let exchanged = self.hub.exchange(
@@ -165,17 +201,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
             (may_take, bytes),
             output,
         );
-        let Exchanged { rest, wants_more, locals } = exchanged;
+        let Exchanged { rest, wants_more, locals, work } = exchanged;
+        turn.work += work;
         self.wants_more = wants_more;
         self.is_ending |= rest == Rest::Close || self.inbox.ended.is_some();
         if !locals.is_empty() {
             self.hub.gathering.add(self.key, locals);
             self.has_gathered = true;
-            // To the end of the queue of tasks.
-            cx.waker().wake_by_ref();
+            wake_last(cx);
         }
         if rest == Rest::Later {
-            cx.waker().wake_by_ref();
+            wake_last(cx);
         }
         rest != Rest::More || !can_send
     }

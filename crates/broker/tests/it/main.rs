@@ -17,3 +17,4 @@ mod peers;
 mod receiving;
 mod tap;
 mod tls;
+mod turns;
