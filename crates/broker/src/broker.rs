@@ -22,6 +22,7 @@ use crate::hub::{self, Hub};
 use crate::listeners::{self, Listeners};
 use crate::rate::ConnectRate;
 use crate::store::Store;
+use crate::tls::{Certificates, CurrentTls};
 use crate::{BrokerError, LocalAccess, Settings, Tap};
 
 /// The prefix of client ids that only the gateway may use. A client that connects with the id of another takes over its
@@ -37,6 +38,7 @@ const TICK: Duration = Duration::from_secs(1);
 pub struct Broker {
     hub: Arc<Hub>,
     auth: Arc<Auth>,
+    tls: Option<Arc<CurrentTls>>,
     listeners: Arc<Listeners>,
     connections: TaskTracker,
     tasks: TaskTracker,
@@ -60,7 +62,8 @@ impl Broker {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, BrokerError> {
         let auth = Arc::new(Auth::new(Access::new(&settings)?));
-        let endpoints = listeners::endpoints(&settings)?;
+        let tls = CurrentTls::new(&Certificates::read(&settings)?);
+        let endpoints = listeners::endpoints(&settings, tls.as_ref())?;
         let limits = settings.limits;
         let started = Instant::now();
         let now = hub::now(started, &*clock);
@@ -98,7 +101,7 @@ impl Broker {
             stop.clone().run_until_cancelled_owned(keep_durable(Arc::clone(&hub), settings.sync_every)),
         );
         tasks.spawn(stop.clone().run_until_cancelled_owned(follow_adapters(Arc::clone(&hub))));
-        Ok(Self { hub, auth, listeners, connections, tasks, stop, cut })
+        Ok(Self { hub, auth, tls, listeners, connections, tasks, stop, cut })
     }
 
     /// The open listeners: protocol (`mqtt`, `websocket`, `mqtt over TLS`, `websocket over TLS`) and address. For a
@@ -125,6 +128,14 @@ impl Broker {
     pub fn set_access(&self, access: Access) {
         self.auth.replace(access);
         self.hub.with(|engine, _| engine.policy_changed());
+    }
+
+    /// Replaces the certificates: new connections get them. A broker that was started without encrypted listeners has no use for
+    /// them.
+    pub fn set_certificates(&self, certificates: Certificates) {
+        if let Some(tls) = &self.tls {
+            tls.replace(certificates);
+        }
     }
 
     /// Stops listening, ends all connections (v5 clients get a DISCONNECT), and writes everything to the disk.

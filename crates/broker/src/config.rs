@@ -31,7 +31,7 @@ pub struct Config {
     /// Path of a Unix socket for plain MQTT, for programs on this machine. Relative to this file's directory.
     #[schemars(example = "/run/riser/mqtt.sock")]
     pub socket: Option<PathBuf>,
-    /// The broker's certificate and its chain (PEM). Relative to this file's directory.
+    /// The broker's certificate and its chain (PEM). Relative to this file's directory. A reload reads it again, with the next two.
     #[schemars(example = "broker.pem")]
     pub cert_file: Option<PathBuf>,
     /// The private key (PEM) of `cert_file`.
@@ -140,12 +140,15 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Takes over what may change while the broker runs: who may connect, and what each may do.
-    pub fn take_access(&mut self, new: &Self) {
+    /// Takes over what may change while the broker runs: who may connect, what each may do, and the certificates.
+    pub fn take_reloaded(&mut self, new: &Self) {
         self.anonymous = new.anonymous;
         self.anonymous_publish.clone_from(&new.anonymous_publish);
         self.anonymous_subscribe.clone_from(&new.anonymous_subscribe);
         self.users.clone_from(&new.users);
+        self.cert_file.clone_from(&new.cert_file);
+        self.key_file.clone_from(&new.key_file);
+        self.ca_file.clone_from(&new.ca_file);
     }
 }
 

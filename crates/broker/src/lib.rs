@@ -48,3 +48,4 @@ pub use error::BrokerError;
 pub use password::{InvalidPassword, PasswordSource};
 pub use settings::{Limits, Settings, Tls, User};
 pub use tap::{LocalAccess, Tap};
+pub use tls::Certificates;

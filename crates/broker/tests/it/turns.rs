@@ -52,8 +52,7 @@ fn packets_in_between(broker: &Broker, port: u16) -> u64 {
 #[test]
 fn a_client_that_floods_the_broker_is_interrupted_for_the_others() {
     // One thread, as the gateway has.
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let subscribe: Vec<u8> =
         (0..2_000).flat_map(|number| format!("\u{2}\u{9}\0\u{1}\0\u{4}{number:04}\0").into_bytes()).collect();
     let subscribe = fix_first_bytes(subscribe, 11, 0x82);
