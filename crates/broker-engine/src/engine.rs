@@ -8,6 +8,7 @@ mod connect;
 mod connection;
 mod deliver;
 mod internal;
+mod load;
 mod matching;
 mod memory;
 mod message;

@@ -210,7 +210,8 @@ async fn keep_time(hub: Arc<Hub>, condition: Condition) {
 
 /// What `health` shows. Counters of traffic are left out: they change all the time, and `$SYS` has them.
 fn figures(stats: &Stats, (disk_bytes, written_bytes): (u64, u64)) -> BTreeMap<String, u64> {
-    let dropped = stats.dropped;
+    let dropped =
+        stats.dropped.by_cause().into_iter().map(|(cause, count)| (format!("dropped_{cause}"), count));
     let figures = [
         ("clients", stats.connected as u64),
         ("sessions", stats.sessions as u64),
@@ -220,17 +221,8 @@ fn figures(stats: &Stats, (disk_bytes, written_bytes): (u64, u64)) -> BTreeMap<S
         ("memory_bytes", stats.queued_bytes as u64),
         ("disk_bytes", disk_bytes),
         ("written_bytes", written_bytes),
-        ("dropped_queue_full", dropped.queue_full),
-        ("dropped_memory_full", dropped.memory_full),
-        ("dropped_expired", dropped.expired),
-        ("dropped_too_large", dropped.too_large),
-        ("dropped_retained_full", dropped.retained_full),
-        ("dropped_not_permitted", dropped.not_permitted),
-        ("dropped_session_ended", dropped.session_ended),
-        ("dropped_bridge_refused", dropped.bridge_refused),
-        ("dropped_disk_full", dropped.disk_full),
     ];
-    figures.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    figures.into_iter().map(|(name, value)| (name.to_owned(), value)).chain(dropped).collect()
 }
 
 /// Syncs what is written, each `sync_every`, or as soon as something waits for it.

@@ -77,6 +77,7 @@ impl Engine {
     /// # Errors
     /// The client is refused.
     pub fn connect(&mut self, connect: &Connect<'_>, peer: Peer, now: Now) -> Result<ConnectionKey, Refused> {
+        self.stats.connects += u64::from(peer.internal.is_none());
         let refuse = |reason| Err(refused(connect.version, reason));
         if connect.authentication_method.is_some() {
             return refuse(Reason::BadAuthenticationMethod);

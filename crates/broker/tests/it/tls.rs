@@ -144,7 +144,8 @@ async fn new_connections_get_a_renewed_certificate_and_old_ones_stay() {
     // Half of it: nothing changes.
     assert!(matches!(Certificates::read(&settings), Err(BrokerError::Tls { .. })));
     std::fs::copy(&renewed.key_file, &tls.key_file).unwrap();
-    let send = async |ca: &Path| publish(port, &["--cafile", text(ca), "-t", "a", "-m", "1", "-q", "1"]).await;
+    let send =
+        async |ca: &Path| publish(port, &["--cafile", text(ca), "-t", "a", "-m", "1", "-q", "1"]).await;
     assert!(!send(&other.path("ca.pem")).await.status.success(), "not before it is read");
     broker.set_certificates(Certificates::read(&settings).unwrap());
     let sent = send(&other.path("ca.pem")).await;
