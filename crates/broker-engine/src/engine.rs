@@ -3,6 +3,7 @@
 mod accounts;
 mod acks;
 mod cleaning;
+mod client_ids;
 mod compacting;
 mod connect;
 mod connection;
@@ -27,10 +28,8 @@ mod system_topics;
 mod timers;
 mod wills;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use foldhash::fast::RandomState;
 use slab::Slab;
 
 pub use accounts::{Drops, Event, Stats};
@@ -118,7 +117,7 @@ pub struct Engine {
     limits: Limits,
     policy: Arc<dyn Policy>,
     sessions: Slab<Session>,
-    by_client_id: HashMap<Arc<str>, SessionKey, RandomState>,
+    by_client_id: client_ids::ClientIds,
     connections: Slab<Connection>,
     next_generation: u32,
     subscriptions: Subscriptions,
@@ -149,7 +148,7 @@ impl Engine {
             limits,
             policy,
             sessions: Slab::new(),
-            by_client_id: HashMap::default(),
+            by_client_id: client_ids::ClientIds::default(),
             connections: Slab::new(),
             next_generation: 0,
             subscriptions: Subscriptions::default(),

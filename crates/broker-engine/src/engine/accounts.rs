@@ -108,8 +108,6 @@ pub enum Event {
     KeepAliveTooLong { client: Arc<str>, most: u16 },
     /// A message was refused, because its payload is larger than it may be.
     PayloadTooLarge { client: Arc<str>, topic: Arc<str> },
-    /// The session belongs to another user.
-    ForeignSession { client: Arc<str>, user: Option<Arc<str>> },
     /// A session has ended, by time or as its client wanted; messages that waited for it are lost.
     SessionEnded { client: Arc<str>, lost: usize },
 }

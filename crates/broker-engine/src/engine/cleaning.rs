@@ -58,8 +58,8 @@ impl Engine {
         let bytes = if let Record::Message(stored) = &record { stored.payload.len() } else { 0 };
         self.log.begin_change(bytes);
         match record {
-            Record::Session { client, .. } => {
-                if let Some(&key) = self.by_client_id.get(client)
+            Record::Session { session, .. } => {
+                if let Some(key) = by_number(session)
                     && self.sessions.get(key).is_some_and(|session| session.position == position)
                 {
                     self.record_session(key);
