@@ -247,9 +247,8 @@ impl Entrance {
             tokio::select! {
                 biased;
                 () = &mut taken_away => return Err(self.no_memory(peer)),
-                read = stream.read_buf(&mut received) => match read? {
-                    0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-                    _ => {}
+                read = stream.read_buf(&mut received) => if read? == 0 {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
                 },
             }
         }

@@ -4,7 +4,7 @@
 use super::{Now, Stats};
 
 /// Topics below `$SYS/broker/load/`, and the counter of each.
-const RATES: [(&str, fn(&Stats) -> u64); 8] = [
+const RATES: [(&str, Counter); 8] = [
     ("messages/received", |stats| stats.messages_received),
     ("messages/sent", |stats| stats.messages_sent),
     ("publish/received", |stats| stats.publish_received),
@@ -14,6 +14,8 @@ const RATES: [(&str, fn(&Stats) -> u64); 8] = [
     ("bytes/sent", |stats| stats.bytes_sent),
     ("connections", |stats| stats.connects),
 ];
+type Counter = fn(&Stats) -> u64;
+
 const MINUTES: [(&str, f64); 3] = [("1min", 1.0), ("5min", 5.0), ("15min", 15.0)];
 const MILLISECONDS_A_MINUTE: f64 = 60_000.0;
 

@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::common::{port, settings, start};
+use crate::common::{eventually, port, settings, start};
 use broker::{Broker, Tap};
 use tempfile::TempDir;
 
@@ -64,15 +64,11 @@ fn a_client_that_floods_the_broker_is_interrupted_for_the_others() {
         let (port, stop) = (port(&broker, "mqtt"), AtomicBool::new(false));
         let retained = (0..2_000).flat_map(|number| format!("1\u{7}\0\u{4}{number:04}1").into_bytes());
         connect(port, b'r').write_all(&retained.collect::<Vec<_>>()).unwrap();
-        while broker.stats().retained < 2_000 {
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        runtime.block_on(eventually(async || broker.stats().retained >= 2_000));
         let flooding = connect(port, b'x');
         let between = std::thread::scope(|scope| {
             scope.spawn(|| flood(&flooding, &packets, &stop));
-            while broker.stats().messages_received < 6_000 {
-                std::thread::sleep(Duration::from_millis(1));
-            }
+            runtime.block_on(eventually(async || broker.stats().messages_received >= 6_000));
             let between = packets_in_between(&broker, port);
             stop.store(true, Ordering::Relaxed);
             between
