@@ -123,6 +123,8 @@ pub trait Adapter: Send {
 pub struct Origin {
     /// Its client id.
     pub client: Arc<str>,
+    /// Its user name: each user has client ids of his own.
+    pub user: Option<Arc<str>>,
     /// The packet id; the same when the message is sent again.
     pub packet_id: u16,
     /// The client has set DUP: it sends the message again, because the acknowledgement was lost.

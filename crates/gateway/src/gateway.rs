@@ -290,11 +290,12 @@ impl Gateway {
 
         let blueprints = build::adapters(&effective, &mut self.codecs, &self.services)?;
         let wanted = build::wanted(&effective, &mut self.codecs)?;
-        let access = self.new_access(new, &mut effective)?;
+        let reloaded = self.reload_broker(new, &mut effective)?;
         self.reconfigure_pipeline(&effective).await?;
         // From here on nothing can fail.
-        if let (Some(running), Some(access)) = (&self.broker, access) {
+        if let (Some(running), Some((access, certificates))) = (&self.broker, reloaded) {
             running.set_access(access);
+            running.set_certificates(certificates);
         }
         self.supervisor.reconcile(blueprints).await;
         if let Some(embedded) = &self.embedded {
@@ -332,14 +333,23 @@ impl Gateway {
         Ok(())
     }
 
-    /// The broker's users change with a reload, its listeners do not.
-    fn new_access(&self, new: &Config, effective: &mut Config) -> Result<Option<broker::Access>, BuildError> {
+    /// The broker's users and certificates change with a reload, its listeners do not.
+    fn reload_broker(
+        &self,
+        new: &Config,
+        effective: &mut Config,
+    ) -> Result<Option<(broker::Access, broker::Certificates)>, BuildError> {
         let (Some(running), Some(new)) = (&mut effective.broker, &new.broker) else { return Ok(None) };
-        running.take_access(new);
-        let access = broker::Access::new(&build::broker(running, &self.config)?);
-        access
-            .map(Some)
-            .map_err(|error| BuildError { key: "broker.users".to_owned(), reason: error.to_string() })
+        running.take_reloaded(new);
+        let settings = build::broker(running, &self.config)?;
+        let failed = |key: &str, error: &dyn std::error::Error| BuildError {
+            key: key.to_owned(),
+            reason: gateway_core::chain(error),
+        };
+        let access = broker::Access::new(&settings).map_err(|error| failed("broker.users", &error))?;
+        let certificates =
+            broker::Certificates::read(&settings).map_err(|error| failed("broker.cert_file", &error))?;
+        Ok(Some((access, certificates)))
     }
 
     /// The ledger as of now; none where the pipeline has stopped.
