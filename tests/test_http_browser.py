@@ -56,6 +56,10 @@ class Living:
             value = round(20.2 + 1.6 * day + (minute * 7919 % 11 - 5) * 0.02, 2)
             rows.append(("sensors/lab/telemetry", {"temperature": value, "ts": begin + minute * MINUTE}))
         rows += [("sensors/lab/telemetry", {"temperature": 85.0, "ts": now_millis() - (20 - n) * MINUTE}) for n in range(15)]
+        # A day of the other rooms, a value every five minutes.
+        for minute in range(-24 * 60, -5, 5):
+            at = now_millis() + minute * MINUTE
+            rows += [(f"sensors/{room}/telemetry", {"temperature": 20 + n % 7 / 3, "humidity": 40, "ts": at}) for n, room in enumerate(ROOMS)]
         self.sensor.send_all(rows)
 
     def live(self):

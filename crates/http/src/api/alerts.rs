@@ -26,7 +26,7 @@ use crate::extract::{Body, Operator, Params, Viewer};
 use crate::problem::Problem;
 use crate::state::App;
 use crate::times::Time;
-use crate::views::AlertView;
+use crate::views::{Acknowledgement, AlertView};
 
 /// Which alerts.
 #[derive(Deserialize, IntoParams)]
@@ -80,28 +80,9 @@ pub(super) struct Acknowledge {
 #[derive(Serialize, ToSchema)]
 pub(super) struct Acknowledged {
     /// These were raised, and are cleared now.
-    acknowledged: Vec<AcknowledgedRow>,
+    acknowledged: Vec<AlertView>,
     /// These are no anomalies, and stay until their cause ends.
-    others: Vec<AcknowledgedRow>,
-}
-
-/// One alert.
-#[derive(Serialize, ToSchema)]
-struct AcknowledgedRow {
-    alert: String,
-    kind: String,
-    severity: String,
-    device: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    metric: Option<String>,
-    since: String,
-}
-
-impl From<Row> for AcknowledgedRow {
-    fn from(row: Row) -> Self {
-        let Row { alert, kind, severity, device, metric, since, .. } = row;
-        Self { alert, kind, severity, device, metric, since }
-    }
+    others: Vec<AlertView>,
 }
 
 /// Open alerts, then past ones, each the newest first. Past ones need `[history]`.
@@ -274,6 +255,7 @@ pub(super) async fn acknowledge(
     let held = i64::try_from(hold.as_millis()).unwrap_or(i64::MAX);
     let until = Timestamp::from_millis(SystemClock.now().as_millis().saturating_add(held));
     app.live.acknowledge(&device, metric.as_deref(), until);
+    let open = all_open(&app);
     let (reply, answer) = oneshot::channel();
     let request = Request { device: device.clone(), metric: metric.clone(), hold };
     app.sources.control.send(Control::Acknowledge(request, reply)).await.map_err(|_| stopping())?;
@@ -283,9 +265,30 @@ pub(super) async fn acknowledge(
             let metric: String = metric.unwrap_or_default().chars().take(100).collect();
             Err(Problem::not_found(format!("no metric is called `{metric}`")))
         }
-        Answer::Done { acknowledged, others } => Ok(Json(Acknowledged {
-            acknowledged: acknowledged.into_iter().map(AcknowledgedRow::from).collect(),
-            others: others.into_iter().map(AcknowledgedRow::from).collect(),
-        })),
+        Answer::Done { acknowledged, others } => {
+            let now = SystemClock.now().to_string();
+            let done = |row: &Row| {
+                let mut view = view_of(row, &open)?;
+                "cleared".clone_into(&mut view.state);
+                (view.cleared, view.can_acknowledge) = (Some(now.clone()), false);
+                view.acknowledged = Some(Acknowledgement { until: until.to_string() });
+                Some(view)
+            };
+            Ok(Json(Acknowledged {
+                acknowledged: acknowledged.iter().filter_map(done).collect(),
+                others: others.iter().filter_map(|row| view_of(row, &open)).collect(),
+            }))
+        }
     }
+}
+
+/// The alert of this row among those that were open before.
+fn view_of(row: &Row, open: &[AlertView]) -> Option<AlertView> {
+    let is_it = |view: &&AlertView| {
+        view.alert == row.alert
+            && view.device == row.device
+            && view.metric == row.metric
+            && view.time == row.since
+    };
+    open.iter().find(is_it).cloned()
 }

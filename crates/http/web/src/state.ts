@@ -1,6 +1,6 @@
 // What the page knows of the gateway: session, overview, devices, open alerts, and whether the connection is alive.
 import { api, ApiError, type Alert, type Device, type Overview, type Session } from "./api";
-import { NO_DEVICES, putDevices, sortAlerts, type Devices } from "./merge";
+import { NO_DEVICES, putDevices, mergeOpen, type Devices } from "./merge";
 import { createStore } from "./store";
 import { setZone } from "./format";
 
@@ -63,7 +63,8 @@ async function loadDevices(): Promise<void> {
 }
 
 export async function loadOpenAlerts(): Promise<void> {
-  openAlerts.set(sortAlerts((await api.alerts({ state: "open", limit: 1000 })).alerts));
+  const { alerts } = await api.alerts({ state: "open", limit: 1000 });
+  openAlerts.set((known) => mergeOpen(known, alerts));
 }
 
 let loading: Promise<void> | null = null;

@@ -15,7 +15,7 @@ function Facts({ alert }: { alert: Alert }) {
   if (alert.metric) facts.push([t("alert.metric"), metricName(alert.metric)]);
   if (alert.value !== undefined) facts.push([t("alert.value"), number(alert.value)]);
   if (alert.limit !== undefined) facts.push([t("alert.limit"), number(alert.limit)]);
-  if (alert.expected !== undefined) facts.push([t("alert.expected"), number(alert.expected)]);
+  if (alert.expected !== undefined) facts.push([t("alert.expected"), `${number(alert.expected[0])} – ${number(alert.expected[1])}`]);
   facts.push([t("alert.rule"), alert.alert], [t("alert.kind"), t(`alert.kind.${alert.kind}`)]);
   return <dl class="facts">{facts.map(([name, value]) => <div key={name}><dt>{name}</dt><dd>{value}</dd></div>)}</dl>;
 }
@@ -57,7 +57,7 @@ export function AlertRow({ alert, brief = false }: { alert: Alert; brief?: boole
       <p class="message" lang="en">{alert.message}</p>
       <Facts alert={alert} />
       {alert.actions && <Actions actions={alert.actions} />}
-      {open && <Acknowledge alert={alert} />}
+      {(open || alert.acknowledged) && <Acknowledge alert={alert} />}
     </li>
   );
 }

@@ -90,7 +90,7 @@ function AlertsInView({ alerts }: { alerts: Alert[] }) {
           <SeverityMark severity={alert.severity} word={false} />
           <time dateTime={alert.time}>{alert.cleared ? timeRange(millis(alert.time), millis(alert.cleared)) : `${dateMinute(millis(alert.time))} – ${t("chart.now")}`}</time>
           <span lang="en">{alert.message}</span>
-          {alert.expected !== undefined && !alert.message.includes("expected") && <span class="quiet">{t("alert.expected")} {number(alert.expected)}</span>}
+          {alert.expected !== undefined && !alert.message.includes("expected") && <span class="quiet">{t("alert.expected")} {number(alert.expected[0])} – {number(alert.expected[1])}</span>}
         </li>
       ))}
       {more > 0 && <li><a href="/alerts?show=past">{tn("chart.more_alerts", more, integer(more))}</a></li>}
