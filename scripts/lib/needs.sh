@@ -43,6 +43,8 @@ needs_of_firmware() {
   need_board_tools
 }
 
+needs_of_web() { need_python_environment; }
+
 needs_of_system() {
   need_rust
   need_peers
