@@ -8,6 +8,7 @@ import { useStore } from "../store";
 import { metricName } from "../metrics";
 import { Icon } from "../parts/icon";
 import { SeverityMark } from "../parts/severity";
+import { messageOf } from "./message";
 import { Acknowledge } from "./acknowledge";
 
 function Facts({ alert }: { alert: Alert }) {
@@ -54,7 +55,7 @@ export function AlertRow({ alert, brief = false }: { alert: Alert; brief?: boole
           {!open && <> · {t("alert.lasted", { time: duration(Math.max(0, lasted)) })}</>}
         </time>
       </div>
-      <p class="message" lang="en">{alert.message}</p>
+      <p class="message" lang="en">{messageOf(alert)}</p>
       <Facts alert={alert} />
       {alert.actions && <Actions actions={alert.actions} />}
       {(open || alert.acknowledged) && <Acknowledge alert={alert} />}

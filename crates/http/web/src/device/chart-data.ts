@@ -29,7 +29,8 @@ export function gapLimit(points: readonly Point[], stepMs: number): number {
   return Math.max(steps.length < 4 ? 0 : 1.5 * usual, (1.5 * stepMs) / 1000);
 }
 
-export function columns(history: Pick<History, "points" | "step"> & { kind?: MetricKind }): Columns {
+/** `until` is where the chart ends, in seconds: what was not heard before it is a gap too. */
+export function columns(history: Pick<History, "points" | "step"> & { kind?: MetricKind }, until = 0): Columns {
   const out: Columns = { x: [], min: [], max: [], low: [], high: [], avg: [], points: [], gaps: [] };
   // A state is drawn in steps, from the start of its window on; all else in the middle of it.
   const place = history.kind === "state" ? (point: Point) => Date.parse(point.start) / 1000 : middle;
@@ -54,6 +55,8 @@ export function columns(history: Pick<History, "points" | "step"> & { kind?: Met
     out.high.push(history.kind === "state" ? null : Math.min(point.max, point.avg + point.std));
     last = x;
   }
+  // The newest window comes a while after it has ended: only a longer silence is one.
+  if (last !== undefined && until - last > 2 * limit) out.gaps.push([last + limit / 2, until]);
   return out;
 }
 
