@@ -185,6 +185,8 @@ fn table_types() -> Vec<TableType> {
         TableType::of::<model::Action>(),
         TableType::of::<model::Journal>(),
         TableType::of::<model::History>(),
+        TableType::of::<gateway_http::config::Config>(),
+        TableType::of::<gateway_http::config::Token>(),
     ];
     types.extend(kinds::all().iter().flat_map(|kind| kind.table_types()));
     types.extend(sinks::kinds::all().iter().flat_map(|kind| kind.table_types()));
@@ -378,6 +380,7 @@ mod tests {
             "alerts",
             "journal",
             "history",
+            "http",
         ];
         assert_eq!(names, expected);
     }
