@@ -61,7 +61,7 @@ impl Tries {
 }
 
 /// A machine has a whole /64 of IPv6 addresses.
-fn network(peer: IpAddr) -> IpAddr {
+pub(crate) fn network(peer: IpAddr) -> IpAddr {
     match peer {
         IpAddr::V4(_) => peer,
         IpAddr::V6(address) => match address.to_ipv4_mapped() {

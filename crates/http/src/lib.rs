@@ -16,6 +16,8 @@ pub mod config;
 #[cfg(feature = "server")]
 mod access;
 #[cfg(feature = "server")]
+mod answers;
+#[cfg(feature = "server")]
 mod api;
 #[cfg(feature = "server")]
 mod assets;
@@ -55,6 +57,8 @@ mod times;
 mod tls;
 #[cfg(feature = "server")]
 mod views;
+#[cfg(feature = "server")]
+mod work;
 
 #[cfg(feature = "server")]
 pub use api::document;

@@ -143,7 +143,7 @@ impl Live {
         let receiver = self.sender.subscribe();
         let number =
             last.and_then(|last| last.strip_prefix(&self.epoch)?.strip_prefix('-')?.parse::<u64>().ok());
-        let known = number.filter(|number| *number + 1 >= kept.first && *number < kept.next);
+        let known = number.filter(|number| number.saturating_add(1) >= kept.first && *number < kept.next);
         let missed = known
             .map(|number| kept.events.iter().filter(|event| event.number > number).map(Arc::clone).collect());
         Begin { missed, receiver }

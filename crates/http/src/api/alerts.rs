@@ -112,7 +112,7 @@ pub(super) async fn alerts(
         list.alerts.extend(rest.by_ref().take(limit));
         if rest.next().is_some() {
             list.next = Some(Place::Open(shown + limit).to_string());
-            return Ok(tagged(&headers, &list));
+            return tagged(&app, &headers, &list);
         }
     }
     let room = limit - list.alerts.len();
@@ -128,7 +128,7 @@ pub(super) async fn alerts(
     } else if with_past {
         list.next = Some(Place::Open(usize::MAX).to_string());
     }
-    Ok(tagged(&headers, &list))
+    tagged(&app, &headers, &list)
 }
 
 /// The newest first.
@@ -254,8 +254,15 @@ pub(super) async fn acknowledge(
     }
     let held = i64::try_from(hold.as_millis()).unwrap_or(i64::MAX);
     let until = Timestamp::from_millis(SystemClock.now().as_millis().saturating_add(held));
-    app.live.acknowledge(&device, metric.as_deref(), until);
+    if app.sources.read_model.device(&device).is_none() {
+        return Err(super::devices::unknown(&device));
+    }
     let open = all_open(&app);
+    let is_meant = |alert: &AlertView| alert.device == device && (metric.is_none() || alert.metric == metric);
+    // Only what can be acknowledged is remembered: no made-up name takes memory.
+    if open.iter().any(|alert| alert.can_acknowledge && is_meant(alert)) {
+        app.live.acknowledge(&device, metric.as_deref(), until);
+    }
     let (reply, answer) = oneshot::channel();
     let request = Request { device: device.clone(), metric: metric.clone(), hold };
     app.sources.control.send(Control::Acknowledge(request, reply)).await.map_err(|_| stopping())?;

@@ -140,7 +140,7 @@ pub(super) async fn history(
             return Err(super::devices::unknown(&device));
         }
     }
-    Ok(tagged(&headers, &view))
+    tagged(&app, &headers, &view)
 }
 
 /// Single values, if all that is asked for happened in the last minutes, and is too short for a chart of windows.
