@@ -74,7 +74,8 @@ fn check(app: &App, request: &Request) -> Result<Option<Role>, Problem> {
     // A link to the page itself may stand anywhere.
     let is_safe = matches!(*request.method(), Method::GET | Method::HEAD);
     let is_page = !path.starts_with("/api/") && path != "/metrics";
-    if !is_own(headers, &host) && !(is_safe && is_page) {
+    let may_be_linked = is_safe && is_page;
+    if !may_be_linked && !is_own(headers, &host) {
         return Err(Problem::new(StatusCode::FORBIDDEN, "the request comes from another site's page"));
     }
     // Nobody has to say who he is for the probes, and nobody is refused for what he says.
