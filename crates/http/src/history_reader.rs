@@ -1,6 +1,7 @@
 //! Reads the history for the API: on threads that may wait for a disk, two questions at a time, so that no number of
 //! browsers takes the gateway's time or memory.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -49,8 +50,8 @@ struct Shared {
     turns: Semaphore,
     /// For what takes long, such as an export: one at a time.
     long: Arc<Semaphore>,
-    /// Open files that nobody reads now.
-    idle: Mutex<Vec<Store>>,
+    /// Open files that nobody reads now, by their inodes: a damaged file is put aside, and another takes its path.
+    idle: Mutex<Vec<(u64, Store)>>,
 }
 
 impl HistoryReader {
@@ -134,10 +135,11 @@ impl Shared {
         &self,
         question: impl FnOnce(&Store) -> Result<T, HistoryError>,
     ) -> Result<Option<T>, HistoryError> {
+        let inode = std::fs::metadata(&self.path).map_or(0, |file| file.ino());
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let store = match idle {
-            Some(store) => store,
-            None => match Store::open_read_only(&self.path) {
+            Some((opened, store)) if opened == inode => store,
+            _ => match Store::open_read_only(&self.path) {
                 Ok(store) => store,
                 // The writer has not begun it yet.
                 Err(_) if !self.path.exists() => return Ok(None),
@@ -146,7 +148,48 @@ impl Shared {
             },
         };
         let answer = question(&store)?;
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(store);
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push((inode, store));
         Ok(Some(answer))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gateway_core::Timestamp;
+    use history::{Options, Row, Summary};
+    use pipeline::clock::SystemClock;
+
+    use super::*;
+
+    fn store_one(path: &Path, device: &str) {
+        let summary = Summary { avg: 21.0, min: 20.0, max: 22.0, std: 0.5, count: 30 };
+        let start = Timestamp::from_millis(1_795_168_800_000);
+        let end = Timestamp::from_millis(1_795_169_100_000);
+        let row = Row { start, end, revision: 0, metrics: vec![("temperature".into(), summary)] };
+        Store::open(path).unwrap().append(&[(device.into(), row)]).unwrap();
+    }
+
+    #[tokio::test]
+    async fn reads_the_file_that_has_taken_the_place_of_a_damaged_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("history.db");
+        store_one(&path, "before");
+        let day = Duration::from_secs(86_400);
+        let options = Options {
+            path: folder.path().join("other.db"),
+            keep: day,
+            keep_hours: day,
+            keep_days: day,
+            readings: Duration::ZERO,
+            max_bytes: 1 << 30,
+        };
+        let (writer, _thread) = history::spawn(options, Arc::new(SystemClock)).unwrap();
+        let reader = HistoryReader::new(Some(HistorySource { path: path.clone(), writer }));
+        let devices = || reader.read(Store::devices);
+        assert_eq!(devices().await.unwrap().unwrap(), [Box::from("before")]);
+        std::fs::rename(&path, folder.path().join("history.db.damaged-1")).unwrap();
+        assert_eq!(devices().await.unwrap(), None);
+        store_one(&path, "after");
+        assert_eq!(devices().await.unwrap().unwrap(), [Box::from("after")]);
     }
 }
