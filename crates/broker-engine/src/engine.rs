@@ -181,6 +181,12 @@ impl Engine {
         }
     }
 
+    /// Retained messages that clients have published: what comes back after a restart.
+    #[must_use]
+    pub fn stored_retained(&self) -> usize {
+        self.retained.len_of_stored()
+    }
+
     /// Grows with what was done: packets, recipients, filters, topics that were looked at. A unit takes about a microsecond.
     #[must_use]
     pub const fn work(&self) -> u64 {

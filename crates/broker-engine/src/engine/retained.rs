@@ -58,6 +58,11 @@ impl RetainedStore {
         self.topics.len()
     }
 
+    /// Without those that say how the broker is doing, which are not stored.
+    pub(crate) fn len_of_stored(&self) -> usize {
+        self.topics.keys().filter(|topic| !topic.starts_with("$SYS/")).count()
+    }
+
     pub(crate) const fn bytes(&self) -> usize {
         self.bytes
     }
