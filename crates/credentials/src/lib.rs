@@ -4,5 +4,6 @@
 //! memory over all parts, so that a flood of wrong passwords neither takes the memory nor locks the right ones out.
 
 mod password;
+mod turns;
 
-pub use password::{Checked, InvalidPassword, PasswordSource, Verifier, hash, same};
+pub use password::{Busy, Checked, InvalidPassword, PasswordSource, Verifier, find, hash, same};

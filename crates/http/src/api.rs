@@ -9,6 +9,8 @@ mod series;
 mod setup;
 mod sparklines;
 
+pub(crate) use export::shares as exports;
+
 use std::sync::Arc;
 
 use axum::extract::State;

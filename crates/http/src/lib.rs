@@ -46,6 +46,8 @@ mod server;
 #[cfg(feature = "server")]
 mod sessions;
 #[cfg(feature = "server")]
+mod shares;
+#[cfg(feature = "server")]
 pub mod site;
 #[cfg(feature = "server")]
 mod state;

@@ -1,14 +1,13 @@
 //! The server: listens, accepts, and bounds what connections may take.
 //!
-//! - Connections are bounded, in all and for each address; one too many is closed at once.
+//! - Connections are bounded, in all and for each address ([`Shares`]); one too many is closed at once.
 //! - A connection has [`HANDSHAKE_TIMEOUT`] for TLS and [`HEADER_TIMEOUT`] for each request's head, a request
 //!   [`REQUEST_TIMEOUT`] until its answer begins. A peer that reads nothing for [`SEND_TIMEOUT`] is cut off.
 //! - Bodies are bounded ([`MOST_BODY`]).
 
-use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{DefaultBodyLimit, Request};
@@ -29,16 +28,16 @@ use tokio_util::task::TaskTracker;
 
 use crate::access::Access;
 use crate::answers::Answers;
-use crate::attempts::network;
 use crate::config::Config;
 use crate::guard::{self, Hosts, Peer};
 use crate::history_reader::HistoryReader;
 use crate::live::Live;
 use crate::overview::Overviews;
 use crate::problem::Problem;
+use crate::shares::{Share, Shares};
 use crate::state::{App, Sources};
 use crate::work::Work;
-use crate::{api, tls};
+use crate::{api, stream, tls};
 
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -87,14 +86,15 @@ impl Server {
             work: Work::default(),
             refused: Throttle::new(REFUSED_PERIOD),
             answers: Answers::default(),
+            streams: stream::shares(),
+            exports: api::exports(),
         });
         let condition = Condition::new(clock);
         let health = condition.watch();
         let entrance = Entrance {
             router: router(&app),
             tls,
-            most: config.max_connections,
-            open: Arc::default(),
+            connections: Shares::new(config.max_connections, config.max_connections / 2),
             tasks: tasks.clone(),
             stop: stop.clone(),
         };
@@ -136,42 +136,9 @@ async fn in_time(request: Request, next: Next) -> Response {
 struct Entrance {
     router: Router,
     tls: Option<TlsAcceptor>,
-    most: usize,
-    open: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    connections: Shares,
     tasks: TaskTracker,
     stop: CancellationToken,
-}
-
-/// A connection's place among those that may be open.
-struct Place {
-    open: Arc<Mutex<HashMap<IpAddr, usize>>>,
-    peer: IpAddr,
-}
-
-impl Place {
-    /// None where there are too many, in all or of this address.
-    fn take(entrance: &Entrance, peer: IpAddr) -> Option<Self> {
-        let mut open = entrance.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let all: usize = open.values().sum();
-        let of_peer = open.get(&peer).copied().unwrap_or(0);
-        if all >= entrance.most || of_peer >= entrance.most / 2 {
-            return None;
-        }
-        open.insert(peer, of_peer + 1);
-        Some(Self { open: Arc::clone(&entrance.open), peer })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(of_peer) = open.get_mut(&self.peer) {
-            *of_peer -= 1;
-            if *of_peer == 0 {
-                open.remove(&self.peer);
-            }
-        }
-    }
 }
 
 async fn listen(address: SocketAddr, entrance: Entrance, condition: Condition) {
@@ -211,9 +178,10 @@ async fn accept(listener: &TcpListener, entrance: &Entrance) {
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
+                let peer = Peer { address: peer.ip().to_canonical(), cut: entrance.stop.child_token() };
                 // A connection too many is closed at once.
-                let Some(place) = Place::take(entrance, network(peer.ip())) else { continue };
-                entrance.tasks.spawn(serve(stream, peer, entrance.clone(), place));
+                let Some(share) = entrance.connections.take(peer.address, 1, &peer.cut) else { continue };
+                entrance.tasks.spawn(serve(stream, peer, entrance.clone(), share));
             }
             Err(error) => {
                 tracing::warn!("http cannot accept a connection: {error}");
@@ -223,32 +191,32 @@ async fn accept(listener: &TcpListener, entrance: &Entrance) {
     }
 }
 
-async fn serve(stream: TcpStream, peer: SocketAddr, entrance: Entrance, _place: Place) {
+async fn serve(stream: TcpStream, peer: Peer, entrance: Entrance, _share: Share) {
     let _ = stream.set_nodelay(true);
     let _ = socket2::SockRef::from(&stream).set_tcp_user_timeout(Some(SEND_TIMEOUT));
-    match &entrance.tls {
-        None => answer(stream, peer, &entrance).await,
-        Some(acceptor) => {
-            let handshake = tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream));
-            let stream = entrance.stop.run_until_cancelled(handshake).await;
-            if let Some(Ok(Ok(stream))) = stream {
-                answer(stream, peer, &entrance).await;
+    // Cancelled when the server stops, and when another address needs the connection more.
+    let cut = peer.cut.clone();
+    let answering = async {
+        match &entrance.tls {
+            None => answer(stream, peer, &entrance.router).await,
+            Some(acceptor) => {
+                if let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await
+                {
+                    answer(stream, peer, &entrance.router).await;
+                }
             }
         }
-    }
+    };
+    cut.run_until_cancelled(answering).await;
 }
 
-async fn answer(
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    peer: SocketAddr,
-    entrance: &Entrance,
-) {
-    let service = TowerToHyperService::new(entrance.router.clone().layer(Extension(Peer(peer))));
+async fn answer(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: Peer, router: &Router) {
+    let service = TowerToHyperService::new(router.clone().layer(Extension(peer)));
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
         .max_buf_size(MOST_HEAD.max(8192))
         .serve_connection(TokioIo::new(stream), service);
     // A peer that breaks the protocol or goes away is no error.
-    let _ = entrance.stop.run_until_cancelled(connection).await;
+    let _ = connection.await;
 }
