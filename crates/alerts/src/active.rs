@@ -7,7 +7,7 @@ use gateway_core::{Alert, AlertKind, AnomalyKind, DeviceId, MetricId, Now, Sever
 
 use crate::rule::{Rule, RuleSpec};
 use crate::silence::Silence;
-use crate::state::{Phase, RuleState};
+use crate::state::{Cause, Phase, RuleState};
 use crate::{Alerts, alert_builder};
 
 /// An alert that was raised and is not cleared yet.
@@ -23,11 +23,19 @@ pub struct ActiveAlert<'a> {
     pub severity: Severity,
     /// When it was raised, in event time.
     pub since: Timestamp,
+    /// What a value has passed; none for other alerts than those of `above` and `below`.
+    pub limit: Option<f64>,
     /// Which detector found it; none for other alerts.
     pub anomaly_kind: Option<AnomalyKind>,
 }
 
 impl Alerts {
+    /// What a value has passed that raised an alert of this rule.
+    #[must_use]
+    pub fn limit(&self, rule: &str, value: f64) -> Option<f64> {
+        self.rules.iter().map(Rule::spec).find(|spec| *spec.name == *rule)?.when.limit(value)
+    }
+
     /// The active alerts, by device, then metric (the device as a whole first).
     pub fn active_alerts(&self) -> impl Iterator<Item = ActiveAlert<'_>> {
         let rules = &self.rules;
@@ -78,16 +86,22 @@ fn of<'a>(
     rule_states: &'a [RuleState],
 ) -> impl Iterator<Item = ActiveAlert<'a>> {
     let spec = |rule: u32| rules.get(rule as usize).map(Rule::spec);
-    let raised = move |spec: &'a RuleSpec, kind, since, anomaly_kind| {
+    let raised = move |spec: &'a RuleSpec, kind, limit, since, anomaly_kind| {
         let (rule, severity) = (&spec.name, spec.severity);
-        ActiveAlert { rule, device, metric, kind, severity, since, anomaly_kind }
+        ActiveAlert { rule, device, metric, kind, severity, since, limit, anomaly_kind }
     };
     let silent = silences.iter().filter_map(move |silence| {
-        Some(raised(spec(silence.rule)?, AlertKind::Silent, silence.since?, None))
+        Some(raised(spec(silence.rule)?, AlertKind::Silent, None, silence.since?, None))
     });
     let rule_state = rule_states.iter().filter_map(move |rule_state| match rule_state.phase {
         Phase::Raised { since, cause, anomaly_kind, .. } => {
-            Some(raised(spec(rule_state.rule)?, cause.kind(), since, anomaly_kind))
+            let spec = spec(rule_state.rule)?;
+            let limit = match cause {
+                Cause::Above => spec.when.above,
+                Cause::Below => spec.when.below,
+                Cause::Rises | Cause::Falls | Cause::Anomaly => None,
+            };
+            Some(raised(spec, cause.kind(), limit, since, anomaly_kind))
         }
         Phase::Normal | Phase::Pending(_) => None,
     });

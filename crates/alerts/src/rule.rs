@@ -123,6 +123,13 @@ impl RuleSpec {
 }
 
 impl Conditions {
+    /// The limit of `above` or `below` that this value has passed.
+    #[must_use]
+    pub fn limit(&self, value: f64) -> Option<f64> {
+        let above = self.above.filter(|limit| value > *limit);
+        above.or_else(|| self.below.filter(|limit| value < *limit))
+    }
+
     /// Whether a reading can make it hold.
     pub(crate) const fn has_value_condition(&self) -> bool {
         self.above.is_some()

@@ -24,6 +24,8 @@ mod assets;
 #[cfg(feature = "server")]
 mod attempts;
 #[cfg(feature = "server")]
+mod drawings;
+#[cfg(feature = "server")]
 mod extract;
 #[cfg(feature = "server")]
 mod guard;

@@ -14,11 +14,13 @@ use axum::extract::{DefaultBodyLimit, Request};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Router};
+use credentials::CurrentCertificate;
 use gateway_core::ports::Clock;
 use gateway_core::settings::BuildError;
 use gateway_core::{AdapterHealth, Backoff, Condition, Throttle};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
@@ -29,6 +31,7 @@ use tokio_util::task::TaskTracker;
 use crate::access::Access;
 use crate::answers::Answers;
 use crate::config::Config;
+use crate::drawings::Drawings;
 use crate::guard::{self, Hosts, Peer};
 use crate::history_reader::HistoryReader;
 use crate::live::Live;
@@ -60,6 +63,7 @@ pub struct Server {
     stop: CancellationToken,
     tasks: TaskTracker,
     health: watch::Receiver<AdapterHealth>,
+    certificate: Option<Arc<CurrentCertificate>>,
 }
 
 impl Server {
@@ -69,13 +73,19 @@ impl Server {
     /// A password or the certificate cannot be used.
     pub fn start(config: &Config, sources: Sources, clock: Arc<dyn Clock>) -> Result<Self, BuildError> {
         let access = Access::new(config).map_err(|error| BuildError::new("http.password", &error))?;
-        let tls = tls::acceptor(config).map_err(|error| BuildError::new("http.cert_file", &error))?;
+        let certificate = certificate(config)?.map(CurrentCertificate::new);
         let history = HistoryReader::new(sources.history.clone());
-        let overviews = Overviews::new(sources.clone(), history.clone());
+        let drawings = Drawings::default();
+        let overviews = Overviews::new(sources.clone(), history.clone(), drawings.clone());
         let live = Arc::new(Live::new(clock.now().as_millis().unsigned_abs()));
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
-        tasks.spawn(Arc::clone(&live).run(sources.clone(), overviews.clone(), stop.clone()));
+        tasks.spawn(Arc::clone(&live).run(
+            sources.clone(),
+            overviews.clone(),
+            drawings.clone(),
+            stop.clone(),
+        ));
         let app = Arc::new(App {
             access,
             hosts: Hosts::new(&config.hosts),
@@ -86,6 +96,7 @@ impl Server {
             work: Work::default(),
             refused: Throttle::new(REFUSED_PERIOD),
             answers: Answers::default(),
+            drawings,
             streams: stream::shares(),
             exports: api::exports(),
         });
@@ -93,13 +104,13 @@ impl Server {
         let health = condition.watch();
         let entrance = Entrance {
             router: router(&app),
-            tls,
+            certificate: certificate.clone(),
             connections: Shares::new(config.max_connections, config.max_connections / 2),
             tasks: tasks.clone(),
             stop: stop.clone(),
         };
         tasks.spawn(listen(config.listen, entrance, condition));
-        Ok(Self { stop, tasks, health })
+        Ok(Self { stop, tasks, health, certificate })
     }
 
     /// Whether it listens.
@@ -108,12 +119,27 @@ impl Server {
         self.health.clone()
     }
 
+    /// Reads the certificate's files again: new connections get what is in them, old ones stay.
+    ///
+    /// # Errors
+    /// They cannot be used. The certificate before stays in force.
+    pub fn renew_certificate(&self, config: &Config) -> Result<(), BuildError> {
+        if let (Some(current), Some(renewed)) = (&self.certificate, certificate(config)?) {
+            current.replace(renewed);
+        }
+        Ok(())
+    }
+
     /// Stops it. Streams end at once, other answers have a moment.
     pub async fn stop(self) {
         self.stop.cancel();
         self.tasks.close();
         let _ = tokio::time::timeout(STOP_TIMEOUT, self.tasks.wait()).await;
     }
+}
+
+fn certificate(config: &Config) -> Result<Option<Arc<ServerConfig>>, BuildError> {
+    tls::server_config(config).map_err(|error| BuildError::new("http.cert_file", &error))
 }
 
 fn router(app: &Arc<App>) -> Router {
@@ -135,7 +161,7 @@ async fn in_time(request: Request, next: Next) -> Response {
 #[derive(Clone)]
 struct Entrance {
     router: Router,
-    tls: Option<TlsAcceptor>,
+    certificate: Option<Arc<CurrentCertificate>>,
     connections: Shares,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -160,7 +186,7 @@ async fn listen(address: SocketAddr, entrance: Entrance, condition: Condition) {
         }
     };
     let address = listener.local_addr().unwrap_or(address);
-    let scheme = if entrance.tls.is_some() { "https" } else { "http" };
+    let scheme = if entrance.certificate.is_some() { "https" } else { "http" };
     tracing::info!("the web page is at {scheme}://{address}");
     condition.up();
     stop.run_until_cancelled(accept(&listener, &entrance)).await;
@@ -197,9 +223,10 @@ async fn serve(stream: TcpStream, peer: Peer, entrance: Entrance, _share: Share)
     // Cancelled when the server stops, and when another address needs the connection more.
     let cut = peer.cut.clone();
     let answering = async {
-        match &entrance.tls {
+        match &entrance.certificate {
             None => answer(stream, peer, &entrance.router).await,
-            Some(acceptor) => {
+            Some(certificate) => {
+                let acceptor = TlsAcceptor::from(certificate.get());
                 if let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await
                 {
                     answer(stream, peer, &entrance.router).await;

@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::access::Access;
 use crate::answers::Answers;
+use crate::drawings::Drawings;
 use crate::guard::Hosts;
 use crate::history_reader::{HistoryReader, HistorySource};
 use crate::live::Live;
@@ -45,6 +46,7 @@ pub(crate) struct App {
     /// Of refused logins one line in a while is logged: nobody fills the disk with them.
     pub(crate) refused: Throttle,
     pub(crate) answers: Answers,
+    pub(crate) drawings: Drawings,
     pub(crate) streams: Shares,
     pub(crate) exports: Shares,
 }

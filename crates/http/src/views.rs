@@ -174,6 +174,9 @@ pub(crate) struct AlertView {
     /// The lowest and highest normal value.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) expected: Option<(f64, f64)>,
+    /// What a value of a threshold passed, as its rule has it now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) limit: Option<f64>,
     /// One line for people.
     pub(crate) message: String,
     /// Whether `POST /api/v1/alerts/acknowledge` clears it: only anomalies are.
@@ -243,6 +246,7 @@ impl AlertView {
             cleared: None,
             value: alert.value,
             expected: alert.expected.filter(|(low, high)| low.is_finite() && high.is_finite()),
+            limit: alert.limit,
             message: message.unwrap_or_else(|| alert.kind.as_str().to_owned()),
             can_acknowledge: alert.kind == AlertKind::Anomaly,
             acknowledged: None,
@@ -250,11 +254,10 @@ impl AlertView {
         }
     }
 
-    /// With what it did.
-    pub(crate) fn acted(mut self, model: &ReadModel) -> Self {
+    /// With what it did, of the newest actions.
+    pub(crate) fn acted(mut self, model: &ReadModel, newest: &[Arc<ActionOutcome>]) -> Self {
         let number = model.number(&self.device);
         let since = self.time.parse::<Timestamp>().ok();
-        let newest = model.actions().newest();
         let own = newest.iter().filter(|action| {
             Some(action.device) == number && Some(action.since) == since && *action.rule == *self.alert
         });
@@ -263,9 +266,9 @@ impl AlertView {
     }
 
     /// From the history: with how it was raised, and when it was cleared.
-    pub(crate) fn stored(stored: &StoredAlert) -> Option<Self> {
+    pub(crate) fn stored(stored: &StoredAlert, site: &Site) -> Option<Self> {
         let text = stored.raised.as_deref().or(stored.cleared.as_deref())?;
-        let mut view = Self::of_record(&serde_json::from_str(text).ok()?)?;
+        let mut view = Self::of_record(&serde_json::from_str(text).ok()?, site)?;
         if let Some(cleared) = stored.cleared_at {
             "cleared".clone_into(&mut view.state);
             view.cleared = Some(cleared.to_string());
@@ -275,7 +278,7 @@ impl AlertView {
     }
 
     /// From an alert's record as the cloud gets it; none where it is something else.
-    pub(crate) fn of_record(record: &Value) -> Option<Self> {
+    pub(crate) fn of_record(record: &Value, site: &Site) -> Option<Self> {
         let text = |key: &str| record.get(key).and_then(Value::as_str);
         let owned = |key: &str| text(key).map(str::to_owned);
         let state = owned("state")?;
@@ -285,9 +288,13 @@ impl AlertView {
         let is_cleared = state == "cleared";
         let bounds = record.get("expected").and_then(Value::as_array);
         let expected = bounds.and_then(|bounds| Some((bounds.first()?.as_f64()?, bounds.get(1)?.as_f64()?)));
+        let (alert, value) = (owned("alert")?, record.get("value").and_then(Value::as_f64));
+        let limit = value.filter(|_| kind == AlertKind::Threshold.as_str());
+        let limit = limit.and_then(|value| limit_of(site, &alert, value, is_cleared));
         Some(Self {
             id,
-            alert: owned("alert")?,
+            limit,
+            alert,
             device: owned("device")?,
             zone: owned("zone"),
             metric: owned("metric"),
@@ -296,7 +303,7 @@ impl AlertView {
             severity: owned("severity")?,
             time: owned("since").or_else(|| owned("time"))?,
             cleared: is_cleared.then(|| owned("time")).flatten(),
-            value: record.get("value").and_then(Value::as_f64),
+            value,
             expected,
             message: owned("message").unwrap_or_default(),
             state,
@@ -304,4 +311,11 @@ impl AlertView {
             actions: Vec::new(),
         })
     }
+}
+
+/// The limit of a rule that a value has passed. A value that cleared the alert lies on the other side of it: then the rule's limit if
+/// it has only one.
+fn limit_of(site: &Site, rule: &str, value: f64, is_cleared: bool) -> Option<f64> {
+    let when = site.rules.iter().find(|known| known.name == rule)?.rule.spec().when;
+    if is_cleared { when.above.xor(when.below) } else { when.limit(value) }
 }

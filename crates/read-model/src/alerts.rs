@@ -21,6 +21,8 @@ pub struct OpenAlert {
     pub value: Option<f64>,
     /// The lowest and highest normal value, if the detector knows them.
     pub expected: Option<(f64, f64)>,
+    /// What the value has passed; none for other alerts than those of a threshold.
+    pub limit: Option<f64>,
     /// One line for people. None for an alert that was raised before the process started.
     pub message: Option<Arc<str>>,
 }

@@ -196,8 +196,8 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// An alert was raised or cleared.
-    pub fn alert(&mut self, alert: &Alert, metric: Option<Arc<str>>) {
+    /// An alert was raised or cleared; `limit` is what its value has passed.
+    pub fn alert(&mut self, alert: &Alert, metric: Option<Arc<str>>, limit: Option<f64>) {
         match alert.state {
             AlertState::Raised => {
                 let Some(device) = self.table.devices.get(alert.device.0 as usize) else { return };
@@ -210,6 +210,7 @@ impl<'a> Writer<'a> {
                     since: alert.since,
                     value: alert.value,
                     expected: alert.expected,
+                    limit,
                     message: Some(alert.message.as_str().into()),
                 };
                 self.raise(alert.device, alert.metric, open);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gateway_core::{DeviceId, MetricId, MetricKind, Subject};
+use gateway_core::{AlertKind, DeviceId, MetricId, MetricKind, Subject};
 use read_model::{Description, Item, Kind, OpenAlert, ReadModel, SeriesDescription, Writer};
 use serde::Serialize;
 
@@ -37,6 +37,7 @@ pub(crate) fn restored(model: &ReadModel, engine: &Engine) {
             since: raised.since,
             value: None,
             expected: None,
+            limit: raised.limit,
             message: None,
         };
         writer.raise(raised.device, raised.metric, alert);
@@ -76,7 +77,9 @@ pub(crate) fn changes(model: &ReadModel, step: &Step, outputs: &Outputs, engine:
         }
     }
     for alert in &outputs.alerts {
-        writer.alert(alert, alert.metric.map(|metric| metric_name(registry, metric)));
+        let limit = alert.value.filter(|_| alert.kind == AlertKind::Threshold);
+        let limit = limit.and_then(|value| engine.alerts.limit(&alert.rule, value));
+        writer.alert(alert, alert.metric.map(|metric| metric_name(registry, metric)), limit);
     }
 }
 
