@@ -256,14 +256,14 @@ def test_the_page_is_compressed_for_browsers_that_take_that(page):
 
 def test_devices_of_any_name_are_reached_by_a_query(page, sensor):
     web = page(more="[history]\n")
-    names = [".", "..", "a/b c", "ü?&=#", "%2e%2e"]
-    topics = [(f"sensors/{name}/telemetry", 20.0) for name in names if "/" not in name and "#" not in name]
-    sensor.send_all([(topic, {"temperature": value}) for topic, value in topics])
-    wait_until(lambda: web.get("/devices")["total"] >= len(topics), what="devices")
-    for name in (topic.split("/")[1] for topic, _ in topics):
+    names = [".", "..", "a b", "ü?&=", "%2e%2e"]
+    sensor.send_all([(f"sensors/{name}/telemetry", {"temperature": 20.0}) for name in names])
+    wait_until(lambda: web.get("/devices")["total"] == len(names), what="devices")
+    for name in names:
         assert web.get(f"/device?name={quoted(name)}")["name"] == name
-        series = web.get(f"/device/history?name={quoted(name)}&metric=temperature")
-        assert series["device"] == name and [point["avg"] for point in series["points"]] == [20.0]
+        series = lambda: web.get(f"/device/history?name={quoted(name)}&metric=temperature")
+        wait_until(lambda: series()["points"], what="its value among those of the last minutes")
+        assert series()["device"] == name and series()["points"][0]["avg"] == 20.0
     assert web.ask(f"{API}/device?name=nobody").status == 404
     assert web.ask(f"{API}/device").status == 400
 
