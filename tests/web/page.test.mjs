@@ -109,6 +109,20 @@ test("an alert is acknowledged and says until when; one that cannot be says why"
   await close(opened);
 });
 
+test("the limit that an alert passed is a line in the chart", async () => {
+  const end = Date.now() + PATIENCE;
+  let found;
+  while (!found && Date.now() < end) {
+    const { alerts } = await (await fetch(`${url}/api/v1/alerts?state=all&limit=1000`)).json();
+    found = alerts.find((alert) => alert.kind === "threshold" && alert.limit !== undefined && alert.metric);
+    if (!found) await new Promise((resolve) => setTimeout(resolve, 500));
+  }
+  assert.ok(found, "an alert with a limit");
+  const opened = await open(`${url}/device/${encodeURIComponent(found.device)}?metric=${encodeURIComponent(found.metric)}`);
+  await opened.page.locator(".legend .limit").waitFor();
+  await close(opened);
+});
+
 test("past alerts come page by page", async () => {
   const opened = await open(`${url}/alerts?show=past`);
   await opened.page.locator("[data-alert], .empty").first().waitFor();
