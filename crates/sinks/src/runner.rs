@@ -25,6 +25,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::remedy::with_remedy;
 use crate::sink::{Item, Limits, Outcome, Sink, WriteError};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -333,6 +334,7 @@ impl Runner {
 
     /// Notes the error and returns how long the receiver is left alone.
     fn failed(&mut self, reason: String, after: Option<Duration>) -> Duration {
+        let reason = with_remedy(reason);
         let is_known = self.state.borrow().last_error.as_ref() == Some(&reason);
         let pause = self.backoff.next_wait(chance(self.clock.now().as_millis()));
         let pause = after.map_or(pause, |after| after.clamp(pause, Duration::from_secs(3600)));
