@@ -21,6 +21,8 @@ fn rules() -> Result<Vec<Rule>, RuleProblem> {
         severity: Severity::Critical,
         devices: Vec::new(),
         zones: vec!["floor-1/*".to_owned()],
+        expression: None,
+        policy: Policy::default(),
     };
     Ok(vec![Rule::try_from(too_hot)?, Rule::anomaly(0.5)?])
 }

@@ -104,7 +104,9 @@ fn judging(config: &Config) -> Option<Judging> {
 }
 
 fn rules(config: &Config) -> Vec<alerts::Rule> {
-    let written = config.alerts.iter().map(|(name, alert)| alerts::Rule::try_from(rule(name, alert)));
+    let timezone = config.gateway.timezone();
+    let written =
+        config.alerts.iter().map(|(name, alert)| alerts::Rule::try_from(rule(name, alert, &timezone)));
     let built_in = config.anomaly.enabled.then(|| alerts::Rule::anomaly(config.anomaly.threshold));
     let mut rules = Vec::new();
     for rule in written.chain(built_in) {
