@@ -310,7 +310,7 @@ impl Gate {
         for entry in self.entries.values_mut() {
             match &mut entry.stage {
                 Stage::Held { not_before: at } | Stage::Told { at, .. } | Stage::Cooling { until: at } => {
-                    *at = shifted(*at)
+                    *at = shifted(*at);
                 }
             }
         }

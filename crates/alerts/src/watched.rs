@@ -19,7 +19,7 @@ use crate::subject::{DeviceSubject, OrphanedAlert, RuleChanges};
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Expressions {
     devices: BTreeMap<DeviceId, Device>,
-    zones: BTreeMap<Box<str>, BTreeMap<(Stat, Box<str>), Average>>,
+    zones: BTreeMap<Box<str>, Averages>,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -50,6 +50,9 @@ struct Watched {
     /// Of the expression's variables; NaN where there is none. Those of zones stay NaN.
     values: Vec<f64>,
 }
+
+/// Of a zone.
+type Averages = BTreeMap<(Stat, Box<str>), Average>;
 
 /// Of one metric over the devices of a zone.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -227,7 +230,7 @@ impl Device {
         &mut self,
         rules: &[Rule],
         subject: &DeviceSubject<'_>,
-        zones: &mut BTreeMap<Box<str>, BTreeMap<(Stat, Box<str>), Average>>,
+        zones: &mut BTreeMap<Box<str>, Averages>,
         orphans: &mut Vec<OrphanedAlert>,
     ) {
         if self.zone.as_deref() != subject.zone {
@@ -293,11 +296,7 @@ impl Reads {
 
 impl Watched {
     /// The values with those of the zone.
-    fn with_zone(
-        &self,
-        expression: &Expression,
-        averages: Option<&BTreeMap<(Stat, Box<str>), Average>>,
-    ) -> Vec<f64> {
+    fn with_zone(&self, expression: &Expression, averages: Option<&Averages>) -> Vec<f64> {
         let zip = expression.variables().iter().zip(&self.values);
         zip.map(|(variable, value)| match variable.scope {
             Scope::Device => *value,

@@ -23,7 +23,7 @@ use outbox::{PerLane, SinkOptions, Start};
 use pipeline::Reconfiguration;
 use pipeline::clock::SystemClock;
 use pipeline::decode::directory::{DeviceRules, Directory};
-use pipeline::deliver::actions::Action;
+use pipeline::deliver::actions::{Action, On};
 use pipeline::engine::Settings;
 use pipeline::engine::judging::Judging;
 use pipeline::observe::audit::SinkErrors;
@@ -149,7 +149,13 @@ fn actions(
                 let Some(kind) = config.adapters.kind_of(&action.adapter) else { continue };
                 let message = kind.message(action.raw(), context)?;
                 // `check` has refused an action that goes nowhere.
-                actions.extend(message.map(|message| Action { adapter: action.adapter.clone(), message }));
+                let on = match action.on {
+                    gateway_config::On::Raised => On::Raised,
+                    gateway_config::On::Cleared => On::Cleared,
+                    gateway_config::On::Both => On::Both,
+                };
+                let (adapter, deadline) = (action.adapter.clone(), action.deadline.0);
+                actions.extend(message.map(|message| Action { adapter, on, message, deadline }));
             }
             by_rule.insert(name.clone(), actions);
         }

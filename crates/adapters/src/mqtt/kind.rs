@@ -124,7 +124,7 @@ impl AdapterKind for Mqtt {
         context: &mut BuildContext<'_>,
     ) -> Result<Option<Message>, BuildError> {
         if let Some(topic) = &action.target.topic {
-            let target = Target::new(MqttTarget::Topic(topic.clone()));
+            let target = Target::of_text(topic.clone(), MqttTarget::Topic);
             return Ok(Some(Message::Ready { target, payload: action.payload.to_owned().into() }));
         }
         let Some(keys) = action.downlink(context.site) else { return Ok(None) };

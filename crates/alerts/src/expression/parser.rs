@@ -168,8 +168,7 @@ impl Parser<'_> {
             return Err(problem(self.at(), format!("nested deeper than {MAX_DEPTH}")));
         }
         let mut left = self.operand()?;
-        loop {
-            let Token::Symbol(symbol) = *self.peek() else { break };
+        while let Token::Symbol(symbol) = *self.peek() {
             let Some((binary, strength)) = operator(symbol).filter(|(_, strength)| *strength >= weakest)
             else {
                 break;

@@ -113,6 +113,9 @@ pub struct Action {
     /// When: `"raised"`, `"cleared"` or `"both"`.
     #[serde(default)]
     pub on: On,
+    /// For how long it is tried again where it fails, unless a newer action has the same target; `"0s"`: not at all.
+    #[serde(default = "default_deadline")]
+    pub deadline: HumanDuration,
     /// What, as text. `{device}`, `{zone}`, `{metric}`, `{value}`, `{limit}`, `{state}` and `{time}` stand for what the alert
     /// says; other braces stay as they are.
     #[schemars(example = r#"{"fan_mode":"high"}"#)]
@@ -121,6 +124,10 @@ pub struct Action {
     #[serde(skip)]
     #[schemars(skip)]
     pub target: Map<String, Json>,
+}
+
+fn default_deadline() -> HumanDuration {
+    HumanDuration::from_secs(600)
 }
 
 fn example_adapter() -> String {
