@@ -2,7 +2,7 @@
 //! environment variables, for the example and for the reference.
 
 use adapters::kinds;
-use gateway_core::settings::{Calibration, Device, TableType};
+use gateway_core::settings::{Calibration, Device, Limits, TableType};
 use schemars::SchemaGenerator;
 use serde_json::{Map, Value as Json, json};
 
@@ -182,6 +182,7 @@ fn table_types() -> Vec<TableType> {
         TableType::of::<broker::config::BridgeTopic>(),
         TableType::of::<Device>(),
         TableType::of::<Calibration>(),
+        TableType::of::<Limits>(),
         TableType::of::<model::Aggregate>(),
         TableType::of::<model::Metric>(),
         TableType::of::<model::Anomaly>(),
