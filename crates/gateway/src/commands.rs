@@ -175,8 +175,9 @@ impl Work {
         let Self { config, services, commanders, protocol } = self;
         let name = device.to_owned();
         // Codecs are compiled and run there.
-        let messages =
-            tokio::task::spawn_blocking(move || messages(&config, &services, protocol, &name, &values));
+        let messages = tokio::task::spawn_blocking(move || {
+            messages(&config, &services, protocol.as_deref(), &name, &values)
+        });
         let messages = messages.await.map_err(|error| (Status::Failed, error.to_string()))?;
         for (adapter, target, payload) in messages.map_err(|reason| (Status::Refused, reason))? {
             let commands = {
@@ -211,7 +212,7 @@ impl Work {
 fn messages(
     config: &Config,
     services: &Services,
-    protocol: Option<Arc<str>>,
+    protocol: Option<&str>,
     device: &str,
     values: &Values,
 ) -> Result<Vec<(String, Target, Bytes)>, String> {
@@ -222,7 +223,7 @@ fn messages(
     let address = config.devices.get(device).and_then(|table| table.address.as_deref()).unwrap_or(device);
     let order = Order { device, address, values };
     let mut kinds: Vec<_> = config.adapters.kinds().collect();
-    kinds.sort_by_key(|kind| Some(kind.kind()) != protocol.as_deref());
+    kinds.sort_by_key(|kind| Some(kind.kind()) != protocol);
     let mut why = Vec::new();
     for kind in kinds {
         for (adapter, parts) in kind.command(&order) {
