@@ -15,6 +15,8 @@ The cases, all with MQTT 3.1.1:
                logged in before, and others for the first time (Argon2 in Riser, PBKDF2 in mosquitto)
   slow-reader  10 publishers and 10 subscribers exchange 2,000 messages/s of 10 kB at QoS 1, without and with one more
                subscriber to all, at QoS 0 or 1, that never reads
+  flood        a QoS 1 message goes from one quiet client to another every 10 ms, while a third one sends as many SUBSCRIBEs, or
+               messages at QoS 0, as the broker takes
   durable      20 times kill -9 while messages are published, for a session that is away and retained: what was
                acknowledged must be there after the start. Once, however many runs
 
@@ -113,6 +115,14 @@ CASES = {
                 ("lost", "healthy ones lost", "{:,.0f}"),
             )
             for slow, who in (("none", "no slow reader"), (0, "slow at QoS 0"), (1, "slow at QoS 1"))
+        ],
+    ),
+    "flood": (
+        cases.flood,
+        [
+            (f"{figure}_{what}", f"{title}, {when}", "{:.2f}")
+            for figure, title in (("p50", "p50 ms"), ("p99", "p99 ms"))
+            for what, when in (("none", "no flood"), ("subscribe", "SUBSCRIBEs"), ("publish", "QoS 0"))
         ],
     ),
     "durable": (

@@ -203,6 +203,22 @@ def slow_reader(kind, options):
     return figures
 
 
+def flood(kind, options):
+    figures = {}
+    for what in ("none", "subscribe", "publish"):
+        with running(kind, options.logs) as server:
+            pouring = None
+            if what != "none":
+                pouring = client(server, "pour", kind=what, topic="flood", seconds=options.seconds)
+                time.sleep(0.5)
+            said = load(server, "ping", seconds=options.seconds * 0.6, every=0.01)
+            figures |= {f"p50_{what}": said["us"][0] / 1e3, f"p99_{what}": said["us"][1] / 1e3}
+            if pouring:
+                pouring.kill()
+                pouring.wait()
+    return figures
+
+
 def durable(kind, options):
     rows = []
     with running(kind, options.logs, queue="unbounded") as server:

@@ -64,6 +64,14 @@ def test_a_token_is_for_programs_and_has_its_role(guarded):
     assert Web(guarded.port, token="0123456789abcdef012").ask(f"{API}/devices").status == 401
 
 
+def test_wrong_tokens_lock_out_neither_the_right_one_nor_the_probes(guarded):
+    program = Web(guarded.port, token="0123456789abcdef0123")
+    wrong = Web(guarded.port, token="x")
+    assert {wrong.ask(f"{API}/devices").status for _ in range(30)} == {401, 429}
+    assert program.get("/devices")["total"] == 0
+    assert wrong.ask("/healthz").status == 200 and wrong.ask("/readyz").status in (200, 503)
+
+
 def test_ten_thousand_wrong_passwords_are_slowed_down_and_harm_nobody(guarded):
     statuses = [guarded.post("/login", {"password": f"guess {n}"}).status for n in range(1000)]
     assert set(statuses) == {401, 429} and statuses.count(401) < 50
@@ -91,8 +99,11 @@ def test_another_sites_page_can_neither_ask_nor_act(guarded):
         assert guarded.ask(f"{API}/devices", headers={"Host": host}).status == 421, host
     for host in ("riser.example.com", f"localhost:{guarded.port}", "[::1]:1"):
         assert guarded.ask(f"{API}/devices", headers={"Host": host}).status == 200, host
+    for path in (f"{API}/devices", f"{API}/export", "/metrics"):
+        assert guarded.ask(path, headers={"Sec-Fetch-Site": "cross-site"}).status == 403, path
+    assert guarded.ask("/alerts", headers={"Sec-Fetch-Site": "cross-site"}).status == 200
     answer = guarded.ask(f"{API}/devices", headers={"Origin": "http://evil.example.com"})
-    assert "Access-Control-Allow-Origin" not in answer.headers
+    assert answer.status == 403 and "Access-Control-Allow-Origin" not in answer.headers
 
 
 def test_check_wants_a_password_and_a_certificate_where_the_network_comes_in(riser):

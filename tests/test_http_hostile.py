@@ -92,3 +92,61 @@ def test_a_flood_of_questions_loses_no_reading(cloud, floor, sensor, received, r
     for thread in threads:
         thread.join()
     assert set(answered) == {200} and len(answered) > 50
+
+
+def test_checking_large_configurations_over_and_over_takes_bounded_memory(cloud, floor, riser):
+    web = running(cloud, floor, riser)
+    text = "".join(f"unknown-{n} = 1\n" for n in range(15_000))
+    statuses, sizes = [], []
+
+    def ask():
+        for _ in range(5):
+            answer = web.ask(f"{API}/config/check", "POST", text, {"Content-Type": "text/plain"}, timeout=60.0)
+            statuses.append(answer.status)
+            if answer.status == 200:
+                sizes.append(len(answer.body))
+                assert len(answer.json["findings"]) == 200 and answer.json["total"] >= 15_000
+
+    threads = [threading.Thread(target=ask) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(statuses) <= {200, 503} and 200 in statuses and max(sizes) < 100_000
+    assert web.gateway.memory_mib() < 300
+
+
+def test_a_page_of_devices_ends_by_bytes_and_the_next_one_goes_on(cloud, floor, sensor, received, riser):
+    web = running(cloud, floor, riser)
+    received.wait_online()
+    wide = {f"metric-{n}": n for n in range(200)}
+    sensor.send_all([(f"sensors/wide-{n:03}/telemetry", wide) for n in range(100)])
+    wait_until(lambda: web.get("/devices?limit=1")["total"] == 100, 30.0, "a hundred devices")
+    names, after = [], ""
+    while True:
+        answer = web.ask(f"{API}/devices?limit=1000{after}")
+        assert answer.status == 200 and len(answer.body) < 1_500_000
+        page = answer.json
+        names += [device["name"] for device in page["devices"]]
+        if "next" not in page:
+            break
+        after = f"&after={page['next']}"
+    assert names == [f"wide-{n:03}" for n in range(100)]
+
+
+def test_acknowledging_made_up_devices_is_refused_and_remembers_nothing(cloud, floor, riser):
+    web = running(cloud, floor, riser)
+    before = web.gateway.memory_mib()
+    for number in range(100):
+        answer = web.post("/alerts/acknowledge", {"device": f"{number}" + "x" * 250_000})
+        assert answer.status == 404
+    assert web.gateway.memory_mib() < before + 30
+
+
+def test_the_largest_event_id_is_only_an_id_that_is_not_known(cloud, floor, riser, started):
+    web = running(cloud, floor, riser)
+    live = started.keep(Stream(web))
+    live.wait("overview")
+    epoch = live.last_id().split("-")[0]
+    started.keep(Stream(web, last=f"{epoch}-18446744073709551615")).wait("reset")
+    assert "panicked" not in web.gateway.log()

@@ -52,6 +52,9 @@ _riser() {
             riser,help)
                 cmd="riser__subcmd__help"
                 ;;
+            riser,http)
+                cmd="riser__subcmd__http"
+                ;;
             riser,replay)
                 cmd="riser__subcmd__replay"
                 ;;
@@ -118,6 +121,9 @@ _riser() {
             riser__subcmd__help,help)
                 cmd="riser__subcmd__help__subcmd__help"
                 ;;
+            riser__subcmd__help,http)
+                cmd="riser__subcmd__help__subcmd__http"
+                ;;
             riser__subcmd__help,replay)
                 cmd="riser__subcmd__help__subcmd__replay"
                 ;;
@@ -139,11 +145,35 @@ _riser() {
             riser__subcmd__help__subcmd__ble,scan)
                 cmd="riser__subcmd__help__subcmd__ble__subcmd__scan"
                 ;;
+            riser__subcmd__help__subcmd__http,certificate)
+                cmd="riser__subcmd__help__subcmd__http__subcmd__certificate"
+                ;;
+            riser__subcmd__help__subcmd__http,enable)
+                cmd="riser__subcmd__help__subcmd__http__subcmd__enable"
+                ;;
             riser__subcmd__help__subcmd__sink,forget)
                 cmd="riser__subcmd__help__subcmd__sink__subcmd__forget"
                 ;;
             riser__subcmd__help__subcmd__sink,rewind)
                 cmd="riser__subcmd__help__subcmd__sink__subcmd__rewind"
+                ;;
+            riser__subcmd__http,certificate)
+                cmd="riser__subcmd__http__subcmd__certificate"
+                ;;
+            riser__subcmd__http,enable)
+                cmd="riser__subcmd__http__subcmd__enable"
+                ;;
+            riser__subcmd__http,help)
+                cmd="riser__subcmd__http__subcmd__help"
+                ;;
+            riser__subcmd__http__subcmd__help,certificate)
+                cmd="riser__subcmd__http__subcmd__help__subcmd__certificate"
+                ;;
+            riser__subcmd__http__subcmd__help,enable)
+                cmd="riser__subcmd__http__subcmd__help__subcmd__enable"
+                ;;
+            riser__subcmd__http__subcmd__help,help)
+                cmd="riser__subcmd__http__subcmd__help__subcmd__help"
                 ;;
             riser__subcmd__sink,forget)
                 cmd="riser__subcmd__sink__subcmd__forget"
@@ -170,7 +200,7 @@ _riser() {
 
     case "${cmd}" in
         riser)
-            opts="-h -V --help --version run check demo tail decode replay detect train export audit sink acknowledge firmware battery ble simulate config help"
+            opts="-h -V --help --version run check demo tail decode replay detect train export audit sink acknowledge firmware battery ble simulate http config help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -390,7 +420,7 @@ _riser() {
             return 0
             ;;
         riser__subcmd__config)
-            opts="-h --help example reference schema"
+            opts="-h --help example reference schema metrics"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -566,7 +596,7 @@ _riser() {
             return 0
             ;;
         riser__subcmd__help)
-            opts="run check demo tail decode replay detect train export audit sink acknowledge firmware battery ble simulate config help"
+            opts="run check demo tail decode replay detect train export audit sink acknowledge firmware battery ble simulate http config help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -761,6 +791,48 @@ _riser() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        riser__subcmd__help__subcmd__http)
+            opts="enable certificate"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        riser__subcmd__help__subcmd__http__subcmd__certificate)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        riser__subcmd__help__subcmd__http__subcmd__enable)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         riser__subcmd__help__subcmd__replay)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -862,6 +934,124 @@ _riser() {
         riser__subcmd__help__subcmd__train)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        riser__subcmd__http)
+            opts="-h --help enable certificate help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        riser__subcmd__http__subcmd__certificate)
+            opts="-h --name --output --force --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --name)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        riser__subcmd__http__subcmd__enable)
+            opts="-h --config --set --listen --new-password --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --set)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --listen)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        riser__subcmd__http__subcmd__help)
+            opts="enable certificate help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        riser__subcmd__http__subcmd__help__subcmd__certificate)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        riser__subcmd__http__subcmd__help__subcmd__enable)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        riser__subcmd__http__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi

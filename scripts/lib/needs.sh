@@ -43,6 +43,8 @@ needs_of_firmware() {
   need_board_tools
 }
 
+needs_of_web() { need_python_environment; }
+
 needs_of_system() {
   need_rust
   need_peers
@@ -97,6 +99,8 @@ needs_of_chaos() {
 }
 
 needs_of_soak() { needs_of_chaos; }
+
+needs_of_bench_http() { needs_of_chaos; }
 
 needs_of_python() { need python3 python3 --version; }
 
@@ -179,6 +183,8 @@ need_peers() {
   # Kafka, whose jars Maven fetches.
   need openjdk-17-jre-headless java -version
   need maven mvn --version
+  # The browser that the web page is tested in.
+  need chromium command -v chromium
   need postgresql-15 test -x /usr/lib/postgresql/15/bin/postgres
   need openssl openssl version
 }

@@ -3,10 +3,13 @@
 mod accounts;
 mod acks;
 mod cleaning;
+mod client_ids;
+mod compacting;
 mod connect;
 mod connection;
 mod deliver;
 mod internal;
+mod load;
 mod matching;
 mod memory;
 mod message;
@@ -17,6 +20,7 @@ mod receive;
 mod records;
 mod restore;
 mod retained;
+mod scans;
 mod session;
 mod subscribe;
 mod subscriptions;
@@ -24,10 +28,8 @@ mod system_topics;
 mod timers;
 mod wills;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use foldhash::fast::RandomState;
 use slab::Slab;
 
 pub use accounts::{Drops, Event, Stats};
@@ -115,7 +117,7 @@ pub struct Engine {
     limits: Limits,
     policy: Arc<dyn Policy>,
     sessions: Slab<Session>,
-    by_client_id: HashMap<Arc<str>, SessionKey, RandomState>,
+    by_client_id: client_ids::ClientIds,
     connections: Slab<Connection>,
     next_generation: u32,
     subscriptions: Subscriptions,
@@ -132,6 +134,8 @@ pub struct Engine {
     route: u64,
     system: system_topics::SystemTopics,
     adapter_filters: Vec<(u16, Box<str>)>,
+    /// See [`Self::work`].
+    work: u64,
     /// Messages for adapters that no packet caused.
     locals: Vec<LocalPublish>,
 }
@@ -144,7 +148,7 @@ impl Engine {
             limits,
             policy,
             sessions: Slab::new(),
-            by_client_id: HashMap::default(),
+            by_client_id: client_ids::ClientIds::default(),
             connections: Slab::new(),
             next_generation: 0,
             subscriptions: Subscriptions::default(),
@@ -158,6 +162,7 @@ impl Engine {
             route: 0,
             system: system_topics::SystemTopics::new(now),
             adapter_filters: Vec::new(),
+            work: 0,
             locals: Vec::new(),
         }
     }
@@ -174,6 +179,18 @@ impl Engine {
             queued_bytes: self.memory.used(),
             ..self.stats
         }
+    }
+
+    /// Retained messages that clients have published: what comes back after a restart.
+    #[must_use]
+    pub fn stored_retained(&self) -> usize {
+        self.retained.len_of_stored()
+    }
+
+    /// Grows with what was done: packets, recipients, filters, topics that were looked at. A unit takes about a microsecond.
+    #[must_use]
+    pub const fn work(&self) -> u64 {
+        self.work
     }
 
     /// What happened since the last call and belongs in a log.

@@ -22,6 +22,7 @@ use crate::hub::{self, Hub};
 use crate::listeners::{self, Listeners};
 use crate::rate::ConnectRate;
 use crate::store::Store;
+use crate::tls::{Certificates, CurrentTls};
 use crate::{BrokerError, LocalAccess, Settings, Tap};
 
 /// The prefix of client ids that only the gateway may use. A client that connects with the id of another takes over its
@@ -37,6 +38,7 @@ const TICK: Duration = Duration::from_secs(1);
 pub struct Broker {
     hub: Arc<Hub>,
     auth: Arc<Auth>,
+    tls: Option<Arc<CurrentTls>>,
     listeners: Arc<Listeners>,
     connections: TaskTracker,
     tasks: TaskTracker,
@@ -60,7 +62,8 @@ impl Broker {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, BrokerError> {
         let auth = Arc::new(Auth::new(Access::new(&settings)?));
-        let endpoints = listeners::endpoints(&settings)?;
+        let tls = CurrentTls::new(&Certificates::read(&settings)?);
+        let endpoints = listeners::endpoints(&settings, tls.as_ref())?;
         let limits = settings.limits;
         let started = Instant::now();
         let now = hub::now(started, &*clock);
@@ -98,7 +101,7 @@ impl Broker {
             stop.clone().run_until_cancelled_owned(keep_durable(Arc::clone(&hub), settings.sync_every)),
         );
         tasks.spawn(stop.clone().run_until_cancelled_owned(follow_adapters(Arc::clone(&hub))));
-        Ok(Self { hub, auth, listeners, connections, tasks, stop, cut })
+        Ok(Self { hub, auth, tls, listeners, connections, tasks, stop, cut })
     }
 
     /// The open listeners: protocol (`mqtt`, `websocket`, `mqtt over TLS`, `websocket over TLS`) and address. For a
@@ -125,6 +128,14 @@ impl Broker {
     pub fn set_access(&self, access: Access) {
         self.auth.replace(access);
         self.hub.with(|engine, _| engine.policy_changed());
+    }
+
+    /// Replaces the certificates: new connections get them. A broker that was started without encrypted listeners has no use for
+    /// them.
+    pub fn set_certificates(&self, certificates: Certificates) {
+        if let Some(tls) = &self.tls {
+            tls.replace(certificates);
+        }
     }
 
     /// Stops listening, ends all connections (v5 clients get a DISCONNECT), and writes everything to the disk.
@@ -199,7 +210,8 @@ async fn keep_time(hub: Arc<Hub>, condition: Condition) {
 
 /// What `health` shows. Counters of traffic are left out: they change all the time, and `$SYS` has them.
 fn figures(stats: &Stats, (disk_bytes, written_bytes): (u64, u64)) -> BTreeMap<String, u64> {
-    let dropped = stats.dropped;
+    let dropped =
+        stats.dropped.by_cause().into_iter().map(|(cause, count)| (format!("dropped_{cause}"), count));
     let figures = [
         ("clients", stats.connected as u64),
         ("sessions", stats.sessions as u64),
@@ -209,17 +221,8 @@ fn figures(stats: &Stats, (disk_bytes, written_bytes): (u64, u64)) -> BTreeMap<S
         ("memory_bytes", stats.queued_bytes as u64),
         ("disk_bytes", disk_bytes),
         ("written_bytes", written_bytes),
-        ("dropped_queue_full", dropped.queue_full),
-        ("dropped_memory_full", dropped.memory_full),
-        ("dropped_expired", dropped.expired),
-        ("dropped_too_large", dropped.too_large),
-        ("dropped_retained_full", dropped.retained_full),
-        ("dropped_not_permitted", dropped.not_permitted),
-        ("dropped_session_ended", dropped.session_ended),
-        ("dropped_bridge_refused", dropped.bridge_refused),
-        ("dropped_disk_full", dropped.disk_full),
     ];
-    figures.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    figures.into_iter().map(|(name, value)| (name.to_owned(), value)).chain(dropped).collect()
 }
 
 /// Syncs what is written, each `sync_every`, or as soon as something waits for it.

@@ -148,6 +148,7 @@ fn check_limits(report: &mut Report, table: &KeyPath, broker: &Config) {
         ("max_packet_size", broker.max_packet_size, 20, 15 << 20, "from \"20B\" to \"15MiB\""),
         ("max_queue_size", broker.max_queue_size, 1 << 10, 1 << 30, "from \"1KiB\" to \"1GiB\""),
         ("max_memory", broker.max_memory, 1 << 20, 16 << 30, "from \"1MiB\" to \"16GiB\""),
+        ("max_connect_memory", broker.max_connect_memory, 640 << 10, 1 << 30, "from \"640KiB\" to \"1GiB\""),
         ("max_retained_size", broker.max_retained_size, 0, 16 << 30, "up to \"16GiB\""),
     ];
     for (key, size, least, most, allowed) in sizes {

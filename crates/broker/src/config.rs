@@ -31,7 +31,7 @@ pub struct Config {
     /// Path of a Unix socket for plain MQTT, for programs on this machine. Relative to this file's directory.
     #[schemars(example = "/run/riser/mqtt.sock")]
     pub socket: Option<PathBuf>,
-    /// The broker's certificate and its chain (PEM). Relative to this file's directory.
+    /// The broker's certificate and its chain (PEM). Relative to this file's directory. A reload reads it again, with the next two.
     #[schemars(example = "broker.pem")]
     pub cert_file: Option<PathBuf>,
     /// The private key (PEM) of `cert_file`.
@@ -60,7 +60,11 @@ pub struct Config {
     pub max_connects_per_second: u32,
     /// How long a new connection may take until its CONNECT.
     pub connect_timeout: HumanDuration,
-    /// How long a packet of more than 8 KiB may take to come whole. Such packets share a part of `max_memory`.
+    /// The most bytes of CONNECTs that have not come whole, of all connections before their login. Then the address that has
+    /// most of them loses its largest.
+    pub max_connect_memory: ByteSize,
+    /// How long a packet of more than 8 KiB may take to come whole. Such packets share a quarter of
+    /// `max_memory`; when it is full, the user who has most of it loses the largest.
     pub packet_timeout: HumanDuration,
     /// The largest MQTT packet, either way.
     pub max_packet_size: ByteSize,
@@ -116,6 +120,7 @@ impl Default for Config {
             max_clients: 2_000,
             max_connects_per_second: 500,
             connect_timeout: HumanDuration(Duration::from_secs(10)),
+            max_connect_memory: ByteSize(4 << 20),
             packet_timeout: HumanDuration(Duration::from_secs(30)),
             max_packet_size: ByteSize(8 << 20),
             max_payload_size: None,
@@ -135,12 +140,15 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Takes over what may change while the broker runs: who may connect, and what each may do.
-    pub fn take_access(&mut self, new: &Self) {
+    /// Takes over what may change while the broker runs: who may connect, what each may do, and the certificates.
+    pub fn take_reloaded(&mut self, new: &Self) {
         self.anonymous = new.anonymous;
         self.anonymous_publish.clone_from(&new.anonymous_publish);
         self.anonymous_subscribe.clone_from(&new.anonymous_subscribe);
         self.users.clone_from(&new.users);
+        self.cert_file.clone_from(&new.cert_file);
+        self.key_file.clone_from(&new.key_file);
+        self.ca_file.clone_from(&new.ca_file);
     }
 }
 

@@ -10,7 +10,6 @@ use std::time::Duration;
 use broker_engine::{
     AckToken, ConnectionKey, Engine, Event, InternalOutput, LocalPublish, Now, Output, Rest,
 };
-use gateway_core::MemoryBudget;
 use gateway_core::ports::Clock;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -20,6 +19,7 @@ use crate::gathering::Gathering;
 use crate::inbox::{Bounds, Inbox};
 use crate::link::CHUNK;
 use crate::log::EventLog;
+use crate::receive_memory::{ReceiveMemory, ReceiveShare};
 use crate::store::Store;
 use crate::tap::Tap;
 
@@ -35,8 +35,8 @@ pub(crate) struct Hub {
     pub(crate) sync_wanted: Notify,
     /// The largest packet, in bytes.
     pub(crate) packet_bytes: usize,
-    /// Memory of large packets that have not come whole.
-    pub(crate) receive_budget: MemoryBudget,
+    /// Memory of what has not come whole.
+    pub(crate) receive_memory: Arc<ReceiveMemory>,
     /// How long a large packet may take to come whole.
     pub(crate) packet_timeout: Duration,
 }
@@ -61,6 +61,8 @@ pub(crate) struct Exchanged {
     pub(crate) wants_more: bool,
     /// What adapters must take.
     pub(crate) locals: Vec<LocalPublish>,
+    /// Of [`Engine::work`].
+    pub(crate) work: u64,
 }
 
 /// What follows from a change, outside of the lock.
@@ -89,7 +91,7 @@ impl Hub {
             started,
             sync_wanted: Notify::new(),
             packet_bytes: limits.max_packet_size as usize,
-            receive_budget: MemoryBudget::new(u32::try_from(limits.max_memory / 4).unwrap_or(u32::MAX)),
+            receive_memory: ReceiveMemory::new(limits.max_connect_memory, limits.max_memory / 4),
             packet_timeout: limits.packet_timeout,
         })
     }
@@ -120,16 +122,17 @@ impl Hub {
         self: &Arc<Self>,
         key: ConnectionKey,
         waker: &Waker,
-        inbox: &mut Inbox,
+        (inbox, share): (&mut Inbox, &ReceiveShare),
         (may_take, bytes): (bool, &[u8]),
         output: Option<&mut Output>,
     ) -> Exchanged {
         let now = self.now();
-        let bounds = Bounds { packet_bytes: self.packet_bytes, budget: &self.receive_budget };
+        let bounds = Bounds { packet_bytes: self.packet_bytes, share };
         let mut locals = Vec::new();
         let (exchanged, consequences) = {
             let mut state = self.lock();
             state.remember(key, waker);
+            let before = state.engine.work();
             if may_take && (!bytes.is_empty() || !inbox.is_empty()) {
                 inbox.take(&mut state.engine, key, bytes, bounds, &mut locals, now);
             }
@@ -141,7 +144,8 @@ impl Hub {
                 None => Rest::Nothing,
             };
             let wants_more = state.engine.wants_more(key);
-            (Exchanged { rest, wants_more, locals }, consequences)
+            let work = state.engine.work() - before;
+            (Exchanged { rest, wants_more, locals, work }, consequences)
         };
         self.follow(consequences);
         exchanged

@@ -3,20 +3,22 @@
 use broker_engine::packet::{Invalid, check_first_byte, split_frame};
 use broker_engine::reason::Reason;
 use broker_engine::{Closed, ConnectionKey, Engine, LocalPublish, Now, Received, Step};
-use gateway_core::{MemoryBudget, MemoryPermit};
 
-/// A packet that is larger needs a part of the budget while it comes.
+use crate::receive_memory::{Part, ReceiveShare};
+
+/// A packet that is larger needs memory of [`ReceiveShare`] while it comes.
 pub(crate) const SMALL: usize = 8 << 10;
+
+/// [`Engine::work`] that one call of [`Inbox::take`] does, about: other connections wait for it.
+const WORK: u64 = 250;
 
 /// What has come of a packet that is not whole. Empty, and without memory, while no packet is begun.
 #[derive(Debug)]
 pub(crate) struct Inbox {
     partial: Vec<u8>,
-    /// Of the packet that has begun, if it is large.
-    permit: Option<MemoryPermit>,
-    /// How many large packets have begun.
-    large_packets: u64,
-    /// The engine wanted no more although there may be another whole packet.
+    /// A large packet has begun, and has its memory.
+    has_memory: bool,
+    /// There may be another whole packet, but the engine wanted no more, or it was enough for once.
     is_held_back: bool,
     /// How the client ended the connection, or that the engine ends it.
     pub(crate) ended: Option<Closed>,
@@ -27,13 +29,13 @@ pub(crate) struct Inbox {
 pub(crate) struct Bounds<'a> {
     /// Bytes of one packet.
     pub(crate) packet_bytes: usize,
-    /// Bytes of all large packets that have not come whole.
-    pub(crate) budget: &'a MemoryBudget,
+    /// Memory of large packets that have not come whole.
+    pub(crate) share: &'a ReceiveShare,
 }
 
 impl Inbox {
     pub(crate) const fn new(partial: Vec<u8>) -> Self {
-        Self { partial, permit: None, large_packets: 0, is_held_back: false, ended: None }
+        Self { partial, has_memory: false, is_held_back: false, ended: None }
     }
 
     /// Whether there are bytes that [`Self::take`] has not looked at, or the beginning of a packet.
@@ -41,15 +43,10 @@ impl Inbox {
         self.partial.is_empty()
     }
 
-    /// The number of the large packet that is coming, if one is.
-    pub(crate) fn large_packet(&self) -> Option<u64> {
-        self.permit.as_ref().map(|_| self.large_packets)
-    }
-
-    /// Ends the connection, whose large packet takes too long.
-    pub(crate) fn expire(&mut self, engine: &mut Engine, key: ConnectionKey) {
-        let why = "a large packet did not come whole in time (packet_timeout)";
+    /// Ends the connection, because of a packet that has not come whole.
+    pub(crate) fn give_up(&mut self, engine: &mut Engine, key: ConnectionKey, why: &'static str) {
         self.end(engine, key, Invalid { reason: Reason::QuotaExceeded, why });
+        self.partial = Vec::new();
     }
 
     /// Whether [`Self::take`] stopped before the end: then it must be called again, without more bytes, once the engine wants
@@ -80,7 +77,9 @@ impl Inbox {
                 self.partial = joined;
             }
         }
-        if self.permit.is_none() && !self.is_held_back {
+        if self.ended.is_some() {
+            self.partial = Vec::new();
+        } else if !self.has_memory && !self.is_held_back {
             self.partial.shrink_to(2 * SMALL);
         }
     }
@@ -96,17 +95,20 @@ impl Inbox {
         now: Now,
     ) -> usize {
         let mut used = 0;
+        let enough = engine.work() + WORK;
         while self.ended.is_none() {
             let rest = bytes.get(used..).unwrap_or_default();
             // What comes after many unacknowledged messages stays here until they are acknowledged.
-            self.is_held_back = !rest.is_empty() && !engine.wants_more(key);
+            self.is_held_back = !rest.is_empty() && (!engine.wants_more(key) || engine.work() >= enough);
             if self.is_held_back {
                 break;
             }
             match split_frame(rest, bounds.packet_bytes) {
                 Ok(Ok(frame)) => {
                     used += frame.length;
-                    self.permit = None;
+                    if std::mem::take(&mut self.has_memory) {
+                        bounds.share.release(Part::Packet);
+                    }
                     match engine.receive(key, frame, now) {
                         Step::Next(Received::Nothing) => {}
                         Step::Next(Received::Local(local)) => locals.push(local),
@@ -116,7 +118,7 @@ impl Inbox {
                 Ok(Err(needed)) => {
                     if let Some(Err(invalid)) = rest.first().map(|first| check_first_byte(*first)) {
                         self.end(engine, key, invalid);
-                    } else if needed > SMALL && self.permit.is_none() {
+                    } else if needed > SMALL && !self.has_memory {
                         self.reserve(engine, key, needed, bounds);
                     }
                     break;
@@ -128,15 +130,10 @@ impl Inbox {
     }
 
     fn reserve(&mut self, engine: &mut Engine, key: ConnectionKey, needed: usize, bounds: Bounds<'_>) {
-        match bounds.budget.try_acquire(needed) {
-            Some(permit) => {
-                self.permit = Some(permit);
-                self.large_packets += 1;
-            }
-            None => {
-                let why = "too many large packets come at once";
-                self.end(engine, key, Invalid { reason: Reason::QuotaExceeded, why });
-            }
+        self.has_memory = bounds.share.reserve(Part::Packet, needed);
+        if !self.has_memory {
+            let why = "too many large packets come at once, and its user has most of them";
+            self.end(engine, key, Invalid { reason: Reason::QuotaExceeded, why });
         }
     }
 

@@ -1,11 +1,12 @@
 //! One client's connection after its CONNECT: bytes from the socket to the engine, and back.
 //!
 //! Written as a future by hand, because a gateway has thousands of them, mostly idle: an idle one holds no buffer.
+//! A busy one does a bounded piece of work, and lets the others do theirs: see [`Turn`].
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -17,6 +18,7 @@ use tokio::time::{Sleep, sleep};
 
 use crate::hub::{Exchanged, Hub};
 use crate::inbox::Inbox;
+use crate::receive_memory::{Holding, ReceiveShare};
 
 /// How long a connection that must end may take to send its last bytes.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -37,6 +39,7 @@ pub(crate) struct Link<S> {
     key: ConnectionKey,
     stream: S,
     inbox: Inbox,
+    share: Arc<ReceiveShare>,
     unsent: VecDeque<Bytes>,
     /// Messages of this connection are in [`Hub::gathering`].
     has_gathered: bool,
@@ -45,8 +48,30 @@ pub(crate) struct Link<S> {
     wants_more: bool,
     is_ending: bool,
     close_timer: Option<Pin<Box<Sleep>>>,
-    /// Of the large packet with this number.
+    /// Of what was begun with this number in [`ReceiveShare`].
     packet_timer: Option<(u64, Pin<Box<Sleep>>)>,
+}
+
+/// What a connection did since it was polled. All connections share one thread, so that each must stop now and then.
+#[derive(Default)]
+struct Turn {
+    work: u64,
+    bytes: usize,
+}
+
+impl Turn {
+    const WORK: u64 = 500;
+    const BYTES: usize = 2 * CHUNK;
+
+    const fn is_over(&self) -> bool {
+        self.work >= Self::WORK || self.bytes >= Self::BYTES
+    }
+}
+
+/// Wakes the task after all others that are ready, and after those for which something has come meanwhile. A task that wakes
+/// itself at once is polled some sixty times before tokio looks whether anything has come for the others.
+fn wake_last(cx: &mut Context<'_>) {
+    let _ = pin!(tokio::task::yield_now()).poll(cx);
 }
 
 impl<S> Drop for Link<S> {
@@ -86,11 +111,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Link<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     /// `rest` are bytes that came after the CONNECT.
-    pub(crate) fn new(hub: Arc<Hub>, key: ConnectionKey, stream: S, rest: Vec<u8>) -> Self {
+    pub(crate) fn new(
+        hub: Arc<Hub>,
+        key: ConnectionKey,
+        stream: S,
+        share: Arc<ReceiveShare>,
+        rest: Vec<u8>,
+    ) -> Self {
         Self {
             hub,
             key,
             stream,
+            share,
             inbox: Inbox::new(rest),
             unsent: VecDeque::new(),
             has_gathered: false,
@@ -114,6 +146,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         // Bytes that were kept for want of room in an adapter's queue are not handled by reading.
         let mut look_again = !self.inbox.is_empty();
         self.start_delivery();
+        let mut turn = Turn::default();
         loop {
             if !self.poll_delivery(cx) {
                 return Poll::Ready(Ok(()));
@@ -138,29 +171,47 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
                 return Poll::Pending;
             }
             let may_send = flushed.is_ready();
-            is_drained = self.exchange(cx, read.filled(), may_send.then_some(output));
+            turn.bytes += read.filled().len();
+            is_drained = self.exchange(cx, read.filled(), may_send.then_some(output), &mut turn);
             if may_send {
+                turn.bytes += output.len();
                 self.write_output(cx, output)?;
+            }
+            if turn.is_over() {
+                wake_last(cx);
+                return Poll::Pending;
             }
         }
     }
 
     /// Gives the engine what came, and takes what there is to send. Returns whether nothing more can be done at once.
-    fn exchange(&mut self, cx: &Context<'_>, bytes: &[u8], output: Option<&mut Output>) -> bool {
+    fn exchange(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+        output: Option<&mut Output>,
+        turn: &mut Turn,
+    ) -> bool {
         let can_send = output.is_some();
         let may_take = self.delivery.is_none() && !self.has_gathered && !self.is_ending;
-        let exchanged = self.hub.exchange(self.key, cx.waker(), &mut self.inbox, (may_take, bytes), output);
-        let Exchanged { rest, wants_more, locals } = exchanged;
+        let exchanged = self.hub.exchange(
+            self.key,
+            cx.waker(),
+            (&mut self.inbox, &self.share),
+            (may_take, bytes),
+            output,
+        );
+        let Exchanged { rest, wants_more, locals, work } = exchanged;
+        turn.work += work;
         self.wants_more = wants_more;
         self.is_ending |= rest == Rest::Close || self.inbox.ended.is_some();
         if !locals.is_empty() {
             self.hub.gathering.add(self.key, locals);
             self.has_gathered = true;
-            // To the end of the queue of tasks.
-            cx.waker().wake_by_ref();
+            wake_last(cx);
         }
         if rest == Rest::Later {
-            cx.waker().wake_by_ref();
+            wake_last(cx);
         }
         rest != Rest::More || !can_send
     }
@@ -239,24 +290,39 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         }
     }
 
-    /// A client whose large packet does not come whole is cut off: others need its part of the budget. While we do not read,
-    /// it has time.
+    /// A client whose large packet, or WebSocket message, does not come whole is cut off: others need its memory. While we do not
+    /// read, it has time.
     fn poll_packet_timer(&mut self, cx: &mut Context<'_>) {
         let may_read = self.delivery.is_none() && self.wants_more && !self.is_ending;
-        let Some(number) = self.inbox.large_packet().filter(|_| may_read) else {
-            self.packet_timer = None;
-            return;
+        let number = match self.share.poll(cx) {
+            Holding::Pieces { oldest } if may_read => oldest,
+            Holding::Cut if self.inbox.ended.is_none() => {
+                self.give_up(
+                    cx,
+                    "others need the memory of its large packet, and its user has most (max_memory)",
+                );
+                return;
+            }
+            _ => {
+                self.packet_timer = None;
+                return;
+            }
         };
         if self.packet_timer.as_ref().is_none_or(|(known, _)| *known != number) {
             self.packet_timer = Some((number, Box::pin(sleep(self.hub.packet_timeout))));
         }
         let Some((_, timer)) = &mut self.packet_timer else { return };
         if timer.as_mut().poll(cx).is_ready() {
-            let (inbox, key) = (&mut self.inbox, self.key);
-            self.hub.with(|engine, _| inbox.expire(engine, key));
-            self.packet_timer = None;
-            cx.waker().wake_by_ref();
+            self.give_up(cx, "a large packet did not come whole in time (packet_timeout)");
         }
+    }
+
+    fn give_up(&mut self, cx: &Context<'_>, why: &'static str) {
+        self.share.cut();
+        let (inbox, key) = (&mut self.inbox, self.key);
+        self.hub.with(|engine, _| inbox.give_up(engine, key, why));
+        self.packet_timer = None;
+        cx.waker().wake_by_ref();
     }
 
     /// A client that does not take its last bytes is cut off.

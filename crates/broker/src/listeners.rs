@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use gateway_core::{Backoff, Condition, chain};
 use tokio::net::{TcpListener, TcpSocket};
-use tokio_rustls::TlsAcceptor;
 use tracing::{info, warn};
 
 use crate::entrance::{Entrance, Transport, bind_unix};
-use crate::{BrokerError, Settings, tls};
+use crate::tls::CurrentTls;
+use crate::{BrokerError, Settings};
 
 /// Short, because mostly a person stops the program that took the port, and should not have to wait.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -27,17 +27,19 @@ pub(crate) struct Endpoint {
 }
 
 /// All configured addresses.
-pub(crate) fn endpoints(settings: &Settings) -> Result<Vec<Endpoint>, BrokerError> {
+pub(crate) fn endpoints(
+    settings: &Settings,
+    current: Option<&Arc<CurrentTls>>,
+) -> Result<Vec<Endpoint>, BrokerError> {
     let mut all: Vec<Endpoint> = Vec::new();
     let mut add = |protocol, address: Option<SocketAddr>, transport| {
         all.extend(address.map(|address| Endpoint { protocol, address, transport }));
     };
     add("mqtt", settings.listen, Transport::Plain);
     add("websocket", settings.websocket, Transport::WebSocket);
-    if let Some(settings) = &settings.tls {
-        let acceptor = TlsAcceptor::from(tls::server_config(settings)?);
-        add("mqtt over TLS", settings.listen, Transport::Tls(acceptor.clone()));
-        add("websocket over TLS", settings.websocket, Transport::TlsWebSocket(acceptor));
+    if let (Some(settings), Some(current)) = (&settings.tls, current) {
+        add("mqtt over TLS", settings.listen, Transport::Tls(Arc::clone(current)));
+        add("websocket over TLS", settings.websocket, Transport::TlsWebSocket(Arc::clone(current)));
     }
     if all.is_empty() && settings.socket.is_none() { Err(BrokerError::NoListener) } else { Ok(all) }
 }

@@ -9,7 +9,7 @@ use crate::LOG_PERIOD;
 
 #[derive(Debug)]
 pub(crate) struct EventLog {
-    throttles: [Throttle; 14],
+    throttles: [Throttle; 13],
 }
 
 impl Default for EventLog {
@@ -84,12 +84,6 @@ impl EventLog {
             Event::PayloadTooLarge { client, topic } => {
                 warn!(%client, %topic, left_out, "broker: a message was refused: its payload is too large (max_payload_size)");
             }
-            Event::ForeignSession { client, user } => warn!(
-                %client,
-                user = user.as_deref().unwrap_or("anonymous"),
-                left_out,
-                "broker: a client was refused: another user has a session with its client id"
-            ),
             Event::SessionEnded { client, lost } => warn!(
                 %client,
                 lost,
@@ -111,10 +105,9 @@ const fn kind(event: &Event) -> usize {
         Event::SubscribeRefused { .. } => 6,
         Event::TooManySubscriptions { .. } => 7,
         Event::TooManySessions { .. } => 8,
-        Event::ForeignSession { .. } => 9,
-        Event::SessionEnded { .. } => 10,
-        Event::NoMemory { .. } => 11,
-        Event::KeepAliveTooLong { .. } => 12,
-        Event::PayloadTooLarge { .. } => 13,
+        Event::SessionEnded { .. } => 9,
+        Event::NoMemory { .. } => 10,
+        Event::KeepAliveTooLong { .. } => 11,
+        Event::PayloadTooLarge { .. } => 12,
     }
 }

@@ -90,6 +90,8 @@ pub struct Limits {
     pub max_keep_alive: Option<u16>,
     /// How long a session outlives its connection, at most.
     pub session_expiry: Duration,
+    /// Bytes of all CONNECTs that have not come whole.
+    pub max_connect_memory: usize,
     /// From the connection to its CONNECT.
     pub connect_timeout: Duration,
     /// From the beginning of a large packet to its end.
@@ -114,6 +116,7 @@ impl Default for Limits {
             max_subscriptions: 10_000,
             max_keep_alive: None,
             session_expiry: Duration::from_hours(24 * 7),
+            max_connect_memory: 4 << 20,
             connect_timeout: Duration::from_secs(10),
             packet_timeout: Duration::from_secs(30),
             max_connects_per_second: 500,

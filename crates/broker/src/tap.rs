@@ -208,6 +208,7 @@ fn message(hub: &Arc<Hub>, local: &LocalPublish, lost_before: u32, memory: Memor
         payload: local.message.payload.clone(),
         origin: origin.map(|(client, packet_id, again)| Origin {
             client: Arc::clone(client),
+            user: local.message.user().cloned(),
             packet_id: *packet_id,
             again: *again,
         }),

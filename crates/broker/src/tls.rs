@@ -1,16 +1,51 @@
 //! TLS on the server's side: certificate, key, and whom of the clients' certificates to believe.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use rustls::RootCertStore;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::{Error as PemError, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
+use tokio_rustls::TlsAcceptor;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
-use crate::{BrokerError, Tls};
+use crate::{BrokerError, Settings, Tls};
+
+/// Certificate, key and authorities of the encrypted listeners, read from their files; replaced as a whole at a reload.
+#[derive(Debug, Clone)]
+pub struct Certificates(Option<Arc<ServerConfig>>);
+
+impl Certificates {
+    /// Reads the files that `settings` name.
+    ///
+    /// # Errors
+    /// One of them cannot be used.
+    pub fn read(settings: &Settings) -> Result<Self, BrokerError> {
+        Ok(Self(settings.tls.as_ref().map(server_config).transpose()?))
+    }
+}
+
+/// What new connections get.
+#[derive(Debug)]
+pub(crate) struct CurrentTls(RwLock<Arc<ServerConfig>>);
+
+impl CurrentTls {
+    pub(crate) fn new(Certificates(config): &Certificates) -> Option<Arc<Self>> {
+        Some(Arc::new(Self(RwLock::new(config.clone()?))))
+    }
+
+    pub(crate) fn replace(&self, Certificates(config): Certificates) {
+        if let Some(config) = config {
+            *self.0.write().unwrap_or_else(PoisonError::into_inner) = config;
+        }
+    }
+
+    pub(crate) fn acceptor(&self) -> TlsAcceptor {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner)).into()
+    }
+}
 
 /// Reads the files.
 pub(crate) fn server_config(settings: &Tls) -> Result<Arc<ServerConfig>, BrokerError> {

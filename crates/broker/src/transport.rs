@@ -2,11 +2,11 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf as _, Bytes};
 use futures_util::{Sink, Stream};
-use gateway_core::{MemoryBudget, MemoryPermit};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
@@ -15,6 +15,7 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::inbox::SMALL;
+use crate::receive_memory::{Part, ReceiveShare};
 
 /// MQTT in binary messages of a WebSocket; packets and messages need not begin together ([MQTT-6.0.0-2]).
 #[derive(Debug)]
@@ -22,43 +23,49 @@ pub(crate) struct WebSocket<S> {
     stream: WebSocketStream<Metered<S>>,
     /// What is left of the last message.
     received: Bytes,
-    /// The last message is not given back to the budget yet.
+    /// The memory of the last message is not given back yet.
     has_message: bool,
 }
 
-/// Counts the bytes of a message that is coming, which the library gathers out of sight: a large one needs a part of the
-/// budget for large packets.
+/// Counts the bytes of a message that is coming, which the library gathers out of sight: a large one needs memory of
+/// [`ReceiveShare`].
 #[derive(Debug)]
 struct Metered<S> {
     stream: S,
     bytes: usize,
-    reserved: Vec<MemoryPermit>,
-    budget: MemoryBudget,
+    reserved: usize,
+    share: Arc<ReceiveShare>,
 }
 
 /// Bytes of a control frame of a client, besides its payload (RFC 6455, section 5.2).
 const CONTROL_HEAD: usize = 6;
 /// Bytes that are reserved at once.
-const RESERVED: usize = 256 << 10;
+const RESERVED: usize = 64 << 10;
 
 impl<S> Metered<S> {
     fn count(&mut self, bytes: usize) -> io::Result<()> {
         self.bytes += bytes;
-        while self.bytes > SMALL + self.reserved.len() * RESERVED {
-            let why = "too many large WebSocket messages come at once";
-            self.reserved.push(self.budget.try_acquire(RESERVED).ok_or_else(|| io::Error::other(why))?);
+        if self.bytes <= SMALL || self.bytes <= self.reserved {
+            return Ok(());
         }
-        Ok(())
+        self.reserved = self.bytes.next_multiple_of(RESERVED);
+        if self.share.reserve(Part::Message, self.reserved) {
+            return Ok(());
+        }
+        self.share.cut();
+        Err(io::Error::other("too many large WebSocket messages come at once"))
     }
 
     /// What came besides the message.
-    const fn leave_out(&mut self, bytes: usize) {
+    fn leave_out(&mut self, bytes: usize) {
         self.bytes = self.bytes.saturating_sub(bytes);
     }
 
     fn message_is_done(&mut self) {
         self.bytes = 0;
-        self.reserved = Vec::new();
+        if std::mem::take(&mut self.reserved) > 0 {
+            self.share.release(Part::Message);
+        }
     }
 }
 
@@ -92,7 +99,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Metered<S> {
 pub(crate) async fn accept_websocket<S>(
     stream: S,
     max_packet_size: usize,
-    budget: MemoryBudget,
+    share: Arc<ReceiveShare>,
 ) -> io::Result<WebSocket<S>>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -103,7 +110,7 @@ where
         .read_buffer_size(4096)
         .write_buffer_size(0)
         .max_write_buffer_size(max_packet_size.max(1 << 20) * 2);
-    let stream = Metered { stream, bytes: 0, reserved: Vec::new(), budget };
+    let stream = Metered { stream, bytes: 0, reserved: 0, share };
     let mut stream = tokio_tungstenite::accept_hdr_async_with_config(stream, choose_protocol, Some(config))
         .await
         .map_err(io_error)?;

@@ -43,7 +43,7 @@ fn broker_keys(old: &Config, new: &Config) -> Vec<String> {
 fn listeners(config: &Config) -> Option<broker::config::Config> {
     let broker = config.broker.clone()?;
     let mut listeners = broker;
-    listeners.take_access(&broker::config::Config::default());
+    listeners.take_reloaded(&broker::config::Config::default());
     Some(listeners)
 }
 

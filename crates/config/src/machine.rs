@@ -2,6 +2,7 @@
 //! All of it may be there later, so all of it is a warning. Only `riser check` asks.
 
 mod data_dir;
+mod holder;
 mod services;
 
 use std::io;
@@ -52,7 +53,11 @@ fn probe_listeners(report: &mut Report, config: &Config) {
             Transport::Tcp => TcpListener::bind(address).err(),
             Transport::Udp => UdpSocket::bind(address).err(),
         };
-        report_listener(report, &key, address, error);
+        // Beside a running gateway, its own ports are taken, as they should be.
+        let is_taken = |error: &io::Error| error.kind() == io::ErrorKind::AddrInUse;
+        let is_own = error.as_ref().is_some_and(is_taken)
+            && holder::is_held_by_gateway(&config.gateway.data_dir, transport, address.port());
+        report_listener(report, &key, address, error.filter(|_| !is_own));
     }
 }
 
@@ -92,7 +97,7 @@ fn found_by(report: &Report, probe: impl FnOnce(&mut Report)) -> Vec<Finding> {
 fn report_listener(report: &mut Report, key: &KeyPath, address: SocketAddr, error: Option<io::Error>) {
     let Some(error) = error else { return };
     let why = match error.kind() {
-        io::ErrorKind::AddrInUse => "is taken by another program (a running riser?)".to_owned(),
+        io::ErrorKind::AddrInUse => "is taken by another program".to_owned(),
         io::ErrorKind::AddrNotAvailable => "is not an address of this machine now".to_owned(),
         io::ErrorKind::PermissionDenied => "is not allowed to this user; take a port from 1024 on".to_owned(),
         _ => format!("cannot be listened on: {error}"),

@@ -28,7 +28,24 @@ pub(crate) fn masked(text: &str, shape: &Shape) -> String {
         at = end;
     }
     shown.push_str(text.get(at..).unwrap_or_default());
-    shown
+    shown.lines().map(comment).collect()
+}
+
+/// A line; one that is a comment loses the value of a key that sounds secret.
+fn comment(line: &str) -> String {
+    let key = line.trim_start().strip_prefix('#').and_then(|rest| rest.split_once('='));
+    let is_secret = |key: &str| {
+        let key = key.to_lowercase();
+        let sounds =
+            ["password", "token", "secret", "key", "psk", "pin"].iter().any(|word| key.contains(word));
+        sounds && !key.contains("_file")
+    };
+    match key {
+        Some((key, _)) if is_secret(key) => {
+            format!("{}= {MASK}\n", line.split('=').next().unwrap_or_default())
+        }
+        _ => format!("{line}\n"),
+    }
 }
 
 fn in_table(table: &DeTable<'_>, shape: Option<&Shape>, secrets: &mut Vec<Range<usize>>) {
@@ -59,9 +76,12 @@ fn in_value(value: &Spanned<DeValue<'_>>, shape: Option<&Shape>, secrets: &mut V
     }
 }
 
-/// Whether it is an address with a user's password in it.
+/// Whether it is an address with a user's password in it, or with a query, which may hold a token.
 fn has_password(text: &str) -> bool {
     let rest = text.split_once("://").map(|(_, rest)| rest).unwrap_or_default();
+    if rest.contains('?') {
+        return true;
+    }
     let user = rest.split('/').next().and_then(|authority| authority.rsplit_once('@'));
     user.is_some_and(|(user, _)| user.contains(':'))
 }
@@ -76,7 +96,8 @@ mod tests {
                     [broker.users.floor]\npassword = \"geheim\" # floor\npublish = [\"sensors/#\"]\n\
                     [sinks.http.x]\nurl = \"http://a\"\nheaders = { Authorization = \"Bearer geheim\" }\n\
                     [adapters.coap.lan.psk]\nhall = { key = \"geheim\", devices = [\"hall\"] }\n\
-                    [unknown]\nthing = \"geheim\"\n";
+                    [unknown]\nthing = \"geheim\"\n#password = \"geheim\"\n# api_token = \"geheim\"\n\
+                    [sinks.http.y]\nurl = \"http://a/?key=geheim\"\n#password_file = \"here\"\n";
         let shown = masked(text, &Shape::of_config());
         assert!(!shown.contains("geheim"), "{shown}");
         for kept in [
@@ -86,6 +107,7 @@ mod tests {
             "publish = [\"sensors/#\"]",
             "devices = [\"hall\"]",
             "url = \"http://a\"",
+            "#password_file = \"here\"",
         ] {
             assert!(shown.contains(kept), "{kept} in\n{shown}");
         }

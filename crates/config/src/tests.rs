@@ -249,7 +249,7 @@ fn rules_need_a_condition_and_actions_an_adapter() {
 
 #[test]
 fn rules_about_values_name_their_metric() {
-    let message = "which metric is compared? only anomaly and silent_for can do without";
+    let message = "which metric is compared? only anomaly, silent_for and when can do without";
     finds(
         "[alerts.hot]\nabove = 40.0\nsilent_for = \"1h\"\n[alerts.wild]\nanomaly = 0.9\nsilent_for = \"1h\"\n",
         &[&format!("gateway.toml:1:9: error: alerts.hot.metric: {message}")],

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-pub use crate::target::{Message, Prepare, Target};
+pub use crate::target::{Fill, Message, Prepare, Target};
 use crate::{Ack, AdapterId, Condition, MemoryPermit, Moment, Score, Timestamp, Uplink};
 
 /// The wall clock. Only the pipeline and the adapters have one; all other code gets `now` as an argument.
@@ -83,6 +83,17 @@ pub enum CommandError {
     },
 }
 
+impl CommandError {
+    /// Whether the command has certainly not been executed, and another try may succeed.
+    #[must_use]
+    pub const fn may_be_tried_again(&self) -> bool {
+        match self {
+            Self::NotConnected { .. } | Self::Busy { .. } | Self::Unreachable { .. } => true,
+            Self::Unanswered { .. } | Self::Refused { .. } => false,
+        }
+    }
+}
+
 /// The channels and handles of a running adapter.
 pub struct AdapterContext {
     /// Takes uplinks in batches. It is bounded: a slow pipeline slows the adapter down, and the adapter its link.
@@ -123,6 +134,8 @@ pub trait Adapter: Send {
 pub struct Origin {
     /// Its client id.
     pub client: Arc<str>,
+    /// Its user name: each user has client ids of his own.
+    pub user: Option<Arc<str>>,
     /// The packet id; the same when the message is sent again.
     pub packet_id: u16,
     /// The client has set DUP: it sends the message again, because the acknowledgement was lost.

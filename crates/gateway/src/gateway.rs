@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::build::{self, Embedded};
+use crate::commands::{self, CloudCommands};
 use crate::supervisor::Supervisor;
 use crate::upstream::Upstream;
 use crate::watchdog::Stages;
@@ -56,6 +57,8 @@ fn upstream_state(upstream: &Upstream) -> UpstreamState {
 /// A running gateway.
 pub(crate) struct Gateway {
     config: Config,
+    /// The same for the commands from the cloud.
+    config_in_force: watch::Sender<Arc<Config>>,
     codecs: CodecTable,
     supervisor: Supervisor,
     control: mpsc::Sender<Control>,
@@ -157,6 +160,8 @@ impl Gateway {
         };
         let (uplinks, uplink_receiver) = mpsc::channel(WAITING_BATCHES);
         let (control, control_receiver) = mpsc::channel(8);
+        let for_commands = Arc::clone(&commanders);
+        let (command_sender, command_receiver) = mpsc::channel(commands::MOST_WAITING);
         let mut supervisor = Supervisor::new(uplinks, commanders, Arc::clone(&clock), read_model.clone());
         if let Some(embedded) = &embedded {
             supervisor.also_show("broker", embedded.health.clone());
@@ -177,9 +182,24 @@ impl Gateway {
             .as_ref()
             .map(|_| retrain::start(data_dir, build::training_plan(config), &control, clock, stop.clone()));
         let upstream = match (&config.upstream, &outbox) {
-            (Some(upstream), Some(handle)) => Some(Upstream::start(config, upstream, &identity, handle)?),
+            (Some(upstream), Some(handle)) => {
+                Some(Upstream::start(config, upstream, &identity, handle, command_sender)?)
+            }
             _ => None,
         };
+        let (config_in_force, config_receiver) = watch::channel(Arc::new(config.clone()));
+        if let Some(upstream) = &upstream {
+            let commands = CloudCommands {
+                received: command_receiver,
+                config: config_receiver,
+                services: services.clone(),
+                commanders: for_commands,
+                read_model: read_model.clone(),
+                upstream: upstream.handle(),
+                responses: format!("{}/gateways/{}/responses/", identity.prefix, identity.id),
+            };
+            tokio::spawn(commands.run(stop.clone()));
+        }
         let sinks = build::start_sinks(config, outbox.as_ref())?;
         let auditor = Auditor::new(
             control.clone(),
@@ -198,13 +218,14 @@ impl Gateway {
             problems: problems.clone(),
         };
         #[cfg(feature = "http")]
-        let web = Web::start(config, &loaded.into(), health.clone(), control.clone())?;
+        let web = Web::start(config, &loaded.into(), health.clone(), control.clone(), history.as_ref())?;
         #[cfg(feature = "http")]
         if let Some(state) = web.health() {
             supervisor.also_show("http", state);
         }
         let gateway = Self {
             config: config.clone(),
+            config_in_force,
             codecs,
             supervisor,
             control,
@@ -290,11 +311,12 @@ impl Gateway {
 
         let blueprints = build::adapters(&effective, &mut self.codecs, &self.services)?;
         let wanted = build::wanted(&effective, &mut self.codecs)?;
-        let access = self.new_access(new, &mut effective)?;
+        let reloaded = self.reload_broker(new, &mut effective)?;
         self.reconfigure_pipeline(&effective).await?;
         // From here on nothing can fail.
-        if let (Some(running), Some(access)) = (&self.broker, access) {
+        if let (Some(running), Some((access, certificates))) = (&self.broker, reloaded) {
             running.set_access(access);
+            running.set_certificates(certificates);
         }
         self.supervisor.reconcile(blueprints).await;
         if let Some(embedded) = &self.embedded {
@@ -308,6 +330,7 @@ impl Gateway {
                 None => self.supervisor.show_no_more("http"),
             }
         }
+        self.config_in_force.send_replace(Arc::new(effective.clone()));
         self.config = effective;
         Ok(restart)
     }
@@ -332,14 +355,23 @@ impl Gateway {
         Ok(())
     }
 
-    /// The broker's users change with a reload, its listeners do not.
-    fn new_access(&self, new: &Config, effective: &mut Config) -> Result<Option<broker::Access>, BuildError> {
+    /// The broker's users and certificates change with a reload, its listeners do not.
+    fn reload_broker(
+        &self,
+        new: &Config,
+        effective: &mut Config,
+    ) -> Result<Option<(broker::Access, broker::Certificates)>, BuildError> {
         let (Some(running), Some(new)) = (&mut effective.broker, &new.broker) else { return Ok(None) };
-        running.take_access(new);
-        let access = broker::Access::new(&build::broker(running, &self.config)?);
-        access
-            .map(Some)
-            .map_err(|error| BuildError { key: "broker.users".to_owned(), reason: error.to_string() })
+        running.take_reloaded(new);
+        let settings = build::broker(running, &self.config)?;
+        let failed = |key: &str, error: &dyn std::error::Error| BuildError {
+            key: key.to_owned(),
+            reason: gateway_core::chain(error),
+        };
+        let access = broker::Access::new(&settings).map_err(|error| failed("broker.users", &error))?;
+        let certificates =
+            broker::Certificates::read(&settings).map_err(|error| failed("broker.cert_file", &error))?;
+        Ok(Some((access, certificates)))
     }
 
     /// The ledger as of now; none where the pipeline has stopped.

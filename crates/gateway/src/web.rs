@@ -11,7 +11,7 @@ use gateway_core::AdapterHealth;
 use gateway_core::ports::Clock;
 use gateway_core::settings::BuildError;
 use gateway_http::site::{Finding, Site};
-use gateway_http::{Server, Sources};
+use gateway_http::{HistorySource, Server, Sources};
 use pipeline::Control;
 use pipeline::clock::SystemClock;
 use pipeline::observe::health_source::HealthSource;
@@ -50,15 +50,19 @@ impl Web {
         document: &Document,
         health: HealthSource,
         control: mpsc::Sender<Control>,
+        history: Option<&history::Handle>,
     ) -> Result<Self, BuildError> {
         let (site, receiver) = watch::channel(Arc::new(describe::site(config, document)));
-        let has_history = crate::build::history_options(config).is_some();
+        let history = history.map(|writer| HistorySource {
+            path: local_history::path(&config.gateway.data_dir),
+            writer: writer.clone(),
+        });
         let sources = Sources {
             read_model: health.read_model.clone(),
             auditor: health.auditor.clone(),
             health,
             control,
-            history: has_history.then(|| local_history::path(&config.gateway.data_dir)),
+            history,
             site: receiver,
             tools: Arc::new(GatewayTools::new(&document.path)),
         };

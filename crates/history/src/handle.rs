@@ -17,6 +17,8 @@ pub(crate) enum Command {
     /// The permit is free again when the rows are stored.
     Keep(Batch, MemoryPermit),
     Flush,
+    /// Answered when what waited has been written, or the disk has refused it.
+    Write(oneshot::Sender<()>),
     Close(oneshot::Sender<()>),
 }
 
@@ -95,6 +97,15 @@ impl Handle {
     pub fn flush(&self) {
         // With so many commands before it that this one has no permit, it is written soon anyway.
         let _ = self.commands.try_send(Command::Flush);
+    }
+
+    /// Has what waits written, and returns when it is: for who is about to read. At once where nothing waits. Where the disk
+    /// refuses or does not answer, it may take as long as the disk does.
+    pub async fn written(&self) {
+        let (reply, done) = oneshot::channel();
+        if self.commands.try_send(Command::Write(reply)).is_ok() {
+            let _ = done.await;
+        }
     }
 
     /// Changes when windows are left out, and when trouble begins or ends.

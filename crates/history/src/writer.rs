@@ -127,10 +127,15 @@ impl Writer {
     async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
         let mut closing: Option<oneshot::Sender<()>> = None;
         loop {
+            let mut reader: Option<oneshot::Sender<()>> = None;
             match timeout_at(self.due(), commands.recv()).await {
                 Ok(None) => break,
                 Ok(Some(Command::Keep(batch, permit))) => self.keep(batch, permit),
                 Ok(Some(Command::Flush)) => self.flush_soon(),
+                Ok(Some(Command::Write(reply))) => {
+                    self.flush_soon();
+                    reader = Some(reply);
+                }
                 Ok(Some(Command::Close(reply))) => {
                     commands.close();
                     closing = Some(reply);
@@ -138,6 +143,9 @@ impl Writer {
                 Err(_) => {}
             }
             self.run_due_jobs();
+            if let Some(reader) = reader {
+                let _ = reader.send(());
+            }
         }
         if !self.waiting.is_empty() {
             self.try_to(Self::flush);

@@ -58,17 +58,19 @@ impl Access {
         if let Some(token) = bearer(headers) {
             return self.role_of_token(token, peer).map(Some);
         }
-        let role = cookie(headers).and_then(|token| lock(&self.sessions).role(token, monotonic()));
-        Ok(role)
+        // A browser may hold several of this name, of other programs on this machine too.
+        Ok(cookies(headers).find_map(|token| lock(&self.sessions).role(token, monotonic())))
     }
 
     fn role_of_token(&self, given: &str, peer: IpAddr) -> Result<Role, Problem> {
-        self.may_try(peer)?;
+        // A right one is taken whatever others of this address have tried: it is too long to be guessed.
         let found = self.tokens.iter().filter(|(_, token)| same(token.expose().as_bytes(), given.as_bytes()));
-        found.map(|(role, _)| *role).max().ok_or_else(|| {
-            lock(&self.attempts).wrong(peer, monotonic());
-            Problem::new(StatusCode::UNAUTHORIZED, "this token is not one of [http.tokens.*]")
-        })
+        if let Some(role) = found.map(|(role, _)| *role).max() {
+            return Ok(role);
+        }
+        self.may_try(peer)?;
+        lock(&self.attempts).wrong(peer, monotonic());
+        Err(Problem::new(StatusCode::UNAUTHORIZED, "this token is not one of [http.tokens.*]"))
     }
 
     /// Checks a password; right, it begins a session and returns its cookie.
@@ -104,9 +106,7 @@ impl Access {
 
     /// Ends the session, and returns a cookie that takes its cookie's place.
     pub(crate) fn logout(&self, headers: &HeaderMap) -> String {
-        if let Some(token) = cookie(headers) {
-            lock(&self.sessions).end(token);
-        }
+        cookies(headers).for_each(|token| lock(&self.sessions).end(token));
         self.cookie("", "; Max-Age=0")
     }
 
@@ -124,9 +124,8 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
 }
 
-fn cookie(headers: &HeaderMap) -> Option<&str> {
+fn cookies(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let mut pairs =
-        cookies.flat_map(|cookies| cookies.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(name, _)| *name == COOKIE).map(|(_, token)| token)
+    let pairs = cookies.flat_map(|cookies| cookies.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.filter(|(name, _)| *name == COOKIE).map(|(_, token)| token)
 }

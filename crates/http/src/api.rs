@@ -88,19 +88,19 @@ pub(crate) fn router(app: Arc<App>) -> Router {
 }
 
 /// JSON with a tag, or nothing where the sender has it already (RFC 9110, section 13.1.2).
-fn tagged(headers: &HeaderMap, body: &impl Serialize) -> Response {
+fn tagged(app: &App, headers: &HeaderMap, body: &impl Serialize) -> Result<Response, Problem> {
     let json = serde_json::to_vec(body).unwrap_or_default();
     let tag = format!("\"{:08x}-{:x}\"", crc32fast::hash(&json), json.len());
     let mut response = if is_known(headers, &tag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], json).into_response()
+        app.answers.json(json)?
     };
     if let Ok(tag) = HeaderValue::from_str(&tag) {
         response.headers_mut().insert(header::ETAG, tag);
     }
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    response
+    Ok(response)
 }
 
 /// What every handler is given.

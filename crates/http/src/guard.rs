@@ -70,8 +70,17 @@ fn check(app: &App, request: &Request) -> Result<Option<Role>, Problem> {
         );
         return Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, why));
     }
-    if !is_own(headers, &host) && request.method() != Method::GET && request.method() != Method::HEAD {
+    let path = request.uri().path();
+    // A link to the page itself may stand anywhere.
+    let is_safe = matches!(*request.method(), Method::GET | Method::HEAD);
+    let is_page = !path.starts_with("/api/") && path != "/metrics";
+    let may_be_linked = is_safe && is_page;
+    if !may_be_linked && !is_own(headers, &host) {
         return Err(Problem::new(StatusCode::FORBIDDEN, "the request comes from another site's page"));
+    }
+    // Nobody has to say who he is for the probes, and nobody is refused for what he says.
+    if matches!(path, "/healthz" | "/readyz") {
+        return Ok(None);
     }
     let peer = request.extensions().get::<Peer>().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.0.ip());
     app.access.role(headers, peer)
@@ -92,11 +101,12 @@ fn host(request: &Request) -> Option<Authority> {
 /// no page can change them.
 fn is_own(headers: &HeaderMap, host: &Authority) -> bool {
     let text = |name| headers.get(name).map(|value: &HeaderValue| value.to_str().unwrap_or("?"));
-    if let Some(origin) = text("origin") {
-        let origin = origin.split_once("://").map(|(_, origin)| origin);
-        return origin.is_some_and(|origin| origin.eq_ignore_ascii_case(host.as_str()));
-    }
-    text("sec-fetch-site").is_none_or(|site| matches!(site, "same-origin" | "none"))
+    let is_host = |origin: &str| {
+        let origin = origin.split_once("://").filter(|(scheme, _)| matches!(*scheme, "http" | "https"));
+        origin.is_some_and(|(_, origin)| origin.eq_ignore_ascii_case(host.as_str()))
+    };
+    text("origin").is_none_or(is_host)
+        && text("sec-fetch-site").is_none_or(|site| matches!(site, "same-origin" | "none"))
 }
 
 fn secure(headers: &mut HeaderMap) {
@@ -143,7 +153,7 @@ mod tests {
         assert!(is_own(&HeaderMap::new(), &host));
         assert!(is_own(&of("origin", "http://127.0.0.1:8090"), &host));
         assert!(is_own(&of("sec-fetch-site", "same-origin"), &host));
-        for origin in ["http://evil.example.com", "null", "http://127.0.0.1:8091"] {
+        for origin in ["http://evil.example.com", "null", "http://127.0.0.1:8091", "foo://127.0.0.1:8090"] {
             assert!(!is_own(&of("origin", origin), &host), "{origin}");
         }
         assert!(!is_own(&of("sec-fetch-site", "cross-site"), &host));

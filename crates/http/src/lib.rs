@@ -16,6 +16,8 @@ pub mod config;
 #[cfg(feature = "server")]
 mod access;
 #[cfg(feature = "server")]
+mod answers;
+#[cfg(feature = "server")]
 mod api;
 #[cfg(feature = "server")]
 mod assets;
@@ -55,9 +57,13 @@ mod times;
 mod tls;
 #[cfg(feature = "server")]
 mod views;
+#[cfg(feature = "server")]
+mod work;
 
 #[cfg(feature = "server")]
 pub use api::document;
+#[cfg(feature = "server")]
+pub use history_reader::HistorySource;
 #[cfg(feature = "server")]
 pub use server::Server;
 #[cfg(feature = "server")]

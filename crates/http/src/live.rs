@@ -12,7 +12,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use gateway_core::Severity;
+use gateway_core::ports::Clock as _;
+use gateway_core::{AlertKind, BoundedMap, Severity, Timestamp};
+use pipeline::clock::SystemClock;
 use read_model::{Device, Item, Kind};
 use serde::Serialize;
 use serde_json::Value;
@@ -22,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use crate::overview::Overviews;
 use crate::recent::Recent;
 use crate::state::Sources;
-use crate::views::{AlertView, DeviceState, Worst, state, worst};
+use crate::views::{Acknowledgement, AlertView, DeviceState, Worst, state, worst};
 
 /// How often new values are looked at.
 const TICK: Duration = Duration::from_secs(1);
@@ -56,7 +58,12 @@ pub(crate) struct Live {
     recent: Mutex<Recent>,
     /// Alerts that were cleared in the last minutes, the newest first: the history does not have them yet.
     cleared: Mutex<VecDeque<AlertView>>,
+    /// Devices, and metrics of them, whose anomalies somebody has just acknowledged; until when they are silent.
+    acknowledged: Mutex<BoundedMap<Acknowledged, Timestamp>>,
 }
+
+/// A device, and a metric of it; none: all of them.
+type Acknowledged = (String, Option<String>);
 
 #[derive(Debug, Default)]
 struct Kept {
@@ -103,7 +110,21 @@ impl Live {
             sender,
             recent: Mutex::default(),
             cleared: Mutex::default(),
+            acknowledged: Mutex::new(BoundedMap::new(KEPT_EVENTS)),
         }
+    }
+
+    /// Anomalies of this device that are cleared next are so because somebody has acknowledged them.
+    pub(crate) fn acknowledge(&self, device: &str, metric: Option<&str>, until: Timestamp) {
+        lock(&self.acknowledged).insert((device.to_owned(), metric.map(str::to_owned)), until);
+    }
+
+    /// Until when somebody wants to hear nothing of this anomaly.
+    fn acknowledgement(&self, alert: &AlertView) -> Option<Acknowledgement> {
+        let acknowledged = lock(&self.acknowledged);
+        let of = |metric: Option<String>| acknowledged.get(&(alert.device.clone(), metric));
+        let until = of(alert.metric.clone()).or_else(|| of(None))?;
+        Some(Acknowledgement { until: until.to_string() }).filter(|_| *until > SystemClock.now())
     }
 
     /// Alerts that were cleared lately, the newest first.
@@ -122,7 +143,7 @@ impl Live {
         let receiver = self.sender.subscribe();
         let number =
             last.and_then(|last| last.strip_prefix(&self.epoch)?.strip_prefix('-')?.parse::<u64>().ok());
-        let known = number.filter(|number| *number + 1 >= kept.first && *number < kept.next);
+        let known = number.filter(|number| number.saturating_add(1) >= kept.first && *number < kept.next);
         let missed = known
             .map(|number| kept.events.iter().filter(|event| event.number > number).map(Arc::clone).collect());
         Begin { missed, receiver }
@@ -212,7 +233,10 @@ impl Live {
             return;
         }
         let record = serde_json::from_str::<Value>(&item.json).ok();
-        if let Some(alert) = record.as_ref().and_then(AlertView::of_record) {
+        if let Some(mut alert) = record.as_ref().and_then(AlertView::of_record) {
+            if alert.cleared.is_some() && alert.kind == AlertKind::Anomaly.as_str() {
+                alert.acknowledged = self.acknowledgement(&alert);
+            }
             self.send("alert", &serde_json::to_vec(&alert).unwrap_or_default(), None);
             if alert.cleared.is_some() {
                 let mut cleared = lock(&self.cleared);

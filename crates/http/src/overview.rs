@@ -80,12 +80,15 @@ struct AlertCounts {
     info: usize,
 }
 
+/// The newest overview, and when it was drawn up.
+type Newest = Option<(Instant, Arc<Drawn>)>;
+
 /// Draws up overviews. Clones share the newest.
 #[derive(Clone)]
 pub(crate) struct Overviews {
     sources: Sources,
     history: HistoryReader,
-    newest: Arc<Mutex<Option<(Instant, Arc<Drawn>)>>>,
+    newest: Arc<Mutex<Newest>>,
 }
 
 /// One overview, in its forms.

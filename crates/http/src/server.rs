@@ -17,7 +17,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Router};
 use gateway_core::ports::Clock;
 use gateway_core::settings::BuildError;
-use gateway_core::{AdapterHealth, Backoff, Condition};
+use gateway_core::{AdapterHealth, Backoff, Condition, Throttle};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -28,6 +28,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::access::Access;
+use crate::answers::Answers;
+use crate::attempts::network;
 use crate::config::Config;
 use crate::guard::{self, Hosts, Peer};
 use crate::history_reader::HistoryReader;
@@ -35,6 +37,7 @@ use crate::live::Live;
 use crate::overview::Overviews;
 use crate::problem::Problem;
 use crate::state::{App, Sources};
+use crate::work::Work;
 use crate::{api, tls};
 
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -48,6 +51,8 @@ const MOST_HEAD: usize = 16 * 1024;
 const BACKLOG: u32 = 1024;
 /// A listener that cannot be opened is tried again after this, at first and at most.
 const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// At most one line of the log about refused logins in this time.
+const REFUSED_PERIOD: Duration = Duration::from_secs(10);
 /// How long a stop waits for answers under way.
 const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -72,8 +77,17 @@ impl Server {
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
         tasks.spawn(Arc::clone(&live).run(sources.clone(), overviews.clone(), stop.clone()));
-        let app =
-            Arc::new(App { access, hosts: Hosts::new(&config.hosts), sources, history, live, overviews });
+        let app = Arc::new(App {
+            access,
+            hosts: Hosts::new(&config.hosts),
+            sources,
+            history,
+            live,
+            overviews,
+            work: Work::default(),
+            refused: Throttle::new(REFUSED_PERIOD),
+            answers: Answers::default(),
+        });
         let condition = Condition::new(clock);
         let health = condition.watch();
         let entrance = Entrance {
@@ -198,7 +212,7 @@ async fn accept(listener: &TcpListener, entrance: &Entrance) {
         match listener.accept().await {
             Ok((stream, peer)) => {
                 // A connection too many is closed at once.
-                let Some(place) = Place::take(entrance, peer.ip()) else { continue };
+                let Some(place) = Place::take(entrance, network(peer.ip())) else { continue };
                 entrance.tasks.spawn(serve(stream, peer, entrance.clone(), place));
             }
             Err(error) => {

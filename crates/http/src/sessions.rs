@@ -67,13 +67,15 @@ fn hash(token: &str) -> Hash {
 
 #[cfg(test)]
 mod tests {
+    use pipeline::clock::monotonic;
+
     use super::*;
 
     const HOUR: Duration = Duration::from_secs(3600);
 
     #[test]
     fn a_session_ends_when_it_is_ended_or_not_used_for_long() {
-        let now = Instant::now();
+        let now = monotonic();
         let mut sessions = Sessions::new(HOUR);
         let one = sessions.begin(Role::View, now);
         let two = sessions.begin(Role::Operate, now);
@@ -88,7 +90,7 @@ mod tests {
 
     #[test]
     fn the_oldest_session_ends_when_there_are_too_many() {
-        let now = Instant::now();
+        let now = monotonic();
         let mut sessions = Sessions::new(HOUR);
         let first = sessions.begin(Role::View, now);
         let second = sessions.begin(Role::View, now);

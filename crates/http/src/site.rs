@@ -8,6 +8,8 @@ use std::sync::Arc;
 pub struct Site {
     /// The gateway's id.
     pub gateway: String,
+    /// The length of a window, in milliseconds.
+    pub window: i64,
     /// IANA name; times are shown in it.
     pub timezone: String,
     /// The configuration file.

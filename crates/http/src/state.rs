@@ -1,8 +1,8 @@
 //! What every request can reach.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
+use gateway_core::Throttle;
 use pipeline::Control;
 use pipeline::observe::audit::Auditor;
 use pipeline::observe::health_source::HealthSource;
@@ -10,11 +10,13 @@ use read_model::ReadModel;
 use tokio::sync::{mpsc, watch};
 
 use crate::access::Access;
+use crate::answers::Answers;
 use crate::guard::Hosts;
-use crate::history_reader::HistoryReader;
+use crate::history_reader::{HistoryReader, HistorySource};
 use crate::live::Live;
 use crate::overview::Overviews;
 use crate::site::{SharedTools, Site};
+use crate::work::Work;
 
 /// What the page shows, and whom it asks.
 #[derive(Clone)]
@@ -23,8 +25,8 @@ pub struct Sources {
     pub auditor: Auditor,
     pub health: HealthSource,
     pub control: mpsc::Sender<Control>,
-    /// The history's file; none without `[history]`.
-    pub history: Option<PathBuf>,
+    /// None without `[history]`.
+    pub history: Option<HistorySource>,
     /// The configuration in force.
     pub site: watch::Receiver<Arc<Site>>,
     pub tools: SharedTools,
@@ -38,6 +40,10 @@ pub(crate) struct App {
     pub(crate) history: HistoryReader,
     pub(crate) live: Arc<Live>,
     pub(crate) overviews: Overviews,
+    pub(crate) work: Work,
+    /// Of refused logins one line in a while is logged: nobody fills the disk with them.
+    pub(crate) refused: Throttle,
+    pub(crate) answers: Answers,
 }
 
 impl App {

@@ -162,7 +162,7 @@ pub(crate) struct AlertView {
     pub(crate) metric: Option<String>,
     pub(crate) kind: String,
     pub(crate) severity: String,
-    /// `raised` or `cleared`.
+    /// `raised`, `acknowledged` or `cleared`.
     pub(crate) state: String,
     /// When it was raised, in event time.
     pub(crate) time: String,
@@ -174,13 +174,26 @@ pub(crate) struct AlertView {
     /// The lowest and highest normal value.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) expected: Option<(f64, f64)>,
+    /// The limit that the value passed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) limit: Option<f64>,
     /// One line for people.
     pub(crate) message: String,
     /// Whether `POST /api/v1/alerts/acknowledge` clears it: only anomalies are.
     pub(crate) can_acknowledge: bool,
+    /// Who acknowledges an anomaly clears it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) acknowledged: Option<Acknowledgement>,
     /// What it did, as far as it is known since the start.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) actions: Vec<ActionView>,
+}
+
+/// An anomaly was acknowledged.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct Acknowledgement {
+    /// The same anomaly is not raised again before, unless it gets clearly worse.
+    pub(crate) until: String,
 }
 
 /// One action of an alert.
@@ -228,13 +241,15 @@ impl AlertView {
             metric: metric.map(str::to_owned),
             kind: alert.kind.as_str().to_owned(),
             severity: alert.severity.as_str().to_owned(),
-            state: "raised".to_owned(),
+            state: if alert.is_acknowledged { "acknowledged" } else { "raised" }.to_owned(),
             time: alert.since.to_string(),
             cleared: None,
             value: alert.value,
             expected: alert.expected.filter(|(low, high)| low.is_finite() && high.is_finite()),
+            limit: alert.limit,
             message: message.unwrap_or_else(|| alert.kind.as_str().to_owned()),
             can_acknowledge: alert.kind == AlertKind::Anomaly,
+            acknowledged: None,
             actions: Vec::new(),
         }
     }
@@ -269,7 +284,12 @@ impl AlertView {
         let owned = |key: &str| text(key).map(str::to_owned);
         let state = owned("state")?;
         let id = text("id")?;
-        let id = id.strip_suffix(&state).and_then(|id| id.strip_suffix('/')).unwrap_or(id).to_owned();
+        let notice = match record.get("reminder").and_then(Value::as_u64) {
+            Some(number) => format!("/reminder/{number}"),
+            None if record.get("escalated").is_some() => "/escalated".to_owned(),
+            None => String::new(),
+        };
+        let id = id.strip_suffix(&format!("/{state}{notice}")).unwrap_or(id).to_owned();
         let kind = owned("kind")?;
         let is_cleared = state == "cleared";
         let bounds = record.get("expected").and_then(Value::as_array);
@@ -286,9 +306,11 @@ impl AlertView {
             time: owned("since").or_else(|| owned("time"))?,
             cleared: is_cleared.then(|| owned("time")).flatten(),
             value: record.get("value").and_then(Value::as_f64),
+            limit: record.get("limit").and_then(Value::as_f64),
             expected,
             message: owned("message").unwrap_or_default(),
             state,
+            acknowledged: None,
             actions: Vec::new(),
         })
     }

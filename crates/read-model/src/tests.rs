@@ -56,6 +56,8 @@ fn alert(rule: &str, metric: Option<MetricId>, state: AlertState, severity: Seve
         since: at(1),
         at: at(2),
         message: String::new(),
+        limit: None,
+        notice: None,
     }
 }
 

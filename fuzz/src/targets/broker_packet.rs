@@ -27,7 +27,8 @@ const V5: &[u8] = b"\x00\x04MQTT\x05\x00\x00\x3c\x05\x11\x00\x00\x00\x3c\x00\x01
 
 fn engine(now: Now) -> Engine {
     let limits =
-        Limits { queue_bytes: 4096, memory_bytes: 65_536, retained_bytes: 8192, ..Limits::default() };
+        // Room for the topics that say how the broker is doing: in a full store they would push others out.
+        Limits { queue_bytes: 4096, memory_bytes: 65_536, retained_bytes: 1 << 20, ..Limits::default() };
     let mut engine = Engine::new(limits, Arc::new(Everything), now);
     engine.set_next_position(1);
     engine
@@ -74,5 +75,5 @@ pub(crate) fn run(data: &[u8]) {
     now.monotonic = u64::MAX / 2;
     broker.tick(now);
     restored.tick(now);
-    assert_eq!(restored.stats().retained, broker.stats().retained, "retained messages come back");
+    assert_eq!(restored.stored_retained(), broker.stored_retained(), "retained messages come back");
 }

@@ -25,12 +25,13 @@ pub(super) fn payload_hash(payload: &[u8]) -> u64 {
     KEYS.hash_one(payload)
 }
 
-/// The key of a message: the same if it is sent again (MQTT 5, section 4.4: with its packet id). `client`: the sender, if there are several.
-pub(super) fn delivery_key(client: Option<&str>, packet_id: u16, topic: &str, payload_hash: u64) -> u64 {
+/// The key of a message: the same if it is sent again (MQTT 5, section 4.4: with its packet id). `sender`: user name and client id, if
+/// there are several.
+pub(super) fn delivery_key(sender: [Option<&str>; 2], packet_id: u16, topic: &str, payload_hash: u64) -> u64 {
     let mut hasher = KEYS.build_hasher();
-    if let Some(client) = client {
-        hasher.write(client.as_bytes());
-        // UTF-8 never contains this byte, so no client id does.
+    for name in sender.into_iter().flatten() {
+        hasher.write(name.as_bytes());
+        // UTF-8 never contains this byte, so no name does.
         hasher.write_u8(0xff);
     }
     hasher.write_u16(packet_id);
@@ -114,7 +115,12 @@ mod tests {
     #[test]
     fn keys_are_stable_across_versions() {
         let payload = payload_hash(b"21.5");
-        assert_eq!(delivery_key(None, 7, "sensors/lounge", payload), 12_404_106_772_668_471_543);
-        assert_eq!(delivery_key(Some("a"), 7, "sensors/lounge", payload), 9_282_027_035_010_745_651);
+        assert_eq!(delivery_key([None, None], 7, "sensors/lounge", payload), 12_404_106_772_668_471_543);
+        assert_eq!(delivery_key([None, Some("a")], 7, "sensors/lounge", payload), 9_282_027_035_010_745_651);
+        // Client ids are each user's own.
+        assert_ne!(
+            delivery_key([Some("u"), Some("a")], 7, "x", 1),
+            delivery_key([Some("v"), Some("a")], 7, "x", 1)
+        );
     }
 }

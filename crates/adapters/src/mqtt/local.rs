@@ -46,7 +46,12 @@ fn read(intake: &mut Intake<'_>, message: LocalMessage, now: Timestamp) -> Optio
     };
     intake.addresses.learn(&mut known.new_address, &payload);
     let delivery = origin.map_or(Delivery::AtMostOnce, |origin| Delivery::AtLeastOnce {
-        key: delivery_key(Some(&origin.client), origin.packet_id, &topic, payload_hash(&payload)),
+        key: delivery_key(
+            [origin.user.as_deref(), Some(&origin.client)],
+            origin.packet_id,
+            &topic,
+            payload_hash(&payload),
+        ),
         again: origin.again,
     });
     let uplink = uplink(intake.id, known, now, payload, delivery, ack, memory);

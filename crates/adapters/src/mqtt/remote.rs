@@ -117,7 +117,7 @@ impl<'a> Remote<'a> {
         let delivery = match message.qos {
             Qos::AtMostOnce => Delivery::AtMostOnce,
             Qos::AtLeastOnce | Qos::ExactlyOnce => {
-                let key = delivery_key(None, message.packet_id, &message.topic, payload_hash);
+                let key = delivery_key([None, None], message.packet_id, &message.topic, payload_hash);
                 Delivery::AtLeastOnce { key, again: message.dup }
             }
         };

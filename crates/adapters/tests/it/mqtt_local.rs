@@ -38,7 +38,7 @@ fn message(topic: &str) -> (LocalMessage, oneshot::Receiver<Outcome>) {
 }
 
 fn sent(client: &str, packet_id: u16, again: bool) -> LocalMessage {
-    let origin = Some(Origin { client: client.into(), packet_id, again });
+    let origin = Some(Origin { client: client.into(), user: None, packet_id, again });
     LocalMessage { origin, ..message("values/lounge/temperature").0 }
 }
 

@@ -38,6 +38,8 @@ pub struct Stats {
     pub bytes_sent: u64,
     pub publish_bytes_received: u64,
     pub publish_bytes_sent: u64,
+    /// CONNECTs whose password was right.
+    pub connects: u64,
     pub most_connected: usize,
     pub expired_sessions: u64,
     pub dropped: Drops,
@@ -50,6 +52,22 @@ pub struct Stats {
 }
 
 impl Drops {
+    /// Each cause with its number.
+    #[must_use]
+    pub const fn by_cause(&self) -> [(&'static str, u64); 9] {
+        [
+            ("queue_full", self.queue_full),
+            ("memory_full", self.memory_full),
+            ("expired", self.expired),
+            ("too_large", self.too_large),
+            ("retained_full", self.retained_full),
+            ("not_permitted", self.not_permitted),
+            ("session_ended", self.session_ended),
+            ("bridge_refused", self.bridge_refused),
+            ("disk_full", self.disk_full),
+        ]
+    }
+
     /// All causes but the client's own faults and expiry, which the publisher asked for.
     #[must_use]
     pub const fn lost(&self) -> u64 {
@@ -90,8 +108,6 @@ pub enum Event {
     KeepAliveTooLong { client: Arc<str>, most: u16 },
     /// A message was refused, because its payload is larger than it may be.
     PayloadTooLarge { client: Arc<str>, topic: Arc<str> },
-    /// The session belongs to another user.
-    ForeignSession { client: Arc<str>, user: Option<Arc<str>> },
     /// A session has ended, by time or as its client wanted; messages that waited for it are lost.
     SessionEnded { client: Arc<str>, lost: usize },
 }

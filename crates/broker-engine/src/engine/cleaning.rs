@@ -14,6 +14,12 @@ pub struct Cleaning {
     by_number: HashMap<u64, SessionKey, RandomState>,
 }
 
+impl Cleaning {
+    pub(crate) fn session(&self, number: u64) -> Option<SessionKey> {
+        self.by_number.get(&number).copied()
+    }
+}
+
 impl Engine {
     /// Bytes that the records of the present state take, about.
     #[must_use]
@@ -48,12 +54,12 @@ impl Engine {
     }
 
     fn record_one_again(&mut self, cleaning: &Cleaning, position: u64, record: Record<'_>, now: Now) {
-        let by_number = |number| cleaning.by_number.get(&number).copied();
+        let by_number = |number| cleaning.session(number);
         let bytes = if let Record::Message(stored) = &record { stored.payload.len() } else { 0 };
         self.log.begin_change(bytes);
         match record {
-            Record::Session { client, .. } => {
-                if let Some(&key) = self.by_client_id.get(client)
+            Record::Session { session, .. } => {
+                if let Some(key) = by_number(session)
                     && self.sessions.get(key).is_some_and(|session| session.position == position)
                 {
                     self.record_session(key);
@@ -120,7 +126,7 @@ impl Engine {
             self.record_message(&message, true, Vec::new(), now);
         }
         let waiting = |recipient: &Recipient| {
-            let session = cleaning.by_number.get(&recipient.session).and_then(|key| self.sessions.get(*key));
+            let session = cleaning.session(recipient.session).and_then(|key| self.sessions.get(key));
             session.is_some_and(|session| session.waits_for(recipient.sequence))
         };
         let recipients: Vec<Recipient> = stored.recipients.into_iter().filter(waiting).collect();

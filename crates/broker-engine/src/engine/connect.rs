@@ -77,6 +77,7 @@ impl Engine {
     /// # Errors
     /// The client is refused.
     pub fn connect(&mut self, connect: &Connect<'_>, peer: Peer, now: Now) -> Result<ConnectionKey, Refused> {
+        self.stats.connects += u64::from(peer.internal.is_none());
         let refuse = |reason| Err(refused(connect.version, reason));
         if connect.authentication_method.is_some() {
             return refuse(Reason::BadAuthenticationMethod);
@@ -152,13 +153,6 @@ impl Engine {
         Ok(key)
     }
 
-    /// Whether a client with this id is connected.
-    #[must_use]
-    pub fn is_connected(&self, client: &str) -> bool {
-        let session = self.by_client_id.get(client).and_then(|key| self.sessions.get(*key));
-        session.is_some_and(|session| session.connection.is_some())
-    }
-
     /// The session to go on with, and whether it is an old one.
     fn open_session(
         &mut self,
@@ -169,12 +163,11 @@ impl Engine {
         now: Now,
     ) -> Result<(SessionKey, bool), Reason> {
         let queue_limit = internal.map_or(self.limits.queue_bytes, |one| one.queue_bytes);
-        if let Some(&old) = self.by_client_id.get(client) {
-            self.check_owner(old, client, user.as_ref())?;
+        if let Some(old) = self.session_of(client, user.as_ref()) {
             self.take_over(old, now);
         }
         // The end of the old connection may have ended its session.
-        if let Some(&old) = self.by_client_id.get(client) {
+        if let Some(old) = self.session_of(client, user.as_ref()) {
             let survives = self.sessions.get(old).is_some_and(Session::is_kept);
             if survives && !connect.clean_start {
                 self.resume_session(old, user, expiry, (queue_limit, internal.is_some()))?;
@@ -194,24 +187,6 @@ impl Engine {
         self.by_client_id.insert(Arc::clone(client), key);
         self.record_session(key);
         Ok((key, false))
-    }
-
-    /// A client id is no secret, so another user must not get at the messages of a session, nor end its connection. A session
-    /// of nobody, or of a user that is no longer configured, goes to whoever asks.
-    fn check_owner(
-        &mut self,
-        key: SessionKey,
-        client: &Arc<str>,
-        user: Option<&Arc<str>>,
-    ) -> Result<(), Reason> {
-        let Some(owner) = self.sessions.get(key).and_then(|session| session.user.as_ref()) else {
-            return Ok(());
-        };
-        if Some(owner) == user || !self.policy.admits(Some(owner)) {
-            return Ok(());
-        }
-        self.events.tell(|| Event::ForeignSession { client: Arc::clone(client), user: user.cloned() });
-        Err(Reason::ClientIdentifierNotValid)
     }
 
     /// Ends the client's older connection ([MQTT-3.1.4-3]). Its will comes before anything of the new connection.

@@ -99,7 +99,7 @@ impl Engine {
     }
 
     fn internal_session(&self, id: &str) -> Option<SessionKey> {
-        self.by_client_id.get(id).copied()
+        self.by_client_id.of(id).first().copied()
     }
 
     fn set_filters(

@@ -35,6 +35,12 @@ pub struct Message {
 const OVERHEAD: usize = 200;
 
 impl Message {
+    /// Who published it, if that is a user.
+    #[must_use]
+    pub fn user(&self) -> Option<&Arc<str>> {
+        self.publisher.as_ref()?.user.as_ref()
+    }
+
     /// A message of the gateway itself, at QoS 1.
     #[must_use]
     pub fn internal(topic: &str, payload: Bytes, retain: bool) -> Self {

@@ -21,6 +21,9 @@ pub struct Output {
 /// A payload of this size is not copied.
 const SHARED: usize = 4096;
 
+/// Packets that one call takes, at most.
+const MOST_PACKETS: usize = 500;
+
 /// What remains after a call of [`Engine::output`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rest {
@@ -69,6 +72,7 @@ impl Engine {
         let Some(connection) = self.connection_mut(key) else { return Rest::Close };
         connection.woken = false;
         let session = connection.session;
+        let mut packets = 0;
         loop {
             let Some(connection) = self.connection_mut(key) else { return Rest::Close };
             let Some(outgoing) = connection.outgoing.pop_front() else { break };
@@ -83,7 +87,9 @@ impl Engine {
                 // Only clients within the process get it, and they have no socket.
                 Outgoing::Acked { .. } => {}
             }
-            if into.length >= most {
+            packets += 1;
+            self.work += 1;
+            if into.length >= most || packets >= MOST_PACKETS {
                 return Rest::More;
             }
         }

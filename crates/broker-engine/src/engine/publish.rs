@@ -283,6 +283,7 @@ impl Engine {
     fn route(&mut self, message: &Arc<Message>, from: Option<SessionKey>, now: Now) -> Routed {
         self.log.begin_change(message.payload.len() + message.properties.len());
         let Matches { sessions: matches, adapters, found_any, .. } = self.subscribers(message, from);
+        self.work += matches.len() as u64;
         let mut routed = Routed { adapters, matched: found_any, position: None };
         let is_retained = message.retain && self.retain(message) == Some(true);
         let mut recipients: Vec<Recipient> = Vec::new();

@@ -29,6 +29,7 @@ impl Engine {
         }
         connection.last_received = now;
         let version = connection.version;
+        self.work += 1;
         self.stats.messages_received += 1;
         self.stats.bytes_received += frame.length as u64;
         let handled = Packet::decode(version, frame).and_then(|packet| self.handle(key, packet, now));

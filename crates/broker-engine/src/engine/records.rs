@@ -133,17 +133,7 @@ pub(crate) struct Log {
 impl Log {
     /// Adds a record, and returns the position that must be stored for it.
     pub(crate) fn append(&mut self, record: &Record<'_>) -> u64 {
-        let start = self.batch.len();
-        self.batch.extend_from_slice(&[0; 4]);
-        // Cannot fail: the writer is a Vec, and no record has a map or a sequence of unknown length.
-        if let Ok(batch) = postcard::to_extend(record, std::mem::take(&mut self.batch)) {
-            self.batch = batch;
-        }
-        let length = u32::try_from(self.batch.len() - start - 4).unwrap_or(u32::MAX);
-        if let Some(place) = self.batch.get_mut(start..start + 4) {
-            place.copy_from_slice(&length.to_le_bytes());
-        }
-        self.bytes += u64::from(length);
+        self.bytes += u64::from(encode(&mut self.batch, record));
         self.next
     }
 
@@ -188,6 +178,21 @@ impl Log {
     pub(crate) fn take_waiting(&mut self) -> Vec<ConnectionKey> {
         std::mem::take(&mut self.waiting)
     }
+}
+
+/// Adds a record to a batch; returns its length.
+pub(crate) fn encode(batch: &mut Vec<u8>, record: &Record<'_>) -> u32 {
+    let start = batch.len();
+    batch.extend_from_slice(&[0; 4]);
+    // Cannot fail: the writer is a Vec, and no record has a map or a sequence of unknown length.
+    if let Ok(extended) = postcard::to_extend(record, std::mem::take(batch)) {
+        *batch = extended;
+    }
+    let length = u32::try_from(batch.len() - start - 4).unwrap_or(u32::MAX);
+    if let Some(place) = batch.get_mut(start..start + 4) {
+        place.copy_from_slice(&length.to_le_bytes());
+    }
+    length
 }
 
 /// The records of a batch; ends at the first that cannot be read.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::deliver::Delivery;
 use super::message::Message;
 use super::records::{Recipient, Record, StoredMessage};
-use super::subscriptions::Entry;
+use super::scans::RetainedScan;
 use super::{Engine, Event, Now, SessionKey};
 use crate::topic::{literal_prefix, matches};
 
@@ -46,17 +46,10 @@ pub(crate) struct RetainedStore {
     expiring: usize,
 }
 
-/// A subscription whose retained messages are being sent.
-#[derive(Debug, Clone)]
-pub(crate) struct RetainedScan {
-    pub(crate) filter: Arc<str>,
-    pub(crate) entry: Entry,
-    /// The topic that was looked at last.
-    after: Option<Arc<str>>,
-}
-
 /// Topics that one step of a scan looks at, so that other clients do not wait for it.
 const STEP: usize = 1_000;
+/// So many take as long as a message.
+const LOOKS_PER_WORK: usize = 4;
 /// Of the recipients in one record, about. With the largest packet, a record must not be too large for a journal.
 const RECIPIENTS_BYTES: usize = 256 << 10;
 
@@ -65,8 +58,18 @@ impl RetainedStore {
         self.topics.len()
     }
 
+    /// Without those that say how the broker is doing, which are not stored.
+    pub(crate) fn len_of_stored(&self) -> usize {
+        self.topics.keys().filter(|topic| !topic.starts_with("$SYS/")).count()
+    }
+
     pub(crate) const fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// The record that holds the topic's message.
+    pub(crate) fn position(&self, topic: &str) -> Option<u64> {
+        self.topics.get(topic).map(|retained| retained.position)
     }
 
     pub(crate) fn get_mut(&mut self, topic: &str) -> Option<&mut Retained> {
@@ -146,12 +149,6 @@ fn owner(message: &Message) -> Owner {
     message.publisher.as_ref().map(|publisher| publisher.user.clone())
 }
 
-impl RetainedScan {
-    pub(crate) const fn new(filter: Arc<str>, entry: Entry) -> Self {
-        Self { filter, entry, after: None }
-    }
-}
-
 impl Engine {
     /// Forgets a topic's retained message.
     pub(crate) fn clear_retained(&mut self, topic: &str) {
@@ -207,14 +204,20 @@ impl Engine {
     /// Sends retained messages to a session while it can take them at once. Returns whether there are more to look at.
     pub(crate) fn continue_scans(&mut self, key: SessionKey, now: Now) -> bool {
         let mut looked_at = 0;
-        while let Some(scan) = self.sessions.get(key).and_then(|session| session.scans.front()).cloned() {
+        let more = self.continue_scans_counting(key, now, &mut looked_at);
+        self.work += (looked_at / LOOKS_PER_WORK) as u64;
+        more
+    }
+
+    fn continue_scans_counting(&mut self, key: SessionKey, now: Now, looked_at: &mut usize) -> bool {
+        while let Some(scan) = self.sessions.get(key).and_then(|session| session.scans.first()).cloned() {
             if !self.takes_more(key) {
                 return false;
             }
-            let (found, after) = self.next_retained(&scan, now, &mut looked_at);
+            let (found, after) = self.next_retained(&scan, now, looked_at);
             match (found, after) {
                 (Some(retained), _) => {
-                    self.set_scan_position(key, Some(Arc::clone(&retained.topic)));
+                    self.set_scan_position(key, Arc::clone(&retained.topic));
                     let delivery = Delivery { message: retained, entry: scan.entry, retain: true };
                     let position = self.deliver_retained(key, delivery, now);
                     debug_assert!(
@@ -223,12 +226,12 @@ impl Engine {
                     );
                 }
                 (None, Some(after)) => {
-                    self.set_scan_position(key, Some(after));
+                    self.set_scan_position(key, after);
                     return true;
                 }
                 (None, None) => {
                     if let Some(session) = self.sessions.get_mut(key) {
-                        session.scans.pop_front();
+                        session.scans.remove_first();
                     }
                 }
             }
@@ -259,9 +262,9 @@ impl Engine {
         (None, None)
     }
 
-    fn set_scan_position(&mut self, key: SessionKey, after: Option<Arc<str>>) {
-        if let Some(scan) = self.sessions.get_mut(key).and_then(|session| session.scans.front_mut()) {
-            scan.after = after;
+    fn set_scan_position(&mut self, key: SessionKey, after: Arc<str>) {
+        if let Some(session) = self.sessions.get_mut(key) {
+            session.scans.set_first(after);
         }
     }
 

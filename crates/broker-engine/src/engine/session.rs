@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 
 use super::connection::ConnectionKey;
 use super::message::Message;
-use super::retained::RetainedScan;
+use super::scans::Scans;
 use super::wills::Will;
 use crate::packet::QoS;
 
@@ -91,7 +91,7 @@ pub(crate) struct Session {
     pub(crate) next_sequence: u64,
     pub(crate) inbound: BTreeMap<u16, Inbound>,
     /// Subscriptions whose retained messages are still to be sent.
-    pub(crate) scans: VecDeque<RetainedScan>,
+    pub(crate) scans: Scans,
     pub(crate) will: Option<Box<Will>>,
     /// The last message that was routed to it, and its place there.
     pub(crate) matched: (u64, u32),
@@ -125,7 +125,7 @@ impl Session {
             next_packet_id: 1,
             next_sequence: 1,
             inbound: BTreeMap::new(),
-            scans: VecDeque::new(),
+            scans: Scans::default(),
             will: None,
             matched: (0, 0),
         }

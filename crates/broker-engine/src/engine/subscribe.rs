@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::connection::ConnectionKey;
 use super::records::{Record, options_byte};
-use super::retained::RetainedScan;
+use super::scans::RetainedScan;
 use super::session::Subscription;
 use super::subscriptions::{Entry, Subscriber};
 use super::{Engine, Event, Now, SessionKey};
@@ -39,6 +39,7 @@ impl Engine {
         let is_bridge = connection.is_bridge;
         let mut codes = Vec::with_capacity(subscribe.filters.len());
         let mut scans = Vec::new();
+        self.work += 2 * subscribe.filters.len() as u64;
         for filter in &subscribe.filters {
             // The standard's No Local, for bridges that speak 3.1.1.
             let filter = SubscribeFilter {
@@ -67,8 +68,7 @@ impl Engine {
     pub(crate) fn begin_scans(&mut self, key: SessionKey, scans: Vec<RetainedScan>, now: Now) {
         if let Some(session) = self.sessions.get_mut(key) {
             for scan in scans {
-                session.scans.retain(|one| one.filter != scan.filter);
-                session.scans.push_back(scan);
+                session.scans.push(scan);
             }
         }
         self.continue_scans(key, now);
@@ -150,6 +150,7 @@ impl Engine {
         let Some(connection) = self.connection(key) else { return Ok(()) };
         let (session, version) = (connection.session, connection.version);
         let mut codes = Vec::with_capacity(unsubscribe.filters.len());
+        self.work += 2 * unsubscribe.filters.len() as u64;
         for filter in &unsubscribe.filters {
             let code = match ParsedFilter::parse(filter) {
                 None => return Err(NO_FILTER),
@@ -171,7 +172,7 @@ impl Engine {
         if session.subscriptions.remove(filter).is_none() {
             return false;
         }
-        session.scans.retain(|scan| *scan.filter != *filter);
+        session.scans.remove(filter);
         if let Some(parsed) = ParsedFilter::parse(filter) {
             self.subscriptions.remove(parsed, Subscriber::Session(key));
         }

@@ -1,9 +1,11 @@
-//! `$SYS/broker/…`: the figures that dashboards read, under the names that mosquitto gave them.
+//! `$SYS/broker/…`: the figures that dashboards read, under the names that mosquitto gave them. `$SYS/riser/dropped/…`: messages that
+//! were dropped, by cause.
 
 use std::collections::HashMap;
 
 use bytes::Bytes;
 
+use super::load::Load;
 use super::message::Message;
 use super::{Engine, Now};
 use crate::packet::QoS;
@@ -15,12 +17,13 @@ const PERIOD: u64 = 10;
 pub(crate) struct SystemTopics {
     started: Now,
     next: u64,
-    last: HashMap<&'static str, String>,
+    last: HashMap<String, String>,
+    load: Load,
 }
 
 impl SystemTopics {
     pub(crate) fn new(now: Now) -> Self {
-        Self { started: now, next: 0, last: HashMap::new() }
+        Self { started: now, next: 0, last: HashMap::new(), load: Load::new(now) }
     }
 }
 
@@ -32,11 +35,18 @@ impl Engine {
         }
         self.system.next = now.monotonic + PERIOD * 1000;
         let uptime = now.monotonic.saturating_sub(self.system.started.monotonic) / 1000;
-        for (topic, value) in self.figures(uptime) {
-            if self.system.last.get(topic) == Some(&value) {
+        let stats = self.stats();
+        let load = self.system.load.update(&stats, now).into_iter();
+        let load = load.map(|(name, value)| (format!("$SYS/broker/load/{name}"), value));
+        let dropped = stats.dropped.by_cause().into_iter();
+        let dropped =
+            dropped.map(|(cause, count)| (format!("$SYS/riser/dropped/{cause}"), count.to_string()));
+        let figures = self.figures(uptime).into_iter().map(|(name, value)| (name.to_owned(), value));
+        for (topic, value) in figures.chain(load).chain(dropped) {
+            if self.system.last.get(&topic) == Some(&value) {
                 continue;
             }
-            self.system.last.insert(topic, value.clone());
+            self.system.last.insert(topic.clone(), value.clone());
             let message = Message {
                 topic: topic.into(),
                 payload: Bytes::from(value),

@@ -157,9 +157,7 @@ impl Engine {
             self.publish_will(key, now);
         }
         let Some(session) = self.sessions.try_remove(key) else { return };
-        if self.by_client_id.get(&session.client) == Some(&key) {
-            self.by_client_id.remove(&session.client);
-        }
+        self.by_client_id.remove(&session.client, key);
         for filter in session.subscriptions.keys() {
             if let Some(parsed) = ParsedFilter::parse(filter) {
                 self.subscriptions.remove(parsed, Subscriber::Session(key));

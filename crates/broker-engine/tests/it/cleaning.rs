@@ -77,3 +77,51 @@ fn a_qos_2_message_that_was_received_is_not_sent_again_after_cleaning() {
     let to = world.connect_kept(4, "to");
     assert_eq!(world.got(to), [Got::Ack { first: 0x62, id: 1, code: 0 }], "PUBREL, and not PUBLISH");
 }
+
+#[test]
+fn what_is_replaced_only_by_a_record_that_may_be_lost_still_counts() {
+    let mut world = World::new(Limits::default());
+    let (from, kept) = (world.connect(4, "from", true, 0), world.connect(4, "kept", false, 1));
+    world.subscribe(kept, "a", 1);
+    for (topic, value) in [("a", "1"), ("b", "1"), ("b", ""), ("c", "1")] {
+        world.publish(from, topic, value.as_bytes(), true);
+    }
+    world.take(kept);
+    let (durable, batches) = (world.disk.last().unwrap().0, world.disk.len());
+    for topic in ["a", "b", "c"] {
+        world.publish(from, topic, b"2", true);
+    }
+    world.take(kept);
+    world.subscribe(kept, "a", 0);
+    let before = world.disk.iter().map(|(_, batch)| batch.len()).sum::<usize>();
+    world.compact(batches, durable);
+    assert!(world.disk.iter().map(|(_, batch)| batch.len()).sum::<usize>() < before);
+    // The power is cut.
+    world.disk.retain(|(position, _)| *position <= durable);
+    world.restart();
+    let retained = ["a", "b", "c"].map(|topic| world.retained(topic).concat());
+    assert_eq!(retained, ["1", "", "1"]);
+    let from = world.connect(4, "from", true, 0);
+    world.publish(from, "a", b"3", false);
+    let kept = world.connect_kept(4, "kept");
+    assert_eq!(world.take(kept), ["3"], "session and subscription are there, and nothing comes again");
+}
+
+#[test]
+fn of_compacted_records_nothing_is_left_that_has_ended() {
+    let mut world = World::new(Limits::default());
+    let (from, away) = (world.connect(4, "from", true, 0), world.connect(4, "away", false, 1));
+    world.subscribe(away, "q", 1);
+    world.lose(away);
+    for number in 0..100 {
+        world.publish(from, "q", format!("{number}").as_bytes(), false);
+    }
+    let full = world.disk.iter().map(|(_, batch)| batch.len()).sum::<usize>();
+    let away = world.connect_kept(4, "away");
+    assert_eq!(world.take(away).len(), 100);
+    world.compact(usize::MAX, u64::MAX);
+    assert!(world.disk.iter().map(|(_, batch)| batch.len()).sum::<usize>() < full / 20);
+    world.restart();
+    let away = world.connect_kept(4, "away");
+    assert!(world.take(away).is_empty());
+}

@@ -15,4 +15,5 @@ mod delivery;
 mod internal;
 mod sessions;
 mod simulation;
+mod system_topics;
 mod world;

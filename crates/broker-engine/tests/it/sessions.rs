@@ -173,3 +173,40 @@ fn sessions_end_at_their_time_and_silent_clients_are_cut_off() {
     world.restart();
     assert_eq!(world.engine.stats().sessions, 0);
 }
+
+/// Or whoever has a login could read another user's queue, end his connection, or keep him out.
+#[test]
+fn each_user_has_client_ids_of_his_own() {
+    let mut world = World::new(Limits::default());
+    let connect_as = |world: &mut World, user, clean| {
+        let client = world.try_connect_as(user, 4, &connect(4, "display", clean, 1)).unwrap();
+        let got = world.got(client);
+        let Got::Connack { present, code: 0, .. } = got[0] else { panic!("{got:?}") };
+        (client, present)
+    };
+    let (squatter, _) = connect_as(&mut world, Some("bob"), false);
+    world.subscribe(squatter, "q/bob", 1);
+    let (ann, present) = connect_as(&mut world, Some("ann"), false);
+    assert!(!present);
+    world.subscribe(ann, "q/ann", 1);
+    let (again, present) = connect_as(&mut world, Some("bob"), false);
+    assert!(present && world.engine.stats().connected == 3, "his own connection is taken over");
+    world.got(squatter);
+    assert_eq!(world.engine.stats().connected, 2, "and no other");
+    world.lose(ann);
+    world.lose(again);
+    let from = world.connect(4, "from", true, 0);
+    for topic in ["q/ann", "q/bob"] {
+        world.publish(from, topic, topic.as_bytes(), false);
+    }
+    world.clean(usize::MAX);
+    world.compact(usize::MAX, u64::MAX);
+    world.restart();
+    // A session of nobody is a third one.
+    let (nobody, present) = connect_as(&mut world, None, true);
+    assert!(!present && world.take(nobody).is_empty());
+    for (user, topic) in [("ann", "q/ann"), ("bob", "q/bob")] {
+        let client = world.try_connect_as(Some(user), 4, &connect(4, "display", false, 1)).unwrap();
+        assert_eq!(world.take(client), [topic]);
+    }
+}

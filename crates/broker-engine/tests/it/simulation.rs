@@ -28,6 +28,8 @@ enum Event {
     Choke(usize, usize),
     Die,
     Clean(usize),
+    /// What no longer counts of so many batches is deleted, and nothing is written.
+    Compact(usize),
     Wait,
 }
 
@@ -43,6 +45,7 @@ fn event() -> impl Strategy<Value = Event> {
         2 => (client, 1..6_usize).prop_map(|(client, packets)| Event::Choke(client, packets)),
         1 => Just(Event::Die),
         1 => (1..20_usize).prop_map(Event::Clean),
+        1 => (1..40_usize).prop_map(Event::Compact),
         1 => Just(Event::Wait),
     ]
 }
@@ -194,6 +197,7 @@ impl Model {
                 self.world.restart();
             }
             Event::Clean(batches) => self.world.clean(batches),
+            Event::Compact(batches) => self.world.compact(batches, u64::MAX),
             Event::Wait => self.world.wait(1),
         }
     }

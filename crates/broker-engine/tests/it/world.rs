@@ -94,6 +94,16 @@ impl World {
         self.disk.drain(..batches);
     }
 
+    /// Replaces the oldest batches by what counts of them; those from `durable` on may be lost.
+    pub(crate) fn compact(&mut self, batches: usize, durable: u64) {
+        let batches = batches.min(self.disk.len());
+        let cleaning = self.engine.begin_cleaning();
+        for (position, batch) in &mut self.disk[..batches] {
+            *batch = self.engine.still_counts(&cleaning, *position, batch, durable).unwrap();
+        }
+        self.disk.retain(|(_, batch)| !batch.is_empty());
+    }
+
     pub(crate) fn try_connect(&mut self, version: u8, body: &[u8]) -> Result<Client, Vec<Got>> {
         self.try_connect_as(None, version, body)
     }

@@ -4,6 +4,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpSocket, TcpStream};
 
 /// Read at a time.
@@ -101,6 +102,10 @@ impl Client {
     pub(crate) async fn disconnect(mut self) -> io::Result<()> {
         self.outbox.packet(0xe0, &[]);
         self.flush().await
+    }
+
+    pub(crate) fn into_halves(self) -> (OwnedReadHalf, OwnedWriteHalf) {
+        self.stream.into_split()
     }
 
     /// Whether the broker has neither sent anything more nor closed.
@@ -201,6 +206,14 @@ impl Outbox {
     pub(crate) fn publish(&mut self, topic: &str, retain: bool, id: u16, payload: &[u8]) {
         let first = 0x32 | u8::from(retain);
         self.packet(first, &[&length_of(topic), topic.as_bytes(), &id.to_be_bytes(), payload]);
+    }
+
+    pub(crate) fn publish_at_most_once(&mut self, topic: &str, payload: &[u8]) {
+        self.packet(0x30, &[&length_of(topic), topic.as_bytes(), payload]);
+    }
+
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.0
     }
 
     pub(crate) fn puback(&mut self, id: u16) {

@@ -9,6 +9,7 @@ mod durable;
 mod exchange;
 mod idle;
 mod logins;
+mod ping;
 mod retained;
 
 use std::collections::HashMap;
@@ -35,6 +36,8 @@ async fn main() -> Outcome {
         "retained" => retained::read(broker, &options).await,
         "flood" => logins::flood(broker, &options).await,
         "login" => logins::login(broker, &options).await,
+        "ping" => ping::ping(broker, &options).await,
+        "pour" => ping::pour(broker, &options).await,
         "durable" => durable::run(broker, &options).await,
         other => Err(format!("no mode {other}").into()),
     }

@@ -14,5 +14,7 @@ mod common;
 mod hostile;
 mod kill;
 mod peers;
+mod receiving;
 mod tap;
 mod tls;
+mod turns;

@@ -119,24 +119,27 @@ async fn dashboards_read_the_brokers_figures_and_nobody_writes_them() {
 async fn a_session_belongs_to_its_user_until_that_user_is_gone() {
     let folder = TempDir::new().unwrap();
     let mut with_users = settings(folder.path());
-    with_users.users = vec![user("ann", "a", &["#"], &["#"]), user("bob", "b", &["#"], &["#"])];
+    with_users.users = ["ann", "bob", "carl"].map(|name| user(name, name, &["#"], &["#"])).to_vec();
     let broker = start(with_users.clone(), Tap::default()).await.unwrap();
     let port = port(&broker, "mqtt");
     let session = ["-i", "display", "-c", "-q", "1", "-t", "news"];
-    let ann = ["-u", "ann", "-P", "a"];
-    let bob = ["-u", "bob", "-P", "b"];
+    let [ann, bob, carl] = ["ann", "bob", "carl"].map(|name| ["-u", name, "-P", name]);
     // Begun without a name, it goes on with one.
     subscribe(port, &[&session[..], &["-E"]].concat()).await;
     publish(port, &["-q", "1", "-t", "news", "-m", "1"]).await;
     let got = subscribe(port, &[&session[..], &ann, &["-C", "1", "-W", "5"]].concat()).await;
     assert_eq!(stdout(&got), "1\n");
     publish(port, &["-q", "1", "-t", "news", "-m", "2"]).await;
-    let refused = subscribe(port, &[&session[..], &bob, &["-C", "1", "-W", "2"]].concat()).await;
-    assert!(!refused.status.success() && stdout(&refused).is_empty(), "{}", said(&refused));
+    // Another user with the same client id has a session of his own.
+    let other = subscribe(port, &[&session[..], &bob, &["-E"]].concat()).await;
+    assert!(other.status.success() && stdout(&other).is_empty(), "{}", said(&other));
+    publish(port, &["-q", "1", "-t", "news", "-m", "3"]).await;
+    let other = subscribe(port, &[&session[..], &bob, &["-C", "1", "-W", "5"]].concat()).await;
+    assert_eq!(stdout(&other), "3\n");
     with_users.users.remove(0);
     broker.set_access(Access::new(&with_users).unwrap());
-    let got = subscribe(port, &[&session[..], &bob, &["-C", "1", "-W", "5"]].concat()).await;
-    assert_eq!(stdout(&got), "2\n");
+    let got = subscribe(port, &[&session[..], &carl, &["-C", "2", "-W", "5"]].concat()).await;
+    assert_eq!(stdout(&got), "2\n3\n");
     broker.stop().await;
 }
 

@@ -4,8 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::common::{free, port, publish, said, settings, start};
-use broker::{BrokerError, Tap, Tls};
+use crate::common::{eventually, free, port, publish, said, settings, start, stdout, subscriber};
+use broker::{BrokerError, Certificates, Tap, Tls};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
@@ -123,6 +123,36 @@ async fn requires_a_client_certificate_if_configured() {
     assert!(!send(&[]).await);
     let (cert, key) = Authority::new().sign("stranger");
     assert!(!send(&["--cert", text(&cert), "--key", text(&key)]).await);
+    broker.stop().await;
+}
+
+#[tokio::test]
+async fn new_connections_get_a_renewed_certificate_and_old_ones_stay() {
+    let (folder, authority) = (TempDir::new().unwrap(), Authority::new());
+    let mut settings = settings(folder.path());
+    settings.tls = Some(authority.tls());
+    let broker = start(settings.clone(), Tap::default()).await.unwrap();
+    let port = port(&broker, "mqtt over TLS");
+    let ca = authority.path("ca.pem");
+    let reader = subscriber(port, &["--cafile", text(&ca), "-t", "a", "-C", "1", "-W", "20"]);
+    eventually(async || broker.stats().subscriptions == 1).await;
+
+    let other = Authority::new();
+    let renewed = other.tls();
+    let tls = settings.tls.clone().unwrap();
+    std::fs::copy(&renewed.cert_file, &tls.cert_file).unwrap();
+    // Half of it: nothing changes.
+    assert!(matches!(Certificates::read(&settings), Err(BrokerError::Tls { .. })));
+    std::fs::copy(&renewed.key_file, &tls.key_file).unwrap();
+    let send =
+        async |ca: &Path| publish(port, &["--cafile", text(ca), "-t", "a", "-m", "1", "-q", "1"]).await;
+    assert!(!send(&other.path("ca.pem")).await.status.success(), "not before it is read");
+    broker.set_certificates(Certificates::read(&settings).unwrap());
+    let sent = send(&other.path("ca.pem")).await;
+    assert!(sent.status.success(), "{}", said(&sent));
+    assert!(!send(&ca).await.status.success());
+    let got = reader.wait_with_output().await.unwrap();
+    assert_eq!(stdout(&got), "1\n", "the connection before is still there");
     broker.stop().await;
 }
 

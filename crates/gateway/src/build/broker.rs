@@ -64,6 +64,7 @@ fn limits(config: &broker::config::Config) -> broker::Limits {
         session_expiry: config.session_expiry.0,
         connect_timeout: config.connect_timeout.0,
         packet_timeout: config.packet_timeout.0,
+        max_connect_memory: bytes(config.max_connect_memory),
         max_connects_per_second: config.max_connects_per_second,
         retain: config.retain,
     }

@@ -234,7 +234,7 @@ const PIPELINE: &[(&str, &[&str])] = &[
     ("engine", &[]),
     ("scripts", &[]),
     ("decode", &["engine", "scripts"]),
-    ("deliver", &["engine", "scripts"]),
+    ("deliver", &["engine", "scripts", "clock"]),
     ("durable", &["decode", "deliver", "engine"]),
     // These stand around the pipeline: it knows neither.
     ("observe", &["acknowledging", "clock", "deliver", "problems", "BytesWritten", "Control", "ModelCount"]),

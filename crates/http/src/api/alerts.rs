@@ -11,10 +11,12 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use gateway_core::Timestamp;
+use gateway_core::ports::Clock as _;
 use gateway_core::settings::HumanDuration;
 use history::{AlertCursor, AlertQuery, Store, StoredAlert};
 use pipeline::Control;
 use pipeline::acknowledging::{Answer, Request, Row};
+use pipeline::clock::SystemClock;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 use utoipa::{IntoParams, ToSchema};
@@ -24,7 +26,7 @@ use crate::extract::{Body, Operator, Params, Viewer};
 use crate::problem::Problem;
 use crate::state::App;
 use crate::times::Time;
-use crate::views::AlertView;
+use crate::views::{Acknowledgement, AlertView};
 
 /// Which alerts.
 #[derive(Deserialize, IntoParams)]
@@ -78,28 +80,9 @@ pub(super) struct Acknowledge {
 #[derive(Serialize, ToSchema)]
 pub(super) struct Acknowledged {
     /// These were raised, and are cleared now.
-    acknowledged: Vec<AcknowledgedRow>,
+    acknowledged: Vec<AlertView>,
     /// These are no anomalies, and stay until their cause ends.
-    others: Vec<AcknowledgedRow>,
-}
-
-/// One alert.
-#[derive(Serialize, ToSchema)]
-struct AcknowledgedRow {
-    alert: String,
-    kind: String,
-    severity: String,
-    device: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    metric: Option<String>,
-    since: String,
-}
-
-impl From<Row> for AcknowledgedRow {
-    fn from(row: Row) -> Self {
-        let Row { alert, kind, severity, device, metric, since, .. } = row;
-        Self { alert, kind, severity, device, metric, since }
-    }
+    others: Vec<AlertView>,
 }
 
 /// Open alerts, then past ones, each the newest first. Past ones need `[history]`.
@@ -129,7 +112,7 @@ pub(super) async fn alerts(
         list.alerts.extend(rest.by_ref().take(limit));
         if rest.next().is_some() {
             list.next = Some(Place::Open(shown + limit).to_string());
-            return Ok(tagged(&headers, &list));
+            return tagged(&app, &headers, &list);
         }
     }
     let room = limit - list.alerts.len();
@@ -145,7 +128,7 @@ pub(super) async fn alerts(
     } else if with_past {
         list.next = Some(Place::Open(usize::MAX).to_string());
     }
-    Ok(tagged(&headers, &list))
+    tagged(&app, &headers, &list)
 }
 
 /// The newest first.
@@ -269,6 +252,17 @@ pub(super) async fn acknowledge(
     if hold.is_zero() {
         return Err(Problem::bad_request("for: must be longer than 0, such as 30d"));
     }
+    let held = i64::try_from(hold.as_millis()).unwrap_or(i64::MAX);
+    let until = Timestamp::from_millis(SystemClock.now().as_millis().saturating_add(held));
+    if app.sources.read_model.device(&device).is_none() {
+        return Err(super::devices::unknown(&device));
+    }
+    let open = all_open(&app);
+    let is_meant = |alert: &AlertView| alert.device == device && (metric.is_none() || alert.metric == metric);
+    // Only what can be acknowledged is remembered: no made-up name takes memory.
+    if open.iter().any(|alert| alert.can_acknowledge && is_meant(alert)) {
+        app.live.acknowledge(&device, metric.as_deref(), until);
+    }
     let (reply, answer) = oneshot::channel();
     let request = Request { device: device.clone(), metric: metric.clone(), hold };
     app.sources.control.send(Control::Acknowledge(request, reply)).await.map_err(|_| stopping())?;
@@ -278,9 +272,30 @@ pub(super) async fn acknowledge(
             let metric: String = metric.unwrap_or_default().chars().take(100).collect();
             Err(Problem::not_found(format!("no metric is called `{metric}`")))
         }
-        Answer::Done { acknowledged, others } => Ok(Json(Acknowledged {
-            acknowledged: acknowledged.into_iter().map(AcknowledgedRow::from).collect(),
-            others: others.into_iter().map(AcknowledgedRow::from).collect(),
-        })),
+        Answer::Done { acknowledged, others } => {
+            let now = SystemClock.now().to_string();
+            let done = |row: &Row| {
+                let mut view = view_of(row, &open)?;
+                "cleared".clone_into(&mut view.state);
+                (view.cleared, view.can_acknowledge) = (Some(now.clone()), false);
+                view.acknowledged = Some(Acknowledgement { until: until.to_string() });
+                Some(view)
+            };
+            Ok(Json(Acknowledged {
+                acknowledged: acknowledged.iter().filter_map(done).collect(),
+                others: others.iter().filter_map(|row| view_of(row, &open)).collect(),
+            }))
+        }
     }
+}
+
+/// The alert of this row among those that were open before.
+fn view_of(row: &Row, open: &[AlertView]) -> Option<AlertView> {
+    let is_it = |view: &&AlertView| {
+        view.alert == row.alert
+            && view.device == row.device
+            && view.metric == row.metric
+            && view.time == row.since
+    };
+    open.iter().find(is_it).cloned()
 }

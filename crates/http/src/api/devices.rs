@@ -11,10 +11,15 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{Shared, limit, tagged};
+use crate::answers::PAGE_BYTES;
 use crate::extract::{Name, Params, Viewer};
 use crate::problem::Problem;
 use crate::site::Rule;
 use crate::views::{AlertView, DeviceState, DeviceView, state, worst};
+
+/// About what a device and one of its metrics take in an answer.
+const BYTES_OF_DEVICE: usize = 256;
+const BYTES_OF_METRIC: usize = 128;
 
 /// Which devices.
 #[derive(Deserialize, IntoParams)]
@@ -156,10 +161,18 @@ pub(super) async fn devices(
     let after = query.after.as_deref().unwrap_or_default();
     let first = found.partition_point(|device| &*device.name <= after && !after.is_empty());
     let page = found.get(first..).unwrap_or_default();
-    let devices: Vec<_> =
-        page.iter().take(limit).map(|device| DeviceView::of(device, &site, &worst)).collect();
-    let next = (page.len() > limit).then(|| devices.last().map(|device| device.name.clone())).flatten();
-    Ok(tagged(&headers, &Devices { devices, total, next }))
+    let mut devices = Vec::new();
+    let mut bytes = 0;
+    for device in page.iter().take(limit) {
+        bytes += BYTES_OF_DEVICE + device.series().len() * BYTES_OF_METRIC;
+        if bytes > PAGE_BYTES && !devices.is_empty() {
+            break;
+        }
+        devices.push(DeviceView::of(device, &site, &worst));
+    }
+    let more = page.len() > devices.len();
+    let next = more.then(|| devices.last().map(|device| device.name.clone())).flatten();
+    tagged(&app, &headers, &Devices { devices, total, next })
 }
 
 /// One device.

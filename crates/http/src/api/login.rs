@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use pipeline::clock::monotonic;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -67,7 +68,9 @@ pub(super) async fn login(
         return Ok(Json(LoggedIn { role: crate::config::Role::Operate.as_str() }).into_response());
     }
     let (role, cookie) = app.access.login(&password, peer.ip()).await.inspect_err(|_| {
-        tracing::warn!(peer = %peer.ip(), "http: a login was refused");
+        if let Some(left_out) = app.refused.allow(monotonic()) {
+            tracing::warn!(peer = %peer.ip(), left_out, "http: a login was refused");
+        }
     })?;
     Ok(with_cookie(Json(LoggedIn { role: role.as_str() }).into_response(), &cookie))
 }

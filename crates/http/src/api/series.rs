@@ -24,6 +24,8 @@ pub(super) const DAY: Duration = Duration::from_secs(86_400);
 /// Points of a chart, if the question does not say.
 const DEFAULT_POINTS: usize = 500;
 const MOST_POINTS: usize = 5000;
+/// Fewer windows make no chart.
+const FEWEST_WINDOWS: i64 = 20;
 
 /// Which series, and when.
 #[derive(Deserialize, IntoParams)]
@@ -138,12 +140,14 @@ pub(super) async fn history(
             return Err(super::devices::unknown(&device));
         }
     }
-    Ok(tagged(&headers, &view))
+    tagged(&app, &headers, &view)
 }
 
-/// Single values, if all that is asked for happened in the last minutes.
+/// Single values, if all that is asked for happened in the last minutes, and is too short for a chart of windows.
 fn recent_points(app: &App, device: &str, metric: &str, from: Timestamp, to: Timestamp) -> Vec<PointView> {
-    if SystemClock.now().since(from) > recent::SPAN {
+    let windows = to.min(SystemClock.now()).millis_after(from) / app.site().window.max(1);
+    let has_windows = app.history.path().is_some() && windows >= FEWEST_WINDOWS;
+    if has_windows || SystemClock.now().since(from) > recent::SPAN {
         return Vec::new();
     }
     let points = app.live.recent().of(device, metric, from, to);

@@ -26,8 +26,14 @@ pub(super) struct ConfigView {
 /// What is wrong with a configuration.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Findings {
+    /// The first 200.
     findings: Vec<Finding>,
+    /// How many there are.
+    total: usize,
 }
+
+/// Of one answer.
+const MOST_FINDINGS: usize = 200;
 
 /// Codecs that can be tried.
 #[derive(Serialize, ToSchema)]
@@ -88,10 +94,18 @@ pub(super) async fn check(
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, why));
     }
     let toml = String::from_utf8(body.to_vec()).map_err(|_| Problem::bad_request("the text is not UTF-8"))?;
+    let turn = app.work.take()?;
     let tools = app.sources.tools.clone();
-    let findings = tokio::task::spawn_blocking(move || tools.check(&toml)).await;
-    let findings = findings.map_err(|_| Problem::unavailable("the check ended early; the log says why"))?;
-    Ok(Json(Findings { findings }))
+    let findings = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        tools.check(&toml)
+    });
+    let findings = findings.await;
+    let mut findings =
+        findings.map_err(|_| Problem::unavailable("the check ended early; the log says why"))?;
+    let total = findings.len();
+    findings.truncate(MOST_FINDINGS);
+    Ok(Json(Findings { findings, total }))
 }
 
 /// The codecs that can be tried: built-in ones, and the files of devices.
@@ -119,8 +133,13 @@ pub(super) async fn decode(
     }
     let port = port.as_ref().map(byte).transpose()?;
     let row = json!({ "codec": codec, "fPort": port, "bytes": bytes });
+    let turn = app.work.take()?;
     let tools = app.sources.tools.clone();
-    let decoded = tokio::task::spawn_blocking(move || tools.decode(&row)).await;
+    let decoded = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        tools.decode(&row)
+    });
+    let decoded = decoded.await;
     decoded.map(Json).map_err(|_| Problem::unavailable("the codec ended early; the log says why"))
 }
 

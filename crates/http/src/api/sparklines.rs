@@ -91,7 +91,7 @@ pub(super) async fn sparklines(
             view.metrics.insert(device, metric);
         }
     }
-    Ok(tagged(&headers, &view))
+    tagged(&app, &headers, &view)
 }
 
 fn wanted(app: &App, query: Vec<(String, String)>) -> Result<Vec<Wanted>, Problem> {

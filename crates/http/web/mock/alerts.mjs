@@ -50,7 +50,7 @@ export function makeAlert(device, ruleName, from, to) {
     ...(to === undefined ? {} : { cleared: iso(to) }),
     value,
     ...(rule.limit === undefined ? {} : { limit: rule.limit }),
-    ...(rule.kind === "anomaly" ? { expected } : {}),
+    ...(rule.kind === "anomaly" ? { expected: [expected - 0.5, expected + 0.5] } : {}),
     message: message(rule, ruleName, value, expected),
     can_acknowledge: rule.kind === "anomaly",
     ...(actions ? { actions } : {}),

@@ -63,7 +63,8 @@ export interface Alert {
   cleared?: string;
   value?: number;
   limit?: number;
-  expected?: number;
+  /** The lowest and highest normal value. */
+  expected?: [number, number];
   message: string;
   acknowledged?: { until: string };
   can_acknowledge: boolean;

@@ -53,10 +53,19 @@ export function putDevices(devices: Devices, more: readonly Device[]): Devices {
 
 const RANK = { critical: 0, warning: 1, info: 2 } as const;
 
-/** Open alerts with a new state of one of them in: the worst first, then the newest. A cleared one leaves. */
+/**
+ * Open alerts with a new state of one of them in: the worst first, then the newest. A cleared one leaves, but for one that was
+ * acknowledged, which clears it: who did so sees it until the page is loaded again.
+ */
 export function mergeAlert(open: readonly Alert[], alert: Alert): Alert[] {
   const others = open.filter((other) => other.id !== alert.id);
-  return sortAlerts(alert.state === "raised" ? [...others, alert] : others);
+  return sortAlerts(alert.state === "raised" || alert.acknowledged ? [...others, alert] : others);
+}
+
+/** What the gateway says is open, and what was acknowledged here. */
+export function mergeOpen(known: readonly Alert[], open: readonly Alert[]): Alert[] {
+  const ids = new Set(open.map((alert) => alert.id));
+  return sortAlerts([...open, ...known.filter((alert) => alert.acknowledged && !ids.has(alert.id))]);
 }
 
 export function sortAlerts(alerts: readonly Alert[]): Alert[] {

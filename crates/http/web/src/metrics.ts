@@ -16,8 +16,12 @@ export function orderedMetrics(metrics: Record<string, Value>): string[] {
   return Object.keys(metrics).sort((a, b) => Number(!metrics[a]?.raised) - Number(!metrics[b]?.raised) || rank(a) - rank(b) || a.localeCompare(b));
 }
 
+/** Battery and link have columns of their own. */
+const hasColumn = (device: Device, metric: string): boolean =>
+  metric === "battery" ? device.battery !== undefined : device.link !== undefined && (metric === "rssi" || metric === "snr" || metric === "linkquality");
+
 export const rowMetrics = (device: Device, most: number): string[] =>
-  orderedMetrics(device.metrics).filter((metric) => metric !== "battery" || device.battery === undefined).slice(0, most);
+  orderedMetrics(device.metrics).filter((metric) => !hasColumn(device, metric)).slice(0, most);
 
 /** "flow_temperature" as a reader says it. */
 export const metricName = (metric: string): string => known(`metric.${metric}`, metric.replaceAll("_", " "));

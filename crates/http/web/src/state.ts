@@ -1,6 +1,6 @@
 // What the page knows of the gateway: session, overview, devices, open alerts, and whether the connection is alive.
 import { api, ApiError, type Alert, type Device, type Overview, type Session } from "./api";
-import { NO_DEVICES, putDevices, sortAlerts, type Devices } from "./merge";
+import { NO_DEVICES, putDevices, mergeOpen, type Devices } from "./merge";
 import { createStore } from "./store";
 import { setZone } from "./format";
 
@@ -63,11 +63,21 @@ async function loadDevices(): Promise<void> {
 }
 
 export async function loadOpenAlerts(): Promise<void> {
-  openAlerts.set(sortAlerts((await api.alerts({ state: "open", limit: 1000 })).alerts));
+  const { alerts } = await api.alerts({ state: "open", limit: 1000 });
+  openAlerts.set((known) => mergeOpen(known, alerts));
 }
 
-/** Fetches everything again: at the start, and when the stream cannot resume. */
-export async function loadAll(): Promise<void> {
+let loading: Promise<void> | null = null;
+
+/** Fetches everything again: at the start, and when the stream cannot resume. Asked for twice at once, it is done once. */
+export function loadAll(): Promise<void> {
+  loading ??= fetchAll().finally(() => {
+    loading = null;
+  });
+  return loading;
+}
+
+async function fetchAll(): Promise<void> {
   try {
     setOverview(await api.overview());
     await Promise.all([loadDevices(), loadOpenAlerts()]);

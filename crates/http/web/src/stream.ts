@@ -2,7 +2,7 @@
 // where the gateway cannot resume it sends "reset", and everything is fetched again.
 import { api, BASE, type Alert, type DeviceDelta, type Overview } from "./api";
 import { mergeAlert, mergeDeltas, putDevices } from "./merge";
-import { connection, devices, loadAll, loadSession, newestAlert, openAlerts, setOverview, endsLogin } from "./state";
+import { connection, devices, devicesLoaded, loadAll, loadSession, newestAlert, openAlerts, setOverview, endsLogin } from "./state";
 
 let source: EventSource | null = null;
 let retry: ReturnType<typeof setTimeout> | undefined;
@@ -54,7 +54,14 @@ function applyAlert(alert: Alert): void {
 export function openStream(): void {
   closeStream();
   source = new EventSource(`${BASE}/stream`);
-  source.addEventListener("hello", (event) => receive(event, () => undefined));
+  let hellos = 0;
+  source.addEventListener("hello", (event) =>
+    receive(event, () => {
+      hellos += 1;
+      // A stream that came back without an id to resume from has missed what was sent meanwhile; and a first load may have failed.
+      if (!devicesLoaded.get() || (hellos > 1 && event.lastEventId === "")) void loadAll();
+    }),
+  );
   source.addEventListener("devices", (event) => receive<{ devices: DeviceDelta[] }>(event, (data) => applyDeltas(data.devices)));
   source.addEventListener("alert", (event) => receive<Alert>(event, applyAlert));
   source.addEventListener("overview", (event) => receive<Overview>(event, setOverview));

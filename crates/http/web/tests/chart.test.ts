@@ -33,6 +33,12 @@ test("every row knows its point, and a gap has none", () => {
   assert.deepEqual(points.map((point) => point?.start ?? null), [iso(0), null, iso(30)]);
 });
 
+test("silence up to the end of the chart is a gap, the wait for the newest window is none", () => {
+  const points = [windowAt(0), windowAt(5)];
+  assert.deepEqual(columns({ points, step: STEP }, T / 1000 + 900).gaps, []);
+  assert.equal(columns({ points, step: STEP }, T / 1000 + 3600).gaps.length, 1);
+});
+
 test("the band of a deviation stays between min and max", () => {
   const drawn = columns({ points: [windowAt(0)], step: STEP });
   assert.deepEqual([drawn.low[0], drawn.high[0]], [19, 21]);

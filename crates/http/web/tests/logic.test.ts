@@ -13,6 +13,7 @@ import { quote, snippet, suggestName } from "../src/setup/snippet";
 import { cleanHex, spaced } from "../src/setup/hex";
 import { devicePath, parse } from "../src/router";
 import { ago, bytes, number, short, setWords, setZone, unit } from "../src/format";
+import { messageOf } from "../src/alerts/message";
 import { createStore } from "../src/store";
 import { bars } from "../src/devices/row";
 import { orderedMetrics, rowMetrics } from "../src/metrics";
@@ -107,6 +108,11 @@ test("snippets are TOML, whatever the device calls itself", () => {
   assert.equal(suggestName("A4:C1:38:8D:18:B2", "ble"), "ble-8d18b2");
   assert.equal(suggestName("kitchen/Plug 3", "mqtt"), "kitchen-plug-3");
   assert.equal(suggestName("///", "mqtt"), "device");
+});
+
+test("a message does not repeat the device that stands beside it", () => {
+  assert.equal(messageOf({ device: "lounge", message: "lounge has been silent for 10s" }), "has been silent for 10s");
+  assert.equal(messageOf({ device: "lounge", message: "lounge-2 is odd" }), "lounge-2 is odd");
 });
 
 test("hex is read as people paste it", () => {

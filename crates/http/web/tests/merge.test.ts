@@ -1,7 +1,7 @@
 // Merging what the stream sends into what is known.
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { mergeAlert, mergeDeltas, NO_DEVICES, putDevices } from "../src/merge";
+import { mergeAlert, mergeDeltas, mergeOpen, NO_DEVICES, putDevices } from "../src/merge";
 import type { Alert, Device, DeviceDelta } from "../src/api";
 
 const device = (name: string): Device => ({ name, named: true, state: "ok", zone: "floor-1/a", metrics: { temperature: { value: 20, unit: "Cel", kind: "gauge", time: "2026-01-01T00:00:00.000Z" } } });
@@ -57,4 +57,11 @@ test("a raised alert comes in once, the worst first; a cleared one leaves; an ac
   assert.deepEqual(open.map((one) => one.id), ["2", "1"]);
   assert.deepEqual(mergeAlert(open, alert("2", { severity: "critical", acknowledged: { until: "x" } })).map((one) => one.id), ["1", "2"]);
   assert.deepEqual(mergeAlert(open, alert("2", { state: "cleared" })).map((one) => one.id), ["1"]);
+});
+
+test("an acknowledged alert is cleared, and stays to be seen until the page is loaded again", () => {
+  const acknowledged = alert("2", { state: "cleared", acknowledged: { until: "x" } });
+  const open = mergeAlert([alert("1"), alert("2")], acknowledged);
+  assert.deepEqual(open.map((one) => one.id), ["1", "2"]);
+  assert.deepEqual(mergeOpen(open, [alert("3")]).map((one) => one.id), ["3", "2"]);
 });

@@ -38,6 +38,8 @@ pub(crate) fn restored(model: &ReadModel, engine: &Engine) {
             value: None,
             expected: None,
             message: None,
+            limit: None,
+            is_acknowledged: raised.is_acknowledged,
         };
         writer.raise(raised.device, raised.metric, alert);
     }

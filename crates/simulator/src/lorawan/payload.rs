@@ -112,6 +112,7 @@ fn scaled(value: f64, per: f64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::device::Value;
 
     fn sample(values: Values) -> Sample {
         Sample { values, clock: None, turn: 1, cut: false }

@@ -48,6 +48,8 @@ fn record(lane: Lane, text: &str) -> Record {
             since: Timestamp::EPOCH,
             at: Timestamp::EPOCH,
             message: String::new(),
+            limit: None,
+            notice: None,
         }),
     }
 }

@@ -82,6 +82,8 @@ fn record(lane: Lane, length: usize) -> Record {
         since: Timestamp::EPOCH,
         at: Timestamp::EPOCH,
         message: " ".repeat(length),
+        limit: None,
+        notice: None,
     })
 }
 

@@ -8,6 +8,7 @@ import { useStore } from "../store";
 import { metricName } from "../metrics";
 import { Icon } from "../parts/icon";
 import { SeverityMark } from "../parts/severity";
+import { messageOf } from "./message";
 import { Acknowledge } from "./acknowledge";
 
 function Facts({ alert }: { alert: Alert }) {
@@ -15,7 +16,7 @@ function Facts({ alert }: { alert: Alert }) {
   if (alert.metric) facts.push([t("alert.metric"), metricName(alert.metric)]);
   if (alert.value !== undefined) facts.push([t("alert.value"), number(alert.value)]);
   if (alert.limit !== undefined) facts.push([t("alert.limit"), number(alert.limit)]);
-  if (alert.expected !== undefined) facts.push([t("alert.expected"), number(alert.expected)]);
+  if (alert.expected !== undefined) facts.push([t("alert.expected"), `${number(alert.expected[0])} – ${number(alert.expected[1])}`]);
   facts.push([t("alert.rule"), alert.alert], [t("alert.kind"), t(`alert.kind.${alert.kind}`)]);
   return <dl class="facts">{facts.map(([name, value]) => <div key={name}><dt>{name}</dt><dd>{value}</dd></div>)}</dl>;
 }
@@ -54,10 +55,10 @@ export function AlertRow({ alert, brief = false }: { alert: Alert; brief?: boole
           {!open && <> · {t("alert.lasted", { time: duration(Math.max(0, lasted)) })}</>}
         </time>
       </div>
-      <p class="message" lang="en">{alert.message}</p>
+      <p class="message" lang="en">{messageOf(alert)}</p>
       <Facts alert={alert} />
       {alert.actions && <Actions actions={alert.actions} />}
-      {open && <Acknowledge alert={alert} />}
+      {(open || alert.acknowledged) && <Acknowledge alert={alert} />}
     </li>
   );
 }

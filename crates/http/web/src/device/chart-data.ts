@@ -23,11 +23,14 @@ export function gapLimit(points: readonly Point[], stepMs: number): number {
   steps.sort((a, b) => a - b);
   const usual = steps[Math.floor(steps.length / 2)] ?? 0;
   const single = points.every((point) => point.start === point.end);
-  // Single readings come as they like: five times the usual distance; windows stand side by side.
-  return single ? Math.max(5 * usual, 30) : Math.max(1.5 * usual, (1.5 * stepMs) / 1000);
+  // Single readings come as they like: five times the usual distance. Windows stand side by side, but for a device that speaks
+  // more seldom than a window lasts; a few points do not tell what is usual.
+  if (single) return Math.max(5 * usual, 30);
+  return Math.max(steps.length < 4 ? 0 : 1.5 * usual, (1.5 * stepMs) / 1000);
 }
 
-export function columns(history: Pick<History, "points" | "step"> & { kind?: MetricKind }): Columns {
+/** `until` is where the chart ends, in seconds: what was not heard before it is a gap too. */
+export function columns(history: Pick<History, "points" | "step"> & { kind?: MetricKind }, until = 0): Columns {
   const out: Columns = { x: [], min: [], max: [], low: [], high: [], avg: [], points: [], gaps: [] };
   // A state is drawn in steps, from the start of its window on; all else in the middle of it.
   const place = history.kind === "state" ? (point: Point) => Date.parse(point.start) / 1000 : middle;
@@ -47,10 +50,13 @@ export function columns(history: Pick<History, "points" | "step"> & { kind?: Met
     out.avg.push(point.avg);
     out.points.push(point);
     // The band of one deviation stays within what was really seen.
-    out.low.push(Math.max(point.min, point.avg - point.std));
-    out.high.push(Math.min(point.max, point.avg + point.std));
+    // A state has none: the deviation of 0 and 1 tells nothing.
+    out.low.push(history.kind === "state" ? null : Math.max(point.min, point.avg - point.std));
+    out.high.push(history.kind === "state" ? null : Math.min(point.max, point.avg + point.std));
     last = x;
   }
+  // The newest window comes a while after it has ended: only a longer silence is one.
+  if (last !== undefined && until - last > 2 * limit) out.gaps.push([last + limit / 2, until]);
   return out;
 }
 

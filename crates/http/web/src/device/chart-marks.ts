@@ -56,7 +56,7 @@ export function drawMarks(chart: uPlot, state: ChartState): void {
     ctx.globalAlpha = 1;
     const y = chart.valToPos(alert.value, "y", true);
     if (alert.expected !== undefined) {
-      const wanted = chart.valToPos(alert.expected, "y", true);
+      const wanted = chart.valToPos((alert.expected[0] + alert.expected[1]) / 2, "y", true);
       ctx.strokeStyle = tone;
       ctx.lineWidth = 1.5 * ratio;
       ctx.setLineDash([2 * ratio, 2 * ratio]);

@@ -9,6 +9,7 @@ import { useStore } from "../store";
 import { Icon } from "../parts/icon";
 import { SeverityMark } from "../parts/severity";
 import { metricName, shown as shownValue, shownUnit, stateWord } from "../metrics";
+import { messageOf } from "../alerts/message";
 import { ChartCanvas } from "./chart-canvas";
 import { columns, marks, summary } from "./chart-data";
 import { ChartTable } from "./chart-table";
@@ -45,7 +46,7 @@ function Readout({ shown, value, at }: { shown: Shown; value: Value; at: number 
   const sign = shownUnit(history.unit ?? value.unit, history.kind);
   const say = (figure: number) => `${shownValue(metric, figure, history.kind, history.unit ?? value.unit)}${sign ? `\u202f${sign}` : ""}`;
   const all = useMemo(() => summary(history.points), [history]);
-  const columnsNow = useMemo(() => columns(history), [history]);
+  const columnsNow = useMemo(() => columns(history, shown.to / 1000), [shown]);
   const point = at === null ? null : columnsNow.points[at];
   if (point) {
     return (
@@ -72,7 +73,7 @@ function Legend({ history, limits }: { history: Shown["history"]; limits: number
   return (
     <ul class="legend">
       <li><i class="avg" />{bands ? t("chart.avg") : t("chart.reading")}</li>
-      {bands && <li><i class="near" />{t("chart.std")}</li>}
+      {bands && history.kind !== "state" && <li><i class="near" />{t("chart.std")}</li>}
       {bands && <li><i class="wide" />{t("chart.minmax")}</li>}
       {limits.length > 0 && <li><i class="limit" />{t("alert.limit")}</li>}
       <li><i class="gap" />{t("chart.gap")}</li>
@@ -89,8 +90,8 @@ function AlertsInView({ alerts }: { alerts: Alert[] }) {
         <li key={alert.id}>
           <SeverityMark severity={alert.severity} word={false} />
           <time dateTime={alert.time}>{alert.cleared ? timeRange(millis(alert.time), millis(alert.cleared)) : `${dateMinute(millis(alert.time))} – ${t("chart.now")}`}</time>
-          <span lang="en">{alert.message}</span>
-          {alert.expected !== undefined && !alert.message.includes("expected") && <span class="quiet">{t("alert.expected")} {number(alert.expected)}</span>}
+          <span lang="en">{messageOf(alert)}</span>
+          {alert.expected !== undefined && !alert.message.includes("expected") && <span class="quiet">{t("alert.expected")} {number(alert.expected[0])} – {number(alert.expected[1])}</span>}
         </li>
       ))}
       {more > 0 && <li><a href="/alerts?show=past">{tn("chart.more_alerts", more, integer(more))}</a></li>}
@@ -113,7 +114,7 @@ export function Chart({ device, metric, value }: { device: string; metric: strin
   const { shown, problem, busy } = useHistory(device, metric, view, POINTS);
   const [at, setAt] = useState<number | null>(null);
   const choose = (next: View): void => setQuery(writeView(next));
-  const drawn = useMemo(() => (shown ? columns(shown.history) : null), [shown]);
+  const drawn = useMemo(() => (shown ? columns(shown.history, shown.to / 1000) : null), [shown]);
   const state = useMemo(() => {
     if (!shown || !drawn) return null;
     const [from, to] = [shown.from / 1000, shown.to / 1000];

@@ -21,7 +21,7 @@ function Zone({ cell, small }: { cell: Cell; small: boolean }) {
   const heat = cell.temperature === undefined ? "" : `${steady(cell.temperature, 1)}\u202f°C`;
   return (
     <li>
-      <a class={`zone ${state}`} href={`/devices?zone=${encodeURIComponent(cell.zone)}`} title={small ? `${cell.zone} · ${heat}` : undefined}>
+      <a class={`zone ${state}`} href={`/devices?zone=${encodeURIComponent(cell.zone)}`} title={heat ? `${cell.zone} · ${heat}` : cell.zone}>
         <span class="label">{cell.label}</span>
         {!small && <span class="heat">{heat || words[0]}</span>}
         <span class="sr">, {(heat || small ? words : words.slice(1)).join(", ")}</span>

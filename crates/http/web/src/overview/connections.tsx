@@ -7,6 +7,9 @@ import { now } from "../state";
 import { useStore } from "../store";
 import { Icon, type IconName } from "../parts/icon";
 
+/** Before that what is written in a day cannot be told from the first minutes. */
+const SETTLED_S = 3600;
+
 type State = "up" | "starting" | "down";
 const ICONS: Record<State, IconName> = { up: "check", starting: "info", down: "offline" };
 
@@ -43,7 +46,7 @@ function SinkCard({ name, sink }: { name: string; sink: Sink }) {
 }
 
 export function Connections({ overview }: { overview: Overview }) {
-  const { adapters, sinks, upstream, queue, disk, history } = overview;
+  const { adapters, sinks, upstream, queue, disk, history, gateway } = overview;
   return (
     <section class="panel connections" aria-labelledby="connections">
       <h2 id="connections">{t("connections.title")}</h2>
@@ -64,7 +67,7 @@ export function Connections({ overview }: { overview: Overview }) {
       </ul>
       <p class="quiet small-text">
         {history ? t("history.kept", { bytes: bytes(history.bytes) }) : t("history.none")}
-        {disk && <> · {t("disk.per_day", { bytes: bytes(disk.per_day) })}</>}
+        {disk && gateway.uptime > SETTLED_S && <> · {t("disk.per_day", { bytes: bytes(disk.per_day) })}</>}
       </p>
     </section>
   );

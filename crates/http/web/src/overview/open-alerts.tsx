@@ -5,6 +5,7 @@ import { devicePath } from "../router";
 import { now, openAlerts } from "../state";
 import { useStore } from "../store";
 import { SeverityMark } from "../parts/severity";
+import { messageOf } from "../alerts/message";
 import { Icon } from "../parts/icon";
 
 const MOST = 5;
@@ -25,7 +26,7 @@ export function OpenAlerts() {
               <SeverityMark severity={alert.severity} word={false} />
               <span class="what">
                 {alert.device ? <a href={devicePath(alert.device) + (alert.metric ? `?metric=${encodeURIComponent(alert.metric)}` : "")}>{alert.device}</a> : <b>{alert.zone}</b>}{" "}
-                <span lang="en">{alert.message}</span>
+                <span lang="en">{messageOf(alert)}</span>
               </span>
               <time dateTime={alert.time}>{ago(millis(alert.time), time)}</time>
             </li>

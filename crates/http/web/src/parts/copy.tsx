@@ -34,7 +34,7 @@ export function CopyButton({ text, label, say }: { text: string; label: string; 
 export function Lines({ text, label }: { text: string; label: string }) {
   return (
     <div class="lines">
-      <pre tabIndex={0} aria-label={label}><code>{text}</code></pre>
+      <pre role="group" tabIndex={0} aria-label={label}><code>{text}</code></pre>
       <CopyButton text={text} label={label} />
     </div>
   );

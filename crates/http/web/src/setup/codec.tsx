@@ -22,7 +22,7 @@ function Result({ decoded }: { decoded: Decoded }) {
         </table>
       )}
       {metrics.length === 0 && decoded.errors.length === 0 && <p class="quiet">{t("codec.no_metrics")}</p>}
-      <details><summary>{t("codec.data")}</summary><pre tabIndex={0} aria-label={t("codec.data")}><code>{JSON.stringify(decoded.data, null, 2)}</code></pre></details>
+      <details><summary>{t("codec.data")}</summary><pre role="group" tabIndex={0} aria-label={t("codec.data")}><code>{JSON.stringify(decoded.data, null, 2)}</code></pre></details>
     </div>
   );
 }

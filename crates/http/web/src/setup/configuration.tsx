@@ -34,7 +34,7 @@ function Listing({ text, findings, label }: { text: string; findings: Finding[];
   const worst = new Map<number, Finding>();
   for (const finding of findings) if (worst.get(finding.line)?.severity !== "error") worst.set(finding.line, finding);
   return (
-    <pre class="listing" tabIndex={0} aria-label={label}>
+    <pre class="listing" role="group" tabIndex={0} aria-label={label}>
       <code>
         {text.replace(/\n$/, "").split("\n").map((line, at) => {
           const finding = worst.get(at + 1);
@@ -50,12 +50,12 @@ export function InForce() {
   const config = useLoad(api.config, "config");
   return (
     <section class="panel" aria-labelledby="config">
-      <h2 id="config">{t("config.title")} {config.value && <span class="note"><code>{config.value.file}</code> <CopyButton text={config.value.toml} label={t("config.title")} /></span>}</h2>
+      <h2 id="config">{t("config.title")} {config.value && config.value.toml.trim() !== "" && <span class="note"><code>{config.value.file}</code> <CopyButton text={config.value.toml} label={t("config.title")} /></span>}</h2>
       {config.error && <p class="finding error" lang="en">{config.error}</p>}
       {config.value && (
         <>
           <Findings findings={config.value.findings} />
-          <Listing text={config.value.toml} findings={config.value.findings} label={t("config.title")} />
+          {config.value.toml.trim() === "" ? <p class="quiet">{t("config.empty")}</p> : <Listing text={config.value.toml} findings={config.value.findings} label={t("config.title")} />}
         </>
       )}
     </section>

@@ -122,6 +122,8 @@ fn an_alert_has_its_texts_as_vs_and_its_value_as_v() {
         since: Timestamp::from_millis(1_795_132_800_000),
         at: Timestamp::from_millis(1_795_132_801_000),
         message: "temperature 41.2 is above 40".to_owned(),
+        limit: None,
+        notice: None,
     }));
     assert_eq!(rows[0]["bn"], "hq/lounge/");
     assert_eq!(rows[0]["bt"], 1_795_132_801.0);
