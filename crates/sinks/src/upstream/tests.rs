@@ -104,6 +104,7 @@ fn settings(broker: &Mosquitto, protocol: Protocol) -> Settings {
         gateway: "gateway".to_owned(),
         status_topic: STATUS.to_owned(),
         offline: "offline".into(),
+        commands: None,
     }
 }
 
