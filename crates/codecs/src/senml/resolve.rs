@@ -128,7 +128,6 @@ impl Resolver {
     fn take_version(&mut self, said: Option<f64>) -> Result<(), &'static str> {
         let Some(version) = said.or(self.version.is_none().then_some(DEFAULT_VERSION)) else { return Ok(()) };
         let is_known = (1.0..=DEFAULT_VERSION).contains(&version) && version.fract() == 0.0;
-        #[expect(clippy::float_cmp, reason = "a whole number")]
         if !is_known && version != VERSION_WITH_SECONDARY_UNITS {
             return Err("has a `bver` that is not known; up to 10, and 26, are");
         }

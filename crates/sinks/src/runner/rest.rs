@@ -57,7 +57,7 @@ impl Runner {
             match rested {
                 Ok(()) => self.rest_succeeded(),
                 Err(WriteError::Retry { reason, .. } | WriteError::Refused { reason }) => {
-                    self.rest_failed(reason)
+                    self.rest_failed(reason);
                 }
             }
         }
