@@ -22,6 +22,8 @@ type Key = (Arc<str>, DeviceId, Option<MetricId>);
 
 /// Most silences at once.
 pub const MAX_MUTES: usize = 256;
+/// How long it is remembered in which millisecond an alert was raised and cleared.
+const FLAPS_FOR: Duration = Duration::from_secs(10);
 /// How often hours are looked at: they are in minutes.
 const MINUTE_MILLIS: i64 = 60_000;
 
@@ -51,6 +53,9 @@ enum Stage {
     Told { at: Timestamp, reminders: u32, is_escalated: bool, is_acknowledged: bool },
     /// Cleared, and not raised again before.
     Cooling { until: Timestamp },
+    /// Cleared in the millisecond in which it was raised. Raised in it again, it takes the next one, so that no two
+    /// have one id.
+    Flapped { until: Timestamp },
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -94,8 +99,15 @@ impl Gate {
         }
     }
 
-    fn raised(&mut self, policy: Option<&Policy>, alert: Alert, now: Timestamp, out: &mut Vec<Alert>) {
+    fn raised(&mut self, policy: Option<&Policy>, mut alert: Alert, now: Timestamp, out: &mut Vec<Alert>) {
         let key = key(&alert);
+        if let Some(Entry { stage: Stage::Flapped { .. }, alert: before }) = self.entries.get(&key)
+            && alert.since <= before.since
+        {
+            alert.since = before.since + Duration::from_millis(1);
+            self.tell(key, alert, now, out);
+            return;
+        }
         let not_before = match self.entries.get(&key).map(|entry| &entry.stage) {
             Some(Stage::Cooling { until }) => *until,
             _ => Timestamp::EPOCH,
@@ -132,13 +144,17 @@ impl Gate {
             Some(Entry { stage: Stage::Told { .. }, alert: told }) => {
                 (alert.since, alert.severity) = (told.since, told.severity);
             }
-            Some(Entry { stage: Stage::Cooling { .. }, .. }) | None => {}
+            Some(Entry { stage: Stage::Cooling { .. } | Stage::Flapped { .. }, .. }) | None => {}
         }
         let cooldown = policy.map_or(Duration::ZERO, |policy| policy.cooldown);
         if !cooldown.is_zero() {
             let until = now + cooldown;
             self.wake_at(until);
             self.entries.insert(key, Entry { stage: Stage::Cooling { until }, alert: alert.clone() });
+        } else if alert.at <= alert.since {
+            let until = now + FLAPS_FOR;
+            self.wake_at(until);
+            self.entries.insert(key, Entry { stage: Stage::Flapped { until }, alert: alert.clone() });
         }
         out.push(alert);
     }
@@ -167,8 +183,8 @@ impl Gate {
         for (key, mut entry) in std::mem::take(&mut self.entries) {
             let policy = policy(rules, &key.0);
             match entry.stage {
-                Stage::Cooling { until } if until <= now => continue,
-                Stage::Cooling { .. } => {}
+                Stage::Cooling { until } | Stage::Flapped { until } if until <= now => continue,
+                Stage::Cooling { .. } | Stage::Flapped { .. } => {}
                 Stage::Held { not_before } if self.is_blocked(policy, &entry.alert, not_before, now) => {}
                 Stage::Held { .. } => {
                     (entry.alert.since, entry.alert.at) = (now, now);
@@ -232,7 +248,7 @@ impl Gate {
         );
         let hours = policy.is_some_and(|policy| policy.between.is_some()).then_some(minute);
         match entry.stage {
-            Stage::Cooling { until } => Some(until),
+            Stage::Cooling { until } | Stage::Flapped { until } => Some(until),
             Stage::Held { not_before } => {
                 let unmuted =
                     self.mutes.iter().filter(|mute| mute.covers(&entry.alert)).map(|mute| mute.until).max();
@@ -309,7 +325,10 @@ impl Gate {
     pub(crate) fn shift(&mut self, shifted: impl Fn(Timestamp) -> Timestamp) {
         for entry in self.entries.values_mut() {
             match &mut entry.stage {
-                Stage::Held { not_before: at } | Stage::Told { at, .. } | Stage::Cooling { until: at } => {
+                Stage::Held { not_before: at }
+                | Stage::Told { at, .. }
+                | Stage::Cooling { until: at }
+                | Stage::Flapped { until: at } => {
                     *at = shifted(*at);
                 }
             }

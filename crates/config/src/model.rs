@@ -18,6 +18,9 @@ mod alert;
 
 pub use alert::{Action, Alert, Escalate, On, SilentFor, StateValue};
 
+/// Most percentiles: the aggregator's limit.
+pub const MAX_PERCENTILES: usize = 32;
+
 /// Most series that the anomaly model judges, where the configuration does not say otherwise.
 pub const MAX_SERIES: u32 = 10_000;
 
@@ -97,7 +100,7 @@ pub struct Gateway {
     /// What becomes of devices that no `[devices.*]` names.
     pub unknown_devices: UnknownDevices,
     /// How many devices may be known at once; readings of any beyond are refused and counted.
-    #[schemars(range(min = 1, max = 1_000_000))]
+    #[schemars(range(min = 1, max = 131_072))]
     pub max_devices: u32,
     /// How often `health` is sent, from `1s` to `60s`.
     pub health_every: HumanDuration,
@@ -168,7 +171,7 @@ pub struct Aggregate {
     pub correct_for: HumanDuration,
     /// A reading further ahead of the clock is refused and counted.
     pub max_future: HumanDuration,
-    /// Which percentiles to add, from 0 to 100: `[50, 95]` adds `p50` and `p95`.
+    /// Which percentiles to add, at most 32, from 0 to 100: `[50, 95]` adds `p50` and `p95`.
     #[schemars(inner(range(min = 0, max = 100)))]
     pub percentiles: Vec<f64>,
     /// Whether there is also one aggregate per zone.

@@ -95,6 +95,8 @@ pub(crate) fn training_plan(config: &Config) -> Plan {
     Plan { retrain: wanted.then_some(retrain), kinds: kinds(config) }
 }
 
+const _: () = assert!(gateway_config::MAX_PERCENTILES == aggregator::MAX_PERCENTILES);
+
 fn judging(config: &Config) -> Option<Judging> {
     config.anomaly.enabled.then(|| Judging {
         timezone: config.gateway.timezone().into(),

@@ -19,6 +19,7 @@ mod export;
 mod firmware;
 #[cfg(feature = "http")]
 mod http;
+mod lines;
 #[cfg(test)]
 mod manual_tests;
 mod output_target;

@@ -287,6 +287,21 @@ fn a_reload_keeps_what_is_raised_and_clears_what_has_no_rule() {
 }
 
 #[test]
+fn alerts_within_one_millisecond_have_times_of_their_own() {
+    let mut fixture = Fixture::new([RuleSpec { clear_by: 0.0, ..too_hot() }]);
+    let mut said = Vec::new();
+    for _ in 0..5 {
+        said.extend(fixture.is(41.0));
+        said.extend(fixture.is(20.0));
+        fixture = fixture.restart();
+    }
+    let since: Vec<_> = said.iter().map(|alert| alert.since.as_millis() - START).collect();
+    assert_eq!(since, [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]);
+    assert!(fixture.wait(HOUR).is_empty());
+    assert!(fixture.alerts.next_deadline().is_none(), "nothing is remembered for ever");
+}
+
+#[test]
 fn rules_of_the_first_form_are_read() {
     #[derive(serde::Serialize)]
     struct First<'a>(
