@@ -2,6 +2,7 @@
 
 import re
 import ssl
+import time
 
 import pytest
 
@@ -157,3 +158,32 @@ def test_a_certificate_is_made_once_and_replaced_only_by_force(riser):
     refused = gateway.cli("http", "certificate", "--output", gateway.folder, check=73)
     assert "--force" in refused.stderr
     gateway.cli("http", "certificate", "--output", gateway.folder, "--force", check=0)
+
+
+def test_a_tls_handshake_that_never_ends_is_cut_off_and_a_certificate_is_renewed_without_a_logout(riser):
+    table, web = http_table(more=f'password = "{PASSWORD}"\ncert_file = "http.pem"\nkey_file = "http.key"\n')
+    gateway = riser(config(floor=free_port(), more=table))
+    make = lambda: gateway.cli("http", "certificate", "--force", "--output", gateway.folder, check=0)
+    make()
+    gateway.start()
+    web.tls = True
+    web.wait()
+    began = time.monotonic()
+    silent, slow = web.open(30.0), web.open(30.0)
+    slow.sendall(b"\x16\x03\x01\x02\x00\x01\x00")
+    assert web.login(PASSWORD) == "operate"
+    shown = lambda: ssl.get_server_certificate(("127.0.0.1", web.port))
+    before = shown()
+    make()
+    gateway.reload()
+    wait_until(lambda: shown() != before, what="the new certificate")
+    assert web.get("/devices")["total"] == 0, "the login has stayed"
+    (gateway.folder / "http.key").write_text("no key")
+    renewed = shown()
+    gateway.reload()
+    gateway.wait_log("the old one stays in force")
+    assert shown() == renewed
+    for connection in (silent, slow):
+        assert connection.recv(1) == b""
+        connection.close()
+    assert time.monotonic() - began < 15

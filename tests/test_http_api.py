@@ -247,6 +247,51 @@ def test_an_answer_that_is_known_already_is_not_sent_again(page, sensor):
     assert again.status == 304 and again.body == b""
 
 
+def test_the_page_is_compressed_for_browsers_that_take_that(page):
+    web = page()
+    for accepts, coding in [("gzip, br", "gzip"), ("gzip;q=0", None), ("identity", None), ("*", "gzip")]:
+        answer = web.ask("/assets/app.js", headers={"Accept-Encoding": accepts})
+        assert answer.headers["Content-Encoding"] == coding, accepts
+
+
+def test_devices_of_any_name_are_reached_by_a_query(page, sensor):
+    web = page(more="[history]\n")
+    names = [".", "..", "a b", "ü?&=", "%2e%2e"]
+    sensor.send_all([(f"sensors/{name}/telemetry", {"temperature": 20.0}) for name in names])
+    wait_until(lambda: web.get("/devices")["total"] == len(names), what="devices")
+    for name in names:
+        assert web.get(f"/device?name={quoted(name)}")["name"] == name
+        series = lambda: web.get(f"/device/history?name={quoted(name)}&metric=temperature")
+        wait_until(lambda: series()["points"], what="its value among those of the last minutes")
+        assert series()["device"] == name and series()["points"][0]["avg"] == 20.0
+    assert web.ask(f"{API}/device?name=nobody").status == 404
+    assert web.ask(f"{API}/device").status == 400
+
+
+def test_an_alert_has_the_limit_that_was_passed(page, sensor, stream):
+    web = page(more="[history]\n[alerts.cold]\nmetric = \"temperature\"\nbelow = 5.0\nabove = 60.0\n")
+    live = stream(web)
+    live.wait("overview")
+    now = now_millis()
+    send = lambda value, at: sensor.send_all([("sensors/lounge/telemetry", {"temperature": value, "time": rfc3339(at)})])
+    send(20.0, now - 2000)
+    send(31.5, now - 1900)
+    open_one = lambda: web.get("/alerts")["alerts"]
+    wait_until(lambda: len(open_one()) == 1, what="an open alert")
+    assert open_one()[0]["limit"] == 30.0
+    assert live.wait("alert", lambda alert: alert["state"] == "raised")["limit"] == 30.0
+    send(2.5, now - 1000)
+    wait_until(lambda: [alert["alert"] for alert in open_one()] == ["cold"], what="the other alert")
+    assert open_one()[0]["limit"] == 5.0
+    web.gateway.stop()
+    web.gateway.start()
+    web.wait()
+    wait_until(lambda: len(open_one()) == 1, what="the alert after a restart")
+    assert open_one()[0]["limit"] == 5.0
+    past = web.get("/alerts?state=past")["alerts"]
+    assert [(alert["alert"], alert["limit"]) for alert in past] == [("hot", 30.0)]
+
+
 def test_readiness_follows_the_adapters(riser):
     table, web = http_table()
     gateway = riser(config(floor=free_port(), more=table)).start()
@@ -264,8 +309,11 @@ def test_paths_that_are_not_there_are_problems_and_views_are_the_page(page):
     for path, status in [("/api/v1/nothing", 404), ("/api/v1/devices?colour=red", 400), ("/missing.js", 404)]:
         answer = web.ask(path)
         assert answer.status == status and answer.headers["Content-Type"] == "application/problem+json", path
-    assert web.ask(f"{API}/devices", "DELETE").status == 405
-    for path in ("/", "/device/lounge", "/alerts"):
+    for path in ("/", "/alerts", f"{API}/devices"):
+        answer = web.ask(path, "DELETE")
+        assert answer.status == 405 and answer.json["status"] == 405, path
+        assert set(answer.headers["Allow"].split(",")) == {"GET", "HEAD"}, path
+    for path in ("/", "/device/lounge", "/device/hall.temperature", "/device?name=..", "/alerts"):
         answer = web.ask(path)
         assert answer.status == 200 and answer.headers["Content-Type"] == "text/html; charset=utf-8"
         assert "script-src 'self'" in answer.headers["Content-Security-Policy"]

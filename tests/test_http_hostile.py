@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 
 from gateway import config
 from peers import wait_until
@@ -150,3 +151,32 @@ def test_the_largest_event_id_is_only_an_id_that_is_not_known(cloud, floor, rise
     epoch = live.last_id().split("-")[0]
     started.keep(Stream(web, last=f"{epoch}-18446744073709551615")).wait("reset")
     assert "panicked" not in web.gateway.log()
+
+
+def test_many_readers_of_long_lists_do_not_hold_readings_up(cloud, floor, sensor, received, riser):
+    web = running(cloud, floor, riser)
+    received.wait_online()
+    values = {f"metric-{n}": n for n in range(5)}
+    sensor.send_all([(f"sensors/device-{n:04}/telemetry", values) for n in range(1000)])
+    wait_until(lambda: web.get("/devices?limit=1")["total"] == 1000, 30.0, "a thousand devices")
+    stop, answered = threading.Event(), []
+
+    def read(number):
+        while not stop.is_set():
+            path = "/devices?limit=1000" if number % 2 else f"/devices?limit={1000 - number}"
+            answered.append(web.ask(API + path, timeout=60.0).status)
+
+    threads = [threading.Thread(target=read, args=(number,)) for number in range(40)]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: len(answered) > 5, 60.0, "the readers to begin")
+    waited = []
+    for step in range(15):
+        began = time.monotonic()
+        assert web.ask("/healthz", timeout=60.0).status == 200
+        waited.append(time.monotonic() - began)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert set(answered) == {200} and sorted(waited)[7] < 0.5, waited
+    assert web.gateway.memory_mib() < 250

@@ -29,12 +29,16 @@ class Answer:
 class Web:
     """Asks the page on one port of 127.0.0.1."""
 
-    def __init__(self, port, tls=False, cookie=None, token=None):
-        self.port, self.tls, self.cookie, self.token = port, tls, cookie, token
+    def __init__(self, port, tls=False, cookie=None, token=None, source="127.0.0.1"):
+        self.port, self.tls, self.cookie, self.token, self.source = port, tls, cookie, token, source
+
+    def of(self, source):
+        """The same page, asked from another address of this machine."""
+        return Web(self.port, tls=self.tls, cookie=self.cookie, token=self.token, source=source)
 
     def connect(self, timeout=10.0):
         if not self.tls:
-            return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+            return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout, source_address=(self.source, 0))
         context = ssl._create_unverified_context()
         return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=timeout, context=context)
 
@@ -80,9 +84,13 @@ class Web:
         wait_until(self.is_there, what="the web page to answer")
         return self
 
+    def open(self, timeout=10.0):
+        """A bare connection."""
+        return socket.create_connection(("127.0.0.1", self.port), timeout=timeout, source_address=(self.source, 0))
+
     def raw(self, data, timeout=10.0):
         """Sends bytes as they are and returns what comes back until the gateway closes or is silent."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=timeout) as connection:
+        with self.open(timeout) as connection:
             connection.sendall(data)
             received = b""
             try:

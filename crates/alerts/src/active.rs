@@ -24,6 +24,8 @@ pub struct ActiveAlert<'a> {
     pub severity: Severity,
     /// When it was raised, in event time.
     pub since: Timestamp,
+    /// The limit that the value passed; none where the kind of condition has none.
+    pub limit: Option<f64>,
     /// Which detector found it; none for other alerts.
     pub anomaly_kind: Option<AnomalyKind>,
     /// Whether somebody took note of it.
@@ -130,16 +132,27 @@ fn of<'a>(
     rule_states: impl Iterator<Item = &'a RuleState>,
 ) -> impl Iterator<Item = ActiveAlert<'a>> {
     let spec = |rule: u32| rules.get(rule as usize).map(Rule::spec);
-    let raised = move |spec: &'a RuleSpec, kind, since, anomaly_kind| {
+    let raised = move |spec: &'a RuleSpec, kind, limit, since, anomaly_kind| {
         let (rule, severity) = (&spec.name, spec.severity);
-        ActiveAlert { rule, device, metric, kind, severity, since, anomaly_kind, is_acknowledged: false }
+        ActiveAlert {
+            rule,
+            device,
+            metric,
+            kind,
+            severity,
+            since,
+            limit,
+            anomaly_kind,
+            is_acknowledged: false,
+        }
     };
     let silent = silences.iter().filter_map(move |silence| {
-        Some(raised(spec(silence.rule)?, AlertKind::Silent, silence.since?, None))
+        Some(raised(spec(silence.rule)?, AlertKind::Silent, None, silence.since?, None))
     });
     let rule_state = rule_states.filter_map(move |rule_state| match rule_state.phase {
         Phase::Raised { since, cause, anomaly_kind, .. } => {
-            Some(raised(spec(rule_state.rule)?, cause.kind(), since, anomaly_kind))
+            let spec = spec(rule_state.rule)?;
+            Some(raised(spec, cause.kind(), cause.limit(&spec.when), since, anomaly_kind))
         }
         Phase::Normal | Phase::Pending(_) => None,
     });

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use broker_engine::{Engine, Message, Stats};
 use bytes::Bytes;
+use credentials::CurrentCertificate;
 use gateway_core::Condition;
 use gateway_core::ports::Clock;
 use tokio::sync::Semaphore;
@@ -22,7 +23,7 @@ use crate::hub::{self, Hub};
 use crate::listeners::{self, Listeners};
 use crate::rate::ConnectRate;
 use crate::store::Store;
-use crate::tls::{Certificates, CurrentTls};
+use crate::tls::Certificates;
 use crate::{BrokerError, LocalAccess, Settings, Tap};
 
 /// The prefix of client ids that only the gateway may use. A client that connects with the id of another takes over its
@@ -38,7 +39,7 @@ const TICK: Duration = Duration::from_secs(1);
 pub struct Broker {
     hub: Arc<Hub>,
     auth: Arc<Auth>,
-    tls: Option<Arc<CurrentTls>>,
+    tls: Option<Arc<CurrentCertificate>>,
     listeners: Arc<Listeners>,
     connections: TaskTracker,
     tasks: TaskTracker,
@@ -62,7 +63,7 @@ impl Broker {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, BrokerError> {
         let auth = Arc::new(Auth::new(Access::new(&settings)?));
-        let tls = CurrentTls::new(&Certificates::read(&settings)?);
+        let tls = Certificates::read(&settings)?.current();
         let endpoints = listeners::endpoints(&settings, tls.as_ref())?;
         let limits = settings.limits;
         let started = Instant::now();
@@ -134,7 +135,7 @@ impl Broker {
     /// them.
     pub fn set_certificates(&self, certificates: Certificates) {
         if let Some(tls) = &self.tls {
-            tls.replace(certificates);
+            certificates.replace(tls);
         }
     }
 

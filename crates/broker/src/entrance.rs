@@ -13,11 +13,13 @@ use std::time::Duration;
 use broker_engine::packet::{Connect, FixedHeader, Frame, Version, decode_connect, split_frame};
 use broker_engine::reason::Reason;
 use broker_engine::{ConnectionKey, Peer, refused};
+use credentials::CurrentCertificate;
 use gateway_core::Throttle;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
@@ -27,7 +29,6 @@ use crate::hub::Hub;
 use crate::link::Link;
 use crate::rate::ConnectRate;
 use crate::receive_memory::{Holding, Part, ReceiveShare};
-use crate::tls::CurrentTls;
 use crate::transport::accept_websocket;
 use crate::{LOG_PERIOD, tls};
 
@@ -44,8 +45,8 @@ const SMALL_CONNECT: usize = 1 << 10;
 pub(crate) enum Transport {
     Plain,
     WebSocket,
-    Tls(Arc<CurrentTls>),
-    TlsWebSocket(Arc<CurrentTls>),
+    Tls(Arc<CurrentCertificate>),
+    TlsWebSocket(Arc<CurrentCertificate>),
 }
 
 /// What all listeners share.
@@ -161,16 +162,18 @@ impl Entrance {
                 Ok(Ok(stream)) => self.enter(stream, arrival, None).await,
                 failed => log_failure(peer, failed.err().is_some()),
             },
-            Transport::Tls(current) => match timeout(limit, current.acceptor().accept(stream)).await {
-                Ok(Ok(stream)) => {
-                    let name = certificate_name(stream.get_ref().1);
-                    self.enter(stream, arrival, name).await;
+            Transport::Tls(current) => {
+                match timeout(limit, TlsAcceptor::from(current.get()).accept(stream)).await {
+                    Ok(Ok(stream)) => {
+                        let name = certificate_name(stream.get_ref().1);
+                        self.enter(stream, arrival, name).await;
+                    }
+                    failed => log_failure(peer, failed.err().is_some()),
                 }
-                failed => log_failure(peer, failed.err().is_some()),
-            },
+            }
             Transport::TlsWebSocket(current) => {
                 let accepting = async {
-                    let stream = current.acceptor().accept(stream).await?;
+                    let stream = TlsAcceptor::from(current.get()).accept(stream).await?;
                     let name = certificate_name(stream.get_ref().1);
                     accept_websocket(stream, largest, share).await.map(|stream| (stream, name))
                 };

@@ -7,12 +7,12 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use credentials::CurrentCertificate;
 use gateway_core::{Backoff, Condition, chain};
 use tokio::net::{TcpListener, TcpSocket};
 use tracing::{info, warn};
 
 use crate::entrance::{Entrance, Transport, bind_unix};
-use crate::tls::CurrentTls;
 use crate::{BrokerError, Settings};
 
 /// Short, because mostly a person stops the program that took the port, and should not have to wait.
@@ -29,7 +29,7 @@ pub(crate) struct Endpoint {
 /// All configured addresses.
 pub(crate) fn endpoints(
     settings: &Settings,
-    current: Option<&Arc<CurrentTls>>,
+    current: Option<&Arc<CurrentCertificate>>,
 ) -> Result<Vec<Endpoint>, BrokerError> {
     let mut all: Vec<Endpoint> = Vec::new();
     let mut add = |protocol, address: Option<SocketAddr>, transport| {

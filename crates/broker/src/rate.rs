@@ -2,9 +2,10 @@
 //! time for the others.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
+use gateway_core::network;
 use tokio::time::Instant;
 
 /// Peers that are remembered. When there are more, those that are full again are forgotten, then all.
@@ -56,14 +57,6 @@ impl ConnectRate {
     }
 }
 
-/// One host may have all addresses of an IPv6 /64.
-pub(crate) fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => address.into(),
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -80,13 +73,5 @@ mod tests {
         assert!((0..10).all(|_| rate.allow("127.0.0.1".parse().unwrap(), start)));
         assert!(rate.allow(one, start + Duration::from_millis(500)));
         assert!(!rate.allow(one, start + Duration::from_millis(600)));
-    }
-
-    #[test]
-    fn a_host_with_many_ipv6_addresses_is_one_peer() {
-        let network = |text: &str| network(text.parse().unwrap());
-        assert_eq!(network("2001:db8::1"), network("2001:db8::ffff:1"));
-        assert_ne!(network("2001:db8:0:1::1"), network("2001:db8::1"));
-        assert_eq!(network("::ffff:10.0.0.1"), network("10.0.0.1"));
     }
 }

@@ -9,9 +9,8 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
 
+use gateway_core::network;
 use slab::Slab;
-
-use crate::rate::network;
 
 /// The most that one connection may have before its login: a CONNECT has 256 KiB at most, and buffers grow by doubling.
 const MOST_BEFORE_LOGIN: usize = 640 << 10;

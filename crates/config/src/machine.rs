@@ -13,10 +13,13 @@ use std::thread;
 use gateway_core::Timestamp;
 use gateway_core::findings::{Finding, Findings, KeyPath, Report};
 use gateway_core::listener::{Listener, Transport};
+use rustix::process::{Resource, getrlimit};
 
 use super::load::Loaded;
 use super::model::{Anomaly, Config};
 
+/// Files, sockets and pipes beside the connections of devices and browsers.
+const OTHER_FILES: u64 = 128;
 /// What an anomaly model takes at most.
 const MODEL_BYTES: u64 = 16 << 10;
 
@@ -30,6 +33,8 @@ pub fn probe(loaded: &Loaded, now: Timestamp) -> Findings {
     probe_listeners(&mut report, &loaded.config);
     services::probe_firewall(&mut report, loaded, Path::new("/"));
     probe_peers(&mut report, &loaded.config);
+    let limit = getrlimit(Resource::Nofile).maximum;
+    probe_files(&mut report, &loaded.config, limit.unwrap_or(u64::MAX));
     if let Some(memory) = memory() {
         probe_memory(&mut report, &loaded.config.anomaly, memory);
     }
@@ -119,6 +124,24 @@ fn probe_memory(report: &mut Report, anomaly: &Anomaly, memory: u64) {
             ),
         );
     }
+}
+
+/// Says so where the connections that may be open at once are more than the process may have: `riser run` takes the hard limit.
+fn probe_files(report: &mut Report, config: &Config, limit: u64) {
+    let http = config.http.as_ref().map_or(0, |http| http.max_connections);
+    let broker = config.broker.as_ref().map_or(0, |broker| broker.max_clients);
+    let needed = (http + broker) as u64 + OTHER_FILES;
+    if http + broker == 0 || needed <= limit {
+        return;
+    }
+    let key = if http >= broker { "http.max_connections" } else { "broker.max_clients" };
+    report.warning(
+        &KeyPath::of(key),
+        format!(
+            "{http} connections of [http] and {broker} clients of [broker] need {needed} open files, and a process may have \
+             {limit} (ulimit -Hn; LimitNOFILE of the service): those above are refused"
+        ),
+    );
 }
 
 /// The machine's memory in bytes (`/proc/meminfo`, proc(5)); none where that is not available.

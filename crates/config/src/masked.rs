@@ -9,29 +9,32 @@ use super::shape::{Shape, Text};
 
 const MASK: &str = "\"***\"";
 
-/// `text` without its secrets: values of keys that are secret, passwords in addresses, and what stands in keys that are
+/// What is shown instead of a piece of the text.
+type Secrets = Vec<(Range<usize>, String)>;
+
+/// `text` without its secrets: values of keys that are secret, what an address may hold of them, and what stands in keys that are
 /// not known. Comments stay.
 pub(crate) fn masked(text: &str, shape: &Shape) -> String {
     let (table, _) = DeTable::parse_recoverable(text);
-    let mut secrets = Vec::new();
-    in_table(table.get_ref(), Some(shape), &mut secrets);
-    secrets.sort_by_key(|secret| secret.start);
+    let mut secrets = Secrets::new();
+    in_table(table.get_ref(), Some(shape), Place::Root, &mut secrets);
+    secrets.sort_by_key(|(place, _)| place.start);
     let mut shown = String::with_capacity(text.len());
     let mut at = 0;
-    for Range { start, end } in secrets {
+    for (Range { start, end }, mask) in secrets {
         // A place inside of one that is masked already.
         if start < at {
             continue;
         }
         shown.push_str(text.get(at..start).unwrap_or_default());
-        shown.push_str(MASK);
+        shown.push_str(&mask);
         at = end;
     }
     shown.push_str(text.get(at..).unwrap_or_default());
     shown.lines().map(comment).collect()
 }
 
-/// A line; one that is a comment loses the value of a key that sounds secret.
+/// A line; one that is a comment loses the value of a key that sounds secret, and what an address holds of secrets.
 fn comment(line: &str) -> String {
     let key = line.trim_start().strip_prefix('#').and_then(|rest| rest.split_once('='));
     let is_secret = |key: &str| {
@@ -44,11 +47,35 @@ fn comment(line: &str) -> String {
         Some((key, _)) if is_secret(key) => {
             format!("{}= {MASK}\n", line.split('=').next().unwrap_or_default())
         }
+        Some((_, value)) if masked_address(value, false).is_some() => {
+            format!("{}= {MASK}\n", line.split('=').next().unwrap_or_default())
+        }
         _ => format!("{line}\n"),
     }
 }
 
-fn in_table(table: &DeTable<'_>, shape: Option<&Shape>, secrets: &mut Vec<Range<usize>>) {
+/// Where in the document a table is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Root,
+    /// `[sinks]` itself.
+    Sinks,
+    /// `[sinks.http.*]`, `[notify.*]`: the path of an address there is often a secret itself, as that of a webhook.
+    Webhooks,
+    Elsewhere,
+}
+
+impl Place {
+    fn inside(self, key: &str) -> Self {
+        match (self, key) {
+            (Self::Root, "notify") | (Self::Sinks, "http") | (Self::Webhooks, _) => Self::Webhooks,
+            (Self::Root, "sinks") => Self::Sinks,
+            _ => Self::Elsewhere,
+        }
+    }
+}
+
+fn in_table(table: &DeTable<'_>, shape: Option<&Shape>, place: Place, secrets: &mut Secrets) {
     for (key, value) in table.iter() {
         let inner = match shape {
             Some(Shape::Table { fields, .. }) => {
@@ -59,31 +86,65 @@ fn in_table(table: &DeTable<'_>, shape: Option<&Shape>, secrets: &mut Vec<Range<
         };
         // Headers of HTTP hold tokens, under any name.
         let inner = if key.get_ref() == "headers" { None } else { inner };
-        in_value(value, inner, secrets);
+        in_value(value, inner, place.inside(key.get_ref()), secrets);
     }
 }
 
-fn in_value(value: &Spanned<DeValue<'_>>, shape: Option<&Shape>, secrets: &mut Vec<Range<usize>>) {
+fn in_value(value: &Spanned<DeValue<'_>>, shape: Option<&Shape>, place: Place, secrets: &mut Secrets) {
     match (value.get_ref(), shape) {
-        (DeValue::Table(table), _) => in_table(table, shape, secrets),
+        (DeValue::Table(table), _) => in_table(table, shape, place, secrets),
         (DeValue::Array(items), Some(Shape::List(item))) => {
-            items.iter().for_each(|one| in_value(one, Some(item), secrets));
+            items.iter().for_each(|one| in_value(one, Some(item), place, secrets));
         }
-        (DeValue::Array(items), _) => items.iter().for_each(|one| in_value(one, None, secrets)),
-        (DeValue::String(_), None | Some(Shape::Text(Text::Secret))) => secrets.push(value.span()),
-        (DeValue::String(text), _) if has_password(text) => secrets.push(value.span()),
+        (DeValue::Array(items), _) => items.iter().for_each(|one| in_value(one, None, place, secrets)),
+        (DeValue::String(_), None | Some(Shape::Text(Text::Secret))) => {
+            secrets.push((value.span(), MASK.to_owned()));
+        }
+        (DeValue::String(text), _) => {
+            let masked = masked_address(text, place == Place::Webhooks);
+            secrets.extend(masked.map(|shown| (value.span(), quoted(&shown))));
+        }
         _ => {}
     }
 }
 
-/// Whether it is an address with a user's password in it, or with a query, which may hold a token.
-fn has_password(text: &str) -> bool {
-    let rest = text.split_once("://").map(|(_, rest)| rest).unwrap_or_default();
-    if rest.contains('?') {
-        return true;
+/// A string of TOML. What cannot stand in one line as it is, is not shown.
+fn quoted(text: &str) -> String {
+    if text.contains(['"', '\\']) || text.chars().any(char::is_control) {
+        return MASK.to_owned();
     }
-    let user = rest.split('/').next().and_then(|authority| authority.rsplit_once('@'));
-    user.is_some_and(|(user, _)| user.contains(':'))
+    format!("\"{text}\"")
+}
+
+/// An address without what may be secret in it: user and password, the values of its query, what follows `#`, and with `hide_path`
+/// its path. None where there is nothing of that, and for a text that is no address.
+fn masked_address(text: &str, hide_path: bool) -> Option<String> {
+    let (scheme, rest) = text.split_once("://")?;
+    let (rest, fragment) = rest.split_once('#').map_or((rest, ""), |(rest, _)| (rest, "#***"));
+    let (rest, query) =
+        rest.split_once('?').map_or((rest, String::new()), |(rest, query)| (rest, masked_query(query)));
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    // Several addresses in one text.
+    if path.contains("://")
+        || query.contains("://")
+        || authority.matches('@').count() > 1
+        || path.contains('@')
+    {
+        return Some("***".to_owned());
+    }
+    let authority = match authority.rsplit_once('@') {
+        Some((_, host)) => format!("***@{host}"),
+        None => authority.to_owned(),
+    };
+    let path = if hide_path && path.len() > 1 { "/***" } else { path };
+    let shown = format!("{scheme}://{authority}{path}{query}{fragment}");
+    (shown != text).then_some(shown)
+}
+
+/// Names stay, values do not.
+fn masked_query(query: &str) -> String {
+    let part = |part: &str| part.split_once('=').map_or("***".to_owned(), |(name, _)| format!("{name}=***"));
+    format!("?{}", query.split('&').map(part).collect::<Vec<_>>().join("&"))
 }
 
 #[cfg(test)]
@@ -108,6 +169,42 @@ mod tests {
             "devices = [\"hall\"]",
             "url = \"http://a\"",
             "#password_file = \"here\"",
+        ] {
+            assert!(shown.contains(kept), "{kept} in\n{shown}");
+        }
+    }
+
+    #[test]
+    fn an_address_keeps_what_is_no_secret() {
+        for (text, shown) in [
+            ("https://u:geheim@host:1/a?token=geheim&x#geheim", "https://***@host:1/a?token=***&***#***"),
+            ("mqtts://token@cloud/a", "mqtts://***@cloud/a"),
+            ("nats://a:b@h1:1,nats://c:d@h2:2", "***"),
+            ("http://host/a@b", "***"),
+        ] {
+            assert_eq!(masked_address(text, false).as_deref(), Some(shown), "{text}");
+        }
+        for text in ["https://host/a/b", "sensors/{device}/a?b", "mqtt://cloud:1883", "/dev/ttyUSB0"] {
+            assert_eq!(masked_address(text, false), None, "{text}");
+        }
+        assert_eq!(masked_address("https://hooks/T0/B0/geheim", true).as_deref(), Some("https://hooks/***"));
+        assert_eq!(masked_address("https://hooks/", true), None);
+    }
+
+    #[test]
+    fn paths_of_webhooks_are_hidden_and_other_paths_are_not() {
+        let text = "[sinks.http.x]\nurl = \"https://hooks.example.com/T0/geheim\"\n\
+                    [sinks.influxdb.y]\nurl = \"https://db.example.com/base\"\n\
+                    [notify.z]\nurl = \"https://other.example.com/geheim\"\n\
+                    # url = \"https://u:geheim@host\"\n# url = \"https://host/path\"\n\
+                    [adapters.mqtt.a]\nurl = \"mqtt://u:geheim@floor:1883\"\n";
+        let shown = masked(text, &Shape::of_config());
+        assert!(!shown.contains("geheim"), "{shown}");
+        for kept in [
+            "\"https://hooks.example.com/***\"",
+            "\"https://db.example.com/base\"",
+            "# url = \"https://host/path\"",
+            "\"mqtt://***@floor:1883\"",
         ] {
             assert!(shown.contains(kept), "{kept} in\n{shown}");
         }

@@ -6,7 +6,8 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use argon2::password_hash::{self, PasswordHash, PasswordHasher as _, Salt, SaltString};
 use argon2::{Argon2, Block, Params};
 use gateway_core::settings::Secret;
-use tokio::sync::Semaphore;
+
+use crate::turns;
 
 /// A password or its hash.
 #[derive(Debug, Clone)]
@@ -86,14 +87,6 @@ fn check_hash(hash: &str) -> Result<(), InvalidPassword> {
     known.map(|_| ()).map_err(|error| invalid(&error.to_string()))
 }
 
-/// Argon2 costs tens of milliseconds and megabytes by design: one check at a time, off the event loop.
-static CHECKS: Semaphore = Semaphore::const_new(1);
-/// Checks that may wait, of all peers and of one. More are refused, and the client tries again: so a flood of wrong
-/// passwords from one address leaves turns for the others.
-const MOST_WAITING: usize = 64;
-const MOST_WAITING_OF_ONE: usize = 4;
-static WAITING: Mutex<Vec<IpAddr>> = Mutex::new(Vec::new());
-
 /// The result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Checked {
@@ -103,29 +96,9 @@ pub enum Checked {
     Busy,
 }
 
-/// A place among those who wait.
-struct WaitingSlot(IpAddr);
-
-impl WaitingSlot {
-    fn take(peer: IpAddr) -> Option<Self> {
-        let mut waiting = WAITING.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_peer = waiting.iter().filter(|one| **one == peer).count();
-        if waiting.len() >= MOST_WAITING || of_peer >= MOST_WAITING_OF_ONE {
-            return None;
-        }
-        waiting.push(peer);
-        Some(Self(peer))
-    }
-}
-
-impl Drop for WaitingSlot {
-    fn drop(&mut self) {
-        let mut waiting = WAITING.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(index) = waiting.iter().position(|one| *one == self.0) {
-            waiting.swap_remove(index);
-        }
-    }
-}
+/// Too many wait: ask again later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Busy;
 
 /// Checks one user's password.
 #[derive(Debug)]
@@ -144,43 +117,62 @@ impl Verifier {
 
     /// Whether `password`, sent from `peer`, is right.
     pub async fn check(&self, password: &[u8], peer: IpAddr) -> Checked {
-        match &self.source {
-            PasswordSource::Plain(secret) => checked(same(secret.expose().as_bytes(), password)),
-            PasswordSource::None => Checked::Wrong,
-            PasswordSource::Argon2Hash(hash) => self.check_hashed(hash, password, peer).await,
+        match find(&[self], password, peer).await {
+            Ok(Some(_)) => Checked::Right,
+            Ok(None) => Checked::Wrong,
+            Err(Busy) => Checked::Busy,
         }
     }
 
-    async fn check_hashed(&self, hash: &str, password: &[u8], peer: IpAddr) -> Checked {
-        let known = || self.known.get().map(|known| checked(same(known.expose().as_bytes(), password)));
-        if let Some(checked) = known() {
-            return checked;
+    /// What can be said without a hash; else the hash.
+    fn without_hash(&self, password: &[u8]) -> Result<bool, &str> {
+        match (&self.source, self.known.get()) {
+            (PasswordSource::Plain(secret), _) | (PasswordSource::Argon2Hash(_), Some(secret)) => {
+                Ok(same(secret.expose().as_bytes(), password))
+            }
+            (PasswordSource::None, _) => Ok(false),
+            (PasswordSource::Argon2Hash(hash), None) => Err(hash),
         }
-        let Ok(text) = std::str::from_utf8(password) else { return Checked::Wrong };
-        let Some(place) = WaitingSlot::take(peer) else { return Checked::Busy };
-        let Ok(permit) = CHECKS.acquire().await else { return Checked::Busy };
-        if let Some(checked) = known() {
-            return checked;
-        }
-        let secret = Secret::new(text.to_owned());
-        let (hash, candidate) = (hash.to_owned(), secret.clone());
-        // Permit and place go with the task: it runs to its end even if nobody waits for it any more.
-        let matches = tokio::task::spawn_blocking(move || {
-            let matches = matches(&hash, &candidate);
-            drop((permit, place));
-            matches
-        });
-        let matches = matches.await.unwrap_or(false);
-        if matches {
-            // Fails if another client was first, with the same password.
-            let _ = self.known.set(secret);
-        }
-        checked(matches)
     }
 }
 
-const fn checked(matches: bool) -> Checked {
-    if matches { Checked::Right } else { Checked::Wrong }
+/// The first of these whose password it is, sent from `peer`. All that need a hash have one turn together.
+///
+/// # Errors
+/// Too many wait for their turn.
+pub async fn find(verifiers: &[&Verifier], password: &[u8], peer: IpAddr) -> Result<Option<usize>, Busy> {
+    let known =
+        |verifiers: &[&Verifier]| verifiers.iter().position(|one| one.without_hash(password) == Ok(true));
+    let needs_hash =
+        |verifiers: &[&Verifier]| verifiers.iter().any(|one| one.without_hash(password).is_err());
+    if let Some(found) = known(verifiers) {
+        return Ok(Some(found));
+    }
+    let Some(text) = std::str::from_utf8(password).ok().filter(|_| needs_hash(verifiers)) else {
+        return Ok(None);
+    };
+    let turn = turns::take(peer).await.ok_or(Busy)?;
+    // While it waited the password may have become known.
+    if let Some(found) = known(verifiers) {
+        return Ok(Some(found));
+    }
+    let candidate = Secret::new(text.to_owned());
+    let hash =
+        |(index, one): (usize, &&Verifier)| Some((index, one.without_hash(password).err()?.to_owned()));
+    let hashes: Vec<(usize, String)> = verifiers.iter().enumerate().filter_map(hash).collect();
+    let tried = candidate.clone();
+    // The turn goes with the task: it runs to its end even if nobody waits for it any more.
+    let found = tokio::task::spawn_blocking(move || {
+        let found = hashes.iter().find(|(_, hash)| matches(hash, &tried)).map(|(index, _)| *index);
+        turn.end(found.is_some());
+        found
+    });
+    let found = found.await.unwrap_or(None);
+    if let Some(verifier) = found.and_then(|index| verifiers.get(index)) {
+        // Fails if another client was first, with the same password.
+        let _ = verifier.known.set(candidate);
+    }
+    Ok(found)
 }
 
 /// The memory of a check, of the largest hash so far. One for all checks: each would else take its own from the heap of

@@ -84,9 +84,8 @@ impl Web {
     pub(crate) async fn reload(&mut self, config: &Config, document: &Document) {
         self.site.send_replace(Arc::new(describe::site(config, document)));
         let running = self.running.as_ref().map(|(config, _)| config);
-        // A certificate may have been renewed under its name.
-        let has_files = config.http.as_ref().is_some_and(|http| http.cert_file.is_some());
-        if running == config.http.as_ref() && !has_files {
+        if running == config.http.as_ref() {
+            self.renew_certificate();
             return;
         }
         if let Some((_, server)) = self.running.take() {
@@ -95,6 +94,14 @@ impl Web {
         }
         if let Err(error) = self.run(config.http.as_ref()) {
             tracing::error!("the web page cannot be started: {error}");
+        }
+    }
+
+    /// A certificate may have been renewed under its name. Logins and connections stay.
+    fn renew_certificate(&self) {
+        let Some((config, server)) = &self.running else { return };
+        if let Err(error) = server.renew_certificate(config) {
+            tracing::error!("the web page keeps its certificate: {error}");
         }
     }
 

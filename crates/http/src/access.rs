@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use axum::http::{HeaderMap, StatusCode, header};
-use credentials::{Checked, InvalidPassword, PasswordSource, Verifier, same};
+use credentials::{Busy, InvalidPassword, PasswordSource, Verifier, find, same};
 use gateway_core::settings::Secret;
 use pipeline::clock::monotonic;
 
@@ -76,16 +76,12 @@ impl Access {
     /// Checks a password; right, it begins a session and returns its cookie.
     pub(crate) async fn login(&self, password: &str, peer: IpAddr) -> Result<(Role, String), Problem> {
         self.may_try(peer)?;
-        for (role, verifier) in &self.passwords {
-            match verifier.check(password.as_bytes(), peer).await {
-                Checked::Right => return Ok((*role, self.begin(*role, monotonic()))),
-                Checked::Wrong => {}
-                Checked::Busy => {
-                    let problem =
-                        Problem::new(StatusCode::TOO_MANY_REQUESTS, "too many logins at once; try again");
-                    return Err(problem.retry_after(2));
-                }
-            }
+        let verifiers: Vec<&Verifier> = self.passwords.iter().map(|(_, verifier)| verifier).collect();
+        let found = find(&verifiers, password.as_bytes(), peer).await.map_err(|Busy| {
+            Problem::new(StatusCode::TOO_MANY_REQUESTS, "too many logins at once; try again").retry_after(2)
+        })?;
+        if let Some((role, _)) = found.and_then(|index| self.passwords.get(index)) {
+            return Ok((*role, self.begin(*role, peer, monotonic())));
         }
         lock(&self.attempts).wrong(peer, monotonic());
         Err(Problem::new(StatusCode::UNAUTHORIZED, "the password is wrong"))
@@ -99,8 +95,8 @@ impl Access {
         })
     }
 
-    fn begin(&self, role: Role, now: Instant) -> String {
-        let token = lock(&self.sessions).begin(role, now);
+    fn begin(&self, role: Role, peer: IpAddr, now: Instant) -> String {
+        let token = lock(&self.sessions).begin(role, peer, now);
         self.cookie(&token, "")
     }
 

@@ -1,15 +1,17 @@
-//! Large answers under way: their bytes together are bounded, so that slow readers do not fill the memory.
-
-use std::sync::Arc;
+//! Large answers under way: their bytes together are bounded, so that slow readers do not fill the memory, and shared among
+//! addresses, so that slow readers keep no answer from others.
 
 use axum::body::Body;
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use futures_util::stream::unfold;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::assets::is_known;
+use crate::drawings::Drawing;
+use crate::guard::Peer;
 use crate::problem::Problem;
+use crate::shares::{Share, Shares};
 
 /// Of all answers together, in bytes.
 const BUDGET: usize = 16 * 1024 * 1024;
@@ -20,27 +22,44 @@ const PIECE: usize = 64 * 1024;
 
 /// The budget.
 #[derive(Debug)]
-pub(crate) struct Answers(Arc<Semaphore>);
+pub(crate) struct Answers(Shares);
 
 impl Default for Answers {
     fn default() -> Self {
-        Self(Arc::new(Semaphore::new(BUDGET)))
+        Self(Shares::new(BUDGET, BUDGET / 2))
     }
 }
 
 impl Answers {
-    /// An answer in JSON. Its bytes count until the connection has taken the last piece of it.
-    pub(crate) fn json(&self, json: Vec<u8>) -> Result<Response, Problem> {
-        let room = u32::try_from(json.len()).ok().filter(|room| *room > 0).unwrap_or(1);
-        let permit = Arc::clone(&self.0).try_acquire_many_owned(room);
-        let permit =
-            permit.map_err(|_| Problem::unavailable("too many large answers are under way; try again"))?;
+    /// An answer in JSON, or nothing where the peer has it already (RFC 9110, section 13.1.2). Its bytes count until the
+    /// connection has taken the last piece of it.
+    pub(crate) fn json(
+        &self,
+        peer: &Peer,
+        headers: &HeaderMap,
+        drawing: Drawing,
+    ) -> Result<Response, Problem> {
+        let Drawing { json, tag } = drawing;
+        let has_it = tag.as_ref().and_then(|tag| tag.to_str().ok()).is_some_and(|tag| is_known(headers, tag));
+        let mut response =
+            if has_it { StatusCode::NOT_MODIFIED.into_response() } else { self.body(peer, json)? };
+        if let Some(tag) = tag {
+            response.headers_mut().insert(header::ETAG, tag);
+        }
+        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        Ok(response)
+    }
+
+    fn body(&self, peer: &Peer, json: Bytes) -> Result<Response, Problem> {
+        let share = self.0.take(peer.address, json.len(), &peer.cut);
+        let share =
+            share.ok_or_else(|| Problem::unavailable("too many large answers are under way; try again"))?;
         let length = json.len();
-        let rest = (Bytes::from(json), permit);
-        let pieces = unfold(Some(rest), |rest: Option<(Bytes, OwnedSemaphorePermit)>| async move {
-            let (mut bytes, permit) = rest?;
+        let rest = (json, share);
+        let pieces = unfold(Some(rest), |rest: Option<(Bytes, Share)>| async move {
+            let (mut bytes, share) = rest?;
             let piece = bytes.split_to(PIECE.min(bytes.len()));
-            let rest = if bytes.is_empty() { None } else { Some((bytes, permit)) };
+            let rest = if bytes.is_empty() { None } else { Some((bytes, share)) };
             Some((Ok::<_, std::convert::Infallible>(piece), rest))
         });
         let mut response = Body::from_stream(pieces).into_response();

@@ -9,19 +9,19 @@ mod series;
 mod setup;
 mod sparklines;
 
+pub(crate) use export::shares as exports;
+
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
-use serde::Serialize;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::assets::{self, is_known};
+use crate::assets;
 use crate::extract::Viewer;
 use crate::problem::Problem;
 use crate::state::App;
@@ -51,7 +51,9 @@ fn described() -> (Router<Arc<App>>, utoipa::openapi::OpenApi) {
         .routes(routes!(ledger::ledger))
         .routes(routes!(devices::devices))
         .routes(routes!(devices::device))
+        .routes(routes!(devices::device_by_name))
         .routes(routes!(series::history))
+        .routes(routes!(series::history_by_name))
         .routes(routes!(sparklines::sparklines))
         .routes(routes!(export::export))
         .routes(routes!(alerts::alerts))
@@ -82,25 +84,9 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         || async { Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this path has no such method") };
     paths
         .route("/api/v1/openapi.json", openapi)
-        .fallback(get(assets::serve))
+        .fallback(assets::serve)
         .method_not_allowed_fallback(not_allowed)
         .with_state(app)
-}
-
-/// JSON with a tag, or nothing where the sender has it already (RFC 9110, section 13.1.2).
-fn tagged(app: &App, headers: &HeaderMap, body: &impl Serialize) -> Result<Response, Problem> {
-    let json = serde_json::to_vec(body).unwrap_or_default();
-    let tag = format!("\"{:08x}-{:x}\"", crc32fast::hash(&json), json.len());
-    let mut response = if is_known(headers, &tag) {
-        StatusCode::NOT_MODIFIED.into_response()
-    } else {
-        app.answers.json(json)?
-    };
-    if let Ok(tag) = HeaderValue::from_str(&tag) {
-        response.headers_mut().insert(header::ETAG, tag);
-    }
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    Ok(response)
 }
 
 /// What every handler is given.

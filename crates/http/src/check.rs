@@ -36,7 +36,7 @@ pub fn check(report: &mut Report, http: &Config, now: Timestamp) {
         report.error(&table(), why);
         return;
     }
-    check_pair(report, &table(), http.cert_file.as_deref(), http.key_file.as_deref(), now);
+    check_certificate(report, http, now);
     check_passwords(report, http);
     check_tokens(report, http);
     check_exposure(report, http);
@@ -54,6 +54,17 @@ pub fn check(report: &mut Report, http: &Config, now: Timestamp) {
             );
             report.error(&table().key("hosts").index(index), why);
         }
+    }
+}
+
+fn check_certificate(report: &mut Report, http: &Config, now: Timestamp) {
+    check_pair(report, &table(), http.cert_file.as_deref(), http.key_file.as_deref(), now);
+    #[cfg(feature = "server")]
+    if report.is_whole(&table().key("cert_file"))
+        && report.is_whole(&table().key("key_file"))
+        && let Err(error) = crate::tls::server_config(http)
+    {
+        report.error(&table().key("key_file"), gateway_core::chain(&error));
     }
 }
 

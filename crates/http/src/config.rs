@@ -42,7 +42,8 @@ pub struct Config {
     pub hosts: Vec<String>,
     /// How long a login lasts without use.
     pub session: HumanDuration,
-    /// The most connections at once; one address may have half of them.
+    /// The most connections at once; one address may have half of them, and gives its newest up for an address that has at least
+    /// two fewer where none is left.
     #[schemars(range(min = 8, max = 10_000))]
     pub max_connections: usize,
 }

@@ -66,7 +66,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Peer {
         parts
             .extensions
             .get::<Self>()
-            .copied()
+            .cloned()
             .ok_or_else(|| Problem::bad_request("the sender has no address"))
     }
 }

@@ -1,7 +1,7 @@
 //! What every request passes first: is it meant for this machine, does it come from our own page, who sends it. And what
 //! every answer carries: a strict content security policy.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
@@ -9,14 +9,19 @@ use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use tokio_util::sync::CancellationToken;
 
 use crate::config::Role;
 use crate::problem::Problem;
 use crate::state::App;
 
 /// Where a request comes from.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Peer(pub(crate) SocketAddr);
+#[derive(Debug, Clone)]
+pub(crate) struct Peer {
+    pub(crate) address: IpAddr,
+    /// Ends its connection.
+    pub(crate) cut: CancellationToken,
+}
 
 /// Who sends it; `None`: nobody knows.
 #[derive(Debug, Clone, Copy)]
@@ -82,7 +87,7 @@ fn check(app: &App, request: &Request) -> Result<Option<Role>, Problem> {
     if matches!(path, "/healthz" | "/readyz") {
         return Ok(None);
     }
-    let peer = request.extensions().get::<Peer>().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.0.ip());
+    let peer = request.extensions().get::<Peer>().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.address);
     app.access.role(headers, peer)
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use history::{Handle, HistoryError, Store};
 use pipeline::clock::monotonic;
 use serde::Serialize;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use utoipa::ToSchema;
 
 use crate::problem::Problem;
@@ -48,8 +48,6 @@ struct Shared {
     writer: Handle,
     written: Mutex<Option<Instant>>,
     turns: Semaphore,
-    /// For what takes long, such as an export: one at a time.
-    long: Arc<Semaphore>,
     /// Open files that nobody reads now, by their inodes: a damaged file is put aside, and another takes its path.
     idle: Mutex<Vec<(u64, Store)>>,
 }
@@ -62,7 +60,6 @@ impl HistoryReader {
                 writer,
                 written: Mutex::default(),
                 turns: Semaphore::new(AT_A_TIME),
-                long: Arc::new(Semaphore::new(1)),
                 idle: Mutex::default(),
             })
         }))
@@ -98,11 +95,6 @@ impl HistoryReader {
             Ok(Err(error)) => Err(unreadable(gateway_core::chain(&error))),
             Err(error) => Err(unreadable(error.to_string())),
         }
-    }
-
-    /// The right to read for long; none while somebody else does.
-    pub(crate) fn long_turn(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.0.as_ref()?.long).try_acquire_owned().ok()
     }
 
     /// The file, for what takes long; none without a history.

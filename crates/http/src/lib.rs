@@ -24,6 +24,8 @@ mod assets;
 #[cfg(feature = "server")]
 mod attempts;
 #[cfg(feature = "server")]
+mod drawings;
+#[cfg(feature = "server")]
 mod extract;
 #[cfg(feature = "server")]
 mod guard;
@@ -45,6 +47,8 @@ mod recent;
 mod server;
 #[cfg(feature = "server")]
 mod sessions;
+#[cfg(feature = "server")]
+mod shares;
 #[cfg(feature = "server")]
 pub mod site;
 #[cfg(feature = "server")]

@@ -14,20 +14,24 @@ use std::time::Duration;
 use bytes::Bytes;
 use gateway_core::ports::Clock as _;
 use gateway_core::{AlertKind, BoundedMap, Severity, Timestamp};
-use pipeline::clock::SystemClock;
+use pipeline::clock::{SystemClock, monotonic};
 use read_model::{Device, Item, Kind};
 use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
+use crate::drawings::Drawings;
 use crate::overview::Overviews;
 use crate::recent::Recent;
+use crate::site::Site;
 use crate::state::Sources;
 use crate::views::{Acknowledgement, AlertView, DeviceState, Worst, state, worst};
 
 /// How often new values are looked at.
 const TICK: Duration = Duration::from_secs(1);
+/// Devices that are looked at before readings have their turn.
+const AT_ONCE: usize = 64;
 /// How often the overview is drawn up for the streams.
 const OVERVIEW_TICKS: u32 = 2;
 /// How long events are made on after the last browser has gone: it may come back.
@@ -164,13 +168,14 @@ impl Live {
         self: Arc<Self>,
         sources: Sources,
         overviews: Overviews,
+        drawings: Drawings,
         stop: CancellationToken,
     ) {
-        let run = self.make_events(sources, overviews);
+        let run = self.make_events(sources, overviews, drawings);
         stop.run_until_cancelled(run).await;
     }
 
-    async fn make_events(&self, sources: Sources, overviews: Overviews) {
+    async fn make_events(&self, sources: Sources, overviews: Overviews, drawings: Drawings) {
         let follower = sources.read_model.follow();
         let mut results = sources.read_model.results();
         let mut ticks = tokio::time::interval(TICK);
@@ -180,25 +185,30 @@ impl Live {
         loop {
             tokio::select! {
                 item = results.recv() => match item {
-                    Ok(item) => self.alert(&item),
+                    Ok(item) if item.kind == Kind::Alert => {
+                        drawings.forget();
+                        let site = Arc::clone(&sources.site.borrow());
+                        self.alert(&item, &site);
+                    }
+                    Ok(_) => {}
                     Err(broadcast::error::RecvError::Lagged(_)) => {}
                     Err(broadcast::error::RecvError::Closed) => return,
                 },
                 _ = ticks.tick() => {
                     let devices = follower.take();
-                    let devices = devices.iter().filter_map(|name| sources.read_model.device(name));
+                    drawings.forget_old(monotonic());
                     if self.followers() > 0 {
                         linger = LINGER_TICKS;
                     }
                     let followed = linger > 0;
-                    {
-                        let mut recent = self.recent();
-                        for device in devices {
-                            recent.take(&device);
+                    for names in devices.chunks(AT_ONCE) {
+                        for device in names.iter().filter_map(|name| sources.read_model.device(name)) {
+                            self.recent().take(&device);
                             if followed {
                                 changed.insert(Arc::clone(&device.name), device);
                             }
                         }
+                        tokio::task::yield_now().await;
                     }
                     if !followed {
                         continue;
@@ -212,7 +222,7 @@ impl Live {
                     if pause > 0 {
                         pause -= 1;
                     } else if !changed.is_empty() {
-                        let bytes = self.devices(&std::mem::take(&mut changed), &worst(&sources.read_model.alerts()));
+                        let bytes = self.devices(&std::mem::take(&mut changed), &worst(&sources.read_model.alerts())).await;
                         pause = bytes / BYTES_PER_SECOND;
                     }
                     if until_overview > 0 {
@@ -228,12 +238,9 @@ impl Live {
         }
     }
 
-    fn alert(&self, item: &Item) {
-        if item.kind != Kind::Alert {
-            return;
-        }
+    fn alert(&self, item: &Item, site: &Site) {
         let record = serde_json::from_str::<Value>(&item.json).ok();
-        if let Some(mut alert) = record.as_ref().and_then(AlertView::of_record) {
+        if let Some(mut alert) = record.as_ref().and_then(|record| AlertView::of_record(record, site)) {
             if alert.cleared.is_some() && alert.kind == AlertKind::Anomaly.as_str() {
                 alert.acknowledged = self.acknowledgement(&alert);
             }
@@ -247,9 +254,14 @@ impl Live {
     }
 
     /// Returns how many bytes it took.
-    fn devices(&self, changed: &BTreeMap<Arc<str>, Arc<Device>>, worst: &Worst) -> usize {
-        let parts: Vec<(Arc<str>, String)> =
-            changed.values().map(|device| (Arc::clone(&device.name), part(device, worst))).collect();
+    async fn devices(&self, changed: &BTreeMap<Arc<str>, Arc<Device>>, worst: &Worst) -> usize {
+        let mut parts: Vec<(Arc<str>, String)> = Vec::with_capacity(changed.len());
+        for device in changed.values() {
+            parts.push((Arc::clone(&device.name), part(device, worst)));
+            if parts.len().is_multiple_of(AT_ONCE) {
+                tokio::task::yield_now().await;
+            }
+        }
         let texts: Vec<&str> = parts.iter().map(|(_, text)| text.as_str()).collect();
         let data = devices_data(&texts);
         let bytes = data.len();

@@ -14,6 +14,7 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 use utoipa::ToSchema;
 
+use crate::drawings::{Drawing, Drawings};
 use crate::history_reader::{HistoryReader, HistoryView};
 use crate::state::Sources;
 
@@ -88,18 +89,19 @@ type Newest = Option<(Instant, Arc<Drawn>)>;
 pub(crate) struct Overviews {
     sources: Sources,
     history: HistoryReader,
+    drawings: Drawings,
     newest: Arc<Mutex<Newest>>,
 }
 
 /// One overview, in its forms.
 pub(crate) struct Drawn {
-    pub(crate) json: Bytes,
+    pub(crate) drawing: Drawing,
     pub(crate) health: Health,
 }
 
 impl Overviews {
-    pub(crate) fn new(sources: Sources, history: HistoryReader) -> Self {
-        Self { sources, history, newest: Arc::default() }
+    pub(crate) fn new(sources: Sources, history: HistoryReader, drawings: Drawings) -> Self {
+        Self { sources, history, drawings, newest: Arc::default() }
     }
 
     /// As of now, or nearly; none where the pipeline has stopped.
@@ -111,68 +113,71 @@ impl Overviews {
             return Some(Arc::clone(drawn));
         }
         let health = self.sources.health.now().await?;
-        let overview = self.draw(&health).await;
-        let drawn =
-            Arc::new(Drawn { json: serde_json::to_vec(&overview).unwrap_or_default().into(), health });
+        let (sources, history) = (self.sources.clone(), self.history.view().await);
+        let draw = move || {
+            let drawing = Drawing::of(&overview(&sources, &health, history));
+            Drawn { drawing, health }
+        };
+        let drawn = Arc::new(self.drawings.draw(draw).await.ok()?);
         *newest = Some((monotonic(), Arc::clone(&drawn)));
         Some(drawn)
     }
 
     pub(crate) async fn json(&self) -> Option<Bytes> {
-        Some(self.now().await?.json.clone())
+        Some(self.now().await?.drawing.json.clone())
     }
+}
 
-    async fn draw(&self, health: &Health) -> Overview {
-        let Sources { read_model, site, .. } = &self.sources;
-        let site = Arc::clone(&site.borrow());
-        let devices = read_model.devices();
-        let alerts = read_model.alerts();
-        let of = |severity| alerts.iter().filter(|alert| alert.severity == severity).count();
-        let alerting: BTreeSet<_> = alerts.iter().map(|alert| &alert.device).collect();
-        let counts = Counts {
-            devices: devices.len(),
-            heard: devices.iter().filter(|device| device.last_heard.is_some()).count(),
-            alerting: alerting.len(),
-            unnamed: devices.iter().filter(|device| !site.named.contains_key(&*device.name)).count(),
-            alerts: AlertCounts {
-                critical: of(Severity::Critical),
-                warning: of(Severity::Warning),
-                info: of(Severity::Info),
-            },
-        };
-        let adapters = read_model.adapters();
-        let is_down = |state: &AdapterState| matches!(state, AdapterState::Down { .. });
-        let working = !adapters.values().any(|health| is_down(&health.state))
-            && health.sinks.values().all(|sink| sink.last_error.is_none());
-        let upstream = health.upstream.as_ref().map(|upstream| {
-            let mut upstream = json(upstream);
-            if let (Some(fields), Some(url)) = (upstream.as_object_mut(), &site.upstream) {
-                fields.insert("url".to_owned(), url.clone().into());
-            }
-            upstream
-        });
-        Overview {
-            gateway: GatewayView {
-                id: health.gateway.clone(),
-                version: health.version,
-                time: health.time.clone(),
-                uptime: health.uptime,
-                timezone: site.timezone.clone(),
-                time_quality: health.time_quality,
-            },
-            well: health.problems.is_empty() && alerts.is_empty() && working && health.ledger.balanced,
-            problems: health.problems.clone(),
-            counts,
-            adapters: json(&health.adapters),
-            sinks: json(&health.sinks),
-            upstream,
-            queue: json(&health.queue),
-            ledger: json(&health.ledger),
-            memory: json(&health.memory),
-            disk: health.disk.as_ref().map(json),
-            history: self.history.view().await,
-            zones: devices.iter().filter_map(|device| device.zone.as_deref().map(str::to_owned)).collect(),
+fn overview(sources: &Sources, health: &Health, history: Option<HistoryView>) -> Overview {
+    let Sources { read_model, site, .. } = sources;
+    let site = Arc::clone(&site.borrow());
+    let devices = read_model.devices();
+    let alerts = read_model.alerts();
+    let of = |severity| alerts.iter().filter(|alert| alert.severity == severity).count();
+    let alerting: BTreeSet<_> = alerts.iter().map(|alert| &alert.device).collect();
+    let counts = Counts {
+        devices: devices.len(),
+        heard: devices.iter().filter(|device| device.last_heard.is_some()).count(),
+        alerting: alerting.len(),
+        unnamed: devices.iter().filter(|device| !site.named.contains_key(&*device.name)).count(),
+        alerts: AlertCounts {
+            critical: of(Severity::Critical),
+            warning: of(Severity::Warning),
+            info: of(Severity::Info),
+        },
+    };
+    let adapters = read_model.adapters();
+    let is_down = |state: &AdapterState| matches!(state, AdapterState::Down { .. });
+    let working = !adapters.values().any(|health| is_down(&health.state))
+        && health.sinks.values().all(|sink| sink.last_error.is_none());
+    let upstream = health.upstream.as_ref().map(|upstream| {
+        let mut upstream = json(upstream);
+        if let (Some(fields), Some(url)) = (upstream.as_object_mut(), &site.upstream) {
+            fields.insert("url".to_owned(), url.clone().into());
         }
+        upstream
+    });
+    Overview {
+        gateway: GatewayView {
+            id: health.gateway.clone(),
+            version: health.version,
+            time: health.time.clone(),
+            uptime: health.uptime,
+            timezone: site.timezone.clone(),
+            time_quality: health.time_quality,
+        },
+        well: health.problems.is_empty() && alerts.is_empty() && working && health.ledger.balanced,
+        problems: health.problems.clone(),
+        counts,
+        adapters: json(&health.adapters),
+        sinks: json(&health.sinks),
+        upstream,
+        queue: json(&health.queue),
+        ledger: json(&health.ledger),
+        memory: json(&health.memory),
+        disk: health.disk.as_ref().map(json),
+        history,
+        zones: devices.iter().filter_map(|device| device.zone.as_deref().map(str::to_owned)).collect(),
     }
 }
 

@@ -1,25 +1,26 @@
 //! The server: listens, accepts, and bounds what connections may take.
 //!
-//! - Connections are bounded, in all and for each address; one too many is closed at once.
+//! - Connections are bounded, in all and for each address ([`Shares`]); one too many is closed at once.
 //! - A connection has [`HANDSHAKE_TIMEOUT`] for TLS and [`HEADER_TIMEOUT`] for each request's head, a request
 //!   [`REQUEST_TIMEOUT`] until its answer begins. A peer that reads nothing for [`SEND_TIMEOUT`] is cut off.
 //! - Bodies are bounded ([`MOST_BODY`]).
 
-use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Router};
+use credentials::CurrentCertificate;
 use gateway_core::ports::Clock;
 use gateway_core::settings::BuildError;
 use gateway_core::{AdapterHealth, Backoff, Condition, Throttle};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
@@ -29,16 +30,17 @@ use tokio_util::task::TaskTracker;
 
 use crate::access::Access;
 use crate::answers::Answers;
-use crate::attempts::network;
 use crate::config::Config;
+use crate::drawings::Drawings;
 use crate::guard::{self, Hosts, Peer};
 use crate::history_reader::HistoryReader;
 use crate::live::Live;
 use crate::overview::Overviews;
 use crate::problem::Problem;
+use crate::shares::{Share, Shares};
 use crate::state::{App, Sources};
 use crate::work::Work;
-use crate::{api, tls};
+use crate::{api, stream, tls};
 
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -61,6 +63,7 @@ pub struct Server {
     stop: CancellationToken,
     tasks: TaskTracker,
     health: watch::Receiver<AdapterHealth>,
+    certificate: Option<Arc<CurrentCertificate>>,
 }
 
 impl Server {
@@ -70,13 +73,19 @@ impl Server {
     /// A password or the certificate cannot be used.
     pub fn start(config: &Config, sources: Sources, clock: Arc<dyn Clock>) -> Result<Self, BuildError> {
         let access = Access::new(config).map_err(|error| BuildError::new("http.password", &error))?;
-        let tls = tls::acceptor(config).map_err(|error| BuildError::new("http.cert_file", &error))?;
+        let certificate = certificate(config)?.map(CurrentCertificate::new);
         let history = HistoryReader::new(sources.history.clone());
-        let overviews = Overviews::new(sources.clone(), history.clone());
+        let drawings = Drawings::default();
+        let overviews = Overviews::new(sources.clone(), history.clone(), drawings.clone());
         let live = Arc::new(Live::new(clock.now().as_millis().unsigned_abs()));
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
-        tasks.spawn(Arc::clone(&live).run(sources.clone(), overviews.clone(), stop.clone()));
+        tasks.spawn(Arc::clone(&live).run(
+            sources.clone(),
+            overviews.clone(),
+            drawings.clone(),
+            stop.clone(),
+        ));
         let app = Arc::new(App {
             access,
             hosts: Hosts::new(&config.hosts),
@@ -87,19 +96,21 @@ impl Server {
             work: Work::default(),
             refused: Throttle::new(REFUSED_PERIOD),
             answers: Answers::default(),
+            drawings,
+            streams: stream::shares(),
+            exports: api::exports(),
         });
         let condition = Condition::new(clock);
         let health = condition.watch();
         let entrance = Entrance {
             router: router(&app),
-            tls,
-            most: config.max_connections,
-            open: Arc::default(),
+            certificate: certificate.clone(),
+            connections: Shares::new(config.max_connections, config.max_connections / 2),
             tasks: tasks.clone(),
             stop: stop.clone(),
         };
         tasks.spawn(listen(config.listen, entrance, condition));
-        Ok(Self { stop, tasks, health })
+        Ok(Self { stop, tasks, health, certificate })
     }
 
     /// Whether it listens.
@@ -108,12 +119,27 @@ impl Server {
         self.health.clone()
     }
 
+    /// Reads the certificate's files again: new connections get what is in them, old ones stay.
+    ///
+    /// # Errors
+    /// They cannot be used. The certificate before stays in force.
+    pub fn renew_certificate(&self, config: &Config) -> Result<(), BuildError> {
+        if let (Some(current), Some(renewed)) = (&self.certificate, certificate(config)?) {
+            current.replace(renewed);
+        }
+        Ok(())
+    }
+
     /// Stops it. Streams end at once, other answers have a moment.
     pub async fn stop(self) {
         self.stop.cancel();
         self.tasks.close();
         let _ = tokio::time::timeout(STOP_TIMEOUT, self.tasks.wait()).await;
     }
+}
+
+fn certificate(config: &Config) -> Result<Option<Arc<ServerConfig>>, BuildError> {
+    tls::server_config(config).map_err(|error| BuildError::new("http.cert_file", &error))
 }
 
 fn router(app: &Arc<App>) -> Router {
@@ -135,43 +161,10 @@ async fn in_time(request: Request, next: Next) -> Response {
 #[derive(Clone)]
 struct Entrance {
     router: Router,
-    tls: Option<TlsAcceptor>,
-    most: usize,
-    open: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    certificate: Option<Arc<CurrentCertificate>>,
+    connections: Shares,
     tasks: TaskTracker,
     stop: CancellationToken,
-}
-
-/// A connection's place among those that may be open.
-struct Place {
-    open: Arc<Mutex<HashMap<IpAddr, usize>>>,
-    peer: IpAddr,
-}
-
-impl Place {
-    /// None where there are too many, in all or of this address.
-    fn take(entrance: &Entrance, peer: IpAddr) -> Option<Self> {
-        let mut open = entrance.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let all: usize = open.values().sum();
-        let of_peer = open.get(&peer).copied().unwrap_or(0);
-        if all >= entrance.most || of_peer >= entrance.most / 2 {
-            return None;
-        }
-        open.insert(peer, of_peer + 1);
-        Some(Self { open: Arc::clone(&entrance.open), peer })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(of_peer) = open.get_mut(&self.peer) {
-            *of_peer -= 1;
-            if *of_peer == 0 {
-                open.remove(&self.peer);
-            }
-        }
-    }
 }
 
 async fn listen(address: SocketAddr, entrance: Entrance, condition: Condition) {
@@ -193,7 +186,7 @@ async fn listen(address: SocketAddr, entrance: Entrance, condition: Condition) {
         }
     };
     let address = listener.local_addr().unwrap_or(address);
-    let scheme = if entrance.tls.is_some() { "https" } else { "http" };
+    let scheme = if entrance.certificate.is_some() { "https" } else { "http" };
     tracing::info!("the web page is at {scheme}://{address}");
     condition.up();
     stop.run_until_cancelled(accept(&listener, &entrance)).await;
@@ -211,9 +204,10 @@ async fn accept(listener: &TcpListener, entrance: &Entrance) {
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
+                let peer = Peer { address: peer.ip().to_canonical(), cut: entrance.stop.child_token() };
                 // A connection too many is closed at once.
-                let Some(place) = Place::take(entrance, network(peer.ip())) else { continue };
-                entrance.tasks.spawn(serve(stream, peer, entrance.clone(), place));
+                let Some(share) = entrance.connections.take(peer.address, 1, &peer.cut) else { continue };
+                entrance.tasks.spawn(serve(stream, peer, entrance.clone(), share));
             }
             Err(error) => {
                 tracing::warn!("http cannot accept a connection: {error}");
@@ -223,32 +217,33 @@ async fn accept(listener: &TcpListener, entrance: &Entrance) {
     }
 }
 
-async fn serve(stream: TcpStream, peer: SocketAddr, entrance: Entrance, _place: Place) {
+async fn serve(stream: TcpStream, peer: Peer, entrance: Entrance, _share: Share) {
     let _ = stream.set_nodelay(true);
     let _ = socket2::SockRef::from(&stream).set_tcp_user_timeout(Some(SEND_TIMEOUT));
-    match &entrance.tls {
-        None => answer(stream, peer, &entrance).await,
-        Some(acceptor) => {
-            let handshake = tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream));
-            let stream = entrance.stop.run_until_cancelled(handshake).await;
-            if let Some(Ok(Ok(stream))) = stream {
-                answer(stream, peer, &entrance).await;
+    // Cancelled when the server stops, and when another address needs the connection more.
+    let cut = peer.cut.clone();
+    let answering = async {
+        match &entrance.certificate {
+            None => answer(stream, peer, &entrance.router).await,
+            Some(certificate) => {
+                let acceptor = TlsAcceptor::from(certificate.get());
+                if let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await
+                {
+                    answer(stream, peer, &entrance.router).await;
+                }
             }
         }
-    }
+    };
+    cut.run_until_cancelled(answering).await;
 }
 
-async fn answer(
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    peer: SocketAddr,
-    entrance: &Entrance,
-) {
-    let service = TowerToHyperService::new(entrance.router.clone().layer(Extension(Peer(peer))));
+async fn answer(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: Peer, router: &Router) {
+    let service = TowerToHyperService::new(router.clone().layer(Extension(peer)));
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
         .max_buf_size(MOST_HEAD.max(8192))
         .serve_connection(TokioIo::new(stream), service);
     // A peer that breaks the protocol or goes away is no error.
-    let _ = entrance.stop.run_until_cancelled(connection).await;
+    let _ = connection.await;
 }

@@ -11,10 +11,12 @@ use tokio::sync::{mpsc, watch};
 
 use crate::access::Access;
 use crate::answers::Answers;
+use crate::drawings::Drawings;
 use crate::guard::Hosts;
 use crate::history_reader::{HistoryReader, HistorySource};
 use crate::live::Live;
 use crate::overview::Overviews;
+use crate::shares::Shares;
 use crate::site::{SharedTools, Site};
 use crate::work::Work;
 
@@ -44,6 +46,9 @@ pub(crate) struct App {
     /// Of refused logins one line in a while is logged: nobody fills the disk with them.
     pub(crate) refused: Throttle,
     pub(crate) answers: Answers,
+    pub(crate) drawings: Drawings,
+    pub(crate) streams: Shares,
+    pub(crate) exports: Shares,
 }
 
 impl App {

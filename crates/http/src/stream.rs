@@ -17,14 +17,22 @@ use tokio::sync::broadcast::error::RecvError;
 use utoipa::IntoParams;
 
 use crate::extract::{Params, Viewer};
+use crate::guard::Peer;
 use crate::live::{Begin, Event, Live, devices_data, frame};
 use crate::problem::Problem;
+use crate::shares::{Share, Shares};
 use crate::state::App;
 
 /// Proxies and browsers give up a silent stream.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
-/// Streams at once; each takes a connection and little else.
+/// Streams at once, and of one address; each takes a connection and little else.
 const MOST_STREAMS: usize = 200;
+const MOST_OF_ONE: usize = 100;
+
+/// Places for streams. One that must be given up ends with its connection, and the browser comes back when there is room.
+pub(crate) fn shares() -> Shares {
+    Shares::new(MOST_STREAMS, MOST_OF_ONE)
+}
 
 /// What of the stream is wanted.
 #[derive(Deserialize, IntoParams)]
@@ -41,6 +49,7 @@ struct Stream {
     device: Option<String>,
     first: VecDeque<Bytes>,
     begin: Begin,
+    _share: Share,
 }
 
 /// What happens, as it happens: events `hello`, `devices`, `alert`, `overview` and `reset`, with ids to go on from.
@@ -56,12 +65,12 @@ struct Stream {
 pub(crate) async fn stream(
     State(app): State<Arc<App>>,
     _: Viewer,
+    peer: Peer,
     headers: HeaderMap,
     Params(query): Params<Query>,
 ) -> Result<Response, Problem> {
-    if app.live.followers() >= MOST_STREAMS {
-        return Err(Problem::unavailable("too many streams are open").retry_after(10));
-    }
+    let share = app.streams.take(peer.address, 1, &peer.cut);
+    let share = share.ok_or_else(|| Problem::unavailable("too many streams are open").retry_after(10))?;
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok());
     let begin = app.live.follow(last);
     let hello = format!("event: hello\ndata: {{\"time\":\"{}\"}}\n\n", SystemClock.now());
@@ -69,7 +78,8 @@ pub(crate) async fn stream(
     if last.is_some() && begin.missed.is_none() {
         first.push_back(reset());
     }
-    let mut stream = Stream { live: Arc::clone(&app.live), device: query.devices, first, begin };
+    let mut stream =
+        Stream { live: Arc::clone(&app.live), device: query.devices, first, begin, _share: share };
     let missed = stream.begin.missed.take().unwrap_or_default();
     let missed: Vec<Bytes> = missed.iter().filter_map(|event| stream.wanted(event)).collect();
     stream.first.extend(missed);

@@ -254,11 +254,10 @@ impl AlertView {
         }
     }
 
-    /// With what it did.
-    pub(crate) fn acted(mut self, model: &ReadModel) -> Self {
+    /// With what it did, of the newest actions.
+    pub(crate) fn acted(mut self, model: &ReadModel, newest: &[Arc<ActionOutcome>]) -> Self {
         let number = model.number(&self.device);
         let since = self.time.parse::<Timestamp>().ok();
-        let newest = model.actions().newest();
         let own = newest.iter().filter(|action| {
             Some(action.device) == number && Some(action.since) == since && *action.rule == *self.alert
         });
@@ -267,9 +266,9 @@ impl AlertView {
     }
 
     /// From the history: with how it was raised, and when it was cleared.
-    pub(crate) fn stored(stored: &StoredAlert) -> Option<Self> {
+    pub(crate) fn stored(stored: &StoredAlert, site: &Site) -> Option<Self> {
         let text = stored.raised.as_deref().or(stored.cleared.as_deref())?;
-        let mut view = Self::of_record(&serde_json::from_str(text).ok()?)?;
+        let mut view = Self::of_record(&serde_json::from_str(text).ok()?, site)?;
         if let Some(cleared) = stored.cleared_at {
             "cleared".clone_into(&mut view.state);
             view.cleared = Some(cleared.to_string());
@@ -279,7 +278,7 @@ impl AlertView {
     }
 
     /// From an alert's record as the cloud gets it; none where it is something else.
-    pub(crate) fn of_record(record: &Value) -> Option<Self> {
+    pub(crate) fn of_record(record: &Value, site: &Site) -> Option<Self> {
         let text = |key: &str| record.get(key).and_then(Value::as_str);
         let owned = |key: &str| text(key).map(str::to_owned);
         let state = owned("state")?;
@@ -294,9 +293,14 @@ impl AlertView {
         let is_cleared = state == "cleared";
         let bounds = record.get("expected").and_then(Value::as_array);
         let expected = bounds.and_then(|bounds| Some((bounds.first()?.as_f64()?, bounds.get(1)?.as_f64()?)));
+        let (alert, value) = (owned("alert")?, record.get("value").and_then(Value::as_f64));
+        let of_threshold = value.filter(|_| kind == AlertKind::Threshold.as_str());
+        let of_rule = || of_threshold.and_then(|value| limit_of(site, &alert, value, is_cleared));
+        let limit = record.get("limit").and_then(Value::as_f64).or_else(of_rule);
         Some(Self {
             id,
-            alert: owned("alert")?,
+            limit,
+            alert,
             device: owned("device")?,
             zone: owned("zone"),
             metric: owned("metric"),
@@ -305,8 +309,7 @@ impl AlertView {
             severity: owned("severity")?,
             time: owned("since").or_else(|| owned("time"))?,
             cleared: is_cleared.then(|| owned("time")).flatten(),
-            value: record.get("value").and_then(Value::as_f64),
-            limit: record.get("limit").and_then(Value::as_f64),
+            value,
             expected,
             message: owned("message").unwrap_or_default(),
             state,
@@ -314,4 +317,14 @@ impl AlertView {
             actions: Vec::new(),
         })
     }
+}
+
+/// The limit of a rule that a value has passed, for alerts of versions that did not tell it. A value that cleared the alert lies on the other side of it: then the rule's limit if
+/// it has only one.
+fn limit_of(site: &Site, rule: &str, value: f64, is_cleared: bool) -> Option<f64> {
+    let when = site.rules.iter().find(|known| known.name == rule)?.rule.spec().when;
+    if is_cleared {
+        return when.above.xor(when.below);
+    }
+    when.above.filter(|limit| value > *limit).or_else(|| when.below.filter(|limit| value < *limit))
 }

@@ -57,6 +57,19 @@ fn an_unset_clock_is_a_warning() {
 }
 
 #[test]
+fn more_connections_than_files_are_a_warning() {
+    let warned = |text: &str, limit| findings_of(|report| probe_files(report, &loaded(text).config, limit));
+    let both = "[http]\nmax_connections = 300\n[broker]\nlisten = \"127.0.0.1:1\"\nanonymous = true\nmax_clients = 1000\n";
+    let line = "gateway.toml:1:1: warning: broker.max_clients: 300 connections of [http] and 1000 clients of [broker] need 1428 \
+                open files, and a process may have 1024 (ulimit -Hn; LimitNOFILE of the service): those above are refused";
+    assert_eq!(warned(both, 1024), [line]);
+    assert!(warned(both, 4096).is_empty());
+    assert!(warned("[http]\nmax_connections = 300\n", 1024).is_empty());
+    assert_eq!(warned("[http]\nmax_connections = 1000\n", 1024).len(), 1);
+    assert!(warned("", 64).is_empty());
+}
+
+#[test]
 fn models_that_may_fill_half_of_the_memory_are_a_warning() {
     let warned = |anomaly: Anomaly, memory| findings_of(|report| probe_memory(report, &anomaly, memory));
     let line = "gateway.toml:1:1: warning: anomaly.max_series: 10000 models may take 163 MB, more than half of this \

@@ -73,7 +73,7 @@ async fn a_flood_of_wrong_passwords_leaves_turns_for_the_right_one_and_ends_with
             Checked::Right => panic!("it is wrong"),
         }
     }
-    assert_eq!(busy, 100 - MOST_WAITING_OF_ONE, "one address has this many turns");
+    assert_eq!(busy, 100 - turns::MOST_OF_ONE, "one address has this many turns");
     assert_eq!(
         verifier.check(b"falsch", "10.0.0.9".parse().unwrap()).await,
         Checked::Wrong,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{ConfigArg, Exit, Failure, print_line};
@@ -59,6 +60,7 @@ async fn until_stopped(config: &ConfigArg, loaded: &Loaded) -> Result<Exit, Fail
     };
     let (mut term, mut int, mut hup) =
         (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?, listen(SignalKind::hangup())?);
+    take_all_files();
     let mut gateway = Gateway::start(loaded).await.map_err(|error| failure(&error))?;
     notify(&[sd_notify::NotifyState::Ready]);
     let watchdog = tokio::spawn(watchdog::ping(gateway.stages()));
@@ -89,6 +91,13 @@ async fn until_stopped(config: &ConfigArg, loaded: &Loaded) -> Result<Exit, Fail
         () = watchdog::ping_while_stopping() => {}
     }
     Ok(Exit::Fine)
+}
+
+/// As many open files as the process may have: each connection takes one, and a shell mostly gives 1024 at first.
+fn take_all_files() {
+    let limit = getrlimit(Resource::Nofile);
+    // Without it, fewer connections fit.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
 /// What `systemctl status` shows while nothing is wrong: after an installation, what to do next.

@@ -94,6 +94,7 @@ fn codecs(config: &Config) -> Vec<String> {
 fn without_password(url: &str) -> String {
     match url.split_once("://") {
         Some((scheme, rest)) => {
+            let rest = rest.split(['?', '#']).next().unwrap_or_default();
             let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
             let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
             format!("{scheme}://{host}{path}")
@@ -127,5 +128,6 @@ mod tests {
     fn an_address_shows_no_password() {
         assert_eq!(without_password("mqtts://u:geheim@cloud:8883/x"), "mqtts://cloud:8883/x");
         assert_eq!(without_password("mqtt://cloud"), "mqtt://cloud");
+        assert_eq!(without_password("wss://cloud/mqtt?token=geheim"), "wss://cloud/mqtt");
     }
 }

@@ -1,4 +1,5 @@
 //! An export as CSV: a head line, then a line a row. Numbers are the shortest text that gives the same number again.
+//! A text that a spreadsheet would take for a formula has a `'` in front: names come from devices.
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -17,6 +18,16 @@ impl<W: Write> Rows<W> {
         Ok(rows)
     }
 
+    fn text(&mut self, text: &str) -> io::Result<()> {
+        let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
+        self.cell.clear();
+        if is_formula {
+            self.cell.push('\'');
+        }
+        self.cell.push_str(text);
+        self.out.write_field(&self.cell).map_err(io_error)
+    }
+
     fn cell(&mut self, value: impl std::fmt::Display) -> io::Result<()> {
         self.cell.clear();
         write!(self.cell, "{value}").map_err(io::Error::other)?;
@@ -27,8 +38,8 @@ impl<W: Write> Rows<W> {
 impl<W: Write> RowWriter for Rows<W> {
     fn write(&mut self, row: &ExportRow<'_>) -> io::Result<()> {
         let summary = row.summary;
-        self.out.write_field(row.device).map_err(io_error)?;
-        self.out.write_field(row.metric).map_err(io_error)?;
+        self.text(row.device)?;
+        self.text(row.metric)?;
         self.cell(row.start)?;
         self.cell(row.end)?;
         for number in [summary.avg, summary.min, summary.max, summary.std] {

@@ -58,6 +58,28 @@ fn a_row_is_one_metric_of_one_window_with_quotes_where_they_are_needed() {
 }
 
 #[test]
+fn a_name_that_a_spreadsheet_would_run_is_a_text_to_it_and_numbers_stay_numbers() {
+    let summary = Summary { avg: -1.5, min: -2.0, max: -1.0, std: 0.25, count: 10 };
+    let metrics = vec![("+cmd|' /C calc'!A0".into(), summary), ("temperature".into(), summary)];
+    let row = Row { start: at(0), end: at(FIVE_MINUTES), revision: 0, metrics };
+    let devices = ["=HYPERLINK(\"http://x\")", "-1", "@a", "\ttab", "a=b"];
+    let rows: Vec<(Box<str>, Row)> = devices.iter().map(|name| ((*name).into(), row.clone())).collect();
+    let (_folder, store) = store_with(&rows);
+    let (lines, _) = csv_of(&store, &devices, 0, HOUR);
+    let begins = [
+        "\"'=HYPERLINK(\"\"http://x\"\")\",'+cmd|' /C calc'!A0,",
+        "'-1,temperature,",
+        "'@a,",
+        "'\ttab,",
+        "a=b,",
+    ];
+    for begin in begins {
+        assert!(lines.iter().any(|line| line.starts_with(begin)), "{begin} in {lines:#?}");
+    }
+    assert!(lines.iter().skip(1).all(|line| line.ends_with(",-1.5,-2,-1,0.25,10")));
+}
+
+#[test]
 fn what_was_moved_and_what_is_recent_come_in_order_over_many_pages() {
     let (_folder, mut store) = store_with(&windows("lounge", 0..2_500));
     store.append(&windows("porch", 0..10)).unwrap();

@@ -21,15 +21,17 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 use utoipa::{IntoParams, ToSchema};
 
-use super::{Shared, limit, stopping, tagged};
+use super::{Shared, limit, stopping};
+use crate::drawings::Drawing;
 use crate::extract::{Body, Operator, Params, Viewer};
+use crate::guard::Peer;
 use crate::problem::Problem;
 use crate::state::App;
 use crate::times::Time;
 use crate::views::{Acknowledgement, AlertView};
 
 /// Which alerts.
-#[derive(Deserialize, IntoParams)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Query {
@@ -48,7 +50,7 @@ pub(super) struct Query {
 }
 
 /// Raised and not cleared, or over.
-#[derive(Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Which {
     Open,
@@ -93,18 +95,30 @@ pub(super) struct Acknowledged {
 pub(super) async fn alerts(
     State(app): Shared,
     _: Viewer,
+    peer: Peer,
     headers: HeaderMap,
     Params(query): Params<Query>,
 ) -> Result<Response, Problem> {
+    limit(query.limit)?;
+    let question = format!("alerts {:p} {query:?}", Arc::as_ptr(&app.site()));
+    let drawing = async {
+        let list = list(&app, &query).await?;
+        app.drawings.draw(move || Drawing::of(&list)).await
+    };
+    let drawing = app.drawings.shared(question, drawing).await?;
+    app.answers.json(&peer, &headers, drawing)
+}
+
+async fn list(app: &Arc<App>, query: &Query) -> Result<AlertList, Problem> {
     let limit = limit(query.limit)?;
     let (with_open, with_past) = match query.state {
         None | Some(Which::Open) => (true, false),
         Some(Which::Past) => (false, true),
         Some(Which::All) => (true, true),
     };
-    let wanted = Wanted::of(&query);
+    let wanted = Wanted::of(query);
     let after = query.after.as_deref().map_or(Ok(Place::Open(0)), str::parse)?;
-    let open = all_open(&app);
+    let open = all_open(app).await?;
     let open_ids: HashSet<String> = open.iter().map(|alert| alert.id.clone()).collect();
     let mut list = AlertList { alerts: Vec::new(), next: None };
     if let (true, Place::Open(shown)) = (with_open, after) {
@@ -112,36 +126,46 @@ pub(super) async fn alerts(
         list.alerts.extend(rest.by_ref().take(limit));
         if rest.next().is_some() {
             list.next = Some(Place::Open(shown + limit).to_string());
-            return tagged(&app, &headers, &list);
+            return Ok(list);
         }
     }
     let room = limit - list.alerts.len();
     if with_past && room > 0 {
         let before = if let Place::Past(cursor) = after { Some(cursor) } else { None };
-        let stored = past(&app, &wanted, before, room).await?;
+        let stored = past(app, &wanted, before, room).await?;
         let next = stored.last().filter(|_| stored.len() == room);
         list.next = next.map(|last| Place::Past(last.cursor).to_string());
-        let views = stored.iter().filter_map(AlertView::stored).filter(|alert| !open_ids.contains(&alert.id));
         let fresh = app.live.cleared().into_iter().filter(|alert| wanted.has(alert)).collect();
-        let past = with_fresh(views.collect(), fresh, before.is_none(), list.next.is_some());
-        list.alerts.extend(past.into_iter().map(|view| view.acted(&app.sources.read_model)));
+        let (site, model, has_next) = (app.site(), app.sources.read_model.clone(), list.next.is_some());
+        let draw = move || {
+            let views = stored.iter().filter_map(|stored| AlertView::stored(stored, &site));
+            let views = views.filter(|alert| !open_ids.contains(&alert.id)).collect();
+            let past = with_fresh(views, fresh, before.is_none(), has_next);
+            let actions = model.actions().newest();
+            past.into_iter().map(|view| view.acted(&model, &actions)).collect::<Vec<_>>()
+        };
+        list.alerts.extend(app.drawings.draw(draw).await?);
     } else if with_past {
         list.next = Some(Place::Open(usize::MAX).to_string());
     }
-    tagged(&app, &headers, &list)
+    Ok(list)
 }
 
 /// The newest first.
-fn all_open(app: &App) -> Vec<AlertView> {
-    let site = app.site();
-    let model = &app.sources.read_model;
-    let view = |alert: &Arc<read_model::OpenAlert>| {
-        let device = model.device(&alert.device);
-        AlertView::open(alert, device.as_ref().and_then(|device| device.zone.as_deref()), &site).acted(model)
+async fn all_open(app: &App) -> Result<Vec<AlertView>, Problem> {
+    let (site, model) = (app.site(), app.sources.read_model.clone());
+    let draw = move || {
+        let actions = model.actions().newest();
+        let view = |alert: &Arc<read_model::OpenAlert>| {
+            let device = model.device(&alert.device);
+            let zone = device.as_ref().and_then(|device| device.zone.as_deref());
+            AlertView::open(alert, zone, &site).acted(&model, &actions)
+        };
+        let mut open: Vec<AlertView> = model.alerts().iter().map(view).collect();
+        open.sort_by(|one, two| (&two.time, &two.id).cmp(&(&one.time, &one.id)));
+        open
     };
-    let mut open: Vec<AlertView> = model.alerts().iter().map(view).collect();
-    open.sort_by(|one, two| (&two.time, &two.id).cmp(&(&one.time, &one.id)));
-    open
+    app.drawings.draw(draw).await
 }
 
 /// A page of the history, with what it does not have yet: `fresh` alerts, cleared some minutes ago at most.
@@ -257,7 +281,7 @@ pub(super) async fn acknowledge(
     if app.sources.read_model.device(&device).is_none() {
         return Err(super::devices::unknown(&device));
     }
-    let open = all_open(&app);
+    let open = all_open(&app).await?;
     let is_meant = |alert: &AlertView| alert.device == device && (metric.is_none() || alert.metric == metric);
     // Only what can be acknowledged is remembered: no made-up name takes memory.
     if open.iter().any(|alert| alert.can_acknowledge && is_meant(alert)) {
@@ -266,7 +290,9 @@ pub(super) async fn acknowledge(
     let (reply, answer) = oneshot::channel();
     let request = Request { device: device.clone(), metric: metric.clone(), hold };
     app.sources.control.send(Control::Acknowledge(request, reply)).await.map_err(|_| stopping())?;
-    match answer.await.map_err(|_| stopping())? {
+    let answer = answer.await.map_err(|_| stopping())?;
+    app.drawings.forget();
+    match answer {
         Answer::UnknownDevice => Err(super::devices::unknown(&device)),
         Answer::UnknownMetric => {
             let metric: String = metric.unwrap_or_default().chars().take(100).collect();

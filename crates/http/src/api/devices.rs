@@ -1,20 +1,24 @@
 //! Devices: the list, and one of them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use read_model::{Device, DeviceMessages, Message};
+use read_model::{Device, DeviceMessages, Message, ReadModel};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{Shared, limit, tagged};
+use super::{Shared, limit};
 use crate::answers::PAGE_BYTES;
+use crate::drawings::Drawing;
 use crate::extract::{Name, Params, Viewer};
+use crate::guard::Peer;
 use crate::problem::Problem;
-use crate::site::Rule;
+use crate::site::{Rule, Site};
+use crate::state::App;
 use crate::views::{AlertView, DeviceState, DeviceView, state, worst};
 
 /// About what a device and one of its metrics take in an answer.
@@ -22,7 +26,7 @@ const BYTES_OF_DEVICE: usize = 256;
 const BYTES_OF_METRIC: usize = 128;
 
 /// Which devices.
-#[derive(Deserialize, IntoParams)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Query {
@@ -138,12 +142,21 @@ struct RuleView {
 pub(super) async fn devices(
     State(app): Shared,
     _: Viewer,
+    peer: Peer,
     headers: HeaderMap,
     Params(query): Params<Query>,
 ) -> Result<Response, Problem> {
     let limit = limit(query.limit)?;
-    let site = app.site();
-    let worst = worst(&app.sources.read_model.alerts());
+    let (model, site) = (app.sources.read_model.clone(), app.site());
+    let question = format!("devices {:p} {query:?}", Arc::as_ptr(&site));
+    let drawing = app.drawings.draw(move || Drawing::of(&page(&model, &site, &query, limit)));
+    let drawing = app.drawings.shared(question, drawing).await?;
+    app.answers.json(&peer, &headers, drawing)
+}
+
+/// Takes milliseconds where there are a thousand devices.
+fn page(model: &ReadModel, site: &Site, query: &Query, limit: usize) -> Devices {
+    let worst = worst(&model.alerts());
     let search = query.search.as_deref().map(str::to_lowercase);
     let matches = |device: &Device| {
         let has = |text: &str| search.as_ref().is_none_or(|search| text.to_lowercase().contains(search));
@@ -154,7 +167,7 @@ pub(super) async fn devices(
             && query.state.is_none_or(|asked| asked == state(device, &worst).0)
             && query.named.is_none_or(|named| named == site.named.contains_key(&*device.name))
     };
-    let mut found = app.sources.read_model.devices();
+    let mut found = model.devices();
     found.retain(|device| matches(device));
     found.sort_by(|one, two| one.name.cmp(&two.name));
     let total = found.len();
@@ -168,11 +181,11 @@ pub(super) async fn devices(
         if bytes > PAGE_BYTES && !devices.is_empty() {
             break;
         }
-        devices.push(DeviceView::of(device, &site, &worst));
+        devices.push(DeviceView::of(device, site, &worst));
     }
     let more = page.len() > devices.len();
     let next = more.then(|| devices.last().map(|device| device.name.clone())).flatten();
-    tagged(&app, &headers, &Devices { devices, total, next })
+    Devices { devices, total, next }
 }
 
 /// One device.
@@ -189,16 +202,49 @@ pub(super) async fn device(
     _: Viewer,
     Name(name): Name,
 ) -> Result<Json<Details>, Problem> {
-    let device = app.sources.read_model.device(&name).ok_or_else(|| unknown(&name))?;
+    details(&app, &name)
+}
+
+/// Which device.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Named {
+    /// Its name.
+    name: String,
+}
+
+/// One device, by a query. For any name, also for one that no client sends in a path, such as `..`.
+#[utoipa::path(
+    get, path = "/api/v1/device", params(Named),
+    responses(
+        (status = 200, body = Details),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn device_by_name(
+    State(app): Shared,
+    _: Viewer,
+    Params(Named { name }): Params<Named>,
+) -> Result<Json<Details>, Problem> {
+    details(&app, &name)
+}
+
+fn details(app: &App, name: &str) -> Result<Json<Details>, Problem> {
+    let device = app.sources.read_model.device(name).ok_or_else(|| unknown(name))?;
     let site = app.site();
     let alerts = app.sources.read_model.alerts();
     let zone = device.zone.as_deref();
     let rule = |rule: &Rule| RuleView { name: rule.name.clone(), text: rule.text.clone() };
-    let messages = app.sources.read_model.messages().of(&name);
+    let messages = app.sources.read_model.messages().of(name);
+    let actions = app.sources.read_model.actions().newest();
     let own = alerts.iter().filter(|alert| alert.device == device.name);
     Ok(Json(Details {
-        rules: site.rules.iter().filter(|rule| rule.rule.matches_device(&name, zone)).map(rule).collect(),
-        alerts: own.map(|alert| AlertView::open(alert, zone, &site).acted(&app.sources.read_model)).collect(),
+        rules: site.rules.iter().filter(|rule| rule.rule.matches_device(name, zone)).map(rule).collect(),
+        alerts: own
+            .map(|alert| AlertView::open(alert, zone, &site).acted(&app.sources.read_model, &actions))
+            .collect(),
         device: DeviceView::of(&device, &site, &worst(&alerts)),
         messages: messages.iter().flat_map(|known| &known.newest).map(MessageView::from).collect(),
         ledger: messages.as_ref().map(DeviceLedger::from).unwrap_or_default(),

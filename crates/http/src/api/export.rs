@@ -1,6 +1,7 @@
 //! The history as a file, written while it is read.
 
 use std::io::{self, Write};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::State;
@@ -11,18 +12,31 @@ use futures_util::stream::unfold;
 use gateway_core::{Timestamp, chain};
 use history::{ExportError, Format, Store};
 use serde::Deserialize;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use utoipa::{IntoParams, ToSchema};
 
 use super::Shared;
 use super::series::{DAY, span};
 use crate::extract::{Params, Viewer};
+use crate::guard::Peer;
 use crate::problem::Problem;
+use crate::shares::Shares;
 use crate::times::Time;
 
 /// Bytes in a piece, and pieces that wait for the receiver.
 const PIECE: usize = 64 * 1024;
 const WAITING: usize = 4;
+/// A receiver that takes nothing for so long is cut off: others wait for its place.
+const STALLED: Duration = Duration::from_secs(10);
+/// Exports at once, and of one address.
+const MOST: usize = 2;
+const MOST_OF_ONE: usize = 1;
+
+/// Places for exports.
+pub(crate) fn shares() -> Shares {
+    Shares::new(MOST, MOST_OF_ONE)
+}
 
 /// Which part of the history.
 #[derive(Deserialize, IntoParams)]
@@ -57,6 +71,7 @@ pub(super) enum ExportFormat {
 pub(super) async fn export(
     State(app): Shared,
     _: Viewer,
+    peer: Peer,
     Params(query): Params<Query>,
 ) -> Result<Response, Problem> {
     let (from, to) = span(query.from, query.to, DAY);
@@ -67,18 +82,20 @@ pub(super) async fn export(
         }
     };
     let path = app.history.path().ok_or_else(|| Problem::not_found("there is no [history]"))?.to_owned();
-    let turn = app.history.long_turn().ok_or_else(|| {
-        Problem::unavailable("another export is under way; try again when it is done").retry_after(10)
+    let share = app.exports.take(peer.address, 1, &peer.cut).ok_or_else(|| {
+        Problem::unavailable("other exports are under way; try again when one is done").retry_after(10)
     })?;
     let (sender, receiver) = mpsc::channel(WAITING);
     let wanted = query.device;
+    let pieces = Pieces::new(sender.clone(), Handle::current());
     tokio::task::spawn_blocking(move || {
-        let _turn = turn;
-        let done = write(&path, wanted, (from, to), format, Pieces::new(sender.clone()));
-        if let Err(error) = done {
+        let _share = share;
+        if let Err(error) = write(&path, wanted, (from, to), format, pieces) {
             tracing::warn!("an export ended early: {}", chain(&error));
-            // The receiver must not take a part for the whole.
-            let _ = sender.blocking_send(Err(io::Error::other("the export ended early")));
+            // The receiver must not take a part for the whole. One that takes nothing cannot be told otherwise.
+            if sender.try_send(Err(io::Error::other("the export ended early"))).is_err() {
+                peer.cut.cancel();
+            }
         }
     });
     let pieces = unfold(receiver, |mut receiver| async move { Some((receiver.recv().await?, receiver)) });
@@ -104,15 +121,19 @@ fn write(
     Ok(pieces.flush()?)
 }
 
-/// Sends what is written in pieces; waits while the receiver has enough.
+/// Sends what is written in pieces; waits while the receiver has enough, but not for ever.
 struct Pieces {
     sender: mpsc::Sender<io::Result<Bytes>>,
+    runtime: Handle,
+    stalled: Duration,
     piece: Vec<u8>,
+    /// Nothing more is sent: writers flush once more when they are dropped.
+    ended: bool,
 }
 
 impl Pieces {
-    fn new(sender: mpsc::Sender<io::Result<Bytes>>) -> Self {
-        Self { sender, piece: Vec::with_capacity(PIECE) }
+    fn new(sender: mpsc::Sender<io::Result<Bytes>>, runtime: Handle) -> Self {
+        Self { sender, runtime, stalled: STALLED, piece: Vec::with_capacity(PIECE), ended: false }
     }
 }
 
@@ -129,8 +150,41 @@ impl Write for Pieces {
         if self.piece.is_empty() {
             return Ok(());
         }
+        if self.ended {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
         let piece = std::mem::replace(&mut self.piece, Vec::with_capacity(PIECE));
-        let gone = |_| io::Error::new(io::ErrorKind::BrokenPipe, "the receiver has gone away");
-        self.sender.blocking_send(Ok(piece.into())).map_err(gone)
+        let sending = async { tokio::time::timeout(self.stalled, self.sender.send(Ok(piece.into()))).await };
+        let sent = self.runtime.block_on(sending);
+        self.ended = !matches!(sent, Ok(Ok(())));
+        match sent {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(io::Error::new(io::ErrorKind::BrokenPipe, "the receiver has gone away")),
+            Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "the receiver has taken nothing for long")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_receiver_that_takes_nothing_ends_the_export() {
+        let (sender, mut receiver) = mpsc::channel(WAITING);
+        let mut pieces =
+            Pieces { stalled: Duration::from_millis(50), ..Pieces::new(sender, Handle::current()) };
+        let writing = tokio::task::spawn_blocking(move || {
+            loop {
+                pieces.write_all(&[0; PIECE]).map_err(|error| error.kind())?;
+            }
+        });
+        let ended: Result<(), io::ErrorKind> = writing.await.unwrap();
+        assert_eq!(ended, Err(io::ErrorKind::TimedOut));
+        let mut taken = 0;
+        while receiver.recv().await.is_some() {
+            taken += 1;
+        }
+        assert_eq!(taken, WAITING, "what was sent is there");
     }
 }

@@ -2,13 +2,13 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::HeaderValue;
-use axum::http::header;
-use axum::response::{IntoResponse as _, Response};
+use axum::http::HeaderMap;
+use axum::response::Response;
 use serde_json::Value;
 
 use super::{Shared, stopping};
 use crate::extract::Viewer;
+use crate::guard::Peer;
 use crate::overview::Overview;
 use crate::problem::Problem;
 
@@ -17,9 +17,14 @@ use crate::problem::Problem;
     (status = 200, body = Overview),
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn overview(State(app): Shared, _: Viewer) -> Result<Response, Problem> {
-    let json = app.overviews.json().await.ok_or_else(stopping)?;
-    Ok(([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], json).into_response())
+pub(super) async fn overview(
+    State(app): Shared,
+    _: Viewer,
+    peer: Peer,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let drawn = app.overviews.now().await.ok_or_else(stopping)?;
+    app.answers.json(&peer, &headers, drawn.drawing.clone())
 }
 
 /// Where every reading is, as `riser audit --json` prints it.

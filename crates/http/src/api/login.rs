@@ -61,15 +61,15 @@ pub(super) async fn session(State(app): Shared, sender: Option<Sender>) -> Json<
 )]
 pub(super) async fn login(
     State(app): Shared,
-    Peer(peer): Peer,
+    Peer { address, .. }: Peer,
     Body(Login { password }): Body<Login>,
 ) -> Result<Response, Problem> {
     if app.access.is_open() {
         return Ok(Json(LoggedIn { role: crate::config::Role::Operate.as_str() }).into_response());
     }
-    let (role, cookie) = app.access.login(&password, peer.ip()).await.inspect_err(|_| {
+    let (role, cookie) = app.access.login(&password, address).await.inspect_err(|_| {
         if let Some(left_out) = app.refused.allow(monotonic()) {
-            tracing::warn!(peer = %peer.ip(), left_out, "http: a login was refused");
+            tracing::warn!(peer = %address, left_out, "http: a login was refused");
         }
     })?;
     Ok(with_cookie(Json(LoggedIn { role: role.as_str() }).into_response(), &cookie))

@@ -12,8 +12,10 @@ use pipeline::clock::SystemClock;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{Shared, tagged};
+use super::Shared;
+use crate::drawings::Drawing;
 use crate::extract::{Name, Params, Viewer};
+use crate::guard::Peer;
 use crate::problem::Problem;
 use crate::recent;
 use crate::state::App;
@@ -103,10 +105,56 @@ impl From<&Point> for PointView {
 pub(super) async fn history(
     State(app): Shared,
     _: Viewer,
+    peer: Peer,
     headers: HeaderMap,
     Name(device): Name,
     Params(query): Params<Query>,
 ) -> Result<Response, Problem> {
+    let view = series(&app, device, query).await?;
+    let drawing = app.drawings.draw(move || Drawing::of(&view)).await?;
+    app.answers.json(&peer, &headers, drawing)
+}
+
+/// Which series, with the device's name.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct NamedQuery {
+    /// The device's.
+    name: String,
+    metric: String,
+    /// RFC 3339, or milliseconds since 1970. Default: a day before `to`.
+    from: Option<Time>,
+    /// Default: now.
+    to: Option<Time>,
+    /// About how many points: more windows than that are merged.
+    #[param(minimum = 2, maximum = 5000)]
+    points: Option<usize>,
+}
+
+/// A metric of a device between two times, by a query. For any name, also for one that no client sends in a path, such as `..`.
+#[utoipa::path(
+    get, path = "/api/v1/device/history", params(NamedQuery),
+    responses(
+        (status = 200, body = SeriesView),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+        (status = 503, body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn history_by_name(
+    State(app): Shared,
+    _: Viewer,
+    peer: Peer,
+    headers: HeaderMap,
+    Params(NamedQuery { name, metric, from, to, points }): Params<NamedQuery>,
+) -> Result<Response, Problem> {
+    let view = series(&app, name, Query { metric, from, to, points }).await?;
+    let drawing = app.drawings.draw(move || Drawing::of(&view)).await?;
+    app.answers.json(&peer, &headers, drawing)
+}
+
+async fn series(app: &App, device: String, query: Query) -> Result<SeriesView, Problem> {
     let (from, to) = span(query.from, query.to, DAY);
     let points = query.points.unwrap_or(DEFAULT_POINTS);
     if !(2..=MOST_POINTS).contains(&points) {
@@ -125,22 +173,22 @@ pub(super) async fn history(
         to: to.to_string(),
         step: 0,
         source: "recent",
-        points: recent_points(&app, &device, &query.metric, from, to),
+        points: recent_points(app, &device, &query.metric, from, to),
     };
     if view.points.is_empty() {
-        let stored = stored(&app, device.clone(), query.metric, from, to, points).await?;
+        let stored = stored(app, device.clone(), query.metric, from, to, points).await?;
         view.source = source(stored.as_ref().map_or(Source::Windows, |stored| stored.source));
         view.step = stored.as_ref().map_or(0, |stored| stored.step_ms);
         let mut stored = stored.map(|stored| stored.points).unwrap_or_default();
         let newest = stored.last().map_or(from, |point| point.end);
         let length = view.step.max(to.millis_after(from) / i64::try_from(points).unwrap_or(1)).max(1);
-        stored.extend(newest_points(&app, &view, (newest, to), length));
+        stored.extend(newest_points(app, &view, (newest, to), length));
         view.points = stored.iter().map(PointView::from).collect();
         if view.points.is_empty() && known.is_none() {
             return Err(super::devices::unknown(&device));
         }
     }
-    tagged(&app, &headers, &view)
+    Ok(view)
 }
 
 /// Single values, if all that is asked for happened in the last minutes, and is too short for a chart of windows.

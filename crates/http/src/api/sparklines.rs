@@ -10,9 +10,11 @@ use history::{HistoryError, Store};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::Shared;
 use super::series::{DAY, span};
-use super::{Shared, tagged};
+use crate::drawings::Drawing;
 use crate::extract::{Params, Viewer};
+use crate::guard::Peer;
 use crate::problem::Problem;
 use crate::recent;
 use crate::state::App;
@@ -63,6 +65,7 @@ struct Wanted {
 pub(super) async fn sparklines(
     State(app): Shared,
     _: Viewer,
+    peer: Peer,
     headers: HeaderMap,
     Params(query): Params<Vec<(String, String)>>,
 ) -> Result<Response, Problem> {
@@ -91,7 +94,8 @@ pub(super) async fn sparklines(
             view.metrics.insert(device, metric);
         }
     }
-    tagged(&app, &headers, &view)
+    let drawing = app.drawings.draw(move || Drawing::of(&view)).await?;
+    app.answers.json(&peer, &headers, drawing)
 }
 
 fn wanted(app: &App, query: Vec<(String, String)>) -> Result<Vec<Wanted>, Problem> {

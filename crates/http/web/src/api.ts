@@ -1,6 +1,8 @@
 // The API of the gateway as the page sees it: the types of its answers, and one function a path.
 // A failed call throws ApiError with the title and detail of the problem document.
 
+import { fitsPath } from "./router";
+
 export type Severity = "info" | "warning" | "critical";
 export type MetricKind = "gauge" | "counter" | "state";
 export type DeviceState = "ok" | "alert" | "unheard";
@@ -203,9 +205,12 @@ export const api = {
   overview: () => get<Overview>("/overview"),
   devices: (query: { after?: string; limit?: number; named?: string }) =>
     get<{ devices: Device[]; total: number; next?: string }>("/devices", query),
-  device: (name: string) => get<DeviceDetail>(`/devices/${encodeURIComponent(name)}`),
+  device: (name: string) =>
+    fitsPath(name) ? get<DeviceDetail>(`/devices/${encodeURIComponent(name)}`) : get<DeviceDetail>("/device", { name }),
   history: (name: string, query: { metric: string; from: string; to: string; points: number }, signal?: AbortSignal) =>
-    get<History>(`/devices/${encodeURIComponent(name)}/history`, query, signal),
+    fitsPath(name)
+      ? get<History>(`/devices/${encodeURIComponent(name)}/history`, query, signal)
+      : get<History>("/device/history", { name, ...query }, signal),
   sparklines: (names: string[]) =>
     call<Sparklines>(`${BASE}/sparklines?${names.map((name) => `device=${encodeURIComponent(name)}`).join("&")}`),
   alerts: (query: { state: "open" | "past" | "all"; device?: string; from?: string; to?: string; limit?: number; after?: string }) =>

@@ -11,7 +11,8 @@ export function parse(path: string, search: string): Route {
   const query = new URLSearchParams(search);
   const [first = "", second = ""] = path.split("/").slice(1);
   if (first === "") return { page: "overview", device: "", query };
-  if (first === "device" && second !== "") return { page: "device", device: decode(second), query };
+  const device = second === "" ? (query.get("name") ?? "") : decode(second);
+  if (first === "device" && device !== "") return { page: "device", device, query };
   if (first === "devices" || first === "alerts" || first === "setup" || first === "login") return { page: first, device: "", query };
   return { page: "unknown", device: "", query };
 }
@@ -24,7 +25,13 @@ function decode(text: string): string {
   }
 }
 
-export const devicePath = (name: string): string => `/device/${encodeURIComponent(name)}`;
+/** Browsers take `.` and `..` out of every path, also percent-encoded ones: such a name stands in the query. */
+export const fitsPath = (name: string): boolean => name !== "." && name !== "..";
+
+export function devicePath(name: string, metric?: string): string {
+  const query = new URLSearchParams({ ...(fitsPath(name) ? {} : { name }), ...(metric ? { metric } : {}) }).toString();
+  return `/device${fitsPath(name) ? `/${encodeURIComponent(name)}` : ""}${query ? `?${query}` : ""}`;
+}
 
 const here = (): Route => parse(location.pathname, location.search);
 export const route = createStore<Route>(typeof location === "undefined" ? parse("/", "") : here());

@@ -127,6 +127,12 @@ test("a device's name survives the address, with slashes and percent signs", () 
   assert.equal(parse(devicePath(name), "").device, name);
   assert.equal(parse("/device/%E0%A4%A", "").device, "%E0%A4%A");
   assert.equal(parse("/x", "").page, "unknown");
+  for (const odd of [".", ".."]) {
+    const { pathname, search } = new URL(devicePath(odd, "co2"), "http://riser.local");
+    assert.equal(parse(pathname, search).device, odd);
+    assert.equal(parse(pathname, search).query.get("metric"), "co2");
+  }
+  assert.equal(devicePath("a b", "co2"), "/device/a%20b?metric=co2");
 });
 
 test("numbers have the digits that help, times the gateway's zone", () => {

@@ -37,8 +37,8 @@ pub(crate) fn restored(model: &ReadModel, engine: &Engine) {
             since: raised.since,
             value: None,
             expected: None,
+            limit: raised.limit,
             message: None,
-            limit: None,
             is_acknowledged: raised.is_acknowledged,
         };
         writer.raise(raised.device, raised.metric, alert);

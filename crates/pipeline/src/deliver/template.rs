@@ -30,7 +30,7 @@ impl Values {
 
     /// A payload.
     pub(super) fn fill_payload(&self, text: &str) -> String {
-        let is_json = text.trim_start().starts_with(['{', '[']);
+        let is_json = is_json(text.trim_start());
         self.fill(text, |value| match value {
             Value::Null if is_json => "null".to_owned(),
             Value::String(text) if is_json => {
@@ -69,6 +69,12 @@ impl Values {
         filled.push_str(rest);
         filled
     }
+}
+
+/// Whether it begins as an array, or as an object: a text may begin with a placeholder.
+fn is_json(text: &str) -> bool {
+    let inside = text.strip_prefix('{').map(str::trim_start);
+    text.starts_with('[') || inside.is_some_and(|inside| inside.starts_with(['"', '}']))
 }
 
 fn plain(value: &Value) -> String {

@@ -43,7 +43,7 @@ export function AlertRow({ alert, brief = false }: { alert: Alert; brief?: boole
   const cleared = alert.cleared ? millis(alert.cleared) : undefined;
   const lasted = ((cleared ?? time) - raised) / 1000;
   const open = alert.state === "raised";
-  const link = alert.device ? devicePath(alert.device) + (alert.metric ? `?metric=${encodeURIComponent(alert.metric)}` : "") : "";
+  const link = alert.device ? devicePath(alert.device, alert.metric) : "";
   return (
     <li class={`panel alert ${alert.severity} ${alert.state} ${alert.acknowledged ? "acknowledged" : ""}`} data-alert={alert.id}>
       <div class="head">

@@ -25,7 +25,7 @@ export function OpenAlerts() {
             <li key={alert.id}>
               <SeverityMark severity={alert.severity} word={false} />
               <span class="what">
-                {alert.device ? <a href={devicePath(alert.device) + (alert.metric ? `?metric=${encodeURIComponent(alert.metric)}` : "")}>{alert.device}</a> : <b>{alert.zone}</b>}{" "}
+                {alert.device ? <a href={devicePath(alert.device, alert.metric)}>{alert.device}</a> : <b>{alert.zone}</b>}{" "}
                 <span lang="en">{messageOf(alert)}</span>
               </span>
               <time dateTime={alert.time}>{ago(millis(alert.time), time)}</time>
