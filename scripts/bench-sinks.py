@@ -3,6 +3,7 @@
   scripts/bench-sinks                    every kind
   scripts/bench-sinks postgres nats      these
   scripts/bench-sinks --records 200000   a longer backlog
+  scripts/bench-sinks --dead             what a backlog for one dead sink costs the others: see bench_sinks_dead.py
 
 While the server does not run, readings of 4 metrics are sent and wait in the store. Then the server is started, and the time is
 taken from its first record to its last, acknowledged one. At the end the server must hold as many as were sent. The server
@@ -102,14 +103,14 @@ class File:
 KINDS = {"influxdb": Influx, "postgres": Postgres, "mongodb": Mongo, "nats": Nats, "file": File}
 
 
-def measure(kind, count, folder):
-    """Records a second, and microseconds of the gateway's CPU time for each."""
+def measure(kind, count, folder, beside=""):
+    """Records a second, and microseconds of the gateway's CPU time for each. `beside`: tables of further sinks."""
     from gateway import Riser, config
     from peers import Mosquitto, Publisher, wait_until
 
     sink, broker = KINDS[kind](folder / kind), Mosquitto(folder / "floor", log="information")
     broker.start()
-    text = config(floor=broker.port, more=f'{sink.table}\nsend = ["readings"]')
+    text = config(floor=broker.port, more=f'{sink.table}\nsend = ["readings"]\n{beside}')
     gateway = Riser(folder / "riser", text).start()
     name = f"{kind}.x"
     records = lambda: gateway.audit()["sinks"][name]
@@ -150,12 +151,19 @@ def main():
     )
     options.add_argument("kinds", nargs="*", metavar="KIND", help=f"of {', '.join(KINDS)}; default: all")
     options.add_argument("--records", type=int, default=50_000, help="how many wait; default 50000")
+    options.add_argument("--dead", action="store_true", help="measure what a dead sink costs the others")
+    options.add_argument("--pairs", type=int, default=5, help="with --dead: runs with and without it; default 5")
+    options.add_argument("--seconds", type=float, default=30, help="with --dead: how long delays are taken; default 30, 0: no delays")
     options = options.parse_args()
     unknown = [kind for kind in options.kinds if kind not in KINDS]
     if unknown:
         sys.exit(f"scripts/bench-sinks: no kind {unknown[0]!r}; there are: {', '.join(KINDS)}")
     test_environment.enter("soak")
     sys.path.insert(0, str(ROOT / "tests"))
+    if options.dead:
+        import bench_sinks_dead
+
+        return bench_sinks_dead.compare(options, measure)
     print(f"{'kind':10} {'records/s':>10} {'values/s':>10} {'µs of CPU a record':>20}")
     for kind in options.kinds or KINDS:
         with tempfile.TemporaryDirectory(prefix="riser-bench-") as folder:

@@ -121,6 +121,11 @@ class Riser:
         """SIGSTOP: connections stay open, nothing is answered."""
         self.process.send_signal(signal.SIGSTOP)
 
+    def wait_idle(self):
+        """Until the thread on which it does everything waits for something to come."""
+        stat = pathlib.Path(f"/proc/{self.process.pid}/stat")
+        wait_until(lambda: stat.read_text().rpartition(")")[2].split()[0] == "S")
+
     def thaw(self):
         self.process.send_signal(signal.SIGCONT)
 

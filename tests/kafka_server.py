@@ -16,6 +16,7 @@ VERSION = "4.1.0"
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", pathlib.Path(__file__).parent.parent / "target"))
 JARS = TARGET / f"kafka-{VERSION}"
 USER, PASSWORD = "riser", "geheim & 1"
+SCRAM = ("SCRAM-SHA-256", "SCRAM-SHA-512")
 COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies"
 POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
 <groupId>riser</groupId><artifactId>tests</artifactId><version>1</version><dependencies>
@@ -40,12 +41,13 @@ def jars():
 
 class Kafka(ServerProcess):
     """`has_login`: clients log in with SASL, mechanism PLAIN. `advertised`: the port that clients are sent to, of a proxy.
-    `locked`: a second port, where every password is wrong."""
+    `locked`: a second port, where every password is wrong. `certificates`: there are ports with TLS, see `_encrypted`."""
 
     STOP_TIMEOUT = 30
 
-    def __init__(self, folder, has_login=False, advertised=None, locked=None):
+    def __init__(self, folder, has_login=False, advertised=None, locked=None, certificates=None):
         super().__init__(folder)
+        self.encrypted = {}
         self.has_login, self.locked = has_login, locked
         controller = free_port()
         name = "SASL_PLAINTEXT" if has_login else "PLAINTEXT"
@@ -78,11 +80,37 @@ class Kafka(ServerProcess):
             settings["advertised.listeners"] += f",LOCKED://{HOST}:{locked}"
             settings["listener.security.protocol.map"] += ",LOCKED:SASL_PLAINTEXT"
             settings["listener.name.locked.plain.sasl.jaas.config"] = f"{module} required {wrong};"
+        if certificates:
+            self._encrypted(settings, certificates)
         self.settings = folder / "server.properties"
         self.settings.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
-        format_ = self._java("kafka.tools.StorageTool", "format", "-t", "AAAAAAAAAAAAAAAAAAAAAA", "-c", self.settings)
+        users = [f"--add-scram={name}=[name={USER},password={PASSWORD}]" for name in SCRAM] if certificates else []
+        format_ = self._java("kafka.tools.StorageTool", "format", "-t", "AAAAAAAAAAAAAAAAAAAAAA", "-c", self.settings, *users)
         done = subprocess.run(format_, capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stdout + done.stderr
+
+    def _encrypted(self, settings, certificates):
+        """Three ports with TLS: `open` wants no login, `login` wants one, `stranger` has the certificate of another host."""
+        server = (certificates.server_cert, certificates.server_key)
+        for name, protocol, (cert, key) in (
+            ("open", "SSL", server),
+            ("login", "SASL_SSL", server),
+            ("stranger", "SSL", (certificates.other_cert, certificates.other_key)),
+        ):
+            self.encrypted[name] = free_port()
+            for setting in ("listeners", "advertised.listeners"):
+                settings[setting] += f",{name.upper()}://{HOST}:{self.encrypted[name]}"
+            settings["listener.security.protocol.map"] += f",{name.upper()}:{protocol}"
+            store = self.folder / f"{name}.pem"
+            store.write_text(key.read_text() + cert.read_text())
+            settings[f"listener.name.{name}.ssl.keystore.type"] = "PEM"
+            settings[f"listener.name.{name}.ssl.keystore.location"] = store
+        settings["sasl.enabled.mechanisms"] = ",".join(("PLAIN", *SCRAM))
+        jaas, common = "sasl.jaas.config", "org.apache.kafka.common.security"
+        plain = f'{common}.plain.PlainLoginModule required user_{USER}="{PASSWORD}";'
+        settings[f"listener.name.login.plain.{jaas}"] = plain
+        for name in SCRAM:
+            settings[f"listener.name.login.{name.lower()}.{jaas}"] = f"{common}.scram.ScramLoginModule required;"
 
     @staticmethod
     def _java(*arguments):

@@ -1,10 +1,11 @@
 """A server that speaks MongoDB's protocol, with logins: nx-27017, which keeps its data in SQLite.
 
 MongoDB's own server cannot be had from the package registries that the tests install from. nx-27017 is another program: it has no
-replica sets, no time-series collections and no logins. Those (SCRAM-SHA-256, RFC 7677) this file puts in front of it.
+replica sets, no time-series collections, no logins and no TLS. The last two (SCRAM-SHA-256, RFC 7677) this file puts in front of it.
 """
 
 import socket
+import ssl
 import struct
 import sys
 import threading
@@ -34,7 +35,10 @@ def receive(stream):
     head = stream.read(16)
     if len(head) < 16:
         raise Closed
-    (length,) = struct.unpack_from("<i", head)
+    length, _, _, kind = struct.unpack("<iiii", head)
+    if kind not in (OP_QUERY, OP_MSG, OP_REPLY):
+        # As MongoDB does, when it is greeted with TLS and has none.
+        raise Closed
     body = stream.read(length - 16)
     if len(body) < length - 16:
         raise Closed
@@ -103,8 +107,14 @@ class Login:
 
 
 class MongoDb(ServerProcess):
-    def __init__(self, folder):
+    """`certificate`: PEM files of certificate and key. With it, clients must speak TLS."""
+
+    def __init__(self, folder, certificate=None):
         super().__init__(folder)
+        self._tls = None
+        if certificate:
+            self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self._tls.load_cert_chain(*certificate)
         self._behind = free_port()
         self._mechanism = ScramMechanism(MECHANISM)
         self.set_password(PASSWORD)
@@ -137,6 +147,8 @@ class MongoDb(ServerProcess):
     def _serve(self, client):
         login = Login(self._mechanism, self._known)
         try:
+            if self._tls:
+                client = self._tls.wrap_socket(client, server_side=True)
             with client, socket.create_connection((HOST, self._behind)) as server:
                 questions, answers = client.makefile("rb"), server.makefile("rb")
                 while True:

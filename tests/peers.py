@@ -342,13 +342,14 @@ class Collector:
 
 
 class Certificates:
-    """A certificate authority, a server of 127.0.0.1 and a client, and an authority that no one trusts."""
+    """A certificate authority, a server of 127.0.0.1, one of another name and a client, and an authority that no one trusts."""
 
     def __init__(self, folder):
         self.folder = folder
         self.ca, ca_key = self._authority("ca")
         self.strange_ca, _ = self._authority("strange")
         self.server_cert, self.server_key = self._issue("server", "subjectAltName=IP:127.0.0.1,DNS:localhost", ca_key)
+        self.other_cert, self.other_key = self._issue("other", "subjectAltName=DNS:other.example", ca_key)
         self.client_cert, self.client_key = self._issue("client", "extendedKeyUsage=clientAuth", ca_key)
 
     def _openssl(self, *arguments):

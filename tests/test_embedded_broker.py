@@ -1,5 +1,6 @@
 """The embedded broker: the building's own devices need no other program, and get no more than their rights."""
 
+import socket
 import subprocess
 import threading
 
@@ -277,3 +278,32 @@ def test_a_killed_gateway_counts_every_reading_that_it_acknowledged(cloud, recei
     wait_until(lambda: gateway.audit()["open"] == 0 and gateway.audit()["queued"] == 0, what="nothing left under way")
     assert len(counted() - wanted) <= 3, "at most the one under way at each kill"
     assert sum(received.count(device, "temperature") for device in wanted) == len(wanted)
+
+
+def mqtt_connection(port, client):
+    """A raw connection of MQTT 3.1.1, after its CONNACK."""
+    connection = socket.create_connection((HOST, port), timeout=10)
+    name = client.encode()
+    connection.sendall(bytes([0x10, 12 + len(name)]) + b"\x00\x04MQTT\x04\x02\x00\x3c" + bytes([0, len(name)]) + name)
+    assert connection.recv(4) == b"\x20\x02\x00\x00"
+    return connection
+
+
+def test_packets_of_different_clients_are_taken_in_the_order_in_which_they_came(building):
+    setup = building()
+    for i in range(5):
+        listener, sender = mqtt_connection(setup.port, f"listener{i}"), mqtt_connection(setup.port, f"sender{i}")
+        # Frozen while it does nothing, so that both packets wait for it.
+        setup.gateway.wait_idle()
+        setup.gateway.freeze()
+        listener.sendall(b"\x82\x06\x00\x01\x00\x01t\x00")
+        sender.sendall(b"\x30\x04\x00\x01t!")
+        setup.gateway.thaw()
+        answer = b""
+        while len(answer) < 11:
+            more = listener.recv(100)
+            assert more, f"closed after {answer!r}"
+            answer += more
+        assert answer == b"\x90\x03\x00\x01\x00" + b"\x30\x04\x00\x01t!"
+        listener.close()
+        sender.close()

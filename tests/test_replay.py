@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from gateway import ID
+from gateway import ID, config
 from readings import rfc3339
 
 BEGIN = 1_795_132_800_000
@@ -133,3 +133,20 @@ def test_a_name_cannot_write_to_the_terminal(riser):
     (gateway.folder / "evil.jsonl").write_text("".join(json.dumps(r) + "\n" for r in readings))
     out = gateway.cli("replay", "evil.jsonl", "--config", gateway.config, "--set", 'alerts.hot.devices=["*"]', check=0)
     assert "\x1b" not in out.stdout and r"hall\u{1b}[2J temperature: hot" in out.stdout
+
+
+def test_a_folder_and_a_line_without_end_are_refused_and_fill_no_memory(riser, tmp_path):
+    gateway = riser(config(floor=1883))
+    assert "it is a folder" in gateway.cli("replay", tmp_path, check=66).stderr
+    assert "it is a folder" in gateway.cli("train", "--history", tmp_path, check=66).stderr
+    rows = tmp_path / "rows.jsonl"
+    good = '{"time":"2026-11-20T10:00:00Z","device":"lounge","metric":"temperature","value":21.0}\n'
+    rows.write_text(good + "x" * 3_000_000 + "\n" + good.replace("10:00", "10:01"))
+    done = gateway.cli("replay", rows, "--json", check=0)
+    assert "a line longer than 1048576 bytes" in done.stderr
+    (tmp_path / "rows.csv").write_text("time,device,temperature\n" + "x" * 3_000_000)
+    done = gateway.cli("replay", tmp_path / "rows.csv", "--json")
+    assert "a line longer than 1048576 bytes" in done.stderr
+    done = gateway.cli("decode", "--batch", input="y" * 3_000_000 + '\n{"codec":"cayenne-lpp","fPort":1,"bytes":"016700D2"}\n', check=0)
+    first, second = done.stdout.splitlines()
+    assert "a line longer than" in first and "temperature_1" in second

@@ -228,3 +228,28 @@ def test_a_disk_that_is_full_loses_nothing_and_harms_nobody_else(site, form):
         newest = {(row["device"], row["start"]): row for row in rows if not row["device"].startswith("zones/")}
         counts = [row["count"] for row in newest.values()]
     assert sum(counts) == setup.sent.total
+
+
+def test_a_parquet_file_that_cannot_be_made_is_told_and_made_when_the_disk_has_room(site):
+    setup = site(tables="\n" + sink('format = "parquet"\nrotate = "2s"\nsend = ["readings"]').split("\n\n")[0] + "\n")
+    # Lines can be written, and the files that are made of them cannot.
+    setup.disk.full(".parquet.tmp")
+    setup.send()
+    setup.everything_arrives()
+    said = lambda: setup.gateway.audit()["sinks"][SINK].get("last_error") or ""
+    # Nothing more comes: it is told although nothing is to be written.
+    wait_until(lambda: "cannot be made of its lines" in said(), 30, lambda: setup.gateway.audit()["sinks"])
+    assert "No space left on device" in said()
+    assert [path for path in files(setup.gateway) if path.suffix == ".part"], "the lines are there"
+    assert not [path for path in files(setup.gateway) if path.suffix in (".parquet", ".tmp")], files(setup.gateway)
+    # What comes meanwhile waits, and the attempts come less often.
+    setup.send()
+    setup.everything_arrives()
+    wait_until(lambda: setup.gateway.audit()["sinks"][SINK]["queued"] > 0, 20, lambda: setup.gateway.audit()["sinks"])
+    assert "cannot be made of its lines" in said()
+    lines = [line for line in setup.gateway.log().splitlines() if "cannot be made of its lines" in line]
+    assert len(lines) <= 2, lines
+    setup.disk.heal()
+    wait_until(lambda: not said() and setup.gateway.audit()["sinks"][SINK]["queued"] == 0, 60, said)
+    wait_until(lambda: all(path.suffix == ".parquet" for path in files(setup.gateway)), 30, lambda: files(setup.gateway))
+    assert tables(setup.gateway, "readings").num_rows == setup.sent.total

@@ -76,7 +76,7 @@ test("the keyboard alone: skip link, search by /, rows by arrows, a device by En
   const name = await page.evaluate(() => document.activeElement.innerText);
   await page.keyboard.press("Enter");
   await page.waitForFunction((wanted) => document.querySelector("article.device h1")?.innerText === wanted, name);
-  assert.equal(await page.evaluate(() => document.activeElement.tagName), "H1");
+  await page.waitForFunction(() => document.activeElement.tagName === "H1");
   await page.goBack();
   await page.locator(".verdict").waitFor();
   await close(opened);

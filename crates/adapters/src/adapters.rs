@@ -14,7 +14,7 @@ use gateway_core::settings::{BuildError, TableType};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value as Json};
 
-use crate::kind::{Action, AdapterKind, Blueprint, BuildContext, Configured, Example};
+use crate::kind::{Action, AdapterKind, Blueprint, BuildContext, Configured, Example, Order, OrderMessage};
 use crate::site::Site;
 
 /// An action as written in the configuration; only the adapter's kind reads `keys`.
@@ -98,6 +98,8 @@ pub trait ConfiguredKind: Any + Debug + Send + Sync {
         action: RawAction<'_>,
         context: &mut BuildContext<'_>,
     ) -> Result<Option<Message>, BuildError>;
+    /// See [`AdapterKind::command`]: for each of its adapters by its name.
+    fn command(&self, order: &Order<'_>) -> Vec<(String, Result<Vec<OrderMessage>, String>)>;
     /// See [`AdapterKind::listeners`]; of all its adapters.
     fn listeners(&self) -> Vec<Listener>;
     /// See [`AdapterKind::probe`]; of all its adapters.
@@ -246,6 +248,12 @@ impl<K: AdapterKind> ConfiguredKind for Configured<K> {
         let failed = |(key, reason): (KeyPath, String)| BuildError { key: key.to_string(), reason };
         let action = typed::<K>(KeyPath::of("alerts"), action).map_err(failed)?;
         K::message(&action, self, context)
+    }
+
+    fn command(&self, order: &Order<'_>) -> Vec<(String, Result<Vec<OrderMessage>, String>)> {
+        let one =
+            |(name, table): (&String, &K::Table)| (format!("{}.{name}", K::NAME), K::command(table, order));
+        self.adapters.iter().map(one).collect()
     }
 
     fn listeners(&self) -> Vec<Listener> {

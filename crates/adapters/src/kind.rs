@@ -17,7 +17,7 @@ use gateway_core::{AdapterId, Services};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 
 use crate::site::Site;
 
@@ -99,6 +99,15 @@ pub trait AdapterKind: Debug + Clone + PartialEq + Send + Sync + Sized + 'static
         context: &mut BuildContext<'_>,
     ) -> Result<Option<Message>, BuildError>;
 
+    /// The messages that carry a command from the cloud to a device, through the adapter `name`, with table `table`. Each is
+    /// checked and made as an action is.
+    ///
+    /// # Errors
+    /// Why this adapter cannot send it, for people.
+    fn command(_table: &Self::Table, _order: &Order<'_>) -> Result<Vec<OrderMessage>, String> {
+        Err(format!("{} adapters carry no commands", Self::LABEL))
+    }
+
     /// The addresses that an adapter listens on; `path` is that of its table.
     fn listeners(_table: &Self::Table, _path: &KeyPath) -> Vec<Listener> {
         Vec::new()
@@ -153,6 +162,34 @@ pub struct Action<'a, K: AdapterKind> {
     pub target: K::Target,
     /// The payload as text.
     pub payload: &'a str,
+}
+
+/// A command from the cloud to a device.
+#[derive(Debug, Clone, Copy)]
+pub struct Order<'a> {
+    /// As `[devices.*]` names it.
+    pub device: &'a str,
+    /// As it names itself.
+    pub address: &'a str,
+    /// What is to be set.
+    pub values: &'a Map<String, Json>,
+}
+
+impl Order<'_> {
+    /// The values as a JSON object.
+    #[must_use]
+    pub fn json(&self) -> String {
+        serde_json::to_string(self.values).unwrap_or_default()
+    }
+}
+
+/// A message of a command, with an action's keys.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OrderMessage {
+    /// The kind's own keys.
+    pub keys: Map<String, Json>,
+    /// As in an action.
+    pub payload: String,
 }
 
 /// The entry of a kind in the generated example.

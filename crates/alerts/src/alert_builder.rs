@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use gateway_core::{Alert, AlertKind, AlertState, DeviceId, MetricId, Timestamp};
 
+use crate::active::ActiveAlert;
 use crate::messages::{self, MessageContext};
 use crate::rule::RuleSpec;
 use crate::state::Transition;
@@ -21,7 +22,7 @@ pub(crate) fn of_series(
         AlertState::Raised => {
             messages::raised(message_context, &change.observation, &change.condition, &spec.when)
         }
-        AlertState::Cleared => {
+        AlertState::Cleared | AlertState::Acknowledged => {
             messages::cleared(message_context.name, &change.condition, change.has_settled(), &spec.when)
         }
     };
@@ -42,7 +43,7 @@ pub(crate) fn context_of_series(series: &Series) -> MessageContext<'_> {
 pub(crate) fn of_device(spec: &RuleSpec, device: DeviceId, values: &str, change: &Transition) -> Alert {
     let message = match change.state {
         AlertState::Raised => messages::combination(values),
-        AlertState::Cleared => messages::combination_over(),
+        AlertState::Cleared | AlertState::Acknowledged => messages::combination_over(),
     };
     alert(spec, (device, None), change, message)
 }
@@ -54,6 +55,27 @@ pub(crate) fn acknowledged(
     change: &Transition,
 ) -> Alert {
     Alert { score: None, ..alert(spec, of, change, messages::acknowledged(hold)) }
+}
+
+/// Somebody took note of an alert that stays raised.
+pub(crate) fn noted(active: &ActiveAlert<'_>, now: Timestamp) -> Alert {
+    Alert {
+        rule: Arc::clone(active.rule),
+        device: active.device,
+        metric: active.metric,
+        kind: active.kind,
+        state: AlertState::Acknowledged,
+        severity: active.severity,
+        value: None,
+        score: None,
+        anomaly_kind: None,
+        expected: None,
+        since: active.since,
+        at: now,
+        message: "somebody took note; no more reminders".to_owned(),
+        limit: None,
+        notice: None,
+    }
 }
 
 fn alert(
@@ -79,6 +101,8 @@ fn alert(
         since,
         at,
         message,
+        limit: condition.cause.limit(&spec.when),
+        notice: None,
     }
 }
 
@@ -104,6 +128,8 @@ pub(crate) fn silence(
         since,
         at,
         message,
+        limit: None,
+        notice: None,
     }
 }
 
@@ -124,5 +150,7 @@ pub(crate) fn rule_removed(orphan: OrphanedAlert, now: Timestamp) -> Alert {
         since: orphan.since,
         at: now,
         message,
+        limit: None,
+        notice: None,
     }
 }

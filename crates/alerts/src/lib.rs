@@ -16,27 +16,38 @@
 
 mod active;
 mod alert_builder;
+pub mod expression;
+mod gate;
+mod hours;
+mod intervals;
 mod messages;
 mod reading_order;
 mod rule;
 mod silence;
 mod sliding_minimum;
 mod state;
+mod stored_rule;
 mod subject;
 mod suppression;
+mod watched;
 
 use std::time::Duration;
 
-use gateway_core::{Alert, AlertState, DeviceId, MetricId, Now, Reading, Score, Timestamp};
+use gateway_core::{Alert, AlertState, DeviceId, MetricId, Now, Reading, Score, Summary, Timestamp};
 use serde::{Deserialize, Serialize};
 
 pub use active::ActiveAlert;
-pub use rule::{ANOMALY, Conditions, Rule, RuleProblem, RuleSpec};
+pub use gate::{MAX_MUTES, Mute};
+pub use hours::Hours;
+pub use rule::{ANOMALY, Conditions, Escalation, Policy, Rule, RuleProblem, RuleSpec};
 pub use subject::{DeviceSubject, Subject};
 
+use gate::Gate;
+use intervals::Intervals;
 use silence::{ClockWatch, Silence};
 use state::{RuleContext, RuleState};
 use subject::{Device, OrphanedAlert, RuleChanges};
+use watched::{Expressions, News, Value};
 
 /// How long a notified anomaly is held back by default: a day and a half, so that what comes
 /// back the next day, an hour earlier or later, is not notified again at once.
@@ -55,6 +66,21 @@ pub struct Alerts {
     /// No pending alert is due before this.
     next_due: Option<Timestamp>,
     hold: Duration,
+    /// A part of its own, because it came later: see [`Self::additions`].
+    #[serde(skip)]
+    additions: Additions,
+    /// Whether any rule has `when`.
+    #[serde(skip)]
+    has_expressions: bool,
+}
+
+/// The state of what rules gained in 2026-11: expressions, `silent_for = "auto"`, and what lies between an alert and those who
+/// are told. Kept beside [`Alerts`], whose stored form is older.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Additions {
+    gate: Gate,
+    intervals: Intervals,
+    expressions: Expressions,
 }
 
 impl Alerts {
@@ -62,6 +88,7 @@ impl Alerts {
     #[must_use]
     pub fn new(rules: Vec<Rule>) -> Self {
         Self {
+            has_expressions: has_expressions(&rules),
             rules,
             devices: Vec::new(),
             orphans: Vec::new(),
@@ -69,7 +96,20 @@ impl Alerts {
             next_silence: None,
             next_due: None,
             hold: DEFAULT_HOLD,
+            additions: Additions::default(),
         }
+    }
+
+    /// What is to be stored beside this.
+    #[must_use]
+    pub const fn additions(&self) -> &Additions {
+        &self.additions
+    }
+
+    /// Restores what was stored beside this; to be called after this was read, in any case.
+    pub fn restore(&mut self, additions: Additions) {
+        self.has_expressions = has_expressions(&self.rules);
+        self.additions = additions;
     }
 
     /// For how long a notified anomaly is held back, from the next one on: `[anomaly] hold`; zero for not at all.
@@ -93,6 +133,9 @@ impl Alerts {
                 changes.rule_states(&mut series.rule_states, of, &mut self.orphans);
             }
         }
+        self.additions.expressions.reconfigure(&changes, &mut self.orphans);
+        self.additions.gate.reconfigure();
+        self.has_expressions = has_expressions(&rules);
         self.rules = rules;
         self.next_silence = Some(Timestamp::EPOCH);
         self.next_due = self.next_due.map(|_| Timestamp::EPOCH);
@@ -107,12 +150,34 @@ impl Alerts {
         now: Now,
         out: &mut Vec<Alert>,
     ) {
+        let from = out.len();
+        self.judge(subject, reading, score, now, out);
+        self.additions.gate.pass(&self.rules, now.at, from, out);
+    }
+
+    fn judge(
+        &mut self,
+        subject: &Subject<'_>,
+        reading: &Reading,
+        score: &Score,
+        now: Now,
+        out: &mut Vec<Alert>,
+    ) {
         self.check_clock(now.at);
         let Some(device) = known(&mut self.devices, subject.device) else { return };
         if !device.matched {
             device.match_rules(&self.rules, &subject.whole(), &mut self.orphans);
             self.next_silence = schedule_check(self.next_silence, &device.silences);
         }
+        let intervals = &mut self.additions.intervals;
+        learn_interval(
+            intervals,
+            &self.rules,
+            &device.silences,
+            (subject.device, None),
+            device.last_seen,
+            now.at,
+        );
         device.last_seen = Some(now.at);
         let mut ended = end_silences(&mut device.silences, &self.rules, (subject, None), now.at, out);
 
@@ -121,25 +186,71 @@ impl Alerts {
             series.match_rules(&self.rules, subject, &mut self.orphans);
             self.next_silence = schedule_check(self.next_silence, &series.silences);
         }
+        let of = (subject.device, Some(subject.metric));
+        let due = learn_interval(intervals, &self.rules, &series.silences, of, series.last_seen, now.at);
+        self.next_silence = [self.next_silence, due].into_iter().flatten().min();
         series.last_seen = Some(now.at);
         ended |=
             end_silences(&mut series.silences, &self.rules, (subject, Some(subject.metric)), now.at, out);
         if ended {
             self.next_silence = Some(Timestamp::EPOCH);
         }
-        if series.rule_states.is_empty() || !series.admit(reading, now.at) {
+        if series.rule_states.is_empty() && !self.has_expressions {
             return;
         }
+        let previous = series.unchanged.value();
+        if !series.admit(reading, now.at) {
+            return;
+        }
+        let unchanged = series.unchanged.length();
         for rule_state in &mut series.rule_states {
             let Some(rule) = self.rules.get(rule_state.rule as usize) else { continue };
-            let context = RuleContext { rule: rule.spec(), hold: self.hold, at: reading.at, now: now.at };
-            if let Some(change) = rule_state.observe(&context, reading, score) {
-                let message_context = alert_builder::context(subject, series.unchanged.length());
-                let of = (subject.metric, &message_context);
-                out.push(alert_builder::of_series(rule.spec(), subject.device, of, &change));
-            } else if let Some(due) = rule_state.due(rule.spec()) {
+            let context =
+                RuleContext { rule: rule.spec(), hold: self.hold, at: reading.at, now: now.at, previous };
+            let first = rule_state.observe(&context, reading, score);
+            let is_followed = first.is_some_and(|change| change.is_followed(previous, reading.value));
+            let second = if is_followed { rule_state.observe(&context, reading, score) } else { None };
+            let message_context = alert_builder::context(subject, unchanged);
+            let changes = [first, second].into_iter().flatten();
+            let of = (subject.metric, &message_context);
+            out.extend(
+                changes.map(|change| alert_builder::of_series(rule.spec(), subject.device, of, &change)),
+            );
+            if let Some(due) = rule_state.due(rule.spec()) {
                 self.next_due = Some(earliest(self.next_due, due));
             }
+        }
+        if self.has_expressions {
+            let value = Value::Reading(reading.value);
+            let news = News { metric: subject.metric, name: subject.metric_name, value, at: reading.at };
+            self.evaluate(&subject.whole(), &news, now, out);
+        }
+    }
+
+    /// Takes what a closed window says of its metrics, for the rules with `when` that read it.
+    pub fn observe_window<'a>(
+        &mut self,
+        subject: &DeviceSubject<'_>,
+        at: Timestamp,
+        metrics: impl IntoIterator<Item = (MetricId, &'a str, &'a Summary)>,
+        now: Now,
+        out: &mut Vec<Alert>,
+    ) {
+        if !self.has_expressions {
+            return;
+        }
+        let from = out.len();
+        for (metric, name, summary) in metrics {
+            let news = News { metric, name, value: Value::Window(summary), at };
+            self.evaluate(subject, &news, now, out);
+        }
+        self.additions.gate.pass(&self.rules, now.at, from, out);
+    }
+
+    fn evaluate(&mut self, subject: &DeviceSubject<'_>, news: &News<'_>, now: Now, out: &mut Vec<Alert>) {
+        let expressions = &mut self.additions.expressions;
+        if let Some(due) = expressions.observe(&self.rules, subject, news, now, out, &mut self.orphans) {
+            self.next_due = Some(earliest(self.next_due, due));
         }
     }
 
@@ -148,6 +259,20 @@ impl Alerts {
     /// it is cleared after two normal windows. `values` are those that do not fit each other, for people, or empty:
     /// `temperature 21, heating 100`.
     pub fn observe_device(
+        &mut self,
+        subject: &DeviceSubject<'_>,
+        at: Timestamp,
+        score: &Score,
+        values: &str,
+        now: Now,
+        out: &mut Vec<Alert>,
+    ) {
+        let from = out.len();
+        self.judge_device(subject, at, score, values, now, out);
+        self.additions.gate.pass(&self.rules, now.at, from, out);
+    }
+
+    fn judge_device(
         &mut self,
         subject: &DeviceSubject<'_>,
         at: Timestamp,
@@ -167,7 +292,8 @@ impl Alerts {
         }
         for rule_state in &mut device.rule_states {
             let Some(rule) = self.rules.get(rule_state.rule as usize) else { continue };
-            let context = RuleContext { rule: rule.spec(), hold: self.hold, at, now: now.at };
+            let context =
+                RuleContext { rule: rule.spec(), hold: self.hold, at, now: now.at, previous: f64::NAN };
             if let Some(change) = rule_state.observe_device(&context, score) {
                 out.push(alert_builder::of_device(rule.spec(), subject.device, values, &change));
             } else if let Some(due) = rule_state.due(rule.spec()) {
@@ -180,6 +306,7 @@ impl Alerts {
     /// [`Self::reconfigure`] left behind. To be called when [`Self::next_deadline`] is due, and at once when the clock was set back (time until then counts for nothing).
     pub fn advance(&mut self, now: Now, out: &mut Vec<Alert>) {
         self.check_clock(now.at);
+        let from = out.len();
         out.extend(self.orphans.drain(..).map(|orphan| alert_builder::rule_removed(orphan, now.at)));
         if self.next_due.is_some_and(|due| due <= now.at) {
             self.raise_due(now.at, out);
@@ -187,6 +314,8 @@ impl Alerts {
         if self.next_silence.is_some_and(|due| due <= now.at) {
             self.raise_silent(now.at, out);
         }
+        self.additions.gate.pass(&self.rules, now.at, from, out);
+        self.additions.gate.advance(&self.rules, now.at, out);
     }
 
     fn raise_due(&mut self, now: Timestamp, out: &mut Vec<Alert>) {
@@ -217,14 +346,21 @@ impl Alerts {
                 }
             }
         }
-        self.next_due = next;
+        let due = self.additions.expressions.raise_due(&self.rules, now, out);
+        self.next_due = [next, due].into_iter().flatten().min();
     }
 
     fn raise_silent(&mut self, now: Timestamp, out: &mut Vec<Alert>) {
         let mut next: Option<Timestamp> = None;
         for (id, device) in (0..).map(DeviceId).zip(&mut self.devices) {
-            let mut watched =
-                SilenceCheck { rules: &self.rules, device: id, name: &device.name, now, next: &mut next };
+            let mut watched = SilenceCheck {
+                rules: &self.rules,
+                intervals: &self.additions.intervals,
+                device: id,
+                name: &device.name,
+                now,
+                next: &mut next,
+            };
             watched.judge(&mut device.silences, None, device.last_seen, out);
             for series in &mut device.series {
                 let metric = Some((series.metric, &*series.name));
@@ -240,7 +376,8 @@ impl Alerts {
         if !self.orphans.is_empty() {
             return Some(Timestamp::EPOCH);
         }
-        let due = [self.next_silence, self.next_due].into_iter().flatten().min()?;
+        let due = [self.next_silence, self.next_due, self.additions.gate.next_deadline()];
+        let due = due.into_iter().flatten().min()?;
         Some(self.watch.next_look().map_or(due, |look| look.min(due)))
     }
 
@@ -286,9 +423,15 @@ impl Alerts {
                 series.rule_states.iter_mut().for_each(|rule_state| rule_state.shift(shifted));
             }
         }
+        self.additions.expressions.shift(shifted);
+        self.additions.gate.shift(shifted);
         self.next_silence = self.next_silence.map(|_| Timestamp::EPOCH);
         self.next_due = self.next_due.map(|_| Timestamp::EPOCH);
     }
+}
+
+fn has_expressions(rules: &[Rule]) -> bool {
+    rules.iter().any(|rule| rule.expression().is_some())
 }
 
 /// A device, made where it is new.
@@ -309,9 +452,28 @@ fn schedule_check(next: Option<Timestamp>, silences: &[Silence]) -> Option<Times
     if silences.is_empty() { next } else { Some(Timestamp::EPOCH) }
 }
 
+/// For rules with `silent_for = "auto"`; when silence would be raised, where the interval is known.
+fn learn_interval(
+    intervals: &mut Intervals,
+    rules: &[Rule],
+    silences: &[Silence],
+    of: (DeviceId, Option<MetricId>),
+    before: Option<Timestamp>,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    // A silence that was told is no usual interval.
+    let waiting = silences.iter().filter(|silence| silence.since.is_none());
+    let rule = waiting
+        .filter_map(|silence| rules.get(silence.rule as usize))
+        .find(|rule| rule.spec().when.silent_auto)?;
+    intervals.observe(of, before, now);
+    Some(now + rule.silent_after(intervals.usual(of))?)
+}
+
 /// One device that [`Alerts::advance`] checks for silence.
 struct SilenceCheck<'a> {
     rules: &'a [Rule],
+    intervals: &'a Intervals,
     device: DeviceId,
     name: &'a str,
     now: Timestamp,
@@ -330,7 +492,12 @@ impl SilenceCheck<'_> {
         let Some(last_seen) = last_seen else { return };
         for silence in silences.iter_mut().filter(|silence| silence.since.is_none()) {
             let Some(rule) = self.rules.get(silence.rule as usize) else { continue };
-            let Some(after) = rule.silent_after() else { continue };
+            let usual = self.intervals.usual((self.device, metric.map(|(id, _)| id)));
+            let Some(after) = rule.silent_after(usual) else {
+                // Not learnt yet. Something must be due, so that the clock goes on being looked at.
+                *self.next = Some(earliest(*self.next, self.now + silence::HEARTBEAT));
+                continue;
+            };
             let due = last_seen + after;
             if due > self.now {
                 *self.next = Some(earliest(*self.next, due));

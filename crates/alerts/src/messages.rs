@@ -6,6 +6,7 @@ use std::time::Duration;
 use gateway_core::AnomalyKind;
 use gateway_core::settings::HumanDuration;
 
+use crate::expression::Expression;
 use crate::rule::Conditions;
 use crate::state::{ActiveCondition, Cause, Observation};
 
@@ -38,7 +39,29 @@ pub(crate) fn raised(
             format!("{metric} fell by {} within {}", number(condition.amount, 6), duration(when.within))
         }
         Cause::Anomaly => anomaly(message_context, &value, observation),
+        Cause::Equals | Cause::Expression => format!("{metric} is {value}"),
+        Cause::Changes => format!("{metric} changed from {} to {value}", number(condition.amount, 6)),
     }
+}
+
+/// The values that an expression read, and the expression.
+pub(crate) fn expression_holds(expression: &Expression, values: &[f64]) -> String {
+    format!("{}: {}", values_of(expression, values), expression.text())
+}
+
+pub(crate) fn expression_over(expression: &Expression, values: &[f64]) -> String {
+    format!("{}: no longer {}", values_of(expression, values), expression.text())
+}
+
+/// `co2 1200, zone.temperature 21.5`.
+fn values_of(expression: &Expression, values: &[f64]) -> String {
+    let mut text = String::new();
+    for (variable, value) in expression.variables().iter().zip(values) {
+        let comma = if text.is_empty() { "" } else { ", " };
+        let value = if value.is_nan() { "unknown".to_owned() } else { number(*value, 6) };
+        let _ = write!(text, "{comma}{variable} {value}");
+    }
+    text
 }
 
 /// One sentence for each kind of anomaly, then the range, then the detector for those who know them.
@@ -126,7 +149,11 @@ pub(crate) fn cleared(
             format!("{metric} {value} has stayed at this level for an hour, which counts as normal now")
         }
         Cause::Anomaly => format!("{metric} {value} is as usual again"),
-        Cause::Above | Cause::Below | Cause::Rises | Cause::Falls => {
+        Cause::Equals if when.equals.is_some() => {
+            format!("{metric} {value} is no longer {}", limit(when.equals))
+        }
+        Cause::Changes => format!("{metric} {value}: the change is over"),
+        Cause::Above | Cause::Below | Cause::Rises | Cause::Falls | Cause::Equals | Cause::Expression => {
             format!("{metric} {value} is no longer an alert")
         }
     }

@@ -7,8 +7,16 @@ use gateway_core::Severity;
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use serde::{Deserialize, Serialize};
 
+use crate::expression::Expression;
+use crate::hours::Hours;
+use crate::stored_rule::StoredRule;
+
 /// The name of the built-in rule for the anomaly model.
 pub const ANOMALY: &str = "anomaly";
+
+/// `silent_for = "auto"` is so many usual intervals.
+const SILENT_INTERVALS: u32 = 3;
+const SHORTEST_REMINDER: Duration = Duration::from_secs(60);
 
 /// One `[alerts.<name>]` table as it was written. The alert is raised while any of its conditions holds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -28,9 +36,37 @@ pub struct RuleSpec {
     pub devices: Vec<String>,
     /// Globs over zones, where `*` also passes a `/`; empty for all. A device without a zone has the zone ``.
     pub zones: Vec<String>,
+    /// `when`: an [`Expression`] over values of the device and its zone.
+    pub expression: Option<String>,
+    pub policy: Policy,
 }
 
-/// The conditions of a rule; at least one is set.
+/// When and how often an alert is told, beside being raised and cleared.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Policy {
+    /// After it was cleared it is not raised again for so long, by the gateway's clock.
+    pub cooldown: Duration,
+    /// Raised within these hours alone; cleared at their end.
+    pub between: Option<Hours>,
+    /// While it is raised and not acknowledged it is told again each time so long has passed.
+    pub remind: Option<Duration>,
+    pub escalate: Option<Escalation>,
+}
+
+/// An alert that nobody acknowledges becomes worse.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Escalation {
+    pub after: Duration,
+    pub severity: Severity,
+}
+
+impl Policy {
+    pub(crate) fn is_plain(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// The conditions of a rule; at least one is set, or the rule has an expression.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Conditions {
     /// The value lies above this.
@@ -47,6 +83,12 @@ pub struct Conditions {
     pub silent_for: Option<Duration>,
     /// The anomaly score is at least this; 0..1.
     pub anomaly: Option<f64>,
+    /// The value is exactly this: of a state.
+    pub equals: Option<f64>,
+    /// The value is another one than before.
+    pub changes: bool,
+    /// No reading for three times the usual interval.
+    pub silent_auto: bool,
 }
 
 /// Why a rule cannot be used.
@@ -70,17 +112,44 @@ impl RuleSpec {
         let mut problem = |key, reason: String| {
             found.push(RuleProblem { rule: Arc::clone(&self.name), key, reason });
         };
-        if !when.has_value_condition() && when.silent_for.is_none() {
+        if !when.has_value_condition() && !when.watches_silence() && self.expression.is_none() {
             problem(
                 "above",
-                "no condition; set one of above, below, rises_by, falls_by, silent_for, anomaly".into(),
+                "no condition; set one of above, below, rises_by, falls_by, equals, changes, silent_for, anomaly, when"
+                    .into(),
             );
         }
-        let of_a_value = [when.above, when.below, when.rises_by, when.falls_by];
-        if self.metric.is_none() && of_a_value.iter().any(Option::is_some) {
-            problem("metric", "which metric is compared? only anomaly and silent_for can do without".into());
+        if let Some(text) = &self.expression {
+            if let Err(error) = Expression::parse(text) {
+                problem("when", error.to_string());
+            }
+            if when.has_value_condition() || when.watches_silence() {
+                problem(
+                    "when",
+                    "stands alone: write the other conditions into it, or into a rule of their own".into(),
+                );
+            }
+            if self.metric.is_some() {
+                problem("metric", "`when` names its metrics itself; leave `metric` out".into());
+            }
         }
-        for (key, number) in [("above", when.above), ("below", when.below)] {
+        let of_a_value = [when.above, when.below, when.rises_by, when.falls_by, when.equals];
+        if self.metric.is_none() && (when.changes || of_a_value.iter().any(Option::is_some)) {
+            problem(
+                "metric",
+                "which metric is compared? only anomaly, silent_for and when can do without".into(),
+            );
+        }
+        if self.policy.remind.is_some_and(|remind| remind < SHORTEST_REMINDER) {
+            problem("remind", "must be at least 1m".into());
+        }
+        if self.policy.escalate.is_some_and(|escalate| escalate.severity <= self.severity) {
+            problem(
+                "escalate",
+                format!("`severity` must be worse than the rule's, {}", self.severity.as_str()),
+            );
+        }
+        for (key, number) in [("above", when.above), ("below", when.below), ("equals", when.equals)] {
             if number.is_some_and(|number| !number.is_finite()) {
                 problem(key, "not a finite number".into());
             }
@@ -113,9 +182,38 @@ impl RuleSpec {
         found
     }
 
+    /// What can be meant so, and hardly is: key and reason.
+    #[must_use]
+    pub fn doubts(&self) -> Vec<(&'static str, String)> {
+        let mut found = Vec::new();
+        if let Some((above, below)) = self.when.above.zip(self.when.below) {
+            if above < below {
+                found.push((
+                    "above",
+                    "lies under `below`: every value raises the alert, and none clears it".into(),
+                ));
+            } else if above - below < self.clear_by {
+                let text =
+                    "is larger than the distance between `below` and `above`: no value clears the alert";
+                found.push(("clear_by", text.into()));
+            }
+        }
+        if self.when.changes && !self.hold_for.is_zero() {
+            found.push((
+                "for",
+                "a change is over with the next reading; `for` keeps it from being told".into(),
+            ));
+        }
+        if self.expression.is_some() && self.clear_by > 0.0 {
+            found.push(("clear_by", "has no effect with `when`; write the hysteresis into two rules".into()));
+        }
+        found
+    }
+
     /// Whether what holds under `other` holds under this too: the same conditions on the same series.
     pub(crate) fn has_same_conditions(&self, other: &Self) -> bool {
         self.when == other.when
+            && self.expression == other.expression
             && self.metric == other.metric
             && self.devices == other.devices
             && self.zones == other.zones
@@ -123,13 +221,6 @@ impl RuleSpec {
 }
 
 impl Conditions {
-    /// The limit of `above` or `below` that this value has passed.
-    #[must_use]
-    pub fn limit(&self, value: f64) -> Option<f64> {
-        let above = self.above.filter(|limit| value > *limit);
-        above.or_else(|| self.below.filter(|limit| value < *limit))
-    }
-
     /// Whether a reading can make it hold.
     pub(crate) const fn has_value_condition(&self) -> bool {
         self.above.is_some()
@@ -137,16 +228,23 @@ impl Conditions {
             || self.rises_by.is_some()
             || self.falls_by.is_some()
             || self.anomaly.is_some()
+            || self.equals.is_some()
+            || self.changes
+    }
+
+    pub(crate) const fn watches_silence(&self) -> bool {
+        self.silent_for.is_some() || self.silent_auto
     }
 }
 
 /// A rule that can be used: checked, with its globs compiled.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(try_from = "RuleSpec", into = "RuleSpec")]
+#[serde(try_from = "StoredRule", into = "StoredRule")]
 pub struct Rule {
     spec: RuleSpec,
     devices: Option<GlobSet>,
     zones: Option<GlobSet>,
+    expression: Option<Expression>,
 }
 
 impl PartialEq for Rule {
@@ -172,13 +270,22 @@ impl TryFrom<RuleSpec> for Rule {
         };
         let devices = compile("devices", &spec.devices)?;
         let zones = compile("zones", &spec.zones)?;
-        Ok(Self { spec, devices, zones })
+        let expression = spec.expression.as_deref().and_then(|text| Expression::parse(text).ok());
+        Ok(Self { spec, devices, zones, expression })
     }
 }
 
-impl From<Rule> for RuleSpec {
+impl TryFrom<StoredRule> for Rule {
+    type Error = RuleProblem;
+
+    fn try_from(stored: StoredRule) -> Result<Self, RuleProblem> {
+        Self::try_from(stored.0)
+    }
+}
+
+impl From<Rule> for StoredRule {
     fn from(rule: Rule) -> Self {
-        rule.spec
+        Self(rule.spec)
     }
 }
 
@@ -197,7 +304,15 @@ impl Rule {
             severity: Severity::Warning,
             devices: Vec::new(),
             zones: Vec::new(),
+            expression: None,
+            policy: Policy::default(),
         })
+    }
+
+    /// Its `when`, where it has one.
+    #[must_use]
+    pub const fn expression(&self) -> Option<&Expression> {
+        self.expression.as_ref()
     }
 
     #[must_use]
@@ -216,9 +331,17 @@ impl Rule {
         self.spec.metric.as_deref().is_none_or(|own| own == metric)
     }
 
-    /// How long after its last reading a subject counts as silent.
-    pub(crate) fn silent_after(&self) -> Option<Duration> {
-        self.spec.when.silent_for.map(|silent| silent.saturating_add(self.spec.hold_for))
+    /// How long after its last reading a subject counts as silent. `usual`: the interval between its readings, where it
+    /// is known, for `silent_for = "auto"`.
+    pub(crate) fn silent_after(&self, usual: Option<Duration>) -> Option<Duration> {
+        let learnt =
+            || self.spec.when.silent_auto.then(|| usual.map(|usual| usual * SILENT_INTERVALS)).flatten();
+        let silent = self.spec.when.silent_for.or_else(learnt)?;
+        Some(silent.saturating_add(self.spec.hold_for))
+    }
+
+    pub(crate) const fn watches_silence(&self) -> bool {
+        self.spec.when.watches_silence()
     }
 }
 

@@ -29,14 +29,33 @@ pub(crate) enum Cause {
     Rises,
     Falls,
     Anomaly,
+    Equals,
+    Changes,
+    Expression,
 }
 
 impl Cause {
     pub(crate) const fn kind(self) -> AlertKind {
         match self {
-            Self::Above | Self::Below => AlertKind::Threshold,
+            Self::Above | Self::Below | Self::Equals | Self::Changes | Self::Expression => {
+                AlertKind::Threshold
+            }
             Self::Rises | Self::Falls => AlertKind::Rate,
             Self::Anomaly => AlertKind::Anomaly,
+        }
+    }
+}
+
+impl Cause {
+    /// The limit that is passed, as the rule has it.
+    pub(crate) const fn limit(self, when: &Conditions) -> Option<f64> {
+        match self {
+            Self::Above => when.above,
+            Self::Below => when.below,
+            Self::Rises => when.rises_by,
+            Self::Falls => when.falls_by,
+            Self::Equals => when.equals,
+            Self::Anomaly | Self::Changes | Self::Expression => None,
         }
     }
 }
@@ -45,7 +64,7 @@ impl Cause {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ActiveCondition {
     pub(crate) cause: Cause,
-    /// How far the value rose or fell; the value, or the score, for other causes.
+    /// How far the value rose or fell; the value before where it changed; the value, or the score, for other causes.
     pub(crate) amount: f64,
 }
 
@@ -93,6 +112,8 @@ pub(crate) struct RuleContext<'a> {
     pub(crate) at: Timestamp,
     /// By the gateway's clock.
     pub(crate) now: Timestamp,
+    /// The series' value before; NaN where there is none.
+    pub(crate) previous: f64,
 }
 
 /// A rule raised or cleared by a reading, or raised by the clock.
@@ -107,6 +128,13 @@ pub(crate) struct Transition {
 }
 
 impl Transition {
+    /// Whether the change is over because there is another one, which is an alert of its own.
+    pub(crate) fn is_followed(&self, previous: f64, value: f64) -> bool {
+        self.state == AlertState::Cleared
+            && self.condition.cause == Cause::Changes
+            && has_changed(previous, value)
+    }
+
     /// Whether an anomaly is cleared because the value stayed.
     pub(crate) fn has_settled(&self) -> bool {
         self.condition.cause == Cause::Anomaly
@@ -181,7 +209,7 @@ impl RuleState {
         reading: &Reading,
         score: &Score,
     ) -> Option<Transition> {
-        let condition = self.held(&context.rule.when, context.rule.clear_by, reading, score);
+        let condition = self.held(context, reading, score);
         if condition.is_none() && matches!(self.phase, Phase::Normal) {
             return None;
         }
@@ -194,13 +222,13 @@ impl RuleState {
         self.advance(context, condition, Observation::of(None, score))
     }
 
-    fn advance(
+    pub(crate) fn advance(
         &mut self,
         context: &RuleContext<'_>,
         condition: Option<ActiveCondition>,
         observation: Observation,
     ) -> Option<Transition> {
-        let RuleContext { rule, hold, at, now } = *context;
+        let RuleContext { rule, hold, at, now, .. } = *context;
         match (&mut self.phase, condition) {
             (Phase::Normal, None) => None,
             (Phase::Pending(_), None) => {
@@ -222,6 +250,12 @@ impl RuleState {
                     return None;
                 }
                 self.raise(condition, observation, at, hold)
+            }
+            // Each change is an alert of its own.
+            (Phase::Raised { cause: Cause::Changes, .. }, Some(condition))
+                if condition.cause == Cause::Changes =>
+            {
+                self.try_clear(observation, at, hold)
             }
             (&mut Phase::Raised { cause, anomaly_kind, .. }, Some(condition)) => {
                 self.normal_in_a_row = 0;
@@ -348,11 +382,11 @@ impl RuleState {
     /// The first condition that holds. The one that raised the alert holds until the value is back by `clear_by`.
     fn held(
         &mut self,
-        when: &Conditions,
-        clear_by: f64,
+        context: &RuleContext<'_>,
         reading: &Reading,
         score: &Score,
     ) -> Option<ActiveCondition> {
+        let RuleSpec { when, clear_by, .. } = context.rule;
         let value = reading.value;
         // Looked at in any case: they must see every value.
         let rise = when.rises_by.map(|_| value - lowest(&mut self.lows, when.within, reading.at, value));
@@ -362,7 +396,7 @@ impl RuleState {
             Phase::Raised { cause, .. } => Some(cause),
             Phase::Normal | Phase::Pending(_) => None,
         };
-        let margin = |cause| if raised == Some(cause) { clear_by } else { 0.0 };
+        let margin = |cause| if raised == Some(cause) { *clear_by } else { 0.0 };
         let reached = |amount: Option<f64>, limit: Option<f64>, cause| match (amount, limit) {
             (Some(amount), Some(limit)) => amount >= limit || is_within(amount, limit, margin(cause)),
             _ => false,
@@ -378,10 +412,23 @@ impl RuleState {
             Some(ActiveCondition { cause: Cause::Rises, amount: rise.unwrap_or_default() })
         } else if reached(fall, when.falls_by, Cause::Falls) {
             Some(ActiveCondition { cause: Cause::Falls, amount: fall.unwrap_or_default() })
+        } else if when.equals.is_some_and(|wanted| is_equal(value, wanted)) {
+            Some(ActiveCondition { cause: Cause::Equals, amount: value })
+        } else if when.changes && has_changed(context.previous, value) {
+            Some(ActiveCondition { cause: Cause::Changes, amount: context.previous })
         } else {
             anomaly(when, score)
         }
     }
+}
+
+/// States are whole numbers; what scaling leaves behind does not make another one.
+fn is_equal(value: f64, wanted: f64) -> bool {
+    (value - wanted).abs() <= ROUNDING * wanted.abs().max(1.0)
+}
+
+fn has_changed(previous: f64, value: f64) -> bool {
+    !previous.is_nan() && !is_equal(value, previous)
 }
 
 fn anomaly(when: &Conditions, score: &Score) -> Option<ActiveCondition> {

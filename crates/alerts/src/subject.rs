@@ -10,6 +10,7 @@ use crate::reading_order::{Admission, ReadingOrder};
 use crate::rule::Rule;
 use crate::silence::Silence;
 use crate::state::{Phase, RuleState};
+use crate::watched;
 
 /// Whose reading it is, with the names that rules match.
 #[derive(Debug, Clone, Copy)]
@@ -92,6 +93,11 @@ impl Unchanged {
         self.until = at;
     }
 
+    /// NaN before the first reading.
+    pub(crate) const fn value(&self) -> f64 {
+        self.value
+    }
+
     /// In event time.
     pub(crate) fn length(&self) -> Duration {
         self.until.since(self.since)
@@ -137,9 +143,9 @@ impl Device {
         let of = (subject.device, None);
         let judges = |rule: &Rule| rule.spec().when.anomaly.is_some() && is_meant(rule);
         match_rule_states(&mut self.rule_states, rules, judges, of, orphans);
-        let watches = |rule: &Rule| rule.silent_after().is_some() && is_meant(rule);
+        let watches = |rule: &Rule| rule.watches_silence() && is_meant(rule);
         match_silences(&mut self.silences, rules, watches, of, orphans);
-        let watched = rules.iter().any(|rule| rule.silent_after().is_some());
+        let watched = rules.iter().any(|rule| rule.watches_silence());
         self.name = if watched { subject.device_name.into() } else { Box::default() };
         self.matched = true;
     }
@@ -181,8 +187,7 @@ impl Series {
         let of = (subject.device, Some(subject.metric));
         let judges = |rule: &Rule| rule.spec().when.has_value_condition() && matches(rule);
         match_rule_states(&mut self.rule_states, rules, judges, of, orphans);
-        let watches =
-            |rule: &Rule| rule.spec().metric.is_some() && rule.silent_after().is_some() && matches(rule);
+        let watches = |rule: &Rule| rule.spec().metric.is_some() && rule.watches_silence() && matches(rule);
         match_silences(&mut self.silences, rules, watches, of, orphans);
         let waits = |rule_state: &RuleState| {
             rules.get(rule_state.rule as usize).is_some_and(|rule| !rule.spec().hold_for.is_zero())
@@ -277,6 +282,30 @@ impl RuleChanges<'_> {
             rule_state.rule = index;
             true
         });
+    }
+
+    /// The same for a rule with an expression; false where it is gone, or reads something else.
+    pub(crate) fn expression(
+        &self,
+        state: &mut RuleState,
+        device: DeviceId,
+        orphans: &mut Vec<OrphanedAlert>,
+    ) -> bool {
+        let index = self.new_index(state.rule).filter(|index| self.has_same_expression(state.rule, *index));
+        let Some(index) = index else {
+            orphans.extend(watched::orphan(state, self.old, device));
+            return false;
+        };
+        if !self.is_same(state.rule, index) {
+            state.cancel_pending();
+        }
+        state.rule = index;
+        true
+    }
+
+    fn has_same_expression(&self, old: u32, new: u32) -> bool {
+        let (old, new) = (self.old.get(old as usize), self.new.get(new as usize));
+        old.zip(new).is_some_and(|(old, new)| old.expression() == new.expression())
     }
 
     /// Alerts of removed rules become orphans.

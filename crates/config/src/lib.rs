@@ -29,6 +29,7 @@ mod validate;
 pub use diff::restart_needed;
 pub use load::{ConfigError, LoadOptions, Loaded, check_text, load, load_or_default};
 pub use model::{
-    Action, Aggregate, Alert, Anomaly, Config, Gateway, History, Journal, MAX_SERIES, Metric, UnknownDevices,
+    Action, Aggregate, Alert, Anomaly, Config, Escalate, Gateway, History, Journal, MAX_PERCENTILES,
+    MAX_SERIES, Metric, On, SilentFor, StateValue, UnknownDevices,
 };
 pub use rules::rule;

@@ -5,15 +5,21 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use adapters::Adapters;
 use adapters::site::Site;
-use adapters::{Adapters, RawAction};
 use gateway_core::listener::Listener;
 use gateway_core::settings::{ByteSize, Device, HumanDuration};
-use gateway_core::{MetricKind, Severity, Timestamp};
+use gateway_core::{MetricKind, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value as Json};
 use sinks::Sinks;
+
+mod alert;
+
+pub use alert::{Action, Alert, Escalate, On, SilentFor, StateValue};
+
+/// Most percentiles: the aggregator's limit.
+pub const MAX_PERCENTILES: usize = 32;
 
 /// Most series that the anomaly model judges, where the configuration does not say otherwise.
 pub const MAX_SERIES: u32 = 10_000;
@@ -94,7 +100,7 @@ pub struct Gateway {
     /// What becomes of devices that no `[devices.*]` names.
     pub unknown_devices: UnknownDevices,
     /// How many devices may be known at once; readings of any beyond are refused and counted.
-    #[schemars(range(min = 1, max = 1_000_000))]
+    #[schemars(range(min = 1, max = 131_072))]
     pub max_devices: u32,
     /// How often `health` is sent, from `1s` to `60s`.
     pub health_every: HumanDuration,
@@ -165,7 +171,7 @@ pub struct Aggregate {
     pub correct_for: HumanDuration,
     /// A reading further ahead of the clock is refused and counted.
     pub max_future: HumanDuration,
-    /// Which percentiles to add, from 0 to 100: `[50, 95]` adds `p50` and `p95`.
+    /// Which percentiles to add, at most 32, from 0 to 100: `[50, 95]` adds `p50` and `p95`.
     #[schemars(inner(range(min = 0, max = 100)))]
     pub percentiles: Vec<f64>,
     /// Whether there is also one aggregate per zone.
@@ -236,99 +242,6 @@ impl Default for Anomaly {
             max_series: MAX_SERIES,
             retrain: HumanDuration::from_secs(7 * 86_400),
         }
-    }
-}
-
-/// One rule: one or more of `above`, `below`, `rises_by`, `falls_by`, `silent_for`, `anomaly`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Alert {
-    /// Which metric; only `silent_for` (the device as a whole) and `anomaly` (any metric) can do without.
-    #[schemars(example = &"temperature")]
-    pub metric: Option<String>,
-    /// Raise where a value is above this.
-    #[schemars(example = 40.0)]
-    pub above: Option<f64>,
-    /// Raise where a value is below this.
-    #[schemars(example = 5.0)]
-    pub below: Option<f64>,
-    /// Raise where the value rises by this much within `within`.
-    #[schemars(example = 3.0)]
-    pub rises_by: Option<f64>,
-    /// Raise where the value falls by this much within `within`.
-    #[schemars(example = 3.0)]
-    pub falls_by: Option<f64>,
-    /// The time over which `rises_by` and `falls_by` look back.
-    #[schemars(example = &"10m")]
-    pub within: Option<HumanDuration>,
-    /// Raise where nothing arrives for this long.
-    #[schemars(example = &"15m")]
-    pub silent_for: Option<HumanDuration>,
-    /// Raise where the anomaly model's score is at or above this; scores lie in 0..1.
-    #[schemars(range(min = 0, max = 1), example = 0.8)]
-    pub anomaly: Option<f64>,
-    /// How long the condition must hold before the alert is raised.
-    pub r#for: HumanDuration,
-    /// Hysteresis: how far the value must come back from the limit before the alert is cleared.
-    pub clear_by: f64,
-    /// How bad it is.
-    pub severity: Severity,
-    /// For which devices: names with `*` and `?`.
-    pub devices: Vec<String>,
-    /// For which zones: names with `*` and `?`. None given: also devices without a zone.
-    #[schemars(example = ["floor-1/*"])]
-    pub zones: Vec<String>,
-    /// What to send when the alert is raised.
-    pub actions: Vec<Action>,
-}
-
-impl Default for Alert {
-    fn default() -> Self {
-        Self {
-            metric: None,
-            above: None,
-            below: None,
-            rises_by: None,
-            falls_by: None,
-            within: None,
-            silent_for: None,
-            anomaly: None,
-            r#for: HumanDuration::default(),
-            clear_by: 0.0,
-            severity: Severity::default(),
-            devices: vec!["*".to_owned()],
-            zones: Vec::new(),
-            actions: Vec::new(),
-        }
-    }
-}
-
-/// One message that an alert sends into the building when it is raised, through an adapter. The other keys say where it
-/// goes, with the keys of the adapter's kind.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Action {
-    /// Through which adapter: its kind and its name, as in `[adapters.<kind>.<name>]`.
-    #[schemars(example = example_adapter())]
-    pub adapter: String,
-    /// What, as text.
-    #[schemars(example = r#"{"fan_mode":"high"}"#)]
-    pub payload: String,
-    /// Keys of the adapter's kind.
-    #[serde(skip)]
-    #[schemars(skip)]
-    pub target: Map<String, Json>,
-}
-
-fn example_adapter() -> String {
-    let first = adapters::kinds::all().first();
-    first.map_or_else(String::new, |kind| format!("{}.{}", kind.name(), kind.example().name))
-}
-
-impl Action {
-    /// As the adapter's kind reads it.
-    #[must_use]
-    pub fn raw(&self) -> RawAction<'_> {
-        RawAction { adapter: &self.adapter, payload: &self.payload, keys: &self.target }
     }
 }
 

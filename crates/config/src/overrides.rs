@@ -155,6 +155,10 @@ fn read(shape: &Shape, one: &Override, path: &KeyPath, report: &mut Report) -> O
     let value = match shape {
         Shape::Text(_) | Shape::Choice(_) => Some(Value::Text(text.to_owned())),
         Shape::Boolean => text.parse().ok().map(Value::Boolean),
+        Shape::State => {
+            let number = || text.parse().ok().filter(|number: &f64| number.is_finite()).map(Value::Float);
+            text.parse().ok().map(Value::Boolean).or_else(number)
+        }
         Shape::Integer { .. } => text.parse().ok().map(Value::Integer),
         Shape::Number { .. } => text.parse().ok().filter(|number: &f64| number.is_finite()).map(Value::Float),
         Shape::List(_) | Shape::Table { .. } | Shape::Names(_) => {

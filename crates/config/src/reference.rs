@@ -106,6 +106,7 @@ fn kind(shape: &Shape) -> String {
         Shape::Table { .. } | Shape::Names(_) => "table".to_owned(),
         Shape::List(item) => format!("list of {}", kind(item)),
         Shape::Text(Text::Duration) => "duration".to_owned(),
+        Shape::Text(Text::SilentFor) => "duration or \"auto\"".to_owned(),
         Shape::Text(Text::Size) => "size".to_owned(),
         Shape::Text(Text::ListenAddress) => "address:port".to_owned(),
         Shape::Text(_) => "text".to_owned(),
@@ -113,5 +114,6 @@ fn kind(shape: &Shape) -> String {
         Shape::Integer { min, max } => format!("whole number{}", range(min, max)),
         Shape::Number { min, max } => format!("number{}", range(min, max)),
         Shape::Boolean => "boolean".to_owned(),
+        Shape::State => "number or boolean".to_owned(),
     }
 }

@@ -2,7 +2,7 @@
 //! environment variables, for the example and for the reference.
 
 use adapters::kinds;
-use gateway_core::settings::{Calibration, Device, TableType};
+use gateway_core::settings::{Calibration, Device, Limits, TableType};
 use schemars::SchemaGenerator;
 use serde_json::{Map, Value as Json, json};
 
@@ -27,6 +27,8 @@ pub(crate) enum Shape {
     Number { min: Option<f64>, max: Option<f64> },
     /// `true` or `false`.
     Boolean,
+    /// A number, `true` or `false`: the value of a state.
+    State,
 }
 
 /// What a text has to be.
@@ -38,6 +40,8 @@ pub(crate) enum Text {
     Secret,
     /// `HumanDuration`.
     Duration,
+    /// `HumanDuration`, or `auto`.
+    SilentFor,
     /// `ByteSize`.
     Size,
     /// Address and port.
@@ -178,10 +182,12 @@ fn table_types() -> Vec<TableType> {
         TableType::of::<broker::config::BridgeTopic>(),
         TableType::of::<Device>(),
         TableType::of::<Calibration>(),
+        TableType::of::<Limits>(),
         TableType::of::<model::Aggregate>(),
         TableType::of::<model::Metric>(),
         TableType::of::<model::Anomaly>(),
         TableType::of::<model::Alert>(),
+        TableType::of::<model::Escalate>(),
         TableType::of::<model::Action>(),
         TableType::of::<model::Journal>(),
         TableType::of::<model::History>(),
@@ -231,13 +237,14 @@ impl Shape {
         match self {
             Self::Table { .. } | Self::Names(_) => "a table",
             Self::List(_) => "a list",
-            Self::Text(Text::Duration) => "a duration such as \"30s\"",
+            Self::Text(Text::Duration | Text::SilentFor) => "a duration such as \"30s\"",
             Self::Text(Text::Size) => "a size such as \"64KiB\"",
             Self::Text(Text::ListenAddress) => "an address and a port such as \"0.0.0.0:1883\"",
             Self::Text(_) | Self::Choice(_) => "text in quotes",
             Self::Integer { .. } => "a whole number",
             Self::Number { .. } => "a number",
             Self::Boolean => "true or false",
+            Self::State => "a number, true or false",
         }
     }
 }
@@ -253,6 +260,9 @@ impl Builder<'_> {
             let name = target.trim_start_matches("#/$defs/");
             let body = self.definitions.and_then(|all| all.get(name)).unwrap_or(&Json::Null);
             return self.shape(name, body);
+        }
+        if name == "StateValue" {
+            return Shape::State;
         }
         if let Some(choices) = choices(schema) {
             return Shape::Choice(choices);
@@ -270,6 +280,7 @@ impl Builder<'_> {
             _ => Shape::Text(match name {
                 "Secret" => Text::Secret,
                 "Duration" => Text::Duration,
+                "SilentFor" => Text::SilentFor,
                 "Size" => Text::Size,
                 "ListenAddress" => Text::ListenAddress,
                 _ => Text::Plain,

@@ -54,7 +54,9 @@ impl Validator<'_> {
                 words.iter().any(|(word, _)| word == value)
                     || self.refuse(&place, path, wrong_word(words, value))
             }
-            (Shape::Boolean, Value::Boolean(_)) => true,
+            (Shape::Boolean | Shape::State, Value::Boolean(_)) => true,
+            (Shape::State, Value::Integer(_)) => true,
+            (Shape::State, Value::Float(number)) => number.is_finite(),
             (Shape::Integer { min, max }, Value::Integer(number)) => {
                 // Limits are small whole numbers: exact in an f64.
                 #[expect(clippy::cast_precision_loss, reason = "only compared with small limits")]
@@ -145,6 +147,12 @@ impl Validator<'_> {
 fn check_text(text: Text, value: &str) -> Result<(), String> {
     match text {
         Text::Plain | Text::Secret => Ok(()),
+        Text::SilentFor if value == "auto" => Ok(()),
+        Text::SilentFor => {
+            let wrong =
+                |error: gateway_core::settings::ParseError| one_line(&format!("{error}; or \"auto\""));
+            value.parse::<HumanDuration>().map(drop).map_err(wrong)
+        }
         Text::Duration => {
             value.parse::<HumanDuration>().map(drop).map_err(|error| one_line(&error.to_string()))
         }
@@ -175,11 +183,11 @@ fn wrong_word(words: &[(String, String)], value: &str) -> String {
 /// What helps where somebody wrote the right thing in the wrong type.
 fn remedy(shape: &Shape, value: &Value) -> &'static str {
     match (shape, value) {
-        (Shape::Integer { .. } | Shape::Number { .. } | Shape::Boolean, Value::Text(_)) => {
+        (Shape::Integer { .. } | Shape::Number { .. } | Shape::Boolean | Shape::State, Value::Text(_)) => {
             "; leave the quotes out"
         }
         (Shape::List(_), Value::Text(_) | Value::Table(_)) => "; put it in [ ]",
-        (Shape::Text(Text::Duration | Text::Size), Value::Integer(_) | Value::Float(_)) => {
+        (Shape::Text(Text::Duration | Text::SilentFor | Text::Size), Value::Integer(_) | Value::Float(_)) => {
             "; write a unit and quotes"
         }
         (Shape::Text(_) | Shape::Choice(_), Value::Integer(_) | Value::Float(_) | Value::Boolean(_)) => {

@@ -61,7 +61,7 @@ impl AlertKind {
     }
 }
 
-/// Begun or over.
+/// Begun, noticed or over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AlertState {
@@ -69,6 +69,8 @@ pub enum AlertState {
     Raised,
     /// It held, and no longer does.
     Cleared,
+    /// It holds, and somebody has taken note.
+    Acknowledged,
 }
 
 impl AlertState {
@@ -78,11 +80,21 @@ impl AlertState {
         match self {
             Self::Raised => "raised",
             Self::Cleared => "cleared",
+            Self::Acknowledged => "acknowledged",
         }
     }
 }
 
-/// An alert raised or cleared.
+/// Why an alert that was raised before is told again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Notice {
+    /// `remind`: the first, second … time.
+    Reminder(u32),
+    /// `escalate`: its severity is a worse one now.
+    Escalated,
+}
+
+/// An alert raised, told again, acknowledged or cleared.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Alert {
     /// Which rule: the name of its `[alerts.*]` table, or `anomaly` for the model's own.
@@ -111,4 +123,16 @@ pub struct Alert {
     pub at: Timestamp,
     /// One line for people.
     pub message: String,
+    /// The limit that the value passed, in the metric's unit; none where the kind of condition has none.
+    pub limit: Option<f64>,
+    /// Of one that was raised before and is told again; none for every other.
+    pub notice: Option<Notice>,
+}
+
+impl Alert {
+    /// Whether it was not raised before.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        self.state == AlertState::Raised && self.notice.is_none()
+    }
 }

@@ -38,7 +38,7 @@ mod validity;
 mod window;
 
 pub use aggregate::{Aggregate, Detail, Subject, Summary};
-pub use alert::{Alert, AlertKind, AlertState, Severity};
+pub use alert::{Alert, AlertKind, AlertState, Notice, Severity};
 pub use backoff::Backoff;
 pub use bounded_map::BoundedMap;
 pub use chain::{causes, chain};

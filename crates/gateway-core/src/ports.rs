@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-pub use crate::target::{Message, Prepare, Target};
+pub use crate::target::{Fill, Message, Prepare, Target};
 use crate::{Ack, AdapterId, Condition, MemoryPermit, Moment, Score, Timestamp, Uplink};
 
 /// The wall clock. Only the pipeline and the adapters have one; all other code gets `now` as an argument.
@@ -81,6 +81,17 @@ pub enum CommandError {
         /// The reason, and what is allowed.
         reason: String,
     },
+}
+
+impl CommandError {
+    /// Whether the command has certainly not been executed, and another try may succeed.
+    #[must_use]
+    pub const fn may_be_tried_again(&self) -> bool {
+        match self {
+            Self::NotConnected { .. } | Self::Busy { .. } | Self::Unreachable { .. } => true,
+            Self::Unanswered { .. } | Self::Refused { .. } => false,
+        }
+    }
 }
 
 /// The channels and handles of a running adapter.

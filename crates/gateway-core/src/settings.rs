@@ -11,7 +11,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 mod device;
 mod table_type;
 
-pub use device::{Calibration, Device};
+pub use device::{Calibration, Device, Limits};
 pub use table_type::TableType;
 
 /// A configuration that passed its checks and still cannot be used.

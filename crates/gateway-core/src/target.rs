@@ -8,7 +8,14 @@ use bytes::Bytes;
 
 /// A target in the words of one kind of adapter; for everything else it is a text for the log.
 #[derive(Clone)]
-pub struct Target(Arc<dyn Value>);
+pub struct Target {
+    value: Arc<dyn Value>,
+    refill: Option<Arc<Refill>>,
+}
+
+/// Gives a text with what its placeholders stand for.
+pub type Fill<'a> = dyn Fn(&str) -> String + 'a;
+type Refill = dyn Fn(&Fill<'_>) -> Target + Send + Sync;
 
 trait Value: Any + fmt::Display + Send + Sync {}
 impl<T: Any + fmt::Display + Send + Sync> Value for T {}
@@ -17,26 +24,42 @@ impl Target {
     /// Wraps what the kind understands.
     #[must_use]
     pub fn new<T: fmt::Display + Send + Sync + 'static>(target: T) -> Self {
-        Self(Arc::new(target))
+        Self { value: Arc::new(target), refill: None }
+    }
+
+    /// A target that is a text with placeholders such as `{device}`; `wrap` makes the target of the filled text.
+    #[must_use]
+    pub fn of_text<T: fmt::Display + Send + Sync + 'static>(text: String, wrap: fn(String) -> T) -> Self {
+        if !text.contains('{') {
+            return Self::new(wrap(text));
+        }
+        let value = Arc::new(wrap(text.clone()));
+        Self { value, refill: Some(Arc::new(move |fill| Self::new(wrap(fill(&text))))) }
+    }
+
+    /// With what its placeholders stand for.
+    #[must_use]
+    pub fn filled(&self, fill: &Fill<'_>) -> Self {
+        self.refill.as_ref().map_or_else(|| self.clone(), |refill| refill(fill))
     }
 
     /// The target, where it is of this kind.
     #[must_use]
     pub fn get<T: 'static>(&self) -> Option<&T> {
-        let value: &dyn Any = &*self.0;
+        let value: &dyn Any = &*self.value;
         value.downcast_ref()
     }
 }
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.value.fmt(f)
     }
 }
 
 impl fmt::Debug for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Target({})", self.0)
+        write!(f, "Target({})", self.value)
     }
 }
 
@@ -83,5 +106,12 @@ mod tests {
         assert_eq!(target.get::<String>().map(String::as_str), Some("a/b"));
         assert!(target.get::<u8>().is_none());
         assert_eq!(target.to_string(), "a/b");
+    }
+
+    #[test]
+    fn placeholders_are_filled_each_time() {
+        let target = Target::of_text("relays/{device}/set".to_owned(), |topic| topic);
+        let filled = |device: &str| target.filled(&|text| text.replace("{device}", device)).to_string();
+        assert_eq!([filled("a"), filled("b")], ["relays/a/set", "relays/b/set"]);
     }
 }

@@ -23,7 +23,7 @@ use outbox::{PerLane, SinkOptions, Start};
 use pipeline::Reconfiguration;
 use pipeline::clock::SystemClock;
 use pipeline::decode::directory::{DeviceRules, Directory};
-use pipeline::deliver::actions::Action;
+use pipeline::deliver::actions::{Action, On};
 use pipeline::engine::Settings;
 use pipeline::engine::judging::Judging;
 use pipeline::observe::audit::SinkErrors;
@@ -95,6 +95,8 @@ pub(crate) fn training_plan(config: &Config) -> Plan {
     Plan { retrain: wanted.then_some(retrain), kinds: kinds(config) }
 }
 
+const _: () = assert!(gateway_config::MAX_PERCENTILES == aggregator::MAX_PERCENTILES);
+
 fn judging(config: &Config) -> Option<Judging> {
     config.anomaly.enabled.then(|| Judging {
         timezone: config.gateway.timezone().into(),
@@ -104,7 +106,9 @@ fn judging(config: &Config) -> Option<Judging> {
 }
 
 fn rules(config: &Config) -> Vec<alerts::Rule> {
-    let written = config.alerts.iter().map(|(name, alert)| alerts::Rule::try_from(rule(name, alert)));
+    let timezone = config.gateway.timezone();
+    let written =
+        config.alerts.iter().map(|(name, alert)| alerts::Rule::try_from(rule(name, alert, &timezone)));
     let built_in = config.anomaly.enabled.then(|| alerts::Rule::anomaly(config.anomaly.threshold));
     let mut rules = Vec::new();
     for rule in written.chain(built_in) {
@@ -147,7 +151,13 @@ fn actions(
                 let Some(kind) = config.adapters.kind_of(&action.adapter) else { continue };
                 let message = kind.message(action.raw(), context)?;
                 // `check` has refused an action that goes nowhere.
-                actions.extend(message.map(|message| Action { adapter: action.adapter.clone(), message }));
+                let on = match action.on {
+                    gateway_config::On::Raised => On::Raised,
+                    gateway_config::On::Cleared => On::Cleared,
+                    gateway_config::On::Both => On::Both,
+                };
+                let (adapter, deadline) = (action.adapter.clone(), action.deadline.0);
+                actions.extend(message.map(|message| Action { adapter, on, message, deadline }));
             }
             by_rule.insert(name.clone(), actions);
         }

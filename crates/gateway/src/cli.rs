@@ -19,6 +19,7 @@ mod export;
 mod firmware;
 #[cfg(feature = "http")]
 mod http;
+mod lines;
 #[cfg(test)]
 mod manual_tests;
 mod output_target;
@@ -332,10 +333,12 @@ fn dispatch(command: Command) -> Result<Exit, Failure> {
 
 /// The runtime of every command that does IO at the same time as something else. One thread: messages that come together are
 /// handled together, and none waits for another thread to wake. With two, the embedded broker and the pipeline took half
-/// as much CPU again (docs/decisions/0025).
+/// as much CPU again (docs/decisions/0025). The kind with one thread handles connections in the order in which their
+/// packets came; the other kind takes the last one first.
 pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
+    tokio::runtime::Builder::new_current_thread()
+        // So that a thousand connections with a packet each are one round.
+        .event_interval(1024)
         .enable_all()
         .build()
         .map_err(|error| Failure::new(Exit::Software, format!("cannot start threads: {error}")))

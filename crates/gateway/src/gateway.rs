@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::build::{self, Embedded};
+use crate::commands::{self, CloudCommands};
 use crate::supervisor::Supervisor;
 use crate::upstream::Upstream;
 use crate::watchdog::Stages;
@@ -56,6 +57,8 @@ fn upstream_state(upstream: &Upstream) -> UpstreamState {
 /// A running gateway.
 pub(crate) struct Gateway {
     config: Config,
+    /// The same for the commands from the cloud.
+    config_in_force: watch::Sender<Arc<Config>>,
     codecs: CodecTable,
     supervisor: Supervisor,
     control: mpsc::Sender<Control>,
@@ -157,6 +160,8 @@ impl Gateway {
         };
         let (uplinks, uplink_receiver) = mpsc::channel(WAITING_BATCHES);
         let (control, control_receiver) = mpsc::channel(8);
+        let for_commands = Arc::clone(&commanders);
+        let (command_sender, command_receiver) = mpsc::channel(commands::MOST_WAITING);
         let mut supervisor = Supervisor::new(uplinks, commanders, Arc::clone(&clock), read_model.clone());
         if let Some(embedded) = &embedded {
             supervisor.also_show("broker", embedded.health.clone());
@@ -177,9 +182,24 @@ impl Gateway {
             .as_ref()
             .map(|_| retrain::start(data_dir, build::training_plan(config), &control, clock, stop.clone()));
         let upstream = match (&config.upstream, &outbox) {
-            (Some(upstream), Some(handle)) => Some(Upstream::start(config, upstream, &identity, handle)?),
+            (Some(upstream), Some(handle)) => {
+                Some(Upstream::start(config, upstream, &identity, handle, command_sender)?)
+            }
             _ => None,
         };
+        let (config_in_force, config_receiver) = watch::channel(Arc::new(config.clone()));
+        if let Some(upstream) = &upstream {
+            let commands = CloudCommands {
+                received: command_receiver,
+                config: config_receiver,
+                services: services.clone(),
+                commanders: for_commands,
+                read_model: read_model.clone(),
+                upstream: upstream.handle(),
+                responses: format!("{}/gateways/{}/responses/", identity.prefix, identity.id),
+            };
+            tokio::spawn(commands.run(stop.clone()));
+        }
         let sinks = build::start_sinks(config, outbox.as_ref())?;
         let auditor = Auditor::new(
             control.clone(),
@@ -205,6 +225,7 @@ impl Gateway {
         }
         let gateway = Self {
             config: config.clone(),
+            config_in_force,
             codecs,
             supervisor,
             control,
@@ -309,6 +330,7 @@ impl Gateway {
                 None => self.supervisor.show_no_more("http"),
             }
         }
+        self.config_in_force.send_replace(Arc::new(effective.clone()));
         self.config = effective;
         Ok(restart)
     }

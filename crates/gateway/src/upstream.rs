@@ -6,7 +6,8 @@ use bytes::Bytes;
 use gateway_core::ports::Clock as _;
 use gateway_core::settings::BuildError;
 use serde::Serialize;
-use sinks::upstream::{self, Settings, UnqueuedMessage};
+use sinks::upstream::{self, CloudCommand, Commands, Settings, UnqueuedMessage};
+use tokio::sync::mpsc;
 
 use gateway_config::Config;
 use pipeline::clock::SystemClock;
@@ -61,6 +62,7 @@ impl Upstream {
         upstream: &upstream::config::Config,
         identity: &Identity,
         outbox: &outbox::Handle,
+        commands: mpsc::Sender<CloudCommand>,
     ) -> Result<Self, BuildError> {
         let base = format!("{}/gateways/{}", identity.prefix, identity.id);
         let settings = Settings {
@@ -72,6 +74,7 @@ impl Upstream {
             gateway: identity.id.clone(),
             status_topic: format!("{base}/status"),
             offline: Status::bytes("offline", &[], &[]),
+            commands: Some(Commands { base: format!("{base}/commands/"), sender: commands }),
         };
         let sink = upstream::Upstream::start(settings, outbox.sink(upstream::NAME), Arc::new(SystemClock));
         let handle = UpstreamHandle { sink: sink.handle(), health_topic: format!("{base}/health") };
@@ -101,6 +104,15 @@ impl UpstreamHandle {
             connected: state.connected,
             published: state.published,
             last_error: state.last_error,
+        }
+    }
+}
+
+impl UpstreamHandle {
+    /// Sends what became of a command; it is lost where there is no connection.
+    pub(crate) fn publish_response(&self, topic: String, payload: Bytes) {
+        if !self.sink.try_publish_now(UnqueuedMessage { topic, payload, retain: false }) {
+            tracing::warn!("the answer to a command was not sent: the connection to the cloud is stuck");
         }
     }
 }

@@ -162,7 +162,7 @@ pub(crate) struct AlertView {
     pub(crate) metric: Option<String>,
     pub(crate) kind: String,
     pub(crate) severity: String,
-    /// `raised` or `cleared`.
+    /// `raised`, `acknowledged` or `cleared`.
     pub(crate) state: String,
     /// When it was raised, in event time.
     pub(crate) time: String,
@@ -174,7 +174,7 @@ pub(crate) struct AlertView {
     /// The lowest and highest normal value.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) expected: Option<(f64, f64)>,
-    /// What a value of a threshold passed, as its rule has it now.
+    /// The limit that the value passed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) limit: Option<f64>,
     /// One line for people.
@@ -241,7 +241,7 @@ impl AlertView {
             metric: metric.map(str::to_owned),
             kind: alert.kind.as_str().to_owned(),
             severity: alert.severity.as_str().to_owned(),
-            state: "raised".to_owned(),
+            state: if alert.is_acknowledged { "acknowledged" } else { "raised" }.to_owned(),
             time: alert.since.to_string(),
             cleared: None,
             value: alert.value,
@@ -283,14 +283,20 @@ impl AlertView {
         let owned = |key: &str| text(key).map(str::to_owned);
         let state = owned("state")?;
         let id = text("id")?;
-        let id = id.strip_suffix(&state).and_then(|id| id.strip_suffix('/')).unwrap_or(id).to_owned();
+        let notice = match record.get("reminder").and_then(Value::as_u64) {
+            Some(number) => format!("/reminder/{number}"),
+            None if record.get("escalated").is_some() => "/escalated".to_owned(),
+            None => String::new(),
+        };
+        let id = id.strip_suffix(&format!("/{state}{notice}")).unwrap_or(id).to_owned();
         let kind = owned("kind")?;
         let is_cleared = state == "cleared";
         let bounds = record.get("expected").and_then(Value::as_array);
         let expected = bounds.and_then(|bounds| Some((bounds.first()?.as_f64()?, bounds.get(1)?.as_f64()?)));
         let (alert, value) = (owned("alert")?, record.get("value").and_then(Value::as_f64));
-        let limit = value.filter(|_| kind == AlertKind::Threshold.as_str());
-        let limit = limit.and_then(|value| limit_of(site, &alert, value, is_cleared));
+        let of_threshold = value.filter(|_| kind == AlertKind::Threshold.as_str());
+        let of_rule = || of_threshold.and_then(|value| limit_of(site, &alert, value, is_cleared));
+        let limit = record.get("limit").and_then(Value::as_f64).or_else(of_rule);
         Some(Self {
             id,
             limit,
@@ -313,9 +319,12 @@ impl AlertView {
     }
 }
 
-/// The limit of a rule that a value has passed. A value that cleared the alert lies on the other side of it: then the rule's limit if
+/// The limit of a rule that a value has passed, for alerts of versions that did not tell it. A value that cleared the alert lies on the other side of it: then the rule's limit if
 /// it has only one.
 fn limit_of(site: &Site, rule: &str, value: f64, is_cleared: bool) -> Option<f64> {
     let when = site.rules.iter().find(|known| known.name == rule)?.rule.spec().when;
-    if is_cleared { when.above.xor(when.below) } else { when.limit(value) }
+    if is_cleared {
+        return when.above.xor(when.below);
+    }
+    when.above.filter(|limit| value > *limit).or_else(|| when.below.filter(|limit| value < *limit))
 }

@@ -1,6 +1,7 @@
 //! What an outbox costs: entries a second, CPU time and bytes given to the disk for each entry, for appends that are
 //! acknowledged soon after. `cargo run --release -p outbox --example throughput -- FOLDER`; the folder lies on the disk
-//! that is to be measured.
+//! that is to be measured. Last it prints the bytes beyond the records themselves: those handed to the kernel, and the
+//! whole pages that it writes.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a measurement may panic")]
 #![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "it measures time and prints")]
@@ -29,9 +30,17 @@ fn open(path: &Path, spill_after: Duration) -> Outbox {
 
 /// Bytes that the kernel was given to write for this process, in whole pages.
 fn written() -> u64 {
+    io_count("write_bytes: ")
+}
+
+/// Bytes that this process has handed to the kernel.
+fn handed_over() -> u64 {
+    io_count("wchar: ")
+}
+
+fn io_count(name: &str) -> u64 {
     let io = fs::read_to_string("/proc/self/io").unwrap();
-    let line = io.lines().find_map(|line| line.strip_prefix("write_bytes: ")).unwrap();
-    line.parse().unwrap()
+    io.lines().find_map(|line| line.strip_prefix(name)).unwrap().parse().unwrap()
 }
 
 /// CPU time of this process, in ticks of 10 ms.
@@ -119,6 +128,36 @@ fn main() {
                 .unwrap();
         }
     });
+    for count in [1, 10, 100, 1_000] {
+        report_overhead(&folder, count);
+    }
+}
+
+/// What is written beyond the records when `count` windows close together: to a sink that is away, and to one that
+/// acknowledges them after they were written, all at once.
+fn report_overhead(folder: &Path, count: u64) {
+    let closes = 20_000 / count;
+    for acknowledges in [false, true] {
+        let path = folder.join(format!("overhead-{count}-{acknowledges}"));
+        let mut outbox = open(&path, Duration::ZERO);
+        let (before, pages) = (handed_over(), written());
+        for mark in 1..=closes {
+            outbox.append(mark, (0..count).map(|_| entry()).collect(), 0).unwrap();
+            if acknowledges {
+                let found = outbox.fetch(SINK, Lane::Aggregates, 0, 10_000).unwrap();
+                let seqs: Vec<u64> = found.iter().map(|stored| stored.seq).collect();
+                outbox.acknowledge(SINK, Lane::Aggregates, &seqs).unwrap();
+            }
+        }
+        let records = closes * count * ENTRY_BYTES as u64;
+        let each = |bytes: u64| bytes.saturating_sub(records) as f64 / (closes * count) as f64;
+        let what = if acknowledges { "written, then acknowledged" } else { "for a sink that is away" };
+        println!(
+            "{count:>5} aggregates together, {what:<28} {:>7.1} bytes beyond the record, {:>7.0} in pages",
+            each(handed_over() - before),
+            each(written() - pages)
+        );
+    }
 }
 
 fn report_since(what: &str, entries: u64, (before, cpu, since): (u64, u64, Instant)) {

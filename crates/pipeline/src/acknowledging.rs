@@ -33,6 +33,9 @@ pub struct Row {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detector: Option<String>,
     pub since: String,
+    /// Whether somebody took note of it before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub acknowledged: bool,
 }
 
 /// What came of it.
@@ -43,7 +46,7 @@ pub enum Answer {
     UnknownDevice,
     /// No metric of this name was ever seen.
     UnknownMetric,
-    /// Those that were raised are cleared; `others` are no anomalies and stay.
+    /// Anomalies are cleared; `others` stay, and end their reminders.
     Done { acknowledged: Vec<Row>, others: Vec<Row> },
 }
 
@@ -61,6 +64,7 @@ fn row(engine: &Engine, raised: &ActiveAlert<'_>) -> Row {
         metric: raised.metric.map(|metric| engine.registry.metric_name(metric).to_owned()),
         detector: raised.anomaly_kind.map(|anomaly_kind| anomaly_kind.as_str().to_owned()),
         since: raised.since.to_string(),
+        acknowledged: raised.is_acknowledged,
     }
 }
 
@@ -79,7 +83,7 @@ impl Pipeline {
         }
         let acknowledgement = Acknowledgement { device, metric: metric.flatten(), hold: request.hold };
         let (acknowledged, others) = self.meant(&acknowledgement);
-        let is_any = !acknowledged.is_empty();
+        let is_any = !acknowledged.is_empty() || others.iter().any(|row| !row.acknowledged);
         let answer = Answer::Done { acknowledged, others };
         if !is_any {
             let _ = reply.send(answer);

@@ -5,6 +5,7 @@ pub mod encoding;
 pub mod history;
 pub mod publish;
 pub mod records;
+mod template;
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -235,6 +235,7 @@ impl Engine {
         if self.settings.judging.is_some() {
             closed.iter().for_each(|aggregate| self.judge_whole(aggregate, step.now, &mut out.alerts));
         }
+        closed.iter().for_each(|aggregate| self.judge_values(aggregate, step.now, &mut out.alerts));
         out.aggregates.extend(closed.into_iter().map(|aggregate| self.close(aggregate)));
         self.alerts.advance(step.now, &mut out.alerts);
         self.listened_until = Some(step.now.at);
@@ -251,6 +252,20 @@ impl Engine {
         };
         let (at, score) = (aggregate.window.start, &judged.score);
         self.alerts.observe_device(&subject, at, score, &judged.values, now, alerts);
+    }
+
+    /// Shows a closed window of a device to the rules with `when`.
+    fn judge_values(&mut self, aggregate: &Aggregate, now: Now, alerts: &mut Vec<Alert>) {
+        let Subject::Device(device) = aggregate.subject else { return };
+        let zone = self.registry.device(device).and_then(|device| device.zone);
+        let subject = alerts::DeviceSubject {
+            device,
+            device_name: self.registry.device_name(device),
+            zone: zone.and_then(|zone| self.registry.zone_name(zone)),
+        };
+        let metrics = aggregate.metrics.iter();
+        let named = metrics.map(|(metric, summary)| (*metric, self.registry.metric_name(*metric), summary));
+        self.alerts.observe_window(&subject, aggregate.window.start, named, now, alerts);
     }
 
     /// Settles whose readings an aggregate answers for.

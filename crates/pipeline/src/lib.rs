@@ -290,7 +290,7 @@ impl Pipeline {
         let Some(position) = self.durable.record(step) else { return };
         let mut outputs = Outputs::default();
         self.engine.apply(step, &mut outputs);
-        outputs.alerts.iter().for_each(|alert| self.actions.run(alert));
+        outputs.alerts.iter().for_each(|alert| self.actions.run(alert, self.engine.registry()));
         publish::changes(&self.read_model, step, &outputs, &self.engine);
         publish::stream(&self.read_model, step, &outputs, self.engine.registry(), &self.identity);
         self.durable.remember(&outputs, self.engine.registry(), &self.identity);

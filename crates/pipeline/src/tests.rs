@@ -57,6 +57,8 @@ fn too_hot() -> alerts::Rule {
         severity: gateway_core::Severity::Critical,
         devices: Vec::new(),
         zones: Vec::new(),
+        expression: None,
+        policy: alerts::Policy::default(),
     }
     .try_into()
     .unwrap()

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use gateway_core::{AlertKind, DeviceId, MetricId, Severity, Timestamp};
+use gateway_core::{Alert, AlertKind, AlertState, DeviceId, MetricId, Severity, Timestamp};
 
 /// An alert that is raised.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,10 +21,12 @@ pub struct OpenAlert {
     pub value: Option<f64>,
     /// The lowest and highest normal value, if the detector knows them.
     pub expected: Option<(f64, f64)>,
-    /// What the value has passed; none for other alerts than those of a threshold.
-    pub limit: Option<f64>,
     /// One line for people. None for an alert that was raised before the process started.
     pub message: Option<Arc<str>>,
+    /// The limit that the value passed; none where the kind of condition has none.
+    pub limit: Option<f64>,
+    /// Whether somebody took note of it.
+    pub is_acknowledged: bool,
 }
 
 type Key = (DeviceId, Option<MetricId>, Arc<str>);
@@ -36,6 +38,14 @@ pub(crate) struct Alerts(BTreeMap<Key, Arc<OpenAlert>>);
 impl Alerts {
     pub(crate) fn raise(&mut self, device: DeviceId, metric: Option<MetricId>, alert: OpenAlert) {
         self.0.insert((device, metric, Arc::clone(&alert.rule)), Arc::new(alert));
+    }
+
+    /// It was told again, with this severity, or somebody took note of it.
+    pub(crate) fn update(&mut self, alert: &Alert) {
+        let key = (alert.device, alert.metric, Arc::clone(&alert.rule));
+        let Some(open) = self.0.get_mut(&key).map(Arc::make_mut) else { return };
+        open.severity = alert.severity;
+        open.is_acknowledged |= alert.state == AlertState::Acknowledged;
     }
 
     pub(crate) fn clear(&mut self, device: DeviceId, metric: Option<MetricId>, rule: &Arc<str>) {

@@ -196,10 +196,10 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// An alert was raised or cleared; `limit` is what its value has passed.
-    pub fn alert(&mut self, alert: &Alert, metric: Option<Arc<str>>, limit: Option<f64>) {
+    /// An alert was raised, told again, acknowledged or cleared.
+    pub fn alert(&mut self, alert: &Alert, metric: Option<Arc<str>>) {
         match alert.state {
-            AlertState::Raised => {
+            AlertState::Raised if alert.is_new() => {
                 let Some(device) = self.table.devices.get(alert.device.0 as usize) else { return };
                 let open = OpenAlert {
                     rule: Arc::clone(&alert.rule),
@@ -210,10 +210,15 @@ impl<'a> Writer<'a> {
                     since: alert.since,
                     value: alert.value,
                     expected: alert.expected,
-                    limit,
                     message: Some(alert.message.as_str().into()),
+                    limit: alert.limit,
+                    is_acknowledged: false,
                 };
                 self.raise(alert.device, alert.metric, open);
+            }
+            AlertState::Raised | AlertState::Acknowledged => {
+                self.table.alerts.update(alert);
+                self.note_state(alert.device, alert.metric);
             }
             AlertState::Cleared => {
                 self.table.alerts.clear(alert.device, alert.metric, &alert.rule);

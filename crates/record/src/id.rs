@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use gateway_core::Notice;
+
 use crate::{Aggregate, Alert, Reading, Record, Subject};
 
 impl Record {
@@ -54,11 +56,17 @@ impl Aggregate {
 }
 
 impl Alert {
-    /// `<gateway>/alerts/<rule>/<device>/<metric>/<since>/<state>`, with `-` for no metric.
+    /// `<gateway>/alerts/<rule>/<device>/<metric>/<since>/<state>`, with `-` for no metric. A reminder ends in
+    /// `raised/reminder/<number>`, an escalation in `raised/escalated`.
     #[must_use]
     pub fn id(&self) -> String {
+        let notice = match self.notice {
+            None => String::new(),
+            Some(Notice::Reminder(number)) => format!("/reminder/{number}"),
+            Some(Notice::Escalated) => "/escalated".to_owned(),
+        };
         format!(
-            "{}/alerts/{}/{}/{}/{}/{}",
+            "{}/alerts/{}/{}/{}/{}/{}{notice}",
             self.gateway,
             self.rule,
             self.device,

@@ -1,6 +1,6 @@
 //! Records as the JSON of the cloud's topics.
 
-use gateway_core::{AnomalyKind, Detail, Summary};
+use gateway_core::{AnomalyKind, Detail, Notice, Summary};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
@@ -95,6 +95,14 @@ struct AlertBody<'a> {
     /// Lowest and highest.
     #[serde(skip_serializing_if = "Option::is_none")]
     expected: Option<(f64, f64)>,
+    /// What the value passed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<f64>,
+    /// The first, second … time that it is told again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reminder: Option<u32>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    escalated: bool,
     time: String,
     since: String,
     message: &'a str,
@@ -116,6 +124,12 @@ fn alert_body(alert: &Alert, seq: Option<u64>) -> AlertBody<'_> {
         score: alert.score,
         detector: alert.anomaly_kind.map(AnomalyKind::as_str),
         expected: alert.expected.filter(|(low, high)| low.is_finite() && high.is_finite()),
+        limit: alert.limit,
+        reminder: match alert.notice {
+            Some(Notice::Reminder(number)) => Some(number),
+            Some(Notice::Escalated) | None => None,
+        },
+        escalated: alert.notice == Some(Notice::Escalated),
         time: alert.at.to_string(),
         since: alert.since.to_string(),
         message: &alert.message,

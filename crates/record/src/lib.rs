@@ -3,16 +3,19 @@
 //! A record is stored once, as [`Record::encode`] writes it, and each sink writes it in its own format. Most of them use
 //! [`Record::to_json`], which is the format of the cloud's topics.
 
+mod first;
 mod id;
 mod json;
 #[cfg(test)]
 mod tests;
 
-use gateway_core::{AlertKind, AlertState, AnomalyKind, Severity, Summary, TimeQuality, Timestamp, Window};
+use gateway_core::{
+    AlertKind, AlertState, AnomalyKind, Notice, Severity, Summary, TimeQuality, Timestamp, Window,
+};
 use serde::{Deserialize, Serialize};
 
 /// The version of the stored form: its first byte.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// One thing to send.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -118,6 +121,10 @@ pub struct Alert {
     pub at: Timestamp,
     /// One line for people.
     pub message: String,
+    /// The limit that the value passed; none where the kind of condition has none.
+    pub limit: Option<f64>,
+    /// Of one that was raised before and is told again; none for every other.
+    pub notice: Option<Notice>,
 }
 
 /// The readings of one message.
@@ -164,10 +171,11 @@ impl Record {
     /// Reads the stored form.
     ///
     /// # Errors
-    /// If the bytes are no record of this version.
+    /// If the bytes are no record of this version or the one before.
     pub fn decode(bytes: &[u8]) -> Result<Record, DecodeError> {
         match bytes.split_first() {
             None => Err(DecodeError::Empty),
+            Some((1, body)) => first::decode(body).map_err(DecodeError::Malformed),
             Some((&VERSION, body)) => postcard::from_bytes(body).map_err(DecodeError::Malformed),
             Some((found, _)) => Err(DecodeError::OtherVersion { found: *found }),
         }

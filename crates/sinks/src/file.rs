@@ -136,6 +136,13 @@ impl FileSink {
         };
         tokio::task::spawn_blocking(run).await.unwrap_or_else(|error| Err(io::Error::other(error)))
     }
+
+    fn failure(&self, error: &io::Error) -> WriteError {
+        let path = self.layout.path.display();
+        WriteError::retry(format!(
+            "cannot write to {path}: {error}; look at the disk and at the folder's owner"
+        ))
+    }
 }
 
 #[async_trait]
@@ -153,21 +160,17 @@ impl Sink for FileSink {
         };
         let written = self.with_folder(write).await;
         self.is_unsure = false;
-        written.map_err(|error| {
-            let path = self.layout.path.display();
-            WriteError::retry(format!(
-                "cannot write to {path}: {error}; look at the disk and at the folder's owner"
-            ))
-        })?;
+        written.map_err(|error| self.failure(&error))?;
         Ok(vec![Outcome::Taken; batch.len()])
     }
 
-    async fn rest(&mut self) {
-        // Errors come again, and are told, with the next write.
+    async fn rest(&mut self) -> Result<(), WriteError> {
         let now = self.clock.now();
-        let due = self.with_folder(move |folder| folder.finish_due(now - GRACE)).await.ok().flatten();
+        let finished = self.with_folder(move |folder| folder.finish_due(now - GRACE)).await;
+        let due = finished.map_err(|error| self.failure(&error))?;
         let wait = due.map_or(LONGEST_REST, |due| (due + GRACE).since(now).min(LONGEST_REST));
         tokio::time::sleep(wait.max(Duration::from_millis(100))).await;
+        Ok(())
     }
 }
 

@@ -20,6 +20,7 @@ mod newest;
 pub mod postgres;
 mod probe;
 mod reason;
+mod remedy;
 pub mod runner;
 pub mod sink;
 mod sinks;

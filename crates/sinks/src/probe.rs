@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use gateway_core::findings::{KeyPath, Report};
 
+use crate::remedy::with_remedy;
+
 /// How long a server may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -22,7 +24,7 @@ pub(crate) fn run(
         runtime.map(|runtime| runtime.block_on(in_time))
     };
     match std::thread::spawn(run).join() {
-        Ok(Ok(Ok(Err((key, why))))) => report.warning(&table.key(key), why),
+        Ok(Ok(Ok(Err((key, why))))) => report.warning(&table.key(key), with_remedy(why)),
         Ok(Ok(Err(_late))) => {
             report.warning(&table.key(address), format!("does not answer within {TIMEOUT:?}"));
         }

@@ -9,6 +9,7 @@
 //! - A sink that panics is an error like others.
 //! - At most one batch is under way. A stop gives it three seconds.
 
+mod rest;
 #[cfg(test)]
 mod tests;
 
@@ -25,6 +26,8 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
+use self::rest::RestState;
+use crate::remedy::with_remedy;
 use crate::sink::{Item, Limits, Outcome, Sink, WriteError};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -74,6 +77,7 @@ impl RunningSink {
             clock,
             state: state_sender,
             backoff: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
+            rest: RestState::default(),
         };
         let task = tokio::spawn(runner.run(stop.clone()));
         RunningSink { name: name.to_owned(), state, stop, task }
@@ -114,6 +118,7 @@ struct Runner {
     clock: Arc<dyn Clock>,
     state: watch::Sender<SinkState>,
     backoff: Backoff,
+    rest: RestState,
 }
 
 /// What is to be done after an attempt.
@@ -151,15 +156,15 @@ impl Runner {
                     Some(Instant::now() + LONGEST_PAUSE)
                 }
             };
+            let Some(resume) = resume else {
+                if self.wait_for_records(&mut status, &stop).await.is_err() {
+                    return;
+                }
+                continue;
+            };
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = async { sleep_until(resume.unwrap_or_else(Instant::now)).await }, if resume.is_some() => {}
-                () = self.sink.rest(), if resume.is_none() => {}
-                changed = status.changed(), if resume.is_none() => {
-                    if changed.is_err() {
-                        return;
-                    }
-                }
+                () = sleep_until(resume) => {}
             }
         }
     }
@@ -195,9 +200,7 @@ impl Runner {
         let writing = AssertUnwindSafe(self.sink.write(batch)).catch_unwind();
         match timeout(self.limits.timeout, writing).await {
             Ok(Ok(written)) => written,
-            Ok(Err(_panic)) => {
-                Err(WriteError::retry("this sink has a bug (it panicked); please report the log"))
-            }
+            Ok(Err(_panic)) => Err(panicked()),
             Err(_late) => Err(WriteError::retry(format!("no answer within {:?}", self.limits.timeout))),
         }
     }
@@ -320,19 +323,21 @@ impl Runner {
 
     fn succeeded(&mut self, delivered: u64) {
         self.backoff.reset();
-        let recovered = self.state.borrow().last_error.is_some();
+        let error = self.rest.error().map(str::to_owned);
+        let recovered = error.is_none() && self.state.borrow().last_error.is_some();
         if recovered {
             tracing::info!(sink = self.name, "records are written again");
         }
         self.state.send_modify(|state| {
             state.is_connected = true;
-            state.last_error = None;
+            state.last_error = error;
             state.delivered += delivered;
         });
     }
 
     /// Notes the error and returns how long the receiver is left alone.
     fn failed(&mut self, reason: String, after: Option<Duration>) -> Duration {
+        let reason = with_remedy(reason);
         let is_known = self.state.borrow().last_error.as_ref() == Some(&reason);
         let pause = self.backoff.next_wait(chance(self.clock.now().as_millis()));
         let pause = after.map_or(pause, |after| after.clamp(pause, Duration::from_secs(3600)));
@@ -345,6 +350,10 @@ impl Runner {
         });
         pause
     }
+}
+
+fn panicked() -> WriteError {
+    WriteError::retry("this sink has a bug (it panicked); please report the log")
 }
 
 /// A number in 0..1 that differs between gateways that failed together: the millisecond.

@@ -105,9 +105,12 @@ pub trait Sink: Send {
     /// Nothing was written, or it is unknown what was.
     async fn write(&mut self, batch: &[Item]) -> Result<Vec<Outcome>, WriteError>;
 
-    /// What is to be done while there is nothing to write. When it returns, it is called again. The future may be dropped
-    /// before its end.
-    async fn rest(&mut self) {
-        std::future::pending::<()>().await;
+    /// What is to be done while there is nothing to write. When it returns, it is called again; after an error when a pause
+    /// has passed. The future may be dropped before its end.
+    ///
+    /// # Errors
+    /// It could not be done, for the log and `health`.
+    async fn rest(&mut self) -> Result<(), WriteError> {
+        std::future::pending().await
     }
 }

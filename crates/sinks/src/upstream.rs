@@ -23,7 +23,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use gateway_core::ports::Clock;
-use mqtt_link::{Options, Will};
+use mqtt_link::{MessageAck, Options, Will};
 use outbox::SinkHandle;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -58,6 +58,27 @@ pub struct Settings {
     pub status_topic: String,
     /// Payload of the status after the connection was lost (last will).
     pub offline: Bytes,
+    /// Who takes the cloud's commands; none where nobody does.
+    pub commands: Option<Commands>,
+}
+
+/// Where commands come from and go to.
+#[derive(Debug, Clone)]
+pub struct Commands {
+    /// Everything before the device's level: `building/gateways/hq/commands/`.
+    pub base: String,
+    /// Takes them; one that finds no room is told so.
+    pub sender: mpsc::Sender<CloudCommand>,
+}
+
+/// A message on a topic of commands. It comes from outside.
+#[derive(Debug)]
+pub struct CloudCommand {
+    /// The topic behind [`Commands::base`].
+    pub device: String,
+    pub payload: Bytes,
+    /// To be sent once it is decided what happens with the command.
+    pub ack: MessageAck,
 }
 
 /// The state of the connection.

@@ -11,11 +11,13 @@ use gateway_core::ports::{Message, Target};
 use gateway_core::settings::{BuildError, TableType};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use super::config::{CoapConfig, Observe, Psk, Server};
 use super::{build, check, check_client, key};
-use crate::kind::{Action, AdapterKind, Blueprint, BuildContext, Configured, Example, NoKeys};
+use crate::kind::{
+    Action, AdapterKind, Blueprint, BuildContext, Configured, Example, NoKeys, Order, OrderMessage,
+};
 use crate::site::Site;
 
 /// Devices that speak CoAP.
@@ -160,6 +162,20 @@ impl AdapterKind for Coap {
             Resource { url, method: method.unwrap_or_default(), format: format.unwrap_or_default() };
         let payload = action.payload.to_owned().into();
         Ok(Some(Message::Ready { target: Target::new(resource), payload }))
+    }
+
+    /// A value is put to the resource that is observed as the device's metric of that name.
+    fn command(table: &CoapConfig, order: &Order<'_>) -> Result<Vec<OrderMessage>, String> {
+        let message = |(key, value): (&String, &Json)| {
+            let is_it =
+                |observe: &&Observe| observe.device == order.device && observe.metric.as_ref() == Some(key);
+            let observe = table.observe.iter().find(is_it);
+            let observe = observe.ok_or_else(|| format!("no `observe` names the resource of {key}"))?;
+            let payload = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            let keys = [("url".to_owned(), observe.url.as_str().into())].into_iter().collect();
+            Ok(OrderMessage { keys, payload })
+        };
+        order.values.iter().map(message).collect()
     }
 
     fn listeners(table: &CoapConfig, path: &KeyPath) -> Vec<Listener> {

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::config::{DeviceKeys, LorawanConfig, LorawanDevice};
 use super::{build, check};
 use crate::downlink::{self, DownlinkKeys, DownlinkTarget};
-use crate::kind::{Action, AdapterKind, Blueprint, BuildContext, Configured, Example};
+use crate::kind::{Action, AdapterKind, Blueprint, BuildContext, Configured, Example, Order, OrderMessage};
 use crate::site::Site;
 
 /// LoRaWAN devices behind packet forwarders.
@@ -84,6 +84,11 @@ impl AdapterKind for Lorawan {
         let device = context.site.find_device(keys.device).map(|(_, device)| device);
         let codecs = (&mut *context.codecs, context.site.timezone);
         downlink::message(&keys, device, Target::new::<DownlinkTarget>, codecs)
+    }
+
+    fn command(_table: &Self::Table, order: &Order<'_>) -> Result<Vec<OrderMessage>, String> {
+        let keys = [("device".to_owned(), order.device.into())].into_iter().collect();
+        Ok(vec![OrderMessage { keys, payload: order.json() }])
     }
 
     fn listeners(table: &LorawanConfig, path: &KeyPath) -> Vec<Listener> {

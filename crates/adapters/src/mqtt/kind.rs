@@ -14,7 +14,9 @@ use serde_json::json;
 use super::config::{MqttConfig, Topic};
 use super::{build, check};
 use crate::downlink::{self, DownlinkKeys, DownlinkTarget};
-use crate::kind::{Action, AdapterKind, Blueprint, BuildContext, Configured, Example, NoKeys};
+use crate::kind::{
+    Action, AdapterKind, Blueprint, BuildContext, Configured, Example, NoKeys, Order, OrderMessage,
+};
 use crate::site::Site;
 
 /// Devices behind an MQTT broker.
@@ -124,13 +126,33 @@ impl AdapterKind for Mqtt {
         context: &mut BuildContext<'_>,
     ) -> Result<Option<Message>, BuildError> {
         if let Some(topic) = &action.target.topic {
-            let target = Target::new(MqttTarget::Topic(topic.clone()));
+            let target = Target::of_text(topic.clone(), MqttTarget::Topic);
             return Ok(Some(Message::Ready { target, payload: action.payload.to_owned().into() }));
         }
         let Some(keys) = action.downlink(context.site) else { return Ok(None) };
         let device = action.target.device.as_deref().and_then(|text| context.site.find_device(text));
         let codecs = (&mut *context.codecs, context.site.timezone);
         downlink::message(&keys, device.map(|(_, device)| device), MqttTarget::of_device, codecs)
+    }
+
+    fn command(table: &MqttConfig, order: &Order<'_>) -> Result<Vec<OrderMessage>, String> {
+        let of_format =
+            |formats: &[&str]| table.topics.iter().find(|topic| formats.contains(&topic.format.as_str()));
+        let (key, value) = if let Some(topic) = of_format(&["zigbee2mqtt"]) {
+            let topic = format!("{}/set", topic.filter.replace("{device}", order.address));
+            if topic.contains(['+', '#', '{']) {
+                return Err(format!("its topic is not known: `{topic}` has other wildcards than {{device}}"));
+            }
+            ("topic", topic)
+        } else if of_format(&["ttn", "chirpstack"]).is_some() {
+            ("device", order.address.to_owned())
+        } else {
+            return Err("none of its topics has the format zigbee2mqtt, ttn or chirpstack".to_owned());
+        };
+        Ok(vec![OrderMessage {
+            keys: [(key.to_owned(), value.into())].into_iter().collect(),
+            payload: order.json(),
+        }])
     }
 
     fn probe(table: &MqttConfig, path: &KeyPath, report: &mut Report) {

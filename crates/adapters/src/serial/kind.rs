@@ -4,11 +4,13 @@ use gateway_core::AdapterId;
 use gateway_core::findings::{KeyPath, Report};
 use gateway_core::ports::{Message, Target};
 use gateway_core::settings::BuildError;
-use serde_json::json;
+use serde_json::{Map, json};
 
 use super::config::SerialConfig;
 use super::{SerialAdapter, Settings, check, commands};
-use crate::kind::{Action, AdapterKind, Blueprint, BuildContext, Configured, Example, NoKeys};
+use crate::kind::{
+    Action, AdapterKind, Blueprint, BuildContext, Configured, Example, NoKeys, Order, OrderMessage,
+};
 use crate::lines::LineSource;
 use crate::site::Site;
 
@@ -66,6 +68,14 @@ impl AdapterKind for Serial {
 
     fn probe(table: &SerialConfig, path: &KeyPath, report: &mut Report) {
         check::probe(report, &path.key("port"), &table.port);
+    }
+
+    /// One line: a JSON object of the device's address and the values.
+    fn command(_table: &Self::Table, order: &Order<'_>) -> Result<Vec<OrderMessage>, String> {
+        let mut line = order.values.clone();
+        line.insert("device".to_owned(), order.address.into());
+        let payload = serde_json::to_string(&line).unwrap_or_default();
+        Ok(vec![OrderMessage { keys: Map::new(), payload }])
     }
 
     fn build(

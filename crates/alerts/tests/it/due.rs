@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::common::{CELLAR, Fixture, LOUNGE, MINUTE, START};
-use alerts::{Conditions, RuleSpec};
+use alerts::{Conditions, Policy, RuleSpec};
 use gateway_core::{Alert, AlertKind, AlertState, AnomalyKind, Score, Severity, Timestamp};
 
 /// Open for ten minutes.
@@ -17,6 +17,8 @@ fn open() -> RuleSpec {
         severity: Severity::Warning,
         devices: Vec::new(),
         zones: Vec::new(),
+        expression: None,
+        policy: Policy::default(),
     }
 }
 

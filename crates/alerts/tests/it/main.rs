@@ -8,6 +8,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod acting;
 mod away;
 mod common;
 mod continuing;

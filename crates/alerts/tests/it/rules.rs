@@ -67,6 +67,7 @@ fn a_rule_that_no_longer_speaks_of_a_device_clears_its_alert() {
     time.reconfigure([RuleSpec { devices: vec!["cellar".into()], ..too_hot() }]);
     assert!(time.is(50.0).is_empty());
     assert_eq!(messages(&time.wait(SECOND)), ["the rule too-hot no longer applies"]);
+    assert!(time.wait(MINUTE).is_empty());
     assert_eq!(time.alerts.next_deadline(), None);
 }
 

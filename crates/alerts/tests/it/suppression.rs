@@ -216,7 +216,7 @@ fn an_acknowledged_anomaly_is_cleared_and_held_back_for_as_long_as_asked() {
 }
 
 #[test]
-fn only_anomalies_of_the_metric_that_is_meant_are_acknowledged() {
+fn anomalies_that_are_acknowledged_are_cleared_and_other_alerts_stay() {
     let model = RuleSpec { metric: None, ..rule("odd", anomaly()) };
     let mut fixture = Fixture::new([model, too_hot()]);
     let (_, score) = hot(50.0);
@@ -224,7 +224,8 @@ fn only_anomalies_of_the_metric_that_is_meant_are_acknowledged() {
     assert_eq!(fixture.hear(LOUNGE, "humidity", 90.0, fixture.now, score).len(), 1);
     assert!(fixture.acknowledge(Some("contact"), HOLD).is_empty());
     assert_eq!(fixture.acknowledge(Some("humidity"), HOLD).len(), 1);
-    assert_eq!(fixture.acknowledge(None, HOLD).len(), 1);
+    let states: Vec<_> = fixture.acknowledge(None, HOLD).iter().map(|alert| alert.state).collect();
+    assert_eq!(states, [AlertState::Acknowledged, AlertState::Cleared]);
     let left: Vec<_> = fixture.alerts.active_alerts().map(|raised| raised.kind).collect();
     assert_eq!(left, [AlertKind::Threshold]);
 }

@@ -37,7 +37,10 @@ pub(super) struct Resolver {
     version: Option<f64>,
 }
 
-const NEWEST_VERSION: f64 = 10.0;
+const DEFAULT_VERSION: f64 = 10.0;
+/// RFC 9100: a version above 10 is 10 and the bits of the features that the pack needs. Of those only secondary units
+/// (2^4) are known.
+const VERSION_WITH_SECONDARY_UNITS: f64 = 26.0;
 /// §4.5.3: times from here on are absolute.
 const FIRST_ABSOLUTE_TIME: f64 = 268_435_456.0; // 2^28
 /// Beyond the year 5000 lies only a mistake, such as milliseconds.
@@ -100,7 +103,7 @@ impl Resolver {
             time: self.time_of(time)?,
             has_time,
             update_time,
-            version: self.version.filter(|version| *version != NEWEST_VERSION),
+            version: self.version.filter(|version| *version != DEFAULT_VERSION),
         }))
     }
 
@@ -120,12 +123,13 @@ impl Resolver {
         Ok(record)
     }
 
-    /// §4.4: one version for the whole pack, and none that is newer than what is understood. A first record without one
+    /// §4.4: one version for the whole pack, and none with features that are not understood. A first record without one
     /// has the default.
     fn take_version(&mut self, said: Option<f64>) -> Result<(), &'static str> {
-        let Some(version) = said.or(self.version.is_none().then_some(NEWEST_VERSION)) else { return Ok(()) };
-        if !(1.0..=NEWEST_VERSION).contains(&version) || version.fract() != 0.0 {
-            return Err("has a `bver` that is not known; up to 10 is");
+        let Some(version) = said.or(self.version.is_none().then_some(DEFAULT_VERSION)) else { return Ok(()) };
+        let is_known = (1.0..=DEFAULT_VERSION).contains(&version) && version.fract() == 0.0;
+        if !is_known && version != VERSION_WITH_SECONDARY_UNITS {
+            return Err("has a `bver` that is not known; up to 10, and 26, are");
         }
         if self.version.replace(version).is_some_and(|before| before != version) {
             return Err("has another `bver` than the records before");

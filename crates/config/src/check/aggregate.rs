@@ -5,7 +5,7 @@ use std::time::Duration;
 use gateway_core::findings::{KeyPath, Report};
 use gateway_core::settings::HumanDuration;
 
-use crate::model::Aggregate;
+use crate::model::{Aggregate, MAX_PERCENTILES};
 
 const SHORTEST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(7 * 86_400);
@@ -18,6 +18,10 @@ pub(super) fn check(report: &mut Report, aggregate: &Aggregate) {
     if !(SHORTEST..=LONGEST).contains(&window) {
         let allowed = "is out of range; allowed: from \"100ms\" to \"7d\"";
         report.error(&table.key("window"), allowed);
+    }
+    let (most, percentiles) = (MAX_PERCENTILES, aggregate.percentiles.len());
+    if percentiles > most {
+        report.error(&table.key("percentiles"), format!("has {percentiles}; at most {most} are allowed"));
     }
     if let Some(every) = aggregate.every {
         check_every(report, &table.key("every"), every, aggregate.window);

@@ -10,7 +10,7 @@ use crate::model::{Action, Alert, Config};
 pub(super) fn check(report: &mut Report, config: &Config, site: &Site<'_>) {
     for (name, alert) in &config.alerts {
         let table = KeyPath::of("alerts").key(name);
-        check_rule(report, &table, name, alert);
+        check_rule(report, &table, name, alert, &config.gateway.timezone());
         if alert.anomaly.is_some() && !config.anomaly.enabled {
             report.error(&table.key("anomaly"), "cannot fire: [anomaly] has enabled = false");
         }
@@ -21,9 +21,16 @@ pub(super) fn check(report: &mut Report, config: &Config, site: &Site<'_>) {
 }
 
 /// What the rule itself finds wrong; a key that is not there at all may be the misspelt one that was reported already.
-fn check_rule(report: &mut Report, table: &KeyPath, name: &str, alert: &Alert) {
+fn check_rule(report: &mut Report, table: &KeyPath, name: &str, alert: &Alert, timezone: &str) {
     let is_set = |key: &KeyPath, report: &Report| report.is_written(key);
-    for problem in crate::rules::rule(name, alert).problems() {
+    let rule = crate::rules::rule(name, alert, timezone);
+    for (key, reason) in rule.doubts() {
+        report.warning(&table.key(key), reason);
+    }
+    if let Some(Err(reason)) = alert.between.as_deref().map(|text| alerts::Hours::parse(text, timezone)) {
+        report.error(&table.key("between"), reason);
+    }
+    for problem in rule.problems() {
         let key = table.key(problem.key);
         let reason = problem.reason.replace(char::is_control, "\u{fffd}");
         if is_set(&key, report) {

@@ -91,6 +91,14 @@ fn addresses_measurements_and_kinds_that_cannot_be_are_refused() {
             "gateway.toml:9:1: error: sinks.mongodb.b.send: is empty; write at least one of \"aggregates\", \"alerts\", \"readings\"",
         ],
     );
+    for switch in ["tlsInsecure", "tlsAllowInvalidCertificates"] {
+        finds(
+            &format!("[sinks.mongodb.a]\nurl = \"mongodb://h/?tls=true&{switch}=true\"\ndatabase = \"b\"\n"),
+            &[
+                "gateway.toml:2:1: error: sinks.mongodb.a.url: switches the check of the certificate off; leave that out, and set ca_file",
+            ],
+        );
+    }
     finds(
         "[sinks.kafka.a]\nbrokers = []\ntopic = \"a b\"\n[sinks.kafka.b]\nbrokers = [\"kafka://h:9092\"]\npassword = \"hush\"\nsend = []\n",
         &[

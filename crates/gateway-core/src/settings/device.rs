@@ -34,6 +34,23 @@ pub struct Device {
     pub rename: BTreeMap<String, String>,
     /// Corrections by metric (after `rename`): value × scale + offset.
     pub calibrate: BTreeMap<String, Calibration>,
+    /// What the cloud may set: the keys of a command on `<prefix>/gateways/<id>/commands/<device>`. Without this key, nothing.
+    #[schemars(example = ["state", "setpoint"])]
+    pub commands: Vec<String>,
+    /// Limits of these keys: `command_limits = { setpoint = { min = 5, max = 30 } }`. A value that is no number is refused.
+    pub command_limits: BTreeMap<String, Limits>,
+}
+
+/// The limits of a number; both belong to it.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// The smallest that is allowed.
+    #[schemars(example = 5.0)]
+    pub min: Option<f64>,
+    /// The largest that is allowed.
+    #[schemars(example = 30.0)]
+    pub max: Option<f64>,
 }
 
 fn example_rename() -> BTreeMap<String, String> {

@@ -83,7 +83,7 @@ fn report(request: &Request, answer: Answer, json: bool) -> Result<Exit, Failure
     }
     for row in &others {
         let text = format!(
-            "stays raised: {}; only anomalies can be acknowledged, this one ends with its cause",
+            "stays raised: {}; noted, so that it is told no more until it ends with its cause",
             name(row)
         );
         print_line(&tail::printable(text))?;

@@ -1,7 +1,6 @@
 //! `riser decode`: payloads through codecs, one or many. Each stands alone: no counters, no memory of earlier ones.
 
 use std::collections::HashMap;
-use std::io::BufRead as _;
 
 use codecs::ble::Ble;
 use codecs::javascript::Engine;
@@ -12,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::advertisement::AdvertisementRow;
+use super::lines::Lines;
 use super::{Exit, Failure, print_line};
 use codecs::file;
 use codecs::script_thread::ScriptRunner;
@@ -116,15 +116,16 @@ pub(crate) fn single(
 
 pub(crate) fn batch() -> Result<Exit, Failure> {
     let mut codecs = Codecs::default();
-    for line in std::io::stdin().lock().split(b'\n') {
-        let line =
-            line.map_err(|error| Failure::new(Exit::NoInput, format!("cannot read stdin: {error}")))?;
-        let decoded = match serde_json::from_slice::<Row>(&line) {
+    for line in Lines::new(std::io::stdin().lock()) {
+        let row = line.map_err(|error| error.to_string()).and_then(|line| {
+            serde_json::from_slice::<Row>(&line).map_err(|error| format!("not a row of a batch: {error}"))
+        });
+        let decoded = match row {
             Ok(row) => match bytes_of(&row) {
                 Ok(payload) => decode(&row, payload, &mut codecs),
                 Err(message) => Decoded::error(message),
             },
-            Err(error) => Decoded::error(format!("not a row of a batch: {error}")),
+            Err(message) => Decoded::error(message),
         };
         print_line(&serde_json::to_string(&decoded).unwrap_or_default())?;
     }

@@ -31,7 +31,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Exit, Failure, print_line};
 use crate::gateway::Gateway;
-use gateway_config::{Alert, Config, History, Loaded};
+use gateway_config::{Alert, Config, History, Loaded, SilentFor};
 use gateway_core::settings::Device;
 use gateway_http::config::Config as HttpConfig;
 use screen::Screen;
@@ -192,7 +192,7 @@ fn config(ports: Ports, data_dir: &Path, sensors: &Sensors) -> Config {
         ..Alert::default()
     };
     let silent = Alert {
-        silent_for: Some(HumanDuration::from_secs(10)),
+        silent_for: Some(SilentFor::After(HumanDuration::from_secs(10))),
         severity: Severity::Warning,
         ..Alert::default()
     };

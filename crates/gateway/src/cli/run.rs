@@ -111,10 +111,17 @@ fn all_is_well(loaded: &Loaded) -> String {
 
 /// A new file takes effect as a whole or not at all.
 async fn reload(gateway: &mut Gateway, config: &ConfigArg) {
-    let loaded = match config::load(&config.options(true), SystemClock.now()) {
-        Ok(loaded) => loaded,
-        Err(error) => {
+    let options = config.options(true);
+    // Reads files and compiles codecs: beside the one thread on which everything else goes on.
+    let loading = tokio::task::spawn_blocking(move || config::load(&options, SystemClock.now()));
+    let loaded = match loading.await {
+        Ok(Ok(loaded)) => loaded,
+        Ok(Err(error)) => {
             tracing::error!("the new configuration is wrong, the old one stays in force:\n{error}");
+            return;
+        }
+        Err(error) => {
+            tracing::error!("the new configuration could not be read, the old one stays in force: {error}");
             return;
         }
     };

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gateway_config::{Alert, Config, rule};
+use gateway_config::{Alert, Config, SilentFor, StateValue, rule};
 use gateway_http::site::{Rule, Site};
 
 use super::Document;
@@ -41,7 +41,7 @@ fn named(config: &Config) -> BTreeMap<String, String> {
 
 fn rules(config: &Config) -> Vec<Rule> {
     let written = config.alerts.iter().filter_map(|(name, alert)| {
-        let rule = alerts::Rule::try_from(rule(name, alert)).ok()?;
+        let rule = alerts::Rule::try_from(rule(name, alert, &config.gateway.timezone())).ok()?;
         Some(Rule { name: name.clone(), text: text(alert), rule })
     });
     let built_in =
@@ -66,7 +66,13 @@ fn text(alert: &Alert) -> String {
         number("below", alert.below),
         change("rises by", alert.rises_by),
         change("falls by", alert.falls_by),
-        alert.silent_for.map(|length| format!("silent for {length}")),
+        number("is", alert.equals.map(StateValue::number)),
+        alert.changes.then(|| format!("{metric} changes")),
+        alert.when.clone(),
+        alert.silent_for.map(|length| match length {
+            SilentFor::Auto => "silent for three times the usual interval".to_owned(),
+            SilentFor::After(length) => format!("silent for {length}"),
+        }),
         number("anomaly score at or above", alert.anomaly),
     ];
     let conditions: Vec<String> = conditions.into_iter().flatten().collect();

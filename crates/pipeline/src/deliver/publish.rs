@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gateway_core::{AlertKind, DeviceId, MetricId, MetricKind, Subject};
+use gateway_core::{DeviceId, MetricId, MetricKind, Subject};
 use read_model::{Description, Item, Kind, OpenAlert, ReadModel, SeriesDescription, Writer};
 use serde::Serialize;
 
@@ -39,6 +39,7 @@ pub(crate) fn restored(model: &ReadModel, engine: &Engine) {
             expected: None,
             limit: raised.limit,
             message: None,
+            is_acknowledged: raised.is_acknowledged,
         };
         writer.raise(raised.device, raised.metric, alert);
     }
@@ -77,9 +78,7 @@ pub(crate) fn changes(model: &ReadModel, step: &Step, outputs: &Outputs, engine:
         }
     }
     for alert in &outputs.alerts {
-        let limit = alert.value.filter(|_| alert.kind == AlertKind::Threshold);
-        let limit = limit.and_then(|value| engine.alerts.limit(&alert.rule, value));
-        writer.alert(alert, alert.metric.map(|metric| metric_name(registry, metric)), limit);
+        writer.alert(alert, alert.metric.map(|metric| metric_name(registry, metric)));
     }
 }
 

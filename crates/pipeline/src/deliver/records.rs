@@ -58,6 +58,8 @@ pub fn alert(alert: &Alert, registry: &Registry, identity: &Identity) -> Record 
         since: alert.since,
         at: alert.at,
         message: alert.message.clone(),
+        limit: alert.limit,
+        notice: alert.notice,
     })
 }
 

@@ -11,7 +11,7 @@ use crate::engine::nodes::Nodes;
 use crate::engine::series::ModelCount;
 
 /// Raised whenever the form of a part changes; then [`read`] learns to read the one before.
-pub(crate) const VERSION: u32 = 4;
+pub(crate) const VERSION: u32 = 5;
 
 /// Appends the state.
 pub(crate) fn write(engine: &Engine, bytes: &mut Vec<u8>) -> Result<(), postcard::Error> {
@@ -28,11 +28,12 @@ pub(crate) fn write(engine: &Engine, bytes: &mut Vec<u8>) -> Result<(), postcard
     put(&engine.combinations, bytes)?;
     put(&engine.nodes, bytes)?;
     put(&engine.message_times, bytes)?;
-    put(&engine.ledger_sink, bytes)
+    put(&engine.ledger_sink, bytes)?;
+    put(engine.alerts.additions(), bytes)
 }
 
 /// Reads what [`write`] wrote, in this version or an earlier one. Version 1 has no nodes, version 2 no
-/// times of messages, version 3 no sink of the ledger.
+/// times of messages, version 3 no sink of the ledger, version 4 no additions to alerts.
 pub(crate) fn read(version: u32, body: &[u8]) -> Result<Engine, postcard::Error> {
     let mut parts = Parts(body);
     let settings = parts.take()?;
@@ -52,6 +53,7 @@ pub(crate) fn read(version: u32, body: &[u8]) -> Result<Engine, postcard::Error>
         ledger_sink: if version < 4 { None } else { parts.take()? },
         ..Engine::new(settings)
     };
+    engine.alerts.restore(if version < 5 { alerts::Additions::default() } else { parts.take()? });
     engine.models = ModelCount::of(&engine.series);
     Ok(engine)
 }

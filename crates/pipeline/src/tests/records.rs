@@ -70,6 +70,8 @@ fn an_anomaly_tells_its_detector_and_what_was_expected() {
         since: at(0).at,
         at: at(0).at,
         message: "odd".to_owned(),
+        limit: None,
+        notice: None,
     };
     let json = |alert: &gateway_core::Alert| -> serde_json::Value {
         let record = records::alert(alert, fixture.engine.registry(), &identity());

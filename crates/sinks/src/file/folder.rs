@@ -102,20 +102,29 @@ impl Folder {
     /// written.
     ///
     /// # Errors
-    /// If the disk refuses; it is tried again at the next call.
+    /// If the disk refuses one of them; it is tried again at the next call. The others are not held up.
     pub(super) fn finish_due(&mut self, now: Timestamp) -> io::Result<Option<Timestamp>> {
         let mut next: Option<Timestamp> = None;
+        let mut failed = None;
         for lane in Lane::ALL {
-            let slot = self.parts.get_mut(lane);
-            if slot.is_none() {
-                *slot = Part::find(&self.layout, lane, &[])?.0;
-            }
-            match slot.take_if(|part| part.ends <= now) {
-                Some(part) => part.finish(&self.layout, lane)?,
-                None => next = next.into_iter().chain(slot.as_ref().map(|part| part.ends)).min(),
+            match self.finish_if_due(lane, now) {
+                Ok(due) => next = next.into_iter().chain(due).min(),
+                Err(error) => failed = failed.or(Some(error)),
             }
         }
-        Ok(next)
+        failed.map_or(Ok(next), Err)
+    }
+
+    /// Returns when the file that is written to is due.
+    fn finish_if_due(&mut self, lane: Lane, now: Timestamp) -> io::Result<Option<Timestamp>> {
+        let slot = self.parts.get_mut(lane);
+        if slot.is_none() {
+            *slot = Part::find(&self.layout, lane, &[])?.0;
+        }
+        match slot.take_if(|part| part.ends <= now) {
+            Some(part) => part.finish(&self.layout, lane).map(|()| None),
+            None => Ok(slot.as_ref().map(|part| part.ends)),
+        }
     }
 }
 
@@ -171,7 +180,10 @@ impl Part {
         path.set_extension("");
         debug_assert!(path.extension().is_some_and(|extension| extension == layout.format.extension()));
         if layout.format == Format::Parquet {
-            return parquet::convert(&self.path, &path, lane);
+            return parquet::convert(&self.path, &path, lane).map_err(|error| {
+                let name = path.file_name().unwrap_or_default().display();
+                io::Error::new(error.kind(), format!("{name} cannot be made of its lines: {error}"))
+            });
         }
         fs::rename(&self.path, &path)?;
         durable::sync_directory_of(&path)

@@ -299,6 +299,8 @@ mod tests {
             since: gateway_core::Timestamp::EPOCH,
             at: gateway_core::Timestamp::from_millis(7),
             message: "say \"hot\" \\ 41.2".to_owned(),
+            limit: None,
+            notice: None,
         });
         assert_eq!(
             format().line(&alert).unwrap(),

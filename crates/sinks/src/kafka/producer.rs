@@ -180,12 +180,20 @@ fn security(table: &Config) -> AuthConfig {
 
 /// What happened, what to do, and the key that is to blame.
 fn failure(table: &Config, error: &KrafkaError) -> (&'static str, String) {
-    let brokers = table.brokers.join(",");
-    if matches!(error, KrafkaError::Auth { .. }) {
-        let look = "look at username and password_file, mechanism, tls and ca_file";
-        return ("username", format!("{brokers}: {}; {look}", shown(error)));
+    let (brokers, text) = (table.brokers.join(","), shown(error));
+    if matches!(error, KrafkaError::Auth { .. }) && !text.contains("TLS handshake failed") {
+        return (
+            "username",
+            format!("{brokers}: {text}; look at username and password_file, mechanism and tls"),
+        );
     }
-    ("brokers", format!("{brokers}: {}", shown(error)))
+    // A broker that speaks TLS answers an unencrypted question with bytes that are no length.
+    let remedy = if text.contains("exceeds maximum") {
+        "; does that port want TLS? Look at tls and ca_file"
+    } else {
+        ""
+    };
+    ("brokers", format!("{brokers}: {text}{remedy}"))
 }
 
 /// Whether the record itself can never be stored.

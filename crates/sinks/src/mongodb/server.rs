@@ -46,7 +46,12 @@ pub(super) fn parse(url: &str) -> Result<ConnectionString, String> {
     if rest.split(['/', '?']).next().is_some_and(|hosts| hosts.contains('@')) {
         return Err("credentials do not belong in the address; write username and password_file".to_owned());
     }
-    ConnectionString::parse(url).map_err(|error| shown(&error.kind.to_string()))
+    let parsed = ConnectionString::parse(url).map_err(|error| shown(&error.kind.to_string()))?;
+    let unchecked = |tls: &TlsOptions| tls.allow_invalid_certificates == Some(true);
+    if matches!(&parsed.tls, Some(Tls::Enabled(tls)) if unchecked(tls)) {
+        return Err("switches the check of the certificate off; leave that out, and set ca_file".to_owned());
+    }
+    Ok(parsed)
 }
 
 /// One database.
@@ -156,7 +161,15 @@ impl Server {
         if matches!(&*error.kind, ErrorKind::Authentication { .. }) || matches!(code, 13 | 18) {
             return ("username", format!("{}: {text}; look at username and password_file", self.url));
         }
-        ("url", format!("{}: {text}", self.url))
+        let is_encrypted = self.tls.is_some() || matches!(self.options.tls, Some(Tls::Enabled(_)));
+        // A server that wants TLS hangs up on a question that is not encrypted.
+        let hung_up = ["reset by peer", "unexpected end of file"].iter().any(|words| text.contains(words));
+        let remedy = if hung_up && !is_encrypted {
+            "; does the server want TLS? Set ca_file or ?tls=true"
+        } else {
+            ""
+        };
+        ("url", format!("{}: {text}{remedy}", self.url))
     }
 }
 

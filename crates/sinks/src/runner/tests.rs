@@ -48,6 +48,8 @@ fn record(lane: Lane, text: &str) -> Record {
             since: Timestamp::EPOCH,
             at: Timestamp::EPOCH,
             message: String::new(),
+            limit: None,
+            notice: None,
         }),
     }
 }
@@ -98,6 +100,8 @@ enum Answer {
 struct Receiver {
     answers: Arc<Mutex<VecDeque<Answer>>>,
     batches: Arc<Mutex<Vec<Vec<String>>>>,
+    /// Why its other work fails, attempt by attempt.
+    rest_errors: Arc<Mutex<VecDeque<&'static str>>>,
 }
 
 impl Receiver {
@@ -127,6 +131,18 @@ impl Sink for Receiver {
             Some(Answer::Error(error)) => Err(error),
             Some(Answer::Never) => std::future::pending().await,
             Some(Answer::Panic) => panic!("a test's panic"),
+        }
+    }
+
+    async fn rest(&mut self) -> Result<(), WriteError> {
+        let error = self.rest_errors.lock().unwrap().pop_front();
+        match error {
+            Some("panic") => panic!("a test's panic"),
+            Some(error) => Err(WriteError::retry(error)),
+            None => {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                Ok(())
+            }
         }
     }
 }
@@ -203,6 +219,26 @@ async fn a_sink_that_panics_is_tried_again() {
     let failed = state.wait_for(|state| state.last_error.is_some()).await.unwrap().clone();
     assert!(failed.last_error.unwrap().contains("panicked"));
     fixture.until(|totals| totals.published.entries == 1).await;
+    sink.stop().await;
+}
+
+#[tokio::test]
+async fn an_error_while_nothing_is_queued_can_be_seen_until_it_is_gone_and_is_tried_again() {
+    let mut fixture = Fixture::new();
+    let receiver = Receiver::default();
+    receiver.rest_errors.lock().unwrap().extend(["no space", "panic"]);
+    let sink = fixture.start(&receiver, at_once(9));
+    let mut state = sink.state();
+    let is_full = |state: &SinkState| state.last_error.as_deref() == Some("no space");
+    state.wait_for(is_full).await.unwrap();
+    // Records are written meanwhile, and the error stays.
+    fixture.append(Lane::Readings, &["r1"]).await;
+    fixture.until(|totals| totals.published.entries == 1).await;
+    let written = state.wait_for(|state| state.delivered == 1).await.unwrap().clone();
+    assert!(is_full(&written) && written.is_connected, "{written:?}");
+    let panicked = |state: &SinkState| state.last_error.as_ref().is_some_and(|why| why.contains("panicked"));
+    state.wait_for(panicked).await.unwrap();
+    state.wait_for(|state| state.last_error.is_none()).await.unwrap();
     sink.stop().await;
 }
 

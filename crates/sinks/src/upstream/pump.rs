@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use gateway_core::chain;
 use gateway_core::ports::Clock;
-use mqtt_link::{Duplex, DuplexEvent, Message, Publisher, RefusedFilter, SubmitError};
+use mqtt_link::{Duplex, DuplexEvent, Message, Publisher, Qos, RefusedFilter, SubmitError};
 use outbox::{DropReason, Lane, OutboxError, SinkHandle, Stored};
 use record::Record;
 use tokio::sync::{mpsc, watch};
@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::compress::compress;
 use super::format::{Connection, Encoder, Outgoing, Point, encoder};
 use super::unqueued::{Tokens, UnqueuedMessage, is_unqueued};
-use super::{MAX_UNQUEUED, Settings, State};
+use super::{CloudCommand, MAX_UNQUEUED, Settings, State};
 
 /// The pause after a temporary refusal.
 const RETRY_DELAY: Duration = Duration::from_secs(5);
@@ -96,7 +96,7 @@ impl Pump {
         let encoder = encoder(&settings, &*clock);
         settings.link.will_source = encoder.will();
         Self {
-            link: Duplex::start(settings.link.clone(), encoder.subscriptions()),
+            link: Duplex::start(settings.link.clone(), subscriptions(&*encoder, &settings)),
             encoder,
             settings,
             outbox,
@@ -201,9 +201,23 @@ impl Pump {
 
     /// A retained message was not meant for this connection.
     fn receive(&mut self, message: Message) {
-        if !message.retain {
-            self.encoder.received(&message.topic, &message.payload);
+        if message.retain {
+            message.ack.send();
+            return;
         }
+        let commands = self.settings.commands.as_ref();
+        let device = commands.and_then(|commands| message.topic.strip_prefix(&commands.base));
+        if let (Some(commands), Some(device)) = (commands, device) {
+            let command =
+                CloudCommand { device: device.to_owned(), payload: message.payload, ack: message.ack };
+            if let Err(refused) = commands.sender.try_send(command) {
+                // Not answered either: answers to a storm would be another one.
+                tracing::warn!("more commands from the cloud than can be looked at; one is refused");
+                refused.into_inner().ack.send();
+            }
+            return;
+        }
+        self.encoder.received(&message.topic, &message.payload);
         message.ack.send();
     }
 
@@ -384,6 +398,14 @@ impl Pump {
             }
         }
     }
+}
+
+/// Of the format, and the cloud's commands.
+fn subscriptions(encoder: &dyn Encoder, settings: &Settings) -> Vec<(String, Qos)> {
+    let mut subscriptions = encoder.subscriptions();
+    let commands = settings.commands.as_ref().map(|commands| format!("{}+", commands.base));
+    subscriptions.extend(commands.map(|filter| (filter, Qos::AtLeastOnce)));
+    subscriptions
 }
 
 async fn at(instant: Option<Instant>) {

@@ -82,6 +82,8 @@ fn record(lane: Lane, length: usize) -> Record {
         since: Timestamp::EPOCH,
         at: Timestamp::EPOCH,
         message: " ".repeat(length),
+        limit: None,
+        notice: None,
     })
 }
 
@@ -102,6 +104,7 @@ fn settings(broker: &Mosquitto, protocol: Protocol) -> Settings {
         gateway: "gateway".to_owned(),
         status_topic: STATUS.to_owned(),
         offline: "offline".into(),
+        commands: None,
     }
 }
 

@@ -3,8 +3,10 @@
 
 use std::time::Duration;
 
-use alerts::{Alerts, Conditions, DeviceSubject, Rule, RuleSpec, Subject};
-use gateway_core::{Alert, AnomalyKind, DeviceId, MetricId, Now, Reading, Score, Severity, Timestamp};
+use alerts::{Additions, Alerts, Conditions, DeviceSubject, Policy, Rule, RuleSpec, Subject};
+use gateway_core::{
+    Alert, AnomalyKind, Detail, DeviceId, MetricId, Now, Reading, Score, Severity, Summary, Timestamp,
+};
 
 /// 2026-11-20T00:00:00Z.
 pub(crate) const START: i64 = 1_795_132_800_000;
@@ -18,7 +20,7 @@ pub(crate) const LOUNGE: u32 = 0;
 /// In no zone.
 pub(crate) const CELLAR: u32 = 1;
 
-const METRICS: [&str; 3] = ["temperature", "humidity", "contact"];
+const METRICS: [&str; 5] = ["temperature", "humidity", "contact", "co2", "occupancy"];
 
 /// A gateway's clock and its alerts.
 pub(crate) struct Fixture {
@@ -122,9 +124,23 @@ impl Fixture {
         out
     }
 
+    /// A window of a device has closed with this average of a metric.
+    pub(crate) fn closed(&mut self, device: u32, metric_name: &str, avg: f64) -> Vec<Alert> {
+        let detail = Detail::Gauge { first: avg, last: avg };
+        let summary =
+            Summary { avg, min: avg, max: avg, std: 0.0, count: 1, percentiles: Vec::new(), detail };
+        let mut out = Vec::new();
+        let (at, now) = (Timestamp::from_millis(self.now), self.time());
+        let metrics = [(metric(metric_name), metric_name, &summary)];
+        self.alerts.observe_window(&device_subject(device), at, metrics, now, &mut out);
+        out
+    }
+
     pub(crate) fn restart(self) -> Self {
-        let bytes = postcard::to_stdvec(&self.alerts).unwrap();
-        Self { alerts: postcard::from_bytes(&bytes).unwrap(), now: self.now }
+        let bytes = postcard::to_stdvec(&(&self.alerts, self.alerts.additions())).unwrap();
+        let (mut alerts, additions): (Alerts, Additions) = postcard::from_bytes(&bytes).unwrap();
+        alerts.restore(additions);
+        Self { alerts, now: self.now }
     }
 
     pub(crate) fn reconfigure(&mut self, rules: impl IntoIterator<Item = RuleSpec>) {
@@ -154,6 +170,8 @@ pub(crate) fn rule(name: &str, when: Conditions) -> RuleSpec {
         severity: Severity::Critical,
         devices: Vec::new(),
         zones: Vec::new(),
+        expression: None,
+        policy: Policy::default(),
     }
 }
 

@@ -88,6 +88,9 @@ fn rules_of_the_rfc_that_are_broken_refuse_the_pack() {
         r#"[{"n":1,"v":1}]"#,
         r#"[{"n":"a","v":1,"x_":1}]"#,
         r#"[{"bver":11,"n":"a","v":1}]"#,
+        r#"[{"bver":26.5,"n":"a","v":1}]"#,
+        r#"[{"bver":42,"n":"a","v":1}]"#,
+        r#"[{"bver":58,"n":"a","v":1}]"#,
         r#"[{"bver":9,"n":"a","v":1},{"bver":10,"n":"a","v":1}]"#,
         r#"[{"n":"a","v":1},{"bver":9,"n":"a","v":1}]"#,
         r#"[{"bver":0,"n":"a","v":1}]"#,
@@ -118,6 +121,13 @@ fn a_base_value_or_sum_alone_is_the_value_and_texts_take_none() {
             {"n":"k:c","t":NOW,"v":9,"s":0},
         ])
     );
+}
+
+#[test]
+fn a_pack_that_declares_secondary_units_is_read() {
+    let pack = r#"[{"bver":26,"n":"a","u":"hPa","v":1013},{"n":"b","u":"kWh","v":2}]"#;
+    assert_eq!(senml(pack).metrics(), named(&[("a", 1013.0), ("b", 2.0)]));
+    assert!(senml(pack).data().as_array().unwrap().iter().all(|record| record["bver"] == 26));
 }
 
 #[test]

@@ -54,7 +54,7 @@ impl Judge {
         self.alerts.observe(&SUBJECT, &reading, &score, now, &mut self.changes);
         self.alerts.advance(now, &mut self.changes);
         for change in self.changes.drain(..) {
-            self.raised = change.state == AlertState::Raised;
+            self.raised = change.state != AlertState::Cleared;
             tracing::info!("{} {}: {}", change.at, change.state.as_str(), change.message);
         }
         Verdict { score: score.value, alert: self.raised }

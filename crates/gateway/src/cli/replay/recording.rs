@@ -1,12 +1,13 @@
 //! Recordings: JSON lines or CSV, read row by row; a bad row is reported with its line, the rest goes on.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::BufReader;
 use std::path::Path;
 
 use gateway_core::Timestamp;
 use serde_json::Value as Json;
 
+use crate::cli::lines::{self, Bounded, Lines};
 use crate::cli::{Exit, Failure, time_text};
 
 /// What one device measured at one time.
@@ -52,12 +53,11 @@ type Rows = Box<dyn Iterator<Item = Result<Row, BadRow>>>;
 
 /// CSV where the name ends in `.csv`, else JSON lines.
 pub(in crate::cli) fn open(path: &Path) -> Result<Rows, Failure> {
-    let file = File::open(path)
-        .map_err(|error| Failure::new(Exit::NoInput, format!("cannot read {}: {error}", path.display())))?;
+    let file = lines::open(path)?;
     if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv")) {
         return csv_rows(file, path);
     }
-    let lines = BufReader::new(file).split(b'\n').zip(1..);
+    let lines = Lines::new(BufReader::new(file)).zip(1..);
     Ok(Box::new(lines.filter_map(|(line, number)| {
         let row = match line {
             Ok(line) if line.trim_ascii().is_empty() => return None,
@@ -111,7 +111,8 @@ struct Columns {
 }
 
 fn csv_rows(file: File, path: &Path) -> Result<Rows, Failure> {
-    let mut reader = csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(file);
+    let mut reader =
+        csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(Bounded::new(file));
     let columns = reader
         .headers()
         .map_err(|error| error.to_string())

@@ -67,11 +67,12 @@ impl Summary {
             rule: alert.rule.to_string(),
         };
         match alert.state {
-            AlertState::Raised => {
+            AlertState::Raised if alert.is_new() => {
                 let detector = detector.map(str::to_owned);
                 self.totals.entry((series.clone(), detector.clone())).or_default().raised += 1;
                 self.open.insert(series, Open { detector, since: alert.at });
             }
+            AlertState::Raised | AlertState::Acknowledged => {}
             AlertState::Cleared => {
                 if let Some(open) = self.open.remove(&series) {
                     let totals = self.totals.entry((series, open.detector)).or_default();

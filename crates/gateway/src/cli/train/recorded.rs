@@ -2,8 +2,7 @@
 //! `riser replay` reads them), which are put into windows first. A bad row is reported and left out.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{BufRead as _, BufReader};
+use std::io::BufReader;
 use std::path::Path;
 
 use aggregator::{Admission, Aggregator};
@@ -12,6 +11,7 @@ use gateway_core::{Aggregate, DeviceId, MetricId, MetricKind, Now, Reading, Time
 use serde::Deserialize;
 use serde_json::Value as Json;
 
+use crate::cli::lines::{self, Lines};
 use crate::cli::replay::recording::{self, Row};
 use crate::cli::{Exit, Failure};
 
@@ -34,9 +34,15 @@ pub(super) fn read(file: &Path, wanted: Selection<'_>) -> Result<BTreeMap<String
     let mut devices = Devices { wanted, known: BTreeMap::new(), refused: 0 };
     let mut problems = Problems { file, rejected: 0 };
     if holds_aggregates(file)? {
-        let lines = BufReader::new(open(file)?).split(b'\n').zip(1..);
+        let lines = Lines::new(BufReader::new(lines::open(file)?)).zip(1..);
         for (line, number) in lines {
-            let line = line.map_err(|error| unreadable(file, &error))?;
+            let line = match line {
+                Ok(line) => line,
+                Err(error) => {
+                    problems.report(number, &error.to_string());
+                    continue;
+                }
+            };
             if line.trim_ascii().is_empty() {
                 continue;
             }
@@ -63,17 +69,12 @@ pub(super) fn read(file: &Path, wanted: Selection<'_>) -> Result<BTreeMap<String
 
 /// Whether the first line is an aggregate.
 fn holds_aggregates(file: &Path) -> Result<bool, Failure> {
-    let first = BufReader::new(open(file)?)
-        .split(b'\n')
+    let first = Lines::new(BufReader::new(lines::open(file)?))
         .find(|line| line.as_ref().map_or(true, |line| !line.trim_ascii().is_empty()))
         .transpose()
         .map_err(|error| unreadable(file, &error))?;
     let json = serde_json::from_slice::<Json>(&first.unwrap_or_default()).unwrap_or_default();
     Ok(json.get("window").is_some())
-}
-
-fn open(file: &Path) -> Result<File, Failure> {
-    File::open(file).map_err(|error| unreadable(file, &error))
 }
 
 fn unreadable(file: &Path, error: &std::io::Error) -> Failure {

@@ -1,6 +1,9 @@
 //! `format = "senml"`: each record is one SenML pack (RFC 8428) as JSON, on the topic that it has as JSON.
 //!
 //! The base name is `<gateway>/<device>/`, or `<gateway>/zones/<zone>/`; the base time is the window's end or the alert's time.
+//! A pack with a secondary unit says the version that allows it.
+
+mod units;
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -34,6 +37,8 @@ impl Encoder for Senml {
 #[derive(Debug, Serialize)]
 struct Row {
     #[serde(skip_serializing_if = "Option::is_none")]
+    bver: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     bn: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     bt: Option<f64>,
@@ -56,7 +61,7 @@ enum RowValue {
 
 fn pack(record: &Record, number: u64) -> Vec<u8> {
     let (mut base_name, mut base_time) = (Some(base_name(record)), Some(seconds(time(record))));
-    let rows: Vec<Row> = fields(record, number, encode_name)
+    let mut rows: Vec<Row> = fields(record, number, encode_name)
         .into_iter()
         .filter_map(|field| {
             let value = match field.value {
@@ -68,9 +73,13 @@ fn pack(record: &Record, number: u64) -> Vec<u8> {
                 Value::Time(time) => RowValue::Float(seconds(time)),
             };
             let (bn, bt) = (base_name.take(), base_time.take());
-            Some(Row { bn, bt, n: field.name, u: field.unit.map(str::to_owned), value })
+            Some(Row { bver: None, bn, bt, n: field.name, u: field.unit.map(str::to_owned), value })
         })
         .collect();
+    let has_secondary = rows.iter().filter_map(|row| row.u.as_deref()).any(units::is_secondary);
+    if let (true, Some(first)) = (has_secondary, rows.first_mut()) {
+        first.bver = Some(units::VERSION_WITH_SECONDARY_UNITS);
+    }
     // Writing these structs into memory cannot fail: no map has keys that are not text.
     serde_json::to_vec(&rows).unwrap_or_else(|_| b"[]".to_vec())
 }

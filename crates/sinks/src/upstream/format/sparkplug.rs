@@ -318,6 +318,7 @@ fn news(record: &Record) -> News {
             match alert.state {
                 AlertState::Raised => News::Silent { rule },
                 AlertState::Cleared => News::Heard { rule },
+                AlertState::Acknowledged => News::None,
             }
         }
         Record::Alert(_) | Record::Reading(_) => News::None,

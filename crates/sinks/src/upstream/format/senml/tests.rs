@@ -68,6 +68,25 @@ fn an_aggregate_is_one_pack_with_a_base_name_and_time() {
 }
 
 #[test]
+fn a_pack_with_a_secondary_unit_says_the_version_that_allows_it() {
+    let pack_of = |unit: &str| {
+        let mut record = aggregate(device("lounge"), Detail::Gauge { first: 21.0, last: 21.5 });
+        if let Record::Aggregate(aggregate) = &mut record {
+            aggregate.metrics[0].unit = Some(unit.to_owned());
+        }
+        rows(&record)
+    };
+    for unit in ["hPa", "ppm", "kWh", "ug/m3", "/100"] {
+        let rows = pack_of(unit);
+        assert_eq!(rows[0]["bver"], 26, "{unit}");
+        assert!(rows.iter().skip(1).all(|row| row.get("bver").is_none()), "once in a pack");
+    }
+    for unit in ["Cel", "Pa", "%RH", "count", "a unit of our own"] {
+        assert_eq!(pack_of(unit)[0].get("bver"), None, "{unit} needs no version above 10");
+    }
+}
+
+#[test]
 fn states_and_counters_have_their_own_values() {
     let names = |detail| {
         let rows = rows(&aggregate(device("lounge"), detail));
@@ -103,6 +122,8 @@ fn an_alert_has_its_texts_as_vs_and_its_value_as_v() {
         since: Timestamp::from_millis(1_795_132_800_000),
         at: Timestamp::from_millis(1_795_132_801_000),
         message: "temperature 41.2 is above 40".to_owned(),
+        limit: None,
+        notice: None,
     }));
     assert_eq!(rows[0]["bn"], "hq/lounge/");
     assert_eq!(rows[0]["bt"], 1_795_132_801.0);

@@ -57,6 +57,8 @@ fn silence(device: &str, state: AlertState, minute: i64) -> Record {
         since: at(minute),
         at: at(minute),
         message: "silent".to_owned(),
+        limit: None,
+        notice: None,
     })
 }
 
